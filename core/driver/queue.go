@@ -1,0 +1,43 @@
+package driver
+
+import (
+	"context"
+	"time"
+)
+
+// Queue delivers messages. Receiving is not part of the port: every driver
+// calls its Handler in its own way.
+//
+// Messages of one group are delivered in the order of their sending, one at a
+// time: the next one only when the handler has acknowledged the one before.
+// Messages of different groups are delivered at the same time. Delivery is at
+// least once: a message whose handler failed, or died, comes again, before
+// those that follow it in its group.
+type Queue interface {
+	// Send appends a message to its group. A message whose ID was sent in the
+	// last five minutes may be dropped.
+	Send(ctx context.Context, m Message) error
+
+	// Wake says that the message a handler put back (Retry) may be worth
+	// delivering now; receipt is the Message.Receipt of that delivery. It is
+	// a hint: lost, the message comes when its delay is over.
+	Wake(ctx context.Context, m Message) error
+}
+
+// Message is a message, small: it carries names, never state.
+type Message struct {
+	Group   string // 1 to 128 bytes of letters, digits and punctuation
+	ID      string // for deduplication; 1 to 128 bytes likewise
+	Body    string // at most 4 KiB
+	Receipt string // of this delivery; set by the driver
+}
+
+// Handler handles one delivery. An error, like a crash, brings the message again.
+type Handler func(ctx context.Context, m Message) (Outcome, error)
+
+// Outcome says what is to become of a message that was handled without error.
+type Outcome struct {
+	// Retry puts the message back at the head of its group, invisible for
+	// this long; 0 acknowledges it.
+	Retry time.Duration
+}

@@ -1,0 +1,90 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"unicode/utf8"
+)
+
+// Table stores small versioned rows.
+//
+// Reads are consistent and writes serialisable: the effect is that of some
+// order of all calls, from all processes, that agrees with real time.
+type Table interface {
+	// Get reads one row. ErrNotFound if there is none.
+	Get(ctx context.Context, key Key) (Row, error)
+
+	// Scan yields the rows of a partition whose Sort is greater than after, in
+	// ascending byte order of Sort. Each row is current when it is read; the
+	// scan as a whole is not a snapshot. After an error it stops.
+	Scan(ctx context.Context, part, after string) iter.Seq2[Row, error]
+
+	// Write applies 1 to MaxOps operations, all or none, each on another key.
+	// When a condition does not hold nothing is changed and the error is a
+	// *ConflictError that names every key whose condition failed, or at least
+	// those the store reports. The version returned is that of every row put.
+	Write(ctx context.Context, ops ...Op) (version string, err error)
+
+	// Put stores rows without conditions. Each row is stored whole or not at
+	// all, but on an error any subset may be stored: for records that are
+	// named by their content.
+	Put(ctx context.Context, rows ...Row) error
+
+	// Add adds delta to the counter under key, which counts from 0, and
+	// returns the sum: no two calls with a delta above 0 return the same. A
+	// counter is not a row: it has a key of its own space.
+	Add(ctx context.Context, key Key, delta int64) (int64, error)
+}
+
+// Key names a row: a partition, and an order inside it.
+type Key struct {
+	Part string // 1 to 200 bytes
+	Sort string // 1 to 900 bytes
+}
+
+func (k Key) String() string { return k.Part + "/" + k.Sort }
+
+// Check returns ErrInvalid unless every driver can store a row under k.
+func (k Key) Check() error {
+	if k.Part == "" || len(k.Part) > 200 || k.Sort == "" || len(k.Sort) > 900 ||
+		!utf8.ValidString(k.Part) || !utf8.ValidString(k.Sort) {
+		return fmt.Errorf("row key %.100q: %w", k.String(), ErrInvalid)
+	}
+	return nil
+}
+
+// Row is a row as stored.
+type Row struct {
+	Key
+	Version string // opaque, never empty, never repeated for a key, also after a Delete
+	Data    []byte
+}
+
+// Op is one operation of a Write.
+type Op struct {
+	Do   Verb
+	Key  Key
+	If   string // the version that the row must have; Absent for none
+	Data []byte // for OpPut
+}
+
+// Verb says what an Op does.
+type Verb int
+
+const (
+	OpPut    Verb = iota // store Data
+	OpDelete             // remove the row
+	OpCheck              // only require the condition
+)
+
+// Absent as an Op's condition says that the row must not exist. An OpDelete
+// with it is invalid.
+const Absent = ""
+
+// Limits of the Table port.
+const (
+	MaxOps     = 100       // operations of a Write
+	MaxRowSize = 340 << 10 // bytes of a row's Data
+	MaxTxSize  = 3 << 20   // bytes of Data in a Write
+)
