@@ -18,7 +18,7 @@ import (
 type Blobs interface {
 	// Open reads the object, or the part of it that rng names when rng is not
 	// nil. Info describes the whole object. ErrNotFound if there is none;
-	// ErrInvalid if rng begins past the end. The caller closes the reader.
+	// ErrInvalid if rng is one that Bounds refuses. The caller closes the reader.
 	Open(ctx context.Context, key string, rng *Range) (io.ReadCloser, Info, error)
 
 	// Stat describes the object. ErrNotFound if there is none.
@@ -27,18 +27,20 @@ type Blobs interface {
 	// Put stores what r yields, up to its end. A failed Put leaves what was
 	// visible under key before. ErrExists with IfAbsent when the object
 	// exists; ErrConflict with IfMatch when its ETag is another or it does not
-	// exist; ErrDigest when the bytes are not those announced.
-	// Of racing conditional Puts exactly one wins.
+	// exist; ErrDigest when the bytes are not those announced; ErrInvalid with
+	// both conditions. Of racing conditional Puts exactly one wins.
 	Put(ctx context.Context, key string, r io.Reader, opt PutOptions) (Info, error)
 
 	// Copy stores the bytes of src under dst without their passing through the
 	// caller. It takes the conditions of Put, for dst. SHA256 and Size in opt
-	// are not looked at. ErrNotFound if src does not exist.
+	// are not looked at. ErrNotFound if src does not exist; ErrInvalid if it
+	// is dst.
 	Copy(ctx context.Context, dst, src string, opt PutOptions) (Info, error)
 
 	// List yields the objects whose key begins with prefix and is greater than
-	// after, in ascending byte order of the key. Objects written or deleted
-	// meanwhile may or may not be seen. After an error it stops.
+	// after, in ascending byte order of the key. The prefix need not end at a
+	// slash. Objects written or deleted meanwhile may or may not be seen.
+	// After an error it stops.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 
 	// Delete removes objects; one that does not exist is not an error. Not
@@ -58,6 +60,23 @@ type Info struct {
 type Range struct {
 	Offset int64 // bytes from the start, at least 0
 	Length int64 // bytes; negative means up to the end
+}
+
+// Bounds returns where the part begins and how long it is in an object of size
+// bytes; a nil Range is all of it. A part that reaches beyond the end ends
+// there, and one that begins at the end is empty. ErrInvalid if it begins
+// before the start or past the end.
+func (r *Range) Bounds(size int64) (offset, length int64, err error) {
+	if r == nil {
+		return 0, size, nil
+	}
+	if r.Offset < 0 || r.Offset > size {
+		return 0, 0, fmt.Errorf("range from %d of %d bytes: %w", r.Offset, size, ErrInvalid)
+	}
+	if rest := size - r.Offset; r.Length < 0 || r.Length > rest {
+		return r.Offset, rest, nil
+	}
+	return r.Offset, r.Length, nil
 }
 
 // PutOptions are the conditions and the description of a Put or Copy. The zero

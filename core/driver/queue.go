@@ -2,7 +2,9 @@ package driver
 
 import (
 	"context"
+	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // Queue delivers messages. Receiving is not part of the port: every driver
@@ -20,7 +22,9 @@ type Queue interface {
 
 	// Wake says that the message a handler put back (Retry) may be worth
 	// delivering now; receipt is the Message.Receipt of that delivery. It is
-	// a hint: lost, the message comes when its delay is over.
+	// a hint: lost, the message comes when its delay is over. A receipt of
+	// another delivery than the last changes nothing; a driver may answer it
+	// with ErrNotFound.
 	Wake(ctx context.Context, m Message) error
 }
 
@@ -28,8 +32,31 @@ type Queue interface {
 type Message struct {
 	Group   string // 1 to 128 bytes of letters, digits and punctuation
 	ID      string // for deduplication; 1 to 128 bytes likewise
-	Body    string // at most 4 KiB
+	Body    string // valid UTF-8, 1 byte to MaxBody
 	Receipt string // of this delivery; set by the driver
+}
+
+// MaxBody is the longest body of a message, in bytes.
+const MaxBody = 4 << 10
+
+// Check returns ErrInvalid unless every driver can send m.
+func (m Message) Check() error {
+	if !queueName(m.Group) || !queueName(m.ID) ||
+		m.Body == "" || len(m.Body) > MaxBody || !utf8.ValidString(m.Body) {
+		return fmt.Errorf("message %.100q of group %.100q: %w", m.ID, m.Group, ErrInvalid)
+	}
+	return nil
+}
+
+// queueName reports whether s is made of what SQS takes for a message group ID
+// and a deduplication ID: printable ASCII without the space.
+func queueName(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 128
 }
 
 // Handler handles one delivery. An error, like a crash, brings the message again.

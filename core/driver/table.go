@@ -28,7 +28,8 @@ type Table interface {
 
 	// Put stores rows without conditions. Each row is stored whole or not at
 	// all, but on an error any subset may be stored: for records that are
-	// named by their content.
+	// named by their content. Versions given are not looked at; two rows of
+	// one key are ErrInvalid.
 	Put(ctx context.Context, rows ...Row) error
 
 	// Add adds delta to the counter under key, which counts from 0, and
@@ -88,3 +89,50 @@ const (
 	MaxRowSize = 340 << 10 // bytes of a row's Data
 	MaxTxSize  = 3 << 20   // bytes of Data in a Write
 )
+
+// CheckOps returns ErrInvalid unless ops are what Write takes.
+func CheckOps(ops []Op) error {
+	if len(ops) == 0 || len(ops) > MaxOps {
+		return fmt.Errorf("write of %d operations: %w", len(ops), ErrInvalid)
+	}
+	size, seen := 0, make(map[Key]bool, len(ops))
+	for _, op := range ops {
+		if err := checkRow(op.Key, op.Data, seen); err != nil {
+			return err
+		}
+		if op.Do < OpPut || op.Do > OpCheck || op.Do == OpDelete && op.If == Absent {
+			return fmt.Errorf("write of %.100q: operation %d: %w", op.Key.String(), op.Do, ErrInvalid)
+		}
+		size += len(op.Data)
+	}
+	if size > MaxTxSize {
+		return fmt.Errorf("write of %d bytes: %w", size, ErrInvalid)
+	}
+	return nil
+}
+
+// CheckRows returns ErrInvalid unless rows are what Put takes.
+func CheckRows(rows []Row) error {
+	seen := make(map[Key]bool, len(rows))
+	for _, row := range rows {
+		if err := checkRow(row.Key, row.Data, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRow checks one row and that its key was not seen before.
+func checkRow(k Key, data []byte, seen map[Key]bool) error {
+	if err := k.Check(); err != nil {
+		return err
+	}
+	if len(data) > MaxRowSize {
+		return fmt.Errorf("row %.100q of %d bytes: %w", k.String(), len(data), ErrInvalid)
+	}
+	if seen[k] {
+		return fmt.Errorf("row %.100q twice: %w", k.String(), ErrInvalid)
+	}
+	seen[k] = true
+	return nil
+}
