@@ -1,5 +1,26 @@
 package deb
 
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// Errors of control data that lacks what every package must have.
+var (
+	ErrNoName         = errors.New("empty package name")
+	ErrNoVersion      = errors.New("empty version")
+	ErrNoArchitecture = errors.New("empty architecture")
+)
+
+// Architectures that are none.
+const (
+	AllArch    = "all"    // of packages for every architecture
+	SourceArch = "source" // of source packages
+)
+
 // Kind says what sort of package a Package is.
 type Kind uint8
 
@@ -37,4 +58,275 @@ type Package struct {
 
 	Extra map[string]string // every other field, by canonical name, value as Paragraph holds it
 	Files []File            // ascending by Name
+}
+
+// BinaryPackage returns the package that a control file describes, with f as
+// its file. kind is Binary or Udeb. What the control file says about files is
+// not looked at.
+func BinaryPackage(p Paragraph, kind Kind, f File) (*Package, error) {
+	if err := CheckFileName(f.Name); err != nil {
+		return nil, err
+	}
+	pkg := &Package{Kind: kind, Files: []File{f}}
+	pkg.take(p)
+	if err := pkg.check(); err != nil {
+		return nil, err
+	}
+	return pkg, nil
+}
+
+// PackageFromIndex returns the package that a stanza of Packages (kind Binary
+// or Udeb) or Sources (kind Source) describes, and the directory of its files
+// relative to the archive's root. The stanza may say anything of it: "../..", too.
+func PackageFromIndex(p Paragraph, kind Kind) (pkg *Package, dir string, err error) {
+	if kind == Source {
+		if pkg, err = sourcePackage(p, p.Get("Package")); err != nil {
+			return nil, "", err
+		}
+		return pkg, p.Get("Directory"), nil
+	}
+	f, dir, err := indexedFile(p)
+	if err != nil {
+		return nil, "", err
+	}
+	if pkg, err = BinaryPackage(p, kind, f); err != nil {
+		return nil, "", err
+	}
+	return pkg, dir, nil
+}
+
+// indexedFile returns the file of a stanza of Packages. A size that is missing
+// or no number is 0, as for aptly.
+func indexedFile(p Paragraph) (f File, dir string, err error) {
+	var filename string
+	sums := [...]struct {
+		digest *string
+		field  string
+		length int
+	}{
+		{&f.MD5, "MD5Sum", md5Len},
+		{&f.SHA1, "SHA1", sha1Len},
+		{&f.SHA256, "SHA256", sha256Len},
+		{&f.SHA512, "SHA512", sha512Len},
+	}
+	for i := range p {
+		switch p[i].Name {
+		case "Filename":
+			filename = p[i].Value
+		case "Size":
+			if n, err := strconv.ParseInt(p[i].Value, 10, 64); err == nil && n > 0 {
+				f.Size = n
+			}
+		default:
+			for _, s := range sums {
+				if s.field != p[i].Name {
+					continue
+				}
+				var ok bool
+				if *s.digest, ok = canonicalDigest(p[i].Value, s.length); !ok {
+					return File{}, "", fmt.Errorf("%w %s %.200q", ErrInvalid, s.field, p[i].Value)
+				}
+			}
+		}
+	}
+	f.Name = path.Base(filename)
+	return f, path.Dir(filename), nil
+}
+
+// take fills the fields of p, which has its kind, from a paragraph.
+func (p *Package) take(from Paragraph) {
+	p.Extra = make(map[string]string, len(from))
+	for _, f := range from {
+		switch {
+		case f.Name == "Package":
+			p.Name = f.Value
+		case f.Name == "Version":
+			p.Version = f.Value
+		case f.Name == "Architecture" && p.Kind == Source:
+			p.SourceArchitecture = f.Value
+		case f.Name == "Architecture":
+			p.Architecture = f.Value
+		case f.Name == "Source" && p.Kind == Source: // a .dsc's word for Package
+		case f.Name == "Source":
+			p.Source = f.Value
+		case describesFiles(f.Name, p.Kind):
+		default:
+			if items := p.relation(f.Name); items != nil && isRelationOf(f.Name, p.Kind) {
+				*items = SplitItems(f.Value)
+			} else {
+				p.Extra[f.Name] = f.Value
+			}
+		}
+	}
+	if len(p.Extra) == 0 {
+		p.Extra = nil
+	}
+	if p.Kind == Source {
+		p.Architecture = SourceArch
+	}
+}
+
+// describesFiles reports whether a field says what Package.Files says.
+func describesFiles(name string, kind Kind) bool {
+	switch name {
+	case "Files", "Checksums-Sha1", "Checksums-Sha256", "Checksums-Sha512":
+		return kind == Source
+	case "Filename", "Size", "MD5Sum", "SHA1", "SHA256", "SHA512":
+		return kind != Source
+	default:
+		return false
+	}
+}
+
+// relationNames are the relation fields with a place in Package; the first
+// binaryRelations of them are those of binaries, the others those of sources.
+var relationNames = [...]string{
+	"Depends", "Pre-Depends", "Recommends", "Suggests", "Provides", "Build-Depends", "Build-Depends-Indep",
+}
+
+const binaryRelations = 5
+
+// relation returns the items of a relation field, nil for any other field.
+func (p *Package) relation(name string) *[]string {
+	switch name {
+	case "Depends":
+		return &p.Depends
+	case "Pre-Depends":
+		return &p.PreDepends
+	case "Recommends":
+		return &p.Recommends
+	case "Suggests":
+		return &p.Suggests
+	case "Provides":
+		return &p.Provides
+	case "Build-Depends":
+		return &p.BuildDepends
+	case "Build-Depends-Indep":
+		return &p.BuildDependsIndep
+	default:
+		return nil
+	}
+}
+
+func isRelationOf(name string, kind Kind) bool {
+	names := relationNames[:binaryRelations]
+	if kind == Source {
+		names = relationNames[binaryRelations:]
+	}
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// check returns an error unless the package has a name, a version and an
+// architecture that are those of a package.
+func (p *Package) check() error {
+	switch {
+	case p.Name == "":
+		return ErrNoName
+	case p.Version == "":
+		return ErrNoVersion
+	case p.Architecture == "":
+		return ErrNoArchitecture
+	}
+	if err := CheckName(p.Name); err != nil {
+		return err
+	}
+	if err := CheckVersion(p.Version); err != nil {
+		return err
+	}
+	if p.Kind == Source {
+		return nil
+	}
+	if err := CheckArchitecture(p.Architecture); err != nil {
+		return err
+	}
+	if err := CheckName(p.SourceName()); err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	return nil
+}
+
+// SourceName returns the name of the source package: of a binary that in
+// Source, or its own if there is none; of a source package its own.
+func (p *Package) SourceName() string {
+	if p.Source == "" {
+		return p.Name
+	}
+	name, _, _ := strings.Cut(p.Source, "(")
+	return strings.TrimSpace(name)
+}
+
+// SourceVersion returns the version of the source package: of a binary that in
+// Source, or its own if there is none; of a source package its own.
+func (p *Package) SourceVersion() string {
+	_, version, ok := strings.Cut(p.Source, "(")
+	if i := strings.LastIndexByte(version, ')'); ok && i >= 0 {
+		return strings.TrimSpace(version[:i])
+	}
+	return p.Version
+}
+
+// PoolDir returns the directory of the package's files below a component of a
+// published pool: "h/hello", "libf/libfoo".
+func (p *Package) PoolDir() (string, error) {
+	source := p.SourceName()
+	if len(source) < 2 {
+		return "", fmt.Errorf("package source %s too short", source)
+	}
+	if err := CheckName(source); err != nil {
+		return "", err
+	}
+	prefix := source[:1]
+	if strings.HasPrefix(source, "lib") {
+		prefix = source[:min(4, len(source))]
+	}
+	return prefix + "/" + source, nil
+}
+
+// Field returns what queries see under a field's name, "" for a field that the
+// package does not have. Names are case-sensitive. Those with a dollar sign are
+// computed: $Architecture, $PackageType, $Source, $SourceVersion and $Version.
+func (p *Package) Field(name string) string {
+	switch name {
+	case "Name":
+		return p.Name
+	case "Version", "$Version":
+		return p.Version
+	case "$Architecture":
+		return p.Architecture
+	case "Architecture":
+		if p.Kind == Source {
+			return p.SourceArchitecture
+		}
+		return p.Architecture
+	case "$PackageType":
+		switch p.Kind {
+		case Source:
+			return "source"
+		case Udeb:
+			return "udeb"
+		default:
+			return "deb"
+		}
+	case "Source":
+		return p.Source
+	case "$Source":
+		if p.Kind == Source {
+			return ""
+		}
+		return p.SourceName()
+	case "$SourceVersion":
+		if p.Kind == Source {
+			return ""
+		}
+		return p.SourceVersion()
+	}
+	if items := p.relation(name); items != nil && *items != nil {
+		return strings.Join(*items, ", ")
+	}
+	return p.Extra[name]
 }

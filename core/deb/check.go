@@ -1,0 +1,144 @@
+package deb
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// ErrInvalid says that a name, version, architecture, file name or digest is
+// not one that Debian policy knows.
+var ErrInvalid = errors.New("invalid")
+
+// Limits of names, in bytes. No component of an object key or of a file
+// system's path may be longer than 255 bytes; the difference is room for a
+// digest's beginning in front of a pool file's name.
+const (
+	MaxFileNameLen     = 240
+	MaxNameLen         = 200
+	MaxVersionLen      = 200
+	MaxArchitectureLen = 60
+)
+
+// maxEpoch is dpkg's.
+const maxEpoch = 1<<31 - 1
+
+// CheckName returns an error unless name can name a package (policy 5.6.1):
+// at least two characters of letters, digits, '+', '-' and '.', beginning with
+// a letter or digit. Upper-case letters and '_' are let pass as dpkg does,
+// since third-party archives have them.
+func CheckName(name string) error {
+	if len(name) < 2 || len(name) > MaxNameLen || !isAlnum(name[0]) || !madeOf(name, "+-._") {
+		return fmt.Errorf("%w package name %.300q", ErrInvalid, name)
+	}
+	return nil
+}
+
+// CheckVersion returns an error unless v is a version (policy 5.6.12). That
+// the upstream version begin with a digit is advice there and not asked here;
+// '_' is let pass since third-party archives have it.
+func CheckVersion(v string) error {
+	if len(v) > MaxVersionLen || !validVersion(v) {
+		return fmt.Errorf("%w version %.300q", ErrInvalid, v)
+	}
+	return nil
+}
+
+func validVersion(v string) bool {
+	allowed := ".+~_-"
+	if epoch, rest, ok := strings.Cut(v, ":"); ok {
+		if n, err := strconv.ParseUint(epoch, 10, 64); err != nil || n > maxEpoch {
+			return false
+		}
+		v, allowed = rest, ".+~_-:"
+	}
+	if i := strings.LastIndexByte(v, '-'); i >= 0 {
+		revision := v[i+1:]
+		if revision == "" || !madeOf(revision, ".+~_") {
+			return false
+		}
+		v = v[:i]
+	}
+	return v != "" && madeOf(v, allowed)
+}
+
+// CheckArchitecture returns an error unless arch is the architecture of a
+// binary package: one Debian architecture or "all" (policy 5.6.8). "source" is
+// none, nor are wildcards such as "any" and "linux-any".
+func CheckArchitecture(arch string) error {
+	ok := arch != "" && len(arch) <= MaxArchitectureLen && isAlnum(arch[0]) && madeOf(arch, "-")
+	if !ok || arch == SourceArch || arch == "any" || strings.HasPrefix(arch, "any-") || strings.HasSuffix(arch, "-any") {
+		return fmt.Errorf("%w architecture %.100q", ErrInvalid, arch)
+	}
+	return nil
+}
+
+// CheckFileName returns an error unless name is the base name of a file that
+// can be stored and published: at most MaxFileNameLen bytes of valid UTF-8
+// without '/' and control characters, with no blank at either end, and neither
+// "." nor "..".
+func CheckFileName(name string) error {
+	ok := name != "" && name != "." && name != ".." && len(name) <= MaxFileNameLen &&
+		utf8.ValidString(name) && strings.TrimSpace(name) == name
+	for i := 0; ok && i < len(name); i++ {
+		ok = name[i] >= ' ' && name[i] != '/' && name[i] != 0x7f
+	}
+	if !ok {
+		return fmt.Errorf("filename %.300s is %w", printable(name), ErrInvalid)
+	}
+	return nil
+}
+
+// printable returns s with what could disturb a line of output replaced.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+}
+
+func isAlnum(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || isDigit(c)
+}
+
+// madeOf reports whether s consists of letters, digits and the bytes of extra.
+func madeOf(s, extra string) bool {
+	for i := 0; i < len(s); i++ {
+		if !isAlnum(s[i]) && strings.IndexByte(extra, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Lengths of digests in hexadecimal.
+const (
+	md5Len    = 32
+	sha1Len   = 40
+	sha256Len = 64
+	sha512Len = 128
+)
+
+// canonicalDigest returns a digest trimmed and in lower case; ok is false
+// unless it is empty or n hexadecimal digits.
+func canonicalDigest(s string, n int) (digest string, ok bool) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	if s == "" {
+		return "", true
+	}
+	return s, len(s) == n && isHex(s)
+}
+
+// isHex reports whether s has only lower-case hexadecimal digits.
+func isHex(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; !isDigit(c) && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,333 @@
+package deb
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Errors of reading control data. A line over MaxLine is bufio.ErrTooLong.
+var (
+	// ErrSyntax says that a line is neither a field nor the continuation of one.
+	ErrSyntax = errors.New("malformed stanza syntax")
+	// ErrTooLarge says that a paragraph is over MaxParagraph or MaxFields.
+	ErrTooLarge = errors.New("stanza too large")
+)
+
+// Limits of control data.
+const (
+	MaxLine      = 2 << 20  // bytes of a line, without its end
+	MaxParagraph = 16 << 20 // bytes of values and names of a paragraph
+	MaxFields    = 4096     // fields of a paragraph
+)
+
+// Field is a field of a paragraph.
+//
+// The value of a multi-line field is the rest of the field's line with its
+// leading blank, a line feed behind it if it is not empty, then every further
+// line with its leading blank and line feed. Every other value is one line:
+// folded lines are trimmed and joined by a blank each.
+type Field struct {
+	Name  string // canonical
+	Value string
+}
+
+// Paragraph is a paragraph ("stanza") of control data: its fields in the order
+// of the text, each name once. Of a field that comes twice the last one counts.
+type Paragraph []Field
+
+// Lookup returns the value of the field with this canonical name.
+func (p Paragraph) Lookup(name string) (value string, ok bool) {
+	for i := range p {
+		if p[i].Name == name {
+			return p[i].Value, true
+		}
+	}
+	return "", false
+}
+
+// Get returns the value of the field with this canonical name, "" if there is
+// none.
+func (p Paragraph) Get(name string) string {
+	value, _ := p.Lookup(name)
+	return value
+}
+
+// Set replaces the value of a field, or appends the field.
+func (p *Paragraph) Set(name, value string) {
+	for i := range *p {
+		if (*p)[i].Name == name {
+			(*p)[i].Value = value
+			return
+		}
+	}
+	*p = append(*p, Field{name, value})
+}
+
+// Mode says which fields have several lines.
+type Mode uint8
+
+const (
+	// ModeControl is for control files, .dsc, .changes, Packages and Sources.
+	ModeControl Mode = iota
+	// ModeRelease is for Release, where MD5Sum, SHA1, SHA256 and SHA512 are
+	// lists of files.
+	ModeRelease
+	// ModeInstaller is for an installer's SHA256SUMS: all lines up to an empty
+	// one are the value of a field named "".
+	ModeInstaller
+)
+
+func (m Mode) multiLine(name string) bool {
+	switch name {
+	case "Description", "Files", "Changes", "Package-List",
+		"Checksums-Sha1", "Checksums-Sha256", "Checksums-Sha512":
+		return true
+	case "MD5Sum", "SHA1", "SHA256", "SHA512":
+		return m == ModeRelease
+	default:
+		return false
+	}
+}
+
+// CanonicalName returns a field name as Paragraph has it: the first letter and
+// those behind a hyphen in upper case, all others in lower case, but for a few
+// names with a spelling of their own.
+func CanonicalName(name string) string {
+	switch {
+	case strings.EqualFold(name, "SHA1"), strings.EqualFold(name, "SHA256"), strings.EqualFold(name, "SHA512"):
+		return strings.ToUpper(name)
+	case strings.EqualFold(name, "MD5Sum"):
+		return "MD5Sum"
+	case strings.EqualFold(name, "NotAutomatic"):
+		return "NotAutomatic"
+	case strings.EqualFold(name, "ButAutomaticUpgrades"):
+		return "ButAutomaticUpgrades"
+	}
+	b := []byte(name)
+	start := true
+	for i, c := range b {
+		switch {
+		case start && 'a' <= c && c <= 'z':
+			b[i] = c - 'a' + 'A'
+		case !start && 'A' <= c && c <= 'Z':
+			b[i] = c - 'A' + 'a'
+		}
+		start = c == '-'
+	}
+	return string(b)
+}
+
+// ParseParagraph reads the first paragraph of data. It is empty if data is.
+func ParseParagraph(data string, mode Mode) (Paragraph, error) {
+	p, err := NewParagraphReader(strings.NewReader(data), mode).Next()
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	return p, err
+}
+
+// ParagraphReader reads paragraphs one after the other.
+type ParagraphReader struct {
+	in   *bufio.Reader
+	mode Mode
+	err  error // what every further Next returns
+
+	long  []byte      // a line that did not fit into in's buffer
+	text  []byte      // the values of the paragraph being read
+	spans []fieldSpan // where they are in text
+	names fieldNames
+}
+
+type fieldSpan struct {
+	name       string
+	start, end int
+	multi      bool
+}
+
+// readBuffer is above nearly every line; longer ones are copied.
+const readBuffer = 64 << 10
+
+// NewParagraphReader returns a reader of the control data that r yields.
+func NewParagraphReader(r io.Reader, mode Mode) *ParagraphReader {
+	return &ParagraphReader{in: bufio.NewReaderSize(r, readBuffer), mode: mode, names: make(fieldNames)}
+}
+
+// Next returns the next paragraph, io.EOF after the last. Its values share
+// one string. After an error every call returns that error.
+func (r *ParagraphReader) Next() (Paragraph, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	r.text, r.spans = r.text[:0], r.spans[:0]
+	size := 0
+	for {
+		line, err := r.line()
+		if err == io.EOF && len(r.spans) > 0 {
+			break // the error comes again at the next call
+		}
+		if err == nil && len(line) == 0 {
+			if len(r.spans) > 0 {
+				break
+			}
+			continue
+		}
+		if size += len(line) + 1; err == nil && size > MaxParagraph {
+			err = ErrTooLarge
+		}
+		if err == nil {
+			err = r.add(line)
+		}
+		if err != nil {
+			r.err = err
+			return nil, err
+		}
+	}
+	text := string(r.text)
+	p := make(Paragraph, len(r.spans))
+	for i, s := range r.spans {
+		p[i] = Field{s.name, text[s.start:s.end]}
+	}
+	return p, nil
+}
+
+// add adds a line that is not empty to the paragraph.
+func (r *ParagraphReader) add(line []byte) error {
+	if r.mode == ModeInstaller {
+		if len(r.spans) == 0 {
+			r.spans = append(r.spans, fieldSpan{})
+		}
+		r.text = append(append(r.text, line...), '\n')
+		r.spans[0].end = len(r.text)
+		return nil
+	}
+	if isBlank(line[0]) {
+		return r.addContinuation(line)
+	}
+	colon := indexColon(line)
+	if colon <= 0 {
+		return ErrSyntax
+	}
+	name := r.names.canonical(line[:colon])
+	field := fieldSpan{name: name, start: len(r.text), multi: r.mode.multiLine(name)}
+	value := trimRight(line[colon+1:])
+	if field.multi {
+		r.text = append(r.text, value...)
+		if len(value) > 0 {
+			r.text = append(r.text, '\n')
+		}
+	} else {
+		r.text = append(r.text, trimLeft(value)...)
+	}
+	field.end = len(r.text)
+
+	for i := range r.spans {
+		if r.spans[i].name == name {
+			r.spans = append(r.spans[:i], r.spans[i+1:]...)
+			break
+		}
+	}
+	if len(r.spans) == MaxFields {
+		return ErrTooLarge
+	}
+	r.spans = append(r.spans, field)
+	return nil
+}
+
+func (r *ParagraphReader) addContinuation(line []byte) error {
+	if len(r.spans) == 0 {
+		if len(trimLeft(line)) == 0 {
+			return nil // a blank line before the first field
+		}
+		return ErrSyntax
+	}
+	field := &r.spans[len(r.spans)-1]
+	if field.multi {
+		r.text = append(append(r.text, line...), '\n')
+	} else {
+		r.text = append(append(r.text, ' '), trimLeft(trimRight(line))...)
+	}
+	field.end = len(r.text)
+	return nil
+}
+
+// line returns the next line without its end. The bytes are good until the
+// next call.
+func (r *ParagraphReader) line() ([]byte, error) {
+	line, err := r.in.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		r.long = r.long[:0]
+		for err == bufio.ErrBufferFull {
+			r.long = append(r.long, line...)
+			if len(r.long) > MaxLine+2 {
+				return nil, bufio.ErrTooLong
+			}
+			line, err = r.in.ReadSlice('\n')
+		}
+		r.long = append(r.long, line...)
+		line = r.long
+	}
+	switch {
+	case err == nil:
+		line = line[:len(line)-1]
+	case err != io.EOF:
+		return nil, fmt.Errorf("reading control data: %w", err)
+	case len(line) == 0:
+		return nil, io.EOF
+	}
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	if len(line) > MaxLine {
+		return nil, bufio.ErrTooLong
+	}
+	return line, nil
+}
+
+// fieldNames maps names as written to canonical ones, so that the paragraphs
+// of an index share theirs.
+type fieldNames map[string]string
+
+// maxFieldNames bounds what an index with ever new names makes a reader keep.
+const maxFieldNames = 4096
+
+func (names fieldNames) canonical(written []byte) string {
+	if name, ok := names[string(written)]; ok {
+		return name
+	}
+	if len(names) == maxFieldNames {
+		clear(names)
+	}
+	key := string(written)
+	name := CanonicalName(key)
+	names[key] = name
+	return name
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// indexColon finds the colon behind a field name, which is near.
+func indexColon(line []byte) int {
+	for i, c := range line {
+		if c == ':' {
+			return i
+		}
+	}
+	return -1
+}
+
+func trimLeft(b []byte) []byte {
+	for len(b) > 0 && (isBlank(b[0]) || b[0] == '\r') {
+		b = b[1:]
+	}
+	return b
+}
+
+func trimRight(b []byte) []byte {
+	for len(b) > 0 && (isBlank(b[len(b)-1]) || b[len(b)-1] == '\r') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
