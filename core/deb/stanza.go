@@ -104,6 +104,9 @@ func appendField(dst []byte, f Field, l Layout) []byte {
 	dst = append(dst, ':')
 	if f.Name != "Description" || f.Value == "" {
 		dst = append(dst, '\n')
+		if f.Value != "" && !isBlank(f.Value[0]) {
+			dst = append(dst, ' ') // "Files:x" was read: without a blank x would be a field
+		}
 	}
 	return appendText(dst, f.Value)
 }
