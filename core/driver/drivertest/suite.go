@@ -37,6 +37,7 @@ type Set struct {
 func Run(t *testing.T, open func(t *testing.T) Set) {
 	t.Run("Blobs", func(t *testing.T) { runBlobs(t, open) })
 	t.Run("Table", func(t *testing.T) { runTable(t, open) })
+	t.Run("Queue", func(t *testing.T) { runQueue(t, open) })
 }
 
 // suite is what a test of the suite has at hand.

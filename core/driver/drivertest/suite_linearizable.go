@@ -113,6 +113,15 @@ func testLinearizable(t *testing.T, s suite) {
 		})
 	}
 	wg.Wait()
+	written := 0
+	for _, op := range history {
+		if len(op.Input.(linearCall).ops) > 1 && !op.Output.(linearResult).conflict {
+			written++
+		}
+	}
+	if written < linearClients {
+		t.Errorf("only %d writes of several rows were not refused: the history says nothing", written)
+	}
 	switch result, _ := porcupine.CheckOperationsVerbose(linearModel, history, s.Patience); result {
 	case porcupine.Illegal:
 		t.Errorf("no order of these calls explains what they returned:\n%s", describe(history))
@@ -135,10 +144,16 @@ type linearClient struct {
 	id   int
 	rand *rand.Rand
 	seen linearState // as the client knows it
+	past []int       // the rows that it knows to have changed since
 }
 
 // next returns the client's next call, the i-th.
 func (c *linearClient) next(i int) linearCall {
+	if n := len(c.past); n > 0 {
+		key := c.past[n-1]
+		c.past = c.past[:n-1]
+		return linearCall{key: key}
+	}
 	keys := c.rand.Perm(linearKeys)
 	if c.rand.IntN(5) < 2 {
 		return linearCall{key: keys[0]}
@@ -185,6 +200,7 @@ func (c *linearClient) do(t *testing.T, call linearCall) (linearResult, error) {
 				}
 			}
 		}
+		c.past = append(c.past, result.failed...)
 		return result, nil
 	}
 	if err == nil {
