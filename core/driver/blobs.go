@@ -40,7 +40,7 @@ type Blobs interface {
 	// List yields the objects whose key begins with prefix and is greater than
 	// after, in ascending byte order of the key. The prefix need not end at a
 	// slash. Objects written or deleted meanwhile may or may not be seen.
-	// After an error it stops.
+	// Each range over it begins anew. After an error it stops.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 
 	// Delete removes objects; one that does not exist is not an error. Not

@@ -17,7 +17,8 @@ type Table interface {
 
 	// Scan yields the rows of a partition whose Sort is greater than after, in
 	// ascending byte order of Sort. Each row is current when it is read; the
-	// scan as a whole is not a snapshot. After an error it stops.
+	// scan as a whole is not a snapshot. Each range over it begins anew. After
+	// an error it stops.
 	Scan(ctx context.Context, part, after string) iter.Seq2[Row, error]
 
 	// Write applies 1 to MaxOps operations, all or none, each on another key.

@@ -189,6 +189,7 @@ func leadingPaths(key string) iter.Seq[string] {
 
 func (b memoryBlobs) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Info, error] {
 	return func(yield func(driver.Info, error) bool) {
+		after := after
 		for {
 			page, err := b.page(ctx, prefix, after)
 			if err != nil {

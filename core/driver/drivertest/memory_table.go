@@ -93,6 +93,7 @@ func (t memoryTable) nextVersion() string {
 
 func (t memoryTable) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
 	return func(yield func(driver.Row, error) bool) {
+		after := after
 		for {
 			page, more, err := t.page(ctx, part, after)
 			if err != nil {

@@ -256,6 +256,10 @@ func testList(t *testing.T, s suite) {
 			sameKeys(t, s.Blobs.List(t.Context(), s.key(tc.prefix), after), want)
 		})
 	}
+	list := s.Blobs.List(t.Context(), s.key("c/"), "")
+	for range 2 { // each range begins anew
+		sameKeys(t, list, []string{s.key("c/1"), s.key("c/10"), s.key("c/2")})
+	}
 	for info, err := range s.Blobs.List(t.Context(), s.key(""), "") {
 		must(t, err)
 		stat, err := s.Blobs.Stat(t.Context(), info.Key)

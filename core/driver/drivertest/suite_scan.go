@@ -54,6 +54,15 @@ func testScan(t *testing.T, s suite) {
 	for after, from := range map[string]int{"": 0, "a": 1, "aa": 1, "b": 2, "b/": 2, "b/1": 3, "b/1z": 4, "b/2": 5, "c": 6, "d": 6, "B": 0} {
 		same(t, "after "+after, s.scan(t, after), sorts[from:])
 	}
+	list := s.Table.Scan(t.Context(), s.row("").Part, "b/2")
+	for range 2 { // each range begins anew
+		var got []string
+		for row, err := range list {
+			must(t, err)
+			got = append(got, row.Sort)
+		}
+		same(t, "after b/2", got, []string{"c"})
+	}
 	for row, err := range s.Table.Scan(t.Context(), s.row("").Part, "") {
 		must(t, err)
 		if got := s.get(t, row.Key); got.Version != row.Version || !bytes.Equal(got.Data, row.Data) {

@@ -189,4 +189,3 @@ func (v *server) expectOrder(t *testing.T, group string, numbers ...int) {
 		t.Errorf("delivered %q, want %q", got, want)
 	}
 }
-
