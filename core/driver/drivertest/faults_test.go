@@ -44,19 +44,24 @@ func drain[T any](seq func(func(T, error) bool)) (n int, err error) {
 	return n, nil
 }
 
-func TestFaultEffects(t *testing.T) {
-	key := func(sort string) driver.Key { return driver.Key{Part: "p", Sort: sort} }
-	const before = "map[a:aaaa b:b] map[p/r:r p/s:s] map[] []"
-	for _, tc := range []struct {
-		name          string
-		call          func(ctx context.Context, e *Env) (seen int, err error)
-		after, midway string
-		seen          [3]int // what the caller has seen before the error: Before, After, Midway
-	}{
+// faultyCall is a call made in a world that is beforeCall.
+type faultyCall struct {
+	name          string
+	call          func(ctx context.Context, e *Env) (seen int, err error)
+	after, midway string // the world when it has failed so
+	seen          [3]int // what the caller has seen before the error: Before, After, Midway
+}
+
+const beforeCall = "map[a:aaaa b:b] map[p/r:r p/s:s] map[] []"
+
+func rowKey(sort string) driver.Key { return driver.Key{Part: "p", Sort: sort} }
+
+func faultyCalls() []faultyCall {
+	return []faultyCall{
 		{"Blobs.Put a", func(ctx context.Context, e *Env) (int, error) {
 			_, err := e.Blobs.Put(ctx, "a", strings.NewReader("new!"), driver.PutOptions{})
 			return 0, err
-		}, "map[a:new! b:b] map[p/r:r p/s:s] map[] []", before, [3]int{}},
+		}, "map[a:new! b:b] map[p/r:r p/s:s] map[] []", beforeCall, [3]int{}},
 		{"Blobs.Open a", func(ctx context.Context, e *Env) (int, error) {
 			r, _, err := e.Blobs.Open(ctx, "a", nil)
 			if err != nil {
@@ -64,49 +69,53 @@ func TestFaultEffects(t *testing.T) {
 			}
 			b, err := io.ReadAll(r)
 			return len(b), errors.Join(err, r.Close())
-		}, before, before, [3]int{0, 0, 2}},
+		}, beforeCall, beforeCall, [3]int{0, 0, 2}},
 		{"Blobs.Stat a", func(ctx context.Context, e *Env) (int, error) {
 			info, err := e.Blobs.Stat(ctx, "a")
 			return int(info.Size), err
-		}, before, before, [3]int{}},
+		}, beforeCall, beforeCall, [3]int{}},
 		{"Blobs.Copy a c", func(ctx context.Context, e *Env) (int, error) {
 			_, err := e.Blobs.Copy(ctx, "c", "a", driver.PutOptions{})
 			return 0, err
-		}, "map[a:aaaa b:b c:aaaa] map[p/r:r p/s:s] map[] []", before, [3]int{}},
+		}, "map[a:aaaa b:b c:aaaa] map[p/r:r p/s:s] map[] []", beforeCall, [3]int{}},
 		{"Blobs.List", func(ctx context.Context, e *Env) (int, error) {
 			return drain(e.Blobs.List(ctx, "", ""))
-		}, before, before, [3]int{0, 2, 1}},
+		}, beforeCall, beforeCall, [3]int{0, 2, 1}},
 		{"Blobs.Delete a", func(ctx context.Context, e *Env) (int, error) {
 			return 0, e.Blobs.Delete(ctx, "a", "b")
 		}, "map[] map[p/r:r p/s:s] map[] []", "map[b:b] map[p/r:r p/s:s] map[] []", [3]int{}},
 		{"Table.Get p/r", func(ctx context.Context, e *Env) (int, error) {
-			row, err := e.Table.Get(ctx, key("r"))
+			row, err := e.Table.Get(ctx, rowKey("r"))
 			return len(row.Data), err
-		}, before, before, [3]int{}},
+		}, beforeCall, beforeCall, [3]int{}},
 		{"Table.Scan p", func(ctx context.Context, e *Env) (int, error) {
 			return drain(e.Table.Scan(ctx, "p", ""))
-		}, before, before, [3]int{0, 2, 1}},
+		}, beforeCall, beforeCall, [3]int{0, 2, 1}},
 		{"Table.Write p/x", func(ctx context.Context, e *Env) (int, error) {
-			version, err := e.Table.Write(ctx, driver.Op{Key: key("x")}, driver.Op{Key: key("y")})
+			version, err := e.Table.Write(ctx, driver.Op{Key: rowKey("x")}, driver.Op{Key: rowKey("y")})
 			return len(version), err
-		}, "map[a:aaaa b:b] map[p/r:r p/s:s p/x: p/y:] map[] []", before, [3]int{}},
+		}, "map[a:aaaa b:b] map[p/r:r p/s:s p/x: p/y:] map[] []", beforeCall, [3]int{}},
 		{"Table.Put p/x", func(ctx context.Context, e *Env) (int, error) {
-			return 0, e.Table.Put(ctx, driver.Row{Key: key("x")}, driver.Row{Key: key("y")})
+			return 0, e.Table.Put(ctx, driver.Row{Key: rowKey("x")}, driver.Row{Key: rowKey("y")})
 		}, "map[a:aaaa b:b] map[p/r:r p/s:s p/x: p/y:] map[] []", "map[a:aaaa b:b] map[p/r:r p/s:s p/x:] map[] []", [3]int{}},
 		{"Table.Add p/n", func(ctx context.Context, e *Env) (int, error) {
-			n, err := e.Table.Add(ctx, key("n"), 7)
+			n, err := e.Table.Add(ctx, rowKey("n"), 7)
 			return int(n), err
-		}, "map[a:aaaa b:b] map[p/r:r p/s:s] map[p/n:7] []", before, [3]int{}},
+		}, "map[a:aaaa b:b] map[p/r:r p/s:s] map[p/n:7] []", beforeCall, [3]int{}},
 		{"Queue.Send g i", func(ctx context.Context, e *Env) (int, error) {
 			return 0, e.Queue.Send(ctx, driver.Message{Group: "g", ID: "i", Body: "b"})
-		}, "map[a:aaaa b:b] map[p/r:r p/s:s] map[] [i]", before, [3]int{}},
-	} {
+		}, "map[a:aaaa b:b] map[p/r:r p/s:s] map[] [i]", beforeCall, [3]int{}},
+	}
+}
+
+func TestFaultEffects(t *testing.T) {
+	for _, tc := range faultyCalls() {
 		start := NewEnv()
 		s := suite{Set: memorySet(start.Memory)}
 		s.put(t, "a", "aaaa")
 		s.put(t, "b", "b")
-		must(t, start.Table.Put(t.Context(), driver.Row{Key: key("r"), Data: []byte("r")}, driver.Row{Key: key("s"), Data: []byte("s")}))
-		for when, want := range map[When]string{Before: before, After: tc.after, Midway: tc.midway} {
+		must(t, start.Table.Put(t.Context(), driver.Row{Key: rowKey("r"), Data: []byte("r")}, driver.Row{Key: rowKey("s"), Data: []byte("s")}))
+		for when, want := range map[When]string{Before: beforeCall, After: tc.after, Midway: tc.midway} {
 			for _, die := range []bool{false, true} {
 				fault := Fault{Call: 2, When: when, Die: die}
 				e := start.Restart(fault)
