@@ -1,0 +1,259 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"syscall"
+
+	"aptless/core/driver"
+)
+
+// folders makes, removes and syncs the folders that objects are in. Folders
+// come with the first object below them and go with the last.
+type folders struct {
+	root *os.Root
+
+	// tree is held for reading while a file gets its name, and for writing
+	// while folders are removed.
+	tree sync.RWMutex
+
+	mu       sync.Mutex          // guards the following two
+	durable  map[string]struct{} // folders whose own names are known to be on the disk
+	removals int                 // how many folders were removed
+
+	// syncs are shared by those who wait for the same folder.
+	syncs [64]rounds[*folderSync]
+	seed  maphash.Seed
+}
+
+// folderSync is a wait for a folder to be synced.
+type folderSync struct {
+	folder string
+	err    error
+}
+
+const (
+	maxDurable = 1 << 16 // folders of which it is known that they are on the disk
+	maxSharers = 1 << 16 // callers that share a sync
+)
+
+func newFolders(root *os.Root) *folders {
+	f := &folders{root: root, seed: maphash.MakeSeed(), durable: map[string]struct{}{}}
+	for i := range f.syncs {
+		f.syncs[i] = rounds[*folderSync]{run: f.syncRound, limit: maxSharers}
+	}
+	return f
+}
+
+// above returns the folders that key is in, from the inmost, without that of
+// its place.
+func above(key string) (list []string) {
+	for folder := path.Dir(key); strings.Contains(folder, "/"); folder = path.Dir(folder) {
+		list = append(list, folder)
+	}
+	return list
+}
+
+// rename gives a temporary file the name key, in place of the object that has
+// it.
+func (f *folders) rename(temp, key string) error {
+	move := func() error { return f.root.Rename(temp, key) }
+	err := f.name(key, move)
+	if isFolder(err) && f.removeEmpty(key) {
+		err = f.name(key, move)
+	}
+	if isFolder(err) {
+		return fmt.Errorf("there are objects below it: %w", driver.ErrInvalid)
+	}
+	return err
+}
+
+// link gives the object under src the second name dst, which must be new.
+func (f *folders) link(src, dst string) error {
+	return f.name(dst, func() error { return f.root.Link(src, dst) })
+}
+
+// isFolder reports whether err says that a folder has the name a file was to
+// have.
+func isFolder(err error) bool {
+	return errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST)
+}
+
+// isGone reports whether err says that a path leads nowhere, or no longer.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// name gives a file the name key by move, and makes the folders for it.
+func (f *folders) name(key string, move func() error) error {
+	f.tree.RLock()
+	defer f.tree.RUnlock()
+	err := move()
+	if errors.Is(err, fs.ErrNotExist) {
+		f.forget(above(key)...)
+		if err = f.root.MkdirAll(path.Dir(key), 0o755); err == nil {
+			err = move()
+		}
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("a leading path of it is an object: %w", driver.ErrInvalid)
+	}
+	return err
+}
+
+// removeEmpty removes a folder in which there are only folders, as a process
+// leaves behind that dies between making them and naming the file.
+func (f *folders) removeEmpty(folder string) bool {
+	f.tree.Lock()
+	defer f.tree.Unlock()
+	return f.removeTree(folder)
+}
+
+// removeTree is removeEmpty with the tree locked. It reports whether the
+// folder is gone.
+func (f *folders) removeTree(folder string) bool {
+	entries, err := fs.ReadDir(f.root.FS(), folder)
+	if err != nil {
+		return isGone(err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !f.removeTree(path.Join(folder, e.Name())) {
+			return false
+		}
+	}
+	return f.remove(folder) == nil
+}
+
+// remove removes an empty folder, and never a file. The tree is locked.
+func (f *folders) remove(folder string) error {
+	fi, err := f.root.Lstat(folder)
+	if err != nil {
+		return err
+	}
+	if !fi.IsDir() {
+		return fmt.Errorf("%s: %w", folder, syscall.ENOTDIR)
+	}
+	if err := f.root.Remove(folder); err != nil {
+		return err
+	}
+	f.forget(folder)
+	return nil
+}
+
+// prune removes the folders that are empty, and those above them that become
+// so, and makes durable what was removed.
+func (f *folders) prune(list map[string]struct{}) error {
+	var errs []error
+	for folder := range f.removeAll(list) {
+		if err := f.syncFolder(folder); err != nil && !isGone(err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// removeAll removes what prune is to remove, and returns the folders from
+// which something was removed and which are still there.
+func (f *folders) removeAll(list map[string]struct{}) map[string]struct{} {
+	f.tree.Lock()
+	defer f.tree.Unlock()
+	remain := map[string]struct{}{}
+	for folder := range list {
+		for strings.Contains(folder, "/") {
+			// One that is gone was removed by another, whose sync this call must not rely on.
+			if err := f.remove(folder); err != nil && !isGone(err) {
+				break
+			}
+			folder = path.Dir(folder)
+		}
+		remain[folder] = struct{}{}
+	}
+	return remain
+}
+
+// forget says that it is not known whether the folders are on the disk.
+func (f *folders) forget(list ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.removals++
+	for _, folder := range list {
+		delete(f.durable, folder)
+	}
+}
+
+// unsure returns the folders above key of which it is not known that they are
+// on the disk, from the inmost, and the state of knowledge.
+func (f *folders) unsure(key string) (list []string, state int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, folder := range above(key) {
+		if _, ok := f.durable[folder]; !ok {
+			list = append(list, folder)
+		}
+	}
+	return list, f.removals
+}
+
+// sync makes durable what name key has, down from the folder of its place. An
+// object that is gone meanwhile is not missed.
+//
+// Each folder is synced before the one it is in. So it was there when the
+// other was synced, and if none was removed meanwhile its name is durable.
+func (f *folders) sync(key string) error {
+	unsure, state := f.unsure(key)
+	err := f.syncFolder(path.Dir(key))
+	for _, folder := range unsure {
+		if err == nil {
+			err = f.syncFolder(path.Dir(folder))
+		}
+	}
+	if err != nil {
+		if isGone(err) {
+			return nil
+		}
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.removals != state {
+		return nil
+	}
+	if len(f.durable)+len(unsure) > maxDurable {
+		clear(f.durable)
+	}
+	for _, folder := range unsure {
+		f.durable[folder] = struct{}{}
+	}
+	return nil
+}
+
+// syncFolder makes the names in a folder durable, together with others who
+// want the same.
+func (f *folders) syncFolder(folder string) error {
+	s := &folderSync{folder: folder}
+	stripe := &f.syncs[maphash.String(f.seed, folder)%uint64(len(f.syncs))]
+	if err := stripe.join(s, 1); err != nil {
+		return err
+	}
+	return s.err
+}
+
+// syncRound syncs each folder once.
+func (f *folders) syncRound(list []*folderSync) error {
+	done := make(map[string]error, 1)
+	for _, s := range list {
+		err, ok := done[s.folder]
+		if !ok {
+			err = syncFolder(f.root, s.folder)
+			done[s.folder] = err
+		}
+		s.err = err
+	}
+	return nil
+}

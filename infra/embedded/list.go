@@ -1,0 +1,132 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"aptless/core/driver"
+)
+
+// List implements driver.Blobs. It holds the names in the folders on the way
+// to the current object, and no more.
+func (b *Blobs) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Info, error] {
+	return func(yield func(driver.Info, error) bool) {
+		b.counted.list.Add(1)
+		l := &listing{blobs: b, ctx: ctx, prefix: prefix, after: after, yield: yield}
+		if err := l.start(); err != nil && !errors.Is(err, errStopped) {
+			yield(driver.Info{}, fmt.Errorf("list %.100s: %w", prefix, err))
+		}
+	}
+}
+
+// listing is a List under way.
+type listing struct {
+	blobs         *Blobs
+	ctx           context.Context
+	prefix, after string
+	yield         func(driver.Info, error) bool
+}
+
+// errStopped says that the caller wants no more.
+var errStopped = errors.New("stopped")
+
+// start lists from the inmost folder that all objects of the prefix are in.
+func (l *listing) start() error {
+	if err := l.ctx.Err(); err != nil {
+		return err
+	}
+	slash := strings.LastIndexByte(l.prefix, '/')
+	if slash < 0 {
+		return l.entries("", []string{privateFolder + "/", publicFolder + "/"})
+	}
+	folder := l.prefix[:slash]
+	if checkKey(folder+"/x") != nil {
+		return nil // no object has such a key
+	}
+	if fi, err := l.blobs.root.Lstat(folder); err != nil || !fi.IsDir() {
+		return gone(err)
+	}
+	return l.folder(folder + "/")
+}
+
+// folder lists what is below a folder, whose path ends in a slash. One that is
+// gone meanwhile is empty.
+func (l *listing) folder(dir string) error {
+	f, err := l.blobs.root.Open(strings.TrimSuffix(dir, "/"))
+	if err != nil {
+		return gone(err)
+	}
+	entries, err := f.ReadDir(-1)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return gone(err)
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		switch {
+		case e.IsDir():
+			names = append(names, e.Name()+"/")
+		case e.Type().IsRegular():
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names) // a folder by its name with the slash: so the keys below it come where they belong
+	return l.entries(dir, names)
+}
+
+// entries lists the files and folders (which end in a slash) with the names in
+// the folder dir.
+func (l *listing) entries(dir string, names []string) error {
+	for _, name := range names {
+		full := dir + name
+		if err := l.ctx.Err(); err != nil {
+			return err
+		}
+		var err error
+		switch {
+		case strings.HasSuffix(name, "/") && l.mayHave(full):
+			err = l.folder(full)
+		case !strings.HasSuffix(name, "/") && strings.HasPrefix(full, l.prefix) && full > l.after:
+			err = l.object(full)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayHave reports whether objects below a folder can be among those listed.
+func (l *listing) mayHave(dir string) bool {
+	within := strings.HasPrefix(dir, l.prefix) || strings.HasPrefix(l.prefix, dir)
+	return within && (dir > l.after || strings.HasPrefix(l.after, dir))
+}
+
+// object yields an object, unless it is gone or has a name that no object has.
+func (l *listing) object(key string) error {
+	if checkKey(key) != nil {
+		return nil
+	}
+	i, err := l.blobs.lookUp(key)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !l.yield(i, nil) {
+		return errStopped
+	}
+	return nil
+}
+
+// gone returns nil for an error by which something turns out not to be there.
+func gone(err error) error {
+	if isGone(err) {
+		return nil
+	}
+	return err
+}

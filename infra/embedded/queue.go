@@ -1,0 +1,236 @@
+package embedded
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"aptless/core/driver"
+)
+
+// Pauses before a message whose handler failed is delivered again: the first,
+// which doubles with every failure, and the longest.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = time.Minute
+)
+
+// Queue is the Queue port in memory.
+//
+// A message whose ID waits in its group already is dropped.
+type Queue struct {
+	workers int
+	grace   time.Duration
+	failed  func(driver.Message, error)
+	counted *counters
+	process string // with which receipts begin, so that they are not those of an earlier process
+
+	mu      sync.Mutex
+	changed *sync.Cond // a group was added to ready, or a Serve is to end
+	groups  map[string]*group
+	ready   []*group // whose first message can be delivered, in the order in which it became so
+	receipt uint64   // the last that was given
+}
+
+var _ driver.Queue = (*Queue)(nil)
+
+// group is the messages of a group; there is at least one. It is in one of
+// three states: among the ready, its first message being handled, or its first
+// message waiting for its time.
+type group struct {
+	messages []*message
+	waiting  map[string]struct{} // IDs of the messages that are not being handled
+	timer    *time.Timer         // nil unless the first message waits
+}
+
+// message is a message in its group.
+type message struct {
+	driver.Message      // Receipt is of the last delivery
+	failures       int  // since it was last put back, or sent
+	woken          bool // since it was delivered
+}
+
+func newQueue(opt Options, counted *counters) *Queue {
+	q := &Queue{
+		workers: opt.Workers,
+		grace:   opt.Grace,
+		failed:  opt.Failed,
+		counted: counted,
+		process: rand.Text()[:16] + "-",
+		groups:  map[string]*group{},
+	}
+	q.changed = sync.NewCond(&q.mu)
+	return q
+}
+
+// Send implements driver.Queue.
+func (q *Queue) Send(ctx context.Context, m driver.Message) error {
+	q.counted.send.Add(1)
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("send %.100q: %w", m.ID, err)
+	}
+	if err := m.Check(); err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	m.Receipt = ""
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	g := q.groups[m.Group]
+	if g == nil {
+		g = &group{waiting: map[string]struct{}{}}
+		q.groups[m.Group] = g
+	}
+	if _, ok := g.waiting[m.ID]; ok {
+		return nil
+	}
+	g.waiting[m.ID] = struct{}{}
+	g.messages = append(g.messages, &message{Message: m})
+	if len(g.messages) == 1 {
+		q.makeReady(g)
+	}
+	return nil
+}
+
+// Wake implements driver.Queue. A message that is being handled is delivered
+// again at once when its handler puts it back.
+func (q *Queue) Wake(ctx context.Context, m driver.Message) error {
+	q.counted.wake.Add(1)
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("wake %.100q: %w", m.Receipt, err)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	g := q.groups[m.Group]
+	if g == nil || m.Receipt == "" || g.messages[0].Receipt != m.Receipt {
+		return fmt.Errorf("wake %.100q: receipt: %w", m.Receipt, driver.ErrNotFound)
+	}
+	g.messages[0].woken = true
+	if g.timer != nil {
+		g.timer.Stop()
+		q.makeReady(g)
+	}
+	return nil
+}
+
+// Serve delivers messages to h until ctx is done and the handlers have
+// returned. What their outcomes say counts to the last. It may be called again
+// afterwards, and by several at once.
+func (q *Queue) Serve(ctx context.Context, h driver.Handler) {
+	handling, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(q.grace, cancel)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.changed.Broadcast()
+	})
+	defer stop()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range q.workers {
+		wg.Go(func() {
+			for {
+				g, m := q.take(ctx)
+				if g == nil {
+					return
+				}
+				out, err := call(handling, h, m)
+				if err != nil && q.failed != nil {
+					q.failed(m, err)
+				}
+				q.settle(g, out, err)
+			}
+		})
+	}
+}
+
+// take waits for a group that is ready and begins a delivery of its first
+// message. It returns nil when ctx is done.
+func (q *Queue) take(ctx context.Context) (*group, driver.Message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.ready) == 0 && ctx.Err() == nil {
+		q.changed.Wait()
+	}
+	if ctx.Err() != nil {
+		return nil, driver.Message{}
+	}
+	g := q.ready[0]
+	q.ready[0] = nil
+	q.ready = q.ready[1:]
+	q.receipt++
+	m := g.messages[0]
+	m.Receipt, m.woken = q.process+strconv.FormatUint(q.receipt, 10), false
+	delete(g.waiting, m.ID)
+	q.counted.deliver.Add(1)
+	return g, m.Message
+}
+
+// settle does with the first message of a group what came of its delivery.
+func (q *Queue) settle(g *group, out driver.Outcome, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m := g.messages[0]
+	switch {
+	case err != nil:
+		m.failures++
+		q.putBack(g, pause(m.failures))
+	case out.Retry > 0 && m.woken:
+		q.putBack(g, 0)
+	case out.Retry > 0:
+		m.failures = 0
+		q.putBack(g, out.Retry)
+	default:
+		g.messages[0] = nil
+		g.messages = g.messages[1:]
+		if len(g.messages) == 0 {
+			delete(q.groups, m.Group)
+			return
+		}
+		q.makeReady(g)
+	}
+}
+
+// pause is how long a message waits after the given number of failures.
+func pause(failures int) time.Duration {
+	return min(firstPause<<min(failures-1, 20), lastPause)
+}
+
+// putBack has the first message of a group delivered again after a while.
+func (q *Queue) putBack(g *group, delay time.Duration) {
+	g.waiting[g.messages[0].ID] = struct{}{}
+	if delay <= 0 {
+		q.makeReady(g)
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(delay, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if g.timer == timer { // or it was woken when the timer had gone off
+			q.makeReady(g)
+		}
+	})
+	g.timer = timer
+}
+
+// makeReady lets the first message of a group be delivered.
+func (q *Queue) makeReady(g *group) {
+	g.timer = nil
+	q.ready = append(q.ready, g)
+	q.changed.Signal()
+}
+
+// call calls h, and makes a panic an error.
+func call(ctx context.Context, h driver.Handler, m driver.Message) (out driver.Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("handler of %s: panic: %v\n%s", m.ID, p, debug.Stack())
+		}
+	}()
+	return h(ctx, m)
+}
