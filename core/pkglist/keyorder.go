@@ -1,0 +1,154 @@
+package pkglist
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+
+	"aptless/core/chunks"
+	"aptless/core/deb"
+)
+
+// Package keys ascend by architecture, name, and version as a text; lists by
+// name and version. What is asked for in the order of keys is therefore read
+// in passes, each for some architectures, and sorted.
+
+// maxSorted is how many items are sorted in memory at once, about 100 bytes
+// each. A single architecture may have more: it is read in a pass of its own,
+// where only the items of one name are out of order.
+const maxSorted = 1 << 18
+
+// keyed is an item that is to come in the order of keys.
+type keyed[T any] struct {
+	name, key string
+	item      T
+}
+
+// inKeyOrder yields items in the order of keys. source yields those of some
+// architectures, in index order; counts bounds how many there are.
+func inKeyOrder[T any](counts []Count, limit int, source func(archs []string) iter.Seq2[keyed[T], error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, archs := range passes(counts, limit) {
+			if !sorted(source(archs), len(archs) > 1, yield) {
+				return
+			}
+		}
+	}
+}
+
+// passes divides the architectures of counts, which ascend, into runs of at
+// most limit items, or of one architecture.
+func passes(counts []Count, limit int) (runs [][]string) {
+	size := 0
+	for len(counts) > 0 {
+		arch, n := counts[0].Architecture, 0
+		for len(counts) > 0 && counts[0].Architecture == arch {
+			n += counts[0].Packages
+			counts = counts[1:]
+		}
+		if size += n; len(runs) == 0 || size > limit {
+			runs, size = append(runs, nil), n
+		}
+		runs[len(runs)-1] = append(runs[len(runs)-1], arch)
+	}
+	return runs
+}
+
+// sorted yields items by key: sorted as a whole, or only within each name. It
+// reports whether to go on.
+func sorted[T any](items iter.Seq2[keyed[T], error], whole bool, yield func(T, error) bool) bool {
+	var group []keyed[T]
+	flush := func() bool {
+		slices.SortStableFunc(group, func(a, b keyed[T]) int { return strings.Compare(a.key, b.key) })
+		for _, k := range group {
+			if !yield(k.item, nil) {
+				return false
+			}
+		}
+		clear(group)
+		group = group[:0]
+		return true
+	}
+	for k, err := range items {
+		if err != nil {
+			yield(k.item, err)
+			return false
+		}
+		if !whole && len(group) > 0 && group[0].name != k.name && !flush() {
+			return false
+		}
+		group = append(group, k)
+	}
+	return flush()
+}
+
+// records yields the records of some architectures, in index order, from the
+// chunks that have any.
+func (l *List) records(ctx context.Context, archs []string) iter.Seq2[identified, error] {
+	var with []chunks.Chunk
+	for _, c := range l.chunks {
+		if slices.ContainsFunc(c.Counts, func(n Count) bool { return slices.Contains(archs, n.Architecture) }) {
+			with = append(with, c.Chunk)
+		}
+	}
+	return func(yield func(identified, error) bool) {
+		for r, err := range l.list.Records(ctx, with) {
+			var id identity
+			if err == nil {
+				id, err = parseRecord(r)
+			}
+			if err != nil {
+				yield(identified{}, err)
+				return
+			}
+			if slices.Contains(archs, id.arch) && !yield(identified{id, r}, nil) {
+				return
+			}
+		}
+	}
+}
+
+type identified struct {
+	identity
+	record chunks.Record
+}
+
+// Keys yields the keys of all packages in ascending byte order.
+func (l *List) Keys(ctx context.Context) iter.Seq2[string, error] { return l.keys(ctx, maxSorted) }
+
+func (l *List) keys(ctx context.Context, limit int) iter.Seq2[string, error] {
+	return inKeyOrder(l.counts, limit, func(archs []string) iter.Seq2[keyed[string], error] {
+		return func(yield func(keyed[string], error) bool) {
+			for r, err := range l.records(ctx, archs) {
+				var k keyed[string]
+				if err == nil {
+					key := r.key()
+					k = keyed[string]{r.name, key, key}
+				}
+				if !yield(k, err) {
+					return
+				}
+			}
+		}
+	})
+}
+
+// InKeyOrder yields all packages in ascending byte order of their keys. It
+// reads the list once for each architecture and holds the packages of a name.
+func (l *List) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] {
+	return inKeyOrder(l.counts, 0, func(archs []string) iter.Seq2[keyed[*deb.Package], error] {
+		return func(yield func(keyed[*deb.Package], error) bool) {
+			for r, err := range l.records(ctx, archs) {
+				var k keyed[*deb.Package]
+				if err == nil {
+					k.name, k.key = r.name, r.key()
+					k.item, err = decode(r.record)
+				}
+				if !yield(k, err) || err != nil {
+					return
+				}
+			}
+		}
+	})
+}
