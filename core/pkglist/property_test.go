@@ -193,11 +193,15 @@ func many(n int) []*deb.Package {
 	return packages[:n]
 }
 
-// TestMany holds a list of 10^5 packages, built in one go and by two edits
+// TestMany holds a list of 10^5 packages, a tenth of that if tests are short, built in one go and by two edits
 // that also add and remove others, against a sorted slice, and counts requests.
 func TestMany(t *testing.T) {
 	s, blobs := newStore()
-	packages := many(100_000)
+	n := 100_000
+	if testing.Short() {
+		n /= 10
+	}
+	packages := many(n)
 	whole := newList(t, s, packages...)
 	parts := newList(t, s)
 	const edits = 2
