@@ -123,10 +123,14 @@ func (q *Queue) Serve(ctx context.Context, h driver.Handler) {
 	handling, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
-		time.AfterFunc(q.grace, cancel)
 		q.mu.Lock()
-		defer q.mu.Unlock()
 		q.changed.Broadcast()
+		q.mu.Unlock()
+		select {
+		case <-time.After(q.grace):
+			cancel()
+		case <-handling.Done():
+		}
 	})
 	defer stop()
 	var wg sync.WaitGroup
