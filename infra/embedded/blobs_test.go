@@ -60,7 +60,7 @@ func paths(t testing.TB, dir string) (list []string) {
 // while the clock stands still, with ends of the process between.
 func TestETags(t *testing.T) {
 	dir := t.TempDir()
-	now := time.Now()
+	now := time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC) // so that times which are not the clock's are seen
 	opt := Options{Now: func() time.Time { return now }}
 	s, err := Open(dir, opt)
 	must(t, err)
@@ -89,7 +89,7 @@ func TestETags(t *testing.T) {
 	if i, err := s.Blobs.Stat(t.Context(), "public/object"); err != nil || i != last {
 		t.Errorf("%+v, %v after a restart; it was %+v", i, err, last)
 	}
-	if ahead := last.ModTime.Sub(now); ahead < 0 || ahead > 10*time.Second {
+	if ahead := last.ModTime.Sub(now.Truncate(time.Microsecond)); ahead < 0 || ahead > 10*time.Second {
 		t.Errorf("ModTime is %v ahead of the clock", ahead)
 	}
 }
@@ -237,6 +237,101 @@ func TestFoldersComeAndGo(t *testing.T) {
 	if got, want := list(t, s, "", ""), []string{"public/left", "public/tidy/b/1"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// TestFoldersDurable checks what is taken for durable: a folder that came,
+// or may have come, after the last sync of the one it is in is not.
+func TestFoldersDurable(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir, Options{})
+	f := s.Blobs.folders
+	const key = "public/a/b/1"
+	unsure := func(what string, want ...string) {
+		t.Helper()
+		if got, _ := f.unsure(key); !slices.Equal(got, want) {
+			t.Errorf("%s: it is not sure that %q are durable, want %q", what, got, want)
+		}
+	}
+	unsure("at first", "public/a/b", "public/a")
+	put(t, s, key, "x")
+	unsure("after Put")
+	must(t, s.Blobs.Delete(t.Context(), key))
+	unsure("after Delete", "public/a/b", "public/a")
+	put(t, s, "public/a/2", "x")
+	unsure("with another object", "public/a/b")
+	put(t, s, key, "x")
+	unsure("after another Put")
+
+	must(t, os.RemoveAll(filepath.Join(dir, "public/a")))
+	must(t, os.WriteFile(filepath.Join(dir, tempFolder, "x"), nil, 0o644))
+	must(t, f.rename(tempFolder+"/x", key))
+	unsure("after others removed the folders", "public/a/b", "public/a")
+
+	// A folder is removed while the others are synced.
+	for i := range f.syncs {
+		f.syncs[i].run = func(list []*folderSync) error {
+			f.forget("public/c")
+			return f.syncRound(list)
+		}
+	}
+	must(t, f.sync(key))
+	unsure("after a sync with a removal", "public/a/b", "public/a")
+	for i := range f.syncs {
+		f.syncs[i].run = f.syncRound
+	}
+	must(t, f.sync(key))
+	unsure("after a sync")
+	must(t, f.sync("public/gone/1"))
+	if list, _ := f.unsure("public/gone/1"); len(list) != 1 {
+		t.Error("a folder that is not there is taken for durable")
+	}
+}
+
+// TestSyncs checks that what a call has changed is synced when it returns.
+func TestSyncs(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{})
+	f := s.Blobs.folders
+	var mu sync.Mutex
+	var synced []string
+	for i := range f.syncs {
+		f.syncs[i].run = func(list []*folderSync) error {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, s := range list {
+				synced = append(synced, s.folder)
+			}
+			return f.syncRound(list)
+		}
+	}
+	expect := func(what string, want ...string) {
+		t.Helper()
+		slices.Sort(synced)
+		if !slices.Equal(synced, want) {
+			t.Errorf("%s has synced %q, want %q", what, synced, want)
+		}
+		synced = nil
+	}
+	old := put(t, s, "public/a/b/1", "x")
+	expect("the first Put", "public", "public/a", "public/a/b")
+	put(t, s, "public/a/b/2", "x")
+	expect("Put", "public/a/b")
+	_, err := s.Blobs.Put(t.Context(), "public/a/b/1", strings.NewReader("y"), driver.PutOptions{IfAbsent: true})
+	if !errors.Is(err, driver.ErrExists) {
+		t.Error(err)
+	}
+	expect("a refused Put", "public/a/b")
+	_, err = s.Blobs.Copy(t.Context(), "public/a/3", "public/a/b/1", driver.PutOptions{})
+	must(t, err)
+	expect("Copy", "public/a")
+	_, err = s.Blobs.Copy(t.Context(), "public/a/b/1", "public/a/3", driver.PutOptions{IfMatch: old.ETag})
+	must(t, err)
+	expect("Copy over an object", "public/a/b")
+	must(t, s.Blobs.Delete(t.Context(), "public/a/3", "public/a/b/1"))
+	expect("Delete", "public/a", "public/a/b")
+	must(t, s.Blobs.Delete(t.Context(), "public/a/b/2"))
+	expect("Delete of the last", "public")
+	must(t, s.Blobs.Delete(t.Context(), "public/a/b/2"))
+	expect("Delete of what is gone", "public")
 }
 
 // TestFoldersRace lets folders become objects and objects folders. No object

@@ -11,6 +11,8 @@
 //	public/…    objects that the world may read: to be browsed, served and copied as they are
 //	tmp/        objects that are being written; emptied by Open
 //
+// table.db does not shrink; what was freed in it is used again.
+//
 // All of it is on one file system, which keeps the times of files to the
 // microsecond (ext4, XFS, Btrfs, tmpfs and overlays of them do).
 //
