@@ -3,6 +3,8 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -122,9 +124,13 @@ func fillTable(b *testing.B, s *Store, n int) {
 }
 
 func BenchmarkPutRows(b *testing.B) {
-	for b.Loop() {
-		s := openTest(b, b.TempDir(), Options{})
+	dir := b.TempDir()
+	for b.Loop() { // with the removal of the file, which would pile up
+		s, err := Open(dir, Options{})
+		must(b, err)
 		fillTable(b, s, 20_000)
+		must(b, s.Close())
+		must(b, os.Remove(filepath.Join(dir, tableFile)))
 	}
 }
 
