@@ -1,0 +1,103 @@
+package deb
+
+import (
+	"archive/tar"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Limits of the archives in a package. Sizes are bytes, unpacked.
+const (
+	maxControlTar  = 16 << 20 // control.tar
+	maxControlFile = 4 << 20  // the control file in it
+	maxDataTar     = 64 << 30 // data.tar, which is read in constant memory
+	maxTarEntries  = 1 << 20  // entries of each
+	maxPath        = 4 << 10  // a path in data.tar
+	maxPaths       = 256 << 20
+)
+
+// Errors of tar archives.
+var (
+	errEntries     = errors.New("too many entries")
+	errPath        = errors.New("path too long")
+	errPaths       = errors.New("paths too long together")
+	errControlSize = errors.New("control file too large")
+	errControls    = errors.New("more than one control file")
+)
+
+// eachEntry calls f for the entries of a tar archive, then reads r to its end
+// so that a decoder compares its checksum.
+func eachEntry(r io.Reader, f func(h *tar.Header, content io.Reader) error) error {
+	t := tar.NewReader(r)
+	for n := 0; ; n++ {
+		h, err := t.Next()
+		if err == io.EOF {
+			_, err = io.Copy(io.Discard, r)
+			return err
+		}
+		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+			return err
+		}
+		if n == maxTarEntries {
+			return errEntries
+		}
+		if err := f(h, t); err != nil {
+			return err
+		}
+	}
+}
+
+// readControlTar returns the file control of a control.tar, nil if it has
+// none. Of two such files, tools would choose differently: that is an error.
+func readControlTar(r io.Reader) (control []byte, err error) {
+	err = eachEntry(r, func(h *tar.Header, content io.Reader) error {
+		if h.Typeflag != tar.TypeReg || (h.Name != "./control" && h.Name != "control") {
+			return nil
+		}
+		if control != nil {
+			return errControls
+		}
+		if h.Size > maxControlFile {
+			return errControlSize
+		}
+		control = make([]byte, h.Size)
+		_, err := io.ReadFull(content, control)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return control, nil
+}
+
+// readDataTar returns the paths of a data.tar that are no directories, as
+// Contents lists them: without a leading "./", ascending, each once. A path
+// that has a line feed is left out, since no line of Contents can say it.
+func readDataTar(r io.Reader) ([]string, error) {
+	var paths []string
+	total := 0
+	err := eachEntry(r, func(h *tar.Header, _ io.Reader) error {
+		if h.Typeflag == tar.TypeDir || h.Typeflag == tar.TypeXGlobalHeader {
+			return nil
+		}
+		if len(h.Name) > maxPath {
+			return errPath
+		}
+		name := strings.TrimPrefix(h.Name, "./")
+		if name == "" || strings.Contains(name, "\n") {
+			return nil
+		}
+		if total += len(name); total > maxPaths {
+			return errPaths
+		}
+		paths = append(paths, name)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths), nil
+}
