@@ -1,0 +1,66 @@
+# aptless: what one does with a checkout. `make help` lists it.
+
+LISTEN   ?= 127.0.0.1:8080
+DATA     ?= data
+FUZZTIME ?= 20s
+
+# What the tests and the demo call besides Go; Debian's names of the packages.
+TOOLS := gpgv gnupg dpkg-dev xz-utils zstd curl
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# report prints the packages, what failed, what was skipped and the sums.
+REPORT := go run ./tests/report -allowed tests/allowed-skips.txt
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/aptless
+	go build -trimpath -o bin/aptless ./functions/aptless
+
+run: build ## serve on LISTEN (127.0.0.1:8080) with data in DATA (./data)
+	bin/aptless serve --listen $(LISTEN) --data $(DATA)
+
+demo: build tools ## upload, publish and apt-get a package against a fresh server
+	tests/demo.sh bin/aptless
+
+test: tools lint ## check the sources, then run the tests with -race and -short
+	go test -race -short -json ./... | $(REPORT)
+
+test-all: tools lint ## the same without -short
+	go test -race -timeout 60m -json ./... | $(REPORT)
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## fuzz every target in turn for FUZZTIME (20s)
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' core infra functions tests | sed 's/func //' | sort | \
+	while IFS=: read -r file target; do \
+		echo "== $$(dirname "$$file") $$target"; \
+		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	done
+
+lint: ## gofmt, vet and staticcheck
+	@out=$$(gofmt -l core functions infra tests); test -z "$$out" || { echo "not formatted by gofmt:"; echo "$$out"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+tools: ## install what the tests call and is missing, with apt-get
+	@missing=; \
+	for p in $(TOOLS); do \
+		dpkg-query -W -f '$${Status}' "$$p" 2>/dev/null | grep -q '^install ok installed$$' || missing="$$missing $$p"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	echo "tools: installing$$missing with apt-get"; \
+	if [ "$$(id -u)" = 0 ]; then as_root=; \
+	elif command -v sudo >/dev/null; then as_root=sudo; \
+	else echo "tools: neither root nor sudo: install$$missing and come back" >&2; exit 1; fi; \
+	$$as_root apt-get update -qq; \
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+clean: ## remove what was built; data stay
+	rm -rf bin
+
+.PHONY: help build run demo test test-all bench fuzz lint tools clean

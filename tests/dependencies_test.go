@@ -1,0 +1,181 @@
+package tests
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// requirements returns the modules and the tools that go.mod names.
+func requirements(t *testing.T) (modules, tools []string) {
+	t.Helper()
+	b, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := "" // the directive whose parentheses are open
+	for line := range strings.Lines(string(b)) {
+		line, _, _ = strings.Cut(line, "//")
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		if words[0] == ")" {
+			block = ""
+			continue
+		}
+		if len(words) == 2 && words[1] == "(" {
+			block = words[0]
+			continue
+		}
+		directive := block
+		if directive == "" {
+			directive, words = words[0], words[1:]
+		}
+		switch directive {
+		case "require":
+			modules = append(modules, words[0])
+		case "tool":
+			tools = append(tools, words[0])
+		}
+	}
+	if len(modules) == 0 {
+		t.Fatal("go.mod requires nothing")
+	}
+	return modules, tools
+}
+
+// moduleOf returns the module of an import path: the longest that leads it.
+func moduleOf(importPath string, modules []string) string {
+	best := ""
+	for _, m := range modules {
+		if (importPath == m || strings.HasPrefix(importPath, m+"/")) && len(m) > len(best) {
+			best = m
+		}
+	}
+	return best
+}
+
+// uses returns the folders in which each module is imported; for one that only
+// _test.go files import, the word tests.
+func uses(t *testing.T, modules []string) map[string][]string {
+	t.Helper()
+	used, tested := map[string][]string{}, map[string]bool{}
+	err := filepath.WalkDir("..", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name := d.Name(); d.IsDir() && p != ".." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "data" || name == "bin") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || filepath.Ext(p) != ".go" {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		dir := filepath.ToSlash(strings.TrimPrefix(filepath.Dir(p), ".."+string(filepath.Separator)))
+		for _, i := range f.Imports {
+			importPath := strings.Trim(i.Path.Value, `"`)
+			if !strings.Contains(strings.Split(importPath, "/")[0], ".") {
+				continue
+			}
+			m := moduleOf(importPath, modules)
+			if m == "" {
+				t.Errorf("%s imports %s, of no module in go.mod", p, importPath)
+			} else if strings.HasSuffix(p, "_test.go") {
+				tested[m] = true
+			} else if !slices.Contains(used[m], dir) {
+				used[m] = append(used[m], dir)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m := range tested {
+		if used[m] == nil {
+			used[m] = []string{"tests"}
+		}
+	}
+	return used
+}
+
+// row is a line of the table in docs/dependencies.md.
+type row struct {
+	module, licence, why string
+	where                []string
+}
+
+func documented(t *testing.T) []row {
+	t.Helper()
+	b, err := os.ReadFile("../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []row
+	for line := range strings.Lines(string(b)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if !strings.HasPrefix(line, "|") || strings.HasPrefix(line, "|---") || strings.TrimSpace(cells[0]) == "Module" {
+			continue
+		}
+		if len(cells) != 4 {
+			t.Errorf("%d cells in %q", len(cells), line)
+			continue
+		}
+		for i := range cells {
+			if cells[i] = strings.TrimSpace(cells[i]); cells[i] == "" {
+				t.Errorf("an empty cell in %q", line)
+			}
+		}
+		r := row{module: cells[0], licence: cells[2], why: cells[3]}
+		for w := range strings.SplitSeq(cells[1], ",") {
+			r.where = append(r.where, strings.TrimSpace(w))
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+func TestDependenciesAreDocumented(t *testing.T) {
+	modules, tools := requirements(t)
+	used := uses(t, modules)
+	for _, tool := range tools {
+		m := moduleOf(tool, modules)
+		used[m] = append(used[m], "`make lint`")
+	}
+	listed := map[string]bool{}
+	for _, r := range documented(t) {
+		if listed[r.module] {
+			t.Errorf("docs/dependencies.md lists %s twice", r.module)
+		}
+		listed[r.module] = true
+		if used[r.module] == nil {
+			t.Errorf("docs/dependencies.md lists %s, which nothing imports", r.module)
+			continue
+		}
+		for _, dir := range r.where {
+			// A folder stands for what is below it.
+			if !slices.ContainsFunc(used[r.module], func(u string) bool { return u == dir || strings.HasPrefix(u, dir+"/") }) {
+				t.Errorf("docs/dependencies.md says %s is used in %s, which does not import it", r.module, dir)
+			}
+		}
+		for _, u := range used[r.module] {
+			if !slices.ContainsFunc(r.where, func(dir string) bool { return u == dir || strings.HasPrefix(u, dir+"/") }) {
+				t.Errorf("%s is used in %s, which docs/dependencies.md does not say", r.module, u)
+			}
+		}
+	}
+	for m, dirs := range used {
+		if !listed[m] {
+			t.Errorf("%s is used in %v, and docs/dependencies.md does not list it", m, dirs)
+		}
+	}
+}

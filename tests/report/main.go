@@ -1,0 +1,177 @@
+// Command report reads the output of `go test -json` and says what a person
+// wants to know: the packages, all output of what failed, what was skipped and
+// why, and the sums. It fails when a test failed, when none passed, and when
+// one was skipped that is not in the list of allowed skips.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+// event is one line of `go test -json`; see `go doc test2json`.
+type event struct {
+	Action     string
+	Package    string
+	ImportPath string // of a build that failed
+	Test       string
+	Output     string
+}
+
+// maxOutput is how much output of one test is kept, in bytes.
+const maxOutput = 1 << 20
+
+func main() {
+	allowed := flag.String("allowed", "", "file with the tests that may be skipped, one a line: package, test, reason")
+	flag.Parse()
+	if err := run(os.Stdin, os.Stdout, *allowed); err != nil {
+		fmt.Fprintln(os.Stderr, "report:", err)
+		os.Exit(1)
+	}
+}
+
+func run(in io.Reader, out io.Writer, allowedFile string) error {
+	allowed := map[string]string{}
+	if allowedFile != "" {
+		b, err := os.ReadFile(allowedFile)
+		if err != nil {
+			return err
+		}
+		if allowed, err = parseAllowed(string(b)); err != nil {
+			return fmt.Errorf("%s: %w", allowedFile, err)
+		}
+	}
+	return report(in, out, allowed)
+}
+
+// parseAllowed returns the reasons by "package test".
+func parseAllowed(text string) (map[string]string, error) {
+	allowed := map[string]string{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		words := strings.Fields(line)
+		if len(words) < 3 {
+			return nil, fmt.Errorf("%q: want package, test and reason", line)
+		}
+		allowed[words[0]+" "+words[1]] = strings.Join(words[2:], " ")
+	}
+	return allowed, nil
+}
+
+// outcome is what is known of a run so far.
+type outcome struct {
+	output  map[string]*strings.Builder // by package and test
+	passed  int
+	failed  int             // tests, and packages that failed by themselves
+	blamed  map[string]bool // packages with a failed test
+	skipped []string        // "package test"
+}
+
+// report prints in as it comes, then the sums. Subtests count as tests.
+func report(in io.Reader, out io.Writer, allowed map[string]string) error {
+	o := outcome{output: map[string]*strings.Builder{}, blamed: map[string]bool{}}
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 4<<20)
+	for lines.Scan() {
+		var e event
+		if json.Unmarshal(lines.Bytes(), &e) != nil || e.Action == "" {
+			fmt.Fprintln(out, lines.Text()) // what the go command says itself
+			continue
+		}
+		o.take(e, out)
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	var forbidden int
+	slices.Sort(o.skipped)
+	for _, name := range o.skipped {
+		reason, ok := allowed[name]
+		if !ok {
+			forbidden++
+			reason = "NOT ALLOWED"
+		}
+		fmt.Fprintf(out, "skipped: %s: %s\n", name, reason)
+	}
+	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", o.passed, o.failed, len(o.skipped))
+	switch {
+	case o.failed > 0:
+		return errors.New("tests failed")
+	case forbidden > 0:
+		return errors.New("tests were skipped that are not in the list of allowed skips")
+	case o.passed == 0:
+		return errors.New("no test ran")
+	}
+	return nil
+}
+
+func (o *outcome) take(e event, out io.Writer) {
+	name := e.Package + " " + e.Test
+	switch e.Action {
+	case "build-output":
+		fmt.Fprint(out, e.Output)
+	case "output":
+		b := o.output[name]
+		if b == nil {
+			b = new(strings.Builder)
+			o.output[name] = b
+		}
+		if b.Len() < maxOutput {
+			b.WriteString(e.Output)
+		}
+	case "pass", "skip", "fail":
+		o.end(e, name, out)
+	}
+}
+
+// end takes the end of a test, or of a package when e.Test is empty.
+func (o *outcome) end(e event, name string, out io.Writer) {
+	text := ""
+	if b := o.output[name]; b != nil {
+		text = b.String()
+		delete(o.output, name)
+	}
+	if e.Test == "" {
+		fmt.Fprint(out, summary(text, e.Action == "fail"))
+		if e.Action == "fail" && !o.blamed[e.Package] {
+			o.failed++ // it did not build, or died outside of a test
+		}
+		return
+	}
+	switch e.Action {
+	case "pass":
+		o.passed++
+	case "fail":
+		o.failed++
+		o.blamed[e.Package] = true
+		fmt.Fprint(out, text)
+	case "skip":
+		o.skipped = append(o.skipped, name)
+		fmt.Fprint(out, text)
+	}
+}
+
+// summary is what to print of a package's own output: all of it when it
+// failed, else the line that ends it.
+func summary(text string, failed bool) string {
+	if failed {
+		return text
+	}
+	var last string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "ok") || strings.HasPrefix(line, "?") || strings.Contains(line, "[no test files]") {
+			last = line
+		}
+	}
+	return last
+}
