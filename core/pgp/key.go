@@ -1,0 +1,366 @@
+package pgp
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+)
+
+// KeyID is the low half of a fingerprint, by which signatures name their key.
+type KeyID uint64
+
+// String returns 16 upper-case hexadecimal digits.
+func (id KeyID) String() string { return fmt.Sprintf("%016X", uint64(id)) }
+
+// Key is a certificate: a public primary key with its user IDs and subkeys.
+// It does not change and may be used by many goroutines.
+type Key struct {
+	parts   []part // the primary key, then what belongs to it, in the order read
+	primary half
+	subkeys []half
+	userIDs []userID
+}
+
+// part is a key or user ID with the signatures about it.
+type part struct {
+	frame
+	sigs []frame
+}
+
+// half is a public key of a certificate with what its valid self-signatures
+// say about it.
+type half struct {
+	*packet.PublicKey
+	self    *packet.Signature // the newest of a user ID or binding; nil if there is none
+	direct  *packet.Signature // the newest on the key itself; nil if there is none
+	revoked bool
+}
+
+// userID is a user ID with its newest valid self-signature.
+type userID struct {
+	text    string
+	self    *packet.Signature // nil if there is none
+	revoked bool
+}
+
+// Fingerprint returns the fingerprint of the primary key: 40 upper-case
+// hexadecimal digits.
+func (k *Key) Fingerprint() string { return fmt.Sprintf("%X", k.primary.Fingerprint) }
+
+// ID returns the key ID of the primary key.
+func (k *Key) ID() KeyID { return KeyID(k.primary.KeyId) }
+
+// Subkeys returns the key IDs of the subkeys that are bound to the key.
+func (k *Key) Subkeys() []KeyID {
+	var ids []KeyID
+	for _, s := range k.subkeys {
+		ids = append(ids, KeyID(s.KeyId))
+	}
+	return ids
+}
+
+// UserIDs returns the user IDs that are not revoked. They are text of the
+// key's maker, who may have put anything there.
+func (k *Key) UserIDs() []string {
+	var texts []string
+	for _, u := range k.userIDs {
+		if !u.revoked {
+			texts = append(texts, u.text)
+		}
+	}
+	return texts
+}
+
+// Created returns when the key was made.
+func (k *Key) Created() time.Time { return k.primary.CreationTime.UTC() }
+
+// Expires returns when the primary key expires; ok is false if it does not.
+func (k *Key) Expires() (at time.Time, ok bool) { return k.primary.expires() }
+
+// Revoked reports whether the key is revoked.
+func (k *Key) Revoked() bool { return k.primary.revoked }
+
+// Algorithm returns the name of the primary key's algorithm, as gpg shows it:
+// "rsa4096", "ed25519", "nistp256", "dsa1024".
+func (k *Key) Algorithm() string { return k.primary.algorithm() }
+
+// Binary returns the key as a sequence of packets.
+func (k *Key) Binary() []byte {
+	var b []byte
+	for _, p := range k.parts {
+		b = append(b, p.raw...)
+		for _, s := range p.sigs {
+			b = append(b, s.raw...)
+		}
+	}
+	return b
+}
+
+// Armor returns the key as a text block.
+func (k *Key) Armor() []byte { return armor(nil, armorPublic, k.Binary()) }
+
+// halves yields the primary key, then the subkeys.
+func (k *Key) halves() []half { return append([]half{k.primary}, k.subkeys...) }
+
+// expires returns when a key expires. A signature on the key itself often says
+// something else only, such as who may revoke it, so both count.
+func (h half) expires() (at time.Time, ok bool) {
+	for _, sig := range []*packet.Signature{h.self, h.direct} {
+		if sig == nil || sig.KeyLifetimeSecs == nil || *sig.KeyLifetimeSecs == 0 {
+			continue
+		}
+		end := h.CreationTime.UTC().Add(time.Duration(*sig.KeyLifetimeSecs) * time.Second)
+		if !ok || end.Before(at) {
+			at, ok = end, true
+		}
+	}
+	return at, ok
+}
+
+// algorithm returns gpg's name of the algorithm.
+func (h half) algorithm() string {
+	bits, _ := h.BitLength()
+	switch h.PubKeyAlgo {
+	case packet.PubKeyAlgoRSA, packet.PubKeyAlgoRSASignOnly, packet.PubKeyAlgoRSAEncryptOnly:
+		return "rsa" + strconv.Itoa(int(bits))
+	case packet.PubKeyAlgoDSA:
+		return "dsa" + strconv.Itoa(int(bits))
+	case packet.PubKeyAlgoEdDSA, packet.PubKeyAlgoEd25519:
+		return "ed25519"
+	}
+	if curve, err := h.Curve(); err == nil {
+		switch curve {
+		case packet.CurveNistP256:
+			return "nistp256"
+		case packet.CurveNistP384:
+			return "nistp384"
+		case packet.CurveNistP521:
+			return "nistp521"
+		}
+		return strings.ToLower(string(curve))
+	}
+	return "algorithm " + strconv.Itoa(int(h.PubKeyAlgo))
+}
+
+// parseKey makes a Key of its parts, of which the first is the primary key.
+func parseKey(parts []part) (*Key, error) {
+	pub, err := parsePublic(parts[0].frame)
+	if err != nil {
+		return nil, err
+	}
+	k := &Key{parts: parts, primary: half{PublicKey: pub}}
+	budget := maxSelfSigs
+	k.readDirect(parts[0].sigs, &budget)
+	for _, p := range parts[1:] {
+		switch p.tag {
+		case tagUserID:
+			k.readUserID(p, &budget)
+		case tagPublicSubkey:
+			k.readSubkey(p, &budget)
+		}
+	}
+	if budget < 0 {
+		return nil, fmt.Errorf("key %s: more than %d signatures: %w", k.ID(), maxSelfSigs, ErrTooLarge)
+	}
+	return k, nil
+}
+
+// parsePublic reads a public key of version 4.
+func parsePublic(f frame) (*packet.PublicKey, error) {
+	if len(f.body) > 0 && f.body[0] != 4 {
+		return nil, fmt.Errorf("key of version %d: %w", f.body[0], ErrUnsupported)
+	}
+	p, err := f.parse()
+	if err != nil {
+		return nil, err
+	}
+	pub, ok := p.(*packet.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("packet %d is no public key: %w", f.tag, ErrMalformed)
+	}
+	// A body with more in it than was understood has another fingerprint for
+	// everybody else.
+	if len(f.body) > 0xffff || !bytes.Equal(pub.Fingerprint, fingerprint(f.body)) {
+		return nil, fmt.Errorf("key %X: %w", pub.KeyId, ErrMalformed)
+	}
+	bits, err := pub.BitLength()
+	if err != nil || bits > maxBits || pub.PubKeyAlgo == packet.PubKeyAlgoDSA && bits > maxDSABits {
+		return nil, fmt.Errorf("key %X of %d bits: %w", pub.KeyId, bits, ErrUnsupported)
+	}
+	return pub, nil
+}
+
+// fingerprint is that of RFC 4880, 12.2.
+func fingerprint(body []byte) []byte {
+	h := sha1.New()
+	h.Write([]byte{0x99, byte(len(body) >> 8), byte(len(body))})
+	h.Write(body)
+	return h.Sum(nil)
+}
+
+// selfSigs returns the signatures among frames that the primary key made, for
+// which verify finds no error, oldest first.
+func (k *Key) selfSigs(frames []frame, budget *int, verify func(*packet.Signature) error) []*packet.Signature {
+	var sigs []*packet.Signature
+	for _, f := range frames {
+		p, err := f.parse()
+		if err != nil {
+			continue
+		}
+		sig, ok := p.(*packet.Signature)
+		if !ok || sig.Version != 4 || !sig.CheckKeyIdOrFingerprint(k.primary.PublicKey) || hasCriticalNotation(sig) {
+			continue
+		}
+		if *budget--; *budget < 0 {
+			return nil
+		}
+		if verify(sig) == nil {
+			sigs = append(sigs, sig)
+		}
+	}
+	slices.SortStableFunc(sigs, func(a, b *packet.Signature) int { return a.CreationTime.Compare(b.CreationTime) })
+	return sigs
+}
+
+// hasCriticalNotation reports whether sig is not to be used by those that do
+// not know one of its notations, which are all unknown here (RFC 4880, 5.2.3.16).
+func hasCriticalNotation(sig *packet.Signature) bool {
+	return slices.ContainsFunc(sig.Notations, func(n *packet.Notation) bool { return n.IsCritical })
+}
+
+var errSigType = errors.New("signature type out of place")
+
+// readDirect reads the signatures behind the primary key: revocations and
+// direct-key signatures.
+func (k *Key) readDirect(frames []frame, budget *int) {
+	for _, sig := range k.selfSigs(frames, budget, func(sig *packet.Signature) error {
+		switch sig.SigType {
+		case packet.SigTypeKeyRevocation:
+			return k.primary.VerifyRevocationSignature(sig)
+		case packet.SigTypeDirectSignature:
+			return k.primary.VerifyDirectKeySignature(sig)
+		}
+		return errSigType
+	}) {
+		if sig.SigType == packet.SigTypeKeyRevocation {
+			k.primary.revoked = true
+		} else {
+			k.primary.direct = sig
+		}
+	}
+}
+
+// readUserID reads a user ID. What the newest self-signature of any user ID
+// says about the primary key counts, so that prolonging a key needs only one.
+func (k *Key) readUserID(p part, budget *int) {
+	u := userID{text: string(p.body)}
+	for _, sig := range k.selfSigs(p.sigs, budget, func(sig *packet.Signature) error {
+		switch sig.SigType {
+		case packet.SigTypeGenericCert, packet.SigTypePersonaCert, packet.SigTypeCasualCert, packet.SigTypePositiveCert,
+			packet.SigTypeCertificationRevocation:
+			return k.primary.VerifyUserIdSignature(u.text, k.primary.PublicKey, sig)
+		}
+		return errSigType
+	}) {
+		if u.revoked = sig.SigType == packet.SigTypeCertificationRevocation; !u.revoked {
+			u.self = sig
+		}
+	}
+	if u.self != nil && !u.revoked && (k.primary.self == nil || !u.self.CreationTime.Before(k.primary.self.CreationTime)) {
+		k.primary.self = u.self
+	}
+	k.userIDs = append(k.userIDs, u)
+}
+
+// readSubkey reads a subkey; one of an unknown algorithm, or that the primary
+// key has not bound to itself, is left out.
+func (k *Key) readSubkey(p part, budget *int) {
+	pub, err := parsePublic(p.frame)
+	if err != nil {
+		return
+	}
+	s := half{PublicKey: pub}
+	for _, sig := range k.selfSigs(p.sigs, budget, func(sig *packet.Signature) error {
+		switch sig.SigType {
+		case packet.SigTypeSubkeyBinding: // with it the subkey's own signature, when it may sign
+			return k.primary.VerifyKeySignature(pub, sig)
+		case packet.SigTypeSubkeyRevocation:
+			return k.primary.VerifySubkeyRevocationSignature(sig, pub)
+		}
+		return errSigType
+	}) {
+		if sig.SigType == packet.SigTypeSubkeyRevocation {
+			s.revoked = true
+		} else {
+			s.self = sig
+		}
+	}
+	if s.self != nil {
+		k.subkeys = append(k.subkeys, s)
+	}
+}
+
+// maySign returns nil if the half, which is of k, may have signed something
+// that is looked at now. A zero now asks for no times.
+func (k *Key) maySign(h half, now time.Time) error {
+	if k.primary.revoked || h.revoked {
+		return ErrRevoked
+	}
+	if !h.PubKeyAlgo.CanSign() {
+		return ErrNotSigning
+	}
+	if primary := h.PublicKey == k.primary.PublicKey; primary {
+		// A primary key without flags may do what its algorithm can.
+		for _, sig := range []*packet.Signature{h.self, h.direct} {
+			if sig != nil && sig.FlagsValid && !sig.FlagSign {
+				return ErrNotSigning
+			}
+		}
+	} else if !h.self.FlagSign {
+		return ErrNotSigning
+	}
+	if now.IsZero() {
+		return nil
+	}
+	for _, part := range []half{k.primary, h} {
+		if part.CreationTime.After(now.Add(clockSkew)) {
+			return ErrExpired
+		}
+		if end, ok := part.expires(); ok && now.After(end) {
+			return ErrExpired
+		}
+		if part.self == nil {
+			continue
+		}
+		if cross := part.self.EmbeddedSignature; lapsed(part.self, now) || cross != nil && lapsed(cross, now) {
+			return ErrExpired
+		}
+	}
+	return nil
+}
+
+// lapsed reports whether the signature itself has a time of validity that is
+// over or has not begun.
+func lapsed(sig *packet.Signature, now time.Time) bool {
+	if sig.CreationTime.After(now.Add(clockSkew)) {
+		return true
+	}
+	return sig.SigLifetimeSecs != nil && *sig.SigLifetimeSecs != 0 &&
+		now.After(sig.CreationTime.Add(time.Duration(*sig.SigLifetimeSecs)*time.Second))
+}
+
+// clockSkew is how far the clock of a signer may be ahead.
+const clockSkew = time.Hour
+
+// weak reports whether the digest can be made to fit another text.
+func weak(h crypto.Hash) bool {
+	return h == crypto.MD5 || h == crypto.SHA1 || h == crypto.RIPEMD160
+}

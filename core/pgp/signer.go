@@ -1,0 +1,183 @@
+package pgp
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+)
+
+// Signer signs what is published. Equal text, time and keys give equal bytes,
+// except with keys of the algorithms DSA and ECDSA.
+type Signer interface {
+	// Clearsign writes the text with its signatures around it, as InRelease:
+	// SHA-256, one block, a signature of each key in order. White space before
+	// the end of a line is left out, for no signature covers it.
+	Clearsign(ctx context.Context, w io.Writer, text []byte, at time.Time) error
+
+	// DetachSign writes signatures of data in armor, as Release.gpg.
+	DetachSign(ctx context.Context, w io.Writer, data []byte, at time.Time) error
+
+	// PublicKeys returns the certificates that verify what is signed.
+	PublicKeys() []*Key
+}
+
+// NewSigner returns a signer of one or several keys: during a rotation, the old
+// and the new one. ErrLocked if a key has not been unlocked, ErrNoDefaultKey
+// without keys.
+func NewSigner(keys ...*SecretKey) (Signer, error) {
+	if len(keys) == 0 {
+		return nil, ErrNoDefaultKey
+	}
+	if len(keys) > maxSignatures {
+		return nil, fmt.Errorf("%d signing keys: %w", len(keys), ErrTooLarge)
+	}
+	for _, k := range keys {
+		if k.Locked() {
+			return nil, fmt.Errorf("key %s: %w", k.ID(), ErrLocked)
+		}
+	}
+	return keySigner(slices.Clone(keys)), nil
+}
+
+// Select returns the keys that refs names: references separated by commas, each
+// as for Key.Matches and answered by the first key that does; without any, the
+// first key. No key is returned twice.
+func Select(keys []*SecretKey, refs string) ([]*SecretKey, error) {
+	var selected []*SecretKey
+	named := false
+	for ref := range strings.SplitSeq(refs, ",") {
+		if ref = strings.TrimSpace(ref); ref == "" {
+			continue
+		}
+		named = true
+		found := find(keys, func(k *SecretKey) *Key { return k.Key }, ref)
+		if len(found) == 0 {
+			return nil, fmt.Errorf("%w %s", ErrNoSuchKey, ref)
+		}
+		if !slices.ContainsFunc(selected, func(k *SecretKey) bool { return k.Fingerprint() == found[0].Fingerprint() }) {
+			selected = append(selected, found[0])
+		}
+	}
+	if named {
+		return selected, nil
+	}
+	if len(keys) == 0 {
+		return nil, ErrNoDefaultKey
+	}
+	return keys[:1:1], nil
+}
+
+// keySigner is the Signer of keys.
+type keySigner []*SecretKey
+
+func (s keySigner) PublicKeys() []*Key {
+	keys := make([]*Key, len(s))
+	for i, k := range s {
+		keys[i] = k.Key
+	}
+	return keys
+}
+
+func (s keySigner) Clearsign(ctx context.Context, w io.Writer, text []byte, at time.Time) error {
+	lines, err := clearLines(text)
+	if err != nil {
+		return fmt.Errorf("clearsign: %w", err)
+	}
+	c := clear{lines: lines}
+	sigs, err := s.sign(ctx, packet.SigTypeText, c.canonical(), at)
+	if err != nil {
+		return fmt.Errorf("clearsign: %w", err)
+	}
+	_, err = w.Write(appendClear(nil, lines, sigs))
+	return err
+}
+
+func (s keySigner) DetachSign(ctx context.Context, w io.Writer, data []byte, at time.Time) error {
+	sigs, err := s.sign(ctx, packet.SigTypeBinary, data, at)
+	if err != nil {
+		return fmt.Errorf("sign: %w", err)
+	}
+	_, err = w.Write(armor(nil, armorSignature, sigs))
+	return err
+}
+
+// sign returns the signatures of the keys, in order.
+func (s keySigner) sign(ctx context.Context, kind packet.SignatureType, data []byte, at time.Time) ([]byte, error) {
+	var packets []byte
+	for _, k := range s {
+		f, err := k.sign(ctx, kind, data, at)
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", k.ID(), err)
+		}
+		packets = append(packets, f.raw...)
+	}
+	return packets, nil
+}
+
+func (k *SecretKey) sign(ctx context.Context, kind packet.SignatureType, data []byte, at time.Time) (frame, error) {
+	sec, err := k.signing(at)
+	if err != nil {
+		return frame{}, err
+	}
+	sig := newSignature(sec.priv, kind, at)
+	h := sig.Hash.New()
+	h.Write(data)
+	err = sec.sign(ctx, func(priv *packet.PrivateKey) error { return sig.Sign(h, priv, signConfig(at)) })
+	if err != nil {
+		return frame{}, err
+	}
+	return serialize(sig)
+}
+
+// signing returns what signs for the key at the time: the newest subkey that
+// can, as gpg has it, else the primary key.
+func (k *SecretKey) signing(at time.Time) (*secret, error) {
+	var best *half
+	refusal := ErrNoSecret
+	for _, h := range k.halves() {
+		if _, ok := k.secrets[KeyID(h.KeyId)]; !ok {
+			continue
+		}
+		if err := k.maySign(h, at); err != nil {
+			if refusal == ErrNoSecret {
+				refusal = err
+			}
+			continue
+		}
+		if best == nil || best.PublicKey == k.primary.PublicKey || h.CreationTime.After(best.CreationTime) {
+			best = &h
+		}
+	}
+	if best == nil {
+		return nil, refusal
+	}
+	s := k.secrets[KeyID(best.KeyId)]
+	return &s, nil
+}
+
+// newSignature returns a signature that is still to be made.
+func newSignature(priv *packet.PrivateKey, kind packet.SignatureType, at time.Time) *packet.Signature {
+	return &packet.Signature{
+		Version:      4,
+		SigType:      kind,
+		PubKeyAlgo:   priv.PubKeyAlgo,
+		Hash:         crypto.SHA256,
+		CreationTime: time.Unix(at.Unix(), 0),
+		IssuerKeyId:  &priv.KeyId,
+	}
+}
+
+// signConfig turns off the random salt that the library puts into signatures.
+func signConfig(at time.Time) *packet.Config {
+	salt := false
+	return &packet.Config{
+		Time:                                  func() time.Time { return at },
+		NonDeterministicSignaturesViaNotation: &salt,
+	}
+}
