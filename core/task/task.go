@@ -40,15 +40,15 @@ type Task struct {
 	Tries   int             // attempts since the cursor last moved
 	Waits   int             // times that the message was put back
 	Lease   time.Time       // until when the attempt is taken to be alive
-	Cursor  json.RawMessage // where the next attempt goes on
+	Cursor  json.RawMessage `json:",omitempty"` // where the next attempt goes on
 	Receipt string          // of the message that was put back, to wake it
 
 	Output     string          // up to the last Save
 	OutputBlob string          // key of the object that has it when it is large
 	Live       string          // what the running attempt has put out since
-	Detail     json.RawMessage // progress, as the operation defines it
+	Detail     json.RawMessage `json:",omitempty"` // progress, as the operation defines it
 	Code       int             // HTTP status of the result
-	Value      json.RawMessage // result; nil if there is none
+	Value      json.RawMessage `json:",omitempty"` // result; nil if there is none
 	ValueBlob  string          // key of the object with the result
 	NoValue    bool            // the operation returns nothing at all
 	Error      string          // of a failed task, or of the last attempt

@@ -48,8 +48,12 @@ func inc(ctx context.Context, a *Attempt, args incArgs) (Result, error) {
 // steps saves its cursor three times, with an effect each time, then ends.
 func steps(ctx context.Context, a *Attempt, args incArgs) (Result, error) {
 	var at int
-	if _, err := a.Cursor(&at); err != nil {
+	ok, err := a.Cursor(&at)
+	if err != nil {
 		return Result{}, err
+	}
+	if ok != (at > 0) {
+		return Result{}, Fail(500, "cursor %d is there: %t", at, ok)
 	}
 	for ; at < 3; at++ {
 		if _, err := inc(ctx, a, args); err != nil {
