@@ -1,0 +1,245 @@
+package pool
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"aptless/core/deb"
+	"aptless/core/driver"
+)
+
+// UploadPath is the path by which clients see an uploaded file or directory: a
+// fixed root that does not depend on where the data is.
+func UploadPath(names ...string) string {
+	return path.Join(append([]string{"/aptless/upload"}, names...)...)
+}
+
+// Upload is an uploaded file. Its bytes are an object of its own that never
+// changes: uploading the name again makes another object and moves the row.
+type Upload struct {
+	Dir  string   `json:"-"` // cleaned, without slashes at its ends
+	Name string   `json:"-"`
+	Blob string   `json:"blob"` // key of the object
+	File deb.File `json:"file"` // size and digests, computed while it was received
+
+	version string // of the row
+}
+
+// Path returns the path by which clients see the file.
+func (u Upload) Path() string { return UploadPath(u.Dir, u.Name) }
+
+// uploadPart is the partition of the upload area's rows. Two slashes part a
+// directory from the name of a file in it: what begins with a directory and
+// one slash is all that is in it and below.
+const uploadPart = "upload"
+
+func uploadKey(dir, name string) driver.Key {
+	return driver.Key{Part: uploadPart, Sort: dir + "//" + name}
+}
+
+// MakeDir makes an upload directory exist.
+func (s *Store) MakeDir(ctx context.Context, dir string) error {
+	_, err := s.Table.Get(ctx, uploadKey(dir, ""))
+	if errors.Is(err, driver.ErrNotFound) {
+		return s.Table.Put(ctx, driver.Row{Key: uploadKey(dir, ""), Data: []byte("{}")})
+	}
+	return err
+}
+
+// Receive stores an uploaded file, in place of one of that name.
+func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) error {
+	hash := deb.NewHasher()
+	u := Upload{Blob: "private/incoming/" + rand.Text()}
+	if err := uploadKey(dir, name).Check(); err != nil {
+		return err
+	}
+	if _, err := s.Blobs.Put(ctx, u.Blob, io.TeeReader(r, hash), driver.PutOptions{}); err != nil {
+		return err
+	}
+	u.File = hash.File(name)
+	data, err := json.Marshal(u)
+	if err != nil {
+		return err
+	}
+	old, err := s.Find(ctx, dir, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.Table.Put(ctx, driver.Row{Key: uploadKey(dir, name), Data: data}); err != nil {
+		return err
+	}
+	if old.Blob != "" {
+		return s.Blobs.Delete(ctx, old.Blob)
+	}
+	return nil
+}
+
+// Dirs returns the names of the directories in the upload area, ascending; of
+// nested ones the first part.
+func (s *Store) Dirs(ctx context.Context) ([]string, error) {
+	dirs := []string{}
+	for row, err := range s.Table.Scan(ctx, uploadPart, "") {
+		if err != nil {
+			return nil, err
+		}
+		first, _, _ := strings.Cut(row.Sort, "/")
+		if !slices.Contains(dirs, first) {
+			dirs = append(dirs, first)
+		}
+	}
+	slices.Sort(dirs)
+	return dirs, nil
+}
+
+// scan returns what is in a directory and below it: the files in ascending
+// order of their path, and the rows of directories.
+func (s *Store) scan(ctx context.Context, dir string) (files []Upload, dirs []driver.Row, err error) {
+	for row, err := range s.Table.Scan(ctx, uploadPart, dir+"/") {
+		if err != nil {
+			return nil, nil, err
+		}
+		if !strings.HasPrefix(row.Sort, dir+"/") {
+			break
+		}
+		d, name, _ := strings.Cut(row.Sort, "//")
+		if name == "" {
+			dirs = append(dirs, row)
+			continue
+		}
+		u, err := upload(row, d, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		files = append(files, u)
+	}
+	slices.SortFunc(files, func(a, b Upload) int { return strings.Compare(a.Path(), b.Path()) })
+	return files, dirs, nil
+}
+
+func upload(row driver.Row, dir, name string) (Upload, error) {
+	u := Upload{Dir: dir, Name: name, version: row.Version}
+	if err := json.Unmarshal(row.Data, &u); err != nil {
+		return Upload{}, fmt.Errorf("upload %s: %w", u.Path(), err)
+	}
+	return u, nil
+}
+
+// Uploads returns the files of a directory and of those below it, in ascending
+// order of their path. The error matches fs.ErrNotExist if there is no such
+// directory.
+func (s *Store) Uploads(ctx context.Context, dir string) ([]Upload, error) {
+	files, dirs, err := s.scan(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 && len(dirs) == 0 {
+		return nil, missing("lstat", UploadPath(dir))
+	}
+	return files, nil
+}
+
+// Find returns one uploaded file. The error matches fs.ErrNotExist if there is none.
+func (s *Store) Find(ctx context.Context, dir, name string) (Upload, error) {
+	row, err := s.Table.Get(ctx, uploadKey(dir, name))
+	if errors.Is(err, driver.ErrNotFound) {
+		return Upload{}, missing("stat", UploadPath(dir, name))
+	}
+	if err != nil {
+		return Upload{}, err
+	}
+	return upload(row, dir, name)
+}
+
+// missing is the error that clients know from the file system.
+func missing(call, p string) error {
+	return &fs.PathError{Op: call, Path: p, Err: noSuchFile{}}
+}
+
+type noSuchFile struct{}
+
+func (noSuchFile) Error() string        { return "no such file or directory" }
+func (noSuchFile) Is(target error) bool { return target == fs.ErrNotExist }
+
+// Open reads an uploaded file.
+func (s *Store) Open(ctx context.Context, u Upload) (io.ReadCloser, error) {
+	r, _, err := s.Blobs.Open(ctx, u.Blob, nil)
+	return r, err
+}
+
+// Adopt makes an uploaded file part of the pool.
+func (s *Store) Adopt(ctx context.Context, u Upload) error {
+	_, err := s.Blobs.Copy(ctx, FileKey(u.File.SHA256), u.Blob, driver.PutOptions{IfAbsent: true})
+	if errors.Is(err, driver.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// Remove removes uploaded files. One that was uploaded again since it was read
+// stays.
+func (s *Store) Remove(ctx context.Context, files ...Upload) error {
+	for _, u := range files {
+		_, err := s.Table.Write(ctx, driver.Op{Do: driver.OpDelete, Key: uploadKey(u.Dir, u.Name), If: u.version})
+		if errors.Is(err, driver.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("remove %s: %w", u.Path(), err)
+		}
+		if err := s.Blobs.Delete(ctx, u.Blob); err != nil {
+			return fmt.Errorf("remove %s: %w", u.Path(), err)
+		}
+	}
+	return nil
+}
+
+// RemoveName removes the file of that name as it is now; none is no error.
+func (s *Store) RemoveName(ctx context.Context, dir, name string) error {
+	u, err := s.Find(ctx, dir, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.Remove(ctx, u)
+}
+
+// RemoveDir removes a directory with all below it; none is no error.
+func (s *Store) RemoveDir(ctx context.Context, dir string) error {
+	files, dirs, err := s.scan(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if err := s.Remove(ctx, files...); err != nil {
+		return err
+	}
+	return s.removeRows(ctx, dirs)
+}
+
+// RemoveIfEmpty removes a directory if nothing is in it.
+func (s *Store) RemoveIfEmpty(ctx context.Context, dir string) error {
+	files, dirs, err := s.scan(ctx, dir)
+	if err != nil || len(files) > 0 || len(dirs) != 1 {
+		return err
+	}
+	return s.removeRows(ctx, dirs)
+}
+
+func (s *Store) removeRows(ctx context.Context, rows []driver.Row) error {
+	for _, row := range rows {
+		_, err := s.Table.Write(ctx, driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version})
+		if err != nil && !errors.Is(err, driver.ErrConflict) {
+			return err
+		}
+	}
+	return nil
+}
