@@ -1,0 +1,348 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"aptless/core/deb"
+	"aptless/core/driver"
+	"aptless/core/lock"
+	"aptless/core/pkglist"
+	"aptless/core/pool"
+	"aptless/core/task"
+)
+
+// ImportArgs are the arguments of an import of uploaded files.
+type ImportArgs struct {
+	UUID, Name   string
+	Dir, File    string // File is "" for the whole directory
+	NoRemove     bool   // keep the uploaded files
+	ForceReplace bool   // remove conflicting packages from the repository
+}
+
+// Report is what an import did, as clients see it.
+type Report struct {
+	Warnings, Added, Removed []string
+}
+
+// ImportResult is the result of an import.
+type ImportResult struct {
+	FailedFiles []string
+	Report      Report
+}
+
+// CheckImport makes the task that imports uploaded files.
+func (s *Store) CheckImport(ctx context.Context, args ImportArgs) (task.Spec, error) {
+	r, err := s.ByName(ctx, args.Name)
+	if err != nil {
+		return task.Spec{}, notFound(err)
+	}
+	args.UUID = r.UUID
+	name := fmt.Sprintf("Add packages from dir %s to repo %s", args.Dir, args.Name)
+	source := pool.UploadPath(args.Dir)
+	if args.File != "" {
+		name = fmt.Sprintf("Add package %s from dir %s to repo %s", args.File, args.Dir, args.Name)
+		source = pool.UploadPath(args.Dir, args.File)
+	}
+	return task.Spec{
+		Kind: "repo.import", Name: name, Resources: []string{"L" + r.UUID, source}, Args: args,
+		// The directory is locked also for one file of it: two imports of
+		// the same upload exclude each other however they were named.
+		Locks: []lock.Want{{Resource: Resource(r.UUID)}, {Resource: "uploads/" + args.Dir}},
+	}, nil
+}
+
+// imported is the cursor of an import whose list is committed: what is left is
+// to remove the files.
+type imported struct {
+	Blob   string `json:",omitempty"` // the object that has the rest, if it is large
+	Files  []file
+	Result ImportResult
+}
+
+// file names an uploaded file that was imported.
+type file struct{ Dir, Name, Blob string }
+
+// maxBatch is the number of candidates whose records are stored together.
+const maxBatch = 50
+
+func (s *Store) importFiles(ctx context.Context, a *task.Attempt, args ImportArgs) (task.Result, error) {
+	var done imported
+	if ok, err := a.Cursor(&done); err != nil {
+		return task.Result{}, err
+	} else if ok {
+		return s.finishImport(ctx, a, args, done)
+	}
+	r, err := s.read(ctx, a, args.UUID, args.Name, 500, "%w")
+	if err != nil {
+		return task.Result{}, err
+	}
+	list, err := s.Packages(ctx, r)
+	if err != nil {
+		return task.Result{}, task.Fail(500, "unable to load packages: %w", err)
+	}
+	im := &importer{store: s, list: list, edit: list.Edit(), force: args.ForceReplace}
+	if err := im.collect(ctx, args.Dir, args.File); err != nil {
+		return task.Result{}, err
+	}
+	for batch := range slices.Chunk(im.candidates, maxBatch) {
+		if err := im.importBatch(ctx, batch); err != nil {
+			return task.Result{}, err
+		}
+	}
+	changed, err := im.apply(ctx)
+	if err != nil {
+		return task.Result{}, err
+	}
+	r.List = changed.Ref()
+	a.PutJSON(Key(r.UUID), r)
+	done = im.done()
+	if err := s.saveImport(ctx, a, done); err != nil {
+		return task.Result{}, err
+	}
+	return s.finishImport(ctx, a, args, done)
+}
+
+// finishImport removes what was imported and reports.
+func (s *Store) finishImport(ctx context.Context, a *task.Attempt, args ImportArgs, done imported) (task.Result, error) {
+	done, err := s.loadImport(ctx, done)
+	if err != nil {
+		return task.Result{}, err
+	}
+	if !args.NoRemove {
+		for _, f := range done.Files {
+			u, err := s.Pool.Find(ctx, f.Dir, f.Name)
+			if errors.Is(err, fs.ErrNotExist) || err == nil && u.Blob != f.Blob {
+				continue // gone already, or uploaded again
+			}
+			if err == nil {
+				err = s.Pool.Remove(ctx, u)
+			}
+			if err != nil {
+				return task.Result{}, err
+			}
+		}
+		if err := s.Pool.RemoveIfEmpty(ctx, args.Dir); err != nil {
+			return task.Result{}, err
+		}
+	}
+	for _, line := range []struct {
+		title string
+		items []string
+	}{
+		{"Added", done.Result.Report.Added}, {"Removed", done.Result.Report.Removed},
+		{"Warnings", done.Result.Report.Warnings}, {"Failed files", done.Result.FailedFiles},
+	} {
+		if len(line.items) > 0 {
+			a.Printf("%s: %s\n", line.title, strings.Join(line.items, ", "))
+		}
+	}
+	return task.Result{Value: done.Result}, nil
+}
+
+// importer imports candidates into one list.
+type importer struct {
+	store      *Store
+	list       *pkglist.List
+	edit       *pkglist.Edit
+	force      bool
+	candidates []pool.Upload
+	outcomes   []outcome                 // in processing order
+	fresh      map[string][]*deb.Package // added by this import, by name; only with force
+	processed  []pool.Upload
+	failed     []string // paths that could not be collected
+	warnings   []string // about them
+}
+
+// outcome is what became of a candidate.
+type outcome struct {
+	upload  pool.Upload
+	pkg     *deb.Package // nil if it was not imported
+	beside  []pool.Upload
+	removed []string
+	warning string
+}
+
+func (im *importer) fail(p, format string, args ...any) {
+	im.failed = append(im.failed, p)
+	im.warnings = append(im.warnings, fmt.Sprintf(format, args...))
+}
+
+// collect finds the candidates as they are now.
+func (im *importer) collect(ctx context.Context, dir, name string) error {
+	if name != "" {
+		u, err := im.store.Pool.Find(ctx, dir, name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			p := pool.UploadPath(dir, name)
+			im.fail(p, "Unable to process %s: %v", p, err)
+			return nil
+		case err != nil:
+			return err
+		case isPackage(name):
+			im.candidates = append(im.candidates, u)
+		case strings.HasSuffix(name, ".buildinfo"):
+			im.processed = append(im.processed, u)
+		default:
+			im.fail(u.Path(), "Unknown file extension: %s", u.Path())
+		}
+		return nil
+	}
+	files, err := im.store.Pool.Uploads(ctx, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		p := pool.UploadPath(dir)
+		im.fail(p, "Unable to process %s: stat %s: no such file or directory", p, p)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, u := range files {
+		switch {
+		case isPackage(u.Name):
+			im.candidates = append(im.candidates, u)
+		case strings.HasSuffix(u.Name, ".buildinfo"):
+			im.processed = append(im.processed, u)
+		}
+	}
+	return nil
+}
+
+func isPackage(name string) bool {
+	return slices.Contains([]string{".deb", ".udeb", ".ddeb", ".dsc"}, path.Ext(name))
+}
+
+// importBatch reads candidates, several at a time, and stores their files and
+// records.
+func (im *importer) importBatch(ctx context.Context, batch []pool.Upload) error {
+	outcomes := make([]outcome, len(batch))
+	records := make([]pool.Record, len(batch))
+	err := each(ctx, len(batch), func(ctx context.Context, i int) error {
+		outcomes[i].upload = batch[i]
+		rec, err := im.store.importOne(ctx, batch[i], &outcomes[i])
+		if bad := (*badFile)(nil); errors.As(err, &bad) {
+			outcomes[i].warning = bad.warning
+			return nil
+		}
+		records[i] = rec
+		outcomes[i].pkg = rec.Package
+		return err
+	})
+	if err != nil {
+		return task.Fail(500, "unable to import package files: %w", err)
+	}
+	var rows []driver.Row
+	stored := map[string]bool{}
+	for _, rec := range records {
+		if rec.Package == nil || stored[rec.Package.Key()] {
+			continue
+		}
+		stored[rec.Package.Key()] = true
+		row, err := im.store.Pool.Row(ctx, rec)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) > 0 {
+		if err := im.store.Table.Put(ctx, rows...); err != nil {
+			return err
+		}
+	}
+	for i := range outcomes {
+		if p := outcomes[i].pkg; p != nil {
+			if err := im.put(ctx, p, &outcomes[i]); err != nil {
+				return err
+			}
+		}
+	}
+	im.outcomes = append(im.outcomes, outcomes...)
+	return nil
+}
+
+// put has the package added to the list, and with force first removed what is
+// in its way: the same name, an equal version, and the same architecture or,
+// unless it is a source package, "all".
+func (im *importer) put(ctx context.Context, p *deb.Package, o *outcome) error {
+	if im.force {
+		inTheWay := func(old *deb.Package) bool {
+			return deb.CompareVersions(old.Version, p.Version) == 0 &&
+				(old.Architecture == p.Architecture || old.Architecture == deb.AllArch && p.Kind != deb.Source)
+		}
+		remove := func(old *deb.Package) {
+			im.edit.Remove(deb.Key{Architecture: old.Architecture, Name: old.Name, Version: old.Version})
+			o.removed = append(o.removed, fmt.Sprintf("%v removed due to conflict with package being added", old))
+		}
+		for old, err := range im.list.ByName(ctx, p.Name) {
+			if err != nil {
+				return err
+			}
+			if inTheWay(old) {
+				remove(old)
+			}
+		}
+		for _, old := range im.fresh[p.Name] {
+			if inTheWay(old) {
+				remove(old)
+			}
+		}
+		if im.fresh == nil {
+			im.fresh = map[string][]*deb.Package{}
+		}
+		im.fresh[p.Name] = append(im.fresh[p.Name], p)
+	}
+	return im.edit.Add(p)
+}
+
+// apply makes the new list; packages that conflict are left out of it and
+// become warnings.
+func (im *importer) apply(ctx context.Context) (*pkglist.List, error) {
+	conflicts := map[string]int{} // by full key
+	changed, err := im.edit.Apply(ctx, func(c *pkglist.ConflictError) error {
+		conflicts[c.Added.Key()]++
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range im.outcomes {
+		o := &im.outcomes[i]
+		if o.pkg == nil || conflicts[o.pkg.Key()] == 0 {
+			continue
+		}
+		o.warning = fmt.Sprintf("Unable to add package: package already exists and is different: %v", o.pkg)
+		o.pkg = nil
+	}
+	return changed, nil
+}
+
+// done sums up what was imported.
+func (im *importer) done() imported {
+	d := imported{Result: ImportResult{
+		FailedFiles: append([]string{}, im.failed...),
+		Report:      Report{Warnings: append([]string{}, im.warnings...), Added: []string{}, Removed: []string{}},
+	}}
+	for _, o := range im.outcomes {
+		d.Result.Report.Removed = append(d.Result.Report.Removed, o.removed...)
+		if o.warning != "" {
+			d.Result.FailedFiles = append(d.Result.FailedFiles, o.upload.Path())
+			d.Result.Report.Warnings = append(d.Result.Report.Warnings, o.warning)
+			continue
+		}
+		d.Result.Report.Added = append(d.Result.Report.Added, fmt.Sprintf("%v added", o.pkg))
+		im.processed = append(append(im.processed, o.upload), o.beside...)
+	}
+	seen := map[string]bool{}
+	for _, u := range im.processed {
+		if !seen[u.Path()] {
+			seen[u.Path()] = true
+			d.Files = append(d.Files, file{u.Dir, u.Name, u.Blob})
+		}
+	}
+	return d
+}
