@@ -1,0 +1,306 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"time"
+
+	"aptless/core/chunks"
+	"aptless/core/deb"
+	"aptless/core/driver"
+	"aptless/core/pkglist"
+	"aptless/core/task"
+)
+
+// manifest says what the tree of a publication is to be, and what of earlier
+// ones is still in it.
+type manifest struct {
+	Generation int64
+	Date       time.Time
+	Folder     string // private, with Release and its signatures
+	Signed     bool
+	Lists      map[string]published // by component
+	Indexes    []index
+	Releases   []file    // beside the indexes
+	Retired    []retired // by-hash objects that older Releases name
+	Expired    []string  // keys of by-hash objects that are to go
+	Same       []string  // paths of files that the tree had when this was committed
+}
+
+// published is what a component publishes and where its package files are.
+type published struct {
+	List    chunks.Ref
+	PoolDir string
+}
+
+// file is a file below the distribution that is also there by hash.
+type file struct {
+	Path string
+	object
+}
+
+// retired is a by-hash object that the Release of a generation was the last to name.
+type retired struct {
+	Key        string
+	Generation int64
+	At         time.Time
+}
+
+// How long superseded by-hash objects stay: both must have passed.
+const (
+	keepGenerations = 3
+	keepFor         = 7 * 24 * time.Hour
+)
+
+// files returns all files that are there by hash: the mutable names in the
+// order in which they are applied.
+func (m *manifest) files() []file {
+	var files []file
+	for _, x := range m.Indexes {
+		files = append(files, file{x.Path, x.Plain}, file{x.Path + ".gz", x.GZ})
+	}
+	return append(files, m.Releases...)
+}
+
+// signatures are the files that apt looks at, in the order in which they are
+// applied, InRelease last.
+func (m *manifest) signatures() []string {
+	if !m.Signed {
+		return []string{"Release"}
+	}
+	return []string{"Release", "Release.gpg", "InRelease"}
+}
+
+func (s *Store) manifest(ctx context.Context, key string) (*manifest, error) {
+	r, _, err := s.Blobs.Open(ctx, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var m manifest
+	if err := json.NewDecoder(io.LimitReader(r, 256<<20)).Decode(&m); err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", key, err)
+	}
+	for _, f := range m.files() {
+		if err := f.check(); err != nil {
+			return nil, err
+		}
+	}
+	return &m, nil
+}
+
+// publish plans and stages a publication of what the sources have now, and
+// commits it: the record then names a new manifest. before is empty for a new one.
+func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Record, verb string) error {
+	if s.Signer == nil && !args.SkipSigning {
+		return task.Fail(500, "unable to initialize GPG signer: looks like there are no keys")
+	}
+	a.Printf("Loading packages...\n")
+	lists := map[string]*pkglist.List{}
+	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
+		src, err := s.Sources.ByUUID(ctx, a.GetJSON, r.Components[c].UUID, r.Components[c].Name)
+		if errors.Is(err, driver.ErrNotFound) {
+			return task.Fail(500, "%s: %w", verb, err)
+		}
+		if err != nil {
+			return err
+		}
+		r.Components[c] = Component{src.UUID, src.Name, src.List}
+		if lists[c], err = s.Lists.Open(ctx, src.List); err != nil {
+			return err
+		}
+	}
+	if len(r.Architectures) == 0 {
+		if r.Architectures = architectures(lists); len(r.Architectures) == 0 {
+			return task.Fail(500, "%s: unable to figure out list of architectures, please supply explicit list", verb)
+		}
+	}
+	prev := &manifest{}
+	if r.Manifest != "" {
+		var err error
+		if prev, err = s.manifest(ctx, r.Manifest); err != nil {
+			return err
+		}
+	}
+	a.Printf("Generating metadata files and linking package files...\n")
+	m := &manifest{Generation: prev.Generation + 1, Lists: map[string]published{},
+		Folder: fmt.Sprintf("%s/%d-%d", r.private(), a.ID(), a.Token())}
+	for c, list := range lists {
+		m.Lists[c] = published{list.Ref(), r.poolDir(c)}
+	}
+	if err := s.link(ctx, a, args, r, prev, m, lists, verb); err != nil {
+		return err
+	}
+	st := &stager{s, r, m.Folder}
+	if err := st.indexes(ctx, m, prev, lists); err != nil {
+		return err
+	}
+	a.Printf("Finalizing metadata files...\n")
+	if err := st.sign(ctx, m, args.SkipSigning); err != nil {
+		return err
+	}
+	s.retire(r, m, prev)
+	if r.Applied {
+		m.Same = same(m, prev)
+	}
+	key, err := st.save(ctx, m)
+	if err != nil {
+		return err
+	}
+	old := r.Manifest
+	r.Manifest, r.Generation, r.Date, r.Applied = key, m.Generation, m.Date, false
+	a.PutJSON(Key(r.ID()), r)
+	return a.Save(ctx, cursor{Committed: true, Old: old})
+}
+
+// architectures returns those of all packages, with "source" if there are
+// source packages and without "all".
+func architectures(lists map[string]*pkglist.List) []string {
+	var archs []string
+	for _, list := range lists {
+		archs = append(archs, list.Architectures(true)...)
+	}
+	slices.Sort(archs)
+	return slices.DeleteFunc(slices.Compact(archs), func(a string) bool { return a == deb.AllArch })
+}
+
+// indexes stages the indexes and the Release files beside them.
+func (st *stager) indexes(ctx context.Context, m, prev *manifest, lists map[string]*pkglist.List) error {
+	for _, c := range slices.Sorted(maps.Keys(lists)) {
+		for _, arch := range st.record.Architectures {
+			specs := []spec{{Path: c + "/binary-" + arch + "/Packages", Component: c, Arch: arch, Kind: deb.Binary}}
+			if arch == deb.SourceArch {
+				specs = []spec{{Path: c + "/source/Sources", Component: c, Arch: arch, Kind: deb.Source}}
+			} else if slices.ContainsFunc(lists[c].Counts(), func(n pkglist.Count) bool { return n.Kind == deb.Udeb && n.Packages > 0 }) {
+				specs = append(specs, spec{Path: c + "/debian-installer/binary-" + arch + "/Packages", Component: c, Arch: arch, Kind: deb.Udeb})
+			}
+			for _, sp := range specs {
+				sp.PoolDir = m.Lists[c].PoolDir
+				if err := st.indexAndRelease(ctx, m, prev, sp, lists[c]); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (st *stager) indexAndRelease(ctx context.Context, m, prev *manifest, sp spec, list *pkglist.List) error {
+	var last *index
+	if i := slices.IndexFunc(prev.Indexes, func(x index) bool { return x.Path == sp.Path }); i >= 0 && st.byHashSince(prev) {
+		last = &prev.Indexes[i]
+	}
+	x, err := st.index(ctx, sp, list, last)
+	if err != nil {
+		return err
+	}
+	m.Indexes = append(m.Indexes, *x)
+	name := path.Dir(sp.Path) + "/Release"
+	text := st.record.componentRelease(sp.Component, sp.Arch)
+	o := sum(text)
+	if i := slices.IndexFunc(prev.Releases, func(f file) bool { return f.Path == name }); i < 0 || prev.Releases[i].object != o || !st.byHashSince(prev) {
+		if o, err = st.byHash(ctx, name, text); err != nil {
+			return err
+		}
+	}
+	m.Releases = append(m.Releases, file{name, o})
+	return nil
+}
+
+// byHashSince says whether what prev staged is there under all its digests, as
+// it has to be for this publication.
+func (st *stager) byHashSince(prev *manifest) bool { return prev.Generation > 0 && st.record.ByHash }
+
+// sign makes the Release and its signatures.
+func (st *stager) sign(ctx context.Context, m *manifest, skip bool) error {
+	m.Date = st.store.Now().UTC().Truncate(time.Second)
+	if next := st.record.Date.Add(time.Second); m.Date.Before(next) {
+		m.Date = next
+	}
+	var files []listed
+	for _, f := range m.files() {
+		files = append(files, listed{f.Path, f.object})
+	}
+	text := st.record.release(m.Date, files)
+	if err := st.put(ctx, m.Folder+"/Release", text); err != nil || skip {
+		return err
+	}
+	m.Signed = true
+	var detached, clear bytes.Buffer
+	if err := st.store.Signer.DetachSign(ctx, &detached, text, m.Date); err != nil {
+		return task.Fail(500, "unable to detached sign file: %w", err)
+	}
+	if err := st.store.Signer.Clearsign(ctx, &clear, text, m.Date); err != nil {
+		return task.Fail(500, "unable to clearsign file: %w", err)
+	}
+	if err := st.put(ctx, m.Folder+"/Release.gpg", detached.Bytes()); err != nil {
+		return err
+	}
+	return st.put(ctx, m.Folder+"/InRelease", clear.Bytes())
+}
+
+func (st *stager) put(ctx context.Context, key string, data []byte) error {
+	_, err := st.store.Blobs.Put(ctx, key, bytes.NewReader(data), driver.PutOptions{Size: int64(len(data)), CacheControl: mutable, ContentType: "text/plain; charset=utf-8"})
+	return err
+}
+
+func (st *stager) save(ctx context.Context, m *manifest) (string, error) {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return "", err
+	}
+	key := m.Folder + "/manifest.json"
+	return key, st.put(ctx, key, data)
+}
+
+// same returns the paths that have equal files in both manifests.
+func same(m, prev *manifest) []string {
+	had := map[file]bool{}
+	for _, f := range prev.files() {
+		had[f] = true
+	}
+	var paths []string
+	for _, f := range m.files() {
+		if had[f] {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}
+
+// retire notes which by-hash objects the new Release no longer names, and
+// which of those noted before have stayed long enough.
+func (s *Store) retire(r *Record, m, prev *manifest) {
+	live := map[string]bool{}
+	for _, f := range m.files() {
+		for _, key := range byHashKeys(r, f.Path, f.object) {
+			live[key] = true
+		}
+	}
+	noted := map[string]bool{}
+	for _, old := range prev.Retired {
+		switch {
+		case live[old.Key] || noted[old.Key]:
+		case old.Generation <= m.Generation-keepGenerations && m.Date.Sub(old.At) >= keepFor:
+			m.Expired = append(m.Expired, old.Key)
+		default:
+			m.Retired = append(m.Retired, old)
+		}
+		noted[old.Key] = true
+	}
+	for _, f := range prev.files() {
+		for _, key := range byHashKeys(r, f.Path, f.object) {
+			if !live[key] && !noted[key] {
+				noted[key] = true
+				m.Retired = append(m.Retired, retired{key, prev.Generation, m.Date})
+			}
+		}
+	}
+}
