@@ -1,0 +1,121 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+
+	"aptless/core/pool"
+	"aptless/core/publish"
+	"aptless/core/repo"
+	"aptless/core/task"
+)
+
+// Server has what the endpoints need.
+type Server struct {
+	Version string
+	Async   bool // the default of _async
+	Log     *slog.Logger
+
+	Tasks   *task.Store
+	Pool    *pool.Store
+	Repos   *repo.Store
+	Publish *publish.Store
+	Tree    *Tree
+
+	// Begin is called before a request waits for its task; what it returns
+	// when the wait is over. It lets the process that serves end gracefully.
+	Base context.Context // of waits that outlive their request
+}
+
+// Handler returns the handler of all routes.
+func (s *Server) Handler() http.Handler {
+	rt := &Router{Log: s.Log, Fallback: s.Tree}
+	rt.Handle("GET", "/api/version", constant(map[string]string{"Version": s.Version}))
+	rt.Handle("GET", "/api/ready", constant(map[string]string{"Status": "Aptly is ready"}))
+	rt.Handle("GET", "/api/healthy", constant(map[string]string{"Status": "Aptly is healthy"}))
+	s.taskRoutes(rt)
+	s.fileRoutes(rt)
+	s.repoRoutes(rt)
+	s.publishRoutes(rt)
+	return rt
+}
+
+func constant(v any) HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) error { return WriteJSON(w, http.StatusOK, v) }
+}
+
+// run admits a task and answers for it: at once with the task, or when it has
+// ended with its result.
+func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err error) error {
+	if err != nil {
+		return err
+	}
+	async := Async(r, s.Async)
+	t, err := s.Tasks.Admit(r.Context(), spec, !async)
+	if err != nil {
+		return err
+	}
+	if async {
+		return WriteJSON(w, http.StatusAccepted, viewTask(t))
+	}
+	t, err = s.finish(r.Context(), t)
+	if err != nil {
+		return err
+	}
+	if t.State == task.Failed {
+		return &Error{t.Code, t.Error}
+	}
+	value, err := s.Tasks.Value(r.Context(), t)
+	if err != nil {
+		return err
+	}
+	s.forget(t.ID)
+	if t.NoValue {
+		return writeRaw(w, http.StatusOK, []byte("null"))
+	}
+	return writeRaw(w, t.Code, value)
+}
+
+// finish waits for a task and, unless its value is still to be read, removes
+// its record: also when the client goes away meanwhile.
+func (s *Server) finish(ctx context.Context, t task.Task) (task.Task, error) {
+	ended, err := s.Tasks.Wait(ctx, t.ID)
+	if err != nil {
+		if ctx.Err() != nil {
+			go func() {
+				if _, err := s.Tasks.Wait(s.Base, t.ID); err == nil {
+					s.forget(t.ID)
+				}
+			}()
+		}
+		return t, err
+	}
+	if ended.State == task.Failed {
+		s.forget(ended.ID)
+	}
+	return ended, nil
+}
+
+func (s *Server) forget(id int64) {
+	if _, err := s.Tasks.Delete(s.Base, id); err != nil {
+		s.Log.Warn("record of a task is left", "task", id, "error", err)
+	}
+}
+
+// taskView is a task as clients see it.
+type taskView struct {
+	Name      string
+	ID        int64
+	State     task.State
+	Resources []string
+}
+
+func viewTask(t task.Task) taskView { return taskView{t.Name, t.ID, t.State, t.Resources} }
+
+// returnValue is the result of a task as clients see it.
+type returnValue struct {
+	Code  int
+	Value json.RawMessage
+}

@@ -1,0 +1,187 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// maxBody bounds a JSON or form body, in bytes; maxDepth how deep JSON may nest.
+const (
+	maxBody  = 32 << 20
+	maxDepth = 64
+)
+
+// BindError says that a request's parameters cannot be decoded.
+type BindError struct{ text string }
+
+func (e *BindError) Error() string { return e.text }
+
+// Query returns the first value of a query parameter. Pairs with a raw
+// semicolon do not count.
+func Query(r *http.Request, name string) string { return query(r).Get(name) }
+
+func query(r *http.Request) url.Values {
+	values, _ := url.ParseQuery(r.URL.RawQuery) // what can be parsed counts
+	return values
+}
+
+// Flag says whether a query parameter is exactly "1".
+func Flag(r *http.Request, name string) bool { return Query(r, name) == "1" }
+
+// Async says whether the request is to be answered before its task has run;
+// def is the answer if the request does not say.
+func Async(r *http.Request, def bool) bool {
+	values := query(r)
+	if !values.Has("_async") {
+		return def
+	}
+	switch strings.ToLower(values.Get("_async")) {
+	case "n", "no", "f", "false", "0", "off":
+		return false
+	}
+	return true
+}
+
+// Bind decodes the parameters of a request into the struct that v points to:
+// JSON by its Content-Type, else form fields of the body and the query string.
+// Fields tagged `binding:"required"` must not be empty. The error is a *BindError.
+func Bind(r *http.Request, v any) error {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	var err error
+	switch media {
+	case "application/json":
+		err = bindJSON(r.Body, v)
+	case "application/x-www-form-urlencoded":
+		values := query(r)
+		if r.Method == http.MethodPost || r.Method == http.MethodPut {
+			body, readErr := io.ReadAll(io.LimitReader(r.Body, maxBody))
+			if readErr != nil {
+				return &BindError{readErr.Error()}
+			}
+			fields, _ := url.ParseQuery(string(body))
+			for name, list := range values { // those of the body come first
+				fields[name] = append(fields[name], list...)
+			}
+			values = fields
+		}
+		err = bindForm(values, v)
+	case "multipart/form-data":
+		if parseErr := r.ParseMultipartForm(maxBody); parseErr != nil {
+			return &BindError{parseErr.Error()}
+		}
+		err = bindForm(r.MultipartForm.Value, v)
+	default:
+		err = bindForm(query(r), v)
+	}
+	if err != nil {
+		return err
+	}
+	return required(v)
+}
+
+func bindJSON(body io.Reader, v any) error {
+	data, err := io.ReadAll(io.LimitReader(body, maxBody+1))
+	if err != nil {
+		return &BindError{err.Error()}
+	}
+	if len(data) > maxBody {
+		return Errorf(http.StatusRequestEntityTooLarge, "request body has more than %d bytes", maxBody)
+	}
+	if deep(data) {
+		return &BindError{fmt.Sprintf("JSON is nested more than %d deep", maxDepth)}
+	}
+	err = json.NewDecoder(bytes.NewReader(data)).Decode(v)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return &BindError{fmt.Sprintf("json: cannot unmarshal %s into Go value of type %s", wrong.Value, wrong.Type)}
+	}
+	return &BindError{err.Error()}
+}
+
+// deep says whether JSON text nests too deeply; strings are skipped.
+func deep(data []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// bindForm sets the fields of simple types by their Go names.
+func bindForm(values url.Values, v any) error {
+	s := reflect.ValueOf(v).Elem()
+	if s.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range s.NumField() {
+		list, ok := values[s.Type().Field(i).Name]
+		if !ok || len(list) == 0 {
+			continue
+		}
+		field := s.Field(i)
+		if field.Kind() == reflect.Pointer {
+			field.Set(reflect.New(field.Type().Elem()))
+			field = field.Elem()
+		}
+		switch field.Kind() {
+		case reflect.String:
+			field.SetString(list[0])
+		case reflect.Bool:
+			b, err := strconv.ParseBool(list[0])
+			if err != nil && list[0] != "" {
+				return &BindError{err.Error()}
+			}
+			field.SetBool(b)
+		case reflect.Slice:
+			if field.Type().Elem().Kind() == reflect.String {
+				field.Set(reflect.ValueOf(list))
+			}
+		}
+	}
+	return nil
+}
+
+// required checks the fields that must not be empty: strings, and slices that
+// must be there though they may have no elements.
+func required(v any) error {
+	s := reflect.Indirect(reflect.ValueOf(v))
+	if s.Kind() != reflect.Struct {
+		return nil
+	}
+	var missing []string
+	for i := range s.NumField() {
+		f := s.Type().Field(i)
+		if f.Tag.Get("binding") == "required" && s.Field(i).IsZero() {
+			missing = append(missing, fmt.Sprintf("Key: '%s.%s' Error:Field validation for '%s' failed on the 'required' tag",
+				s.Type().Name(), f.Name, f.Name))
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return &BindError{strings.Join(missing, "\n")}
+}

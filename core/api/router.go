@@ -1,0 +1,168 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// HandlerFunc answers a request. An error that it returns is answered in its place.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// Router finds the handler of a request by its method and its path as it was
+// sent: a percent-encoded slash belongs to the value of a parameter, two
+// slashes are not one, and dots are not resolved.
+type Router struct {
+	Log      *slog.Logger
+	Fallback http.Handler // asked for GET and HEAD of paths outside /api that have no route
+	routes   []route
+}
+
+type route struct {
+	method   string
+	segments []string // "{name}" matches any one
+	handle   HandlerFunc
+}
+
+// Handle adds a route, such as "/api/repos/{name}".
+func (rt *Router) Handle(method, pattern string, h HandlerFunc) {
+	rt.routes = append(rt.routes, route{method, strings.Split(pattern, "/"), h})
+}
+
+type paramsKey struct{}
+
+// Param returns the value of a path parameter.
+func Param(r *http.Request, name string) string {
+	params, _ := r.Context().Value(paramsKey{}).(map[string]string)
+	return params[name]
+}
+
+// match returns the route of a path and the values of its parameters.
+func (rt *Router) match(method, path string) (*route, map[string]string) {
+	segments := strings.Split(path, "/")
+	for i := range rt.routes {
+		if params, ok := rt.routes[i].match(method, segments); ok {
+			return &rt.routes[i], params
+		}
+	}
+	return nil, nil
+}
+
+func (ro *route) match(method string, segments []string) (map[string]string, bool) {
+	if ro.method != method || len(ro.segments) != len(segments) {
+		return nil, false
+	}
+	params := map[string]string{}
+	for i, want := range ro.segments {
+		if strings.HasPrefix(want, "{") {
+			value, err := url.PathUnescape(segments[i])
+			if err != nil || value == "" && i == len(segments)-1 {
+				return nil, false
+			}
+			params[strings.Trim(want, "{}")] = value
+		} else if want != segments[i] {
+			return nil, false
+		}
+	}
+	return params, true
+}
+
+// ServeHTTP answers a request.
+func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	out := &recorder{ResponseWriter: w}
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p) // the connection is to be broken off
+			}
+			rt.Log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			if !out.begun() {
+				out.WriteHeader(http.StatusInternalServerError)
+			}
+		}
+		rt.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", out.status, "bytes", out.bytes, "took", time.Since(began))
+	}()
+	rt.serve(out, r)
+}
+
+func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	ro, params := rt.match(r.Method, path)
+	if ro != nil {
+		r = r.WithContext(context.WithValue(r.Context(), paramsKey{}, params))
+		if err := ro.handle(w, r); err != nil {
+			rt.fail(w, r, err)
+		}
+		return
+	}
+	other := path + "/"
+	if strings.HasSuffix(path, "/") {
+		other = strings.TrimSuffix(path, "/")
+	}
+	if ro, _ := rt.match(r.Method, other); ro != nil {
+		redirect(w, r, other)
+		return
+	}
+	api := path == "/api" || strings.HasPrefix(path, "/api/")
+	if rt.Fallback != nil && !api && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		rt.Fallback.ServeHTTP(w, r)
+		return
+	}
+	notFound(w)
+}
+
+// notFound answers a request that has no route.
+func notFound(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(http.StatusNotFound)
+	w.Write([]byte("404 page not found"))
+}
+
+// redirect sends the client to the same path with or without its last slash:
+// 301 for GET; 307, which has method and body sent again, for the rest.
+func redirect(w http.ResponseWriter, r *http.Request, path string) {
+	location := strings.TrimSuffix(r.Header.Get("X-Forwarded-Prefix"), "/") + path
+	if r.URL.RawQuery != "" {
+		location += "?" + r.URL.RawQuery
+	}
+	w.Header().Set("Location", location)
+	if r.Method == http.MethodGet {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(http.StatusMovedPermanently)
+		return
+	}
+	w.WriteHeader(http.StatusTemporaryRedirect)
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *recorder) begun() bool { return w.status != 0 }
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

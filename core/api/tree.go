@@ -1,0 +1,200 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"aptless/core/driver"
+)
+
+// Tree serves the published tree: the objects below public/.
+type Tree struct {
+	Blobs   driver.Blobs
+	Key     func(context.Context) ([]byte, error) // the public key, armoured
+	Sources func(context.Context, *http.Request) (string, error)
+	Log     *slog.Logger
+}
+
+// ServeHTTP answers GET and HEAD.
+func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/key.asc":
+		key, err := t.Key(r.Context())
+		t.text(w, r, "application/pgp-keys", string(key), err)
+		return
+	case "/aptless.sources":
+		text, err := t.Sources(r.Context(), r)
+		t.text(w, r, "text/plain; charset=utf-8", text, err)
+		return
+	}
+	key := "public" + r.URL.Path
+	if driver.CheckKey(key) != nil {
+		t.missing(w)
+		return
+	}
+	if err := t.serve(w, r, key); errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
+		t.missing(w)
+	} else if err != nil {
+		t.Log.Error("published file was not served", "key", key, "error", err)
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+func (t *Tree) text(w http.ResponseWriter, r *http.Request, contentType, text string, err error) {
+	if err != nil {
+		t.Log.Error("request failed", "path", r.URL.Path, "error", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	if r.Method != http.MethodHead {
+		io.WriteString(w, text)
+	}
+}
+
+func (t *Tree) missing(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	notFound(w)
+}
+
+func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key string) error {
+	info, err := t.Blobs.Stat(r.Context(), key)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("ETag", strconv.Quote(info.ETag))
+	h.Set("Last-Modified", info.ModTime.UTC().Format(http.TimeFormat))
+	h.Set("Cache-Control", CacheControl(key))
+	h.Set("Content-Type", contentType(key))
+	h.Set("Accept-Ranges", "bytes")
+	if unchanged(r, info) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	part, ok := requested(r, info)
+	if !ok {
+		h.Set("Content-Range", fmt.Sprintf("bytes */%d", info.Size))
+		w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		return nil
+	}
+	if r.Method == http.MethodHead {
+		h.Set("Content-Length", strconv.FormatInt(info.Size, 10))
+		return nil
+	}
+	body, now, err := t.Blobs.Open(r.Context(), key, part)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if now.ETag != info.ETag { // replaced between the two calls: what we hold is the new one, whole or not at all
+		if part != nil {
+			return t.serve(w, r, key)
+		}
+		h.Set("ETag", strconv.Quote(now.ETag))
+		h.Set("Last-Modified", now.ModTime.UTC().Format(http.TimeFormat))
+		info = now
+	}
+	status, size := http.StatusOK, info.Size
+	if part != nil {
+		status, size = http.StatusPartialContent, part.Length
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.Offset, part.Offset+part.Length-1, info.Size))
+	}
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
+	w.WriteHeader(status)
+	io.Copy(w, body) // an error is the client's going away; the length tells it
+	return nil
+}
+
+// unchanged says whether the client has the object already (RFC 9110 13.1.2
+// and 13.1.3). apt sends If-Modified-Since; an equal second is "not modified".
+func unchanged(r *http.Request, info driver.Info) bool {
+	if tags := r.Header.Get("If-None-Match"); tags != "" {
+		return tags == "*" || strings.Contains(tags, strconv.Quote(info.ETag))
+	}
+	since, err := http.ParseTime(r.Header.Get("If-Modified-Since"))
+	return err == nil && !info.ModTime.Truncate(time.Second).After(since)
+}
+
+// requested returns the part of the object that is asked for: nil for all of
+// it, also if the request names several parts or the object has changed since
+// the client read another part of it.
+func requested(r *http.Request, info driver.Info) (part *driver.Range, ok bool) {
+	spec, found := strings.CutPrefix(r.Header.Get("Range"), "bytes=")
+	if !found || strings.Contains(spec, ",") {
+		return nil, true
+	}
+	if since := r.Header.Get("If-Range"); since != "" && since != strconv.Quote(info.ETag) {
+		if at, err := http.ParseTime(since); err != nil || !at.Equal(info.ModTime.Truncate(time.Second)) {
+			return nil, true
+		}
+	}
+	first, last, dash := strings.Cut(spec, "-")
+	if !dash {
+		return nil, true
+	}
+	if first == "" { // the last so many bytes
+		n, err := strconv.ParseInt(last, 10, 64)
+		if err != nil || n < 0 {
+			return nil, true
+		}
+		n = min(n, info.Size)
+		return &driver.Range{Offset: info.Size - n, Length: n}, n > 0
+	}
+	from, err := strconv.ParseInt(first, 10, 64)
+	if err != nil || from < 0 {
+		return nil, true
+	}
+	to := info.Size - 1
+	if last != "" {
+		n, err := strconv.ParseInt(last, 10, 64)
+		if err != nil || n < from {
+			return nil, true
+		}
+		to = min(n, to)
+	}
+	return &driver.Range{Offset: from, Length: to - from + 1}, from < info.Size
+}
+
+// CacheControl returns the header for a file of the published tree: what a
+// path can only ever mean one thing is kept for a year, the rest is asked for
+// again.
+func CacheControl(key string) string {
+	if strings.Contains(key, "/by-hash/") || strings.Contains(key, "/pool/") {
+		return "public, max-age=31536000, immutable"
+	}
+	return "public, max-age=0, s-maxage=30"
+}
+
+func contentType(key string) string {
+	switch path.Ext(key) {
+	case ".deb", ".udeb", ".ddeb":
+		return "application/vnd.debian.binary-package"
+	case ".gz":
+		return "application/gzip"
+	case ".xz":
+		return "application/x-xz"
+	case ".zst":
+		return "application/zstd"
+	case ".bz2":
+		return "application/x-bzip2"
+	case ".gpg", ".asc":
+		return "application/pgp-signature"
+	case ".dsc":
+		return "text/plain; charset=utf-8"
+	}
+	if strings.Contains(key, "/pool/") || strings.Contains(key, "/by-hash/") {
+		return "application/octet-stream"
+	}
+	return "text/plain; charset=utf-8"
+}
