@@ -1,0 +1,116 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"aptless/core/api"
+	"aptless/core/chunks"
+	"aptless/core/driver"
+	"aptless/core/pgp"
+	"aptless/core/pkglist"
+	"aptless/core/pool"
+	"aptless/core/publish"
+	"aptless/core/repo"
+	"aptless/core/task"
+)
+
+// Drivers is where aptless runs.
+type Drivers struct {
+	Blobs driver.Blobs
+	Table driver.Table
+	Queue driver.Queue
+}
+
+// Config is what an operator may set.
+type Config struct {
+	Version string // as /api/version answers it
+	Async   bool   // answer mutating calls at once unless they say otherwise
+	Cache   int64  // bytes of list chunks kept in memory; 0 is 64 MiB
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+const defaultCache = 64 << 20
+
+// App is aptless, put together.
+type App struct {
+	Handler    http.Handler // the API, and the published tree at the root
+	Dispatcher *task.Dispatcher
+}
+
+// New connects everything. Signer makes the signatures of publications; base
+// is the context of work that outlives its request.
+func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, error) {
+	cache := c.Cache
+	if cache == 0 {
+		cache = defaultCache
+	}
+	lists := pkglist.Store{Chunks: &chunks.Store{
+		Blobs: d.Blobs, Cache: chunks.NewCache(cache),
+		Epoch: func() int64 { return 0 },
+	}}
+	files := &pool.Store{Table: d.Table, Blobs: d.Blobs}
+	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files}
+	publications := &publish.Store{
+		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos}, Signer: signer,
+		PoolKey: pool.FileKey, Now: c.Now, Sleep: sleep,
+	}
+	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log}
+	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), publications.Kinds()))
+	if err != nil {
+		return nil, err
+	}
+	server := &api.Server{
+		Version: c.Version, Async: c.Async, Log: c.Log, Base: base,
+		Tasks: tasks, Pool: files, Repos: repos, Publish: publications,
+		Tree: &api.Tree{
+			Blobs: d.Blobs, Log: c.Log,
+			Key: func(context.Context) ([]byte, error) { return publicKey(signer), nil },
+			Sources: func(ctx context.Context, r *http.Request) (string, error) {
+				return sourcesText(ctx, r, publications, signer)
+			},
+		},
+	}
+	return &App{Handler: server.Handler(), Dispatcher: dispatcher}, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// Tick does what is due: it is called every minute or so, from anywhere.
+func (a *App) Tick(ctx context.Context) error { return a.Dispatcher.Resend(ctx, false) }
+
+// sources shows local repositories to publications.
+type sources struct{ repos *repo.Store }
+
+func (s sources) ByName(ctx context.Context, name string) (publish.Source, error) {
+	r, err := s.repos.ByName(ctx, name)
+	return source(r), err
+}
+
+func (s sources) ByUUID(ctx context.Context, get publish.Getter, uuid, name string) (publish.Source, error) {
+	var r repo.Repo
+	err := get(ctx, repo.Key(uuid), &r)
+	if errors.Is(err, driver.ErrNotFound) {
+		return publish.Source{}, &repo.ErrNotFound{Name: name}
+	}
+	return source(r), err
+}
+
+func source(r repo.Repo) publish.Source {
+	return publish.Source{UUID: r.UUID, Name: r.Name, Comment: r.Comment,
+		DefaultDistribution: r.DefaultDistribution, DefaultComponent: r.DefaultComponent, List: r.List}
+}
