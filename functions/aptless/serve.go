@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"aptless/core/app"
+	"aptless/core/driver"
+	"aptless/core/pgp"
+	"aptless/infra/embedded"
+)
+
+// options are the flags of serve.
+type options struct {
+	listen, data string
+	workers      int
+	async, json  bool
+	verbose      bool
+}
+
+// grace is how long requests and tasks may go on after the signal to stop.
+const grace = 30 * time.Second
+
+func serveCommand() *cobra.Command {
+	var opt options
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API and the published repositories from a folder on this machine",
+		Long: `Serve the API below /api and the published repositories at the root of the same address,
+with all data in one folder. There is no authentication: listen on loopback, or put a proxy in front.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), opt) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&opt.listen, "listen", "127.0.0.1:8080", "address to listen on")
+	flags.StringVar(&opt.data, "data", "data", "folder for everything that is kept")
+	flags.IntVar(&opt.workers, "workers", 8, "tasks that run at the same time")
+	flags.BoolVar(&opt.async, "async", false, "answer mutating calls at once with a task, unless they say _async=false")
+	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
+	flags.BoolVar(&opt.verbose, "verbose", false, "log every request")
+	return cmd
+}
+
+func serve(ctx context.Context, opt options) error {
+	log := logger(opt)
+	if err := os.MkdirAll(opt.data, 0o750); err != nil {
+		return err
+	}
+	store, err := embedded.Open(opt.data, embedded.Options{
+		Workers: opt.workers, Grace: grace,
+		Failed: func(m driver.Message, err error) { log.Warn("task will be tried again", "task", m.Body, "error", err) },
+	})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	signer, err := signingKey(filepath.Join(opt.data, "signing-key.asc"), log)
+	if err != nil {
+		return err
+	}
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer,
+		app.Config{Version: version, Async: opt.async, Log: log, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	if err := a.Dispatcher.Resend(ctx, true); err != nil {
+		return fmt.Errorf("tasks of the last run: %w", err)
+	}
+	listener, err := net.Listen("tcp", opt.listen)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: a.Handler, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	var running sync.WaitGroup
+	working, stopWorking := context.WithCancel(base)
+	running.Go(func() { store.Queue.Serve(working, a.Dispatcher.Handle) })
+	running.Go(func() { tick(working, a, log) })
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	greet(listener.Addr().String(), opt.data)
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	log.Info("stopping")
+	// Requests end first: those that wait for a task need the workers.
+	shut, cancelShut := context.WithTimeout(base, grace)
+	defer cancelShut()
+	if shutErr := server.Shutdown(shut); shutErr != nil {
+		log.Warn("requests were broken off", "error", shutErr)
+		server.Close()
+	}
+	stopWorking()
+	running.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+func logger(opt options) *slog.Logger {
+	level := slog.LevelInfo
+	if opt.verbose {
+		level = slog.LevelDebug
+	}
+	handler := slog.Handler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	if opt.json {
+		handler = slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level})
+	}
+	return slog.New(handler)
+}
+
+// tick calls the application's tick every minute.
+func tick(ctx context.Context, a *app.App, log *slog.Logger) {
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := a.Tick(ctx); err != nil && ctx.Err() == nil {
+				log.Warn("tick failed", "error", err)
+			}
+		}
+	}
+}
+
+// signingKey reads the key that signs publications, or makes it at the first start.
+func signingKey(path string, log *slog.Logger) (pgp.Signer, error) {
+	secret, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		log.Info("making a signing key", "file", path)
+		return newKey(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	keys, err := pgp.ParseSecretKeys(secret)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: %w", path, err)
+	}
+	return pgp.NewSigner(keys...)
+}
+
+func newKey(path string) (pgp.Signer, error) {
+	key, err := pgp.Generate("aptless", "aptless@localhost", pgp.RSA4096, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	secret, err := key.SecretArmor(nil)
+	if err != nil {
+		return nil, err
+	}
+	// Only a whole key gets the name: a crash leaves at most the other file.
+	if err := os.WriteFile(path+".new", secret, 0o600); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return nil, err
+	}
+	return pgp.NewSigner(key)
+}
+
+// greet prints how to get from a .deb to apt install.
+func greet(addr, data string) {
+	url := "http://" + addr
+	fmt.Printf(`aptless is serving on %[1]s, with its data in %[2]s
+
+From a .deb to apt install:
+
+  curl -F file=@hello.deb %[1]s/api/files/incoming
+  curl -X POST -H 'Content-Type: application/json' -d '{"Name":"demo","DefaultDistribution":"stable"}' %[1]s/api/repos &&
+    curl -X POST %[1]s/api/repos/demo/file/incoming &&
+    curl -X POST -H 'Content-Type: application/json' -d '{"SourceKind":"local","Sources":[{"Name":"demo"}]}' %[1]s/api/publish
+  curl %[1]s/aptless.sources | sudo tee /etc/apt/sources.list.d/aptless.sources && sudo apt update && sudo apt install hello
+
+`, url, data)
+}
