@@ -172,7 +172,9 @@ func newGPG(t testing.TB) gpgHome {
 			t.Error(err)
 		}
 	})
-	return gpgHome(dir)
+	g := gpgHome(dir)
+	g.file(t, "gpg-agent.conf", []byte("s2k-count 65536\n")) // or it measures for seconds what is slow enough
+	return g
 }
 
 // file writes a file into the home and returns its path.
