@@ -23,7 +23,7 @@ type Spec struct {
 	Udeb         bool              // a .udeb
 	Fields       map[string]string // further fields of the control file, and others in place of the usual
 	Files        map[string]string // contents by path, such as "usr/bin/hello"
-	Compression  string            // "none", "gzip", "xz" or "zstd"; "xz" if empty
+	Compression  string            // "none", "gzip", "xz" (stored, not compressed) or "zstd"; "xz" if empty
 }
 
 func (s Spec) filled() Spec {
@@ -110,15 +110,15 @@ var suffixes = map[string]string{"none": "", "gzip": ".gz", "xz": ".xz", "zstd":
 
 // arMember writes a member as deb(5) has it.
 func arMember(b *bytes.Buffer, name string, data []byte) {
-	fmt.Fprintf(b, "%-16s%-12d%-6d%-6d%-8s%-10d`\n", name, modified.Unix(), 0, 0, "100644", len(data))
+	fmt.Fprintf(b, "%-16s%-12d%-6d%-6d%-8s%-10d`\n", name, modified().Unix(), 0, 0, "100644", len(data))
 	b.Write(data)
 	if len(data)%2 == 1 {
 		b.WriteByte('\n')
 	}
 }
 
-// modified is the time of every file.
-var modified = time.Unix(1_700_000_000, 0).UTC()
+// modified returns the time of every file.
+func modified() time.Time { return time.Unix(1_700_000_000, 0).UTC() }
 
 // tarball returns an archive of files and of the directories above them, all
 // of which it puts below root, which ends with a slash.
@@ -136,7 +136,7 @@ func tarball(root string, files map[string]string) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		h := &tar.Header{Name: name, ModTime: modified, Uname: "root", Gname: "root", Format: tar.FormatGNU}
+		h := &tar.Header{Name: name, ModTime: modified(), Uname: "root", Gname: "root", Format: tar.FormatGNU}
 		content := ""
 		if strings.HasSuffix(name, "/") {
 			h.Typeflag, h.Mode = tar.TypeDir, 0o755

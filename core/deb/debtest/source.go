@@ -70,7 +70,7 @@ func Source(s SourceSpec) map[string][]byte {
 // changelog returns a debian/changelog with one entry (Debian policy 4.4).
 func changelog(s SourceSpec) string {
 	return fmt.Sprintf("%s (%s) unstable; urgency=medium\n\n  * Built.\n\n -- Test <test@example.com>  %s\n",
-		s.Source, s.Version, modified.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
+		s.Source, s.Version, modified().Format("Mon, 02 Jan 2006 15:04:05 -0700"))
 }
 
 // ChangesSpec says what a .changes is about besides its files.
@@ -87,7 +87,7 @@ func Changes(s ChangesSpec, files map[string][]byte) []byte {
 	source := or(s.Source, "hello")
 	text := paragraph([][2]string{
 		{"Format", "1.8"},
-		{"Date", modified.Format("Mon, 02 Jan 2006 15:04:05 -0700")},
+		{"Date", modified().Format("Mon, 02 Jan 2006 15:04:05 -0700")},
 		{"Source", source},
 		{"Binary", or(s.Binary, source)},
 		{"Architecture", or(s.Architecture, "source all")},
