@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -77,6 +78,18 @@ func oddGzip(s string) string {
 		z = gzipped("") + z // 23 bytes; streams may follow each other
 	}
 	return z
+}
+
+// bzip2Data is a data.tar.bz2 that holds the file ./a.
+const bzip2Data = "QlpoOTFBWSZTWWqTCCQAAFt7gMiAABBAAd0AAAJgAB4AAAggAFQygA000NBFJNNGnqaaB9m9BQjRESe8bG5ayCQEF5mo1gTNERZGSU6Fvcd3qSQPi7kinChINUmEEgA="
+
+func unbase64(t *testing.T, s string) string {
+	t.Helper()
+	data, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 func file(name string) tar.Header { return tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644} }
@@ -161,6 +174,7 @@ func TestReadBinary(t *testing.T) {
 	}{
 		{name: "plain", in: whole, paths: want},
 		{name: "gzip", in: arArchive(version, member{"control.tar.gz", gzipped(plain)}, member{"data.tar.gz", gzipped(data.data)}), paths: want},
+		{name: "bzip2", in: arArchive(control, member{"data.tar.bz2", unbase64(t, bzip2Data)}), paths: []string{"a"}},
 		{name: "names with slashes", in: arArchive(member{"debian-binary/", "2.0\n"}, member{"control.tar/", plain}, member{"data.tar/", data.data}), paths: want},
 		{name: "data first", in: arArchive(data, control, version), paths: want},
 		{name: "no ./", in: arArchive(member{"control.tar", tarArchive(t, file("control"))}, data), paths: want},
