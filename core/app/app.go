@@ -33,6 +33,7 @@ type Config struct {
 	Cache   int64  // bytes of list chunks kept in memory; 0 is 64 MiB
 	Log     *slog.Logger
 	Now     func() time.Time
+	Sleep   func(context.Context, time.Duration) error // lets time pass, as Now tells it; nil waits
 }
 
 const defaultCache = 64 << 20
@@ -50,6 +51,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if cache == 0 {
 		cache = defaultCache
 	}
+	if c.Sleep == nil {
+		c.Sleep = sleep
+	}
 	lists := pkglist.Store{Chunks: &chunks.Store{
 		Blobs: d.Blobs, Cache: chunks.NewCache(cache),
 		Epoch: func() int64 { return 0 },
@@ -58,7 +62,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files}
 	publications := &publish.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos}, Signer: signer,
-		PoolKey: pool.FileKey, Now: c.Now, Sleep: sleep,
+		PoolKey: pool.FileKey, Now: c.Now, Sleep: c.Sleep,
 	}
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log}
 	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), publications.Kinds()))

@@ -84,7 +84,7 @@ func (s *Store) importFiles(ctx context.Context, a *task.Attempt, args ImportArg
 	}
 	list, err := s.Packages(ctx, r)
 	if err != nil {
-		return task.Result{}, task.Fail(500, "unable to load packages: %w", err)
+		return task.Result{}, fmt.Errorf("unable to load packages: %w", err)
 	}
 	im := &importer{store: s, list: list, edit: list.Edit(), force: args.ForceReplace}
 	if err := im.collect(ctx, args.Dir, args.File); err != nil {
@@ -234,7 +234,7 @@ func (im *importer) importBatch(ctx context.Context, batch []pool.Upload) error 
 		return err
 	})
 	if err != nil {
-		return task.Fail(500, "unable to import package files: %w", err)
+		return fmt.Errorf("unable to import package files: %w", err)
 	}
 	var rows []driver.Row
 	stored := map[string]bool{}
