@@ -11,7 +11,8 @@
 // and fails on an import it does not allow, on a package it does not list and
 // on a row that no package fills. Tests may import what they like.
 //
-//	deb                github.com/klauspost/compress github.com/mikelolasagasti/xz github.com/ulikunitz/xz
+//	deb                github.com/klauspost/compress github.com/mikelolasagasti/xz
+//	deb/debtest        github.com/klauspost/compress
 //	pgp                github.com/ProtonMail/go-crypto
 //	driver
 //	driver/drivertest  driver github.com/anishathalye/porcupine pgregory.net/rapid

@@ -1,0 +1,322 @@
+package apt
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Options say which repository a Client reads.
+type Options struct {
+	URL        string   // of the root, above dists
+	Suite      string   // the distribution
+	Components []string // main when empty
+	Arch       string   // amd64 when empty
+	SignedBy   []byte   // the key, armored or not; nil trusts the repository unseen
+	ByHash     *bool    // nil leaves it to the Release file
+	Deb822     bool     // a .sources file and not a line of sources.list
+	Sources    bool     // deb-src too
+}
+
+// Client is one machine's apt. It is for one goroutine at a time.
+type Client struct {
+	root string // of everything apt keeps
+	work string // where downloads land
+}
+
+// Result is what one run of a program came to.
+type Result struct {
+	Args   []string
+	Code   int    // exit status
+	Output string // standard output and error as they came
+}
+
+// Err is nil when the program succeeded, and else tells all it said.
+func (r Result) Err() error {
+	if r.Code == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: exit status %d\n%s", strings.Join(r.Args, " "), r.Code, r.Output)
+}
+
+// New makes a machine that knows one repository and has nothing installed. The
+// test is skipped where there is no apt.
+func New(t testing.TB, opt Options) *Client {
+	t.Helper()
+	need(t, "apt-get", "apt-cache", "gpgv")
+	root := t.TempDir()
+	c := &Client{root: root, work: filepath.Join(root, "work")}
+	for _, dir := range []string{"lists/partial", "archives/partial", "parts", "empty", "work", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if opt.Arch == "" {
+		opt.Arch = "amd64"
+	}
+	files := map[string]string{"status": "", "apt.conf": c.config(opt.Arch)}
+	if opt.SignedBy != nil {
+		key, err := dearmor(opt.SignedBy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files["key.gpg"] = string(key)
+	}
+	if opt.Deb822 {
+		files["parts/test.sources"] = c.sourcesFile(opt)
+	} else {
+		files["parts/test.list"] = c.sourcesList(opt)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// need skips the test when a program is not there.
+func need(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("there is no %s here: %v", p, err)
+		}
+	}
+}
+
+// config is read before the host's configuration and turns that off.
+func (c *Client) config(arch string) string {
+	settings := [][2]string{
+		{"Dir::State", c.root},
+		{"Dir::State::lists", c.root + "/lists"},
+		{"Dir::State::status", c.root + "/status"},
+		{"Dir::Cache", c.root},
+		{"Dir::Cache::archives", c.root + "/archives"},
+		{"Dir::Log", c.root},
+		{"Dir::Etc", c.root + "/empty"},
+		{"Dir::Etc::main", "/dev/null"},
+		{"Dir::Etc::parts", c.root + "/empty"},
+		{"Dir::Etc::sourcelist", "/dev/null"},
+		{"Dir::Etc::sourceparts", c.root + "/parts"},
+		{"Dir::Etc::trusted", "/dev/null"},
+		{"Dir::Etc::trustedparts", c.root + "/empty"},
+		{"Dir::Etc::preferencesparts", c.root + "/empty"},
+		{"APT::Architecture", arch},
+		{"APT::Architectures", arch},
+		{"APT::Sandbox::User", "root"},
+		{"Acquire::Languages", "none"},
+		{"Acquire::Retries", "0"},
+		{"Acquire::http::Proxy", "DIRECT"},
+		{"Acquire::https::Proxy", "DIRECT"},
+		{"Acquire::http::Timeout", "30"},
+		{"APT::Install-Recommends", "false"},
+		{"Debug::NoLocking", "true"},
+	}
+	var b strings.Builder
+	for _, s := range settings {
+		fmt.Fprintf(&b, "%s %q;\n", s[0], s[1])
+	}
+	return b.String()
+}
+
+func (opt Options) components() string {
+	if len(opt.Components) == 0 {
+		return "main"
+	}
+	return strings.Join(opt.Components, " ")
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func (c *Client) sourcesList(opt Options) string {
+	options := "arch=" + opt.Arch
+	if opt.SignedBy != nil {
+		options += " signed-by=" + c.root + "/key.gpg"
+	} else {
+		options += " trusted=yes"
+	}
+	if opt.ByHash != nil {
+		options += " by-hash=" + yesNo(*opt.ByHash)
+	}
+	line := fmt.Sprintf(" [%s] %s %s %s\n", options, opt.URL, opt.Suite, opt.components())
+	text := "deb" + line
+	if opt.Sources {
+		text += "deb-src" + line
+	}
+	return text
+}
+
+func (c *Client) sourcesFile(opt Options) string {
+	types := "deb"
+	if opt.Sources {
+		types = "deb deb-src"
+	}
+	text := fmt.Sprintf("Types: %s\nURIs: %s\nSuites: %s\nComponents: %s\nArchitectures: %s\n",
+		types, opt.URL, opt.Suite, opt.components(), opt.Arch)
+	if opt.SignedBy != nil {
+		text += "Signed-By: " + c.root + "/key.gpg\n"
+	} else {
+		text += "Trusted: yes\n"
+	}
+	if opt.ByHash != nil {
+		text += "By-Hash: " + yesNo(*opt.ByHash) + "\n"
+	}
+	return text
+}
+
+// Update fetches the lists. Warnings count as errors, so that an index that
+// could not be fetched is one.
+func (c *Client) Update(ctx context.Context) Result {
+	return c.run(ctx, "apt-get", "-o", "APT::Update::Error-Mode=any", "update")
+}
+
+// Download fetches packages without what they depend on; see Files.
+func (c *Client) Download(ctx context.Context, packages ...string) Result {
+	return c.run(ctx, "apt-get", append([]string{"download"}, packages...)...)
+}
+
+// Install resolves what the packages depend on and fetches all of it, without
+// unpacking; see Archives.
+func (c *Client) Install(ctx context.Context, packages ...string) Result {
+	return c.run(ctx, "apt-get", append([]string{"install", "-y", "--download-only"}, packages...)...)
+}
+
+// Source fetches the files of a source package without unpacking; see Files.
+func (c *Client) Source(ctx context.Context, pkg string) Result {
+	return c.run(ctx, "apt-get", "source", "--download-only", pkg)
+}
+
+// Policy says which versions of the packages apt knows and would install.
+func (c *Client) Policy(ctx context.Context, packages ...string) Result {
+	return c.run(ctx, "apt-cache", append([]string{"policy"}, packages...)...)
+}
+
+// Files returns what Download and Source have fetched, by file name.
+func (c *Client) Files(t testing.TB) map[string][]byte {
+	t.Helper()
+	return readFiles(t, c.work)
+}
+
+// Archives returns what Install has fetched, by file name.
+func (c *Client) Archives(t testing.TB) map[string][]byte {
+	t.Helper()
+	return readFiles(t, filepath.Join(c.root, "archives"))
+}
+
+func readFiles(t testing.TB, dir string) map[string][]byte {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || e.Name() == "lock" {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[e.Name()] = b
+	}
+	return files
+}
+
+func (c *Client) run(ctx context.Context, program string, args ...string) Result {
+	return run(ctx, c.work, []string{"APT_CONFIG=" + c.root + "/apt.conf", "HOME=" + c.root, "TMPDIR=" + c.root + "/tmp"}, program, args...)
+}
+
+// run runs a program with no more of this process's environment than PATH, so
+// that no proxy and no language of the host gets in.
+func run(ctx context.Context, dir string, env []string, program string, args ...string) Result {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}, env...)
+	out, err := cmd.CombinedOutput()
+	r := Result{Args: append([]string{program}, args...), Output: string(out)}
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		r.Code = exit.ExitCode() // -1 when it was killed
+	case err != nil:
+		r.Code, r.Output = -1, r.Output+err.Error()
+	}
+	return r
+}
+
+// GPGV runs gpgv with the one key, armored or not, as its keyring.
+func GPGV(ctx context.Context, t testing.TB, key []byte, args ...string) Result {
+	t.Helper()
+	need(t, "gpgv")
+	binary, err := dearmor(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	ring := filepath.Join(dir, "key.gpg")
+	if err := os.WriteFile(ring, binary, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return run(ctx, "", []string{"HOME=" + dir}, "gpgv", append([]string{"--homedir", dir, "--keyring", ring}, args...)...)
+}
+
+// GPGVBytes returns checks for Tree: of a clearsigned file, and of a file with
+// its detached signature.
+func GPGVBytes(t testing.TB, key []byte) (inRelease func(context.Context, []byte) error, release func(ctx context.Context, text, sig []byte) error) {
+	write := func(name string, b []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	inRelease = func(ctx context.Context, b []byte) error {
+		return GPGV(ctx, t, key, write("InRelease", b)).Err()
+	}
+	release = func(ctx context.Context, text, sig []byte) error {
+		return GPGV(ctx, t, key, write("Release.gpg", sig), write("Release", text)).Err()
+	}
+	return inRelease, release
+}
+
+// dearmor returns the bytes that ASCII armor holds (RFC 4880 section 6.2), and
+// what is not armored as it is. The checksum is not looked at.
+func dearmor(key []byte) ([]byte, error) {
+	text := strings.ReplaceAll(string(key), "\r\n", "\n")
+	_, text, armored := strings.Cut(text, "-----BEGIN PGP PUBLIC KEY BLOCK-----\n")
+	if !armored {
+		return key, nil
+	}
+	_, body, ok := strings.Cut(text, "\n\n") // headers end at an empty line
+	if rest, found := strings.CutPrefix(text, "\n"); found {
+		body, ok = rest, true
+	}
+	body, _, ended := strings.Cut(body, "-----END")
+	if !ok || !ended {
+		return nil, errors.New("armor without an end")
+	}
+	var b strings.Builder
+	for line := range strings.Lines(body) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "=") {
+			b.WriteString(line)
+		}
+	}
+	binary, err := base64.StdEncoding.DecodeString(b.String())
+	if err != nil {
+		return nil, fmt.Errorf("armor: %w", err)
+	}
+	return binary, nil
+}
