@@ -1,0 +1,273 @@
+package tests
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"aptless/core/deb/debtest"
+	"aptless/tests/apt"
+)
+
+// server is the real program on a folder, which can be killed and started again.
+type server struct {
+	t    *testing.T
+	bin  string
+	data string
+	cmd  *exec.Cmd
+	url  string
+}
+
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "aptless-test-")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "aptless")
+	out, err := exec.Command("go", "build", "-o", bin, "../functions/aptless").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return bin, nil
+})
+
+func newServer(t *testing.T) *server {
+	bin, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, bin: bin, data: t.TempDir()}
+	t.Cleanup(s.kill)
+	s.start("127.0.0.1:0")
+	return s
+}
+
+func (s *server) start(listen string) {
+	s.t.Helper()
+	s.cmd = exec.Command(s.bin, "serve", "--listen", listen, "--data", s.data)
+	s.cmd.Stderr = io.Discard
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		s.t.Fatalf("server did not start: %v", err)
+	}
+	s.url = strings.TrimSuffix(strings.Fields(line)[4], ",")
+	go io.Copy(io.Discard, out)
+}
+
+// kill ends the server without a chance to do anything.
+func (s *server) kill() {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+func (s *server) restart() {
+	s.kill()
+	s.start(strings.TrimPrefix(s.url, "http://"))
+}
+
+// call sends a request and decodes the answer into v, if v is not nil.
+func (s *server) call(method, path, contentType string, body []byte, v any) error {
+	r, err := http.NewRequestWithContext(context.Background(), method, s.url+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", contentType)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode >= 400 {
+		return fmt.Errorf("%s %s: %d %s", method, path, resp.StatusCode, data)
+	}
+	if v == nil {
+		return nil
+	}
+	return json.Unmarshal(data, v)
+}
+
+func (s *server) json(method, path, body string, v any) error {
+	return s.call(method, path, "application/json", []byte(body), v)
+}
+
+func (s *server) upload(dir string, p debtest.Spec) error {
+	var b bytes.Buffer
+	form := multipart.NewWriter(&b)
+	w, err := form.CreateFormFile("file", debtest.FileName(p))
+	if err != nil {
+		return err
+	}
+	w.Write(debtest.Deb(p))
+	form.Close()
+	return s.call("POST", "/api/files/"+dir, form.FormDataContentType(), b.Bytes(), nil)
+}
+
+// fetch reads a file of the published tree.
+func (s *server) fetch(ctx context.Context, path string) ([]byte, error) {
+	resp, err := http.Get(s.url + "/" + path)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return nil, fs.ErrNotExist
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", path, resp.Status)
+	}
+	return io.ReadAll(resp.Body)
+}
+
+func (s *server) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// publish makes a repository and publishes it empty.
+func (s *server) publish(name string) {
+	s.t.Helper()
+	s.must(s.json("POST", "/api/repos", fmt.Sprintf(`{"Name":%q}`, name), nil))
+	s.must(s.json("POST", "/api/publish", fmt.Sprintf(`{"SourceKind":"local","Distribution":%q,"Architectures":["amd64"],"Sources":[{"Name":%[1]q}]}`, name), nil))
+}
+
+func (s *server) verify(suite string) {
+	s.t.Helper()
+	key, err := s.fetch(s.t.Context(), "key.asc")
+	s.must(err)
+	clear, detached := apt.GPGVBytes(s.t, key)
+	s.must(apt.Tree{Fetch: s.fetch, InRelease: clear, Release: detached}.Verify(s.t.Context(), suite))
+}
+
+// TestTorture has eight clients upload, import and publish to two repositories
+// at once, while apt-get updates from both: no package is lost, and apt is
+// never given what does not fit together.
+func TestTorture(t *testing.T) {
+	const clients, rounds = 8, 2
+	s := newServer(t)
+	suites := []string{"one", "two"}
+	for _, name := range suites {
+		s.publish(name)
+	}
+	key, err := s.fetch(t.Context(), "key.asc")
+	s.must(err)
+	ctx, stop := context.WithCancel(t.Context())
+	var readers, writers sync.WaitGroup
+	updates := make([]int, len(suites))
+	for i, suite := range suites {
+		client := apt.New(t, apt.Options{URL: s.url, Suite: suite, SignedBy: key, Deb822: true})
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				if res := client.Update(context.WithoutCancel(ctx)); res.Err() != nil {
+					t.Errorf("apt-get update of %s: %v", suite, res.Err())
+				}
+				updates[i]++
+			}
+		})
+	}
+	for c := range clients {
+		writers.Go(func() {
+			repo := suites[c%2]
+			for round := range rounds {
+				p := debtest.Spec{Package: fmt.Sprintf("pkg%d-%d", c, round), Version: "1.0"}
+				dir := fmt.Sprintf("c%d", c)
+				var report struct{ FailedFiles []string }
+				err := errors.Join(s.upload(dir, p),
+					s.json("POST", "/api/repos/"+repo+"/file/"+dir, "", &report),
+					s.json("PUT", "/api/publish/:./"+repo, "{}", nil))
+				if err != nil || len(report.FailedFiles) > 0 {
+					t.Errorf("client %d: %v, %v", c, err, report.FailedFiles)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	stop()
+	readers.Wait()
+	t.Logf("apt-get update ran %v times", updates)
+	for i, suite := range suites {
+		var keys []string
+		s.must(s.json("GET", "/api/repos/"+suite+"/packages", "", &keys))
+		if want := clients / 2 * rounds; len(keys) != want {
+			t.Errorf("%s has %d packages, want %d", suite, len(keys), want)
+		}
+		s.verify(suite)
+		client := apt.New(t, apt.Options{URL: s.url, Suite: suite, SignedBy: key})
+		s.must(client.Update(t.Context()).Err())
+		name := fmt.Sprintf("pkg%d-%d", i, rounds-1)
+		s.must(client.Download(t.Context(), name).Err())
+		want := debtest.Deb(debtest.Spec{Package: name, Version: "1.0"})
+		for file, data := range client.Files(t) {
+			if strings.HasPrefix(filepath.Base(file), name) && !bytes.Equal(data, want) {
+				t.Errorf("%s is not as it was uploaded", file)
+			}
+		}
+	}
+}
+
+// TestKilled kills the server in the middle of imports and publications again
+// and again: what was admitted is finished after the start.
+func TestKilled(t *testing.T) {
+	s := newServer(t)
+	s.publish("one")
+	const rounds = 6
+	for i := range rounds {
+		p := debtest.Spec{Package: fmt.Sprintf("killed%d", i), Version: "1.0"}
+		s.must(s.upload("d", p))
+		s.must(s.json("POST", "/api/repos/one/file/d?_async=1", "", nil))
+		s.must(s.json("PUT", "/api/publish/:./one?_async=1", "{}", nil))
+		time.Sleep(time.Duration(i*7) * time.Millisecond) // where it is killed is of no matter, only that it differs
+		s.restart()
+	}
+	s.must(s.json("GET", "/api/tasks-wait", "", nil))
+	var tasks []struct {
+		ID, State int
+		Name      string
+	}
+	s.must(s.json("GET", "/api/tasks", "", &tasks))
+	if len(tasks) != 2*rounds {
+		t.Errorf("%d tasks, want %d", len(tasks), 2*rounds)
+	}
+	for _, task := range tasks {
+		if task.State != 2 {
+			t.Errorf("task %d, %s, is in state %d", task.ID, task.Name, task.State)
+		}
+	}
+	var keys []string
+	s.must(s.json("GET", "/api/repos/one/packages", "", &keys))
+	if len(keys) != rounds {
+		t.Errorf("%d packages, want %d", len(keys), rounds)
+	}
+	s.verify("one")
+	packages, err := s.fetch(t.Context(), "dists/one/main/binary-amd64/Packages")
+	s.must(err)
+	if n := strings.Count(string(packages), "Package: killed"); n != rounds {
+		t.Errorf("%d packages are published, want %d", n, rounds)
+	}
+}
