@@ -75,7 +75,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 	stored, values := []string{}, int64(0)
 	for parts := 0; ; parts++ {
 		part, err := form.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { // wrapped, it says that the form is cut off
 			break
 		}
 		if err == nil && parts >= maxParts {
