@@ -111,19 +111,6 @@ func (a *arReader) Read(p []byte) (int, error) {
 	return n, unexpected(err)
 }
 
-// ReadByte keeps decompressors from buffering what is buffered already.
-func (a *arReader) ReadByte() (byte, error) {
-	if a.left == 0 {
-		return 0, io.EOF
-	}
-	b, err := a.r.ReadByte()
-	if err != nil {
-		return 0, unexpected(err)
-	}
-	a.left--
-	return b, nil
-}
-
 func unexpected(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -5,19 +5,23 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"aptless/core/deb"
+	"aptless/core/deb/debtest"
 )
 
 const controlText = "Package: hello\nVersion: 1.0\nArchitecture: all\n"
@@ -92,6 +96,59 @@ func unbase64(t *testing.T, s string) string {
 	return string(data)
 }
 
+// retyped returns a tar archive whose entries of one type have another one.
+func retyped(archive string, from, to byte) string {
+	const checksum, typeflag, headerLen = 148, 156, 512
+	b := []byte(archive)
+	for h := range slices.Chunk(b, headerLen) {
+		if h[typeflag] == from && string(h[257:262]) == "ustar" {
+			h[typeflag] = to
+			copy(h[checksum:typeflag], "        ") // which is what it counts as
+			sum := 0
+			for _, c := range h {
+				sum += int(c)
+			}
+			copy(h[checksum:], fmt.Sprintf("%06o\x00", sum))
+		}
+	}
+	return string(b)
+}
+
+// sparse returns a tar archive of a sparse file of GNU pax format 1.0, whose
+// content begins with the map of its parts.
+func sparse(t testing.TB, name, parts string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	content := parts + strings.Repeat("\x00", -len(parts)&511) + strings.Repeat("x", 512)
+	// The writer refuses the records of sparse files: they get other names,
+	// of the same length, until it is done.
+	h := file(name)
+	h.Size = int64(len(content))
+	h.PAXRecords = map[string]string{"GNU.sparsX.major": "1", "GNU.sparsX.minor": "0", "GNU.sparsX.name": name, "GNU.sparsX.realsize": "512"}
+	if err := w.WriteHeader(&h); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(w, content)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(b.String(), "GNU.sparsX", "GNU.sparse")
+}
+
+// xzDictionary returns the start of an xz file that asks for a dictionary of
+// 2<<(code/2-1+12) bytes, code being even, of the .xz file format 5.3.1.
+func xzDictionary(code byte) string {
+	crc := func(b []byte) []byte { return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b)) }
+	return "\xfd7zXZ\x00" + string(crc([]byte{0, 1})) + string(crc([]byte{2, 0, 0x21, 1, code, 0, 0, 0})) + "\x00"
+}
+
+// zstdWindow returns the start of a zstd frame that asks for a window of
+// 1<<(10+exponent) bytes (RFC 8878, 3.1.1.1.2).
+func zstdWindow(exponent byte) string {
+	return string([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, exponent << 3, 1, 0, 0})
+}
+
 func file(name string) tar.Header { return tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644} }
 
 // TestReadBinaryOfDpkg reads what dpkg-deb builds, and compares the paths with
@@ -160,9 +217,11 @@ func TestReadBinary(t *testing.T) {
 		tar.Header{Typeflag: tar.TypeFifo, Name: "./fifo"},
 		tar.Header{Typeflag: tar.TypeReg, Name: "./../up", Size: 1 << 20},
 		tar.Header{Typeflag: tar.TypeReg, Name: "./bad\nline"},
+		tar.Header{Typeflag: tar.TypeXGlobalHeader, Name: "global", PAXRecords: map[string]string{"comment": "x"}},
 	)}
 	want := []string{"../up", "./c", "a", "fifo", "hard", "link", "null", "usr/b"}
 	whole := arArchive(version, control, data)
+	large := tarArchive(t, tar.Header{Typeflag: tar.TypeReg, Name: "./large", Size: 2 << 20})
 	header := func(size string) string {
 		return "!<arch>\n" + fmt.Sprintf("%-48s%-10s`\n", "control.tar", size) + plain
 	}
@@ -212,6 +271,17 @@ func TestReadBinary(t *testing.T) {
 		{name: "data is no tar", in: arArchive(control, member{"data.tar", strings.Repeat("x", 512)}), contents: "unable to read .tar archive from P. Error: archive/tar: invalid tar header"},
 		{name: "data is not bzip2", in: arArchive(control, member{"data.tar.bz2", "xx"}), contents: "unable to read .tar archive from P. Error: bzip2 data invalid: bad magic value"},
 		{name: "data cut", in: whole[:len(whole)-2000], contents: "unable to read .tar archive from P. Error: unexpected EOF"},
+		{name: "regular file that is a directory", in: arArchive(control, member{"data.tar", retyped(tarArchive(t,
+			tar.Header{Typeflag: tar.TypeDir, Name: "./usr/"}, file("./a")), tar.TypeDir, tar.TypeReg)}), paths: []string{"a"}},
+		{name: "sparse file", in: arArchive(control, member{"data.tar", sparse(t, "./hole", "1\n0\n512\n")}), paths: []string{"hole"}},
+		{name: "large pax header", in: arArchive(control, member{"data.tar", retyped(large, tar.TypeReg, tar.TypeXHeader)}),
+			contents: "unable to read .tar archive from P. Error: archive/tar: header field too long"},
+		{name: "large long name", in: arArchive(control, member{"data.tar", retyped(large, tar.TypeReg, tar.TypeGNULongName)}),
+			contents: "unable to read .tar archive from P. Error: archive/tar: header field too long"},
+		{name: "large sparse map", in: arArchive(control, member{"data.tar.gz", gzipped(sparse(t, "./hole", "1000000\n"+strings.Repeat("0\n0\n", 1<<20)))}),
+			contents: "unable to read .tar archive from P. Error: archive/tar: sparse map too long"},
+		{name: "xz dictionary", in: arArchive(control, member{"data.tar.xz", xzDictionary(29)}), contents: "unable to read .tar archive from P. Error: xz: LZMA2 dictionary size exceeds max"},
+		{name: "zstd window", in: arArchive(control, member{"data.tar.zst", zstdWindow(18)}), contents: "unable to read .tar archive from P. Error: window size exceeded"},
 		{name: "long path", in: arArchive(control, member{"data.tar", tarArchive(t, file(strings.Repeat("x", 4097)))}), contents: "unable to read .tar archive from P. Error: path too long"},
 		{name: "data first and broken", in: arArchive(member{"data.tar.zst", "xxxx"}, control), contents: "unable to read .tar archive from P. Error: invalid input: magic number mismatch"},
 	} {
@@ -259,6 +329,32 @@ func TestReadBinaryCut(t *testing.T) {
 	}
 }
 
+// TestReadBinaryKeepsPathsOnly reads paths from large pax headers, of which
+// they are a part.
+func TestReadBinaryKeepsPathsOnly(t *testing.T) {
+	const count, size = 64, 1 << 19
+	headers := make([]tar.Header, count)
+	for i := range headers {
+		headers[i] = file(fmt.Sprintf("./é%d", i)) // not ASCII, so it stands in the pax header
+		headers[i].PAXRecords = map[string]string{"comment": strings.Repeat("x", size)}
+	}
+	in := arArchive(member{"control.tar", tarArchive(t, file("control"))}, member{"data.tar.gz", gzipped(tarArchive(t, headers...))})
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	_, paths, err := deb.ReadBinary(strings.NewReader(in), "P")
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if err != nil || len(paths) != count {
+		t.Fatalf("%d paths, error %v", len(paths), err)
+	}
+	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > count*size/4 {
+		t.Errorf("%d bytes kept for %d paths", kept, count)
+	}
+	runtime.KeepAlive(in)
+	runtime.KeepAlive(paths)
+}
+
 func TestHasher(t *testing.T) {
 	data := make([]byte, 200_001)
 	for i := range data {
@@ -288,11 +384,20 @@ func TestHasher(t *testing.T) {
 	}
 }
 
+// FuzzReadBinary reads anything, and a sound package after it: no decoder
+// remembers what it was used for before.
 func FuzzReadBinary(f *testing.F) {
 	control := tarArchive(f, file("./control"))
 	f.Add(arArchive(member{"control.tar", control}, member{"data.tar.gz", gzipped(tarArchive(f, file("./a")))}))
 	f.Add(arArchive(member{"data.tar.bz2", "BZh9"}, member{"control.tar.xz", "\xfd7zXZ\x00"}))
 	f.Add(arArchive(member{"data.tar.zst", "\x28\xb5\x2f\xfd"}, member{"control.tar", control}))
+	f.Add(arArchive(member{"control.tar", control}, member{"data.tar", sparse(f, "./hole", "1\n0\n512\n")}))
+	var sound []string
+	for _, compression := range []string{"none", "gzip", "xz", "zstd"} {
+		spec := debtest.Spec{Compression: compression, Files: map[string]string{"a": strings.Repeat("ab", 100)}}
+		sound = append(sound, string(debtest.Deb(spec)))
+		f.Add(sound[len(sound)-1])
+	}
 	f.Fuzz(func(t *testing.T, in string) {
 		r := strings.NewReader(in)
 		control, paths, err := deb.ReadBinary(r, "P")
@@ -307,6 +412,12 @@ func FuzzReadBinary(f *testing.F) {
 		}
 		if err != nil && paths != nil || !slices.IsSorted(paths) {
 			t.Fatalf("paths %q, error %v", paths, err)
+		}
+		for _, in := range sound {
+			control, paths, err := deb.ReadBinary(strings.NewReader(in), "P")
+			if err != nil || string(control) != debtest.Control(debtest.Spec{}) || !slices.Equal(paths, []string{"a"}) {
+				t.Fatalf("a sound package after it: control %q, paths %q, error %v", control, paths, err)
+			}
 		}
 	})
 }

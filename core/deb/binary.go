@@ -137,7 +137,7 @@ func (b *binaryReader) readControl(member, suffix string, size int64) error {
 func (b *binaryReader) readData(member, suffix string, size int64) error {
 	r, err := b.decoder.open(&b.ar, suffix, size, maxDataTar)
 	if err == nil {
-		b.paths, err = readDataTar(r)
+		b.paths, err = readDataTar(r, maxEntries, maxPaths)
 	}
 	if err != nil {
 		return b.tarError(member, err)

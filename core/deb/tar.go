@@ -10,12 +10,12 @@ import (
 
 // Limits of the archives in a package. Sizes are bytes, unpacked.
 const (
-	maxControlTar  = 16 << 20 // control.tar
-	maxControlFile = 4 << 20  // the control file in it
-	maxDataTar     = 64 << 30 // data.tar, which is read in constant memory
-	maxTarEntries  = 1 << 20  // entries of each
-	maxPath        = 4 << 10  // a path in data.tar
-	maxPaths       = 256 << 20
+	maxControlTar  = 16 << 20  // control.tar
+	maxControlFile = 4 << 20   // the control file in it
+	maxDataTar     = 64 << 30  // data.tar, which is read in constant memory
+	maxEntries     = 1 << 20   // entries of each
+	maxPath        = 4 << 10   // a path in data.tar
+	maxPaths       = 256 << 20 // all paths together
 )
 
 // Errors of tar archives.
@@ -27,9 +27,9 @@ var (
 	errControls    = errors.New("more than one control file")
 )
 
-// eachEntry calls f for the entries of a tar archive, then reads r to its end
-// so that a decoder compares its checksum.
-func eachEntry(r io.Reader, f func(h *tar.Header, content io.Reader) error) error {
+// eachEntry calls f for the entries of a tar archive, of which there may be
+// limit, then reads r to its end so that a decoder compares its checksum.
+func eachEntry(r io.Reader, limit int, f func(h *tar.Header, content io.Reader) error) error {
 	t := tar.NewReader(r)
 	for n := 0; ; n++ {
 		h, err := t.Next()
@@ -40,7 +40,7 @@ func eachEntry(r io.Reader, f func(h *tar.Header, content io.Reader) error) erro
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
 			return err
 		}
-		if n == maxTarEntries {
+		if n == limit {
 			return errEntries
 		}
 		if err := f(h, t); err != nil {
@@ -52,7 +52,7 @@ func eachEntry(r io.Reader, f func(h *tar.Header, content io.Reader) error) erro
 // readControlTar returns the file control of a control.tar, nil if it has
 // none. Of two such files, tools would choose differently: that is an error.
 func readControlTar(r io.Reader) (control []byte, err error) {
-	err = eachEntry(r, func(h *tar.Header, content io.Reader) error {
+	err = eachEntry(r, maxEntries, func(h *tar.Header, content io.Reader) error {
 		if h.Typeflag != tar.TypeReg || (h.Name != "./control" && h.Name != "control") {
 			return nil
 		}
@@ -74,12 +74,14 @@ func readControlTar(r io.Reader) (control []byte, err error) {
 
 // readDataTar returns the paths of a data.tar that are no directories, as
 // Contents lists them: without a leading "./", ascending, each once. A path
-// that has a line feed is left out, since no line of Contents can say it.
-func readDataTar(r io.Reader) ([]string, error) {
+// that has a line feed is left out, since no line of Contents can say it. The
+// archive may have so many entries, and the paths so many bytes together.
+func readDataTar(r io.Reader, entries, bytes int) ([]string, error) {
 	var paths []string
 	total := 0
-	err := eachEntry(r, func(h *tar.Header, _ io.Reader) error {
-		if h.Typeflag == tar.TypeDir || h.Typeflag == tar.TypeXGlobalHeader {
+	err := eachEntry(r, entries, func(h *tar.Header, _ io.Reader) error {
+		// A regular file whose name ends with a slash is a directory for tar.
+		if h.Typeflag == tar.TypeDir || h.Typeflag == tar.TypeXGlobalHeader || strings.HasSuffix(h.Name, "/") {
 			return nil
 		}
 		if len(h.Name) > maxPath {
@@ -89,7 +91,12 @@ func readDataTar(r io.Reader) ([]string, error) {
 		if name == "" || strings.Contains(name, "\n") {
 			return nil
 		}
-		if total += len(name); total > maxPaths {
+		if h.PAXRecords != nil {
+			// The name is a part of the whole pax header, up to 1 MiB, which
+			// it would keep in memory.
+			name = strings.Clone(name)
+		}
+		if total += len(name); total > bytes {
 			return errPaths
 		}
 		paths = append(paths, name)
