@@ -183,20 +183,40 @@ func (s *Store) Adopt(ctx context.Context, u Upload) error {
 	return err
 }
 
+// maxRemove is how many files are removed in one transaction.
+const maxRemove = 50
+
 // Remove removes uploaded files. One that was uploaded again since it was read
 // stays.
 func (s *Store) Remove(ctx context.Context, files ...Upload) error {
-	for _, u := range files {
-		_, err := s.Table.Write(ctx, driver.Op{Do: driver.OpDelete, Key: uploadKey(u.Dir, u.Name), If: u.version})
+	for part := range slices.Chunk(files, maxRemove) {
+		err := s.removeAll(ctx, part)
 		if errors.Is(err, driver.ErrConflict) {
+			for i := range part { // some of them stay, the others go one by one
+				if err := s.removeAll(ctx, part[i:i+1]); err != nil && !errors.Is(err, driver.ErrConflict) {
+					return err
+				}
+			}
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("remove %s: %w", u.Path(), err)
+			return err
 		}
-		if err := s.Blobs.Delete(ctx, u.Blob); err != nil {
-			return fmt.Errorf("remove %s: %w", u.Path(), err)
-		}
+	}
+	return nil
+}
+
+func (s *Store) removeAll(ctx context.Context, files []Upload) error {
+	ops, blobs := make([]driver.Op, len(files)), make([]string, len(files))
+	for i, u := range files {
+		ops[i] = driver.Op{Do: driver.OpDelete, Key: uploadKey(u.Dir, u.Name), If: u.version}
+		blobs[i] = u.Blob
+	}
+	if _, err := s.Table.Write(ctx, ops...); err != nil {
+		return fmt.Errorf("remove %s: %w", files[0].Path(), err)
+	}
+	if err := s.Blobs.Delete(ctx, blobs...); err != nil {
+		return fmt.Errorf("remove %s: %w", files[0].Path(), err)
 	}
 	return nil
 }

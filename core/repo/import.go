@@ -115,17 +115,19 @@ func (s *Store) finishImport(ctx context.Context, a *task.Attempt, args ImportAr
 		return task.Result{}, err
 	}
 	if !args.NoRemove {
+		var uploads []pool.Upload
 		for _, f := range done.Files {
 			u, err := s.Pool.Find(ctx, f.Dir, f.Name)
 			if errors.Is(err, fs.ErrNotExist) || err == nil && u.Blob != f.Blob {
 				continue // gone already, or uploaded again
 			}
-			if err == nil {
-				err = s.Pool.Remove(ctx, u)
-			}
 			if err != nil {
 				return task.Result{}, err
 			}
+			uploads = append(uploads, u)
+		}
+		if err := s.Pool.Remove(ctx, uploads...); err != nil {
+			return task.Result{}, err
 		}
 		if err := s.Pool.RemoveIfEmpty(ctx, args.Dir); err != nil {
 			return task.Result{}, err
