@@ -11,33 +11,65 @@ import (
 	"sync"
 )
 
-// concurrentWrite is the number of bytes from which a write is hashed by two
-// goroutines: starting one costs what a few hundred bytes take to hash.
-const concurrentWrite = 16 << 10
+// Two goroutines share the hashing of large inputs. What it takes to start and
+// await the other one pays off only with many bytes at once.
+const (
+	hashDirect = 64 << 10  // so many first bytes are hashed as they come
+	hashBatch  = 256 << 10 // the others are collected to so many
+)
 
 // Hasher computes the size and the digests of what is written to it.
 type Hasher struct {
 	size                      int64
 	md5, sha1, sha256, sha512 hash.Hash
+	direct                    int64  // bytes from the start that are not collected
+	batch                     []byte // collected bytes, which end the input
 }
 
 // NewHasher returns a Hasher to which nothing has been written.
 func NewHasher() *Hasher {
-	return &Hasher{md5: md5.New(), sha1: sha1.New(), sha256: sha256.New(), sha512: sha512.New()}
+	h := &Hasher{md5: md5.New(), sha1: sha1.New(), sha256: sha256.New(), sha512: sha512.New(), direct: hashDirect}
+	if runtime.GOMAXPROCS(0) == 1 {
+		h.direct = 1<<63 - 1
+	}
+	return h
 }
 
 // Write never fails.
 func (h *Hasher) Write(p []byte) (int, error) {
-	h.size += int64(len(p))
-	if len(p) < concurrentWrite || runtime.GOMAXPROCS(0) == 1 {
-		writeAll(p, h.md5, h.sha1, h.sha256, h.sha512)
-		return len(p), nil
+	n := len(p)
+	h.size += int64(n)
+	if h.size <= h.direct {
+		h.hash(p)
+		return n, nil
 	}
+	for len(p) > 0 {
+		if len(h.batch) == 0 && len(p) >= hashBatch {
+			h.hashShared(p)
+			break
+		}
+		if h.batch == nil {
+			h.batch = make([]byte, 0, hashBatch)
+		}
+		k := min(len(p), hashBatch-len(h.batch))
+		h.batch = append(h.batch, p[:k]...)
+		p = p[k:]
+		if len(h.batch) == hashBatch {
+			h.hashShared(h.batch)
+			h.batch = h.batch[:0]
+		}
+	}
+	return n, nil
+}
+
+func (h *Hasher) hash(p []byte) { writeAll(p, h.md5, h.sha1, h.sha256, h.sha512) }
+
+// hashShared is hash by two goroutines, each of which has about half of the work.
+func (h *Hasher) hashShared(p []byte) {
 	var other sync.WaitGroup
 	other.Go(func() { writeAll(p, h.md5, h.sha256) })
 	writeAll(p, h.sha1, h.sha512)
 	other.Wait()
-	return len(p), nil
 }
 
 func writeAll(p []byte, hashes ...hash.Hash) {
@@ -46,8 +78,10 @@ func writeAll(p []byte, hashes ...hash.Hash) {
 	}
 }
 
-// File returns what has been written as a file of that name.
+// File returns what has been written so far as a file of that name.
 func (h *Hasher) File(name string) File {
+	h.hash(h.batch)
+	h.batch = h.batch[:0]
 	return File{
 		Name:   name,
 		Size:   h.size,
