@@ -143,7 +143,7 @@ func sparse(t testing.TB, name, parts string) string {
 }
 
 // xzDictionary returns the start of an xz file that asks for a dictionary of
-// 2<<(code/2-1+12) bytes, code being even, of the .xz file format 5.3.1.
+// 2<<(code/2+11) bytes, code being even, of the .xz file format 5.3.1.
 func xzDictionary(code byte) string {
 	crc := func(b []byte) []byte { return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b)) }
 	return "\xfd7zXZ\x00" + string(crc([]byte{0, 1})) + string(crc([]byte{2, 0, 0x21, 1, code, 0, 0, 0})) + "\x00"
@@ -211,11 +211,13 @@ func TestReadBinaryOfDpkg(t *testing.T) {
 	}
 }
 
-func TestReadBinary(t *testing.T) {
-	version := member{"debian-binary", "2.0\n"}
-	plain := tarArchive(t, file("./control"))
-	control := member{"control.tar", plain}
-	data := member{"data.tar", tarArchive(t, file("./usr/b"), file("a"), file("././c"), file("./a"),
+// Members of sound packages.
+func versionMember() member { return member{"debian-binary", "2.0\n"} }
+func controlMember(t testing.TB) member {
+	return member{"control.tar", tarArchive(t, file("./control"))}
+}
+func dataMember(t testing.TB) member {
+	return member{"data.tar", tarArchive(t, file("./usr/b"), file("a"), file("././c"), file("./a"),
 		tar.Header{Typeflag: tar.TypeDir, Name: "./usr/"},
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "./link", Linkname: "a"},
 		tar.Header{Typeflag: tar.TypeLink, Name: "./hard", Linkname: "./a"},
@@ -225,17 +227,27 @@ func TestReadBinary(t *testing.T) {
 		tar.Header{Typeflag: tar.TypeReg, Name: "./bad\nline"},
 		tar.Header{Typeflag: tar.TypeXGlobalHeader, Name: "global", PAXRecords: map[string]string{"comment": "x"}},
 	)}
+}
+
+// readBinary is ReadBinary, and reads its input to the end.
+func readBinary(t *testing.T, in string) (control []byte, paths []string, err error) {
+	t.Helper()
+	r := strings.NewReader(in)
+	control, paths, err = deb.ReadBinary(r, "P")
+	if control != nil && r.Len() != 0 {
+		t.Errorf("%d bytes not read", r.Len())
+	}
+	return control, paths, err
+}
+
+func TestReadBinary(t *testing.T) {
+	version, control, data := versionMember(), controlMember(t), dataMember(t)
+	plain := control.data
 	want := []string{"../up", "./c", "a", "fifo", "hard", "link", "null", "usr/b"}
 	whole := arArchive(version, control, data)
-	large := tarArchive(t, tar.Header{Typeflag: tar.TypeReg, Name: "./large", Size: 2 << 20})
-	header := func(size string) string {
-		return "!<arch>\n" + fmt.Sprintf("%-48s%-10s`\n", "control.tar", size) + plain
-	}
 	for _, tt := range []struct {
 		name, in string
 		paths    []string
-		err      string // of the file, if control could not be read
-		contents string // of its contents
 	}{
 		{name: "plain", in: whole, paths: want},
 		{name: "gzip", in: arArchive(version, member{"control.tar.gz", gzipped(plain)}, member{"data.tar.gz", gzipped(data.data)}), paths: want},
@@ -246,7 +258,27 @@ func TestReadBinary(t *testing.T) {
 		{name: "first of two", in: arArchive(control, member{"control.tar.gz", "x"}, data, member{"data.tar.gz", "x"}), paths: want},
 		{name: "trailing garbage", in: whole + "garbage", paths: want},
 		{name: "unpadded", in: strings.TrimSuffix(arArchive(control, member{"data.tar.gz", oddGzip(data.data)}), "\n"), paths: want},
+		{name: "regular file that is a directory", in: arArchive(control, member{"data.tar", retyped(tarArchive(t,
+			tar.Header{Typeflag: tar.TypeDir, Name: "./usr/"}, file("./a")), tar.TypeDir, tar.TypeReg)}), paths: []string{"a"}},
+		{name: "sparse file", in: arArchive(control, member{"data.tar", sparse(t, "./hole", "1\n0\n512\n")}), paths: []string{"hole"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, paths, err := readBinary(t, tt.in)
+			if err != nil || string(got) != controlText || !slices.Equal(paths, tt.paths) {
+				t.Errorf("control %q, paths %q, error %v, want paths %q", got, paths, err, tt.paths)
+			}
+		})
+	}
+}
 
+func TestReadBinaryWithoutControl(t *testing.T) {
+	version, control, data := versionMember(), controlMember(t), dataMember(t)
+	plain := control.data
+	whole := arArchive(version, control, data)
+	header := func(size string) string {
+		return "!<arch>\n" + fmt.Sprintf("%-48s%-10s`\n", "control.tar", size) + plain
+	}
+	for _, tt := range []struct{ name, in, err string }{
 		{name: "empty", in: "", err: "unable to read .deb archive P: ar: missing global header"},
 		{name: "text", in: "hello", err: "unable to read .deb archive P: ar: missing global header"},
 		{name: "magic only", in: "!<arch>\n", err: "unable to find control.tar.* part in package P"},
@@ -271,47 +303,42 @@ func TestReadBinary(t *testing.T) {
 			err: "unable to read .tar archive from P. Error: unpacks to too many bytes"},
 		{name: "large control", in: arArchive(member{"control.tar", tarArchive(t, tar.Header{Typeflag: tar.TypeReg, Name: "control", Size: 5 << 20})}),
 			err: "unable to read .tar archive from P. Error: control file too large"},
-
-		{name: "no data.tar", in: arArchive(version, control), contents: "unable to find data.tar.* part in package P"},
-		{name: "lzma", in: arArchive(control, member{"data.tar.lzma", ""}), contents: "unsupported tar compression in P: data.tar.lzma"},
-		{name: "data is no tar", in: arArchive(control, member{"data.tar", strings.Repeat("x", 512)}), contents: "unable to read .tar archive from P. Error: archive/tar: invalid tar header"},
-		{name: "data is not bzip2", in: arArchive(control, member{"data.tar.bz2", "xx"}), contents: "unable to read .tar archive from P. Error: bzip2 data invalid: bad magic value"},
-		{name: "data cut", in: whole[:len(whole)-2000], contents: "unable to read .tar archive from P. Error: unexpected EOF"},
-		{name: "regular file that is a directory", in: arArchive(control, member{"data.tar", retyped(tarArchive(t,
-			tar.Header{Typeflag: tar.TypeDir, Name: "./usr/"}, file("./a")), tar.TypeDir, tar.TypeReg)}), paths: []string{"a"}},
-		{name: "sparse file", in: arArchive(control, member{"data.tar", sparse(t, "./hole", "1\n0\n512\n")}), paths: []string{"hole"}},
-		{name: "large pax header", in: arArchive(control, member{"data.tar", retyped(large, tar.TypeReg, tar.TypeXHeader)}),
-			contents: "unable to read .tar archive from P. Error: archive/tar: header field too long"},
-		{name: "large long name", in: arArchive(control, member{"data.tar", retyped(large, tar.TypeReg, tar.TypeGNULongName)}),
-			contents: "unable to read .tar archive from P. Error: archive/tar: header field too long"},
-		{name: "large sparse map", in: arArchive(control, member{"data.tar.gz", gzipped(sparse(t, "./hole", "1000000\n"+strings.Repeat("0\n0\n", 1<<19)))}),
-			contents: "unable to read .tar archive from P. Error: archive/tar: sparse map too long"},
-		{name: "xz dictionary", in: arArchive(control, member{"data.tar.xz", xzDictionary(29)}), contents: "unable to read .tar archive from P. Error: xz: LZMA2 dictionary size exceeds max"},
-		{name: "zstd window", in: arArchive(control, member{"data.tar.zst", zstdWindow(18)}), contents: "unable to read .tar archive from P. Error: window size exceeded"},
-		{name: "long path", in: arArchive(control, member{"data.tar", tarArchive(t, file(strings.Repeat("x", 4097)))}), contents: "unable to read .tar archive from P. Error: path too long"},
-		{name: "data first and broken", in: arArchive(member{"data.tar.zst", "xxxx"}, control), contents: "unable to read .tar archive from P. Error: invalid input: magic number mismatch"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in := strings.NewReader(tt.in)
-			got, paths, err := deb.ReadBinary(in, "P")
-			if tt.err != "" {
-				if err == nil || err.Error() != tt.err || !errors.Is(err, deb.ErrArchive) || got != nil {
-					t.Fatalf("%q, error %v, want %s", got, err, tt.err)
-				}
-				return
+			got, paths, err := readBinary(t, tt.in)
+			if err == nil || err.Error() != tt.err || !errors.Is(err, deb.ErrArchive) || got != nil || paths != nil {
+				t.Errorf("control %q, paths %q, error %v, want %s", got, paths, err, tt.err)
 			}
+		})
+	}
+}
+
+func TestReadBinaryWithoutContents(t *testing.T) {
+	version, control, data := versionMember(), controlMember(t), dataMember(t)
+	whole := arArchive(version, control, data)
+	large := tarArchive(t, tar.Header{Typeflag: tar.TypeReg, Name: "./large", Size: 2 << 20})
+	for _, tt := range []struct{ name, in, err string }{
+		{name: "no data.tar", in: arArchive(version, control), err: "unable to find data.tar.* part in package P"},
+		{name: "lzma", in: arArchive(control, member{"data.tar.lzma", ""}), err: "unsupported tar compression in P: data.tar.lzma"},
+		{name: "data is no tar", in: arArchive(control, member{"data.tar", strings.Repeat("x", 512)}), err: "unable to read .tar archive from P. Error: archive/tar: invalid tar header"},
+		{name: "data is not bzip2", in: arArchive(control, member{"data.tar.bz2", "xx"}), err: "unable to read .tar archive from P. Error: bzip2 data invalid: bad magic value"},
+		{name: "data cut", in: whole[:len(whole)-2000], err: "unable to read .tar archive from P. Error: unexpected EOF"},
+		{name: "large pax header", in: arArchive(control, member{"data.tar", retyped(large, tar.TypeReg, tar.TypeXHeader)}),
+			err: "unable to read .tar archive from P. Error: archive/tar: header field too long"},
+		{name: "large long name", in: arArchive(control, member{"data.tar", retyped(large, tar.TypeReg, tar.TypeGNULongName)}),
+			err: "unable to read .tar archive from P. Error: archive/tar: header field too long"},
+		{name: "large sparse map", in: arArchive(control, member{"data.tar.gz", gzipped(sparse(t, "./hole", "1000000\n"+strings.Repeat("0\n0\n", 1<<19)))}),
+			err: "unable to read .tar archive from P. Error: archive/tar: sparse map too long"},
+		{name: "xz dictionary", in: arArchive(control, member{"data.tar.xz", xzDictionary(30)}), err: "unable to read .tar archive from P. Error: xz: LZMA2 dictionary size exceeds max"},
+		{name: "zstd window", in: arArchive(control, member{"data.tar.zst", zstdWindow(18)}), err: "unable to read .tar archive from P. Error: window size exceeded"},
+		{name: "long path", in: arArchive(control, member{"data.tar", tarArchive(t, file(strings.Repeat("x", 4097)))}), err: "unable to read .tar archive from P. Error: path too long"},
+		{name: "data first and broken", in: arArchive(member{"data.tar.zst", "xxxx"}, control), err: "unable to read .tar archive from P. Error: invalid input: magic number mismatch"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, paths, err := readBinary(t, tt.in)
 			contents := (*deb.ContentsError)(nil)
-			switch {
-			case tt.contents == "" && err != nil:
-				t.Fatal(err)
-			case tt.contents != "" && (!errors.As(err, &contents) || err.Error() != tt.contents):
-				t.Fatalf("error %v, want %s", err, tt.contents)
-			}
-			if string(got) != controlText || !slices.Equal(paths, tt.paths) {
-				t.Errorf("control %q, paths %q, want %q", got, paths, tt.paths)
-			}
-			if in.Len() != 0 {
-				t.Errorf("%d bytes not read", in.Len())
+			if !errors.As(err, &contents) || err.Error() != tt.err || string(got) != controlText || paths != nil {
+				t.Errorf("control %q, paths %q, error %v, want %s", got, paths, err, tt.err)
 			}
 		})
 	}

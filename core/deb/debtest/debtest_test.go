@@ -82,6 +82,25 @@ func TestFileNameOfUdeb(t *testing.T) {
 	}
 }
 
+func TestMistakesPanic(t *testing.T) {
+	for name, mistake := range map[string]func(){
+		"compression": func() { debtest.Deb(debtest.Spec{Compression: "lzma"}) },
+		"absolute":    func() { debtest.Deb(debtest.Spec{Files: map[string]string{"/a/b": ""}}) },
+		"not clean":   func() { debtest.Deb(debtest.Spec{Files: map[string]string{"./a": ""}}) },
+		"directory":   func() { debtest.Deb(debtest.Spec{Files: map[string]string{"a/": ""}}) },
+		"no revision": func() { debtest.Source(debtest.SourceSpec{Version: "1.0"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			mistake()
+		})
+	}
+}
+
 func TestSourceAndChanges(t *testing.T) {
 	spec := debtest.SourceSpec{Version: "1:1.0-1", Files: map[string]string{"main.c": "int main;"}}
 	files := debtest.Source(spec)
