@@ -5,83 +5,159 @@ import (
 	"errors"
 	"path"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
+	"aptless/core/chunks"
+	"aptless/core/deb"
 	"aptless/core/driver"
 	"aptless/core/pkglist"
 	"aptless/core/task"
 )
 
-// finish brings the tree to the committed manifest, removes what is no longer
-// of it, and ends the task.
-func (s *Store) finish(ctx context.Context, a *task.Attempt, args Args, at cursor, code int) (task.Result, error) {
+// maxApply is how many names of a tree are brought up to date at the same time.
+const maxApply = 8
+
+// finish settles the publication that the task committed, and ends the task.
+func (s *Store) finish(ctx context.Context, a *task.Attempt, args Args, code int) (task.Result, error) {
 	r, err := s.record(ctx, a.GetJSON, args.Storage, args.Prefix, args.Distribution)
 	if err != nil {
 		return task.Result{}, err
 	}
-	if err := s.apply(ctx, r); err != nil {
+	if err := s.settle(ctx, a, &r); err != nil {
 		return task.Result{}, err
 	}
-	m, err := s.manifest(ctx, r.Manifest)
-	if err != nil {
-		return task.Result{}, err
-	}
-	var old *manifest
-	if at.Old != "" {
-		if old, err = s.manifest(ctx, at.Old); err != nil && !errors.Is(err, driver.ErrNotFound) {
-			return task.Result{}, err
-		}
-	}
-	if old != nil {
-		a.Printf("Cleaning up published repository %s/%s...\n", shown(r.Storage, r.Prefix), r.Distribution)
-		if err := s.cleanUp(ctx, &r, old, m, !args.SkipCleanup); err != nil {
-			return task.Result{}, err
-		}
-	}
-	if err := s.remove(ctx, m.Expired); err != nil {
-		return task.Result{}, err
-	}
-	r.Applied = true
 	a.PutJSON(Key(r.ID()), r)
 	v, err := s.view(ctx, r)
 	return task.Result{Code: code, Value: v}, err
 }
 
-// apply brings the mutable names of the tree to the committed manifest. It may
-// be done again by anyone, and stops as soon as another manifest is committed.
-func (s *Store) apply(ctx context.Context, r Record) error {
-	if r.Applied {
-		return nil
-	}
+// settle brings the tree to the committed manifest and removes what is no
+// longer of it. The record then says so; it is for the caller to write it.
+func (s *Store) settle(ctx context.Context, a *task.Attempt, r *Record) error {
 	m, err := s.manifest(ctx, r.Manifest)
 	if err != nil {
 		return err
 	}
+	if err := s.apply(ctx, r, m); err != nil {
+		return err
+	}
+	if err := s.tidy(ctx, a, r, m); err != nil {
+		return err
+	}
+	r.Applied, r.Old, r.SkipCleanup = true, "", false
+	return nil
+}
+
+// tidy removes what the committed manifest no longer has.
+func (s *Store) tidy(ctx context.Context, a *task.Attempt, r *Record, m *manifest) error {
+	old, err := s.older(ctx, r)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		a.Printf("Cleaning up published repository %s/%s...\n", shown(r.Storage, r.Prefix), r.Distribution)
+		if err := s.cleanUp(ctx, r, old, m, !r.SkipCleanup); err != nil {
+			return err
+		}
+	}
+	if err := s.remove(ctx, m.Expired); err != nil {
+		return err
+	}
+	return s.removeStaged(ctx, r, m.Folder+"/")
+}
+
+// older returns the manifest before the committed one: nil if there is none, or
+// none any more because all that it has was removed.
+func (s *Store) older(ctx context.Context, r *Record) (*manifest, error) {
+	if r.Old == "" {
+		return nil, nil
+	}
+	old, err := s.manifest(ctx, r.Old)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil, nil
+	}
+	return old, err
+}
+
+// removeStaged removes what was staged for the publication, also by attempts
+// that came to nothing, except what is below keep.
+func (s *Store) removeStaged(ctx context.Context, r *Record, keep string) error {
+	var keys []string
+	for info, err := range s.Blobs.List(ctx, r.private()+"/", "") {
+		if err != nil {
+			return err
+		}
+		if keep == "" || !strings.HasPrefix(info.Key, keep) {
+			keys = append(keys, info.Key)
+		}
+	}
+	return s.remove(ctx, keys)
+}
+
+// apply brings the mutable names of the tree to a committed manifest. It may be
+// done again by anyone, and stops as soon as another manifest is committed.
+func (s *Store) apply(ctx context.Context, r *Record, m *manifest) error {
+	if r.Applied {
+		return nil
+	}
+	same := map[string]bool{}
+	for _, name := range m.Same {
+		same[name] = true
+	}
+	var superseded atomic.Bool
+	names := newWorkers(ctx, maxApply)
+	for _, f := range m.files() {
+		if same[f.Path] {
+			continue
+		}
+		names.do(func(ctx context.Context) error {
+			stop, err := s.applyOne(ctx, r, r.dists()+"/"+f.Path, byHashKeys(r, f.Path, f.object)[0], time.Time{})
+			if stop {
+				superseded.Store(true)
+			}
+			return err
+		})
+	}
+	if err := names.wait(); err != nil || superseded.Load() {
+		return err
+	}
 	if !m.Signed { // apt prefers an InRelease that is out of date to a Release
+		if stop, err := s.superseded(ctx, r); err != nil || stop {
+			return err
+		}
 		if err := s.Blobs.Delete(ctx, r.dists()+"/InRelease", r.dists()+"/Release.gpg"); err != nil {
 			return err
 		}
 	}
-	for _, f := range m.files() {
-		if slices.Contains(m.Same, f.Path) {
-			continue
+	signatures := m.signatures()
+	for i, name := range signatures {
+		var date time.Time
+		if i == len(signatures)-1 {
+			date = m.Date
 		}
-		if done, err := s.applyOne(ctx, &r, r.dists()+"/"+f.Path, byHashKeys(&r, f.Path, f.object)[0], time.Time{}); err != nil || done {
-			return err
-		}
-	}
-	for _, name := range m.signatures() {
-		if done, err := s.applyOne(ctx, &r, r.dists()+"/"+name, m.Folder+"/"+name, m.Date); err != nil || done {
+		if stop, err := s.applyOne(ctx, r, r.dists()+"/"+name, m.Folder+"/"+name, date); err != nil || stop {
 			return err
 		}
 	}
 	return nil
 }
 
-// applyOne puts a staged object under a mutable name. Its ETag is read before
+// superseded says that the record has moved on, and whoever moved it does the rest.
+func (s *Store) superseded(ctx context.Context, r *Record) (bool, error) {
+	var now Record
+	err := s.get(ctx, Key(r.ID()), &now)
+	if errors.Is(err, driver.ErrNotFound) {
+		return true, nil
+	}
+	return now.Manifest != r.Manifest || now.Dropping, err
+}
+
+// applyOne puts a staged object under a mutable name, in a later second than
+// what is there and not before date unless that is zero. The ETag is read before
 // the record: were it the other way round, a writer that was overtaken between
-// the two could put an older file over a newer one. superseded says that the
-// record has moved on, and whoever moved it applies the rest.
+// the two could put an older file over a newer one.
 func (s *Store) applyOne(ctx context.Context, r *Record, name, staged string, date time.Time) (superseded bool, err error) {
 	for {
 		opt := driver.PutOptions{CacheControl: mutable, ContentType: "text/plain; charset=utf-8"}
@@ -94,15 +170,10 @@ func (s *Store) applyOne(ctx context.Context, r *Record, name, staged string, da
 		default:
 			opt.IfMatch = info.ETag
 		}
-		var now Record
-		err = s.get(ctx, Key(r.ID()), &now)
-		if errors.Is(err, driver.ErrNotFound) || err == nil && now.Generation != r.Generation {
-			return true, nil
+		if stop, err := s.superseded(ctx, r); err != nil || stop {
+			return stop, err
 		}
-		if err != nil {
-			return false, err
-		}
-		if path.Base(name) == "InRelease" {
+		if !date.IsZero() {
 			if err := s.wait(ctx, info.ModTime, date); err != nil {
 				return false, err
 			}
@@ -128,8 +199,8 @@ func (s *Store) replace(ctx context.Context, name, staged string, opt driver.Put
 	return err
 }
 
-// wait lets the clock pass the second of the old InRelease and reach the date
-// of the new one: apt takes an equal second for "not modified", and refuses a
+// wait lets the clock pass the second of the file that apt looks at and reach
+// the date of the new one: apt takes an equal second for "not modified", and refuses a
 // date in the future.
 func (s *Store) wait(ctx context.Context, last, date time.Time) error {
 	until := date
@@ -160,8 +231,8 @@ func (s *Store) remove(ctx context.Context, keys []string) error {
 }
 
 // cleanUp removes what the old manifest has in the tree and the new one has
-// not: names, what was staged for it, and with pool package files that no
-// publication uses. m is nil when the publication is dropped.
+// not: names, and with pool package files that no publication uses. m is nil
+// when the publication is dropped.
 func (s *Store) cleanUp(ctx context.Context, r *Record, old, m *manifest, pool bool) error {
 	names := map[string]bool{}
 	lists := map[string]published{}
@@ -191,14 +262,7 @@ func (s *Store) cleanUp(ctx context.Context, r *Record, old, m *manifest, pool b
 			}
 		}
 	}
-	if m == nil || old.Folder == m.Folder {
-		return nil
-	}
-	var staged []string
-	for _, name := range append(old.signatures(), "manifest.json") {
-		staged = append(staged, old.Folder+"/"+name)
-	}
-	return s.remove(ctx, staged)
+	return nil
 }
 
 // cleanPool removes the files of packages that a component has lost, unless
@@ -220,54 +284,74 @@ func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was,
 		return err
 	}
 	users = append(users, to)
+	gone := newWorkers(ctx, maxLinks)
 	for change, err := range pkglist.Changes(ctx, from, to) {
+		if err == nil && change.Old != nil && r.publishes(change.Old) {
+			err = s.unlinkUnused(ctx, gone, r, users, was.PoolDir, change.Old)
+		}
+		if err != nil {
+			gone.stop(err)
+			break
+		}
+	}
+	return gone.wait()
+}
+
+// unlinkUnused removes the files of a package that none of the lists has.
+func (s *Store) unlinkUnused(ctx context.Context, gone *workers, r *Record, users []*pkglist.List, poolDir string, p *deb.Package) error {
+	dir, err := p.PoolDir()
+	if err != nil {
+		return err
+	}
+	for _, f := range p.Files {
+		used, err := uses(ctx, users, p.Name, p.SourceName(), f.Name)
 		if err != nil {
 			return err
 		}
-		if change.Old == nil || !r.publishes(change.Old) {
-			continue
-		}
-		dir, err := change.Old.PoolDir()
-		if err != nil {
-			return err
-		}
-		for _, f := range change.Old.Files {
-			used, err := uses(ctx, users, change.Old.Name, change.Old.SourceName(), f.Name)
-			if err != nil {
-				return err
-			}
-			if !used {
-				if err := s.unlink(ctx, r, path.Join(was.PoolDir, dir, f.Name)); err != nil {
-					return err
-				}
-			}
+		if !used {
+			gone.do(func(ctx context.Context) error { return s.unlink(ctx, r, path.Join(poolDir, dir, f.Name)) })
 		}
 	}
 	return nil
 }
 
 // users returns the lists of other publications whose package files are in the
-// same directory.
+// same directory, and while one is not applied also those that its tree has.
 func (s *Store) users(ctx context.Context, r *Record, dir string) ([]*pkglist.List, error) {
 	records, err := s.all(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var lists []*pkglist.List
+	var refs []chunks.Ref
 	for _, other := range records {
 		if other.Storage != r.Storage || other.Prefix != r.Prefix || other.Distribution == r.Distribution {
 			continue
 		}
 		for c, src := range other.Components {
-			if other.poolDir(c) != dir {
-				continue
+			if other.poolDir(c) == dir {
+				refs = append(refs, src.List)
 			}
-			list, err := s.Lists.Open(ctx, src.List)
-			if err != nil {
-				return nil, err
-			}
-			lists = append(lists, list)
 		}
+		old, err := s.older(ctx, &other)
+		if err != nil {
+			return nil, err
+		}
+		if old == nil {
+			continue
+		}
+		for _, was := range old.Lists {
+			if was.PoolDir == dir {
+				refs = append(refs, was.List)
+			}
+		}
+	}
+	var lists []*pkglist.List
+	for _, ref := range refs {
+		list, err := s.Lists.Open(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, list)
 	}
 	return lists, nil
 }

@@ -5,7 +5,7 @@
 //
 //	publish / <storage>:<prefix>/<dist>         the Record
 //	ref/repo/<uuid> / <storage>:<prefix>/<dist> one for each source
-//	pool/<storage>:<prefix> / <path>            a published package file: its SHA-256
+//	pool/<storage>:<prefix> / <path>            a published package file: its SHA-256, and a mark while it is being replaced
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
 //	public/<prefix>/dists/<dist>/...            what apt reads
 //	public/<prefix>/pool/...                    package files
@@ -13,8 +13,9 @@
 // Publishing is plan, stage, commit, apply. Staging writes only names that no
 // reader asks for yet: package files, by-hash objects, the private folder. The
 // commit moves the Record to the new manifest. Applying brings the mutable
-// names of the tree to the manifest, InRelease last; whoever takes the
-// publication's lock next finishes an apply that was broken off.
+// names of the tree to the manifest, InRelease last, and removes what only the
+// manifest before it has. Whoever takes the publication's lock next finishes
+// what was broken off.
 //
 // Invariant: the tree is never ahead of the Record, and the InRelease in it
 // names only indexes that are there by hash.

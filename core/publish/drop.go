@@ -3,14 +3,26 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"aptless/core/driver"
 	"aptless/core/task"
 )
 
 // drop removes a publication: first what makes apt see it, then its files, each
-// of them by the inventory that the manifests are, at last its row.
+// of them by the inventory that the manifests are, then its row, at last what
+// was staged. From the first removal on the record says that its files are
+// going: an update after a drop that was given up publishes everything anew.
 func (s *Store) drop(ctx context.Context, a *task.Attempt, args Args) (task.Result, error) {
+	done := task.Result{Value: struct{}{}}
+	var at cursor
+	if _, err := a.Cursor(&at); err != nil {
+		return task.Result{}, err
+	}
+	if at.Committed {
+		r := Record{Storage: args.Storage, Prefix: args.Prefix, Distribution: args.Distribution}
+		return done, s.removeStaged(ctx, &r, "")
+	}
 	r, err := s.record(ctx, a.GetJSON, args.Storage, args.Prefix, args.Distribution)
 	if errors.Is(err, driver.ErrNotFound) {
 		return task.Result{}, task.Fail(500, "unable to drop: %w", err)
@@ -18,36 +30,63 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args Args) (task.Resu
 	if err != nil {
 		return task.Result{}, err
 	}
-	m, err := s.manifest(ctx, r.Manifest)
-	if err != nil {
+	locks, names := r.drops(args)
+	if err := relock(a, locks, names); err != nil {
 		return task.Result{}, err
 	}
-	for _, name := range []string{"InRelease", "Release.gpg", "Release"} {
-		if err := s.Blobs.Delete(ctx, r.dists()+"/"+name); err != nil {
+	if !r.Dropping {
+		r.Dropping = true
+		a.PutJSON(Key(r.ID()), r)
+		if err := a.Save(ctx, at); err != nil {
+			return task.Result{}, err
+		}
+		if r, err = s.record(ctx, a.GetJSON, args.Storage, args.Prefix, args.Distribution); err != nil {
 			return task.Result{}, err
 		}
 	}
-	if err := s.cleanUp(ctx, &r, m, nil, !args.SkipCleanup); err != nil {
+	if err := s.removeTree(ctx, a, &r, args); err != nil {
+		if !args.Force || ctx.Err() != nil {
+			return task.Result{}, fmt.Errorf("unable to drop: published files removal failed, use -force-drop to override: %w", err)
+		}
+		a.Printf("Files were not removed: %v\n", err)
+	}
+	for _, uuid := range r.uuids() {
+		key := refKey(uuid, r.ID())
+		if _, err := a.Get(ctx, key); err != nil && !errors.Is(err, driver.ErrNotFound) {
+			return task.Result{}, err
+		}
+		a.Drop(key)
+	}
+	a.Drop(Key(r.ID()))
+	if err := a.Save(ctx, cursor{Committed: true}); err != nil {
 		return task.Result{}, err
 	}
-	var byHash []string
+	return done, s.removeStaged(ctx, &r, "")
+}
+
+// removeTree removes all that the publication has in the tree.
+func (s *Store) removeTree(ctx context.Context, a *task.Attempt, r *Record, args Args) error {
+	m, err := s.manifest(ctx, r.Manifest)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"InRelease", "Release.gpg", "Release"} {
+		if err := s.Blobs.Delete(ctx, r.dists()+"/"+name); err != nil {
+			return err
+		}
+	}
+	if err := s.tidy(ctx, a, r, m); err != nil {
+		return err
+	}
+	if err := s.cleanUp(ctx, r, m, nil, !args.SkipCleanup); err != nil {
+		return err
+	}
+	byHash := m.Expired
 	for _, f := range m.files() {
-		byHash = append(byHash, byHashKeys(&r, f.Path, f.object)...)
+		byHash = append(byHash, byHashKeys(r, f.Path, f.object)...)
 	}
 	for _, old := range m.Retired {
 		byHash = append(byHash, old.Key)
 	}
-	if err := s.remove(ctx, append(byHash, m.Expired...)); err != nil {
-		return task.Result{}, err
-	}
-	for _, uuid := range r.uuids() {
-		key := refKey(uuid, r.ID())
-		if _, err := a.Get(ctx, key); err == nil {
-			a.Drop(key)
-		} else if !errors.Is(err, driver.ErrNotFound) {
-			return task.Result{}, err
-		}
-	}
-	a.Drop(Key(r.ID()))
-	return task.Result{Value: struct{}{}}, nil
+	return s.remove(ctx, byHash)
 }

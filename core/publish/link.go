@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 
 	"aptless/core/deb"
@@ -28,51 +30,92 @@ func poolKey(r *Record, name string) driver.Key {
 	return driver.Key{Part: "pool/" + storagePrefix(r.Storage, r.Prefix), Sort: name}
 }
 
+// linker publishes package files.
+type linker struct {
+	store   *Store
+	attempt *task.Attempt
+	record  *Record
+	force   bool   // replace what other files have taken
+	verb    string // of errors that clients see
+	linked  int    // packages that earlier slices of the task have done
+	total   progress
+}
+
 // link publishes the files of the packages that the lists have and those of
-// the last publication had not.
-func (s *Store) link(ctx context.Context, a *task.Attempt, args Args, r *Record, prev, m *manifest, lists map[string]*pkglist.List, verb string) error {
-	total := progress{}
+// the last publication had not. The order is the same in every attempt: the
+// lists do not change as long as the task has its locks.
+func (l *linker) link(ctx context.Context, prev, m *manifest, lists map[string]*pkglist.List) error {
 	for _, list := range lists {
-		total.TotalNumberOfPackages += list.Count()
+		l.total.TotalNumberOfPackages += list.Count()
 	}
-	total.RemainingNumberOfPackages = total.TotalNumberOfPackages
-	a.Detail(total)
-	for c, list := range lists {
-		old, err := s.Lists.Open(ctx, prev.Lists[c].List)
+	l.total.RemainingNumberOfPackages = l.total.TotalNumberOfPackages
+	l.report()
+	done := 0
+	for _, c := range slices.Sorted(maps.Keys(lists)) {
+		var from pkglist.Ref
+		if prev.Lists[c].PoolDir == m.Lists[c].PoolDir {
+			from = prev.Lists[c].List
+		}
+		old, err := l.store.Lists.Open(ctx, from)
 		if err != nil {
 			return err
 		}
-		if prev.Lists[c].PoolDir != m.Lists[c].PoolDir {
-			if old, err = s.Lists.Open(ctx, pkglist.Ref{}); err != nil {
-				return err
-			}
-		}
-		files := newWorkers(ctx, maxLinks)
-		for change, err := range pkglist.Changes(ctx, old, list) {
-			if err != nil {
-				files.wait()
-				return err
-			}
-			if change.New == nil || !r.publishes(change.New) {
-				continue
-			}
-			p := change.New
-			dir, err := p.PoolDir()
-			if err != nil {
-				files.wait()
-				return task.Fail(500, "%s: unable to process packages: %w", verb, err)
-			}
-			for _, f := range p.Files {
-				name := path.Join(m.Lists[c].PoolDir, dir, f.Name)
-				files.do(func(ctx context.Context) error { return s.linkFile(ctx, r, name, f, args.ForceOverwrite, verb) })
-			}
-		}
-		if err := files.wait(); err != nil {
+		if err := l.component(ctx, m.Lists[c].PoolDir, old, lists[c], &done); err != nil {
 			return err
 		}
 	}
-	total.RemainingNumberOfPackages = 0
-	a.Detail(total)
+	l.total.RemainingNumberOfPackages = 0
+	l.report()
+	return nil
+}
+
+// report shows the progress of a creation; clients know none of an update.
+func (l *linker) report() {
+	if l.record.Manifest == "" {
+		l.attempt.Detail(l.total)
+	}
+}
+
+// component links what a component has gained.
+func (l *linker) component(ctx context.Context, poolDir string, old, list *pkglist.List, done *int) error {
+	files := newWorkers(ctx, maxLinks)
+	for change, err := range pkglist.Changes(ctx, old, list) {
+		if err == nil && change.New != nil {
+			if *done++; *done > l.linked {
+				err = l.pack(files, poolDir, change.New)
+			}
+			l.total.RemainingNumberOfPackages--
+			l.report()
+		}
+		if err != nil {
+			files.stop(err)
+			break
+		}
+		if *done > l.linked && l.attempt.SliceOver() {
+			if err := files.wait(); err != nil {
+				return err
+			}
+			if err := l.attempt.Save(ctx, cursor{Linked: *done}); err != nil {
+				return err
+			}
+			return task.ErrContinue
+		}
+	}
+	return files.wait()
+}
+
+// pack has the files of a package linked.
+func (l *linker) pack(files *workers, poolDir string, p *deb.Package) error {
+	if !l.record.publishes(p) {
+		return nil
+	}
+	dir, err := p.PoolDir()
+	if err != nil {
+		return task.Fail(500, "%s: unable to process packages: %w", l.verb, err)
+	}
+	for _, f := range p.Files {
+		files.do(func(ctx context.Context) error { return l.file(ctx, path.Join(poolDir, dir, f.Name), f) })
+	}
 	return nil
 }
 
@@ -81,30 +124,63 @@ func (r *Record) publishes(p *deb.Package) bool {
 	return slices.ContainsFunc(r.Architectures, func(arch string) bool { return deb.MatchArchitecture(p.Architecture, arch) })
 }
 
-// linkFile publishes a package file under a path. The path's row decides what
-// it has: taken by another file, it is a conflict.
-func (s *Store) linkFile(ctx context.Context, r *Record, name string, f deb.File, force bool, verb string) error {
-	key := poolKey(r, name)
-	opt := driver.PutOptions{IfAbsent: true, CacheControl: immutable, ContentType: "application/octet-stream"}
-	row, err := s.Table.Get(ctx, key)
-	switch {
-	case errors.Is(err, driver.ErrNotFound):
-		_, err = s.Table.Write(ctx, driver.Op{Do: driver.OpPut, Key: key, If: driver.Absent, Data: []byte(f.SHA256)})
-	case err == nil && string(row.Data) != f.SHA256 && !force:
-		return task.Fail(500, "%s: unable to process packages: error linking file to /aptless/public/%s: file already exists and is different",
-			verb, path.Join(r.Prefix, name))
-	case err == nil && string(row.Data) != f.SHA256:
-		opt.IfAbsent = false
-		_, err = s.Table.Write(ctx, driver.Op{Do: driver.OpPut, Key: key, If: row.Version, Data: []byte(f.SHA256)})
+// replacing ends the row of a path whose file is being replaced: as long as it
+// is there, the bytes may be those of the old file.
+const replacing = " replacing"
+
+// file publishes a package file under a path. The path's row decides what it
+// has: taken by another file, it is a conflict.
+func (l *linker) file(ctx context.Context, name string, f deb.File) error {
+	table, key := l.store.Table, poolKey(l.record, name)
+	for {
+		row, err := table.Get(ctx, key)
+		if errors.Is(err, driver.ErrNotFound) {
+			_, err = table.Write(ctx, driver.Op{Do: driver.OpPut, Key: key, If: driver.Absent, Data: []byte(f.SHA256)})
+			if errors.Is(err, driver.ErrConflict) {
+				continue // another package has the same file
+			}
+			row.Data = []byte(f.SHA256)
+		}
+		if err != nil {
+			return err
+		}
+		has, unsettled := strings.CutSuffix(string(row.Data), replacing)
+		if has != f.SHA256 && !l.force {
+			return task.Fail(500, "%s: unable to process packages: error linking file to /aptless/public/%s: file already exists and is different",
+				l.verb, path.Join(l.record.Prefix, name))
+		}
+		if has == f.SHA256 && !unsettled {
+			err = l.copy(ctx, name, f, true)
+		} else {
+			err = l.replace(ctx, row, name, f)
+		}
+		if errors.Is(err, driver.ErrConflict) {
+			continue
+		}
+		return err
 	}
+}
+
+// replace puts a file in the place of another one.
+func (l *linker) replace(ctx context.Context, row driver.Row, name string, f deb.File) error {
+	op := driver.Op{Do: driver.OpPut, Key: poolKey(l.record, name), If: row.Version, Data: []byte(f.SHA256 + replacing)}
+	version, err := l.store.Table.Write(ctx, op)
 	if err != nil {
 		return err
 	}
-	if force {
-		opt.IfAbsent = false // an earlier attempt may have written the row only
+	if err := l.copy(ctx, name, f, false); err != nil {
+		return err
 	}
-	_, err = s.Blobs.Copy(ctx, path.Join(r.root(), name), s.PoolKey(f.SHA256), opt)
-	if errors.Is(err, driver.ErrExists) {
+	op.If, op.Data = version, []byte(f.SHA256)
+	_, err = l.store.Table.Write(ctx, op)
+	return err
+}
+
+// copy copies a package file to its path.
+func (l *linker) copy(ctx context.Context, name string, f deb.File, ifAbsent bool) error {
+	opt := driver.PutOptions{IfAbsent: ifAbsent, CacheControl: immutable, ContentType: "application/octet-stream"}
+	_, err := l.store.Blobs.Copy(ctx, path.Join(l.record.root(), name), l.store.PoolKey(f.SHA256), opt)
+	if ifAbsent && errors.Is(err, driver.ErrExists) {
 		return nil
 	}
 	if err != nil {
@@ -140,6 +216,9 @@ func (w *workers) do(f func(context.Context) error) {
 		}
 	})
 }
+
+// stop has no more done, and wait return err unless there was an error before.
+func (w *workers) stop(err error) { w.cancel(err) }
 
 // wait returns the first error, when all have ended.
 func (w *workers) wait() error {

@@ -61,7 +61,10 @@ type Record struct {
 	Manifest                                 string    // key of the committed manifest
 	Generation                               int64     // of the manifest; counts the publications made
 	Date                                     time.Time // of the committed Release
-	Applied                                  bool      // the tree has the manifest
+	Applied                                  bool      // the tree has the manifest, and nothing of the one before
+	Old                                      string    // key of the manifest before, until Applied
+	SkipCleanup                              bool      // package files of Old stay
+	Dropping                                 bool      // files are being removed: nothing of the manifest can be relied on
 }
 
 // Component is what one component publishes: the list that its source had when
@@ -133,9 +136,6 @@ func (s *Store) view(ctx context.Context, r Record) (View, error) {
 		Distribution: r.Distribution, Label: r.Label, MultiDist: r.MultiDist, NotAutomatic: r.NotAutomatic, Origin: r.Origin,
 		Path: shown(r.Storage, r.Prefix) + "/" + r.Distribution, Prefix: r.Prefix, SignedBy: r.SignedBy,
 		SkipContents: r.SkipContents, SourceKind: "local", Sources: []SourceView{}, Storage: r.Storage, Version: r.Version,
-	}
-	if v.Path == "./"+r.Distribution && r.Storage == "" {
-		v.Path = "./" + r.Distribution
 	}
 	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
 		name := r.Components[c].Name

@@ -97,45 +97,34 @@ func (s *Store) manifest(ctx context.Context, key string) (*manifest, error) {
 }
 
 // publish plans and stages a publication of what the sources have now, and
-// commits it: the record then names a new manifest. before is empty for a new one.
-func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Record, verb string) error {
+// commits it: the record then names a new manifest.
+func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Record, at cursor, verb string) error {
 	if s.Signer == nil && !args.SkipSigning {
 		return task.Fail(500, "unable to initialize GPG signer: looks like there are no keys")
 	}
 	a.Printf("Loading packages...\n")
-	lists := map[string]*pkglist.List{}
-	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
-		src, err := s.Sources.ByUUID(ctx, a.GetJSON, r.Components[c].UUID, r.Components[c].Name)
-		if errors.Is(err, driver.ErrNotFound) {
-			return task.Fail(500, "%s: %w", verb, err)
-		}
-		if err != nil {
-			return err
-		}
-		r.Components[c] = Component{src.UUID, src.Name, src.List}
-		if lists[c], err = s.Lists.Open(ctx, src.List); err != nil {
-			return err
-		}
+	lists, err := s.load(ctx, a, r, verb)
+	if err != nil {
+		return err
 	}
-	if len(r.Architectures) == 0 {
-		if r.Architectures = architectures(lists); len(r.Architectures) == 0 {
-			return task.Fail(500, "%s: unable to figure out list of architectures, please supply explicit list", verb)
-		}
-	}
-	prev := &manifest{}
+	old := &manifest{}
 	if r.Manifest != "" {
-		var err error
-		if prev, err = s.manifest(ctx, r.Manifest); err != nil {
+		if old, err = s.manifest(ctx, r.Manifest); err != nil {
 			return err
 		}
+	}
+	prev := old
+	if r.Dropping { // of what it says, nothing may be there any more
+		prev = &manifest{}
 	}
 	a.Printf("Generating metadata files and linking package files...\n")
-	m := &manifest{Generation: prev.Generation + 1, Lists: map[string]published{},
+	m := &manifest{Generation: old.Generation + 1, Lists: map[string]published{},
 		Folder: fmt.Sprintf("%s/%d-%d", r.private(), a.ID(), a.Token())}
 	for c, list := range lists {
 		m.Lists[c] = published{list.Ref(), r.poolDir(c)}
 	}
-	if err := s.link(ctx, a, args, r, prev, m, lists, verb); err != nil {
+	l := &linker{store: s, attempt: a, record: r, force: args.ForceOverwrite, verb: verb, linked: at.Linked}
+	if err := l.link(ctx, prev, m, lists); err != nil {
 		return err
 	}
 	st := &stager{s, r, m.Folder}
@@ -146,7 +135,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	if err := st.sign(ctx, m, args.SkipSigning); err != nil {
 		return err
 	}
-	s.retire(r, m, prev)
+	retire(r, m, old)
 	if r.Applied {
 		m.Same = same(m, prev)
 	}
@@ -154,10 +143,48 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	if err != nil {
 		return err
 	}
-	old := r.Manifest
-	r.Manifest, r.Generation, r.Date, r.Applied = key, m.Generation, m.Date, false
+	return s.commit(ctx, a, r, m, key, args.SkipCleanup)
+}
+
+// load reads what the sources have now.
+func (s *Store) load(ctx context.Context, a *task.Attempt, r *Record, verb string) (map[string]*pkglist.List, error) {
+	lists := map[string]*pkglist.List{}
+	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
+		src, err := s.Sources.ByUUID(ctx, a.GetJSON, r.Components[c].UUID, r.Components[c].Name)
+		if errors.Is(err, driver.ErrNotFound) {
+			return nil, task.Fail(500, "%s: %w", verb, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.Components[c] = Component{src.UUID, src.Name, src.List}
+		if lists[c], err = s.Lists.Open(ctx, src.List); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.Architectures) == 0 {
+		if r.Architectures = architectures(lists); len(r.Architectures) == 0 {
+			return nil, task.Fail(500, "%s: unable to figure out list of architectures, please supply explicit list", verb)
+		}
+	}
+	return lists, nil
+}
+
+// commit moves the record to the manifest. Whoever drops a source of the first
+// one sees from then on that it is used.
+func (s *Store) commit(ctx context.Context, a *task.Attempt, r *Record, m *manifest, key string, skipCleanup bool) error {
+	if r.Manifest == "" {
+		for _, uuid := range r.uuids() {
+			if _, err := a.Get(ctx, refKey(uuid, r.ID())); err != nil && !errors.Is(err, driver.ErrNotFound) {
+				return err
+			}
+			a.Put(refKey(uuid, r.ID()), []byte("{}"))
+		}
+	}
+	r.Old, r.Manifest, r.Generation, r.Date = r.Manifest, key, m.Generation, m.Date
+	r.Applied, r.SkipCleanup, r.Dropping = false, skipCleanup, false
 	a.PutJSON(Key(r.ID()), r)
-	return a.Save(ctx, cursor{Committed: true, Old: old})
+	return a.Save(ctx, cursor{Committed: true})
 }
 
 // architectures returns those of all packages, with "source" if there are
@@ -277,11 +304,18 @@ func same(m, prev *manifest) []string {
 
 // retire notes which by-hash objects the new Release no longer names, and
 // which of those noted before have stayed long enough.
-func (s *Store) retire(r *Record, m, prev *manifest) {
+func retire(r *Record, m, prev *manifest) {
 	live := map[string]bool{}
 	for _, f := range m.files() {
 		for _, key := range byHashKeys(r, f.Path, f.object) {
 			live[key] = true
+		}
+	}
+	if !r.Applied { // whoever was to remove them may have been given up
+		for _, key := range prev.Expired {
+			if !live[key] {
+				m.Expired = append(m.Expired, key)
+			}
 		}
 	}
 	noted := map[string]bool{}

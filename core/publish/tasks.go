@@ -43,8 +43,7 @@ type Args struct {
 	ForceOverwrite                     bool
 	SkipCleanup                        bool
 	SkipSigning                        bool
-	Force                              bool     // of a drop: go on though files cannot be removed
-	Locks                              []string // uuids of the sources that were known when the task was admitted
+	Force                              bool // of a drop: go on though files cannot be removed
 }
 
 // NamedSource is a component and the source that it is to publish.
@@ -59,10 +58,12 @@ func (s *Store) Kinds() []task.Kind {
 	}
 }
 
-// wants returns the locks of a publication and of sources.
-func wants(args Args, multiDist bool, uuids []string) ([]lock.Want, []string) {
-	where := storagePrefix(args.Storage, args.Prefix)
-	locks := []lock.Want{{Resource: "publish/" + where + "/" + args.Distribution}}
+// needs returns the locks of a task on a publication, and the names by which
+// clients know them. flat says that package files are in the directories that
+// the distributions of a prefix share.
+func needs(at Args, flat bool, uuids []string) ([]lock.Want, []string) {
+	where := storagePrefix(at.Storage, at.Prefix)
+	locks := []lock.Want{{Resource: "publish/" + where + "/" + at.Distribution}}
 	var names []string
 	for _, u := range uuids {
 		// Publishing only reads its sources: publications of one source do
@@ -70,11 +71,40 @@ func wants(args Args, multiDist bool, uuids []string) ([]lock.Want, []string) {
 		locks = append(locks, lock.Want{Resource: "repo/" + u, Mode: lock.Shared})
 		names = append(names, "L"+u)
 	}
-	if !multiDist {
+	if flat {
 		locks = append(locks, lock.Want{Resource: "pool/" + where})
-		names = append(names, "P"+shown(args.Storage, args.Prefix))
+		names = append(names, "P"+shown(at.Storage, at.Prefix))
 	}
 	return locks, names
+}
+
+// updates returns what an update of the publication needs.
+func (r *Record) updates(args Args) ([]lock.Want, []string) {
+	// The shared directories are written or cleaned also by a change of
+	// MultiDist, either way.
+	flat := !r.MultiDist || args.Options.MultiDist != nil && !*args.Options.MultiDist
+	locks, names := needs(args, flat, r.uuids())
+	return locks, append([]string{r.resource()}, names...)
+}
+
+// drops returns what the removal of the publication needs.
+func (r *Record) drops(args Args) ([]lock.Want, []string) {
+	locks, names := needs(args, !r.MultiDist, nil)
+	return locks, append([]string{r.resource()}, names...)
+}
+
+// resource is the name of the publication among the resources that clients see.
+func (r *Record) resource() string { return "U" + shown(r.Storage, r.Prefix) + ">>" + r.Distribution }
+
+// relock returns what the task is to return if it was admitted with other locks
+// than it needs by now.
+func relock(a *task.Attempt, locks []lock.Want, names []string) error {
+	for _, w := range locks {
+		if !a.Holds(w.Resource) {
+			return &task.Relock{Locks: locks, Resources: names}
+		}
+	}
+	return nil
 }
 
 // CheckCreate makes the task that publishes a new distribution. kind is the
@@ -92,6 +122,7 @@ func (s *Store) CheckCreate(ctx context.Context, kind, segment string, args Args
 	}
 	title := [2][]string{}
 	var found []Source
+	var uuids []string
 	for i, n := range args.Sources {
 		src, err := s.Sources.ByName(ctx, n.Name)
 		if errors.Is(err, driver.ErrNotFound) {
@@ -101,7 +132,7 @@ func (s *Store) CheckCreate(ctx context.Context, kind, segment string, args Args
 			return task.Spec{}, err
 		}
 		args.Sources[i].UUID = src.UUID
-		args.Locks = append(args.Locks, src.UUID)
+		uuids = append(uuids, src.UUID)
 		found = append(found, src)
 		title[0], title[1] = append(title[0], fmt.Sprintf("%q", n.Component)), append(title[1], fmt.Sprintf("%q", n.Name))
 	}
@@ -110,7 +141,7 @@ func (s *Store) CheckCreate(ctx context.Context, kind, segment string, args Args
 	if err := derive(&args, found); err != nil {
 		return task.Spec{}, err
 	}
-	locks, resources := wants(args, args.Options.MultiDist != nil && *args.Options.MultiDist, args.Locks)
+	locks, resources := needs(args, args.Options.MultiDist == nil || !*args.Options.MultiDist, uuids)
 	return task.Spec{Kind: "publish.create", Name: name, Resources: resources, Locks: locks, Args: args}, nil
 }
 
@@ -121,6 +152,9 @@ func derive(args *Args, found []Source) error {
 		return task.Fail(500, "unable to publish: unknown published storage format: %s", args.Storage)
 	}
 	prefix := strings.Trim(path.Clean(args.Prefix), "/")
+	if prefix != "." && (len(prefix) > maxPrefix || driver.CheckKey(prefix) != nil) {
+		return task.Fail(500, "unable to publish: invalid prefix %.200s", prefix)
+	}
 	for part := range strings.SplitSeq(prefix, "/") {
 		if part == ".." || part == "dists" || part == "pool" {
 			return task.Fail(500, "unable to publish: invalid prefix %s", prefix)
@@ -169,43 +203,51 @@ func derive(args *Args, found []Source) error {
 	return nil
 }
 
+// Bounds of what paths are made of, in bytes: keys of rows and objects have
+// room for all of it.
+const (
+	maxPrefix = 150
+	maxName   = 200 // of a distribution, a component, an architecture
+)
+
 // checkPath refuses what is not one or more plain path components, or would
 // break a line of a Release file.
 func checkPath(p string) error {
-	if strings.ContainsAny(p, " \t") {
-		return fmt.Errorf("%q has a blank: %w", p, driver.ErrInvalid)
+	if len(p) > maxName || strings.ContainsAny(p, " \t") {
+		return fmt.Errorf("%.200q is too long or has a blank: %w", p, driver.ErrInvalid)
 	}
 	return driver.CheckKey(p)
 }
 
 // CheckUpdate makes the task that publishes anew what the sources have.
 func (s *Store) CheckUpdate(ctx context.Context, args Args) (task.Spec, error) {
-	return s.check(ctx, "publish.update", "Update published local repository ", "unable to update", args)
+	r, err := s.known(ctx, args, "unable to update")
+	if err != nil {
+		return task.Spec{}, err
+	}
+	locks, names := r.updates(args)
+	return task.Spec{Kind: "publish.update", Name: "Update published local repository " + shown(r.Storage, r.Prefix) + "/" + r.Distribution,
+		Resources: names, Locks: locks, Args: args}, nil
 }
 
 // CheckDrop makes the task that removes a publication.
 func (s *Store) CheckDrop(ctx context.Context, args Args) (task.Spec, error) {
-	return s.check(ctx, "publish.drop", "Delete published local repository ", "unable to drop", args)
-}
-
-func (s *Store) check(ctx context.Context, kind, title, verb string, args Args) (task.Spec, error) {
-	r, err := s.record(ctx, s.get, args.Storage, args.Prefix, args.Distribution)
-	if errors.Is(err, driver.ErrNotFound) {
-		return task.Spec{}, task.Fail(404, "%s: %w", verb, err)
-	}
+	r, err := s.known(ctx, args, "unable to drop")
 	if err != nil {
 		return task.Spec{}, err
 	}
-	args.Locks = nil
-	if kind == "publish.update" {
-		args.Locks = r.uuids()
+	locks, names := r.drops(args)
+	return task.Spec{Kind: "publish.drop", Name: "Delete published local repository " + shown(r.Storage, r.Prefix) + "/" + r.Distribution,
+		Resources: names, Locks: locks, Args: args}, nil
+}
+
+// known reads the publication that a request names.
+func (s *Store) known(ctx context.Context, args Args, verb string) (Record, error) {
+	r, err := s.record(ctx, s.get, args.Storage, args.Prefix, args.Distribution)
+	if errors.Is(err, driver.ErrNotFound) {
+		return r, task.Fail(404, "%s: %w", verb, err)
 	}
-	// The pool is locked also for a change of MultiDist: either way.
-	both := r.MultiDist && (args.Options.MultiDist == nil || *args.Options.MultiDist)
-	locks, names := wants(args, both, args.Locks)
-	id := "U" + shown(r.Storage, r.Prefix) + ">>" + r.Distribution
-	return task.Spec{Kind: kind, Name: title + shown(r.Storage, r.Prefix) + "/" + r.Distribution,
-		Resources: append([]string{id}, names...), Locks: locks, Args: args}, nil
+	return r, err
 }
 
 // uuids returns the sources of a publication.
@@ -220,16 +262,17 @@ func (r *Record) uuids() []string {
 
 // cursor says how far a task has come.
 type cursor struct {
-	Committed bool   // the record names the new manifest
-	Old       string // key of the manifest before it, whose files are to go
+	Linked    int  // how many of the packages that are new have their files in the tree
+	Committed bool // the record names the new manifest, or is gone
 }
 
 func (s *Store) create(ctx context.Context, a *task.Attempt, args Args) (task.Result, error) {
 	var at cursor
-	if ok, err := a.Cursor(&at); err != nil {
+	if _, err := a.Cursor(&at); err != nil {
 		return task.Result{}, err
-	} else if ok {
-		return s.finish(ctx, a, args, at, 201)
+	}
+	if at.Committed {
+		return s.finish(ctx, a, args, 201)
 	}
 	_, err := s.record(ctx, a.GetJSON, args.Storage, args.Prefix, args.Distribution)
 	if err == nil {
@@ -247,16 +290,11 @@ func (s *Store) create(ctx context.Context, a *task.Attempt, args Args) (task.Re
 	args.Options.apply(&r)
 	for _, n := range args.Sources {
 		r.Components[n.Component] = Component{UUID: n.UUID, Name: n.Name}
-		// Whoever drops the source must see that it is used.
-		if _, err := a.Get(ctx, refKey(n.UUID, r.ID())); err != nil && !errors.Is(err, driver.ErrNotFound) {
-			return task.Result{}, err
-		}
-		a.Put(refKey(n.UUID, r.ID()), []byte("{}"))
 	}
-	if err := s.publish(ctx, a, args, &r, "unable to publish"); err != nil {
+	if err := s.publish(ctx, a, args, &r, at, "unable to publish"); err != nil {
 		return task.Result{}, err
 	}
-	return s.finish(ctx, a, args, cursor{Committed: true}, 201)
+	return s.finish(ctx, a, args, 201)
 }
 
 // line is the text form of the publication that is in the way.
@@ -284,10 +322,11 @@ func (s *Store) line(ctx context.Context, args Args) (string, error) {
 
 func (s *Store) update(ctx context.Context, a *task.Attempt, args Args) (task.Result, error) {
 	var at cursor
-	if ok, err := a.Cursor(&at); err != nil {
+	if _, err := a.Cursor(&at); err != nil {
 		return task.Result{}, err
-	} else if ok {
-		return s.finish(ctx, a, args, at, 200)
+	}
+	if at.Committed {
+		return s.finish(ctx, a, args, 200)
 	}
 	r, err := s.record(ctx, a.GetJSON, args.Storage, args.Prefix, args.Distribution)
 	if errors.Is(err, driver.ErrNotFound) {
@@ -296,18 +335,18 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args Args) (task.Re
 	if err != nil {
 		return task.Result{}, err
 	}
-	if !slices.Equal(r.uuids(), args.Locks) {
-		args.Locks = r.uuids()
-		locks, names := wants(args, false, args.Locks)
-		return task.Result{}, &task.Relock{Locks: locks, Resources: names}
-	}
-	if err := s.apply(ctx, r); err != nil { // what an earlier task left undone
+	locks, names := r.updates(args)
+	if err := relock(a, locks, names); err != nil {
 		return task.Result{}, err
 	}
-	old := r.Manifest
+	if !r.Applied && !r.Dropping { // a task before this one was given up
+		if err := s.settle(ctx, a, &r); err != nil {
+			return task.Result{}, err
+		}
+	}
 	args.Options.apply(&r)
-	if err := s.publish(ctx, a, args, &r, "unable to update"); err != nil {
+	if err := s.publish(ctx, a, args, &r, at, "unable to update"); err != nil {
 		return task.Result{}, err
 	}
-	return s.finish(ctx, a, args, cursor{Committed: true, Old: old}, 200)
+	return s.finish(ctx, a, args, 200)
 }
