@@ -117,38 +117,14 @@ func (s *Server) importFiles(w http.ResponseWriter, r *http.Request) error {
 	return s.run(w, r, spec, err)
 }
 
-// listPackages answers the keys of a repository's packages in ascending order,
-// or with format=details the packages.
 func (s *Server) listPackages(w http.ResponseWriter, r *http.Request) error {
 	found, err := s.Repos.ByName(r.Context(), Param(r, "name"))
 	if err != nil {
 		return err
 	}
-	for _, p := range []string{"q", "withDeps", "maximumVersion"} {
-		if Query(r, p) != "" {
-			return Errorf(http.StatusNotImplemented, "query parameter %s is not supported", p)
-		}
-	}
 	list, err := s.Repos.Packages(r.Context(), found)
 	if err != nil {
 		return err
 	}
-	if Query(r, "format") == "details" {
-		out := newArray(w)
-		for p, err := range list.InKeyOrder(r.Context()) {
-			if err != nil {
-				return out.fail(err)
-			}
-			out.add(p.Details())
-		}
-		return out.end()
-	}
-	out := newArray(w)
-	for key, err := range list.Keys(r.Context()) {
-		if err != nil {
-			return out.fail(err)
-		}
-		out.add(key)
-	}
-	return out.end()
+	return s.packages(w, r, list)
 }
