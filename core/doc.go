@@ -23,7 +23,7 @@
 //	pool               deb driver github.com/klauspost/compress
 //	repo               chunks deb driver lock pgp pkglist pool task
 //	publish            chunks deb driver lock pgp pkglist task github.com/klauspost/compress github.com/klauspost/pgzip
-//	api                driver pool publish repo task net/http
+//	api                driver pkglist pool publish repo task net/http
 //	app                api chunks driver pgp pkglist pool publish repo task net/http
 //
 // # Laws
