@@ -64,16 +64,14 @@ func (s *Store) readBinary(ctx context.Context, u pool.Upload) (pool.Record, err
 		return pool.Record{}, err
 	}
 	defer r.Close()
-	in := &watched{r: r}
-	control, paths, err := deb.ReadBinary(in, u.Path())
-	if in.err != nil { // the storage failed, not the package
-		return pool.Record{}, in.err
-	}
+	control, paths, err := deb.ReadBinary(r, u.Path())
 	rec := pool.Record{Paths: paths}
 	if unreadable := (*deb.ContentsError)(nil); errors.As(err, &unreadable) {
 		rec.Paths, rec.NoPaths = nil, unreadable.Error()
-	} else if err != nil {
+	} else if errors.Is(err, deb.ErrArchive) {
 		return pool.Record{}, unable(u, err)
+	} else if err != nil {
+		return pool.Record{}, err // of the storage, not of the package
 	}
 	p, err := deb.ParseParagraph(string(control), deb.ModeControl)
 	if err != nil {
@@ -87,20 +85,6 @@ func (s *Store) readBinary(ctx context.Context, u pool.Upload) (pool.Record, err
 	f.Name = path.Base(u.Name)
 	rec.Package, err = deb.BinaryPackage(p, kind, f)
 	return rec, unlessEmpty(u, err)
-}
-
-// watched remembers an error of the reader below.
-type watched struct {
-	r   io.Reader
-	err error
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		w.err = err
-	}
-	return n, err
 }
 
 func unable(u pool.Upload, err error) error {
