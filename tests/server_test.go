@@ -166,8 +166,9 @@ func (s *server) verify(suite string) {
 }
 
 // TestTorture has eight clients upload, import and publish to two repositories
-// at once, while apt-get updates from both: no package is lost, and apt is
-// never given what does not fit together.
+// at once, while apt-get updates from both: no package is lost, apt is never
+// given what does not fit together, and tasks have their effects in the order
+// of their numbers.
 func TestTorture(t *testing.T) {
 	const clients, rounds = 8, 2
 	s := newServer(t)
@@ -191,6 +192,10 @@ func TestTorture(t *testing.T) {
 			}
 		})
 	}
+	order := newTicketOrder(s)
+	for _, suite := range suites {
+		readers.Go(func() { order.watch(ctx, suite) })
+	}
 	for c := range clients {
 		writers.Go(func() {
 			repo := suites[c%2]
@@ -199,6 +204,7 @@ func TestTorture(t *testing.T) {
 				dir := fmt.Sprintf("c%d", c)
 				var report struct{ FailedFiles []string }
 				err := errors.Join(s.upload(dir, p),
+					order.mark(repo, fmt.Sprintf("%d-%d", c, round)),
 					s.json("POST", "/api/repos/"+repo+"/file/"+dir, "", &report),
 					s.json("PUT", "/api/publish/:./"+repo, "{}", nil))
 				if err != nil || len(report.FailedFiles) > 0 {
@@ -211,6 +217,7 @@ func TestTorture(t *testing.T) {
 	stop()
 	readers.Wait()
 	t.Logf("apt-get update ran %v times", updates)
+	order.check()
 	for i, suite := range suites {
 		var keys []string
 		s.must(s.json("GET", "/api/repos/"+suite+"/packages", "", &keys))
