@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -276,5 +277,42 @@ func TestKilled(t *testing.T) {
 	s.must(err)
 	if n := strings.Count(string(packages), "Package: killed"); n != rounds {
 		t.Errorf("%d packages are published, want %d", n, rounds)
+	}
+}
+
+// TestStopped asks the server to stop while clients wait for their tasks: they
+// get their answers, the exit status is 0, and the next start has it all.
+func TestStopped(t *testing.T) {
+	s := newServer(t)
+	s.publish("one")
+	const clients = 4
+	var waiting sync.WaitGroup
+	for i := range clients {
+		s.must(s.upload(fmt.Sprint("d", i), debtest.Spec{Package: fmt.Sprint("stopped", i), Version: "1.0"}))
+	}
+	for i := range clients {
+		waiting.Go(func() {
+			if err := s.json("POST", fmt.Sprintf("/api/repos/one/file/d%d?_async=1", i), "", nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waiting.Wait()
+	answered := make(chan error, 1)
+	go func() { answered <- s.json("PUT", "/api/publish/:./one", "{}", nil) }()
+	// Its task comes after those of the repository, the publication and the imports.
+	for len(answered) == 0 && s.json("GET", "/api/tasks/"+fmt.Sprint(3+clients), "", nil) != nil {
+	}
+	s.must(s.cmd.Process.Signal(syscall.SIGTERM))
+	if err := <-answered; err != nil {
+		t.Errorf("a request was broken off: %v", err)
+	}
+	s.must(s.cmd.Wait())
+	s.start(strings.TrimPrefix(s.url, "http://"))
+	s.verify("one")
+	packages, err := s.fetch(t.Context(), "dists/one/main/binary-amd64/Packages")
+	s.must(err)
+	if n := strings.Count(string(packages), "Package: stopped"); n != clients {
+		t.Errorf("%d packages are published, want %d", n, clients)
 	}
 }
