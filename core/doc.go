@@ -19,7 +19,8 @@
 //	chunks             driver github.com/klauspost/compress
 //	pkglist            chunks deb driver
 //	lock               driver
-//	task               driver lock
+//	epoch              driver
+//	task               driver epoch lock
 //	pool               deb driver github.com/klauspost/compress
 //	repo               chunks deb driver lock pgp pkglist pool task
 //	publish            chunks deb driver lock pgp pkglist task github.com/klauspost/compress github.com/klauspost/pgzip

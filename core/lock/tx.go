@@ -25,6 +25,7 @@ type Tx struct {
 type txRow struct {
 	version string // as read; driver.Absent if there was none
 	data    []byte // as read or as it is to be written; nil if absent or to be deleted
+	old     []byte // as read
 	written bool
 }
 
@@ -73,6 +74,7 @@ func (tx *Tx) row(ctx context.Context, key driver.Key) (*txRow, error) {
 		if r.data == nil {
 			r.data = []byte{}
 		}
+		r.old = r.data
 	}
 	tx.rows[key] = r
 	tx.order = append(tx.order, key)
@@ -140,6 +142,18 @@ func (tx *Tx) Ops() ([]driver.Op, error) {
 		ops = append(ops, op)
 	}
 	return ops, nil
+}
+
+// Replaced returns the rows that are to be written over or deleted, as they
+// were read, in the order in which they were first met.
+func (tx *Tx) Replaced() []driver.Row {
+	var rows []driver.Row
+	for _, key := range tx.order {
+		if r := tx.rows[key]; r.written && r.version != driver.Absent {
+			rows = append(rows, driver.Row{Key: key, Version: r.version, Data: r.old})
+		}
+	}
+	return rows
 }
 
 // Has says whether the row was read or written by tx.

@@ -3,6 +3,7 @@ package lock
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"aptless/core/driver"
@@ -154,5 +155,28 @@ func TestTxOnlyChecks(t *testing.T) {
 	}
 	if err := commit(t, tab, tx); err != nil {
 		t.Errorf("deleting what is not there: %v", err)
+	}
+}
+
+func TestTxReplaced(t *testing.T) {
+	tab := table()
+	for _, sort := range []string{"put", "deleted", "read"} {
+		store(t, tab, sort, "old "+sort)
+	}
+	tx := NewTx(tab)
+	for _, sort := range []string{"put", "deleted", "read"} {
+		if _, err := tx.Get(t.Context(), key(sort)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tx.Put(key("put"), []byte("new"))
+	tx.Put(key("created"), []byte("new"))
+	tx.Delete(key("deleted"))
+	var got []string
+	for _, row := range tx.Replaced() {
+		got = append(got, row.Sort+": "+string(row.Data))
+	}
+	if want := []string{"put: old put", "deleted: old deleted"}; !slices.Equal(got, want) {
+		t.Errorf("replaced are %q, want %q", got, want)
 	}
 }

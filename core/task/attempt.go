@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"aptless/core/driver"
+	"aptless/core/epoch"
 	"aptless/core/lock"
 )
 
@@ -123,12 +124,28 @@ func (a *Attempt) Save(ctx context.Context, cursor any) error {
 	tx := a.tx
 	err = a.write(ctx, func(t *Task) {
 		t.Cursor, t.Tries = data, 0
-	}, true, func(context.Context) ([]driver.Op, error) { return tx.Ops() }, tx)
+	}, true, func(context.Context) ([]driver.Op, error) { return a.ops(tx) }, tx)
 	if err != nil {
 		return err
 	}
 	a.tx, a.cursor = lock.NewTx(a.store.Table), data
 	return nil
+}
+
+// ops returns the operations of a transaction, and while a collection is under
+// way those that keep the heads it replaces.
+func (a *Attempt) ops(tx *lock.Tx) ([]driver.Op, error) {
+	ops, err := tx.Ops()
+	if err != nil || a.store.Epochs == nil || !a.store.Epochs.Seen().Collecting {
+		return ops, err
+	}
+	for i, row := range tx.Replaced() {
+		if slices.Contains(a.store.Heads, row.Part) {
+			name := fmt.Sprintf("%d-%d-%d", a.ID(), a.task.Seq+1, i)
+			ops = append(ops, epoch.Superseded(a.store.Epochs.Epoch(), name, row.Part, row.Data))
+		}
+	}
+	return ops, nil
 }
 
 // rewind forgets what was read, put and printed since the last Save.

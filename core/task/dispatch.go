@@ -170,6 +170,11 @@ func (d *Dispatcher) attempt(ctx context.Context, t Task, version string) (drive
 	if t.Tries > maxTries {
 		return d.fail(ctx, a, 500, fmt.Errorf("given up after %d attempts: %s", maxTries, t.Error))
 	}
+	if d.Store.Epochs != nil {
+		if _, err := d.Store.Epochs.Read(ctx); err != nil {
+			return driver.Outcome{}, d.broken(ctx, a, err)
+		}
+	}
 	return d.run(ctx, a)
 }
 
@@ -270,7 +275,7 @@ func (d *Dispatcher) end(ctx context.Context, a *Attempt, change func(*Task), tx
 		change(t)
 		t.Cursor, t.Receipt, t.Finished = nil, "", d.Store.Now().UTC()
 	}, true, func(ctx context.Context) ([]driver.Op, error) {
-		ops, err := tx.Ops()
+		ops, err := a.ops(tx)
 		if err != nil {
 			return nil, err
 		}

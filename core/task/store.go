@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"aptless/core/driver"
+	"aptless/core/epoch"
 	"aptless/core/lock"
 )
 
@@ -32,6 +33,11 @@ type Store struct {
 	Queue driver.Queue
 	Now   func() time.Time
 	Log   *slog.Logger
+
+	// Epochs is read at the start of each attempt. While a collection is under
+	// way, what a task replaces in the partitions of Heads is kept for it.
+	Epochs *epoch.Clock // nil where nothing is collected
+	Heads  []string
 
 	waiting notifier
 }
