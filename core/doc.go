@@ -19,9 +19,9 @@
 //	chunks             driver github.com/klauspost/compress
 //	pkglist            chunks deb driver
 //	lock               driver
-//	epoch              driver
+//	epoch              chunks driver
 //	task               driver epoch lock
-//	pool               deb driver github.com/klauspost/compress
+//	pool               deb driver epoch github.com/klauspost/compress
 //	repo               chunks deb driver lock pgp pkglist pool task
 //	publish            chunks deb driver lock pgp pkglist task github.com/klauspost/compress github.com/klauspost/pgzip
 //	api                driver pkglist pool publish repo task net/http

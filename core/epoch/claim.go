@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"aptless/core/driver"
@@ -85,20 +86,52 @@ func (c *Clock) claim(ctx context.Context, name string, epoch int64) error {
 	}
 }
 
-// Condemn announces that what a name stands for is about to be deleted by the
-// collection of an epoch. False says that a task relies on it, or that an
-// earlier deletion is not known to be over.
-func (c *Clock) Condemn(ctx context.Context, name string, epoch int64, now time.Time) (bool, error) {
+// Collection is one that is under way. What it writes requires that it still is.
+type Collection struct {
+	clock   *Clock
+	epoch   int64
+	version string // of the State's row
+}
+
+// ErrOver says that a collection has ended, or that a later one has begun.
+var ErrOver = errors.New("collection is over")
+
+// Resume returns the collection of an epoch. ErrOver if it is none any more.
+func (c *Clock) Resume(ctx context.Context, epoch int64) (*Collection, error) {
+	s, version, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s != (State{epoch, true}) {
+		return nil, fmt.Errorf("epoch %d: %w", epoch, ErrOver)
+	}
+	return &Collection{c, epoch, version}, nil
+}
+
+// Condemn announces that what a name stands for is about to be deleted. False
+// says that a task relies on it, or that an earlier deletion is not known to
+// be over.
+func (n *Collection) Condemn(ctx context.Context, name string, now time.Time) (bool, error) {
 	for {
-		state, version, err := c.readClaim(ctx, name)
+		state, version, err := n.clock.readClaim(ctx, name)
 		if err != nil {
 			return false, fmt.Errorf("condemnation of %s: %w", name, err)
 		}
-		if version != driver.Absent && state.Epoch >= epoch || !state.Condemned.IsZero() {
+		if version != driver.Absent && state.Epoch >= n.epoch || !state.Condemned.IsZero() {
 			return false, nil
 		}
-		err = c.writeClaim(ctx, name, claim{Epoch: epoch, Condemned: now.UTC()}, version)
-		if errors.Is(err, driver.ErrConflict) {
+		data, err := json.Marshal(claim{Epoch: n.epoch, Condemned: now.UTC()})
+		if err != nil {
+			return false, err
+		}
+		_, err = n.clock.Table.Write(ctx,
+			driver.Op{Do: driver.OpPut, Key: claimKey(name), If: version, Data: data},
+			driver.Op{Do: driver.OpCheck, Key: stateKey(), If: n.version})
+		var conflict *driver.ConflictError
+		switch {
+		case errors.As(err, &conflict) && slices.Contains(conflict.Keys, stateKey()):
+			return false, fmt.Errorf("condemnation of %s: %w", name, ErrOver)
+		case errors.Is(err, driver.ErrConflict):
 			continue
 		}
 		return err == nil, err
@@ -106,19 +139,19 @@ func (c *Clock) Condemn(ctx context.Context, name string, epoch int64, now time.
 }
 
 // Deleted says that what a name stood for is gone: tasks may make it again.
-func (c *Clock) Deleted(ctx context.Context, name string) error {
-	_, version, err := c.readClaim(ctx, name)
+func (n *Collection) Deleted(ctx context.Context, name string) error {
+	_, version, err := n.clock.readClaim(ctx, name)
 	if err != nil || version == driver.Absent {
 		return err
 	}
-	return remove(ctx, c.Table, driver.Row{Key: claimKey(name), Version: version})
+	return remove(ctx, n.clock.Table, driver.Row{Key: claimKey(name), Version: version})
 }
 
 // Release gives up the condemnations that a collector which died has left, if
 // they are older than a time by which its last call must have ended. It
 // returns how many are not.
-func (c *Clock) Release(ctx context.Context, before time.Time) (young int, err error) {
-	for row, err := range c.Table.Scan(ctx, claimPart, "") {
+func (n *Collection) Release(ctx context.Context, before time.Time) (young int, err error) {
+	for row, err := range n.clock.Table.Scan(ctx, claimPart, "") {
 		if err != nil {
 			return 0, err
 		}
@@ -128,7 +161,7 @@ func (c *Clock) Release(ctx context.Context, before time.Time) (young int, err e
 			return 0, err
 		case state.Condemned.IsZero():
 		case state.Condemned.Before(before):
-			if err := remove(ctx, c.Table, row); err != nil {
+			if err := remove(ctx, n.clock.Table, row); err != nil {
 				return 0, err
 			}
 		default:

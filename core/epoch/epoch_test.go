@@ -73,10 +73,14 @@ func TestClaims(t *testing.T) {
 	c, _ := clocks(2)
 	collector, task := c[0], c[1]
 	ok(t, task.Claim(t.Context(), "file/a")) // no collection: nothing is written
-	e := must[State](t)(collector.Begin(t.Context())).Epoch
+	begin := func() *Collection {
+		t.Helper()
+		return must[*Collection](t)(collector.Resume(t.Context(), must[State](t)(collector.Begin(t.Context())).Epoch))
+	}
+	now := begin()
 	condemn := func(name string) bool {
 		t.Helper()
-		return must[bool](t)(collector.Condemn(t.Context(), name, e, time.Now()))
+		return must[bool](t)(now.Condemn(t.Context(), name, time.Now()))
 	}
 	must[State](t)(task.Read(t.Context()))
 	ok(t, task.Claim(t.Context(), "file/b"))
@@ -90,22 +94,29 @@ func TestClaims(t *testing.T) {
 	if condemn("file/a") {
 		t.Error("condemned twice")
 	}
-	ok(t, collector.Deleted(t.Context(), "file/a"))
-	ok(t, collector.Deleted(t.Context(), "file/a"))
+	ok(t, now.Deleted(t.Context(), "file/a"))
+	ok(t, now.Deleted(t.Context(), "file/a"))
 	ok(t, task.Claim(t.Context(), "file/a"))
 	if condemn("file/a") {
 		t.Error("what was made again is condemned")
 	}
 	// The claims of one collection are none in the next.
-	e = must[State](t)(collector.Begin(t.Context())).Epoch
+	old := now
+	now = begin()
+	if _, err := old.Condemn(t.Context(), "file/c", time.Now()); !errors.Is(err, ErrOver) {
+		t.Errorf("a collection that is over condemns: %v", err)
+	}
+	if _, err := collector.Resume(t.Context(), 1); !errors.Is(err, ErrOver) {
+		t.Errorf("a collection that is over goes on: %v", err)
+	}
 	if !condemn("file/a") || !condemn("file/b") {
 		t.Error("an old claim is in the way")
 	}
-	young := must[int](t)(collector.Release(t.Context(), time.Now().Add(-time.Minute)))
+	young := must[int](t)(now.Release(t.Context(), time.Now().Add(-time.Minute)))
 	if young != 2 {
 		t.Errorf("%d condemnations are young, want 2", young)
 	}
-	if young = must[int](t)(collector.Release(t.Context(), time.Now().Add(time.Minute))); young != 0 {
+	if young = must[int](t)(now.Release(t.Context(), time.Now().Add(time.Minute))); young != 0 {
 		t.Errorf("%d condemnations are young, want none", young)
 	}
 	must[State](t)(task.Read(t.Context()))
@@ -117,14 +128,14 @@ func TestClaimOrCondemn(t *testing.T) {
 	for range 50 {
 		c, _ := clocks(2)
 		collector, task := c[0], c[1]
-		e := must[State](t)(collector.Begin(t.Context())).Epoch
+		now := must[*Collection](t)(collector.Resume(t.Context(), must[State](t)(collector.Begin(t.Context())).Epoch))
 		must[State](t)(task.Read(t.Context()))
 		var all sync.WaitGroup
 		claimed, condemned := make([]bool, 4), false
 		for i := range claimed {
 			all.Go(func() { claimed[i] = task.Claim(context.Background(), "x") == nil })
 		}
-		all.Go(func() { condemned, _ = collector.Condemn(context.Background(), "x", e, time.Now()) })
+		all.Go(func() { condemned, _ = now.Condemn(context.Background(), "x", time.Now()) })
 		all.Wait()
 		for _, c := range claimed {
 			if c == condemned {

@@ -13,20 +13,38 @@ import (
 
 	"aptless/core/deb"
 	"aptless/core/driver"
+	"aptless/core/epoch"
 )
 
 // Store keeps package files and records.
 type Store struct {
-	Table driver.Table
-	Blobs driver.Blobs
+	Table  driver.Table
+	Blobs  driver.Blobs
+	Epochs *epoch.Clock // nil where nothing is collected
+}
+
+// FileClaim and PackageClaim are the names by which files and records are
+// claimed and condemned; see package epoch.
+func FileClaim(sha256 string) string { return "file/" + sha256 }
+func PackageClaim(key string) string { return "package/" + key }
+
+// claim is called before something is stored or found to be stored already.
+func (s *Store) claim(ctx context.Context, names ...string) error {
+	if s.Epochs == nil {
+		return nil
+	}
+	return s.Epochs.Claim(ctx, names...)
 }
 
 // FileKey returns the key of the object that holds a package file.
 func FileKey(sha256 string) string { return "private/pool/" + sha256[:2] + "/" + sha256 }
 
-// Hash returns the size and all digests of a pool file, read from its bytes.
-// driver.ErrNotFound if the pool does not have it.
+// Hash returns the size and all digests of a pool file, read from its bytes,
+// and has it stay until the task has ended. driver.ErrNotFound if the pool does not have it.
 func (s *Store) Hash(ctx context.Context, sha256, name string) (deb.File, error) {
+	if err := s.claim(ctx, FileClaim(sha256)); err != nil {
+		return deb.File{}, err
+	}
 	r, _, err := s.Blobs.Open(ctx, FileKey(sha256), nil)
 	if err != nil {
 		return deb.File{}, err
@@ -65,6 +83,9 @@ func recordBlob(p *deb.Package) string {
 // Row returns the row that stores a record, for driver.Table.Put. A record that
 // does not fit into a row is stored as an object first, and the row refers to it.
 func (s *Store) Row(ctx context.Context, r Record) (driver.Row, error) {
+	if err := s.claim(ctx, PackageClaim(r.Package.Key())); err != nil {
+		return driver.Row{}, err
+	}
 	data := encode(r)
 	if len(data) > driver.MaxRowSize {
 		key := recordBlob(r.Package)
@@ -76,7 +97,24 @@ func (s *Store) Row(ctx context.Context, r Record) (driver.Row, error) {
 	return driver.Row{Key: recordKey(r.Package.Key()), Data: data}, nil
 }
 
-// Record reads the record of a package. driver.ErrNotFound if there is none.
+// Take reads the record of a package that a task means to put into a list: it
+// and its files stay until the task has ended. driver.ErrNotFound if there is none.
+func (s *Store) Take(ctx context.Context, key string) (Record, error) {
+	if err := recordKey(key).Check(); err != nil {
+		return Record{}, err
+	}
+	err := s.claim(ctx, PackageClaim(key))
+	if errors.Is(err, epoch.ErrCondemned) {
+		return Record{}, fmt.Errorf("record of %s: %w", key, driver.ErrNotFound)
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	return s.Record(ctx, key)
+}
+
+// Record reads the record of a package, to show it. driver.ErrNotFound if
+// there is none.
 func (s *Store) Record(ctx context.Context, key string) (Record, error) {
 	row, err := s.Table.Get(ctx, recordKey(key))
 	if err != nil {

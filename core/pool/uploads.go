@@ -176,6 +176,9 @@ func (s *Store) Open(ctx context.Context, u Upload) (io.ReadCloser, error) {
 
 // Adopt makes an uploaded file part of the pool.
 func (s *Store) Adopt(ctx context.Context, u Upload) error {
+	if err := s.claim(ctx, FileClaim(u.File.SHA256)); err != nil {
+		return err
+	}
 	_, err := s.Blobs.Copy(ctx, FileKey(u.File.SHA256), u.Blob, driver.PutOptions{IfAbsent: true})
 	if errors.Is(err, driver.ErrExists) {
 		return nil

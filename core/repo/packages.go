@@ -40,7 +40,7 @@ func (s *Store) checkRefs(ctx context.Context, kind, title, name string, refs []
 func (s *Store) record(ctx context.Context, key string) (*deb.Package, error) {
 	_, err := deb.ParseKey(key)
 	if err == nil {
-		rec, recErr := s.Pool.Record(ctx, key)
+		rec, recErr := s.Pool.Take(ctx, key)
 		if recErr == nil {
 			return rec.Package, nil
 		}
