@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"aptless/core/cleanup"
 	"aptless/core/pool"
 	"aptless/core/publish"
 	"aptless/core/repo"
@@ -22,6 +23,7 @@ type Server struct {
 	Pool    *pool.Store
 	Repos   *repo.Store
 	Publish *publish.Store
+	Cleanup *cleanup.Store
 	Tree    *Tree
 
 	// Begin is called before a request waits for its task; what it returns
@@ -39,6 +41,9 @@ func (s *Server) Handler() http.Handler {
 	s.fileRoutes(rt)
 	s.repoRoutes(rt)
 	s.publishRoutes(rt)
+	rt.Handle("POST", "/api/db/cleanup", func(w http.ResponseWriter, r *http.Request) error {
+		return s.run(w, r, s.Cleanup.Check(), nil)
+	})
 	return rt
 }
 

@@ -10,7 +10,9 @@ import (
 
 	"aptless/core/api"
 	"aptless/core/chunks"
+	"aptless/core/cleanup"
 	"aptless/core/driver"
+	"aptless/core/epoch"
 	"aptless/core/pgp"
 	"aptless/core/pkglist"
 	"aptless/core/pool"
@@ -54,24 +56,35 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Sleep == nil {
 		c.Sleep = sleep
 	}
+	epochs := &epoch.Clock{Table: d.Table}
 	lists := pkglist.Store{Chunks: &chunks.Store{
 		Blobs: d.Blobs, Cache: chunks.NewCache(cache),
-		Epoch: func() int64 { return 0 },
+		Epoch: epochs.Epoch,
 	}}
-	files := &pool.Store{Table: d.Table, Blobs: d.Blobs}
+	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epochs: epochs}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files}
 	publications := &publish.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos}, Signer: signer,
 		PoolKey: pool.FileKey, Now: c.Now, Sleep: c.Sleep,
 	}
-	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log}
-	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), publications.Kinds()))
+	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
+	collector := &cleanup.Store{
+		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Tasks: tasks, Epochs: epochs, Now: c.Now, Sleep: c.Sleep,
+		Sources: []cleanup.Source{
+			{Part: "repo", Roots: repos.Roots},
+			{Part: "publish", Roots: publications.Roots},
+		},
+	}
+	for _, src := range collector.Sources {
+		tasks.Heads = append(tasks.Heads, src.Part)
+	}
+	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), publications.Kinds(), collector.Kinds()))
 	if err != nil {
 		return nil, err
 	}
 	server := &api.Server{
 		Version: c.Version, Async: c.Async, Log: c.Log, Base: base,
-		Tasks: tasks, Pool: files, Repos: repos, Publish: publications,
+		Tasks: tasks, Pool: files, Repos: repos, Publish: publications, Cleanup: collector,
 		Tree: &api.Tree{
 			Blobs: d.Blobs, Log: c.Log,
 			Key: func(context.Context) ([]byte, error) { return publicKey(signer), nil },

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"iter"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -36,8 +37,14 @@ func (s *Store) claim(ctx context.Context, names ...string) error {
 	return s.Epochs.Claim(ctx, names...)
 }
 
+// FilePrefix begins the keys of package files, IncomingPrefix those of uploads.
+const (
+	FilePrefix     = "private/pool/"
+	IncomingPrefix = "private/incoming/"
+)
+
 // FileKey returns the key of the object that holds a package file.
-func FileKey(sha256 string) string { return "private/pool/" + sha256[:2] + "/" + sha256 }
+func FileKey(sha256 string) string { return FilePrefix + sha256[:2] + "/" + sha256 }
 
 // Hash returns the size and all digests of a pool file, read from its bytes,
 // and has it stay until the task has ended. driver.ErrNotFound if the pool does not have it.
@@ -68,11 +75,47 @@ type Record struct {
 // maxRecord bounds a record when it is read, in bytes.
 const maxRecord = 512 << 20
 
-// partition spreads records over 16 partitions by their key.
+// partitions is how many the records are spread over by their key.
+const partitions = 16
+
 func recordKey(key string) driver.Key {
 	h := fnv.New32a()
 	io.WriteString(h, key)
-	return driver.Key{Part: fmt.Sprintf("package-%x", h.Sum32()&15), Sort: key}
+	return driver.Key{Part: recordPart(h.Sum32() % partitions), Sort: key}
+}
+
+func recordPart(n uint32) string { return fmt.Sprintf("package-%x", n) }
+
+// Keys yields the keys of all packages that have a record, in no order that
+// says anything.
+func (s *Store) Keys(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for n := range uint32(partitions) {
+			for row, err := range s.Table.Scan(ctx, recordPart(n), "") {
+				if !yield(row.Sort, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// RemoveRecord removes the record of a package; none is no error.
+func (s *Store) RemoveRecord(ctx context.Context, key string) error {
+	row, err := s.Table.Get(ctx, recordKey(key))
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := s.Table.Write(ctx, driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version}); err != nil {
+		return err
+	}
+	if len(row.Data) > 0 && row.Data[0] == formBlob {
+		return s.Blobs.Delete(ctx, string(row.Data[1:]))
+	}
+	return nil
 }
 
 // recordBlob is the object that holds a record too large for a row.

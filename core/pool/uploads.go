@@ -57,7 +57,7 @@ func (s *Store) MakeDir(ctx context.Context, dir string) error {
 // Receive stores an uploaded file, in place of one of that name.
 func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) error {
 	hash := deb.NewHasher()
-	u := Upload{Blob: "private/incoming/" + rand.Text()}
+	u := Upload{Blob: IncomingPrefix + rand.Text()}
 	if err := uploadKey(dir, name).Check(); err != nil {
 		return err
 	}
@@ -130,6 +130,23 @@ func upload(row driver.Row, dir, name string) (Upload, error) {
 		return Upload{}, fmt.Errorf("upload %s: %w", u.Path(), err)
 	}
 	return u, nil
+}
+
+// Incoming returns the keys of all objects that rows of the upload area name.
+func (s *Store) Incoming(ctx context.Context) (map[string]bool, error) {
+	named := map[string]bool{}
+	for row, err := range s.Table.Scan(ctx, uploadPart, "") {
+		if err != nil {
+			return nil, err
+		}
+		dir, name, _ := strings.Cut(row.Sort, "//")
+		u, err := upload(row, dir, name)
+		if err != nil {
+			return nil, err
+		}
+		named[u.Blob] = true
+	}
+	return named, nil
 }
 
 // Uploads returns the files of a directory and of those below it, in ascending
