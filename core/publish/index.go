@@ -1,14 +1,10 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"path"
-
-	"github.com/klauspost/compress/gzip"
 
 	"aptless/core/chunks"
 	"aptless/core/deb"
@@ -24,10 +20,12 @@ type object struct {
 
 // index is an index file, plain and compressed.
 type index struct {
-	Path  string // below the distribution, without suffix: "main/binary-amd64/Packages"
-	List  string // what it was made from: equal if the index would be equal
-	Plain object
-	GZ    object
+	Path   string // below the distribution, without suffix: "main/binary-amd64/Packages"
+	List   string // what it was made from: equal if the index would be equal
+	ByHash bool   // it was staged under all its digests, not under that of SHA-256 only
+	Plain  object
+	GZ     object
+	Pieces []piece // what it consists of, in order
 }
 
 // spec says what an index is to have.
@@ -42,8 +40,14 @@ func (sp spec) has(p *deb.Package) bool {
 	return p.Kind == sp.Kind && deb.MatchArchitecture(p.Architecture, sp.Arch)
 }
 
-// gzipLevel is that of all indexes; equal input gives equal bytes.
-const gzipLevel = 6
+// form changes with every change to the bytes that are made of a list, so that
+// nothing made otherwise is taken over.
+const form = "2"
+
+// params says what an index depends on besides its list.
+func (sp spec) params() string {
+	return fmt.Sprintf("%s %s %d %s", sp.PoolDir, sp.Arch, sp.Kind, form)
+}
 
 // stager puts what no reader asks for yet.
 type stager struct {
@@ -52,56 +56,57 @@ type stager struct {
 	folder string // private, of this attempt
 }
 
-// index renders and stages an index, chunk by chunk of its list. prev is the
-// index of the last publication; if nothing in it would change it is returned
-// without any request.
+// index stages an index of a list. prev is the index of the last publication:
+// if it would not change it is returned without any request, and what does not
+// change in it is copied from where it was staged.
 func (st *stager) index(ctx context.Context, sp spec, list *pkglist.List, prev *index) (*index, error) {
-	from := fmt.Sprintf("%s %s %s %d %s", digest(list.Ref()), sp.PoolDir, sp.Arch, sp.Kind, "1")
-	if prev != nil && prev.List == from {
+	x := &index{Path: sp.Path, List: digest(list.Ref()) + " " + sp.params(), ByHash: st.record.ByHash}
+	if prev != nil && prev.List == x.List && (prev.ByHash || !x.ByHash) {
 		return prev, nil
 	}
-	var plain, packed bytes.Buffer
-	zip, err := gzip.NewWriterLevel(&packed, gzipLevel)
+	plain, packed := st.spool(ctx, "plain"), st.spool(ctx, "gz")
+	defer plain.abort()
+	defer packed.abort()
+	src := &source{blobs: st.store.Blobs, spec: sp, list: list}
+	if prev != nil {
+		src.key, src.size = byHashKeys(st.record, prev.Path, prev.GZ)[0], prev.GZ.Size
+	}
+	err := src.each(ctx, src.jobs(prev), st.parallel(), func(p part) error {
+		x.Pieces = append(x.Pieces, p.piece)
+		if _, err := plain.Write(p.plain); err != nil {
+			return err
+		}
+		_, err := packed.Write(p.gz)
+		return err
+	})
+	if err == nil && len(x.Pieces) == 0 {
+		_, err = packed.Write(src.member(nil, nil)) // no member at all is no gzip file
+	}
+	if err == nil {
+		x.Plain, err = st.stage(ctx, sp.Path, plain)
+	}
+	if err == nil {
+		x.GZ, err = st.stage(ctx, sp.Path, packed)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("index %s: %w", sp.Path, err)
 	}
-	var stanza []byte
-	for _, c := range list.Chunks() {
-		if !holds(c, sp) {
-			continue
-		}
-		packages, err := list.ReadChunk(ctx, c)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range packages {
-			if !sp.has(p) {
-				continue
-			}
-			dir, err := p.PoolDir()
-			if err != nil {
-				return nil, err
-			}
-			stanza = p.AppendStanza(stanza[:0], path.Join(sp.PoolDir, dir))
-			stanza = append(stanza, '\n')
-			plain.Write(stanza)
-			zip.Write(stanza)
-		}
+	return x, nil
+}
+
+// defaultParallel is how many parts of an index are made at the same time.
+const defaultParallel = 8
+
+func (st *stager) parallel() int {
+	if n := st.store.Lists.Chunks.Parallel; n > 0 {
+		return n
 	}
-	if err := zip.Close(); err != nil {
-		return nil, err
-	}
-	x := &index{Path: sp.Path, List: from}
-	if x.Plain, err = st.byHash(ctx, sp.Path, plain.Bytes()); err != nil {
-		return nil, err
-	}
-	x.GZ, err = st.byHash(ctx, sp.Path, packed.Bytes())
-	return x, err
+	return defaultParallel
 }
 
 func digest(ref chunks.Ref) string { return fmt.Sprintf("%v", ref.Digest) }
 
-// holds says whether any package of a chunk may belong to the index.
+// holds says whether any package of a chunk belongs to the index.
 func holds(c pkglist.Chunk, sp spec) bool {
 	for _, n := range c.Counts {
 		if n.Kind == sp.Kind && deb.MatchArchitecture(n.Architecture, sp.Arch) {
@@ -115,25 +120,37 @@ func holds(c pkglist.Chunk, sp spec) bool {
 func sum(data []byte) object {
 	h := deb.NewHasher()
 	h.Write(data)
+	return objectOf(h)
+}
+
+func objectOf(h *deb.Hasher) object {
 	f := h.File("")
 	return object{f.Size, f.MD5, f.SHA1, f.SHA256, f.SHA512}
 }
 
 // byHash stages a file of the directory of an index under each of its digests.
 func (st *stager) byHash(ctx context.Context, name string, data []byte) (object, error) {
-	o := sum(data)
+	s := st.spool(ctx, "file")
+	defer s.abort()
+	if _, err := s.Write(data); err != nil {
+		return object{}, err
+	}
+	return st.stage(ctx, name, s)
+}
+
+// stage is byHash of what a spool was given.
+func (st *stager) stage(ctx context.Context, name string, s *spool) (object, error) {
+	o := objectOf(s.hash)
 	keys := byHashKeys(st.record, name, o)
 	opt := driver.PutOptions{IfAbsent: true, CacheControl: immutable, ContentType: "application/octet-stream"}
-	first := opt
-	first.SHA256, first.Size = o.SHA256, o.Size
-	if _, err := st.store.Blobs.Put(ctx, keys[0], bytes.NewReader(data), first); err != nil && !errors.Is(err, driver.ErrExists) {
+	if err := s.store(keys[0], o, opt); err != nil {
 		return object{}, err
 	}
 	if !st.record.ByHash {
 		return o, nil
 	}
 	for _, key := range keys[1:] {
-		if _, err := st.store.Blobs.Copy(ctx, key, keys[0], opt); err != nil && !errors.Is(err, driver.ErrExists) {
+		if _, err := st.store.Blobs.Copy(ctx, key, keys[0], opt); unlessExists(err) != nil {
 			return object{}, err
 		}
 	}

@@ -26,6 +26,7 @@ type manifest struct {
 	Date       time.Time
 	Folder     string // private, with Release and its signatures
 	Signed     bool
+	ByHash     bool                 // its files are there under all their digests
 	Lists      map[string]published // by component
 	Indexes    []index
 	Releases   []file    // beside the indexes
@@ -118,7 +119,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 		prev = &manifest{}
 	}
 	a.Printf("Generating metadata files and linking package files...\n")
-	m := &manifest{Generation: old.Generation + 1, Lists: map[string]published{},
+	m := &manifest{Generation: old.Generation + 1, ByHash: r.ByHash, Lists: map[string]published{},
 		Folder: fmt.Sprintf("%s/%d-%d", r.private(), a.ID(), a.Token())}
 	for c, list := range lists {
 		m.Lists[c] = published{list.Ref(), r.poolDir(c)}
@@ -221,7 +222,7 @@ func (st *stager) indexes(ctx context.Context, m, prev *manifest, lists map[stri
 
 func (st *stager) indexAndRelease(ctx context.Context, m, prev *manifest, sp spec, list *pkglist.List) error {
 	var last *index
-	if i := slices.IndexFunc(prev.Indexes, func(x index) bool { return x.Path == sp.Path }); i >= 0 && st.byHashSince(prev) {
+	if i := slices.IndexFunc(prev.Indexes, func(x index) bool { return x.Path == sp.Path }); i >= 0 {
 		last = &prev.Indexes[i]
 	}
 	x, err := st.index(ctx, sp, list, last)
@@ -232,7 +233,7 @@ func (st *stager) indexAndRelease(ctx context.Context, m, prev *manifest, sp spe
 	name := path.Dir(sp.Path) + "/Release"
 	text := st.record.componentRelease(sp.Component, sp.Arch)
 	o := sum(text)
-	if i := slices.IndexFunc(prev.Releases, func(f file) bool { return f.Path == name }); i < 0 || prev.Releases[i].object != o || !st.byHashSince(prev) {
+	if i := slices.IndexFunc(prev.Releases, func(f file) bool { return f.Path == name }); i < 0 || prev.Releases[i].object != o || !st.staged(prev) {
 		if o, err = st.byHash(ctx, name, text); err != nil {
 			return err
 		}
@@ -241,9 +242,9 @@ func (st *stager) indexAndRelease(ctx context.Context, m, prev *manifest, sp spe
 	return nil
 }
 
-// byHashSince says whether what prev staged is there under all its digests, as
-// it has to be for this publication.
-func (st *stager) byHashSince(prev *manifest) bool { return prev.Generation > 0 && st.record.ByHash }
+// staged says whether what prev staged is there under all the digests that it
+// has to have for this publication.
+func (st *stager) staged(prev *manifest) bool { return prev.ByHash || !st.record.ByHash }
 
 // sign makes the Release and its signatures.
 func (st *stager) sign(ctx context.Context, m *manifest, skip bool) error {

@@ -1,0 +1,301 @@
+package publish
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+
+	"aptless/core/chunks"
+	"aptless/core/driver"
+	"aptless/core/pkglist"
+)
+
+// An index is the concatenation of what the chunks of its list contribute, and
+// its compressed file that of one gzip member for each of them. Equal chunks
+// contribute equal bytes, so those of the last publication are copied.
+
+// piece is what a chunk contributes to an index. Chunks that contribute nothing
+// have none.
+type piece struct {
+	Chunk chunks.Digest `json:"c"`
+	Plain int64         `json:"p"` // bytes
+	GZ    int64         `json:"z"` // bytes of the gzip member
+}
+
+// gzipLevel is that of all indexes; equal input gives equal bytes.
+const gzipLevel = 6
+
+// maxPiece is how many bytes a piece of a manifest may have to be believed: more
+// than a chunk of the largest content makes.
+const maxPiece = 4 * chunks.MaxContent
+
+// job is a part of an index that is made at once: one chunk to be rendered, or
+// several whose pieces are next to each other in the last index.
+type job struct {
+	chunks []pkglist.Chunk
+	copied []piece // one for each chunk; nil if it is to be rendered
+	offset int64   // of the first in the last index's compressed file
+	gz     int64   // bytes of them all
+}
+
+// part is a piece with its bytes. Whoever is given one does not keep them.
+type part struct {
+	piece     piece
+	plain, gz []byte
+}
+
+// source makes an index of a list, from its chunks and from the last index.
+type source struct {
+	blobs driver.Blobs
+	spec  spec
+	list  *pkglist.List
+	key   string // of the last index's compressed file
+	size  int64  // of it, in bytes
+	zips  sync.Pool
+}
+
+// jobs plans the index: what the last one has is to be copied, in as few ranges
+// as there are changes between them.
+func (src *source) jobs(prev *index) []job {
+	type place struct {
+		piece  piece
+		offset int64
+	}
+	had := map[chunks.Digest]place{}
+	if prev != nil && src.made(prev) {
+		var offset int64
+		for _, p := range prev.Pieces {
+			had[p.Chunk] = place{p, offset}
+			offset += p.GZ
+		}
+	}
+	var jobs []job
+	for _, c := range src.list.Chunks() {
+		if !holds(c, src.spec) {
+			continue
+		}
+		old, found := had[c.Digest]
+		if !found {
+			jobs = append(jobs, job{chunks: []pkglist.Chunk{c}})
+			continue
+		}
+		if len(jobs) > 0 {
+			last := &jobs[len(jobs)-1]
+			if last.copied != nil && last.offset+last.gz == old.offset {
+				last.add(c, old.piece)
+				continue
+			}
+		}
+		next := job{offset: old.offset}
+		next.add(c, old.piece)
+		jobs = append(jobs, next)
+	}
+	return jobs
+}
+
+func (j *job) add(c pkglist.Chunk, p piece) {
+	j.chunks, j.copied = append(j.chunks, c), append(j.copied, p)
+	j.gz += p.GZ
+}
+
+// made says whether an index was made as this one is to be, and its pieces are
+// all of it.
+func (src *source) made(prev *index) bool {
+	var plain, gz int64
+	for _, p := range prev.Pieces {
+		if p.Plain <= 0 || p.Plain > maxPiece || p.GZ <= 0 || p.GZ > maxPiece {
+			return false
+		}
+		plain += p.Plain
+		gz += p.GZ
+	}
+	_, params, _ := strings.Cut(prev.List, " ")
+	return params == src.spec.params() && plain == prev.Plain.Size && gz == prev.GZ.Size
+}
+
+// each does the jobs and calls use with what they make, in their order. Several
+// chunks are rendered at the same time; what is copied streams by, one piece in
+// memory.
+func (src *source) each(ctx context.Context, jobs []job, parallel int, use func(part) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel()
+	type outcome struct {
+		part part
+		err  error
+	}
+	type running struct {
+		job  job
+		done chan outcome // nil for what is copied
+	}
+	started := make(chan running, parallel-1) // and one more that is waited for
+	all.Go(func() {
+		defer close(started)
+		for _, j := range jobs {
+			r := running{job: j}
+			if j.copied == nil {
+				r.done = make(chan outcome, 1)
+			}
+			select {
+			case started <- r:
+			case <-ctx.Done():
+				return
+			}
+			if r.done != nil {
+				all.Go(func() {
+					p, err := src.make(ctx, j.chunks[0])
+					r.done <- outcome{p, err}
+				})
+			}
+		}
+	})
+	for r := range started {
+		if r.done == nil {
+			if err := src.copy(ctx, r.job, use); err != nil {
+				return err
+			}
+			continue
+		}
+		o := <-r.done
+		if o.err != nil {
+			return o.err
+		}
+		if err := use(o.part); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// make renders what a chunk contributes.
+func (src *source) make(ctx context.Context, c pkglist.Chunk) (part, error) {
+	plain, err := src.render(ctx, c)
+	if err != nil {
+		return part{}, err
+	}
+	p := part{plain: plain, gz: src.member(nil, plain)}
+	p.piece = piece{c.Digest, int64(len(plain)), int64(len(p.gz))}
+	return p, nil
+}
+
+// render returns what a chunk contributes: for each of its packages that
+// belongs to the index a stanza and an empty line.
+func (src *source) render(ctx context.Context, c pkglist.Chunk) ([]byte, error) {
+	packages, err := src.list.ReadChunk(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	var plain []byte
+	for _, p := range packages {
+		if !src.spec.has(p) {
+			continue
+		}
+		dir, err := p.PoolDir()
+		if err != nil {
+			return nil, err
+		}
+		plain = p.AppendStanza(plain, path.Join(src.spec.PoolDir, dir))
+		plain = append(plain, '\n')
+	}
+	return plain, nil
+}
+
+// member appends a gzip member, without a name or a time, to dst.
+func (src *source) member(dst, plain []byte) []byte {
+	to := bytes.NewBuffer(dst)
+	zip, ok := src.zips.Get().(*gzip.Writer)
+	if ok {
+		zip.Reset(to)
+	} else {
+		zip, _ = gzip.NewWriterLevel(to, gzipLevel) // fails for levels that do not exist
+	}
+	zip.Write(plain) // a Buffer takes all
+	zip.Close()
+	src.zips.Put(zip)
+	return to.Bytes()
+}
+
+// errUnusable says that the last index is not there or not what its manifest
+// says: what it was to give is rendered.
+var errUnusable = errors.New("last index is not usable")
+
+// copy takes pieces from the last index with one request, and renders those
+// that cannot be taken.
+func (src *source) copy(ctx context.Context, j job, use func(part) error) error {
+	taken, err := src.take(ctx, j, use)
+	if !errors.Is(err, errUnusable) {
+		return err
+	}
+	for _, c := range j.chunks[taken:] {
+		p, err := src.make(ctx, c)
+		if err != nil {
+			return err
+		}
+		if err := use(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take reads pieces of the last index, and takes the plain bytes from them: the
+// sums in the members are checked thereby. It returns how many were used.
+func (src *source) take(ctx context.Context, j job, use func(part) error) (int, error) {
+	r, info, err := src.blobs.Open(ctx, src.key, &driver.Range{Offset: j.offset, Length: j.gz})
+	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
+		return 0, fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	if info.Size != src.size {
+		return 0, fmt.Errorf("%w: %d bytes instead of %d", errUnusable, info.Size, src.size)
+	}
+	in := bufio.NewReaderSize(r, 256<<10)
+	var zip gzip.Reader
+	var p part
+	for i, want := range j.copied {
+		p.piece = want
+		p.gz, p.plain = resize(p.gz, want.GZ), resize(p.plain, want.Plain)
+		if _, err := io.ReadFull(in, p.gz); err == io.EOF || err == io.ErrUnexpectedEOF {
+			return i, fmt.Errorf("%w: %w", errUnusable, err)
+		} else if err != nil {
+			return i, err
+		}
+		if err := unzip(&zip, p); err != nil {
+			return i, fmt.Errorf("%w: piece %d: %w", errUnusable, i, err)
+		}
+		if err := use(p); err != nil {
+			return i, err
+		}
+	}
+	return len(j.copied), nil
+}
+
+// resize returns a slice of n bytes, that of before if it has them.
+func resize(b []byte, n int64) []byte { return slices.Grow(b[:0], int(n))[:n] }
+
+// unzip fills p.plain from the member p.gz, and is sure that it is all of it.
+func unzip(zip *gzip.Reader, p part) error {
+	if err := zip.Reset(bytes.NewReader(p.gz)); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(zip, p.plain); err != nil {
+		return err
+	}
+	if n, err := zip.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+		return fmt.Errorf("no end after %d bytes: %v", len(p.plain), err)
+	}
+	return nil
+}
