@@ -18,6 +18,7 @@
 //	driver/drivertest  driver github.com/anishathalye/porcupine pgregory.net/rapid
 //	chunks             driver github.com/klauspost/compress
 //	pkglist            chunks deb driver
+//	query              deb
 //	lock               driver
 //	epoch              chunks driver
 //	task               driver epoch lock
