@@ -143,6 +143,40 @@ func DecodePackage(data []byte) (*Package, error) {
 	return p, nil
 }
 
+// RecordProvides returns the items of Provides of a record, without reading
+// what follows them. Bytes that AppendPackage does not write may be ErrRecord.
+func RecordProvides(data []byte) ([]string, error) {
+	if len(data) > MaxRecord {
+		return nil, fmt.Errorf("%d bytes: %w", len(data), ErrRecord)
+	}
+	d := decoder{rest: string(data)}
+	if v := d.byte(); v != recordVersion {
+		return nil, fmt.Errorf("version %d: %w", v, ErrRecord)
+	}
+	d.byte()
+	for range 5 {
+		d.string()
+	}
+	for _, name := range relationNames {
+		n := d.count(1)
+		if name != "Provides" {
+			for range n {
+				d.string()
+			}
+			continue
+		}
+		var items []string
+		for range n {
+			items = append(items, d.string())
+		}
+		if d.failed {
+			return nil, ErrRecord
+		}
+		return items, nil
+	}
+	return nil, ErrRecord
+}
+
 // decoder takes a record apart from the front. Once failed it yields zeros.
 type decoder struct {
 	rest   string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,9 +115,14 @@ func TestDecodePackageErrors(t *testing.T) {
 func FuzzDecodePackage(f *testing.F) {
 	f.Add([]byte("\x01\x00"))
 	f.Add(AppendPackage(nil, &Package{Name: "a1", Extra: map[string]string{"X": "1"}, Files: []File{helloFile, dscFile}}))
+	f.Add(AppendPackage(nil, &Package{Name: "a1", Depends: []string{"x"}, Provides: []string{"b", "c (= 1)"}}))
 	f.Add(AppendPackage(nil, &Package{Kind: Source, Name: "a1", BuildDepends: []string{"b", "c"}, Files: []File{{MD5: "x"}}}))
 	f.Fuzz(func(t *testing.T, record []byte) {
 		p, err := DecodePackage(record)
+		provides, errProvides := RecordProvides(record)
+		if err == nil && (errProvides != nil || !slices.Equal(provides, p.Provides)) {
+			t.Fatalf("provides %q, %v, want %q", provides, errProvides, p.Provides)
+		}
 		if err != nil {
 			if !errors.Is(err, ErrRecord) {
 				t.Fatalf("error %v", err)

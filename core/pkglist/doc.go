@@ -11,7 +11,8 @@
 // of the short key and nothing else. A record's value is the files' hash
 // (8 bytes, big-endian), the kind (1 byte), and deb.AppendPackage's record, so
 // that a package's key is known without taking the record apart. The summary
-// of a chunk counts its packages by architecture and kind.
+// of a chunk counts its packages by architecture and kind, and has a hash of
+// each name that they provide, so that who looks for a name reads few chunks.
 //
 // Invariant: a list has at most one package with a short key, since the short
 // key is the record's. Two lists have equal digests exactly if they have equal

@@ -84,25 +84,26 @@ func sorted[T any](items iter.Seq2[keyed[T], error], whole bool, yield func(T, e
 }
 
 // records yields the records of some architectures, in index order, from the
-// chunks that have any.
-func (l *List) records(ctx context.Context, archs []string) iter.Seq2[identified, error] {
-	var with []chunks.Chunk
-	for _, c := range l.chunks {
-		if slices.ContainsFunc(c.Counts, func(n Count) bool { return slices.Contains(archs, n.Architecture) }) {
-			with = append(with, c.Chunk)
-		}
+// chunks that have any; of some packages if s is not nil.
+func (l *List) records(ctx context.Context, archs []string, s *Subset) iter.Seq2[identified, error] {
+	with := func(i int) bool {
+		return (s == nil || s.has(i)) &&
+			slices.ContainsFunc(l.chunks[i].Counts, func(n Count) bool { return slices.Contains(archs, n.Architecture) })
 	}
 	return func(yield func(identified, error) bool) {
-		for r, err := range l.list.Records(ctx, with) {
+		for r, err := range l.placed(ctx, with) {
+			if err == nil && s != nil && !s.Has(r.at) {
+				continue
+			}
 			var id identity
 			if err == nil {
-				id, err = parseRecord(r)
+				id, err = parseRecord(r.Record)
 			}
 			if err != nil {
 				yield(identified{}, err)
 				return
 			}
-			if slices.Contains(archs, id.arch) && !yield(identified{id, r}, nil) {
+			if slices.Contains(archs, id.arch) && !yield(identified{id, r.Record}, nil) {
 				return
 			}
 		}
@@ -115,12 +116,12 @@ type identified struct {
 }
 
 // Keys yields the keys of all packages in ascending byte order.
-func (l *List) Keys(ctx context.Context) iter.Seq2[string, error] { return l.keys(ctx, maxSorted) }
+func (l *List) Keys(ctx context.Context) iter.Seq2[string, error] { return l.keys(ctx, nil, maxSorted) }
 
-func (l *List) keys(ctx context.Context, limit int) iter.Seq2[string, error] {
+func (l *List) keys(ctx context.Context, s *Subset, limit int) iter.Seq2[string, error] {
 	return inKeyOrder(l.counts, limit, func(archs []string) iter.Seq2[keyed[string], error] {
 		return func(yield func(keyed[string], error) bool) {
-			for r, err := range l.records(ctx, archs) {
+			for r, err := range l.records(ctx, archs, s) {
 				var k keyed[string]
 				if err == nil {
 					key := r.key()
@@ -137,9 +138,13 @@ func (l *List) keys(ctx context.Context, limit int) iter.Seq2[string, error] {
 // InKeyOrder yields all packages in ascending byte order of their keys. It
 // reads the list once for each architecture and holds the packages of a name.
 func (l *List) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] {
-	return inKeyOrder(l.counts, 0, func(archs []string) iter.Seq2[keyed[*deb.Package], error] {
+	return l.inKeyOrder(ctx, nil, 0)
+}
+
+func (l *List) inKeyOrder(ctx context.Context, s *Subset, limit int) iter.Seq2[*deb.Package, error] {
+	return inKeyOrder(l.counts, limit, func(archs []string) iter.Seq2[keyed[*deb.Package], error] {
 		return func(yield func(keyed[*deb.Package], error) bool) {
-			for r, err := range l.records(ctx, archs) {
+			for r, err := range l.records(ctx, archs, s) {
 				var k keyed[*deb.Package]
 				if err == nil {
 					k.name, k.key = r.name, r.key()

@@ -1,10 +1,12 @@
 package pkglist
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"aptless/core/chunks"
 	"aptless/core/deb"
@@ -30,8 +32,23 @@ type List struct {
 // Chunk is a part of a list. Equal digests are equal packages.
 type Chunk struct {
 	chunks.Chunk
-	Counts []Count // of its packages, ascending by architecture and kind
+	Counts      []Count // of its packages, ascending by architecture and kind
+	first, last string  // names of its first and last package
+	provided    provided
 }
+
+// MayHave reports whether the chunk may have a package whose name begins with
+// prefix, or is it if whole.
+func (c *Chunk) MayHave(prefix string, whole bool) bool {
+	if whole {
+		return c.first <= prefix && prefix <= c.last
+	}
+	return c.last >= prefix && (c.first <= prefix || strings.HasPrefix(c.first, prefix))
+}
+
+// MayProvide reports whether the chunk may have a package that provides name.
+// It may err on the side of true.
+func (c *Chunk) MayProvide(name string) bool { return c.provided.may(name) }
 
 // kind is that of all lists of packages.
 func kind() chunks.Kind { return chunks.Kind{Summary: summarise} }
@@ -48,9 +65,14 @@ func (s Store) Open(ctx context.Context, ref Ref) (*List, error) {
 func (s Store) list(list *chunks.List) (*List, error) {
 	l := &List{store: s, list: list, chunks: make([]Chunk, len(list.Chunks()))}
 	for i, c := range list.Chunks() {
-		counts, err := parseSummary(c.Summary)
+		counts, provided, err := parseSummary(c.Summary)
 		if err != nil {
 			return nil, err
+		}
+		first, _, firstOK := bytes.Cut(c.First, []byte{0})
+		last, _, lastOK := bytes.Cut(c.Last, []byte{0})
+		if !firstOK || !lastOK {
+			return nil, fmt.Errorf("record keys %.100q, %.100q: %w", c.First, c.Last, chunks.ErrDamaged)
 		}
 		sum := 0
 		for _, n := range counts {
@@ -60,7 +82,7 @@ func (s Store) list(list *chunks.List) (*List, error) {
 		if sum != c.Count {
 			return nil, fmt.Errorf("summary of %d packages for %d: %w", sum, c.Count, chunks.ErrDamaged)
 		}
-		l.chunks[i] = Chunk{c, counts}
+		l.chunks[i] = Chunk{c, counts, string(first), string(last), provided}
 	}
 	slices.SortFunc(l.counts, compareCounts)
 	return l, nil

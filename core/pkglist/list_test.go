@@ -153,7 +153,7 @@ func TestIndexOrder(t *testing.T) {
 	keys := keysOf(packages)
 	slices.Sort(keys)
 	for _, limit := range []int{0, 3, 1000} {
-		if got := collect(t, l.keys(t.Context(), limit)); !slices.Equal(got, keys) {
+		if got := collect(t, l.keys(t.Context(), nil, limit)); !slices.Equal(got, keys) {
 			t.Errorf("limit %d: %q", limit, got)
 		}
 	}

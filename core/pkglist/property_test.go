@@ -81,7 +81,7 @@ func checkList(t *rapid.T, l *List, m map[string]*deb.Package, limit int) {
 	}
 	keys := keysOf(want)
 	slices.Sort(keys)
-	if got := collect(t, l.keys(t.Context(), limit)); !slices.Equal(got, keys) {
+	if got := collect(t, l.keys(t.Context(), nil, limit)); !slices.Equal(got, keys) {
 		t.Fatalf("%q, want %q", got, keys)
 	}
 	if got := keysOf(collect(t, l.InKeyOrder(t.Context()))); !slices.Equal(got, keys) {
@@ -309,12 +309,14 @@ func FuzzRecordKey(f *testing.F) {
 }
 
 func FuzzSummary(f *testing.F) {
-	f.Add([]byte("\x03all\x00\x05\x05amd64\x01\x80\x01"))
+	f.Add([]byte("\x02\x03all\x00\x05\x05amd64\x01\x80\x01\x02\x00\x00\x01\x00\x00\x02"))
+	f.Add(appendProvided([]byte{0}, make([]uint32, maxProvided+1)))
 	f.Fuzz(func(t *testing.T, summary []byte) {
-		counts, err := parseSummary(summary)
+		counts, provided, err := parseSummary(summary)
 		if err != nil {
 			return
 		}
+		provided.may("name")
 		if !slices.IsSortedFunc(counts, compareCounts) {
 			t.Fatalf("%v", counts)
 		}
