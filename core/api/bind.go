@@ -166,9 +166,22 @@ func bindForm(values url.Values, v any) error {
 }
 
 // required checks the fields that must not be empty: strings, and slices that
-// must be there though they may have no elements.
+// must be there though they may have no elements. Of a slice of structs it checks
+// each.
 func required(v any) error {
 	s := reflect.Indirect(reflect.ValueOf(v))
+	if s.Kind() == reflect.Slice {
+		var missing []string
+		for i := range s.Len() {
+			if err := required(s.Index(i).Addr().Interface()); err != nil {
+				missing = append(missing, fmt.Sprintf("[%d]: %s", i, err))
+			}
+		}
+		if missing != nil {
+			return &BindError{strings.Join(missing, "\n")}
+		}
+		return nil
+	}
 	if s.Kind() != reflect.Struct {
 		return nil
 	}

@@ -8,8 +8,17 @@ import (
 
 // sourceParams is a component and its source in the body of a request.
 type sourceParams struct {
-	Component string
+	Component string `binding:"required"`
 	Name      string `binding:"required"`
+}
+
+// named returns sources as publications know them.
+func named(params []sourceParams) []publish.NamedSource {
+	var sources []publish.NamedSource
+	for _, p := range params {
+		sources = append(sources, publish.NamedSource{Component: p.Component, Name: p.Name})
+	}
+	return sources
 }
 
 // signingParams says how a publication is signed. The key is the server's own:
@@ -32,13 +41,15 @@ type publishedRepoCreateParams struct {
 	ForceOverwrite       bool
 	SkipContents         *bool
 	SkipBz2              *bool
+	SkipCleanup          *bool // has no effect
 	AcquireByHash        *bool
 	SignedBy             *string
 	MultiDist            *bool
 	Signing              signingParams
 }
 
-// publishedRepoUpdateSwitchParams is the body of an update.
+// publishedRepoUpdateSwitchParams is the body of an update of repositories or a
+// switch of snapshots.
 type publishedRepoUpdateSwitchParams struct {
 	Snapshots      []sourceParams
 	ForceOverwrite bool
@@ -72,8 +83,25 @@ func (s *Server) publishRoutes(rt *Router) {
 	})
 	rt.Handle("POST", "/api/publish", s.createPublication)
 	rt.Handle("POST", "/api/publish/{prefix}", s.createPublication)
-	rt.Handle("PUT", "/api/publish/{prefix}/{distribution}", s.updatePublication)
-	rt.Handle("POST", "/api/publish/{prefix}/{distribution}/update", s.updatePublication)
+	rt.Handle("PUT", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
+		var body publishedRepoUpdateSwitchParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Publish.CheckUpdate(r.Context(), body.args(r))
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("POST", "/api/publish/{prefix}/{distribution}/update", func(w http.ResponseWriter, r *http.Request) error {
+		var body publishedRepoUpdateParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		args := (*publishedRepoUpdateSwitchParams)(&body).args(r)
+		args.Sources, args.Staged = nil, true
+		spec, err := s.Publish.CheckUpdate(r.Context(), args)
+		return s.run(w, r, spec, err)
+	})
+	s.stagingRoutes(rt)
 	rt.Handle("DELETE", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
 		args := published(r)
 		args.Force, args.SkipCleanup = Flag(r, "force"), Flag(r, "SkipCleanup")
@@ -97,6 +125,7 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 	}
 	segment := publish.Unescape(Param(r, "prefix"))
 	args := publish.Args{
+		Kind: publish.SourceKind(body.SourceKind), Sources: named(body.Sources),
 		Distribution: publish.Sanitise(body.Distribution), NotAutomatic: body.NotAutomatic, ButAutomaticUpgrades: body.ButAutomaticUpgrades,
 		ForceOverwrite: body.ForceOverwrite, SkipSigning: body.Signing.Skip,
 		Options: publish.Options{Origin: &body.Origin, Label: &body.Label, Version: &body.Version, SignedBy: body.SignedBy,
@@ -106,26 +135,71 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 	for _, a := range body.Architectures {
 		args.Architectures = append(args.Architectures, publish.Sanitise(a))
 	}
-	for _, src := range body.Sources {
-		args.Sources = append(args.Sources, publish.NamedSource{Component: src.Component, Name: src.Name})
-	}
-	spec, err := s.Publish.CheckCreate(r.Context(), body.SourceKind, segment, args)
+	spec, err := s.Publish.CheckCreate(r.Context(), segment, args)
 	return s.run(w, r, spec, err)
 }
 
-func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request) error {
-	var body publishedRepoUpdateSwitchParams
-	if err := Bind(r, &body); err != nil {
-		return err
-	}
-	if len(body.Snapshots) > 0 {
-		return Errorf(http.StatusBadRequest, "snapshots shouldn't be given when updating local repo")
-	}
+// publishedRepoUpdateParams is the body of an update of what is staged; of
+// Snapshots it takes no notice.
+type publishedRepoUpdateParams publishedRepoUpdateSwitchParams
+
+// args returns what the body asks for.
+func (b *publishedRepoUpdateSwitchParams) args(r *http.Request) publish.Args {
 	args := published(r)
-	args.ForceOverwrite, args.SkipSigning = body.ForceOverwrite, body.Signing.Skip
-	args.SkipCleanup = body.SkipCleanup != nil && *body.SkipCleanup
-	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy,
-		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist}
-	spec, err := s.Publish.CheckUpdate(r.Context(), args)
+	args.Sources, args.ForceOverwrite, args.SkipSigning = named(b.Snapshots), b.ForceOverwrite, b.Signing.Skip
+	args.SkipCleanup = b.SkipCleanup != nil && *b.SkipCleanup
+	args.Options = publish.Options{Origin: b.Origin, Label: b.Label, Version: b.Version, SignedBy: b.SignedBy,
+		SkipContents: b.SkipContents, SkipBz2: b.SkipBz2, ByHash: b.AcquireByHash, MultiDist: b.MultiDist}
+	return args
+}
+
+// stagingRoutes are those of what the next update is to publish.
+func (s *Server) stagingRoutes(rt *Router) {
+	const all = "/api/publish/{prefix}/{distribution}/sources"
+	const one = all + "/{component}"
+	rt.Handle("GET", all, func(w http.ResponseWriter, r *http.Request) error {
+		at := published(r)
+		sources, err := s.Publish.Pending(r.Context(), at.Storage, at.Prefix, at.Distribution)
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, sources)
+	})
+	rt.Handle("POST", all, func(w http.ResponseWriter, r *http.Request) error {
+		var body sourceParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		return s.stage(w, r, publish.Add, body)
+	})
+	rt.Handle("PUT", all, func(w http.ResponseWriter, r *http.Request) error {
+		var body []sourceParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		return s.stage(w, r, publish.Replace, body...)
+	})
+	rt.Handle("DELETE", all, func(w http.ResponseWriter, r *http.Request) error {
+		return s.stage(w, r, publish.Discard)
+	})
+	rt.Handle("PUT", one, func(w http.ResponseWriter, r *http.Request) error {
+		body := sourceParams{Component: publish.Unescape(Param(r, "component"))}
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		return s.stage(w, r, publish.Set, body)
+	})
+	rt.Handle("DELETE", one, func(w http.ResponseWriter, r *http.Request) error {
+		return s.stage(w, r, publish.Remove)
+	})
+}
+
+func (s *Server) stage(w http.ResponseWriter, r *http.Request, change publish.Change, sources ...sourceParams) error {
+	at := published(r)
+	args := publish.StageArgs{Storage: at.Storage, Prefix: at.Prefix, Distribution: at.Distribution, Change: change, Sources: named(sources)}
+	if change == publish.Set || change == publish.Remove {
+		args.Component = publish.Unescape(Param(r, "component"))
+	}
+	spec, err := s.Publish.CheckStage(r.Context(), args)
 	return s.run(w, r, spec, err)
 }

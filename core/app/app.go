@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -110,24 +109,36 @@ func sleep(ctx context.Context, d time.Duration) error {
 // Tick does what is due: it is called every minute or so, from anywhere.
 func (a *App) Tick(ctx context.Context) error { return a.Dispatcher.Resend(ctx, false) }
 
-// sources shows local repositories to publications.
+// sources shows publications what they can publish.
 type sources struct{ repos *repo.Store }
 
-func (s sources) ByName(ctx context.Context, name string) (publish.Source, error) {
+func (s sources) ByName(ctx context.Context, kind publish.SourceKind, name string) (publish.Source, error) {
+	if kind == publish.Snapshot {
+		return publish.Source{}, &noSnapshot{name}
+	}
 	r, err := s.repos.ByName(ctx, name)
 	return source(r), err
 }
 
-func (s sources) ByUUID(ctx context.Context, get publish.Getter, uuid, name string) (publish.Source, error) {
+func (s sources) ByUUID(ctx context.Context, get publish.Getter, _ publish.SourceKind, uuid string) (publish.Source, error) {
 	var r repo.Repo
 	err := get(ctx, repo.Key(uuid), &r)
-	if errors.Is(err, driver.ErrNotFound) {
-		return publish.Source{}, &repo.ErrNotFound{Name: name}
-	}
 	return source(r), err
 }
 
+// noSnapshot is the error for a snapshot that does not exist.
+type noSnapshot struct{ name string }
+
+func (e *noSnapshot) Error() string        { return "snapshot with name " + e.name + " not found" }
+func (e *noSnapshot) Is(target error) bool { return target == driver.ErrNotFound }
+
 func source(r repo.Repo) publish.Source {
-	return publish.Source{UUID: r.UUID, Name: r.Name, Comment: r.Comment,
-		DefaultDistribution: r.DefaultDistribution, DefaultComponent: r.DefaultComponent, List: r.List}
+	src := publish.Source{UUID: r.UUID, Name: r.Name, Comment: r.Comment, List: r.List}
+	if r.DefaultDistribution != "" {
+		src.Distributions = []string{r.DefaultDistribution}
+	}
+	if r.DefaultComponent != "" {
+		src.Components = []string{r.DefaultComponent}
+	}
+	return src
 }

@@ -4,7 +4,7 @@
 // (the default storage is "", the root prefix "."):
 //
 //	publish / <storage>:<prefix>/<dist>         the Record
-//	ref/repo/<uuid> / <storage>:<prefix>/<dist> one for each source
+//	ref/<repo|snapshot>/<uuid> / publish/<storage>:<prefix>/<dist>  one for each source
 //	pool/<storage>:<prefix> / <path>            a published package file: its SHA-256, and a mark while it is being replaced
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
 //	public/<prefix>/dists/<dist>/...            what apt reads

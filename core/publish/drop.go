@@ -9,6 +9,27 @@ import (
 	"aptless/core/task"
 )
 
+// CheckDrop makes the task that removes a publication.
+func (s *Store) CheckDrop(ctx context.Context, args Args) (task.Spec, error) {
+	r, err := s.known(ctx, args, "unable to drop")
+	if err != nil {
+		return task.Spec{}, err
+	}
+	t := r.drops(args)
+	return task.Spec{Kind: "publish.drop", Name: fmt.Sprintf("Delete published %s repository %s", r.Kind, r.path()),
+		Resources: t.names, Locks: t.locks, Args: args}, nil
+}
+
+// drops returns the turn of the removal of the publication.
+func (r *Record) drops(args Args) *turn {
+	t := turnOf(args)
+	t.publication(r)
+	if !r.MultiDist {
+		t.pool(args)
+	}
+	return t
+}
+
 // drop removes a publication: first what makes apt see it, then its files, each
 // of them by the inventory that the manifests are, then its row, at last what
 // was staged. From the first removal on the record says that its files are
@@ -30,8 +51,7 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args Args) (task.Resu
 	if err != nil {
 		return task.Result{}, err
 	}
-	locks, names := r.drops(args)
-	if err := relock(a, locks, names); err != nil {
+	if err := r.drops(args).relock(a); err != nil {
 		return task.Result{}, err
 	}
 	if !r.Dropping {
@@ -50,12 +70,8 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args Args) (task.Resu
 		}
 		a.Printf("Files were not removed: %v\n", err)
 	}
-	for _, uuid := range r.uuids() {
-		key := refKey(uuid, r.ID())
-		if _, err := a.Get(ctx, key); err != nil && !errors.Is(err, driver.ErrNotFound) {
-			return task.Result{}, err
-		}
-		a.Drop(key)
+	if err := refer(ctx, a, &r, nil); err != nil {
+		return task.Result{}, err
 	}
 	a.Drop(Key(r.ID()))
 	if err := a.Save(ctx, cursor{Committed: true}); err != nil {

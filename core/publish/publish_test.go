@@ -300,7 +300,8 @@ func TestChecks(t *testing.T) {
 		"twice": {"local", with(func(a *publish.Args) { a.Sources = append(a.Sources, a.Sources[0]) }), 500,
 			"unable to publish: duplicate component name: main"},
 	} {
-		_, err := r.publish.CheckCreate(t.Context(), tc.kind, ":.", tc.args)
+		tc.args.Kind = publish.SourceKind(tc.kind)
+		_, err := r.publish.CheckCreate(t.Context(), ":.", tc.args)
 		refused(t, name, err, tc.code, tc.want)
 	}
 	_, err := r.publish.CheckUpdate(t.Context(), at("none"))

@@ -19,25 +19,6 @@ import (
 	"aptless/core/pkglist"
 )
 
-// Getter reads a row into v: under a lock or not. driver.ErrNotFound if there is none.
-type Getter func(ctx context.Context, key driver.Key, v any) error
-
-// Source is a list of packages that can be published.
-type Source struct {
-	UUID, Name, Comment                   string
-	DefaultDistribution, DefaultComponent string
-	List                                  chunks.Ref
-}
-
-// Sources finds what is to be published.
-type Sources interface {
-	// ByName finds a source before the lock. The error matches
-	// driver.ErrNotFound and has the text that clients know.
-	ByName(ctx context.Context, name string) (Source, error)
-	// ByUUID reads a source, in a task through its transaction.
-	ByUUID(ctx context.Context, get Getter, uuid, name string) (Source, error)
-}
-
 // Store reads publications and makes and runs the tasks that change them.
 type Store struct {
 	Table   driver.Table
@@ -53,9 +34,12 @@ type Store struct {
 // Record is a publication's row.
 type Record struct {
 	Storage, Prefix, Distribution            string
+	Kind                                     SourceKind
 	Components                               map[string]Component
+	Pending                                  map[string]string // components and names of the sources that the next update is to publish; nil if nothing was asked for
 	Architectures                            []string
 	Origin, Label, Version, SignedBy         string
+	Suite, Codename                          string // the distribution if empty
 	NotAutomatic, ButAutomaticUpgrades       string
 	SkipContents, SkipBz2, ByHash, MultiDist bool
 	Manifest                                 string    // key of the committed manifest
@@ -65,6 +49,8 @@ type Record struct {
 	Old                                      string    // key of the manifest before, until Applied
 	SkipCleanup                              bool      // package files of Old stay
 	Dropping                                 bool      // files are being removed: nothing of the manifest can be relied on
+
+	was []string // sources that the row refers to, as it was read
 }
 
 // Component is what one component publishes: the list that its source had when
@@ -89,8 +75,6 @@ func shown(storage, prefix string) string {
 
 // Key returns the key of a publication's row.
 func Key(id string) driver.Key { return driver.Key{Part: "publish", Sort: id} }
-
-func refKey(uuid, id string) driver.Key { return driver.Key{Part: "ref/repo/" + uuid, Sort: id} }
 
 // root is the key prefix of all that the prefix publishes.
 func (r *Record) root() string { return path.Join("public", r.Prefix) }
@@ -128,26 +112,43 @@ type View struct {
 // SourceView is a component and the name of its source.
 type SourceView struct{ Component, Name string }
 
-// view resolves the names that the sources have now. A source that is gone
-// keeps the name it had.
+// views returns components and the names of their sources as clients see them.
+func views(names map[string]string) []SourceView {
+	list := []SourceView{}
+	for _, c := range slices.Sorted(maps.Keys(names)) {
+		list = append(list, SourceView{c, names[c]})
+	}
+	return list
+}
+
+// view returns the publication as clients see it.
 func (s *Store) view(ctx context.Context, r Record) (View, error) {
-	v := View{
-		AcquireByHash: r.ByHash, Architectures: r.Architectures, ButAutomaticUpgrades: r.ButAutomaticUpgrades,
+	names, err := s.names(ctx, &r)
+	return View{
+		AcquireByHash: r.ByHash, Architectures: r.Architectures, ButAutomaticUpgrades: r.ButAutomaticUpgrades, Codename: r.Codename,
 		Distribution: r.Distribution, Label: r.Label, MultiDist: r.MultiDist, NotAutomatic: r.NotAutomatic, Origin: r.Origin,
 		Path: shown(r.Storage, r.Prefix) + "/" + r.Distribution, Prefix: r.Prefix, SignedBy: r.SignedBy,
-		SkipContents: r.SkipContents, SourceKind: "local", Sources: []SourceView{}, Storage: r.Storage, Version: r.Version,
-	}
-	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
-		name := r.Components[c].Name
-		src, err := s.Sources.ByUUID(ctx, s.get, r.Components[c].UUID, name)
-		if err == nil {
-			name = src.Name
-		} else if !errors.Is(err, driver.ErrNotFound) {
-			return View{}, err
+		SkipContents: r.SkipContents, SourceKind: string(r.Kind), Sources: views(names), Storage: r.Storage,
+		Suite: r.Suite, Version: r.Version,
+	}, err
+}
+
+// names returns the names that the sources have now, by component. A source
+// that is gone keeps the name it had.
+func (s *Store) names(ctx context.Context, r *Record) (map[string]string, error) {
+	names := map[string]string{}
+	for c, published := range r.Components {
+		src, err := s.Sources.ByUUID(ctx, s.get, r.Kind, published.UUID)
+		switch {
+		case err == nil:
+			names[c] = src.Name
+		case errors.Is(err, driver.ErrNotFound):
+			names[c] = published.Name
+		default:
+			return nil, err
 		}
-		v.Sources = append(v.Sources, SourceView{c, name})
 	}
-	return v, nil
+	return names, nil
 }
 
 // get is the Getter outside of tasks.
@@ -204,16 +205,16 @@ func (s *Store) Show(ctx context.Context, storage, prefix, dist string) (View, e
 	return s.view(ctx, r)
 }
 
-// notPublished is the error for a publication that does not exist.
-type notPublished struct{ text string }
+// missing is an error for what does not exist, with the text that clients know.
+type missing struct{ text string }
 
-func (e *notPublished) Error() string        { return e.text }
-func (e *notPublished) Is(target error) bool { return target == driver.ErrNotFound }
+func (e *missing) Error() string        { return e.text }
+func (e *missing) Is(target error) bool { return target == driver.ErrNotFound }
 
 func (s *Store) record(ctx context.Context, get Getter, storage, prefix, dist string) (Record, error) {
 	var r Record
 	key := Key(storagePrefix(storage, prefix) + "/" + dist)
-	none := &notPublished{fmt.Sprintf("published repo with storage:prefix/distribution %s/%s not found", shown(storage, prefix), dist)}
+	none := &missing{fmt.Sprintf("published repo with storage:prefix/distribution %s/%s not found", shown(storage, prefix), dist)}
 	if key.Check() != nil {
 		return r, none
 	}
@@ -221,7 +222,21 @@ func (s *Store) record(ctx context.Context, get Getter, storage, prefix, dist st
 	if errors.Is(err, driver.ErrNotFound) {
 		return r, none
 	}
+	r.was = r.uuids()
 	return r, err
+}
+
+// uuids returns the sources of a publication.
+func (r *Record) uuids() []string { return uuids(r.Components) }
+
+// uuids returns the sources of components, each once.
+func uuids(components map[string]Component) []string {
+	var list []string
+	for _, c := range components {
+		list = append(list, c.UUID)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // Unescape decodes a path segment of the API that stands for a prefix, a

@@ -48,13 +48,17 @@ func (frame) DetachSign(_ context.Context, w io.Writer, data []byte, at time.Tim
 
 func (frame) PublicKeys() []*pgp.Key { return nil }
 
-// shelf is Sources whose lists are rows: "shelf" / <name>.
+// shelf is Sources whose lists are rows: "shelf" / <name>. A name that begins
+// with "snap" is that of a snapshot.
 type shelf struct{ table driver.Table }
 
 func shelfKey(name string) driver.Key { return driver.Key{Part: "shelf", Sort: name} }
 
-func (s shelf) ByName(ctx context.Context, name string) (publish.Source, error) {
+func (s shelf) ByName(ctx context.Context, kind publish.SourceKind, name string) (publish.Source, error) {
 	var src publish.Source
+	if strings.HasPrefix(name, "snap") != (kind == publish.Snapshot) {
+		return src, fmt.Errorf("%s %s: %w", kind, name, driver.ErrNotFound)
+	}
 	row, err := s.table.Get(ctx, shelfKey(name))
 	if err != nil {
 		return src, err
@@ -62,7 +66,7 @@ func (s shelf) ByName(ctx context.Context, name string) (publish.Source, error) 
 	return src, json.Unmarshal(row.Data, &src)
 }
 
-func (s shelf) ByUUID(ctx context.Context, get publish.Getter, uuid, _ string) (publish.Source, error) {
+func (s shelf) ByUUID(ctx context.Context, get publish.Getter, _ publish.SourceKind, uuid string) (publish.Source, error) {
 	var src publish.Source
 	return src, get(ctx, shelfKey(strings.TrimPrefix(uuid, "uuid-")), &src)
 }
@@ -142,12 +146,15 @@ func at(dist string) publish.Args { return publish.Args{Prefix: ".", Distributio
 // from is at with a source as component main.
 func from(dist, source string) publish.Args {
 	args := at(dist)
-	args.Sources = []publish.NamedSource{{Component: "main", Name: source}}
+	args.Kind, args.Sources = publish.Local, []publish.NamedSource{{Component: "main", Name: source}}
+	if strings.HasPrefix(source, "snap") {
+		args.Kind = publish.Snapshot
+	}
 	return args
 }
 
 func (r *rig) create(args publish.Args) error {
-	spec, err := r.publish.CheckCreate(r.ctx, "local", ":.", args)
+	spec, err := r.publish.CheckCreate(r.ctx, ":.", args)
 	return r.run(spec, err)
 }
 

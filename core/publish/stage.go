@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -95,108 +94,6 @@ func (s *Store) manifest(ctx context.Context, key string) (*manifest, error) {
 		}
 	}
 	return &m, nil
-}
-
-// publish plans and stages a publication of what the sources have now, and
-// commits it: the record then names a new manifest.
-func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Record, at cursor, verb string) error {
-	if s.Signer == nil && !args.SkipSigning {
-		return task.Fail(500, "unable to initialize GPG signer: looks like there are no keys")
-	}
-	a.Printf("Loading packages...\n")
-	lists, err := s.load(ctx, a, r, verb)
-	if err != nil {
-		return err
-	}
-	old := &manifest{}
-	if r.Manifest != "" {
-		if old, err = s.manifest(ctx, r.Manifest); err != nil {
-			return err
-		}
-	}
-	prev := old
-	if r.Dropping { // of what it says, nothing may be there any more
-		prev = &manifest{}
-	}
-	a.Printf("Generating metadata files and linking package files...\n")
-	m := &manifest{Generation: old.Generation + 1, ByHash: r.ByHash, Lists: map[string]published{},
-		Folder: fmt.Sprintf("%s/%d-%d", r.private(), a.ID(), a.Token())}
-	for c, list := range lists {
-		m.Lists[c] = published{list.Ref(), r.poolDir(c)}
-	}
-	l := &linker{store: s, attempt: a, record: r, force: args.ForceOverwrite, verb: verb, linked: at.Linked}
-	if err := l.link(ctx, prev, m, lists); err != nil {
-		return err
-	}
-	st := &stager{s, r, m.Folder}
-	if err := st.indexes(ctx, m, prev, lists); err != nil {
-		return err
-	}
-	a.Printf("Finalizing metadata files...\n")
-	if err := st.sign(ctx, m, args.SkipSigning); err != nil {
-		return err
-	}
-	retire(r, m, old)
-	if r.Applied {
-		m.Same = same(m, prev)
-	}
-	key, err := st.save(ctx, m)
-	if err != nil {
-		return err
-	}
-	return s.commit(ctx, a, r, m, key, args.SkipCleanup)
-}
-
-// load reads what the sources have now.
-func (s *Store) load(ctx context.Context, a *task.Attempt, r *Record, verb string) (map[string]*pkglist.List, error) {
-	lists := map[string]*pkglist.List{}
-	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
-		src, err := s.Sources.ByUUID(ctx, a.GetJSON, r.Components[c].UUID, r.Components[c].Name)
-		if errors.Is(err, driver.ErrNotFound) {
-			return nil, task.Fail(500, "%s: %w", verb, err)
-		}
-		if err != nil {
-			return nil, err
-		}
-		r.Components[c] = Component{src.UUID, src.Name, src.List}
-		if lists[c], err = s.Lists.Open(ctx, src.List); err != nil {
-			return nil, err
-		}
-	}
-	if len(r.Architectures) == 0 {
-		if r.Architectures = architectures(lists); len(r.Architectures) == 0 {
-			return nil, task.Fail(500, "%s: unable to figure out list of architectures, please supply explicit list", verb)
-		}
-	}
-	return lists, nil
-}
-
-// commit moves the record to the manifest. Whoever drops a source of the first
-// one sees from then on that it is used.
-func (s *Store) commit(ctx context.Context, a *task.Attempt, r *Record, m *manifest, key string, skipCleanup bool) error {
-	if r.Manifest == "" {
-		for _, uuid := range r.uuids() {
-			if _, err := a.Get(ctx, refKey(uuid, r.ID())); err != nil && !errors.Is(err, driver.ErrNotFound) {
-				return err
-			}
-			a.Put(refKey(uuid, r.ID()), []byte("{}"))
-		}
-	}
-	r.Old, r.Manifest, r.Generation, r.Date = r.Manifest, key, m.Generation, m.Date
-	r.Applied, r.SkipCleanup, r.Dropping = false, skipCleanup, false
-	a.PutJSON(Key(r.ID()), r)
-	return a.Save(ctx, cursor{Committed: true})
-}
-
-// architectures returns those of all packages, with "source" if there are
-// source packages and without "all".
-func architectures(lists map[string]*pkglist.List) []string {
-	var archs []string
-	for _, list := range lists {
-		archs = append(archs, list.Architectures(true)...)
-	}
-	slices.Sort(archs)
-	return slices.DeleteFunc(slices.Compact(archs), func(a string) bool { return a == deb.AllArch })
 }
 
 // indexes stages the indexes and the Release files beside them.
