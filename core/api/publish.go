@@ -21,10 +21,12 @@ func named(params []sourceParams) []publish.NamedSource {
 	return sources
 }
 
-// signingParams says how a publication is signed. The key is the server's own:
-// the other fields that aptly knows are accepted and have no effect.
+// signingParams says how a publication is signed: with the server's own keys, of
+// which GpgKey names some. The other fields that aptly knows, keyrings and
+// passphrases, are not even read.
 type signingParams struct {
-	Skip bool
+	Skip   bool
+	GpgKey string
 }
 
 // publishedRepoCreateParams is the body of the creation of a publication.
@@ -127,7 +129,7 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 	args := publish.Args{
 		Kind: publish.SourceKind(body.SourceKind), Sources: named(body.Sources),
 		Distribution: publish.Sanitise(body.Distribution), NotAutomatic: body.NotAutomatic, ButAutomaticUpgrades: body.ButAutomaticUpgrades,
-		ForceOverwrite: body.ForceOverwrite, SkipSigning: body.Signing.Skip,
+		ForceOverwrite: body.ForceOverwrite, SkipSigning: body.Signing.Skip, Keys: body.Signing.GpgKey,
 		Options: publish.Options{Origin: &body.Origin, Label: &body.Label, Version: &body.Version, SignedBy: body.SignedBy,
 			SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist},
 	}
@@ -146,7 +148,7 @@ type publishedRepoUpdateParams publishedRepoUpdateSwitchParams
 // args returns what the body asks for.
 func (b *publishedRepoUpdateSwitchParams) args(r *http.Request) publish.Args {
 	args := published(r)
-	args.Sources, args.ForceOverwrite, args.SkipSigning = named(b.Snapshots), b.ForceOverwrite, b.Signing.Skip
+	args.Sources, args.ForceOverwrite, args.SkipSigning, args.Keys = named(b.Snapshots), b.ForceOverwrite, b.Signing.Skip, b.Signing.GpgKey
 	args.SkipCleanup = b.SkipCleanup != nil && *b.SkipCleanup
 	args.Options = publish.Options{Origin: b.Origin, Label: b.Label, Version: b.Version, SignedBy: b.SignedBy,
 		SkipContents: b.SkipContents, SkipBz2: b.SkipBz2, ByHash: b.AcquireByHash, MultiDist: b.MultiDist}

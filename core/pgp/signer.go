@@ -27,6 +27,12 @@ type Signer interface {
 	PublicKeys() []*Key
 }
 
+// Chooser is a Signer of several keys that can sign with some of them.
+type Chooser interface {
+	// Choose returns a signer of the keys that refs names, as for Select.
+	Choose(refs string) (Signer, error)
+}
+
 // NewSigner returns a signer of one or several keys: during a rotation, the old
 // and the new one. ErrLocked if a key has not been unlocked, ErrNoDefaultKey
 // without keys.
@@ -82,6 +88,11 @@ func (s keySigner) PublicKeys() []*Key {
 		keys[i] = k.Key
 	}
 	return keys
+}
+
+func (s keySigner) Choose(refs string) (Signer, error) {
+	keys, err := Select(s, refs)
+	return keySigner(keys), err
 }
 
 func (s keySigner) Clearsign(ctx context.Context, w io.Writer, text []byte, at time.Time) error {

@@ -16,8 +16,9 @@ import (
 // publish plans and stages a publication of what the sources of its components
 // have now, and commits it: the record then names a new manifest.
 func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Record, at cursor, verb string) error {
-	if s.Signer == nil && !args.SkipSigning {
-		return task.Fail(500, "unable to initialize GPG signer: looks like there are no keys")
+	signer, err := s.signer(args)
+	if err != nil {
+		return err
 	}
 	a.Printf("Loading packages...\n")
 	lists, err := s.load(ctx, a, r, verb)
@@ -49,7 +50,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 		return err
 	}
 	a.Printf("Finalizing metadata files...\n")
-	if err := st.sign(ctx, m, args.SkipSigning); err != nil {
+	if err := st.sign(ctx, m, signer, verb); err != nil {
 		return err
 	}
 	retire(r, m, old)

@@ -15,7 +15,6 @@ import (
 	"aptless/core/deb"
 	"aptless/core/driver"
 	"aptless/core/pkglist"
-	"aptless/core/task"
 )
 
 // manifest says what the tree of a publication is to be, and what of earlier
@@ -142,34 +141,6 @@ func (st *stager) indexAndRelease(ctx context.Context, m, prev *manifest, sp spe
 // staged says whether what prev staged is there under all the digests that it
 // has to have for this publication.
 func (st *stager) staged(prev *manifest) bool { return prev.ByHash || !st.record.ByHash }
-
-// sign makes the Release and its signatures.
-func (st *stager) sign(ctx context.Context, m *manifest, skip bool) error {
-	m.Date = st.store.Now().UTC().Truncate(time.Second)
-	if next := st.record.Date.Add(time.Second); m.Date.Before(next) {
-		m.Date = next
-	}
-	var files []listed
-	for _, f := range m.files() {
-		files = append(files, listed{f.Path, f.object})
-	}
-	text := st.record.release(m.Date, files)
-	if err := st.put(ctx, m.Folder+"/Release", text); err != nil || skip {
-		return err
-	}
-	m.Signed = true
-	var detached, clear bytes.Buffer
-	if err := st.store.Signer.DetachSign(ctx, &detached, text, m.Date); err != nil {
-		return task.Fail(500, "unable to detached sign file: %w", err)
-	}
-	if err := st.store.Signer.Clearsign(ctx, &clear, text, m.Date); err != nil {
-		return task.Fail(500, "unable to clearsign file: %w", err)
-	}
-	if err := st.put(ctx, m.Folder+"/Release.gpg", detached.Bytes()); err != nil {
-		return err
-	}
-	return st.put(ctx, m.Folder+"/InRelease", clear.Bytes())
-}
 
 func (st *stager) put(ctx context.Context, key string, data []byte) error {
 	_, err := st.store.Blobs.Put(ctx, key, bytes.NewReader(data), driver.PutOptions{Size: int64(len(data)), CacheControl: mutable, ContentType: "text/plain; charset=utf-8"})

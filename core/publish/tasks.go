@@ -42,6 +42,7 @@ type Args struct {
 	ForceOverwrite                     bool
 	SkipCleanup                        bool
 	SkipSigning                        bool
+	Keys                               string // of the server, that are to sign, as for pgp.Select; all if empty
 	Staged                             bool // of an update: of what is staged, not of Sources
 	Force                              bool // of a drop: go on though files cannot be removed
 }
@@ -116,6 +117,9 @@ func (t *turn) relock(a *task.Attempt) error {
 // CheckCreate makes the task that publishes a new distribution. segment is the
 // prefix as it was sent.
 func (s *Store) CheckCreate(ctx context.Context, segment string, args Args) (task.Spec, error) {
+	if err := s.checkSigner(args); err != nil {
+		return task.Spec{}, err
+	}
 	if len(args.Sources) == 0 {
 		return task.Spec{}, task.Fail(400, "unable to publish: sources are empty")
 	}

@@ -14,6 +14,9 @@ import (
 // CheckUpdate makes the task that publishes anew: what is staged, what
 // args.Sources names, else what the sources have by then.
 func (s *Store) CheckUpdate(ctx context.Context, args Args) (task.Spec, error) {
+	if _, err := s.signer(args); err != nil {
+		return task.Spec{}, err
+	}
 	r, err := s.known(ctx, args, "unable to update")
 	if err != nil {
 		return task.Spec{}, err
