@@ -23,11 +23,12 @@
 //	epoch              chunks driver
 //	task               driver epoch lock
 //	pool               deb driver epoch github.com/klauspost/compress
+//	keyring            driver pgp
 //	cleanup            chunks driver epoch lock pkglist pool task
 //	repo               chunks deb driver epoch lock pgp pkglist pool task
 //	publish            chunks deb driver epoch lock pgp pkglist task github.com/klauspost/compress github.com/klauspost/pgzip
-//	api                cleanup driver pkglist pool publish repo task net/http
-//	app                api chunks cleanup driver epoch pgp pkglist pool publish repo task net/http
+//	api                cleanup driver keyring pkglist pool publish repo task net/http
+//	app                api chunks cleanup driver epoch keyring pgp pkglist pool publish repo task net/http
 //
 // # Laws
 //

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"aptless/core/cleanup"
+	"aptless/core/keyring"
 	"aptless/core/pool"
 	"aptless/core/publish"
 	"aptless/core/repo"
@@ -19,12 +20,13 @@ type Server struct {
 	Async   bool // the default of _async
 	Log     *slog.Logger
 
-	Tasks   *task.Store
-	Pool    *pool.Store
-	Repos   *repo.Store
-	Publish *publish.Store
-	Cleanup *cleanup.Store
-	Tree    *Tree
+	Tasks    *task.Store
+	Pool     *pool.Store
+	Repos    *repo.Store
+	Publish  *publish.Store
+	Cleanup  *cleanup.Store
+	Keyrings *keyring.Store
+	Tree     *Tree
 
 	// Begin is called before a request waits for its task; what it returns
 	// when the wait is over. It lets the process that serves end gracefully.
@@ -41,6 +43,7 @@ func (s *Server) Handler() http.Handler {
 	s.fileRoutes(rt)
 	s.repoRoutes(rt)
 	s.publishRoutes(rt)
+	s.gpgRoutes(rt)
 	rt.Handle("POST", "/api/db/cleanup", func(w http.ResponseWriter, r *http.Request) error {
 		return s.run(w, r, s.Cleanup.Check(), nil)
 	})

@@ -12,6 +12,7 @@ import (
 	"aptless/core/cleanup"
 	"aptless/core/driver"
 	"aptless/core/epoch"
+	"aptless/core/keyring"
 	"aptless/core/pgp"
 	"aptless/core/pkglist"
 	"aptless/core/pool"
@@ -34,7 +35,8 @@ type Config struct {
 	Cache   int64  // bytes of list chunks kept in memory; 0 is 64 MiB
 	Log     *slog.Logger
 	Now     func() time.Time
-	Sleep   func(context.Context, time.Duration) error // lets time pass, as Now tells it; nil waits
+	Fetch   func(ctx context.Context, url string) ([]byte, error) // GET of what is elsewhere, bounded; nil fetches nothing
+	Sleep   func(context.Context, time.Duration) error            // lets time pass, as Now tells it; nil waits
 }
 
 const defaultCache = 64 << 20
@@ -67,6 +69,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		PoolKey: pool.FileKey, Now: c.Now, Sleep: c.Sleep,
 	}
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
+	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: c.Fetch}
 	collector := &cleanup.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Tasks: tasks, Epochs: epochs, Now: c.Now, Sleep: c.Sleep,
 		Sources: []cleanup.Source{
@@ -83,7 +86,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	server := &api.Server{
 		Version: c.Version, Async: c.Async, Log: c.Log, Base: base,
-		Tasks: tasks, Pool: files, Repos: repos, Publish: publications, Cleanup: collector,
+		Tasks: tasks, Pool: files, Repos: repos, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{
 			Blobs: d.Blobs, Log: c.Log,
 			Key: func(context.Context) ([]byte, error) { return publicKey(signer), nil },
