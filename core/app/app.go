@@ -66,7 +66,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files}
 	publications := &publish.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos}, Signer: signer,
-		PoolKey: pool.FileKey, Now: c.Now, Sleep: c.Sleep,
+		PoolKey: pool.FileKey, Paths: files.Paths, Now: c.Now, Sleep: c.Sleep,
 	}
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
 	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: c.Fetch}

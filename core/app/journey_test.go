@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"mime/multipart"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -139,8 +140,10 @@ func verifyTree(objects map[string]string, dist string) (map[string][]string, er
 		if _, err := fmt.Sscanf(line, "%s %d %s", &sum, &size, &name); err != nil {
 			return nil, fmt.Errorf("line %q: %w", line, err)
 		}
-		dir := name[:strings.LastIndexByte(name, '/')]
-		for _, key := range []string{root + name, root + dir + "/by-hash/SHA256/" + sum} {
+		if base := path.Base(name); strings.HasPrefix(base, "Contents-") && !strings.HasSuffix(base, ".gz") {
+			continue // listed, and not in the tree
+		}
+		for _, key := range []string{root + name, path.Join(root, path.Dir(name), "by-hash/SHA256", sum)} {
 			h := deb.NewHasher()
 			io.WriteString(h, objects[key])
 			if f := h.File(""); f.SHA256 != sum || f.Size != int64(size) {

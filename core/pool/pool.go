@@ -181,6 +181,12 @@ func (s *Store) Record(ctx context.Context, key string) (Record, error) {
 	return rec, nil
 }
 
+// Paths returns the paths in a package's archive, or why they could not be read.
+func (s *Store) Paths(ctx context.Context, key string) (paths []string, unreadable string, err error) {
+	rec, err := s.Record(ctx, key)
+	return rec.Paths, rec.NoPaths, err
+}
+
 // Forms of a row's data, its first byte.
 const (
 	formInline = 1 // the record, zstd-compressed

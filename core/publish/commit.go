@@ -49,6 +49,9 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	if err := st.indexes(ctx, m, prev, lists); err != nil {
 		return err
 	}
+	if err := st.contents(ctx, m, prev, lists, a.Printf); err != nil {
+		return fmt.Errorf("unable to generate contents index: %w", err)
+	}
 	a.Printf("Finalizing metadata files...\n")
 	if err := st.sign(ctx, m, signer, verb); err != nil {
 		return err

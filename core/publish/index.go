@@ -23,6 +23,7 @@ type index struct {
 	Path   string // below the distribution, without suffix: "main/binary-amd64/Packages"
 	List   string // what it was made from: equal if the index would be equal
 	ByHash bool   // it was staged under all its digests, not under that of SHA-256 only
+	Packed bool   // only the compressed file is in the tree; Release lists both
 	Plain  object
 	GZ     object
 	Pieces []piece // what it consists of, in order
@@ -56,18 +57,57 @@ type stager struct {
 	folder string // private, of this attempt
 }
 
-// index stages an index of a list. prev is the index of the last publication:
-// if it would not change it is returned without any request, and what does not
-// change in it is copied from where it was staged.
+// index stages an index of a list of packages. prev is the index of the last
+// publication: if it would not change it is returned without any request, and
+// what does not change in it is copied from where it was staged.
 func (st *stager) index(ctx context.Context, sp spec, list *pkglist.List, prev *index) (*index, error) {
-	x := &index{Path: sp.Path, List: digest(list.Ref()) + " " + sp.params(), ByHash: st.record.ByHash}
+	src := &source{params: sp.params()}
+	for _, c := range list.Chunks() {
+		if holds(c, sp) {
+			src.chunks = append(src.chunks, c.Chunk)
+		}
+	}
+	src.render = func(ctx context.Context, c chunks.Chunk) ([]byte, error) {
+		packages, err := list.ReadChunk(ctx, pkglist.Chunk{Chunk: c})
+		if err != nil {
+			return nil, err
+		}
+		return sp.stanzas(packages)
+	}
+	return st.splice(ctx, src, &index{Path: sp.Path, List: digest(list.Ref()) + " " + src.params, ByHash: st.record.ByHash}, prev)
+}
+
+// stanzas returns for each of the packages that belongs to the index a stanza
+// and an empty line.
+func (sp spec) stanzas(packages []*deb.Package) ([]byte, error) {
+	var plain []byte
+	for _, p := range packages {
+		if !sp.has(p) {
+			continue
+		}
+		dir, err := p.PoolDir()
+		if err != nil {
+			return nil, err
+		}
+		plain = p.AppendStanza(plain, path.Join(sp.PoolDir, dir))
+		plain = append(plain, '\n')
+	}
+	return plain, nil
+}
+
+// splice stages the index x of a source.
+func (st *stager) splice(ctx context.Context, src *source, x, prev *index) (*index, error) {
 	if prev != nil && prev.List == x.List && (prev.ByHash || !x.ByHash) {
 		return prev, nil
 	}
-	plain, packed := st.spool(ctx, "plain"), st.spool(ctx, "gz")
-	defer plain.abort()
+	packed := st.spool(ctx, "gz")
 	defer packed.abort()
-	src := &source{blobs: st.store.Blobs, spec: sp, list: list}
+	plain := &spool{hash: deb.NewHasher()} // of a file that is not in the tree only the digests are wanted
+	if !x.Packed {
+		plain = st.spool(ctx, "plain")
+		defer plain.abort()
+	}
+	src.blobs = st.store.Blobs
 	if prev != nil {
 		src.key, src.size = byHashKeys(st.record, prev.Path, prev.GZ)[0], prev.GZ.Size
 	}
@@ -82,14 +122,16 @@ func (st *stager) index(ctx context.Context, sp spec, list *pkglist.List, prev *
 	if err == nil && len(x.Pieces) == 0 {
 		_, err = packed.Write(src.member(nil, nil)) // no member at all is no gzip file
 	}
-	if err == nil {
-		x.Plain, err = st.stage(ctx, sp.Path, plain)
+	if err == nil && x.Packed {
+		x.Plain = objectOf(plain.hash)
+	} else if err == nil {
+		x.Plain, err = st.stage(ctx, x.Path, plain)
 	}
 	if err == nil {
-		x.GZ, err = st.stage(ctx, sp.Path, packed)
+		x.GZ, err = st.stage(ctx, x.Path, packed)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("index %s: %w", sp.Path, err)
+		return nil, fmt.Errorf("index %s: %w", x.Path, err)
 	}
 	return x, nil
 }

@@ -158,7 +158,7 @@ func TestUnsigned(t *testing.T) {
 	for _, tc := range []struct {
 		args  publish.Args
 		files string
-	}{{skip, "Release"}, {at("stable"), "InRelease Release Release.gpg"}} {
+	}{{skip, "Contents-amd64.gz Release"}, {at("stable"), "Contents-amd64.gz InRelease Release Release.gpg"}} {
 		must(t, r.update(tc.args))
 		has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1"})
 		var files []string
@@ -379,7 +379,7 @@ func TestUpdateRequests(t *testing.T) {
 		name  string
 		more  []pack
 		limit int
-	}{{"nothing", nil, 50}, {"one package", []pack{{"new", "1", "amd64", "new"}}, 90}} {
+	}{{"nothing", nil, 50}, {"one package", []pack{{"new", "1", "amd64", "new"}}, 110}} {
 		packs = append(packs, tc.more...)
 		must(t, r.put("r", packs...))
 		before := len(env.Faults.Calls())

@@ -27,8 +27,11 @@ type Store struct {
 	Sources Sources
 	Signer  pgp.Signer
 	PoolKey func(sha256 string) string // the object of a package file
-	Now     func() time.Time
-	Sleep   func(context.Context, time.Duration) error
+	// Paths returns the paths in a binary package's archive, ascending, or why
+	// they could not be read.
+	Paths func(ctx context.Context, key string) (paths []string, unreadable string, err error)
+	Now   func() time.Time
+	Sleep func(context.Context, time.Duration) error
 }
 
 // Record is a publication's row.

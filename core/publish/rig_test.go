@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"cmp"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -81,6 +82,9 @@ func newRig(ctx context.Context, env *drivertest.Env) *rig {
 		Sleep: func(_ context.Context, d time.Duration) error {
 			env.Clock.Advance(d)
 			return nil
+		},
+		Paths: func(_ context.Context, key string) ([]string, string, error) {
+			return []string{"usr/bin/common", "usr/share/" + strings.Fields(key)[1]}, "", nil
 		},
 	}
 	r.tasks = &task.Store{Table: env.Table, Blobs: env.Blobs, Queue: env.Queue, Now: env.Clock.Now, Log: slog.New(slog.DiscardHandler)}
@@ -241,9 +245,20 @@ func (tr *tree) read(byHash, signed bool) error {
 			if _, err := fmt.Sscan(line, &sum, &size, &name); err != nil {
 				return fmt.Errorf("line %q: %w", line, err)
 			}
+			if base := path.Base(name); strings.HasPrefix(base, "Contents-") && !strings.HasSuffix(base, ".gz") {
+				// Only the compressed file is there, and this is what it holds.
+				zip, err := gzip.NewReader(strings.NewReader(tr.objects[tr.dists+name+".gz"]))
+				if err != nil {
+					return fmt.Errorf("%s.gz: %w", name, err)
+				}
+				if data, err := io.ReadAll(zip); err != nil || of(hashed("", string(data))) != sum {
+					return fmt.Errorf("%s.gz does not hold what Release says, %v", name, err)
+				}
+				continue
+			}
 			keys := []string{tr.dists + name}
 			if byHash {
-				keys = append(keys, tr.dists+path.Dir(name)+"/by-hash/"+field+"/"+sum)
+				keys = append(keys, path.Join(tr.dists, path.Dir(name), "by-hash", field, sum))
 			}
 			for _, key := range keys {
 				data, ok := tr.objects[key]

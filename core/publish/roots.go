@@ -35,6 +35,9 @@ func (s *Store) Roots(ctx context.Context, data []byte) (epoch.Roots, error) {
 		if err != nil {
 			return epoch.Roots{}, err
 		}
+		if m.Contents != nil {
+			roots.Lists = append(roots.Lists, *m.Contents)
+		}
 		for _, l := range m.Lists {
 			roots.Packages = append(roots.Packages, l.List)
 		}

@@ -63,7 +63,7 @@ func (st *stager) sign(ctx context.Context, m *manifest, signer pgp.Signer, verb
 		m.Date = next
 	}
 	var files []listed
-	for _, f := range m.files() {
+	for _, f := range m.listed() {
 		files = append(files, listed{f.Path, f.object})
 	}
 	text := st.record.release(m.Date, files)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +15,6 @@ import (
 
 	"aptless/core/chunks"
 	"aptless/core/driver"
-	"aptless/core/pkglist"
 )
 
 // An index is the concatenation of what the chunks of its list contribute, and
@@ -41,7 +39,7 @@ const maxPiece = 4 * chunks.MaxContent
 // job is a part of an index that is made at once: one chunk to be rendered, or
 // several whose pieces are next to each other in the last index.
 type job struct {
-	chunks []pkglist.Chunk
+	chunks []chunks.Chunk
 	copied []piece // one for each chunk; nil if it is to be rendered
 	offset int64   // of the first in the last index's compressed file
 	gz     int64   // bytes of them all
@@ -53,11 +51,13 @@ type part struct {
 	plain, gz []byte
 }
 
-// source makes an index of a list, from its chunks and from the last index.
+// source makes an index, from the chunks of a list and from the last index.
 type source struct {
+	chunks []chunks.Chunk                                      // all that contribute, in order
+	render func(context.Context, chunks.Chunk) ([]byte, error) // what one contributes: never nothing
+	params string                                              // what the bytes depend on besides the chunks
+
 	blobs driver.Blobs
-	spec  spec
-	list  *pkglist.List
 	key   string // of the last index's compressed file
 	size  int64  // of it, in bytes
 	zips  sync.Pool
@@ -79,13 +79,10 @@ func (src *source) jobs(prev *index) []job {
 		}
 	}
 	var jobs []job
-	for _, c := range src.list.Chunks() {
-		if !holds(c, src.spec) {
-			continue
-		}
+	for _, c := range src.chunks {
 		old, found := had[c.Digest]
 		if !found {
-			jobs = append(jobs, job{chunks: []pkglist.Chunk{c}})
+			jobs = append(jobs, job{chunks: []chunks.Chunk{c}})
 			continue
 		}
 		if len(jobs) > 0 {
@@ -102,7 +99,7 @@ func (src *source) jobs(prev *index) []job {
 	return jobs
 }
 
-func (j *job) add(c pkglist.Chunk, p piece) {
+func (j *job) add(c chunks.Chunk, p piece) {
 	j.chunks, j.copied = append(j.chunks, c), append(j.copied, p)
 	j.gz += p.GZ
 }
@@ -119,7 +116,7 @@ func (src *source) made(prev *index) bool {
 		gz += p.GZ
 	}
 	_, params, _ := strings.Cut(prev.List, " ")
-	return params == src.spec.params() && plain == prev.Plain.Size && gz == prev.GZ.Size
+	return params == src.params && plain == prev.Plain.Size && gz == prev.GZ.Size
 }
 
 // each does the jobs and calls use with what they make, in their order. Several
@@ -178,7 +175,7 @@ func (src *source) each(ctx context.Context, jobs []job, parallel int, use func(
 }
 
 // make renders what a chunk contributes.
-func (src *source) make(ctx context.Context, c pkglist.Chunk) (part, error) {
+func (src *source) make(ctx context.Context, c chunks.Chunk) (part, error) {
 	plain, err := src.render(ctx, c)
 	if err != nil {
 		return part{}, err
@@ -186,28 +183,6 @@ func (src *source) make(ctx context.Context, c pkglist.Chunk) (part, error) {
 	p := part{plain: plain, gz: src.member(nil, plain)}
 	p.piece = piece{c.Digest, int64(len(plain)), int64(len(p.gz))}
 	return p, nil
-}
-
-// render returns what a chunk contributes: for each of its packages that
-// belongs to the index a stanza and an empty line.
-func (src *source) render(ctx context.Context, c pkglist.Chunk) ([]byte, error) {
-	packages, err := src.list.ReadChunk(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	var plain []byte
-	for _, p := range packages {
-		if !src.spec.has(p) {
-			continue
-		}
-		dir, err := p.PoolDir()
-		if err != nil {
-			return nil, err
-		}
-		plain = p.AppendStanza(plain, path.Join(src.spec.PoolDir, dir))
-		plain = append(plain, '\n')
-	}
-	return plain, nil
 }
 
 // member appends a gzip member, without a name or a time, to dst.

@@ -60,7 +60,12 @@ func TestRanges(t *testing.T) {
 	before := w.edit(t, nil, pkgs(0, 6000), nil)
 	prev := w.index(t, amd64, before, nil)
 	after := w.edit(t, before, nil, []*deb.Package{pkg(1500), pkg(4500)})
-	src := &source{spec: amd64, list: after}
+	src := &source{params: amd64.params()}
+	for _, c := range after.Chunks() {
+		if holds(c, amd64) {
+			src.chunks = append(src.chunks, c.Chunk)
+		}
+	}
 	var copied, rendered int
 	for _, j := range src.jobs(prev) {
 		if j.copied == nil {

@@ -27,10 +27,11 @@ type manifest struct {
 	ByHash     bool                 // its files are there under all their digests
 	Lists      map[string]published // by component
 	Indexes    []index
-	Releases   []file    // beside the indexes
-	Retired    []retired // by-hash objects that older Releases name
-	Expired    []string  // keys of by-hash objects that are to go
-	Same       []string  // paths of files that the tree had when this was committed
+	Contents   *chunks.Ref // of the list of Lists' paths; nil if it was not made
+	Releases   []file      // beside the indexes
+	Retired    []retired   // by-hash objects that older Releases name
+	Expired    []string    // keys of by-hash objects that are to go
+	Same       []string    // paths of files that the tree had when this was committed
 }
 
 // published is what a component publishes and where its package files are.
@@ -61,6 +62,13 @@ const (
 // files returns all files that are there by hash: the mutable names in the
 // order in which they are applied.
 func (m *manifest) files() []file {
+	return slices.DeleteFunc(m.listed(), func(f file) bool {
+		return slices.ContainsFunc(m.Indexes, func(x index) bool { return x.Packed && x.Path == f.Path })
+	})
+}
+
+// listed returns all files that Release lists.
+func (m *manifest) listed() []file {
 	var files []file
 	for _, x := range m.Indexes {
 		files = append(files, file{x.Path, x.Plain}, file{x.Path + ".gz", x.GZ})
