@@ -43,8 +43,8 @@ type Args struct {
 	SkipCleanup                        bool
 	SkipSigning                        bool
 	Keys                               string // of the server, that are to sign, as for pgp.Select; all if empty
-	Staged                             bool // of an update: of what is staged, not of Sources
-	Force                              bool // of a drop: go on though files cannot be removed
+	Staged                             bool   // of an update: of what is staged, not of Sources
+	Force                              bool   // of a drop: go on though files cannot be removed
 }
 
 // NamedSource is a component and the source that it is to publish.
