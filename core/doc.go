@@ -26,9 +26,10 @@
 //	keyring            driver pgp
 //	cleanup            chunks driver epoch lock pkglist pool task
 //	repo               chunks deb driver epoch lock pgp pkglist pool task
+//	snapshot           chunks deb driver epoch lock pkglist pool task
 //	publish            chunks deb driver epoch lock pgp pkglist task github.com/klauspost/compress github.com/klauspost/pgzip
-//	api                cleanup driver keyring pkglist pool publish repo task net/http
-//	app                api chunks cleanup driver epoch keyring pgp pkglist pool publish repo task net/http
+//	api                cleanup driver keyring pkglist pool publish repo snapshot task net/http
+//	app                api chunks cleanup driver epoch keyring pgp pkglist pool publish repo snapshot task net/http
 //
 // # Laws
 //

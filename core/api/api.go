@@ -11,6 +11,7 @@ import (
 	"aptless/core/pool"
 	"aptless/core/publish"
 	"aptless/core/repo"
+	"aptless/core/snapshot"
 	"aptless/core/task"
 )
 
@@ -20,13 +21,14 @@ type Server struct {
 	Async   bool // the default of _async
 	Log     *slog.Logger
 
-	Tasks    *task.Store
-	Pool     *pool.Store
-	Repos    *repo.Store
-	Publish  *publish.Store
-	Cleanup  *cleanup.Store
-	Keyrings *keyring.Store
-	Tree     *Tree
+	Tasks     *task.Store
+	Pool      *pool.Store
+	Repos     *repo.Store
+	Snapshots *snapshot.Store
+	Publish   *publish.Store
+	Cleanup   *cleanup.Store
+	Keyrings  *keyring.Store
+	Tree      *Tree
 
 	// Begin is called before a request waits for its task; what it returns
 	// when the wait is over. It lets the process that serves end gracefully.
@@ -42,6 +44,7 @@ func (s *Server) Handler() http.Handler {
 	s.taskRoutes(rt)
 	s.fileRoutes(rt)
 	s.repoRoutes(rt)
+	s.snapshotRoutes(rt)
 	s.publishRoutes(rt)
 	s.gpgRoutes(rt)
 	rt.Handle("POST", "/api/db/cleanup", func(w http.ResponseWriter, r *http.Request) error {

@@ -18,6 +18,7 @@ import (
 	"aptless/core/pool"
 	"aptless/core/publish"
 	"aptless/core/repo"
+	"aptless/core/snapshot"
 	"aptless/core/task"
 )
 
@@ -64,6 +65,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}}
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epochs: epochs}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files}
+	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Now: c.Now}
 	publications := &publish.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos}, Signer: signer,
 		PoolKey: pool.FileKey, Paths: files.Paths, Now: c.Now, Sleep: c.Sleep,
@@ -74,19 +76,20 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Tasks: tasks, Epochs: epochs, Now: c.Now, Sleep: c.Sleep,
 		Sources: []cleanup.Source{
 			{Part: "repo", Roots: repos.Roots},
+			{Part: "snapshot", Roots: snapshots.Roots},
 			{Part: "publish", Roots: publications.Roots},
 		},
 	}
 	for _, src := range collector.Sources {
 		tasks.Heads = append(tasks.Heads, src.Part)
 	}
-	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), publications.Kinds(), collector.Kinds()))
+	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), snapshots.Kinds(), publications.Kinds(), collector.Kinds()))
 	if err != nil {
 		return nil, err
 	}
 	server := &api.Server{
 		Version: c.Version, Async: c.Async, Log: c.Log, Base: base,
-		Tasks: tasks, Pool: files, Repos: repos, Publish: publications, Cleanup: collector, Keyrings: keyrings,
+		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{
 			Blobs: d.Blobs, Log: c.Log,
 			Key: func(context.Context) ([]byte, error) { return publicKey(signer), nil },

@@ -5,7 +5,8 @@
 //
 //	repo / <uuid>            the Repo as JSON, with a reference to its list
 //	repo-name / <name>       the uuid; there is one row per name, so a name is taken once
-//	ref/repo/<uuid> / <key>  a publication that uses the repository (written by package publish)
+//	ref/repo/<uuid> / <key>  a publication (publish/...) or a snapshot (snapshot/<uuid>) of the repository,
+//	                         written by the packages publish and snapshot
 //
 // Invariant: a repository's row and the row of its name are written together.
 // A task remembers the uuid: when the name goes to another repository while it

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"aptless/core/chunks"
@@ -276,13 +277,16 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	if err != nil {
 		return task.Result{}, err
 	}
-	// A publication holds this repository's lock when it begins to refer to
-	// it, so no reference can come between this look and the commit.
-	for _, err := range s.Table.Scan(ctx, "ref/repo/"+r.UUID, "") {
-		if err != nil {
-			return task.Result{}, err
-		}
+	// Publications and snapshots hold this repository's lock when they begin to
+	// refer to it, so no reference can come between this look and the commit.
+	switch by, err := s.referrer(ctx, r.UUID); {
+	case err != nil:
+		return task.Result{}, err
+	case by == "":
+	case !strings.HasPrefix(by, "snapshot/"):
 		return task.Result{}, task.Fail(409, "unable to drop, local repo is published")
+	case !args.Force:
+		return task.Result{}, task.Fail(409, "unable to drop, local repo has snapshots, use ?force=1 to override")
 	}
 	if _, err := a.Get(ctx, nameKey(r.Name)); err != nil {
 		return task.Result{}, err
@@ -290,4 +294,13 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	a.Drop(nameKey(r.Name))
 	a.Drop(Key(r.UUID))
 	return task.Result{Value: struct{}{}}, nil
+}
+
+// referrer returns the first that refers to a repository, or "". Publications
+// come before snapshots.
+func (s *Store) referrer(ctx context.Context, uuid string) (string, error) {
+	for row, err := range s.Table.Scan(ctx, "ref/repo/"+uuid, "") {
+		return row.Sort, err
+	}
+	return "", nil
 }

@@ -1,0 +1,155 @@
+package api
+
+import (
+	"net/http"
+
+	"aptless/core/pkglist"
+	"aptless/core/snapshot"
+)
+
+// snapshotsCreateFromRepositoryParams is the body of a snapshot of a local repository.
+type snapshotsCreateFromRepositoryParams struct {
+	Name        string `binding:"required"`
+	Description string
+}
+
+// snapshotsCreateParams is the body of a snapshot made of others and of packages.
+type snapshotsCreateParams struct {
+	Name            string `binding:"required"`
+	Description     string
+	SourceSnapshots []string
+	PackageRefs     []string
+}
+
+// snapshotsUpdateParams is the body of a change; what is empty stays.
+type snapshotsUpdateParams struct {
+	Name        string
+	Description string
+}
+
+// snapshotsMergeParams is the body of a merge.
+type snapshotsMergeParams struct {
+	Sources []string `binding:"required"`
+}
+
+// listedSnapshot is a snapshot in a list.
+type listedSnapshot struct {
+	snapshot.View
+	NumPackages int
+}
+
+func (s *Server) snapshotRoutes(rt *Router) {
+	rt.Handle("GET", "/api/snapshots", s.listSnapshots)
+	rt.Handle("POST", "/api/snapshots", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsCreateParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckCreate(r.Context(), body.Name, body.Description, body.SourceSnapshots, body.PackageRefs)
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("GET", "/api/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) error {
+		found, err := s.Snapshots.ByName(r.Context(), Param(r, "name"))
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, found.View())
+	})
+	rt.Handle("PUT", "/api/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsUpdateParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckUpdate(r.Context(), Param(r, "name"), body.Name, body.Description)
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("DELETE", "/api/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) error {
+		spec, err := s.Snapshots.CheckDrop(r.Context(), Param(r, "name"), Flag(r, "force"))
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("GET", "/api/snapshots/{name}/packages", func(w http.ResponseWriter, r *http.Request) error {
+		list, err := s.snapshotPackages(r, "name")
+		if err != nil {
+			return err
+		}
+		return s.packages(w, r, list)
+	})
+	rt.Handle("GET", "/api/snapshots/{name}/diff/{withSnapshot}", s.diffSnapshots)
+	rt.Handle("POST", "/api/snapshots/{name}/merge", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsMergeParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckMerge(r.Context(), Param(r, "name"), body.Sources, Flag(r, "latest"), Flag(r, "no-remove"))
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("POST", "/api/repos/{name}/snapshots", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsCreateFromRepositoryParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckRepo(r.Context(), Param(r, "name"), body.Name, body.Description)
+		return s.run(w, r, spec, err)
+	})
+}
+
+func (s *Server) listSnapshots(w http.ResponseWriter, r *http.Request) error {
+	byTime := false
+	switch sort := Query(r, "sort"); sort {
+	case "", "name", "Name":
+	case "time", "Time":
+		byTime = true
+	default:
+		return Errorf(http.StatusInternalServerError, "sorting method \"%s\" unknown", sort)
+	}
+	all, err := s.Snapshots.All(r.Context(), byTime)
+	if err != nil {
+		return err
+	}
+	list := make([]listedSnapshot, len(all))
+	for i, found := range all {
+		list[i] = listedSnapshot{found.View(), found.List.Count}
+	}
+	return WriteJSON(w, http.StatusOK, list)
+}
+
+// snapshotPackages opens the list of the snapshot that a path parameter names.
+func (s *Server) snapshotPackages(r *http.Request, param string) (*pkglist.List, error) {
+	found, err := s.Snapshots.ByName(r.Context(), Param(r, param))
+	if err != nil {
+		return nil, err
+	}
+	return s.Snapshots.Packages(r.Context(), found)
+}
+
+// difference is an entry of a comparison; nil says that a side has nothing.
+type difference struct{ Left, Right *string }
+
+func (s *Server) diffSnapshots(w http.ResponseWriter, r *http.Request) error {
+	left, err := s.snapshotPackages(r, "name")
+	if err != nil {
+		return err
+	}
+	right, err := s.snapshotPackages(r, "withSnapshot")
+	if err != nil {
+		return err
+	}
+	out, matching := newArray(w), Flag(r, "onlyMatching")
+	for pair, err := range pkglist.Diff(r.Context(), left, right) {
+		if err != nil {
+			return out.fail(err)
+		}
+		if matching && (pair.Left == "" || pair.Right == "") {
+			continue
+		}
+		out.add(difference{orNull(pair.Left), orNull(pair.Right)})
+	}
+	return out.end()
+}
+
+func orNull(key string) *string {
+	if key == "" {
+		return nil
+	}
+	return &key
+}
