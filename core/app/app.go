@@ -67,7 +67,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files}
 	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Now: c.Now}
 	publications := &publish.Store{
-		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos}, Signer: signer,
+		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos, snapshots}, Signer: signer,
 		PoolKey: pool.FileKey, Paths: files.Paths, Now: c.Now, Sleep: c.Sleep,
 	}
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
@@ -114,37 +114,3 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Tick does what is due: it is called every minute or so, from anywhere.
 func (a *App) Tick(ctx context.Context) error { return a.Dispatcher.Resend(ctx, false) }
-
-// sources shows publications what they can publish.
-type sources struct{ repos *repo.Store }
-
-func (s sources) ByName(ctx context.Context, kind publish.SourceKind, name string) (publish.Source, error) {
-	if kind == publish.Snapshot {
-		return publish.Source{}, &noSnapshot{name}
-	}
-	r, err := s.repos.ByName(ctx, name)
-	return source(r), err
-}
-
-func (s sources) ByUUID(ctx context.Context, get publish.Getter, _ publish.SourceKind, uuid string) (publish.Source, error) {
-	var r repo.Repo
-	err := get(ctx, repo.Key(uuid), &r)
-	return source(r), err
-}
-
-// noSnapshot is the error for a snapshot that does not exist.
-type noSnapshot struct{ name string }
-
-func (e *noSnapshot) Error() string        { return "snapshot with name " + e.name + " not found" }
-func (e *noSnapshot) Is(target error) bool { return target == driver.ErrNotFound }
-
-func source(r repo.Repo) publish.Source {
-	src := publish.Source{UUID: r.UUID, Name: r.Name, Comment: r.Comment, List: r.List}
-	if r.DefaultDistribution != "" {
-		src.Distributions = []string{r.DefaultDistribution}
-	}
-	if r.DefaultComponent != "" {
-		src.Components = []string{r.DefaultComponent}
-	}
-	return src
-}

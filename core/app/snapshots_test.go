@@ -333,3 +333,36 @@ func TestMergeSnapshots(t *testing.T) {
 		s.refused(t, "POST", "/api/snapshots/a/merge", `{"Sources":["a","b"]}`, 500, "unable to create snapshot: snapshot with name a already exists")
 	})
 }
+
+// TestPublishSnapshot: a publication of a snapshot takes its distribution from
+// the repository in the end, and keeps the snapshot from being dropped until
+// it has another; item "switch" of the publications.
+func TestPublishSnapshot(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		s.must(t, "POST", "/api/repos", `{"Name":"r","DefaultDistribution":"trixie","DefaultComponent":"contrib"}`, nil)
+		s.add(t, "r", buildDeb("aa", "1", "amd64"))
+		s.must(t, "POST", "/api/repos/r/snapshots", `{"Name":"one"}`, nil)
+		s.must(t, "POST", "/api/snapshots/two/merge", `{"Sources":["one"]}`, nil)
+		s.must(t, "POST", "/api/snapshots/three/merge", `{"Sources":["two"]}`, nil)
+		var made struct {
+			Distribution, SourceKind string
+			Sources                  []struct{ Component, Name string }
+		}
+		s.must(t, "POST", "/api/publish", `{"SourceKind":"snapshot","Sources":[{"Name":"three"}]}`, &made)
+		if got := fmt.Sprint(made); got != "{trixie snapshot [{contrib three}]}" {
+			t.Errorf("published %s", got)
+		}
+		const published = "unable to drop: snapshot is published"
+		s.refused(t, "DELETE", "/api/snapshots/three", "", 409, published)
+		s.refused(t, "DELETE", "/api/snapshots/three?force=1", "", 409, published)
+		s.must(t, "PUT", "/api/snapshots/three", `{"Name":"3"}`, nil)
+		if _, got := s.ask(t, "GET", "/api/publish/:./trixie", ""); !strings.Contains(got, `"Name":"3"`) {
+			t.Errorf("after the snapshot was renamed: %s", got)
+		}
+		s.must(t, "PUT", "/api/publish/:./trixie", `{"Snapshots":[{"Component":"contrib","Name":"one"}]}`, nil)
+		s.want(t, "DELETE", "/api/snapshots/3", "", 200, "{}")
+		s.refused(t, "DELETE", "/api/snapshots/one?force=1", "", 409, published)
+		s.must(t, "DELETE", "/api/publish/:./trixie", "", nil)
+		s.want(t, "DELETE", "/api/snapshots/one?force=1", "", 200, "{}")
+	})
+}

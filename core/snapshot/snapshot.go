@@ -223,6 +223,44 @@ func (s *Store) All(ctx context.Context, byTime bool) ([]Snapshot, error) {
 	return all, nil
 }
 
+// Leaf is a repository or a mirror of which a snapshot was made.
+type Leaf struct {
+	Kind string // OfRepo or OfMirror
+	Source
+}
+
+// maxAncestors bounds the snapshots that are looked at to find out of what one
+// was made.
+const maxAncestors = 1000
+
+// Leaves returns what a snapshot was made of in the end, directly or by other
+// snapshots. What came by a snapshot that is gone is not known any more.
+func (s *Store) Leaves(ctx context.Context, found Snapshot) ([]Leaf, error) {
+	var leaves []Leaf
+	seen := map[string]bool{found.UUID: true}
+	for queue := []Snapshot{found}; len(queue) > 0; queue = queue[1:] {
+		for _, src := range queue[0].Sources {
+			if seen[src.UUID] || len(seen) > maxAncestors {
+				continue
+			}
+			seen[src.UUID] = true
+			if queue[0].SourceKind != OfSnapshots {
+				leaves = append(leaves, Leaf{queue[0].SourceKind, src})
+				continue
+			}
+			parent, err := s.ByUUID(ctx, s.get, src.UUID, src.Name)
+			if errors.Is(err, driver.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			queue = append(queue, parent)
+		}
+	}
+	return leaves, nil
+}
+
 // Packages opens the list of a snapshot's packages.
 func (s *Store) Packages(ctx context.Context, found Snapshot) (*pkglist.List, error) {
 	return s.Lists.Open(ctx, found.List)

@@ -1,0 +1,106 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"aptless/core/driver"
+	"aptless/core/publish"
+	"aptless/core/repo"
+	"aptless/core/snapshot"
+)
+
+// sources shows publications what they can publish.
+type sources struct {
+	repos     *repo.Store
+	snapshots *snapshot.Store
+}
+
+func (s sources) ByName(ctx context.Context, kind publish.SourceKind, name string) (publish.Source, error) {
+	if kind == publish.Local {
+		r, err := s.repos.ByName(ctx, name)
+		return repoSource(r), err
+	}
+	found, err := s.snapshots.ByName(ctx, name)
+	if err != nil {
+		return publish.Source{}, err
+	}
+	return s.defaults(ctx, found)
+}
+
+func (s sources) ByUUID(ctx context.Context, get publish.Getter, kind publish.SourceKind, uuid string) (publish.Source, error) {
+	if kind == publish.Local {
+		var r repo.Repo
+		err := get(ctx, repo.Key(uuid), &r)
+		return repoSource(r), err
+	}
+	found, err := s.snapshots.ByUUID(ctx, snapshot.Getter(get), uuid, uuid)
+	return snapshotSource(found), err
+}
+
+// defaults is a snapshot with the distributions and components of the
+// repositories that it was made of in the end, as far as they still exist.
+func (s sources) defaults(ctx context.Context, found snapshot.Snapshot) (publish.Source, error) {
+	src := snapshotSource(found)
+	leaves, err := s.snapshots.Leaves(ctx, found)
+	if err != nil {
+		return src, err
+	}
+	for _, leaf := range leaves {
+		if leaf.Kind != snapshot.OfRepo {
+			continue
+		}
+		r, err := s.repos.ByUUID(ctx, leaf.UUID, leaf.Name)
+		if errors.Is(err, driver.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return src, err
+		}
+		from := repoSource(r)
+		src.Distributions = append(src.Distributions, from.Distributions...)
+		src.Components = append(src.Components, from.Components...)
+	}
+	return src, nil
+}
+
+func repoSource(r repo.Repo) publish.Source {
+	src := publish.Source{UUID: r.UUID, Name: r.Name, Comment: r.Comment, List: r.List}
+	if r.DefaultDistribution != "" {
+		src.Distributions = []string{r.DefaultDistribution}
+	}
+	if r.DefaultComponent != "" {
+		src.Components = []string{r.DefaultComponent}
+	}
+	return src
+}
+
+func snapshotSource(found snapshot.Snapshot) publish.Source {
+	return publish.Source{UUID: found.UUID, Name: found.Name, Comment: found.Description, List: found.List,
+		Origin: found.Origin, NotAutomatic: found.NotAutomatic, ButAutomaticUpgrades: found.ButAutomaticUpgrades}
+}
+
+// repoOriginals shows local repositories to snapshots.
+type repoOriginals struct{ repos *repo.Store }
+
+func (o repoOriginals) ByName(ctx context.Context, name string) (snapshot.Original, error) {
+	r, err := o.repos.ByName(ctx, name)
+	return repoOriginal(r), err
+}
+
+func (o repoOriginals) ByUUID(ctx context.Context, get snapshot.Getter, uuid, name string) (snapshot.Original, error) {
+	var r repo.Repo
+	err := get(ctx, repo.Key(uuid), &r)
+	if errors.Is(err, driver.ErrNotFound) {
+		return snapshot.Original{}, &repo.ErrNotFound{Name: name}
+	}
+	return repoOriginal(r), err
+}
+
+func repoOriginal(r repo.Repo) snapshot.Original {
+	title := "[" + r.Name + "]"
+	if r.Comment != "" {
+		title += ": " + r.Comment
+	}
+	return snapshot.Original{UUID: r.UUID, Name: r.Name, Title: title, List: r.List}
+}
