@@ -18,7 +18,7 @@
 //	driver/drivertest  driver github.com/anishathalye/porcupine pgregory.net/rapid
 //	chunks             driver github.com/klauspost/compress
 //	pkglist            chunks deb driver
-//	query              deb
+//	query              deb pkglist
 //	lock               driver
 //	epoch              chunks driver
 //	task               driver epoch lock
@@ -28,8 +28,8 @@
 //	repo               chunks deb driver epoch lock pgp pkglist pool task
 //	snapshot           chunks deb driver epoch lock pkglist pool task
 //	publish            chunks deb driver epoch lock pgp pkglist task github.com/klauspost/compress github.com/klauspost/pgzip
-//	api                cleanup driver keyring pkglist pool publish repo snapshot task net/http
-//	app                api chunks cleanup driver epoch keyring pgp pkglist pool publish repo snapshot task net/http
+//	api                cleanup deb driver keyring pkglist pool publish query repo snapshot task net/http
+//	app                api chunks cleanup driver epoch keyring pgp pkglist pool publish query repo snapshot task net/http
 //
 // # Laws
 //

@@ -10,6 +10,7 @@ import (
 	"aptless/core/keyring"
 	"aptless/core/pool"
 	"aptless/core/publish"
+	"aptless/core/query"
 	"aptless/core/repo"
 	"aptless/core/snapshot"
 	"aptless/core/task"
@@ -30,6 +31,8 @@ type Server struct {
 	Keyrings  *keyring.Store
 	Tree      *Tree
 
+	Dependencies query.Options // of listings with dependencies
+
 	// Begin is called before a request waits for its task; what it returns
 	// when the wait is over. It lets the process that serves end gracefully.
 	Base context.Context // of waits that outlive their request
@@ -45,6 +48,7 @@ func (s *Server) Handler() http.Handler {
 	s.fileRoutes(rt)
 	s.repoRoutes(rt)
 	s.snapshotRoutes(rt)
+	s.packageRoutes(rt)
 	s.publishRoutes(rt)
 	s.gpgRoutes(rt)
 	rt.Handle("POST", "/api/db/cleanup", func(w http.ResponseWriter, r *http.Request) error {

@@ -27,9 +27,9 @@ func (e *BindError) Error() string { return e.text }
 
 // Query returns the first value of a query parameter. Pairs with a raw
 // semicolon do not count.
-func Query(r *http.Request, name string) string { return query(r).Get(name) }
+func Query(r *http.Request, name string) string { return queryValues(r).Get(name) }
 
-func query(r *http.Request) url.Values {
+func queryValues(r *http.Request) url.Values {
 	values, _ := url.ParseQuery(r.URL.RawQuery) // what can be parsed counts
 	return values
 }
@@ -40,7 +40,7 @@ func Flag(r *http.Request, name string) bool { return Query(r, name) == "1" }
 // Async says whether the request is to be answered before its task has run;
 // def is the answer if the request does not say.
 func Async(r *http.Request, def bool) bool {
-	values := query(r)
+	values := queryValues(r)
 	if !values.Has("_async") {
 		return def
 	}
@@ -61,7 +61,7 @@ func Bind(r *http.Request, v any) error {
 	case "application/json":
 		err = bindJSON(r.Body, v)
 	case "application/x-www-form-urlencoded":
-		values := query(r)
+		values := queryValues(r)
 		if r.Method == http.MethodPost || r.Method == http.MethodPut {
 			body, readErr := io.ReadAll(io.LimitReader(r.Body, maxBody))
 			if readErr != nil {
@@ -80,7 +80,7 @@ func Bind(r *http.Request, v any) error {
 		}
 		err = bindForm(r.MultipartForm.Value, v)
 	default:
-		err = bindForm(query(r), v)
+		err = bindForm(queryValues(r), v)
 	}
 	if err != nil {
 		return err

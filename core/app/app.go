@@ -17,6 +17,7 @@ import (
 	"aptless/core/pkglist"
 	"aptless/core/pool"
 	"aptless/core/publish"
+	"aptless/core/query"
 	"aptless/core/repo"
 	"aptless/core/snapshot"
 	"aptless/core/task"
@@ -31,13 +32,14 @@ type Drivers struct {
 
 // Config is what an operator may set.
 type Config struct {
-	Version string // as /api/version answers it
-	Async   bool   // answer mutating calls at once unless they say otherwise
-	Cache   int64  // bytes of list chunks kept in memory; 0 is 64 MiB
-	Log     *slog.Logger
-	Now     func() time.Time
-	Fetch   func(ctx context.Context, url string) ([]byte, error) // GET of what is elsewhere, bounded; nil fetches nothing
-	Sleep   func(context.Context, time.Duration) error            // lets time pass, as Now tells it; nil waits
+	Version      string        // as /api/version answers it
+	Async        bool          // answer mutating calls at once unless they say otherwise
+	Dependencies query.Options // what listings with dependencies follow, and for which architectures
+	Cache        int64         // bytes of list chunks kept in memory; 0 is 64 MiB
+	Log          *slog.Logger
+	Now          func() time.Time
+	Fetch        func(ctx context.Context, url string) ([]byte, error) // GET of what is elsewhere, bounded; nil fetches nothing
+	Sleep        func(context.Context, time.Duration) error            // lets time pass, as Now tells it; nil waits
 }
 
 const defaultCache = 64 << 20
@@ -88,7 +90,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		return nil, err
 	}
 	server := &api.Server{
-		Version: c.Version, Async: c.Async, Log: c.Log, Base: base,
+		Version: c.Version, Async: c.Async, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{
 			Blobs: d.Blobs, Log: c.Log,

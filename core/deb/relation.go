@@ -210,20 +210,35 @@ func (p *Package) Offers(name string, ok func(version string) bool) bool {
 		if !strings.HasPrefix(item, name) {
 			continue
 		}
-		r, err := ParseRelation(item)
-		if err != nil || r.Name != name {
-			continue
-		}
-		switch r.Op {
-		case AnyVersion:
-			r.Version = p.Version
-		case Equal:
-		default:
-			continue
-		}
-		if ok(r.Version) {
+		if offered, version, valid := p.offer(item); valid && offered == name && ok(version) {
 			return true
 		}
 	}
 	return false
+}
+
+// Offered calls yield with each name that p provides and the version of that,
+// as Offers has it.
+func (p *Package) Offered(yield func(name, version string)) {
+	for _, item := range p.Provides {
+		if name, version, ok := p.offer(item); ok {
+			yield(name, version)
+		}
+	}
+}
+
+// offer reads an item of Provides; ok is false if it offers nothing.
+func (p *Package) offer(item string) (name, version string, ok bool) {
+	r, err := ParseRelation(item)
+	if err != nil {
+		return "", "", false
+	}
+	switch r.Op {
+	case AnyVersion:
+		return r.Name, p.Version, true
+	case Equal:
+		return r.Name, r.Version, true
+	default:
+		return "", "", false
+	}
 }

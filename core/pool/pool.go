@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"iter"
+	"strconv"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -163,16 +164,9 @@ func (s *Store) Record(ctx context.Context, key string) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	data := row.Data
-	if len(data) > 0 && data[0] == formBlob {
-		r, _, err := s.Blobs.Open(ctx, string(data[1:]), nil)
-		if err != nil {
-			return Record{}, err
-		}
-		defer r.Close()
-		if data, err = io.ReadAll(io.LimitReader(r, maxRecord)); err != nil {
-			return Record{}, err
-		}
+	data, err := s.data(ctx, row)
+	if err != nil {
+		return Record{}, err
 	}
 	rec, err := decode(data)
 	if err != nil {
@@ -185,6 +179,19 @@ func (s *Store) Record(ctx context.Context, key string) (Record, error) {
 func (s *Store) Paths(ctx context.Context, key string) (paths []string, unreadable string, err error) {
 	rec, err := s.Record(ctx, key)
 	return rec.Paths, rec.NoPaths, err
+}
+
+// data returns the record of a row, also if the row only refers to it.
+func (s *Store) data(ctx context.Context, row driver.Row) ([]byte, error) {
+	if len(row.Data) == 0 || row.Data[0] != formBlob {
+		return row.Data, nil
+	}
+	r, _, err := s.Blobs.Open(ctx, string(row.Data[1:]), nil)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, maxRecord))
 }
 
 // Forms of a row's data, its first byte.
@@ -215,28 +222,20 @@ func encode(r Record) []byte {
 }
 
 func decode(data []byte) (Record, error) {
-	if len(data) == 0 || data[0] != formInline {
-		return Record{}, ErrRecord
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxRecord), zstd.WithDecoderConcurrency(1))
+	dec, err := newDecoder()
 	if err != nil {
 		return Record{}, err
 	}
 	defer dec.Close()
-	plain, err := dec.DecodeAll(data[1:], nil)
+	pkg, rest, err := unpack(dec, data)
 	if err != nil {
-		return Record{}, fmt.Errorf("%w: %w", ErrRecord, err)
-	}
-	var size int
-	line, rest, ok := bytes.Cut(plain, []byte{'\n'})
-	if _, err := fmt.Sscanf(string(line), "%d", &size); err != nil || !ok || size < 0 || size > len(rest) {
-		return Record{}, ErrRecord
-	}
-	var r Record
-	if r.Package, err = deb.DecodePackage(rest[:size]); err != nil {
 		return Record{}, err
 	}
-	why, paths, ok := bytes.Cut(rest[size:], []byte{'\n'})
+	var r Record
+	if r.Package, err = deb.DecodePackage(pkg); err != nil {
+		return Record{}, err
+	}
+	why, paths, ok := bytes.Cut(rest, []byte{'\n'})
 	if !ok {
 		return Record{}, ErrRecord
 	}
@@ -247,4 +246,25 @@ func decode(data []byte) (Record, error) {
 		}
 	}
 	return r, nil
+}
+
+func newDecoder() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxRecord), zstd.WithDecoderConcurrency(1))
+}
+
+// unpack returns the package in a row's data, and what follows it.
+func unpack(dec *zstd.Decoder, data []byte) (pkg, rest []byte, err error) {
+	if len(data) == 0 || data[0] != formInline {
+		return nil, nil, ErrRecord
+	}
+	plain, err := dec.DecodeAll(data[1:], nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	line, rest, ok := bytes.Cut(plain, []byte{'\n'})
+	size, err := strconv.Atoi(string(line))
+	if err != nil || !ok || size < 0 || size > len(rest) {
+		return nil, nil, ErrRecord
+	}
+	return rest[:size], rest[size:], nil
 }

@@ -127,7 +127,7 @@ func (p *parser) term() (Query, error) {
 	}
 	switch {
 	case isField(name):
-		return &field{name, c}, nil
+		return &field{name, c, c.prefix()}, nil
 	case c.op == opNone && strings.Count(name, "_") >= 2:
 		first, last := strings.IndexByte(name, '_'), strings.LastIndexByte(name, '_')
 		return &exact{name[:first], name[first+1 : last], name[last+1:]}, nil

@@ -1,9 +1,11 @@
 package query
 
 import (
+	"slices"
 	"strings"
 
 	"aptless/core/deb"
+	"aptless/core/pkglist"
 )
 
 // Query is a condition on one package. It never changes and may be used by
@@ -20,6 +22,43 @@ type Query interface {
 	// String returns the query in its shortest canonical form. Parsed again
 	// it is the same query.
 	String() string
+
+	// may reports whether a part of a list may have packages for which the
+	// condition holds.
+	may(*pkglist.Chunk) bool
+}
+
+// Any returns the query that is true if one of the given ones is; there must be
+// one.
+func Any(queries ...Query) Query {
+	if len(queries) == 1 {
+		return queries[0]
+	}
+	return anyOf(slices.Clone(queries))
+}
+
+// All returns the query that is true if all the given ones are; there must be
+// one.
+func All(queries ...Query) Query {
+	if len(queries) == 1 {
+		return queries[0]
+	}
+	return allOf(slices.Clone(queries))
+}
+
+// ForArchitectures returns the query for the packages of some architectures. A
+// package for all architectures is always one of them, a source package if
+// "source" is.
+func ForArchitectures(archs ...string) Query {
+	parts := anyOf{architecture(deb.AllArch)}
+	for _, arch := range archs {
+		parts = append(parts, architecture(arch))
+	}
+	return parts
+}
+
+func architecture(arch string) Query {
+	return &field{name: "$Architecture", cond: condition{op: opVersion, rel: deb.Equal, value: arch}}
 }
 
 // allOf is true if all its parts are.
@@ -138,8 +177,9 @@ func (q *dependency) String() string {
 // field is a field of a package, with a condition on its value or else the
 // condition that it be not empty. Names are those that deb.Package.Field knows.
 type field struct {
-	name string
-	cond condition
+	name   string
+	cond   condition
+	prefix string // of all package names that the condition on Name allows
 }
 
 func (q *field) Match(p *deb.Package) bool {
