@@ -19,8 +19,8 @@ import (
 const (
 	// deleteWithin is how long the deletion of what was condemned may take.
 	deleteWithin = time.Minute
-	// incomingFor is how long an uploaded object may be without a row: far
-	// longer than between the end of the upload and the row.
+	// incomingFor is how long an uploaded object, or one of a task, may be
+	// without a row: far longer than between the end of its upload and the row.
 	incomingFor = 24 * time.Hour
 	// batch is how many objects are deleted in one call.
 	batch = 500
@@ -289,6 +289,9 @@ func (c *collection) leftovers(ctx context.Context) error {
 		for info, err := range c.Blobs.List(ctx, prefix, "") {
 			if err != nil {
 				return err
+			}
+			if place == 2 && c.Now().Sub(info.ModTime) < incomingFor {
+				continue // the arguments of a task are there before it is admitted
 			}
 			staged = append(staged, info.Key)
 		}

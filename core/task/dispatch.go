@@ -219,7 +219,11 @@ func call(ctx context.Context, kind Kind, a *Attempt) (result Result, err error)
 			err = Fail(500, "internal error: %v", p)
 		}
 	}()
-	return kind.run(ctx, a, a.begun.Args)
+	args, err := a.store.args(ctx, a.begun)
+	if err != nil {
+		return Result{}, fmt.Errorf("arguments of %s: %w", kind.Name, err)
+	}
+	return kind.run(ctx, a, args)
 }
 
 // broken records the error of an attempt that another one will repeat.

@@ -6,7 +6,7 @@
 //	task / <number, 16 digits>            the Task as JSON
 //	lock / <resource>                     see package lock
 //	counter task / next                   the last number given
-//	private/tasks/<number>/output, value  outputs and values too large for the row
+//	private/tasks/<number>/args, output, value  arguments, outputs and values too large for the row
 //
 // A task's life:
 //

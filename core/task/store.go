@@ -20,10 +20,11 @@ import (
 	"aptless/core/lock"
 )
 
-// maxInline is the largest output or value kept in the row, in bytes.
+// maxInline is the largest output or value kept in the row, in bytes, and the
+// largest arguments.
 const maxInline = 64 << 10
 
-// maxStored bounds what is read back of an output or value, in bytes.
+// maxStored bounds what is read back of an output, a value or arguments, in bytes.
 const maxStored = 256 << 20
 
 // Store admits tasks and answers questions about them.
@@ -60,6 +61,12 @@ func (s *Store) Admit(ctx context.Context, spec Spec, sync bool) (Task, error) {
 	t := Task{
 		ID: id, Kind: spec.Kind, Name: spec.Name, Resources: spec.Resources, Locks: lock.Merge(spec.Locks),
 		Args: args, Group: group(spec.Kind, spec.Locks), Sync: sync, Created: s.Now().UTC(),
+	}
+	if len(args) > maxInline {
+		t.Args = nil
+		if t.ArgsBlob, err = s.writeBlob(ctx, id, "args", args); err != nil {
+			return Task{}, fmt.Errorf("arguments of %s: %w", spec.Kind, err)
+		}
 	}
 	err = retryConflicts(ctx, func() error {
 		ops, _, err := lock.Change(ctx, s.Table, id, nil, t.Locks)
@@ -200,6 +207,14 @@ func (s *Store) Value(ctx context.Context, t Task) (json.RawMessage, error) {
 	return t.Value, nil
 }
 
+// args returns the arguments of a task.
+func (s *Store) args(ctx context.Context, t Task) (json.RawMessage, error) {
+	if t.ArgsBlob == "" {
+		return t.Args, nil
+	}
+	return s.readBlob(ctx, t.ArgsBlob)
+}
+
 func (s *Store) readBlob(ctx context.Context, key string) ([]byte, error) {
 	r, _, err := s.Blobs.Open(ctx, key, nil)
 	if err != nil {
@@ -232,7 +247,7 @@ func (s *Store) Delete(ctx context.Context, id int64) (Task, error) {
 	if err != nil {
 		return Task{}, err
 	}
-	for _, key := range []string{t.OutputBlob, t.ValueBlob} {
+	for _, key := range []string{t.ArgsBlob, t.OutputBlob, t.ValueBlob} {
 		if key == "" {
 			continue
 		}

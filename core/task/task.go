@@ -31,6 +31,7 @@ type Task struct {
 	Resources []string    // as clients see them; nil if none
 	Locks     []lock.Want // what it holds or waits for
 	Args      json.RawMessage
+	ArgsBlob  string // key of the object that has them when they are large
 	Group     string // of its message
 	Sync      bool   // a request waits for it and will delete it
 

@@ -300,6 +300,32 @@ func TestLargeResults(t *testing.T) {
 	}
 }
 
+// TestLargeArguments: arguments that no row could hold come back as they were,
+// and go with the task.
+func TestLargeArguments(t *testing.T) {
+	env := drivertest.NewEnv()
+	s, _ := open(t, env)
+	long, got := strings.Repeat("0123456789", driver.MaxRowSize/10), ""
+	d, err := NewDispatcher(s, []Kind{Define("t.long", func(_ context.Context, _ *Attempt, args string) (Result, error) {
+		got = args
+		return Result{}, nil
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	admit(t, s, Spec{Kind: "t.long", Name: "long", Args: long, Locks: []lock.Want{{Resource: "a"}}})
+	drain(t, env, d)
+	if got != long {
+		t.Errorf("arguments of %d bytes, want %d", len(got), len(long))
+	}
+	if _, err := s.Delete(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+	if left := env.Memory.Objects("private/tasks/"); len(left) > 0 {
+		t.Errorf("%d objects are left", len(left))
+	}
+}
+
 func TestDelete(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, d := open(t, env)
