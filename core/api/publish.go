@@ -104,6 +104,7 @@ func (s *Server) publishRoutes(rt *Router) {
 		return s.run(w, r, spec, err)
 	})
 	s.stagingRoutes(rt)
+	s.revisionRoutes(rt)
 	rt.Handle("DELETE", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
 		args := published(r)
 		args.Force, args.SkipCleanup = Flag(r, "force"), Flag(r, "SkipCleanup")
@@ -204,4 +205,36 @@ func (s *Server) stage(w http.ResponseWriter, r *http.Request, change publish.Ch
 	}
 	spec, err := s.Publish.CheckStage(r.Context(), args)
 	return s.run(w, r, spec, err)
+}
+
+// rollbackParams is the body of a rollback.
+type rollbackParams struct {
+	Generation     int64 `binding:"required"`
+	ForceOverwrite bool
+	SkipCleanup    bool
+	Signing        signingParams
+}
+
+// revisionRoutes are those of what was published before; aptly has none.
+func (s *Server) revisionRoutes(rt *Router) {
+	const publication = "/api/publish/{prefix}/{distribution}"
+	rt.Handle("GET", publication+"/revisions", func(w http.ResponseWriter, r *http.Request) error {
+		at := published(r)
+		revisions, err := s.Publish.Revisions(r.Context(), at.Storage, at.Prefix, at.Distribution)
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, revisions)
+	})
+	rt.Handle("POST", publication+"/rollback", func(w http.ResponseWriter, r *http.Request) error {
+		var body rollbackParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		args := published(r)
+		args.Generation, args.ForceOverwrite, args.SkipCleanup = body.Generation, body.ForceOverwrite, body.SkipCleanup
+		args.SkipSigning, args.Keys = body.Signing.Skip, body.Signing.GpgKey
+		spec, err := s.Publish.CheckRollback(r.Context(), args)
+		return s.run(w, r, spec, err)
+	})
 }

@@ -93,9 +93,10 @@ func littered(ctx context.Context, env *drivertest.Env, signer pgp.Signer) (*pro
 		{"POST", "/api/repos/gone/file/d?noRemove=1", ""}, {"POST", "/api/repos/r/file/d", ""}, {"DELETE", "/api/repos/gone", ""},
 		{"POST", "/api/publish", publishBody},
 		{"DELETE", "/api/repos/r/packages", fmt.Sprintf(`{"PackageRefs":[%q]}`, debKey("aa"))},
-		{"PUT", "/api/publish/:./stable", "{}"},
+		// Nobody can roll back any more to what was published first.
+		{"PUT", "/api/publish/:./stable", "{}"}, {"PUT", "/api/publish/:./stable", "{}"}, {"PUT", "/api/publish/:./stable", "{}"},
 	} {
-		env.Clock.Advance(time.Minute)
+		env.Clock.Advance(4 * 24 * time.Hour)
 		if err := p.step(s[0], s[1], s[2]); err != nil {
 			return nil, err
 		}

@@ -65,7 +65,7 @@ func (s *Store) tidy(ctx context.Context, a *task.Attempt, r *Record, m *manifes
 	if err := s.remove(ctx, m.Expired); err != nil {
 		return err
 	}
-	return s.removeStaged(ctx, r, m.Folder+"/")
+	return s.removeStaged(ctx, r, r.folders()...)
 }
 
 // older returns the manifest before the committed one: nil if there is none, or
@@ -83,13 +83,13 @@ func (s *Store) older(ctx context.Context, r *Record) (*manifest, error) {
 
 // removeStaged removes what was staged for the publication, also by attempts
 // that came to nothing, except what is below keep.
-func (s *Store) removeStaged(ctx context.Context, r *Record, keep string) error {
+func (s *Store) removeStaged(ctx context.Context, r *Record, keep ...string) error {
 	var keys []string
 	for info, err := range s.Blobs.List(ctx, r.private()+"/", "") {
 		if err != nil {
 			return err
 		}
-		if keep == "" || !strings.HasPrefix(info.Key, keep) {
+		if !slices.ContainsFunc(keep, func(folder string) bool { return strings.HasPrefix(info.Key, folder) }) {
 			keys = append(keys, info.Key)
 		}
 	}

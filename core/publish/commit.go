@@ -13,15 +13,10 @@ import (
 	"aptless/core/task"
 )
 
-// publish plans and stages a publication of what the sources of its components
-// have now, and commits it: the record then names a new manifest.
-func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Record, at cursor, verb string) error {
+// publish plans and stages a publication of lists, by component, and commits
+// it: the record then names a new manifest.
+func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Record, lists map[string]*pkglist.List, at cursor, verb string) error {
 	signer, err := s.signer(args)
-	if err != nil {
-		return err
-	}
-	a.Printf("Loading packages...\n")
-	lists, err := s.load(ctx, a, r, verb)
 	if err != nil {
 		return err
 	}
@@ -33,7 +28,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	}
 	prev := old
 	if r.Dropping { // of what it says, nothing may be there any more
-		prev = &manifest{}
+		prev, r.Revisions = &manifest{}, nil
 	}
 	a.Printf("Generating metadata files and linking package files...\n")
 	m := &manifest{Generation: old.Generation + 1, ByHash: r.ByHash, Lists: map[string]published{},
@@ -45,8 +40,12 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	if err := l.link(ctx, prev, m, lists); err != nil {
 		return err
 	}
+	base, err := s.base(ctx, r, m, prev)
+	if err != nil {
+		return err
+	}
 	st := &stager{s, r, m.Folder}
-	if err := st.indexes(ctx, m, prev, lists); err != nil {
+	if err := st.indexes(ctx, m, base, lists); err != nil {
 		return err
 	}
 	if err := st.contents(ctx, m, prev, lists, a.Printf); err != nil {
@@ -70,6 +69,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 // load reads what the sources have now. A new publication takes from them what
 // its request left open.
 func (s *Store) load(ctx context.Context, a *task.Attempt, r *Record, verb string) (map[string]*pkglist.List, error) {
+	a.Printf("Loading packages...\n")
 	lists := map[string]*pkglist.List{}
 	var sources []Source
 	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
@@ -104,7 +104,8 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, r *Record, m *manif
 		return err
 	}
 	r.Old, r.Manifest, r.Generation, r.Date = r.Manifest, key, m.Generation, m.Date
-	r.Applied, r.SkipCleanup, r.Dropping, r.Pending = false, skipCleanup, false, nil
+	r.Applied, r.SkipCleanup, r.Dropping = false, skipCleanup, false
+	r.remember(Revision{m.Generation, m.Date, key, maps.Clone(r.Components)})
 	a.PutJSON(Key(r.ID()), r)
 	return a.Save(ctx, cursor{Committed: true})
 }

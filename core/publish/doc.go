@@ -17,6 +17,9 @@
 // manifest before it has. Whoever takes the publication's lock next finishes
 // what was broken off.
 //
+// Former manifests stay for a while, with the lists they name and the indexes by
+// hash: whoever goes back to one signs anew what is already there.
+//
 // Invariant: the tree is never ahead of the Record, and the InRelease in it
 // names only indexes that are there by hash.
 package publish

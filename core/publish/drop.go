@@ -42,7 +42,7 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args Args) (task.Resu
 	}
 	if at.Committed {
 		r := Record{Storage: args.Storage, Prefix: args.Prefix, Distribution: args.Distribution}
-		return done, s.removeStaged(ctx, &r, "")
+		return done, s.removeStaged(ctx, &r)
 	}
 	r, err := s.record(ctx, a.GetJSON, args.Storage, args.Prefix, args.Distribution)
 	if errors.Is(err, driver.ErrNotFound) {
@@ -77,7 +77,7 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args Args) (task.Resu
 	if err := a.Save(ctx, cursor{Committed: true}); err != nil {
 		return task.Result{}, err
 	}
-	return done, s.removeStaged(ctx, &r, "")
+	return done, s.removeStaged(ctx, &r)
 }
 
 // removeTree removes all that the publication has in the tree.

@@ -52,6 +52,7 @@ type Record struct {
 	Old                                      string    // key of the manifest before, until Applied
 	SkipCleanup                              bool      // package files of Old stay
 	Dropping                                 bool      // files are being removed: nothing of the manifest can be relied on
+	Revisions                                []Revision
 
 	was []string // sources that the row refers to, as it was read
 }

@@ -21,6 +21,12 @@ func (s *Store) Roots(ctx context.Context, data []byte) (epoch.Roots, error) {
 	for _, c := range r.Components {
 		roots.Packages = append(roots.Packages, c.List)
 	}
+	for _, rev := range r.Revisions {
+		roots.Keys = append(roots.Keys, path.Dir(rev.Manifest)+"/")
+		for _, c := range rev.Components {
+			roots.Packages = append(roots.Packages, c.List)
+		}
+	}
 	var missing error
 	for _, key := range []string{r.Manifest, r.Old} {
 		if key == "" {

@@ -59,6 +59,12 @@ const (
 	keepFor         = 7 * 24 * time.Hour
 )
 
+// outlived says whether what was superseded at a time, being of a generation, need
+// not stay any longer in a later one.
+func outlived(generation int64, superseded time.Time, now int64, date time.Time) bool {
+	return generation <= now-keepGenerations && date.Sub(superseded) >= keepFor
+}
+
 // files returns all files that are there by hash: the mutable names in the
 // order in which they are applied.
 func (m *manifest) files() []file {
@@ -199,7 +205,7 @@ func retire(r *Record, m, prev *manifest) {
 	for _, old := range prev.Retired {
 		switch {
 		case live[old.Key] || noted[old.Key]:
-		case old.Generation <= m.Generation-keepGenerations && m.Date.Sub(old.At) >= keepFor:
+		case outlived(old.Generation, old.At, m.Generation, m.Date):
 			m.Expired = append(m.Expired, old.Key)
 		default:
 			m.Retired = append(m.Retired, old)

@@ -45,6 +45,7 @@ type Args struct {
 	Keys                               string // of the server, that are to sign, as for pgp.Select; all if empty
 	Staged                             bool   // of an update: of what is staged, not of Sources
 	Force                              bool   // of a drop: go on though files cannot be removed
+	Generation                         int64  // of a rollback: what is to be published again
 }
 
 // NamedSource is a component and the source that it is to publish.
@@ -60,6 +61,7 @@ func (s *Store) Kinds() []task.Kind {
 		task.Define("publish.update", s.update),
 		task.Define("publish.drop", s.drop),
 		task.Define("publish.stage", s.stage),
+		task.Define("publish.rollback", s.rollback),
 	}
 }
 
@@ -202,7 +204,11 @@ func (s *Store) create(ctx context.Context, a *task.Attempt, args Args) (task.Re
 	if err := s.fits(ctx, &r, "unable to publish"); err != nil {
 		return task.Result{}, err
 	}
-	if err := s.publish(ctx, a, args, &r, at, "unable to publish"); err != nil {
+	lists, err := s.load(ctx, a, &r, "unable to publish")
+	if err != nil {
+		return task.Result{}, err
+	}
+	if err := s.publish(ctx, a, args, &r, lists, at, "unable to publish"); err != nil {
 		return task.Result{}, err
 	}
 	return s.finish(ctx, a, args, 201)

@@ -24,12 +24,12 @@ func (s *Store) CheckUpdate(ctx context.Context, args Args) (task.Spec, error) {
 	if err := r.checkSources(args.Sources); err != nil {
 		return task.Spec{}, err
 	}
-	if err := s.checkThere(ctx, &r, args); err != nil {
-		return task.Spec{}, err
-	}
 	// A source that is staged and not there is for the task to tell.
 	want, err := s.wanted(ctx, &r, args)
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+		return task.Spec{}, err
+	}
+	if err := s.checkThere(ctx, &r, args, want); err != nil {
 		return task.Spec{}, err
 	}
 	t := r.updates(args, want)
@@ -55,7 +55,7 @@ func (r *Record) checkSources(sources []NamedSource) error {
 
 // checkThere refuses a request whose sources are not there: those that it
 // names, and those that stay published.
-func (s *Store) checkThere(ctx context.Context, r *Record, args Args) error {
+func (s *Store) checkThere(ctx context.Context, r *Record, args Args, want map[string]Component) error {
 	for _, n := range args.Sources {
 		if _, err := s.Sources.ByName(ctx, r.Kind, n.Name); errors.Is(err, driver.ErrNotFound) {
 			return &task.Error{Code: 404, Err: err}
@@ -63,10 +63,7 @@ func (s *Store) checkThere(ctx context.Context, r *Record, args Args) error {
 			return err
 		}
 	}
-	if r.Kind == Snapshot && !args.Staged {
-		return nil
-	}
-	for _, uuid := range r.uuids() {
+	for _, uuid := range uuids(want) {
 		if _, err := s.Sources.ByUUID(ctx, s.get, r.Kind, uuid); errors.Is(err, driver.ErrNotFound) {
 			return &task.Error{Code: 404, Err: gone(r.Kind, uuid)}
 		} else if err != nil {
@@ -168,10 +165,15 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args Args) (task.Re
 		}
 	}
 	args.Options.apply(&r)
-	if err := s.turnTo(ctx, &r, want); err != nil {
+	if err := s.turnTo(ctx, &r, want, "unable to update"); err != nil {
 		return task.Result{}, err
 	}
-	if err := s.publish(ctx, a, args, &r, at, "unable to update"); err != nil {
+	r.Pending = nil
+	lists, err := s.load(ctx, a, &r, "unable to update")
+	if err != nil {
+		return task.Result{}, err
+	}
+	if err := s.publish(ctx, a, args, &r, lists, at, "unable to update"); err != nil {
 		return task.Result{}, err
 	}
 	return s.finish(ctx, a, args, 200)
@@ -179,14 +181,14 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args Args) (task.Re
 
 // turnTo gives the publication the components that are wanted, unless they
 // cannot be published.
-func (s *Store) turnTo(ctx context.Context, r *Record, want map[string]Component) error {
+func (s *Store) turnTo(ctx context.Context, r *Record, want map[string]Component, verb string) error {
 	if len(want) > maxComponents {
-		return task.Fail(500, "unable to update: %d components, at most %d can be published", len(want), maxComponents)
+		return task.Fail(500, "%s: %d components, at most %d can be published", verb, len(want), maxComponents)
 	}
 	more := false
 	for c := range want {
 		if checkPath(c) != nil {
-			return task.Fail(500, "unable to update: invalid component name %s", c)
+			return task.Fail(500, "%s: invalid component name %s", verb, c)
 		}
 		if _, ok := r.Components[c]; !ok {
 			more = true
@@ -196,5 +198,5 @@ func (s *Store) turnTo(ctx context.Context, r *Record, want map[string]Component
 	if !more {
 		return nil
 	}
-	return s.fits(ctx, r, "unable to update")
+	return s.fits(ctx, r, verb)
 }
