@@ -48,7 +48,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	if err := st.indexes(ctx, m, base, lists); err != nil {
 		return err
 	}
-	if err := st.contents(ctx, m, prev, lists, a.Printf); err != nil {
+	if err := st.contents(ctx, m, base, lists, a.Printf); err != nil {
 		return fmt.Errorf("unable to generate contents index: %w", err)
 	}
 	a.Printf("Finalizing metadata files...\n")
@@ -105,7 +105,7 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, r *Record, m *manif
 	}
 	r.Old, r.Manifest, r.Generation, r.Date = r.Manifest, key, m.Generation, m.Date
 	r.Applied, r.SkipCleanup, r.Dropping = false, skipCleanup, false
-	r.remember(Revision{m.Generation, m.Date, key, maps.Clone(r.Components)})
+	r.remember(Revision{m.Generation, m.Date, key, maps.Clone(r.Components), m.Contents})
 	a.PutJSON(Key(r.ID()), r)
 	return a.Save(ctx, cursor{Committed: true})
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"aptless/core/chunks"
 	"aptless/core/driver"
 	"aptless/core/pkglist"
 	"aptless/core/task"
@@ -23,6 +24,7 @@ type Revision struct {
 	Date       time.Time // of its Release
 	Manifest   string
 	Components map[string]Component
+	Contents   *chunks.Ref // as in its manifest
 }
 
 // maxRevisions bounds the revisions of a publication.
@@ -48,24 +50,36 @@ func (r *Record) folders() []string {
 	return folders
 }
 
-// base returns the manifest before this one as far as indexes can be taken from
-// it. For a component that has a list which it had in an older revision, the
-// indexes are those of that revision, if they are still there by hash.
+// base returns the manifest before this one as far as indexes can be made from
+// it. For a component that has a list which it had in an older revision, they
+// are those of that revision, if they are still there by hash; if all have, also
+// the list of paths is.
 func (s *Store) base(ctx context.Context, r *Record, m, prev *manifest) (*manifest, error) {
 	base := *prev
-	manifests := map[string]*manifest{}
-	var there map[string]bool
-	for c, is := range m.Lists {
-		if prev.Lists[c] == is {
-			continue
+	base.Indexes = slices.Clone(prev.Indexes)
+	from := map[string]string{} // keys of manifests, by component
+	for c, now := range m.Lists {
+		i := slices.IndexFunc(r.Revisions, func(rev Revision) bool { return rev.has(c, now) })
+		if i >= 0 && prev.Lists[c] != now {
+			from[c] = r.Revisions[i].Manifest
 		}
-		i := slices.IndexFunc(r.Revisions, func(rev Revision) bool {
-			return rev.Components[c].UUID != "" && rev.Components[c].List.Digest == is.List.Digest
-		})
-		if i < 0 {
-			continue
+	}
+	if len(from) == 0 {
+		return prev, nil
+	}
+	manifests, there := map[string]*manifest{}, r.there(prev)
+	whole := slices.IndexFunc(r.Revisions, func(rev Revision) bool { return rev.hasAll(m.Lists) })
+	if whole >= 0 {
+		rev := r.Revisions[whole]
+		for c := range m.Lists {
+			from[c] = rev.Manifest
 		}
-		key := r.Revisions[i].Manifest
+		if rev.Contents != nil {
+			base.Contents, base.Lists = rev.Contents, m.Lists
+			from[""] = rev.Manifest
+		}
+	}
+	for c, key := range from {
 		if manifests[key] == nil {
 			old, err := s.manifest(ctx, key)
 			if err != nil {
@@ -73,18 +87,30 @@ func (s *Store) base(ctx context.Context, r *Record, m, prev *manifest) (*manife
 			}
 			manifests[key] = old
 		}
-		if there == nil {
-			there = r.there(prev)
-		}
-		base.Indexes = slices.Clone(base.Indexes)
 		for _, x := range manifests[key].Indexes {
-			if strings.HasPrefix(x.Path, c+"/") && r.whole(x, there) {
+			if (strings.HasPrefix(x.Path, c+"/") || c == "" && !strings.Contains(x.Path, "/")) && r.whole(x, there) {
 				base.Indexes = slices.DeleteFunc(base.Indexes, func(other index) bool { return other.Path == x.Path })
 				base.Indexes = append(base.Indexes, x)
 			}
 		}
 	}
 	return &base, nil
+}
+
+// has says whether a component had a list.
+func (rev Revision) has(component string, list published) bool {
+	c, ok := rev.Components[component]
+	return ok && c.List.Digest == list.List.Digest
+}
+
+// hasAll says whether the revision had these lists and no others.
+func (rev Revision) hasAll(lists map[string]published) bool {
+	for c, list := range lists {
+		if !rev.has(c, list) {
+			return false
+		}
+	}
+	return len(rev.Components) == len(lists)
 }
 
 // there returns the by-hash objects that the tree has, by the inventory of the

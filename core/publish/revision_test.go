@@ -27,7 +27,7 @@ func written(calls []string) []string {
 	var keys []string
 	for _, call := range calls {
 		verb, key, _ := strings.Cut(call, " ")
-		if (verb == "Blobs.Put" || verb == "Blobs.Copy") && (strings.Contains(key, "/dists/") || strings.Contains(key, "private/publish/")) {
+		if (verb == "Blobs.Put" || verb == "Blobs.Copy") && !strings.Contains(key, "/pool/") {
 			keys = append(keys, key)
 		}
 	}

@@ -26,6 +26,9 @@ func (s *Store) Roots(ctx context.Context, data []byte) (epoch.Roots, error) {
 		for _, c := range rev.Components {
 			roots.Packages = append(roots.Packages, c.List)
 		}
+		if rev.Contents != nil {
+			roots.Lists = append(roots.Lists, *rev.Contents)
+		}
 	}
 	var missing error
 	for _, key := range []string{r.Manifest, r.Old} {
