@@ -26,7 +26,7 @@
 //	keyring            driver pgp
 //	cleanup            chunks driver epoch lock pkglist pool task
 //	repo               chunks deb driver epoch lock pgp pkglist pool task
-//	snapshot           chunks deb driver epoch lock pkglist pool task
+//	snapshot           chunks deb driver epoch lock pkglist pool query task
 //	publish            chunks deb driver epoch lock pgp pkglist task github.com/klauspost/compress github.com/klauspost/pgzip
 //	api                cleanup deb driver keyring pkglist pool publish query repo snapshot task net/http
 //	app                api chunks cleanup driver epoch keyring pgp pkglist pool publish query repo snapshot task net/http

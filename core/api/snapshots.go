@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"aptless/core/pkglist"
 	"aptless/core/snapshot"
@@ -30,6 +31,22 @@ type snapshotsUpdateParams struct {
 // snapshotsMergeParams is the body of a merge.
 type snapshotsMergeParams struct {
 	Sources []string `binding:"required"`
+}
+
+// snapshotsPullParams is the body of a pull; the path has the snapshot that is
+// pulled into.
+type snapshotsPullParams struct {
+	Source        string   `binding:"required"`
+	Destination   string   `binding:"required"`
+	Queries       []string `binding:"required"`
+	Architectures []string
+}
+
+// snapshotsFilterParams is the body of a filter, which aptly has only on its
+// command line.
+type snapshotsFilterParams struct {
+	Destination string   `binding:"required"`
+	Queries     []string `binding:"required"`
 }
 
 // listedSnapshot is a snapshot in a list.
@@ -83,6 +100,17 @@ func (s *Server) snapshotRoutes(rt *Router) {
 		spec, err := s.Snapshots.CheckMerge(r.Context(), Param(r, "name"), body.Sources, Flag(r, "latest"), Flag(r, "no-remove"))
 		return s.run(w, r, spec, err)
 	})
+	rt.Handle("POST", "/api/snapshots/{name}/pull", s.pullSnapshot)
+	rt.Handle("POST", "/api/snapshots/{name}/filter", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsFilterParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckFilter(r.Context(), snapshot.FilterArgs{From: snapshot.Source{Name: Param(r, "name")},
+			Destination: body.Destination, Queries: body.Queries, WithDeps: Flag(r, "withDeps")})
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("GET", "/api/snapshots/{name}/verify", s.verifySnapshot)
 	rt.Handle("POST", "/api/repos/{name}/snapshots", func(w http.ResponseWriter, r *http.Request) error {
 		var body snapshotsCreateFromRepositoryParams
 		if err := Bind(r, &body); err != nil {
@@ -152,4 +180,35 @@ func orNull(key string) *string {
 		return nil
 	}
 	return &key
+}
+
+// pullSnapshot reads its body as JSON whatever its type is said to be.
+func (s *Server) pullSnapshot(w http.ResponseWriter, r *http.Request) error {
+	var body snapshotsPullParams
+	if err := bindJSON(r.Body, &body); err != nil {
+		return err
+	}
+	if err := required(&body); err != nil {
+		return err
+	}
+	spec, err := s.Snapshots.CheckPull(r.Context(), snapshot.PullArgs{
+		Base: snapshot.Source{Name: Param(r, "name")}, From: snapshot.Source{Name: body.Source}, Destination: body.Destination,
+		Queries: body.Queries, Architectures: body.Architectures,
+		AllMatches: Flag(r, "all-matches"), DryRun: Flag(r, "dry-run"), NoDeps: Flag(r, "no-deps"), NoRemove: Flag(r, "no-remove"),
+	})
+	return s.run(w, r, spec, err)
+}
+
+// verifySnapshot answers the dependencies that a snapshot leaves open, beside
+// those named by with=, for architectures=a,b.
+func (s *Server) verifySnapshot(w http.ResponseWriter, r *http.Request) error {
+	var archs []string
+	if list := Query(r, "architectures"); list != "" {
+		archs = strings.Split(list, ",")
+	}
+	missing, err := s.Snapshots.Verify(r.Context(), Param(r, "name"), queryValues(r)["with"], archs)
+	if err != nil {
+		return err
+	}
+	return WriteJSON(w, http.StatusOK, missing)
 }

@@ -34,7 +34,7 @@ type Drivers struct {
 type Config struct {
 	Version      string        // as /api/version answers it
 	Async        bool          // answer mutating calls at once unless they say otherwise
-	Dependencies query.Options // what listings with dependencies follow, and for which architectures
+	Dependencies query.Options // what listings and snapshots with dependencies follow, and for which architectures
 	Cache        int64         // bytes of list chunks kept in memory; 0 is 64 MiB
 	Log          *slog.Logger
 	Now          func() time.Time
@@ -67,7 +67,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}}
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epochs: epochs}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files}
-	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Now: c.Now}
+	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Now: c.Now, Dependencies: c.Dependencies}
 	publications := &publish.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos, snapshots}, Signer: signer,
 		PoolKey: pool.FileKey, Paths: files.Paths, Now: c.Now, Sleep: c.Sleep,

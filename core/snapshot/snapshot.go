@@ -20,6 +20,7 @@ import (
 	"aptless/core/lock"
 	"aptless/core/pkglist"
 	"aptless/core/pool"
+	"aptless/core/query"
 	"aptless/core/task"
 )
 
@@ -97,6 +98,10 @@ type Store struct {
 	Repos   Originals
 	Mirrors Originals
 	Now     func() time.Time
+
+	// Dependencies say what is followed, and for which architectures if not
+	// for those that the packages are of.
+	Dependencies query.Options
 }
 
 // Bounds of what a snapshot's row has to hold, in bytes and numbers.
@@ -279,6 +284,8 @@ func (s *Store) Kinds() []task.Kind {
 		task.Define("snapshot.take", s.take),
 		task.Define("snapshot.create", s.create),
 		task.Define("snapshot.merge", s.merge),
+		task.Define("snapshot.pull", s.pull),
+		task.Define("snapshot.filter", s.filter),
 		task.Define("snapshot.update", s.update),
 		task.Define("snapshot.drop", s.drop),
 	}
