@@ -80,6 +80,7 @@ func (s *server) start(listen string) {
 func (s *server) kill() {
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
+	http.DefaultClient.CloseIdleConnections()
 }
 
 func (s *server) restart() {
@@ -246,6 +247,9 @@ func TestKilled(t *testing.T) {
 	s.publish("one")
 	const rounds = 6
 	for i := range rounds {
+		if i == rounds/2 { // a task that dies five times is given up, and rightly
+			s.must(s.json("GET", "/api/tasks-wait", "", nil))
+		}
 		p := debtest.Spec{Package: fmt.Sprintf("killed%d", i), Version: "1.0"}
 		s.must(s.upload("d", p))
 		s.must(s.json("POST", "/api/repos/one/file/d?_async=1", "", nil))
@@ -264,7 +268,9 @@ func TestKilled(t *testing.T) {
 	}
 	for _, task := range tasks {
 		if task.State != 2 {
-			t.Errorf("task %d, %s, is in state %d", task.ID, task.Name, task.State)
+			var out string
+			s.must(s.json("GET", fmt.Sprintf("/api/tasks/%d/output", task.ID), "", &out))
+			t.Errorf("task %d, %s, is in state %d: %s", task.ID, task.Name, task.State, out)
 		}
 	}
 	var keys []string
