@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"mime/multipart"
 	"net/http/httptest"
-	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,8 +49,10 @@ func eachDriver(t *testing.T, test func(*testing.T, *served)) {
 }
 
 func newServed(t *testing.T, d Drivers) *served {
-	a, err := New(t.Context(), d, testSigner(t), Config{Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		Sleep: func(context.Context, time.Duration) error { runtime.Gosched(); return nil }})
+	var slept atomic.Int64 // time that passes at once
+	a, err := New(t.Context(), d, testSigner(t), Config{Version: "test", Log: slog.New(slog.DiscardHandler),
+		Now:   func() time.Time { return time.Now().Add(time.Duration(slept.Load())) },
+		Sleep: func(_ context.Context, d time.Duration) error { slept.Add(int64(d)); return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
