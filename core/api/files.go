@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"aptless/core/driver"
+	"aptless/core/pool"
 )
 
 // Limits of a multipart upload: the number of parts, and the bytes of those
@@ -126,6 +127,15 @@ func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Pool.MakeDir(r.Context(), dir); err != nil {
 		return err
 	}
+	if sub := path.Dir(name); sub != "." {
+		_, err := s.Pool.Names(r.Context(), path.Join(dir, sub))
+		if errors.Is(err, fs.ErrNotExist) {
+			return Errorf(http.StatusInternalServerError, "open %s: no such file or directory", pool.UploadPath(dir, name))
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if err := s.receive(r, dir, name, r.Body); err != nil {
 		return err
 	}
@@ -165,16 +175,12 @@ func (s *Server) listFiles(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	files, err := s.Pool.Uploads(r.Context(), dir)
+	names, err := s.Pool.Names(r.Context(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Errorf(http.StatusNotFound, "%v", err)
 	}
 	if err != nil {
 		return err
-	}
-	names := make([]string, len(files))
-	for i, f := range files {
-		names[i] = path.Base(f.Name)
 	}
 	return WriteJSON(w, http.StatusOK, names)
 }

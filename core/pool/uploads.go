@@ -41,18 +41,37 @@ func (u Upload) Path() string { return UploadPath(u.Dir, u.Name) }
 // one slash is all that is in it and below.
 const uploadPart = "upload"
 
+// uploadKey is the key of a file's row. A name with slashes in it is that of a
+// file in a directory below.
 func uploadKey(dir, name string) driver.Key {
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		dir, name = dir+"/"+name[:i], name[i+1:]
+	}
 	return driver.Key{Part: uploadPart, Sort: dir + "//" + name}
 }
 
-// MakeDir makes an upload directory exist.
+// MakeDir makes an upload directory exist, and those above it.
 func (s *Store) MakeDir(ctx context.Context, dir string) error {
-	_, err := s.Table.Get(ctx, uploadKey(dir, ""))
-	if errors.Is(err, driver.ErrNotFound) {
-		return s.Table.Put(ctx, driver.Row{Key: uploadKey(dir, ""), Data: []byte("{}")})
+	_, err := s.Table.Get(ctx, dirKey(dir))
+	if !errors.Is(err, driver.ErrNotFound) {
+		return err
 	}
-	return err
+	row := func(dir string) driver.Row { return driver.Row{Key: dirKey(dir), Data: []byte("{}")} }
+	var above []driver.Row
+	for parent := path.Dir(dir); parent != "."; parent = path.Dir(parent) {
+		above = append(above, row(parent))
+	}
+	// First those above: where a directory is they are.
+	if len(above) > 0 {
+		if err := s.Table.Put(ctx, above...); err != nil {
+			return err
+		}
+	}
+	return s.Table.Put(ctx, row(dir))
 }
+
+// dirKey is the key of the row that says that a directory exists.
+func dirKey(dir string) driver.Key { return driver.Key{Part: uploadPart, Sort: dir + "//"} }
 
 // Receive stores an uploaded file, in place of one of that name.
 func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) error {
@@ -163,6 +182,37 @@ func (s *Store) Uploads(ctx context.Context, dir string) ([]Upload, error) {
 	return files, nil
 }
 
+// Names returns the last components of all files and directories in a directory
+// and below it, each directory before what is in it and siblings ascending. The
+// error is that of Uploads.
+func (s *Store) Names(ctx context.Context, dir string) ([]string, error) {
+	files, dirs, err := s.scan(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 && len(dirs) == 0 {
+		return nil, missing("lstat", UploadPath(dir))
+	}
+	var paths [][]string
+	for _, f := range files {
+		paths = append(paths, below(dir, f.Dir+"/"+f.Name))
+	}
+	for _, row := range dirs {
+		if sub := strings.TrimSuffix(row.Sort, "//"); sub != dir {
+			paths = append(paths, below(dir, sub))
+		}
+	}
+	slices.SortFunc(paths, slices.Compare)
+	names := make([]string, len(paths))
+	for i, p := range paths {
+		names[i] = p[len(p)-1]
+	}
+	return names, nil
+}
+
+// below returns the components of a path behind that of the directory it is in.
+func below(dir, p string) []string { return strings.Split(strings.TrimPrefix(p, dir+"/"), "/") }
+
 // Find returns one uploaded file. The error matches fs.ErrNotExist if there is none.
 func (s *Store) Find(ctx context.Context, dir, name string) (Upload, error) {
 	row, err := s.Table.Get(ctx, uploadKey(dir, name))
@@ -179,6 +229,8 @@ func (s *Store) Find(ctx context.Context, dir, name string) (Upload, error) {
 func missing(call, p string) error {
 	return &fs.PathError{Op: call, Path: p, Err: noSuchFile{}}
 }
+
+var errNotEmpty = errors.New("directory not empty")
 
 type noSuchFile struct{}
 
@@ -241,11 +293,19 @@ func (s *Store) removeAll(ctx context.Context, files []Upload) error {
 	return nil
 }
 
-// RemoveName removes the file of that name as it is now; none is no error.
+// RemoveName removes the file of that name as it is now, or the directory if it
+// is empty; none is no error.
 func (s *Store) RemoveName(ctx context.Context, dir, name string) error {
 	u, err := s.Find(ctx, dir, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		files, dirs, err := s.scan(ctx, dir+"/"+name)
+		if err == nil && (len(files) > 0 || len(dirs) > 1) {
+			err = &fs.PathError{Op: "remove", Path: UploadPath(dir, name), Err: errNotEmpty}
+		}
+		if err != nil {
+			return err
+		}
+		return s.removeRows(ctx, dirs)
 	}
 	if err != nil {
 		return err
