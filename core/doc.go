@@ -25,7 +25,7 @@
 //	pool               deb driver epoch github.com/klauspost/compress
 //	keyring            driver pgp
 //	cleanup            chunks driver epoch lock pkglist pool task
-//	repo               chunks deb driver epoch lock pgp pkglist pool task
+//	repo               chunks deb driver epoch lock pgp pkglist pool query task
 //	snapshot           chunks deb driver epoch lock pkglist pool query task
 //	publish            chunks deb driver epoch lock pgp pkglist task github.com/klauspost/compress github.com/klauspost/pgzip
 //	api                cleanup deb driver keyring pkglist pool publish query repo snapshot task net/http

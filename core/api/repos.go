@@ -76,6 +76,9 @@ func (s *Server) repoRoutes(rt *Router) {
 	})
 	rt.Handle("POST", "/api/repos/{name}/file/{dir}", s.importFiles)
 	rt.Handle("POST", "/api/repos/{name}/file/{dir}/{file}", s.importFiles)
+	rt.Handle("POST", "/api/repos/{name}/include/{dir}", s.includeChanges)
+	rt.Handle("POST", "/api/repos/{name}/include/{dir}/{file}", s.includeChanges)
+	s.uploadersRoutes(rt)
 }
 
 func (s *Server) listRepos(w http.ResponseWriter, r *http.Request) error {
@@ -103,17 +106,33 @@ func (s *Server) createRepo(w http.ResponseWriter, r *http.Request) error {
 	return s.run(w, r, spec, err)
 }
 
-func (s *Server) importFiles(w http.ResponseWriter, r *http.Request) error {
-	dir, err := CleanDir(Param(r, "dir"))
-	if err != nil {
-		return err
+// uploaded returns the uploaded directory, and the file in it if one is named,
+// that a request is about.
+func uploaded(r *http.Request) (dir, file string, err error) {
+	if dir, err = CleanDir(Param(r, "dir")); err == nil {
+		file, err = CleanFile(Param(r, "file"))
 	}
-	file, err := CleanFile(Param(r, "file"))
+	return dir, file, err
+}
+
+func (s *Server) importFiles(w http.ResponseWriter, r *http.Request) error {
+	dir, file, err := uploaded(r)
 	if err != nil {
 		return err
 	}
 	spec, err := s.Repos.CheckImport(r.Context(), repo.ImportArgs{Name: Param(r, "name"), Dir: dir, File: file,
 		NoRemove: Flag(r, "noRemove"), ForceReplace: Flag(r, "forceReplace")})
+	return s.run(w, r, spec, err)
+}
+
+func (s *Server) includeChanges(w http.ResponseWriter, r *http.Request) error {
+	dir, file, err := uploaded(r)
+	if err != nil {
+		return err
+	}
+	spec, err := s.Repos.CheckInclude(r.Context(), repo.IncludeArgs{Name: Param(r, "name"), Dir: dir, File: file,
+		NoRemove: Flag(r, "noRemoveFiles"), ForceReplace: Flag(r, "forceReplace"),
+		AcceptUnsigned: Flag(r, "acceptUnsigned"), IgnoreSignature: Flag(r, "ignoreSignature")})
 	return s.run(w, r, spec, err)
 }
 

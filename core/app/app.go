@@ -66,14 +66,14 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Epoch: epochs.Epoch,
 	}}
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epochs: epochs}
-	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files}
+	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: c.Fetch}
+	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Keyring: keyrings.Keyring}
 	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Now: c.Now, Dependencies: c.Dependencies}
 	publications := &publish.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos, snapshots}, Signer: signer,
 		PoolKey: pool.FileKey, Paths: files.Paths, Now: c.Now, Sleep: c.Sleep,
 	}
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
-	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: c.Fetch}
 	collector := &cleanup.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Tasks: tasks, Epochs: epochs, Now: c.Now, Sleep: c.Sleep,
 		Sources: []cleanup.Source{

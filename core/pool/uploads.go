@@ -177,7 +177,7 @@ func (s *Store) Uploads(ctx context.Context, dir string) ([]Upload, error) {
 		return nil, err
 	}
 	if len(files) == 0 && len(dirs) == 0 {
-		return nil, missing("lstat", UploadPath(dir))
+		return nil, Missing("lstat", UploadPath(dir))
 	}
 	return files, nil
 }
@@ -191,7 +191,7 @@ func (s *Store) Names(ctx context.Context, dir string) ([]string, error) {
 		return nil, err
 	}
 	if len(files) == 0 && len(dirs) == 0 {
-		return nil, missing("lstat", UploadPath(dir))
+		return nil, Missing("lstat", UploadPath(dir))
 	}
 	var paths [][]string
 	for _, f := range files {
@@ -217,7 +217,7 @@ func below(dir, p string) []string { return strings.Split(strings.TrimPrefix(p, 
 func (s *Store) Find(ctx context.Context, dir, name string) (Upload, error) {
 	row, err := s.Table.Get(ctx, uploadKey(dir, name))
 	if errors.Is(err, driver.ErrNotFound) {
-		return Upload{}, missing("stat", UploadPath(dir, name))
+		return Upload{}, Missing("stat", UploadPath(dir, name))
 	}
 	if err != nil {
 		return Upload{}, err
@@ -225,8 +225,8 @@ func (s *Store) Find(ctx context.Context, dir, name string) (Upload, error) {
 	return upload(row, dir, name)
 }
 
-// missing is the error that clients know from the file system.
-func missing(call, p string) error {
+// Missing is the error that clients know from the file system.
+func Missing(call, p string) error {
 	return &fs.PathError{Op: call, Path: p, Err: noSuchFile{}}
 }
 

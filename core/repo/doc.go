@@ -1,5 +1,6 @@
 // Package repo owns local repositories: named lists of packages that uploads
-// go into.
+// go into, by themselves or as a .changes announces them, and the rules of who
+// may upload what.
 //
 // Stored layout:
 //

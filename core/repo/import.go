@@ -76,45 +76,50 @@ func (s *Store) importFiles(ctx context.Context, a *task.Attempt, args ImportArg
 	if ok, err := a.Cursor(&done); err != nil {
 		return task.Result{}, err
 	} else if ok {
-		return s.finishImport(ctx, a, args, done)
+		return s.finishImport(ctx, a, args.Dir, args.NoRemove, done)
 	}
 	r, err := s.read(ctx, a, args.UUID, args.Name, 500, "%w")
 	if err != nil {
 		return task.Result{}, err
 	}
-	list, err := s.Packages(ctx, r)
+	into, err := s.target(ctx, r)
 	if err != nil {
-		return task.Result{}, fmt.Errorf("unable to load packages: %w", err)
-	}
-	im := &importer{store: s, list: list, edit: list.Edit(), force: args.ForceReplace}
-	if err := im.collect(ctx, args.Dir, args.File); err != nil {
 		return task.Result{}, err
 	}
-	for batch := range slices.Chunk(im.candidates, maxBatch) {
-		if err := im.importBatch(ctx, batch); err != nil {
+	im := &importer{store: s, force: args.ForceReplace}
+	candidates, err := im.collect(ctx, args.Dir, args.File)
+	if err != nil {
+		return task.Result{}, err
+	}
+	if err := im.importAll(ctx, into, candidates, nil); err != nil {
+		return task.Result{}, err
+	}
+	return s.commitImport(ctx, a, im, args.Dir, args.NoRemove, into)
+}
+
+// commitImport commits the new lists of the repositories and goes on to what
+// is left to do.
+func (s *Store) commitImport(ctx context.Context, a *task.Attempt, im *importer, dir string, noRemove bool, into ...*target) (task.Result, error) {
+	for _, t := range into {
+		if err := im.apply(ctx, t); err != nil {
 			return task.Result{}, err
 		}
+		a.PutJSON(Key(t.repo.UUID), t.repo)
 	}
-	changed, err := im.apply(ctx)
-	if err != nil {
-		return task.Result{}, err
-	}
-	r.List = changed.Ref()
-	a.PutJSON(Key(r.UUID), r)
-	done = im.done()
+	done := im.done()
 	if err := s.saveImport(ctx, a, done); err != nil {
 		return task.Result{}, err
 	}
-	return s.finishImport(ctx, a, args, done)
+	return s.finishImport(ctx, a, dir, noRemove, done)
 }
 
 // finishImport removes what was imported and reports.
-func (s *Store) finishImport(ctx context.Context, a *task.Attempt, args ImportArgs, done imported) (task.Result, error) {
+func (s *Store) finishImport(ctx context.Context, a *task.Attempt, dir string, noRemove bool, done imported) (task.Result, error) {
 	done, err := s.loadImport(ctx, done)
 	if err != nil {
 		return task.Result{}, err
 	}
-	if !args.NoRemove {
+	if !noRemove {
 		var uploads []pool.Upload
 		for _, f := range done.Files {
 			u, err := s.Pool.Find(ctx, f.Dir, f.Name)
@@ -129,7 +134,7 @@ func (s *Store) finishImport(ctx context.Context, a *task.Attempt, args ImportAr
 		if err := s.Pool.Remove(ctx, uploads...); err != nil {
 			return task.Result{}, err
 		}
-		if err := s.Pool.RemoveIfEmpty(ctx, args.Dir); err != nil {
+		if err := s.Pool.RemoveIfEmpty(ctx, dir); err != nil {
 			return task.Result{}, err
 		}
 	}
@@ -147,23 +152,36 @@ func (s *Store) finishImport(ctx context.Context, a *task.Attempt, args ImportAr
 	return task.Result{Value: done.Result}, nil
 }
 
-// importer imports candidates into one list.
-type importer struct {
-	store      *Store
-	list       *pkglist.List
-	edit       *pkglist.Edit
-	force      bool
-	candidates []pool.Upload
-	outcomes   []outcome                 // in processing order
-	fresh      map[string][]*deb.Package // added by this import, by name; only with force
-	processed  []pool.Upload
-	failed     []string // paths that could not be collected
-	warnings   []string // about them
+// target is a repository that is imported into.
+type target struct {
+	repo  Repo
+	list  *pkglist.List
+	edit  *pkglist.Edit
+	fresh map[string][]*deb.Package // added by this import, by name; only with force
 }
 
-// outcome is what became of a candidate.
+func (s *Store) target(ctx context.Context, r Repo) (*target, error) {
+	list, err := s.Packages(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("unable to load packages: %w", err)
+	}
+	return &target{repo: r, list: list, edit: list.Edit(), fresh: map[string][]*deb.Package{}}, nil
+}
+
+// importer imports candidates.
+type importer struct {
+	store     *Store
+	force     bool
+	outcomes  []outcome // in processing order
+	processed []pool.Upload
+	failed    []string // paths that could not be collected
+	warnings  []string // about them
+}
+
+// outcome is what became of a candidate, or of a .changes that was refused.
 type outcome struct {
 	upload  pool.Upload
+	into    *target
 	pkg     *deb.Package // nil if it was not imported
 	beside  []pool.Upload
 	removed []string
@@ -176,57 +194,68 @@ func (im *importer) fail(p, format string, args ...any) {
 }
 
 // collect finds the candidates as they are now.
-func (im *importer) collect(ctx context.Context, dir, name string) error {
+func (im *importer) collect(ctx context.Context, dir, name string) (candidates []pool.Upload, err error) {
 	if name != "" {
 		u, err := im.store.Pool.Find(ctx, dir, name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			p := pool.UploadPath(dir, name)
 			im.fail(p, "Unable to process %s: %v", p, err)
-			return nil
+			return candidates, nil
 		case err != nil:
-			return err
+			return nil, err
 		case isPackage(name):
-			im.candidates = append(im.candidates, u)
+			candidates = append(candidates, u)
 		case strings.HasSuffix(name, ".buildinfo"):
 			im.processed = append(im.processed, u)
 		default:
 			im.fail(u.Path(), "Unknown file extension: %s", u.Path())
 		}
-		return nil
+		return candidates, nil
 	}
 	files, err := im.store.Pool.Uploads(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		p := pool.UploadPath(dir)
 		im.fail(p, "Unable to process %s: stat %s: no such file or directory", p, p)
-		return nil
+		return candidates, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, u := range files {
 		switch {
 		case isPackage(u.Name):
-			im.candidates = append(im.candidates, u)
+			candidates = append(candidates, u)
 		case strings.HasSuffix(u.Name, ".buildinfo"):
 			im.processed = append(im.processed, u)
 		}
 	}
-	return nil
+	return candidates, nil
 }
 
 func isPackage(name string) bool {
 	return slices.Contains([]string{".deb", ".udeb", ".ddeb", ".dsc"}, path.Ext(name))
 }
 
+// importAll imports candidates into a repository: with a release only what its
+// .changes announces, from the files that this lists.
+func (im *importer) importAll(ctx context.Context, into *target, candidates []pool.Upload, from *release) error {
+	for batch := range slices.Chunk(candidates, maxBatch) {
+		if err := im.importBatch(ctx, into, batch, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // importBatch reads candidates, several at a time, and stores their files and
 // records.
-func (im *importer) importBatch(ctx context.Context, batch []pool.Upload) error {
+func (im *importer) importBatch(ctx context.Context, into *target, batch []pool.Upload, from *release) error {
 	outcomes := make([]outcome, len(batch))
 	records := make([]pool.Record, len(batch))
 	err := each(ctx, len(batch), func(ctx context.Context, i int) error {
-		outcomes[i].upload = batch[i]
-		rec, err := im.store.importOne(ctx, batch[i], &outcomes[i])
+		outcomes[i].upload, outcomes[i].into = batch[i], into
+		rec, err := im.store.importOne(ctx, batch[i], &outcomes[i], from)
 		if bad := (*badFile)(nil); errors.As(err, &bad) {
 			outcomes[i].warning = bad.warning
 			return nil
@@ -271,16 +300,17 @@ func (im *importer) importBatch(ctx context.Context, batch []pool.Upload) error 
 // in its way: the same name, an equal version, and the same architecture or,
 // unless it is a source package, "all".
 func (im *importer) put(ctx context.Context, p *deb.Package, o *outcome) error {
+	into := o.into
 	if im.force {
 		inTheWay := func(old *deb.Package) bool {
 			return deb.CompareVersions(old.Version, p.Version) == 0 &&
 				(old.Architecture == p.Architecture || old.Architecture == deb.AllArch && p.Kind != deb.Source)
 		}
 		remove := func(old *deb.Package) {
-			im.edit.Remove(deb.Key{Architecture: old.Architecture, Name: old.Name, Version: old.Version})
+			into.edit.Remove(deb.Key{Architecture: old.Architecture, Name: old.Name, Version: old.Version})
 			o.removed = append(o.removed, fmt.Sprintf("%v removed due to conflict with package being added", old))
 		}
-		for old, err := range im.list.ByName(ctx, p.Name) {
+		for old, err := range into.list.ByName(ctx, p.Name) {
 			if err != nil {
 				return err
 			}
@@ -288,39 +318,36 @@ func (im *importer) put(ctx context.Context, p *deb.Package, o *outcome) error {
 				remove(old)
 			}
 		}
-		for _, old := range im.fresh[p.Name] {
+		for _, old := range into.fresh[p.Name] {
 			if inTheWay(old) {
 				remove(old)
 			}
 		}
-		if im.fresh == nil {
-			im.fresh = map[string][]*deb.Package{}
-		}
-		im.fresh[p.Name] = append(im.fresh[p.Name], p)
+		into.fresh[p.Name] = append(into.fresh[p.Name], p)
 	}
-	return im.edit.Add(p)
+	return into.edit.Add(p)
 }
 
-// apply makes the new list; packages that conflict are left out of it and
-// become warnings.
-func (im *importer) apply(ctx context.Context) (*pkglist.List, error) {
-	conflicts := map[string]int{} // by full key
-	changed, err := im.edit.Apply(ctx, func(c *pkglist.ConflictError) error {
-		conflicts[c.Added.Key()]++
+// apply makes the new list of a repository; packages that conflict are left out
+// of it and become warnings.
+func (im *importer) apply(ctx context.Context, t *target) error {
+	conflicts := map[string]bool{} // by full key
+	changed, err := t.edit.Apply(ctx, func(c *pkglist.ConflictError) error {
+		conflicts[c.Added.Key()] = true
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range im.outcomes {
 		o := &im.outcomes[i]
-		if o.pkg == nil || conflicts[o.pkg.Key()] == 0 {
-			continue
+		if o.into == t && o.pkg != nil && conflicts[o.pkg.Key()] {
+			o.warning = fmt.Sprintf("Unable to add package: package already exists and is different: %v", o.pkg)
+			o.pkg = nil
 		}
-		o.warning = fmt.Sprintf("Unable to add package: package already exists and is different: %v", o.pkg)
-		o.pkg = nil
 	}
-	return changed, nil
+	t.repo.List = changed.Ref()
+	return nil
 }
 
 // done sums up what was imported.

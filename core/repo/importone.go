@@ -31,11 +31,11 @@ const maxDsc = 16 << 20
 
 // importOne reads a candidate and puts its files into the pool. A *badFile
 // says that it cannot be imported.
-func (s *Store) importOne(ctx context.Context, u pool.Upload, o *outcome) (pool.Record, error) {
+func (s *Store) importOne(ctx context.Context, u pool.Upload, o *outcome, from *release) (pool.Record, error) {
 	var rec pool.Record
 	var err error
 	if strings.HasSuffix(u.Name, ".dsc") {
-		rec, err = s.readSource(ctx, u, o)
+		rec, err = s.readSource(ctx, u, o, from)
 	} else {
 		rec, err = s.readBinary(ctx, u)
 	}
@@ -46,6 +46,8 @@ func (s *Store) importOne(ctx context.Context, u pool.Upload, o *outcome) (pool.
 		err = bad("Empty version on %s", u.Path())
 	case errors.Is(err, deb.ErrNoArchitecture):
 		err = bad("Empty architecture on %s", u.Path())
+	case err == nil && from != nil && !from.changes.Accepts(rec.Package):
+		err = bad("%v has been ignored as it doesn't match restriction", rec.Package)
 	}
 	if err != nil {
 		return pool.Record{}, err
@@ -102,7 +104,7 @@ func unlessEmpty(u pool.Upload, err error) error {
 
 // readSource reads a .dsc and finds the files that it names, beside it or in
 // the pool.
-func (s *Store) readSource(ctx context.Context, u pool.Upload, o *outcome) (pool.Record, error) {
+func (s *Store) readSource(ctx context.Context, u pool.Upload, o *outcome, from *release) (pool.Record, error) {
 	if u.File.Size > maxDsc {
 		return pool.Record{}, unable(u, fmt.Errorf("%d bytes are too many for a .dsc", u.File.Size))
 	}
@@ -133,7 +135,7 @@ func (s *Store) readSource(ctx context.Context, u pool.Upload, o *outcome) (pool
 		if f.Name == own.Name {
 			continue
 		}
-		found, err := s.sourceFile(ctx, u, f, o)
+		found, err := s.sourceFile(ctx, u, f, o, from)
 		if err != nil {
 			return pool.Record{}, err
 		}
@@ -144,9 +146,9 @@ func (s *Store) readSource(ctx context.Context, u pool.Upload, o *outcome) (pool
 
 // sourceFile finds a file that a .dsc names: beside it, whatever the .dsc says
 // of its digests, else in the pool under the digest that it says.
-func (s *Store) sourceFile(ctx context.Context, u pool.Upload, f deb.File, o *outcome) (deb.File, error) {
+func (s *Store) sourceFile(ctx context.Context, u pool.Upload, f deb.File, o *outcome, from *release) (deb.File, error) {
 	dir, _ := path.Split(u.Name)
-	beside, err := s.Pool.Find(ctx, u.Dir, dir+f.Name)
+	beside, err := from.find(ctx, s.Pool, u.Dir, dir+f.Name)
 	if err == nil {
 		o.beside = append(o.beside, beside)
 		got := beside.File

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"aptless/core/chunks"
 	"aptless/core/driver"
 	"aptless/core/lock"
+	"aptless/core/pgp"
 	"aptless/core/pkglist"
 	"aptless/core/pool"
 	"aptless/core/task"
@@ -27,6 +29,7 @@ type Repo struct {
 	DefaultDistribution string
 	DefaultComponent    string
 	List                chunks.Ref // of its packages
+	Uploaders           *Uploaders `json:",omitempty"` // nil lets everybody
 }
 
 // View is a repository as clients see it.
@@ -47,6 +50,11 @@ type Store struct {
 	Table driver.Table
 	Lists pkglist.Store
 	Pool  *pool.Store
+	Now   func() time.Time // at which signatures are judged
+
+	// Keyring returns the keys that may sign .changes files; nil names are
+	// those of the default ring.
+	Keyring func(ctx context.Context, names []string) (*pgp.Keyring, error)
 }
 
 // maxName bounds a repository's name, in bytes.
@@ -141,6 +149,7 @@ func (s *Store) Kinds() []task.Kind {
 		task.Define("repo.add", s.add),
 		task.Define("repo.remove", s.remove),
 		task.Define("repo.import", s.importFiles),
+		task.Define("repo.include", s.include),
 	}
 }
 
@@ -202,6 +211,8 @@ type EditArgs struct {
 	UUID                                                 string // set by CheckEdit
 	Was                                                  string // the name it was addressed by
 	Name, Comment, DefaultDistribution, DefaultComponent *string
+	Uploaders                                            *Uploaders `json:",omitempty"`
+	AnyUploader                                          bool       // takes the Uploaders away
 }
 
 // CheckEdit makes the task that changes a repository's fields.
@@ -251,6 +262,9 @@ func (s *Store) edit(ctx context.Context, a *task.Attempt, args EditArgs) (task.
 		if value != nil {
 			*field = *value
 		}
+	}
+	if args.Uploaders != nil || args.AnyUploader {
+		r.Uploaders = args.Uploaders
 	}
 	a.PutJSON(Key(r.UUID), r)
 	return task.Result{Value: r.View()}, nil
