@@ -116,10 +116,15 @@ type Journey struct {
 // in a world of its own in which another of its calls fails: before its effect
 // and after it and, where it has one, in the middle; with the process living on,
 // to handle the error, and with the process dying. What is then stored is all
-// that Recover and Verify get.
+// that Recover and Verify get. With -short the process still dies after every
+// call, but of the other failures of a call one is tried, each in its turn.
 func Sweep(t *testing.T, j Journey) {
 	t.Helper()
-	runs, failures := sweep(t.Context(), j)
+	choose := faultsOf
+	if testing.Short() {
+		choose = someFaultsOf
+	}
+	runs, failures := sweep(t.Context(), j, choose)
 	for _, failure := range failures {
 		t.Error(failure)
 	}
@@ -127,7 +132,7 @@ func Sweep(t *testing.T, j Journey) {
 }
 
 // sweep returns how many runs there were and what was wrong with them.
-func sweep(ctx context.Context, j Journey) (runs int, failures []error) {
+func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fault) (runs int, failures []error) {
 	start := NewEnv()
 	if j.Setup != nil {
 		if err := j.Setup(ctx, start); err != nil {
@@ -143,7 +148,7 @@ func sweep(ctx context.Context, j Journey) (runs int, failures []error) {
 	}
 	runs = 1
 	for i, call := range calls {
-		for _, fault := range faultsOf(i+1, call) {
+		for _, fault := range choose(i+1, call) {
 			runs++
 			if _, ran, err := j.take(ctx, start, fault); err != nil {
 				failures = append(failures, fmt.Errorf("%s (%s): %w; the journey returned: %v", fault, call, err, ran))
@@ -167,6 +172,20 @@ func faultsOf(n int, call string) []Fault {
 		faults = append(faults, Fault{n, Midway, false}, Fault{n, Midway, true})
 	}
 	return faults
+}
+
+// someFaultsOf is faultsOf with the deaths after and before the call, and one of
+// the others.
+func someFaultsOf(n int, call string) []Fault {
+	var deaths, others []Fault
+	for _, f := range faultsOf(n, call) {
+		if f.Die && f.When != Midway {
+			deaths = append(deaths, f)
+		} else {
+			others = append(others, f)
+		}
+	}
+	return append(deaths, others[n%len(others)])
 }
 
 // take takes the journey from a copy of start and returns its calls, its own

@@ -69,7 +69,7 @@ func sequence(steps ...func(context.Context, *Env) error) func(context.Context, 
 }
 
 func TestSweep(t *testing.T) {
-	Sweep(t, Journey{Run: sequence(stage, commit), Verify: readable})
+	Sweep(t, Journey{Run: sequence(stage, commit), Verify: readable}, faultsOf)
 	Sweep(t, Journey{
 		Run:     sequence(stage, commit),
 		Recover: sequence(stage, commit),
@@ -138,7 +138,7 @@ func TestSweepFinds(t *testing.T) {
 		"calls nothing": {Journey{Run: func(context.Context, *Env) error { return nil },
 			Verify: func(*Env, error) error { return nil }}, "makes no calls"},
 	} {
-		_, failures := sweep(t.Context(), tc.journey)
+		_, failures := sweep(t.Context(), tc.journey, faultsOf)
 		if len(failures) == 0 || !strings.Contains(failures[0].Error(), tc.want) {
 			t.Errorf("%s: found %v, want %q", name, failures, tc.want)
 		}
@@ -148,7 +148,7 @@ func TestSweepFinds(t *testing.T) {
 // TestSweepRuns counts: Put and Table.Put can happen in part, the first call
 // also not at all.
 func TestSweepRuns(t *testing.T) {
-	runs, failures := sweep(t.Context(), Journey{Run: sequence(stage, commit), Verify: readable})
+	runs, failures := sweep(t.Context(), Journey{Run: sequence(stage, commit), Verify: readable}, faultsOf)
 	if want := 1 + (3 + 1 + 2) + 3 + 3; runs != want || failures != nil {
 		t.Errorf("%d runs, want %d; failures: %v", runs, want, failures)
 	}
