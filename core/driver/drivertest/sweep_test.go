@@ -69,7 +69,7 @@ func sequence(steps ...func(context.Context, *Env) error) func(context.Context, 
 }
 
 func TestSweep(t *testing.T) {
-	Sweep(t, Journey{Run: sequence(stage, commit), Verify: readable}, faultsOf)
+	Sweep(t, Journey{Run: sequence(stage, commit), Verify: readable})
 	Sweep(t, Journey{
 		Run:     sequence(stage, commit),
 		Recover: sequence(stage, commit),
@@ -188,5 +188,27 @@ func TestDrain(t *testing.T) {
 	})
 	if !errors.Is(err, ErrFault) || !errors.Is(err, context.Canceled) || len(e.Memory.Queue.Pending()) != 1 {
 		t.Errorf("Drain of a dead process: %v", err)
+	}
+}
+
+// TestSomeFaults holds that with -short the process dies after every call, and
+// that every other failure comes up.
+func TestSomeFaults(t *testing.T) {
+	seen := map[Fault]bool{}
+	for n := 1; n <= 12; n++ {
+		died := false
+		for _, f := range someFaultsOf(n, "Blobs.Put x") {
+			died = died || f == Fault{n, After, true}
+			f.Call = 0
+			seen[f] = true
+		}
+		if !died {
+			t.Errorf("the process does not die after call %d", n)
+		}
+	}
+	for _, f := range faultsOf(1, "Blobs.Put x") {
+		if f.Call = 0; !seen[f] {
+			t.Errorf("never: %v", f)
+		}
 	}
 }
