@@ -4,6 +4,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"slices"
 
 	"aptless/core/deb"
 	"aptless/core/driver"
@@ -65,7 +66,7 @@ func (s *Server) packages(w http.ResponseWriter, r *http.Request, list *pkglist.
 		}
 		return writeKeys(w, list.Keys(ctx))
 	}
-	o := s.Dependencies
+	o := s.dependencies()
 	if len(o.Architectures) == 0 {
 		o.Architectures = list.Architectures(false)
 	}
@@ -91,6 +92,13 @@ func (s *Server) packages(w http.ResponseWriter, r *http.Request, list *pkglist.
 	return writeKeys(w, selected.Keys(ctx))
 }
 
+// dependencies are the options of listings: the architectures ascend.
+func (s *Server) dependencies() query.Options {
+	o := s.Dependencies
+	o.Architectures = slices.Sorted(slices.Values(o.Architectures))
+	return o
+}
+
 // listAllPackages answers like packages, of all packages that have a record.
 func (s *Server) listAllPackages(w http.ResponseWriter, r *http.Request) error {
 	l, err := listingOf(r)
@@ -104,7 +112,7 @@ func (s *Server) listAllPackages(w http.ResponseWriter, r *http.Request) error {
 		selected = filtered(selected, l.query.Match)
 	}
 	if l.withDeps {
-		keys, err := query.ClosureOfAll(ctx, all, l.query, s.Dependencies)
+		keys, err := query.ClosureOfAll(ctx, all, l.query, s.dependencies())
 		if errors.Is(err, query.ErrNoArchitectures) {
 			return errNoArchitectures()
 		}

@@ -17,6 +17,7 @@ import (
 	"aptless/core/app"
 	"aptless/core/driver"
 	"aptless/core/pgp"
+	"aptless/core/query"
 	"aptless/infra/embedded"
 )
 
@@ -26,6 +27,7 @@ type options struct {
 	workers      int
 	async, json  bool
 	verbose      bool
+	dependencies query.Options
 }
 
 // grace is how long requests and tasks may go on after the signal to stop.
@@ -48,6 +50,12 @@ with all data in one folder. There is no authentication: listen on loopback, or 
 	flags.BoolVar(&opt.async, "async", false, "answer mutating calls at once with a task, unless they say _async=false")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
 	flags.BoolVar(&opt.verbose, "verbose", false, "log every request")
+	d := &opt.dependencies
+	flags.StringSliceVar(&d.Architectures, "architectures", nil, "architectures for which dependencies are looked up; those of the packages if empty")
+	flags.BoolVar(&d.FollowRecommends, "follow-recommends", false, "dependencies are recommended packages too")
+	flags.BoolVar(&d.FollowSuggests, "follow-suggests", false, "dependencies are suggested packages too")
+	flags.BoolVar(&d.FollowSource, "follow-source", false, "dependencies are source packages too")
+	flags.BoolVar(&d.FollowAllVariants, "follow-all-variants", false, "dependencies are all alternatives, and all packages that satisfy them")
 	return cmd
 }
 
@@ -71,7 +79,7 @@ func serve(ctx context.Context, opt options) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer,
-		app.Config{Version: version, Async: opt.async, Log: log, Now: time.Now})
+		app.Config{Version: version, Async: opt.async, Dependencies: opt.dependencies, Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}
