@@ -47,6 +47,7 @@ type publishedRepoCreateParams struct {
 	AcquireByHash        *bool
 	SignedBy             *string
 	MultiDist            *bool
+	ValidFor             *string // how long a Release is valid; aptly knows none
 	Signing              signingParams
 }
 
@@ -64,6 +65,7 @@ type publishedRepoUpdateSwitchParams struct {
 	Origin         *string
 	Version        *string
 	SkipCleanup    *bool
+	ValidFor       *string
 	Signing        signingParams
 }
 
@@ -90,18 +92,15 @@ func (s *Server) publishRoutes(rt *Router) {
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
-		spec, err := s.Publish.CheckUpdate(r.Context(), body.args(r))
-		return s.run(w, r, spec, err)
+		return s.updatePublication(w, r, body, false)
 	})
 	rt.Handle("POST", "/api/publish/{prefix}/{distribution}/update", func(w http.ResponseWriter, r *http.Request) error {
 		var body publishedRepoUpdateParams
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
-		args := (*publishedRepoUpdateSwitchParams)(&body).args(r)
-		args.Sources, args.Staged = nil, true
-		spec, err := s.Publish.CheckUpdate(r.Context(), args)
-		return s.run(w, r, spec, err)
+		body.Snapshots = nil
+		return s.updatePublication(w, r, publishedRepoUpdateSwitchParams(body), true)
 	})
 	s.stagingRoutes(rt)
 	s.revisionRoutes(rt)
@@ -138,6 +137,9 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 	for _, a := range body.Architectures {
 		args.Architectures = append(args.Architectures, publish.Sanitise(a))
 	}
+	if err := validity(body.ValidFor, &args.Options); err != nil {
+		return err
+	}
 	spec, err := s.Publish.CheckCreate(r.Context(), segment, args)
 	return s.run(w, r, spec, err)
 }
@@ -146,14 +148,28 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 // Snapshots it takes no notice.
 type publishedRepoUpdateParams publishedRepoUpdateSwitchParams
 
-// args returns what the body asks for.
-func (b *publishedRepoUpdateSwitchParams) args(r *http.Request) publish.Args {
+func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body publishedRepoUpdateSwitchParams, staged bool) error {
 	args := published(r)
-	args.Sources, args.ForceOverwrite, args.SkipSigning, args.Keys = named(b.Snapshots), b.ForceOverwrite, b.Signing.Skip, b.Signing.GpgKey
-	args.SkipCleanup = b.SkipCleanup != nil && *b.SkipCleanup
-	args.Options = publish.Options{Origin: b.Origin, Label: b.Label, Version: b.Version, SignedBy: b.SignedBy,
-		SkipContents: b.SkipContents, SkipBz2: b.SkipBz2, ByHash: b.AcquireByHash, MultiDist: b.MultiDist}
-	return args
+	args.Sources, args.Staged, args.ForceOverwrite = named(body.Snapshots), staged, body.ForceOverwrite
+	args.SkipSigning, args.Keys = body.Signing.Skip, body.Signing.GpgKey
+	args.SkipCleanup = body.SkipCleanup != nil && *body.SkipCleanup
+	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy,
+		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist}
+	if err := validity(body.ValidFor, &args.Options); err != nil {
+		return err
+	}
+	spec, err := s.Publish.CheckUpdate(r.Context(), args)
+	return s.run(w, r, spec, err)
+}
+
+// validity sets how long a Release is valid, if the request says so.
+func validity(text *string, o *publish.Options) error {
+	if text == nil {
+		return nil
+	}
+	d, err := publish.ParseValidity(*text)
+	o.ValidFor = &d
+	return err
 }
 
 // stagingRoutes are those of what the next update is to publish.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -48,6 +49,9 @@ const defaultCache = 64 << 20
 type App struct {
 	Handler    http.Handler // the API, and the published tree at the root
 	Dispatcher *task.Dispatcher
+
+	tasks        *task.Store
+	publications *publish.Store
 }
 
 // New connects everything. Signer makes the signatures of publications; base
@@ -100,7 +104,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 			},
 		},
 	}
-	return &App{Handler: server.Handler(), Dispatcher: dispatcher}, nil
+	return &App{Handler: server.Handler(), Dispatcher: dispatcher, tasks: tasks, publications: publications}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -115,4 +119,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // Tick does what is due: it is called every minute or so, from anywhere.
-func (a *App) Tick(ctx context.Context) error { return a.Dispatcher.Resend(ctx, false) }
+func (a *App) Tick(ctx context.Context) error {
+	return errors.Join(a.Dispatcher.Resend(ctx, false), a.refresh(ctx))
+}
+
+// refresh has the publications signed anew whose Release files expire.
+func (a *App) refresh(ctx context.Context) error {
+	specs, err := a.publications.Due(ctx)
+	for _, spec := range specs {
+		if _, admitErr := a.tasks.Admit(ctx, spec, false); admitErr != nil {
+			err = errors.Join(err, admitErr)
+		}
+	}
+	return err
+}

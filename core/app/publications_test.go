@@ -3,14 +3,17 @@ package app
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"aptless/core/driver"
+	"aptless/core/driver/drivertest"
 )
 
 // The tests of this file are named after the items of the compatibility
@@ -291,4 +294,30 @@ func TestPublishConflictDetailDrop(t *testing.T) {
 			t.Error("the row is left")
 		}
 	})
+}
+
+// TestTickSignsAnew has a Release that expires made anew by a tick.
+func TestTickSignsAnew(t *testing.T) {
+	env := drivertest.NewEnv()
+	p, err := start(t.Context(), env, testSigner(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.step("POST", "/api/repos", `{"Name":"r"}`), p.step("POST", "/api/publish", strings.Replace(publishBody, "{", `{"ValidFor":"2d",`, 1))); err != nil {
+		t.Fatal(err)
+	}
+	const release = "public/dists/stable/Release"
+	before := env.Memory.Objects(release)[release]
+	for _, wait := range []time.Duration{0, 25 * time.Hour} {
+		env.Clock.Advance(wait)
+		if err := errors.Join(p.Tick(t.Context()), p.drain(), ended(p)); err != nil {
+			t.Fatal(err)
+		}
+		if now := env.Memory.Objects(release)[release]; (now != before) != (wait > 0) {
+			t.Errorf("after %v:\n%s", wait, now)
+		}
+	}
+	if _, err := verifyTree(env.Memory.Objects("public/"), "stable"); err != nil {
+		t.Error(err)
+	}
 }

@@ -93,6 +93,7 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/api/publish/:./s/revisions", "", "", 404, `{"error":"unable to show: published repo with storage:prefix/distribution ./s not found"}`},
 		{"POST", "/api/publish/:./s/rollback", js, `{}`, 400, required("rollbackParams", "Generation")},
 		{"POST", "/api/publish/:./s/rollback", js, `{"Generation":1}`, 404, `{"error":"unable to roll back: published repo with storage:prefix/distribution ./s not found"}`},
+		{"POST", "/api/publish", js, `{"SourceKind":"local","Distribution":"s","Sources":[{"Name":"r"}],"ValidFor":"soon"}`, 400, `{"error":"invalid ValidFor \"soon\": 1h to 10 years, as a number of h, d or w"}`},
 		{"GET", "/private/pool", "", "", 404, "404 page not found"},
 		{"GET", "/../private/tasks", "", "", 404, "404 page not found"},
 		{"GET", "/%2e%2e/private/tasks", "", "", 404, "404 page not found"},

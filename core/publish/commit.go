@@ -63,6 +63,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	if err != nil {
 		return err
 	}
+	r.Unsigned, r.Keys = args.SkipSigning, args.Keys
 	return s.commit(ctx, a, r, m, key, args.SkipCleanup)
 }
 
@@ -105,6 +106,9 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, r *Record, m *manif
 	}
 	r.Old, r.Manifest, r.Generation, r.Date = r.Manifest, key, m.Generation, m.Date
 	r.Applied, r.SkipCleanup, r.Dropping = false, skipCleanup, false
+	if err := r.enter(ctx, a); err != nil {
+		return err
+	}
 	r.remember(Revision{m.Generation, m.Date, key, maps.Clone(r.Components), m.Contents})
 	a.PutJSON(Key(r.ID()), r)
 	return a.Save(ctx, cursor{Committed: true})

@@ -5,6 +5,7 @@
 //
 //	publish / <storage>:<prefix>/<dist>         the Record
 //	ref/<repo|snapshot>/<uuid> / publish/<storage>:<prefix>/<dist>  one for each source
+//	expiry / <storage>:<prefix>/<dist>          when its Release is to be signed anew; only if it expires
 //	pool/<storage>:<prefix> / <path>            a published package file: its SHA-256, and a mark while it is being replaced
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
 //	public/<prefix>/dists/<dist>/...            what apt reads

@@ -73,6 +73,10 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args Args) (task.Resu
 	if err := refer(ctx, a, &r, nil); err != nil {
 		return task.Result{}, err
 	}
+	r.ValidFor = 0
+	if err := r.enter(ctx, a); err != nil {
+		return task.Result{}, err
+	}
 	a.Drop(Key(r.ID()))
 	if err := a.Save(ctx, cursor{Committed: true}); err != nil {
 		return task.Result{}, err

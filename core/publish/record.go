@@ -53,6 +53,10 @@ type Record struct {
 	SkipCleanup                              bool      // package files of Old stay
 	Dropping                                 bool      // files are being removed: nothing of the manifest can be relied on
 	Revisions                                []Revision
+	ValidFor                                 time.Duration // how long a Release is valid; 0 is for ever
+	Expires                                  bool          // there is a row in the calendar
+	Unsigned                                 bool          // the last request wanted no signature
+	Keys                                     string        // or by these keys
 
 	was []string // sources that the row refers to, as it was read
 }
@@ -111,6 +115,7 @@ type View struct {
 	SourceKind                                          string
 	Sources                                             []SourceView
 	Storage, Suite, Version                             string
+	ValidFor                                            string `json:",omitempty"` // aptly knows none
 }
 
 // SourceView is a component and the name of its source.
@@ -133,7 +138,7 @@ func (s *Store) view(ctx context.Context, r Record) (View, error) {
 		Distribution: r.Distribution, Label: r.Label, MultiDist: r.MultiDist, NotAutomatic: r.NotAutomatic, Origin: r.Origin,
 		Path: shown(r.Storage, r.Prefix) + "/" + r.Distribution, Prefix: r.Prefix, SignedBy: r.SignedBy,
 		SkipContents: r.SkipContents, SourceKind: string(r.Kind), Sources: views(names), Storage: r.Storage,
-		Suite: r.Suite, Version: r.Version,
+		Suite: r.Suite, Version: r.Version, ValidFor: showValidity(r.ValidFor),
 	}, err
 }
 

@@ -59,7 +59,9 @@ func (r *Record) release(date time.Time, files []listed) []byte {
 	field(&b, "Version", r.Version)
 	field(&b, "Codename", r.Distribution)
 	field(&b, "Date", date.UTC().Format(dateFormat))
-	if r.SignedBy != "" { // apt honours Signed-By only in a Release that expires
+	if r.ValidFor > 0 {
+		field(&b, "Valid-Until", date.UTC().Add(r.ValidFor).Format(dateFormat))
+	} else if r.SignedBy != "" { // apt honours Signed-By only in a Release that expires
 		field(&b, "Valid-Until", date.UTC().AddDate(100, 0, 0).Format(dateFormat))
 	}
 	field(&b, "NotAutomatic", r.NotAutomatic)

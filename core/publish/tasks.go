@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"aptless/core/driver"
 	"aptless/core/lock"
@@ -16,9 +17,13 @@ import (
 type Options struct {
 	Origin, Label, Version, SignedBy         *string
 	SkipContents, SkipBz2, ByHash, MultiDist *bool
+	ValidFor                                 *time.Duration
 }
 
 func (o Options) apply(r *Record) {
+	if o.ValidFor != nil {
+		r.ValidFor = *o.ValidFor
+	}
 	for field, value := range map[*string]*string{&r.Origin: o.Origin, &r.Label: o.Label, &r.Version: o.Version, &r.SignedBy: o.SignedBy} {
 		if value != nil {
 			*field = *value
@@ -62,6 +67,7 @@ func (s *Store) Kinds() []task.Kind {
 		task.Define("publish.drop", s.drop),
 		task.Define("publish.stage", s.stage),
 		task.Define("publish.rollback", s.rollback),
+		task.Define("publish.refresh", s.refresh),
 	}
 }
 
