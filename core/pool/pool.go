@@ -10,6 +10,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -23,6 +24,9 @@ type Store struct {
 	Table  driver.Table
 	Blobs  driver.Blobs
 	Epochs *epoch.Clock // nil where nothing is collected
+
+	encoding sync.Once // makes the encoder: a new one for each record takes a millisecond
+	encoder  *zstd.Encoder
 }
 
 // FileClaim and PackageClaim are the names by which files and records are
@@ -130,7 +134,7 @@ func (s *Store) Row(ctx context.Context, r Record) (driver.Row, error) {
 	if err := s.claim(ctx, PackageClaim(r.Package.Key())); err != nil {
 		return driver.Row{}, err
 	}
-	data := encode(r)
+	data := s.encode(r)
 	if len(data) > driver.MaxRowSize {
 		key := recordBlob(r.Package)
 		if _, err := s.Blobs.Put(ctx, key, bytes.NewReader(data), driver.PutOptions{}); err != nil {
@@ -203,7 +207,7 @@ const (
 // ErrRecord says that a stored record cannot be read.
 var ErrRecord = errors.New("damaged package record")
 
-func encode(r Record) []byte {
+func (s *Store) encode(r Record) []byte {
 	pkg := deb.AppendPackage(nil, r.Package)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%d\n", len(pkg))
@@ -213,12 +217,13 @@ func encode(r Record) []byte {
 		b.WriteString(p)
 		b.WriteByte(0)
 	}
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		panic(err) // the options are constant
-	}
-	defer enc.Close()
-	return enc.EncodeAll(b.Bytes(), []byte{formInline})
+	s.encoding.Do(func() {
+		var err error
+		if s.encoder, err = zstd.NewWriter(nil, zstd.WithLowerEncoderMem(true)); err != nil {
+			panic(err) // the options are constant
+		}
+	})
+	return s.encoder.EncodeAll(b.Bytes(), []byte{formInline})
 }
 
 func decode(data []byte) (Record, error) {
