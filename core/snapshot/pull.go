@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -160,13 +161,18 @@ func closure(ctx context.Context, selected *pkglist.Subset, base []*pkglist.List
 // added if all matches are asked for.
 func replay(ctx context.Context, base *pkglist.List, selected *pkglist.Subset, args PullArgs) (*pkglist.Edit, Pulled, error) {
 	edit, done := base.Edit(), Pulled{Added: []string{}, Removed: []string{}}
+	namesakes, err := namesakesOf(ctx, base, selected)
+	if err != nil {
+		return nil, Pulled{}, err
+	}
+	defer namesakes.stop()
 	var name string
 	var there []*deb.Package // of that name, in index order
 	var seen []string        // architectures of that name
 	for p, err := range selected.All(ctx) {
-		if err == nil && (p.Name != name || there == nil) {
+		if err == nil && (p.Name != name || seen == nil) {
 			name, seen = p.Name, nil
-			there, err = named(ctx, base, name)
+			there, err = namesakes.of(name)
 		}
 		if err != nil {
 			return nil, Pulled{}, err
@@ -195,16 +201,51 @@ func replay(ctx context.Context, base *pkglist.List, selected *pkglist.Subset, a
 	return edit, done, nil
 }
 
-// named returns the packages of a name in index order; never nil.
-func named(ctx context.Context, list *pkglist.List, name string) ([]*deb.Package, error) {
-	packages := []*deb.Package{}
-	for p, err := range list.ByName(ctx, name) {
+// namesakes reads the packages of a list that have the names of a selection,
+// each part of the list at most once.
+type namesakes struct {
+	next func() (pkglist.Placed, error, bool)
+	stop func()
+	head *deb.Package // read and not asked for yet
+}
+
+func namesakesOf(ctx context.Context, list *pkglist.List, selected *pkglist.Subset) (*namesakes, error) {
+	var names []string
+	for p, err := range selected.All(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		packages = append(packages, p)
+		if len(names) == 0 || names[len(names)-1] != p.Name {
+			names = append(names, p.Name)
+		}
 	}
-	return packages, nil
+	n := &namesakes{}
+	n.next, n.stop = iter.Pull2(list.Some(ctx, func(c *pkglist.Chunk) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return c.MayHave(name, true) })
+	}))
+	return n, nil
+}
+
+// of returns the packages of a name in index order. Names are asked for in
+// ascending order.
+func (n *namesakes) of(name string) ([]*deb.Package, error) {
+	var found []*deb.Package
+	for {
+		if n.head == nil {
+			p, err, more := n.next()
+			if err != nil || !more {
+				return found, err
+			}
+			n.head = p.Package
+		}
+		switch c := strings.Compare(n.head.Name, name); {
+		case c > 0:
+			return found, nil
+		case c == 0:
+			found = append(found, n.head)
+		}
+		n.head = nil
+	}
 }
 
 // compareIndex compares packages of one name as an index has them.
