@@ -1,0 +1,192 @@
+package lambda
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// call sends an event to a handler.
+func call(t interface{ Fatal(...any) }, event events.APIGatewayV2HTTPRequest, h http.HandlerFunc) events.APIGatewayV2HTTPResponse {
+	out, err := API(h)(context.Background(), event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func event(method, path, body string) events.APIGatewayV2HTTPRequest {
+	return events.APIGatewayV2HTTPRequest{
+		RawPath: path, Body: body, Headers: map[string]string{},
+		RequestContext: events.APIGatewayV2HTTPRequestContext{
+			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: method, Path: path, SourceIP: "192.0.2.7"},
+		},
+	}
+}
+
+func TestRequest(t *testing.T) {
+	e := event("POST", "/api/repos/a%2Fb", base64.StdEncoding.EncodeToString([]byte("\xff\x00body")))
+	e.IsBase64Encoded, e.RawQueryString = true, "q=a%20b&_async=1"
+	e.Headers = map[string]string{"host": "repo.example.org", "content-type": "text/plain", "x-two": "a,b"}
+	e.Cookies = []string{"a=1", "b=2"}
+	seen := false
+	call(t, e, func(_ http.ResponseWriter, r *http.Request) {
+		seen = true
+		body, err := io.ReadAll(r.Body)
+		if err != nil || string(body) != "\xff\x00body" || r.ContentLength != 6 {
+			t.Errorf("body %q of %d bytes, %v", body, r.ContentLength, err)
+		}
+		got := []string{r.Method, r.URL.EscapedPath(), r.URL.Path, r.URL.Query().Get("q"), r.Host, r.RemoteAddr, r.RequestURI,
+			r.Header.Get("Content-Type"), r.Header.Get("X-Two")}
+		want := []string{"POST", "/api/repos/a%2Fb", "/api/repos/a/b", "a b", "repo.example.org", "192.0.2.7:0",
+			"/api/repos/a%2Fb?q=a%20b&_async=1", "text/plain", "a,b"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if c, err := r.Cookie("b"); err != nil || c.Value != "2" {
+			t.Errorf("cookie %v, %v", c, err)
+		}
+	})
+	if !seen {
+		t.Error("the handler was not called")
+	}
+}
+
+// TestPaths holds that a path is understood whether it comes as it was sent or resolved.
+func TestPaths(t *testing.T) {
+	for raw, want := range map[string]string{
+		"/api/files/a b":   "/api/files/a%20b",
+		"/api/files/a%20b": "/api/files/a%20b",
+		"/api/100%":        "/api/100%25",
+		"/api/g++_1.0":     "/api/g++_1.0",
+		"/api/ü":           "/api/%C3%BC",
+		"//api":            "//api",
+	} {
+		call(t, event("GET", raw, ""), func(_ http.ResponseWriter, r *http.Request) {
+			if got := r.URL.EscapedPath(); got != want {
+				t.Errorf("%q became %q, want %q", raw, got, want)
+			}
+		})
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	out := call(t, event("GET", "/", ""), func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Add("Set-Cookie", "a=1")
+		w.Header().Add("Set-Cookie", "b=2")
+		w.WriteHeader(http.StatusTeapot)
+		w.WriteHeader(http.StatusOK)
+		w.Header().Set("Too", "late")
+		io.WriteString(w, "short and stout")
+	})
+	want := events.APIGatewayV2HTTPResponse{
+		StatusCode: http.StatusTeapot, Headers: map[string]string{"Content-Type": "text/plain"},
+		Body: "short and stout", Cookies: []string{"a=1", "b=2"},
+	}
+	if diff := cmp.Diff(want, out); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestBodies holds that every body arrives as it was written.
+func TestBodies(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		body := rapid.SliceOf(rapid.Byte()).Draw(t, "body")
+		out := call(t, event("GET", "/", ""), func(w http.ResponseWriter, _ *http.Request) { w.Write(body) })
+		got := []byte(out.Body)
+		if out.IsBase64Encoded {
+			var err error
+			if got, err = base64.StdEncoding.DecodeString(out.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(got, body) {
+			t.Fatalf("%q became %q", body, got)
+		}
+		// What is not base64 goes through JSON.
+		data, err := json.Marshal(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back events.APIGatewayV2HTTPResponse
+		if err := json.Unmarshal(data, &back); err != nil || back.Body != out.Body {
+			t.Fatalf("%q became %q, %v", out.Body, back.Body, err)
+		}
+	})
+}
+
+func TestLargeBodies(t *testing.T) {
+	refusal := func(out events.APIGatewayV2HTTPResponse) string {
+		var e map[string]string
+		if err := json.Unmarshal([]byte(out.Body), &e); err != nil {
+			t.Errorf("%.100q is not in the form of the API: %v", out.Body, err)
+		}
+		return e["error"]
+	}
+	called := false
+	handler := func(http.ResponseWriter, *http.Request) { called = true }
+	out := call(t, event("POST", "/api/files/d", strings.Repeat("x", MaxBody+1)), handler)
+	if text := refusal(out); out.StatusCode != 413 || called || !strings.Contains(text, "POST /api/files/{dir}") {
+		t.Errorf("%d %q, handler called: %v", out.StatusCode, text, called)
+	}
+	if out := call(t, event("POST", "/api/files/d", strings.Repeat("x", MaxBody)), handler); out.StatusCode != 200 || !called {
+		t.Errorf("a body that fits is answered with %d", out.StatusCode)
+	}
+	for name, body := range map[string]string{"long": strings.Repeat("x", maxAnswer), "escaped": strings.Repeat("\x01", maxAnswer/5), "binary": strings.Repeat("\xff", maxAnswer*4/5)} {
+		out := call(t, event("GET", "/", ""), func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
+		if text := refusal(out); out.StatusCode != 500 || !strings.Contains(text, "larger") {
+			t.Errorf("%s: %d %q", name, out.StatusCode, text)
+		}
+	}
+	e := event("POST", "/", "%%%")
+	e.IsBase64Encoded = true
+	if out := call(t, e, handler); out.StatusCode != 400 {
+		t.Errorf("a damaged body is answered with %d", out.StatusCode)
+	}
+}
+
+// TestEarly holds that a request is over before the function is.
+func TestEarly(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	limit, _ := ctx.Deadline()
+	_, err := API(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if deadline, ok := r.Context().Deadline(); !ok || !deadline.Equal(limit.Add(-margin)) {
+			t.Errorf("the request ends at %v, the function at %v", deadline, limit)
+		}
+	}))(ctx, event("GET", "/", ""))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// FuzzRequest holds that no event breaks the adapter, whatever is in it.
+func FuzzRequest(f *testing.F) {
+	f.Add("GET", "/api/version", "q=1", "host", "example.org", "", false)
+	f.Add("POST", "/api/%zz", "%", "", "\r\n", "!", true)
+	f.Add("", "", "", "a b", "", "", false)
+	f.Fuzz(func(t *testing.T, method, path, query, name, value, body string, b64 bool) {
+		e := event(method, path, body)
+		e.RawQueryString, e.IsBase64Encoded, e.Headers = query, b64, map[string]string{name: value}
+		out := call(t, e, func(w http.ResponseWriter, r *http.Request) {
+			if _, err := io.Copy(w, r.Body); err != nil {
+				t.Error(err)
+			}
+			_ = r.URL.EscapedPath()
+		})
+		if out.StatusCode != 200 && out.StatusCode != 400 {
+			t.Errorf("status %d", out.StatusCode)
+		}
+	})
+}

@@ -1,0 +1,122 @@
+package lambda
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+
+	"aptless/core/driver"
+)
+
+// hidden is one call of Hide.
+type hidden struct {
+	Receipt string
+	For     time.Duration
+}
+
+// deliver sends messages with these bodies and returns which came to nothing
+// and how each was hidden.
+func deliver(t *testing.T, ctx context.Context, h driver.Handler, bodies ...string) (again []string, hides []hidden) {
+	t.Helper()
+	w := &Worker{Handle: h, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Hide: func(ctx context.Context, m driver.Message, d time.Duration) error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			hides = append(hides, hidden{m.Receipt, d})
+			return errors.New("an answer that ends nothing")
+		}}
+	var event events.SQSEvent
+	for i, body := range bodies {
+		event.Records = append(event.Records, events.SQSMessage{
+			MessageId: "id" + strconv.Itoa(i), ReceiptHandle: "r" + strconv.Itoa(i), Body: body,
+			Attributes: map[string]string{"MessageGroupId": "g", "MessageDeduplicationId": "d" + strconv.Itoa(i)},
+		})
+	}
+	out, err := w.Deliver(ctx, event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range out.BatchItemFailures {
+		again = append(again, f.ItemIdentifier)
+	}
+	return again, hides
+}
+
+func TestDeliver(t *testing.T) {
+	for name, c := range map[string]struct {
+		bodies []string
+		out    driver.Outcome
+		err    error
+		again  []string
+		hides  []hidden
+	}{
+		"done":         {bodies: []string{"1"}, hides: []hidden{{"r0", Hidden}}},
+		"put back":     {bodies: []string{"1"}, out: driver.Outcome{Retry: 7 * time.Second}, again: []string{"id0"}, hides: []hidden{{"r0", Hidden}, {"r0", 7 * time.Second}}},
+		"next slice":   {bodies: []string{"1"}, out: driver.Outcome{Retry: time.Millisecond}, again: []string{"id0"}, hides: []hidden{{"r0", Hidden}, {"r0", 0}}},
+		"broken":       {bodies: []string{"1"}, err: errors.New("out of reach"), again: []string{"id0"}, hides: []hidden{{"r0", Hidden}, {"r0", time.Second}}},
+		"none after":   {bodies: []string{"1", "2", "3"}, err: errors.New("out of reach"), again: []string{"id0", "id1", "id2"}, hides: []hidden{{"r0", Hidden}, {"r0", time.Second}}},
+		"not ours":     {bodies: []string{""}},
+		"two messages": {bodies: []string{"1", "2"}, hides: []hidden{{"r0", Hidden}, {"r1", Hidden}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			again, hides := deliver(t, context.Background(), func(_ context.Context, m driver.Message) (driver.Outcome, error) {
+				if m.Group != "g" || m.ID == "" || m.Receipt == "" {
+					t.Errorf("message %+v", m)
+				}
+				return c.out, c.err
+			}, c.bodies...)
+			if diff := cmp.Diff(c.again, again); diff != "" {
+				t.Error("come again:", diff)
+			}
+			if diff := cmp.Diff(c.hides, hides); diff != "" {
+				t.Error("hidden:", diff)
+			}
+		})
+	}
+}
+
+// TestHeartbeat holds that a message stays hidden as long as its handler works,
+// and that a handler whose time is up leaves time to put the message back.
+func TestHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 5 * time.Minute
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		began := time.Now()
+		again, hides := deliver(t, ctx, func(ctx context.Context, _ driver.Message) (driver.Outcome, error) {
+			<-ctx.Done()
+			return driver.Outcome{}, ctx.Err()
+		}, "1")
+		if took := time.Since(began); took != timeout-margin {
+			t.Errorf("the handler had %v of %v", took, timeout)
+		}
+		if len(again) != 1 || len(hides) != 1+int((timeout-margin)/(Hidden/3))+1 {
+			t.Fatalf("come again %v, hidden %v", again, hides)
+		}
+		for _, h := range hides[:len(hides)-1] {
+			if h.For != Hidden {
+				t.Errorf("hidden for %v", h.For)
+			}
+		}
+		if last := hides[len(hides)-1]; last.For != time.Second {
+			t.Errorf("at last hidden for %v", last.For)
+		}
+	})
+}
+
+func TestSchedule(t *testing.T) {
+	broken := errors.New("out of reach")
+	err := Schedule(func(context.Context) error { return broken })(context.Background())
+	if !errors.Is(err, broken) {
+		t.Errorf("an error of the tick is answered with %v", err)
+	}
+}
