@@ -191,9 +191,9 @@ func TestAcceptance23(t *testing.T) {
 	})
 }
 
-// TestAcceptance19 is the transport of check 19: what dput sends by PUT is
-// imported like a form.
-func TestAcceptance19(t *testing.T) {
+// TestPutAndImport is section 9.4: what is sent by PUT, file by file, is imported
+// like a form.
+func TestPutAndImport(t *testing.T) {
 	eachDriver(t, func(t *testing.T, s *served) {
 		s.must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)
 		spec := debtest.SourceSpec{Source: "src", Version: "1.0-1"}
