@@ -12,6 +12,7 @@ type array struct {
 	w     http.ResponseWriter
 	buf   *bufio.Writer
 	begun bool
+	size  int // bytes written to buf
 }
 
 func newArray(w http.ResponseWriter) *array {
@@ -25,6 +26,7 @@ func (a *array) add(v any) {
 	}
 	a.open(',')
 	a.buf.Write(data)
+	a.size += len(data)
 }
 
 func (a *array) open(between byte) {
@@ -35,6 +37,7 @@ func (a *array) open(between byte) {
 	}
 	if between != 0 {
 		a.buf.WriteByte(between)
+		a.size++
 	}
 }
 
@@ -48,7 +51,7 @@ func (a *array) end() error {
 // fail gives up: with an answer if nothing was sent, else by breaking off, so
 // that the client sees that the array is not whole.
 func (a *array) fail(err error) error {
-	if !a.begun {
+	if a.buf.Buffered() == a.size {
 		return err
 	}
 	panic(http.ErrAbortHandler)
