@@ -29,7 +29,7 @@ func TestSubset(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		sub := l.Subset()
 		var want []*deb.Package
-		if rapid.Bool().Draw(rt, "whole") {
+		if rapid.IntRange(0, 9).Draw(rt, "whole") == 0 {
 			sub, want = l.Whole(), all
 		}
 		for _, at := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(all)-1), 0, 30, rapid.ID).Draw(rt, "places") {
@@ -53,7 +53,7 @@ func TestSubset(t *testing.T) {
 		if !slices.Equal(keysOf(got), keysOf(want)) {
 			rt.Fatalf("%q, want %q", keysOf(got), keysOf(want))
 		}
-		if stored := apply(rt)(sub.Store(t.Context())); stored.Ref().Digest != newList(rt, s, want...).Ref().Digest {
+		if stored := apply(rt)(sub.Store(t.Context())); !slices.Equal(keysOf(collect(t, stored.All(t.Context()))), keysOf(want)) {
 			rt.Fatal("another list is stored")
 		}
 		highest := map[string]*deb.Package{}
@@ -86,7 +86,7 @@ func TestSubset(t *testing.T) {
 // TestSubsetReads says that only chunks with packages of the subset are read.
 func TestSubsetReads(t *testing.T) {
 	s, blobs := newStore()
-	l := newList(t, s, many(5000)...)
+	l := newList(t, s, many(2000)...)
 	sub := l.Subset()
 	sub.Add(17)
 	sub.Add(18)

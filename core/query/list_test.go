@@ -109,7 +109,7 @@ func many(n int) []*deb.Package {
 // TestSelectLikeMatch says that a list's index leaves out nothing: Select
 // chooses what Match is true of, for queries made at random.
 func TestSelectLikeMatch(t *testing.T) {
-	packages := many(1500)
+	packages := many(1000)
 	for i, p := range packages {
 		if i%50 == 0 {
 			p.Kind, p.Architecture, p.SourceArchitecture, p.Source = deb.Source, deb.SourceArch, "any", ""
@@ -122,7 +122,7 @@ func TestSelectLikeMatch(t *testing.T) {
 		&deb.Package{Name: "python03-foo0", Version: "1", Architecture: "i386"}, &deb.Package{Name: "aa", Version: "1", Architecture: "i386"},
 		&deb.Package{Name: "zz", Version: "1", Architecture: "riscv64", Provides: []string{"python3-foo:any"}})
 	l, _ := newList(t, packages...)
-	if len(l.Chunks()) < 4 {
+	if len(l.Chunks()) < 3 {
 		t.Fatalf("%d chunks", len(l.Chunks()))
 	}
 	term := rapid.OneOf(rapid.SampledFrom([]string{
@@ -162,14 +162,13 @@ func TestSelectLikeMatch(t *testing.T) {
 // TestSelectReads says that looking up a name reads as much of a large list as
 // of a small one.
 func TestSelectReads(t *testing.T) {
-	sizes := []int{3000, 12_000}
-	for _, n := range sizes {
+	for _, n := range []int{2000, 6000} {
 		l, blobs := newList(t, many(n)...)
 		for text, most := range map[string]int64{
-			"lib00700-bin": 1, "lib00700-bin (>= 1) {amd64}": 1, "lib00700-dev_1.2-1_amd64": 1,
-			"virtual200": 1, "lib00700-bin | virtual200": 2, "nothing": 1, "Name (~ ^lib00700)": 1, "Name (% lib00700-*)": 1,
-			"lib00700-bin, Section (libs)": 1, "$Architecture (riscv64), Section (libs)": int64(len(l.Chunks())),
-			"$PackageType (source)": 0, "lib00700-bin_1_i386": 0, "zzz": 0,
+			"lib00500-bin": 1, "lib00500-bin (>= 1) {amd64}": 1, "lib00500-dev_1.2-1_amd64": 1,
+			"virtual150": 1, "lib00500-bin | virtual150": 2, "nothing": 1, "Name (~ ^lib00500)": 1, "Name (% lib00500-*)": 1,
+			"lib00500-bin, Section (libs)": 1, "$Architecture (riscv64), Section (libs)": int64(len(l.Chunks())),
+			"$PackageType (source)": 0, "lib00500-bin_1_i386": 0, "zzz": 0,
 		} {
 			q := parse(t, text)
 			if _, err := Select(t.Context(), l, q); err != nil {
