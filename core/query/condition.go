@@ -59,8 +59,8 @@ func (c *condition) String() string {
 	}
 }
 
-// maxPattern bounds the text of a regular expression, in bytes: a class such as
-// \pL takes a thousand times its text when it is read.
+// maxPattern bounds the text of a shell pattern and of a regular expression, in
+// bytes: a class such as \pL takes a thousand times its text when it is read.
 const maxPattern = 16 << 10
 
 // maxRegexps bounds the compiled size of all regular expressions of a query,

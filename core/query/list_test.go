@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -179,4 +180,31 @@ func TestSelectReads(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSelectStops says that a request that is given up is not answered on, also
+// when nothing has to be read.
+func TestSelectStops(t *testing.T) {
+	l, _ := newList(t, many(300)...)
+	ctx, stop := context.WithCancel(t.Context())
+	seen := 0
+	q := &stopping{Query: parse(t, "Name"), after: func() {
+		if seen++; seen == 10 {
+			stop()
+		}
+	}}
+	if _, err := Select(ctx, l, q); !errors.Is(err, context.Canceled) || seen != 10 {
+		t.Errorf("%v after %d packages", err, seen)
+	}
+}
+
+// stopping is a query that tells of each package it is asked about.
+type stopping struct {
+	Query
+	after func()
+}
+
+func (q *stopping) Match(p *deb.Package) bool {
+	q.after()
+	return q.Query.Match(p)
 }

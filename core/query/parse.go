@@ -189,7 +189,15 @@ func (p *parser) condition() (condition, error) {
 	if c.value, err = p.word("value"); err != nil {
 		return condition{}, err
 	}
-	if err = p.take(")"); err == nil && c.op == opRegexp {
+	if err = p.take(")"); err != nil {
+		return condition{}, err
+	}
+	switch c.op {
+	case opGlob:
+		if len(c.value) > maxPattern {
+			err = fmt.Errorf("pattern longer than %d bytes", maxPattern)
+		}
+	case opRegexp:
 		var size int
 		c.regexp, size, err = compile(c.value, maxRegexps-p.regexps)
 		p.regexps += size

@@ -148,6 +148,7 @@ func TestLimits(t *testing.T) {
 		"negations": {strings.Repeat("!", MaxDepth) + "a", strings.Repeat("!(", 120_000) + "a", "deep"},
 		"terms":     {"a" + strings.Repeat(",a", MaxTerms-1), "a" + strings.Repeat("|a", MaxTerms), "terms"},
 		"pattern":   {pattern(strings.Repeat("a", maxPattern)), pattern(strings.Repeat("a", maxPattern+1)), "expression too large"},
+		"glob":      {"Name (% " + strings.Repeat("a", maxPattern) + ")", "Name (% " + strings.Repeat("*", maxPattern+1) + ")", "pattern longer than"},
 		"repeats":   {pattern("(abc){900}"), pattern("(abcdefghijklmnopqrstuvwxyz){900}"), "expression too large"},
 		"sum":       {pattern("(abc){900}"), pattern("(abc){900}") + strings.Repeat("|"+pattern("(abc){900}"), 5), "expression too large"},
 	} {

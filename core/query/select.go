@@ -15,6 +15,9 @@ import (
 func Select(ctx context.Context, list *pkglist.List, q Query) (*pkglist.Subset, error) {
 	selected := list.Subset()
 	for p, err := range list.Some(ctx, q.may) {
+		if err == nil {
+			err = ctx.Err() // cached chunks need no storage, which would look
+		}
 		if err != nil {
 			return nil, err
 		}
