@@ -14,6 +14,12 @@ type snapshotsCreateFromRepositoryParams struct {
 	Description string
 }
 
+// snapshotsCreateFromMirrorParams is the body of a snapshot of a mirror.
+type snapshotsCreateFromMirrorParams struct {
+	Name        string `binding:"required"`
+	Description string
+}
+
 // snapshotsCreateParams is the body of a snapshot made of others and of packages.
 type snapshotsCreateParams struct {
 	Name            string `binding:"required"`
@@ -117,6 +123,14 @@ func (s *Server) snapshotRoutes(rt *Router) {
 			return err
 		}
 		spec, err := s.Snapshots.CheckRepo(r.Context(), Param(r, "name"), body.Name, body.Description)
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("POST", "/api/mirrors/{name}/snapshots", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsCreateFromMirrorParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckMirror(r.Context(), Param(r, "name"), body.Name, body.Description)
 		return s.run(w, r, spec, err)
 	})
 }

@@ -104,3 +104,20 @@ func repoOriginal(r repo.Repo) snapshot.Original {
 	}
 	return snapshot.Original{UUID: r.UUID, Name: r.Name, Title: title, List: r.List}
 }
+
+// noMirrors shows snapshots that there are no mirrors.
+type noMirrors struct{}
+
+// errNoMirror is the error for a mirror that does not exist.
+type errNoMirror struct{ name string }
+
+func (e *errNoMirror) Error() string        { return "mirror with name " + e.name + " not found" }
+func (e *errNoMirror) Is(target error) bool { return target == driver.ErrNotFound }
+
+func (noMirrors) ByName(_ context.Context, name string) (snapshot.Original, error) {
+	return snapshot.Original{}, &errNoMirror{name}
+}
+
+func (noMirrors) ByUUID(_ context.Context, _ snapshot.Getter, _, name string) (snapshot.Original, error) {
+	return snapshot.Original{}, &errNoMirror{name}
+}

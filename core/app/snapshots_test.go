@@ -52,6 +52,16 @@ func TestSnapshotOfRepo(t *testing.T) {
 	})
 }
 
+// TestSnapshotOfMirror is section 3.8, as far as there are no mirrors: the body
+// is looked at first.
+func TestSnapshotOfMirror(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		s.refused(t, "POST", "/api/mirrors/m/snapshots", `{"Description":"d"}`, 400,
+			"Key: 'snapshotsCreateFromMirrorParams.Name' Error:Field validation for 'Name' failed on the 'required' tag")
+		s.refused(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"s"}`, 404, "mirror with name m not found")
+	})
+}
+
 // TestSnapshotTasks: tasks have their names, and name what they need.
 func TestSnapshotTasks(t *testing.T) {
 	eachDriver(t, func(t *testing.T, s *served) {
