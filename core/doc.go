@@ -27,7 +27,7 @@
 //	cleanup            chunks driver epoch lock pkglist pool task
 //	repo               chunks deb driver epoch lock pgp pkglist pool query task
 //	snapshot           chunks deb driver epoch lock pkglist pool query task
-//	publish            chunks deb driver epoch lock pgp pkglist task github.com/klauspost/compress github.com/klauspost/pgzip
+//	publish            chunks deb driver epoch lock pgp pkglist task github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
 //	api                cleanup deb driver keyring pkglist pool publish query repo snapshot task net/http
 //	app                api chunks cleanup driver epoch keyring pgp pkglist pool publish query repo snapshot task net/http
 //

@@ -39,6 +39,7 @@ type Config struct {
 	Cache        int64         // bytes of list chunks kept in memory; 0 is 64 MiB
 	Log          *slog.Logger
 	Now          func() time.Time
+	Compressions []string                                              // of published indexes, besides gz and bz2: "xz", "zst"
 	Fetch        func(ctx context.Context, url string) ([]byte, error) // GET of what is elsewhere, bounded; nil fetches nothing
 	Sleep        func(context.Context, time.Duration) error            // lets time pass, as Now tells it; nil waits
 }
@@ -64,6 +65,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Sleep == nil {
 		c.Sleep = sleep
 	}
+	if err := publish.CheckCompressions(c.Compressions); err != nil {
+		return nil, err
+	}
 	epochs := &epoch.Clock{Table: d.Table}
 	lists := pkglist.Store{Chunks: &chunks.Store{
 		Blobs: d.Blobs, Cache: chunks.NewCache(cache),
@@ -75,7 +79,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Mirrors: noMirrors{}, Now: c.Now, Dependencies: c.Dependencies}
 	publications := &publish.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos, snapshots}, Signer: signer,
-		PoolKey: pool.FileKey, Paths: files.Paths, Now: c.Now, Sleep: c.Sleep,
+		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, Now: c.Now, Sleep: c.Sleep,
 	}
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
 	collector := &cleanup.Store{

@@ -232,7 +232,7 @@ func TestPublishFiles(t *testing.T) {
 			t.Errorf("%q", names)
 		}
 		for _, c := range []string{"main", "empty"} {
-			for _, name := range []string{"binary-amd64/Packages", "binary-amd64/Packages.gz", "binary-i386/Packages", "binary-amd64/Release", "source/Sources", "source/Sources.gz", "source/Release"} {
+			for _, name := range []string{"binary-amd64/Packages", "binary-amd64/Packages.gz", "binary-amd64/Packages.bz2", "binary-i386/Packages", "binary-amd64/Release", "source/Sources", "source/Sources.gz", "source/Sources.bz2", "source/Release"} {
 				if code, _ := s.send(t, "GET", "/dists/s/"+c+"/"+name, "", nil); code != 200 || !slices.Contains(names, c+"/"+name) {
 					t.Errorf("%s/%s: %d", c, name, code)
 				}

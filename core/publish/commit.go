@@ -44,7 +44,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	if err != nil {
 		return err
 	}
-	st := &stager{s, r, m.Folder}
+	st := &stager{store: s, record: r, folder: m.Folder}
 	if err := st.indexes(ctx, m, base, lists); err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func (st *stager) contents(ctx context.Context, m, prev *manifest, lists map[str
 // contentsIndex stages one index, unless there is no path for it.
 func (st *stager) contentsIndex(ctx context.Context, m, prev *manifest, list *chunks.List, sp contentsSpec) error {
 	header := chunks.Chunk{}
-	src := &source{chunks: []chunks.Chunk{header}, params: fmt.Sprintf("contents %s %d %s", sp.Arch, sp.Kind, form)}
+	src := &source{chunks: []chunks.Chunk{header}, suffixes: st.suffixes(false), params: fmt.Sprintf("contents %s %d %s", sp.Arch, sp.Kind, form)}
 	for _, c := range list.Chunks() {
 		if slices.ContainsFunc(strings.Split(string(c.Summary), "\n"), sp.owns) {
 			src.chunks = append(src.chunks, c)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
 
 	"aptless/core/chunks"
 	"aptless/core/deb"
@@ -27,6 +28,30 @@ type index struct {
 	Plain  object
 	GZ     object
 	Pieces []piece // what it consists of, in order
+	More   []variant
+}
+
+// variant returns the file of a suffix besides .gz: nil if there is none.
+func (x *index) variant(suffix string) *variant {
+	i := slices.IndexFunc(x.More, func(v variant) bool { return v.Suffix == suffix })
+	if i < 0 {
+		return nil
+	}
+	return &x.More[i]
+}
+
+// only returns the index with some of its variants: nil if it has not all of them.
+func (x *index) only(suffixes []string) *index {
+	some := *x
+	some.More = nil
+	for _, suffix := range suffixes {
+		v := x.variant(suffix)
+		if v == nil {
+			return nil
+		}
+		some.More = append(some.More, *v)
+	}
+	return &some
 }
 
 // spec says what an index is to have.
@@ -55,13 +80,15 @@ type stager struct {
 	store  *Store
 	record *Record
 	folder string // private, of this attempt
+
+	packings map[string]packing // those that were needed, by suffix
 }
 
 // index stages an index of a list of packages. prev is the index of the last
 // publication: if it would not change it is returned without any request, and
 // what does not change in it is copied from where it was staged.
 func (st *stager) index(ctx context.Context, sp spec, list *pkglist.List, prev *index) (*index, error) {
-	src := &source{params: sp.params()}
+	src := &source{params: sp.params(), suffixes: st.suffixes(!st.record.SkipBz2)}
 	for _, c := range list.Chunks() {
 		if holds(c, sp) {
 			src.chunks = append(src.chunks, c.Chunk)
@@ -95,40 +122,35 @@ func (sp spec) stanzas(packages []*deb.Package) ([]byte, error) {
 	return plain, nil
 }
 
+// suffixes returns those of the compressed files that an index has besides .gz.
+func (st *stager) suffixes(bz2 bool) []string {
+	var suffixes []string
+	if bz2 {
+		suffixes = append(suffixes, ".bz2")
+	}
+	for _, name := range st.store.Compressions {
+		suffixes = append(suffixes, "."+name)
+	}
+	return suffixes
+}
+
 // splice stages the index x of a source.
 func (st *stager) splice(ctx context.Context, src *source, x, prev *index) (*index, error) {
 	if prev != nil && prev.List == x.List && (prev.ByHash || !x.ByHash) {
-		return prev, nil
-	}
-	packed := st.spool(ctx, "gz")
-	defer packed.abort()
-	plain := &spool{hash: deb.NewHasher()} // of a file that is not in the tree only the digests are wanted
-	if !x.Packed {
-		plain = st.spool(ctx, "plain")
-		defer plain.abort()
-	}
-	src.blobs = st.store.Blobs
-	if prev != nil {
-		src.key, src.size = byHashKeys(st.record, prev.Path, prev.GZ)[0], prev.GZ.Size
-	}
-	err := src.each(ctx, src.jobs(prev), st.parallel(), func(p part) error {
-		x.Pieces = append(x.Pieces, p.piece)
-		if _, err := plain.Write(p.plain); err != nil {
-			return err
+		if some := prev.only(src.suffixes); some != nil {
+			return some, nil
 		}
-		_, err := packed.Write(p.gz)
-		return err
-	})
-	if err == nil && len(x.Pieces) == 0 {
-		_, err = packed.Write(src.member(nil, nil)) // no member at all is no gzip file
 	}
-	if err == nil && x.Packed {
-		x.Plain = objectOf(plain.hash)
-	} else if err == nil {
-		x.Plain, err = st.stage(ctx, x.Path, plain)
+	out, err := st.outputs(ctx, src, x.Packed)
+	if err != nil {
+		return nil, fmt.Errorf("index %s: %w", x.Path, err)
 	}
+	defer out.abort()
+	src.blobs, src.packings, src.last = st.store.Blobs, st.packings, prev
+	src.key = func(f object) string { return byHashKeys(st.record, x.Path, f)[0] }
+	err = src.each(ctx, src.jobs(prev), st.parallel(), out.add)
 	if err == nil {
-		x.GZ, err = st.stage(ctx, x.Path, packed)
+		err = out.stage(st, src, x)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", x.Path, err)

@@ -366,6 +366,30 @@ func TestSegments(t *testing.T) {
 	}
 }
 
+// TestSkipBz2 publishes indexes as .bz2 unless it is told not to.
+func TestSkipBz2(t *testing.T) {
+	const name = "main/binary-amd64/Packages.bz2"
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	must(t, r.put("r", pack{"alpha", "1", "amd64", "one"}), r.create(from("stable", "r")))
+	yes, no := true, false
+	for i, tc := range []struct {
+		skip *bool
+		want bool
+	}{{nil, true}, {&yes, false}, {nil, false}, {&no, true}} {
+		args := at("stable")
+		args.Options.SkipBz2 = tc.skip
+		must(t, r.put("r", pack{"alpha", fmt.Sprint(2 + i/2), "amd64", fmt.Sprint(i / 2)}), r.update(args))
+		if _, err := trees(env); err != nil {
+			t.Error(err)
+		}
+		objects := env.Memory.Objects("public/dists/stable/")
+		if _, ok := objects["public/dists/stable/"+name]; ok != tc.want || strings.Contains(objects["public/dists/stable/Release"], name) != tc.want {
+			t.Errorf("update %d: %s is there: %v", i, name, ok)
+		}
+	}
+}
+
 // TestUpdateRequests counts what publications cost that change little.
 func TestUpdateRequests(t *testing.T) {
 	env := drivertest.NewEnv()
@@ -379,7 +403,7 @@ func TestUpdateRequests(t *testing.T) {
 		name  string
 		more  []pack
 		limit int
-	}{{"nothing", nil, 50}, {"one package", []pack{{"new", "1", "amd64", "new"}}, 110}} {
+	}{{"nothing", nil, 50}, {"one package", []pack{{"new", "1", "amd64", "new"}}, 120}} {
 		packs = append(packs, tc.more...)
 		must(t, r.put("r", packs...))
 		before := len(env.Faults.Calls())

@@ -30,8 +30,11 @@ type Store struct {
 	// Paths returns the paths in a binary package's archive, ascending, or why
 	// they could not be read.
 	Paths func(ctx context.Context, key string) (paths []string, unreadable string, err error)
-	Now   func() time.Time
-	Sleep func(context.Context, time.Duration) error
+	// Compressions of all indexes, besides gz and what is said of bz2 for each
+	// publication: see CheckCompressions.
+	Compressions []string
+	Now          func() time.Time
+	Sleep        func(context.Context, time.Duration) error
 }
 
 // Record is a publication's row.

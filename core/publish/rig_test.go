@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"cmp"
+	"compress/bzip2"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -266,6 +267,12 @@ func (tr *tree) read(byHash, signed bool) error {
 					return fmt.Errorf("%s is not as Release says", key)
 				}
 				tr.seen[key] = true
+			}
+			if plain, ok := strings.CutSuffix(name, ".bz2"); ok {
+				data, err := io.ReadAll(bzip2.NewReader(strings.NewReader(tr.objects[tr.dists+name])))
+				if err != nil || string(data) != tr.objects[tr.dists+plain] {
+					return fmt.Errorf("%s does not hold %s, %v", name, plain, err)
+				}
 			}
 			if field == "SHA256" {
 				if err := tr.index(name); err != nil {

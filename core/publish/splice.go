@@ -41,7 +41,8 @@ const maxPiece = 4 * chunks.MaxContent
 type job struct {
 	chunks []chunks.Chunk
 	copied []piece // one for each chunk; nil if it is to be rendered
-	offset int64   // of the first in the last index's compressed file
+	first  int     // number of the first piece in the last index
+	offset int64   // of it in the compressed file
 	gz     int64   // bytes of them all
 }
 
@@ -49,6 +50,7 @@ type job struct {
 type part struct {
 	piece     piece
 	plain, gz []byte
+	more      []packed // for each of the source's packings
 }
 
 // source makes an index, from the chunks of a list and from the last index.
@@ -57,10 +59,12 @@ type source struct {
 	render func(context.Context, chunks.Chunk) ([]byte, error) // what one contributes: never nothing
 	params string                                              // what the bytes depend on besides the chunks
 
-	blobs driver.Blobs
-	key   string // of the last index's compressed file
-	size  int64  // of it, in bytes
-	zips  sync.Pool
+	blobs    driver.Blobs
+	packings map[string]packing    // besides gzip, by suffix
+	suffixes []string              // of them, in order
+	key      func(f object) string // of a compressed file of the last index
+	last     *index
+	zips     sync.Pool
 }
 
 // jobs plans the index: what the last one has is to be copied, in as few ranges
@@ -68,13 +72,14 @@ type source struct {
 func (src *source) jobs(prev *index) []job {
 	type place struct {
 		piece  piece
+		number int
 		offset int64
 	}
 	had := map[chunks.Digest]place{}
 	if prev != nil && src.made(prev) {
 		var offset int64
-		for _, p := range prev.Pieces {
-			had[p.Chunk] = place{p, offset}
+		for i, p := range prev.Pieces {
+			had[p.Chunk] = place{p, i, offset}
 			offset += p.GZ
 		}
 	}
@@ -87,12 +92,12 @@ func (src *source) jobs(prev *index) []job {
 		}
 		if len(jobs) > 0 {
 			last := &jobs[len(jobs)-1]
-			if last.copied != nil && last.offset+last.gz == old.offset {
+			if last.copied != nil && last.first+len(last.copied) == old.number {
 				last.add(c, old.piece)
 				continue
 			}
 		}
-		next := job{offset: old.offset}
+		next := job{first: old.number, offset: old.offset}
 		next.add(c, old.piece)
 		jobs = append(jobs, next)
 	}
@@ -116,6 +121,17 @@ func (src *source) made(prev *index) bool {
 		gz += p.GZ
 	}
 	_, params, _ := strings.Cut(prev.List, " ")
+	for _, suffix := range src.suffixes {
+		v := prev.variant(suffix)
+		if v == nil || len(v.Members) != len(prev.Pieces) {
+			return false
+		}
+		for _, m := range v.Members {
+			if m.Bits <= 0 || m.Bits > 8*maxPiece {
+				return false
+			}
+		}
+	}
 	return params == src.params && plain == prev.Plain.Size && gz == prev.GZ.Size
 }
 
@@ -182,6 +198,13 @@ func (src *source) make(ctx context.Context, c chunks.Chunk) (part, error) {
 	}
 	p := part{plain: plain, gz: src.member(nil, plain)}
 	p.piece = piece{c.Digest, int64(len(plain)), int64(len(p.gz))}
+	for _, suffix := range src.suffixes {
+		m, err := pack(src.packings[suffix], plain)
+		if err != nil {
+			return part{}, fmt.Errorf("%s: %w", suffix, err)
+		}
+		p.more = append(p.more, m)
+	}
 	return p, nil
 }
 
@@ -204,8 +227,8 @@ func (src *source) member(dst, plain []byte) []byte {
 // says: what it was to give is rendered.
 var errUnusable = errors.New("last index is not usable")
 
-// copy takes pieces from the last index with one request, and renders those
-// that cannot be taken.
+// copy takes pieces from the last index with one request for each compressed
+// file, and renders those that cannot be taken.
 func (src *source) copy(ctx context.Context, j job, use func(part) error) error {
 	taken, err := src.take(ctx, j, use)
 	if !errors.Is(err, errUnusable) {
@@ -226,36 +249,112 @@ func (src *source) copy(ctx context.Context, j job, use func(part) error) error 
 // take reads pieces of the last index, and takes the plain bytes from them: the
 // sums in the members are checked thereby. It returns how many were used.
 func (src *source) take(ctx context.Context, j job, use func(part) error) (int, error) {
-	r, info, err := src.blobs.Open(ctx, src.key, &driver.Range{Offset: j.offset, Length: j.gz})
-	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
-		return 0, fmt.Errorf("%w: %w", errUnusable, err)
-	}
+	zipped, err := src.open(ctx, src.last.GZ, j.offset, j.gz)
 	if err != nil {
 		return 0, err
 	}
-	defer r.Close()
-	if info.Size != src.size {
-		return 0, fmt.Errorf("%w: %d bytes instead of %d", errUnusable, info.Size, src.size)
+	defer zipped.Close()
+	others := make([]*members, len(src.suffixes))
+	for i, suffix := range src.suffixes {
+		if others[i], err = src.members(ctx, suffix, j); err != nil {
+			return 0, err
+		}
+		defer others[i].Close()
 	}
-	in := bufio.NewReaderSize(r, 256<<10)
 	var zip gzip.Reader
-	var p part
+	p := part{more: make([]packed, len(others))}
 	for i, want := range j.copied {
 		p.piece = want
 		p.gz, p.plain = resize(p.gz, want.GZ), resize(p.plain, want.Plain)
-		if _, err := io.ReadFull(in, p.gz); err == io.EOF || err == io.ErrUnexpectedEOF {
-			return i, fmt.Errorf("%w: %w", errUnusable, err)
-		} else if err != nil {
+		if err := cut(io.ReadFull(zipped, p.gz)); err != nil {
 			return i, err
 		}
 		if err := unzip(&zip, p); err != nil {
 			return i, fmt.Errorf("%w: piece %d: %w", errUnusable, i, err)
+		}
+		for k, others := range others {
+			if err := others.next(&p.more[k]); err != nil {
+				return i, err
+			}
 		}
 		if err := use(p); err != nil {
 			return i, err
 		}
 	}
 	return len(j.copied), nil
+}
+
+// ranged is a part of an object.
+type ranged struct {
+	*bufio.Reader
+	io.Closer
+}
+
+// open reads bytes of a compressed file of the last index.
+func (src *source) open(ctx context.Context, of object, offset, length int64) (*ranged, error) {
+	r, info, err := src.blobs.Open(ctx, src.key(of), &driver.Range{Offset: offset, Length: length})
+	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
+		return nil, fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info.Size != of.Size {
+		r.Close()
+		return nil, fmt.Errorf("%w: %d bytes instead of %d", errUnusable, info.Size, of.Size)
+	}
+	return &ranged{bufio.NewReaderSize(r, 256<<10), r}, nil
+}
+
+// cut says of bytes that end too early that the last index is not usable.
+func cut(_ int, err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	return err
+}
+
+// members reads what pieces of the last index were compressed to.
+type members struct {
+	io.Closer
+	bits splitter
+	want []member
+}
+
+func (src *source) members(ctx context.Context, suffix string, j job) (*members, error) {
+	v := src.last.variant(suffix)
+	from := int64(len(src.packings[suffix].head())) * 8
+	for _, m := range v.Members[:j.first] {
+		from += m.Bits
+	}
+	want := v.Members[j.first : j.first+len(j.copied)]
+	to := from
+	for _, m := range want {
+		to += m.Bits
+	}
+	r, err := src.open(ctx, v.File, from/8, (to+7)/8-from/8)
+	if err != nil {
+		return nil, err
+	}
+	ms := &members{Closer: r, bits: splitter{from: r.Reader}, want: want}
+	if _, err := ms.bits.read(nil, from%8); cut(0, err) != nil {
+		r.Close()
+		return nil, cut(0, err)
+	}
+	return ms, nil
+}
+
+func (ms *members) next(p *packed) error {
+	p.member, ms.want = ms.want[0], ms.want[1:]
+	data, err := ms.bits.read(p.data, p.Bits)
+	if err != nil {
+		return cut(0, err)
+	}
+	p.data = data
+	if p.sum(data) != p.Sum {
+		return fmt.Errorf("%w: a member is not what it was", errUnusable)
+	}
+	return nil
 }
 
 // resize returns a slice of n bytes, that of before if it has them.

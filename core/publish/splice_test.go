@@ -24,6 +24,8 @@ func TestSpliceIsRender(t *testing.T) {
 		w.Memory = base.Clone()
 		w.store.Blobs, w.store.Lists.Chunks.Blobs = w.Memory.Blobs, w.Memory.Blobs
 		w.store.Lists.Chunks.Parallel = rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "parallel")
+		w.record.SkipBz2 = rapid.Bool().Draw(t, "no bz2")
+		w.store.Compressions = rapid.SampledFrom([][]string{nil, nil, nil, {"zst"}, {"zst"}, {"xz", "zst"}}).Draw(t, "compressions")
 		sp := rapid.SampledFrom([]spec{amd64, udebs, sources}).Draw(t, "spec")
 		l, err := w.store.Lists.Open(context.Background(), first.Ref())
 		if err != nil {
@@ -41,7 +43,11 @@ func TestSpliceIsRender(t *testing.T) {
 			was := l.Ref()
 			l = w.edit(t, l, added, removed)
 			if rapid.IntRange(0, 4).Draw(t, "lose") == 0 && l.Ref() != was {
-				w.Memory.Blobs.Delete(context.Background(), byHashKeys(&w.record, sp.Path, prev.GZ)[0])
+				lost := prev.GZ
+				if n := rapid.IntRange(0, len(prev.More)).Draw(t, "lost"); n > 0 {
+					lost = prev.More[n-1].File
+				}
+				w.Memory.Blobs.Delete(context.Background(), byHashKeys(&w.record, sp.Path, lost)[0])
 			}
 			x := w.index(t, sp, l, prev)
 			w.verify(t, sp, l, x)
@@ -87,6 +93,7 @@ func TestUnusable(t *testing.T) {
 	made := base.index(t, amd64, l, nil)
 	key := byHashKeys(&base.record, amd64.Path, made.GZ)[0]
 	packed := base.Objects(key)[key]
+	bz2 := byHashKeys(&base.record, amd64.Path, made.More[0].File)[0]
 	after := base.edit(t, l, []*deb.Package{pkg(1500)}, nil)
 	put := func(content string) func(*world, *index) {
 		return func(w *world, _ *index) {
@@ -97,6 +104,15 @@ func TestUnusable(t *testing.T) {
 	}
 	flipped := []byte(packed)
 	flipped[len(flipped)/3] ^= 1
+	putBz2 := func(content string) func(*world, *index) {
+		return func(w *world, _ *index) {
+			if _, err := w.Memory.Blobs.Put(context.Background(), bz2, bytes.NewReader([]byte(content)), driver.PutOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	blocks := []byte(base.Objects(bz2)[bz2])
+	blocks[len(blocks)/3] ^= 1
 	for name, damage := range map[string]func(*world, *index){
 		"lost":            func(w *world, _ *index) { w.Memory.Blobs.Delete(context.Background(), key) },
 		"empty":           put(""),
@@ -121,6 +137,17 @@ func TestUnusable(t *testing.T) {
 		"less than there is": func(_ *world, x *index) {
 			x.Plain.Size, x.Pieces[0].Plain = x.Plain.Size-1, x.Pieces[0].Plain-1
 		},
+		"bz2 lost":            func(w *world, _ *index) { w.Memory.Blobs.Delete(context.Background(), bz2) },
+		"bz2 empty":           putBz2(""),
+		"bz2 cut off":         putBz2(string(blocks[:len(blocks)/2])),
+		"bz2 with a bit flip": putBz2(string(blocks)),
+		"no bz2":              func(_ *world, x *index) { x.More = nil },
+		"bz2 a member short":  func(_ *world, x *index) { x.More[0].Members = x.More[0].Members[1:] },
+		"bz2 negative":        func(_ *world, x *index) { x.More[0].Members[0].Bits = -1 },
+		"bz2 lengths moved": func(_ *world, x *index) {
+			x.More[0].Members[0].Bits, x.More[0].Members[1].Bits = x.More[0].Members[0].Bits-1, x.More[0].Members[1].Bits+1
+		},
+		"bz2 too long": func(_ *world, x *index) { x.More[0].Members[1].Bits += 1 << 20 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
@@ -128,6 +155,8 @@ func TestUnusable(t *testing.T) {
 			w.store.Blobs, w.store.Lists.Chunks.Blobs = w.Memory.Blobs, w.Memory.Blobs
 			prev := *made
 			prev.Pieces = slices.Clone(made.Pieces)
+			prev.More = slices.Clone(made.More)
+			prev.More[0].Members = slices.Clone(made.More[0].Members)
 			damage(w, &prev)
 			list, err := w.store.Lists.Open(t.Context(), after.Ref())
 			if err != nil {

@@ -78,6 +78,9 @@ func (m *manifest) listed() []file {
 	var files []file
 	for _, x := range m.Indexes {
 		files = append(files, file{x.Path, x.Plain}, file{x.Path + ".gz", x.GZ})
+		for _, v := range x.More {
+			files = append(files, file{x.Path + v.Suffix, v.File})
+		}
 	}
 	return append(files, m.Releases...)
 }

@@ -28,6 +28,7 @@ type options struct {
 	async, json  bool
 	verbose      bool
 	dependencies query.Options
+	compressions []string
 }
 
 // grace is how long requests and tasks may go on after the signal to stop.
@@ -56,6 +57,7 @@ with all data in one folder. There is no authentication: listen on loopback, or 
 	flags.BoolVar(&d.FollowSuggests, "follow-suggests", false, "dependencies are suggested packages too")
 	flags.BoolVar(&d.FollowSource, "follow-source", false, "dependencies are source packages too")
 	flags.BoolVar(&d.FollowAllVariants, "follow-all-variants", false, "dependencies are all alternatives, and all packages that satisfy them")
+	flags.StringSliceVar(&opt.compressions, "compress", nil, "compress published indexes as xz, zst or both, besides gz and bz2")
 	return cmd
 }
 
@@ -79,7 +81,7 @@ func serve(ctx context.Context, opt options) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer,
-		app.Config{Version: version, Async: opt.async, Dependencies: opt.dependencies, Log: log, Now: time.Now})
+		app.Config{Version: version, Async: opt.async, Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}
