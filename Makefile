@@ -5,7 +5,7 @@ DATA     ?= data
 FUZZTIME ?= 20s
 
 # What the tests and the demo call besides Go; Debian's names of the packages.
-TOOLS := gpgv gnupg dpkg-dev bzip2 xz-utils zstd curl
+TOOLS := gpgv gnupg apt-file dpkg-dev bzip2 xz-utils zstd curl
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

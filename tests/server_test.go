@@ -29,6 +29,7 @@ type server struct {
 	t    *testing.T
 	bin  string
 	data string
+	args []string // of serve, besides
 	cmd  *exec.Cmd
 	url  string
 }
@@ -46,12 +47,12 @@ var build = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
-func newServer(t *testing.T) *server {
+func newServer(t *testing.T, args ...string) *server {
 	bin, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, bin: bin, data: t.TempDir()}
+	s := &server{t: t, bin: bin, data: t.TempDir(), args: args}
 	t.Cleanup(s.kill)
 	s.start("127.0.0.1:0")
 	return s
@@ -59,7 +60,7 @@ func newServer(t *testing.T) *server {
 
 func (s *server) start(listen string) {
 	s.t.Helper()
-	s.cmd = exec.Command(s.bin, "serve", "--listen", listen, "--data", s.data)
+	s.cmd = exec.Command(s.bin, append([]string{"serve", "--listen", listen, "--data", s.data}, s.args...)...)
 	s.cmd.Stderr = io.Discard
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -117,14 +118,16 @@ func (s *server) json(method, path, body string, v any) error {
 	return s.call(method, path, "application/json", []byte(body), v)
 }
 
-func (s *server) upload(dir string, p debtest.Spec) error {
+func (s *server) upload(dir string, packages ...debtest.Spec) error {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
-	w, err := form.CreateFormFile("file", debtest.FileName(p))
-	if err != nil {
-		return err
+	for _, p := range packages {
+		w, err := form.CreateFormFile("file", debtest.FileName(p))
+		if err != nil {
+			return err
+		}
+		w.Write(debtest.Deb(p))
 	}
-	w.Write(debtest.Deb(p))
 	form.Close()
 	return s.call("POST", "/api/files/"+dir, form.FormDataContentType(), b.Bytes(), nil)
 }

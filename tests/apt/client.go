@@ -22,6 +22,8 @@ type Options struct {
 	ByHash     *bool    // nil leaves it to the Release file
 	Deb822     bool     // a .sources file and not a line of sources.list
 	Sources    bool     // deb-src too
+	Contents   bool     // lists of the files in packages too, for FindFile
+	Compressed string   // the only form in which Packages is fetched, and kept as it is: gz, bz2, xz, zst; apt chooses if empty
 }
 
 // Client is one machine's apt. It is for one goroutine at a time.
@@ -50,6 +52,9 @@ func (r Result) Err() error {
 func New(t testing.TB, opt Options) *Client {
 	t.Helper()
 	need(t, "apt-get", "apt-cache", "gpgv")
+	if opt.Contents {
+		need(t, "apt-file")
+	}
 	root := t.TempDir()
 	c := &Client{root: root, work: filepath.Join(root, "work")}
 	for _, dir := range []string{"lists/partial", "archives/partial", "parts", "empty", "work", "tmp"} {
@@ -60,7 +65,7 @@ func New(t testing.TB, opt Options) *Client {
 	if opt.Arch == "" {
 		opt.Arch = "amd64"
 	}
-	files := map[string]string{"status": "", "apt.conf": c.config(opt.Arch)}
+	files := map[string]string{"status": "", "apt.conf": c.config(opt)}
 	if opt.SignedBy != nil {
 		key, err := dearmor(opt.SignedBy)
 		if err != nil {
@@ -92,7 +97,7 @@ func need(t testing.TB, programs ...string) {
 }
 
 // config is read before the host's configuration and turns that off.
-func (c *Client) config(arch string) string {
+func (c *Client) config(opt Options) string {
 	settings := [][2]string{
 		{"Dir::State", c.root},
 		{"Dir::State::lists", c.root + "/lists"},
@@ -108,8 +113,8 @@ func (c *Client) config(arch string) string {
 		{"Dir::Etc::trusted", "/dev/null"},
 		{"Dir::Etc::trustedparts", c.root + "/empty"},
 		{"Dir::Etc::preferencesparts", c.root + "/empty"},
-		{"APT::Architecture", arch},
-		{"APT::Architectures", arch},
+		{"APT::Architecture", opt.Arch},
+		{"APT::Architectures", opt.Arch},
 		{"APT::Sandbox::User", "root"},
 		{"Acquire::Languages", "none"},
 		{"Acquire::Retries", "0"},
@@ -118,6 +123,21 @@ func (c *Client) config(arch string) string {
 		{"Acquire::http::Timeout", "30"},
 		{"APT::Install-Recommends", "false"},
 		{"Debug::NoLocking", "true"},
+	}
+	if opt.Contents { // as the package apt-file configures apt
+		const target = "Acquire::IndexTargets::deb::Contents-deb::"
+		settings = append(settings, [][2]string{
+			{target + "MetaKey", "$(COMPONENT)/Contents-$(ARCHITECTURE)"},
+			{target + "ShortDescription", "Contents-$(ARCHITECTURE)"},
+			{target + "Description", "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Contents (deb)"},
+			{target + "KeepCompressed", "true"},
+			{"apt-file::Index-Names", "deb"},
+		}...)
+	}
+	if opt.Compressed != "" {
+		const target = "Acquire::IndexTargets::deb::Packages::"
+		settings = append(settings, [2]string{target + "CompressionTypes", opt.Compressed},
+			[2]string{target + "KeepCompressed", "true"}, [2]string{target + "KeepCompressedAs", opt.Compressed})
 	}
 	var b strings.Builder
 	for _, s := range settings {
@@ -201,6 +221,18 @@ func (c *Client) Source(ctx context.Context, pkg string) Result {
 // Policy says which versions of the packages apt knows and would install.
 func (c *Client) Policy(ctx context.Context, packages ...string) Result {
 	return c.run(ctx, "apt-cache", append([]string{"policy"}, packages...)...)
+}
+
+// FindFile says which packages have a file whose path has the words in it, as
+// the program apt-file finds them.
+func (c *Client) FindFile(ctx context.Context, words string) Result {
+	return c.run(ctx, "apt-file", "find", words)
+}
+
+// Lists returns what Update has fetched, by file name.
+func (c *Client) Lists(t testing.TB) map[string][]byte {
+	t.Helper()
+	return readFiles(t, filepath.Join(c.root, "lists"))
 }
 
 // Files returns what Download and Source have fetched, by file name.
