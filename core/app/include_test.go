@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"mime/multipart"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,19 +44,10 @@ func signed(t testing.TB, signer pgp.Signer, files map[string][]byte) map[string
 	return files
 }
 
+// upload stores files in the upload area.
 func (s *served) upload(t *testing.T, dir string, files map[string][]byte) {
 	t.Helper()
-	var b bytes.Buffer
-	form := multipart.NewWriter(&b)
-	for name, data := range files {
-		w, err := form.CreateFormFile("/a/path/"+name, name) // some clients name the field so
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Write(data)
-	}
-	form.Close()
-	if code, got := s.send(t, "POST", "/api/files/"+dir, form.FormDataContentType(), b.Bytes()); code != 200 {
+	if code, got := s.form(t, dir, files); code != 200 {
 		t.Fatalf("upload to %s: %d %s", dir, code, got)
 	}
 }
@@ -81,28 +72,14 @@ func (s *served) report(t *testing.T, path string, added, warnings, failed []str
 	}
 }
 
-// after sends a request as a task, waits for it, and returns its state and output.
-func (s *served) after(t *testing.T, method, path, body string) (state int, output string) {
-	t.Helper()
-	var task struct{ ID, State int }
-	mark := "?"
-	if strings.Contains(path, "?") {
-		mark = "&"
-	}
-	s.must(t, method, path+mark+"_async=true", body, &task)
-	s.must(t, "GET", fmt.Sprintf("/api/tasks/%d/wait", task.ID), "", &task)
-	s.must(t, "GET", fmt.Sprintf("/api/tasks/%d/output", task.ID), "", &output)
-	return task.State, output
-}
-
 var helloAdded = []string{"hello_1.0-1_source added", "hello_1.0-1_amd64 added"}
 
-// TestAcceptance18IncludeIgnoringSignature is item 18 of the API's acceptance checks.
-func TestAcceptance18IncludeIgnoringSignature(t *testing.T) {
+// TestAcceptance18 is item 18 of the API's acceptance checks.
+func TestAcceptance18(t *testing.T) {
 	eachDriver(t, func(t *testing.T, s *served) {
 		s.fill(t, "r")
 		s.upload(t, "d", signed(t, testSigner(t), sent()))
-		state, output := s.after(t, "POST", "/api/repos/r/include/d?ignoreSignature=1", "")
+		state, output := s.task(t, "POST", "/api/repos/r/include/d?ignoreSignature=1", "")
 		if state != 2 || output != "Added: hello_1.0-1_source added, hello_1.0-1_amd64 added\nTask succeeded" {
 			t.Errorf("state %d, output %s", state, output)
 		}
@@ -113,8 +90,8 @@ func TestAcceptance18IncludeIgnoringSignature(t *testing.T) {
 	})
 }
 
-// TestAcceptance19Dput is item 19: files sent one by one, as dput does.
-func TestAcceptance19Dput(t *testing.T) {
+// TestIncludeByDput is the inclusion of item 19: files sent one by one, as dput does.
+func TestIncludeByDput(t *testing.T) {
 	eachDriver(t, func(t *testing.T, s *served) {
 		s.fill(t, "r")
 		for name, data := range signed(t, testSigner(t), sent()) {
@@ -128,9 +105,9 @@ func TestAcceptance19Dput(t *testing.T) {
 	})
 }
 
-// TestAcceptance20IncludeSigned is items 20 and 30: without the signer's key
+// TestAcceptance20 is items 20 and 30: without the signer's key
 // nothing is taken, and with it everything.
-func TestAcceptance20IncludeSigned(t *testing.T) {
+func TestAcceptance20(t *testing.T) {
 	eachDriver(t, func(t *testing.T, s *served) {
 		signer := testSigner(t)
 		s.fill(t, "r")
@@ -156,9 +133,9 @@ func TestAcceptance20IncludeSigned(t *testing.T) {
 	})
 }
 
-// TestAcceptance21IncludeRefusals is item 21: what is wrong with one .changes
+// TestAcceptance21 is item 21: what is wrong with one .changes
 // is its own warning.
-func TestAcceptance21IncludeRefusals(t *testing.T) {
+func TestAcceptance21(t *testing.T) {
 	eachDriver(t, func(t *testing.T, s *served) {
 		s.fill(t, "r")
 		const path = "/aptless/upload/d/" + helloChanges
@@ -244,6 +221,71 @@ func TestIncludeByTemplate(t *testing.T) {
 		}
 		s.want(t, "GET", "/api/files/d", "", 200, `["hello-dbgsym_2_amd64.deb","hello_2_amd64.deb","other.changes","stray_0_amd64.deb","stray_1_amd64.deb","stray_2_amd64.deb","unrelated"]`)
 		s.want(t, "GET", "/api/tasks", "", 200, "[]")
+	})
+}
+
+// TestIncludesInParallel has many inclusions by a template, from directories of
+// their own and into the same two repositories, and renames of these: nothing
+// is lost, and what was refused for a name that was gone for a moment is still there.
+func TestIncludesInParallel(t *testing.T) {
+	const uploads = 12
+	eachDriver(t, func(t *testing.T, s *served) {
+		for _, name := range []string{"for-sid", "for-stable"} {
+			s.fill(t, name)
+		}
+		var all sync.WaitGroup
+		for i := range uploads {
+			dist := []string{"sid", "stable"}[i%2]
+			spec := debtest.Spec{Package: fmt.Sprintf("p%02d", i)}
+			files := map[string][]byte{debtest.FileName(spec): debtest.Deb(spec)}
+			files["x.changes"] = debtest.Changes(debtest.ChangesSpec{Source: spec.Package, Architecture: "all", Distribution: dist}, files)
+			s.upload(t, spec.Package, files)
+			all.Go(func() {
+				for range 100 {
+					var got reported
+					s.must(t, "POST", "/api/repos/for-%7B%7B.Distribution%7D%7D/include/"+spec.Package+"?acceptUnsigned=1", "", &got)
+					if len(got.Report.Added) == 1 {
+						return
+					}
+				}
+				t.Errorf("%s was never included", spec.Package)
+			})
+		}
+		all.Go(func() {
+			for range 5 {
+				s.must(t, "PUT", "/api/repos/for-sid", `{"Name":"moved"}`, nil)
+				s.must(t, "PUT", "/api/repos/moved", `{"Name":"for-sid"}`, nil)
+			}
+		})
+		all.Wait()
+		if got := s.names(t, "/api/repos/for-sid"); got != "p00_1.0_all p02_1.0_all p04_1.0_all p06_1.0_all p08_1.0_all p10_1.0_all" {
+			t.Errorf("for-sid has %s", got)
+		}
+		if got := s.names(t, "/api/repos/for-stable"); got != "p01_1.0_all p03_1.0_all p05_1.0_all p07_1.0_all p09_1.0_all p11_1.0_all" {
+			t.Errorf("for-stable has %s", got)
+		}
+		s.want(t, "GET", "/api/files", "", 200, "[]")
+		s.want(t, "GET", "/api/tasks", "", 200, "[]")
+	})
+}
+
+// TestIncludeReplaces includes a package that conflicts with one that is there:
+// it is kept out, unless it is to take the place.
+func TestIncludeReplaces(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		s.fill(t, "r", debtest.Deb(debtest.Spec{Version: "1.0-1", Architecture: "amd64", Files: map[string]string{"old": "x"}}))
+		s.upload(t, "d", sent())
+		const deb = "/aptless/upload/d/hello_1.0-1_amd64.deb"
+		s.report(t, "/api/repos/r/include/d?acceptUnsigned=1", []string{"hello_1.0-1_source added"},
+			[]string{"Unable to add package: package already exists and is different: hello_1.0-1_amd64"}, []string{deb})
+		s.want(t, "GET", "/api/files/d", "", 200, `["hello_1.0-1_amd64.deb"]`) // the .changes is gone all the same
+		s.upload(t, "d", sent())
+		var got reported
+		s.must(t, "POST", "/api/repos/r/include/d/"+helloChanges+"?acceptUnsigned=1&forceReplace=1", "", &got)
+		if want := []string{"hello_1.0-1_source removed due to conflict with package being added", "hello_1.0-1_amd64 removed due to conflict with package being added"}; !slices.Equal(got.Report.Removed, want) || !slices.Equal(got.Report.Added, helloAdded) {
+			t.Errorf("reported %+v", got)
+		}
+		s.want(t, "GET", "/api/files", "", 200, "[]")
 	})
 }
 

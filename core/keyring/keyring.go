@@ -124,6 +124,9 @@ func (s *Store) Import(ctx context.Context, name string, data []byte) (string, e
 
 // parse reads keys, each once.
 func parse(data []byte) ([]*pgp.Key, error) {
+	if len(data) > maxBytes {
+		return nil, refuse("gpg: %d bytes of keys are more than %d\n", len(data), maxBytes)
+	}
 	ring, err := pgp.ParseKeyring(data)
 	if err != nil {
 		text := "gpg: no valid OpenPGP data found.\n"

@@ -126,6 +126,7 @@ func TestRefusedImports(t *testing.T) {
 		"nothing":   {"", "", "no valid OpenPGP data found"},
 		"no key":    {"", "hello", "no valid OpenPGP data found"},
 		"truncated": {"", string(newKey(t, "A").Armor()[:200]), "no valid OpenPGP data found"},
+		"too large": {"", strings.Repeat("x", maxBytes+1), "bytes of keys are more than"},
 		"name":      {strings.Repeat("x", maxName+1), string(newKey(t, "A").Armor()), "invalid keyring name"},
 		"no name":   {"..", string(newKey(t, "A").Armor()), "invalid keyring name"},
 		"not UTF-8": {"\xff", string(newKey(t, "A").Armor()), "invalid keyring name"},

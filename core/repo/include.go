@@ -203,7 +203,7 @@ func (s *Store) releases(ctx context.Context, im *importer, args IncludeArgs) ([
 		return nil, err
 	}
 	ring := &pgp.Keyring{}
-	if !args.IgnoreSignature && len(files) > 0 && s.Keyring != nil {
+	if !args.IgnoreSignature && len(files) > 0 {
 		if ring, err = s.Keyring(ctx, nil); err != nil {
 			return nil, err
 		}

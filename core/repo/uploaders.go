@@ -30,8 +30,9 @@ type UploadersRule struct {
 	Deny      []string `json:"deny"`
 }
 
-// MaxUploaders bounds the text of an Uploaders, in bytes.
-const MaxUploaders = 64 << 10
+// MaxUploaders bounds the text of an Uploaders, in bytes: the rows of maxTargets
+// repositories fit into one transaction, also twice.
+const MaxUploaders = 32 << 10
 
 // ErrUploaders is what every error of ParseUploaders is.
 var ErrUploaders = errors.New("invalid uploaders")
