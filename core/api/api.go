@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 
@@ -51,6 +52,11 @@ func (s *Server) Handler() http.Handler {
 	s.packageRoutes(rt)
 	s.publishRoutes(rt)
 	s.gpgRoutes(rt)
+	rt.Handle("GET", "/repos/", func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, err := io.WriteString(w, "<pre>\n<a href=\"-/\">default</a>\n</pre>\n")
+		return err
+	})
 	rt.Handle("POST", "/api/db/cleanup", func(w http.ResponseWriter, r *http.Request) error {
 		return s.run(w, r, s.Cleanup.Check(), nil)
 	})

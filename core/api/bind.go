@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -53,7 +54,8 @@ func Async(r *http.Request, def bool) bool {
 
 // Bind decodes the parameters of a request into the struct that v points to:
 // JSON by its Content-Type, else form fields of the body and the query string.
-// Fields tagged `binding:"required"` must not be empty. The error is a *BindError.
+// Fields tagged `binding:"required"` must not be empty. The error is a *BindError,
+// or an *Error if the body is too large.
 func Bind(r *http.Request, v any) error {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	var err error
@@ -63,9 +65,9 @@ func Bind(r *http.Request, v any) error {
 	case "application/x-www-form-urlencoded":
 		values := queryValues(r)
 		if r.Method == http.MethodPost || r.Method == http.MethodPut {
-			body, readErr := io.ReadAll(io.LimitReader(r.Body, maxBody))
+			body, readErr := readBody(r.Body)
 			if readErr != nil {
-				return &BindError{readErr.Error()}
+				return readErr
 			}
 			fields, _ := url.ParseQuery(string(body))
 			for name, list := range values { // those of the body come first
@@ -75,10 +77,11 @@ func Bind(r *http.Request, v any) error {
 		}
 		err = bindForm(values, v)
 	case "multipart/form-data":
-		if parseErr := r.ParseMultipartForm(maxBody); parseErr != nil {
-			return &BindError{parseErr.Error()}
+		values, formErr := multipartValues(r)
+		if formErr != nil {
+			return formErr
 		}
-		err = bindForm(r.MultipartForm.Value, v)
+		err = bindForm(values, v)
 	default:
 		err = bindForm(queryValues(r), v)
 	}
@@ -88,13 +91,57 @@ func Bind(r *http.Request, v any) error {
 	return required(v)
 }
 
-func bindJSON(body io.Reader, v any) error {
+// readBody reads a body of bounded size.
+func readBody(body io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	if err != nil {
-		return &BindError{err.Error()}
+		return nil, &BindError{err.Error()}
 	}
 	if len(data) > maxBody {
-		return Errorf(http.StatusRequestEntityTooLarge, "request body has more than %d bytes", maxBody)
+		return nil, Errorf(http.StatusRequestEntityTooLarge, "request body has more than %d bytes", maxBody)
+	}
+	return data, nil
+}
+
+// multipartValues returns the fields of a form that are not files, in the
+// order in which they were sent.
+func multipartValues(r *http.Request) (url.Values, error) {
+	data, err := readBody(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	form, err := r.MultipartReader()
+	if err != nil {
+		return nil, &BindError{err.Error()}
+	}
+	values := url.Values{}
+	for parts := 0; ; parts++ {
+		part, err := form.NextPart()
+		if err == io.EOF { // wrapped, it says that the form is cut off
+			return values, nil
+		}
+		if err == nil && parts >= maxParts {
+			err = multipart.ErrMessageTooLarge
+		}
+		if err != nil {
+			return nil, &BindError{err.Error()}
+		}
+		if part.FileName() != "" {
+			continue
+		}
+		value, err := io.ReadAll(part)
+		if err != nil {
+			return nil, &BindError{err.Error()}
+		}
+		values.Add(part.FormName(), string(value))
+	}
+}
+
+func bindJSON(body io.Reader, v any) error {
+	data, err := readBody(body)
+	if err != nil {
+		return err
 	}
 	if deep(data) {
 		return &BindError{fmt.Sprintf("JSON is nested more than %d deep", maxDepth)}

@@ -126,7 +126,7 @@ func notFound(w http.ResponseWriter) {
 // redirect sends the client to the same path with or without its last slash:
 // 301 for GET; 307, which has method and body sent again, for the rest.
 func redirect(w http.ResponseWriter, r *http.Request, path string) {
-	location := strings.TrimSuffix(r.Header.Get("X-Forwarded-Prefix"), "/") + path
+	location := Prefix(r) + path
 	if r.URL.RawQuery != "" {
 		location += "?" + r.URL.RawQuery
 	}
@@ -137,6 +137,16 @@ func redirect(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	w.WriteHeader(http.StatusTemporaryRedirect)
+}
+
+// Prefix returns the path below which a proxy in front serves us, as it says in
+// X-Forwarded-Prefix: "" or one slash and more, so that it cannot name another host.
+func Prefix(r *http.Request) string {
+	prefix := strings.Trim(r.Header.Get("X-Forwarded-Prefix"), "/")
+	if prefix == "" || strings.ContainsFunc(prefix, func(c rune) bool { return c <= ' ' || c == '\\' || c >= 0x7f }) {
+		return ""
+	}
+	return "/" + prefix
 }
 
 // recorder remembers what was answered.

@@ -36,6 +36,9 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key := "public" + r.URL.Path
+	if path, ok := strings.CutPrefix(r.URL.Path, "/repos/-/"); ok { // as aptly serves the same tree
+		key = "public/" + path
+	}
 	if driver.CheckKey(key) != nil {
 		t.missing(w)
 		return

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"aptless/core/api"
 	"aptless/core/pgp"
 	"aptless/core/publish"
 )
@@ -34,7 +35,7 @@ func sourcesText(ctx context.Context, r *http.Request, publications *publish.Sto
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		scheme = "https"
 	}
-	base := scheme + "://" + r.Host + strings.TrimSuffix(r.Header.Get("X-Forwarded-Prefix"), "/")
+	base := scheme + "://" + r.Host + api.Prefix(r)
 	var b strings.Builder
 	for _, v := range views {
 		if v.Storage != "" {
