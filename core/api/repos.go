@@ -28,6 +28,12 @@ type reposPackagesAddDeleteParams struct {
 	PackageRefs []string `binding:"required"`
 }
 
+// reposCopyPackageParams is the body of copying between repositories.
+type reposCopyPackageParams struct {
+	WithDeps bool `json:"with-deps"`
+	DryRun   bool `json:"dry-run"`
+}
+
 // listedRepo is a repository in a list.
 type listedRepo struct {
 	repo.View
@@ -78,6 +84,15 @@ func (s *Server) repoRoutes(rt *Router) {
 	rt.Handle("POST", "/api/repos/{name}/file/{dir}/{file}", s.importFiles)
 	rt.Handle("POST", "/api/repos/{name}/include/{dir}", s.includeChanges)
 	rt.Handle("POST", "/api/repos/{name}/include/{dir}/{file}", s.includeChanges)
+	rt.Handle("POST", "/api/repos/{name}/copy/{src}/{file}", func(w http.ResponseWriter, r *http.Request) error {
+		var body reposCopyPackageParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Repos.CheckCopy(r.Context(), repo.CopyArgs{To: Param(r, "name"), From: Param(r, "src"), Query: Param(r, "file"),
+			WithDeps: body.WithDeps, DryRun: body.DryRun})
+		return s.run(w, r, spec, err)
+	})
 	s.uploadersRoutes(rt)
 }
 
@@ -98,11 +113,8 @@ func (s *Server) createRepo(w http.ResponseWriter, r *http.Request) error {
 	if err := Bind(r, &body); err != nil {
 		return err
 	}
-	if body.FromSnapshot != "" {
-		return Errorf(http.StatusNotFound, "source snapshot not found: snapshot with name %s not found", body.FromSnapshot)
-	}
 	spec, err := s.Repos.CheckCreate(r.Context(), repo.CreateArgs{Name: body.Name, Comment: body.Comment,
-		DefaultDistribution: body.DefaultDistribution, DefaultComponent: body.DefaultComponent})
+		DefaultDistribution: body.DefaultDistribution, DefaultComponent: body.DefaultComponent, FromSnapshot: body.FromSnapshot})
 	return s.run(w, r, spec, err)
 }
 

@@ -121,3 +121,16 @@ func (noMirrors) ByName(_ context.Context, name string) (snapshot.Original, erro
 func (noMirrors) ByUUID(_ context.Context, _ snapshot.Getter, _, name string) (snapshot.Original, error) {
 	return snapshot.Original{}, &errNoMirror{name}
 }
+
+// snapshotOriginals shows snapshots to local repositories.
+type snapshotOriginals struct{ snapshots *snapshot.Store }
+
+func (o snapshotOriginals) ByName(ctx context.Context, name string) (repo.Original, error) {
+	found, err := o.snapshots.ByName(ctx, name)
+	return repo.Original{UUID: found.UUID, List: found.List}, err
+}
+
+func (o snapshotOriginals) ByUUID(ctx context.Context, get func(context.Context, driver.Key, any) error, uuid, name string) (repo.Original, error) {
+	found, err := o.snapshots.ByUUID(ctx, get, uuid, name)
+	return repo.Original{UUID: found.UUID, List: found.List}, err
+}

@@ -75,8 +75,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}}
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epochs: epochs}
 	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: c.Fetch}
-	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Keyring: keyrings.Keyring}
+	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
 	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Mirrors: noMirrors{}, Now: c.Now, Dependencies: c.Dependencies}
+	repos.Snapshots = snapshotOriginals{snapshots}
 	publications := &publish.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos, snapshots}, Signer: signer,
 		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, Now: c.Now, Sleep: c.Sleep,

@@ -18,6 +18,7 @@ import (
 	"aptless/core/pgp"
 	"aptless/core/pkglist"
 	"aptless/core/pool"
+	"aptless/core/query"
 	"aptless/core/task"
 )
 
@@ -45,16 +46,38 @@ func (r Repo) View() View {
 	return View{r.Name, r.Comment, r.DefaultDistribution, r.DefaultComponent}
 }
 
+// Original is a snapshot of which a repository can be made.
+type Original struct {
+	UUID string
+	List chunks.Ref
+}
+
+// Originals finds them. Errors that match driver.ErrNotFound have the text that
+// clients know.
+type Originals interface {
+	ByName(ctx context.Context, name string) (Original, error)
+
+	// ByUUID reads one with get, that of a task's transaction.
+	ByUUID(ctx context.Context, get func(context.Context, driver.Key, any) error, uuid, name string) (Original, error)
+}
+
 // Store reads repositories and makes and runs the tasks that change them.
 type Store struct {
 	Table driver.Table
 	Lists pkglist.Store
 	Pool  *pool.Store
-	Now   func() time.Time // at which signatures are judged
+
+	Snapshots Originals
+
+	Now func() time.Time // at which signatures are judged
 
 	// Keyring returns the keys that may sign .changes files; nil names are
 	// those of the default ring.
 	Keyring func(ctx context.Context, names []string) (*pgp.Keyring, error)
+
+	// Dependencies say what copying with dependencies follows, and for which
+	// architectures if not those of the destination.
+	Dependencies query.Options
 }
 
 // maxName bounds a repository's name, in bytes.
@@ -150,6 +173,7 @@ func (s *Store) Kinds() []task.Kind {
 		task.Define("repo.remove", s.remove),
 		task.Define("repo.import", s.importFiles),
 		task.Define("repo.include", s.include),
+		task.Define("repo.copy", s.copy),
 	}
 }
 
@@ -173,17 +197,36 @@ func notFound(err error) error {
 // CreateArgs are the arguments of the creation of a repository.
 type CreateArgs struct {
 	Name, Comment, DefaultDistribution, DefaultComponent string
+
+	FromSnapshot string // whose packages it begins with; "" for none
+	SnapshotUUID string // set by CheckCreate
 }
 
+const snapshotError = "source snapshot not found: %w"
+
 // CheckCreate makes the task that creates a repository.
-func (s *Store) CheckCreate(_ context.Context, args CreateArgs) (task.Spec, error) {
+func (s *Store) CheckCreate(ctx context.Context, args CreateArgs) (task.Spec, error) {
 	if err := checkName(args.Name); err != nil {
 		return task.Spec{}, err
 	}
-	return task.Spec{
-		Kind: "repo.create", Name: "Create repository " + args.Name, Args: args,
+	spec := task.Spec{
+		Kind: "repo.create", Name: "Create repository " + args.Name,
 		Locks: []lock.Want{{Resource: "repo-name/" + args.Name}},
-	}, nil
+	}
+	if args.FromSnapshot != "" {
+		found, err := s.Snapshots.ByName(ctx, args.FromSnapshot)
+		if errors.Is(err, driver.ErrNotFound) {
+			return task.Spec{}, task.Fail(404, snapshotError, err)
+		}
+		if err != nil {
+			return task.Spec{}, err
+		}
+		args.SnapshotUUID = found.UUID
+		spec.Resources = []string{"S" + found.UUID}
+		spec.Locks = append(spec.Locks, lock.Want{Resource: "snapshot/" + found.UUID, Mode: lock.Shared})
+	}
+	spec.Args = args
+	return spec, nil
 }
 
 func checkName(name string) error {
@@ -201,6 +244,16 @@ func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (t
 	}
 	r := Repo{UUID: newUUID(), Name: args.Name, Comment: args.Comment,
 		DefaultDistribution: args.DefaultDistribution, DefaultComponent: args.DefaultComponent}
+	if args.SnapshotUUID != "" {
+		found, err := s.Snapshots.ByUUID(ctx, a.GetJSON, args.SnapshotUUID, args.FromSnapshot)
+		if errors.Is(err, driver.ErrNotFound) {
+			return task.Result{}, task.Fail(404, snapshotError, err)
+		}
+		if err != nil {
+			return task.Result{}, err
+		}
+		r.List = found.List
+	}
 	a.Put(nameKey(r.Name), []byte(r.UUID))
 	a.PutJSON(Key(r.UUID), r)
 	return task.Result{Code: 201, Value: r.View()}, nil
