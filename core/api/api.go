@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"aptless/core/cleanup"
 	"aptless/core/keyring"
@@ -34,9 +35,12 @@ type Server struct {
 
 	Dependencies query.Options // of listings with dependencies
 
-	// Begin is called before a request waits for its task; what it returns
-	// when the wait is over. It lets the process that serves end gracefully.
 	Base context.Context // of waits that outlive their request
+
+	// Wait is how long a request waits for a task before it is answered with
+	// 202 and the task as it is; 0 is without limit. Where there is a limit,
+	// nothing goes on behind an answer.
+	Wait time.Duration
 }
 
 // Handler returns the handler of all routes.
@@ -85,6 +89,9 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err
 	if err != nil {
 		return err
 	}
+	if !t.State.Ended() {
+		return WriteJSON(w, http.StatusAccepted, viewTask(t))
+	}
 	if t.State == task.Failed {
 		return &Error{t.Code, t.Error}
 	}
@@ -100,11 +107,12 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err
 }
 
 // finish waits for a task and, unless its value is still to be read, removes
-// its record: also when the client goes away meanwhile.
+// its record: also when the client goes away meanwhile. A task that has not
+// ended when the time to wait is over keeps it.
 func (s *Server) finish(ctx context.Context, t task.Task) (task.Task, error) {
-	ended, err := s.Tasks.Wait(ctx, t.ID)
+	ended, err := s.wait(ctx, t)
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && s.Wait == 0 {
 			go func() {
 				if _, err := s.Tasks.Wait(s.Base, t.ID); err == nil {
 					s.forget(t.ID)
@@ -117,6 +125,28 @@ func (s *Server) finish(ctx context.Context, t task.Task) (task.Task, error) {
 		s.forget(ended.ID)
 	}
 	return ended, nil
+}
+
+// wait returns the task once it has ended, or as it is when the time to wait is over.
+func (s *Server) wait(ctx context.Context, t task.Task) (task.Task, error) {
+	limited, cancel := s.limit(ctx)
+	defer cancel()
+	now, err := s.Tasks.Wait(limited, t.ID)
+	if err == nil || limited.Err() == nil || ctx.Err() != nil {
+		return now, err
+	}
+	if now.ID == 0 { // the last reading was broken off
+		now = t
+	}
+	return now, nil
+}
+
+// limit returns a context that ends when the time to wait is over.
+func (s *Server) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.Wait == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, s.Wait)
 }
 
 func (s *Server) forget(id int64) {

@@ -17,7 +17,13 @@ func (s *Server) taskRoutes(rt *Router) {
 		return WriteJSON(w, http.StatusOK, struct{}{})
 	})
 	rt.Handle("GET", "/api/tasks-wait", func(w http.ResponseWriter, r *http.Request) error {
-		if err := s.Tasks.WaitAll(r.Context()); err != nil {
+		limited, cancel := s.limit(r.Context())
+		defer cancel()
+		err := s.Tasks.WaitAll(limited)
+		if err != nil && limited.Err() != nil && r.Context().Err() == nil {
+			return WriteJSON(w, http.StatusAccepted, struct{}{})
+		}
+		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, struct{}{})
@@ -26,14 +32,17 @@ func (s *Server) taskRoutes(rt *Router) {
 		return WriteJSON(w, http.StatusOK, viewTask(t))
 	}))
 	rt.Handle("GET", "/api/tasks/{id}/wait", s.withTask(http.StatusBadRequest, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
-		ended, err := s.Tasks.Wait(r.Context(), t.ID)
+		now, err := s.wait(r.Context(), t)
 		if errors.Is(err, task.ErrUnknown) {
 			return unknownTask(http.StatusBadRequest, t.ID)
 		}
 		if err != nil {
 			return err
 		}
-		return WriteJSON(w, http.StatusOK, viewTask(ended))
+		if !now.State.Ended() {
+			return WriteJSON(w, http.StatusAccepted, viewTask(now))
+		}
+		return WriteJSON(w, http.StatusOK, viewTask(now))
 	}))
 	rt.Handle("GET", "/api/tasks/{id}/output", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
 		out, err := s.Tasks.Output(r.Context(), t)

@@ -35,6 +35,7 @@ type Drivers struct {
 type Config struct {
 	Version      string        // as /api/version answers it
 	Async        bool          // answer mutating calls at once unless they say otherwise
+	Wait         time.Duration // how long a call waits for its task before it is answered with 202; 0 is without limit
 	Dependencies query.Options // what listings and snapshots with dependencies follow, and for which architectures
 	Cache        int64         // bytes of list chunks kept in memory; 0 is 64 MiB
 	Log          *slog.Logger
@@ -99,7 +100,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		return nil, err
 	}
 	server := &api.Server{
-		Version: c.Version, Async: c.Async, Log: c.Log, Dependencies: c.Dependencies, Base: base,
+		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{
 			Blobs: d.Blobs, Log: c.Log,
