@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"aptless/core/publish"
+	"aptless/core/task"
 )
 
 // sourceParams is a component and its source in the body of a request.
@@ -108,8 +109,20 @@ func (s *Server) publishRoutes(rt *Router) {
 		args := published(r)
 		args.Force, args.SkipCleanup = Flag(r, "force"), Flag(r, "SkipCleanup")
 		spec, err := s.Publish.CheckDrop(r.Context(), args)
-		return s.run(w, r, spec, err)
+		return s.planOrRun(w, r, spec, err)
 	})
+}
+
+// planOrRun runs a task, or with dryRun=1 answers what it would do.
+func (s *Server) planOrRun(w http.ResponseWriter, r *http.Request, spec task.Spec, err error) error {
+	if err != nil || !Flag(r, "dryRun") {
+		return s.run(w, r, spec, err)
+	}
+	plan, err := s.Publish.Plan(r.Context(), spec)
+	if err != nil {
+		return err
+	}
+	return WriteJSON(w, http.StatusOK, plan)
 }
 
 // published returns the publication that the path names.
@@ -141,7 +154,7 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	spec, err := s.Publish.CheckCreate(r.Context(), segment, args)
-	return s.run(w, r, spec, err)
+	return s.planOrRun(w, r, spec, err)
 }
 
 // publishedRepoUpdateParams is the body of an update of what is staged; of
@@ -159,7 +172,7 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 		return err
 	}
 	spec, err := s.Publish.CheckUpdate(r.Context(), args)
-	return s.run(w, r, spec, err)
+	return s.planOrRun(w, r, spec, err)
 }
 
 // validity sets how long a Release is valid, if the request says so.
@@ -251,6 +264,6 @@ func (s *Server) revisionRoutes(rt *Router) {
 		args.Generation, args.ForceOverwrite, args.SkipCleanup = body.Generation, body.ForceOverwrite, body.SkipCleanup
 		args.SkipSigning, args.Keys = body.Signing.Skip, body.Signing.GpgKey
 		spec, err := s.Publish.CheckRollback(r.Context(), args)
-		return s.run(w, r, spec, err)
+		return s.planOrRun(w, r, spec, err)
 	})
 }

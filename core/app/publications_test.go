@@ -179,6 +179,11 @@ func TestPublishKeepsAndSwitches(t *testing.T) {
 		if local, snap := s.indexed(t, "/dists/local"+index), s.indexed(t, "/dists/snap"+index); local != "aa=1 bb=1" || snap != "aa=1" {
 			t.Errorf("after an update: %q, %q", local, snap)
 		}
+		s.want(t, "PUT", "/api/publish/:./snap?dryRun=1", `{"Snapshots":[{"Component":"main","Name":"s2"}],`+unsigned+`}`, 200,
+			`{"Components":[{"Component":"main","Source":"s2","Added":["bb_1_amd64"],"Removed":[],"AddedNumber":1,"RemovedNumber":0}],"Objects":5,…`)
+		if snap := s.indexed(t, "/dists/snap"+index); snap != "aa=1" {
+			t.Errorf("after a dry run: %q", snap)
+		}
 		s.want(t, "PUT", "/api/publish/:./snap", `{"Snapshots":[{"Component":"main","Name":"s2"}],`+unsigned+`}`, 200,
 			object("snap", ".", "snapshot", `{"Component":"main","Name":"s2"}`, `"amd64"`))
 		if snap := s.indexed(t, "/dists/snap"+index); snap != "aa=1 bb=1" {

@@ -69,12 +69,11 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 
 // load reads what the sources have now. A new publication takes from them what
 // its request left open.
-func (s *Store) load(ctx context.Context, a *task.Attempt, r *Record, verb string) (map[string]*pkglist.List, error) {
-	a.Printf("Loading packages...\n")
+func (s *Store) load(ctx context.Context, get Getter, r *Record, verb string) (map[string]*pkglist.List, error) {
 	lists := map[string]*pkglist.List{}
 	var sources []Source
 	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
-		src, err := s.Sources.ByUUID(ctx, a.GetJSON, r.Kind, r.Components[c].UUID)
+		src, err := s.Sources.ByUUID(ctx, get, r.Kind, r.Components[c].UUID)
 		if errors.Is(err, driver.ErrNotFound) {
 			return nil, task.Fail(500, "%s: %s with name %s not found", verb, r.Kind.noun(), r.Components[c].Name)
 		}

@@ -240,16 +240,25 @@ func (s *Store) again(ctx context.Context, a *task.Attempt, args Args, r *Record
 			return task.Result{}, err
 		}
 	}
-	lists := map[string]*pkglist.List{}
-	for c, src := range r.Components {
-		list, err := s.Lists.Open(ctx, src.List)
-		if err != nil {
-			return task.Result{}, err
-		}
-		lists[c] = list
+	lists, err := s.open(ctx, r)
+	if err != nil {
+		return task.Result{}, err
 	}
 	if err := s.publish(ctx, a, args, r, lists, at, verb); err != nil {
 		return task.Result{}, err
 	}
 	return s.finish(ctx, a, args, 200)
+}
+
+// open opens the lists that the components have by the record.
+func (s *Store) open(ctx context.Context, r *Record) (map[string]*pkglist.List, error) {
+	lists := map[string]*pkglist.List{}
+	for c, src := range r.Components {
+		list, err := s.Lists.Open(ctx, src.List)
+		if err != nil {
+			return nil, err
+		}
+		lists[c] = list
+	}
+	return lists, nil
 }

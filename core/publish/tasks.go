@@ -182,6 +182,34 @@ type cursor struct {
 	Committed bool // the record names the new manifest, or is gone
 }
 
+// free refuses to create a publication that there is already.
+func (s *Store) free(ctx context.Context, get Getter, args Args) error {
+	r, err := s.record(ctx, get, args.Storage, args.Prefix, args.Distribution)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	line, err := s.line(ctx, &r)
+	if err != nil {
+		return err
+	}
+	return task.Fail(400, "prefix/distribution already used by another published repo: %s", line)
+}
+
+// record returns the row of a new publication.
+func (args Args) record() Record {
+	r := Record{Storage: args.Storage, Prefix: args.Prefix, Distribution: args.Distribution, Kind: args.Kind,
+		Components: map[string]Component{}, Architectures: args.Architectures,
+		NotAutomatic: args.NotAutomatic, ButAutomaticUpgrades: args.ButAutomaticUpgrades, ByHash: true}
+	args.Options.apply(&r)
+	for _, n := range args.Sources {
+		r.Components[n.Component] = Component{UUID: n.UUID, Name: n.Name}
+	}
+	return r
+}
+
 func (s *Store) create(ctx context.Context, a *task.Attempt, args Args) (task.Result, error) {
 	var at cursor
 	if _, err := a.Cursor(&at); err != nil {
@@ -190,27 +218,15 @@ func (s *Store) create(ctx context.Context, a *task.Attempt, args Args) (task.Re
 	if at.Committed {
 		return s.finish(ctx, a, args, 201)
 	}
-	r, err := s.record(ctx, a.GetJSON, args.Storage, args.Prefix, args.Distribution)
-	if err == nil {
-		line, err := s.line(ctx, &r)
-		if err != nil {
-			return task.Result{}, err
-		}
-		return task.Result{}, task.Fail(400, "prefix/distribution already used by another published repo: %s", line)
-	}
-	if !errors.Is(err, driver.ErrNotFound) {
+	if err := s.free(ctx, a.GetJSON, args); err != nil {
 		return task.Result{}, err
 	}
-	r = Record{Storage: args.Storage, Prefix: args.Prefix, Distribution: args.Distribution, Kind: args.Kind,
-		Components: map[string]Component{}, Architectures: args.Architectures, NotAutomatic: args.NotAutomatic, ButAutomaticUpgrades: args.ButAutomaticUpgrades, ByHash: true}
-	args.Options.apply(&r)
-	for _, n := range args.Sources {
-		r.Components[n.Component] = Component{UUID: n.UUID, Name: n.Name}
-	}
+	r := args.record()
 	if err := s.fits(ctx, &r, "unable to publish"); err != nil {
 		return task.Result{}, err
 	}
-	lists, err := s.load(ctx, a, &r, "unable to publish")
+	a.Printf("Loading packages...\n")
+	lists, err := s.load(ctx, a.GetJSON, &r, "unable to publish")
 	if err != nil {
 		return task.Result{}, err
 	}

@@ -169,7 +169,8 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args Args) (task.Re
 		return task.Result{}, err
 	}
 	r.Pending = nil
-	lists, err := s.load(ctx, a, &r, "unable to update")
+	a.Printf("Loading packages...\n")
+	lists, err := s.load(ctx, a.GetJSON, &r, "unable to update")
 	if err != nil {
 		return task.Result{}, err
 	}
