@@ -8,19 +8,23 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"aptless/core/driver"
+	"aptless/core/publish"
 )
 
-// Tree serves the published tree: the objects below public/.
+// Tree serves the published trees: that of the default storage at the root, and
+// those of file-system storages below /repos/<name>/.
 type Tree struct {
-	Blobs   driver.Blobs
-	Key     func(context.Context) ([]byte, error) // the public key, armoured
-	Sources func(context.Context, *http.Request) (string, error)
-	Log     *slog.Logger
+	Blobs    driver.Blobs
+	Storages []string                              // as publish.Store knows them
+	Key      func(context.Context) ([]byte, error) // the public key, armoured
+	Sources  func(context.Context, *http.Request) (string, error)
+	Log      *slog.Logger
 }
 
 // ServeHTTP answers GET and HEAD.
@@ -35,10 +39,7 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.text(w, r, "text/plain; charset=utf-8", text, err)
 		return
 	}
-	key := "public" + r.URL.Path
-	if path, ok := strings.CutPrefix(r.URL.Path, "/repos/-/"); ok { // as aptly serves the same tree
-		key = "public/" + path
-	}
+	key := t.key(r.URL.Path)
 	if driver.CheckKey(key) != nil {
 		t.missing(w)
 		return
@@ -50,6 +51,20 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusInternalServerError)
 	}
+}
+
+// key returns the object of a path.
+func (t *Tree) key(path string) string {
+	if rest, ok := strings.CutPrefix(path, "/repos/"); ok {
+		name, file, _ := strings.Cut(rest, "/")
+		if name == "-" { // as aptly serves the same tree
+			return "public/" + file
+		}
+		if storage := "filesystem:" + name; slices.Contains(t.Storages, storage) {
+			return publish.StorageRoot(storage) + "/" + file
+		}
+	}
+	return "public" + path
 }
 
 func (t *Tree) text(w http.ResponseWriter, r *http.Request, contentType, text string, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -31,6 +32,16 @@ type Drivers struct {
 	Queue driver.Queue
 }
 
+// trees returns the storage of published trees, and the names of the storages.
+func trees(blobs driver.Blobs, storages map[string]driver.Blobs) (driver.Blobs, []string) {
+	names := slices.Sorted(maps.Keys(storages))
+	var mounted []driver.Mounted
+	for _, name := range names {
+		mounted = append(mounted, driver.Mounted{Blobs: storages[name], At: publish.StorageRoot(name) + "/", Keys: "public/"})
+	}
+	return driver.Mount(blobs, mounted...), names
+}
+
 // Config is what an operator may set.
 type Config struct {
 	Version      string        // as /api/version answers it
@@ -43,6 +54,11 @@ type Config struct {
 	Compressions []string                                              // of published indexes, besides gz and bz2: "xz", "zst"
 	Fetch        func(ctx context.Context, url string) ([]byte, error) // GET of what is elsewhere, bounded; nil fetches nothing
 	Sleep        func(context.Context, time.Duration) error            // lets time pass, as Now tells it; nil waits
+
+	// Storages are further places to publish to, by the names that clients use,
+	// such as "filesystem:www" or "s3:eu". Of each only keys below "public/" are
+	// written.
+	Storages map[string]driver.Blobs
 }
 
 const defaultCache = 64 << 20
@@ -79,8 +95,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
 	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Mirrors: noMirrors{}, Now: c.Now, Dependencies: c.Dependencies}
 	repos.Snapshots = snapshotOriginals{snapshots}
+	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
-		Table: d.Table, Blobs: d.Blobs, Lists: lists, Sources: sources{repos, snapshots}, Signer: signer,
+		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: sources{repos, snapshots}, Signer: signer,
 		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, Now: c.Now, Sleep: c.Sleep,
 	}
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
@@ -103,7 +120,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{
-			Blobs: d.Blobs, Log: c.Log,
+			Blobs: public, Storages: storages, Log: c.Log,
 			Key: func(context.Context) ([]byte, error) { return publicKey(signer), nil },
 			Sources: func(ctx context.Context, r *http.Request) (string, error) {
 				return sourcesText(ctx, r, publications, signer)

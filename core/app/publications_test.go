@@ -2,11 +2,14 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +17,7 @@ import (
 
 	"aptless/core/driver"
 	"aptless/core/driver/drivertest"
+	"aptless/infra/embedded"
 )
 
 // The tests of this file are named after the items of the compatibility
@@ -324,5 +328,56 @@ func TestTickSignsAnew(t *testing.T) {
 	}
 	if _, err := verifyTree(env.Memory.Objects("public/"), "stable"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPublishToStorage publishes the same to the default storage and to named ones.
+func TestPublishToStorage(t *testing.T) {
+	store, err := embedded.Open(t.TempDir(), embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	m, bucket := drivertest.NewMemory(time.Now), drivertest.NewMemory(time.Now)
+	a, err := New(t.Context(), Drivers{m.Blobs, m.Table, m.Queue}, testSigner(t), Config{Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Sleep:    func(context.Context, time.Duration) error { runtime.Gosched(); return nil },
+		Storages: map[string]driver.Blobs{"filesystem:www": store.Blobs, "s3:eu": bucket.Blobs}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &served{App: a}
+	s.serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, s.Dispatcher.Handle, 8) })
+	s.fill(t, "r", buildDeb("aa", "1", "amd64"))
+	const body = `{"SourceKind":"local","Distribution":"s","Sources":[{"Name":"r"}],` + unsigned + `}`
+	const packages = "dists/s/main/binary-amd64/Packages"
+	for _, prefix := range []string{":.", "filesystem:www:deb_ian", "s3:eu:"} {
+		s.must(t, "POST", "/api/publish/"+prefix, body, nil)
+	}
+	s.want(t, "GET", "/api/publish/s3:eu:./s", "", 200,
+		strings.NewReplacer(`"./s"`, `"s3:eu:./s"`, `"Storage":""`, `"Storage":"s3:eu"`).Replace(object("s", ".", "local", `{"Component":"main","Name":"r"}`, `"amd64"`)))
+	text := s.file(t, "/"+packages)
+	for _, path := range []string{"/repos/-/" + packages, "/repos/www/deb/ian/" + packages} {
+		if got := s.file(t, path); got != text || text == "" {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	if got := bucket.Objects("public/" + packages)["public/"+packages]; got != text || len(bucket.Objects("public/pool/main/a/aa/")) != 1 {
+		t.Errorf("in the bucket: %q", got)
+	}
+	if s.file(t, "/repos/eu/"+packages) != "" || s.file(t, "/repos/none/"+packages) != "" {
+		t.Error("what is no folder is served")
+	}
+	s.add(t, "r", buildDeb("bb", "1", "amd64"))
+	s.must(t, "PUT", "/api/publish/s3:eu:./s", "{"+unsigned+"}", nil)
+	if got := bucket.Objects("public/" + packages)["public/"+packages]; !strings.Contains(got, "bb") || s.file(t, "/"+packages) != text {
+		t.Errorf("in the bucket: %q", got)
+	}
+	for _, prefix := range []string{":.", "filesystem:www:deb_ian", "s3:eu:"} {
+		s.want(t, "DELETE", "/api/publish/"+prefix+"/s", "", 200, "{}")
+	}
+	for name, blobs := range map[string]driver.Blobs{"default": m.Blobs, "www": store.Blobs, "eu": bucket.Blobs} {
+		for info, err := range blobs.List(t.Context(), "public/", "") {
+			t.Errorf("%s: %s is left: %v", name, info.Key, err)
+		}
 	}
 }

@@ -15,9 +15,9 @@ import (
 
 // derive settles what the request left open, and refuses what cannot be
 // published. Identity does not change while the task waits: it is what is locked.
-func derive(args *Args, found []Source) error {
-	if args.Storage != "" {
-		return task.Fail(500, "unable to publish: unknown published storage format: %s", args.Storage)
+func (s *Store) derive(args *Args, found []Source) error {
+	if err := s.checkStorage(args.Storage); err != nil {
+		return err
 	}
 	prefix := strings.Trim(path.Clean(args.Prefix), "/")
 	if prefix != "." && (len(prefix) > maxPrefix || driver.CheckKey(prefix) != nil) {
@@ -67,6 +67,22 @@ func derive(args *Args, found []Source) error {
 	slices.Sort(args.Architectures)
 	args.Architectures = slices.Compact(args.Architectures)
 	return nil
+}
+
+// storageTypes are the types of storages that clients may name, as messages
+// call them.
+var storageTypes = map[string]string{"filesystem": "local", "s3": "S3", "gcs": "GCS", "swift": "Swift", "azure": "Azure", "jfrog": "JFrog"}
+
+// checkStorage refuses a storage that there is not.
+func (s *Store) checkStorage(storage string) error {
+	if storage == "" || slices.Contains(s.Storages, storage) {
+		return nil
+	}
+	kind, name, _ := strings.Cut(storage, ":")
+	if storageTypes[kind] == "" || name == "" {
+		return task.Fail(500, "unable to publish: unknown published storage format: %s", storage)
+	}
+	return task.Fail(500, "unable to publish: published %s storage %s not configured", storageTypes[kind], name)
 }
 
 // Bounds of what paths are made of, in bytes: keys of rows and objects have

@@ -10,6 +10,7 @@
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
 //	public/<prefix>/dists/<dist>/...            what apt reads
 //	public/<prefix>/pool/...                    package files
+//	storage/<storage>/<prefix>/...              both, of publications to a named storage
 //
 // Publishing is plan, stage, commit, apply. Staging writes only names that no
 // reader asks for yet: package files, by-hash objects, the private folder. The

@@ -146,8 +146,8 @@ func (l *linker) file(ctx context.Context, name string, f deb.File) error {
 		}
 		has, unsettled := strings.CutSuffix(string(row.Data), replacing)
 		if has != f.SHA256 && !l.force {
-			return task.Fail(500, "%s: unable to process packages: error linking file to /aptless/public/%s: file already exists and is different",
-				l.verb, path.Join(l.record.Prefix, name))
+			return task.Fail(500, "%s: unable to process packages: error linking file to /aptless/%s: file already exists and is different",
+				l.verb, path.Join(l.record.root(), name))
 		}
 		if has == f.SHA256 && !unsettled {
 			err = l.copy(ctx, name, f, true)

@@ -292,7 +292,7 @@ func TestChecks(t *testing.T) {
 		"kind":         {"mirror", from("new", "r"), 400, "unknown SourceKind"},
 		"prefix":       {"local", with(func(a *publish.Args) { a.Prefix = "a/dists/b" }), 500, "unable to publish: invalid prefix a/dists/b"},
 		"long prefix":  {"local", with(func(a *publish.Args) { a.Prefix = long }), 500, "unable to publish: invalid prefix " + long[:200]},
-		"storage":      {"local", with(func(a *publish.Args) { a.Storage = "s3:x" }), 500, "unable to publish: unknown published storage format: s3:x"},
+		"storage":      {"local", with(func(a *publish.Args) { a.Storage = "s3:x" }), 500, "unable to publish: published S3 storage x not configured"},
 		"distribution": {"local", with(func(a *publish.Args) { a.Distribution = "" }), 500, "unable to publish: unable to guess distribution name, please specify explicitly"},
 		"long name":    {"local", with(func(a *publish.Args) { a.Distribution = long }), 500, "unable to publish: invalid distribution name " + long},
 		"blank":        {"local", with(func(a *publish.Args) { a.Sources[0].Component = "a b" }), 500, "unable to publish: invalid component name a b"},

@@ -26,6 +26,11 @@ type Store struct {
 	Lists   pkglist.Store
 	Sources Sources
 	Signer  pgp.Signer
+
+	// Storages are the names that a publication's storage may have besides "":
+	// "filesystem:www". Blobs has what is below the StorageRoot of each.
+	Storages []string
+
 	PoolKey func(sha256 string) string // the object of a package file
 	// Paths returns the paths in a binary package's archive, ascending, or why
 	// they could not be read.
@@ -88,7 +93,16 @@ func shown(storage, prefix string) string {
 func Key(id string) driver.Key { return driver.Key{Part: "publish", Sort: id} }
 
 // root is the key prefix of all that the prefix publishes.
-func (r *Record) root() string { return path.Join("public", r.Prefix) }
+func (r *Record) root() string {
+	if r.Storage != "" {
+		return path.Join(StorageRoot(r.Storage), r.Prefix)
+	}
+	return path.Join("public", r.Prefix)
+}
+
+// StorageRoot is the key prefix of what is published to a named storage, without
+// a slash at its end.
+func StorageRoot(storage string) string { return "storage/" + storage }
 
 // dists is the key prefix of the distribution.
 func (r *Record) dists() string { return path.Join(r.root(), "dists", r.Distribution) }

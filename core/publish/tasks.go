@@ -155,7 +155,7 @@ func (s *Store) CheckCreate(ctx context.Context, segment string, args Args) (tas
 	}
 	name := fmt.Sprintf("Publish %s repository %s/%s with components %s and sources %s", args.Kind, segment, args.Distribution,
 		strings.Join(title[0], ", "), strings.Join(title[1], ", "))
-	if err := derive(&args, found); err != nil {
+	if err := s.derive(&args, found); err != nil {
 		return task.Spec{}, err
 	}
 	t := turnOf(args)

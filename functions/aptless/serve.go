@@ -29,6 +29,32 @@ type options struct {
 	verbose      bool
 	dependencies query.Options
 	compressions []string
+	storages     map[string]string
+}
+
+// openStorages opens the folders that are published to besides the data folder.
+func openStorages(folders map[string]string) (storages map[string]driver.Blobs, closeAll func(), err error) {
+	storages = map[string]driver.Blobs{}
+	var open []*embedded.Store
+	closeAll = func() {
+		for _, store := range open {
+			store.Close()
+		}
+	}
+	for name, folder := range folders {
+		err := os.MkdirAll(folder, 0o755)
+		var store *embedded.Store
+		if err == nil {
+			store, err = embedded.Open(folder, embedded.Options{})
+		}
+		if err != nil {
+			closeAll()
+			return nil, nil, fmt.Errorf("storage %s: %w", name, err)
+		}
+		open = append(open, store)
+		storages["filesystem:"+name] = store.Blobs
+	}
+	return storages, closeAll, nil
 }
 
 // grace is how long requests and tasks may go on after the signal to stop.
@@ -49,6 +75,7 @@ with all data in one folder. There is no authentication: listen on loopback, or 
 	flags.StringVar(&opt.data, "data", "data", "folder for everything that is kept")
 	flags.IntVar(&opt.workers, "workers", 8, "tasks that run at the same time")
 	flags.BoolVar(&opt.async, "async", false, "answer mutating calls at once with a task, unless they say _async=false")
+	flags.StringToStringVar(&opt.storages, "storage", nil, "further folder to publish to, as name=folder: filesystem:<name> in the API, below /repos/<name>/ here, and below public in the folder")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
 	flags.BoolVar(&opt.verbose, "verbose", false, "log every request")
 	d := &opt.dependencies
@@ -78,10 +105,15 @@ func serve(ctx context.Context, opt options) error {
 	if err != nil {
 		return err
 	}
+	storages, closeStorages, err := openStorages(opt.storages)
+	if err != nil {
+		return err
+	}
+	defer closeStorages()
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer,
-		app.Config{Version: version, Async: opt.async, Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
+		app.Config{Version: version, Storages: storages, Async: opt.async, Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}
