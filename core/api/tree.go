@@ -21,8 +21,9 @@ import (
 // those of file-system storages below /repos/<name>/.
 type Tree struct {
 	Blobs    driver.Blobs
-	Storages []string                              // as publish.Store knows them
-	Key      func(context.Context) ([]byte, error) // the public key, armoured
+	Storages []string                                                           // as publish.Store knows them
+	Dated    func(ctx context.Context, id, name string) (key string, err error) // what is below /snapshots/<id>/
+	Key      func(context.Context) ([]byte, error)                              // the public key, armoured
 	Sources  func(context.Context, *http.Request) (string, error)
 	Log      *slog.Logger
 }
@@ -39,12 +40,24 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.text(w, r, "text/plain; charset=utf-8", text, err)
 		return
 	}
-	key := t.key(r.URL.Path)
+	key, err := t.key(r.URL.Path), error(nil)
 	if driver.CheckKey(key) != nil {
 		t.missing(w)
 		return
 	}
-	if err := t.serve(w, r, key); errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
+	if rest, ok := strings.CutPrefix(r.URL.Path, "/snapshots/"); ok {
+		id, name, _ := strings.Cut(rest, "/")
+		var dated string
+		if dated, err = t.Dated(r.Context(), id, name); err == nil {
+			key = dated
+		} else if errors.Is(err, driver.ErrNotFound) {
+			err = nil // it may be a prefix of that name
+		}
+	}
+	if err == nil {
+		err = t.serve(w, r, key)
+	}
+	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
 		t.missing(w)
 	} else if err != nil {
 		t.Log.Error("published file was not served", "key", key, "error", err)

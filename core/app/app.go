@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"aptless/core/api"
@@ -59,6 +60,10 @@ type Config struct {
 	// such as "filesystem:www" or "s3:eu". Of each only keys below "public/" are
 	// written.
 	Storages map[string]driver.Blobs
+
+	// Address is where clients reach Handler. Release files then tell apt where
+	// to find former revisions.
+	Address string
 }
 
 const defaultCache = 64 << 20
@@ -100,6 +105,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: sources{repos, snapshots}, Signer: signer,
 		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, Now: c.Now, Sleep: c.Sleep,
 	}
+	if c.Address != "" {
+		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
+	}
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
 	collector := &cleanup.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Tasks: tasks, Epochs: epochs, Now: c.Now, Sleep: c.Sleep,
@@ -120,7 +128,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{
-			Blobs: public, Storages: storages, Log: c.Log,
+			Blobs: public, Storages: storages, Dated: publications.Dated, Log: c.Log,
 			Key: func(context.Context) ([]byte, error) { return publicKey(signer), nil },
 			Sources: func(ctx context.Context, r *http.Request) (string, error) {
 				return sourcesText(ctx, r, publications, signer)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"aptless/core/deb"
 	"aptless/core/driver"
@@ -43,6 +44,9 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	base, err := s.base(ctx, r, m, prev)
 	if err != nil {
 		return err
+	}
+	if s.Snapshots != "" && r.Storage == "" {
+		r.snapshots = strings.TrimSuffix(s.Snapshots+"/@SNAPSHOTID@/"+r.Prefix, "/.")
 	}
 	st := &stager{store: s, record: r, folder: m.Folder}
 	if err := st.indexes(ctx, m, base, lists); err != nil {

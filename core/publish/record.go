@@ -31,6 +31,9 @@ type Store struct {
 	// "filesystem:www". Blobs has what is below the StorageRoot of each.
 	Storages []string
 
+	// Snapshots is the address below which Dated is served; "" if it is not.
+	Snapshots string
+
 	PoolKey func(sha256 string) string // the object of a package file
 	// Paths returns the paths in a binary package's archive, ascending, or why
 	// they could not be read.
@@ -66,7 +69,8 @@ type Record struct {
 	Unsigned                                 bool          // the last request wanted no signature
 	Keys                                     string        // or by these keys
 
-	was []string // sources that the row refers to, as it was read
+	snapshots string   // where former revisions are served, for the Release
+	was       []string // sources that the row refers to, as it was read
 }
 
 // Component is what one component publishes: the list that its source had when

@@ -70,6 +70,9 @@ func (r *Record) release(date time.Time, files []listed) []byte {
 		field(&b, "Acquire-By-Hash", "yes")
 	}
 	field(&b, "Signed-By", r.SignedBy)
+	if r.snapshots != "" {
+		field(&b, "Snapshots", r.snapshots)
+	}
 	archs := slices.DeleteFunc(slices.Clone(r.Architectures), func(a string) bool { return a == "source" })
 	fmt.Fprintf(&b, "Architectures: %s\n", strings.Join(archs, " "))
 	fmt.Fprintf(&b, "Components: %s\n", strings.Join(slices.Sorted(maps.Keys(r.Components)), " "))

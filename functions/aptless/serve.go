@@ -30,6 +30,7 @@ type options struct {
 	dependencies query.Options
 	compressions []string
 	storages     map[string]string
+	address      string
 }
 
 // openStorages opens the folders that are published to besides the data folder.
@@ -76,6 +77,7 @@ with all data in one folder. There is no authentication: listen on loopback, or 
 	flags.IntVar(&opt.workers, "workers", 8, "tasks that run at the same time")
 	flags.BoolVar(&opt.async, "async", false, "answer mutating calls at once with a task, unless they say _async=false")
 	flags.StringToStringVar(&opt.storages, "storage", nil, "further folder to publish to, as name=folder: filesystem:<name> in the API, below /repos/<name>/ here, and below public in the folder")
+	flags.StringVar(&opt.address, "address", "", "address at which clients reach this server, for links in Release files, as https://deb.example.org")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
 	flags.BoolVar(&opt.verbose, "verbose", false, "log every request")
 	d := &opt.dependencies
@@ -113,7 +115,7 @@ func serve(ctx context.Context, opt options) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer,
-		app.Config{Version: version, Storages: storages, Async: opt.async, Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
+		app.Config{Version: version, Storages: storages, Address: opt.address, Async: opt.async, Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}
