@@ -58,7 +58,7 @@ func (s *Server) Handler() http.Handler {
 	s.gpgRoutes(rt)
 	rt.Handle("GET", "/repos/", func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, err := io.WriteString(w, "<pre>\n<a href=\"-/\">default</a>\n</pre>\n")
+		_, err := io.WriteString(w, "<pre>\n"+s.Tree.folders()+"</pre>\n")
 		return err
 	})
 	rt.Handle("POST", "/api/db/cleanup", func(w http.ResponseWriter, r *http.Request) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"net/http"
@@ -64,6 +65,21 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusInternalServerError)
 	}
+}
+
+// folders returns a link to each file-system storage, else to the default one.
+func (t *Tree) folders() string {
+	var b strings.Builder
+	for _, storage := range t.Storages {
+		if name, ok := strings.CutPrefix(storage, "filesystem:"); ok {
+			name = html.EscapeString(name)
+			fmt.Fprintf(&b, "<a href=\"%s/\">%s</a>\n", name, name)
+		}
+	}
+	if b.Len() == 0 {
+		return "<a href=\"-/\">default</a>\n"
+	}
+	return b.String()
 }
 
 // key returns the object of a path.

@@ -184,7 +184,7 @@ func TestPublishKeepsAndSwitches(t *testing.T) {
 			t.Errorf("after an update: %q, %q", local, snap)
 		}
 		s.want(t, "PUT", "/api/publish/:./snap?dryRun=1", `{"Snapshots":[{"Component":"main","Name":"s2"}],`+unsigned+`}`, 200,
-			`{"Components":[{"Component":"main","Source":"s2","Added":["bb_1_amd64"],"Removed":[],"AddedNumber":1,"RemovedNumber":0}],"Objects":5,…`)
+			`{"Components":[{"Component":"main","Source":"s2","Added":["bb_1_amd64"],"Removed":[],"AddedNumber":1,"RemovedNumber":0}],"Objects":8,…`)
 		if snap := s.indexed(t, "/dists/snap"+index); snap != "aa=1" {
 			t.Errorf("after a dry run: %q", snap)
 		}
@@ -241,7 +241,7 @@ func TestPublishFiles(t *testing.T) {
 			t.Errorf("%q", names)
 		}
 		for _, c := range []string{"main", "empty"} {
-			for _, name := range []string{"binary-amd64/Packages", "binary-amd64/Packages.gz", "binary-amd64/Packages.bz2", "binary-i386/Packages", "binary-amd64/Release", "source/Sources", "source/Sources.gz", "source/Sources.bz2", "source/Release"} {
+			for _, name := range []string{"binary-amd64/Packages", "binary-amd64/Packages.gz", "binary-amd64/Packages.bz2", "binary-amd64/Packages.bz2", "binary-i386/Packages", "binary-amd64/Release", "source/Sources", "source/Sources.gz", "source/Sources.bz2", "source/Release"} {
 				if code, _ := s.send(t, "GET", "/dists/s/"+c+"/"+name, "", nil); code != 200 || !slices.Contains(names, c+"/"+name) {
 					t.Errorf("%s/%s: %d", c, name, code)
 				}
@@ -364,6 +364,7 @@ func TestPublishToStorage(t *testing.T) {
 	if got := bucket.Objects("public/" + packages)["public/"+packages]; got != text || len(bucket.Objects("public/pool/main/a/aa/")) != 1 {
 		t.Errorf("in the bucket: %q", got)
 	}
+	s.want(t, "GET", "/repos/", "", 200, "<pre>\n<a href=\"www/\">www</a>\n</pre>\n")
 	if s.file(t, "/repos/eu/"+packages) != "" || s.file(t, "/repos/none/"+packages) != "" {
 		t.Error("what is no folder is served")
 	}
@@ -380,4 +381,38 @@ func TestPublishToStorage(t *testing.T) {
 			t.Errorf("%s: %s is left: %v", name, info.Key, err)
 		}
 	}
+}
+
+// TestPublishSkeleton publishes files that an operator has put beside the indexes.
+func TestPublishSkeleton(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		s.fill(t, "r", buildDeb("aa", "1", "amd64"))
+		put := func(name, text string) {
+			t.Helper()
+			if _, err := s.drivers.Blobs.Put(t.Context(), "private/skel/team/x/dists/s/main/"+name, strings.NewReader(text), driver.PutOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const readme, at = "/team/x/dists/s/main/i18n/README", "/api/publish/team_x/s"
+		put("i18n/README", "read me")
+		s.must(t, "POST", "/api/publish/team_x", `{"SourceKind":"local","Distribution":"s","Sources":[{"Name":"r"}],`+unsigned+`}`, nil)
+		listed := func() bool { return strings.Contains(s.file(t, "/team/x/dists/s/Release"), " main/i18n/README\n") }
+		if s.file(t, readme) != "read me" || !listed() {
+			t.Error("the file is not published")
+		}
+		put("i18n/README", "read me again")
+		s.must(t, "PUT", at, "{"+unsigned+"}", nil)
+		if s.file(t, readme) != "read me again" || !listed() {
+			t.Error("the file is published as it was")
+		}
+		put("binary-amd64/Release", "mine")
+		s.refused(t, "PUT", at, "{"+unsigned+"}", 500, "unable to update: unable to generate skeleton index: main/binary-amd64/Release is generated")
+		if err := s.drivers.Blobs.Delete(t.Context(), "private/skel/team/x/dists/s/main/binary-amd64/Release", "private/skel/team/x/dists/s/main/i18n/README"); err != nil {
+			t.Fatal(err)
+		}
+		s.must(t, "PUT", at, "{"+unsigned+"}", nil)
+		if s.file(t, readme) != "" || listed() {
+			t.Error("the file is published still")
+		}
+	})
 }

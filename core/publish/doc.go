@@ -8,6 +8,7 @@
 //	expiry / <storage>:<prefix>/<dist>          when its Release is to be signed anew; only if it expires
 //	pool/<storage>:<prefix> / <path>            a published package file: its SHA-256, and a mark while it is being replaced
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
+//	private/skel/<prefix>/dists/<dist>/<component>/...  files of operators, published as they are
 //	public/<prefix>/dists/<dist>/...            what apt reads
 //	public/<prefix>/pool/...                    package files
 //	storage/<storage>/<prefix>/...              both, of publications to a named storage

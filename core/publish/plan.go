@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"aptless/core/deb"
 	"aptless/core/driver"
@@ -75,11 +76,29 @@ func (s *Store) Plan(ctx context.Context, spec task.Spec) (Plan, error) {
 		}
 	}
 	if spec.Kind == "publish.drop" {
-		p.RemovedObjects += len(prev.Releases) + len(prev.signatures())
-	} else if p.Objects++; !args.SkipSigning { // Release
+		p.RemovedObjects += len(prev.files()) + len(prev.signatures())
+		return p, nil
+	}
+	if p.Objects > 0 && s.withContents(&r) {
+		p.Objects += len(r.Architectures) // of all components
+	}
+	if p.Objects++; !args.SkipSigning { // Release
 		p.Objects += 2
 	}
 	return p, nil
+}
+
+func (s *Store) withContents(r *Record) bool { return !r.SkipContents && s.Paths != nil }
+
+// perIndex is how many files there are for an architecture of a component: the
+// plain index, those that are compressed, the Release beside them, and Contents.
+func (s *Store) perIndex(r *Record) int {
+	st := &stager{store: s, record: r}
+	n := 3 + len(st.suffixes(!r.SkipBz2))
+	if s.withContents(r) {
+		n++
+	}
+	return n
 }
 
 // planned returns the lists that would be published.
@@ -127,10 +146,16 @@ func (s *Store) planComponent(ctx context.Context, p *Plan, r *Record, prev *man
 	if list != nil {
 		plan.Source = r.Components[c].Name
 		if moved || was.Ref().Digest != list.Ref().Digest {
-			p.Objects += 3 * len(r.Architectures) // Packages, Packages.gz and the Release beside them
+			p.Objects += s.perIndex(r) * len(r.Architectures)
 		}
 	} else {
-		p.RemovedObjects += 3 * len(r.Architectures)
+		if _, stays := r.Components[c]; !stays { // a drop removes those of all
+			for _, f := range prev.files() {
+				if strings.HasPrefix(f.Path, c+"/") {
+					p.RemovedObjects++
+				}
+			}
+		}
 		if list, err = s.Lists.Open(ctx, pkglist.Ref{}); err != nil {
 			return err
 		}

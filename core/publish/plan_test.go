@@ -52,17 +52,17 @@ func TestPlan(t *testing.T) {
 	must(t, r.put("r", hello, common, arm), r.put("x", later))
 	args := from("stable", "r")
 	args.Architectures = []string{"amd64"}
-	same(plan(r.publish.CheckCreate(t.Context(), ":.", args)), publish.Plan{Objects: 2 + 3 + 3, Components: []publish.ComponentPlan{
+	same(plan(r.publish.CheckCreate(t.Context(), ":.", args)), publish.Plan{Objects: 2 + 5 + 1 + 3, Components: []publish.ComponentPlan{
 		{Component: "main", Source: "r", Added: []string{"common_1_all", "hello_1_amd64"}, AddedNumber: 2, Removed: []string{}}}})
 	same(plan(r.publish.CheckUpdate(t.Context(), at("stable"))), publish.Plan{Objects: 3, Components: []publish.ComponentPlan{
 		{Component: "main", Source: "r", Added: []string{}, Removed: []string{}}}})
 	must(t, r.put("r", newer, common), r.stage(publish.Add, "", "extra", "x"))
-	same(plan(r.publish.CheckUpdate(t.Context(), at("stable"))), publish.Plan{Objects: 2 + 6 + 3, RemovedObjects: 1, Components: []publish.ComponentPlan{
+	same(plan(r.publish.CheckUpdate(t.Context(), at("stable"))), publish.Plan{Objects: 2 + 10 + 1 + 3, RemovedObjects: 1, Components: []publish.ComponentPlan{
 		{Component: "extra", Source: "x", Added: []string{"later_1_amd64"}, AddedNumber: 1, Removed: []string{}},
 		{Component: "main", Source: "r", Added: []string{"hello_2_amd64"}, AddedNumber: 1, Removed: []string{"hello_1_amd64"}, RemovedNumber: 1}}})
 	on, moved := true, at("stable")
 	moved.Options.MultiDist = &on
-	if p := plan(r.publish.CheckUpdate(t.Context(), moved)); p.Objects != 3+6+3 || p.RemovedObjects != 3 || p.Components[0].AddedNumber != 0 {
+	if p := plan(r.publish.CheckUpdate(t.Context(), moved)); p.Objects != 3+10+1+3 || p.RemovedObjects != 3 || p.Components[0].AddedNumber != 0 {
 		t.Errorf("%+v", p)
 	}
 	back := at("stable")
@@ -70,7 +70,7 @@ func TestPlan(t *testing.T) {
 	if p := plan(r.publish.CheckRollback(t.Context(), back)); p.Components[0].Source != "" || p.Components[1].Added[0] != "hello_1_amd64" {
 		t.Errorf("%+v", p)
 	}
-	if p := plan(r.publish.CheckDrop(t.Context(), at("stable"))); p.Objects != 0 || p.RemovedObjects != 2+3+1+3 || p.Components[0].RemovedNumber != 2 {
+	if p := plan(r.publish.CheckDrop(t.Context(), at("stable"))); p.Objects != 0 || p.RemovedObjects != 2+6+3 || p.Components[0].RemovedNumber != 2 {
 		t.Errorf("%+v", p)
 	}
 	gone(t, env)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -388,6 +389,24 @@ func TestSkipBz2(t *testing.T) {
 			t.Errorf("update %d: %s is there: %v", i, name, ok)
 		}
 	}
+}
+
+// FuzzSegments decodes segments: what comes out names no place outside, or is
+// refused as a key.
+func FuzzSegments(f *testing.F) {
+	for _, segment := range []string{"", ":.", "team_a", "team__a", "s3:eu:x", ".$.", "..", "_._", "a:_b_:c", "`", "a\x00"} {
+		f.Add(segment)
+	}
+	f.Fuzz(func(t *testing.T, segment string) {
+		storage, prefix := publish.ParsePrefix(publish.Unescape(segment))
+		if prefix == "" || strings.Contains(prefix, ":") || strings.ContainsAny(storage+prefix, "$`") {
+			t.Errorf("%q is %q and %q", segment, storage, prefix)
+		}
+		key := path.Join("public", prefix, "dists")
+		if driver.CheckKey("public/"+prefix) == nil && !strings.HasPrefix(key, "public/") {
+			t.Errorf("%q leads to %s", segment, key)
+		}
+	})
 }
 
 // TestUpdateRequests counts what publications cost that change little.

@@ -159,7 +159,7 @@ func (s *Store) view(ctx context.Context, r Record) (View, error) {
 		Distribution: r.Distribution, Label: r.Label, MultiDist: r.MultiDist, NotAutomatic: r.NotAutomatic, Origin: r.Origin,
 		Path: shown(r.Storage, r.Prefix) + "/" + r.Distribution, Prefix: r.Prefix, SignedBy: r.SignedBy,
 		SkipContents: r.SkipContents, SourceKind: string(r.Kind), Sources: views(names), Storage: r.Storage,
-		Suite: r.Suite, Version: r.Version, ValidFor: showValidity(r.ValidFor),
+		Suite: r.Suite, Version: r.Version, ValidFor: ShowValidity(r.ValidFor),
 	}, err
 }
 

@@ -36,8 +36,8 @@ func ParseValidity(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// showValidity is the inverse of ParseValidity, in the largest unit that fits.
-func showValidity(d time.Duration) string {
+// ShowValidity is the inverse of ParseValidity, in the largest unit that fits.
+func ShowValidity(d time.Duration) string {
 	for _, unit := range "wdh" {
 		if u := validityUnits[byte(unit)]; d > 0 && d%u == 0 {
 			return fmt.Sprintf("%d%c", d/u, unit)

@@ -24,6 +24,22 @@ func TestParseValidity(t *testing.T) {
 	}
 }
 
+// FuzzParseValidity reads what it shows.
+func FuzzParseValidity(f *testing.F) {
+	for _, text := range []string{"", "12h", "7d", "2w", "24h", "168h", "-1d", "9d9"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := publish.ParseValidity(text)
+		if err != nil {
+			return
+		}
+		if again, err := publish.ParseValidity(publish.ShowValidity(d)); err != nil || again != d {
+			t.Errorf("%q is %v, shown as %q, which is %v, %v", text, d, publish.ShowValidity(d), again, err)
+		}
+	})
+}
+
 // TestExpires has Release files made anew before they expire, once each, of
 // what was published and not of what the source has by then.
 func TestExpires(t *testing.T) {
