@@ -5,7 +5,11 @@ DATA     ?= data
 FUZZTIME ?= 20s
 
 # What the tests and the demo call besides Go; Debian's names of the packages.
-TOOLS := gpgv gnupg apt-file dpkg-dev bzip2 xz-utils zstd curl
+TOOLS := gpgv gnupg apt-file dpkg-dev bzip2 xz-utils zstd curl nodejs python3-venv
+
+# cfn-lint reads template.yaml; it lives in a place of its own.
+CFN_LINT := 1.58.0
+CACHE    := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aptless
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -47,7 +51,16 @@ lint: ## gofmt, vet and staticcheck
 	go vet ./...
 	go tool staticcheck ./...
 
-tools: ## install what the tests call and is missing, with apt-get
+$(CACHE)/cfn-lint/$(CFN_LINT):
+	rm -rf $(CACHE)/cfn-lint
+	python3 -m venv $(CACHE)/cfn-lint
+	$(CACHE)/cfn-lint/bin/pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT)
+	@touch $@
+
+tools: packages ## install what the tests call and is missing
+	@$(MAKE) --no-print-directory $(CACHE)/cfn-lint/$(CFN_LINT)
+
+packages: ## the Debian packages of tools, with apt-get
 	@missing=; \
 	for p in $(TOOLS); do \
 		dpkg-query -W -f '$${Status}' "$$p" 2>/dev/null | grep -q '^install ok installed$$' || missing="$$missing $$p"; \
@@ -63,4 +76,4 @@ tools: ## install what the tests call and is missing, with apt-get
 clean: ## remove what was built; data stay
 	rm -rf bin
 
-.PHONY: help build run demo test test-all bench fuzz lint tools clean
+.PHONY: help build run demo test test-all bench fuzz lint tools packages clean

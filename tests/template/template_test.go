@@ -1,0 +1,262 @@
+package template
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"aptless/infra/aws/lambda"
+)
+
+// TestCode holds that every folder of functions but the single program's is
+// what a function runs.
+func TestCode(t *testing.T) {
+	run := map[string]bool{}
+	for _, f := range functions(t) {
+		run[text(&f.Properties, "CodeUri")] = true
+	}
+	folders, err := os.ReadDir("../../functions")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range folders {
+		if d.Name() != "aptless" && !run["dist/"+d.Name()+"/"] {
+			t.Errorf("no function of the template runs functions/%s", d.Name())
+		}
+	}
+}
+
+// TestTimes holds the relations without which a message comes to a second
+// worker while the first one works.
+func TestTimes(t *testing.T) {
+	all, fed := parse(t), 0
+	for name, f := range functions(t) {
+		timeout := seconds(t, &f.Properties, "Timeout")
+		event := task(f)
+		if event == nil {
+			continue
+		}
+		fed++
+		queue := strings.TrimSuffix(text(event, "Queue"), ".Arn")
+		q := all[queue]
+		if q.Type != "AWS::SQS::Queue" {
+			t.Fatalf("%s is fed by %q", name, queue)
+		}
+		if visibility := seconds(t, &q.Properties, "VisibilityTimeout"); visibility < 6*timeout {
+			t.Errorf("%s may take %v, and its messages come again after %v", name, timeout, visibility)
+		}
+		if lambda.Hidden >= timeout {
+			t.Errorf("%s takes %v at most and hides its message for %v at a time", name, timeout, lambda.Hidden)
+		}
+		if text(event, "BatchSize") != "1" || !slices.Contains(list(at(event, "FunctionResponseTypes")), "ReportBatchItemFailures") {
+			t.Errorf("%s takes %s messages at a time, or cannot refuse one", name, text(event, "BatchSize"))
+		}
+	}
+	if fed == 0 {
+		t.Error("no function is fed by a queue")
+	}
+	if api := functions(t)["ApiFunction"]; seconds(t, &api.Properties, "Timeout") >= 30*time.Second {
+		t.Error("the API may take longer than API Gateway waits for it")
+	}
+}
+
+// TestQueues holds that every queue is FIFO, gives up into another one, is
+// watched, and is read by exactly one function.
+func TestQueues(t *testing.T) {
+	all := parse(t)
+	readers, watched, dead := map[string]int{}, map[string]bool{}, map[string]bool{}
+	for _, f := range functions(t) {
+		if event := task(f); event != nil {
+			readers[strings.TrimSuffix(text(event, "Queue"), ".Arn")]++
+		}
+	}
+	for _, r := range all {
+		switch r.Type {
+		case "AWS::CloudWatch::Alarm":
+			for _, d := range at(&r.Properties, "Dimensions").Content {
+				watched[strings.TrimSuffix(text(d, "Value"), ".QueueName")] = true
+			}
+		case "AWS::SQS::Queue":
+			if to := text(&r.Properties, "RedrivePolicy", "deadLetterTargetArn"); to != "" {
+				dead[strings.TrimSuffix(to, ".Arn")] = true
+			}
+		}
+	}
+	queues := 0
+	for name, r := range all {
+		if r.Type != "AWS::SQS::Queue" {
+			continue
+		}
+		queues++
+		want := 1
+		if dead[name] {
+			want = 0
+		} else if text(&r.Properties, "RedrivePolicy", "maxReceiveCount") == "" ||
+			text(&r.Properties, "DeduplicationScope") != "messageGroup" || text(&r.Properties, "FifoThroughputLimit") != "perMessageGroupId" {
+			t.Errorf("%s keeps what cannot be delivered, or orders what has no order", name)
+		}
+		if text(&r.Properties, "FifoQueue") != "true" || readers[name] != want || !watched[name] {
+			t.Errorf("%s: FIFO %q, %d readers, watched: %v", name, text(&r.Properties, "FifoQueue"), readers[name], watched[name])
+		}
+	}
+	for name, r := range functions(t) {
+		if !watched[name] {
+			t.Errorf("nobody is told when %s dies", name)
+		}
+		if sends := seconds(t, &r.Properties, "Timeout"); sends > 15*time.Minute {
+			t.Errorf("%s may take %v", name, sends)
+		}
+	}
+	if queues == 0 {
+		t.Error("no queues")
+	}
+}
+
+// TestPolicies holds that no statement allows everything, but where a comment
+// in it says why.
+func TestPolicies(t *testing.T) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		if at(n, "Effect") != nil {
+			seen++
+			explained := slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return c.HeadComment != "" })
+			for _, name := range []string{"Resource", "Action", "Principal"} {
+				for _, value := range list(at(n, name)) {
+					if (value == "*" || strings.HasSuffix(value, ":*")) && !explained {
+						t.Errorf("line %d: %s %q without a reason", n.Line, name, value)
+					}
+				}
+			}
+		}
+		for _, c := range n.Content {
+			walk(c)
+		}
+	}
+	walk(&doc)
+	if seen < 20 {
+		t.Errorf("%d statements were seen", seen)
+	}
+}
+
+// may reports whether a function may do something with all that target names.
+func may(t *testing.T, f resource, action, target string) bool {
+	return slices.ContainsFunc(statements(t, f), func(s *yaml.Node) bool {
+		return slices.Contains(list(at(s, "Action")), action) && slices.Contains(list(at(s, "Resource")), target)
+	})
+}
+
+// TestRights holds who alone may do what.
+func TestRights(t *testing.T) {
+	for right, c := range map[string]struct {
+		action, target string
+		who            []string
+	}{
+		"signs":                 {"secretsmanager:GetSecretValue", "SigningKey", []string{"PublishFunction"}},
+		"deletes package files": {"s3:DeleteObject", "${PrivateBucket.Arn}/*", []string{"CleanupFunction"}},
+		"deletes what is read":  {"s3:DeleteObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},
+		"writes what is read":   {"s3:PutObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},
+		"writes package files":  {"s3:PutObject", "${PrivateBucket.Arn}/*", []string{"CleanupFunction", "MirrorFunction", "PublishFunction", "WorkerFunction"}},
+	} {
+		var who []string
+		for name, f := range functions(t) {
+			if may(t, f, c.action, c.target) {
+				who = append(who, name)
+			}
+		}
+		slices.Sort(who)
+		if !slices.Equal(who, c.who) {
+			t.Errorf("%s: %v, and not %v", right, who, c.who)
+		}
+	}
+	for name, f := range functions(t) {
+		if text(&f.Properties, "Role") != "" {
+			t.Errorf("%s shares a role", name)
+		}
+		if event := task(f); event != nil && !may(t, f, "sqs:ReceiveMessage", text(event, "Queue")) {
+			t.Errorf("%s may not read its queue", name)
+		}
+	}
+}
+
+// TestKept holds what a stack that is deleted or replaced leaves, and that
+// nobody reads the buckets but through CloudFront.
+func TestKept(t *testing.T) {
+	buckets := 0
+	for name, r := range parse(t) {
+		kept := slices.Contains([]string{"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SecretsManager::Secret"}, r.Type)
+		if kept && (r.DeletionPolicy != "Retain" || r.UpdateReplacePolicy != "Retain") {
+			t.Errorf("%s goes with the stack", name)
+		}
+		if r.Type == "AWS::DynamoDB::Table" && text(&r.Properties, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled") != "true" {
+			t.Errorf("%s cannot be had back", name)
+		}
+		if r.Type != "AWS::S3::Bucket" {
+			continue
+		}
+		buckets++
+		for _, p := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
+			if text(&r.Properties, "PublicAccessBlockConfiguration", p) != "true" {
+				t.Errorf("%s: %s", name, p)
+			}
+		}
+		rules := at(&r.Properties, "LifecycleConfiguration", "Rules")
+		if rules == nil || !slices.ContainsFunc(rules.Content, func(n *yaml.Node) bool { return at(n, "AbortIncompleteMultipartUpload") != nil }) {
+			t.Errorf("%s keeps the parts of uploads that were given up", name)
+		}
+	}
+	if buckets != 2 {
+		t.Errorf("%d buckets", buckets)
+	}
+}
+
+// TestEdge holds that the template has the code of infra/edge, and runs its test.
+func TestEdge(t *testing.T) {
+	want, err := os.ReadFile("../../infra/edge/auth.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := parse(t)["Authentication"]
+	if got := text(&f.Properties, "FunctionCode"); got != string(want) {
+		t.Error("the code of Authentication is not infra/edge/auth.js")
+	}
+	if len(want) > 10<<10 {
+		t.Errorf("%d bytes of code: CloudFront takes 10 KB", len(want))
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("node is not installed: the code of infra/edge is not run")
+	}
+	if out, err := exec.Command(node, "../../infra/edge/auth.test.mjs").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestLint has cfn-lint look at the template; `make tools` installs it.
+func TestLint(t *testing.T) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lint := filepath.Join(cache, "aptless", "cfn-lint", "bin", "cfn-lint")
+	if _, err := os.Stat(lint); err != nil {
+		t.Skip("cfn-lint is not installed: make tools")
+	}
+	if out, err := exec.Command(lint, file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
