@@ -268,7 +268,7 @@ func (tr *tree) read(byHash, signed bool) error {
 				}
 				tr.seen[key] = true
 			}
-			if plain, ok := strings.CutSuffix(name, ".bz2"); ok {
+			if plain, ok := strings.CutSuffix(name, ".bz2"); ok && field == "SHA256" {
 				data, err := io.ReadAll(bzip2.NewReader(strings.NewReader(tr.objects[tr.dists+name])))
 				if err != nil || string(data) != tr.objects[tr.dists+plain] {
 					return fmt.Errorf("%s does not hold %s, %v", name, plain, err)
