@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"aptless/core/cleanup"
+	"aptless/core/driver"
 	"aptless/core/keyring"
 	"aptless/core/pool"
 	"aptless/core/publish"
@@ -34,6 +35,8 @@ type Server struct {
 	Tree      *Tree
 
 	Dependencies query.Options // of listings with dependencies
+
+	Direct driver.Direct // nil where clients send all files through the API
 
 	Base context.Context // of waits that outlive their request
 

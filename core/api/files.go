@@ -66,6 +66,9 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if s.Direct != nil && isJSON(r) {
+		return s.direct(w, r, dir)
+	}
 	form, err := r.MultipartReader()
 	if err != nil {
 		return Errorf(http.StatusBadRequest, "%v", err)

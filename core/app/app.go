@@ -124,7 +124,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if err != nil {
 		return nil, err
 	}
+	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
+		Direct: direct,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{

@@ -76,7 +76,7 @@ func dirKey(dir string) driver.Key { return driver.Key{Part: uploadPart, Sort: d
 // Receive stores an uploaded file, in place of one of that name.
 func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) error {
 	hash := deb.NewHasher()
-	u := Upload{Blob: IncomingPrefix + rand.Text()}
+	u := Upload{Dir: dir, Name: name, Blob: IncomingPrefix + rand.Text()}
 	if err := uploadKey(dir, name).Check(); err != nil {
 		return err
 	}
@@ -84,15 +84,20 @@ func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) erro
 		return err
 	}
 	u.File = hash.File(name)
+	return s.place(ctx, u)
+}
+
+// place gives a stored file its name, in place of one that has it.
+func (s *Store) place(ctx context.Context, u Upload) error {
 	data, err := json.Marshal(u)
 	if err != nil {
 		return err
 	}
-	old, err := s.Find(ctx, dir, name)
+	old, err := s.Find(ctx, u.Dir, u.Name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := s.Table.Put(ctx, driver.Row{Key: uploadKey(dir, name), Data: data}); err != nil {
+	if err := s.Table.Put(ctx, driver.Row{Key: uploadKey(u.Dir, u.Name), Data: data}); err != nil {
 		return err
 	}
 	if old.Blob != "" {
