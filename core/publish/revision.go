@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,8 +28,12 @@ type Revision struct {
 	Contents   *chunks.Ref // as in its manifest
 }
 
-// maxRevisions bounds the revisions of a publication.
-const maxRevisions = 20
+// Bounds of the revisions of a publication: how many there are, and how many
+// bytes the row has with them.
+const (
+	maxRevisions = 20
+	maxRecord    = 240 << 10
+)
 
 // remember adds a revision and forgets those that are older than what clients
 // may still read by hash.
@@ -39,6 +44,18 @@ func (r *Record) remember(now Revision) {
 		first++
 	}
 	r.Revisions = r.Revisions[first:]
+	for len(r.Revisions) > 1 && r.size() > maxRecord {
+		r.Revisions = r.Revisions[1:]
+	}
+}
+
+// size is how many bytes the row has.
+func (r *Record) size() int {
+	data, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // names, numbers and times
+	}
+	return len(data)
 }
 
 // folders returns where the manifests of the revisions are.

@@ -130,6 +130,27 @@ func TestForgotten(t *testing.T) {
 	}
 }
 
+// TestLongNames forgets revisions for which a row has no room.
+func TestLongNames(t *testing.T) {
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	args := from("stable", "r")
+	args.Sources = nil
+	for i := range 30 {
+		args.Sources = append(args.Sources, publish.NamedSource{Component: fmt.Sprint("c", i), Name: "r"})
+	}
+	skip := true
+	args.Options.SkipContents, args.Options.SkipBz2 = &skip, &skip
+	must(t, r.put("r", hello), r.describe("r", func(s *publish.Source) { s.Name = strings.Repeat("n", 700) }), r.create(args))
+	for range 12 {
+		must(t, r.update(at("stable")))
+	}
+	list, err := r.publish.Revisions(t.Context(), "", ".", "stable")
+	if err != nil || len(list) < 3 || len(list) > 12 || !list[0].Current || list[0].Generation != 13 {
+		t.Errorf("%d revisions, %v", len(list), err)
+	}
+}
+
 // TestFewWrites switches between snapshots that were published, and rolls back:
 // the number of objects written is the same for any number of packages.
 func TestFewWrites(t *testing.T) {
