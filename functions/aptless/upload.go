@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Limits of the client: the largest file that it sends in a request of the API
+// where the API offers another way, what it reads of an answer, in bytes, and
+// how long it waits for the headers of one.
+const (
+	maxInRequest = 4 << 20
+	maxAnswer    = 16 << 20
+	maxWait      = 5 * time.Minute
+)
+
+// client uploads files to an aptless or an aptly.
+type client struct {
+	url, token string
+	http       *http.Client
+}
+
+func uploadCommand() *cobra.Command {
+	var c client
+	cmd := &cobra.Command{
+		Use:   "upload DIR FILE...",
+		Short: "Upload files to a directory of the upload area",
+		Long: `Upload files to a directory of the upload area of a server that speaks aptly's API.
+Files too large for a request go to the store directly, where the server offers that.
+A bearer token is read from the environment, APTLESS_TOKEN.`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			transport := http.DefaultTransport.(*http.Transport).Clone()
+			transport.ResponseHeaderTimeout = maxWait
+			c.token, c.http = os.Getenv("APTLESS_TOKEN"), &http.Client{Transport: transport}
+			for _, name := range args[1:] {
+				if err := c.upload(cmd.Context(), args[0], name); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), args[0]+"/"+filepath.Base(name))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&c.url, "url", "http://127.0.0.1:8080", "address of the server")
+	return cmd
+}
+
+// upload sends a file by the way that the server has for its size.
+func (c *client) upload(ctx context.Context, dir, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("not a file")
+	}
+	if info.Size() > maxInRequest {
+		done, err := c.direct(ctx, dir, f)
+		if err != nil || done {
+			return err
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+	}
+	return c.form(ctx, dir, f)
+}
+
+// form sends a file as aptly takes it, without keeping it in memory.
+func (c *client) form(ctx context.Context, dir string, f *os.File) error {
+	body, w := io.Pipe()
+	defer body.Close()
+	form := multipart.NewWriter(w)
+	go func() {
+		part, err := form.CreateFormFile("file", filepath.Base(f.Name()))
+		if err == nil {
+			_, err = io.Copy(part, f)
+		}
+		if err == nil {
+			err = form.Close()
+		}
+		w.CloseWithError(err)
+	}()
+	_, err := c.ask(ctx, dir, "", form.FormDataContentType(), body)
+	return err
+}
+
+// refusal is an answer that is not a success.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("%d %s", r.status, r.text) }
+
+// direct puts a file into the store and confirms it. It reports false if the
+// server has no such way.
+func (c *client) direct(ctx context.Context, dir string, f *os.File) (bool, error) {
+	hash := sha256.New()
+	size, err := io.Copy(hash, f)
+	if err != nil {
+		return false, err
+	}
+	list, err := json.Marshal([]map[string]any{{
+		"name": filepath.Base(f.Name()), "size": size, "sha256": hex.EncodeToString(hash.Sum(nil)),
+	}})
+	if err != nil {
+		return false, err
+	}
+	answer, err := c.ask(ctx, dir, "", "application/json", bytes.NewReader(list))
+	var refused *refusal
+	if errors.As(err, &refused) && refused.status == http.StatusBadRequest && strings.Contains(refused.text, "multipart/form-data") {
+		return false, nil // a list is no form: the server takes forms only
+	}
+	if err != nil {
+		return false, err
+	}
+	var to []struct {
+		Method, URL string
+		Headers     map[string]string
+	}
+	if err := json.Unmarshal(answer, &to); err != nil || len(to) != 1 {
+		return false, fmt.Errorf("no URL in the answer %.200q", answer)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return false, err
+	}
+	req, err := http.NewRequestWithContext(ctx, to[0].Method, to[0].URL, io.NopCloser(f))
+	if err != nil {
+		return false, errors.New("the URL to put the file to is none")
+	}
+	req.ContentLength = size
+	for name, value := range to[0].Headers {
+		req.Header.Set(name, value)
+	}
+	// Who put the same file before, and did not come to confirm it, is told 412.
+	_, err = c.send(req)
+	if err != nil && !(errors.As(err, &refused) && refused.status == http.StatusPreconditionFailed) {
+		return false, err
+	}
+	_, err = c.ask(ctx, dir, "?confirm=1", "application/json", bytes.NewReader(list))
+	return true, err
+}
+
+// ask sends a request for the directory.
+func (c *client) ask(ctx context.Context, dir, query, contentType string, body io.Reader) ([]byte, error) {
+	address := strings.TrimSuffix(c.url, "/") + "/api/files/" + url.PathEscape(dir) + query
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", contentType)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return c.send(req)
+}
+
+// send returns the body of an answer that is a success. What an error tells has
+// no URL in it: a signed one is a secret.
+func (c *client) send(req *http.Request) ([]byte, error) {
+	resp, err := c.http.Do(req)
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.Host, failed.Err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return nil, &refusal{resp.StatusCode, strings.ToValidUTF8(string(body[:min(len(body), 500)]), "?")}
+	}
+	return body, nil
+}
