@@ -30,11 +30,14 @@ run: build ## serve on LISTEN (127.0.0.1:8080) with data in DATA (./data)
 demo: build tools ## upload, publish and apt-get a package against a fresh server
 	tests/demo.sh bin/aptless
 
-test: tools lint ## check the sources, then run the tests with -race and -short
-	go test -race -short -json ./... | $(REPORT)
+test: tools parts lint ## check the sources, then run the tests with -race and -short
+	go test -race -short -timeout 14m -json ./... | $(REPORT)
 
-test-all: tools lint ## the same without -short
+test-all: tools parts lint ## the same without -short
 	go test -race -timeout 60m -json ./... | $(REPORT)
+
+parts: tools ## fetch what stands in for AWS in the tests; see localstack
+	@localstack/install.sh >/dev/null
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
@@ -47,7 +50,7 @@ fuzz: ## fuzz every target in turn for FUZZTIME (20s)
 	done
 
 lint: ## gofmt, vet and staticcheck
-	@out=$$(gofmt -l core functions infra tests); test -z "$$out" || { echo "not formatted by gofmt:"; echo "$$out"; exit 1; }
+	@out=$$(gofmt -l core functions infra localstack tests); test -z "$$out" || { echo "not formatted by gofmt:"; echo "$$out"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 
@@ -65,6 +68,8 @@ packages: ## the Debian packages of tools, with apt-get
 	for p in $(TOOLS); do \
 		dpkg-query -W -f '$${Status}' "$$p" 2>/dev/null | grep -q '^install ok installed$$' || missing="$$missing $$p"; \
 	done; \
+	command -v java >/dev/null || missing="$$missing default-jre-headless"; \
+	command -v mvn >/dev/null || missing="$$missing maven"; \
 	[ -n "$$missing" ] || exit 0; \
 	echo "tools: installing$$missing with apt-get"; \
 	if [ "$$(id -u)" = 0 ]; then as_root=; \
@@ -76,4 +81,4 @@ packages: ## the Debian packages of tools, with apt-get
 clean: ## remove what was built; data stay
 	rm -rf bin
 
-.PHONY: help build run demo test test-all bench fuzz lint tools packages clean
+.PHONY: help parts build run demo test test-all bench fuzz lint tools packages clean

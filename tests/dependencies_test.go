@@ -73,6 +73,11 @@ func uses(t *testing.T, modules []string) map[string][]string {
 		if name := d.Name(); d.IsDir() && p != ".." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "data" || name == "bin") {
 			return filepath.SkipDir
 		}
+		if d.IsDir() && p != ".." {
+			if _, err := os.Stat(filepath.Join(p, "go.mod")); err == nil {
+				return filepath.SkipDir // a module of its own: nothing of it is in the program
+			}
+		}
 		if d.IsDir() || filepath.Ext(p) != ".go" {
 			return nil
 		}

@@ -1,0 +1,93 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go/logging"
+
+	"aptless/core/driver"
+)
+
+// Config says where the storage is.
+type Config struct {
+	Table         string
+	PrivateBucket string
+	PublicBucket  string
+	Queues        map[string]string // URL by class of work; "default" for those without one
+
+	DynamoDBURL, S3URL, SQSURL string // of what stands in for AWS; "" for AWS itself
+}
+
+// defaultClass is the class of the queue for groups that have none.
+const defaultClass = "default"
+
+// FromEnv reads a Config with a function like os.Getenv.
+func FromEnv(getenv func(string) string) (Config, error) {
+	c := Config{
+		Table: getenv("APTLESS_TABLE"), PrivateBucket: getenv("APTLESS_PRIVATE_BUCKET"), PublicBucket: getenv("APTLESS_PUBLIC_BUCKET"),
+		Queues:      map[string]string{},
+		DynamoDBURL: getenv("APTLESS_DYNAMODB_URL"), S3URL: getenv("APTLESS_S3_URL"), SQSURL: getenv("APTLESS_SQS_URL"),
+	}
+	for entry := range strings.FieldsSeq(getenv("APTLESS_QUEUES")) {
+		class, url, ok := strings.Cut(entry, "=")
+		if !ok || class == "" || url == "" {
+			return Config{}, fmt.Errorf("APTLESS_QUEUES: %q is not class=url", entry)
+		}
+		c.Queues[class] = url
+	}
+	for name, value := range map[string]string{"APTLESS_TABLE": c.Table, "APTLESS_PRIVATE_BUCKET": c.PrivateBucket,
+		"APTLESS_PUBLIC_BUCKET": c.PublicBucket, "APTLESS_QUEUES": c.Queues[defaultClass]} {
+		if value == "" {
+			return Config{}, fmt.Errorf("%s: %w", name, errUnset)
+		}
+	}
+	return c, nil
+}
+
+var errUnset = fmt.Errorf("not set, or without a default: %w", driver.ErrInvalid)
+
+// Drivers are the ports, and what they have asked for.
+type Drivers struct {
+	Blobs *Blobs
+	Table *Table
+	Queue *Queue
+
+	counters counters
+}
+
+// Open connects the ports. Region and credentials are those of the AWS SDK's
+// default chain.
+func Open(ctx context.Context, c Config) (*Drivers, error) {
+	sdk, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sdk.Logger = logging.Nop{} // it warns of answers that are not read to their end
+	d := &Drivers{}
+	d.Table = &Table{name: c.Table, counted: &d.counters, client: dynamodb.NewFromConfig(sdk, func(o *dynamodb.Options) {
+		o.BaseEndpoint = endpoint(c.DynamoDBURL)
+	})}
+	d.Blobs = &Blobs{buckets: map[string]string{"private": c.PrivateBucket, "public": c.PublicBucket}, counted: &d.counters,
+		client: s3.NewFromConfig(sdk, func(o *s3.Options) {
+			o.BaseEndpoint = endpoint(c.S3URL)
+			o.UsePathStyle = c.S3URL != ""
+		})}
+	d.Queue = &Queue{urls: c.Queues, counted: &d.counters, client: sqs.NewFromConfig(sdk, func(o *sqs.Options) {
+		o.BaseEndpoint = endpoint(c.SQSURL)
+	})}
+	return d, nil
+}
+
+func endpoint(url string) *string {
+	if url == "" {
+		return nil
+	}
+	return aws.String(url)
+}

@@ -1,0 +1,23 @@
+// Package aws is the ports on AWS: rows in DynamoDB, objects in S3, messages in
+// SQS FIFO.
+//
+// Stored layout:
+//
+//	table item    pk = "r#"+Part, sk = Sort    v = version, d = data
+//	counter item  pk = "c#"+Part, sk = Sort    n = the sum
+//	private bucket <key without "private/">
+//	public bucket  <key without "public/">
+//
+// Config is read from the environment:
+//
+//	APTLESS_TABLE           the table
+//	APTLESS_PRIVATE_BUCKET  the bucket of private/
+//	APTLESS_PUBLIC_BUCKET   the bucket of public/
+//	APTLESS_QUEUES          the queues' URLs by class of work: "default=<url> mirror=<url>"
+//	APTLESS_DYNAMODB_URL    where DynamoDB is, if not on AWS; likewise
+//	APTLESS_S3_URL          S3
+//	APTLESS_SQS_URL         SQS
+//
+// Invariant: a version is a random number that one Write alone has used, so an
+// answer that was lost is told from another writer's by reading the row.
+package aws

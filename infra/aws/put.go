@@ -1,0 +1,255 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"aptless/core/driver"
+)
+
+const (
+	partSize   = 16 << 20  // bytes of a part, and of what is put with one request
+	maxParts   = 10_000    // of an upload
+	maxCopy    = 5 << 30   // bytes that CopyObject takes
+	copyPart   = 512 << 20 // bytes that are copied with one request when they are more
+	abortAfter = 30 * time.Second
+)
+
+// Put implements driver.Blobs. Up to partSize bytes are one request, whose
+// digest S3 checks; more are parts, of which one is in memory.
+func (b *Blobs) Put(ctx context.Context, key string, r io.Reader, opt driver.PutOptions) (driver.Info, error) {
+	bucket, name, err := b.at(key)
+	if err != nil {
+		return driver.Info{}, err
+	}
+	if opt.IfAbsent && opt.IfMatch != "" {
+		return driver.Info{}, fmt.Errorf("put %s: both conditions: %w", key, driver.ErrInvalid)
+	}
+	p := &put{Blobs: b, bucket: bucket, name: name, opt: opt, sum: sha256.New(), body: readerOf(ctx, r)}
+	info, err := p.run(ctx)
+	if err != nil {
+		return driver.Info{}, fmt.Errorf("put %s: %w", key, err)
+	}
+	info.Key = key
+	return info, nil
+}
+
+// readerOf ends a reader with its context.
+func readerOf(ctx context.Context, r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// put is one call of Put.
+type put struct {
+	*Blobs
+	bucket, name *string
+	opt          driver.PutOptions
+	body         io.Reader
+	sum          hash.Hash
+	size         int64
+	buffer       []byte
+}
+
+// next reads a part; last says that it is the last.
+func (p *put) next() (part []byte, last bool, err error) {
+	if p.buffer == nil {
+		n := partSize
+		if p.opt.Size > 0 && p.opt.Size < partSize {
+			n = int(p.opt.Size) + 1 // one byte too many is seen
+		}
+		p.buffer = make([]byte, n)
+	}
+	n, err := io.ReadFull(p.body, p.buffer)
+	p.sum.Write(p.buffer[:n])
+	p.size += int64(n)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return p.buffer[:n], true, nil
+	}
+	if err == nil && p.opt.Size > 0 && p.size > p.opt.Size {
+		return nil, false, driver.ErrDigest
+	}
+	return p.buffer[:n], false, err
+}
+
+// check holds what was read against what was announced.
+func (p *put) check() error {
+	if p.opt.Size > 0 && p.size != p.opt.Size || p.opt.SHA256 != "" && hex.EncodeToString(p.sum.Sum(nil)) != p.opt.SHA256 {
+		return driver.ErrDigest
+	}
+	return nil
+}
+
+func (p *put) run(ctx context.Context) (driver.Info, error) {
+	part, last, err := p.next()
+	if err != nil {
+		return driver.Info{}, err
+	}
+	if !last {
+		return p.parts(ctx, part)
+	}
+	if err := p.check(); err != nil {
+		return driver.Info{}, err
+	}
+	in := &s3.PutObjectInput{Bucket: p.bucket, Key: p.name, ContentType: orNil(p.opt.ContentType), CacheControl: orNil(p.opt.CacheControl),
+		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(p.sum.Sum(nil)))}
+	in.IfNoneMatch, in.IfMatch = conditions(p.opt)
+	for n := 0; ; n++ {
+		in.Body = bytes.NewReader(part)
+		p.counted.add("s3.PutObject", 1)
+		out, err := p.client.PutObject(ctx, in)
+		if busy(err) && n < maxRetries {
+			if err := pause(ctx, n); err != nil {
+				return driver.Info{}, err
+			}
+			continue
+		}
+		if err != nil {
+			return driver.Info{}, refused(err, p.opt)
+		}
+		return p.info(aws.ToString(out.ETag)), nil
+	}
+}
+
+// info describes what was put. S3 does not tell its time, which callers that
+// need it ask for: it is now, in whole seconds.
+func (p *put) info(etag string) driver.Info {
+	return driver.Info{Size: p.size, ETag: etag, ModTime: time.Now().Truncate(time.Second)}
+}
+
+// parts uploads the first part and those that follow.
+func (p *put) parts(ctx context.Context, first []byte) (info driver.Info, err error) {
+	p.counted.add("s3.CreateMultipartUpload", 1)
+	up, err := p.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: p.bucket, Key: p.name, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
+		ContentType: orNil(p.opt.ContentType), CacheControl: orNil(p.opt.CacheControl)})
+	if err != nil {
+		return driver.Info{}, err
+	}
+	defer func() {
+		if err != nil {
+			p.abort(ctx, up.UploadId)
+		}
+	}()
+	var done []types.CompletedPart
+	for part, last := first, false; ; {
+		number := int32(len(done) + 1)
+		if number > maxParts {
+			return driver.Info{}, fmt.Errorf("more than %d bytes: %w", int64(maxParts)*partSize, driver.ErrInvalid)
+		}
+		p.counted.add("s3.UploadPart", 1)
+		out, err := p.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: p.bucket, Key: p.name, UploadId: up.UploadId, PartNumber: &number,
+			Body: bytes.NewReader(part), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
+		if err != nil {
+			return driver.Info{}, err
+		}
+		done = append(done, types.CompletedPart{ETag: out.ETag, PartNumber: &number, ChecksumCRC32: out.ChecksumCRC32})
+		if last {
+			break
+		}
+		if part, last, err = p.next(); err != nil {
+			return driver.Info{}, err
+		}
+		if last && len(part) == 0 {
+			break
+		}
+	}
+	if err := p.check(); err != nil {
+		return driver.Info{}, err
+	}
+	etag, err := p.complete(ctx, p.bucket, p.name, up.UploadId, done, p.opt)
+	if err != nil {
+		return driver.Info{}, err
+	}
+	return p.info(etag), nil
+}
+
+// complete makes an object of the parts of an upload.
+func (b *Blobs) complete(ctx context.Context, bucket, name, id *string, done []types.CompletedPart, opt driver.PutOptions) (etag string, err error) {
+	in := &s3.CompleteMultipartUploadInput{Bucket: bucket, Key: name, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}}
+	in.IfNoneMatch, in.IfMatch = conditions(opt)
+	for n := 0; ; n++ {
+		b.counted.add("s3.CompleteMultipartUpload", 1)
+		out, err := b.client.CompleteMultipartUpload(ctx, in)
+		if busy(err) && n < maxRetries {
+			if err := pause(ctx, n); err != nil {
+				return "", err
+			}
+			continue
+		}
+		if err != nil {
+			return "", refused(err, opt)
+		}
+		return aws.ToString(out.ETag), nil
+	}
+}
+
+// abort gives up an upload, also when the caller's context is done. One that is
+// left is removed by the bucket's lifecycle rule.
+func (p *put) abort(ctx context.Context, id *string) { p.abortUpload(ctx, p.bucket, p.name, id) }
+
+func (b *Blobs) abortUpload(ctx context.Context, bucket, name, id *string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortAfter)
+	defer cancel()
+	b.counted.add("s3.AbortMultipartUpload", 1)
+	_, _ = b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: bucket, Key: name, UploadId: id})
+}
+
+// copyParts copies an object that is too large for one request.
+func (b *Blobs) copyParts(ctx context.Context, dst, src string, was driver.Info, opt driver.PutOptions) (info driver.Info, err error) {
+	bucket, name, err := b.at(dst)
+	if err != nil {
+		return driver.Info{}, err
+	}
+	from, fromName, err := b.at(src)
+	if err != nil {
+		return driver.Info{}, err
+	}
+	b.counted.add("s3.CreateMultipartUpload", 1)
+	up, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: bucket, Key: name,
+		ContentType: orNil(opt.ContentType), CacheControl: orNil(opt.CacheControl)})
+	if err != nil {
+		return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, err)
+	}
+	defer func() {
+		if err != nil {
+			b.abortUpload(ctx, bucket, name, up.UploadId)
+		}
+	}()
+	var done []types.CompletedPart
+	for offset := int64(0); offset < was.Size; offset += copyPart {
+		number := int32(len(done) + 1)
+		b.counted.add("s3.UploadPartCopy", 1)
+		out, err := b.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: bucket, Key: name, UploadId: up.UploadId, PartNumber: &number,
+			CopySource: copySource(*from, *fromName), CopySourceIfMatch: &was.ETag,
+			CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", offset, min(offset+copyPart, was.Size)-1))})
+		if err != nil {
+			return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, err)
+		}
+		done = append(done, types.CompletedPart{ETag: out.CopyPartResult.ETag, PartNumber: &number})
+	}
+	etag, err := b.complete(ctx, bucket, name, up.UploadId, done, opt)
+	if err != nil {
+		return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, err)
+	}
+	return driver.Info{Key: dst, Size: was.Size, ETag: etag, ModTime: time.Now().Truncate(time.Second)}, nil
+}

@@ -1,0 +1,277 @@
+package aws
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"iter"
+	mathrand "math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"aptless/core/driver"
+)
+
+// Table is the Table port in one DynamoDB table.
+type Table struct {
+	client  *dynamodb.Client
+	name    string
+	counted *counters
+}
+
+var _ driver.Table = (*Table)(nil)
+
+type item = map[string]types.AttributeValue
+
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+// rowKey and counterKey keep rows and counters apart.
+func rowKey(k driver.Key) item     { return item{"pk": text("r#" + k.Part), "sk": text(k.Sort)} }
+func counterKey(k driver.Key) item { return item{"pk": text("c#" + k.Part), "sk": text(k.Sort)} }
+
+func rowItem(k driver.Key, version string, data []byte) item {
+	if data == nil {
+		data = []byte{}
+	}
+	it := rowKey(k)
+	it["v"], it["d"] = text(version), &types.AttributeValueMemberB{Value: data}
+	return it
+}
+
+func rowOf(k driver.Key, it item) (driver.Row, error) {
+	v, ok := it["v"].(*types.AttributeValueMemberS)
+	d, okData := it["d"].(*types.AttributeValueMemberB)
+	if !ok || !okData {
+		return driver.Row{}, fmt.Errorf("item %s is no row", k)
+	}
+	return driver.Row{Key: k, Version: v.Value, Data: d.Value}, nil
+}
+
+// Get implements driver.Table.
+func (t *Table) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
+	if err := key.Check(); err != nil {
+		return driver.Row{}, err
+	}
+	t.counted.add("dynamodb.GetItem", 1)
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: rowKey(key), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return driver.Row{}, fmt.Errorf("get %s: %w", key, err)
+	}
+	if len(out.Item) == 0 {
+		return driver.Row{}, fmt.Errorf("get %s: %w", key, driver.ErrNotFound)
+	}
+	return rowOf(key, out.Item)
+}
+
+// Scan implements driver.Table.
+func (t *Table) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
+	return func(yield func(driver.Row, error) bool) {
+		if err := (driver.Key{Part: part, Sort: "x"}).Check(); err != nil {
+			yield(driver.Row{}, err)
+			return
+		}
+		in := &dynamodb.QueryInput{TableName: &t.name, ConsistentRead: aws.Bool(true),
+			KeyConditionExpression: aws.String("pk = :p"), ExpressionAttributeValues: item{":p": text("r#" + part)}}
+		if after != "" {
+			in.KeyConditionExpression = aws.String("pk = :p AND sk > :a")
+			in.ExpressionAttributeValues[":a"] = text(after)
+		}
+		for {
+			t.counted.add("dynamodb.Query", 1)
+			out, err := t.client.Query(ctx, in)
+			if err != nil {
+				yield(driver.Row{}, fmt.Errorf("scan %s: %w", part, err))
+				return
+			}
+			for _, it := range out.Items {
+				sk, _ := it["sk"].(*types.AttributeValueMemberS)
+				if sk == nil {
+					yield(driver.Row{}, fmt.Errorf("scan %s: an item is no row", part))
+					return
+				}
+				row, err := rowOf(driver.Key{Part: part, Sort: sk.Value}, it)
+				if !yield(row, err) || err != nil {
+					return
+				}
+			}
+			if in.ExclusiveStartKey = out.LastEvaluatedKey; len(out.LastEvaluatedKey) == 0 {
+				return
+			}
+		}
+	}
+}
+
+const (
+	maxRetries = 12                     // of what throttling or another transaction stopped
+	firstWait  = 10 * time.Millisecond  // before the first
+	longWait   = 500 * time.Millisecond // before any
+)
+
+// pause waits before the nth retry, at random, longer each time.
+func pause(ctx context.Context, n int) error {
+	timer := time.NewTimer(time.Duration(mathrand.Int64N(int64(min(firstWait<<n, longWait)))) + time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// Write implements driver.Table.
+func (t *Table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
+	if err := driver.CheckOps(ops); err != nil {
+		return "", err
+	}
+	version := rand.Text()
+	for n := 0; ; n++ {
+		again, err := t.write(ctx, version, ops)
+		if err == nil {
+			return version, nil
+		}
+		if !again || n == maxRetries {
+			return "", fmt.Errorf("write of %d rows, %s: %w", len(ops), ops[0].Key, err)
+		}
+		if err := pause(ctx, n); err != nil {
+			return "", err
+		}
+	}
+}
+
+// write tries once and says whether to try again. One row is put without the
+// price of a transaction.
+func (t *Table) write(ctx context.Context, version string, ops []driver.Op) (again bool, err error) {
+	if len(ops) == 1 && ops[0].Do == driver.OpPut {
+		return false, t.putOne(ctx, version, ops[0])
+	}
+	in := &dynamodb.TransactWriteItemsInput{ClientRequestToken: aws.String(rand.Text())}
+	for _, op := range ops {
+		in.TransactItems = append(in.TransactItems, t.transactItem(version, op))
+	}
+	t.counted.add("dynamodb.TransactWriteItems", len(ops))
+	_, err = t.client.TransactWriteItems(ctx, in)
+	var cancelled *types.TransactionCanceledException
+	var running *types.TransactionInProgressException
+	switch {
+	case err == nil:
+		return false, nil
+	case errors.As(err, &running):
+		return true, err
+	case !errors.As(err, &cancelled):
+		return false, err
+	}
+	conflict := &driver.ConflictError{}
+	for i, reason := range cancelled.CancellationReasons {
+		switch aws.ToString(reason.Code) {
+		case "ConditionalCheckFailed":
+			conflict.Keys = append(conflict.Keys, ops[i].Key)
+		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
+			again = true
+		}
+	}
+	if len(conflict.Keys) > 0 {
+		return false, conflict
+	}
+	return again, err
+}
+
+func condition(op driver.Op) (expression string, values item) {
+	if op.If == driver.Absent {
+		return "attribute_not_exists(pk)", nil
+	}
+	return "v = :was", item{":was": text(op.If)}
+}
+
+func (t *Table) transactItem(version string, op driver.Op) types.TransactWriteItem {
+	expression, values := condition(op)
+	switch op.Do {
+	case driver.OpPut:
+		return types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: rowItem(op.Key, version, op.Data),
+			ConditionExpression: &expression, ExpressionAttributeValues: values}}
+	case driver.OpDelete:
+		return types.TransactWriteItem{Delete: &types.Delete{TableName: &t.name, Key: rowKey(op.Key),
+			ConditionExpression: &expression, ExpressionAttributeValues: values}}
+	}
+	return types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{TableName: &t.name, Key: rowKey(op.Key),
+		ConditionExpression: &expression, ExpressionAttributeValues: values}}
+}
+
+// putOne puts a row. When the condition fails on the row that this very call
+// has put, an answer was lost and the call repeated.
+func (t *Table) putOne(ctx context.Context, version string, op driver.Op) error {
+	expression, values := condition(op)
+	t.counted.add("dynamodb.PutItem", 1)
+	_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &t.name, Item: rowItem(op.Key, version, op.Data), ConditionExpression: &expression, ExpressionAttributeValues: values,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	var failed *types.ConditionalCheckFailedException
+	if !errors.As(err, &failed) {
+		return err
+	}
+	if row, err := rowOf(op.Key, failed.Item); err == nil && row.Version == version {
+		return nil
+	}
+	return &driver.ConflictError{Keys: []driver.Key{op.Key}}
+}
+
+// maxBatch is how many rows BatchWriteItem takes.
+const maxBatch = 25
+
+// Put implements driver.Table.
+func (t *Table) Put(ctx context.Context, rows ...driver.Row) error {
+	if err := driver.CheckRows(rows); err != nil {
+		return err
+	}
+	for part := range slices.Chunk(rows, maxBatch) {
+		var requests []types.WriteRequest
+		for _, row := range part {
+			requests = append(requests, types.WriteRequest{PutRequest: &types.PutRequest{Item: rowItem(row.Key, rand.Text(), row.Data)}})
+		}
+		for n := 0; len(requests) > 0; n++ {
+			t.counted.add("dynamodb.BatchWriteItem", len(requests))
+			out, err := t.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{t.name: requests}})
+			if err != nil {
+				return fmt.Errorf("put of %d rows, %s: %w", len(rows), part[0].Key, err)
+			}
+			if requests = out.UnprocessedItems[t.name]; len(requests) == 0 {
+				break
+			}
+			if n == maxRetries {
+				return fmt.Errorf("put of %d rows, %s: %d are left after %d tries", len(rows), part[0].Key, len(requests), n)
+			}
+			if err := pause(ctx, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Add implements driver.Table.
+func (t *Table) Add(ctx context.Context, key driver.Key, delta int64) (int64, error) {
+	if err := key.Check(); err != nil {
+		return 0, err
+	}
+	t.counted.add("dynamodb.UpdateItem", 1)
+	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: counterKey(key), UpdateExpression: aws.String("ADD n :d"),
+		ExpressionAttributeValues: item{":d": &types.AttributeValueMemberN{Value: strconv.FormatInt(delta, 10)}},
+		ReturnValues:              types.ReturnValueUpdatedNew,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("add to %s: %w", key, err)
+	}
+	n, ok := out.Attributes["n"].(*types.AttributeValueMemberN)
+	if !ok {
+		return 0, fmt.Errorf("add to %s: no sum in the answer", key)
+	}
+	return strconv.ParseInt(n.Value, 10, 64)
+}

@@ -1,0 +1,84 @@
+package services
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// front passes requests on to versitygw, changes one at a time.
+type front struct {
+	pass    http.Handler
+	client  *s3.Client
+	writing sync.Mutex
+}
+
+// newFront serves a front of the gateway on an address.
+func newFront(addr, gateway string) (*http.Server, error) {
+	to, err := url.Parse(gateway)
+	if err != nil {
+		return nil, err
+	}
+	f := &front{
+		pass: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Host = r.In.Host // it is signed
+		}},
+		client: s3.New(s3.Options{BaseEndpoint: &gateway, UsePathStyle: true, Region: region,
+			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, nil
+			})}),
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{Addr: addr, Handler: f}
+	go server.Serve(listener)
+	return server, nil
+}
+
+// ServeHTTP passes a request on.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		f.writing.Lock()
+		defer f.writing.Unlock()
+	}
+	if r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source") != "" && !f.mayCopy(w, r) {
+		return
+	}
+	f.pass.ServeHTTP(w, r)
+}
+
+// mayCopy checks the conditions of a copy, and answers if they do not hold.
+func (f *front) mayCopy(w http.ResponseWriter, r *http.Request) bool {
+	absent, match := r.Header.Get("If-None-Match") == "*", r.Header.Get("If-Match")
+	if !absent && match == "" {
+		return true
+	}
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	out, err := f.client.HeadObject(r.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	switch {
+	case err != nil && match != "":
+		refuse(w, http.StatusNotFound, "NoSuchKey")
+	case err == nil && (absent || aws.ToString(out.ETag) != match):
+		refuse(w, http.StatusPreconditionFailed, "PreconditionFailed")
+	default:
+		return true
+	}
+	return false
+}
+
+func refuse(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>%[1]s</Message></Error>`, code)
+}

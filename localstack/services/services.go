@@ -1,0 +1,174 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"aptless/infra/aws"
+)
+
+// Credentials that versitygw takes; the others take any.
+const (
+	accessKey = "aptless"
+	secretKey = "aptless-local"
+	region    = "us-east-1"
+)
+
+// startWithin is how long a service may take until it answers.
+const startWithin = 90 * time.Second
+
+// Local is a set of services that runs.
+type Local struct {
+	Config aws.Config // of drivers that use it; its queues are made by Create
+
+	processes []*exec.Cmd
+	front     *http.Server
+}
+
+// Env returns the variables of a process that uses the services.
+func (l *Local) Env() []string {
+	var queues []string
+	for class, url := range l.Config.Queues {
+		queues = append(queues, class+"="+url)
+	}
+	return []string{
+		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey, "AWS_REGION=" + region,
+		"APTLESS_TABLE=" + l.Config.Table, "APTLESS_PRIVATE_BUCKET=" + l.Config.PrivateBucket, "APTLESS_PUBLIC_BUCKET=" + l.Config.PublicBucket,
+		"APTLESS_QUEUES=" + strings.Join(queues, " "),
+		"APTLESS_DYNAMODB_URL=" + l.Config.DynamoDBURL, "APTLESS_S3_URL=" + l.Config.S3URL, "APTLESS_SQS_URL=" + l.Config.SQSURL,
+	}
+}
+
+// Start starts the services that install.sh has put into parts, with their data
+// and logs in data.
+func Start(ctx context.Context, parts, data string) (l *Local, err error) {
+	l = &Local{Config: aws.Config{Table: "aptless", PrivateBucket: "aptless-private", PublicBucket: "aptless-public", Queues: map[string]string{}}}
+	defer func() {
+		if err != nil {
+			l.Stop()
+		}
+	}()
+	ports, err := freePorts(4)
+	if err != nil {
+		return l, err
+	}
+	if err := os.MkdirAll(filepath.Join(data, "s3"), 0o750); err != nil {
+		return l, err
+	}
+	jars := filepath.Join(parts, "jars")
+	elasticmq := filepath.Join(data, "elasticmq.conf")
+	if err := os.WriteFile(elasticmq, fmt.Appendf(nil, elasticmqConfig, ports[1]), 0o600); err != nil {
+		return l, err
+	}
+	for _, command := range [][]string{
+		{"java", "-Xmx512m", "-Djava.library.path=" + jars, "-cp", jars + "/*", "com.amazonaws.services.dynamodbv2.local.main.ServerRunner",
+			"-inMemory", "-sharedDb", "-port", fmt.Sprint(ports[0])},
+		{"java", "-Xmx256m", "-Dconfig.file=" + elasticmq, "-cp", jars + "/*", "org.elasticmq.server.Main"},
+		{filepath.Join(parts, "versitygw"), "--access", accessKey, "--secret", secretKey, "--port", fmt.Sprintf("127.0.0.1:%d", ports[2]),
+			"posix", filepath.Join(data, "s3")},
+	} {
+		if err := l.run(data, command); err != nil {
+			return l, err
+		}
+	}
+	gateway := fmt.Sprintf("http://127.0.0.1:%d", ports[2])
+	if l.front, err = newFront(fmt.Sprintf("127.0.0.1:%d", ports[3]), gateway); err != nil {
+		return l, err
+	}
+	l.Config.DynamoDBURL = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
+	l.Config.SQSURL = fmt.Sprintf("http://127.0.0.1:%d", ports[1])
+	l.Config.S3URL = "http://" + l.front.Addr
+	for _, url := range []string{l.Config.DynamoDBURL, l.Config.SQSURL, gateway} {
+		if err := answers(ctx, url); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// Parts runs install.sh in the folder of localstack and returns where it has
+// put the parts.
+func Parts(ctx context.Context, localstack string) (string, error) {
+	out, err := exec.CommandContext(ctx, filepath.Join(localstack, "install.sh")).Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		return "", fmt.Errorf("%w: %s", err, failed.Stderr)
+	}
+	return strings.TrimSpace(string(out)), err
+}
+
+const elasticmqConfig = `include classpath("application.conf")
+node-address { protocol = http, host = "127.0.0.1", port = %[1]d, context-path = "" }
+rest-sqs { enabled = true, bind-port = %[1]d, bind-hostname = "127.0.0.1", sqs-limits = strict }
+rest-stats { enabled = false }
+`
+
+// run starts a process, with what it prints in a file of data.
+func (l *Local) run(data string, command []string) error {
+	cmd := exec.Command(command[0], command[1:]...)
+	log, err := os.Create(filepath.Join(data, fmt.Sprintf("%d-%s.log", len(l.processes), filepath.Base(command[0]))))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, data
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	l.processes = append(l.processes, cmd)
+	return nil
+}
+
+// Stop ends the services.
+func (l *Local) Stop() {
+	if l.front != nil {
+		l.front.Close()
+	}
+	for _, cmd := range l.processes {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+}
+
+// freePorts returns ports of the loopback address that nobody listens on.
+func freePorts(n int) (ports []int, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// answers waits until something answers HTTP, whatever it says.
+func answers(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	for {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err == nil {
+			resp.Body.Close()
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("%s does not answer", url), err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}

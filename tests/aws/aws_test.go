@@ -1,0 +1,75 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"aptless/core/driver"
+	"aptless/core/driver/drivertest"
+	"aptless/infra/aws"
+	"aptless/localstack/services"
+)
+
+// local is what stands in for AWS during the tests; why says what it lacks.
+var local, why = (*services.Local)(nil), error(nil)
+
+func TestMain(m *testing.M) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	data, err := os.MkdirTemp("", "aptless-aws-")
+	if err != nil {
+		panic(err)
+	}
+	var parts string
+	if parts, why = services.Parts(ctx, "../../localstack"); why == nil {
+		local, why = services.Start(ctx, parts, data)
+	}
+	code := m.Run()
+	if local != nil {
+		local.Stop()
+	}
+	os.RemoveAll(data)
+	os.Exit(code)
+}
+
+var opened atomic.Int64
+
+// open connects drivers that have queues of their own.
+func open(t *testing.T) *aws.Drivers {
+	t.Helper()
+	if why != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(why)
+		}
+		t.Skip(why)
+	}
+	for _, v := range local.Env() {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	config := local.Config
+	config.Queues = map[string]string{}
+	d, err := aws.Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Create(t.Context(), fmt.Sprintf("test%d", opened.Add(1)), "default"); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestDrivers runs the suite that every driver passes.
+func TestDrivers(t *testing.T) {
+	drivertest.Run(t, func(t *testing.T) drivertest.Set {
+		d := open(t)
+		return drivertest.Set{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue, Serve: func(ctx context.Context, h driver.Handler) {
+			d.Queue.Serve(ctx, 8, h, func(driver.Message, error) {})
+		}}
+	})
+}
