@@ -126,7 +126,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
-		Direct: direct,
+		Direct:  direct,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{
