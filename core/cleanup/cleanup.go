@@ -37,7 +37,7 @@ type Store struct {
 }
 
 // kindName is that of the collector's tasks.
-const kindName = "db.cleanup"
+const kindName = "cleanup.db"
 
 // resource keeps collections apart from each other; nobody else takes it.
 const resource = "cleanup"

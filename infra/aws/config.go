@@ -28,22 +28,23 @@ type Config struct {
 // defaultClass is the class of the queue for groups that have none.
 const defaultClass = "default"
 
+// classes are the classes of work that may have a queue of their own.
+var classes = []string{"publish", "mirror", "cleanup"}
+
 // FromEnv reads a Config with a function like os.Getenv.
 func FromEnv(getenv func(string) string) (Config, error) {
 	c := Config{
 		Table: getenv("APTLESS_TABLE"), PrivateBucket: getenv("APTLESS_PRIVATE_BUCKET"), PublicBucket: getenv("APTLESS_PUBLIC_BUCKET"),
-		Queues:      map[string]string{},
+		Queues:      map[string]string{defaultClass: getenv("APTLESS_QUEUE")},
 		DynamoDBURL: getenv("APTLESS_DYNAMODB_URL"), S3URL: getenv("APTLESS_S3_URL"), SQSURL: getenv("APTLESS_SQS_URL"),
 	}
-	for entry := range strings.FieldsSeq(getenv("APTLESS_QUEUES")) {
-		class, url, ok := strings.Cut(entry, "=")
-		if !ok || class == "" || url == "" {
-			return Config{}, fmt.Errorf("APTLESS_QUEUES: %q is not class=url", entry)
+	for _, class := range classes {
+		if url := getenv("APTLESS_QUEUE_" + strings.ToUpper(class)); url != "" {
+			c.Queues[class] = url
 		}
-		c.Queues[class] = url
 	}
 	for name, value := range map[string]string{"APTLESS_TABLE": c.Table, "APTLESS_PRIVATE_BUCKET": c.PrivateBucket,
-		"APTLESS_PUBLIC_BUCKET": c.PublicBucket, "APTLESS_QUEUES": c.Queues[defaultClass]} {
+		"APTLESS_PUBLIC_BUCKET": c.PublicBucket, "APTLESS_QUEUE": c.Queues[defaultClass]} {
 		if value == "" {
 			return Config{}, fmt.Errorf("%s: %w", name, errUnset)
 		}
@@ -51,7 +52,7 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	return c, nil
 }
 
-var errUnset = fmt.Errorf("not set, or without a default: %w", driver.ErrInvalid)
+var errUnset = fmt.Errorf("not set: %w", driver.ErrInvalid)
 
 // Drivers are the ports, and what they have asked for.
 type Drivers struct {
@@ -59,6 +60,7 @@ type Drivers struct {
 	Table *Table
 	Queue *Queue
 
+	sdk      aws.Config
 	counters counters
 }
 
@@ -70,7 +72,7 @@ func Open(ctx context.Context, c Config) (*Drivers, error) {
 		return nil, err
 	}
 	sdk.Logger = logging.Nop{} // it warns of answers that are not read to their end
-	d := &Drivers{}
+	d := &Drivers{sdk: sdk}
 	d.Table = &Table{name: c.Table, counted: &d.counters, client: dynamodb.NewFromConfig(sdk, func(o *dynamodb.Options) {
 		o.BaseEndpoint = endpoint(c.DynamoDBURL)
 	})}

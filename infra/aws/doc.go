@@ -13,7 +13,8 @@
 //	APTLESS_TABLE           the table
 //	APTLESS_PRIVATE_BUCKET  the bucket of private/
 //	APTLESS_PUBLIC_BUCKET   the bucket of public/
-//	APTLESS_QUEUES          the queues' URLs by class of work: "default=<url> mirror=<url>"
+//	APTLESS_QUEUE           the queue's URL; and for the classes of work that have their own
+//	APTLESS_QUEUE_PUBLISH, APTLESS_QUEUE_MIRROR, APTLESS_QUEUE_CLEANUP
 //	APTLESS_DYNAMODB_URL    where DynamoDB is, if not on AWS; likewise
 //	APTLESS_S3_URL          S3
 //	APTLESS_SQS_URL         SQS

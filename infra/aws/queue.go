@@ -57,6 +57,12 @@ func (q *Queue) Wake(ctx context.Context, m driver.Message) error {
 	return q.visible(ctx, q.url(m.Group), m.Receipt, 0)
 }
 
+// Hide makes a message that was delivered come again after a time and not
+// before. driver.ErrNotFound if that delivery is over.
+func (q *Queue) Hide(ctx context.Context, m driver.Message, d time.Duration) error {
+	return q.visible(ctx, q.url(m.Group), m.Receipt, d)
+}
+
 // maxVisibility is SQS's, 12 hours.
 const maxVisibility = 12 * time.Hour
 

@@ -35,16 +35,19 @@ type Local struct {
 
 // Env returns the variables of a process that uses the services.
 func (l *Local) Env() []string {
-	var queues []string
-	for class, url := range l.Config.Queues {
-		queues = append(queues, class+"="+url)
-	}
-	return []string{
+	env := []string{
 		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey, "AWS_REGION=" + region,
 		"APTLESS_TABLE=" + l.Config.Table, "APTLESS_PRIVATE_BUCKET=" + l.Config.PrivateBucket, "APTLESS_PUBLIC_BUCKET=" + l.Config.PublicBucket,
-		"APTLESS_QUEUES=" + strings.Join(queues, " "),
 		"APTLESS_DYNAMODB_URL=" + l.Config.DynamoDBURL, "APTLESS_S3_URL=" + l.Config.S3URL, "APTLESS_SQS_URL=" + l.Config.SQSURL,
 	}
+	for class, url := range l.Config.Queues {
+		name := "APTLESS_QUEUE_" + strings.ToUpper(class)
+		if class == "default" {
+			name = "APTLESS_QUEUE"
+		}
+		env = append(env, name+"="+url)
+	}
+	return env
 }
 
 // Start starts the services that install.sh has put into parts, with their data

@@ -1,0 +1,42 @@
+package aws
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"aptless/core/driver"
+)
+
+var _ driver.Direct = (*Blobs)(nil)
+
+// SignPut implements driver.Direct.
+func (b *Blobs) SignPut(ctx context.Context, key string, size int64, sha256 string, expires time.Duration) (driver.SignedPut, error) {
+	bucket, name, err := b.at(key)
+	if err != nil {
+		return driver.SignedPut{}, err
+	}
+	sum, err := hex.DecodeString(sha256)
+	if err != nil || len(sum) != 32 || size < 0 {
+		return driver.SignedPut{}, fmt.Errorf("sign a put of %d bytes with digest %.100q: %w", size, sha256, driver.ErrInvalid)
+	}
+	signed, err := s3.NewPresignClient(b.client).PresignPutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: name,
+		ContentLength: &size, ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum)), IfNoneMatch: aws.String("*")},
+		s3.WithPresignExpires(expires))
+	if err != nil {
+		return driver.SignedPut{}, fmt.Errorf("sign a put of %s: %w", key, err)
+	}
+	put := driver.SignedPut{URL: signed.URL, Headers: map[string]string{}}
+	for header, values := range signed.SignedHeader {
+		if !strings.EqualFold(header, "Host") && !strings.EqualFold(header, "Content-Length") { // clients send these by themselves
+			put.Headers[header] = values[0]
+		}
+	}
+	return put, nil
+}
