@@ -43,6 +43,10 @@ func trees(blobs driver.Blobs, storages map[string]driver.Blobs) (driver.Blobs, 
 	return driver.Mount(blobs, mounted...), names
 }
 
+// Version is what /api/version answers: the version of aptly's API that is
+// spoken, then aptless's own.
+const Version = "1.6.3+aptless0.1"
+
 // Config is what an operator may set.
 type Config struct {
 	Version      string        // as /api/version answers it

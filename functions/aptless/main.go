@@ -9,11 +9,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-)
 
-// version is what /api/version answers: the version of aptly's API that is
-// spoken, then aptless's own.
-const version = "1.6.3+aptless0.1"
+	"aptless/core/app"
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -21,7 +19,7 @@ func main() {
 	root := &cobra.Command{
 		Use:           "aptless",
 		Short:         "Debian package repositories as a service, over aptly's REST API",
-		Version:       version,
+		Version:       app.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
