@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -68,28 +67,22 @@ type put struct {
 	body         io.Reader
 	sum          hash.Hash
 	size         int64
-	buffer       []byte
+	buffer       bytes.Buffer
 }
 
-// next reads a part; last says that it is the last.
+// next reads a part; last says that it is the last. The memory it takes grows
+// with what there is to read.
 func (p *put) next() (part []byte, last bool, err error) {
-	if p.buffer == nil {
-		n := partSize
-		if p.opt.Size > 0 && p.opt.Size < partSize {
-			n = int(p.opt.Size) + 1 // one byte too many is seen
-		}
-		p.buffer = make([]byte, n)
-	}
-	n, err := io.ReadFull(p.body, p.buffer)
-	p.sum.Write(p.buffer[:n])
-	p.size += int64(n)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return p.buffer[:n], true, nil
-	}
-	if err == nil && p.opt.Size > 0 && p.size > p.opt.Size {
+	p.buffer.Reset()
+	n, err := io.CopyN(io.MultiWriter(&p.buffer, p.sum), p.body, partSize)
+	p.size += n
+	switch {
+	case err == io.EOF: // and no other: a body that is cut off ends with io.ErrUnexpectedEOF
+		return p.buffer.Bytes(), true, nil
+	case err == nil && p.opt.Size > 0 && p.size > p.opt.Size:
 		return nil, false, driver.ErrDigest
 	}
-	return p.buffer[:n], false, err
+	return p.buffer.Bytes(), false, err
 }
 
 // check holds what was read against what was announced.

@@ -241,12 +241,14 @@ func testAnnounced(t *testing.T, s suite) {
 func testFailingReader(t *testing.T, s suite) {
 	old, fresh := s.key("old"), s.key("new")
 	s.put(t, old, "before")
-	broken := errors.New("broken")
 	for _, size := range []int{0, 1, 100_000, 6 << 20} {
 		for _, key := range []string{old, fresh} {
-			r := io.MultiReader(bytes.NewReader(make([]byte, size)), iotest.ErrReader(broken))
-			if _, err := s.Blobs.Put(t.Context(), key, r, driver.PutOptions{}); err == nil {
-				t.Errorf("Put of a reader that fails after %d bytes succeeded", size)
+			// io.ErrUnexpectedEOF is how the body of a request ends that is cut off.
+			for _, broken := range []error{errors.New("broken"), io.ErrUnexpectedEOF} {
+				r := io.MultiReader(bytes.NewReader(make([]byte, size)), iotest.ErrReader(broken))
+				if _, err := s.Blobs.Put(t.Context(), key, r, driver.PutOptions{}); err == nil {
+					t.Errorf("Put of a reader that fails after %d bytes with %v succeeded", size, broken)
+				}
 			}
 		}
 	}
