@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"github.com/aws/smithy-go"
 
 	"aptless/core/driver"
 )
@@ -72,11 +72,18 @@ func (q *Queue) visible(ctx context.Context, url *string, receipt string, after 
 	q.counted.add("sqs.ChangeMessageVisibility", 1)
 	_, err := q.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: &receipt,
 		VisibilityTimeout: int32(min(after, maxVisibility).Seconds())})
-	var refusal smithy.APIError
-	if errors.As(err, &refusal) && refusal.ErrorFault() != smithy.FaultServer {
-		return fmt.Errorf("message: %w: %s", driver.ErrNotFound, refusal.ErrorCode())
+	if over(err) {
+		return fmt.Errorf("message: %w: %s", driver.ErrNotFound, code(err))
 	}
 	return err
+}
+
+// over says that a receipt is of a delivery that is over. Missing rights and
+// throttling do not say that.
+func over(err error) bool {
+	name := code(err)
+	return slices.Contains([]string{"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"},
+		name[strings.LastIndexByte(name, '.')+1:])
 }
 
 // Visibility is for how long a message that is being handled is hidden; the

@@ -130,14 +130,17 @@ func (t *Table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 	if err := driver.CheckOps(ops); err != nil {
 		return "", err
 	}
-	version := rand.Text()
+	version, token := rand.Text(), rand.Text()
 	for n := 0; ; n++ {
-		again, err := t.write(ctx, version, ops)
+		err := t.write(ctx, version, token, ops)
 		if err == nil {
 			return version, nil
 		}
-		if !again || n == maxRetries {
+		if !again(err) || n == maxRetries {
 			return "", fmt.Errorf("write of %d rows, %s: %w", len(ops), ops[0].Key, err)
+		}
+		if running := (*types.TransactionInProgressException)(nil); !errors.As(err, &running) {
+			token = rand.Text() // what was refused is over; what runs on keeps its token, so that it cannot happen twice
 		}
 		if err := pause(ctx, n); err != nil {
 			return "", err
@@ -145,41 +148,48 @@ func (t *Table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 	}
 }
 
-// write tries once and says whether to try again. One row is put without the
-// price of a transaction.
-func (t *Table) write(ctx context.Context, version string, ops []driver.Op) (again bool, err error) {
-	if len(ops) == 1 && ops[0].Do == driver.OpPut {
-		return false, t.putOne(ctx, version, ops[0])
+// again says that a write was stopped by throttling or by another transaction,
+// or that the transaction of its token is still running: it is to be made again.
+func again(err error) bool {
+	var conflict *types.TransactionConflictException // of calls that are no transaction
+	var running *types.TransactionInProgressException
+	var cancelled *types.TransactionCanceledException
+	switch {
+	case errors.As(err, &conflict), errors.As(err, &running):
+		return true
+	case !errors.As(err, &cancelled):
+		return false
 	}
-	in := &dynamodb.TransactWriteItemsInput{ClientRequestToken: aws.String(rand.Text())}
+	return slices.ContainsFunc(cancelled.CancellationReasons, func(r types.CancellationReason) bool {
+		return slices.Contains([]string{"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}, aws.ToString(r.Code))
+	})
+}
+
+// write tries once. One row is put without the price of a transaction.
+func (t *Table) write(ctx context.Context, version, token string, ops []driver.Op) error {
+	if len(ops) == 1 && ops[0].Do == driver.OpPut {
+		return t.putOne(ctx, version, ops[0])
+	}
+	in := &dynamodb.TransactWriteItemsInput{ClientRequestToken: &token}
 	for _, op := range ops {
 		in.TransactItems = append(in.TransactItems, t.transactItem(version, op))
 	}
 	t.counted.add("dynamodb.TransactWriteItems", len(ops))
-	_, err = t.client.TransactWriteItems(ctx, in)
+	_, err := t.client.TransactWriteItems(ctx, in)
 	var cancelled *types.TransactionCanceledException
-	var running *types.TransactionInProgressException
-	switch {
-	case err == nil:
-		return false, nil
-	case errors.As(err, &running):
-		return true, err
-	case !errors.As(err, &cancelled):
-		return false, err
+	if !errors.As(err, &cancelled) {
+		return err
 	}
 	conflict := &driver.ConflictError{}
 	for i, reason := range cancelled.CancellationReasons {
-		switch aws.ToString(reason.Code) {
-		case "ConditionalCheckFailed":
+		if aws.ToString(reason.Code) == "ConditionalCheckFailed" && i < len(ops) {
 			conflict.Keys = append(conflict.Keys, ops[i].Key)
-		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
-			again = true
 		}
 	}
 	if len(conflict.Keys) > 0 {
-		return false, conflict
+		return conflict
 	}
-	return again, err
+	return err
 }
 
 func condition(op driver.Op) (expression string, values item) {
@@ -238,10 +248,13 @@ func (t *Table) Put(ctx context.Context, rows ...driver.Row) error {
 		for n := 0; len(requests) > 0; n++ {
 			t.counted.add("dynamodb.BatchWriteItem", len(requests))
 			out, err := t.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{t.name: requests}})
-			if err != nil {
+			if err != nil && !again(err) {
 				return fmt.Errorf("put of %d rows, %s: %w", len(rows), part[0].Key, err)
 			}
-			if requests = out.UnprocessedItems[t.name]; len(requests) == 0 {
+			if err == nil {
+				requests = out.UnprocessedItems[t.name]
+			}
+			if len(requests) == 0 {
 				break
 			}
 			if n == maxRetries {

@@ -1,0 +1,172 @@
+package aws
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"aptless/core/driver"
+)
+
+// answers serves each request the next of these answers of DynamoDB; the last
+// for all that follow. Names of errors are answered with status 400.
+type answers struct {
+	list     []string
+	requests []map[string]any
+	calls    []string
+}
+
+func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var body map[string]any
+	data, _ := io.ReadAll(r.Body)
+	json.Unmarshal(data, &body)
+	_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	a.requests, a.calls = append(a.requests, body), append(a.calls, call)
+	answer := a.list[min(len(a.requests), len(a.list))-1]
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	if !strings.HasPrefix(answer, "{") {
+		answer = fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s"}`, answer)
+	}
+	if strings.Contains(answer, "__type") {
+		w.WriteHeader(http.StatusBadRequest)
+	}
+	io.WriteString(w, answer)
+}
+
+// cancelled is the answer to a transaction that was stopped for these reasons.
+func cancelled(codes ...string) string {
+	reasons := make([]string, len(codes))
+	for i, code := range codes {
+		reasons[i] = fmt.Sprintf(`{"Code":%q}`, code)
+	}
+	return fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","CancellationReasons":[%s]}`, strings.Join(reasons, ","))
+}
+
+// table connects a table to a server that gives these answers. The SDK does not
+// repeat requests by itself.
+func table(t *testing.T, list ...string) (*Table, *answers) {
+	t.Helper()
+	a := &answers{list: list}
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	for name, value := range environment {
+		t.Setenv(name, value)
+	}
+	d, err := Open(t.Context(), Config{Table: "table", DynamoDBURL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.Table, a
+}
+
+// environment keeps the SDK from looking for credentials and from repeating requests.
+var environment = map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "1"}
+
+var (
+	one = driver.Op{Key: driver.Key{Part: "p", Sort: "one"}, Data: []byte("1")}
+	two = driver.Op{Key: driver.Key{Part: "p", Sort: "two"}, Data: []byte("2")}
+)
+
+// TestWriteAgain holds what is tried again and what is not: DynamoDB Local gives
+// none of these answers.
+func TestWriteAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		ops     []driver.Op
+		answers []string
+		calls   int
+		failed  []driver.Key // whose condition did not hold
+		err     bool
+	}{
+		"row in a transaction":     {ops: []driver.Op{one}, answers: []string{"TransactionConflictException", "TransactionConflictException", "{}"}, calls: 3},
+		"transactions in the way":  {ops: []driver.Op{one, two}, answers: []string{cancelled("None", "TransactionConflict"), cancelled("ThrottlingError", "None"), "{}"}, calls: 3},
+		"still running":            {ops: []driver.Op{one, two}, answers: []string{"TransactionInProgressException", "{}"}, calls: 2},
+		"condition":                {ops: []driver.Op{one, two}, answers: []string{cancelled("None", "ConditionalCheckFailed")}, calls: 1, failed: []driver.Key{two.Key}},
+		"condition and other":      {ops: []driver.Op{one, two}, answers: []string{cancelled("ConditionalCheckFailed", "TransactionConflict")}, calls: 1, failed: []driver.Key{one.Key}},
+		"condition of one":         {ops: []driver.Op{one}, answers: []string{"ConditionalCheckFailedException"}, calls: 1, failed: []driver.Key{one.Key}},
+		"too large":                {ops: []driver.Op{one, two}, answers: []string{cancelled("None", "ItemCollectionSizeLimitExceeded")}, calls: 1, err: true},
+		"refused":                  {ops: []driver.Op{one, two}, answers: []string{"ValidationException"}, calls: 1, err: true},
+		"transactions in the way*": {ops: []driver.Op{one, two}, answers: []string{cancelled("TransactionConflict", "None")}, calls: maxRetries + 1, err: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table, a := table(t, c.answers...)
+			_, err := table.Write(t.Context(), c.ops...)
+			if len(a.calls) != c.calls {
+				t.Errorf("%d requests, want %d", len(a.calls), c.calls)
+			}
+			var conflict *driver.ConflictError
+			if errors.As(err, &conflict) {
+				if !slices.Equal(conflict.Keys, c.failed) {
+					t.Errorf("%v did not hold, want %v", conflict.Keys, c.failed)
+				}
+			} else if c.failed != nil || (err != nil) != c.err {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestTokens holds that a transaction that may still be running is asked for
+// with its token, and one that was stopped with another.
+func TestTokens(t *testing.T) {
+	table, a := table(t, "TransactionInProgressException", cancelled("TransactionConflict", "None"), "{}")
+	if _, err := table.Write(t.Context(), one, two); err != nil {
+		t.Fatal(err)
+	}
+	var tokens []any
+	for _, r := range a.requests {
+		tokens = append(tokens, r["ClientRequestToken"])
+	}
+	if len(tokens) != 3 || tokens[0] == nil || tokens[0] != tokens[1] || tokens[1] == tokens[2] {
+		t.Errorf("tokens %v", tokens)
+	}
+}
+
+// TestLostAnswer holds that a row which the same call has put is no conflict.
+func TestLostAnswer(t *testing.T) {
+	version := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var put struct {
+			Item map[string]map[string]string
+		}
+		json.NewDecoder(r.Body).Decode(&put)
+		version = put.Item["v"]["S"]
+		w.WriteHeader(http.StatusBadRequest)
+		item, _ := json.Marshal(put.Item)
+		fmt.Fprintf(w, `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","Item":%s}`, item)
+	}))
+	defer server.Close()
+	for name, value := range environment {
+		t.Setenv(name, value)
+	}
+	d, err := Open(t.Context(), Config{Table: "table", DynamoDBURL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	got, err := d.Table.Write(t.Context(), one)
+	if err != nil || got == "" || got != version {
+		t.Errorf("version %q, %v, want %q", got, err, version)
+	}
+}
+
+// TestPutAgain holds that rows which were not stored are sent again, and only those.
+func TestPutAgain(t *testing.T) {
+	left := `{"UnprocessedItems":{"table":[{"PutRequest":{"Item":{"pk":{"S":"r#p"},"sk":{"S":"two"},"v":{"S":"x"},"d":{"B":""}}}}]}}`
+	table, a := table(t, "TransactionConflictException", left, "{}")
+	if err := table.Put(t.Context(), driver.Row{Key: one.Key}, driver.Row{Key: two.Key}); err != nil {
+		t.Fatal(err)
+	}
+	var sent []int
+	for _, r := range a.requests {
+		sent = append(sent, len(r["RequestItems"].(map[string]any)["table"].([]any)))
+	}
+	if !slices.Equal(sent, []int{2, 2, 1}) {
+		t.Errorf("%v rows were sent", sent)
+	}
+}
