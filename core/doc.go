@@ -24,7 +24,8 @@
 //	task               driver epoch lock
 //	pool               deb driver epoch github.com/klauspost/compress
 //	keyring            driver pgp
-//	upstream           deb pgp github.com/klauspost/compress github.com/mikelolasagasti/xz
+//	upstream           deb pgp
+//	upstream/upstreamtest  deb deb/debtest pgp upstream github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
 //	cleanup            chunks driver epoch lock pkglist pool task
 //	repo               chunks deb driver epoch lock pgp pkglist pool query task
 //	snapshot           chunks deb driver epoch lock pkglist pool query task

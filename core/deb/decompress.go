@@ -105,3 +105,11 @@ func (u *unpacked) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Decompress returns a reader of what a compressed file of size bytes unpacks
+// to. suffix is ".gz", ".xz", ".zst", ".bz2", or "" for a file that is not
+// compressed. The reader fails after limit bytes, or earlier if the file is
+// small for so many.
+func Decompress(r io.Reader, suffix string, size, limit int64) (io.Reader, error) {
+	return new(decompressor).open(r, suffix, size, limit)
+}

@@ -1,0 +1,155 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// Archive is a distribution of an archive on another server.
+type Archive struct {
+	Root         string // URL, ends with a slash; may name a user and a password
+	Distribution string // "bookworm", "stretch/updates"; of flat archives "./", "./dir/" or ""
+}
+
+// Errors of what is no archive. Clients see their texts.
+var (
+	ErrFlatComponents = errors.New("components aren't supported for flat repos")
+	ErrFlatUdebs      = errors.New("debian-installer udebs aren't supported for flat repos")
+	ErrFlatAppStream  = errors.New("AppStream (DEP-11) metadata isn't supported for flat repos")
+)
+
+// maxURL is the largest URL of an archive, in bytes.
+const maxURL = 2000
+
+// ParseRoot returns the root of the archive at a URL.
+func ParseRoot(address string) (string, error) {
+	u, err := url.Parse(address)
+	var wrong *url.Error
+	switch {
+	case errors.As(err, &wrong) && strings.Contains(address, "@"):
+		// The text would have the password in it.
+		return "", errors.New("parse URL of archive: URL with a user cannot be parsed")
+	case err != nil:
+		return "", err
+	case len(address) > maxURL:
+		return "", fmt.Errorf("URL of archive is longer than %d bytes", maxURL)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "", fmt.Errorf("unsupported protocol scheme %q", u.Scheme)
+	case u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "":
+		return "", fmt.Errorf("%q is not the URL of an archive", Shown(address))
+	}
+	if !strings.HasSuffix(address, "/") {
+		address += "/"
+	}
+	return address, nil
+}
+
+// ParseArchive returns the archive that the creation of a mirror names, with
+// the distribution of a flat one in the form that marks it as flat.
+func ParseArchive(address, distribution string) (Archive, error) {
+	root, err := ParseRoot(address)
+	if err != nil {
+		return Archive{}, err
+	}
+	if strings.HasSuffix(distribution, "/") && !strings.HasPrefix(distribution, ".") {
+		distribution = "./" + distribution
+	}
+	for c := range strings.SplitSeq(distribution, "/") {
+		if c == ".." {
+			return Archive{}, fmt.Errorf("distribution %q leads out of the archive", distribution)
+		}
+	}
+	return Archive{Root: root, Distribution: distribution}, nil
+}
+
+// StartsFlat reports whether the creation of a mirror takes a distribution for
+// that of a flat archive, in which components and what they have are refused.
+func StartsFlat(distribution string) bool {
+	return strings.HasSuffix(distribution, "/") || strings.HasPrefix(distribution, ".")
+}
+
+// Flat reports whether the archive has no components: its indexes are in one
+// directory.
+func (a Archive) Flat() bool {
+	return a.Distribution == "" || strings.HasPrefix(a.Distribution, ".") && strings.HasSuffix(a.Distribution, "/")
+}
+
+// dir is where Release is, relative to the root: "" or ends with a slash.
+func (a Archive) dir() string {
+	if !a.Flat() {
+		return "dists/" + a.Distribution + "/"
+	}
+	if d := path.Clean(a.Distribution); d != "." && d != "/" {
+		return strings.TrimPrefix(d, "/") + "/"
+	}
+	return ""
+}
+
+// IndexURL returns the URL of a file that Release lists, or of Release.
+func (a Archive) IndexURL(name string) string { return a.Root + escape(a.dir()+name) }
+
+// FileURL returns the URL of a file of a package by its path relative to the root.
+func (a Archive) FileURL(name string) string { return a.Root + escape(name) }
+
+// escape escapes a path for a URL. A plus sign, too: to S3 it is a blank.
+func escape(name string) string {
+	words := strings.Split(name, "/")
+	for i := range words {
+		words[i] = strings.ReplaceAll(url.PathEscape(words[i]), "+", "%2b")
+	}
+	return strings.Join(words, "/")
+}
+
+// ErrPath says that upstream names a path that is none within the archive.
+var ErrPath = errors.New("path leads out of the archive")
+
+// FilePath returns the path, relative to the root, of a file that upstream says
+// is in a directory. The error matches ErrPath unless it is below the root.
+func FilePath(dir, name string) (string, error) {
+	for _, c := range []byte(dir) {
+		if c < ' ' || c == 0x7f || c == '\\' {
+			return "", fmt.Errorf("directory %.200q: %w", dir, ErrPath)
+		}
+	}
+	p := path.Join(strings.TrimLeft(dir, "/"), name)
+	if p == ".." || strings.HasPrefix(p, "../") || p == "." {
+		return "", fmt.Errorf("%.200q: %w", dir+"/"+name, ErrPath)
+	}
+	return p, nil
+}
+
+// PPA says what the archives of Launchpad ("personal package archives") are.
+type PPA struct {
+	BaseURL     string // "" is http://ppa.launchpad.net
+	Distributor string // "" is ubuntu
+	Codename    string // of the distribution, such as "noble"; required
+}
+
+var ppaPattern = regexp.MustCompile(`^ppa:([^/]+)/(.+)$`)
+
+// IsPPA reports whether the URL of an archive names a PPA.
+func IsPPA(address string) bool { return strings.HasPrefix(address, "ppa:") }
+
+// Expand returns the URL, distribution and components that ppa:user/project
+// stands for.
+func (p PPA) Expand(address string) (archive, distribution string, components []string, err error) {
+	m := ppaPattern.FindStringSubmatch(address)
+	if m == nil {
+		return "", "", nil, fmt.Errorf("unable to parse ppa URL: %s", address)
+	}
+	if p.Codename == "" {
+		return "", "", nil, errors.New("unable to figure out Codename: it is not configured, please set config option ppaCodename")
+	}
+	base, distributor := p.BaseURL, p.Distributor
+	if base == "" {
+		base = "http://ppa.launchpad.net"
+	}
+	if distributor == "" {
+		distributor = "ubuntu"
+	}
+	return strings.TrimSuffix(base, "/") + "/" + escape(m[1]) + "/" + escape(m[2]) + "/" + distributor, p.Codename, []string{"main"}, nil
+}
