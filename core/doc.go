@@ -26,12 +26,13 @@
 //	keyring            driver pgp
 //	upstream           deb pgp
 //	upstream/upstreamtest  deb deb/debtest pgp upstream github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
+//	graph
 //	cleanup            chunks driver epoch lock pkglist pool task
 //	repo               chunks deb driver epoch lock pgp pkglist pool query task
 //	snapshot           chunks deb driver epoch lock pkglist pool query task
 //	publish            chunks deb driver epoch lock pgp pkglist task github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
-//	api                cleanup deb driver keyring pkglist pool publish query repo snapshot task net/http
-//	app                api chunks cleanup driver epoch keyring pgp pkglist pool publish query repo snapshot task net/http
+//	api                cleanup deb driver graph keyring pkglist pool publish query repo snapshot task net/http
+//	app                api chunks cleanup driver epoch graph keyring pgp pkglist pool publish query repo snapshot task net/http
 //
 // # Laws
 //

@@ -10,6 +10,7 @@ import (
 
 	"aptless/core/cleanup"
 	"aptless/core/driver"
+	"aptless/core/graph"
 	"aptless/core/keyring"
 	"aptless/core/pool"
 	"aptless/core/publish"
@@ -36,6 +37,9 @@ type Server struct {
 
 	Dependencies query.Options // of listings with dependencies
 
+	Objects graph.Objects // what the graph has
+	Draw    Draw
+
 	Direct driver.Direct // nil where clients send all files through the API
 
 	Base context.Context // of waits that outlive their request
@@ -59,6 +63,7 @@ func (s *Server) Handler() http.Handler {
 	s.packageRoutes(rt)
 	s.publishRoutes(rt)
 	s.gpgRoutes(rt)
+	rt.Handle("GET", "/api/graph.{ext}", s.graph)
 	rt.Handle("GET", "/repos/", func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, err := io.WriteString(w, "<pre>\n"+s.Tree.folders()+"</pre>\n")

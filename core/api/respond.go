@@ -42,6 +42,13 @@ func writeRaw(w http.ResponseWriter, status int, data []byte) error {
 	return nil
 }
 
+// writeBytes answers with data of another type.
+func writeBytes(w http.ResponseWriter, contentType string, data []byte) error {
+	w.Header().Set("Content-Type", contentType)
+	w.Write(data) // an error is the client's going away
+	return nil
+}
+
 // fail answers with an error: its status, and its text as JSON.
 func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 	body, _ := json.Marshal(map[string]string{"error": err.Error()})

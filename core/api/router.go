@@ -24,7 +24,7 @@ type Router struct {
 
 type route struct {
 	method   string
-	segments []string // "{name}" matches any one
+	segments []string // "{name}" matches any one, "x.{name}" any that begins so
 	handle   HandlerFunc
 }
 
@@ -58,12 +58,13 @@ func (ro *route) match(method string, segments []string) (map[string]string, boo
 	}
 	params := map[string]string{}
 	for i, want := range ro.segments {
-		if strings.HasPrefix(want, "{") {
-			value, err := url.PathUnescape(segments[i])
-			if err != nil || value == "" && i == len(segments)-1 {
+		if begin, name, ok := strings.Cut(want, "{"); ok {
+			rest, ok := strings.CutPrefix(segments[i], begin)
+			value, err := url.PathUnescape(rest)
+			if !ok || err != nil || value == "" && i == len(segments)-1 {
 				return nil, false
 			}
-			params[strings.Trim(want, "{}")] = value
+			params[strings.TrimSuffix(name, "}")] = value
 		} else if want != segments[i] {
 			return nil, false
 		}

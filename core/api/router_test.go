@@ -28,6 +28,7 @@ func testRouter() *Router {
 	rt.Handle("POST", "/api/repos", echo("create"))
 	rt.Handle("GET", "/api/repos/{name}", echo("show", "name"))
 	rt.Handle("POST", "/api/repos/{name}/file/{dir}/{file}", echo("import", "name", "dir", "file"))
+	rt.Handle("GET", "/api/graph.{ext}", echo("graph", "ext"))
 	rt.Handle("GET", "/listing/", echo("listing"))
 	return rt
 }
@@ -76,6 +77,11 @@ func TestRouter(t *testing.T) {
 		{"GET", "/api/repos/a/?q=b%20c", 301, "/api/repos/a?q=b%20c"},
 		{"GET", "/api/repos/a%2Fb/", 301, "/api/repos/a%2Fb"},
 		{"POST", "/api/repos/", 307, "/api/repos"},
+		{"GET", "/api/graph.svg", 200, `["graph","svg"]`},
+		{"GET", "/api/graph.svg%3Acairo", 200, `["graph","svg:cairo"]`},
+		{"GET", "/api/graph.svg/", 301, "/api/graph.svg"},
+		{"GET", "/api/graph.", 404, "404 page not found"},
+		{"GET", "/api/graph", 404, "404 page not found"},
 		{"GET", "/listing/", 200, `["listing"]`},
 		{"GET", "/listing", 301, "/listing/"},
 		{"GET", "/", 200, "tree /"},

@@ -59,6 +59,7 @@ type Config struct {
 	Compressions []string                                              // of published indexes, besides gz and bz2: "xz", "zst"
 	Fetch        func(ctx context.Context, url string) ([]byte, error) // GET of what is elsewhere, bounded; nil fetches nothing
 	Sleep        func(context.Context, time.Duration) error            // lets time pass, as Now tells it; nil waits
+	Draw         api.Draw                                              // the program dot; nil where there is none
 
 	// Storages are further places to publish to, by the names that clients use,
 	// such as "filesystem:www" or "s3:eu". Of each only keys below "public/" are
@@ -90,6 +91,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	if c.Sleep == nil {
 		c.Sleep = sleep
+	}
+	if c.Draw == nil {
+		c.Draw = drawNothing
 	}
 	if err := publish.CheckCompressions(c.Compressions); err != nil {
 		return nil, err
@@ -131,6 +135,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
 		Direct:  direct,
+		Objects: objects{repos, snapshots, publications}, Draw: c.Draw,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,11 +22,12 @@ import (
 
 var errBroken = errors.New("broken storage")
 
-// breakage says what fails: reads of lists, and scans of records after a number
-// of rows.
+// breakage says what fails: reads of lists, and scans of records, or of another
+// part, after a number of rows.
 type breakage struct {
 	broken bool
 	rows   int
+	part   string
 }
 
 type breakingBlobs struct {
@@ -47,7 +49,7 @@ func (b breakingBlobs) Open(ctx context.Context, key string, rng *driver.Range) 
 
 func (b breakingTable) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
 	rows := b.Table.Scan(ctx, part, after)
-	if !b.broken || !strings.HasPrefix(part, "package-") {
+	if !b.broken || !strings.HasPrefix(part, cmp.Or(b.part, "package-")) {
 		return rows
 	}
 	return func(yield func(driver.Row, error) bool) {

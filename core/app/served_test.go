@@ -48,11 +48,15 @@ func eachDriver(t *testing.T, test func(*testing.T, *served)) {
 	})
 }
 
-func newServed(t *testing.T, d Drivers) *served {
+func newServed(t *testing.T, d Drivers, set ...func(*Config)) *served {
 	var slept atomic.Int64 // time that passes at once
-	a, err := New(t.Context(), d, testSigner(t), Config{Version: "test", Log: slog.New(slog.DiscardHandler),
+	c := Config{Version: "test", Log: slog.New(slog.DiscardHandler),
 		Now:   func() time.Time { return time.Now().Add(time.Duration(slept.Load())) },
-		Sleep: func(_ context.Context, d time.Duration) error { slept.Add(int64(d)); return nil }})
+		Sleep: func(_ context.Context, d time.Duration) error { slept.Add(int64(d)); return nil }}
+	for _, f := range set {
+		f(&c)
+	}
+	a, err := New(t.Context(), d, testSigner(t), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -318,7 +318,7 @@ func (s *Store) unlinkUnused(ctx context.Context, gone *workers, r *Record, user
 // users returns the lists of other publications whose package files are in the
 // same directory, and while one is not applied also those that its tree has.
 func (s *Store) users(ctx context.Context, r *Record, dir string) ([]*pkglist.List, error) {
-	records, err := s.all(ctx)
+	records, err := s.All(ctx)
 	if err != nil {
 		return nil, err
 	}

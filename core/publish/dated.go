@@ -24,7 +24,7 @@ func (s *Store) Dated(ctx context.Context, id, name string) (key string, err err
 	if err != nil || at.After(s.Now()) {
 		return "", driver.ErrNotFound
 	}
-	records, err := s.all(ctx)
+	records, err := s.All(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -118,7 +118,7 @@ func (s *Store) fits(ctx context.Context, r *Record, verb string) error {
 			return task.Fail(500, "%s: invalid component name %s", verb, c)
 		}
 	}
-	records, err := s.all(ctx)
+	records, err := s.All(ctx)
 	if err != nil {
 		return err
 	}

@@ -190,8 +190,9 @@ func (s *Store) get(ctx context.Context, key driver.Key, v any) error {
 	return json.Unmarshal(row.Data, v)
 }
 
-// all returns all records in the order of storage prefix and distribution.
-func (s *Store) all(ctx context.Context) ([]Record, error) {
+// All returns the rows of all publications in the order of storage prefix and
+// distribution.
+func (s *Store) All(ctx context.Context) ([]Record, error) {
 	var records []Record
 	for row, err := range s.Table.Scan(ctx, "publish", "") {
 		if err != nil {
@@ -211,7 +212,7 @@ func (s *Store) all(ctx context.Context) ([]Record, error) {
 
 // List returns all publications.
 func (s *Store) List(ctx context.Context) ([]View, error) {
-	records, err := s.all(ctx)
+	records, err := s.All(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -258,6 +259,9 @@ func (s *Store) record(ctx context.Context, get Getter, storage, prefix, dist st
 
 // uuids returns the sources of a publication.
 func (r *Record) uuids() []string { return uuids(r.Components) }
+
+// StoragePrefix returns the storage and the prefix as clients write them.
+func (r *Record) StoragePrefix() string { return shown(r.Storage, r.Prefix) }
 
 // uuids returns the sources of components, each once.
 func uuids(components map[string]Component) []string {

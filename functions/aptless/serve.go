@@ -115,7 +115,7 @@ func serve(ctx context.Context, opt options) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer,
-		app.Config{Version: app.Version, Storages: storages, Address: opt.address, Async: opt.async, Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
+		app.Config{Version: app.Version, Storages: storages, Address: opt.address, Async: opt.async, Draw: newDot().draw, Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}
