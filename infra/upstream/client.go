@@ -1,0 +1,163 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	port "aptless/core/upstream"
+)
+
+// Limits of a request.
+const (
+	connectTimeout  = 10 * time.Second // to resolve a name and to connect; as much again for TLS
+	headTimeout     = 30 * time.Second // from the request to the head of its answer
+	maxHead         = 64 << 10         // bytes of an answer's head
+	maxRedirects    = 10
+	maxErrorBody    = 4 << 10 // bytes of the body of an answer that is no success, read to use the connection again
+	idleConnections = 64
+	idleTimeout     = 30 * time.Second
+)
+
+// Get is for what somebody waits for.
+const (
+	getLimit   = 16 << 20
+	getTimeout = 20 * time.Second
+)
+
+const agent = "aptless"
+
+// Client asks servers. It may be used by many goroutines.
+type Client struct {
+	http   *http.Client
+	hosts  *hosts
+	jitter func(time.Duration) time.Duration
+}
+
+// New returns a client that asks public servers, and those that allow lists:
+// networks as CIDR, addresses, and names of hosts whatever their addresses.
+func New(allow []string) (*Client, error) {
+	g, err := newGuard(allow)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(g.dial), nil
+}
+
+func newClient(dial func(ctx context.Context, network, address string) (net.Conn, error)) *Client {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	limited := &hosts{byName: map[string]*host{}, next: &http.Transport{
+		DialContext:            dial,
+		TLSHandshakeTimeout:    connectTimeout,
+		ResponseHeaderTimeout:  headTimeout,
+		MaxResponseHeaderBytes: maxHead,
+		DisableCompression:     true, // what is signed is the bytes as they are stored
+		MaxIdleConns:           idleConnections,
+		MaxIdleConnsPerHost:    perHost,
+		IdleConnTimeout:        idleTimeout,
+		Protocols:              &protocols,
+	}}
+	return &Client{
+		http:   &http.Client{Transport: limited, CheckRedirect: redirect},
+		hosts:  limited,
+		jitter: func(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) },
+	}
+}
+
+// Fetch implements the port.
+func (c *Client) Fetch(ctx context.Context, r port.Request) (*port.Answer, error) {
+	address, user, err := parse(r.URL)
+	if err != nil {
+		return nil, err
+	}
+	t := &transfer{client: c, ctx: ctx, request: r, address: address, user: user, shown: port.Shown(r.URL), size: -1}
+	response, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	answer := &port.Answer{Body: t, Size: -1, ETag: response.Header.Get("ETag"), Modified: response.Header.Get("Last-Modified")}
+	switch {
+	case response.StatusCode == http.StatusNotModified:
+		answer.NotModified, answer.Size = true, 0
+		if answer.ETag == "" {
+			answer.ETag = r.ETag
+		}
+		if answer.Modified == "" {
+			answer.Modified = r.Modified
+		}
+		t.finish(io.EOF)
+	case response.ContentLength > r.Limit && !r.Head:
+		t.Close()
+		return nil, fmt.Errorf("%s: %w", t.shown, port.ErrTooLarge)
+	default:
+		answer.Size = response.ContentLength
+		t.size, t.etag, t.modified = answer.Size, answer.ETag, answer.Modified
+		if r.Head {
+			t.finish(io.EOF)
+		}
+	}
+	return answer, nil
+}
+
+// Get returns what is at a URL, up to 16 MiB of it.
+func (c *Client) Get(ctx context.Context, address string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, getTimeout)
+	defer cancel()
+	answer, err := c.Fetch(ctx, port.Request{URL: address, Limit: getLimit})
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	return io.ReadAll(answer.Body)
+}
+
+// parse takes a URL apart into what is asked and on whose behalf.
+func parse(text string) (*url.URL, *url.Userinfo, error) {
+	u, err := url.Parse(text)
+	if err != nil { // the error has the URL in it, and so perhaps a password
+		return nil, nil, errors.New("URL cannot be parsed")
+	}
+	if err := checkScheme(u); err != nil {
+		return nil, nil, err
+	}
+	user := u.User
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
+	// Stores that take a plus for a blank (S3) have many packages of C++.
+	u.RawPath = strings.ReplaceAll(u.EscapedPath(), "+", "%2B")
+	return u, user, nil
+}
+
+func checkScheme(u *url.URL) error {
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Opaque != "" {
+		return fmt.Errorf("%s: %w: not the URL of a web server", port.Shown(u.String()), port.ErrForbidden)
+	}
+	return nil
+}
+
+// redirect judges the redirect to r; via are the requests before it. The
+// addresses behind it are judged when they are dialed.
+func redirect(r *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	if err := checkScheme(r.URL); err != nil {
+		return err
+	}
+	r.URL.User = nil
+	r.Header.Del("Referer")
+	first := via[0].URL
+	for _, step := range append(via[1:len(via):len(via)], r) {
+		if step.URL.Host != first.Host || step.URL.Scheme != first.Scheme {
+			r.Header.Del("Authorization")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,361 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	port "aptless/core/upstream"
+)
+
+// pipes is a network in memory with one server for all addresses. In the bubble
+// of a test its time is that of the test, so that pauses take none.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+
+	mu    sync.Mutex
+	dials []string
+}
+
+func (p *pipes) dial(_ context.Context, _, address string) (net.Conn, error) {
+	p.mu.Lock()
+	p.dials = append(p.dials, address)
+	p.mu.Unlock()
+	near, far := net.Pipe()
+	select {
+	case p.conns <- far:
+		return near, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { close(p.done); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// served runs test with a client of a server that has the handler.
+func served(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, c *Client)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		network := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		server := &http.Server{Handler: handler}
+		var running sync.WaitGroup
+		running.Go(func() { server.Serve(network) })
+		c := newClient(network.dial)
+		test(t, c)
+		c.http.CloseIdleConnections()
+		server.Shutdown(context.WithoutCancel(t.Context()))
+		running.Wait()
+	})
+}
+
+const address = "http://deb.example/pool/x"
+
+func TestAnswer(t *testing.T) {
+	served(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"1"`)
+		w.Header().Set("Last-Modified", "Mon, 06 Jul 2026 10:00:00 GMT")
+		http.ServeContent(w, r, "", time.Date(2026, 7, 6, 10, 0, 0, 0, time.UTC), strings.NewReader("hello"))
+	}, func(t *testing.T, c *Client) {
+		a, err := c.Fetch(t.Context(), port.Request{URL: address, Limit: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(a.Body)
+		if err != nil || string(body) != "hello" || a.Size != 5 || a.NotModified || a.ETag != `"1"` || a.Modified != "Mon, 06 Jul 2026 10:00:00 GMT" {
+			t.Errorf("%q, %v, %+v", body, err, a)
+		}
+		a.Body.Close()
+		if _, err := a.Body.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("read behind the end: %v", err)
+		}
+		for _, r := range []port.Request{{ETag: `"1"`}, {Modified: a.Modified}, {ETag: `"1"`, Modified: a.Modified}} {
+			r.URL, r.Limit = address, 5
+			again, err := c.Fetch(t.Context(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rest, err := io.ReadAll(again.Body)
+			if !again.NotModified || len(rest) > 0 || err != nil || again.ETag != a.ETag || r.Modified != "" && again.Modified != a.Modified {
+				t.Errorf("%+v: %+v, %q, %v", r, again, rest, err)
+			}
+		}
+		head, err := c.Fetch(t.Context(), port.Request{URL: address, Head: true})
+		if err != nil || head.Size != 5 {
+			t.Fatalf("%+v, %v", head, err)
+		}
+		if rest, err := io.ReadAll(head.Body); len(rest) > 0 || err != nil {
+			t.Errorf("%q, %v", rest, err)
+		}
+		if _, err := c.Fetch(t.Context(), port.Request{URL: address, Limit: 4}); !errors.Is(err, port.ErrTooLarge) {
+			t.Errorf("body that is too large: %v", err)
+		}
+	})
+}
+
+// TestLimit has a server that does not say how much it sends, and never ends.
+func TestLimit(t *testing.T) {
+	served(t, func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := w.Write(make([]byte, 1000)); err != nil {
+				return
+			}
+		}
+	}, func(t *testing.T, c *Client) {
+		a, err := c.Fetch(t.Context(), port.Request{URL: address, Limit: 12345})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		if n, err := io.Copy(io.Discard, a.Body); n != 12345 || !errors.Is(err, port.ErrTooLarge) || a.Size != -1 {
+			t.Errorf("%d of %d bytes, %v", n, a.Size, err)
+		}
+	})
+}
+
+func TestStatuses(t *testing.T) {
+	for code, want := range map[int]int{200: 1, 203: 1, 206: 1, 304: 1, 400: 1, 401: 1, 403: 1, 404: 1, 410: 1, 501: 1, 408: tries, 429: tries, 500: tries, 502: tries, 503: tries, 504: tries} {
+		calls := 0
+		served(t, func(w http.ResponseWriter, _ *http.Request) {
+			calls++
+			w.WriteHeader(code)
+		}, func(t *testing.T, c *Client) {
+			_, err := c.Fetch(t.Context(), port.Request{URL: "http://u:secret@deb.example/a?b=c#d", Limit: 1})
+			if code < 204 {
+				if err != nil {
+					t.Errorf("%d: %v", code, err)
+				}
+				return
+			}
+			var status *port.StatusError
+			if !errors.As(err, &status) || status.Code != code || status.URL != "http://deb.example/a?b=c#d" || port.Missing(err) != (code == 403 || code == 404) {
+				t.Errorf("%d: %v", code, err)
+			}
+		})
+		if calls != want {
+			t.Errorf("%d: asked %d times, want %d", code, calls, want)
+		}
+	}
+}
+
+// TestRetryAfter asks for 40 seconds, which all requests to the host wait, then
+// for an hour, for which nobody does.
+func TestRetryAfter(t *testing.T) {
+	var calls []time.Time
+	served(t, func(w http.ResponseWriter, r *http.Request) {
+		calls = append(calls, time.Now())
+		switch len(calls) {
+		case 1:
+			w.Header().Set("Retry-After", "40")
+		case 2:
+			w.Header().Set("Retry-After", time.Now().Add(30*time.Second).UTC().Format(http.TimeFormat))
+		case 3:
+			return
+		default:
+			w.Header().Set("Retry-After", "3600")
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}, func(t *testing.T, c *Client) {
+		if _, err := get(t, c, address); err != nil {
+			t.Error(err)
+		}
+		if _, err := get(t, c, address); err == nil {
+			t.Error("no error")
+		}
+	})
+	if len(calls) != 4 {
+		t.Fatalf("asked %d times", len(calls))
+	}
+	if d := calls[1].Sub(calls[0]); d < 40*time.Second {
+		t.Errorf("asked again after %v", d)
+	}
+	if d := calls[2].Sub(calls[1]); d < 29*time.Second {
+		t.Errorf("asked again after %v", d)
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	type seen struct{ host, path, authorization, referer string }
+	var requests []seen
+	served(t, func(w http.ResponseWriter, r *http.Request) {
+		requests = append(requests, seen{r.Host, r.URL.EscapedPath(), r.Header.Get("Authorization"), r.Header.Get("Referer")})
+		if to := r.URL.Query().Get("to"); to != "" {
+			w.Header().Set("Location", to)
+			w.WriteHeader(http.StatusFound)
+		}
+	}, func(t *testing.T, c *Client) {
+		for _, to := range []string{"", "http://deb.example/other", "http://sub.deb.example/", "http://evil:pass@evil.example/", "http://deb.example:8080/"} {
+			if _, err := get(t, c, "http://user:secret@deb.example/g++?to="+to); err != nil {
+				t.Error(err)
+			}
+		}
+		// There and back: who was elsewhere stays without.
+		if _, err := get(t, c, "http://user:secret@deb.example/?to=http://a.example/?to=http%3a%2f%2fdeb.example%2fback"); err != nil {
+			t.Error(err)
+		}
+		if _, err := get(t, c, "http://user:se\x7fcret@deb.example/"); err == nil || strings.Contains(err.Error(), "cret") {
+			t.Errorf("URL that cannot be parsed: %v", err)
+		}
+	})
+	with := "Basic dXNlcjpzZWNyZXQ="
+	start := seen{"deb.example", "/g%2B%2B", with, ""}
+	want := []seen{
+		start,
+		start, {"deb.example", "/other", with, ""},
+		start, {"sub.deb.example", "/", "", ""},
+		start, {"evil.example", "/", "", ""},
+		start, {"deb.example:8080", "/", "", ""},
+		{"deb.example", "/", with, ""}, {"a.example", "/", "", ""}, {"deb.example", "/back", "", ""},
+	}
+	if !slices.Equal(requests, want) {
+		t.Errorf("requests\n%q, want\n%q", requests, want)
+	}
+}
+
+func TestRedirectsWithoutEnd(t *testing.T) {
+	calls := 0
+	served(t, func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		http.Redirect(w, r, fmt.Sprintf("/%d?signature=s3cret", calls), http.StatusFound)
+	}, func(t *testing.T, c *Client) {
+		if _, err := get(t, c, address); err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Error(err)
+		}
+	})
+	if calls != maxRedirects+1 {
+		t.Errorf("%d requests", calls)
+	}
+}
+
+// TestDrip has servers that are silent before the head, and that send a byte
+// every ten seconds.
+func TestDrip(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"no head": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"drip": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"1"`)
+			for {
+				if _, err := w.Write([]byte("x")); err != nil || r.Context().Err() != nil {
+					return
+				}
+				w.(http.Flusher).Flush()
+				time.Sleep(10 * time.Second)
+			}
+		},
+	} {
+		calls := 0
+		served(t, func(w http.ResponseWriter, r *http.Request) {
+			calls++
+			handler(w, r)
+		}, func(t *testing.T, c *Client) {
+			begun := time.Now()
+			_, err := get(t, c, address)
+			if err == nil {
+				t.Errorf("%s: no error", name)
+			}
+			if d := time.Since(begun); d > 10*time.Minute {
+				t.Errorf("%s: ends after %v, %v", name, d, err)
+			}
+		})
+		if calls < 2 || calls > 2*tries {
+			t.Errorf("%s: %d requests", name, calls)
+		}
+	}
+}
+
+// TestSlowReader takes longer than any patience between two reads.
+func TestSlowReader(t *testing.T) {
+	large := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+	served(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(large) }, func(t *testing.T, c *Client) {
+		a, err := c.Fetch(t.Context(), port.Request{URL: address, Limit: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		var got []byte
+		for p := make([]byte, 128<<10); err == nil; {
+			var n int
+			n, err = a.Body.Read(p)
+			got = append(got, p[:n]...)
+			time.Sleep(2 * patience)
+		}
+		if err != io.EOF || !bytes.Equal(got, large) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	})
+}
+
+func TestCancelled(t *testing.T) {
+	served(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, func(t *testing.T, c *Client) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if _, err := c.Fetch(ctx, port.Request{URL: address}); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestManyAtOnce counts what one host is asked at the same time, and how long
+// many requests take at the rate of the limit.
+func TestManyAtOnce(t *testing.T) {
+	var mu sync.Mutex
+	now, most := 0, 0
+	served(t, func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		now++
+		most = max(most, now)
+		mu.Unlock()
+		time.Sleep(time.Millisecond)
+		mu.Lock()
+		now--
+		mu.Unlock()
+	}, func(t *testing.T, c *Client) {
+		begun := time.Now()
+		const calls = 500
+		var all sync.WaitGroup
+		for range calls {
+			all.Go(func() {
+				if _, err := get(t, c, address); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if d := time.Since(begun); d < (calls-burst)*interval {
+			t.Errorf("%d requests within %v", calls, d)
+		}
+		for i := range 2 * knownHost {
+			if _, err := get(t, c, fmt.Sprintf("http://%d.example/", i)); err != nil {
+				t.Fatal(err)
+			}
+			c.http.CloseIdleConnections()
+			time.Sleep(interval)
+		}
+		if n := len(c.hosts.byName); n > knownHost {
+			t.Errorf("%d hosts are remembered", n)
+		}
+	})
+	if most != perHost {
+		t.Errorf("%d requests at once", most)
+	}
+}

@@ -1,0 +1,109 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+
+	port "aptless/core/upstream"
+)
+
+// notPublic are the networks whose addresses are not those of servers on the
+// internet, by IANA's registries of special addresses, and addresses at which
+// clouds tell machines their secrets. IPv6 is public below globalUnicast only.
+var notPublic = []string{
+	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+	"192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
+	"203.0.113.0/24", "224.0.0.0/3", // with the reserved ones, and broadcast
+	"168.63.129.16/32",           // Azure's
+	"2001::/23", "2001:db8::/32", // protocols, Teredo among them; examples
+	"2002::/16", // 6to4: has an IPv4 address in it
+	"3fff::/20", // examples
+}
+
+const (
+	globalUnicast = "2000::/3"
+	// nat64 has the IPv4 address that is meant in its last four bytes (RFC 6052).
+	nat64 = "64:ff9b::/96"
+)
+
+// guard judges addresses.
+type guard struct {
+	allowed   []netip.Prefix
+	names     map[string]bool // hosts that may have any address
+	notPublic []netip.Prefix
+	global    netip.Prefix
+	nat64     netip.Prefix
+	dialer    net.Dialer
+}
+
+// newGuard returns a guard that also lets pass what is listed: networks as
+// CIDR, addresses and names of hosts.
+func newGuard(allow []string) (*guard, error) {
+	g := &guard{names: map[string]bool{}, global: netip.MustParsePrefix(globalUnicast), nat64: netip.MustParsePrefix(nat64)}
+	g.dialer.Timeout = connectTimeout
+	for _, network := range notPublic {
+		g.notPublic = append(g.notPublic, netip.MustParsePrefix(network))
+	}
+	for _, entry := range allow {
+		entry = strings.ToLower(strings.TrimSpace(entry))
+		if ip, err := netip.ParseAddr(strings.Trim(entry, "[]")); err == nil {
+			g.allowed = append(g.allowed, netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()))
+			continue
+		}
+		if network, err := netip.ParsePrefix(entry); err == nil {
+			g.allowed = append(g.allowed, network.Masked())
+			continue
+		}
+		name := strings.TrimSuffix(entry, ".")
+		if name == "" || len(name) > 253 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-._") != "" {
+			return nil, fmt.Errorf("%q is neither a network, nor an address, nor the name of a host", entry)
+		}
+		g.names[name] = true
+	}
+	return g, nil
+}
+
+// dial connects to host:port.
+func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	dialer := g.dialer
+	if !g.names[strings.TrimSuffix(strings.ToLower(host), ".")] {
+		dialer.ControlContext = func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
+			to, err := netip.ParseAddrPort(resolved)
+			if err != nil || !g.permits(to.Addr()) {
+				return port.ErrForbidden
+			}
+			return nil
+		}
+	}
+	return dialer.DialContext(ctx, network, address)
+}
+
+// permits reports whether the address may be asked.
+func (g *guard) permits(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	if contains(g.allowed, ip) {
+		return true
+	}
+	if g.nat64.Contains(ip) {
+		b := ip.As16()
+		return g.permits(netip.AddrFrom4([4]byte(b[12:])))
+	}
+	return ip.IsValid() && ip.Zone() == "" && (ip.Is4() || g.global.Contains(ip)) && !contains(g.notPublic, ip)
+}
+
+func contains(networks []netip.Prefix, ip netip.Addr) bool {
+	for _, network := range networks {
+		if network.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
