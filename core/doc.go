@@ -32,7 +32,7 @@
 //	snapshot           chunks deb driver epoch lock pkglist pool query task
 //	publish            chunks deb driver epoch lock pgp pkglist task github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
 //	api                cleanup deb driver graph keyring pkglist pool publish query repo snapshot task net/http
-//	app                api chunks cleanup driver epoch graph keyring pgp pkglist pool publish query repo snapshot task net/http
+//	app                api chunks cleanup driver epoch graph keyring pgp pkglist pool publish query repo snapshot task upstream net/http
 //
 // # Laws
 //

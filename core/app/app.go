@@ -24,6 +24,7 @@ import (
 	"aptless/core/repo"
 	"aptless/core/snapshot"
 	"aptless/core/task"
+	"aptless/core/upstream"
 )
 
 // Drivers is where aptless runs.
@@ -56,10 +57,10 @@ type Config struct {
 	Cache        int64         // bytes of list chunks kept in memory; 0 is 64 MiB
 	Log          *slog.Logger
 	Now          func() time.Time
-	Compressions []string                                              // of published indexes, besides gz and bz2: "xz", "zst"
-	Fetch        func(ctx context.Context, url string) ([]byte, error) // GET of what is elsewhere, bounded; nil fetches nothing
-	Sleep        func(context.Context, time.Duration) error            // lets time pass, as Now tells it; nil waits
-	Draw         api.Draw                                              // the program dot; nil where there is none
+	Compressions []string                                   // of published indexes, besides gz and bz2: "xz", "zst"
+	Upstream     upstream.Fetcher                           // asks other servers; nil asks none
+	Sleep        func(context.Context, time.Duration) error // lets time pass, as Now tells it; nil waits
+	Draw         api.Draw                                   // the program dot; nil where there is none
 
 	// Storages are further places to publish to, by the names that clients use,
 	// such as "filesystem:www" or "s3:eu". Of each only keys below "public/" are
@@ -72,6 +73,12 @@ type Config struct {
 }
 
 const defaultCache = 64 << 20
+
+// Limits of what a key server is asked. Clients wait for it.
+const (
+	keyTimeout = 20 * time.Second
+	maxKeys    = 16 << 20 // bytes
+)
 
 // App is aptless, put together.
 type App struct {
@@ -104,7 +111,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Epoch: epochs.Epoch,
 	}}
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epochs: epochs}
-	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: c.Fetch}
+	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
 	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Mirrors: noMirrors{}, Now: c.Now, Dependencies: c.Dependencies}
 	repos.Snapshots = snapshotOriginals{snapshots}
@@ -147,6 +154,18 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		},
 	}
 	return &App{Handler: server.Handler(), Dispatcher: dispatcher, tasks: tasks, publications: publications}, nil
+}
+
+// fetchKeys returns how key servers are asked, nil if they are not.
+func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error) {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, url string) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(ctx, keyTimeout)
+		defer cancel()
+		return upstream.Get(ctx, f, url, maxKeys)
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -12,6 +12,7 @@ import (
 
 	"aptless/core/deb/debtest"
 	"aptless/core/driver/drivertest"
+	"aptless/core/upstream/upstreamtest"
 )
 
 // TestAcceptance5 creates from a snapshot.
@@ -186,18 +187,14 @@ func TestReceiveKeys(t *testing.T) {
 	key := testSigner(t).PublicKeys()[0]
 	env := drivertest.NewEnv()
 	a, err := New(t.Context(), Drivers{env.Blobs, env.Table, env.Queue}, testSigner(t), Config{Version: "test", Log: slog.New(slog.DiscardHandler), Now: env.Clock.Now,
-		Fetch: func(_ context.Context, url string) ([]byte, error) {
-			if url != "http://keyserver.example:80/pks/lookup?op=get&options=mr&search=0x"+key.ID().String() {
-				return nil, fmt.Errorf("asked for %s", url)
-			}
-			return key.Armor(), nil
-		}})
+		Upstream: upstreamtest.Serve("http://keyserver.example:80/", upstreamtest.Tree{"pks/lookup?op=get&options=mr&search=0x" + key.ID().String(): key.Armor()})})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &served{App: a}
 	s.want(t, "POST", "/api/gpg/key", `{"Keyserver":"hkp://keyserver.example:80","GpgKeyID":"`+key.ID().String()+`"}`, 200, `"gpg: key…`)
 	s.want(t, "GET", "/api/gpg/keys", "", 200, `{"Keys":[{"KeyID":"`+key.ID().String()+`"…`)
+	s.want(t, "POST", "/api/gpg/key", `{"Keyserver":"hkp://keyserver.example:80","GpgKeyID":"DEADBEEF"}`, 400, `"gpg: keyserver receive failed: HTTP code 404 while fetching http://keyserver.example:80/pks/lookup?…`)
 }
 
 // TestSweepCopy interrupts copying between repositories at every call of a port.

@@ -43,6 +43,20 @@ type Answer struct {
 	ETag, Modified string        // to be asked with again; "" if the server has none
 }
 
+// Get returns what is at a URL, of at most limit bytes.
+func Get(ctx context.Context, f Fetcher, address string, limit int64) ([]byte, error) {
+	answer, err := f.Fetch(ctx, Request{URL: address, Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", Shown(address), err)
+	}
+	return data, nil
+}
+
 // Errors of fetching.
 var (
 	// ErrForbidden says that the operator has not allowed the server to be asked.

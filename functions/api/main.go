@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	runtime "github.com/aws/aws-lambda-go/lambda"
@@ -14,6 +15,7 @@ import (
 	"aptless/core/pgp"
 	"aptless/infra/aws"
 	"aptless/infra/aws/lambda"
+	"aptless/infra/upstream"
 )
 
 // wait is how long a call waits for its task: API Gateway waits 30 s.
@@ -43,8 +45,12 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	servers, err := upstream.New(strings.Fields(os.Getenv("APTLESS_ALLOW_UPSTREAM")))
+	if err != nil {
+		return err
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, app.Config{Version: app.Version, Wait: wait, Log: log, Now: time.Now})
+	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, app.Config{Version: app.Version, Upstream: servers, Wait: wait, Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"aptless/core/pgp"
 	"aptless/core/query"
 	"aptless/infra/embedded"
+	"aptless/infra/upstream"
 )
 
 // options are the flags of serve.
@@ -31,6 +32,7 @@ type options struct {
 	compressions []string
 	storages     map[string]string
 	address      string
+	upstream     []string
 }
 
 // openStorages opens the folders that are published to besides the data folder.
@@ -78,6 +80,7 @@ with all data in one folder. There is no authentication: listen on loopback, or 
 	flags.BoolVar(&opt.async, "async", false, "answer mutating calls at once with a task, unless they say _async=false")
 	flags.StringToStringVar(&opt.storages, "storage", nil, "further folder to publish to, as name=folder: filesystem:<name> in the API, below /repos/<name>/ here, and below public in the folder")
 	flags.StringVar(&opt.address, "address", "", "address at which clients reach this server, for links in Release files, as https://deb.example.org")
+	flags.StringArrayVar(&opt.upstream, "allow-upstream", nil, "network, address or host that mirrors and key servers may be on although it is not public, as 10.1.0.0/16 or deb.example.org; may be repeated")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
 	flags.BoolVar(&opt.verbose, "verbose", false, "log every request")
 	d := &opt.dependencies
@@ -107,6 +110,10 @@ func serve(ctx context.Context, opt options) error {
 	if err != nil {
 		return err
 	}
+	servers, err := upstream.New(opt.upstream)
+	if err != nil {
+		return err
+	}
 	storages, closeStorages, err := openStorages(opt.storages)
 	if err != nil {
 		return err
@@ -115,7 +122,7 @@ func serve(ctx context.Context, opt options) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer,
-		app.Config{Version: app.Version, Storages: storages, Address: opt.address, Async: opt.async, Draw: newDot().draw, Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
+		app.Config{Version: app.Version, Upstream: servers, Storages: storages, Address: opt.address, Async: opt.async, Draw: newDot().draw, Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}

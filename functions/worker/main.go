@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	runtime "github.com/aws/aws-lambda-go/lambda"
@@ -13,6 +14,7 @@ import (
 	"aptless/core/app"
 	"aptless/infra/aws"
 	"aptless/infra/aws/lambda"
+	"aptless/infra/upstream"
 )
 
 // slice is how long a delivery may take before the task goes on in another one.
@@ -38,8 +40,12 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	servers, err := upstream.New(strings.Fields(os.Getenv("APTLESS_ALLOW_UPSTREAM")))
+	if err != nil {
+		return err
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, app.Config{Version: app.Version, Log: log, Now: time.Now})
+	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, app.Config{Version: app.Version, Upstream: servers, Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}

@@ -26,12 +26,6 @@ const (
 	idleTimeout     = 30 * time.Second
 )
 
-// Get is for what somebody waits for.
-const (
-	getLimit   = 16 << 20
-	getTimeout = 20 * time.Second
-)
-
 const agent = "aptless"
 
 // Client asks servers. It may be used by many goroutines.
@@ -80,8 +74,12 @@ func (c *Client) Fetch(ctx context.Context, r port.Request) (*port.Answer, error
 	}
 	t := &transfer{client: c, ctx: ctx, request: r, address: address, user: user, shown: port.Shown(r.URL), size: -1}
 	response, err := t.open()
+	var status *port.StatusError
+	if errors.As(err, &status) {
+		return nil, status
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", t.shown, err)
 	}
 	answer := &port.Answer{Body: t, Size: -1, ETag: response.Header.Get("ETag"), Modified: response.Header.Get("Last-Modified")}
 	switch {
@@ -105,18 +103,6 @@ func (c *Client) Fetch(ctx context.Context, r port.Request) (*port.Answer, error
 		}
 	}
 	return answer, nil
-}
-
-// Get returns what is at a URL, up to 16 MiB of it.
-func (c *Client) Get(ctx context.Context, address string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, getTimeout)
-	defer cancel()
-	answer, err := c.Fetch(ctx, port.Request{URL: address, Limit: getLimit})
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	return io.ReadAll(answer.Body)
 }
 
 // parse takes a URL apart into what is asked and on whose behalf.

@@ -187,7 +187,7 @@ func (t *transfer) Read(p []byte) (int, error) {
 		n, err := t.body.Read(p)
 		if int64(n) > left {
 			t.offset += left
-			t.finish(fmt.Errorf("%s: %w", t.shown, port.ErrTooLarge))
+			t.finish(port.ErrTooLarge)
 			return int(left), t.err
 		}
 		t.offset += int64(n)
@@ -209,7 +209,7 @@ func (t *transfer) Read(p []byte) (int, error) {
 func (t *transfer) resume(err error) error {
 	t.drop()
 	if !strong(t.etag) && t.modified == "" {
-		return t.failure(err)
+		return final(err)
 	}
 	if t.offset-t.mark >= progress {
 		t.failures = 0
@@ -230,23 +230,19 @@ func (t *transfer) pause(err error) error {
 		t.mark = t.offset
 	}
 	if t.failures++; t.failures >= tries || t.refused || !mayPass(err) {
-		return t.failure(err)
+		return final(err)
 	}
 	d := min(firstPause<<(t.failures-1), maxPause)
 	return sleep(t.ctx, t.client.jitter(d))
 }
 
-// failure returns err as callers see it. Of what is forbidden it does not tell
-// the address: that a name has it may be known inside only.
-func (t *transfer) failure(err error) error {
-	var status *port.StatusError
-	if errors.As(err, &status) {
-		return err
-	}
+// final returns an error as callers see it. Of what is forbidden it does not
+// tell the address: that a name has it may be known inside only.
+func final(err error) error {
 	if errors.Is(err, port.ErrForbidden) {
-		err = port.ErrForbidden
+		return port.ErrForbidden
 	}
-	return fmt.Errorf("%s: %w", t.shown, err)
+	return err
 }
 
 // Close implements io.Closer.
