@@ -12,6 +12,7 @@ import (
 	"aptless/core/driver"
 	"aptless/core/graph"
 	"aptless/core/keyring"
+	"aptless/core/mirror"
 	"aptless/core/pool"
 	"aptless/core/publish"
 	"aptless/core/query"
@@ -30,6 +31,7 @@ type Server struct {
 	Pool      *pool.Store
 	Repos     *repo.Store
 	Snapshots *snapshot.Store
+	Mirrors   *mirror.Store
 	Publish   *publish.Store
 	Cleanup   *cleanup.Store
 	Keyrings  *keyring.Store
@@ -59,6 +61,7 @@ func (s *Server) Handler() http.Handler {
 	s.taskRoutes(rt)
 	s.fileRoutes(rt)
 	s.repoRoutes(rt)
+	s.mirrorRoutes(rt)
 	s.snapshotRoutes(rt)
 	s.packageRoutes(rt)
 	s.publishRoutes(rt)
@@ -110,6 +113,10 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err
 	s.forget(t.ID)
 	if t.NoValue {
 		return writeRaw(w, http.StatusOK, []byte("null"))
+	}
+	if t.Code == http.StatusNoContent {
+		w.WriteHeader(t.Code)
+		return nil
 	}
 	return writeRaw(w, t.Code, value)
 }

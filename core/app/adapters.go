@@ -5,14 +5,17 @@ import (
 	"errors"
 
 	"aptless/core/driver"
+	"aptless/core/mirror"
 	"aptless/core/publish"
 	"aptless/core/repo"
 	"aptless/core/snapshot"
+	"aptless/core/task"
 )
 
 // sources shows publications what they can publish.
 type sources struct {
 	repos     *repo.Store
+	mirrors   *mirror.Store
 	snapshots *snapshot.Store
 }
 
@@ -39,7 +42,8 @@ func (s sources) ByUUID(ctx context.Context, get publish.Getter, kind publish.So
 }
 
 // defaults is a snapshot with the distributions and components of the
-// repositories that it was made of in the end, as far as they still exist.
+// repositories and mirrors that it was made of in the end, as far as they still
+// exist.
 func (s sources) defaults(ctx context.Context, found snapshot.Snapshot) (publish.Source, error) {
 	src := snapshotSource(found)
 	leaves, err := s.snapshots.Leaves(ctx, found)
@@ -47,21 +51,31 @@ func (s sources) defaults(ctx context.Context, found snapshot.Snapshot) (publish
 		return src, err
 	}
 	for _, leaf := range leaves {
-		if leaf.Kind != snapshot.OfRepo {
-			continue
-		}
-		r, err := s.repos.ByUUID(ctx, leaf.UUID, leaf.Name)
+		from, err := s.leaf(ctx, leaf)
 		if errors.Is(err, driver.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return src, err
 		}
-		from := repoSource(r)
 		src.Distributions = append(src.Distributions, from.Distributions...)
 		src.Components = append(src.Components, from.Components...)
 	}
 	return src, nil
+}
+
+// leaf is a repository or a mirror with the distribution and the components
+// that what is made of it has.
+func (s sources) leaf(ctx context.Context, leaf snapshot.Leaf) (publish.Source, error) {
+	if leaf.Kind == snapshot.OfRepo {
+		r, err := s.repos.ByUUID(ctx, leaf.UUID, leaf.Name)
+		return repoSource(r), err
+	}
+	m, err := s.mirrors.ByUUID(ctx, leaf.UUID, leaf.Name)
+	if err != nil || m.Flat() {
+		return publish.Source{}, err
+	}
+	return publish.Source{Distributions: []string{m.Distribution}, Components: m.Components}, nil
 }
 
 func repoSource(r repo.Repo) publish.Source {
@@ -105,21 +119,31 @@ func repoOriginal(r repo.Repo) snapshot.Original {
 	return snapshot.Original{UUID: r.UUID, Name: r.Name, Title: title, List: r.List}
 }
 
-// noMirrors shows snapshots that there are no mirrors.
-type noMirrors struct{}
+// mirrorOriginals shows mirrors to snapshots.
+type mirrorOriginals struct{ mirrors *mirror.Store }
 
-// errNoMirror is the error for a mirror that does not exist.
-type errNoMirror struct{ name string }
-
-func (e *errNoMirror) Error() string        { return "mirror with name " + e.name + " not found" }
-func (e *errNoMirror) Is(target error) bool { return target == driver.ErrNotFound }
-
-func (noMirrors) ByName(_ context.Context, name string) (snapshot.Original, error) {
-	return snapshot.Original{}, &errNoMirror{name}
+func (o mirrorOriginals) ByName(ctx context.Context, name string) (snapshot.Original, error) {
+	m, err := o.mirrors.ByName(ctx, name)
+	return mirrorOriginal(m), err
 }
 
-func (noMirrors) ByUUID(_ context.Context, _ snapshot.Getter, _, name string) (snapshot.Original, error) {
-	return snapshot.Original{}, &errNoMirror{name}
+func (o mirrorOriginals) ByUUID(ctx context.Context, get snapshot.Getter, uuid, name string) (snapshot.Original, error) {
+	var m mirror.Mirror
+	err := get(ctx, mirror.Key(uuid), &m)
+	switch {
+	case errors.Is(err, driver.ErrNotFound):
+		return snapshot.Original{}, &mirror.ErrNotFound{Name: name}
+	case err == nil && !m.Updated():
+		return snapshot.Original{}, task.Fail(400, "mirror not updated")
+	}
+	return mirrorOriginal(m), err
+}
+
+func mirrorOriginal(m mirror.Mirror) snapshot.Original {
+	return snapshot.Original{
+		UUID: m.UUID, Name: m.Name, Title: m.Title(), List: m.List, AppStreamFiles: m.AppStreamFiles,
+		Origin: m.Meta["Origin"], NotAutomatic: m.Meta["NotAutomatic"], ButAutomaticUpgrades: m.Meta["ButAutomaticUpgrades"],
+	}
 }
 
 // snapshotOriginals shows snapshots to local repositories.

@@ -16,6 +16,7 @@ import (
 	"aptless/core/driver"
 	"aptless/core/epoch"
 	"aptless/core/keyring"
+	"aptless/core/mirror"
 	"aptless/core/pgp"
 	"aptless/core/pkglist"
 	"aptless/core/pool"
@@ -67,6 +68,8 @@ type Config struct {
 	// written.
 	Storages map[string]driver.Blobs
 
+	Mirrors mirror.Options
+
 	// Address is where clients reach Handler. Release files then tell apt where
 	// to find former revisions.
 	Address string
@@ -113,21 +116,27 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epochs: epochs}
 	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
-	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Mirrors: noMirrors{}, Now: c.Now, Dependencies: c.Dependencies}
+	mirrors := &mirror.Store{
+		Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Fetcher: c.Upstream, Keyring: keyrings.Keyring,
+		Options: c.Mirrors, Dependencies: c.Dependencies,
+	}
+	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Mirrors: mirrorOriginals{mirrors}, Now: c.Now, Dependencies: c.Dependencies}
 	repos.Snapshots = snapshotOriginals{snapshots}
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
-		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: sources{repos, snapshots}, Signer: signer,
+		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: sources{repos, mirrors, snapshots}, Signer: signer,
 		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, Now: c.Now, Sleep: c.Sleep,
 	}
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
 	}
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
+	mirrors.Tasks = tasks
 	collector := &cleanup.Store{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Tasks: tasks, Epochs: epochs, Now: c.Now, Sleep: c.Sleep,
 		Sources: []cleanup.Source{
 			{Part: "repo", Roots: repos.Roots},
+			{Part: "mirror", Roots: mirrors.Roots},
 			{Part: "snapshot", Roots: snapshots.Roots},
 			{Part: "publish", Roots: publications.Roots},
 		},
@@ -135,16 +144,16 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	for _, src := range collector.Sources {
 		tasks.Heads = append(tasks.Heads, src.Part)
 	}
-	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), snapshots.Kinds(), publications.Kinds(), collector.Kinds()))
+	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), collector.Kinds()))
 	if err != nil {
 		return nil, err
 	}
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
 		Direct:  direct,
-		Objects: objects{repos, snapshots, publications}, Draw: c.Draw,
+		Objects: objects{mirrors, repos, snapshots, publications}, Draw: c.Draw,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
-		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Publish: publications, Cleanup: collector, Keyrings: keyrings,
+		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, Dated: publications.Dated, Log: c.Log,
 			Key: func(context.Context) ([]byte, error) { return publicKey(signer), nil },

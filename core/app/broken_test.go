@@ -78,7 +78,7 @@ func TestBrokenListings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &served{a, drivers}
+	s := &served{App: a, drivers: drivers}
 	s.serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, s.Dispatcher.Handle, 8) })
 	var specs []debtest.Spec
 	for i := range 64 {

@@ -9,19 +9,30 @@ import (
 	"slices"
 
 	"aptless/core/graph"
+	"aptless/core/mirror"
 	"aptless/core/publish"
 	"aptless/core/repo"
 	"aptless/core/snapshot"
+	"aptless/core/upstream"
 )
 
 // objects shows the graph what there is.
 type objects struct {
+	mirrors      *mirror.Store
 	repos        *repo.Store
 	snapshots    *snapshot.Store
 	publications *publish.Store
 }
 
-func (o objects) Mirrors(context.Context) ([]graph.Mirror, error) { return nil, nil }
+func (o objects) Mirrors(ctx context.Context) ([]graph.Mirror, error) {
+	all, err := o.mirrors.All(ctx)
+	var drawn []graph.Mirror
+	for _, m := range all {
+		drawn = append(drawn, graph.Mirror{ID: m.UUID, Name: m.Name, ArchiveRoot: upstream.Shown(m.ArchiveRoot), Distribution: m.Distribution,
+			Components: m.Components, Architectures: m.Architectures, Packages: m.List.Count})
+	}
+	return drawn, err
+}
 
 func (o objects) Repos(ctx context.Context) ([]graph.Repo, error) {
 	all, err := o.repos.All(ctx)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"aptless/core/driver/drivertest"
+	"aptless/core/upstream/upstreamtest"
 	"aptless/infra/embedded"
 )
 
@@ -21,8 +22,12 @@ import (
 // which workers run.
 type served struct {
 	*App
-	drivers Drivers
+	drivers  Drivers
+	upstream *upstreamtest.Server // of the archive that can be mirrored; it has nothing at first
 }
+
+// upstreamRoot is the archive that can be mirrored.
+const upstreamRoot = "https://archive.example.org/debian/"
 
 // eachDriver runs a test on memory and on embedded storage.
 func eachDriver(t *testing.T, test func(*testing.T, *served)) {
@@ -50,7 +55,8 @@ func eachDriver(t *testing.T, test func(*testing.T, *served)) {
 
 func newServed(t *testing.T, d Drivers, set ...func(*Config)) *served {
 	var slept atomic.Int64 // time that passes at once
-	c := Config{Version: "test", Log: slog.New(slog.DiscardHandler),
+	server := upstreamtest.Serve(upstreamRoot, upstreamtest.Tree{})
+	c := Config{Version: "test", Log: slog.New(slog.DiscardHandler), Upstream: server,
 		Now:   func() time.Time { return time.Now().Add(time.Duration(slept.Load())) },
 		Sleep: func(_ context.Context, d time.Duration) error { slept.Add(int64(d)); return nil }}
 	for _, f := range set {
@@ -60,7 +66,7 @@ func newServed(t *testing.T, d Drivers, set ...func(*Config)) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &served{a, d}
+	return &served{a, d, server}
 }
 
 // serve runs workers until the test is over.

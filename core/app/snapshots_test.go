@@ -52,9 +52,8 @@ func TestSnapshotOfRepo(t *testing.T) {
 	})
 }
 
-// TestSnapshotOfMirror is section 3.8, as far as there are no mirrors: the body
-// is looked at first.
-func TestSnapshotOfMirror(t *testing.T) {
+// TestSnapshotOfMirrorBody is section 3.8: the body is looked at before the mirror.
+func TestSnapshotOfMirrorBody(t *testing.T) {
 	eachDriver(t, func(t *testing.T, s *served) {
 		s.refused(t, "POST", "/api/mirrors/m/snapshots", `{"Description":"d"}`, 400,
 			"Key: 'snapshotsCreateFromMirrorParams.Name' Error:Field validation for 'Name' failed on the 'required' tag")

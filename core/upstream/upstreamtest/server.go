@@ -49,7 +49,7 @@ func (s *Server) Asked() map[string]int {
 
 // Status returns the error of a server that answers with a status.
 func (s *Server) Status(code int, path string) error {
-	return &upstream.StatusError{Code: code, URL: s.Root + path}
+	return &upstream.StatusError{Code: code, URL: upstream.Shown(s.Root + path)}
 }
 
 // Fetch serves a file of the tree.
@@ -59,7 +59,7 @@ func (s *Server) Fetch(ctx context.Context, r upstream.Request) (*upstream.Answe
 	}
 	path, ok := strings.CutPrefix(r.URL, s.Root)
 	if !ok {
-		return nil, fmt.Errorf("%s: %w", r.URL, upstream.ErrForbidden)
+		return nil, fmt.Errorf("%s: %w", upstream.Shown(r.URL), upstream.ErrForbidden)
 	}
 	path = strings.ReplaceAll(path, "%2b", "+")
 	s.mu.Lock()

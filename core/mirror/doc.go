@@ -1,0 +1,17 @@
+// Package mirror owns mirrors: what other archives publish, kept as lists of
+// packages, and the tasks that bring them up to date.
+//
+// Stored layout:
+//
+//	mirror / <uuid>                       the Mirror as JSON, with a reference to its list
+//	mirror-name / <name>                  the uuid; there is one row per name, so a name is taken once
+//	ref/mirror/<uuid> / snapshot/<uuid>   a snapshot of the mirror, written by package snapshot
+//
+// Creation and edits are no tasks, since clients expect them to be done with
+// the answer: each is one write, conditioned on the row as it was read. Whoever
+// replaces the list, drops the mirror or takes a snapshot of it holds its lock.
+//
+// Invariant: a mirror's row and the row of its name are written together. The
+// row's list is that of the last update that succeeded, and every file of it is
+// in the pool.
+package mirror
