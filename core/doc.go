@@ -25,7 +25,7 @@
 //	pool               deb driver epoch github.com/klauspost/compress
 //	keyring            driver pgp
 //	upstream           deb pgp
-//	upstream/upstreamtest  deb deb/debtest pgp upstream github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
+//	upstream/upstreamtest  deb deb/debtest pgp upstream net/http github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
 //	graph
 //	cleanup            chunks driver epoch lock pkglist pool task
 //	repo               chunks deb driver epoch lock pgp pkglist pool query task

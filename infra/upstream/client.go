@@ -28,6 +28,8 @@ const (
 
 const agent = "aptless"
 
+var errRedirects = fmt.Errorf("more than %d redirects", maxRedirects)
+
 // Client asks servers. It may be used by many goroutines.
 type Client struct {
 	http   *http.Client
@@ -132,7 +134,7 @@ func checkScheme(u *url.URL) error {
 // addresses behind it are judged when they are dialed.
 func redirect(r *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
-		return fmt.Errorf("more than %d redirects", maxRedirects)
+		return errRedirects
 	}
 	if err := checkScheme(r.URL); err != nil {
 		return err

@@ -62,10 +62,12 @@ func served(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, c *C
 		var running sync.WaitGroup
 		running.Go(func() { server.Serve(network) })
 		c := newClient(network.dial)
+		defer func() { // also when the test fails
+			c.http.CloseIdleConnections()
+			server.Shutdown(context.WithoutCancel(t.Context()))
+			running.Wait()
+		}()
 		test(t, c)
-		c.http.CloseIdleConnections()
-		server.Shutdown(context.WithoutCancel(t.Context()))
-		running.Wait()
 	})
 }
 

@@ -40,26 +40,24 @@ var retried = map[int]bool{
 	http.StatusGatewayTimeout:      true,
 }
 
-// mayPass reports whether the same request may succeed later.
+// mayPass reports whether the same request may succeed later. What net/http
+// says of broken connections has many forms, so what is not known may pass.
 func mayPass(err error) bool {
 	var status *port.StatusError
 	var name *net.DNSError
 	var plain tls.RecordHeaderError
 	var certificate *tls.CertificateVerificationError
-	var network net.Error
 	switch {
 	case errors.As(err, &status):
 		return retried[status.Code]
-	case errors.Is(err, port.ErrForbidden), errors.Is(err, errChanged), errors.Is(err, context.Canceled):
+	case errors.Is(err, port.ErrForbidden), errors.Is(err, errChanged), errors.Is(err, errRedirects):
 		return false
 	case errors.As(err, &plain), errors.As(err, &certificate):
 		return false
 	case errors.As(err, &name):
 		return !name.IsNotFound
-	case errors.Is(err, errSlow), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return true
 	}
-	return errors.As(err, &network)
+	return true
 }
 
 // flow is a body that has to come at the floor rate. The time between two

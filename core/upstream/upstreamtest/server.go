@@ -11,8 +11,9 @@ import (
 	"aptless/core/upstream"
 )
 
-// Server is an upstream.Fetcher that has a tree below Root. It may be used by
-// many goroutines; the tree is changed with Set.
+// Server is an upstream.Fetcher that has a tree below Root, and an http.Handler
+// that has it below "/". It may be used by many goroutines; the tree is changed
+// with Set.
 type Server struct {
 	Root string // URL, ends with a slash
 
@@ -20,6 +21,10 @@ type Server struct {
 	// often it was asked for before. What it returns is served in place of the
 	// file, or fails.
 	Fault func(path string, before int, data []byte) ([]byte, error)
+
+	// Trouble, if not nil, is asked in the same way what happens to an answer over
+	// HTTP.
+	Trouble func(path string, before int) Trouble
 
 	mu    sync.Mutex
 	tree  Tree
@@ -62,11 +67,7 @@ func (s *Server) Fetch(ctx context.Context, r upstream.Request) (*upstream.Answe
 		return nil, fmt.Errorf("%s: %w", upstream.Shown(r.URL), upstream.ErrForbidden)
 	}
 	path = strings.ReplaceAll(path, "%2b", "+")
-	s.mu.Lock()
-	data, ok := s.tree[path]
-	before := s.asked[path]
-	s.asked[path]++
-	s.mu.Unlock()
+	data, before, ok := s.file(path)
 	if !ok {
 		return nil, s.Status(404, path)
 	}
@@ -76,7 +77,7 @@ func (s *Server) Fetch(ctx context.Context, r upstream.Request) (*upstream.Answe
 			return nil, err
 		}
 	}
-	answer := &upstream.Answer{Body: io.NopCloser(bytes.NewReader(nil)), Size: int64(len(data)), ETag: `"` + sums(path, data).MD5 + `"`}
+	answer := &upstream.Answer{Body: io.NopCloser(bytes.NewReader(nil)), Size: int64(len(data)), ETag: tag(data)}
 	switch {
 	case r.ETag == answer.ETag:
 		answer.NotModified = true
@@ -85,6 +86,19 @@ func (s *Server) Fetch(ctx context.Context, r upstream.Request) (*upstream.Answe
 	}
 	return answer, nil
 }
+
+// file returns a file of the tree, and how often it was asked for before.
+func (s *Server) file(path string) (data []byte, before int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, ok = s.tree[path]
+	before = s.asked[path]
+	s.asked[path]++
+	return data, before, ok
+}
+
+// tag returns the ETag of a file.
+func tag(data []byte) string { return `"` + sums("", data).MD5 + `"` }
 
 // over fails if what was to be read is more than may be.
 type over bool
