@@ -24,6 +24,20 @@ help: ## list the targets
 build: ## build bin/aptless
 	go build -trimpath -o bin/aptless ./functions/aptless
 
+# The processor of the functions on AWS; template.yaml says arm64.
+LAMBDA_ARCH ?= arm64
+
+functions: ## build the Lambda functions to dist
+	@for f in api worker schedule; do \
+		echo "dist/$$f/bootstrap"; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o dist/$$f/bootstrap ./functions/$$f; \
+	done
+
+deploy: functions tools ## check the template and deploy it to AWS; needs the program sam
+	@command -v sam >/dev/null || { echo "deploy: the AWS SAM CLI is missing: https://docs.aws.amazon.com/serverless-application-model/" >&2; exit 1; }
+	$(CACHE)/cfn-lint/bin/cfn-lint template.yaml
+	sam deploy --guided --template-file template.yaml --capabilities CAPABILITY_IAM
+
 run: build ## serve on LISTEN (127.0.0.1:8080) with data in DATA (./data)
 	bin/aptless serve --listen $(LISTEN) --data $(DATA)
 
@@ -79,6 +93,6 @@ packages: ## the Debian packages of tools, with apt-get
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
 clean: ## remove what was built; data stay
-	rm -rf bin
+	rm -rf bin dist
 
-.PHONY: help parts build run demo test test-all bench fuzz lint tools packages clean
+.PHONY: help parts build functions deploy run demo test test-all bench fuzz lint tools packages clean

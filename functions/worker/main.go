@@ -36,7 +36,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	signer, err := signer(ctx, d)
+	signer, err := newSigner(ctx, d, os.Getenv("APTLESS_SIGNING_KEY"), os.Getenv("APTLESS_PUBLIC_KEY"))
 	if err != nil {
 		return err
 	}

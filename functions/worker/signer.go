@@ -2,28 +2,72 @@ package main
 
 import (
 	"context"
-	"os"
+	"errors"
+	"fmt"
+	"strings"
 
 	"aptless/core/pgp"
 	"aptless/infra/aws"
 )
 
-// signer has the secret keys where they may be read, and else the public ones.
-func signer(ctx context.Context, d *aws.Drivers) (pgp.Signer, error) {
-	if id := os.Getenv("APTLESS_SIGNING_KEY"); id != "" {
+// newSigner returns what signs publications with all of the keys that signing
+// names, with blanks between them: secrets with secret keys, and keys of KMS.
+// public is the secret with the public keys; those of keys of KMS are taken
+// from it. If signing is "", the signer knows the public keys only.
+func newSigner(ctx context.Context, d *aws.Drivers, signing, public string) (pgp.Signer, error) {
+	ids := strings.Fields(signing)
+	if len(ids) == 0 {
+		data, err := d.Secret(ctx, public)
+		if err != nil {
+			return nil, err
+		}
+		return pgp.PublicOnly(data)
+	}
+	var keys []*pgp.SecretKey
+	for _, id := range ids {
+		if aws.IsKMS(id) {
+			k, err := kmsKey(ctx, d, id, public)
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, k)
+			continue
+		}
 		data, err := d.Secret(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		keys, err := pgp.ParseSecretKeys(data)
+		found, err := pgp.ParseSecretKeys(data)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("secret %s: %w", id, err)
 		}
-		return pgp.NewSigner(keys...)
+		keys = append(keys, found...)
 	}
-	data, err := d.Secret(ctx, os.Getenv("APTLESS_PUBLIC_KEY"))
+	return pgp.NewSigner(keys...)
+}
+
+// kmsKey returns a key of KMS as the one of the public keys that belongs to it.
+func kmsKey(ctx context.Context, d *aws.Drivers, id, public string) (*pgp.SecretKey, error) {
+	data, err := d.Secret(ctx, public)
 	if err != nil {
 		return nil, err
 	}
-	return pgp.PublicOnly(data)
+	certs, err := pgp.ParseKeys(data)
+	if err != nil {
+		return nil, fmt.Errorf("secret %s: %w", public, err)
+	}
+	signer, err := d.KMS(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, cert := range certs {
+		k, err := cert.WithSigner(signer)
+		if err == nil {
+			return k, nil
+		}
+		if !errors.Is(err, pgp.ErrNoSecret) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("no public key in secret %s belongs to %s: %w", public, id, pgp.ErrNoSecret)
 }

@@ -114,7 +114,12 @@ func statements(t *testing.T, f resource) []*yaml.Node {
 		if s == nil {
 			t.Fatalf("line %d: a policy that is not written here", p.Line)
 		}
-		all = append(all, s.Content...)
+		for _, statement := range s.Content {
+			if statement.Tag == "!If" { // a statement, or none
+				statement = statement.Content[1]
+			}
+			all = append(all, statement)
+		}
 	}
 	return all
 }
