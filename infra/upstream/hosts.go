@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	perHost   = 8                     // requests to one host at the same time
-	interval  = 10 * time.Millisecond // between the beginnings of requests to one host
-	burst     = 100                   // requests that may begin without it
-	knownHost = 1024                  // hosts that are remembered without requests to them
+	perHost   = 8                    // requests to one host at the same time
+	interval  = 5 * time.Millisecond // between the beginnings of requests to one host
+	burst     = 100                  // requests that may begin without it
+	knownHost = 1024                 // hosts that are remembered without requests to them
 )
 
 // hosts bounds what each host is asked. It is an http.RoundTripper, so that it
