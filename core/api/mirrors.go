@@ -40,6 +40,19 @@ type mirrorEditParams struct {
 	IgnoreSignatures  *bool
 }
 
+// mirrorUpdateParams is the body of an update. The last field is not aptly's.
+// Older clients send the whole description of the mirror besides, which changes
+// nothing. SkipExistingPackages and ForceUpdate ask for what is always so: what the
+// mirror has is not fetched again, and an update that is not alive is not waited for.
+type mirrorUpdateParams struct {
+	Name             string
+	Keyrings         []string
+	IgnoreChecksums  bool
+	IgnoreSignatures *bool
+	LatestOnly       bool
+	IgnoreValidUntil bool
+}
+
 // listedMirror is a mirror in a list.
 type listedMirror struct {
 	mirror.View
@@ -57,6 +70,7 @@ func (s *Server) mirrorRoutes(rt *Router) {
 		return s.writeMirror(w, r, http.StatusOK, found)
 	})
 	rt.Handle("POST", "/api/mirrors/{name}", s.editMirror)
+	rt.Handle("PUT", "/api/mirrors/{name}", s.updateMirror)
 	rt.Handle("DELETE", "/api/mirrors/{name}", func(w http.ResponseWriter, r *http.Request) error {
 		spec, err := s.Mirrors.CheckDrop(r.Context(), Param(r, "name"), Flag(r, "force"))
 		return s.run(w, r, spec, err)
@@ -133,6 +147,21 @@ func (s *Server) editMirror(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.writeMirror(w, r, http.StatusOK, edited)
+}
+
+func (s *Server) updateMirror(w http.ResponseWriter, r *http.Request) error {
+	name := Param(r, "name")
+	if _, err := s.Mirrors.ByName(r.Context(), name); err != nil {
+		return err // before the body is looked at
+	}
+	var body mirrorUpdateParams
+	if err := Bind(r, &body); err != nil {
+		return err
+	}
+	spec, err := s.Mirrors.CheckUpdate(r.Context(), name, mirror.UpdateArgs{Name: body.Name, Keyrings: body.Keyrings,
+		IgnoreChecksums: body.IgnoreChecksums, IgnoreSignatures: body.IgnoreSignatures, LatestOnly: body.LatestOnly,
+		IgnoreValidUntil: body.IgnoreValidUntil})
+	return s.run(w, r, spec, err)
 }
 
 // mirrorPackages answers the packages of a mirror. It has no maximumVersion.

@@ -210,7 +210,7 @@ func (c *collection) files(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		gone, err := c.condemned(ctx, pool.FileClaim(digest), func(ctx context.Context) error { return c.Blobs.Delete(ctx, info.Key) })
+		gone, err := c.condemned(ctx, pool.FileClaim(digest), func(ctx context.Context) error { return c.Pool.RemoveFile(ctx, digest) })
 		if err != nil {
 			return err
 		}

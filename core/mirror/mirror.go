@@ -289,6 +289,7 @@ func (s *Store) idle(ctx context.Context, m Mirror) error {
 func (s *Store) Kinds() []task.Kind {
 	return []task.Kind{
 		task.Define("mirror.drop", s.drop),
+		task.Define("mirror.update", s.update),
 	}
 }
 

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -12,6 +13,9 @@ import (
 
 // sourceField is what a Source field may be (Debian policy 5.6.1).
 var sourceField = regexp.MustCompile(`^[a-z0-9][-+.a-z0-9]+(\s*\([^()]*\))?$`)
+
+// ErrSource says that a Source field names no source package.
+var ErrSource = errors.New("invalid Source field")
 
 // Sources returns the chosen packages and, from the list they were chosen from,
 // the source packages of those that name one of another name than their own. A
@@ -29,7 +33,7 @@ func Sources(ctx context.Context, selected *pkglist.Subset) (*pkglist.Subset, er
 			continue
 		}
 		if !sourceField.MatchString(p.Source) {
-			return nil, fmt.Errorf("invalid Source field: %s", p.Source)
+			return nil, fmt.Errorf("%w: %s", ErrSource, p.Source)
 		}
 		name, version := p.SourceName(), p.SourceVersion()
 		if name != p.Name && !slices.Contains(versions[name], version) {
