@@ -42,6 +42,9 @@ type Server struct {
 	Objects graph.Objects // what the graph has
 	Draw    Draw
 
+	Space   func() (Space, error) // nil where storage has no end
+	Metrics *Metrics              // nil without
+
 	Direct driver.Direct // nil where clients send all files through the API
 
 	Base context.Context // of waits that outlive their request
@@ -54,10 +57,15 @@ type Server struct {
 
 // Handler returns the handler of all routes.
 func (s *Server) Handler() http.Handler {
-	rt := &Router{Log: s.Log, Fallback: s.Tree}
+	rt := &Router{Log: s.Log, Fallback: s.Tree, Metrics: s.Metrics}
 	rt.Handle("GET", "/api/version", constant(map[string]string{"Version": s.Version}))
 	rt.Handle("GET", "/api/ready", constant(map[string]string{"Status": "Aptly is ready"}))
 	rt.Handle("GET", "/api/healthy", constant(map[string]string{"Status": "Aptly is healthy"}))
+	rt.Handle("GET", "/api/storage", s.storage)
+	s.endpointRoutes(rt)
+	if s.Metrics != nil {
+		rt.Handle("GET", "/api/metrics", s.metrics())
+	}
 	s.taskRoutes(rt)
 	s.fileRoutes(rt)
 	s.repoRoutes(rt)

@@ -107,6 +107,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 		}
 		stored = append(stored, path.Join(Param(r, "dir"), name))
 	}
+	s.Metrics.uploaded(Param(r, "dir"))
 	return WriteJSON(w, http.StatusOK, stored)
 }
 
@@ -142,6 +143,7 @@ func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
 	if err := s.receive(r, dir, name, r.Body); err != nil {
 		return err
 	}
+	s.Metrics.uploaded(Param(r, "dir"))
 	return WriteJSON(w, http.StatusOK, []string{path.Join(Param(r, "dir"), name)})
 }
 

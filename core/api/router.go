@@ -19,6 +19,7 @@ type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 type Router struct {
 	Log      *slog.Logger
 	Fallback http.Handler // asked for GET and HEAD of paths outside /api that have no route
+	Metrics  *Metrics     // nil without
 	routes   []route
 }
 
@@ -30,6 +31,9 @@ type route struct {
 
 // Handle adds a route, such as "/api/repos/{name}".
 func (rt *Router) Handle(method, pattern string, h HandlerFunc) {
+	if rt.Metrics != nil {
+		rt.Metrics.paths.take(label(pattern)) // before clients make up others
+	}
 	rt.routes = append(rt.routes, route{method, strings.Split(pattern, "/"), h})
 }
 
@@ -88,6 +92,10 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		rt.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", out.status, "bytes", out.bytes, "took", time.Since(began))
 	}()
+	if rt.Metrics != nil {
+		rt.Metrics.count(out, r, rt.serve)
+		return
+	}
 	rt.serve(out, r)
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"aptless/core/api"
 	"aptless/core/chunks"
 	"aptless/core/cleanup"
@@ -62,6 +64,9 @@ type Config struct {
 	Upstream     upstream.Fetcher                           // asks other servers; nil asks none
 	Sleep        func(context.Context, time.Duration) error // lets time pass, as Now tells it; nil waits
 	Draw         api.Draw                                   // the program dot; nil where there is none
+
+	Space   func() (api.Space, error) // how much room there is; nil where storage has no end
+	Metrics *prometheus.Registry      // gets the metrics of the API, and is served; nil is without
 
 	// Storages are further places to publish to, by the names that clients use,
 	// such as "filesystem:www" or "s3:eu". Of each only keys below "public/" are
@@ -151,7 +156,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
 		Direct:  direct,
-		Objects: objects{mirrors, repos, snapshots, publications}, Draw: c.Draw,
+		Objects: objects{mirrors, repos, snapshots, publications}, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{
@@ -161,6 +166,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 				return sourcesText(ctx, r, publications, signer)
 			},
 		},
+	}
+	if c.Metrics != nil {
+		server.Metrics = api.NewMetrics(c.Metrics, c.Version)
 	}
 	return &App{Handler: server.Handler(), Dispatcher: dispatcher, tasks: tasks, publications: publications}, nil
 }

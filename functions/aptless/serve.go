@@ -10,10 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
+	"aptless/core/api"
 	"aptless/core/app"
 	"aptless/core/driver"
 	"aptless/core/pgp"
@@ -28,6 +32,7 @@ type options struct {
 	workers      int
 	async, json  bool
 	verbose      bool
+	metrics      bool
 	dependencies query.Options
 	compressions []string
 	storages     map[string]string
@@ -81,6 +86,7 @@ with all data in one folder. There is no authentication: listen on loopback, or 
 	flags.StringToStringVar(&opt.storages, "storage", nil, "further folder to publish to, as name=folder: filesystem:<name> in the API, below /repos/<name>/ here, and below public in the folder")
 	flags.StringVar(&opt.address, "address", "", "address at which clients reach this server, for links in Release files, as https://deb.example.org")
 	flags.StringArrayVar(&opt.upstream, "allow-upstream", nil, "network, address or host that mirrors and key servers may be on although it is not public, as 10.1.0.0/16 or deb.example.org; may be repeated")
+	flags.BoolVar(&opt.metrics, "metrics", false, "answer /api/metrics, for Prometheus")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
 	flags.BoolVar(&opt.verbose, "verbose", false, "log every request")
 	d := &opt.dependencies
@@ -122,7 +128,8 @@ func serve(ctx context.Context, opt options) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer,
-		app.Config{Version: app.Version, Upstream: servers, Storages: storages, Address: opt.address, Async: opt.async, Draw: newDot().draw, Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
+		app.Config{Version: app.Version, Upstream: servers, Storages: storages, Address: opt.address, Async: opt.async, Draw: newDot().draw, Metrics: registry(opt), Space: func() (api.Space, error) { return space(opt.data) },
+			Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}
@@ -159,6 +166,25 @@ func serve(ctx context.Context, opt options) error {
 		err = nil
 	}
 	return err
+}
+
+// registry returns the metrics of the process, nil without.
+func registry(opt options) *prometheus.Registry {
+	if !opt.metrics {
+		return nil
+	}
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// space returns how much room the file system of a folder has.
+func space(folder string) (api.Space, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(folder, &s); err != nil {
+		return api.Space{}, err
+	}
+	return api.Space{Total: s.Blocks * uint64(s.Bsize), Free: s.Bavail * uint64(s.Bsize)}, nil
 }
 
 func logger(opt options) *slog.Logger {
