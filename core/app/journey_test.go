@@ -68,13 +68,16 @@ func testSigner(t testing.TB) pgp.Signer {
 	return signer
 }
 
-func start(ctx context.Context, env *drivertest.Env, signer pgp.Signer) (*process, error) {
-	a, err := New(ctx, Drivers{env.Blobs, env.Table, env.Queue}, signer,
-		Config{Version: "test", Async: true, Log: slog.New(slog.DiscardHandler), Now: env.Clock.Now,
-			Sleep: func(_ context.Context, d time.Duration) error {
-				env.Clock.Advance(d)
-				return nil
-			}})
+func start(ctx context.Context, env *drivertest.Env, signer pgp.Signer, set ...func(*Config)) (*process, error) {
+	c := Config{Version: "test", Async: true, Log: slog.New(slog.DiscardHandler), Now: env.Clock.Now,
+		Sleep: func(_ context.Context, d time.Duration) error {
+			env.Clock.Advance(d)
+			return nil
+		}}
+	for _, f := range set {
+		f(&c)
+	}
+	a, err := New(ctx, Drivers{env.Blobs, env.Table, env.Queue}, signer, c)
 	if err != nil {
 		return nil, err
 	}

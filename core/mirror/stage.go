@@ -20,7 +20,7 @@ import (
 // Limits of what is taken of an archive.
 const (
 	flushAt  = 50_000 // packages that are held before they are stored
-	maxSkips = 1000   // lines about packages that are skipped
+	maxSkips = 100    // lines about packages that are skipped
 	maxPath  = 900    // of a file, in bytes
 )
 
