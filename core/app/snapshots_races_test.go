@@ -18,6 +18,7 @@ import (
 	"aptless/core/driver"
 	"aptless/core/driver/drivertest"
 	"aptless/core/lock"
+	"aptless/core/pgp"
 	"aptless/core/publish"
 	"aptless/core/snapshot"
 	"aptless/core/task"
@@ -92,7 +93,7 @@ func (s *turns) record() { s.states = append(s.states, referring(s.memory)) }
 // referring returns the rows that say who is there and refers to whom.
 func referring(memory *drivertest.Memory) map[string]string {
 	state := map[string]string{}
-	for _, part := range []string{"snapshot", "repo", "publish", "ref/"} {
+	for _, part := range []string{"snapshot", "repo", "mirror", "publish", "ref/"} {
 		maps.Copy(state, memory.Rows(part))
 	}
 	return state
@@ -133,12 +134,12 @@ func fits(state map[string]string) error {
 	for key, data := range state {
 		part, sort, _ := strings.Cut(key, "/")
 		switch part {
-		case "snapshot", "repo":
+		case "snapshot", "repo", "mirror":
 			var row struct{ UUID, Name string }
 			if err := json.Unmarshal([]byte(data), &row); err != nil || row.UUID != sort || state[part+"-name/"+row.Name] != sort {
 				return fmt.Errorf("%s has no name of its own, %w", key, err)
 			}
-		case "snapshot-name", "repo-name":
+		case "snapshot-name", "repo-name", "mirror-name":
 			if _, ok := state[strings.TrimSuffix(part, "-name")+"/"+data]; !ok {
 				return fmt.Errorf("%s is of nothing", key)
 			}
@@ -184,7 +185,7 @@ func made(state map[string]string) error {
 			return err
 		}
 		for _, src := range row.Sources {
-			kind := map[string]string{snapshot.OfRepo: "repo", snapshot.OfSnapshots: "snapshot"}[row.SourceKind]
+			kind := map[string]string{snapshot.OfRepo: "repo", snapshot.OfMirror: "mirror", snapshot.OfSnapshots: "snapshot"}[row.SourceKind]
 			if _, ok := state["ref/"+kind+"/"+src.UUID+"/"+key]; !ok {
 				return fmt.Errorf("%s does not refer to its source %s", key, src.Name)
 			}
@@ -215,6 +216,21 @@ func TestSnapshotRaces(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	races(t, seeds, ready, signer, [][3]string{
+		{"DELETE", "/api/snapshots/s1", ""}, {"DELETE", "/api/snapshots/s1?force=1", ""}, {"DELETE", "/api/snapshots/s2", ""},
+		{"DELETE", "/api/repos/r", ""}, {"DELETE", "/api/repos/r?force=1", ""}, {"DELETE", "/api/snapshots/m?force=1", ""},
+		{"POST", "/api/repos/r/snapshots", `{"Name":"s3"}`}, {"POST", "/api/repos/q/snapshots", `{"Name":"s1"}`},
+		{"POST", "/api/snapshots/m/merge", `{"Sources":["s1","s2"]}`}, {"POST", "/api/snapshots/m/merge", `{"Sources":["s2","s1"]}`},
+		{"POST", "/api/snapshots", `{"Name":"s3","SourceSnapshots":["s1"]}`}, {"PUT", "/api/snapshots/s1", `{"Name":"s3"}`},
+		{"POST", "/api/publish", `{"SourceKind":"snapshot","Distribution":"snap","Architectures":["amd64"],"Sources":[{"Name":"s1"}]}`},
+		{"POST", "/api/publish", publishBody}, {"DELETE", "/api/publish/:./stable", ""}, {"DELETE", "/api/publish/:./snap", ""},
+		{"PUT", "/api/publish/:./snap", `{"Snapshots":[{"Name":"s2"}]}`},
+	}, []string{"published", "used", "taken", "gone"})
+}
+
+// races has requests race, in an order for each seed, and checks that tasks were
+// refused for all of the reasons, and for no other.
+func races(t *testing.T, seeds int, ready *drivertest.Env, signer pgp.Signer, requests [][3]string, reasons []string, set ...func(*Config)) {
 	refused := map[string]int{}
 	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
@@ -222,11 +238,11 @@ func TestSnapshotRaces(t *testing.T) {
 			s := &turns{Table: env.Table, memory: env.Memory, begun: map[int64]int{}, ended: map[int64]int{}}
 			s.record()
 			env.Table = s
-			p, err := start(t.Context(), env, signer)
+			p, err := start(t.Context(), env, signer, set...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			race(t, p, s, rand.New(rand.NewPCG(uint64(seed), 7)))
+			race(t, p, s, rand.New(rand.NewPCG(uint64(seed), 7)), requests)
 			for id, reason := range s.check(t, env.Memory) {
 				if reason == "" {
 					continue
@@ -242,7 +258,7 @@ func TestSnapshotRaces(t *testing.T) {
 		}
 	}
 	t.Logf("refusals: %v", refused)
-	for _, reason := range []string{"published", "used", "taken", "gone"} {
+	for _, reason := range reasons {
 		if refused[reason] == 0 {
 			t.Errorf("no task was refused for what it names is %s: the orders are too few", reason)
 		}
@@ -251,17 +267,7 @@ func TestSnapshotRaces(t *testing.T) {
 
 // race has three clients send requests, and four workers run their tasks, all
 // in the order of rng.
-func race(t *testing.T, p *process, s *turns, rng *rand.Rand) {
-	requests := [][3]string{
-		{"DELETE", "/api/snapshots/s1", ""}, {"DELETE", "/api/snapshots/s1?force=1", ""}, {"DELETE", "/api/snapshots/s2", ""},
-		{"DELETE", "/api/repos/r", ""}, {"DELETE", "/api/repos/r?force=1", ""}, {"DELETE", "/api/snapshots/m?force=1", ""},
-		{"POST", "/api/repos/r/snapshots", `{"Name":"s3"}`}, {"POST", "/api/repos/q/snapshots", `{"Name":"s1"}`},
-		{"POST", "/api/snapshots/m/merge", `{"Sources":["s1","s2"]}`}, {"POST", "/api/snapshots/m/merge", `{"Sources":["s2","s1"]}`},
-		{"POST", "/api/snapshots", `{"Name":"s3","SourceSnapshots":["s1"]}`}, {"PUT", "/api/snapshots/s1", `{"Name":"s3"}`},
-		{"POST", "/api/publish", `{"SourceKind":"snapshot","Distribution":"snap","Architectures":["amd64"],"Sources":[{"Name":"s1"}]}`},
-		{"POST", "/api/publish", publishBody}, {"DELETE", "/api/publish/:./stable", ""}, {"DELETE", "/api/publish/:./snap", ""},
-		{"PUT", "/api/publish/:./snap", `{"Snapshots":[{"Name":"s2"}]}`},
-	}
+func race(t *testing.T, p *process, s *turns, rng *rand.Rand, requests [][3]string) {
 	ctx, stop := context.WithCancel(p.ctx)
 	var clients, workers sync.WaitGroup
 	sent := make(chan struct{})
@@ -343,7 +349,7 @@ func (s *turns) check(t *testing.T, memory *drivertest.Memory) map[int64]string 
 // targetOf is what a task has the lock of that it drops or renames.
 func targetOf(got task.Task) string {
 	for _, w := range got.Locks {
-		if part, _, _ := strings.Cut(w.Resource, "/"); part == "snapshot" || part == "repo" {
+		if part, _, _ := strings.Cut(w.Resource, "/"); part == "snapshot" || part == "repo" || part == "mirror" {
 			return w.Resource
 		}
 	}
@@ -359,11 +365,14 @@ func (s *turns) refusal(t *testing.T, got task.Task) string {
 	switch text := got.Error; {
 	case strings.Contains(text, "is published"):
 		reason, right = "published", at(func(state map[string]string) bool { return refersTo(state, target, "publish") })
-	case strings.Contains(text, "?force=1"):
+	case strings.Contains(text, "force=1"):
 		reason, right = "used", at(func(state map[string]string) bool { return refersTo(state, target, "snapshot") })
 	case strings.Contains(text, "already exists"):
-		name := nameIn(text, "name ", "snapshot ")
-		reason, right = "taken", at(func(state map[string]string) bool { _, ok := state["snapshot-name/"+name]; return ok })
+		name, part := nameIn(text, "name ", "snapshot ", "mirror "), "snapshot-name/"
+		if strings.Contains(text, "mirror") {
+			part = "mirror-name/"
+		}
+		reason, right = "taken", at(func(state map[string]string) bool { _, ok := state[part+name]; return ok })
 	case strings.Contains(text, "already used by another published repo"):
 		reason, right = "taken", at(func(state map[string]string) bool {
 			for _, w := range got.Locks {
@@ -378,7 +387,7 @@ func (s *turns) refusal(t *testing.T, got task.Task) string {
 			return slices.ContainsFunc(got.Locks, func(w lock.Want) bool {
 				_, ok := state[w.Resource]
 				part, _, _ := strings.Cut(w.Resource, "/")
-				return !ok && slices.Contains([]string{"snapshot", "repo", "publish"}, part)
+				return !ok && slices.Contains([]string{"snapshot", "repo", "mirror", "publish"}, part)
 			})
 		})
 	}
