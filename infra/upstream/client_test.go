@@ -23,15 +23,9 @@ import (
 type pipes struct {
 	conns chan net.Conn
 	done  chan struct{}
-
-	mu    sync.Mutex
-	dials []string
 }
 
-func (p *pipes) dial(_ context.Context, _, address string) (net.Conn, error) {
-	p.mu.Lock()
-	p.dials = append(p.dials, address)
-	p.mu.Unlock()
+func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	near, far := net.Pipe()
 	select {
 	case p.conns <- far:
