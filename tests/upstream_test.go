@@ -3,7 +3,9 @@ package tests
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,9 +17,7 @@ import (
 	"testing"
 
 	"aptless/core/deb/debtest"
-	"aptless/core/pgp"
-	"aptless/core/upstream"
-	web "aptless/infra/upstream"
+	"aptless/tests/apt"
 )
 
 // foreign is an archive that one of Debian's own programs makes in a folder.
@@ -79,10 +79,14 @@ func (f *foreign) write(name string, data []byte) {
 	}
 }
 
+// hello is a package that depends on another.
+var hello = debtest.Spec{Package: "hello", Version: "1:2.10-3+b1", Architecture: "amd64",
+	Fields: map[string]string{"Depends": "hello-data", "Section": "misc", "Priority": "optional"}}
+
 // fill writes packages of all kinds into a directory.
 func (f *foreign) fill(dir string) {
 	for _, p := range []debtest.Spec{
-		{Package: "hello", Version: "1:2.10-3+b1", Architecture: "amd64", Fields: map[string]string{"Depends": "hello-data", "Section": "misc", "Priority": "optional"}},
+		hello,
 		{Package: "hello-data", Version: "2.10-3", Fields: map[string]string{"Section": "misc", "Priority": "optional"}},
 		{Package: "libstdc++6", Version: "14.2.0~rc1-1", Architecture: "amd64", Fields: map[string]string{"Section": "libs", "Priority": "optional"}},
 		{Package: "kernel-image", Version: "6.1", Architecture: "amd64", Udeb: true, Fields: map[string]string{"Section": "debian-installer", "Priority": "optional"}},
@@ -95,17 +99,17 @@ func (f *foreign) fill(dir string) {
 }
 
 // all is what fill makes.
-var all = []string{"hello-data_2.10-3_all", "hello_1:2.10-3+b1_amd64", "hello_2.10-3_source", "kernel-image_6.1_amd64", "libstdc++6_14.2.0~rc1-1_amd64"}
+var all = []string{"hello-data_2.10-3_all", "hello_1:2.10-3+b1_amd64", "hello_2.10-3_any", "kernel-image_6.1_amd64", "libstdc++6_14.2.0~rc1-1_amd64"}
 
-// reprepro has reprepro make an archive.
-func reprepro(f *foreign) upstream.Archive {
+// reprepro has reprepro make an archive and returns the distribution.
+func reprepro(f *foreign) string {
 	f.t.Helper()
 	f.fill("in")
 	f.write("conf/distributions", fmt.Appendf(nil, "Origin: Foreign\nLabel: Foreign\nSuite: stable\nCodename: trixie\nArchitectures: amd64 source\nComponents: main\nUDebComponents: main\nDscIndices: Sources Release . .gz .xz\nDebIndices: Packages Release . .gz .bz2\nSignWith: %s\n", f.key))
 	f.run("reprepro", "--silent", "includedeb", "trixie", "in/hello_2.10-3+b1_amd64.deb", "in/hello-data_2.10-3_all.deb", "in/libstdc++6_14.2.0~rc1-1_amd64.deb")
 	f.run("reprepro", "--silent", "includeudeb", "trixie", "in/kernel-image_6.1_amd64.udeb")
 	f.run("reprepro", "--silent", "includedsc", "trixie", "in/hello_2.10-3.dsc")
-	return upstream.Archive{Distribution: "trixie"}
+	return "trixie"
 }
 
 // sign signs a Release file that has none.
@@ -115,7 +119,7 @@ func (f *foreign) sign(dir string) {
 }
 
 // ftparchive has apt-ftparchive make an archive, with indexes by digest.
-func ftparchive(f *foreign) upstream.Archive {
+func ftparchive(f *foreign) string {
 	f.t.Helper()
 	f.fill("pool/main")
 	f.run("mkdir", "pool/udeb")
@@ -133,11 +137,11 @@ func ftparchive(f *foreign) upstream.Archive {
 		"-o", "APT::FTPArchive::Release::Codename=trixie", "-o", "APT::FTPArchive::Release::Suite=stable", "-o", "APT::FTPArchive::Release::Architectures=amd64",
 		"-o", "APT::FTPArchive::Release::Components=main", "-o", "APT::FTPArchive::Release::Acquire-By-Hash=yes", "release", dir)))
 	f.sign(dir)
-	return upstream.Archive{Distribution: "trixie"}
+	return "trixie"
 }
 
 // flat has apt-ftparchive make an archive without components.
-func flat(f *foreign) upstream.Archive {
+func flat(f *foreign) string {
 	f.t.Helper()
 	f.fill(".")
 	f.write("Packages", []byte(f.run("apt-ftparchive", "packages", ".")))
@@ -145,19 +149,17 @@ func flat(f *foreign) upstream.Archive {
 	f.run("gzip", "-k", "Packages", "Sources")
 	f.write("Release", []byte(f.run("apt-ftparchive", "release", ".")))
 	f.sign(".")
-	return upstream.Archive{Distribution: "./"}
+	return "./"
 }
 
-// TestForeignArchives reads what reprepro and apt-ftparchive make.
+// TestForeignArchives mirrors what reprepro and apt-ftparchive make, and has apt
+// install from it.
 func TestForeignArchives(t *testing.T) {
-	for name, build := range map[string]func(*foreign) upstream.Archive{"reprepro": reprepro, "apt-ftparchive": ftparchive, "flat": flat} {
+	s := newServer(t, "--allow-upstream", "127.0.0.1")
+	for name, build := range map[string]func(*foreign) string{"reprepro": reprepro, "ftparchive": ftparchive, "flat": flat} {
 		t.Run(name, func(t *testing.T) {
 			f := newForeign(t)
-			a := build(f)
-			ring, err := pgp.ParseKeyring([]byte(f.run("gpg", "--batch", "--armor", "--export")))
-			if err != nil {
-				t.Fatal(err)
-			}
+			distribution := build(f)
 			var byHash atomic.Bool
 			files := http.FileServer(http.Dir(f.dir))
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -167,32 +169,34 @@ func TestForeignArchives(t *testing.T) {
 				files.ServeHTTP(w, r)
 			}))
 			t.Cleanup(server.Close)
-			client, err := web.New([]string{"127.0.0.1"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			a.Root = server.URL + "/"
-			k := upstream.Asker{Fetcher: client}
-			release, _, err := a.FetchRelease(t.Context(), k, upstream.Trust{Ring: ring}, upstream.Seen{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := upstream.Reader{Asker: k, Archive: a, Release: release}
+			armor, err := json.Marshal(f.run("gpg", "--batch", "--armor", "--export"))
+			s.must(err)
+			s.must(s.json("POST", "/api/gpg/key", fmt.Sprintf(`{"Keyring":%q,"GpgKeyArmor":%s}`, name, armor), nil))
+			s.must(s.json("POST", "/api/mirrors", fmt.Sprintf(`{"Name":%q,"ArchiveURL":%q,"Distribution":%q,"Architectures":["amd64"],"Keyrings":[%[1]q],"DownloadSources":true,"DownloadUdebs":%[4]t,"SkipArchitectureCheck":true}`,
+				name, server.URL, distribution, name != "flat"), nil))
+			s.must(s.call("PUT", "/api/mirrors/"+name, "application/json", fmt.Appendf(nil, `{"Keyrings":[%q]}`, name), nil))
+			var packages []struct{ Package, Version, Architecture string }
+			s.must(s.json("GET", "/api/mirrors/"+name+"/packages?format=details", "", &packages))
 			var got []string
-			for _, x := range a.Indexes(upstream.Wanted{Components: release.Components, Architectures: []string{"amd64"}, Sources: true, Udebs: true}) {
-				for l, err := range r.Packages(t.Context(), x) {
-					if err != nil {
-						t.Fatal(err)
-					}
-					got = append(got, l.Package.String())
-				}
+			for _, p := range packages {
+				got = append(got, p.Package+"_"+p.Version+"_"+p.Architecture)
 			}
 			slices.Sort(got)
 			if !slices.Equal(got, all) {
 				t.Errorf("packages %q", got)
 			}
-			if byHash.Load() != (name == "apt-ftparchive") {
+			if byHash.Load() != (name == "ftparchive") {
 				t.Errorf("indexes by digest: %v", byHash.Load())
+			}
+			s.must(s.json("POST", "/api/mirrors/"+name+"/snapshots", fmt.Sprintf(`{"Name":%q}`, name), nil))
+			s.must(s.json("POST", "/api/publish/"+name, fmt.Sprintf(`{"SourceKind":"snapshot","Distribution":"stable","Sources":[{"Name":%q}]}`, name), nil))
+			key, err := s.fetch(t.Context(), "key.asc")
+			s.must(err)
+			client := apt.New(t, apt.Options{URL: s.url + "/" + name, Suite: "stable", SignedBy: key})
+			s.must(client.Update(t.Context()).Err())
+			s.must(client.Install(t.Context(), "hello").Err())
+			if got, want := client.Archives(t), debtest.Deb(hello); !slices.ContainsFunc(slices.Collect(maps.Values(got)), func(data []byte) bool { return bytes.Equal(data, want) }) {
+				t.Errorf("%d packages were installed, none of which is hello", len(got))
 			}
 		})
 	}
