@@ -1,0 +1,135 @@
+package app
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"aptless/core/upstream/upstreamtest"
+)
+
+// TestAppStream is section 4.7: the files that Release lists are kept, those
+// that the archive does not have are passed over, and snapshots have them.
+func TestAppStream(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		spec := s.archive(t)
+		spec.Extra = map[string][]byte{
+			"main/dep11/Components-amd64.yml": []byte("plain"), "main/dep11/Components-amd64.yml.gz": []byte("packed"),
+			"contrib/dep11/Components-amd64.yml.gz": []byte("packed"), "free/dep11/other": []byte("x"), "main/other": []byte("y"),
+		}
+		tree := upstreamtest.Build(spec)
+		delete(tree, "dists/stable/main/dep11/Components-amd64.yml")
+		s.upstream.Set(tree)
+		s.must(t, "POST", "/api/mirrors", strings.TrimSuffix(createMirror, "}")+`,"DownloadAppStream":true}`, nil)
+		output, d := s.updated(t, "m", `{}`)
+		for _, line := range []string{
+			"Downloading AppStream file contrib/dep11/Components-amd64.yml.gz...\n",
+			"@y[!]@| @!skipping AppStream file main/dep11/Components-amd64.yml: not found@|\n",
+		} {
+			if !strings.Contains(output, line) {
+				t.Errorf("output %q lacks %q", output, line)
+			}
+		}
+		if d.TotalNumberOfPackages != 3 || d.RemainingNumberOfPackages != 0 || d.RemainingDownloadSize != 0 {
+			t.Errorf("detail %+v", d)
+		}
+		var shot struct{ AppStreamFiles map[string]string }
+		s.must(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"s"}`, &shot)
+		if len(shot.AppStreamFiles) != 2 || shot.AppStreamFiles["main/dep11/Components-amd64.yml.gz"] != shot.AppStreamFiles["contrib/dep11/Components-amd64.yml.gz"] {
+			t.Errorf("snapshot %v", shot)
+		}
+		spec.Fields = map[string]string{"Date": "Sun, 12 Jul 2026 10:16:37 UTC"}
+		spec.Extra = nil
+		s.upstream.Set(upstreamtest.Build(spec))
+		s.want(t, "PUT", "/api/mirrors/m", `{}`, 204, "")
+		if _, got := s.ask(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"t"}`); strings.Contains(got, "AppStream") {
+			t.Errorf("snapshot %s", got)
+		}
+	})
+}
+
+// TestInstaller is section 4.5: the files of an installer are one package.
+func TestInstaller(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		spec := s.archive(t)
+		const images = "main/installer-amd64/current/images/"
+		kernel := []byte("a kernel")
+		sum := sha256.Sum256(kernel)
+		spec.Extra = map[string][]byte{
+			images + "SHA256SUMS":    []byte(hex.EncodeToString(sum[:]) + "  ./netboot/linux\n"),
+			images + "netboot/linux": kernel,
+		}
+		s.upstream.Set(upstreamtest.Build(spec))
+		s.must(t, "POST", "/api/mirrors", strings.TrimSuffix(createMirror, "}")+`,"DownloadInstaller":true,"Components":["main"]}`, nil)
+		s.want(t, "PUT", "/api/mirrors/m", `{}`, 204, "")
+		keys := s.keys(t, "/api/mirrors/m")
+		if len(keys) != 3 || !strings.HasPrefix(keys[2], "Pamd64 installer  ") {
+			t.Fatalf("packages %q", keys)
+		}
+		if asked := s.upstream.Asked(); asked["dists/stable/"+images+"netboot/linux"] != 2 { // its size, and itself
+			t.Errorf("asked for %v", asked)
+		}
+		s.want(t, "PUT", "/api/mirrors/m", `{"LatestOnly":true}`, 204, "")
+		if asked := s.upstream.Asked(); asked["dists/stable/"+images+"netboot/linux"] != 1 {
+			t.Errorf("asked for %v", asked)
+		}
+		s.want(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"s"}`, 201, "")
+		s.want(t, "POST", "/api/publish/:.", `{"SourceKind":"snapshot","Sources":[{"Name":"s"}],"Signing":{"Skip":true}}`, 201, "")
+	})
+}
+
+// TestContentsOfMirror publishes a snapshot of a mirror: it has the mirror's
+// distribution and component, and Contents has the paths of its packages.
+func TestContentsOfMirror(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		spec := s.archive(t)
+		main := spec.Components["main"]
+		main.Packages[0].Files = map[string]string{"usr/bin/hello": "x"}
+		spec.Distribution = "bookworm"
+		s.upstream.Set(upstreamtest.Build(spec))
+		s.must(t, "POST", "/api/mirrors", strings.Replace(strings.TrimSuffix(createMirror, "}"), `"stable"`, `"bookworm"`, 1)+`,"Components":["main"]}`, nil)
+		s.want(t, "PUT", "/api/mirrors/m", `{}`, 204, "")
+		s.want(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"s"}`, 201, "")
+		s.want(t, "POST", "/api/publish/:.", `{"SourceKind":"snapshot","Sources":[{"Name":"s"}],"Signing":{"Skip":true}}`, 201, "")
+		code, packed := s.ask(t, "GET", "/dists/bookworm/main/Contents-amd64.gz", "")
+		unpacked, err := gzip.NewReader(bytes.NewReader([]byte(packed)))
+		if code != 200 || err != nil {
+			t.Fatalf("Contents: %d, %v", code, err)
+		}
+		if text, err := io.ReadAll(unpacked); err != nil || !strings.Contains(string(text), "usr/bin/hello") {
+			t.Errorf("Contents: %q, %v", text, err)
+		}
+	})
+}
+
+// TestManyFailures gives up after many files that cannot be fetched.
+func TestManyFailures(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		spec := s.archive(t)
+		main := spec.Components["main"]
+		for i := range 200 {
+			p := main.Packages[0]
+			p.Package = "many" + strings.Repeat("x", i)
+			main.Packages = append(main.Packages, p)
+		}
+		spec.Components["main"] = main
+		s.upstream.Set(upstreamtest.Build(spec))
+		s.must(t, "POST", "/api/mirrors", createMirror, nil)
+		s.upstream.Fault = func(path string, _ int, data []byte) ([]byte, error) {
+			if strings.HasPrefix(path, "pool/") {
+				return nil, errors.New("no route to " + path)
+			}
+			return data, nil
+		}
+		s.upstream.Asked()
+		code, got := s.ask(t, "PUT", "/api/mirrors/m", `{}`)
+		if files := packageFiles(s.upstream.Asked()); code != 500 || strings.Count(got, `\n  no route to pool/`) < 50 || len(files) > 60 {
+			t.Errorf("%d %s, asked for %d", code, got, len(files))
+		}
+	})
+}
