@@ -44,14 +44,16 @@ func New(allow []string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newClient(g.dial), nil
+	g.useProxies(http.ProxyFromEnvironment)
+	return newClient(g.dial, g.via), nil
 }
 
-func newClient(dial func(ctx context.Context, network, address string) (net.Conn, error)) *Client {
+func newClient(dial func(ctx context.Context, network, address string) (net.Conn, error), proxy func(*http.Request) (*url.URL, error)) *Client {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	limited := &hosts{byName: map[string]*host{}, next: &http.Transport{
 		DialContext:            dial,
+		Proxy:                  proxy,
 		TLSHandshakeTimeout:    connectTimeout,
 		ResponseHeaderTimeout:  headTimeout,
 		MaxResponseHeaderBytes: maxHead,

@@ -55,7 +55,7 @@ func served(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, c *C
 		server := &http.Server{Handler: handler}
 		var running sync.WaitGroup
 		running.Go(func() { server.Serve(network) })
-		c := newClient(network.dial)
+		c := newClient(network.dial, nil)
 		defer func() { // also when the test fails
 			c.http.CloseIdleConnections()
 			server.Shutdown(context.WithoutCancel(t.Context()))

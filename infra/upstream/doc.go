@@ -5,8 +5,11 @@
 // address is judged when it is dialed, after names were resolved and again at
 // every redirect: only what is public may be asked, and what the operator has
 // allowed. A user and password go to the server that the URL names and to no
-// other, and are in no answer, error or log. Proxies that the environment names
-// are not used, for they would resolve names themselves.
+// other, and are in no answer, error or log.
+//
+// Where the environment names proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), they
+// are used. Then names are judged as far as they can be resolved here, and what
+// a proxy connects to is the proxy's affair.
 //
 // A failure that may pass is tried again with growing pauses, and as late as
 // the server has asked for. A body that breaks off goes on where it broke, if

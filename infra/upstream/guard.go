@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"syscall"
 
@@ -38,12 +40,14 @@ type guard struct {
 	global    netip.Prefix
 	nat64     netip.Prefix
 	dialer    net.Dialer
+	proxy     func(*http.Request) (*url.URL, error) // nil: there are none
+	proxies   map[string]bool                       // host:port
 }
 
 // newGuard returns a guard that also lets pass what is listed: networks as
 // CIDR, addresses and names of hosts.
 func newGuard(allow []string) (*guard, error) {
-	g := &guard{names: map[string]bool{}, global: netip.MustParsePrefix(globalUnicast), nat64: netip.MustParsePrefix(nat64)}
+	g := &guard{names: map[string]bool{}, proxies: map[string]bool{}, global: netip.MustParsePrefix(globalUnicast), nat64: netip.MustParsePrefix(nat64)}
 	g.dialer.Timeout = connectTimeout
 	for _, network := range notPublic {
 		g.notPublic = append(g.notPublic, netip.MustParsePrefix(network))
@@ -74,7 +78,7 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 		return nil, err
 	}
 	dialer := g.dialer
-	if !g.names[strings.TrimSuffix(strings.ToLower(host), ".")] {
+	if !g.names[strings.TrimSuffix(strings.ToLower(host), ".")] && !g.proxies[address] {
 		dialer.ControlContext = func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
 			to, err := netip.ParseAddrPort(resolved)
 			if err != nil || !g.permits(to.Addr()) {
@@ -84,6 +88,60 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 		}
 	}
 	return dialer.DialContext(ctx, network, address)
+}
+
+// useProxies has requests go where proxy says. It is asked now for the proxies
+// there are, so that they may be dialed.
+func (g *guard) useProxies(proxy func(*http.Request) (*url.URL, error)) {
+	g.proxy = proxy
+	for _, scheme := range []string{"http", "https"} {
+		// No server can have this name (RFC 6761, 6.4).
+		u, err := proxy(&http.Request{URL: &url.URL{Scheme: scheme, Host: "archive.invalid"}})
+		if err != nil || u == nil {
+			continue
+		}
+		g.proxies[hostPort(u)] = true
+	}
+}
+
+// hostPort returns what is dialed for a URL.
+func hostPort(u *url.URL) string {
+	number := u.Port()
+	if number == "" {
+		number = defaultPorts[u.Scheme]
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), number)
+}
+
+var defaultPorts = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
+
+// via returns the proxy for a request, nil if there is none. What resolves to
+// an address that may not be asked is refused here.
+func (g *guard) via(r *http.Request) (*url.URL, error) {
+	if g.proxy == nil {
+		return nil, nil
+	}
+	if g.proxies[hostPort(r.URL)] { // dialed whatever its address, but not as a server
+		return nil, port.ErrForbidden
+	}
+	u, err := g.proxy(r)
+	if err != nil || u == nil {
+		return nil, err
+	}
+	host := strings.TrimSuffix(strings.ToLower(r.URL.Hostname()), ".")
+	if g.names[host] {
+		return u, nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), connectTimeout)
+	defer cancel()
+	// A name that cannot be resolved here is the proxy's to resolve.
+	found, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	for _, ip := range found {
+		if !g.permits(ip) {
+			return nil, port.ErrForbidden
+		}
+	}
+	return u, nil
 }
 
 // permits reports whether the address may be asked.

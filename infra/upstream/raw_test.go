@@ -71,7 +71,7 @@ func TestRaw(t *testing.T) {
 						})
 					}
 				})
-				client := newClient(network.dial)
+				client := newClient(network.dial, nil)
 				defer running.Wait()
 				defer network.Close()
 				defer client.http.CloseIdleConnections()
