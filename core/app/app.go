@@ -73,7 +73,7 @@ type Config struct {
 	// written.
 	Storages map[string]driver.Blobs
 
-	Mirrors mirror.Options
+	Mirrors mirror.Options // Architectures are those of Dependencies if nil
 
 	// Address is where clients reach Handler. Release files then tell apt where
 	// to find former revisions.
@@ -112,6 +112,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	if err := publish.CheckCompressions(c.Compressions); err != nil {
 		return nil, err
+	}
+	if c.Mirrors.Architectures == nil {
+		c.Mirrors.Architectures = c.Dependencies.Architectures
 	}
 	epochs := &epoch.Clock{Table: d.Table}
 	lists := pkglist.Store{Chunks: &chunks.Store{

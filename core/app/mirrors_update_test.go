@@ -6,8 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"aptless/core/deb/debtest"
+	"aptless/core/driver/drivertest"
+	"aptless/core/mirror"
+	"aptless/core/upstream"
 	"aptless/core/upstream/upstreamtest"
 )
 
@@ -308,4 +312,68 @@ func TestFlatMirror(t *testing.T) {
 			t.Errorf("packages %s", got)
 		}
 	})
+}
+
+// TestWhileUpdating is section 4.8: during an update the mirror is busy and
+// shows what it had.
+func TestWhileUpdating(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		s.archive(t)
+		s.must(t, "POST", "/api/mirrors", createMirror, nil)
+		reached, goOn := make(chan struct{}), make(chan struct{})
+		s.upstream.Fault = func(path string, _ int, data []byte) ([]byte, error) {
+			if path == "pool/main/hello_2.10-3_amd64.deb" {
+				close(reached)
+				<-goOn
+			}
+			return data, nil
+		}
+		var admitted struct{ ID int64 }
+		s.must(t, "PUT", "/api/mirrors/m?_async=1", `{"Name":"new"}`, &admitted)
+		<-reached
+		var m struct {
+			Status    int
+			WorkerPID int64
+		}
+		if s.must(t, "GET", "/api/mirrors/new", "", &m); m.Status != 1 || m.WorkerPID != admitted.ID {
+			t.Errorf("while it is updated: %+v", m)
+		}
+		s.refused(t, "POST", "/api/mirrors/new", `{}`, 409, fmt.Sprintf("unable to edit: mirror is locked by update operation, PID %d", admitted.ID))
+		s.refused(t, "GET", "/api/mirrors/new/packages", "", 404, "unable to show package list, mirror hasn't been downloaded yet")
+		var snapshot struct{ ID int64 }
+		s.must(t, "POST", "/api/mirrors/new/snapshots?_async=1", `{"Name":"s"}`, &snapshot)
+		close(goOn)
+		s.must(t, "GET", fmt.Sprintf("/api/tasks/%d/wait", snapshot.ID), "", nil)
+		if got := s.names(t, "/api/snapshots/s"); got != "hello-data_1:2.10+b1_all other_1.0_all hello_2.10-3_amd64" {
+			t.Errorf("the snapshot that waited has %s", got)
+		}
+	})
+}
+
+// TestMirrorOptions: what the operator has set counts unless a request says
+// otherwise (section 1.7).
+func TestMirrorOptions(t *testing.T) {
+	m := drivertest.NewMemory(time.Now)
+	s := newServed(t, Drivers{m.Blobs, m.Table, m.Queue}, func(c *Config) {
+		c.Dependencies.Architectures = []string{"arm64"}
+		c.Mirrors = mirror.Options{DownloadSources: true, IgnoreSignatures: true, PPA: upstream.PPA{BaseURL: "https://archive.example.org/", Codename: "stable"}}
+	})
+	spec := archiveSpec(testSigner(t)) // nobody trusts its key
+	spec.Architectures = []string{"amd64", "arm64"}
+	s.upstream.Root = "https://archive.example.org/me/tools/ubuntu/"
+	s.upstream.Set(upstreamtest.Build(spec))
+	var made struct {
+		ArchiveRoot, Distribution string
+		Components, Architectures []string
+		DownloadSources           bool
+	}
+	s.must(t, "POST", "/api/mirrors", `{"Name":"m","ArchiveURL":"ppa:me/tools","Distribution":"x","Components":["y"]}`, &made)
+	if fmt.Sprint(made) != "{https://archive.example.org/me/tools/ubuntu/ stable [main] [arm64] true}" {
+		t.Errorf("%v", made)
+	}
+	if s.must(t, "POST", "/api/mirrors", `{"Name":"n","ArchiveURL":"ppa:me/tools","DownloadSources":false}`, &made); made.DownloadSources {
+		t.Errorf("%v", made)
+	}
+	s.want(t, "POST", "/api/mirrors", `{"Name":"o","ArchiveURL":"ppa:me/tools","IgnoreSignatures":false}`, 400, `{"error":"unable to fetch mirror: verification of detached signature failed: exit status 2"}`)
+	s.want(t, "POST", "/api/mirrors/n", `{"Architectures":["amd64"],"IgnoreSignatures":false}`, 500, `{"error":"unable to edit: verification…`)
 }

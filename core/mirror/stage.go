@@ -19,7 +19,7 @@ import (
 
 // Limits of what is taken of an archive.
 const (
-	flushAt  = 50_000 // packages that are held before they are stored
+	flushAt  = 20_000 // packages that are held before they are stored
 	maxSkips = 100    // lines about packages that are skipped
 	maxPath  = 900    // of a file, in bytes
 )

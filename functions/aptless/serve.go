@@ -20,6 +20,7 @@ import (
 	"aptless/core/api"
 	"aptless/core/app"
 	"aptless/core/driver"
+	"aptless/core/mirror"
 	"aptless/core/pgp"
 	"aptless/core/query"
 	"aptless/infra/embedded"
@@ -38,6 +39,7 @@ type options struct {
 	storages     map[string]string
 	address      string
 	upstream     []string
+	mirrors      mirror.Options
 }
 
 // openStorages opens the folders that are published to besides the data folder.
@@ -86,11 +88,12 @@ with all data in one folder. There is no authentication: listen on loopback, or 
 	flags.StringToStringVar(&opt.storages, "storage", nil, "further folder to publish to, as name=folder: filesystem:<name> in the API, below /repos/<name>/ here, and below public in the folder")
 	flags.StringVar(&opt.address, "address", "", "address at which clients reach this server, for links in Release files, as https://deb.example.org")
 	flags.StringArrayVar(&opt.upstream, "allow-upstream", nil, "network, address or host that mirrors and key servers may be on although it is not public, as 10.1.0.0/16 or deb.example.org; may be repeated")
+	mirrorFlags(flags, &opt.mirrors)
 	flags.BoolVar(&opt.metrics, "metrics", false, "answer /api/metrics, for Prometheus")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
 	flags.BoolVar(&opt.verbose, "verbose", false, "log every request")
 	d := &opt.dependencies
-	flags.StringSliceVar(&d.Architectures, "architectures", nil, "architectures for which dependencies are looked up; those of the packages if empty")
+	flags.StringSliceVar(&d.Architectures, "architectures", nil, "architectures for which dependencies are looked up, and of new mirrors; those of the packages, and of the archive, if empty")
 	flags.BoolVar(&d.FollowRecommends, "follow-recommends", false, "dependencies are recommended packages too")
 	flags.BoolVar(&d.FollowSuggests, "follow-suggests", false, "dependencies are suggested packages too")
 	flags.BoolVar(&d.FollowSource, "follow-source", false, "dependencies are source packages too")
@@ -128,7 +131,7 @@ func serve(ctx context.Context, opt options) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer,
-		app.Config{Version: app.Version, Upstream: servers, Storages: storages, Address: opt.address, Async: opt.async, Draw: newDot().draw, Metrics: registry(opt), Space: func() (api.Space, error) { return space(opt.data) },
+		app.Config{Version: app.Version, Upstream: servers, Mirrors: opt.mirrors, Storages: storages, Address: opt.address, Async: opt.async, Draw: newDot().draw, Metrics: registry(opt), Space: func() (api.Space, error) { return space(opt.data) },
 			Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
 	if err != nil {
 		return err
