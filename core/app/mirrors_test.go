@@ -24,6 +24,15 @@ import (
 func (s *served) archive(t *testing.T) upstreamtest.Spec {
 	t.Helper()
 	signer := testSigner(t)
+	s.trust(t, signer)
+	spec := archiveSpec(signer)
+	s.upstream.Set(upstreamtest.Build(spec))
+	return spec
+}
+
+// trust puts the keys of a signer into the default ring.
+func (s *served) trust(t *testing.T, signer pgp.Signer) {
+	t.Helper()
 	var armor strings.Builder
 	for _, k := range signer.PublicKeys() {
 		armor.Write(k.Armor())
@@ -33,9 +42,6 @@ func (s *served) archive(t *testing.T) upstreamtest.Spec {
 		t.Fatal(err)
 	}
 	s.must(t, "POST", "/api/gpg/key", string(body), nil)
-	spec := archiveSpec(signer)
-	s.upstream.Set(upstreamtest.Build(spec))
-	return spec
 }
 
 func archiveSpec(signer pgp.Signer) upstreamtest.Spec {
