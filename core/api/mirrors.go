@@ -8,7 +8,8 @@ import (
 	"aptless/core/mirror"
 )
 
-// mirrorCreateParams is the body of the creation of a mirror.
+// mirrorCreateParams is the body of the creation of a mirror. Schedule is not
+// aptly's: when the mirror is updated without being asked.
 type mirrorCreateParams struct {
 	Name                  string `binding:"required"`
 	ArchiveURL            string `binding:"required"`
@@ -25,6 +26,7 @@ type mirrorCreateParams struct {
 	SkipComponentCheck    bool
 	SkipArchitectureCheck bool
 	IgnoreSignatures      *bool
+	Schedule              string
 }
 
 // mirrorEditParams is the body of a change; what is absent stays.
@@ -38,6 +40,7 @@ type mirrorEditParams struct {
 	Architectures     []string
 	Keyrings          []string
 	IgnoreSignatures  *bool
+	Schedule          *string
 }
 
 // mirrorUpdateParams is the body of an update. The last field is not aptly's.
@@ -115,7 +118,7 @@ func (s *Server) createMirror(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	made, err := s.Mirrors.Create(r.Context(), mirror.CreateArgs{
-		Name: body.Name, Keyrings: body.Keyrings, Sources: body.DownloadSources, IgnoreSignatures: body.IgnoreSignatures,
+		Name: body.Name, Keyrings: body.Keyrings, Schedule: body.Schedule, Sources: body.DownloadSources, IgnoreSignatures: body.IgnoreSignatures,
 		Settings: mirror.Settings{
 			ArchiveRoot: body.ArchiveURL, Distribution: body.Distribution, Components: body.Components, Architectures: body.Architectures,
 			Filter: body.Filter, FilterWithDeps: body.FilterWithDeps, SkipComponentCheck: body.SkipComponentCheck,
@@ -141,7 +144,7 @@ func (s *Server) editMirror(w http.ResponseWriter, r *http.Request) error {
 	edited, err := s.Mirrors.Edit(r.Context(), name, mirror.EditArgs{
 		Filter: body.Filter, ArchiveURL: body.ArchiveURL, FilterWithDeps: body.FilterWithDeps,
 		DownloadInstaller: body.DownloadInstaller, DownloadSources: body.DownloadSources, DownloadUdebs: body.DownloadUdebs,
-		Architectures: body.Architectures, Keyrings: body.Keyrings, IgnoreSignatures: body.IgnoreSignatures,
+		Architectures: body.Architectures, Keyrings: body.Keyrings, IgnoreSignatures: body.IgnoreSignatures, Schedule: body.Schedule,
 	})
 	if err != nil {
 		return err

@@ -95,6 +95,7 @@ type App struct {
 
 	tasks        *task.Store
 	publications *publish.Store
+	mirrors      *mirror.Store
 }
 
 // New connects everything. Signer makes the signatures of publications; base
@@ -173,7 +174,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Metrics != nil {
 		server.Metrics = api.NewMetrics(c.Metrics, c.Version)
 	}
-	return &App{Handler: server.Handler(), Dispatcher: dispatcher, tasks: tasks, publications: publications}, nil
+	return &App{Handler: server.Handler(), Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors}, nil
 }
 
 // fetchKeys returns how key servers are asked, nil if they are not.
@@ -201,12 +202,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Tick does what is due: it is called every minute or so, from anywhere.
 func (a *App) Tick(ctx context.Context) error {
-	return errors.Join(a.Dispatcher.Resend(ctx, false), a.refresh(ctx))
+	return errors.Join(a.Dispatcher.Resend(ctx, false), a.due(ctx, a.publications.Due), a.due(ctx, a.mirrors.Due))
 }
 
-// refresh has the publications signed anew whose Release files expire.
-func (a *App) refresh(ctx context.Context) error {
-	specs, err := a.publications.Due(ctx)
+// due admits the tasks that are due: publications are signed anew whose Release
+// files expire, mirrors are updated that have a schedule.
+func (a *App) due(ctx context.Context, due func(context.Context) ([]task.Spec, error)) error {
+	specs, err := due(ctx)
 	for _, spec := range specs {
 		if _, admitErr := a.tasks.Admit(ctx, spec, false); admitErr != nil {
 			err = errors.Join(err, admitErr)

@@ -97,9 +97,9 @@ func (w *mirroring) begin(ctx context.Context, env *drivertest.Env) error {
 // state is what there is of the mirror m, but for its uuid and times.
 func (w *mirroring) state(env *drivertest.Env) (string, error) {
 	var m mirror.Mirror
-	for _, data := range env.Memory.Rows("mirror") {
-		if !strings.HasPrefix(data, "{") {
-			continue // of a name
+	for key, data := range env.Memory.Rows("mirror") {
+		if !strings.HasPrefix(key, "mirror/") {
+			continue // of a name, or of the calendar
 		}
 		if err := json.Unmarshal([]byte(data), &m); err != nil {
 			return "", err

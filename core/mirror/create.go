@@ -20,6 +20,7 @@ type CreateArgs struct {
 	Settings
 	Sources, IgnoreSignatures *bool
 	Keyrings                  []string
+	Schedule                  string // "" for none
 }
 
 const createError = "unable to create mirror"
@@ -42,7 +43,11 @@ func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
 	if len(m.Architectures) == 0 {
 		m.Architectures = slices.Clone(s.Options.Architectures)
 	}
-	if err := m.place(); err != nil {
+	err := m.place()
+	if err == nil {
+		err = m.schedule(args.Schedule, args.Keyrings, args.IgnoreSignatures)
+	}
+	if err != nil {
 		return Mirror{}, task.Fail(400, createError+": %w", err)
 	}
 	if err := s.free(ctx, m.Name); err != nil {
@@ -55,13 +60,22 @@ func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
 	if err := s.describe(ctx, &m, ring); err != nil {
 		return Mirror{}, fail(400, "unable to fetch mirror", err)
 	}
+	return s.add(ctx, m)
+}
+
+// add writes the rows of a mirror that is new.
+func (s *Store) add(ctx context.Context, m Mirror) (Mirror, error) {
 	data, err := encode(m)
 	if err != nil {
 		return Mirror{}, fail(400, createError, err)
 	}
-	_, err = s.Table.Write(ctx,
+	ops, err := s.entry(m, driver.Absent)
+	if err != nil {
+		return Mirror{}, err
+	}
+	_, err = s.Table.Write(ctx, append(ops,
 		driver.Op{Do: driver.OpPut, Key: nameKey(m.Name), If: driver.Absent, Data: []byte(m.UUID)},
-		driver.Op{Do: driver.OpPut, Key: Key(m.UUID), If: driver.Absent, Data: data})
+		driver.Op{Do: driver.OpPut, Key: Key(m.UUID), If: driver.Absent, Data: data})...)
 	if err != nil {
 		// The uuid is ours alone: if the name has it, an answer was lost.
 		if found, getErr := s.ByName(ctx, m.Name); getErr == nil && found.UUID == m.UUID {

@@ -3,11 +3,13 @@ package mirror
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
 	"aptless/core/chunks"
+	"aptless/core/driver"
 	"aptless/core/epoch"
 	"aptless/core/lock"
 	"aptless/core/task"
@@ -48,6 +50,10 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	if _, err := a.Get(ctx, nameKey(m.Name)); err != nil {
 		return task.Result{}, err
 	}
+	if _, err := a.Get(ctx, dueKey(m.UUID)); err != nil && !errors.Is(err, driver.ErrNotFound) {
+		return task.Result{}, err
+	}
+	a.Drop(dueKey(m.UUID))
 	a.Drop(nameKey(m.Name))
 	a.Drop(Key(m.UUID))
 	return task.Result{Code: 204}, nil

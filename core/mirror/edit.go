@@ -18,6 +18,7 @@ type EditArgs struct {
 	Architectures                                                     []string
 	Keyrings                                                          []string
 	IgnoreSignatures                                                  *bool
+	Schedule                                                          *string // "" takes it away
 }
 
 const editError = "unable to edit"
@@ -57,7 +58,15 @@ func (s *Store) Edit(ctx context.Context, name string, args EditArgs) (Mirror, e
 		if err != nil {
 			return Mirror{}, fail(500, editError, err)
 		}
-		_, err = s.Table.Write(ctx, driver.Op{Do: driver.OpPut, Key: Key(m.UUID), If: version, Data: data})
+		ops := []driver.Op{{Do: driver.OpPut, Key: Key(m.UUID), If: version, Data: data}}
+		if args.Schedule != nil {
+			planned, err := s.planned(ctx, m)
+			if err != nil {
+				return Mirror{}, err
+			}
+			ops = append(ops, planned...)
+		}
+		_, err = s.Table.Write(ctx, ops...)
 		if !errors.Is(err, driver.ErrConflict) {
 			return m, err
 		}
@@ -80,6 +89,11 @@ func (s *Store) edited(ctx context.Context, m *Mirror, args EditArgs) error {
 	} {
 		if value != nil {
 			*field = *value
+		}
+	}
+	if args.Schedule != nil {
+		if err := m.schedule(*args.Schedule, args.Keyrings, args.IgnoreSignatures); err != nil {
+			return task.Fail(400, editError+": %w", err)
 		}
 	}
 	if m.archive().Flat() && m.DownloadUdebs {

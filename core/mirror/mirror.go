@@ -34,6 +34,7 @@ type Mirror struct {
 	List             chunks.Ref        // of its packages
 	Updating         int64             `json:",omitempty"` // task that updates it, or did last
 	Last             state             // of the last update that succeeded
+	Schedule         *Schedule         `json:",omitempty"` // nil if it is only updated when it is asked for
 }
 
 // Settings say what is mirrored.
@@ -88,6 +89,7 @@ type View struct {
 	DownloadUdebs         bool
 	DownloadInstaller     bool
 	DownloadAppStream     bool
+	Schedule              string `json:",omitempty"` // when it is updated without being asked
 }
 
 // Title is how a mirror is called in descriptions and errors.
@@ -256,6 +258,9 @@ func (s *Store) View(ctx context.Context, m Mirror) (View, error) {
 		FilterWithDeps: m.FilterWithDeps, SkipComponentCheck: m.SkipComponentCheck, SkipArchitectureCheck: m.SkipArchitectureCheck,
 		DownloadSources: m.DownloadSources, DownloadUdebs: m.DownloadUdebs, DownloadInstaller: m.DownloadInstaller,
 		DownloadAppStream: m.DownloadAppStream,
+	}
+	if m.Schedule != nil {
+		v.Schedule = m.Schedule.When
 	}
 	err := s.idle(ctx, m)
 	if busy := (*ErrBusy)(nil); errors.As(err, &busy) {

@@ -1,0 +1,134 @@
+package mirror
+
+import (
+	"fmt"
+	"math/bits"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Bounds of the time between two updates of a schedule that is a number of units.
+const (
+	minRate = 5 * time.Minute
+	maxRate = 366 * 24 * time.Hour
+)
+
+// farthest is how far ahead a time is looked for: leap days can be 8 years apart.
+const farthest = 9 * 366 * 24 * time.Hour
+
+// when says at what times something happens.
+type when struct {
+	every time.Duration // 0 of a crontab's line
+
+	minutes, hours, days, months, weekdays uint64 // bits of what matches
+	eitherDay                              bool   // a day of the month or of the week is enough
+}
+
+var rateUnits = map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
+
+// parseWhen reads a number of minutes, hours, days or weeks, such as "6h", or the
+// five fields of a line of crontab(5), such as "30 4 * * 1-5", in UTC. It has
+// numbers, ranges, steps and lists, and no names.
+func parseWhen(text string) (when, error) {
+	fields := strings.Fields(text)
+	if len(fields) == 1 && len(fields[0]) > 1 {
+		word := fields[0]
+		unit, ok := rateUnits[word[len(word)-1]]
+		n, err := strconv.ParseUint(word[:len(word)-1], 10, 20)
+		if every := time.Duration(n) * unit; ok && err == nil && every >= minRate && every <= maxRate {
+			return when{every: every}, nil
+		}
+	}
+	wrong := fmt.Errorf("invalid schedule %.100q: a number of m, h, d or w, from 5m to 366d, or five fields of crontab", text)
+	if len(fields) != 5 || len(text) > 500 {
+		return when{}, wrong
+	}
+	var w when
+	for i, f := range []struct {
+		bits     *uint64
+		min, max int
+	}{{&w.minutes, 0, 59}, {&w.hours, 0, 23}, {&w.days, 1, 31}, {&w.months, 1, 12}, {&w.weekdays, 0, 7}} {
+		for part := range strings.SplitSeq(fields[i], ",") {
+			set, ok := parseRange(part, f.min, f.max)
+			if !ok {
+				return when{}, wrong
+			}
+			*f.bits |= set
+		}
+	}
+	if w.weekdays&(1<<7) != 0 { // Sunday, too
+		w.weekdays |= 1
+	}
+	w.eitherDay = !strings.HasPrefix(fields[2], "*") && !strings.HasPrefix(fields[4], "*")
+	if _, ok := w.next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)); !ok {
+		return when{}, fmt.Errorf("invalid schedule %.100q: there is no such day", text)
+	}
+	return w, nil
+}
+
+// parseRange reads "*", "a", "a-b" or one of these with "/step" behind it.
+func parseRange(text string, first, last int) (set uint64, ok bool) {
+	span, step, stepped := strings.Cut(text, "/")
+	by := 1
+	if stepped {
+		if by, ok = number(step, 1, last); !ok {
+			return 0, false
+		}
+	}
+	if span != "*" {
+		from, to, ranged := strings.Cut(span, "-")
+		top := last
+		if first, ok = number(from, first, top); !ok {
+			return 0, false
+		}
+		if last = first; ranged {
+			if last, ok = number(to, first, top); !ok {
+				return 0, false
+			}
+		} else if stepped {
+			last = top
+		}
+	}
+	for n := first; n <= last; n += by {
+		set |= 1 << n
+	}
+	return set, true
+}
+
+func number(text string, least, most int) (int, bool) {
+	n, err := strconv.ParseUint(text, 10, 8)
+	return int(n), err == nil && int(n) >= least && int(n) <= most
+}
+
+// next returns the first time after one, if there is any.
+func (w when) next(after time.Time) (time.Time, bool) {
+	if w.every > 0 {
+		return after.Add(w.every), true
+	}
+	t := after.UTC().Truncate(time.Minute).Add(time.Minute)
+	for end := t.Add(farthest); t.Before(end); {
+		year, month, day := t.Date()
+		switch {
+		case w.months&(1<<month) == 0:
+			t = time.Date(year, month+1, 1, 0, 0, 0, 0, time.UTC)
+		case !w.onDay(t):
+			t = time.Date(year, month, day+1, 0, 0, 0, 0, time.UTC)
+		case w.hours&(1<<t.Hour()) == 0:
+			t = time.Date(year, month, day, t.Hour()+1, 0, 0, 0, time.UTC)
+		case w.minutes>>t.Minute() == 0:
+			t = time.Date(year, month, day, t.Hour()+1, 0, 0, 0, time.UTC)
+		default:
+			return t.Add(time.Duration(bits.TrailingZeros64(w.minutes>>t.Minute())) * time.Minute), true
+		}
+	}
+	return time.Time{}, false
+}
+
+func (w when) onDay(t time.Time) bool {
+	month, week := w.days&(1<<t.Day()) != 0, w.weekdays&(1<<t.Weekday()) != 0
+	if w.eitherDay {
+		return month || week
+	}
+	return month && week
+}
