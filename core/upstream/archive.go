@@ -39,7 +39,7 @@ func ParseRoot(address string) (string, error) {
 		return "", fmt.Errorf("URL of archive is longer than %d bytes", maxURL)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "", fmt.Errorf("unsupported protocol scheme %q", u.Scheme)
-	case u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "":
+	case u.Hostname() == "" || strings.ContainsAny(address, "?#"):
 		return "", fmt.Errorf("%q is not the URL of an archive", Shown(address))
 	}
 	if !strings.HasSuffix(address, "/") {

@@ -133,20 +133,16 @@ func (t *transfer) check(response *http.Response) error {
 	return nil
 }
 
-// checkRange returns an error unless the response goes on where the last one broke.
+// checkRange returns an error unless the response goes on where the last one
+// broke, and to the end (RFC 9110, 14.4).
 func (t *transfer) checkRange(response *http.Response) error {
-	span, ok := strings.CutPrefix(response.Header.Get("Content-Range"), "bytes ")
-	bounds, total, _ := strings.Cut(span, "/")
-	first, last, _ := strings.Cut(bounds, "-")
-	from, err := strconv.ParseInt(first, 10, 64)
-	if !ok || err != nil || from != t.offset || !t.same(response) {
-		return errChanged
+	got, from := response.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", t.offset)
+	ok := t.same(response) && strings.HasPrefix(got, from)
+	if t.size >= 0 {
+		whole := fmt.Sprintf("%s%d/", from, t.size-1)
+		ok = ok && (got == whole+"*" || got == whole+strconv.FormatInt(t.size, 10))
 	}
-	if t.size < 0 {
-		return nil
-	}
-	to, err := strconv.ParseInt(last, 10, 64)
-	if err != nil || to != t.size-1 || total != strconv.FormatInt(t.size, 10) && total != "*" {
+	if !ok {
 		return errChanged
 	}
 	return nil
