@@ -19,7 +19,7 @@ SHELL       := /bin/bash
 REPORT := go run ./tests/report -allowed tests/allowed-skips.txt
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/aptless
 	go build -trimpath -o bin/aptless ./functions/aptless
@@ -49,6 +49,14 @@ test: tools parts lint ## check the sources, then run the tests with -race and -
 
 test-all: tools parts lint ## the same without -short
 	go test -race -timeout 60m -json ./... | $(REPORT)
+
+test-aws: tools parts ## all of the tests of aptless as it is deployed to AWS, on this machine
+	go test -race -timeout 60m -v ./localstack/... ./infra/aws/... ./tests/aws
+
+aws-local: tools parts ## run what is deployed to AWS on this machine: API at LISTEN, published tree at the next port
+	@$(MAKE) --no-print-directory functions LAMBDA_ARCH=$$(go env GOARCH)
+	go build -trimpath -o bin/aws-local ./localstack/serve
+	bin/aws-local --listen $(LISTEN)
 
 parts: tools ## fetch what stands in for AWS in the tests; see localstack
 	@localstack/install.sh >/dev/null
@@ -95,4 +103,4 @@ packages: ## the Debian packages of tools, with apt-get
 clean: ## remove what was built; data stay
 	rm -rf bin dist
 
-.PHONY: help parts build functions deploy run demo test test-all bench fuzz lint tools packages clean
+.PHONY: help parts build functions deploy run demo test test-aws aws-local test-all bench fuzz lint tools packages clean

@@ -45,6 +45,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.Dispatcher.Lease = c.Lease
 	runtime.Start(lambda.Schedule(a.Tick))
 	return nil
 }

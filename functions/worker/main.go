@@ -49,8 +49,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.Dispatcher.Slice = slice
-	worker := &lambda.Worker{Handle: a.Dispatcher.Handle, Hide: d.Queue.Hide, Log: log}
+	a.Dispatcher.Slice, a.Dispatcher.Lease = slice, c.Lease
+	worker := &lambda.Worker{Handle: a.Dispatcher.Handle, Hide: d.Queue.Hide, Log: log, Lease: c.Lease}
 	runtime.Start(worker.Deliver)
 	return nil
 }

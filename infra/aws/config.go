@@ -1,9 +1,11 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -21,6 +23,9 @@ type Config struct {
 	PrivateBucket string
 	PublicBucket  string
 	Queues        map[string]string // URL by class of work; "default" for those without one
+
+	// Lease is how long a worker that is silent counts as alive.
+	Lease time.Duration
 
 	DynamoDBURL, S3URL, SQSURL string // of what stands in for AWS; "" for AWS itself
 }
@@ -49,8 +54,17 @@ func FromEnv(getenv func(string) string) (Config, error) {
 			return Config{}, fmt.Errorf("%s: %w", name, errUnset)
 		}
 	}
+	var err error
+	if c.Lease, err = time.ParseDuration(cmp.Or(getenv("APTLESS_LEASE"), defaultLease.String())); err != nil || c.Lease < time.Second {
+		return Config{}, fmt.Errorf("APTLESS_LEASE: %w", errLease)
+	}
 	return c, nil
 }
+
+// defaultLease is that of the tasks' dispatcher.
+const defaultLease = time.Minute
+
+var errLease = fmt.Errorf("not a time of a second or more: %w", driver.ErrInvalid)
 
 var errUnset = fmt.Errorf("not set: %w", driver.ErrInvalid)
 

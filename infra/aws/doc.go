@@ -18,6 +18,7 @@
 //	APTLESS_DYNAMODB_URL    where DynamoDB is, if not on AWS; likewise
 //	APTLESS_S3_URL          S3
 //	APTLESS_SQS_URL         SQS
+//	APTLESS_LEASE           how long a worker that is silent counts as alive; 1m
 //
 // Invariant: a version is a random number that one Write alone has used, so an
 // answer that was lost is told from another writer's by reading the row.

@@ -1,7 +1,6 @@
 package services
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -32,10 +31,7 @@ func newFront(addr, gateway string) (*http.Server, error) {
 			r.SetURL(to)
 			r.Out.Host = r.In.Host // it is signed
 		}},
-		client: s3.New(s3.Options{BaseEndpoint: &gateway, UsePathStyle: true, Region: region,
-			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-				return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, nil
-			})}),
+		client: s3.New(s3.Options{BaseEndpoint: &gateway, UsePathStyle: true, Region: region, Credentials: credentials()}),
 	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {

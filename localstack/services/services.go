@@ -12,6 +12,9 @@ import (
 	"strings"
 	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"aptless/infra/aws"
 )
 
@@ -48,6 +51,17 @@ func (l *Local) Env() []string {
 		env = append(env, name+"="+url)
 	}
 	return env
+}
+
+// SQS returns a client of the queues.
+func (l *Local) SQS() *sqs.Client {
+	return sqs.New(sqs.Options{BaseEndpoint: &l.Config.SQSURL, Region: region, Credentials: credentials()})
+}
+
+func credentials() sdk.CredentialsProvider {
+	return sdk.CredentialsProviderFunc(func(context.Context) (sdk.Credentials, error) {
+		return sdk.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, nil
+	})
 }
 
 // Start starts the services that install.sh has put into parts, with their data

@@ -12,9 +12,16 @@ import (
 	"aptless/core/driver"
 )
 
-// Hidden is for how long a message stays hidden from when its worker was last
-// heard of.
-const Hidden = 100 * time.Second
+// Lease is that of an attempt (task.Dispatcher.Lease) unless another one is
+// configured; Hidden is for how long a message then stays hidden from when its
+// worker was last heard of.
+const (
+	Lease  = time.Minute
+	Hidden = hiddenBy * Lease / 3
+)
+
+// hiddenBy is for how many thirds of a lease messages stay hidden.
+const hiddenBy = 5
 
 // maxRecords is how many messages one event may have; the queues are read one
 // message at a time.
@@ -26,6 +33,16 @@ type Worker struct {
 	// Hide makes a message that was delivered visible again after d and not before.
 	Hide func(ctx context.Context, m driver.Message, d time.Duration) error
 	Log  *slog.Logger
+	// Lease is that of an attempt, 0 is the constant.
+	Lease time.Duration
+}
+
+// hidden is for how long a message is hidden, in whole seconds as SQS counts.
+func (w *Worker) hidden() time.Duration {
+	if w.Lease == 0 {
+		return Hidden
+	}
+	return max((hiddenBy * w.Lease / 3).Truncate(time.Second), time.Second)
 }
 
 // Deliver handles the messages of an event in their order. From the first that
@@ -80,7 +97,7 @@ func (w *Worker) deliver(ctx context.Context, record events.SQSMessage) bool {
 func (w *Worker) handle(ctx context.Context, m driver.Message) (driver.Outcome, error) {
 	ctx, cancel := early(ctx)
 	defer cancel()
-	w.hide(ctx, m, Hidden)
+	w.hide(ctx, m, w.hidden())
 	beats, stop := context.WithCancel(ctx)
 	var beating sync.WaitGroup
 	beating.Go(func() { w.beat(beats, m) })
@@ -92,14 +109,14 @@ func (w *Worker) handle(ctx context.Context, m driver.Message) (driver.Outcome, 
 }
 
 func (w *Worker) beat(ctx context.Context, m driver.Message) {
-	ticker := time.NewTicker(Hidden / 3)
+	ticker := time.NewTicker(w.hidden() / 3)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			w.hide(ctx, m, Hidden)
+			w.hide(ctx, m, w.hidden())
 		}
 	}
 }

@@ -1,0 +1,129 @@
+package localstack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"aptless/core/api"
+	"aptless/core/driver"
+	"aptless/core/pgp"
+	"aptless/infra/aws"
+	"aptless/localstack/host"
+	"aptless/localstack/services"
+)
+
+// Options say how aptless is run.
+type Options struct {
+	Template string // file
+	Code     string // folder of the programs, as "make functions" fills it
+	Data     string // folder for the signing key, which is made if it is not there
+	Queues   string // prefix of the names of queues
+
+	// Lease and Every are for tests, in which a dead worker is to be noticed within
+	// seconds: the lease of a worker that is silent and the time between the calls
+	// of the schedule; 0 is what is deployed.
+	Lease, Every time.Duration
+
+	Functions io.Writer // what the functions print
+	Log       *slog.Logger
+}
+
+// Aptless is aptless as it is deployed, on one machine.
+type Aptless struct {
+	Stack  *host.Stack
+	API    http.Handler // as API Gateway serves it
+	Public http.Handler // as CloudFront serves it, without caches and passwords
+}
+
+// Start makes table, buckets and queues and runs the functions of the template.
+// The caller stops the stack, also after an error.
+func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options) (*Aptless, error) {
+	a := &Aptless{Stack: &host.Stack{}}
+	if err := d.Create(ctx, o.Queues); err != nil {
+		return a, err
+	}
+	if err := makeKey(o.Data); err != nil {
+		return a, err
+	}
+	public := filepath.Join(o.Data, publicKey)
+	env := local.Env()
+	if o.Lease > 0 {
+		env = append(env, "APTLESS_LEASE="+o.Lease.String())
+	}
+	// What the template says of the queues is for AWS.
+	env = withoutQueues(env)
+	stack, err := host.Start(ctx, host.Options{
+		Template: o.Template, Code: o.Code, Env: env, Queues: o.Queues, SQS: local.SQS(),
+		Values: map[string]string{
+			"Table": local.Config.Table, "PrivateBucket": local.Config.PrivateBucket, "PublicBucket": local.Config.PublicBucket,
+			"SigningKey": "file:" + filepath.Join(o.Data, secretKey), "PublicKey": "file:" + public,
+		},
+		Visibility: 2 * o.Lease, Every: o.Every, Functions: o.Functions, Log: o.Log,
+	})
+	a.Stack = stack
+	if err != nil {
+		return a, err
+	}
+	f := stack.Function("ApiFunction")
+	if f == nil {
+		return a, errors.New("the template has no ApiFunction")
+	}
+	a.API = host.Gateway{Function: f}
+	a.Public = &api.Tree{Blobs: d.Blobs, Log: o.Log,
+		Dated:   func(context.Context, string, string) (string, error) { return "", driver.ErrNotFound },
+		Key:     func(context.Context) ([]byte, error) { return os.ReadFile(public) },
+		Sources: func(context.Context, *http.Request) (string, error) { return "", errors.New("not served here") },
+	}
+	return a, nil
+}
+
+// withoutQueues leaves out the queues, which the template names.
+func withoutQueues(env []string) []string {
+	var kept []string
+	for _, v := range env {
+		if !strings.HasPrefix(v, "APTLESS_QUEUE") {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// Names of the files of the signing key.
+const (
+	secretKey = "signing-key.asc"
+	publicKey = "public-key.asc"
+)
+
+// makeKey makes a signing key unless there is one.
+func makeKey(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, secretKey)); err == nil || !os.IsNotExist(err) {
+		return err
+	}
+	key, err := pgp.Generate("aptless", "aptless@localhost", pgp.Ed25519, time.Now())
+	if err != nil {
+		return err
+	}
+	secret, err := key.SecretArmor(nil)
+	if err != nil {
+		return err
+	}
+	// The secret key is last: where it is, the public one is, too.
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{publicKey, key.Armor()}, {secretKey, secret}} {
+		if err := os.WriteFile(filepath.Join(dir, f.name), bytes.TrimSpace(f.data), 0o600); err != nil {
+			return fmt.Errorf("signing key: %w", err)
+		}
+	}
+	return nil
+}

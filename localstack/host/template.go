@@ -1,0 +1,252 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Template is what a template of AWS SAM says, as far as it is run here.
+type Template struct {
+	Functions map[string]Declared // by logical name
+	Queues    map[string]DeclaredQueue
+
+	doc    document
+	values map[string]string // what names stand for
+}
+
+// Declared is a function of the template.
+type Declared struct {
+	Code    string // folder of the program, relative to the template
+	Timeout time.Duration
+	Queue   string        // logical name of the queue that feeds it, "" for none
+	Batch   int           // messages of an event
+	Most    int           // processes at the same time, for the queue
+	Every   time.Duration // between calls of the schedule, 0 for none
+
+	env map[string]*yaml.Node
+}
+
+// DeclaredQueue is a queue of the template.
+type DeclaredQueue struct {
+	FIFO        bool
+	Visibility  time.Duration // 0: the default of SQS
+	DeadLetters string        // logical name of the queue for what is given up, "" for none
+	Receives    int           // after which it is
+}
+
+type document struct {
+	Parameters map[string]struct {
+		Default string `yaml:"Default"`
+	} `yaml:"Parameters"`
+	Conditions map[string]yaml.Node `yaml:"Conditions"`
+	Globals    yaml.Node            `yaml:"Globals"`
+	Resources  map[string]struct {
+		Type       string    `yaml:"Type"`
+		Properties yaml.Node `yaml:"Properties"`
+	} `yaml:"Resources"`
+}
+
+// ReadTemplate reads a template.
+func ReadTemplate(file string) (*Template, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	t := &Template{Functions: map[string]Declared{}, Queues: map[string]DeclaredQueue{}, values: map[string]string{}}
+	if err := yaml.Unmarshal(data, &t.doc); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for name, p := range t.doc.Parameters {
+		t.values[name] = p.Default
+	}
+	for name, r := range t.doc.Resources {
+		switch r.Type {
+		case "AWS::Serverless::Function":
+			f, err := t.function(&r.Properties)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", file, name, err)
+			}
+			t.Functions[name] = f
+		case "AWS::SQS::Queue":
+			q, err := queue(&r.Properties)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", file, name, err)
+			}
+			t.Queues[name] = q
+		}
+	}
+	return t, nil
+}
+
+// Set says what a name stands for: a parameter, or a resource by Ref or GetAtt.
+func (t *Template) Set(name, value string) { t.values[name] = value }
+
+func queue(p *yaml.Node) (q DeclaredQueue, err error) {
+	q.FIFO = text(p, "FifoQueue") == "true"
+	if v := text(p, "VisibilityTimeout"); v != "" {
+		if q.Visibility, err = seconds(v); err != nil {
+			return q, err
+		}
+	}
+	if q.DeadLetters, _, _ = strings.Cut(text(p, "RedrivePolicy", "deadLetterTargetArn"), "."); q.DeadLetters != "" {
+		q.Receives, err = strconv.Atoi(text(p, "RedrivePolicy", "maxReceiveCount"))
+	}
+	return q, err
+}
+
+func (t *Template) function(p *yaml.Node) (Declared, error) {
+	f := Declared{Code: text(p, "CodeUri"), Batch: 10, Most: 1000, env: map[string]*yaml.Node{}}
+	var err error
+	if f.Timeout, err = seconds(text(p, "Timeout")); err != nil {
+		return f, err
+	}
+	for _, variables := range []*yaml.Node{at(&t.doc.Globals, "Function", "Environment", "Variables"), at(p, "Environment", "Variables")} {
+		for name, value := range pairs(variables) {
+			f.env[name] = value
+		}
+	}
+	for _, event := range pairs(at(p, "Events")) {
+		properties := at(event, "Properties")
+		switch kind := text(event, "Type"); kind {
+		case "SQS":
+			f.Queue, _, _ = strings.Cut(text(properties, "Queue"), ".")
+			f.Batch = number(properties, f.Batch, "BatchSize")
+			f.Most = number(properties, f.Most, "ScalingConfig", "MaximumConcurrency")
+		case "ScheduleV2":
+			if f.Every, err = rate(text(properties, "ScheduleExpression")); err != nil {
+				return f, err
+			}
+		default:
+			return f, fmt.Errorf("events of type %q are not known", kind)
+		}
+	}
+	return f, nil
+}
+
+// Env returns the environment of a function, as "NAME=value".
+func (t *Template) Env(f Declared) ([]string, error) {
+	var env []string
+	for name, node := range f.env {
+		value, err := t.value(node)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		env = append(env, name+"="+value)
+	}
+	return env, nil
+}
+
+// value evaluates a node to a text: a literal, Ref, GetAtt, Join or If.
+func (t *Template) value(n *yaml.Node) (string, error) {
+	switch {
+	case n.Kind == yaml.ScalarNode && (n.Tag == "!Ref" || n.Tag == "!GetAtt"):
+		value, ok := t.values[n.Value]
+		if !ok {
+			return "", fmt.Errorf("line %d: %s %s is not known here", n.Line, n.Tag, n.Value)
+		}
+		return value, nil
+	case n.Kind == yaml.ScalarNode:
+		return n.Value, nil
+	case n.Tag == "!If" && len(n.Content) == 3:
+		holds, err := t.holds(n.Content[0].Value)
+		if err != nil {
+			return "", err
+		}
+		if holds {
+			return t.value(n.Content[1])
+		}
+		return t.value(n.Content[2])
+	case n.Tag == "!Join" && len(n.Content) == 2:
+		// A list is a parameter, whose default is its items with commas between them.
+		list, err := t.value(n.Content[1])
+		return strings.ReplaceAll(list, ",", n.Content[0].Value), err
+	}
+	return "", fmt.Errorf("line %d: %s is not known here", n.Line, n.Tag)
+}
+
+// holds evaluates a condition: Equals, or Not of one.
+func (t *Template) holds(name string) (bool, error) {
+	node, ok := t.doc.Conditions[name]
+	if !ok {
+		return false, fmt.Errorf("no condition %s", name)
+	}
+	return t.test(&node)
+}
+
+func (t *Template) test(n *yaml.Node) (bool, error) {
+	switch {
+	case n.Tag == "!Not" && len(n.Content) == 1:
+		holds, err := t.test(n.Content[0])
+		return !holds, err
+	case n.Tag == "!Equals" && len(n.Content) == 2:
+		a, err := t.value(n.Content[0])
+		if err != nil {
+			return false, err
+		}
+		b, err := t.value(n.Content[1])
+		return a == b, err
+	}
+	return false, fmt.Errorf("line %d: %s is not known here", n.Line, n.Tag)
+}
+
+// at returns the node below the names, nil if there is none.
+func at(n *yaml.Node, names ...string) *yaml.Node {
+	for _, name := range names {
+		n = pairs(n)[name]
+	}
+	return n
+}
+
+// pairs returns what a mapping has.
+func pairs(n *yaml.Node) map[string]*yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	found := map[string]*yaml.Node{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		found[n.Content[i].Value] = n.Content[i+1]
+	}
+	return found
+}
+
+func text(n *yaml.Node, names ...string) string {
+	if n = at(n, names...); n == nil {
+		return ""
+	}
+	return n.Value
+}
+
+func number(n *yaml.Node, otherwise int, names ...string) int {
+	if v, err := strconv.Atoi(text(n, names...)); err == nil && v > 0 {
+		return v
+	}
+	return otherwise
+}
+
+func seconds(text string) (time.Duration, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return 0, fmt.Errorf("%q is no number of seconds", text)
+	}
+	return time.Duration(n) * time.Second, nil
+}
+
+// rate reads the expression of a schedule, such as "rate(1 minute)".
+func rate(expression string) (time.Duration, error) {
+	var n int
+	var unit string
+	if _, err := fmt.Sscanf(strings.TrimSuffix(expression, ")"), "rate(%d %s", &n, &unit); err == nil && n > 0 {
+		switch strings.TrimSuffix(unit, "s") {
+		case "minute":
+			return time.Duration(n) * time.Minute, nil
+		case "hour":
+			return time.Duration(n) * time.Hour, nil
+		}
+	}
+	return 0, fmt.Errorf("schedule %q is not known here", expression)
+}

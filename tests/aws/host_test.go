@@ -1,0 +1,293 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"aptless/core/deb/debtest"
+	"aptless/infra/aws"
+	"aptless/localstack"
+	"aptless/tests/apt"
+)
+
+// programs builds the functions once.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "aptless-functions-")
+	if err != nil {
+		return "", err
+	}
+	for _, name := range []string{"api", "worker", "schedule"} {
+		cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, name, "bootstrap"), "aptless/functions/"+name)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return dir, fmt.Errorf("%w: %s", err, out)
+		}
+	}
+	return dir, nil
+})
+
+// deployed is aptless as functions of Lambda on this machine.
+type deployed struct {
+	*localstack.Aptless
+	drivers     *aws.Drivers
+	t           *testing.T
+	api, public *httptest.Server
+}
+
+// deploy runs the functions; a worker that is silent for a lease counts as dead.
+// What they ask DynamoDB and S3 for goes through watch, if it is not nil.
+func deploy(t *testing.T, lease time.Duration, watch *watch) *deployed {
+	t.Helper()
+	d := open(t)
+	behind := *local
+	if watch != nil {
+		behind.Config.DynamoDBURL = watch.before(t, local.Config.DynamoDBURL)
+		behind.Config.S3URL = watch.before(t, local.Config.S3URL)
+	}
+	code, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "functions.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := localstack.Start(t.Context(), &behind, d, localstack.Options{
+		Template: "../../template.yaml", Code: code, Data: t.TempDir(), Queues: fmt.Sprint("host", opened.Add(1)),
+		Lease: lease, Every: lease, Functions: file, Log: slog.New(slog.DiscardHandler),
+	})
+	t.Cleanup(func() {
+		a.Stack.Stop()
+		if t.Failed() {
+			if data, err := os.ReadFile(file.Name()); err == nil {
+				t.Logf("%s", data[max(0, len(data)-4000):])
+			}
+		}
+		file.Close()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &deployed{Aptless: a, drivers: d, t: t, api: httptest.NewServer(a.API), public: httptest.NewServer(a.Public)}
+	t.Cleanup(p.api.Close)
+	t.Cleanup(p.public.Close)
+	return p
+}
+
+// send sends a request and waits for its task, also beyond what the gateway
+// waits.
+func (p *deployed) send(method, path, contentType string, body []byte) (int, []byte, error) {
+	r, err := http.NewRequest(method, p.api.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	r.Header.Set("Content-Type", contentType)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusAccepted {
+		return resp.StatusCode, data, err
+	}
+	var task struct{ ID, State int }
+	if err := json.Unmarshal(data, &task); err != nil {
+		return 0, nil, err
+	}
+	return p.wait(task.ID)
+}
+
+// wait waits until a task has ended.
+func (p *deployed) wait(id int) (int, []byte, error) {
+	for range 40 {
+		resp, err := http.Get(fmt.Sprintf("%s/api/tasks/%d/wait", p.api.URL, id))
+		if err != nil {
+			return 0, nil, err
+		}
+		data, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		var task struct{ ID, State int }
+		if err == nil && json.Unmarshal(data, &task) == nil && task.State >= 2 {
+			if task.State == 3 {
+				return http.StatusInternalServerError, data, nil
+			}
+			return http.StatusOK, data, nil
+		}
+	}
+	return 0, nil, fmt.Errorf("task %d does not end", id)
+}
+
+func (p *deployed) must(method, path, body string) []byte {
+	p.t.Helper()
+	status, data, err := p.send(method, path, "application/json", []byte(body))
+	if err != nil || status >= 300 {
+		p.t.Fatalf("%s %s: %d %s, %v", method, path, status, data, err)
+	}
+	return data
+}
+
+func (p *deployed) upload(dir string, packages ...debtest.Spec) error {
+	var b bytes.Buffer
+	form := multipart.NewWriter(&b)
+	for _, spec := range packages {
+		w, err := form.CreateFormFile("file", debtest.FileName(spec))
+		if err != nil {
+			return err
+		}
+		w.Write(debtest.Deb(spec))
+	}
+	form.Close()
+	status, data, err := p.send("POST", "/api/files/"+dir, form.FormDataContentType(), b.Bytes())
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("upload: %d %s", status, data)
+	}
+	return err
+}
+
+// lease is that of workers in tests that kill them: longer than what a loaded
+// machine may be silent, and short enough to wait for.
+const lease = 3 * time.Second
+
+// TestDeployed has real apt-get install from what functions on Lambda have
+// published.
+func TestDeployed(t *testing.T) {
+	p := deploy(t, 0, nil)
+	p.must("GET", "/api/version", "")
+	p.must("POST", "/api/repos", `{"Name":"deployed"}`)
+	if err := p.upload("in", debtest.Spec{Package: "served-by-lambda", Files: map[string]string{"usr/share/served": "yes"}}); err != nil {
+		t.Fatal(err)
+	}
+	p.must("POST", "/api/repos/deployed/file/in", "")
+	p.must("POST", "/api/publish", `{"SourceKind":"local","Distribution":"deployed","Architectures":["amd64"],"Sources":[{"Name":"deployed"}]}`)
+	if err := (apt.Tree{Fetch: apt.FetchHTTP(http.DefaultClient, p.public.URL)}).Verify(t.Context(), "deployed"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get(p.public.URL + "/key.asc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	key, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := apt.New(t, apt.Options{URL: p.public.URL, Suite: "deployed", SignedBy: key})
+	if err := client.Update(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Download(t.Context(), "served-by-lambda").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if files := client.Files(t); len(files) != 1 {
+		t.Errorf("%d files were downloaded", len(files))
+	}
+}
+
+// TestWorkersKilled kills workers at random while clients upload, import and
+// publish: everything that was admitted is done, in the tree is what is in the
+// repository, and nothing is done twice.
+func TestWorkersKilled(t *testing.T) {
+	clients, kills := 24, 60
+	if testing.Short() {
+		clients, kills = 4, 5
+	}
+	p := deploy(t, lease, nil)
+	p.must("POST", "/api/repos", `{"Name":"killed"}`)
+	p.must("POST", "/api/publish", `{"SourceKind":"local","Distribution":"killed","Architectures":["amd64"],"Sources":[{"Name":"killed"}]}`)
+	ctx, stop := context.WithCancel(t.Context())
+	var killing, working sync.WaitGroup
+	killed := 0
+	killing.Go(func() {
+		random := rand.New(rand.NewPCG(7, 11))
+		for ctx.Err() == nil && killed < kills {
+			if p.Stack.Kill(random, "WorkerFunction", "PublishFunction") {
+				killed++
+			}
+			time.Sleep(time.Duration(200+random.IntN(1200)) * time.Millisecond)
+		}
+	})
+	for c := range clients {
+		working.Go(func() {
+			dir := fmt.Sprint("killed-", c)
+			if err := p.upload(dir, debtest.Spec{Package: fmt.Sprintf("pkg%d", c)}); err != nil {
+				t.Error(err)
+				return
+			}
+			for _, request := range [][3]string{{"POST", "/api/repos/killed/file/" + dir, ""}, {"PUT", "/api/publish/:./killed", "{}"}} {
+				if status, data, err := p.send(request[0], request[1], "application/json", []byte(request[2])); err != nil || status >= 300 {
+					t.Errorf("%s: %d %s, %v", request[1], status, data, err)
+				}
+			}
+		})
+	}
+	working.Wait()
+	stop()
+	killing.Wait()
+	t.Logf("%d workers killed", killed)
+	if killed == 0 {
+		t.Error("no worker was killed")
+	}
+	var keys []string
+	if err := json.Unmarshal(p.must("GET", "/api/repos/killed/packages", ""), &keys); err != nil || len(keys) != clients {
+		t.Errorf("%d packages, %v, want %d", len(keys), err, clients)
+	}
+	p.must("PUT", "/api/publish/:./killed", "{}")
+	fetch := apt.FetchHTTP(http.DefaultClient, p.public.URL)
+	if err := (apt.Tree{Fetch: fetch}).Verify(t.Context(), "killed"); err != nil {
+		t.Error(err)
+	}
+	packages, err := fetch(t.Context(), "dists/killed/main/binary-amd64/Packages")
+	if n := strings.Count(string(packages), "Package: pkg"); err != nil || n != clients {
+		t.Errorf("%d packages are published, %v, want %d", n, err, clients)
+	}
+}
+
+// TestDeployedParallel has many clients upload and import into one repository
+// at once through the API's function: nothing is lost.
+func TestDeployedParallel(t *testing.T) {
+	clients := 100
+	if testing.Short() {
+		clients = 8
+	}
+	p := deploy(t, 0, nil)
+	p.must("POST", "/api/repos", `{"Name":"crowd"}`)
+	var all sync.WaitGroup
+	for c := range clients {
+		all.Go(func() {
+			for _, version := range []string{"1", "2"} {
+				dir := fmt.Sprintf("crowd-%d-%s", c, version)
+				err := p.upload(dir, debtest.Spec{Package: fmt.Sprintf("pkg%d", c), Version: version})
+				if err == nil {
+					var status int
+					var data []byte
+					if status, data, err = p.send("POST", "/api/repos/crowd/file/"+dir, "", nil); err == nil && status != http.StatusOK {
+						err = fmt.Errorf("import: %d %s", status, data)
+					}
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	var keys []string
+	if err := json.Unmarshal(p.must("GET", "/api/repos/crowd/packages", ""), &keys); err != nil || len(keys) != 2*clients {
+		t.Errorf("%d packages, %v, want %d", len(keys), err, 2*clients)
+	}
+}
