@@ -39,6 +39,7 @@ type options struct {
 	storages     map[string]string
 	address      string
 	upstream     []string
+	limit        int64 // KiB a second
 	mirrors      mirror.Options
 }
 
@@ -90,6 +91,7 @@ with all data in one folder. There is no authentication: listen on loopback, or 
 	flags.StringArrayVar(&opt.upstream, "allow-upstream", nil, "network, address or host that mirrors and key servers may be on although it is not public, as 10.1.0.0/16 or deb.example.org; may be repeated")
 	mirrorFlags(flags, &opt.mirrors)
 	flags.BoolVar(&opt.metrics, "metrics", false, "answer /api/metrics, for Prometheus")
+	flags.Int64Var(&opt.limit, "download-limit", 0, "KiB a second that are fetched from other servers; 0 is without limit")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
 	flags.BoolVar(&opt.verbose, "verbose", false, "log every request")
 	d := &opt.dependencies
@@ -119,7 +121,7 @@ func serve(ctx context.Context, opt options) error {
 	if err != nil {
 		return err
 	}
-	servers, err := upstream.New(opt.upstream)
+	servers, err := upstream.New(upstream.Options{Allow: opt.upstream, Limit: opt.limit << 10})
 	if err != nil {
 		return err
 	}

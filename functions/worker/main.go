@@ -40,7 +40,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	servers, err := upstream.New(strings.Fields(os.Getenv("APTLESS_ALLOW_UPSTREAM")))
+	servers, err := upstream.New(upstream.Options{Allow: strings.Fields(os.Getenv("APTLESS_ALLOW_UPSTREAM"))})
 	if err != nil {
 		return err
 	}

@@ -34,18 +34,34 @@ var errRedirects = fmt.Errorf("more than %d redirects", maxRedirects)
 type Client struct {
 	http   *http.Client
 	hosts  *hosts
+	pace   pace
 	jitter func(time.Duration) time.Duration
 }
 
-// New returns a client that asks public servers, and those that allow lists:
-// networks as CIDR, addresses, and names of hosts whatever their addresses.
-func New(allow []string) (*Client, error) {
-	g, err := newGuard(allow)
+// Options are what an operator chooses.
+type Options struct {
+	// Allow has the servers that may be asked although they are not public:
+	// networks as CIDR, addresses, and names of hosts whatever their addresses.
+	Allow []string
+
+	// Limit is how many bytes a second are read of all answers together; 0 is
+	// without limit.
+	Limit int64
+}
+
+// New returns a client.
+func New(o Options) (*Client, error) {
+	g, err := newGuard(o.Allow)
 	if err != nil {
 		return nil, err
 	}
+	if o.Limit < 0 {
+		return nil, fmt.Errorf("%d bytes a second are no limit", o.Limit)
+	}
 	g.useProxies(http.ProxyFromEnvironment)
-	return newClient(g.dial, g.via), nil
+	c := newClient(g.dial, g.via)
+	c.pace.limit = o.Limit
+	return c, nil
 }
 
 func newClient(dial func(ctx context.Context, network, address string) (net.Conn, error), proxy func(*http.Request) (*url.URL, error)) *Client {

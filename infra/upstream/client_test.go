@@ -301,6 +301,30 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
+// TestPace has two read at the same time at the rate of the limit.
+func TestPace(t *testing.T) {
+	const size, rate = 1 << 20, 100 << 10
+	served(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, size)) }, func(t *testing.T, c *Client) {
+		c.pace.limit = rate
+		begun := time.Now()
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				if body, err := get(t, c, address); err != nil || len(body) != size {
+					t.Errorf("%d bytes, %v", len(body), err)
+				}
+			})
+		}
+		both.Wait()
+		if d := time.Since(begun).Seconds(); d < 2*size/rate || d > 2*size/rate+2 {
+			t.Errorf("it took %v seconds", d)
+		}
+	})
+	if _, err := New(Options{Limit: -1}); err == nil {
+		t.Error("a limit below 0 is taken")
+	}
+}
+
 func TestCancelled(t *testing.T) {
 	served(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, func(t *testing.T, c *Client) {
 		ctx, cancel := context.WithCancel(t.Context())

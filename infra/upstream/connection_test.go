@@ -25,7 +25,7 @@ func TestConnections(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	c, err := New([]string{"127.0.0.1"})
+	c, err := New(Options{Allow: []string{"127.0.0.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func BenchmarkFetch(b *testing.B) {
 		w.Write(large)
 	}))
 	b.Cleanup(server.Close)
-	c, err := New([]string{"127.0.0.1"})
+	c, err := New(Options{Allow: []string{"127.0.0.1"}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func TestPermits(t *testing.T) {
 
 func TestAllowedWords(t *testing.T) {
 	for _, bad := range []string{"", "10.0.0.0/33", "http://x", "a b", "user@host", "*.example", strings.Repeat("a", 254)} {
-		if _, err := New([]string{bad}); err == nil {
+		if _, err := New(Options{Allow: []string{bad}}); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
 	}
@@ -99,7 +99,7 @@ func TestLoopback(t *testing.T) {
 	t.Cleanup(server.Close)
 	_, number, _ := strings.Cut(strings.TrimPrefix(server.URL, "http://"), ":")
 	client := func(allow ...string) *Client {
-		c, err := New(allow)
+		c, err := New(Options{Allow: allow})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -181,6 +181,10 @@ func (t *transfer) Read(p []byte) (int, error) {
 	}
 	for {
 		n, err := t.body.Read(p)
+		if err := t.client.pace.take(t.ctx, n); err != nil {
+			t.finish(err)
+			return 0, err
+		}
 		if int64(n) > left {
 			t.offset += left
 			t.finish(port.ErrTooLarge)
