@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"aptless/core/driver"
 	"aptless/core/pgp"
@@ -171,9 +172,15 @@ func (nowhere) Fetch(_ context.Context, r upstream.Request) (*upstream.Answer, e
 	return nil, fmt.Errorf("%s: %w", upstream.Shown(r.URL), upstream.ErrForbidden)
 }
 
+// describeIn is how long a request may wait for the Release file: API Gateway
+// gives up after 29 seconds.
+const describeIn = 25 * time.Second
+
 // describe fetches the Release file of a mirror that is created or edited, and
 // has the mirror say what it says.
 func (s *Store) describe(ctx context.Context, m *Mirror, ring *pgp.Keyring) error {
+	ctx, cancel := context.WithTimeout(ctx, describeIn)
+	defer cancel()
 	release, _, err := m.archive().FetchRelease(ctx, s.asker(nil), upstream.Trust{Ring: ring, Now: s.Now()}, upstream.Seen{})
 	if err != nil {
 		return refuse(err)

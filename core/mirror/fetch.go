@@ -134,6 +134,10 @@ func (f *fetching) feed(ctx context.Context, queue *chunks.List, jobs chan<- out
 		}
 		job.n = given
 		given++
+		if _, ok := f.odds[job.entry.Want]; ok { // it came before the place was saved
+			f.count(job)
+			continue
+		}
 		for sent := false; !sent && !stopped; {
 			select {
 			case jobs <- job:
