@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"aptless/core/deb/debtest"
 	"aptless/core/upstream/upstreamtest"
 )
 
@@ -130,6 +131,23 @@ func TestManyFailures(t *testing.T) {
 		code, got := s.ask(t, "PUT", "/api/mirrors/m", `{}`)
 		if files := packageFiles(s.upstream.Asked()); code != 500 || strings.Count(got, `\n  no route to pool/`) < 50 || len(files) > 60 {
 			t.Errorf("%d %s, asked for %d", code, got, len(files))
+		}
+	})
+}
+
+// TestKnownFiles: files that the pool has already are not fetched, nor counted.
+func TestKnownFiles(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		spec := s.archive(t)
+		s.imported(t, debtest.Deb(spec.Components["main"].Packages[0]))
+		s.must(t, "POST", "/api/mirrors", createMirror, nil)
+		s.upstream.Asked()
+		_, d := s.updated(t, "m", `{}`)
+		if files := packageFiles(s.upstream.Asked()); len(files) != 2 || files["pool/main/hello_2.10-3_amd64.deb"] != 0 || d.TotalNumberOfPackages != 2 {
+			t.Errorf("asked for %v, detail %+v", files, d)
+		}
+		if got := s.names(t, "/api/mirrors/m"); got != "hello-data_1:2.10+b1_all other_1.0_all hello_2.10-3_amd64" {
+			t.Errorf("packages %s", got)
 		}
 	})
 }
