@@ -8,8 +8,8 @@ import (
 	"aptless/core/mirror"
 )
 
-// mirrorCreateParams is the body of the creation of a mirror. Schedule is not
-// aptly's: when the mirror is updated without being asked.
+// mirrorCreateParams is the body of the creation of a mirror. The last two fields
+// are not aptly's: Schedule says when the mirror is updated without being asked.
 type mirrorCreateParams struct {
 	Name                  string `binding:"required"`
 	ArchiveURL            string `binding:"required"`
@@ -27,6 +27,7 @@ type mirrorCreateParams struct {
 	SkipArchitectureCheck bool
 	IgnoreSignatures      *bool
 	Schedule              string
+	DownloadTranslations  bool
 }
 
 // mirrorEditParams is the body of a change; what is absent stays.
@@ -41,6 +42,8 @@ type mirrorEditParams struct {
 	Keyrings          []string
 	IgnoreSignatures  *bool
 	Schedule          *string
+
+	DownloadTranslations *bool
 }
 
 // mirrorUpdateParams is the body of an update. The last field is not aptly's.
@@ -124,6 +127,7 @@ func (s *Server) createMirror(w http.ResponseWriter, r *http.Request) error {
 			Filter: body.Filter, FilterWithDeps: body.FilterWithDeps, SkipComponentCheck: body.SkipComponentCheck,
 			SkipArchitectureCheck: body.SkipArchitectureCheck, DownloadUdebs: body.DownloadUdebs,
 			DownloadInstaller: body.DownloadInstaller, DownloadAppStream: body.DownloadAppStream,
+			DownloadTranslations: body.DownloadTranslations,
 		},
 	})
 	if err != nil {
@@ -145,6 +149,7 @@ func (s *Server) editMirror(w http.ResponseWriter, r *http.Request) error {
 		Filter: body.Filter, ArchiveURL: body.ArchiveURL, FilterWithDeps: body.FilterWithDeps,
 		DownloadInstaller: body.DownloadInstaller, DownloadSources: body.DownloadSources, DownloadUdebs: body.DownloadUdebs,
 		Architectures: body.Architectures, Keyrings: body.Keyrings, IgnoreSignatures: body.IgnoreSignatures, Schedule: body.Schedule,
+		DownloadTranslations: body.DownloadTranslations,
 	})
 	if err != nil {
 		return err

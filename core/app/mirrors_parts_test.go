@@ -151,3 +151,22 @@ func TestKnownFiles(t *testing.T) {
 		}
 	})
 }
+
+// TestTranslations: they are kept as AppStream files are, for a mirror that asks
+// for them.
+func TestTranslations(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		spec := s.archive(t)
+		spec.Extra = map[string][]byte{"main/i18n/Translation-de.bz2": []byte("deutsch"), "main/dep11/x": []byte("x")}
+		s.upstream.Set(upstreamtest.Build(spec))
+		s.must(t, "POST", "/api/mirrors", createMirror, nil)
+		s.must(t, "POST", "/api/mirrors/m", `{"DownloadTranslations":true}`, nil)
+		if output, _ := s.updated(t, "m", `{}`); !strings.Contains(output, "Downloading translation file main/i18n/Translation-de.bz2...\n") {
+			t.Errorf("output %q", output)
+		}
+		var shot struct{ AppStreamFiles map[string]string }
+		if s.must(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"s"}`, &shot); len(shot.AppStreamFiles) != 1 || shot.AppStreamFiles["main/i18n/Translation-de.bz2"] == "" {
+			t.Errorf("snapshot %v", shot)
+		}
+	})
+}

@@ -57,6 +57,7 @@ func (s *Store) Check() task.Spec {
 type place struct {
 	Epoch  int64
 	Before int64
+	Waits  int   // for these
 	Freed  int64 // bytes of files
 	Again  bool  // a slice has ended: the first one has told what there is to do
 	Done   bool  // nothing is left to be deleted
@@ -69,8 +70,12 @@ type detail struct {
 	RemainingNumberOfPackagesToDelete int
 }
 
-// poll is how long the collector waits before it looks again for the tasks of before.
-const poll = 100 * time.Millisecond
+// The collector waits for poll before it looks again for the tasks of before, and
+// twice as long each time, up to slowPoll: updates of mirrors go on for hours.
+const (
+	poll     = 100 * time.Millisecond
+	slowPoll = 10 * time.Second
+)
 
 func (s *Store) run(ctx context.Context, a *task.Attempt, _ struct{}) (task.Result, error) {
 	var at place
@@ -153,7 +158,8 @@ func (s *Store) wait(ctx context.Context, a *task.Attempt, at place) error {
 		if err != nil {
 			return err
 		}
-		return s.pause(ctx, a, at, poll)
+		at.Waits++
+		return s.pause(ctx, a, at, min(poll<<min(at.Waits-1, 10), slowPoll))
 	}
 	at.Before = 0
 	return s.pause(ctx, a, at, 0)

@@ -123,7 +123,7 @@ func (s *Settings) place() error {
 		return upstream.ErrFlatComponents
 	case flat && s.DownloadUdebs:
 		return upstream.ErrFlatUdebs
-	case flat && s.DownloadAppStream:
+	case flat && (s.DownloadAppStream || s.DownloadTranslations):
 		return upstream.ErrFlatAppStream
 	}
 	s.ArchiveRoot, s.Distribution = archive.Root, archive.Distribution

@@ -262,7 +262,7 @@ func (f *fetching) one(ctx context.Context, o *outcome) {
 	address := archive.FileURL(o.entry.Path)
 	if o.entry.Meta {
 		address = archive.IndexURL(o.entry.Path)
-		f.attempt.Printf("Downloading AppStream file %s...\n", o.entry.Path)
+		f.attempt.Printf("Downloading %s %s...\n", o.entry.what(), o.entry.Path)
 	}
 	file, err := f.Store.asker(nil).Open(ctx, address, o.entry.Want, !f.args.IgnoreChecksums, maxFile)
 	if err == nil {
@@ -275,9 +275,9 @@ func (f *fetching) one(ctx context.Context, o *outcome) {
 	case ctx.Err() != nil:
 		o.err = context.Cause(ctx)
 	case o.entry.Meta && upstream.Missing(err):
-		f.attempt.Printf("@y[!]@| @!skipping AppStream file %s: not found@|\n", o.entry.Path)
+		f.attempt.Printf("@y[!]@| @!skipping %s %s: not found@|\n", o.entry.what(), o.entry.Path)
 	case o.entry.Meta:
-		o.why = fmt.Sprintf("unable to download AppStream file %s: %v", o.entry.Path, err)
+		o.why = fmt.Sprintf("unable to download %s %s: %v", o.entry.what(), o.entry.Path, err)
 	default:
 		o.why = err.Error()
 	}

@@ -30,7 +30,7 @@ type Mirror struct {
 	Settings
 	Meta             map[string]string // fields of the Release file that was fetched last
 	LastDownloadDate time.Time         // of the last update that succeeded; zero if there was none
-	AppStreamFiles   map[string]string `json:",omitempty"` // SHA-256 of a pool file by its path
+	AppStreamFiles   map[string]string `json:",omitempty"` // SHA-256 of a pool file by its path; translations, too
 	List             chunks.Ref        // of its packages
 	Updating         int64             `json:",omitempty"` // task that updates it, or did last
 	Last             state             // of the last update that succeeded
@@ -51,6 +51,7 @@ type Settings struct {
 	DownloadUdebs         bool
 	DownloadInstaller     bool
 	DownloadAppStream     bool
+	DownloadTranslations  bool // of descriptions; aptly has none
 }
 
 // Flat reports whether the archive has no components.
@@ -89,6 +90,7 @@ type View struct {
 	DownloadUdebs         bool
 	DownloadInstaller     bool
 	DownloadAppStream     bool
+	DownloadTranslations  bool   `json:",omitempty"`
 	Schedule              string `json:",omitempty"` // when it is updated without being asked
 }
 
@@ -257,7 +259,7 @@ func (s *Store) View(ctx context.Context, m Mirror) (View, error) {
 		Architectures: m.Architectures, Meta: m.Meta, LastDownloadDate: m.LastDownloadDate, Filter: m.Filter,
 		FilterWithDeps: m.FilterWithDeps, SkipComponentCheck: m.SkipComponentCheck, SkipArchitectureCheck: m.SkipArchitectureCheck,
 		DownloadSources: m.DownloadSources, DownloadUdebs: m.DownloadUdebs, DownloadInstaller: m.DownloadInstaller,
-		DownloadAppStream: m.DownloadAppStream,
+		DownloadAppStream: m.DownloadAppStream, DownloadTranslations: m.DownloadTranslations,
 	}
 	if m.Schedule != nil {
 		v.Schedule = m.Schedule.When

@@ -279,18 +279,36 @@ func (u *update) lacking(ctx context.Context, wanted map[string]entry) ([]entry,
 	return lacking, err
 }
 
-// metadata returns the AppStream (DEP-11) files that Release lists.
+// metadata returns the AppStream (DEP-11) and the translation files that Release
+// lists.
 func (u *update) metadata(release *upstream.Release) []entry {
-	if !u.mirror.DownloadAppStream || u.mirror.Flat() {
+	if u.mirror.Flat() {
 		return nil
+	}
+	var dirs []string
+	if u.mirror.DownloadAppStream {
+		dirs = append(dirs, "/dep11/")
+	}
+	if u.mirror.DownloadTranslations {
+		dirs = append(dirs, "/i18n/")
 	}
 	var files []entry
 	for _, c := range u.mirror.Components {
-		for _, f := range release.Below(c + "/dep11/") {
-			if f.SHA256 != "" && path.Clean(f.Name) == f.Name && len(f.Name) <= maxPath {
-				files = append(files, entry{Path: f.Name, Want: f, Meta: true})
+		for _, dir := range dirs {
+			for _, f := range release.Below(c + dir) {
+				if f.SHA256 != "" && path.Clean(f.Name) == f.Name && len(f.Name) <= maxPath {
+					files = append(files, entry{Path: f.Name, Want: f, Meta: true})
+				}
 			}
 		}
 	}
 	return files
+}
+
+// what is how the task's output calls a file that is no package's.
+func (e entry) what() string {
+	if strings.Contains(e.Path, "/dep11/") {
+		return "AppStream file"
+	}
+	return "translation file"
 }
