@@ -101,6 +101,7 @@ func (c *Client) Fetch(ctx context.Context, r port.Request) (*port.Answer, error
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.shown, err)
 	}
+	t.answered = true
 	answer := &port.Answer{Body: t, Size: -1, ETag: response.Header.Get("ETag"), Modified: response.Header.Get("Last-Modified")}
 	switch {
 	case response.StatusCode == http.StatusNotModified:

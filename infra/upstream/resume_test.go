@@ -172,6 +172,33 @@ func TestChangedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestBrokenBeforeTheBody has a server that answers a conditional request anew,
+// breaks off before the first byte, and then has something else.
+func TestBrokenBeforeTheBody(t *testing.T) {
+	for second, want := range map[string]string{`"1"`: errChanged.Error(), `"2"`: "", `"3"`: errChanged.Error()} {
+		calls := 0
+		served(t, func(w http.ResponseWriter, r *http.Request) {
+			if calls++; calls == 1 {
+				first := &breaking{content: []byte("new"), etag: `"2"`, breaks: []int{0}}
+				first.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("ETag", second)
+			http.ServeContent(w, r, "", time.Time{}, strings.NewReader("new"))
+		}, func(t *testing.T, client *Client) {
+			a, err := client.Fetch(t.Context(), port.Request{URL: address, ETag: `"1"`, Limit: 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Body.Close()
+			body, err := io.ReadAll(a.Body)
+			if want == "" && (err != nil || string(body) != "new") || want != "" && (err == nil || err.Error() != want) {
+				t.Errorf("%s: %q, %v", second, body, err)
+			}
+		})
+	}
+}
+
 // TestResumeProperty: whatever breaks, what is read is the beginning of the
 // content, and all of it without an error.
 func TestResumeProperty(t *testing.T) {

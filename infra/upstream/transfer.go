@@ -27,6 +27,7 @@ type transfer struct {
 	user    *url.Userinfo
 	shown   string
 
+	answered       bool  // the caller has the head of the answer
 	body           *flow // of the last response; nil when there is none
 	size           int64 // of the whole, -1 if unknown
 	etag, modified string
@@ -90,7 +91,10 @@ func (t *transfer) try() (*http.Response, error) {
 
 // conditions adds the headers that make the answer depend on what is there.
 func (t *transfer) conditions(h http.Header) {
-	if t.offset > 0 {
+	if t.answered && t.offset == 0 {
+		return
+	}
+	if t.answered {
 		h.Set("Range", fmt.Sprintf("bytes=%d-", t.offset))
 		if strong(t.etag) {
 			h.Set("If-Range", t.etag)
@@ -114,7 +118,7 @@ func strong(etag string) bool { return strings.HasPrefix(etag, `"`) }
 func (t *transfer) check(response *http.Response) error {
 	code := response.StatusCode
 	switch {
-	case code == http.StatusNotModified && t.offset == 0 && (t.request.ETag != "" || t.request.Modified != ""):
+	case code == http.StatusNotModified && !t.answered && (t.request.ETag != "" || t.request.Modified != ""):
 		return nil
 	case code == http.StatusPartialContent && t.offset > 0:
 		return t.checkRange(response)
@@ -127,7 +131,7 @@ func (t *transfer) check(response *http.Response) error {
 			t.client.hosts.hold(response.Request.URL.Host, d)
 		}
 		return &port.StatusError{Code: code, URL: t.shown}
-	case t.offset > 0:
+	case t.answered:
 		return t.skip(response)
 	}
 	return nil
