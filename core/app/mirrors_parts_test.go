@@ -170,3 +170,28 @@ func TestTranslations(t *testing.T) {
 		}
 	})
 }
+
+// TestOtherFields: fields that change without the files are taken over, and
+// nothing is fetched for them.
+func TestOtherFields(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		spec, aa := s.archive(t), debtest.Spec{Package: "aa"}
+		entry := stanza(aa, "aa_1.0_all.deb", "{sha256}\n")
+		files := map[string][]byte{"aa_1.0_all.deb": debtest.Deb(aa)}
+		s.lists(spec, []string{entry}, files)
+		s.must(t, "POST", "/api/mirrors", createMirror, nil)
+		s.want(t, "PUT", "/api/mirrors/m", "{}", 204, "")
+		key := s.keys(t, "/api/mirrors/m")[0]
+		s.lists(spec, []string{"Section: fresh\n" + entry}, files)
+		s.upstream.Asked()
+		s.want(t, "PUT", "/api/mirrors/m", "{}", 204, "")
+		if asked := s.upstream.Asked(); asked["aa_1.0_all.deb"] != 0 || s.keys(t, "/api/mirrors/m")[0] != key {
+			t.Errorf("asked for %v, key %s", asked, s.keys(t, "/api/mirrors/m")[0])
+		}
+		for _, path := range []string{"/api/mirrors/m/packages?format=details", "/api/packages/" + strings.ReplaceAll(key, " ", "%20")} {
+			if _, got := s.ask(t, "GET", path, ""); !strings.Contains(got, `"Section":"fresh"`) {
+				t.Errorf("%s: %s", path, got)
+			}
+		}
+	})
+}

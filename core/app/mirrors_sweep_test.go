@@ -181,10 +181,38 @@ func TestSweepMirror(t *testing.T) {
 	})
 }
 
+// weaken takes the SHA-256 of the packages out of the archive's index.
+func (w *mirroring) weaken() {
+	spec := archiveSpec(w.signer)
+	spec.Suffixes = []string{""}
+	delete(spec.Components, "contrib")
+	const index = "main/binary-amd64/Packages"
+	var kept []string
+	for line := range strings.Lines(string(upstreamtest.Build(spec)["dists/stable/"+index])) {
+		if !strings.HasPrefix(line, "SHA256:") {
+			kept = append(kept, line)
+		}
+	}
+	spec.Extra = map[string][]byte{index: []byte(strings.Join(kept, "")), "contrib/binary-amd64/Packages": nil, "contrib/debian-installer/binary-amd64/Packages": nil, "contrib/source/Sources": nil}
+	spec.Fields = map[string]string{"Components": "contrib main", "Date": "Sun, 12 Jul 2026 10:16:37 UTC"}
+	w.now = upstreamtest.Build(spec)
+	spec.Components, spec.Extra = map[string]upstreamtest.Component{"main": {}, "contrib": {}}, nil
+	spec.Fields = nil
+	w.before = upstreamtest.Build(spec)
+}
+
 // TestMirrorSlices updates a mirror in slices that are over after each file, and
-// loses the process in the middle of each: nothing is fetched twice.
+// loses the process after each: nothing is fetched twice.
 func TestMirrorSlices(t *testing.T) {
-	w := newMirroring(t)
+	t.Run("digests", func(t *testing.T) { updateInSlices(t, newMirroring(t)) })
+	t.Run("weak digests", func(t *testing.T) {
+		w := newMirroring(t)
+		w.weaken()
+		updateInSlices(t, w)
+	})
+}
+
+func updateInSlices(t *testing.T, w *mirroring) {
 	env := drivertest.NewEnv()
 	if err := w.begin(t.Context(), env); err != nil {
 		t.Fatal(err)

@@ -24,10 +24,6 @@ import (
 // it is, in bytes.
 const maxFile = 16 << 30
 
-// odd is a file that is not as upstream says, or of which it does not say
-// enough to find it in the pool.
-type odd struct{ Want, Got deb.File }
-
 // outcome is what became of an entry of the queue.
 type outcome struct {
 	n     int // of the entry, counted from 0
@@ -69,7 +65,7 @@ type fetching struct {
 	*update
 	staged *pkglist.List
 	odds   map[deb.File]deb.File
-	fresh  bool            // odds have been found that were not saved
+	fresh  []odd           // that were not saved
 	done   map[int]outcome // of entries that are done while one before them is not: the place does not count them
 	next   int             // the first that is not done
 	shown  progress        // counts all
@@ -109,7 +105,7 @@ func (f *fetching) all(ctx context.Context, queue *chunks.List) error {
 // feed hands out the entries and takes what became of them, until all are done,
 // too many have failed or the slice is over.
 func (f *fetching) feed(ctx context.Context, queue *chunks.List, jobs chan<- outcome, results <-chan outcome) error {
-	saved, running, stopped := f.Now(), 0, false
+	saved, since, running, stopped := f.Now(), 0, 0, false
 	take := func(got outcome) error {
 		running--
 		if got.err != nil {
@@ -117,10 +113,10 @@ func (f *fetching) feed(ctx context.Context, queue *chunks.List, jobs chan<- out
 		}
 		f.count(got)
 		stopped = stopped || f.failed >= maxFailures || f.attempt.SliceOver()
-		if f.Now().Sub(saved) < saveEvery {
+		if since++; since < saveAfter && f.Now().Sub(saved) < saveEvery {
 			return nil
 		}
-		saved = f.Now()
+		saved, since = f.Now(), 0
 		return f.save(ctx)
 	}
 	given := 0
@@ -177,7 +173,8 @@ func (f *fetching) feed(ctx context.Context, queue *chunks.List, jobs chan<- out
 // count notes what became of an entry.
 func (f *fetching) count(got outcome) {
 	if got.odd != nil {
-		f.odds[got.odd.Want], f.fresh = got.odd.Got, true
+		f.odds[got.odd.Want] = got.odd.Got
+		f.fresh = append(f.fresh, *got.odd)
 	}
 	if got.why != "" {
 		f.failed++
@@ -208,45 +205,15 @@ func (p *progress) count(o outcome) {
 	}
 }
 
-// save saves the place. The odd files go to an object of the task.
+// save saves the place, and the odd files before it.
 func (f *fetching) save(ctx context.Context) error {
-	if f.fresh {
-		list := make([]odd, 0, len(f.odds))
-		for want, got := range f.odds {
-			list = append(list, odd{want, got})
-		}
-		data, err := json.Marshal(list)
-		if err != nil {
+	if len(f.fresh) > 0 {
+		if err := f.saveOdds(ctx, f.fresh); err != nil {
 			return err
 		}
-		key := fmt.Sprintf("private/tasks/%d/odd-%d", f.attempt.ID(), f.attempt.Token())
-		if _, err := f.Pool.Blobs.Put(ctx, key, bytes.NewReader(data), driver.PutOptions{}); err != nil {
-			return err
-		}
-		f.at.Odd, f.fresh = key, false
+		f.fresh = nil
 	}
 	return f.attempt.Save(ctx, f.at)
-}
-
-// odds returns the odd files that were fetched before the place.
-func (u *update) odds(ctx context.Context) (map[deb.File]deb.File, error) {
-	known := map[deb.File]deb.File{}
-	if u.at.Odd == "" {
-		return known, nil
-	}
-	r, _, err := u.Pool.Blobs.Open(ctx, u.at.Odd, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	var list []odd
-	if err := json.NewDecoder(r).Decode(&list); err != nil {
-		return nil, err
-	}
-	for _, o := range list {
-		known[o.Want] = o.Got
-	}
-	return known, nil
 }
 
 // one fetches an entry, unless the pool has it by now.

@@ -66,12 +66,12 @@ func errRename(name string) error {
 
 // place is the cursor of an update.
 type place struct {
-	Now    state      // what will be remembered if it succeeds; its Proof says for what settings all this was found
-	Staged chunks.Ref // the packages that the mirror is to have, with the digests that are known before the files are
-	Queue  chunks.Ref // the files that are to be fetched
-	After  []byte     // the key in Queue up to which they were
-	Odd    string     `json:",omitempty"` // key of the object that has the files that are not as the indexes say
-	Failed []string   // why files could not be fetched
+	Now    state        // what will be remembered if it succeeds; its Proof says for what settings all this was found
+	Staged chunks.Ref   // the packages that the mirror is to have, with the digests that are known before the files are
+	Queue  chunks.Ref   // the files that are to be fetched
+	After  []byte       // the key in Queue up to which they were
+	Odd    []oddObjects `json:",omitempty"` // that have the files that are not as the indexes say
+	Failed []string     // why files could not be fetched
 
 	Fetched bool // all that can be
 	Detail  progress
@@ -262,8 +262,12 @@ func (u *update) finish(ctx context.Context) error {
 	return u.commit(ctx, m)
 }
 
-// saveEvery is how often the place is saved while files are fetched.
-const saveEvery = 30 * time.Second
+// While files are fetched the place is saved so often, and after so many: who is
+// killed again and again gets on between two deaths, and is not given up.
+const (
+	saveEvery = 5 * time.Second
+	saveAfter = 100
+)
 
 // maxFailures is how many files may fail before the others are not tried any
 // more, and maxFailure how much of an error is kept, in bytes.
