@@ -182,14 +182,14 @@ func TestOtherFields(t *testing.T) {
 		s.must(t, "POST", "/api/mirrors", createMirror, nil)
 		s.want(t, "PUT", "/api/mirrors/m", "{}", 204, "")
 		key := s.keys(t, "/api/mirrors/m")[0]
-		s.lists(spec, []string{"Section: fresh\n" + entry}, files)
+		s.lists(spec, []string{"Task: fresh\n" + entry}, files)
 		s.upstream.Asked()
 		s.want(t, "PUT", "/api/mirrors/m", "{}", 204, "")
 		if asked := s.upstream.Asked(); asked["aa_1.0_all.deb"] != 0 || s.keys(t, "/api/mirrors/m")[0] != key {
 			t.Errorf("asked for %v, key %s", asked, s.keys(t, "/api/mirrors/m")[0])
 		}
 		for _, path := range []string{"/api/mirrors/m/packages?format=details", "/api/packages/" + strings.ReplaceAll(key, " ", "%20")} {
-			if _, got := s.ask(t, "GET", path, ""); !strings.Contains(got, `"Section":"fresh"`) {
+			if _, got := s.ask(t, "GET", path, ""); !strings.Contains(got, `"Task":"fresh"`) {
 				t.Errorf("%s: %s", path, got)
 			}
 		}
