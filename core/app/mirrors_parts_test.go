@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -108,14 +109,15 @@ func TestContentsOfMirror(t *testing.T) {
 	})
 }
 
-// TestManyFailures gives up after many files that cannot be fetched.
+// TestManyFailures: all files are tried, whatever fails, unless too many in a row
+// do; what was fetched is kept.
 func TestManyFailures(t *testing.T) {
 	eachDriver(t, func(t *testing.T, s *served) {
 		spec := s.archive(t)
 		main := spec.Components["main"]
 		for i := range 200 {
 			p := main.Packages[0]
-			p.Package = "many" + strings.Repeat("x", i)
+			p.Package = fmt.Sprint("many", i)
 			main.Packages = append(main.Packages, p)
 		}
 		spec.Components["main"] = main
@@ -131,6 +133,23 @@ func TestManyFailures(t *testing.T) {
 		code, got := s.ask(t, "PUT", "/api/mirrors/m", `{}`)
 		if files := packageFiles(s.upstream.Asked()); code != 500 || strings.Count(got, `\n  no route to pool/`) < 50 || len(files) > 60 {
 			t.Errorf("%d %s, asked for %d", code, got, len(files))
+		}
+		spoil := s.upstream.Fault
+		s.upstream.Fault = func(path string, before int, data []byte) ([]byte, error) {
+			if strings.Contains(path, "5") {
+				return data, nil
+			}
+			return spoil(path, before, data)
+		}
+		code, got = s.ask(t, "PUT", "/api/mirrors/m", `{}`)
+		files := packageFiles(s.upstream.Asked())
+		if code != 500 || strings.Count(got, `\n  no route to pool/`) != 50 || !strings.Contains(got, `\n  and `) || len(files) != 203 {
+			t.Errorf("%d %s, asked for %d", code, got, len(files))
+		}
+		s.upstream.Fault = nil
+		s.want(t, "PUT", "/api/mirrors/m", `{}`, 204, "")
+		if again := packageFiles(s.upstream.Asked()); len(again) == 0 || len(again) > 190 {
+			t.Errorf("%d files after %d", len(again), len(files))
 		}
 	})
 }

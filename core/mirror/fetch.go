@@ -53,8 +53,11 @@ func (u *update) fetch(ctx context.Context) error {
 	if err := f.all(ctx, queue); err != nil {
 		return err
 	}
-	if len(u.at.Failed) > 0 {
-		return task.Fail(500, updateError+": download errors:\n  %s", strings.Join(u.at.Failed, "\n  "))
+	if failed := u.at.Failed; len(failed) > 0 {
+		if u.at.More > 0 {
+			failed = append(failed, fmt.Sprintf("and %d more", u.at.More))
+		}
+		return task.Fail(500, updateError+": download errors:\n  %s", strings.Join(failed, "\n  "))
 	}
 	u.at.Fetched = true
 	return f.save(ctx)
@@ -69,7 +72,7 @@ type fetching struct {
 	done   map[int]outcome // of entries that are done while one before them is not: the place does not count them
 	next   int             // the first that is not done
 	shown  progress        // counts all
-	failed int             // since the attempt began
+	failed int             // in a row
 }
 
 // parallel is how many files are fetched at a time unless the operator has said.
@@ -176,8 +179,8 @@ func (f *fetching) count(got outcome) {
 		f.odds[got.odd.Want] = got.odd.Got
 		f.fresh = append(f.fresh, *got.odd)
 	}
-	if got.why != "" {
-		f.failed++
+	if f.failed++; got.why == "" {
+		f.failed = 0
 	}
 	f.shown.count(got)
 	f.attempt.Detail(f.shown)
@@ -191,8 +194,12 @@ func (f *fetching) count(got outcome) {
 		f.next++
 		f.at.After = o.entry.key()
 		f.at.Detail.count(o)
-		if o.why != "" {
+		switch {
+		case o.why == "":
+		case len(f.at.Failed) < maxFailures:
 			f.at.Failed = append(f.at.Failed, clip(o.why))
+		default:
+			f.at.More++
 		}
 	}
 }

@@ -72,6 +72,7 @@ type place struct {
 	After  []byte       // the key in Queue up to which they were
 	Odd    []oddObjects `json:",omitempty"` // that have the files that are not as the indexes say
 	Failed []string     // why files could not be fetched
+	More   int          // files that could not either
 
 	Fetched bool // all that can be
 	Detail  progress
@@ -269,8 +270,9 @@ const (
 	saveAfter = 100
 )
 
-// maxFailures is how many files may fail before the others are not tried any
-// more, and maxFailure how much of an error is kept, in bytes.
+// maxFailures is how many files in a row may fail before the others are not tried
+// any more, and how many are named; maxFailure how much of an error is kept, in
+// characters.
 const (
 	maxFailures = 50
 	maxFailure  = 300
