@@ -32,9 +32,9 @@ type Blobs interface {
 	Put(ctx context.Context, key string, r io.Reader, opt PutOptions) (Info, error)
 
 	// Copy stores the bytes of src under dst without their passing through the
-	// caller. It takes the conditions of Put, for dst. SHA256 and Size in opt
-	// are not looked at. ErrNotFound if src does not exist; ErrInvalid if it
-	// is dst.
+	// caller. It takes the conditions of Put, for dst. SHA256 in opt is not
+	// looked at. Size is a hint that may save asking for it: what it is in Info
+	// then. ErrNotFound if src does not exist; ErrInvalid if it is dst.
 	Copy(ctx context.Context, dst, src string, opt PutOptions) (Info, error)
 
 	// List yields the objects whose key begins with prefix and is greater than

@@ -213,6 +213,7 @@ func (st *stager) stage(ctx context.Context, name string, s *spool) (object, err
 	if !st.record.ByHash {
 		return o, nil
 	}
+	opt.Size = o.Size
 	for _, key := range keys[1:] {
 		if _, err := st.store.Blobs.Copy(ctx, key, keys[0], opt); unlessExists(err) != nil {
 			return object{}, err

@@ -59,9 +59,9 @@ func (s *spool) spill() {
 // store puts the file under a key that is made of its digest, and ends the
 // spool: what exists under it has the same bytes.
 func (s *spool) store(key string, o object, opt driver.PutOptions) error {
-	opt.IfAbsent = true
+	opt.IfAbsent, opt.Size = true, o.Size
 	if s.pipe == nil {
-		opt.SHA256, opt.Size = o.SHA256, o.Size
+		opt.SHA256 = o.SHA256
 		_, err := s.blobs.Put(s.ctx, key, &s.held, opt)
 		return unlessExists(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -26,7 +27,6 @@ import (
 type Blobs struct {
 	client  *s3.Client
 	buckets map[string]string // by place: the first component of keys
-	counted *counters
 }
 
 var _ driver.Blobs = (*Blobs)(nil)
@@ -58,7 +58,6 @@ func (b *Blobs) Stat(ctx context.Context, key string) (driver.Info, error) {
 	if err != nil {
 		return driver.Info{}, err
 	}
-	b.counted.add("s3.HeadObject", 1)
 	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: bucket, Key: name})
 	if status(err) == http.StatusNotFound {
 		return driver.Info{}, fmt.Errorf("stat %s: %w", key, driver.ErrNotFound)
@@ -82,7 +81,6 @@ func (b *Blobs) Open(ctx context.Context, key string, rng *driver.Range) (io.Rea
 		}
 		in.Range = aws.String(rangeField(rng))
 	}
-	b.counted.add("s3.GetObject", 1)
 	out, err := b.client.GetObject(ctx, in)
 	switch status(err) {
 	case http.StatusNotFound:
@@ -123,7 +121,8 @@ func (b *Blobs) bounded(ctx context.Context, key string, rng *driver.Range) (io.
 	return io.NopCloser(bytes.NewReader(nil)), info, nil
 }
 
-// refused turns the answer to a conditional write into the port's errors.
+// refused turns the answer to a conditional write into the port's errors. With
+// a condition on an ETag it is NoSuchKey if there is no object.
 func refused(err error, opt driver.PutOptions) error {
 	switch status(err) {
 	case http.StatusPreconditionFailed:
@@ -132,7 +131,7 @@ func refused(err error, opt driver.PutOptions) error {
 		}
 		return driver.ErrConflict
 	case http.StatusNotFound:
-		if opt.IfMatch != "" {
+		if opt.IfMatch != "" && code(err) == "NoSuchKey" {
 			return driver.ErrConflict
 		}
 	case http.StatusConflict:
@@ -188,52 +187,45 @@ func (b *Blobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions
 	if dst == src || opt.IfAbsent && opt.IfMatch != "" {
 		return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, driver.ErrInvalid)
 	}
-	info, err := b.Stat(ctx, src)
-	if err != nil {
-		return driver.Info{}, err
-	}
-	if info.Size > maxCopy {
-		return b.copyParts(ctx, dst, src, info, opt)
-	}
-	in := &s3.CopyObjectInput{Bucket: bucket, Key: name, CopySource: copySource(*from, *fromName),
-		CopySourceIfMatch: &info.ETag, MetadataDirective: types.MetadataDirectiveReplace,
-		ContentType: orNil(opt.ContentType), CacheControl: orNil(opt.CacheControl)}
-	in.IfNoneMatch, in.IfMatch = conditions(opt)
-	for n := 0; ; n++ {
-		b.counted.add("s3.CopyObject", 1)
-		out, err := b.client.CopyObject(ctx, in)
-		if busy(err) && n < maxRetries {
-			if err := pause(ctx, n); err != nil {
-				return driver.Info{}, err
-			}
-			continue
-		}
+	size := opt.Size
+	if size == 0 || size > maxCopy {
+		was, err := b.Stat(ctx, src)
 		if err != nil {
-			return driver.Info{}, b.copyError(ctx, dst, src, info, opt, err)
+			return driver.Info{}, err
 		}
-		return driver.Info{Key: dst, Size: info.Size, ETag: aws.ToString(out.CopyObjectResult.ETag), ModTime: aws.ToTime(out.CopyObjectResult.LastModified)}, nil
+		if size = was.Size; size > maxCopy {
+			return b.copyParts(ctx, dst, src, was, opt)
+		}
 	}
+	w := b.newWrite(bucket, name, opt)
+	in := &s3.CopyObjectInput{Bucket: bucket, Key: name, CopySource: copySource(*from, *fromName), MetadataDirective: types.MetadataDirectiveReplace,
+		ContentType: orNil(opt.ContentType), CacheControl: orNil(opt.CacheControl), Metadata: w.metadata()}
+	in.IfNoneMatch, in.IfMatch = conditions(opt)
+	missing := false
+	info, err := w.do(ctx, size, func(ctx context.Context) (*string, *time.Time, error) {
+		out, err := b.client.CopyObject(ctx, in)
+		if err != nil {
+			missing = status(err) == http.StatusNotFound
+			return nil, nil, err
+		}
+		return out.CopyObjectResult.ETag, out.CopyObjectResult.LastModified, nil
+	})
+	if missing { // the source, or what the condition is on: S3 answers both alike
+		if _, gone := b.Stat(ctx, src); gone != nil {
+			err = gone
+		}
+	}
+	if err != nil {
+		return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, err)
+	}
+	info.Key = dst
+	return info, nil
 }
 
 // copySource names an object in a header, where a plus would be a space.
 func copySource(bucket, name string) *string {
 	escaped := strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(name))
 	return aws.String(bucket + "/" + escaped)
-}
-
-// copyError tells a source that has gone or changed from a condition on the
-// destination: S3 answers both with 412 or 404.
-func (b *Blobs) copyError(ctx context.Context, dst, src string, was driver.Info, opt driver.PutOptions, err error) error {
-	if s := status(err); s == http.StatusPreconditionFailed || s == http.StatusNotFound {
-		now, statErr := b.Stat(ctx, src)
-		if statErr != nil {
-			return statErr
-		}
-		if now.ETag != was.ETag {
-			return fmt.Errorf("copy %s to %s: the source changed meanwhile", src, dst)
-		}
-	}
-	return fmt.Errorf("copy %s to %s: %w", src, dst, refused(err, opt))
 }
 
 // List implements driver.Blobs.
@@ -268,7 +260,6 @@ func (b *Blobs) List(ctx context.Context, prefix, after string) iter.Seq2[driver
 func (b *Blobs) list(ctx context.Context, place, prefix, after string, yield func(driver.Info, error) bool) bool {
 	in := &s3.ListObjectsV2Input{Bucket: aws.String(b.buckets[place]), Prefix: orNil(prefix), StartAfter: orNil(after)}
 	for {
-		b.counted.add("s3.ListObjectsV2", 1)
 		out, err := b.client.ListObjectsV2(ctx, in)
 		if err != nil {
 			yield(driver.Info{}, fmt.Errorf("list %s/%s: %w", place, prefix, err))
@@ -302,7 +293,6 @@ func (b *Blobs) Delete(ctx context.Context, keys ...string) error {
 	}
 	for bucket, objects := range byBucket {
 		for part := range slices.Chunk(objects, maxDelete) {
-			b.counted.add("s3.DeleteObjects", 1)
 			out, err := b.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &bucket, Delete: &types.Delete{Objects: part, Quiet: aws.Bool(true)}})
 			if err != nil {
 				return fmt.Errorf("delete of %d objects: %w", len(part), err)

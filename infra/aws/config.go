@@ -75,7 +75,7 @@ type Drivers struct {
 	Queue *Queue
 
 	sdk      aws.Config
-	counters counters
+	requests driver.Requests
 }
 
 // Open connects the ports. Region and credentials are those of the AWS SDK's
@@ -86,20 +86,27 @@ func Open(ctx context.Context, c Config) (*Drivers, error) {
 		return nil, err
 	}
 	sdk.Logger = logging.Nop{} // it warns of answers that are not read to their end
-	d := &Drivers{sdk: sdk}
-	d.Table = &Table{name: c.Table, counted: &d.counters, client: dynamodb.NewFromConfig(sdk, func(o *dynamodb.Options) {
+	d := &Drivers{}
+	sdk.HTTPClient = newClient(sdk.HTTPClient, &d.requests)
+	d.sdk = sdk
+	d.Table = &Table{name: c.Table, client: dynamodb.NewFromConfig(sdk, func(o *dynamodb.Options) {
 		o.BaseEndpoint = endpoint(c.DynamoDBURL)
 	})}
-	d.Blobs = &Blobs{buckets: map[string]string{"private": c.PrivateBucket, "public": c.PublicBucket}, counted: &d.counters,
+	d.Blobs = &Blobs{buckets: map[string]string{"private": c.PrivateBucket, "public": c.PublicBucket},
 		client: s3.NewFromConfig(sdk, func(o *s3.Options) {
 			o.BaseEndpoint = endpoint(c.S3URL)
 			o.UsePathStyle = c.S3URL != ""
 		})}
-	d.Queue = &Queue{urls: c.Queues, counted: &d.counters, client: sqs.NewFromConfig(sdk, func(o *sqs.Options) {
+	d.Queue = &Queue{urls: c.Queues, client: sqs.NewFromConfig(sdk, func(o *sqs.Options) {
 		o.BaseEndpoint = endpoint(c.SQSURL)
 	})}
 	return d, nil
 }
+
+// Counts returns the requests made so far, such as "s3.PutObject"; of batches
+// and transactions of DynamoDB their items. What the SDK repeats by itself is
+// counted each time.
+func (d *Drivers) Counts() map[string]int64 { return d.requests.Counts() }
 
 func endpoint(url string) *string {
 	if url == "" {

@@ -7,6 +7,7 @@
 //	counter item  pk = "c#"+Part, sk = Sort    n = the sum
 //	private bucket <key without "private/">
 //	public bucket  <key without "public/">
+//	metadata of objects    write = the write that made it
 //
 // Config is read from the environment:
 //
@@ -20,6 +21,8 @@
 //	APTLESS_SQS_URL         SQS
 //	APTLESS_LEASE           how long a worker that is silent counts as alive; 1m
 //
-// Invariant: a version is a random number that one Write alone has used, so an
-// answer that was lost is told from another writer's by reading the row.
+// Invariant: a version, and the token in an object's metadata, is a random number
+// that one write alone has used, so an answer that was lost is told from another
+// writer's by reading what is there. Where another write followed it, the error
+// says neither that this one was done nor that it was not.
 package aws

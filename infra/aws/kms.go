@@ -29,10 +29,9 @@ func IsKMS(id string) bool {
 
 // KMSKey is a crypto.Signer whose key stays in KMS.
 type KMSKey struct {
-	client  *kms.Client
-	id      string
-	public  crypto.PublicKey
-	counted *counters
+	client *kms.Client
+	id     string
+	public crypto.PublicKey
 }
 
 // OpenKMS is Drivers.KMS where there are no drivers. Region and credentials are
@@ -42,19 +41,18 @@ func OpenKMS(ctx context.Context, id string) (*KMSKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openKMS(ctx, sdk, id, &counters{})
+	return openKMS(ctx, sdk, id)
 }
 
 // KMS returns a key of KMS, of which it asks for the public half: RSA, or ECDSA
 // over P-256. The key's usage is SIGN_VERIFY; id is its ARN, or "kms:" and an ID
 // or alias. It needs the rights kms:GetPublicKey and kms:Sign.
 func (d *Drivers) KMS(ctx context.Context, id string) (*KMSKey, error) {
-	return openKMS(ctx, d.sdk, id, &d.counters)
+	return openKMS(ctx, d.sdk, id)
 }
 
-func openKMS(ctx context.Context, sdk aws.Config, id string, counted *counters) (*KMSKey, error) {
-	s := &KMSKey{client: kms.NewFromConfig(sdk), id: strings.TrimPrefix(id, kmsPrefix), counted: counted}
-	counted.add("kms.GetPublicKey", 1)
+func openKMS(ctx context.Context, sdk aws.Config, id string) (*KMSKey, error) {
+	s := &KMSKey{client: kms.NewFromConfig(sdk), id: strings.TrimPrefix(id, kmsPrefix)}
 	out, err := s.client.GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: &s.id})
 	if err != nil {
 		return nil, fmt.Errorf("key %s of KMS: %w", s.id, err)
@@ -82,7 +80,6 @@ func (s *KMSKey) SignContext(ctx context.Context, digest []byte, opts crypto.Sig
 	if err != nil {
 		return nil, err
 	}
-	s.counted.add("kms.Sign", 1)
 	out, err := s.client.Sign(ctx, &kms.SignInput{KeyId: &s.id, Message: digest, MessageType: types.MessageTypeDigest, SigningAlgorithm: algorithm})
 	if err != nil {
 		return nil, fmt.Errorf("key %s of KMS: %w", s.id, err)

@@ -104,37 +104,25 @@ func (p *put) run(ctx context.Context) (driver.Info, error) {
 	if err := p.check(); err != nil {
 		return driver.Info{}, err
 	}
+	w := p.newWrite(p.bucket, p.name, p.opt)
 	in := &s3.PutObjectInput{Bucket: p.bucket, Key: p.name, ContentType: orNil(p.opt.ContentType), CacheControl: orNil(p.opt.CacheControl),
-		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(p.sum.Sum(nil)))}
+		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(p.sum.Sum(nil))), Metadata: w.metadata()}
 	in.IfNoneMatch, in.IfMatch = conditions(p.opt)
-	for n := 0; ; n++ {
+	return w.do(ctx, p.size, func(ctx context.Context) (*string, *time.Time, error) {
 		in.Body = bytes.NewReader(part)
-		p.counted.add("s3.PutObject", 1)
 		out, err := p.client.PutObject(ctx, in)
-		if busy(err) && n < maxRetries {
-			if err := pause(ctx, n); err != nil {
-				return driver.Info{}, err
-			}
-			continue
-		}
 		if err != nil {
-			return driver.Info{}, refused(err, p.opt)
+			return nil, nil, err
 		}
-		return p.info(aws.ToString(out.ETag)), nil
-	}
-}
-
-// info describes what was put. S3 does not tell its time, which callers that
-// need it ask for: it is now, in whole seconds.
-func (p *put) info(etag string) driver.Info {
-	return driver.Info{Size: p.size, ETag: etag, ModTime: time.Now().Truncate(time.Second)}
+		return out.ETag, nil, nil
+	})
 }
 
 // parts uploads the first part and those that follow.
 func (p *put) parts(ctx context.Context, first []byte) (info driver.Info, err error) {
-	p.counted.add("s3.CreateMultipartUpload", 1)
+	w := p.newWrite(p.bucket, p.name, p.opt)
 	up, err := p.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: p.bucket, Key: p.name, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
-		ContentType: orNil(p.opt.ContentType), CacheControl: orNil(p.opt.CacheControl)})
+		ContentType: orNil(p.opt.ContentType), CacheControl: orNil(p.opt.CacheControl), Metadata: w.metadata()})
 	if err != nil {
 		return driver.Info{}, err
 	}
@@ -149,7 +137,6 @@ func (p *put) parts(ctx context.Context, first []byte) (info driver.Info, err er
 		if number > maxParts {
 			return driver.Info{}, fmt.Errorf("more than %d bytes: %w", int64(maxParts)*partSize, driver.ErrInvalid)
 		}
-		p.counted.add("s3.UploadPart", 1)
 		out, err := p.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: p.bucket, Key: p.name, UploadId: up.UploadId, PartNumber: &number,
 			Body: bytes.NewReader(part), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
 		if err != nil {
@@ -169,31 +156,7 @@ func (p *put) parts(ctx context.Context, first []byte) (info driver.Info, err er
 	if err := p.check(); err != nil {
 		return driver.Info{}, err
 	}
-	etag, err := p.complete(ctx, p.bucket, p.name, up.UploadId, done, p.opt)
-	if err != nil {
-		return driver.Info{}, err
-	}
-	return p.info(etag), nil
-}
-
-// complete makes an object of the parts of an upload.
-func (b *Blobs) complete(ctx context.Context, bucket, name, id *string, done []types.CompletedPart, opt driver.PutOptions) (etag string, err error) {
-	in := &s3.CompleteMultipartUploadInput{Bucket: bucket, Key: name, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}}
-	in.IfNoneMatch, in.IfMatch = conditions(opt)
-	for n := 0; ; n++ {
-		b.counted.add("s3.CompleteMultipartUpload", 1)
-		out, err := b.client.CompleteMultipartUpload(ctx, in)
-		if busy(err) && n < maxRetries {
-			if err := pause(ctx, n); err != nil {
-				return "", err
-			}
-			continue
-		}
-		if err != nil {
-			return "", refused(err, opt)
-		}
-		return aws.ToString(out.ETag), nil
-	}
+	return w.complete(ctx, up.UploadId, done, p.size)
 }
 
 // abort gives up an upload, also when the caller's context is done. One that is
@@ -203,7 +166,6 @@ func (p *put) abort(ctx context.Context, id *string) { p.abortUpload(ctx, p.buck
 func (b *Blobs) abortUpload(ctx context.Context, bucket, name, id *string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortAfter)
 	defer cancel()
-	b.counted.add("s3.AbortMultipartUpload", 1)
 	_, _ = b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: bucket, Key: name, UploadId: id})
 }
 
@@ -217,9 +179,9 @@ func (b *Blobs) copyParts(ctx context.Context, dst, src string, was driver.Info,
 	if err != nil {
 		return driver.Info{}, err
 	}
-	b.counted.add("s3.CreateMultipartUpload", 1)
+	w := b.newWrite(bucket, name, opt)
 	up, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: bucket, Key: name,
-		ContentType: orNil(opt.ContentType), CacheControl: orNil(opt.CacheControl)})
+		ContentType: orNil(opt.ContentType), CacheControl: orNil(opt.CacheControl), Metadata: w.metadata()})
 	if err != nil {
 		return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, err)
 	}
@@ -231,7 +193,6 @@ func (b *Blobs) copyParts(ctx context.Context, dst, src string, was driver.Info,
 	var done []types.CompletedPart
 	for offset := int64(0); offset < was.Size; offset += copyPart {
 		number := int32(len(done) + 1)
-		b.counted.add("s3.UploadPartCopy", 1)
 		out, err := b.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: bucket, Key: name, UploadId: up.UploadId, PartNumber: &number,
 			CopySource: copySource(*from, *fromName), CopySourceIfMatch: &was.ETag,
 			CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", offset, min(offset+copyPart, was.Size)-1))})
@@ -240,9 +201,9 @@ func (b *Blobs) copyParts(ctx context.Context, dst, src string, was driver.Info,
 		}
 		done = append(done, types.CompletedPart{ETag: out.CopyPartResult.ETag, PartNumber: &number})
 	}
-	etag, err := b.complete(ctx, bucket, name, up.UploadId, done, opt)
-	if err != nil {
+	if info, err = w.complete(ctx, up.UploadId, done, was.Size); err != nil {
 		return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, err)
 	}
-	return driver.Info{Key: dst, Size: was.Size, ETag: etag, ModTime: time.Now().Truncate(time.Second)}, nil
+	info.Key = dst
+	return info, nil
 }

@@ -19,9 +19,8 @@ import (
 
 // Queue is the Queue port in SQS FIFO queues, one for each class of work.
 type Queue struct {
-	client  *sqs.Client
-	urls    map[string]string
-	counted *counters
+	client *sqs.Client
+	urls   map[string]string
 }
 
 var _ driver.Queue = (*Queue)(nil)
@@ -40,7 +39,6 @@ func (q *Queue) Send(ctx context.Context, m driver.Message) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
-	q.counted.add("sqs.SendMessage", 1)
 	_, err := q.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: q.url(m.Group), MessageBody: &m.Body,
 		MessageGroupId: &m.Group, MessageDeduplicationId: &m.ID})
 	if err != nil {
@@ -69,7 +67,6 @@ const maxVisibility = 12 * time.Hour
 // visible makes a message come again after a time, in whole seconds.
 // driver.ErrNotFound if the receipt is of a delivery that is over.
 func (q *Queue) visible(ctx context.Context, url *string, receipt string, after time.Duration) error {
-	q.counted.add("sqs.ChangeMessageVisibility", 1)
 	_, err := q.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: &receipt,
 		VisibilityTimeout: int32(min(after, maxVisibility).Seconds())})
 	if over(err) {
@@ -155,7 +152,6 @@ func (q *Queue) extend(ctx context.Context, url *string, receipt string) {
 // Delete acknowledges a message, for callers of Handle that are not Lambda's
 // event source, which does it by itself.
 func (q *Queue) Delete(ctx context.Context, m driver.Message) error {
-	q.counted.add("sqs.DeleteMessage", 1)
 	_, err := q.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: q.url(m.Group), ReceiptHandle: &m.Receipt})
 	return err
 }
@@ -213,7 +209,6 @@ func (q *Queue) Serve(ctx context.Context, workers int, h driver.Handler, failed
 func (q *Queue) receive(ctx context.Context, url string) (driver.Message, int, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiveWait+10*time.Second)
 	defer cancel()
-	q.counted.add("sqs.ReceiveMessage", 1)
 	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 1,
 		WaitTimeSeconds: int32(receiveWait.Seconds()), VisibilityTimeout: int32(Visibility.Seconds()),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll}})

@@ -16,7 +16,6 @@ func (d *Drivers) Secret(ctx context.Context, id string) ([]byte, error) {
 	if path, ok := strings.CutPrefix(id, "file:"); ok {
 		return os.ReadFile(path)
 	}
-	d.counters.add("secretsmanager.GetSecretValue", 1)
 	out, err := secretsmanager.NewFromConfig(d.sdk).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
 	if err != nil {
 		return nil, fmt.Errorf("secret %s: %w", id, err)

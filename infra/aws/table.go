@@ -20,9 +20,8 @@ import (
 
 // Table is the Table port in one DynamoDB table.
 type Table struct {
-	client  *dynamodb.Client
-	name    string
-	counted *counters
+	client *dynamodb.Client
+	name   string
 }
 
 var _ driver.Table = (*Table)(nil)
@@ -58,7 +57,6 @@ func (t *Table) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
 	if err := key.Check(); err != nil {
 		return driver.Row{}, err
 	}
-	t.counted.add("dynamodb.GetItem", 1)
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: rowKey(key), ConsistentRead: aws.Bool(true)})
 	if err != nil {
 		return driver.Row{}, fmt.Errorf("get %s: %w", key, err)
@@ -83,7 +81,6 @@ func (t *Table) Scan(ctx context.Context, part, after string) iter.Seq2[driver.R
 			in.ExpressionAttributeValues[":a"] = text(after)
 		}
 		for {
-			t.counted.add("dynamodb.Query", 1)
 			out, err := t.client.Query(ctx, in)
 			if err != nil {
 				yield(driver.Row{}, fmt.Errorf("scan %s: %w", part, err))
@@ -174,8 +171,7 @@ func (t *Table) write(ctx context.Context, version, token string, ops []driver.O
 	for _, op := range ops {
 		in.TransactItems = append(in.TransactItems, t.transactItem(version, op))
 	}
-	t.counted.add("dynamodb.TransactWriteItems", len(ops))
-	_, err := t.client.TransactWriteItems(ctx, in)
+	_, err := t.client.TransactWriteItems(items(ctx, len(ops)), in)
 	var cancelled *types.TransactionCanceledException
 	if !errors.As(err, &cancelled) {
 		return err
@@ -214,10 +210,11 @@ func (t *Table) transactItem(version string, op driver.Op) types.TransactWriteIt
 }
 
 // putOne puts a row. When the condition fails on the row that this very call
-// has put, an answer was lost and the call repeated.
+// has put, an answer was lost and the call repeated. If it fails on another one
+// after an answer was lost, nobody knows whether this call was done in between.
 func (t *Table) putOne(ctx context.Context, version string, op driver.Op) error {
 	expression, values := condition(op)
-	t.counted.add("dynamodb.PutItem", 1)
+	ctx, tries := watch(ctx)
 	_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &t.name, Item: rowItem(op.Key, version, op.Data), ConditionExpression: &expression, ExpressionAttributeValues: values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
@@ -228,6 +225,9 @@ func (t *Table) putOne(ctx context.Context, version string, op driver.Op) error 
 	}
 	if row, err := rowOf(op.Key, failed.Item); err == nil && row.Version == version {
 		return nil
+	}
+	if tries.unsure() {
+		return errUnsure
 	}
 	return &driver.ConflictError{Keys: []driver.Key{op.Key}}
 }
@@ -246,8 +246,7 @@ func (t *Table) Put(ctx context.Context, rows ...driver.Row) error {
 			requests = append(requests, types.WriteRequest{PutRequest: &types.PutRequest{Item: rowItem(row.Key, rand.Text(), row.Data)}})
 		}
 		for n := 0; len(requests) > 0; n++ {
-			t.counted.add("dynamodb.BatchWriteItem", len(requests))
-			out, err := t.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{t.name: requests}})
+			out, err := t.client.BatchWriteItem(items(ctx, len(requests)), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{t.name: requests}})
 			if err != nil && !again(err) {
 				return fmt.Errorf("put of %d rows, %s: %w", len(rows), part[0].Key, err)
 			}
@@ -273,7 +272,6 @@ func (t *Table) Add(ctx context.Context, key driver.Key, delta int64) (int64, er
 	if err := key.Check(); err != nil {
 		return 0, err
 	}
-	t.counted.add("dynamodb.UpdateItem", 1)
 	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: counterKey(key), UpdateExpression: aws.String("ADD n :d"),
 		ExpressionAttributeValues: item{":d": &types.AttributeValueMemberN{Value: strconv.FormatInt(delta, 10)}},

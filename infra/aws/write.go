@@ -1,0 +1,86 @@
+package aws
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"aptless/core/driver"
+)
+
+// tokenField is the field of an object's metadata that says which write made it.
+const tokenField = "write"
+
+// write is a call that makes an object. If the answer is lost and the call
+// repeated, its own object is in the way of its condition: it is known by the
+// token.
+type write struct {
+	*Blobs
+	bucket, name *string
+	opt          driver.PutOptions
+	token        string
+}
+
+func (b *Blobs) newWrite(bucket, name *string, opt driver.PutOptions) *write {
+	return &write{b, bucket, name, opt, rand.Text()}
+}
+
+// metadata returns the metadata of the object.
+func (w *write) metadata() map[string]string { return map[string]string{tokenField: w.token} }
+
+// do calls until there is an answer, and describes the object of size bytes. S3
+// does not always tell its time, which callers that need it ask for: it is now,
+// in whole seconds.
+func (w *write) do(ctx context.Context, size int64, call func(context.Context) (etag *string, at *time.Time, err error)) (driver.Info, error) {
+	ctx, tries := watch(ctx)
+	for n := 0; ; n++ {
+		etag, at, err := call(ctx)
+		switch {
+		case err == nil && at == nil:
+			return driver.Info{Size: size, ETag: aws.ToString(etag), ModTime: time.Now().Truncate(time.Second)}, nil
+		case err == nil:
+			return driver.Info{Size: size, ETag: aws.ToString(etag), ModTime: *at}, nil
+		case busy(err) && n < maxRetries:
+			if err := pause(ctx, n); err != nil {
+				return driver.Info{}, err
+			}
+			continue
+		}
+		refusal := refused(err, w.opt)
+		if state := errors.Is(refusal, driver.ErrExists) || errors.Is(refusal, driver.ErrConflict) || code(err) == "NoSuchUpload"; state && tries.unsure() {
+			return w.find(ctx, size)
+		}
+		return driver.Info{}, refusal
+	}
+}
+
+// find returns the object if it is the one that was written.
+func (w *write) find(ctx context.Context, size int64) (driver.Info, error) {
+	out, err := w.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: w.bucket, Key: w.name})
+	if err != nil && status(err) != http.StatusNotFound {
+		return driver.Info{}, err
+	}
+	if err != nil || out.Metadata[tokenField] != w.token {
+		return driver.Info{}, errUnsure
+	}
+	return driver.Info{Size: size, ETag: aws.ToString(out.ETag), ModTime: aws.ToTime(out.LastModified)}, nil
+}
+
+// complete makes an object of the parts of an upload.
+func (w *write) complete(ctx context.Context, id *string, done []types.CompletedPart, size int64) (driver.Info, error) {
+	in := &s3.CompleteMultipartUploadInput{Bucket: w.bucket, Key: w.name, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}}
+	in.IfNoneMatch, in.IfMatch = conditions(w.opt)
+	return w.do(ctx, size, func(ctx context.Context) (*string, *time.Time, error) {
+		out, err := w.client.CompleteMultipartUpload(ctx, in)
+		if err != nil {
+			return nil, nil, err
+		}
+		return out.ETag, nil, nil
+	})
+}
