@@ -164,12 +164,19 @@ func (s *Server) wait(ctx context.Context, t task.Task) (task.Task, error) {
 	return now, nil
 }
 
+// reserve is what is kept of the time of a request to answer that its task goes on.
+const reserve = 2 * time.Second
+
 // limit returns a context that ends when the time to wait is over.
 func (s *Server) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	if s.Wait == 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, s.Wait)
+	wait := s.Wait
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline)-reserve)
+	}
+	return context.WithTimeout(ctx, wait)
 }
 
 func (s *Server) forget(id int64) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,6 +80,8 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, driver.ErrInvalid):
 		return http.StatusBadRequest
+	case errors.Is(err, context.DeadlineExceeded): // the time of a function is over
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }

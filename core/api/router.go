@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"html"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -143,6 +145,7 @@ func redirect(w http.ResponseWriter, r *http.Request, path string) {
 	if r.Method == http.MethodGet {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(http.StatusMovedPermanently)
+		io.WriteString(w, "<a href=\""+html.EscapeString(location)+"\">Moved Permanently</a>.\n\n")
 		return
 	}
 	w.WriteHeader(http.StatusTemporaryRedirect)

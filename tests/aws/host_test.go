@@ -260,7 +260,7 @@ func TestWorkersKilled(t *testing.T) {
 // TestDeployedParallel has many clients upload and import into one repository
 // at once through the API's function: nothing is lost.
 func TestDeployedParallel(t *testing.T) {
-	clients := 100
+	clients := 50
 	if testing.Short() {
 		clients = 8
 	}

@@ -1,0 +1,82 @@
+package differential
+
+// filled makes repositories r and s with packages.
+func filled(more ...request) []request {
+	return append([]request{
+		post("/api/repos", `{"Name":"r","DefaultDistribution":"sid"}`),
+		post("/api/repos", `{"Name":"s","DefaultDistribution":"sid","DefaultComponent":"contrib"}`),
+		upload("d", "hello_1.0_amd64.deb", "hello_1.0_i386.deb", "hello-data_1.0_all.deb", "app_1.0_amd64.deb"),
+		post("/api/repos/r/file/d", ""),
+		upload("e", "hello_2.0_amd64.deb", "other_1.0+b1_amd64.deb", "provider_1.0_amd64.deb"),
+		post("/api/repos/s/file/e", ""),
+	}, more...)
+}
+
+// snapshotRequests are about snapshots.
+var snapshotRequests = filled(
+	get("/api/snapshots"),
+	post("/api/repos/r/snapshots", `{"Name":"one"}`),
+	post("/api/repos/r/snapshots", `{"Name":"one"}`),
+	post("/api/repos/s/snapshots", `{"Name":"two","Description":"the <second>"}`),
+	get("/api/snapshots"),
+	get("/api/snapshots?sort=time"),
+	get("/api/snapshots?sort=name"),
+	get("/api/snapshots?sort=nonsense"),
+	get("/api/snapshots/one"),
+	get("/api/snapshots/two"),
+	get("/api/snapshots/none"),
+	get("/api/snapshots/one/packages"),
+	get("/api/snapshots/one/packages?q=hello"),
+	get("/api/snapshots/one/packages?q=app&withDeps=1"),
+	get("/api/snapshots/one/packages?format=details&q=app"),
+	get("/api/snapshots/one/packages?q=hello%20("),
+	get("/api/snapshots/none/packages"),
+	post("/api/snapshots", `{"Name":"empty"}`),
+	post("/api/snapshots", `{"Name":"empty"}`),
+	post("/api/snapshots", `{"Name":"of","SourceSnapshots":["one","two"],"Description":"both"}`),
+	post("/api/snapshots", `{"Name":"refs","PackageRefs":["{{app_1.0_amd64}}"]}`),
+	post("/api/snapshots", `{"Name":"bad","PackageRefs":["{{library_1.0~rc1_i386}}"]}`),
+	post("/api/snapshots", `{"Name":"bad","SourceSnapshots":["none"]}`),
+	post("/api/snapshots", `{}`),
+	get("/api/snapshots/of/packages"),
+	get("/api/snapshots/refs/packages"),
+	put("/api/snapshots/empty", `{"Name":"void","Description":"nothing"}`),
+	put("/api/snapshots/void", `{"Name":"one"}`),
+	put("/api/snapshots/none", `{"Name":"x"}`),
+	put("/api/snapshots/void", `{"Description":"less"}`),
+	get("/api/snapshots/void"),
+	get("/api/snapshots/one/diff/two"),
+	get("/api/snapshots/one/diff/two?onlyMatching=1"),
+	get("/api/snapshots/one/diff/one"),
+	get("/api/snapshots/one/diff/none"),
+	get("/api/snapshots/none/diff/one"),
+	del("/api/snapshots/one", ""),
+	del("/api/snapshots/one?force=1", ""),
+	del("/api/snapshots/one", ""),
+	del("/api/snapshots/none", ""),
+	del("/api/snapshots/void", ""),
+	get("/api/snapshots?sort=name"),
+)
+
+// mergeRequests derive snapshots from each other.
+var mergeRequests = filled(
+	post("/api/repos/r/snapshots", `{"Name":"one"}`),
+	post("/api/repos/s/snapshots", `{"Name":"two"}`),
+	post("/api/snapshots/merged/merge", `{"Sources":["one","two"]}`).instead("snapshot merge merged one two"),
+	get("/api/snapshots/merged/packages"),
+	post("/api/snapshots/latest/merge?latest=1", `{"Sources":["one","two"]}`).instead("snapshot merge -latest latest one two"),
+	get("/api/snapshots/latest/packages"),
+	post("/api/snapshots/kept/merge?no-remove=1", `{"Sources":["one","two"]}`).instead("snapshot merge -no-remove kept one two"),
+	get("/api/snapshots/kept/packages"),
+	post("/api/snapshots/single/merge", `{"Sources":["one"]}`).instead("snapshot merge single one"),
+	get("/api/snapshots/single/packages"),
+	post("/api/snapshots/one/pull", `{"Source":"two","Destination":"pulled","Queries":["hello"],"Architectures":["amd64"]}`).instead("-architectures=amd64 snapshot pull one two pulled hello"),
+	get("/api/snapshots/pulled/packages"),
+	post("/api/snapshots/one/pull?no-remove=1", `{"Source":"two","Destination":"kept-pulled","Queries":["hello"],"Architectures":["amd64"]}`).instead("-architectures=amd64 snapshot pull -no-remove one two kept-pulled hello"),
+	get("/api/snapshots/kept-pulled/packages"),
+	post("/api/snapshots/one/filter", `{"Destination":"filtered","Queries":["Name (~ ^hello)"]}`).instead("snapshot filter one filtered Name|(~|^hello)"),
+	get("/api/snapshots/filtered/packages"),
+	get("/api/snapshots/one/diff/latest"),
+	get("/api/snapshots/kept/diff/merged"),
+	get("/api/snapshots/merged"),
+)
