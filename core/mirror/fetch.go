@@ -28,6 +28,7 @@ const maxFile = 16 << 30
 type outcome struct {
 	n     int // of the entry, counted from 0
 	entry entry
+	fresh bool // the pool is known not to have its file
 	odd   *odd
 	why   string // it could not be fetched
 	err   error  // of the storage
@@ -48,7 +49,7 @@ func (u *update) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := &fetching{update: u, staged: staged, odds: odds, done: map[int]outcome{}, shown: u.at.Detail}
+	f := &fetching{update: u, staged: staged, odds: odds, done: map[int]outcome{}, shown: u.at.Detail, given: map[string]bool{}}
 	u.attempt.Detail(f.shown)
 	if err := f.all(ctx, queue); err != nil {
 		return err
@@ -73,6 +74,7 @@ type fetching struct {
 	next   int             // the first that is not done
 	shown  progress        // counts all
 	failed int             // in a row
+	given  map[string]bool // SHA-256 of the files that were handed out
 }
 
 // parallel is how many files are fetched at a time unless the operator has said.
@@ -131,8 +133,9 @@ func (f *fetching) feed(ctx context.Context, queue *chunks.List, jobs chan<- out
 		if err != nil {
 			return err
 		}
-		job.n = given
+		job.n, job.fresh = given, f.probed && !job.entry.Meta && !f.given[job.entry.Want.SHA256]
 		given++
+		f.given[job.entry.Want.SHA256] = true
 		if _, ok := f.odds[job.entry.Want]; ok { // it came before the place was saved
 			f.count(job)
 			continue
@@ -223,9 +226,9 @@ func (f *fetching) save(ctx context.Context) error {
 	return f.attempt.Save(ctx, f.at)
 }
 
-// one fetches an entry, unless the pool has it by now.
+// one fetches an entry, unless the pool may have its file and does.
 func (f *fetching) one(ctx context.Context, o *outcome) {
-	if o.entry.Want.SHA256 != "" {
+	if o.entry.Want.SHA256 != "" && !o.fresh {
 		there, err := f.Pool.Has(ctx, o.entry.Want.SHA256)
 		if there || err != nil {
 			o.err = err

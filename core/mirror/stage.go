@@ -249,7 +249,7 @@ func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, s
 	if err != nil {
 		return err
 	}
-	u.at.Queue = list.Ref()
+	u.at.Queue, u.probed = list.Ref(), true
 	return nil
 }
 

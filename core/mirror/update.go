@@ -95,6 +95,7 @@ type update struct {
 	trust   upstream.Trust
 	proof   string
 	at      place
+	probed  bool // the pool had no file of the queue when this attempt began
 }
 
 func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (task.Result, error) {

@@ -58,16 +58,19 @@ func sumsKey(sha256 string) driver.Key {
 	return driver.Key{Part: fmt.Sprintf("file-%x", h.Sum32()%partitions), Sort: sha256}
 }
 
-// SumsRow returns the row that stores the digests of a file, for
-// driver.Table.Put. What it says is true whether the pool has the file or not.
+// SumsRow returns the row that stores the digests of a file that the pool has,
+// for driver.Table.Put. It is removed before the file is.
 func (s *Store) SumsRow(f deb.File) driver.Row {
 	return driver.Row{Key: sumsKey(f.SHA256), Data: fmt.Appendf(nil, "%d %s %s %s", f.Size, f.MD5, f.SHA1, f.SHA512)}
 }
 
 // Sums returns the size and all digests of a pool file under a name: those that
-// were stored, else as read from its bytes. driver.ErrNotFound if the pool does
-// not have it.
+// were stored, else as read from its bytes. The file stays until the task has
+// ended. driver.ErrNotFound if the pool does not have it.
 func (s *Store) Sums(ctx context.Context, sha256, name string) (deb.File, error) {
+	if err := s.claim(ctx, FileClaim(sha256)); err != nil {
+		return deb.File{}, err
+	}
 	row, err := s.Table.Get(ctx, sumsKey(sha256))
 	if errors.Is(err, driver.ErrNotFound) {
 		f, err := s.Hash(ctx, sha256, name)
@@ -83,11 +86,7 @@ func (s *Store) Sums(ctx context.Context, sha256, name string) (deb.File, error)
 	if _, err := fmt.Sscanf(string(row.Data), "%d %s %s %s", &f.Size, &f.MD5, &f.SHA1, &f.SHA512); err != nil {
 		return deb.File{}, fmt.Errorf("digests of %s: %w", sha256, ErrRecord)
 	}
-	there, err := s.Has(ctx, sha256)
-	if err == nil && !there {
-		err = fmt.Errorf("pool file %s: %w", sha256, driver.ErrNotFound)
-	}
-	return f, err
+	return f, nil
 }
 
 // RemoveFile removes a pool file and what is stored of it.

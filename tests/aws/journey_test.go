@@ -32,7 +32,7 @@ type process struct {
 	t       *testing.T
 }
 
-func serve(t *testing.T) *process {
+func serve(t *testing.T, set ...func(*app.Config)) *process {
 	d := open(t)
 	key, err := pgp.Generate("Test", "test@example.org", pgp.Ed25519, time.Now().Add(-time.Hour))
 	if err != nil {
@@ -43,8 +43,11 @@ func serve(t *testing.T) *process {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer,
-		app.Config{Version: app.Version, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	c := app.Config{Version: app.Version, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	for _, f := range set {
+		f(&c)
+	}
+	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, c)
 	if err != nil {
 		t.Fatal(err)
 	}
