@@ -35,6 +35,9 @@ type client struct {
 // newClient returns a client that makes requests as the SDK's does, but for
 // what the constants say.
 func newClient(sdk aws.HTTPClient, total *driver.Requests) *client {
+	if sdk == nil { // the SDK's own is made by each of its clients
+		sdk = awshttp.NewBuildableClient()
+	}
 	if b, ok := sdk.(*awshttp.BuildableClient); ok {
 		sdk = b.WithReadTimeout(silence).WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = idleConns })
 	}

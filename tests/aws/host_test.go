@@ -74,7 +74,7 @@ func deploy(t *testing.T, lease time.Duration, watch *watch) *deployed {
 		a.Stack.Stop()
 		if t.Failed() {
 			if data, err := os.ReadFile(file.Name()); err == nil {
-				t.Logf("%s", data[max(0, len(data)-4000):])
+				t.Logf("%s", data[:min(len(data), 6000)])
 			}
 		}
 		file.Close()
