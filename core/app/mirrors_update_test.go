@@ -377,3 +377,42 @@ func TestMirrorOptions(t *testing.T) {
 	s.want(t, "POST", "/api/mirrors", `{"Name":"o","ArchiveURL":"ppa:me/tools","IgnoreSignatures":false}`, 400, `{"error":"unable to fetch mirror: verification of detached signature failed: exit status 2"}`)
 	s.want(t, "POST", "/api/mirrors/n", `{"Architectures":["amd64"],"IgnoreSignatures":false}`, 500, `{"error":"unable to edit: verification…`)
 }
+
+// TestChangesMeanwhile: an archive that changes while its indexes are read is
+// mirrored as it is then; one that is not as it says is not.
+func TestChangesMeanwhile(t *testing.T) {
+	eachDriver(t, func(t *testing.T, s *served) {
+		spec := s.archive(t)
+		s.must(t, "POST", "/api/mirrors", createMirror, nil)
+		main := spec.Components["main"]
+		main.Packages = append(slices.Clone(main.Packages), debtest.Spec{Package: "fresh"})
+		spec.Components["main"], spec.Fields = main, map[string]string{"Date": "Sun, 12 Jul 2026 10:16:37 UTC"}
+		now := upstreamtest.Build(spec)
+		changes := 0
+		s.upstream.Fault = func(path string, _ int, data []byte) ([]byte, error) {
+			if path == "dists/stable/main/binary-amd64/Packages.gz" && changes == 0 {
+				changes++
+				s.upstream.Set(now)
+				return now[path], nil
+			}
+			return data, nil
+		}
+		output, d := s.updated(t, "m", `{}`)
+		if n := strings.Count(output, "dists/stable/InRelease\n"); n != 2 || d.TotalNumberOfPackages != 4 || !strings.HasSuffix(output, "Task succeeded") {
+			t.Errorf("detail %+v, output %q", d, output)
+		}
+		if got := s.names(t, "/api/mirrors/m"); got != "fresh_1.0_all hello-data_1:2.10+b1_all other_1.0_all hello_2.10-3_amd64" {
+			t.Errorf("packages %s", got)
+		}
+		s.upstream.Fault = func(path string, _ int, data []byte) ([]byte, error) {
+			if strings.HasSuffix(path, "Packages.gz") {
+				data = append(slices.Clone(data), 0)
+			}
+			return data, nil
+		}
+		output, _ = s.updated(t, "m", `{"LatestOnly":true}`)
+		if n := strings.Count(output, "dists/stable/InRelease\n"); n != 2 || !strings.Contains(output, "Task failed with error: unable to update: https://archive.example.org/debian/dists/stable/contrib/binary-amd64/Packages.gz: size check mismatch ") {
+			t.Errorf("output %q", output)
+		}
+	})
+}

@@ -113,7 +113,6 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 		return task.Result{}, err
 	}
 	if u.at.Now.Proof != u.proof { // it begins, or the mirror was edited meanwhile
-		u.at = place{}
 		if done, err := u.begin(ctx); err != nil || done {
 			return task.Result{Code: 204}, err
 		}
@@ -157,41 +156,68 @@ func (u *update) asker() upstream.Asker {
 	return u.Store.asker(func(line string) { u.attempt.Printf("%s\n", line) })
 }
 
-// begin fetches the Release file and the indexes, and saves what is to be done.
-// If nothing has changed since the last update it is done.
-func (u *update) begin(ctx context.Context) (done bool, err error) {
-	m := u.mirror
-	seen := upstream.Seen{}
-	if m.Updated() && m.Last.Proof == u.proof {
-		seen = m.Last.Seen
-	}
-	release, now, err := m.archive().FetchRelease(ctx, u.asker(), u.trust, seen)
+// release fetches the Release file, and notes what is to be remembered of it. It
+// is nil if it is the one that was seen.
+func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Release, error) {
+	last := u.mirror.Last
+	release, now, err := u.mirror.archive().FetchRelease(ctx, u.asker(), u.trust, seen)
 	if err != nil {
-		return false, failure(ctx, err)
+		return nil, failure(ctx, err)
 	}
-	u.at.Now = state{Proof: u.proof, Seen: now, Date: m.Last.Date, ValidUntil: m.Last.ValidUntil}
+	u.at = place{Now: state{Proof: u.proof, Seen: now, Date: last.Date, ValidUntil: last.ValidUntil}}
 	checked := release
 	if release == nil {
-		checked = &upstream.Release{Date: m.Last.Date, ValidUntil: m.Last.ValidUntil, Fields: m.Meta}
+		checked = &upstream.Release{Date: last.Date, ValidUntil: last.ValidUntil, Fields: u.mirror.Meta}
 	} else {
 		u.at.Now.Date, u.at.Now.ValidUntil = release.Date, release.ValidUntil
 	}
 	if u.trust.Ring != nil && !u.args.IgnoreValidUntil {
-		if err := checked.CheckTime(u.Now(), m.Last.Date); err != nil {
-			return false, failure(ctx, err)
+		if err := checked.CheckTime(u.Now(), last.Date); err != nil {
+			return nil, failure(ctx, err)
 		}
+	}
+	return release, nil
+}
+
+// maxEditions is how often the indexes are read anew because the archive has
+// changed while they were.
+const maxEditions = 3
+
+// begin fetches the Release file and the indexes, and saves what is to be done.
+// If nothing has changed since the last update it is done.
+func (u *update) begin(ctx context.Context) (done bool, err error) {
+	before := u.mirror
+	seen := upstream.Seen{}
+	if before.Updated() && before.Last.Proof == u.proof {
+		seen = before.Last.Seen
+	}
+	release, err := u.release(ctx, seen)
+	if err != nil {
+		return false, err
 	}
 	if release == nil {
 		u.attempt.Detail(progress{})
-		return true, u.commit(ctx, m)
+		return true, u.commit(ctx, before)
 	}
-	if err := m.adopt(release); err != nil {
-		return false, fail(500, updateError, err)
+	for edition := 1; ; edition++ {
+		u.mirror = before
+		if err := u.mirror.adopt(release); err != nil {
+			return false, fail(500, updateError, err)
+		}
+		err := u.stage(ctx, release)
+		if err == nil {
+			break
+		}
+		if edition == maxEditions || !errors.Is(err, upstream.ErrMismatch) && !upstream.Missing(err) {
+			return false, err
+		}
+		newer, newerErr := u.release(ctx, u.at.Now.Seen)
+		if newerErr != nil || newer == nil { // the archive is not what it says
+			return false, err
+		}
+		release = newer
 	}
-	u.mirror = m
-	if err := u.stage(ctx, release); err != nil {
-		return false, err
-	}
+	m := u.mirror
 	if err := u.rename(ctx, &m); err != nil {
 		return false, err
 	}
