@@ -178,8 +178,15 @@ func TestAcceptance30(t *testing.T) {
 		s.want(t, "POST", "/api/gpg/key", `{"GpgKeyArmor":"x"}`, 400, `"gpg: no valid OpenPGP data found.…`)
 		s.refused(t, "POST", "/api/gpg/key", `{}`, 400, "GpgKeyArmor or GpgKeyID is required")
 		s.want(t, "POST", "/api/gpg/key", `{"GpgKeyArmor":`+armor+`,"GpgKeyID":"X"}`, 400, `"gpg: conflicting commands\n"`)
-		s.want(t, "POST", "/api/gpg/key", `{"GpgKeyID":"DEADBEEF"}`, 400, `"gpg: keyserver receive failed: key servers are not configured\n"`)
+		s.want(t, "POST", "/api/gpg/key", `{"GpgKeyID":"DEADBEEF"}`, 400, `"gpg: keyserver receive failed: https://keys.openpgp.org/…`)
 	})
+	p, err := start(t.Context(), drivertest.NewEnv(), testSigner(t)) // which may ask no other servers
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.do("POST", "/api/gpg/key", "application/json", []byte(`{"GpgKeyID":"DEADBEEF"}`)); err == nil || !strings.Contains(err.Error(), "key servers are not configured") {
+		t.Errorf("without key servers: %v", err)
+	}
 }
 
 // TestReceiveKeys imports from a key server.

@@ -39,7 +39,7 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/api/VERSION", "", "", 404, "404 page not found"},
 		{"HEAD", "/api/version", "", "", 404, "404 page not found"},
 		{"PATCH", "/api/repos/r", "", "", 404, "404 page not found"},
-		{"GET", "/api/repos/", "", "", 301, ""},
+		{"GET", "/api/repos/", "", "", 301, "<a href=\"/api/repos\">Moved Permanently</a>.\n\n"},
 		{"POST", "/api/repos/?x=1", js, "{}", 307, ""},
 		{"POST", "/api/repos", js, "", 400, `{"error":"EOF"}`},
 		{"POST", "/api/repos", js, `{"Name":`, 400, `{"error":"unexpected EOF"}`},
