@@ -13,6 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
+// visibility is that of the queues, in seconds, until a worker hides a message for
+// as long as it wants.
+const visibility = "60"
+
 // Create makes the table, the buckets and a queue for each class of work, as far
 // as they are not there, and uses the queues: on what stands in for AWS. On AWS
 // the template makes them. The names of the queues begin with prefix.
@@ -37,7 +41,7 @@ func (d *Drivers) Create(ctx context.Context, prefix string, classes ...string) 
 	}
 	for _, class := range classes {
 		out, err := d.Queue.client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(prefix + "-" + class + ".fifo"),
-			Attributes: map[string]string{"FifoQueue": "true", "VisibilityTimeout": fmt.Sprint(int(Visibility.Seconds()))}})
+			Attributes: map[string]string{"FifoQueue": "true", "VisibilityTimeout": visibility}})
 		if err != nil {
 			return fmt.Errorf("queue %s: %w", class, err)
 		}

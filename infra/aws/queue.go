@@ -2,14 +2,14 @@ package aws
 
 import (
 	"context"
-	"errors"
+	"crypto/rand"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -83,85 +83,15 @@ func over(err error) bool {
 		name[strings.LastIndexByte(name, '.')+1:])
 }
 
-// Visibility is for how long a message that is being handled is hidden; the
-// handling extends it.
-const Visibility = time.Minute
-
-// Handle hands one delivery to h and does with the message what came out. It
-// says whether the message is done with; the caller of a batch stops at the
-// first that is not, since others of its group must not overtake it.
-func (q *Queue) Handle(ctx context.Context, m driver.Message, deliveries int, h driver.Handler) (done bool, err error) {
-	url := q.url(m.Group)
-	beats, stop := context.WithCancel(ctx)
-	var beating sync.WaitGroup
-	beating.Go(func() { q.extend(beats, url, m.Receipt) })
-	out, handled := call(ctx, h, m)
-	stop()
-	beating.Wait()
-	// What follows is done also when the handler was told to stop.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	switch {
-	case handled != nil:
-		return false, errors.Join(handled, ignoreGone(q.visible(ctx, url, m.Receipt, backoff(deliveries))))
-	case out.Retry > 0:
-		return false, ignoreGone(q.visible(ctx, url, m.Receipt, out.Retry))
-	}
-	return true, nil
-}
-
-func ignoreGone(err error) error {
-	if errors.Is(err, driver.ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
-// backoff is after what time a message comes again that failed for the nth time.
-func backoff(n int) time.Duration {
-	wait := min(time.Second<<min(max(n-1, 0), 6), time.Minute)
-	return wait/2 + rand.N(wait/2+1)
-}
-
-// call makes a panic of the handler its error.
-func call(ctx context.Context, h driver.Handler, m driver.Message) (out driver.Outcome, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("handler of %s panicked: %v", m.Body, p)
-		}
-	}()
-	return h(ctx, m)
-}
-
-// extend keeps a message hidden until ctx is done.
-func (q *Queue) extend(ctx context.Context, url *string, receipt string) {
-	ticker := time.NewTicker(Visibility / 3)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			if err := q.visible(ctx, url, receipt, Visibility); errors.Is(err, driver.ErrNotFound) {
-				return // another delivery has it; the lease decides
-			}
-		}
-	}
-}
-
-// Delete acknowledges a message, for callers of Handle that are not Lambda's
-// event source, which does it by itself.
-func (q *Queue) Delete(ctx context.Context, m driver.Message) error {
-	_, err := q.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: q.url(m.Group), ReceiptHandle: &m.Receipt})
-	return err
-}
-
 // receiveWait is how long a request waits for messages.
 const receiveWait = 2 * time.Second
 
-// Serve receives messages and hands them to h, up to workers groups at the same
-// time, until ctx is done: what Lambda's event source does.
-func (q *Queue) Serve(ctx context.Context, workers int, h driver.Handler, failed func(driver.Message, error)) {
+// Deliver is what becomes of messages that were received; see lambda.Worker.
+type Deliver func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
+
+// Serve receives messages and delivers them one at a time, up to workers groups
+// at the same time, until ctx is done: what Lambda's event source does.
+func (q *Queue) Serve(ctx context.Context, workers int, deliver Deliver, failed func(error)) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	slots := make(chan struct{}, workers)
@@ -173,29 +103,26 @@ func (q *Queue) Serve(ctx context.Context, workers int, h driver.Handler, failed
 				case <-ctx.Done():
 					return
 				}
-				m, deliveries, err := q.receive(ctx, url)
-				if ctx.Err() != nil && m.Body != "" { // nobody is to handle it any more: others get it at once
-					err = q.visible(context.WithoutCancel(ctx), &url, m.Receipt, 0)
-					m = driver.Message{}
+				messages, err := q.receive(ctx, url)
+				if ctx.Err() != nil && len(messages) > 0 { // nobody is to handle it any more: others get it at once
+					err, messages = q.visible(context.WithoutCancel(ctx), &url, messages[0].ReceiptHandle, 0), nil
 				}
-				if err != nil || m.Body == "" {
+				if err != nil || len(messages) == 0 {
 					<-slots
 					if err != nil && ctx.Err() == nil {
-						failed(m, err)
+						failed(err)
 						_ = pause(ctx, 5)
 					}
 					continue
 				}
 				all.Go(func() {
 					defer func() { <-slots }()
-					done, err := q.Handle(ctx, m, deliveries, h)
-					if done {
-						ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-						err = q.Delete(ending, m)
-						cancel()
+					out, err := deliver(ctx, events.SQSEvent{Records: messages})
+					if err == nil && len(out.BatchItemFailures) == 0 {
+						err = q.delete(ctx, url, messages[0])
 					}
 					if err != nil {
-						failed(m, err)
+						failed(err)
 					}
 				})
 			}
@@ -203,21 +130,34 @@ func (q *Queue) Serve(ctx context.Context, workers int, h driver.Handler, failed
 	}
 }
 
-// receive returns a message and how often it was delivered; an empty one if
-// there is none. It does not end with ctx: a request that is given up may have
-// been given a message, which would be hidden from everybody for a while.
-func (q *Queue) receive(ctx context.Context, url string) (driver.Message, int, error) {
+// deleteWithin is how long a message that is done with is tried to be deleted.
+const deleteWithin = 10 * time.Second
+
+// delete acknowledges a message, also when ctx is done.
+func (q *Queue) delete(ctx context.Context, url string, m events.SQSMessage) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteWithin)
+	defer cancel()
+	_, err := q.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: &m.ReceiptHandle})
+	return err
+}
+
+// receive returns a message if there is one. It does not end with ctx: a request
+// that is given up may have been given a message, which would be hidden from
+// everybody for a while. If its answer is lost, it is repeated with its ID and
+// answered with the same message.
+func (q *Queue) receive(ctx context.Context, url string) ([]events.SQSMessage, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiveWait+10*time.Second)
 	defer cancel()
 	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 1,
-		WaitTimeSeconds: int32(receiveWait.Seconds()), VisibilityTimeout: int32(Visibility.Seconds()),
+		WaitTimeSeconds: int32(receiveWait.Seconds()), ReceiveRequestAttemptId: aws.String(rand.Text()),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll}})
-	if err != nil || len(out.Messages) == 0 {
-		return driver.Message{}, 0, err
+	if err != nil {
+		return nil, err
 	}
-	got := out.Messages[0]
-	deliveries := 1
-	fmt.Sscan(got.Attributes["ApproximateReceiveCount"], &deliveries)
-	return driver.Message{Group: got.Attributes["MessageGroupId"], ID: got.Attributes["MessageDeduplicationId"],
-		Body: aws.ToString(got.Body), Receipt: aws.ToString(got.ReceiptHandle)}, deliveries, nil
+	var all []events.SQSMessage
+	for _, m := range out.Messages {
+		all = append(all, events.SQSMessage{MessageId: aws.ToString(m.MessageId), ReceiptHandle: aws.ToString(m.ReceiptHandle),
+			Body: aws.ToString(m.Body), Attributes: m.Attributes, EventSource: "aws:sqs"})
+	}
+	return all, nil
 }

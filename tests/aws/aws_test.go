@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"aptless/core/driver"
 	"aptless/core/driver/drivertest"
 	"aptless/infra/aws"
+	"aptless/infra/aws/lambda"
 	"aptless/localstack/services"
 )
 
@@ -64,12 +66,17 @@ func open(t *testing.T) *aws.Drivers {
 	return d
 }
 
+// worker is what a function does with what its queue delivers.
+func worker(d *aws.Drivers, h driver.Handler) aws.Deliver {
+	return (&lambda.Worker{Handle: h, Hide: d.Queue.Hide, Log: slog.New(slog.DiscardHandler)}).Deliver
+}
+
 // TestDrivers runs the suite that every driver passes.
 func TestDrivers(t *testing.T) {
 	drivertest.Run(t, func(t *testing.T) drivertest.Set {
 		d := open(t)
 		return drivertest.Set{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue, Serve: func(ctx context.Context, h driver.Handler) {
-			d.Queue.Serve(ctx, 8, h, func(driver.Message, error) {})
+			d.Queue.Serve(ctx, 8, worker(d, h), func(error) {})
 		}}
 	})
 }

@@ -52,7 +52,7 @@ func serve(t *testing.T, set ...func(*app.Config)) *process {
 		t.Fatal(err)
 	}
 	var serving sync.WaitGroup
-	serving.Go(func() { d.Queue.Serve(ctx, 8, a.Dispatcher.Handle, func(driver.Message, error) {}) })
+	serving.Go(func() { d.Queue.Serve(ctx, 8, worker(d, a.Dispatcher.Handle), func(error) {}) })
 	t.Cleanup(func() {
 		stop()
 		serving.Wait()

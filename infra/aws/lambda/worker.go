@@ -3,7 +3,10 @@ package lambda
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
+	"strconv"
 	"sync"
 	"time"
 
@@ -26,6 +29,9 @@ const hiddenBy = 5
 // maxRecords is how many messages one event may have; the queues are read one
 // message at a time.
 const maxRecords = 10
+
+// putBackWithin is how long it may take to put a message back.
+const putBackWithin = 10 * time.Second
 
 // Worker handles the deliveries of SQS.
 type Worker struct {
@@ -80,10 +86,13 @@ func (w *Worker) deliver(ctx context.Context, record events.SQSMessage) bool {
 		return true
 	}
 	out, err := w.handle(ctx, m)
+	// The message is put back also when the worker was told to stop.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
+	defer cancel()
 	switch {
 	case err != nil:
 		w.Log.Warn("message will come again", "body", m.Body, "error", err)
-		w.hide(ctx, m, time.Second)
+		w.hide(ctx, m, backoff(record.Attributes["ApproximateReceiveCount"]))
 		return false
 	case out.Retry > 0:
 		w.hide(ctx, m, out.Retry)
@@ -105,7 +114,25 @@ func (w *Worker) handle(ctx context.Context, m driver.Message) (driver.Outcome, 
 		stop()
 		beating.Wait()
 	}()
-	return w.Handle(ctx, m)
+	return guarded(ctx, w.Handle, m)
+}
+
+// guarded makes a panic of the handler its error.
+func guarded(ctx context.Context, h driver.Handler, m driver.Message) (out driver.Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("handler of %s panicked: %v\n%s", m.Body, p, debug.Stack())
+		}
+	}()
+	return h(ctx, m)
+}
+
+// backoff is after what time a message comes again that was received so many
+// times. A task is given up after a few attempts: what is out of order is to have
+// a minute or so.
+func backoff(received string) time.Duration {
+	n, _ := strconv.Atoi(received) // what is no number is the first
+	return min(time.Second<<(2*min(max(n-1, 0), 3)), time.Minute)
 }
 
 func (w *Worker) beat(ctx context.Context, m driver.Message) {

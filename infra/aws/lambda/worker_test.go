@@ -56,6 +56,7 @@ func TestDeliver(t *testing.T) {
 		bodies []string
 		out    driver.Outcome
 		err    error
+		panics bool
 		again  []string
 		hides  []hidden
 	}{
@@ -64,6 +65,7 @@ func TestDeliver(t *testing.T) {
 		"next slice":   {bodies: []string{"1"}, out: driver.Outcome{Retry: time.Millisecond}, again: []string{"id0"}, hides: []hidden{{"r0", Hidden}, {"r0", 0}}},
 		"broken":       {bodies: []string{"1"}, err: errors.New("out of reach"), again: []string{"id0"}, hides: []hidden{{"r0", Hidden}, {"r0", time.Second}}},
 		"none after":   {bodies: []string{"1", "2", "3"}, err: errors.New("out of reach"), again: []string{"id0", "id1", "id2"}, hides: []hidden{{"r0", Hidden}, {"r0", time.Second}}},
+		"panic":        {bodies: []string{"1"}, panics: true, again: []string{"id0"}, hides: []hidden{{"r0", Hidden}, {"r0", time.Second}}},
 		"not ours":     {bodies: []string{""}},
 		"two messages": {bodies: []string{"1", "2"}, hides: []hidden{{"r0", Hidden}, {"r1", Hidden}}},
 	} {
@@ -71,6 +73,9 @@ func TestDeliver(t *testing.T) {
 			again, hides := deliver(t, context.Background(), func(_ context.Context, m driver.Message) (driver.Outcome, error) {
 				if m.Group != "g" || m.ID == "" || m.Receipt == "" {
 					t.Errorf("message %+v", m)
+				}
+				if c.panics {
+					panic("out of order")
 				}
 				return c.out, c.err
 			}, c.bodies...)
@@ -111,6 +116,18 @@ func TestHeartbeat(t *testing.T) {
 			t.Errorf("at last hidden for %v", last.For)
 		}
 	})
+}
+
+// TestBackoff holds that what is out of order has more than a minute before a
+// task is given up after five attempts.
+func TestBackoff(t *testing.T) {
+	for received, want := range map[string]time.Duration{
+		"": time.Second, "0": time.Second, "1": time.Second, "2": 4 * time.Second, "3": 16 * time.Second, "4": time.Minute, "1000000": time.Minute,
+	} {
+		if got := backoff(received); got != want {
+			t.Errorf("received %q times: %v, want %v", received, got, want)
+		}
+	}
 }
 
 func TestSchedule(t *testing.T) {
