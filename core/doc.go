@@ -24,6 +24,7 @@
 //	task               driver epoch lock
 //	pool               deb driver epoch github.com/klauspost/compress
 //	keyring            driver pgp
+//	openapi
 //	upstream           deb pgp
 //	upstream/upstreamtest  deb deb/debtest pgp upstream net/http github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
 //	graph
@@ -32,7 +33,7 @@
 //	mirror             chunks deb driver epoch lock pgp pkglist pool query task upstream
 //	snapshot           chunks deb driver epoch lock pkglist pool query task
 //	publish            chunks deb driver epoch lock pgp pkglist task github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
-//	api                cleanup deb driver graph keyring mirror pkglist pool publish query repo snapshot task net/http github.com/prometheus/client_golang
+//	api                cleanup deb driver graph keyring mirror openapi pkglist pool publish query repo snapshot task net/http github.com/prometheus/client_golang
 //	app                api chunks cleanup driver epoch graph keyring mirror pgp pkglist pool publish query repo snapshot task upstream net/http github.com/prometheus/client_golang
 //
 // # Laws

@@ -63,6 +63,7 @@ func (s *Server) Handler() http.Handler {
 	rt.Handle("GET", "/api/healthy", constant(map[string]string{"Status": "Aptly is healthy"}))
 	rt.Handle("GET", "/api/storage", s.storage)
 	s.endpointRoutes(rt)
+	s.documentRoutes(rt)
 	if s.Metrics != nil {
 		rt.Handle("GET", "/api/metrics", s.metrics())
 	}

@@ -9,6 +9,12 @@ import (
 // Space is how much room there is for data, in bytes.
 type Space struct{ Total, Free uint64 }
 
+// room is Space as clients see it, in MiB.
+type room struct {
+	Total, Free uint64
+	PercentFull float32
+}
+
 // unbounded is what is said to be there where storage has no end: 1 EiB.
 const unbounded = 1 << 60
 
@@ -25,10 +31,7 @@ func (s *Server) storage(w http.ResponseWriter, _ *http.Request) error {
 	if space.Total > 0 {
 		full = 100 - 100*float32(float64(space.Free)/float64(space.Total))
 	}
-	return WriteJSON(w, http.StatusOK, struct {
-		Total, Free uint64
-		PercentFull float32
-	}{space.Total >> 20, space.Free >> 20, full})
+	return WriteJSON(w, http.StatusOK, room{space.Total >> 20, space.Free >> 20, full})
 }
 
 // endpointRoutes are the lists of further places to publish to. aptly lists

@@ -96,3 +96,16 @@ func TestMetrics(t *testing.T) {
 		t.Error("what is not published any more is counted")
 	}
 }
+
+// TestDocs serves the description of the API to programs and to people.
+func TestDocs(t *testing.T) {
+	m := drivertest.NewMemory(time.Now)
+	s := newServed(t, Drivers{m.Blobs, m.Table, m.Queue})
+	s.want(t, "GET", "/docs.html", "", 200, "<!doctype html>…")
+	s.want(t, "GET", "/docs/doc.json", "", 200, "{\n \"components\"…")
+	s.want(t, "GET", "/api/openapi.json", "", 200, "{\n \"components\"…")
+	for _, path := range []string{"/docs", "/docs/", "/docs/index.html"} {
+		s.want(t, "GET", path, "", 301, `<a href="/docs.html">Moved Permanently</a>.`+"\n\n")
+	}
+	s.want(t, "GET", "/docs/nothing", "", 404, "")
+}

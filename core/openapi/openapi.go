@@ -1,0 +1,265 @@
+package openapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// API is what is described.
+type API struct {
+	Title, Version, Description string
+	Operations                  []Operation
+
+	// Name returns the name of a type's schema; "" has the schema written where it
+	// is used.
+	Name func(reflect.Type) string
+	// Error is the body of answers that are errors.
+	Error any
+}
+
+// Operation is a method on a path.
+type Operation struct {
+	Method, Path string // as "/api/repos/{name}"
+	Tag, ID      string
+	Summary      string
+	Query        []Param
+	Body         any    // a value of the body's type; nil without
+	Media        string // of the body; "application/json" if empty
+	Answers      []Answer
+}
+
+// Param is a parameter of the query.
+type Param struct {
+	Name, About string
+	Values      []string // that it may have; any if nil
+}
+
+// Answer is what is answered with a status.
+type Answer struct {
+	Status int
+	About  string
+	Body   any    // a value of the body's type; nil without
+	Media  string // "application/json" if empty
+}
+
+type object = map[string]any
+
+// Document returns the document, as JSON.
+func (a API) Document() ([]byte, error) {
+	b := builder{api: a, schemas: object{}}
+	paths := map[string]object{}
+	for _, op := range a.Operations {
+		if paths[op.Path] == nil {
+			paths[op.Path] = object{}
+		}
+		method := strings.ToLower(op.Method)
+		if _, twice := paths[op.Path][method]; twice {
+			return nil, fmt.Errorf("%s %s is described twice", op.Method, op.Path)
+		}
+		paths[op.Path][method] = b.operation(op)
+	}
+	doc := object{
+		"openapi":    "3.1.0",
+		"info":       object{"title": a.Title, "version": a.Version, "description": a.Description},
+		"paths":      paths,
+		"components": object{"schemas": b.schemas},
+	}
+	return json.MarshalIndent(doc, "", " ")
+}
+
+// builder collects the schemas that operations refer to.
+type builder struct {
+	api     API
+	schemas object
+}
+
+func (b *builder) operation(op Operation) object {
+	o := object{"operationId": op.ID, "summary": op.Summary, "tags": []string{op.Tag}}
+	var params []object
+	for _, name := range PathParams(op.Path) {
+		params = append(params, object{"name": name, "in": "path", "required": true, "schema": object{"type": "string"}})
+	}
+	for _, q := range op.Query {
+		schema := object{"type": "string"}
+		if q.Values != nil {
+			schema["enum"] = q.Values
+		}
+		params = append(params, object{"name": q.Name, "in": "query", "description": q.About, "schema": schema})
+	}
+	if params != nil {
+		o["parameters"] = params
+	}
+	if op.Body != nil {
+		o["requestBody"] = object{"content": b.content(op.Media, op.Body)}
+	}
+	answers := object{"default": object{"description": "an error", "content": b.content("", b.api.Error)}}
+	for _, answer := range op.Answers {
+		described := object{"description": answer.About}
+		if described["description"] == "" {
+			described["description"] = "success"
+		}
+		if answer.Body != nil {
+			described["content"] = b.content(answer.Media, answer.Body)
+		}
+		answers[strconv.Itoa(answer.Status)] = described
+	}
+	o["responses"] = answers
+	return o
+}
+
+func (b *builder) content(media string, body any) object {
+	if media == "" {
+		media = "application/json"
+	}
+	return object{media: object{"schema": b.schema(reflect.TypeOf(body))}}
+}
+
+// PathParams returns the names of the parameters of a path.
+func PathParams(path string) []string {
+	var names []string
+	for segment := range strings.SplitSeq(path, "/") {
+		if _, name, ok := strings.Cut(segment, "{"); ok {
+			names = append(names, strings.TrimSuffix(name, "}"))
+		}
+	}
+	return names
+}
+
+// Binary is the type of bodies that are files.
+type Binary struct{}
+
+// Form is the type of bodies that are forms with files.
+type Form struct{}
+
+// Any is the type of bodies that may be anything.
+type Any struct{}
+
+// schema returns the schema of a type, or a reference to it.
+func (b *builder) schema(t reflect.Type) object {
+	switch t {
+	case reflect.TypeFor[time.Time]():
+		return object{"type": "string", "format": "date-time"}
+	case reflect.TypeFor[Binary]():
+		return object{"type": "string", "format": "binary"}
+	case reflect.TypeFor[Form]():
+		return object{"type": "object", "additionalProperties": object{"type": "string", "format": "binary"}}
+	case reflect.TypeFor[Any](), reflect.TypeFor[json.RawMessage]():
+		return object{}
+	}
+	if t.Kind() == reflect.Struct {
+		return b.structure(t)
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return b.schema(t.Elem())
+	case reflect.Slice, reflect.Array:
+		return object{"type": []string{"array", "null"}, "items": b.schema(t.Elem())}
+	case reflect.Map:
+		return object{"type": []string{"object", "null"}, "additionalProperties": b.schema(t.Elem())}
+	case reflect.String:
+		return object{"type": "string"}
+	case reflect.Bool:
+		return object{"type": "boolean"}
+	case reflect.Float32, reflect.Float64:
+		return object{"type": "number"}
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return object{"type": "integer"}
+	}
+	return object{}
+}
+
+// structure returns the schema of a struct, or a reference to it if it has a name.
+func (b *builder) structure(t reflect.Type) object {
+	name := b.api.Name(t)
+	if name != "" {
+		if _, ok := b.schemas[name]; ok {
+			return object{"$ref": "#/components/schemas/" + name}
+		}
+		b.schemas[name] = nil // a type may refer to itself
+	}
+	properties, required := object{}, []string{}
+	b.fields(t, properties, &required)
+	schema := object{"type": "object", "properties": properties}
+	if len(required) > 0 {
+		schema["required"] = required
+	}
+	if name == "" {
+		return schema
+	}
+	b.schemas[name] = schema
+	return object{"$ref": "#/components/schemas/" + name}
+}
+
+// fields adds the fields of a struct as encoding/json sees them.
+func (b *builder) fields(t reflect.Type, properties object, required *[]string) {
+	for f := range fieldsOf(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" || !f.IsExported() && !f.Anonymous {
+			continue
+		}
+		if f.Anonymous && name == "" {
+			b.fields(f.Type, properties, required)
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		properties[name] = b.schema(f.Type)
+		if strings.Contains(f.Tag.Get("binding"), "required") {
+			*required = append(*required, name)
+		}
+	}
+}
+
+func fieldsOf(t reflect.Type) func(func(reflect.StructField) bool) {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range t.NumField() {
+			if !yield(t.Field(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Tags returns the tags of the operations in the order in which they come first.
+func (a API) Tags() []string {
+	var tags []string
+	seen := map[string]bool{}
+	for _, op := range a.Operations {
+		if !seen[op.Tag] {
+			seen[op.Tag] = true
+			tags = append(tags, op.Tag)
+		}
+	}
+	return tags
+}
+
+// schemaText returns the fields of a body's type for people: each with its type.
+func (b *builder) schemaText(v any) string {
+	schema := b.schema(reflect.TypeOf(v))
+	if ref, ok := schema["$ref"].(string); ok {
+		schema, _ = b.schemas[strings.TrimPrefix(ref, "#/components/schemas/")].(object)
+	}
+	properties, _ := schema["properties"].(object)
+	if properties == nil {
+		text, _ := json.Marshal(schema)
+		return string(text)
+	}
+	required, _ := schema["required"].([]string)
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		text, _ := json.Marshal(properties[name])
+		line := name + " " + string(text)
+		if slices.Contains(required, name) {
+			line += " required"
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}

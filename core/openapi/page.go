@@ -1,0 +1,69 @@
+package openapi
+
+import (
+	"bytes"
+	"html/template"
+)
+
+// page is what people read; it needs nothing else, neither scripts nor styles.
+var page = template.Must(template.New("page").Parse(`<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{{.API.Title}}</title>
+<meta name="viewport" content="width=device-width">
+<style>body{font:16px/1.5 sans-serif;max-width:60em;margin:auto;padding:1em}
+summary{cursor:pointer}b{display:inline-block;width:4.5em}code,pre{font-family:monospace}
+pre{background:#8882;padding:.5em;overflow:auto}</style>
+<h1>{{.API.Title}} {{.API.Version}}</h1><p>{{.API.Description}}
+<p>For programs: <a href="{{.Document}}">{{.Document}}</a> (OpenAPI 3.1)
+{{range .Groups}}<h2>{{.Tag}}</h2>
+{{range .Operations}}<details><summary><b>{{.Method}}</b> <code>{{.Path}}</code> {{.Summary}}</summary>
+{{with .Query}}<p>Query:<ul>{{range .}}<li><code>{{.Name}}</code> {{.About}}{{end}}</ul>{{end}}
+{{with .Body}}<p>Body:<pre>{{.}}</pre>{{end}}
+{{range .Answers}}<p>{{.Status}} {{.About}}{{with .Body}}<pre>{{.}}</pre>{{end}}{{end}}
+</details>
+{{end}}{{end}}`))
+
+// Page returns the page for people; document is the path of the document.
+func (a API) Page(document string) ([]byte, error) {
+	type answer struct {
+		Status      int
+		About, Body string
+	}
+	type operation struct {
+		Method, Path, Summary, Body string
+		Query                       []Param
+		Answers                     []answer
+	}
+	type group struct {
+		Tag        string
+		Operations []operation
+	}
+	b := builder{api: a, schemas: object{}}
+	text := func(v any) string {
+		if v == nil {
+			return ""
+		}
+		return b.schemaText(v)
+	}
+	var groups []group
+	for _, tag := range a.Tags() {
+		g := group{Tag: tag}
+		for _, op := range a.Operations {
+			if op.Tag != tag {
+				continue
+			}
+			shown := operation{op.Method, op.Path, op.Summary, text(op.Body), op.Query, nil}
+			for _, given := range op.Answers {
+				shown.Answers = append(shown.Answers, answer{given.Status, given.About, text(given.Body)})
+			}
+			g.Operations = append(g.Operations, shown)
+		}
+		groups = append(groups, g)
+	}
+	var out bytes.Buffer
+	err := page.Execute(&out, struct {
+		API      API
+		Document string
+		Groups   []group
+	}{a, document, groups})
+	return out.Bytes(), err
+}
