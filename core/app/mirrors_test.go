@@ -158,6 +158,11 @@ func TestCreateMirror(t *testing.T) {
 		if s.must(t, "GET", "/api/mirrors/archs", "", &found); fmt.Sprint(found.Architectures) != "[s390x amd64 amd64]" {
 			t.Errorf("architectures %v", found.Architectures)
 		}
+		spec.Fields = map[string]string{"Architectures": ""}
+		s.upstream.Set(upstreamtest.Build(spec))
+		s.refused(t, "POST", "/api/mirrors", strings.Replace(createMirror, `"m"`, `"none"`, 1), 400, "unable to fetch mirror: no architectures found, please specify")
+		s.want(t, "POST", "/api/mirrors", `{"Name":"given",`+where+`"Distribution":"stable","Architectures":["s390x"]}`, 201, "")
+		spec.Fields = nil
 		spec.Distribution = "./binary/"
 		spec.Components = map[string]upstreamtest.Component{"": spec.Components["main"]}
 		s.upstream.Set(upstreamtest.Build(spec))
@@ -209,10 +214,14 @@ func TestEditMirror(t *testing.T) {
 		}
 		s.want(t, "POST", "/api/mirrors/m", `{}`, 200, got)
 		s.want(t, "POST", "/api/mirrors/m", `{"Filter":""}`, 200, "")
+		_, before := s.ask(t, "GET", "/api/mirrors/m", "")
 		s.refused(t, "POST", "/api/mirrors/m", `{"Architectures":["arm64"]}`, 500, "unable to edit: architecture arm64 not available in repo "+
 			"[m]: https://archive.example.org/debian/ stable [src] [udeb] [installer], use -force-architectures to override")
 		s.refused(t, "POST", "/api/mirrors/m", `{"ArchiveURL":"https://archive.example.org/none"}`, 500,
 			"unable to edit: https://archive.example.org/none/dists/stable/Release: address is not allowed")
+		s.refused(t, "POST", "/api/mirrors/m", `{"Filter":"hello","Architectures":[],"Keyrings":["empty.gpg"]}`, 500,
+			"unable to edit: verification of detached signature failed: exit status 2")
+		s.want(t, "GET", "/api/mirrors/m", "", 200, before) // on any error nothing is saved
 		spec.Architectures, spec.Fields = []string{"arm64", "amd64"}, map[string]string{"Label": "new"}
 		s.upstream.Set(upstreamtest.Build(spec))
 		var now struct {
