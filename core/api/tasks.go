@@ -1,7 +1,10 @@
 package api
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -52,10 +55,11 @@ func (s *Server) taskRoutes(rt *Router) {
 		return WriteJSON(w, http.StatusOK, out)
 	}))
 	rt.Handle("GET", "/api/tasks/{id}/detail", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, _ *http.Request, t task.Task) error {
-		if t.Detail == nil {
-			return WriteJSON(w, http.StatusOK, struct{}{})
+		data, err := detail(t)
+		if err != nil {
+			return err
 		}
-		return writeRaw(w, http.StatusOK, t.Detail)
+		return writeRaw(w, http.StatusOK, data)
 	}))
 	rt.Handle("GET", "/api/tasks/{id}/return_value", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
 		if !t.State.Ended() || t.NoValue {
@@ -79,6 +83,27 @@ func (s *Server) taskRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, viewTask(gone))
 	}))
+}
+
+// detail returns the detail of a task, of one that has ended with the requests
+// that it made as a field more.
+func detail(t task.Task) ([]byte, error) {
+	data := bytes.TrimSpace(t.Detail)
+	if data == nil {
+		data = []byte("{}")
+	}
+	before, object := bytes.CutSuffix(data, []byte("}"))
+	if !object || !t.State.Ended() || len(t.Requests) == 0 {
+		return data, nil
+	}
+	requests, err := json.Marshal(t.Requests)
+	if err != nil {
+		return nil, err
+	}
+	if before = bytes.TrimSpace(before); !bytes.HasSuffix(before, []byte("{")) {
+		before = append(bytes.Clone(before), ',')
+	}
+	return fmt.Appendf(nil, `%s"Requests":%s}`, before, requests), nil
 }
 
 func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {

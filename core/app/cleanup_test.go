@@ -159,13 +159,14 @@ func TestCleanup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return string(out) + " " + string(detail)
+		counted, _, _ := strings.Cut(string(detail), `,"Requests":{`)
+		return string(out) + " " + counted
 	}
 	before := len(env.Memory.Objects("private/chunks/"))
 	want := fmt.Sprintf("Loading mirrors, local repos, snapshots and published repos...Loading list of all packages..."+
 		"Deleting unreferenced packages (1)...Building list of files referenced by packages...Building list of files in package pool..."+
 		"Deleting unreferenced files (1)...Disk space freed: %.2f KiB...Compacting database...Task succeeded", float64(len(buildDeb("aa", "1", "amd64")))/1024)
-	if got := cleanup(); got != `"`+want+`" {"TotalNumberOfPackagesToDelete":1,"RemainingNumberOfPackagesToDelete":0}` && got != want+` {"TotalNumberOfPackagesToDelete":1,"RemainingNumberOfPackagesToDelete":0}` {
+	if got := cleanup(); got != `"`+want+`" {"TotalNumberOfPackagesToDelete":1,"RemainingNumberOfPackagesToDelete":0` && got != want+` {"TotalNumberOfPackagesToDelete":1,"RemainingNumberOfPackagesToDelete":0` {
 		t.Errorf("the first cleanup says\n%s, want\n%s", got, want)
 	}
 	keys, err := lives(p, "r")

@@ -276,7 +276,7 @@ func TestPublishConflictDetailDrop(t *testing.T) {
 		var created struct{ ID int }
 		s.must(t, "POST", "/api/publish?_async=1", create("r", "one", ""), &created)
 		s.must(t, "GET", fmt.Sprintf("/api/tasks/%d/wait", created.ID), "", nil)
-		s.want(t, "GET", fmt.Sprintf("/api/tasks/%d/detail", created.ID), "", 200, `{"Progress":{},"TotalNumberOfPackages":1,"RemainingNumberOfPackages":0}`)
+		s.want(t, "GET", fmt.Sprintf("/api/tasks/%d/detail", created.ID), "", 200, `{"Progress":{},"TotalNumberOfPackages":1,"RemainingNumberOfPackages":0,"Requests":{"Blobs.…`)
 		code, got := s.ask(t, "POST", "/api/publish", create("q", "two", ""))
 		var refusal struct{ Error string }
 		if err := json.Unmarshal([]byte(got), &refusal); err != nil || code != 500 ||

@@ -77,7 +77,7 @@ func TestTaskEndpoints(t *testing.T) {
 		s.want(t, "GET", "/api/tasks", "", 200, "["+ended+"]")
 		s.want(t, "GET", "/api/tasks/2/output", "", 200, `"Added: hello_1.0_all added\nTask succeeded"`)
 		s.want(t, "GET", "/api/tasks/2/return_value", "", 200, `{"Code":200,"Value":{"FailedFiles":[],"Report":{"Warnings":[],"Added":["hello_1.0_all added"],"Removed":[]}}}`)
-		s.want(t, "GET", "/api/tasks/2/detail", "", 200, "{}")
+		s.want(t, "GET", "/api/tasks/2/detail", "", 200, `{"Requests":{"Blobs.Copy":1,…`)
 		s.want(t, "DELETE", "/api/tasks/2", "", 200, ended)
 		for _, path := range []string{"/api/tasks/2", "/api/tasks/2/output", "/api/tasks/2/detail", "/api/tasks/2/return_value"} {
 			s.refused(t, "GET", path, "", 404, "could not find task with id 2")

@@ -34,6 +34,8 @@ type Attempt struct {
 	lost   context.CancelCauseFunc
 	tx     *lock.Tx
 
+	counted *driver.Requests // of this attempt
+
 	writing sync.Mutex // held during writes of the row; guards the next three
 	task    Task       // as written last
 	version string
@@ -195,6 +197,18 @@ func (a *Attempt) write(ctx context.Context, change func(*Task), settle bool,
 	return nil
 }
 
+// requests returns those of the attempts before and those of this one, so far.
+func (a *Attempt) requests() map[string]int64 {
+	sum := a.counted.Counts()
+	for kind, n := range a.begun.Requests {
+		if sum == nil {
+			sum = map[string]int64{}
+		}
+		sum[kind] += n
+	}
+	return sum
+}
+
 // next returns the row that is to be written and how much of the output it has.
 func (a *Attempt) next(ctx context.Context, change func(*Task), settle bool) (Task, int, error) {
 	a.mu.Lock()
@@ -202,7 +216,7 @@ func (a *Attempt) next(ctx context.Context, change func(*Task), settle bool) (Ta
 	a.mu.Unlock()
 	t := a.task
 	t.Seq++
-	t.Lease = a.store.Now().Add(a.lease).UTC()
+	t.Lease, t.Requests = a.store.Now().Add(a.lease).UTC(), a.requests()
 	if detail != nil {
 		t.Detail = detail
 	}

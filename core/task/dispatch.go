@@ -55,6 +55,7 @@ func (d *Dispatcher) Handle(ctx context.Context, m driver.Message) (driver.Outco
 
 // deliver runs the task if it is its turn.
 func (d *Dispatcher) deliver(ctx context.Context, m driver.Message, id int64) (driver.Outcome, error) {
+	ctx, counted := driver.CountRequests(ctx)
 	for {
 		t, version, err := d.Store.get(ctx, id)
 		if errors.Is(err, ErrUnknown) || err == nil && t.State.Ended() {
@@ -74,7 +75,7 @@ func (d *Dispatcher) deliver(ctx context.Context, m driver.Message, id int64) (d
 			return driver.Outcome{}, err
 		}
 		if len(ahead) == 0 {
-			return d.attempt(ctx, t, version)
+			return d.attempt(ctx, counted, t, version)
 		}
 		first, err := d.startable(ctx, m, ahead)
 		if err != nil {
@@ -139,7 +140,8 @@ func (d *Dispatcher) putBack(ctx context.Context, m driver.Message, t Task, vers
 }
 
 // attempt begins an attempt at the task and sees it to the end of its slice.
-func (d *Dispatcher) attempt(ctx context.Context, t Task, version string) (driver.Outcome, error) {
+// counted has what was asked for in ctx.
+func (d *Dispatcher) attempt(ctx context.Context, counted *driver.Requests, t Task, version string) (driver.Outcome, error) {
 	now := d.Store.Now()
 	t.State, t.Attempt, t.Tries, t.Seq = Running, t.Attempt+1, t.Tries+1, t.Seq+1
 	t.Lease, t.Receipt, t.Live = now.Add(d.Lease).UTC(), "", ""
@@ -154,7 +156,7 @@ func (d *Dispatcher) attempt(ctx context.Context, t Task, version string) (drive
 		return driver.Outcome{}, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	a := &Attempt{store: d.Store, lease: d.Lease, lost: cancel, tx: lock.NewTx(d.Store.Table),
+	a := &Attempt{store: d.Store, lease: d.Lease, lost: cancel, counted: counted, tx: lock.NewTx(d.Store.Table),
 		begun: t, cursor: t.Cursor, task: t, version: version}
 	if d.Slice > 0 {
 		a.until = now.Add(d.Slice)
@@ -292,7 +294,7 @@ func (d *Dispatcher) end(ctx context.Context, a *Attempt, change func(*Task), tx
 	}
 	t := a.task
 	d.Store.Log.Info("task ended", "task", t.ID, "kind", t.Kind, "name", t.Name, "state", t.State, "code", t.Code,
-		"attempts", t.Attempt, "waited", t.Started.Sub(t.Created), "ran", t.Finished.Sub(t.Started), "error", t.Error)
+		"attempts", t.Attempt, "waited", t.Started.Sub(t.Created), "ran", t.Finished.Sub(t.Started), "requests", a.requests(), "error", t.Error)
 	d.Store.waiting.ended(t.ID)
 	d.wake(ctx, next)
 	return nil

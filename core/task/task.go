@@ -54,6 +54,10 @@ type Task struct {
 	NoValue    bool            // the operation returns nothing at all
 	Error      string          // of a failed task, or of the last attempt
 
+	// Requests are those that its attempts have made of drivers, by kind, before
+	// the write that this row is of.
+	Requests map[string]int64 `json:",omitempty"`
+
 	Created, Started, Finished time.Time
 }
 

@@ -90,7 +90,7 @@ func info(key string, fi fs.FileInfo) driver.Info {
 
 // Stat implements driver.Blobs.
 func (b *Blobs) Stat(ctx context.Context, key string) (driver.Info, error) {
-	b.counted.stat.Add(1)
+	count(ctx, &b.counted.stat, "Blobs.Stat", 1)
 	i, err := b.stat(ctx, key)
 	if err != nil {
 		return driver.Info{}, fmt.Errorf("stat %.100s: %w", key, err)
@@ -127,7 +127,7 @@ func notFound(err error) error {
 
 // Open implements driver.Blobs.
 func (b *Blobs) Open(ctx context.Context, key string, rng *driver.Range) (io.ReadCloser, driver.Info, error) {
-	b.counted.open.Add(1)
+	count(ctx, &b.counted.open, "Blobs.Open", 1)
 	r, i, err := b.open(ctx, key, rng)
 	if err != nil {
 		return nil, driver.Info{}, fmt.Errorf("open %.100s: %w", key, err)
@@ -178,7 +178,7 @@ func (b *Blobs) openFile(key string) (*os.File, driver.Info, error) {
 
 // Put implements driver.Blobs.
 func (b *Blobs) Put(ctx context.Context, key string, r io.Reader, opt driver.PutOptions) (driver.Info, error) {
-	b.counted.put.Add(1)
+	count(ctx, &b.counted.put, "Blobs.Put", 1)
 	i, err := b.put(ctx, key, r, opt)
 	if err != nil {
 		return driver.Info{}, fmt.Errorf("put %.100s: %w", key, err)

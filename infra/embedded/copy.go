@@ -16,7 +16,7 @@ import (
 // Otherwise it has new ones, so that the ModTime of what is under a key does
 // not go back.
 func (b *Blobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
-	b.counted.copy.Add(1)
+	count(ctx, &b.counted.copy, "Blobs.Copy", 1)
 	i, err := b.copy(ctx, dst, src, opt)
 	if err != nil {
 		return driver.Info{}, fmt.Errorf("copy %.100s to %.100s: %w", src, dst, err)
@@ -67,7 +67,7 @@ func (b *Blobs) link(dst, src string, opt driver.PutOptions) (i driver.Info, err
 
 // Delete implements driver.Blobs.
 func (b *Blobs) Delete(ctx context.Context, keys ...string) error {
-	b.counted.delete.Add(int64(len(keys)))
+	count(ctx, &b.counted.delete, "Blobs.Delete", int64(len(keys)))
 	for _, key := range keys {
 		if err := checkKey(key); err != nil {
 			return fmt.Errorf("delete: %w", err)

@@ -1,6 +1,11 @@
 package embedded
 
-import "sync/atomic"
+import (
+	"context"
+	"sync/atomic"
+
+	"aptless/core/driver"
+)
 
 // Counts are the requests made of a Store since it was opened.
 type Counts struct {
@@ -16,6 +21,12 @@ type counters struct {
 	open, stat, put, copy, list, delete    atomic.Int64
 	rowGet, rowScan, rowWrite, rowPut, add atomic.Int64
 	send, wake, deliver                    atomic.Int64
+}
+
+// count counts n requests, also for whoever wants to know of ctx.
+func count(ctx context.Context, counter *atomic.Int64, kind string, n int64) {
+	counter.Add(n)
+	driver.Count(ctx, kind, n)
 }
 
 // Counts returns the requests made so far.

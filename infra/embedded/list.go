@@ -15,7 +15,7 @@ import (
 // to the current object, and no more.
 func (b *Blobs) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Info, error] {
 	return func(yield func(driver.Info, error) bool) {
-		b.counted.list.Add(1)
+		count(ctx, &b.counted.list, "Blobs.List", 1)
 		l := &listing{blobs: b, ctx: ctx, prefix: prefix, after: after, yield: yield}
 		if err := l.start(); err != nil && !errors.Is(err, errStopped) {
 			yield(driver.Info{}, fmt.Errorf("list %.100s: %w", prefix, err))

@@ -69,7 +69,7 @@ func newQueue(opt Options, counted *counters) *Queue {
 
 // Send implements driver.Queue.
 func (q *Queue) Send(ctx context.Context, m driver.Message) error {
-	q.counted.send.Add(1)
+	count(ctx, &q.counted.send, "Queue.Send", 1)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("send %.100q: %w", m.ID, err)
 	}
@@ -98,7 +98,7 @@ func (q *Queue) Send(ctx context.Context, m driver.Message) error {
 // Wake implements driver.Queue. A message that is being handled is delivered
 // again at once when its handler puts it back.
 func (q *Queue) Wake(ctx context.Context, m driver.Message) error {
-	q.counted.wake.Add(1)
+	count(ctx, &q.counted.wake, "Queue.Wake", 1)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("wake %.100q: %w", m.Receipt, err)
 	}

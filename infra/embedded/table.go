@@ -90,7 +90,7 @@ func formatVersion(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // Get implements driver.Table.
 func (t *Table) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
-	t.counted.rowGet.Add(1)
+	count(ctx, &t.counted.rowGet, "Table.Get", 1)
 	r, err := t.get(ctx, key)
 	if err != nil {
 		return driver.Row{}, fmt.Errorf("get row %.100q: %w", key.String(), err)
@@ -117,7 +117,7 @@ func (t *Table) get(ctx context.Context, key driver.Key) (r driver.Row, err erro
 // row.
 func (t *Table) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
 	return func(yield func(driver.Row, error) bool) {
-		t.counted.rowScan.Add(1)
+		count(ctx, &t.counted.rowScan, "Table.Scan", 1)
 		after := after
 		for more := true; more; {
 			var page []driver.Row
@@ -169,7 +169,7 @@ func (t *Table) page(ctx context.Context, part, after string) (page []driver.Row
 
 // Write implements driver.Table.
 func (t *Table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
-	t.counted.rowWrite.Add(1)
+	count(ctx, &t.counted.rowWrite, "Table.Write", 1)
 	if err := errors.Join(ctx.Err(), driver.CheckOps(ops)); err != nil {
 		return "", fmt.Errorf("write rows: %w", err)
 	}
@@ -229,7 +229,7 @@ func write(rows *bbolt.Bucket, ops []driver.Op) (string, error) {
 // Put implements driver.Table. Rows that are too many for one commit are
 // stored in several.
 func (t *Table) Put(ctx context.Context, rows ...driver.Row) error {
-	t.counted.rowPut.Add(1)
+	count(ctx, &t.counted.rowPut, "Table.Put", 1)
 	if err := errors.Join(ctx.Err(), driver.CheckRows(rows)); err != nil {
 		return fmt.Errorf("put rows: %w", err)
 	}
@@ -261,7 +261,7 @@ func rowWeight(k driver.Key, data []byte) int {
 
 // Add implements driver.Table.
 func (t *Table) Add(ctx context.Context, key driver.Key, delta int64) (sum int64, err error) {
-	t.counted.add.Add(1)
+	count(ctx, &t.counted.add, "Table.Add", 1)
 	if err := errors.Join(ctx.Err(), key.Check()); err != nil {
 		return 0, fmt.Errorf("add to counter: %w", err)
 	}

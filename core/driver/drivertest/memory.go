@@ -112,13 +112,14 @@ func (m *Memory) Counters() map[string]int64 {
 	return all
 }
 
-// enter begins a call: it counts it n times and locks m, unless ctx is done.
+// enter begins a call: it counts it n times, also for whoever wants to know of ctx, and locks m, unless ctx is done.
 func (m *Memory) enter(ctx context.Context, name string, n int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	m.counts[name] += n
+	driver.Count(ctx, name, int64(n))
 	return nil
 }
 
