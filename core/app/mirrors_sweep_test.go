@@ -307,3 +307,94 @@ func TestEditBetweenSlices(t *testing.T) {
 		t.Errorf("fetched again: %v", w.again)
 	}
 }
+
+// TestSweepMirrorRows interrupts the creation, the edit, the renaming and the
+// removal of mirrors at every call of a port: what is left fits together, and the
+// next process finishes it.
+func TestSweepMirrorRows(t *testing.T) {
+	w := newMirroring(t)
+	names := func(p *process) (map[string]bool, error) {
+		var list []struct{ Name string }
+		data, err := p.do("GET", "/api/mirrors", "", nil)
+		if err == nil {
+			err = json.Unmarshal(data, &list)
+		}
+		found := map[string]bool{}
+		for _, m := range list {
+			found[m.Name] = true
+		}
+		return found, err
+	}
+	todo := func(p *process) error {
+		for _, c := range []struct {
+			method, path, body string
+			done               func(map[string]bool) bool
+		}{
+			{"POST", "/api/mirrors", strings.TrimSuffix(strings.Replace(createMirror, `"m"`, `"n"`, 1), "}") + `,"Schedule":"1d"}`,
+				func(found map[string]bool) bool { return found["n"] || found["o"] }},
+			{"POST", "/api/mirrors/n", `{"Filter":"fresh","Schedule":"2d"}`, func(found map[string]bool) bool { return !found["n"] }},
+			{"PUT", "/api/mirrors/n", `{"Name":"o"}`, func(found map[string]bool) bool { return !found["n"] }},
+			{"DELETE", "/api/mirrors/m", "", func(found map[string]bool) bool { return !found["m"] }},
+		} {
+			found, err := names(p)
+			if err != nil {
+				return err
+			}
+			if c.done(found) {
+				continue
+			}
+			if err := p.step(c.method, c.path, c.body); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	drivertest.Sweep(t, drivertest.Journey{
+		Setup: w.begin,
+		Run: func(ctx context.Context, env *drivertest.Env) error {
+			p, err := w.start(ctx, env)
+			if err != nil {
+				return err
+			}
+			return todo(p)
+		},
+		Recover: func(ctx context.Context, env *drivertest.Env) error {
+			if err := fits(referring(env.Memory)); err != nil {
+				return err
+			}
+			p, err := w.start(ctx, env)
+			if err != nil {
+				return err
+			}
+			return errors.Join(p.resume(), todo(p))
+		},
+		Verify: func(env *drivertest.Env, _ error) error {
+			p, err := w.start(context.Background(), env)
+			if err != nil {
+				return err
+			}
+			var rows []string
+			for key, data := range env.Memory.Rows("mirror") {
+				part, sort, _ := strings.Cut(key, "/")
+				if part == "mirror-name" {
+					sort, data = data, sort
+				}
+				if part != "mirror-name" || data != "o" {
+					data = ""
+				}
+				rows = append(rows, part+" "+data)
+				if _, there := env.Memory.Rows("mirror")["mirror/"+sort]; !there {
+					return fmt.Errorf("%s is of nothing", key)
+				}
+			}
+			if slices.Sort(rows); strings.Join(rows, ",") != "mirror ,mirror-due ,mirror-name o" {
+				return fmt.Errorf("rows %q", rows)
+			}
+			got, err := w.state(env)
+			if err == nil && !strings.HasPrefix(got, "Pamd64 fresh 1.0 ") {
+				err = fmt.Errorf("the mirror is %s", got)
+			}
+			return errors.Join(err, ended(p), fits(referring(env.Memory)))
+		},
+	})
+}
