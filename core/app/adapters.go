@@ -90,7 +90,7 @@ func repoSource(r repo.Repo) publish.Source {
 }
 
 func snapshotSource(found snapshot.Snapshot) publish.Source {
-	return publish.Source{UUID: found.UUID, Name: found.Name, Comment: found.Description, List: found.List,
+	return publish.Source{UUID: found.UUID, Name: found.Name, Comment: found.Description, List: found.List, Files: found.AppStreamFiles,
 		Origin: found.Origin, NotAutomatic: found.NotAutomatic, ButAutomaticUpgrades: found.ButAutomaticUpgrades}
 }
 

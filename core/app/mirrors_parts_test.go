@@ -45,6 +45,18 @@ func TestAppStream(t *testing.T) {
 		if len(shot.AppStreamFiles) != 2 || shot.AppStreamFiles["main/dep11/Components-amd64.yml.gz"] != shot.AppStreamFiles["contrib/dep11/Components-amd64.yml.gz"] {
 			t.Errorf("snapshot %v", shot)
 		}
+		// Published under their component they are there and in Release, by hash too.
+		s.must(t, "POST", "/api/publish/parts", `{"SourceKind":"snapshot","Distribution":"x","Sources":[{"Name":"s","Component":"main"}],`+unsigned+`}`, nil)
+		if got := s.file(t, "/parts/dists/x/main/dep11/Components-amd64.yml.gz"); got != "packed" {
+			t.Errorf("published %q", got)
+		}
+		digest := shot.AppStreamFiles["main/dep11/Components-amd64.yml.gz"]
+		if release := s.file(t, "/parts/dists/x/Release"); !strings.Contains(release, " "+digest+"        6 main/dep11/Components-amd64.yml.gz\n") || strings.Contains(release, "contrib") {
+			t.Errorf("Release:\n%s", release)
+		}
+		if got := s.file(t, "/parts/dists/x/main/dep11/by-hash/SHA256/"+digest); got != "packed" {
+			t.Errorf("by hash %q", got)
+		}
 		spec.Fields = map[string]string{"Date": "Sun, 12 Jul 2026 10:16:37 UTC"}
 		spec.Extra = nil
 		s.upstream.Set(upstreamtest.Build(spec))
@@ -52,6 +64,11 @@ func TestAppStream(t *testing.T) {
 		if _, got := s.ask(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"t"}`); strings.Contains(got, "AppStream") {
 			t.Errorf("snapshot %s", got)
 		}
+		s.must(t, "PUT", "/api/publish/parts/x", `{"Snapshots":[{"Name":"t","Component":"main"}],`+unsigned+`}`, nil)
+		if got := s.file(t, "/parts/dists/x/Release"); strings.Contains(got, "dep11") {
+			t.Errorf("after a switch, Release:\n%s", got)
+		}
+		s.want(t, "GET", "/parts/dists/x/main/dep11/Components-amd64.yml.gz", "", 404, "")
 	})
 }
 

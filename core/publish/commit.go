@@ -55,6 +55,9 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	if err := st.contents(ctx, m, base, lists, a.Printf); err != nil {
 		return fmt.Errorf("unable to generate contents index: %w", err)
 	}
+	if err := st.passedOn(ctx, m, prev, verb); err != nil {
+		return err
+	}
 	if err := st.skeleton(ctx, m, prev, verb); err != nil {
 		return err
 	}
@@ -88,6 +91,10 @@ func (s *Store) load(ctx context.Context, get Getter, r *Record, verb string) (m
 			return nil, err
 		}
 		sources = append(sources, src)
+		if r.passed == nil {
+			r.passed = map[string]map[string]string{}
+		}
+		r.passed[c] = src.Files
 		r.Components[c] = Component{src.UUID, src.Name, src.List}
 		if lists[c], err = s.Lists.Open(ctx, src.List); err != nil {
 			return nil, err

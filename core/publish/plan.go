@@ -82,6 +82,9 @@ func (s *Store) Plan(ctx context.Context, spec task.Spec) (Plan, error) {
 	if p.Objects > 0 && s.withContents(&r) {
 		p.Objects += len(r.Architectures) // of all components
 	}
+	for _, files := range r.passed {
+		p.Objects += len(files)
+	}
 	if p.Objects++; !args.SkipSigning { // Release
 		p.Objects += 2
 	}

@@ -69,8 +69,9 @@ type Record struct {
 	Unsigned                                 bool          // the last request wanted no signature
 	Keys                                     string        // or by these keys
 
-	snapshots string   // where former revisions are served, for the Release
-	was       []string // sources that the row refers to, as it was read
+	snapshots string                       // where former revisions are served, for the Release
+	passed    map[string]map[string]string // files of the sources that are published beside packages, by component
+	was       []string                     // sources that the row refers to, as it was read
 }
 
 // Component is what one component publishes: the list that its source had when

@@ -65,6 +65,7 @@ type Source struct {
 	UUID, Name string
 	Comment    string // or description
 	List       chunks.Ref
+	Files      map[string]string // SHA-256 of pool files that are published as they are, by paths that begin with a component
 
 	// What a new publication takes over unless its request says otherwise. Of a
 	// snapshot, the distributions and components are those that what it was
