@@ -1,0 +1,97 @@
+package tests
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// acceptance says which tests hold what clients of aptly rely on: the numbered
+// checks of the API's specifications, by a few words each.
+var acceptance = []struct{ check, tests string }{
+	// The API: repositories.
+	{"1, 2: a repository is created, shown, listed", "TestAcceptance1"},
+	{"3: it is dropped once", "TestAcceptance3"},
+	{"4: not with snapshots and publications, unless forced", "TestDropRepoWithSnapshots"},
+	{"5: made from a snapshot", "TestAcceptance5"},
+	{"6, 7: edited and renamed", "TestAcceptance6"},
+	// Imports.
+	{"8, 9, 10, 11: source packages, other files, by name", "TestAcceptance8"},
+	{"12, 13: binary packages and their keys, several versions", "TestAcceptance12"},
+	{"14: conflicts, and force", "TestAcceptance14"},
+	// Queries, packages, copies.
+	{"15: queries", "TestAcceptance15"},
+	{"16: packages by key", "TestAcceptance16"},
+	{"17: copies", "TestAcceptance17"},
+	// .changes.
+	{"18: included, signature ignored", "TestAcceptance18"},
+	{"19: sent by dput", "TestIncludeByDput"},
+	{"20: without the key, and with it", "TestAcceptance20"},
+	{"21: unsigned, wrong, missing", "TestAcceptance21"},
+	// Files, tasks and the rest.
+	{"22: the upload area", "TestAcceptance22"},
+	{"23: nothing outside it", "TestAcceptance23"},
+	{"24: packages", "TestAcceptance24"},
+	{"25: tasks", "TestAcceptance25 TestWhileUpdating"},
+	{"26: cleanup", "TestCleanup TestCleanupBesideTasks"},
+	{"27: graph", "TestAcceptance27 TestGraphviz"},
+	{"28: metrics", "TestMetrics"},
+	{"29: probes, storage, documents", "TestProbes TestStorage TestDocs"},
+	{"30: keys", "TestAcceptance30 TestReceiveKeys"},
+	// Publishing.
+	{"publish 1, 2, 3: object, statuses, paths", "TestPublishObjectStatusesEscaping"},
+	{"publish 4: fields", "TestPublishUnknownFields"},
+	{"publish 5, 7, 8: components, pending changes", "TestPublishPending"},
+	{"publish 6: architectures", "TestPublishArchitecturesFrozen"},
+	{"publish 9: what is kept", "TestPublishKeepsAndSwitches"},
+	{"publish 10, 11, 12, 13: files", "TestPublishFiles TestAptly"},
+	{"publish 14, 15, 16: conflicts, detail, drop", "TestPublishConflictDetailDrop"},
+	// Mirrors and snapshots.
+	{"mirrors 3.1, 3.2, 3.6: list, show, drop", "TestMirrorsCRUD"},
+	{"mirrors 3.3: create", "TestCreateMirror TestMirrorNameRace"},
+	{"mirrors 3.4: edit", "TestEditMirror TestEditWhileUpdating"},
+	{"mirrors 3.5, 4.4: update", "TestUpdateMirror TestUpdateFails TestUpdateRenames"},
+	{"mirrors 4.5: indexes and filters", "TestUpdateFilters TestFlatMirror TestInstaller"},
+	{"mirrors 4.6: files", "TestIgnoreChecksums TestKnownFiles"},
+	{"mirrors 4.7: AppStream", "TestAppStream"},
+	{"mirrors 4.8, 4.9: while it is updated", "TestWhileUpdating"},
+	{"snapshots 5.4, 5.5, 5.6: create", "TestSnapshotOfRepo TestOfMirror TestCreateSnapshot"},
+	{"snapshots 5.7, 5.8: change, drop", "TestUpdateSnapshot TestDropSnapshot"},
+	{"snapshots 5.9: diff", "TestDiffSnapshots"},
+	{"snapshots 5.10: merge", "TestMergeSnapshots"},
+	{"snapshots 5.11: pull", "TestPullSnapshot TestPullDryRun"},
+}
+
+// TestAcceptanceTable holds that the tests are there.
+func TestAcceptanceTable(t *testing.T) {
+	there := map[string]bool{}
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
+				there[f.Name.Name] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range acceptance {
+		for name := range strings.FieldsSeq(a.tests) {
+			if !there[name] {
+				t.Errorf("%s: there is no %s", a.check, name)
+			}
+		}
+	}
+}
