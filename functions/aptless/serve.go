@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"aptless/core/mirror"
 	"aptless/core/pgp"
 	"aptless/core/query"
+	"aptless/infra/aws"
 	"aptless/infra/embedded"
 	"aptless/infra/upstream"
 )
@@ -37,15 +39,23 @@ type options struct {
 	dependencies query.Options
 	compressions []string
 	storages     map[string]string
+	buckets      []string
 	address      string
 	upstream     []string
 	limit        int64 // KiB a second
 	mirrors      mirror.Options
 }
 
-// openStorages opens the folders that are published to besides the data folder.
-func openStorages(folders map[string]string) (storages map[string]driver.Blobs, closeAll func(), err error) {
-	storages = map[string]driver.Blobs{}
+// openStorages opens the folders and buckets that are published to besides the
+// data folder.
+func openStorages(ctx context.Context, folders map[string]string, buckets []string) (storages map[string]driver.Blobs, closeAll func(), err error) {
+	s3, err := aws.ParseStorages(strings.Join(buckets, " "))
+	if err != nil {
+		return nil, nil, err
+	}
+	if storages, err = aws.OpenStorages(ctx, s3); err != nil {
+		return nil, nil, err
+	}
 	var open []*embedded.Store
 	closeAll = func() {
 		for _, store := range open {
@@ -87,6 +97,7 @@ with all data in one folder. There is no authentication: listen on loopback, or 
 	flags.IntVar(&opt.workers, "workers", 8, "tasks that run at the same time")
 	flags.BoolVar(&opt.async, "async", false, "answer mutating calls at once with a task, unless they say _async=false")
 	flags.StringToStringVar(&opt.storages, "storage", nil, "further folder to publish to, as name=folder: filesystem:<name> in the API, below /repos/<name>/ here, and below public in the folder")
+	flags.StringArrayVar(&opt.buckets, "s3-storage", nil, "bucket of S3 or of what speaks it to publish to, as name=s3://bucket/prefix?region=eu-central-1 or ?endpoint=https://s3.example.org&profile=lab, with the credentials of the AWS SDK: s3:<name> in the API; may be repeated")
 	flags.StringVar(&opt.address, "address", "", "address at which clients reach this server, for links in Release files, as https://deb.example.org")
 	flags.StringArrayVar(&opt.upstream, "allow-upstream", nil, "network, address or host that mirrors and key servers may be on although it is not public, as 10.1.0.0/16 or deb.example.org; may be repeated")
 	mirrorFlags(flags, &opt.mirrors)
@@ -125,7 +136,7 @@ func serve(ctx context.Context, opt options) error {
 	if err != nil {
 		return err
 	}
-	storages, closeStorages, err := openStorages(opt.storages)
+	storages, closeStorages, err := openStorages(ctx, opt.storages, opt.buckets)
 	if err != nil {
 		return err
 	}

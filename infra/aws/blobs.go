@@ -27,6 +27,7 @@ import (
 type Blobs struct {
 	client  *s3.Client
 	buckets map[string]string // by place: the first component of keys
+	under   string            // what the keys in the buckets begin with
 }
 
 var _ driver.Blobs = (*Blobs)(nil)
@@ -40,7 +41,7 @@ func (b *Blobs) at(key string) (bucket, name *string, err error) {
 	if !ok || b.buckets[place] == "" {
 		return nil, nil, fmt.Errorf("object key %.100q is in no place: %w", key, driver.ErrInvalid)
 	}
-	return aws.String(b.buckets[place]), &rest, nil
+	return aws.String(b.buckets[place]), aws.String(b.under + rest), nil
 }
 
 // status returns the HTTP status of an error's answer, 0 if there was none.
@@ -258,7 +259,10 @@ func (b *Blobs) List(ctx context.Context, prefix, after string) iter.Seq2[driver
 }
 
 func (b *Blobs) list(ctx context.Context, place, prefix, after string, yield func(driver.Info, error) bool) bool {
-	in := &s3.ListObjectsV2Input{Bucket: aws.String(b.buckets[place]), Prefix: orNil(prefix), StartAfter: orNil(after)}
+	in := &s3.ListObjectsV2Input{Bucket: aws.String(b.buckets[place]), Prefix: orNil(b.under + prefix)}
+	if after != "" {
+		in.StartAfter = aws.String(b.under + after)
+	}
 	for {
 		out, err := b.client.ListObjectsV2(ctx, in)
 		if err != nil {
@@ -266,7 +270,7 @@ func (b *Blobs) list(ctx context.Context, place, prefix, after string, yield fun
 			return false
 		}
 		for _, o := range out.Contents {
-			info := driver.Info{Key: place + "/" + aws.ToString(o.Key), Size: aws.ToInt64(o.Size), ETag: aws.ToString(o.ETag), ModTime: aws.ToTime(o.LastModified)}
+			info := driver.Info{Key: place + "/" + strings.TrimPrefix(aws.ToString(o.Key), b.under), Size: aws.ToInt64(o.Size), ETag: aws.ToString(o.ETag), ModTime: aws.ToTime(o.LastModified)}
 			if !yield(info, nil) {
 				return false
 			}

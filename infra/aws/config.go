@@ -27,6 +27,8 @@ type Config struct {
 	// Lease is how long a worker that is silent counts as alive.
 	Lease time.Duration
 
+	Storages map[string]Storage // further places to publish to, by name
+
 	DynamoDBURL, S3URL, SQSURL string // of what stands in for AWS; "" for AWS itself
 }
 
@@ -58,7 +60,8 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	if c.Lease, err = time.ParseDuration(cmp.Or(getenv("APTLESS_LEASE"), defaultLease.String())); err != nil || c.Lease < time.Second {
 		return Config{}, fmt.Errorf("APTLESS_LEASE: %w", errLease)
 	}
-	return c, nil
+	c.Storages, err = ParseStorages(getenv("APTLESS_STORAGES"))
+	return c, err
 }
 
 // defaultLease is that of the tasks' dispatcher.
@@ -74,6 +77,8 @@ type Drivers struct {
 	Table *Table
 	Queue *Queue
 
+	Storages map[string]driver.Blobs // as app.Config has them
+
 	sdk      aws.Config
 	requests driver.Requests
 }
@@ -81,13 +86,11 @@ type Drivers struct {
 // Open connects the ports. Region and credentials are those of the AWS SDK's
 // default chain.
 func Open(ctx context.Context, c Config) (*Drivers, error) {
-	sdk, err := config.LoadDefaultConfig(ctx)
+	d := &Drivers{}
+	sdk, err := load(ctx, &d.requests)
 	if err != nil {
 		return nil, err
 	}
-	sdk.Logger = logging.Nop{} // it warns of answers that are not read to their end
-	d := &Drivers{}
-	sdk.HTTPClient = newClient(sdk.HTTPClient, &d.requests)
 	d.sdk = sdk
 	d.Table = &Table{name: c.Table, client: dynamodb.NewFromConfig(sdk, func(o *dynamodb.Options) {
 		o.BaseEndpoint = endpoint(c.DynamoDBURL)
@@ -100,7 +103,16 @@ func Open(ctx context.Context, c Config) (*Drivers, error) {
 	d.Queue = &Queue{urls: c.Queues, client: sqs.NewFromConfig(sdk, func(o *sqs.Options) {
 		o.BaseEndpoint = endpoint(c.SQSURL)
 	})}
-	return d, nil
+	d.Storages, err = openStorages(ctx, c.Storages, &d.requests)
+	return d, err
+}
+
+// load returns the SDK's configuration, whose requests are counted.
+func load(ctx context.Context, total *driver.Requests, more ...func(*config.LoadOptions) error) (aws.Config, error) {
+	sdk, err := config.LoadDefaultConfig(ctx, more...)
+	sdk.Logger = logging.Nop{} // it warns of answers that are not read to their end
+	sdk.HTTPClient = newClient(sdk.HTTPClient, total)
+	return sdk, err
 }
 
 // Counts returns the requests made so far, such as "s3.PutObject"; of batches

@@ -19,6 +19,7 @@
 //	APTLESS_DYNAMODB_URL    where DynamoDB is, if not on AWS; likewise
 //	APTLESS_S3_URL          S3
 //	APTLESS_SQS_URL         SQS
+//	APTLESS_STORAGES        further places to publish to; see ParseStorages
 //	APTLESS_LEASE           how long a worker that is silent counts as alive; 1m
 //
 // Invariant: a version, and the token in an object's metadata, is a random number

@@ -168,6 +168,7 @@ func TestRights(t *testing.T) {
 	}{
 		"signs":                 {"secretsmanager:GetSecretValue", "SigningKey", []string{"PublishFunction"}},
 		"signs by KMS":          {"kms:Sign", "SigningKmsKeys", []string{"PublishFunction"}},
+		"writes to storages":    {"s3:PutObject", "StorageArns", []string{"PublishFunction"}},
 		"deletes package files": {"s3:DeleteObject", "${PrivateBucket.Arn}/*", []string{"CleanupFunction"}},
 		"deletes what is read":  {"s3:DeleteObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},
 		"writes what is read":   {"s3:PutObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},

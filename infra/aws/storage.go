@@ -1,0 +1,106 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"aptless/core/driver"
+)
+
+// Storage is a bucket to publish to besides the public one.
+type Storage struct {
+	Bucket   string
+	Prefix   string // what keys in it begin with: "" or with a slash at its end
+	Region   string // "" is that of the default chain
+	Endpoint string // URL of a store that speaks S3; "" is AWS
+	Profile  string // whose credentials of the SDK's shared files; "" is the default chain
+}
+
+// storageName is what storages are called: no colon, which ends the name in a
+// prefix of a publication, and nothing that a URL changes.
+var storageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+// maxStorageName is the longest name, in bytes: it is in keys of rows.
+const maxStorageName = 40
+
+var errStorage = fmt.Errorf("not name=s3://bucket/prefix, with region, endpoint or profile behind a question mark: %w", driver.ErrInvalid)
+
+// ParseStorages reads storages with blanks between them:
+//
+//	eu=s3://bucket/prefix?region=eu-central-1
+//	lab=s3://bucket?endpoint=https://s3.example.org&profile=lab
+func ParseStorages(text string) (map[string]Storage, error) {
+	all := map[string]Storage{}
+	for _, field := range strings.Fields(text) {
+		name, s, err := parseStorage(field)
+		if _, twice := all[name]; err == nil && twice {
+			err = fmt.Errorf("twice: %w", driver.ErrInvalid)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("storage %.100q: %w", field, err)
+		}
+		all[name] = s
+	}
+	return all, nil
+}
+
+func parseStorage(field string) (name string, s Storage, err error) {
+	name, address, _ := strings.Cut(field, "=")
+	u, err := url.Parse(address)
+	if err != nil || !storageName.MatchString(name) || len(name) > maxStorageName || u.Scheme != "s3" || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return "", Storage{}, errStorage
+	}
+	s.Bucket = u.Host
+	if s.Prefix = strings.Trim(u.Path, "/"); s.Prefix != "" {
+		if err := driver.CheckKey(s.Prefix); err != nil {
+			return "", Storage{}, err
+		}
+		s.Prefix += "/"
+	}
+	options, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return "", Storage{}, errStorage
+	}
+	known := map[string]*string{"region": &s.Region, "endpoint": &s.Endpoint, "profile": &s.Profile}
+	for option, values := range options {
+		to := known[option]
+		if to == nil || len(values) != 1 {
+			return "", Storage{}, errStorage
+		}
+		*to = values[0]
+	}
+	return name, s, nil
+}
+
+// OpenStorages connects storages where there are no drivers. They are called as
+// clients call them: "s3:" and the name.
+func OpenStorages(ctx context.Context, all map[string]Storage) (map[string]driver.Blobs, error) {
+	return openStorages(ctx, all, new(driver.Requests))
+}
+
+func openStorages(ctx context.Context, all map[string]Storage, total *driver.Requests) (map[string]driver.Blobs, error) {
+	open := map[string]driver.Blobs{}
+	for name, s := range all {
+		sdk, err := load(ctx, total, config.WithSharedConfigProfile(s.Profile), func(o *config.LoadOptions) error {
+			if s.Region != "" {
+				o.Region = s.Region
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("storage %s: %w", name, err)
+		}
+		open["s3:"+name] = &Blobs{buckets: map[string]string{"public": s.Bucket}, under: s.Prefix,
+			client: s3.NewFromConfig(sdk, func(o *s3.Options) {
+				o.BaseEndpoint = endpoint(s.Endpoint)
+				o.UsePathStyle = s.Endpoint != ""
+			})}
+	}
+	return open, nil
+}

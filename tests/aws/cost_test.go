@@ -1,0 +1,139 @@
+package aws
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"aptless/core/app"
+	"aptless/core/deb/debtest"
+	"aptless/core/pgp"
+	"aptless/core/upstream/upstreamtest"
+)
+
+// prices are what a million requests cost in dollars: list prices of us-east-1,
+// as docs/cost.md has them, for rows of at most 1 KB that are written and 4 KB that
+// are read.
+var prices = map[string]float64{
+	"s3.PutObject": 5, "s3.CopyObject": 5, "s3.ListObjectsV2": 5,
+	"s3.CreateMultipartUpload": 5, "s3.UploadPart": 5, "s3.UploadPartCopy": 5, "s3.CompleteMultipartUpload": 5,
+	"s3.GetObject": 0.4, "s3.HeadObject": 0.4, "s3.DeleteObjects": 0, "s3.AbortMultipartUpload": 0,
+	"dynamodb.TransactWriteItems": 1.25, "dynamodb.PutItem": 0.625, "dynamodb.UpdateItem": 0.625, "dynamodb.BatchWriteItem": 0.625,
+	"dynamodb.GetItem": 0.125, "dynamodb.Query": 0.125,
+	"sqs.SendMessage": 0.5, "sqs.ChangeMessageVisibility": 0.5, "sqs.ReceiveMessage": 0.5, "sqs.DeleteMessage": 0.5,
+}
+
+// idle are the requests that wait for messages: the event sources make them
+// whether there is something to do or not.
+const idle = "sqs.ReceiveMessage"
+
+// dollars returns what a million times these requests cost.
+func dollars(t *testing.T, requests map[string]int64) (sum float64) {
+	t.Helper()
+	for kind, n := range requests {
+		price, ok := prices[kind]
+		if !ok {
+			t.Errorf("%s has no price", kind)
+		}
+		sum += price * float64(n)
+	}
+	return sum
+}
+
+// cost logs the requests that a step makes as a row of a table, and checks that a
+// million of them cost at most so many dollars.
+func (p *process) cost(name string, most float64, step func()) {
+	p.t.Helper()
+	before := p.drivers.Counts()
+	step()
+	made := p.drivers.Counts()
+	for kind := range made {
+		if made[kind] -= before[kind]; made[kind] == 0 || kind == idle {
+			delete(made, kind)
+		}
+	}
+	var all []string
+	for _, kind := range slices.Sorted(maps.Keys(made)) {
+		all = append(all, fmt.Sprintf("%s %d", kind, made[kind]))
+	}
+	sum := dollars(p.t, made)
+	p.t.Logf("| %s | %s | %.1f |", name, strings.Join(all, ", "), sum)
+	if sum > most {
+		p.t.Errorf("a million times %s costs %.1f dollars, and not at most %.1f", name, sum, most)
+	}
+}
+
+// TestCost measures what operations ask for, of which docs/cost.md has the
+// figures: of one package more in a repository of n, of which the size must be
+// no matter.
+func TestCost(t *testing.T) {
+	sizes := []int{100}
+	if !testing.Short() {
+		sizes = []int{1000, 10_000}
+	}
+	for _, n := range sizes {
+		t.Run(fmt.Sprint(n), func(t *testing.T) { cost(t, n) })
+	}
+}
+
+func cost(t *testing.T, n int) {
+	p := serve(t)
+	name := fmt.Sprint("cost", time.Now().UnixNano())
+	spec := func(n int) debtest.Spec {
+		return debtest.Spec{Package: fmt.Sprintf("pkg%05d", n), Version: "1.0"}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.must("POST", "/api/repos", fmt.Sprintf(`{"Name":%q}`, name))
+	const batch = 500 // files of an upload
+	for first := 0; first < n; first += batch {
+		var some []debtest.Spec
+		for i := range min(batch, n-first) {
+			some = append(some, spec(first+i))
+		}
+		must(p.upload(name, some...))
+	}
+	each := float64(n)
+	p.cost(fmt.Sprintf("import of %d in one call", n), 10*each, func() { p.must("POST", "/api/repos/"+name+"/file/"+name, "") })
+	publish := fmt.Sprintf(`{"SourceKind":"local","Distribution":%q,"Architectures":["amd64"],"Sources":[{"Name":%[1]q}]}`, name)
+	p.cost(fmt.Sprintf("first publish of %d", n), 200+8*each, func() { p.must("POST", "/api/publish", publish) })
+	p.cost("upload of 1", 8, func() { must(p.upload(name, spec(n))) })
+	p.cost("import of 1", 40, func() { p.must("POST", "/api/repos/"+name+"/file/"+name, "") })
+	p.cost(fmt.Sprintf("publish of 1 more into %d", n), 200, func() { p.must("PUT", "/api/publish/:./"+name, "{}") })
+	p.cost("publish of nothing new", 100, func() { p.must("PUT", "/api/publish/:./"+name, "{}") })
+	p.cost("tick", 3, func() { must(p.Tick(t.Context())) })
+}
+
+// TestCostOfMirror measures what a mirror asks for whose archive has not changed.
+func TestCostOfMirror(t *testing.T) {
+	key, err := pgp.Generate("Archive", "archive@example.org", pgp.Ed25519, time.Now().Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := pgp.NewSigner(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packages []debtest.Spec
+	for n := range 100 {
+		packages = append(packages, debtest.Spec{Package: fmt.Sprintf("pkg%04d", n), Version: "1.0"})
+	}
+	const root = "https://archive.example.org/debian/"
+	server := upstreamtest.Serve(root, upstreamtest.Build(upstreamtest.Spec{
+		Signer: signer, At: time.Now(), Components: map[string]upstreamtest.Component{"main": {Packages: packages}},
+	}))
+	p := serve(t, func(c *app.Config) { c.Upstream, c.Mirrors.IgnoreSignatures = server, true })
+	name := fmt.Sprint("mirror", time.Now().UnixNano())
+	p.must(http.MethodPost, "/api/mirrors", fmt.Sprintf(`{"Name":%q,"ArchiveURL":%q,"Distribution":"stable"}`, name, root))
+	update := func() { p.must(http.MethodPut, "/api/mirrors/"+name, "{}") }
+	p.cost("first update of a mirror of 100", 1500, update)
+	p.cost("update of a mirror that has not changed", 40, update)
+}
