@@ -53,6 +53,9 @@ test-all: tools parts lint ## the same without -short
 test-aws: tools parts ## all of the tests of aptless as it is deployed to AWS, on this machine
 	go test -race -timeout 60m -v ./localstack/... ./infra/aws/... ./tests/aws
 
+cost: tools parts ## measure what operations ask of AWS: docs/cost.md
+	go test -timeout 30m -v -run 'TestCost' ./tests/aws
+
 aws-local: tools parts ## run what is deployed to AWS on this machine: API at LISTEN, published tree at the next port
 	@$(MAKE) --no-print-directory functions LAMBDA_ARCH=$$(go env GOARCH)
 	go build -trimpath -o bin/aws-local ./localstack/serve
@@ -103,4 +106,4 @@ packages: ## the Debian packages of tools, with apt-get
 clean: ## remove what was built; data stay
 	rm -rf bin dist
 
-.PHONY: help parts build functions deploy run demo test test-aws aws-local test-all bench fuzz lint tools packages clean
+.PHONY: help parts build functions deploy run demo test test-aws cost aws-local test-all bench fuzz lint tools packages clean

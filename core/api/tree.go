@@ -214,11 +214,14 @@ func requested(r *http.Request, info driver.Info) (part *driver.Range, ok bool) 
 }
 
 // CacheControl returns the header for a file of the published tree: what a
-// path can only ever mean one thing is kept for a year, the rest is asked for
-// again.
+// path can only ever mean one thing is kept for a year, package files, whose names
+// may be taken by others, for an hour, and the rest is asked for again.
 func CacheControl(key string) string {
-	if strings.Contains(key, "/by-hash/") || strings.Contains(key, "/pool/") {
+	switch {
+	case strings.Contains(key, "/by-hash/"):
 		return "public, max-age=31536000, immutable"
+	case strings.Contains(key, "/pool/"):
+		return "public, max-age=3600"
 	}
 	return "public, max-age=0, s-maxage=30"
 }

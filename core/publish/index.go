@@ -222,10 +222,13 @@ func (st *stager) stage(ctx context.Context, name string, s *spool) (object, err
 	return o, nil
 }
 
-// What caches may do with a file that never changes, and with one that does.
+// What caches may do with a file that never changes, with one that does, and
+// with a package file: its name may come to be that of another, when it is
+// replaced by force, or removed and published anew.
 const (
 	immutable = "public, max-age=31536000, immutable"
 	mutable   = "public, max-age=0, s-maxage=30"
+	pooled    = "public, max-age=3600"
 )
 
 // byHashKeys returns the keys under which a file is found by its digests, that

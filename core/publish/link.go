@@ -178,7 +178,7 @@ func (l *linker) replace(ctx context.Context, row driver.Row, name string, f deb
 
 // copy copies a package file to its path.
 func (l *linker) copy(ctx context.Context, name string, f deb.File, ifAbsent bool) error {
-	opt := driver.PutOptions{IfAbsent: ifAbsent, Size: f.Size, CacheControl: immutable, ContentType: "application/octet-stream"}
+	opt := driver.PutOptions{IfAbsent: ifAbsent, Size: f.Size, CacheControl: pooled, ContentType: "application/octet-stream"}
 	_, err := l.store.Blobs.Copy(ctx, path.Join(l.record.root(), name), l.store.PoolKey(f.SHA256), opt)
 	if ifAbsent && errors.Is(err, driver.ErrExists) {
 		return nil
