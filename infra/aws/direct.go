@@ -16,7 +16,8 @@ import (
 
 var _ driver.Direct = (*Blobs)(nil)
 
-// SignPut implements driver.Direct.
+// SignPut implements driver.Direct. No request is good for longer than the
+// credentials that signed it: those of a function are renewed after hours.
 func (b *Blobs) SignPut(ctx context.Context, key string, size int64, sha256 string, expires time.Duration) (driver.SignedPut, error) {
 	bucket, name, err := b.at(key)
 	if err != nil {

@@ -55,10 +55,16 @@ func (c *client) Do(r *http.Request) (*http.Response, error) {
 	c.total.Add(kind, n)
 	driver.Count(ctx, kind, n)
 	answer, err := c.http.Do(r)
-	if t, ok := ctx.Value(triesKey{}).(*tries); ok && (err != nil || answer.StatusCode < 400 || answer.StatusCode >= 500) {
+	if t, ok := ctx.Value(triesKey{}).(*tries); ok && !refusal(answer, err) {
 		t.open.Add(1)
 	}
 	return answer, err
+}
+
+// refusal says that a request was answered, and not done. 503 is how S3 asks for
+// fewer requests; behind any other error of a server it may have been done.
+func refusal(answer *http.Response, err error) bool {
+	return err == nil && (answer.StatusCode >= 400 && answer.StatusCode < 500 || answer.StatusCode == http.StatusServiceUnavailable)
 }
 
 type itemsKey struct{}

@@ -29,6 +29,10 @@ var storageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 // maxStorageName is the longest name, in bytes: it is in keys of rows.
 const maxStorageName = 40
 
+// maxStoragePrefix is the longest prefix, in bytes: S3 takes keys of 1024, of
+// which the port uses 900.
+const maxStoragePrefix = 100
+
 var errStorage = fmt.Errorf("not name=s3://bucket/prefix, with region, endpoint or profile behind a question mark: %w", driver.ErrInvalid)
 
 // ParseStorages reads storages with blanks between them:
@@ -58,8 +62,8 @@ func parseStorage(field string) (name string, s Storage, err error) {
 	}
 	s.Bucket = u.Host
 	if s.Prefix = strings.Trim(u.Path, "/"); s.Prefix != "" {
-		if err := driver.CheckKey(s.Prefix); err != nil {
-			return "", Storage{}, err
+		if err := driver.CheckKey(s.Prefix); err != nil || len(s.Prefix) > maxStoragePrefix {
+			return "", Storage{}, errStorage
 		}
 		s.Prefix += "/"
 	}

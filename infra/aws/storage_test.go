@@ -3,6 +3,7 @@ package aws
 import (
 	"errors"
 	"maps"
+	"strings"
 	"testing"
 
 	"aptless/core/driver"
@@ -23,7 +24,7 @@ func TestParseStorages(t *testing.T) {
 	for _, text := range []string{
 		"eu", "s3://bucket", "=s3://bucket", "a:b=s3://bucket", "eu=https://bucket", "eu=s3:///prefix", "eu=s3://user@bucket", "eu=s3://bucket#x",
 		"eu=s3://bucket/a/../b", "eu=s3://bucket/a//b", "eu=s3://bucket?acl=public", "eu=s3://bucket?region=a&region=b", "eu=s3://bucket?region=%zz",
-		"eu=s3://bucket eu=s3://other",
+		"eu=s3://bucket/" + strings.Repeat("x", 101), "eu=s3://bucket eu=s3://other",
 	} {
 		if got, err := ParseStorages(text); !errors.Is(err, driver.ErrInvalid) {
 			t.Errorf("%s: %+v, %v", text, got, err)

@@ -155,6 +155,31 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
+// TestUnsureRow holds that a row of another writer is no conflict when an answer
+// was lost: this call may have been done before it.
+func TestUnsureRow(t *testing.T) {
+	puts := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if puts++; puts == 1 {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","Item":{"v":{"S":"another's"},"d":{"B":""}}}`)
+	}))
+	defer server.Close()
+	for name, value := range environment {
+		t.Setenv(name, value)
+	}
+	t.Setenv("AWS_MAX_ATTEMPTS", "2")
+	d, err := Open(t.Context(), Config{Table: "table", DynamoDBURL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Table.Write(t.Context(), one); !errors.Is(err, errUnsure) || errors.Is(err, driver.ErrConflict) {
+		t.Error(err)
+	}
+}
+
 // TestPutAgain holds that rows which were not stored are sent again, and only those.
 func TestPutAgain(t *testing.T) {
 	left := `{"UnprocessedItems":{"table":[{"PutRequest":{"Item":{"pk":{"S":"r#p"},"sk":{"S":"two"},"v":{"S":"x"},"d":{"B":""}}}}]}}`

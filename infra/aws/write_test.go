@@ -16,11 +16,13 @@ import (
 func TestUnsure(t *testing.T) {
 	for name, c := range map[string]struct {
 		lost  int    // requests whose connection is cut
+		slow  int    // requests that are refused for their number
 		other string // whose object there is: "own", "other's" or ""
 		want  error
 		heads int64
 	}{
 		"refused at once":        {other: "other's", want: driver.ErrExists},
+		"asked to slow down":     {slow: 1, other: "other's", want: driver.ErrExists},
 		"own":                    {lost: 1, other: "own", heads: 1},
 		"another's":              {lost: 1, other: "other's", want: errUnsure, heads: 1},
 		"own, deleted meanwhile": {lost: 1, want: errUnsure, heads: 1},
@@ -41,6 +43,11 @@ func TestUnsure(t *testing.T) {
 				if puts++; puts <= c.lost {
 					panic(http.ErrAbortHandler)
 				}
+				if puts <= c.slow {
+					w.WriteHeader(http.StatusServiceUnavailable)
+					w.Write([]byte(`<Error><Code>SlowDown</Code></Error>`))
+					return
+				}
 				w.WriteHeader(http.StatusPreconditionFailed)
 				w.Write([]byte(`<Error><Code>PreconditionFailed</Code></Error>`))
 			}))
@@ -58,7 +65,7 @@ func TestUnsure(t *testing.T) {
 			if !errors.Is(err, c.want) || errors.Is(err, driver.ErrExists) != (c.want == driver.ErrExists) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
-			want := map[string]int64{"s3.PutObject": int64(c.lost) + 1}
+			want := map[string]int64{"s3.PutObject": int64(c.lost+c.slow) + 1}
 			if c.heads > 0 {
 				want["s3.HeadObject"] = c.heads
 			}

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -117,6 +119,33 @@ func TestLostAnswers(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLostAnswerOfQueue holds that a message whose sender had no answer, and a
+// delivery whose worker had none, come once.
+func TestLostAnswerOfQueue(t *testing.T) {
+	d, cutNext := cut(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	send := func(id string) {
+		if err := d.Queue.Send(ctx, driver.Message{Group: "g", ID: id, Body: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cutNext(1)
+	send("first")
+	send("second")
+	cutNext(1) // the receiving of the first
+	var got []string
+	d.Queue.Serve(ctx, 1, worker(d, func(_ context.Context, m driver.Message) (driver.Outcome, error) {
+		if got = append(got, m.Body); m.Body == "second" {
+			stop()
+		}
+		return driver.Outcome{}, nil
+	}), func(err error) { t.Log(err) })
+	if !slices.Equal(got, []string{"first", "second"}) {
+		t.Errorf("%v was delivered", got)
+	}
 }
 
 // lost makes a write whose first answer is lost.
