@@ -19,7 +19,7 @@ SHELL       := /bin/bash
 REPORT := go run ./tests/report -allowed tests/allowed-skips.txt
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/aptless
 	go build -trimpath -o bin/aptless ./functions/aptless
@@ -49,6 +49,9 @@ test: tools parts lint ## check the sources, then run the tests with -race and -
 
 test-all: tools parts lint ## the same without -short
 	go test -race -timeout 60m -json ./... | $(REPORT)
+
+test-readers: ## 10,000 publications with readers, and publishers that die
+	go test -timeout 60m -v -run TestReaders ./tests/readers -publishes 10000
 
 test-aws: tools parts ## all of the tests of aptless as it is deployed to AWS, on this machine
 	go test -race -timeout 60m -v ./localstack/... ./infra/aws/... ./tests/aws
@@ -106,4 +109,4 @@ packages: ## the Debian packages of tools, with apt-get
 clean: ## remove what was built; data stay
 	rm -rf bin dist
 
-.PHONY: help parts build functions deploy run demo test test-aws cost aws-local test-all bench fuzz lint tools packages clean
+.PHONY: help parts build functions deploy run demo test test-readers test-aws cost aws-local test-all bench fuzz lint tools packages clean

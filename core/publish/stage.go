@@ -59,6 +59,14 @@ const (
 	keepFor         = 7 * 24 * time.Hour
 )
 
+// A publication that changes every minute has many of them, and each is named in
+// every manifest: more than so many stay for an hour, and as long as a revision
+// names them that the publication can be rolled back to.
+const (
+	maxRetired = 8192
+	keepMany   = time.Hour
+)
+
 // outlived says whether what was superseded at a time, being of a generation, need
 // not stay any longer in a later one.
 func outlived(generation int64, superseded time.Time, now int64, date time.Time) bool {
@@ -222,5 +230,16 @@ func retire(r *Record, m, prev *manifest) {
 				m.Retired = append(m.Retired, retired{key, prev.Generation, m.Date})
 			}
 		}
+	}
+	oldest := prev.Generation
+	for _, rev := range r.Revisions {
+		oldest = min(oldest, rev.Generation)
+	}
+	for len(m.Retired) > maxRetired {
+		first := m.Retired[0] // they are in the order in which they were retired
+		if first.Generation >= oldest || first.Generation > m.Generation-keepGenerations || m.Date.Sub(first.At) < keepMany {
+			break
+		}
+		m.Expired, m.Retired = append(m.Expired, first.Key), m.Retired[1:]
 	}
 }

@@ -1,0 +1,209 @@
+package readers
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"time"
+
+	"aptless/core/deb"
+	"aptless/core/pgp"
+)
+
+// proxy is a cache that several readers share. It keeps what it may for as long
+// as it may, and asks whether it is still the same after that.
+type proxy struct {
+	origin http.Handler
+	now    func() time.Time
+	kept   map[string]*kept // nil keeps nothing
+}
+
+type kept struct {
+	body  []byte
+	etag  string
+	until time.Time
+}
+
+// get fetches a file; a status other than 200 is an answer, too.
+func (p *proxy) get(path string) (status int, body []byte) {
+	entry := p.kept[path]
+	if entry != nil && p.now().Before(entry.until) {
+		return http.StatusOK, entry.body
+	}
+	r := httptest.NewRequest("GET", path, nil)
+	if entry != nil {
+		r.Header.Set("If-None-Match", entry.etag)
+	}
+	w := httptest.NewRecorder()
+	p.origin.ServeHTTP(w, r)
+	if entry != nil && w.Code == http.StatusNotModified {
+		entry.until = p.now().Add(lifetime(w.Header().Get("Cache-Control")))
+		return http.StatusOK, entry.body
+	}
+	if w.Code == http.StatusOK && p.kept != nil {
+		p.kept[path] = &kept{w.Body.Bytes(), w.Header().Get("ETag"), p.now().Add(lifetime(w.Header().Get("Cache-Control")))}
+	}
+	return w.Code, w.Body.Bytes()
+}
+
+// lifetime is how long a shared cache may keep an answer (RFC 9111, 4.2.1).
+func lifetime(control string) time.Duration {
+	if strings.Contains(control, "no-store") {
+		return 0
+	}
+	for _, name := range []string{"s-maxage=", "max-age="} {
+		if _, rest, ok := strings.Cut(control, name); ok {
+			seconds, _, _ := strings.Cut(rest, ",")
+			if n, err := strconv.Atoi(strings.TrimSpace(seconds)); err == nil {
+				return time.Duration(n) * time.Second
+			}
+		}
+	}
+	return 0
+}
+
+// reader updates its lists as apt-get update does, one request at each step.
+type reader struct {
+	name   string
+	from   *proxy
+	byHash bool
+	warm   bool // keeps its lists from one update to the next
+	ring   *pgp.Keyring
+
+	release  []byte    // InRelease of the lists it has
+	pending  []byte    // InRelease of the update under way; nil between updates
+	date     time.Time // of the newest InRelease seen
+	version  int       // of the probe in the newest lists
+	tried    bool      // by-hash was asked for and not there
+	updates  int
+	failures []string
+	back     []string
+}
+
+// distribution is what is published.
+const distribution = "/dists/stable/"
+
+// step makes the reader's next request.
+func (r *reader) step() {
+	if r.pending == nil {
+		r.begin()
+		return
+	}
+	text, _, err := r.ring.VerifyClearsigned(r.pending, time.Time{})
+	if err != nil {
+		r.fail("InRelease: %v", err)
+		return
+	}
+	p, err := deb.ParseParagraph(string(text), deb.ModeRelease)
+	if err != nil {
+		r.fail("InRelease: %v", err)
+		return
+	}
+	digest, size, ok := listed(p.Get("SHA256"), "main/binary-amd64/Packages.gz")
+	if !ok {
+		r.fail("InRelease lists no Packages.gz")
+		return
+	}
+	path := distribution + "main/binary-amd64/Packages.gz"
+	if r.byHash && !r.tried {
+		path = distribution + "main/binary-amd64/by-hash/SHA256/" + digest
+	}
+	status, body := r.from.get(path)
+	sum := sha256.Sum256(body)
+	switch {
+	case status == http.StatusNotFound && r.byHash && !r.tried:
+		r.tried = true // apt then asks for the plain name
+		return
+	case status != http.StatusOK:
+		r.fail("%s: %d", path, status)
+		return
+	case len(body) != size || hex.EncodeToString(sum[:]) != digest:
+		r.fail("%s: hash sum mismatch", path)
+		return
+	}
+	r.finish(p, body)
+}
+
+// begin fetches InRelease. What it has already ends the update.
+func (r *reader) begin() {
+	status, body := r.from.get(distribution + "InRelease")
+	if status != http.StatusOK {
+		r.updates++
+		r.fail("InRelease: %d", status)
+		return
+	}
+	if r.warm && bytes.Equal(body, r.release) {
+		r.updates++
+		return
+	}
+	r.pending, r.tried = body, false
+}
+
+// finish takes the new lists.
+func (r *reader) finish(release deb.Paragraph, packed []byte) {
+	date, err := time.Parse("Mon, 2 Jan 2006 15:04:05 MST", release.Get("Date"))
+	if err != nil {
+		r.fail("Date: %v", err)
+		return
+	}
+	version, err := probe(packed)
+	if err != nil {
+		r.fail("Packages: %v", err)
+		return
+	}
+	if date.Before(r.date) || version < r.version {
+		r.back = append(r.back, fmt.Sprintf("%s: from version %d of %v to %d of %v", r.name, r.version, r.date, version, date))
+	}
+	r.date, r.version, r.release, r.pending = date, version, r.pending, nil
+	r.updates++
+}
+
+func (r *reader) fail(format string, args ...any) {
+	r.failures = append(r.failures, fmt.Sprintf(r.name+": "+format, args...))
+	if r.pending != nil {
+		r.updates++
+	}
+	r.pending = nil
+}
+
+// listed returns digest and size of a file that Release lists.
+func listed(lines, path string) (digest string, size int, ok bool) {
+	for line := range strings.Lines(lines) {
+		words := strings.Fields(line)
+		if len(words) == 3 && words[2] == path {
+			size, err := strconv.Atoi(words[1])
+			return words[0], size, err == nil
+		}
+	}
+	return "", 0, false
+}
+
+// probe returns the highest version of the package that is published again and
+// again.
+func probe(packed []byte) (version int, err error) {
+	zip, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return 0, err
+	}
+	text, err := io.ReadAll(zip)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if v, ok := strings.CutPrefix(line, "Version: "); ok {
+			n, err := strconv.Atoi(strings.TrimSpace(v))
+			if err != nil {
+				return 0, err
+			}
+			version = max(version, n)
+		}
+	}
+	return version, nil
+}
