@@ -2,10 +2,13 @@ package aws
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -83,9 +86,44 @@ func parseStorage(field string) (name string, s Storage, err error) {
 }
 
 // OpenStorages connects storages where there are no drivers. They are called as
-// clients call them: "s3:" and the name.
+// clients call them: "s3:" and the name. A store that is not AWS and disregards
+// conditions is refused.
 func OpenStorages(ctx context.Context, all map[string]Storage) (map[string]driver.Blobs, error) {
-	return openStorages(ctx, all, new(driver.Requests))
+	open, err := openStorages(ctx, all, new(driver.Requests))
+	for name, s := range all {
+		if err == nil && s.Endpoint != "" {
+			err = checkConditions(ctx, open["s3:"+name])
+		}
+		if err != nil {
+			return nil, fmt.Errorf("storage %s: %w", name, err)
+		}
+	}
+	return open, err
+}
+
+// checkWithin is how long a store may take to be asked for conditions.
+const checkWithin = 15 * time.Second
+
+// errUnconditional says that a store would let an older Release file replace a
+// newer one.
+var errUnconditional = errors.New("the store does not look at If-None-Match and If-Match when an object is put")
+
+// checkConditions puts an object that is there again, on conditions that do not
+// hold. A store that cannot be asked is asked again when something is published.
+func checkConditions(ctx context.Context, b driver.Blobs) error {
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	key := "public/condition-" + rand.Text()
+	_, err := b.Put(ctx, key, strings.NewReader("1"), driver.PutOptions{})
+	if err != nil {
+		return nil
+	}
+	_, absent := b.Put(ctx, key, strings.NewReader("2"), driver.PutOptions{IfAbsent: true})
+	_, match := b.Put(ctx, key, strings.NewReader("3"), driver.PutOptions{IfMatch: `"00000000000000000000000000000000"`})
+	if absent == nil || match == nil {
+		err = errUnconditional
+	}
+	return errors.Join(err, b.Delete(ctx, key))
 }
 
 func openStorages(ctx context.Context, all map[string]Storage, total *driver.Requests) (map[string]driver.Blobs, error) {

@@ -2,7 +2,10 @@ package aws
 
 import (
 	"errors"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -29,6 +32,38 @@ func TestParseStorages(t *testing.T) {
 		if got, err := ParseStorages(text); !errors.Is(err, driver.ErrInvalid) {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
+	}
+}
+
+// TestCheckConditions holds that a store which disregards conditions is not
+// published to, and that one which is out of reach may be.
+func TestCheckConditions(t *testing.T) {
+	for name, value := range environment {
+		t.Setenv(name, value)
+	}
+	for name, c := range map[string]struct {
+		status int // of puts with a condition; 0 is out of reach
+		want   error
+	}{"AWS": {http.StatusPreconditionFailed, nil}, "disregards": {http.StatusOK, errUnconditional}, "refuses": {http.StatusNotImplemented, nil}, "away": {0, nil}} {
+		t.Run(name, func(t *testing.T) {
+			deleted := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case c.status == 0:
+					panic(http.ErrAbortHandler)
+				case r.Method == http.MethodPost:
+					deleted++
+					io.WriteString(w, "<DeleteResult></DeleteResult>")
+				case r.Header.Get("If-Match") != "" || r.Header.Get("If-None-Match") != "":
+					w.WriteHeader(c.status)
+				}
+			}))
+			defer server.Close()
+			_, err := OpenStorages(t.Context(), map[string]Storage{"lab": {Bucket: "b", Endpoint: server.URL}})
+			if !errors.Is(err, c.want) || c.status != 0 && deleted != 1 {
+				t.Errorf("%v, want %v; %d objects were deleted", err, c.want, deleted)
+			}
+		})
 	}
 }
 
