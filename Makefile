@@ -5,7 +5,7 @@ DATA     ?= data
 FUZZTIME ?= 20s
 
 # What the tests and the demo call besides Go; Debian's names of the packages.
-TOOLS := aptly gpgv gnupg apt-file apt-utils dpkg-dev reprepro bzip2 xz-utils zstd curl graphviz nodejs python3-venv
+TOOLS := aptly debmirror debootstrap fakeroot gpgv gnupg apt-file apt-utils dpkg-dev reprepro bzip2 xz-utils zstd curl graphviz nodejs python3-venv
 
 # cfn-lint reads template.yaml; it lives in a place of its own.
 CFN_LINT := 1.58.0
