@@ -64,6 +64,8 @@ var acceptance = []struct{ check, tests string }{
 	{"snapshots 5.9: diff", "TestDiffSnapshots"},
 	{"snapshots 5.10: merge", "TestMergeSnapshots"},
 	{"snapshots 5.11: pull", "TestPullSnapshot TestPullDryRun"},
+	// Other readers of publications than apt-get update and install.
+	{"debmirror, debootstrap, apt-get source, apt --snapshot", "TestDebmirror TestDebootstrap TestSource TestSnapshot"},
 }
 
 // TestAcceptanceTable holds that the tests are there.

@@ -1,0 +1,97 @@
+package tests
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"aptless/core/deb/debtest"
+	"aptless/tests/apt"
+)
+
+// greeted publishes a package, below a prefix, and its source package, whose
+// files it returns by name.
+func (s *server) greeted(prefix, name string) map[string][]byte {
+	s.t.Helper()
+	source := debtest.Source(debtest.SourceSpec{Source: "hello", Version: "2.10-3"})
+	for file, data := range source {
+		s.must(s.call("PUT", "/api/files/hello/"+file, "application/octet-stream", data, nil))
+	}
+	s.must(s.upload("hello", debtest.Spec{Package: "hello", Architecture: "amd64", Version: "1:2.10-3"}))
+	s.must(s.json("POST", "/api/repos", fmt.Sprintf(`{"Name":%q}`, name), nil))
+	s.must(s.json("POST", "/api/repos/"+name+"/file/hello", "", nil))
+	s.must(s.json("POST", "/api/publish/:"+strings.ReplaceAll(prefix, "/", "_"), fmt.Sprintf(`{"SourceKind":"local","Distribution":%q,"Sources":[{"Name":%[1]q}]}`, name), nil))
+	return source
+}
+
+// reader returns an apt that knows a distribution below an address, with sources.
+func (s *server) reader(url, suite string) *apt.Client {
+	s.t.Helper()
+	key, err := s.fetch(s.t.Context(), "key.asc")
+	s.must(err)
+	c := apt.New(s.t, apt.Options{URL: url, Suite: suite, SignedBy: key, Sources: true})
+	s.must(c.Update(s.t.Context()).Err())
+	return c
+}
+
+// TestSource has apt-get fetch a source package.
+func TestSource(t *testing.T) {
+	s := newServer(t)
+	source := s.greeted(".", "stable")
+	c := s.reader(s.url, "stable")
+	s.must(c.Source(t.Context(), "hello").Err())
+	if got := c.Files(t); len(got) < 2 || !maps.EqualFunc(got, source, bytes.Equal) {
+		t.Errorf("%q were fetched, want %q as uploaded", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(source)))
+	}
+}
+
+// TestSnapshot has apt read a publication as it was before an update, from the
+// address that an apt that knows --snapshot makes of its argument: what Release
+// announces, with the time in the place of @SNAPSHOTID@. The apt of Debian 12
+// does not know the option, so it is given the address.
+func TestSnapshot(t *testing.T) {
+	s := newServer(t)
+	s.args = append(s.args, "--address", s.url)
+	s.restart()
+	source := s.greeted("team/x", "stable")
+	var revisions []struct{ Date time.Time }
+	s.must(s.json("GET", "/api/publish/:team_x/stable/revisions", "", &revisions))
+	before := revisions[0].Date.UTC().Format("20060102T150405Z")
+	var keys []string
+	s.must(s.json("GET", "/api/repos/stable/packages", "", &keys))
+	s.must(s.json("DELETE", "/api/repos/stable/packages", fmt.Sprintf(`{"PackageRefs":["%s"]}`, strings.Join(keys, `","`)), nil))
+	s.must(s.upload("newer", debtest.Spec{Package: "hello", Architecture: "amd64", Version: "1:2.12-1"}))
+	s.must(s.json("POST", "/api/repos/stable/file/newer", "", nil))
+	s.must(s.json("PUT", "/api/publish/:team_x/stable", "{}", nil))
+
+	now := s.url + "/team/x"
+	release, err := s.fetch(t.Context(), "team/x/dists/stable/Release")
+	s.must(err)
+	_, announced, _ := strings.Cut(string(release), "\nSnapshots: ")
+	announced, _, _ = strings.Cut(announced, "\n")
+	then := strings.Replace(announced, "@SNAPSHOTID@", before, 1)
+	if then == announced {
+		t.Fatalf("Release announces %q as the place of snapshots", announced)
+	}
+	for address, version := range map[string]string{now: "2.12-1", then: "2.10-3"} {
+		c := s.reader(address, "stable")
+		r := c.Policy(t.Context(), "hello")
+		if s.must(r.Err()); !strings.Contains(r.Output, "Candidate: 1:"+version+"\n") || strings.Count(r.Output, address) != 1 {
+			t.Errorf("%s: want %s alone:\n%s", address, version, r.Output)
+		}
+		s.must(c.Download(t.Context(), "hello").Err())
+		want := debtest.Deb(debtest.Spec{Package: "hello", Architecture: "amd64", Version: "1:" + version})
+		if got := c.Files(t); len(got) != 1 || !bytes.Equal(got["hello_1%3a"+version+"_amd64.deb"], want) {
+			t.Errorf("%s: %q were fetched", address, slices.Sorted(maps.Keys(got)))
+		}
+		if err := c.Source(t.Context(), "hello").Err(); (err == nil) != (address == then) {
+			t.Errorf("%s: the source package is of the former state only: %v", address, err)
+		} else if got := c.Files(t); err == nil && len(got) != len(source)+1 {
+			t.Errorf("%s: %q were fetched", address, slices.Sorted(maps.Keys(got)))
+		}
+	}
+}
