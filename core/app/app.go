@@ -60,7 +60,9 @@ type Config struct {
 	Cache        int64         // bytes of list chunks kept in memory; 0 is 64 MiB
 	Log          *slog.Logger
 	Now          func() time.Time
-	Compressions []string                                   // of published indexes, besides gz and bz2: "xz", "zst"
+	Compressions []string // of published indexes, besides gz and bz2: "xz", "zst"
+	SkipContents bool     // of publications whose creation does not say; SkipBz2 too
+	SkipBz2      bool
 	Upstream     upstream.Fetcher                           // asks other servers; nil asks none
 	Sleep        func(context.Context, time.Duration) error // lets time pass, as Now tells it; nil waits
 	Draw         api.Draw                                   // the program dot; nil where there is none
@@ -134,7 +136,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
 		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: sources{repos, mirrors, snapshots}, Signer: signer,
-		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, Now: c.Now, Sleep: c.Sleep,
+		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, Now: c.Now, Sleep: c.Sleep,
 	}
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"

@@ -41,8 +41,11 @@ type Store struct {
 	// Compressions of all indexes, besides gz and what is said of bz2 for each
 	// publication: see CheckCompressions.
 	Compressions []string
-	Now          func() time.Time
-	Sleep        func(context.Context, time.Duration) error
+	// What is left out of publications whose creation does not say.
+	SkipContents, SkipBz2 bool
+
+	Now   func() time.Time
+	Sleep func(context.Context, time.Duration) error
 }
 
 // Record is a publication's row.

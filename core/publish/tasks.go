@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -158,6 +159,8 @@ func (s *Store) CheckCreate(ctx context.Context, segment string, args Args) (tas
 	if err := s.derive(&args, found); err != nil {
 		return task.Spec{}, err
 	}
+	args.Options.SkipContents = cmp.Or(args.Options.SkipContents, &s.SkipContents)
+	args.Options.SkipBz2 = cmp.Or(args.Options.SkipBz2, &s.SkipBz2)
 	t := turnOf(args)
 	t.sources(args.Kind, uuids, true)
 	t.layout(args)

@@ -38,6 +38,8 @@ type options struct {
 	metrics      bool
 	dependencies query.Options
 	compressions []string
+	skipContents bool
+	skipBz2      bool
 	storages     map[string]string
 	buckets      []string
 	address      string
@@ -112,6 +114,8 @@ with all data in one folder. There is no authentication: listen on loopback, or 
 	flags.BoolVar(&d.FollowSource, "follow-source", false, "dependencies are source packages too")
 	flags.BoolVar(&d.FollowAllVariants, "follow-all-variants", false, "dependencies are all alternatives, and all packages that satisfy them")
 	flags.StringSliceVar(&opt.compressions, "compress", nil, "compress published indexes as xz, zst or both, besides gz and bz2")
+	flags.BoolVar(&opt.skipContents, "skip-contents", false, "publish no Contents, unless a publication is created with SkipContents=false")
+	flags.BoolVar(&opt.skipBz2, "skip-bz2", false, "publish no .bz2 of indexes, unless a publication is created with SkipBz2=false")
 	return cmd
 }
 
@@ -145,7 +149,7 @@ func serve(ctx context.Context, opt options) error {
 	defer cancel()
 	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer,
 		app.Config{Version: app.Version, Upstream: servers, Mirrors: opt.mirrors, Storages: storages, Address: opt.address, Async: opt.async, Draw: newDot().draw, Metrics: registry(opt), Space: func() (api.Space, error) { return space(opt.data) },
-			Compressions: opt.compressions, Dependencies: opt.dependencies, Log: log, Now: time.Now})
+			Compressions: opt.compressions, SkipContents: opt.skipContents, SkipBz2: opt.skipBz2, Dependencies: opt.dependencies, Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}
