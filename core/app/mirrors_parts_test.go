@@ -98,7 +98,45 @@ func TestInstaller(t *testing.T) {
 			t.Errorf("asked for %v", asked)
 		}
 		s.want(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"s"}`, 201, "")
-		s.want(t, "POST", "/api/publish/:.", `{"SourceKind":"snapshot","Sources":[{"Name":"s"}],"Signing":{"Skip":true}}`, 201, "")
+		s.want(t, "POST", "/api/publish/:.", `{"SourceKind":"snapshot","Sources":[{"Name":"s"}]}`, 201, "")
+		sums := hex.EncodeToString(sum[:]) + "  ./netboot/linux\n"
+		published := func(wantSums, wantKernel string) {
+			t.Helper()
+			if got := s.file(t, "/dists/stable/"+images+"SHA256SUMS"); got != wantSums {
+				t.Errorf("SHA256SUMS %q", got)
+			}
+			if got := s.file(t, "/dists/stable/"+images+"netboot/linux"); got != wantKernel {
+				t.Errorf("the kernel is %q", got)
+			}
+			release := s.file(t, "/dists/stable/Release")
+			if listed := strings.Contains(release, images+"SHA256SUMS\n"); listed != (wantSums != "") || strings.Contains(release, "SHA256SUMS.gpg") || strings.Contains(release, "linux") {
+				t.Errorf("Release:\n%s", release)
+			}
+		}
+		published(sums, "a kernel")
+		if got := s.file(t, "/dists/stable/"+images+"SHA256SUMS.gpg"); !strings.HasPrefix(got, "-----BEGIN PGP SIGNATURE") {
+			t.Errorf("SHA256SUMS.gpg %q", got)
+		}
+		if got := s.file(t, "/pool/main/i/installer/netboot/linux"); got != "" {
+			t.Errorf("in the pool there is %q", got)
+		}
+		// A newer installer has its files under the same names.
+		newer := sha256.Sum256([]byte("a newer kernel"))
+		spec.Fields = map[string]string{"Date": "Sun, 12 Jul 2026 10:16:37 UTC"}
+		newSums := hex.EncodeToString(newer[:]) + "  ./netboot/linux\n"
+		spec.Extra = map[string][]byte{images + "SHA256SUMS": []byte(newSums), images + "netboot/linux": []byte("a newer kernel")}
+		s.upstream.Set(upstreamtest.Build(spec))
+		s.want(t, "PUT", "/api/mirrors/m", `{}`, 204, "")
+		s.want(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"t"}`, 201, "")
+		s.must(t, "PUT", "/api/publish/:./stable", `{"Snapshots":[{"Name":"t","Component":"main"}]}`, nil)
+		published(newSums, "a newer kernel")
+		s.must(t, "POST", "/api/publish/:./stable/rollback", `{"Generation":1}`, nil)
+		published(sums, "a kernel")
+		s.must(t, "POST", "/api/snapshots", `{"Name":"none"}`, nil)
+		s.must(t, "PUT", "/api/publish/:./stable", `{"Snapshots":[{"Name":"none","Component":"main"}]}`, nil)
+		published("", "")
+		s.must(t, "DELETE", "/api/publish/:./stable", "", nil)
+		s.want(t, "GET", "/dists/stable/"+images+"SHA256SUMS.gpg", "", 404, "")
 	})
 }
 

@@ -287,7 +287,7 @@ func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was,
 	gone := newWorkers(ctx, maxLinks)
 	for change, err := range pkglist.Changes(ctx, from, to) {
 		if err == nil && change.Old != nil && r.publishes(change.Old) {
-			err = s.unlinkUnused(ctx, gone, r, users, was.PoolDir, change.Old)
+			err = s.unlinkUnused(ctx, gone, r, users, component, was.PoolDir, change.Old)
 		}
 		if err != nil {
 			gone.stop(err)
@@ -298,18 +298,24 @@ func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was,
 }
 
 // unlinkUnused removes the files of a package that none of the lists has.
-func (s *Store) unlinkUnused(ctx context.Context, gone *workers, r *Record, users []*pkglist.List, poolDir string, p *deb.Package) error {
-	dir, err := p.PoolDir()
-	if err != nil {
-		return err
-	}
+// The last of the lists is what the component has now.
+func (s *Store) unlinkUnused(ctx context.Context, gone *workers, r *Record, users []*pkglist.List, component, poolDir string, p *deb.Package) error {
 	for _, f := range p.Files {
-		used, err := uses(ctx, users, p.Name, p.SourceName(), f.Name)
+		name, err := r.location(component, poolDir, p, f)
+		if err != nil {
+			return err
+		}
+		var used bool
+		if p.Kind == deb.Installer { // its files are the publication's own
+			used, err = keepsInstaller(ctx, users[len(users)-1], p.Architecture, f.Name)
+		} else {
+			used, err = uses(ctx, users, p.Name, p.SourceName(), f.Name)
+		}
 		if err != nil {
 			return err
 		}
 		if !used {
-			gone.do(func(ctx context.Context) error { return s.unlink(ctx, r, path.Join(poolDir, dir, f.Name)) })
+			gone.do(func(ctx context.Context) error { return s.unlink(ctx, r, name) })
 		}
 	}
 	return nil

@@ -60,7 +60,7 @@ func (l *linker) link(ctx context.Context, prev, m *manifest, lists map[string]*
 		if err != nil {
 			return err
 		}
-		if err := l.component(ctx, m.Lists[c].PoolDir, old, lists[c], &done); err != nil {
+		if err := l.component(ctx, c, m.Lists[c].PoolDir, old, lists[c], &done); err != nil {
 			return err
 		}
 	}
@@ -77,12 +77,12 @@ func (l *linker) report() {
 }
 
 // component links what a component has gained.
-func (l *linker) component(ctx context.Context, poolDir string, old, list *pkglist.List, done *int) error {
+func (l *linker) component(ctx context.Context, component, poolDir string, old, list *pkglist.List, done *int) error {
 	files := newWorkers(ctx, maxLinks)
 	for change, err := range pkglist.Changes(ctx, old, list) {
 		if err == nil && change.New != nil {
 			if *done++; *done > l.linked {
-				err = l.pack(files, poolDir, change.New)
+				err = l.pack(files, component, poolDir, change.New)
 			}
 			l.total.RemainingNumberOfPackages--
 			l.report()
@@ -105,16 +105,18 @@ func (l *linker) component(ctx context.Context, poolDir string, old, list *pkgli
 }
 
 // pack has the files of a package linked.
-func (l *linker) pack(files *workers, poolDir string, p *deb.Package) error {
+func (l *linker) pack(files *workers, component, poolDir string, p *deb.Package) error {
 	if !l.record.publishes(p) {
 		return nil
 	}
-	dir, err := p.PoolDir()
-	if err != nil {
-		return task.Fail(500, "%s: unable to process packages: %w", l.verb, err)
-	}
+	// The files of an installer have their names in each of its versions.
+	force := l.force || p.Kind == deb.Installer
 	for _, f := range p.Files {
-		files.do(func(ctx context.Context) error { return l.file(ctx, path.Join(poolDir, dir, f.Name), f) })
+		name, err := l.record.location(component, poolDir, p, f)
+		if err != nil {
+			return task.Fail(500, "%s: unable to process packages: %w", l.verb, err)
+		}
+		files.do(func(ctx context.Context) error { return l.file(ctx, name, f, force) })
 	}
 	return nil
 }
@@ -129,8 +131,8 @@ func (r *Record) publishes(p *deb.Package) bool {
 const replacing = " replacing"
 
 // file publishes a package file under a path. The path's row decides what it
-// has: taken by another file, it is a conflict.
-func (l *linker) file(ctx context.Context, name string, f deb.File) error {
+// has: taken by another file, it is a conflict unless by force.
+func (l *linker) file(ctx context.Context, name string, f deb.File, force bool) error {
 	table, key := l.store.Table, poolKey(l.record, name)
 	for {
 		row, err := table.Get(ctx, key)
@@ -145,7 +147,7 @@ func (l *linker) file(ctx context.Context, name string, f deb.File) error {
 			return err
 		}
 		has, unsettled := strings.CutSuffix(string(row.Data), replacing)
-		if has != f.SHA256 && !l.force {
+		if has != f.SHA256 && !force {
 			return task.Fail(500, "%s: unable to process packages: error linking file to /aptless/%s: file already exists and is different",
 				l.verb, path.Join(l.record.root(), name))
 		}

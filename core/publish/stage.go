@@ -29,6 +29,7 @@ type manifest struct {
 	Indexes    []index
 	Contents   *chunks.Ref // of the list of Lists' paths; nil if it was not made
 	Releases   []file      // beside the indexes
+	Unlisted   []file      `json:",omitempty"` // that Release does not list
 	Retired    []retired   // by-hash objects that older Releases name
 	Expired    []string    // keys of by-hash objects that are to go
 	Same       []string    // paths of files that the tree had when this was committed
@@ -76,7 +77,7 @@ func outlived(generation int64, superseded time.Time, now int64, date time.Time)
 // files returns all files that are there by hash: the mutable names in the
 // order in which they are applied.
 func (m *manifest) files() []file {
-	return slices.DeleteFunc(m.listed(), func(f file) bool {
+	return slices.DeleteFunc(append(m.listed(), m.Unlisted...), func(f file) bool {
 		return slices.ContainsFunc(m.Indexes, func(x index) bool { return x.Packed && x.Path == f.Path })
 	})
 }
