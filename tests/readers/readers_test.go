@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"aptless/core/api"
 	"aptless/core/app"
 	"aptless/core/deb/debtest"
 	"aptless/core/driver"
@@ -186,7 +187,12 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, random: rand.New(rand.NewPCG(*seed, 2)), signer: signer}
-	origin := http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) { w.app.Handler.ServeHTTP(out, r) })
+	// Readers are served from the storage, as on AWS, and not by who publishes:
+	// whoever is dying serves nobody.
+	origin := http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		tree := api.Tree{Blobs: w.env.Memory.Blobs, Log: slog.New(slog.DiscardHandler)}
+		tree.ServeHTTP(out, r)
+	})
 	now := func() time.Time { return w.env.Clock.Now() }
 	for _, cached := range []bool{false, true} {
 		from := &proxy{origin: origin, now: now}
