@@ -33,6 +33,9 @@ type Options struct {
 	// of the schedule; 0 is what is deployed.
 	Lease, Every time.Duration
 
+	Timeout       time.Duration // of workers; 0 is what is deployed
+	AllowUpstream string        // what mirrors may be on although it is not public
+
 	Functions io.Writer // what the functions print
 	Log       *slog.Logger
 }
@@ -66,8 +69,9 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 		Values: map[string]string{
 			"Table": local.Config.Table, "PrivateBucket": local.Config.PrivateBucket, "PublicBucket": local.Config.PublicBucket,
 			"SigningKey": "file:" + filepath.Join(o.Data, secretKey), "PublicKey": "file:" + public,
+			"AllowUpstream": o.AllowUpstream,
 		},
-		Visibility: 2 * o.Lease, Every: o.Every, Functions: o.Functions, Log: o.Log,
+		Visibility: 2 * o.Lease, Every: o.Every, Timeout: o.Timeout, Functions: o.Functions, Log: o.Log,
 	})
 	a.Stack = stack
 	if err != nil {

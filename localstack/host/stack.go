@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,9 +28,10 @@ type Options struct {
 	Queues   string            // prefix of the names of queues
 	SQS      *sqs.Client
 
-	// Visibility of the queues, and the time between calls of schedules, in place
-	// of what the template says; 0 leaves it.
-	Visibility, Every time.Duration
+	// Visibility of the queues, the time between calls of schedules, and that which
+	// functions behind queues may take, in place of what the template says; 0
+	// leaves it.
+	Visibility, Every, Timeout time.Duration
 
 	Functions io.Writer // what the functions print
 	Log       *slog.Logger
@@ -66,6 +68,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		f := &Function{Program: filepath.Join(o.Code, filepath.Base(declared.Code), "bootstrap"), Env: slices.Concat(env, o.Env), Timeout: declared.Timeout, Log: o.Functions}
 		s.functions[name] = f
 		if declared.Queue != "" {
+			f.Timeout = cmp.Or(o.Timeout, f.Timeout)
 			src := &source{client: o.SQS, url: urls[declared.Queue], function: f, batch: declared.Batch, most: declared.Most, log: o.Log}
 			s.running.Go(func() { src.run(ctx) })
 		}

@@ -50,7 +50,7 @@ type deployed struct {
 
 // deploy runs the functions; a worker that is silent for a lease counts as dead.
 // What they ask DynamoDB and S3 for goes through watch, if it is not nil.
-func deploy(t *testing.T, lease time.Duration, watch *watch) *deployed {
+func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*localstack.Options)) *deployed {
 	t.Helper()
 	d := open(t)
 	behind := *local
@@ -66,10 +66,14 @@ func deploy(t *testing.T, lease time.Duration, watch *watch) *deployed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := localstack.Start(t.Context(), &behind, d, localstack.Options{
+	o := localstack.Options{
 		Template: "../../template.yaml", Code: code, Data: t.TempDir(), Queues: fmt.Sprint("host", opened.Add(1)),
 		Lease: lease, Every: lease, Functions: file, Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, f := range set {
+		f(&o)
+	}
+	a, err := localstack.Start(t.Context(), &behind, d, o)
 	t.Cleanup(func() {
 		a.Stack.Stop()
 		if t.Failed() {

@@ -1,0 +1,67 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"aptless/core/deb/debtest"
+	"aptless/core/upstream/upstreamtest"
+	"aptless/localstack"
+)
+
+// TestDeployedMirror has functions mirror an archive that takes longer than a
+// function may, and kills them at random besides: the update goes on where it
+// was, ends right, and fetches again only what was under way when it was killed.
+func TestDeployedMirror(t *testing.T) {
+	packages, kills := 1500, 6
+	if testing.Short() {
+		packages, kills = 120, 1
+	}
+	var specs []debtest.Spec
+	for i := range packages {
+		specs = append(specs, debtest.Spec{Package: fmt.Sprintf("package%d", i), Architecture: "amd64"})
+	}
+	archive := upstreamtest.Serve("", upstreamtest.Build(upstreamtest.Spec{Components: map[string]upstreamtest.Component{"main": {Packages: specs}}}))
+	server := httptest.NewServer(archive)
+	t.Cleanup(server.Close)
+	p := deploy(t, lease, nil, func(o *localstack.Options) { o.Timeout, o.AllowUpstream = 6*time.Second, "127.0.0.1" })
+	p.must("POST", "/api/mirrors", fmt.Sprintf(`{"Name":"m","ArchiveURL":%q,"Distribution":"stable","IgnoreSignatures":true}`, server.URL))
+
+	ctx, stop := context.WithCancel(t.Context())
+	var killing sync.WaitGroup
+	killed := 0
+	killing.Go(func() {
+		random := rand.New(rand.NewPCG(3, 5))
+		for ctx.Err() == nil && killed < kills {
+			time.Sleep(time.Duration(300+random.IntN(3000)) * time.Millisecond)
+			if p.Stack.Kill(random, "MirrorFunction") {
+				killed++
+			}
+		}
+	})
+	p.must("PUT", "/api/mirrors/m", `{"IgnoreSignatures":true}`)
+	stop()
+	killing.Wait()
+	again := 0
+	for path, n := range archive.Asked() {
+		if strings.HasPrefix(path, "pool/") || strings.HasPrefix(path, "/pool/") {
+			again += n - 1
+		}
+	}
+	t.Logf("%d packages, %d workers killed, %d files fetched again", packages, killed, again)
+	if most := killed * 8; again > most { // as many as are under way at a time, and some
+		t.Errorf("%d files were fetched again, at most %d were under way", again, most)
+	}
+	var keys []string
+	if err := json.Unmarshal(p.must("GET", "/api/mirrors/m/packages", ""), &keys); err != nil || len(keys) != packages {
+		t.Errorf("%d packages, %v, want %d", len(keys), err, packages)
+	}
+	p.must("POST", "/api/mirrors/m/snapshots", `{"Name":"deployed-mirror"}`)
+}
