@@ -32,7 +32,7 @@ func TestDeployedMirror(t *testing.T) {
 	server := httptest.NewServer(archive)
 	t.Cleanup(server.Close)
 	p := deploy(t, lease, nil, func(o *localstack.Options) { o.Timeout, o.AllowUpstream = 6*time.Second, "127.0.0.1" })
-	p.must("POST", "/api/mirrors", fmt.Sprintf(`{"Name":"m","ArchiveURL":%q,"Distribution":"stable","IgnoreSignatures":true}`, server.URL))
+	p.must("POST", "/api/mirrors", fmt.Sprintf(`{"Name":"deployed-mirror","ArchiveURL":%q,"Distribution":"stable","IgnoreSignatures":true}`, server.URL))
 
 	ctx, stop := context.WithCancel(t.Context())
 	var killing sync.WaitGroup
@@ -46,7 +46,7 @@ func TestDeployedMirror(t *testing.T) {
 			}
 		}
 	})
-	p.must("PUT", "/api/mirrors/m", `{"IgnoreSignatures":true}`)
+	p.must("PUT", "/api/mirrors/deployed-mirror", `{"IgnoreSignatures":true}`)
 	stop()
 	killing.Wait()
 	again := 0
@@ -60,8 +60,8 @@ func TestDeployedMirror(t *testing.T) {
 		t.Errorf("%d files were fetched again, at most %d were under way", again, most)
 	}
 	var keys []string
-	if err := json.Unmarshal(p.must("GET", "/api/mirrors/m/packages", ""), &keys); err != nil || len(keys) != packages {
+	if err := json.Unmarshal(p.must("GET", "/api/mirrors/deployed-mirror/packages", ""), &keys); err != nil || len(keys) != packages {
 		t.Errorf("%d packages, %v, want %d", len(keys), err, packages)
 	}
-	p.must("POST", "/api/mirrors/m/snapshots", `{"Name":"deployed-mirror"}`)
+	p.must("POST", "/api/mirrors/deployed-mirror/snapshots", `{"Name":"deployed-mirror"}`)
 }
