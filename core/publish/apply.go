@@ -253,11 +253,7 @@ func (s *Store) cleanUp(ctx context.Context, r *Record, old, m *manifest, pool b
 	}
 	if pool {
 		for c, was := range old.Lists {
-			now := lists[c]
-			if now.PoolDir != was.PoolDir {
-				now = published{PoolDir: was.PoolDir}
-			}
-			if err := s.cleanPool(ctx, r, c, was, now); err != nil {
+			if err := s.cleanPool(ctx, r, c, was, lists[c]); err != nil {
 				return err
 			}
 		}
@@ -275,6 +271,13 @@ func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was,
 	if err != nil {
 		return err
 	}
+	kept, err := s.Lists.Open(ctx, now.List)
+	if err != nil {
+		return err
+	}
+	if now.PoolDir != was.PoolDir {
+		now = published{PoolDir: was.PoolDir}
+	}
 	to, err := s.Lists.Open(ctx, now.List)
 	if err != nil {
 		return err
@@ -287,7 +290,7 @@ func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was,
 	gone := newWorkers(ctx, maxLinks)
 	for change, err := range pkglist.Changes(ctx, from, to) {
 		if err == nil && change.Old != nil && r.publishes(change.Old) {
-			err = s.unlinkUnused(ctx, gone, r, users, component, was.PoolDir, change.Old)
+			err = s.unlinkUnused(ctx, gone, r, users, kept, component, was.PoolDir, change.Old)
 		}
 		if err != nil {
 			gone.stop(err)
@@ -297,17 +300,19 @@ func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was,
 	return gone.wait()
 }
 
-// unlinkUnused removes the files of a package that none of the lists has.
-// The last of the lists is what the component has now.
-func (s *Store) unlinkUnused(ctx context.Context, gone *workers, r *Record, users []*pkglist.List, component, poolDir string, p *deb.Package) error {
+// unlinkUnused removes the files of a package that none of the users of the
+// directory has. Those of an installer are not in the pool: they stay if the
+// component has kept them, whatever its directory is now.
+func (s *Store) unlinkUnused(ctx context.Context, gone *workers, r *Record, users []*pkglist.List, kept *pkglist.List,
+	component, poolDir string, p *deb.Package) error {
 	for _, f := range p.Files {
 		name, err := r.location(component, poolDir, p, f)
 		if err != nil {
 			return err
 		}
 		var used bool
-		if p.Kind == deb.Installer { // its files are the publication's own
-			used, err = keepsInstaller(ctx, users[len(users)-1], p.Architecture, f.Name)
+		if p.Kind == deb.Installer {
+			used, err = keepsInstaller(ctx, kept, p.Architecture, f.Name)
 		} else {
 			used, err = uses(ctx, users, p.Name, p.SourceName(), f.Name)
 		}
