@@ -95,3 +95,40 @@ func TestSnapshot(t *testing.T) {
 		}
 	}
 }
+
+// TestAlias has apt read a distribution under another name of it, which is then
+// that of another distribution.
+func TestAlias(t *testing.T) {
+	s := newServer(t)
+	s.greeted(".", "trixie")
+	s.must(s.json("PUT", "/api/publish/:./trixie", `{"Aliases":["stable"]}`, nil))
+	c := s.reader(s.url, "stable")
+	candidate := func(version string) {
+		t.Helper()
+		r := c.Update(t.Context())
+		if s.must(r.Err()); strings.Contains(r.Output, "W:") {
+			t.Errorf("apt warns:\n%s", r.Output)
+		}
+		r = c.Policy(t.Context(), "hello")
+		if s.must(r.Err()); !strings.Contains(r.Output, "Candidate: 1:"+version+"\n") {
+			t.Errorf("want %s:\n%s", version, r.Output)
+		}
+	}
+	candidate("2.10-3")
+	s.must(c.Source(t.Context(), "hello").Err())
+	s.must(s.upload("newer", debtest.Spec{Package: "hello", Architecture: "amd64", Version: "1:2.12-1"}))
+	s.must(s.json("POST", "/api/repos/trixie/file/newer", "", nil))
+	s.must(s.json("PUT", "/api/publish/:./trixie", "{}", nil))
+	candidate("2.12-1")
+	s.must(c.Download(t.Context(), "hello").Err())
+	if err := s.json("POST", "/api/publish", `{"SourceKind":"local","Distribution":"stable","Sources":[{"Name":"trixie"}]}`, nil); err == nil || !strings.Contains(err.Error(), "./stable is a name of ./trixie") {
+		t.Errorf("the name was taken: %v", err)
+	}
+	s.must(s.json("PUT", "/api/publish/:./trixie", `{"Aliases":[]}`, nil))
+	if err := c.Update(t.Context()).Err(); err == nil {
+		t.Error("apt still finds the name")
+	}
+	s.must(s.json("POST", "/api/publish", `{"SourceKind":"local","Distribution":"stable","Sources":[{"Name":"trixie"}]}`, nil))
+	c = s.reader(s.url, "stable") // to one that knows the former it is a change of Codename
+	candidate("2.12-1")
+}

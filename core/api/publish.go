@@ -48,7 +48,8 @@ type publishedRepoCreateParams struct {
 	AcquireByHash        *bool
 	SignedBy             *string
 	MultiDist            *bool
-	ValidFor             *string // how long a Release is valid; aptly knows none
+	ValidFor             *string   // how long a Release is valid; aptly knows none
+	Aliases              *[]string // other names of the distribution; aptly knows none
 	Signing              signingParams
 }
 
@@ -67,6 +68,7 @@ type publishedRepoUpdateSwitchParams struct {
 	Version        *string
 	SkipCleanup    *bool
 	ValidFor       *string
+	Aliases        *[]string
 	Signing        signingParams
 }
 
@@ -144,7 +146,7 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 		Distribution: publish.Sanitise(body.Distribution), NotAutomatic: body.NotAutomatic, ButAutomaticUpgrades: body.ButAutomaticUpgrades,
 		ForceOverwrite: body.ForceOverwrite, SkipSigning: body.Signing.Skip, Keys: body.Signing.GpgKey,
 		Options: publish.Options{Origin: &body.Origin, Label: &body.Label, Version: &body.Version, SignedBy: body.SignedBy,
-			SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist},
+			SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: sanitised(body.Aliases)},
 	}
 	args.Storage, args.Prefix = publish.ParsePrefix(segment)
 	for _, a := range body.Architectures {
@@ -167,12 +169,24 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 	args.SkipSigning, args.Keys = body.Signing.Skip, body.Signing.GpgKey
 	args.SkipCleanup = body.SkipCleanup != nil && *body.SkipCleanup
 	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy,
-		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist}
+		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: sanitised(body.Aliases)}
 	if err := validity(body.ValidFor, &args.Options); err != nil {
 		return err
 	}
 	spec, err := s.Publish.CheckUpdate(r.Context(), args)
 	return s.planOrRun(w, r, spec, err)
+}
+
+// sanitised returns names of distributions as paths know them.
+func sanitised(names *[]string) *[]string {
+	if names == nil {
+		return nil
+	}
+	clean := []string{}
+	for _, name := range *names {
+		clean = append(clean, publish.Sanitise(name))
+	}
+	return &clean
 }
 
 // validity sets how long a Release is valid, if the request says so.

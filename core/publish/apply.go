@@ -46,7 +46,7 @@ func (s *Store) settle(ctx context.Context, a *task.Attempt, r *Record) error {
 	if err := s.tidy(ctx, a, r, m); err != nil {
 		return err
 	}
-	r.Applied, r.Old, r.SkipCleanup = true, "", false
+	r.Applied, r.Old, r.SkipCleanup, r.Leaving = true, "", false, nil
 	return nil
 }
 
@@ -102,18 +102,31 @@ func (s *Store) apply(ctx context.Context, r *Record, m *manifest) error {
 	if r.Applied {
 		return nil
 	}
-	same := map[string]bool{}
-	for _, name := range m.Same {
-		same[name] = true
+	for _, tree := range m.trees(r) {
+		if stop, err := s.applyTree(ctx, r, m, tree); err != nil || stop {
+			return err
+		}
 	}
+	return nil
+}
+
+// applyTree is apply for the tree of one of the publication's names.
+func (s *Store) applyTree(ctx context.Context, r *Record, m *manifest, tree string) (stop bool, err error) {
+	same := map[string]bool{}
+	if tree == r.Distribution || slices.Contains(m.Kept, tree) {
+		for _, name := range m.Same {
+			same[name] = true
+		}
+	}
+	dists := r.tree(tree)
 	var superseded atomic.Bool
 	names := newWorkers(ctx, maxApply)
-	for _, f := range m.files() {
+	for _, f := range r.in(tree, m.files()) {
 		if same[f.Path] {
 			continue
 		}
 		names.do(func(ctx context.Context) error {
-			stop, err := s.applyOne(ctx, r, r.dists()+"/"+f.Path, byHashKeys(r, f.Path, f.object)[0], time.Time{})
+			stop, err := s.applyOne(ctx, r, dists+"/"+f.Path, byHashKeys(r, f.Path, f.object)[0], time.Time{})
 			if stop {
 				superseded.Store(true)
 			}
@@ -121,14 +134,14 @@ func (s *Store) apply(ctx context.Context, r *Record, m *manifest) error {
 		})
 	}
 	if err := names.wait(); err != nil || superseded.Load() {
-		return err
+		return true, err
 	}
 	if !m.Signed { // apt prefers an InRelease that is out of date to a Release
 		if stop, err := s.superseded(ctx, r); err != nil || stop {
-			return err
+			return true, err
 		}
-		if err := s.Blobs.Delete(ctx, r.dists()+"/InRelease", r.dists()+"/Release.gpg"); err != nil {
-			return err
+		if err := s.Blobs.Delete(ctx, dists+"/InRelease", dists+"/Release.gpg"); err != nil {
+			return true, err
 		}
 	}
 	signatures := m.signatures()
@@ -137,11 +150,11 @@ func (s *Store) apply(ctx context.Context, r *Record, m *manifest) error {
 		if i == len(signatures)-1 {
 			date = m.Date
 		}
-		if stop, err := s.applyOne(ctx, r, r.dists()+"/"+name, m.Folder+"/"+name, date); err != nil || stop {
-			return err
+		if stop, err := s.applyOne(ctx, r, dists+"/"+name, m.staged(r, tree)+"/"+name, date); err != nil || stop {
+			return true, err
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // superseded says that the record has moved on, and whoever moved it does the rest.
@@ -243,9 +256,15 @@ func (s *Store) cleanUp(ctx context.Context, r *Record, old, m *manifest, pool b
 		lists = m.Lists
 	}
 	var gone []string
-	for _, f := range old.files() {
-		if !names[f.Path] {
-			gone = append(gone, r.dists()+"/"+f.Path)
+	for _, tree := range old.trees(r) {
+		left := m != nil && !slices.Contains(m.trees(r), tree)
+		if left {
+			gone = append(gone, r.releases(tree)...)
+		}
+		for _, f := range r.in(tree, old.files()) {
+			if left || !names[f.Path] {
+				gone = append(gone, r.tree(tree)+"/"+f.Path)
+			}
 		}
 	}
 	if err := s.remove(ctx, gone); err != nil {

@@ -64,6 +64,9 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	if err := st.skeleton(ctx, m, prev, verb); err != nil {
 		return err
 	}
+	if err := st.aliases(ctx, m, prev); err != nil {
+		return err
+	}
 	a.Printf("Finalizing metadata files...\n")
 	if err := st.sign(ctx, m, signer, verb); err != nil {
 		return err
@@ -71,12 +74,14 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	retire(r, m, old)
 	if r.Applied {
 		m.Same = same(m, prev)
+		m.Kept = slices.DeleteFunc(slices.Clone(m.Aliases), func(name string) bool { return !slices.Contains(prev.Aliases, name) })
 	}
 	key, err := st.save(ctx, m)
 	if err != nil {
 		return err
 	}
 	r.Unsigned, r.Keys = args.SkipSigning, args.Keys
+	r.leave(m, old)
 	return s.commit(ctx, a, r, m, key, args.SkipCleanup)
 }
 
@@ -125,7 +130,7 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, r *Record, m *manif
 	if err := r.enter(ctx, a); err != nil {
 		return err
 	}
-	r.remember(Revision{m.Generation, m.Date, key, maps.Clone(r.Components), m.Contents})
+	r.remember(Revision{m.Generation, m.Date, key, maps.Clone(r.Components), m.Contents, m.Aliases})
 	a.PutJSON(Key(r.ID()), r)
 	return a.Save(ctx, cursor{Committed: true})
 }

@@ -40,7 +40,7 @@ func (s *Store) Dated(ctx context.Context, id, name string) (key string, err err
 		if r.Storage != "" || r.Dropping || rev == nil {
 			continue
 		}
-		if file, ok := strings.CutPrefix(below, "dists/"+r.Distribution+"/"); ok {
+		if file, ok := strings.CutPrefix(below, "dists/"); ok {
 			key, err = s.datedIndex(ctx, &r, rev, file)
 		} else if strings.HasPrefix(below, "pool/") {
 			key, err = s.datedPackage(ctx, &r, rev, below)
@@ -62,19 +62,30 @@ func (r *Record) at(at time.Time) *Revision {
 	return nil
 }
 
-// datedIndex returns the object of a file of the distribution; "" if there is none.
+// datedIndex returns the object of a file of the distribution, under any of the
+// names that it had; "" if there is none.
 func (s *Store) datedIndex(ctx context.Context, r *Record, rev *Revision, file string) (string, error) {
+	known := func(name string) bool { return strings.HasPrefix(file, name+"/") }
+	if !slices.ContainsFunc(append(rev.Aliases, r.Distribution), known) {
+		return "", nil
+	}
 	m, err := s.manifest(ctx, rev.Manifest)
 	if err != nil {
 		return "", err
 	}
-	if slices.Contains(m.signatures(), file) {
-		return m.Folder + "/" + file, nil
-	}
-	for _, f := range m.files() {
-		keys := byHashKeys(r, f.Path, f.object)
-		if f.Path == file || slices.Contains(keys, r.dists()+"/"+file) {
-			return keys[0], nil
+	for _, tree := range m.trees(r) {
+		file, ok := strings.CutPrefix(file, tree+"/")
+		if !ok {
+			continue
+		}
+		if slices.Contains(m.signatures(), file) {
+			return m.staged(r, tree) + "/" + file, nil
+		}
+		for _, f := range r.in(tree, m.files()) {
+			keys := byHashKeys(r, f.Path, f.object)
+			if f.Path == file || slices.Contains(keys, r.dists()+"/"+file) {
+				return keys[0], nil
+			}
 		}
 	}
 	return "", nil

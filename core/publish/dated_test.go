@@ -12,6 +12,36 @@ import (
 	"aptless/core/publish"
 )
 
+// TestDatedAlias reads what was published at a time under a name that was given up.
+func TestDatedAlias(t *testing.T) {
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	must(t, r.put("r", hello), r.create(under(from("trixie", "r"), "stable")))
+	id := env.Clock.Now().Add(time.Hour).Format("20060102T150405Z")
+	env.Clock.Advance(2 * time.Hour)
+	must(t, r.put("r", newer), r.update(under(at("trixie"), "testing")))
+	object := func(name string) string {
+		t.Helper()
+		key, err := r.publish.Dated(t.Context(), id, name)
+		must(t, err)
+		return env.Memory.Objects(key)[key]
+	}
+	release := object("dists/stable/Release")
+	index := object("dists/stable/main/binary-amd64/Packages")
+	sum := hashed("", index).SHA256
+	if !strings.Contains(release, "\nSuite: stable\nCodename: trixie\n") || !strings.Contains(release, " "+sum+" ") || !strings.Contains(index, "\nVersion: 1\n") {
+		t.Errorf("%s\n%s", release, index)
+	}
+	if object("dists/stable/main/binary-amd64/by-hash/SHA256/"+sum) != index {
+		t.Error("by hash it is another")
+	}
+	for _, name := range []string{"dists/testing/Release", "dists/stable/trixie/Release", "dists/Release"} {
+		if key, err := r.publish.Dated(t.Context(), id, name); !errors.Is(err, driver.ErrNotFound) {
+			t.Errorf("%s: %s, %v", name, key, err)
+		}
+	}
+}
+
 // TestDated reads, as apt does with --snapshot, what was published at a time.
 func TestDated(t *testing.T) {
 	env := drivertest.NewEnv()

@@ -105,10 +105,10 @@ func checkPath(p string) error {
 	return driver.CheckKey(p)
 }
 
-// fits refuses a publication whose indexes would be in the directories of those
-// of another one, as those of the component main of the distribution a and
-// those of the distribution a/main are. No two tasks that add a distribution or
-// a component there run at the same time.
+// fits refuses a publication one of whose names is that of another one, or whose
+// indexes would be in the directories of those of another name, as those of the
+// component main of the distribution a and those of the distribution a/main are.
+// No two tasks that add a name or a component there run at the same time.
 func (s *Store) fits(ctx context.Context, r *Record, verb string) error {
 	for c := range r.Components {
 		if outer, ok := strings.CutSuffix(c, "/debian-installer"); ok && r.Components[outer].UUID != "" {
@@ -118,23 +118,39 @@ func (s *Store) fits(ctx context.Context, r *Record, verb string) error {
 			return task.Fail(500, "%s: invalid component name %s", verb, c)
 		}
 	}
+	for _, name := range r.names() {
+		for _, other := range r.names() {
+			if name != other && r.encloses(name, other) {
+				return task.Fail(500, "%s: the directories of %s and %s are in each other", verb, r.pathOf(name), r.pathOf(other))
+			}
+		}
+	}
 	records, err := s.All(ctx)
 	if err != nil {
 		return err
 	}
 	for _, other := range records {
-		if other.Storage == r.Storage && other.Prefix == r.Prefix && other.Distribution != r.Distribution &&
-			(r.encloses(&other) || other.encloses(r)) {
-			return task.Fail(500, "%s: the directories of %s and %s are in each other", verb, r.path(), other.path())
+		if other.Storage != r.Storage || other.Prefix != r.Prefix || other.Distribution == r.Distribution {
+			continue
+		}
+		for _, mine := range r.names() {
+			for _, its := range other.names() {
+				if mine == its {
+					return task.Fail(400, "%s: %s is a name of %s", verb, r.pathOf(mine), other.path())
+				}
+				if r.encloses(mine, its) || other.encloses(its, mine) {
+					return task.Fail(500, "%s: the directories of %s and %s are in each other", verb, r.pathOf(mine), r.pathOf(its))
+				}
+			}
 		}
 	}
 	return nil
 }
 
-// encloses says whether a component of r and the distribution of the other have
-// directories that are in each other.
-func (r *Record) encloses(other *Record) bool {
-	inner, ok := strings.CutPrefix(other.Distribution+"/", r.Distribution+"/")
+// encloses says whether a component of r under one of its names and a
+// distribution of another name have directories that are in each other.
+func (r *Record) encloses(name, other string) bool {
+	inner, ok := strings.CutPrefix(other+"/", name+"/")
 	if !ok {
 		return false
 	}
@@ -150,7 +166,9 @@ func (r *Record) encloses(other *Record) bool {
 }
 
 // path is how clients name the publication.
-func (r *Record) path() string { return shown(r.Storage, r.Prefix) + "/" + r.Distribution }
+func (r *Record) path() string { return r.pathOf(r.Distribution) }
+
+func (r *Record) pathOf(name string) string { return shown(r.Storage, r.Prefix) + "/" + name }
 
 // line is the text form of a publication in messages.
 func (s *Store) line(ctx context.Context, r *Record) (string, error) {

@@ -10,6 +10,7 @@
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
 //	private/skel/<prefix>/dists/<dist>/<component>/...  files of operators, published as they are
 //	public/<prefix>/dists/<dist>/...            what apt reads
+//	public/<prefix>/dists/<alias>/...           the same, but for installers, under another name
 //	public/<prefix>/pool/...                    package files
 //	storage/<storage>/<prefix>/...              both, of publications to a named storage
 //

@@ -90,9 +90,11 @@ func (s *Store) removeTree(ctx context.Context, a *task.Attempt, r *Record, args
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"InRelease", "Release.gpg", "Release"} {
-		if err := s.Blobs.Delete(ctx, r.dists()+"/"+name); err != nil {
-			return err
+	for _, tree := range m.trees(r) {
+		for _, key := range r.releases(tree) {
+			if err := s.Blobs.Delete(ctx, key); err != nil {
+				return err
+			}
 		}
 	}
 	if err := s.tidy(ctx, a, r, m); err != nil {
@@ -102,8 +104,8 @@ func (s *Store) removeTree(ctx context.Context, a *task.Attempt, r *Record, args
 		return err
 	}
 	byHash := m.Expired
-	for _, f := range m.files() {
-		byHash = append(byHash, byHashKeys(r, f.Path, f.object)...)
+	for key := range m.byHash(r) {
+		byHash = append(byHash, key)
 	}
 	for _, old := range m.Retired {
 		byHash = append(byHash, old.Key)

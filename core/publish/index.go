@@ -234,8 +234,11 @@ const (
 // byHashKeys returns the keys under which a file is found by its digests, that
 // of SHA-256 first: it is where the file is staged, whether or not clients are
 // told of it.
-func byHashKeys(r *Record, name string, o object) []string {
-	dir := path.Join(r.dists(), path.Dir(name), "by-hash")
+func byHashKeys(r *Record, name string, o object) []string { return byHashBelow(r.dists(), name, o) }
+
+// byHashBelow is byHashKeys in one of the publication's trees.
+func byHashBelow(tree, name string, o object) []string {
+	dir := path.Join(tree, path.Dir(name), "by-hash")
 	return []string{dir + "/SHA256/" + o.SHA256, dir + "/MD5Sum/" + o.MD5, dir + "/SHA1/" + o.SHA1, dir + "/SHA512/" + o.SHA512}
 }
 

@@ -23,6 +23,13 @@ func (r *Record) installerDir(component, arch string) string {
 	return path.Join(component, "installer-"+arch, "current", images)
 }
 
+// ofInstaller says whether a file below the distribution is in such a directory.
+func ofInstaller(name string) bool {
+	_, rest, ok := strings.Cut(name, "/installer-")
+	_, rest, _ = strings.Cut(rest, "/")
+	return ok && strings.HasPrefix(rest, "current/")
+}
+
 // location is where a file of a package is published, below root, in a component
 // with its pool directory.
 func (r *Record) location(component, poolDir string, p *deb.Package, f deb.File) (string, error) {

@@ -76,17 +76,23 @@ func (s *Store) Plan(ctx context.Context, spec task.Spec) (Plan, error) {
 		}
 	}
 	if spec.Kind == "publish.drop" {
-		p.RemovedObjects += len(prev.files()) + len(prev.signatures())
+		p.RemovedObjects += (len(prev.files()) + len(prev.signatures())) * len(prev.trees(&r))
 		return p, nil
 	}
+	trees := 1 + len(r.Aliases)
 	if p.Objects > 0 && s.withContents(&r) {
-		p.Objects += len(r.Architectures) // of all components
+		p.Objects += len(r.Architectures) * trees // of all components
 	}
 	for _, files := range r.passed {
-		p.Objects += len(files)
+		p.Objects += len(files) * trees
 	}
-	if p.Objects++; !args.SkipSigning { // Release
-		p.Objects += 2
+	if p.Objects += trees; !args.SkipSigning { // Release
+		p.Objects += 2 * trees
+	}
+	for _, alias := range prev.Aliases {
+		if !slices.Contains(r.Aliases, alias) {
+			p.RemovedObjects += len(prev.files()) + len(prev.signatures())
+		}
 	}
 	return p, nil
 }
@@ -121,7 +127,7 @@ func (s *Store) planned(ctx context.Context, kind string, args Args, r *Record) 
 			return nil, err
 		}
 		args.Options.apply(r)
-		if err := s.turnTo(ctx, r, want, "unable to update"); err != nil {
+		if err := s.turnTo(ctx, r, want, args.Options.Aliases != nil, "unable to update"); err != nil {
 			return nil, err
 		}
 		return s.load(ctx, s.get, r, "unable to update")
@@ -130,7 +136,7 @@ func (s *Store) planned(ctx context.Context, kind string, args Args, r *Record) 
 		if err != nil {
 			return nil, err
 		}
-		if err := s.turnTo(ctx, r, maps.Clone(to.Components), "unable to roll back"); err != nil {
+		if err := s.turnTo(ctx, r, maps.Clone(to.Components), false, "unable to roll back"); err != nil {
 			return nil, err
 		}
 		return s.open(ctx, r)
@@ -148,9 +154,11 @@ func (s *Store) planComponent(ctx context.Context, p *Plan, r *Record, prev *man
 	moved := prev.Lists[c].PoolDir != r.poolDir(c)
 	if list != nil {
 		plan.Source = r.Components[c].Name
-		if moved || was.Ref().Digest != list.Ref().Digest {
-			p.Objects += s.perIndex(r) * len(r.Architectures)
+		trees := 1 + len(r.Aliases)
+		if !moved && was.Ref().Digest == list.Ref().Digest { // only names that are new
+			trees = len(slices.DeleteFunc(slices.Clone(r.Aliases), func(name string) bool { return slices.Contains(prev.Aliases, name) }))
 		}
+		p.Objects += s.perIndex(r) * len(r.Architectures) * trees
 	} else {
 		if _, stays := r.Components[c]; !stays { // a drop removes those of all
 			for _, f := range prev.files() {

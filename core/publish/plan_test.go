@@ -65,6 +65,13 @@ func TestPlan(t *testing.T) {
 	if p := plan(r.publish.CheckUpdate(t.Context(), moved)); p.Objects != 3+10+1+3 || p.RemovedObjects != 3 || p.Components[0].AddedNumber != 0 {
 		t.Errorf("%+v", p)
 	}
+	// Two other names: all files of both components, at most the paths of all of
+	// them, and three Release files each.
+	must(t, r.update(under(at("stable"), "other")))
+	if p := plan(r.publish.CheckUpdate(t.Context(), under(at("stable"), "a", "b"))); p.Objects != 3*3+2*10+3 || p.RemovedObjects != 11+3 {
+		t.Errorf("%+v", p)
+	}
+	must(t, r.update(under(at("stable"))))
 	back := at("stable")
 	back.Generation = 1
 	if p := plan(r.publish.CheckRollback(t.Context(), back)); p.Components[0].Source != "" || p.Components[1].Added[0] != "hello_1_amd64" {

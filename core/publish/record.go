@@ -59,6 +59,8 @@ type Record struct {
 	Suite, Codename                          string // the distribution if empty
 	NotAutomatic, ButAutomaticUpgrades       string
 	SkipContents, SkipBz2, ByHash, MultiDist bool
+	Aliases                                  []string  `json:",omitempty"` // other names of the distribution
+	Leaving                                  []string  `json:",omitempty"` // that it had, and the tree has until Applied
 	Manifest                                 string    // key of the committed manifest
 	Generation                               int64     // of the manifest; counts the publications made
 	Date                                     time.Time // of the committed Release
@@ -72,6 +74,7 @@ type Record struct {
 	Unsigned                                 bool          // the last request wanted no signature
 	Keys                                     string        // or by these keys
 
+	suite     string                       // by which this is read; "" is the distribution
 	snapshots string                       // where former revisions are served, for the Release
 	passed    map[string]map[string]string // files of the sources that are published beside packages, by component
 	was       []string                     // sources that the row refers to, as it was read
@@ -113,7 +116,7 @@ func (r *Record) root() string {
 func StorageRoot(storage string) string { return "storage/" + storage }
 
 // dists is the key prefix of the distribution.
-func (r *Record) dists() string { return path.Join(r.root(), "dists", r.Distribution) }
+func (r *Record) dists() string { return r.tree(r.Distribution) }
 
 // poolDir is the directory of a component's package files below root.
 func (r *Record) poolDir(component string) string {
@@ -140,7 +143,8 @@ type View struct {
 	SourceKind                                          string
 	Sources                                             []SourceView
 	Storage, Suite, Version                             string
-	ValidFor                                            string `json:",omitempty"` // aptly knows none
+	ValidFor                                            string   `json:",omitempty"` // aptly knows none
+	Aliases                                             []string `json:",omitempty"` // nor these
 }
 
 // SourceView is a component and the name of its source.
@@ -163,7 +167,7 @@ func (s *Store) view(ctx context.Context, r Record) (View, error) {
 		Distribution: r.Distribution, Label: r.Label, MultiDist: r.MultiDist, NotAutomatic: r.NotAutomatic, Origin: r.Origin,
 		Path: shown(r.Storage, r.Prefix) + "/" + r.Distribution, Prefix: r.Prefix, SignedBy: r.SignedBy,
 		SkipContents: r.SkipContents, SourceKind: string(r.Kind), Sources: views(names), Storage: r.Storage,
-		Suite: r.Suite, Version: r.Version, ValidFor: ShowValidity(r.ValidFor),
+		Suite: r.Suite, Version: r.Version, ValidFor: ShowValidity(r.ValidFor), Aliases: r.Aliases,
 	}, err
 }
 

@@ -55,7 +55,7 @@ func (r *Record) release(date time.Time, files []listed) []byte {
 	standard := r.Prefix + " " + r.Distribution
 	field(&b, "Origin", or(r.Origin, standard))
 	field(&b, "Label", or(r.Label, standard))
-	field(&b, "Suite", r.Distribution)
+	field(&b, "Suite", or(r.suite, r.Distribution))
 	field(&b, "Version", r.Version)
 	field(&b, "Codename", r.Distribution)
 	field(&b, "Date", date.UTC().Format(dateFormat))

@@ -26,6 +26,7 @@ type Revision struct {
 	Manifest   string
 	Components map[string]Component
 	Contents   *chunks.Ref // as in its manifest
+	Aliases    []string    `json:",omitempty"` // likewise
 }
 
 // Bounds of the revisions of a publication: how many there are, and how many
@@ -243,7 +244,7 @@ func (s *Store) rollback(ctx context.Context, a *task.Attempt, args Args) (task.
 	if err := r.rollsBack(args, to).relock(a); err != nil {
 		return task.Result{}, err
 	}
-	if err := s.turnTo(ctx, &r, maps.Clone(to.Components), verb); err != nil {
+	if err := s.turnTo(ctx, &r, maps.Clone(to.Components), false, verb); err != nil {
 		return task.Result{}, err
 	}
 	return s.again(ctx, a, args, &r, at, verb)

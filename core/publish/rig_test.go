@@ -370,13 +370,15 @@ func trees(env *drivertest.Env) (map[string][]string, error) {
 			return nil, fmt.Errorf("%s is not settled: %s", name, data)
 		}
 		root := path.Join("public", r.Prefix) + "/"
-		tr := &tree{objects: objects, root: root, dists: root + "dists/" + r.Distribution + "/", seen: seen, stanzas: map[string][]string{}}
-		_, signed := objects[tr.dists+"InRelease"]
-		if err := tr.read(r.ByHash, signed); err != nil {
-			return nil, err
-		}
-		for index, stanzas := range tr.stanzas {
-			found[r.Distribution+"/"+index] = stanzas
+		for _, name := range append(r.Aliases, r.Distribution) {
+			tr := &tree{objects: objects, root: root, dists: root + "dists/" + name + "/", seen: seen, stanzas: map[string][]string{}}
+			_, signed := objects[tr.dists+"InRelease"]
+			if err := tr.read(r.ByHash, signed); err != nil {
+				return nil, err
+			}
+			for index, stanzas := range tr.stanzas {
+				found[name+"/"+index] = stanzas
+			}
 		}
 	}
 	for key := range objects {

@@ -62,15 +62,29 @@ func (st *stager) sign(ctx context.Context, m *manifest, signer pgp.Signer, verb
 	if next := st.record.Date.Add(time.Second); m.Date.Before(next) {
 		m.Date = next
 	}
+	m.Signed = signer != nil
+	for _, tree := range m.trees(st.record) {
+		if err := st.signTree(ctx, m, tree, signer, verb); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signTree is sign for the tree of one of the publication's names.
+func (st *stager) signTree(ctx context.Context, m *manifest, tree string, signer pgp.Signer, verb string) error {
+	r, folder := st.record, m.staged(st.record, tree)
+	if tree != r.Distribution {
+		r = r.alias(tree)
+	}
 	var files []listed
-	for _, f := range m.listed() {
+	for _, f := range r.in(tree, m.listed()) {
 		files = append(files, listed{f.Path, f.object})
 	}
-	text := st.record.release(m.Date, files)
-	if err := st.put(ctx, m.Folder+"/Release", text); err != nil || signer == nil {
+	text := r.release(m.Date, files)
+	if err := st.put(ctx, folder+"/Release", text); err != nil || signer == nil {
 		return err
 	}
-	m.Signed = true
 	var detached, clear bytes.Buffer
 	if err := signer.DetachSign(ctx, &detached, text, m.Date); err != nil {
 		return unsigned(verb+": unable to detached sign file", err)
@@ -78,10 +92,10 @@ func (st *stager) sign(ctx context.Context, m *manifest, signer pgp.Signer, verb
 	if err := signer.Clearsign(ctx, &clear, text, m.Date); err != nil {
 		return unsigned(verb+": unable to clearsign file", err)
 	}
-	if err := st.put(ctx, m.Folder+"/Release.gpg", detached.Bytes()); err != nil {
+	if err := st.put(ctx, folder+"/Release.gpg", detached.Bytes()); err != nil {
 		return err
 	}
-	return st.put(ctx, m.Folder+"/InRelease", clear.Bytes())
+	return st.put(ctx, folder+"/InRelease", clear.Bytes())
 }
 
 // unsigned ends the task if the key is to blame. Other errors, of a signer that

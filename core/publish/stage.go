@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"path"
 	"slices"
@@ -30,9 +31,11 @@ type manifest struct {
 	Contents   *chunks.Ref // of the list of Lists' paths; nil if it was not made
 	Releases   []file      // beside the indexes
 	Unlisted   []file      `json:",omitempty"` // that Release does not list
+	Aliases    []string    `json:",omitempty"` // other names under which all is there but installers
 	Retired    []retired   // by-hash objects that older Releases name
 	Expired    []string    // keys of by-hash objects that are to go
-	Same       []string    // paths of files that the tree had when this was committed
+	Same       []string    // paths of files that the tree had when this was committed,
+	Kept       []string    `json:",omitempty"` // and those of these aliases too
 }
 
 // published is what a component publishes and where its package files are.
@@ -52,6 +55,7 @@ type retired struct {
 	Key        string
 	Generation int64
 	At         time.Time
+	Alias      string `json:",omitempty"` // in whose tree it is
 }
 
 // How long superseded by-hash objects stay: both must have passed.
@@ -197,14 +201,32 @@ func same(m, prev *manifest) []string {
 	return paths
 }
 
+// byHash returns the keys of all that the manifest has by hash, each with the
+// alias in whose tree it is.
+func (m *manifest) byHash(r *Record) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, tree := range m.trees(r) {
+			alias := tree
+			if tree == r.Distribution {
+				alias = ""
+			}
+			for _, f := range r.in(tree, m.files()) {
+				for _, key := range byHashBelow(r.tree(tree), f.Path, f.object) {
+					if !yield(key, alias) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
 // retire notes which by-hash objects the new Release no longer names, and
 // which of those noted before have stayed long enough.
 func retire(r *Record, m, prev *manifest) {
 	live := map[string]bool{}
-	for _, f := range m.files() {
-		for _, key := range byHashKeys(r, f.Path, f.object) {
-			live[key] = true
-		}
+	for key := range m.byHash(r) {
+		live[key] = true
 	}
 	if !r.Applied { // whoever was to remove them may have been given up
 		for _, key := range prev.Expired {
@@ -213,24 +235,28 @@ func retire(r *Record, m, prev *manifest) {
 			}
 		}
 	}
+	// A name that is given up may become that of another publication.
+	left := func(alias string) bool { return alias != "" && !slices.Contains(m.Aliases, alias) }
 	noted := map[string]bool{}
 	for _, old := range prev.Retired {
 		switch {
 		case live[old.Key] || noted[old.Key]:
-		case outlived(old.Generation, old.At, m.Generation, m.Date):
+		case left(old.Alias), outlived(old.Generation, old.At, m.Generation, m.Date):
 			m.Expired = append(m.Expired, old.Key)
 		default:
 			m.Retired = append(m.Retired, old)
 		}
 		noted[old.Key] = true
 	}
-	for _, f := range prev.files() {
-		for _, key := range byHashKeys(r, f.Path, f.object) {
-			if !live[key] && !noted[key] {
-				noted[key] = true
-				m.Retired = append(m.Retired, retired{key, prev.Generation, m.Date})
-			}
+	for key, alias := range prev.byHash(r) {
+		switch {
+		case live[key] || noted[key]:
+		case left(alias):
+			m.Expired = append(m.Expired, key)
+		default:
+			m.Retired = append(m.Retired, retired{key, prev.Generation, m.Date, alias})
 		}
+		noted[key] = true
 	}
 	oldest := prev.Generation
 	for _, rev := range r.Revisions {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,11 +20,15 @@ type Options struct {
 	Origin, Label, Version, SignedBy         *string
 	SkipContents, SkipBz2, ByHash, MultiDist *bool
 	ValidFor                                 *time.Duration
+	Aliases                                  *[]string
 }
 
 func (o Options) apply(r *Record) {
 	if o.ValidFor != nil {
 		r.ValidFor = *o.ValidFor
+	}
+	if o.Aliases != nil {
+		r.Aliases = slices.Sorted(slices.Values(*o.Aliases))
 	}
 	for field, value := range map[*string]*string{&r.Origin: o.Origin, &r.Label: o.Label, &r.Version: o.Version, &r.SignedBy: o.SignedBy} {
 		if value != nil {
@@ -106,10 +111,22 @@ func (t *turn) pool(args Args) {
 	t.names = append(t.names, "P"+shown(args.Storage, args.Prefix))
 }
 
-// layout adds the directories of indexes that a new component or distribution
-// may have in common with others.
-func (t *turn) layout(args Args) {
-	t.locks = append(t.locks, lock.Want{Resource: "dists/" + storagePrefix(args.Storage, args.Prefix) + "/" + top(args.Distribution)})
+// layout adds the directories of indexes that a new component or name of a
+// distribution may have in common with others.
+func (t *turn) layout(args Args, names ...string) {
+	for _, name := range names {
+		want := lock.Want{Resource: "dists/" + storagePrefix(args.Storage, args.Prefix) + "/" + top(name)}
+		if !slices.Contains(t.locks, want) {
+			t.locks = append(t.locks, want)
+		}
+	}
+}
+
+// aliases adds the names that a request gives to the publication.
+func (t *turn) aliases(args Args) {
+	if args.Options.Aliases != nil {
+		t.layout(args, *args.Options.Aliases...)
+	}
 }
 
 // relock returns what the task is to return if it was admitted with other locks
@@ -159,11 +176,15 @@ func (s *Store) CheckCreate(ctx context.Context, segment string, args Args) (tas
 	if err := s.derive(&args, found); err != nil {
 		return task.Spec{}, err
 	}
+	if err := args.Options.checkAliases(args.Distribution, "unable to publish"); err != nil {
+		return task.Spec{}, err
+	}
 	args.Options.SkipContents = cmp.Or(args.Options.SkipContents, &s.SkipContents)
 	args.Options.SkipBz2 = cmp.Or(args.Options.SkipBz2, &s.SkipBz2)
 	t := turnOf(args)
 	t.sources(args.Kind, uuids, true)
-	t.layout(args)
+	t.layout(args, args.Distribution)
+	t.aliases(args)
 	if args.Options.MultiDist == nil || !*args.Options.MultiDist {
 		t.pool(args)
 	}

@@ -24,6 +24,9 @@ func (s *Store) CheckUpdate(ctx context.Context, args Args) (task.Spec, error) {
 	if err := r.checkSources(args.Sources); err != nil {
 		return task.Spec{}, err
 	}
+	if err := args.Options.checkAliases(args.Distribution, "unable to update"); err != nil {
+		return task.Spec{}, err
+	}
 	// A source that is staged and not there is for the task to tell.
 	want, err := s.wanted(ctx, &r, args)
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
@@ -117,9 +120,10 @@ func (r *Record) updates(args Args, want map[string]Component) *turn {
 	}
 	t.sources(r.Kind, r.uuids(), r.Kind == Local || args.Staged)
 	t.sources(r.Kind, uuids(want), false)
+	t.aliases(args)
 	for _, c := range slices.Sorted(maps.Keys(want)) {
 		if _, ok := r.Components[c]; !ok {
-			t.layout(args)
+			t.layout(args, r.names()...)
 		}
 		if slices.ContainsFunc(args.Sources, func(n NamedSource) bool { return n.Component == c || n.Component == "" }) {
 			t.names = append(t.names, r.Kind.resource(want[c].UUID))
@@ -165,7 +169,7 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args Args) (task.Re
 		}
 	}
 	args.Options.apply(&r)
-	if err := s.turnTo(ctx, &r, want, "unable to update"); err != nil {
+	if err := s.turnTo(ctx, &r, want, args.Options.Aliases != nil, "unable to update"); err != nil {
 		return task.Result{}, err
 	}
 	r.Pending = nil
@@ -180,13 +184,13 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args Args) (task.Re
 	return s.finish(ctx, a, args, 200)
 }
 
-// turnTo gives the publication the components that are wanted, unless they
-// cannot be published.
-func (s *Store) turnTo(ctx context.Context, r *Record, want map[string]Component, verb string) error {
+// turnTo gives the publication the components that are wanted, unless they or
+// its names, if they are new, cannot be published.
+func (s *Store) turnTo(ctx context.Context, r *Record, want map[string]Component, renamed bool, verb string) error {
 	if len(want) > maxComponents {
 		return task.Fail(500, "%s: %d components, at most %d can be published", verb, len(want), maxComponents)
 	}
-	more := false
+	more := renamed
 	for c := range want {
 		if checkPath(c) != nil {
 			return task.Fail(500, "%s: invalid component name %s", verb, c)
