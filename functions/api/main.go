@@ -6,16 +6,15 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	runtime "github.com/aws/aws-lambda-go/lambda"
 
 	"aptless/core/app"
 	"aptless/core/pgp"
+	"aptless/functions/options"
 	"aptless/infra/aws"
 	"aptless/infra/aws/lambda"
-	"aptless/infra/upstream"
 )
 
 // wait is how long a call waits for its task: API Gateway waits 30 s.
@@ -33,6 +32,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	config, err := options.FromEnv(os.Getenv)
+	if err != nil {
+		return err
+	}
 	d, err := aws.Open(ctx, c)
 	if err != nil {
 		return err
@@ -45,12 +48,9 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	servers, err := upstream.New(upstream.Options{Allow: strings.Fields(os.Getenv("APTLESS_ALLOW_UPSTREAM"))})
-	if err != nil {
-		return err
-	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, app.Config{Version: app.Version, Storages: d.Storages, Upstream: servers, Wait: wait, Log: log, Now: time.Now})
+	config.Storages, config.Log, config.Now, config.Wait = d.Storages, log, time.Now, wait
+	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, config)
 	if err != nil {
 		return err
 	}

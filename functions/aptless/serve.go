@@ -21,31 +21,23 @@ import (
 	"aptless/core/api"
 	"aptless/core/app"
 	"aptless/core/driver"
-	"aptless/core/mirror"
 	"aptless/core/pgp"
-	"aptless/core/query"
+	"aptless/functions/options"
 	"aptless/infra/aws"
 	"aptless/infra/embedded"
-	"aptless/infra/upstream"
 )
 
-// options are the flags of serve.
-type options struct {
+// settings are the flags of serve.
+type settings struct {
 	listen, data string
 	workers      int
-	async, json  bool
+	json         bool
 	verbose      bool
 	metrics      bool
-	dependencies query.Options
-	compressions []string
-	skipContents bool
-	skipBz2      bool
 	storages     map[string]string
 	buckets      []string
 	address      string
-	upstream     []string
-	limit        int64 // KiB a second
-	mirrors      mirror.Options
+	shared       options.Options
 }
 
 // openStorages opens the folders and buckets that are published to besides the
@@ -84,7 +76,7 @@ func openStorages(ctx context.Context, folders map[string]string, buckets []stri
 const grace = 30 * time.Second
 
 func serveCommand() *cobra.Command {
-	var opt options
+	var opt settings
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API and the published repositories from a folder on this machine",
@@ -97,30 +89,22 @@ with all data in one folder. There is no authentication: listen on loopback, or 
 	flags.StringVar(&opt.listen, "listen", "127.0.0.1:8080", "address to listen on")
 	flags.StringVar(&opt.data, "data", "data", "folder for everything that is kept")
 	flags.IntVar(&opt.workers, "workers", 8, "tasks that run at the same time")
-	flags.BoolVar(&opt.async, "async", false, "answer mutating calls at once with a task, unless they say _async=false")
 	flags.StringToStringVar(&opt.storages, "storage", nil, "further folder to publish to, as name=folder: filesystem:<name> in the API, below /repos/<name>/ here, and below public in the folder")
 	flags.StringArrayVar(&opt.buckets, "s3-storage", nil, "bucket of S3 or of what speaks it to publish to, as name=s3://bucket/prefix?region=eu-central-1 or ?endpoint=https://s3.example.org&profile=lab, with the credentials of the AWS SDK: s3:<name> in the API; may be repeated")
 	flags.StringVar(&opt.address, "address", "", "address at which clients reach this server, for links in Release files, as https://deb.example.org")
-	flags.StringArrayVar(&opt.upstream, "allow-upstream", nil, "network, address or host that mirrors and key servers may be on although it is not public, as 10.1.0.0/16 or deb.example.org; may be repeated")
-	mirrorFlags(flags, &opt.mirrors)
+	opt.shared.Flags(flags)
 	flags.BoolVar(&opt.metrics, "metrics", false, "answer /api/metrics, for Prometheus")
-	flags.Int64Var(&opt.limit, "download-limit", 0, "KiB a second that are fetched from other servers; 0 is without limit")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
 	flags.BoolVar(&opt.verbose, "verbose", false, "log every request")
-	d := &opt.dependencies
-	flags.StringSliceVar(&d.Architectures, "architectures", nil, "architectures for which dependencies are looked up, and of new mirrors; those of the packages, and of the archive, if empty")
-	flags.BoolVar(&d.FollowRecommends, "follow-recommends", false, "dependencies are recommended packages too")
-	flags.BoolVar(&d.FollowSuggests, "follow-suggests", false, "dependencies are suggested packages too")
-	flags.BoolVar(&d.FollowSource, "follow-source", false, "dependencies are source packages too")
-	flags.BoolVar(&d.FollowAllVariants, "follow-all-variants", false, "dependencies are all alternatives, and all packages that satisfy them")
-	flags.StringSliceVar(&opt.compressions, "compress", nil, "compress published indexes as xz, zst or both, besides gz and bz2")
-	flags.BoolVar(&opt.skipContents, "skip-contents", false, "publish no Contents, unless a publication is created with SkipContents=false")
-	flags.BoolVar(&opt.skipBz2, "skip-bz2", false, "publish no .bz2 of indexes, unless a publication is created with SkipBz2=false")
 	return cmd
 }
 
-func serve(ctx context.Context, opt options) error {
+func serve(ctx context.Context, opt settings) error {
 	log := logger(opt)
+	config, err := opt.shared.Config()
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(opt.data, 0o750); err != nil {
 		return err
 	}
@@ -136,10 +120,6 @@ func serve(ctx context.Context, opt options) error {
 	if err != nil {
 		return err
 	}
-	servers, err := upstream.New(upstream.Options{Allow: opt.upstream, Limit: opt.limit << 10})
-	if err != nil {
-		return err
-	}
 	storages, closeStorages, err := openStorages(ctx, opt.storages, opt.buckets)
 	if err != nil {
 		return err
@@ -147,9 +127,10 @@ func serve(ctx context.Context, opt options) error {
 	defer closeStorages()
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer,
-		app.Config{Version: app.Version, Upstream: servers, Mirrors: opt.mirrors, Storages: storages, Address: opt.address, Async: opt.async, Draw: newDot().draw, Metrics: registry(opt), Space: func() (api.Space, error) { return space(opt.data) },
-			Compressions: opt.compressions, SkipContents: opt.skipContents, SkipBz2: opt.skipBz2, Dependencies: opt.dependencies, Log: log, Now: time.Now})
+	config.Log, config.Now = log, time.Now
+	config.Storages, config.Address, config.Draw, config.Metrics = storages, opt.address, newDot().draw, registry(opt)
+	config.Space = func() (api.Space, error) { return space(opt.data) }
+	a, err := app.New(base, app.Drivers{Blobs: store.Blobs, Table: store.Table, Queue: store.Queue}, signer, config)
 	if err != nil {
 		return err
 	}
@@ -189,7 +170,7 @@ func serve(ctx context.Context, opt options) error {
 }
 
 // registry returns the metrics of the process, nil without.
-func registry(opt options) *prometheus.Registry {
+func registry(opt settings) *prometheus.Registry {
 	if !opt.metrics {
 		return nil
 	}
@@ -207,7 +188,7 @@ func space(folder string) (api.Space, error) {
 	return api.Space{Total: s.Blocks * uint64(s.Bsize), Free: s.Bavail * uint64(s.Bsize)}, nil
 }
 
-func logger(opt options) *slog.Logger {
+func logger(opt settings) *slog.Logger {
 	level := slog.LevelInfo
 	if opt.verbose {
 		level = slog.LevelDebug

@@ -12,6 +12,7 @@ import (
 
 	"aptless/core/app"
 	"aptless/core/pgp"
+	"aptless/functions/options"
 	"aptless/infra/aws"
 	"aptless/infra/aws/lambda"
 )
@@ -28,6 +29,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	config, err := options.FromEnv(os.Getenv)
+	if err != nil {
+		return err
+	}
 	d, err := aws.Open(ctx, c)
 	if err != nil {
 		return err
@@ -41,7 +46,8 @@ func run(ctx context.Context) error {
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, app.Config{Version: app.Version, Storages: d.Storages, Log: log, Now: time.Now})
+	config.Storages, config.Log, config.Now = d.Storages, log, time.Now
+	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, config)
 	if err != nil {
 		return err
 	}

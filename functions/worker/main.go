@@ -6,15 +6,14 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	runtime "github.com/aws/aws-lambda-go/lambda"
 
 	"aptless/core/app"
+	"aptless/functions/options"
 	"aptless/infra/aws"
 	"aptless/infra/aws/lambda"
-	"aptless/infra/upstream"
 )
 
 // slice is how long a delivery may take before the task goes on in another one.
@@ -32,6 +31,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	config, err := options.FromEnv(os.Getenv)
+	if err != nil {
+		return err
+	}
 	d, err := aws.Open(ctx, c)
 	if err != nil {
 		return err
@@ -40,12 +43,9 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	servers, err := upstream.New(upstream.Options{Allow: strings.Fields(os.Getenv("APTLESS_ALLOW_UPSTREAM"))})
-	if err != nil {
-		return err
-	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, app.Config{Version: app.Version, Storages: d.Storages, Upstream: servers, Log: log, Now: time.Now})
+	config.Storages, config.Log, config.Now = d.Storages, log, time.Now
+	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, config)
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,8 @@ import (
 	"aptless/infra/aws/lambda"
 )
 
-// TestCode holds that every folder of functions but the single program's is
-// what a function runs.
+// TestCode holds that every program of functions but the single one is what a
+// function runs.
 func TestCode(t *testing.T) {
 	run := map[string]bool{}
 	for _, f := range functions(t) {
@@ -26,6 +26,9 @@ func TestCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range folders {
+		if _, err := os.Stat("../../functions/" + d.Name() + "/main.go"); err != nil {
+			continue // it is no program
+		}
 		if d.Name() != "aptless" && !run["dist/"+d.Name()+"/"] {
 			t.Errorf("no function of the template runs functions/%s", d.Name())
 		}

@@ -1,0 +1,153 @@
+package options
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"aptless/core/app"
+	"aptless/core/mirror"
+	"aptless/core/publish"
+	"aptless/core/query"
+	"aptless/infra/upstream"
+)
+
+// Options are what is the same for one process and for functions.
+type Options struct {
+	Async         bool
+	Dependencies  query.Options
+	Compressions  []string
+	SkipContents  bool
+	SkipBz2       bool
+	AllowUpstream []string
+	DownloadLimit int64 // KiB a second
+	Mirrors       mirror.Options
+}
+
+// Flags adds the flags that set the options, and sets their defaults.
+func (o *Options) Flags(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.Async, "async", false, "answer mutating calls at once with a task, unless they say _async=false")
+	d := &o.Dependencies
+	flags.StringSliceVar(&d.Architectures, "architectures", nil, "architectures for which dependencies are looked up, and of new mirrors; those of the packages, and of the archive, if empty")
+	flags.BoolVar(&d.FollowRecommends, "follow-recommends", false, "dependencies are recommended packages too")
+	flags.BoolVar(&d.FollowSuggests, "follow-suggests", false, "dependencies are suggested packages too")
+	flags.BoolVar(&d.FollowSource, "follow-source", false, "dependencies are source packages too")
+	flags.BoolVar(&d.FollowAllVariants, "follow-all-variants", false, "dependencies are all alternatives, and all packages that satisfy them")
+	flags.StringSliceVar(&o.Compressions, "compress", nil, "compress published indexes as xz, zst or both, besides gz and bz2")
+	flags.BoolVar(&o.SkipContents, "skip-contents", false, "publish no Contents, unless a publication is created with SkipContents=false")
+	flags.BoolVar(&o.SkipBz2, "skip-bz2", false, "publish no .bz2 of indexes, unless a publication is created with SkipBz2=false")
+	flags.StringArrayVar(&o.AllowUpstream, "allow-upstream", nil, "network, address or host that mirrors and key servers may be on although it is not public, as 10.1.0.0/16 or deb.example.org; may be repeated")
+	flags.Int64Var(&o.DownloadLimit, "download-limit", 0, "KiB a second that are fetched from other servers; 0 is without limit")
+	m := &o.Mirrors
+	flags.BoolVar(&m.DownloadSources, "mirror-sources", false, "mirrors have source packages too, unless their creation says otherwise")
+	flags.BoolVar(&m.IgnoreSignatures, "mirror-unverified", false, "signatures of mirrored archives are not looked at, unless a request says otherwise")
+	flags.IntVar(&m.Parallel, "mirror-parallel", 4, "files that an update of a mirror fetches at the same time")
+	flags.StringVar(&m.PPA.Codename, "ppa-codename", "", "distribution of mirrors of ppa:user/project, as noble; without it there are none")
+	flags.StringVar(&m.PPA.Distributor, "ppa-distributor", "ubuntu", "distributor of mirrors of ppa:user/project")
+	flags.StringVar(&m.PPA.BaseURL, "ppa-url", "http://ppa.launchpad.net", "where the archives of ppa:user/project are")
+}
+
+// Variable returns the name of the variable for a flag.
+func Variable(flag string) string {
+	return "APTLESS_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// FromEnv returns the configuration that the environment asks for, which is
+// read with a function like os.Getenv.
+func FromEnv(getenv func(string) string) (app.Config, error) {
+	o, err := parse(getenv)
+	if err != nil {
+		return app.Config{}, err
+	}
+	return o.Config()
+}
+
+// parse reads options from the environment.
+func parse(getenv func(string) string) (Options, error) {
+	var o Options
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	o.Flags(flags)
+	var problems []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		value := strings.TrimSpace(getenv(Variable(f.Name)))
+		if value == "" {
+			return
+		}
+		var err error
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			err = list.Replace(fields(value))
+		} else {
+			err = f.Value.Set(value)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %q is not what it takes: %w", Variable(f.Name), value, err))
+		}
+	})
+	return o, errors.Join(problems...)
+}
+
+// fields returns the parts of a list.
+func fields(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
+}
+
+// Bounds of what can be set.
+const (
+	maxParallel = 64      // files of one mirror at a time: each has a connection
+	maxLimit    = 1 << 40 // KiB a second: more does not fit when counted in bytes
+)
+
+var (
+	archPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`) // Debian policy 5.6.8, and 11.1
+	namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+_~-]*$`)
+)
+
+// check refuses what cannot be meant, by the names of the flags.
+func (o Options) check() error {
+	for _, arch := range o.Dependencies.Architectures {
+		if !archPattern.MatchString(arch) {
+			return fmt.Errorf("architectures: %q is not the name of an architecture", arch)
+		}
+	}
+	if err := publish.CheckCompressions(o.Compressions); err != nil {
+		return fmt.Errorf("compress: %w", err)
+	}
+	if o.DownloadLimit < 0 || o.DownloadLimit > maxLimit {
+		return fmt.Errorf("download-limit: %d KiB a second are no limit", o.DownloadLimit)
+	}
+	if o.Mirrors.Parallel < 1 || o.Mirrors.Parallel > maxParallel {
+		return fmt.Errorf("mirror-parallel: %d is not a number from 1 to %d", o.Mirrors.Parallel, maxParallel)
+	}
+	ppa := o.Mirrors.PPA
+	if ppa.Codename != "" && !namePattern.MatchString(ppa.Codename) {
+		return fmt.Errorf("ppa-codename: %q is not the name of a distribution", ppa.Codename)
+	}
+	if !namePattern.MatchString(ppa.Distributor) {
+		return fmt.Errorf("ppa-distributor: %q is not the name of a distributor", ppa.Distributor)
+	}
+	if u, err := url.Parse(ppa.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("ppa-url: %q is not an address that begins with http:// or https://", ppa.BaseURL)
+	}
+	return nil
+}
+
+// Config checks the options and returns the configuration they make, without
+// what depends on where aptless runs.
+func (o Options) Config() (app.Config, error) {
+	if err := o.check(); err != nil {
+		return app.Config{}, err
+	}
+	servers, err := upstream.New(upstream.Options{Allow: o.AllowUpstream, Limit: o.DownloadLimit << 10})
+	if err != nil {
+		return app.Config{}, fmt.Errorf("allow-upstream: %w", err)
+	}
+	return app.Config{
+		Version: app.Version, Async: o.Async, Dependencies: o.Dependencies,
+		Compressions: o.Compressions, SkipContents: o.SkipContents, SkipBz2: o.SkipBz2,
+		Upstream: servers, Mirrors: o.Mirrors,
+	}, nil
+}
