@@ -53,6 +53,15 @@ test-all: tools parts lint ## the same without -short
 test-readers: ## 10,000 publications with readers, and publishers that die
 	go test -timeout 60m -v -run TestReaders ./tests/readers -publishes 10000
 
+NEWER_APT := $(CACHE)/debian-13
+
+test-newer-apt: tools $(NEWER_APT)/usr/bin/apt ## what real clients do, with the apt of Debian 13; needs root and the network
+	APTLESS_APT_SYSTEM=$(NEWER_APT) go test -short -count=1 -v ./tests
+
+$(NEWER_APT)/usr/bin/apt:
+	rm -rf $(NEWER_APT)
+	debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg trixie $(NEWER_APT) >/dev/null
+
 test-aws: tools parts ## all of the tests of aptless as it is deployed to AWS, on this machine
 	go test -race -timeout 60m -v ./localstack/... ./infra/aws/... ./tests/aws
 
@@ -109,4 +118,4 @@ packages: ## the Debian packages of tools, with apt-get
 clean: ## remove what was built; data stay
 	rm -rf bin dist
 
-.PHONY: help parts build functions deploy run demo test test-readers test-aws cost aws-local test-all bench fuzz lint tools packages clean
+.PHONY: help parts build functions deploy run demo test test-readers test-newer-apt test-aws cost aws-local test-all bench fuzz lint tools packages clean

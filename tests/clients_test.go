@@ -49,10 +49,9 @@ func TestSource(t *testing.T) {
 	}
 }
 
-// TestSnapshot has apt read a publication as it was before an update, from the
-// address that an apt that knows --snapshot makes of its argument: what Release
-// announces, with the time in the place of @SNAPSHOTID@. The apt of Debian 12
-// does not know the option, so it is given the address.
+// TestSnapshot has apt read a publication as it was before an update: from the
+// address that Release announces, with the time in the place of @SNAPSHOTID@. An
+// apt that knows --snapshot (2.9, not that of Debian 12) finds it by itself.
 func TestSnapshot(t *testing.T) {
 	s := newServer(t)
 	s.args = append(s.args, "--address", s.url)
@@ -77,10 +76,21 @@ func TestSnapshot(t *testing.T) {
 	if then == announced {
 		t.Fatalf("Release announces %q as the place of snapshots", announced)
 	}
+	key, err := s.fetch(t.Context(), "key.asc")
+	s.must(err)
+	c := apt.New(t, apt.Options{URL: now, Suite: "stable", SignedBy: key, Sources: true, Snapshot: true})
+	if c.Knows(t.Context(), "--snapshot") {
+		s.must(c.Update(t.Context()).Err()) // it learns where
+		s.must(c.Update(t.Context(), "--snapshot", before).Err())
+		r := c.Policy(t.Context(), "hello", "--snapshot", before)
+		if s.must(r.Err()); !strings.Contains(r.Output, "Candidate: 1:2.10-3\n") {
+			t.Errorf("with --snapshot:\n%s", r.Output)
+		}
+	}
 	for address, version := range map[string]string{now: "2.12-1", then: "2.10-3"} {
 		c := s.reader(address, "stable")
 		r := c.Policy(t.Context(), "hello")
-		if s.must(r.Err()); !strings.Contains(r.Output, "Candidate: 1:"+version+"\n") || strings.Count(r.Output, address) != 1 {
+		if s.must(r.Err()); !strings.Contains(r.Output, "Candidate: 1:"+version+"\n") || strings.Count(r.Output, strings.TrimSuffix(address, "/")) != 1 {
 			t.Errorf("%s: want %s alone:\n%s", address, version, r.Output)
 		}
 		s.must(c.Download(t.Context(), "hello").Err())

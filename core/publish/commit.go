@@ -46,7 +46,8 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 		return err
 	}
 	if s.Snapshots != "" && r.Storage == "" {
-		r.snapshots = strings.TrimSuffix(s.Snapshots+"/@SNAPSHOTID@/"+r.Prefix, "/.")
+		// apt puts the paths of files behind it as it is.
+		r.snapshots = strings.TrimSuffix(s.Snapshots+"/@SNAPSHOTID@/"+r.Prefix, "/.") + "/"
 	}
 	st := &stager{store: s, record: r, folder: m.Folder}
 	if err := st.indexes(ctx, m, base, lists); err != nil {

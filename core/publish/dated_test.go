@@ -75,7 +75,7 @@ func TestDated(t *testing.T) {
 		inRelease, err := read(id, "team/x/dists/a/b/InRelease")
 		must(t, err)
 		release, err := read(id, "team/x/dists/a/b/Release")
-		if must(t, err); !strings.HasSuffix(inRelease, release) || !strings.Contains(release, "\nSnapshots: https://deb.example.org/snapshots/@SNAPSHOTID@/team/x\n") {
+		if must(t, err); !strings.HasSuffix(inRelease, release) || !strings.Contains(release, "\nSnapshots: https://deb.example.org/snapshots/@SNAPSHOTID@/team/x/\n") {
 			t.Errorf("at %s:\n%s", id, inRelease)
 		}
 		index, err := read(id, "team/x/dists/a/b/main/binary-amd64/Packages")

@@ -23,14 +23,21 @@ type Options struct {
 	Deb822     bool     // a .sources file and not a line of sources.list
 	Sources    bool     // deb-src too
 	Contents   bool     // lists of the files in packages too, for FindFile
+	Snapshot   bool     // former states may be asked for: see Update
 	Compressed string   // the only form in which Packages is fetched, and kept as it is: gz, bz2, xz, zst; apt chooses if empty
 }
 
 // Client is one machine's apt. It is for one goroutine at a time.
 type Client struct {
-	root string // of everything apt keeps
-	work string // where downloads land
+	system string // root of the Debian system whose apt it is; "" for this one
+	root   string // of everything apt keeps, in system
+	work   string // where downloads land, in system
 }
+
+// System names the environment variable with the root folder of a Debian system.
+// If it is set, clients are the apt of that system, run by chroot(8), which takes
+// the rights of root.
+const System = "APTLESS_APT_SYSTEM"
 
 // Result is what one run of a program came to.
 type Result struct {
@@ -51,14 +58,9 @@ func (r Result) Err() error {
 // test is skipped where there is no apt.
 func New(t testing.TB, opt Options) *Client {
 	t.Helper()
-	need(t, "apt-get", "apt-cache", "gpgv")
-	if opt.Contents {
-		need(t, "apt-file")
-	}
-	root := t.TempDir()
-	c := &Client{root: root, work: filepath.Join(root, "work")}
+	c := place(t, opt)
 	for _, dir := range []string{"lists/partial", "archives/partial", "parts", "empty", "work", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(c.system, c.root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,11 +81,32 @@ func New(t testing.TB, opt Options) *Client {
 		files["parts/test.list"] = c.sourcesList(opt)
 	}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(c.system, c.root, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return c
+}
+
+// place finds the system and a folder in it.
+func place(t testing.TB, opt Options) *Client {
+	t.Helper()
+	system := os.Getenv(System)
+	if system == "" || opt.Contents { // apt-file is not part of a base system
+		need(t, "apt-get", "apt-cache", "gpgv")
+		if opt.Contents {
+			need(t, "apt-file")
+		}
+		root := t.TempDir()
+		return &Client{root: root, work: filepath.Join(root, "work")}
+	}
+	dir, err := os.MkdirTemp(filepath.Join(system, "tmp"), "apt-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	root := "/tmp/" + filepath.Base(dir)
+	return &Client{system: system, root: root, work: root + "/work"}
 }
 
 // need skips the test when a program is not there.
@@ -170,6 +193,9 @@ func (c *Client) sourcesList(opt Options) string {
 	if opt.ByHash != nil {
 		options += " by-hash=" + yesNo(*opt.ByHash)
 	}
+	if opt.Snapshot {
+		options += " snapshot=enable"
+	}
 	line := fmt.Sprintf(" [%s] %s %s %s\n", options, opt.URL, opt.Suite, opt.components())
 	text := "deb" + line
 	if opt.Sources {
@@ -197,9 +223,15 @@ func (c *Client) sourcesFile(opt Options) string {
 }
 
 // Update fetches the lists. Warnings count as errors, so that an index that
-// could not be fetched is one.
-func (c *Client) Update(ctx context.Context) Result {
-	return c.run(ctx, "apt-get", "-o", "APT::Update::Error-Mode=any", "update")
+// could not be fetched is one. Of a client with Snapshot, options may be
+// "--snapshot" and a time.
+func (c *Client) Update(ctx context.Context, options ...string) Result {
+	return c.run(ctx, "apt-get", append([]string{"-o", "APT::Update::Error-Mode=any", "update"}, options...)...)
+}
+
+// Knows says whether apt has a command line option.
+func (c *Client) Knows(ctx context.Context, option string) bool {
+	return c.run(ctx, "apt-get", option, "20200101T000000Z", "--version").Code == 0
 }
 
 // Download fetches packages without what they depend on; see Files.
@@ -232,19 +264,19 @@ func (c *Client) FindFile(ctx context.Context, words string) Result {
 // Lists returns what Update has fetched, by file name.
 func (c *Client) Lists(t testing.TB) map[string][]byte {
 	t.Helper()
-	return readFiles(t, filepath.Join(c.root, "lists"))
+	return readFiles(t, filepath.Join(c.system, c.root, "lists"))
 }
 
 // Files returns what Download and Source have fetched, by file name.
 func (c *Client) Files(t testing.TB) map[string][]byte {
 	t.Helper()
-	return readFiles(t, c.work)
+	return readFiles(t, filepath.Join(c.system, c.work))
 }
 
 // Archives returns what Install has fetched, by file name.
 func (c *Client) Archives(t testing.TB) map[string][]byte {
 	t.Helper()
-	return readFiles(t, filepath.Join(c.root, "archives"))
+	return readFiles(t, filepath.Join(c.system, c.root, "archives"))
 }
 
 func readFiles(t testing.TB, dir string) map[string][]byte {
@@ -268,7 +300,11 @@ func readFiles(t testing.TB, dir string) map[string][]byte {
 }
 
 func (c *Client) run(ctx context.Context, program string, args ...string) Result {
-	return run(ctx, c.work, []string{"APT_CONFIG=" + c.root + "/apt.conf", "HOME=" + c.root, "TMPDIR=" + c.root + "/tmp"}, program, args...)
+	env := []string{"APT_CONFIG=" + c.root + "/apt.conf", "HOME=" + c.root, "TMPDIR=" + c.root + "/tmp"}
+	if c.system != "" {
+		return run(ctx, "", env, "chroot", append([]string{c.system, "env", "-C", c.work, program}, args...)...)
+	}
+	return run(ctx, c.work, env, program, args...)
 }
 
 // run runs a program with no more of this process's environment than PATH, so

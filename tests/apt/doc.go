@@ -1,5 +1,6 @@
 // Package apt owns what tests need to look at a published repository as
-// Debian's clients do: Client runs the real apt from a root of its own, GPGV
+// Debian's clients do: Client runs the real apt from a root of its own (that of
+// another release of Debian, if the variable System names one), GPGV
 // the real gpgv, and Tree reads a published tree and checks it all.
 //
 // It is imported by tests only. It shares no code with what it checks: it has
