@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 
 	"aptless/core/keyring"
 	"aptless/core/mirror"
@@ -231,13 +232,14 @@ func description(version string) openapi.API {
 	}
 }
 
-// documentRoutes serve the description.
+// documentRoutes serve the description. It is put into words when it is first
+// asked for: every start of a function would pay for it.
 func (s *Server) documentRoutes(rt *Router) {
-	api := description(s.Version)
-	document, err := api.Document()
-	page, pageErr := api.Page("/docs/doc.json")
-	serve := func(contentType string, data []byte, err error) HandlerFunc {
+	document := sync.OnceValues(func() ([]byte, error) { return description(s.Version).Document() })
+	page := sync.OnceValues(func() ([]byte, error) { return description(s.Version).Page("/docs/doc.json") })
+	serve := func(contentType string, text func() ([]byte, error)) HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) error {
+			data, err := text()
 			if err != nil {
 				return err
 			}
@@ -248,9 +250,9 @@ func (s *Server) documentRoutes(rt *Router) {
 		redirect(w, r, "/docs.html")
 		return nil
 	}
-	rt.Handle("GET", "/api/openapi.json", serve("application/json; charset=utf-8", document, err))
-	rt.Handle("GET", "/docs/doc.json", serve("application/json; charset=utf-8", document, err))
-	rt.Handle("GET", "/docs.html", serve("text/html; charset=utf-8", page, pageErr))
+	rt.Handle("GET", "/api/openapi.json", serve("application/json; charset=utf-8", document))
+	rt.Handle("GET", "/docs/doc.json", serve("application/json; charset=utf-8", document))
+	rt.Handle("GET", "/docs.html", serve("text/html; charset=utf-8", page))
 	rt.Handle("GET", "/docs", moved)
 	rt.Handle("GET", "/docs/", moved)
 	rt.Handle("GET", "/docs/index.html", moved)
