@@ -48,8 +48,9 @@ type publishedRepoCreateParams struct {
 	AcquireByHash        *bool
 	SignedBy             *string
 	MultiDist            *bool
-	ValidFor             *string   // how long a Release is valid; aptly knows none
-	Aliases              *[]string // other names of the distribution; aptly knows none
+	PoolLayout           publish.PoolLayout // aptly knows none, and has one: debian
+	ValidFor             *string            // how long a Release is valid; aptly knows none
+	Aliases              *[]string          // other names of the distribution; aptly knows none
 	Signing              signingParams
 }
 
@@ -67,6 +68,7 @@ type publishedRepoUpdateSwitchParams struct {
 	Origin         *string
 	Version        *string
 	SkipCleanup    *bool
+	PoolLayout     publish.PoolLayout // that which it has
 	ValidFor       *string
 	Aliases        *[]string
 	Signing        signingParams
@@ -144,7 +146,7 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 	args := publish.Args{
 		Kind: publish.SourceKind(body.SourceKind), Sources: named(body.Sources),
 		Distribution: publish.Sanitise(body.Distribution), NotAutomatic: body.NotAutomatic, ButAutomaticUpgrades: body.ButAutomaticUpgrades,
-		ForceOverwrite: body.ForceOverwrite, SkipSigning: body.Signing.Skip, Keys: body.Signing.GpgKey,
+		PoolLayout: body.PoolLayout, ForceOverwrite: body.ForceOverwrite, SkipSigning: body.Signing.Skip, Keys: body.Signing.GpgKey,
 		Options: publish.Options{Origin: &body.Origin, Label: &body.Label, Version: &body.Version, SignedBy: body.SignedBy,
 			SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: sanitised(body.Aliases)},
 	}
@@ -166,7 +168,7 @@ type publishedRepoUpdateParams publishedRepoUpdateSwitchParams
 func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body publishedRepoUpdateSwitchParams, staged bool) error {
 	args := published(r)
 	args.Sources, args.Staged, args.ForceOverwrite = named(body.Snapshots), staged, body.ForceOverwrite
-	args.SkipSigning, args.Keys = body.Signing.Skip, body.Signing.GpgKey
+	args.SkipSigning, args.Keys, args.PoolLayout = body.Signing.Skip, body.Signing.GpgKey, body.PoolLayout
 	args.SkipCleanup = body.SkipCleanup != nil && *body.SkipCleanup
 	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy,
 		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: sanitised(body.Aliases)}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,11 +16,13 @@ import (
 	"time"
 
 	"aptless/core/driver"
+	"aptless/core/pool"
 	"aptless/core/publish"
 )
 
 // Tree serves the published trees: that of the default storage at the root, and
-// those of file-system storages below /repos/<name>/.
+// those of file-system storages below /repos/<name>/. Paths that have a digest by
+// the pool layout hash are answered from the pool, below any of them.
 type Tree struct {
 	Blobs    driver.Blobs
 	Storages []string                                                           // as publish.Store knows them
@@ -46,7 +49,10 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.missing(w)
 		return
 	}
-	if rest, ok := strings.CutPrefix(r.URL.Path, "/snapshots/"); ok {
+	var name string // by which headers are chosen; the key if there is none
+	if sha256, ok := publish.Digest(r.URL.Path); ok {
+		key, name = pool.FileKey(sha256), r.URL.Path
+	} else if rest, ok := strings.CutPrefix(r.URL.Path, "/snapshots/"); ok {
 		id, name, _ := strings.Cut(rest, "/")
 		var dated string
 		if dated, err = t.Dated(r.Context(), id, name); err == nil {
@@ -56,7 +62,7 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err == nil {
-		err = t.serve(w, r, key)
+		err = t.serve(w, r, key, cmp.Or(name, key))
 	}
 	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
 		t.missing(w)
@@ -114,7 +120,8 @@ func (t *Tree) missing(w http.ResponseWriter) {
 	notFound(w)
 }
 
-func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key string) error {
+// serve answers with an object that is published under a name.
+func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key, name string) error {
 	info, err := t.Blobs.Stat(r.Context(), key)
 	if err != nil {
 		return err
@@ -122,8 +129,8 @@ func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key string) error {
 	h := w.Header()
 	h.Set("ETag", strconv.Quote(info.ETag))
 	h.Set("Last-Modified", info.ModTime.UTC().Format(http.TimeFormat))
-	h.Set("Cache-Control", CacheControl(key))
-	h.Set("Content-Type", contentType(key))
+	h.Set("Cache-Control", CacheControl(name))
+	h.Set("Content-Type", contentType(name))
 	h.Set("Accept-Ranges", "bytes")
 	if unchanged(r, info) {
 		w.WriteHeader(http.StatusNotModified)
@@ -146,7 +153,7 @@ func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key string) error {
 	defer body.Close()
 	if now.ETag != info.ETag { // replaced between the two calls: what we hold is the new one, whole or not at all
 		if part != nil {
-			return t.serve(w, r, key)
+			return t.serve(w, r, key, name)
 		}
 		h.Set("ETag", strconv.Quote(now.ETag))
 		h.Set("Last-Modified", now.ModTime.UTC().Format(http.TimeFormat))
@@ -216,11 +223,12 @@ func requested(r *http.Request, info driver.Info) (part *driver.Range, ok bool) 
 // CacheControl returns the header for a file of the published tree: what a
 // path can only ever mean one thing is kept for a year, package files, whose names
 // may be taken by others, for an hour, and the rest is asked for again.
-func CacheControl(key string) string {
+func CacheControl(name string) string {
+	_, byDigest := publish.Digest(name)
 	switch {
-	case strings.Contains(key, "/by-hash/"):
+	case strings.Contains(name, "/by-hash/"), byDigest:
 		return "public, max-age=31536000, immutable"
-	case strings.Contains(key, "/pool/"):
+	case strings.Contains(name, "/pool/"):
 		return "public, max-age=3600"
 	}
 	return "public, max-age=0, s-maxage=30"

@@ -272,7 +272,7 @@ func (s *Store) cleanUp(ctx context.Context, r *Record, old, m *manifest, pool b
 	}
 	if pool {
 		for c, was := range old.Lists {
-			if err := s.cleanPool(ctx, r, c, was, lists[c]); err != nil {
+			if err := s.cleanPool(ctx, r, c, was, lists); err != nil {
 				return err
 			}
 		}
@@ -281,8 +281,9 @@ func (s *Store) cleanUp(ctx context.Context, r *Record, old, m *manifest, pool b
 }
 
 // cleanPool removes the files of packages that a component has lost, unless
-// another publication uses them.
-func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was, now published) error {
+// another publication uses them, or another component in the same directory.
+func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was published, lists map[string]published) error {
+	now := lists[component]
 	if was == now {
 		return nil
 	}
@@ -305,10 +306,19 @@ func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was,
 	if err != nil {
 		return err
 	}
-	users = append(users, to)
+	for _, list := range lists {
+		if list.PoolDir != was.PoolDir {
+			continue
+		}
+		user, err := s.Lists.Open(ctx, list.List)
+		if err != nil {
+			return err
+		}
+		users = append(users, user)
+	}
 	gone := newWorkers(ctx, maxLinks)
 	for change, err := range pkglist.Changes(ctx, from, to) {
-		if err == nil && change.Old != nil && r.publishes(change.Old) {
+		if err == nil && change.Old != nil && r.publishes(change.Old) && r.copies(change.Old) {
 			err = s.unlinkUnused(ctx, gone, r, users, kept, component, was.PoolDir, change.Old)
 		}
 		if err != nil {
@@ -333,7 +343,7 @@ func (s *Store) unlinkUnused(ctx context.Context, gone *workers, r *Record, user
 		if p.Kind == deb.Installer {
 			used, err = keepsInstaller(ctx, kept, p.Architecture, f.Name)
 		} else {
-			used, err = uses(ctx, users, p.Name, p.SourceName(), f.Name)
+			used, err = r.uses(ctx, users, p, f.Name)
 		}
 		if err != nil {
 			return err
@@ -387,21 +397,16 @@ func (s *Store) users(ctx context.Context, r *Record, dir string) ([]*pkglist.Li
 }
 
 // uses says whether any of the lists has a file of that name in a package of
-// the same name and source, which share a directory. A file of a source package
+// the same name whose files are in the same directory. A file of a source package
 // may belong to several of its versions.
-func uses(ctx context.Context, lists []*pkglist.List, name, source, file string) (bool, error) {
+func (r *Record) uses(ctx context.Context, lists []*pkglist.List, p *deb.Package, file string) (bool, error) {
 	for _, list := range lists {
-		for p, err := range list.ByName(ctx, name) {
+		for other, err := range list.ByName(ctx, p.Name) {
 			if err != nil {
 				return false, err
 			}
-			if p.SourceName() != source {
-				continue
-			}
-			for _, f := range p.Files {
-				if f.Name == file {
-					return true, nil
-				}
+			if r.together(p, other) && slices.ContainsFunc(other.Files, func(f deb.File) bool { return f.Name == file }) {
+				return true, nil
 			}
 		}
 	}

@@ -89,6 +89,9 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 // load reads what the sources have now. A new publication takes from them what
 // its request left open.
 func (s *Store) load(ctx context.Context, get Getter, r *Record, verb string) (map[string]*pkglist.List, error) {
+	if err := r.reserved(verb); err != nil {
+		return nil, err
+	}
 	lists := map[string]*pkglist.List{}
 	var sources []Source
 	for _, c := range slices.Sorted(maps.Keys(r.Components)) {

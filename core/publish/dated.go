@@ -2,13 +2,14 @@ package publish
 
 import (
 	"context"
+	"iter"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"aptless/core/deb"
 	"aptless/core/driver"
-	"aptless/core/pkglist"
 )
 
 // snapshotForm is the form of a snapshot's ID: the time at which what it shows
@@ -103,7 +104,7 @@ func (s *Store) datedPackage(ctx context.Context, r *Record, rev *Revision, file
 		names = append(names, name)
 	}
 	for _, c := range m.Lists {
-		if !strings.HasPrefix(dir, c.PoolDir+"/") {
+		if !r.hashed() && !strings.HasPrefix(dir, c.PoolDir+"/") {
 			continue
 		}
 		list, err := s.Lists.Open(ctx, c.List)
@@ -111,7 +112,7 @@ func (s *Store) datedPackage(ctx context.Context, r *Record, rev *Revision, file
 			return "", err
 		}
 		for _, name := range names {
-			key, err := s.packageFile(ctx, list, name, strings.TrimSuffix(dir[len(c.PoolDir)+1:], "/"), base)
+			key, err := s.packageFile(r, list.ByName(ctx, name), c.PoolDir, path.Clean(dir), base)
 			if key != "" || err != nil {
 				return key, err
 			}
@@ -120,14 +121,14 @@ func (s *Store) datedPackage(ctx context.Context, r *Record, rev *Revision, file
 	return "", nil
 }
 
-// packageFile returns the object of a file of the packages of a name that are in
+// packageFile returns the object of a file of those of the packages that are in
 // a directory.
-func (s *Store) packageFile(ctx context.Context, list *pkglist.List, name, dir, base string) (string, error) {
-	for p, err := range list.ByName(ctx, name) {
+func (s *Store) packageFile(r *Record, packages iter.Seq2[*deb.Package, error], poolDir, dir, base string) (string, error) {
+	for p, err := range packages {
 		if err != nil {
 			return "", err
 		}
-		if in, err := p.PoolDir(); err != nil || in != dir {
+		if in, err := r.packageDir(poolDir, p); err != nil || in != dir {
 			continue
 		}
 		for _, f := range p.Files {

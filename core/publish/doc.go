@@ -11,7 +11,7 @@
 //	private/skel/<prefix>/dists/<dist>/<component>/...  files of operators, published as they are
 //	public/<prefix>/dists/<dist>/...            what apt reads
 //	public/<prefix>/dists/<alias>/...           the same, but for installers, under another name
-//	public/<prefix>/pool/...                    package files
+//	public/<prefix>/pool/...                    package files; of the layout hash those of sources only
 //	storage/<storage>/<prefix>/...              both, of publications to a named storage
 //
 // Publishing is plan, stage, commit, apply. Staging writes only names that no

@@ -24,7 +24,7 @@ func (s *Store) CheckDrop(ctx context.Context, args Args) (task.Spec, error) {
 func (r *Record) drops(args Args) *turn {
 	t := turnOf(args)
 	t.publication(r)
-	if !r.MultiDist {
+	if r.sharesPool() {
 		t.pool(args)
 	}
 	return t

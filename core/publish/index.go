@@ -99,24 +99,24 @@ func (st *stager) index(ctx context.Context, sp spec, list *pkglist.List, prev *
 		if err != nil {
 			return nil, err
 		}
-		return sp.stanzas(packages)
+		return sp.stanzas(packages, st.record.packageDir)
 	}
 	return st.splice(ctx, src, &index{Path: sp.Path, List: digest(list.Ref()) + " " + src.params, ByHash: st.record.ByHash}, prev)
 }
 
 // stanzas returns for each of the packages that belongs to the index a stanza
-// and an empty line.
-func (sp spec) stanzas(packages []*deb.Package) ([]byte, error) {
+// and an empty line. dir returns where the package's files are.
+func (sp spec) stanzas(packages []*deb.Package, dir func(poolDir string, p *deb.Package) (string, error)) ([]byte, error) {
 	var plain []byte
 	for _, p := range packages {
 		if !sp.has(p) {
 			continue
 		}
-		dir, err := p.PoolDir()
+		in, err := dir(sp.PoolDir, p)
 		if err != nil {
 			return nil, err
 		}
-		plain = p.AppendStanza(plain, path.Join(sp.PoolDir, dir))
+		plain = p.AppendStanza(plain, in)
 		plain = append(plain, '\n')
 	}
 	return plain, nil

@@ -36,8 +36,8 @@ func (r *Record) location(component, poolDir string, p *deb.Package, f deb.File)
 	if p.Kind == deb.Installer {
 		return path.Join("dists", r.Distribution, r.installerDir(component, p.Architecture), f.Name), nil
 	}
-	dir, err := p.PoolDir()
-	return path.Join(poolDir, dir, f.Name), err
+	dir, err := r.packageDir(poolDir, p)
+	return path.Join(dir, f.Name), err
 }
 
 // installers stages for each installer the list of its files, and its signature.

@@ -106,7 +106,7 @@ func (l *linker) component(ctx context.Context, component, poolDir string, old, 
 
 // pack has the files of a package linked.
 func (l *linker) pack(files *workers, component, poolDir string, p *deb.Package) error {
-	if !l.record.publishes(p) {
+	if !l.record.publishes(p) || !l.record.copies(p) {
 		return nil
 	}
 	// The files of an installer have their names in each of its versions.

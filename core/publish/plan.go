@@ -204,11 +204,11 @@ func (p *Plan) files(ctx context.Context, r *Record, from, to *pkglist.List) err
 		if err != nil {
 			return err
 		}
-		if change.New != nil && r.publishes(change.New) {
+		if change.New != nil && r.publishes(change.New) && r.copies(change.New) {
 			p.Objects += len(change.New.Files)
 			p.Bytes += size(change.New)
 		}
-		if change.Old != nil && r.publishes(change.Old) {
+		if change.Old != nil && r.publishes(change.Old) && r.copies(change.Old) {
 			p.RemovedObjects += len(change.Old.Files)
 			p.RemovedBytes += size(change.Old)
 		}

@@ -59,15 +59,16 @@ type Record struct {
 	Suite, Codename                          string // the distribution if empty
 	NotAutomatic, ButAutomaticUpgrades       string
 	SkipContents, SkipBz2, ByHash, MultiDist bool
-	Aliases                                  []string  `json:",omitempty"` // other names of the distribution
-	Leaving                                  []string  `json:",omitempty"` // that it had, and the tree has until Applied
-	Manifest                                 string    // key of the committed manifest
-	Generation                               int64     // of the manifest; counts the publications made
-	Date                                     time.Time // of the committed Release
-	Applied                                  bool      // the tree has the manifest, and nothing of the one before
-	Old                                      string    // key of the manifest before, until Applied
-	SkipCleanup                              bool      // package files of Old stay
-	Dropping                                 bool      // files are being removed: nothing of the manifest can be relied on
+	PoolLayout                               PoolLayout `json:",omitempty"` // HashLayout, or nothing
+	Aliases                                  []string   `json:",omitempty"` // other names of the distribution
+	Leaving                                  []string   `json:",omitempty"` // that it had, and the tree has until Applied
+	Manifest                                 string     // key of the committed manifest
+	Generation                               int64      // of the manifest; counts the publications made
+	Date                                     time.Time  // of the committed Release
+	Applied                                  bool       // the tree has the manifest, and nothing of the one before
+	Old                                      string     // key of the manifest before, until Applied
+	SkipCleanup                              bool       // package files of Old stay
+	Dropping                                 bool       // files are being removed: nothing of the manifest can be relied on
 	Revisions                                []Revision
 	ValidFor                                 time.Duration // how long a Release is valid; 0 is for ever
 	Expires                                  bool          // there is a row in the calendar
@@ -118,14 +119,6 @@ func StorageRoot(storage string) string { return "storage/" + storage }
 // dists is the key prefix of the distribution.
 func (r *Record) dists() string { return r.tree(r.Distribution) }
 
-// poolDir is the directory of a component's package files below root.
-func (r *Record) poolDir(component string) string {
-	if r.MultiDist {
-		return path.Join("pool", r.Distribution, component)
-	}
-	return path.Join("pool", component)
-}
-
 // private is the key prefix of what is staged.
 func (r *Record) private() string {
 	sum := sha256.Sum256([]byte(r.ID()))
@@ -138,7 +131,9 @@ type View struct {
 	Architectures                                       []string
 	ButAutomaticUpgrades, Codename, Distribution, Label string
 	MultiDist                                           bool
-	NotAutomatic, Origin, Path, Prefix, SignedBy        string
+	NotAutomatic, Origin, Path                          string
+	PoolLayout                                          PoolLayout `json:",omitempty"` // of the layout hash only: aptly knows none
+	Prefix, SignedBy                                    string
 	SkipContents                                        bool
 	SourceKind                                          string
 	Sources                                             []SourceView
@@ -165,7 +160,7 @@ func (s *Store) view(ctx context.Context, r Record) (View, error) {
 	return View{
 		AcquireByHash: r.ByHash, Architectures: r.Architectures, ButAutomaticUpgrades: r.ButAutomaticUpgrades, Codename: r.Codename,
 		Distribution: r.Distribution, Label: r.Label, MultiDist: r.MultiDist, NotAutomatic: r.NotAutomatic, Origin: r.Origin,
-		Path: shown(r.Storage, r.Prefix) + "/" + r.Distribution, Prefix: r.Prefix, SignedBy: r.SignedBy,
+		Path: shown(r.Storage, r.Prefix) + "/" + r.Distribution, PoolLayout: r.PoolLayout, Prefix: r.Prefix, SignedBy: r.SignedBy,
 		SkipContents: r.SkipContents, SourceKind: string(r.Kind), Sources: views(names), Storage: r.Storage,
 		Suite: r.Suite, Version: r.Version, ValidFor: ShowValidity(r.ValidFor), Aliases: r.Aliases,
 	}, err

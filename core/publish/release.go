@@ -23,7 +23,7 @@ func field(b *strings.Builder, name, value string) {
 	}
 }
 
-func or(value, standard string) string {
+func or[T ~string](value, standard T) T {
 	if value != "" {
 		return value
 	}

@@ -100,7 +100,8 @@ func hashed(name, content string) deb.File {
 }
 
 // pack is a package whose file has the content given. The architecture
-// "udeb arm64" makes a udeb, "installer arm64" an installer.
+// "udeb arm64" makes a udeb, "installer arm64" an installer. The content of a
+// source package may be those of its .dsc and of a tarball, with a plus between.
 type pack struct{ name, version, arch, content string }
 
 func (p pack) build() *deb.Package {
@@ -117,8 +118,11 @@ func (p pack) build() *deb.Package {
 	pkg := &deb.Package{Kind: kind, Name: p.name, Version: p.version, Architecture: arch,
 		Extra: map[string]string{"Description": " " + p.name + "\n"},
 		Files: []deb.File{hashed(p.name+"_"+p.version+"_"+arch+suffix, p.content)}}
-	if kind == deb.Source {
+	if dsc, tarball, both := strings.Cut(p.content, "+"); kind == deb.Source {
 		pkg.SourceArchitecture = "any"
+		if both {
+			pkg.Files = []deb.File{hashed(pkg.Files[0].Name, dsc), hashed(p.name+"_"+p.version+".tar.xz", tarball)}
+		}
 	}
 	return pkg
 }
@@ -132,8 +136,14 @@ func (r *rig) put(name string, packs ...pack) error {
 	edit := list.Edit()
 	for _, p := range packs {
 		built := p.build()
-		if _, err := r.env.Blobs.Put(r.ctx, poolKey(built.Files[0].SHA256), strings.NewReader(p.content), driver.PutOptions{}); err != nil {
-			return err
+		contents := []string{p.content}
+		if len(built.Files) > 1 {
+			contents = strings.Split(p.content, "+")
+		}
+		for i, f := range built.Files {
+			if _, err := r.env.Blobs.Put(r.ctx, poolKey(f.SHA256), strings.NewReader(contents[i]), driver.PutOptions{}); err != nil {
+				return err
+			}
 		}
 		if err := edit.Add(built); err != nil {
 			return err
@@ -222,6 +232,7 @@ type tree struct {
 	dists   string          // of the distribution
 	seen    map[string]bool // keys that have been read
 	stanzas map[string][]string
+	pool    map[string]string // objects of the pool of all packages
 }
 
 // read reads all that Release names, under every name and digest.
@@ -307,21 +318,34 @@ func (tr *tree) index(name string) error {
 			continue
 		}
 		tr.stanzas[name] = append(tr.stanzas[name], p.Get("Package")+"="+p.Get("Version"))
-		file, sum := p.Get("Filename"), p.Get("SHA256")
+		files := map[string]string{p.Get("Filename"): p.Get("SHA256")}
 		if base == "Sources" {
-			var size int
-			var dsc string
-			if _, err := fmt.Sscan(p.Get("Checksums-Sha256"), &sum, &size, &dsc); err != nil {
-				return fmt.Errorf("stanza %q: %w", stanza, err)
+			clear(files)
+			for line := range strings.Lines(strings.TrimSpace(p.Get("Checksums-Sha256"))) {
+				var sum, file string
+				var size int
+				if _, err := fmt.Sscan(line, &sum, &size, &file); err != nil {
+					return fmt.Errorf("stanza %q: %w", stanza, err)
+				}
+				files[p.Get("Directory")+"/"+file] = sum
 			}
-			file = p.Get("Directory") + "/" + dsc
 		}
-		if hashed("", tr.objects[tr.root+file]).SHA256 != sum {
-			return fmt.Errorf("%s is not as %s says", file, name)
+		for file, sum := range files {
+			if hashed("", tr.file(file)).SHA256 != sum {
+				return fmt.Errorf("%s is not as %s says", file, name)
+			}
 		}
-		tr.seen[tr.root+file] = true
 	}
 	return nil
+}
+
+// file returns what clients get of a package file.
+func (tr *tree) file(name string) string {
+	if sha256, ok := publish.Digest(name); ok {
+		return tr.pool[poolKey(sha256)]
+	}
+	tr.seen[tr.root+name] = true
+	return tr.objects[tr.root+name]
 }
 
 // installer reads the files of an installer, and what signs their list.
@@ -371,7 +395,7 @@ func trees(env *drivertest.Env) (map[string][]string, error) {
 		}
 		root := path.Join("public", r.Prefix) + "/"
 		for _, name := range append(r.Aliases, r.Distribution) {
-			tr := &tree{objects: objects, root: root, dists: root + "dists/" + name + "/", seen: seen, stanzas: map[string][]string{}}
+			tr := &tree{objects: objects, root: root, dists: root + "dists/" + name + "/", seen: seen, stanzas: map[string][]string{}, pool: env.Memory.Objects("private/pool/")}
 			_, signed := objects[tr.dists+"InRelease"]
 			if err := tr.read(r.ByHash, signed); err != nil {
 				return nil, err

@@ -48,6 +48,7 @@ type Args struct {
 	Kind                               SourceKind    // of a create
 	Sources                            []NamedSource // of a create, or which components get other snapshots
 	Architectures                      []string
+	PoolLayout                         PoolLayout // of a create; an update may only name the one that there is
 	NotAutomatic, ButAutomaticUpgrades string
 	Options                            Options
 	ForceOverwrite                     bool
@@ -155,6 +156,9 @@ func (s *Store) CheckCreate(ctx context.Context, segment string, args Args) (tas
 	if len(args.Sources) > maxComponents {
 		return task.Spec{}, task.Fail(400, "unable to publish: %d components, at most %d can be published", len(args.Sources), maxComponents)
 	}
+	if err := args.PoolLayout.check(args.Storage); err != nil {
+		return task.Spec{}, err
+	}
 	title := [2][]string{}
 	var found []Source
 	var uuids []string
@@ -185,7 +189,7 @@ func (s *Store) CheckCreate(ctx context.Context, segment string, args Args) (tas
 	t.sources(args.Kind, uuids, true)
 	t.layout(args, args.Distribution)
 	t.aliases(args)
-	if args.Options.MultiDist == nil || !*args.Options.MultiDist {
+	if r := args.record(); r.sharesPool() {
 		t.pool(args)
 	}
 	return task.Spec{Kind: "publish.create", Name: name, Resources: t.names, Locks: t.locks, Args: args}, nil
@@ -228,6 +232,9 @@ func (args Args) record() Record {
 		Components: map[string]Component{}, Architectures: args.Architectures,
 		NotAutomatic: args.NotAutomatic, ButAutomaticUpgrades: args.ButAutomaticUpgrades, ByHash: true}
 	args.Options.apply(&r)
+	if args.PoolLayout == HashLayout {
+		r.PoolLayout = HashLayout
+	}
 	for _, n := range args.Sources {
 		r.Components[n.Component] = Component{UUID: n.UUID, Name: n.Name}
 	}

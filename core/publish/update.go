@@ -24,6 +24,9 @@ func (s *Store) CheckUpdate(ctx context.Context, args Args) (task.Spec, error) {
 	if err := r.checkSources(args.Sources); err != nil {
 		return task.Spec{}, err
 	}
+	if err := args.PoolLayout.stays(&r); err != nil {
+		return task.Spec{}, err
+	}
 	if err := args.Options.checkAliases(args.Distribution, "unable to update"); err != nil {
 		return task.Spec{}, err
 	}
@@ -114,7 +117,7 @@ func (r *Record) updates(args Args, want map[string]Component) *turn {
 	t.publication(r)
 	// The shared directories are written or cleaned also by a change of
 	// MultiDist, either way.
-	flat := !r.MultiDist || args.Options.MultiDist != nil && !*args.Options.MultiDist
+	flat := r.sharesPool() || args.Options.MultiDist != nil && !*args.Options.MultiDist
 	if flat && args.Staged {
 		t.pool(args)
 	}
@@ -151,6 +154,9 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args Args) (task.Re
 		return task.Result{}, err
 	}
 	if err := r.checkSources(args.Sources); err != nil {
+		return task.Result{}, err
+	}
+	if err := args.PoolLayout.stays(&r); err != nil {
 		return task.Result{}, err
 	}
 	want, err := s.wanted(ctx, &r, args)
