@@ -49,6 +49,25 @@ func TestSource(t *testing.T) {
 	}
 }
 
+// TestHashLayout has apt-get fetch a package and its source package from a
+// publication of the pool layout hash, below a prefix and at the root.
+func TestHashLayout(t *testing.T) {
+	s := newServer(t)
+	want := s.greeted("team/x", "stable")
+	want["hello_1%3a2.10-3_amd64.deb"] = debtest.Deb(debtest.Spec{Package: "hello", Architecture: "amd64", Version: "1:2.10-3"})
+	for _, prefix := range []string{"", "/deep/er"} {
+		s.must(s.json("POST", "/api/publish/:"+strings.ReplaceAll(strings.TrimPrefix(prefix, "/"), "/", "_"),
+			`{"SourceKind":"local","Distribution":"hashed","Sources":[{"Name":"stable"}],"PoolLayout":"hash"}`, nil))
+		c := s.reader(s.url+prefix, "hashed")
+		s.must(c.Download(t.Context(), "hello").Err())
+		s.must(c.Source(t.Context(), "hello").Err())
+		if got := c.Files(t); !maps.EqualFunc(got, want, bytes.Equal) {
+			t.Errorf("%q were fetched, want %q as uploaded", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+		}
+	}
+	s.verify("hashed")
+}
+
 // TestSnapshot has apt read a publication as it was before an update: from the
 // address that Release announces, with the time in the place of @SNAPSHOTID@. An
 // apt that knows --snapshot (2.9, not that of Debian 12) finds it by itself.
