@@ -130,9 +130,13 @@ func TestInstaller(t *testing.T) {
 		newer := sha256.Sum256([]byte("a newer kernel"))
 		spec.Fields = map[string]string{"Date": "Sun, 12 Jul 2026 10:16:37 UTC"}
 		newSums := hex.EncodeToString(newer[:]) + "  ./netboot/linux\n"
-		spec.Extra = map[string][]byte{images + "SHA256SUMS": []byte(newSums), images + "netboot/linux": []byte("a newer kernel")}
+		// Its list names also what would be in the place of the list and of its signature.
+		hostile := hex.EncodeToString(newer[:]) + "  ./SHA256SUMS\n" + hex.EncodeToString(newer[:]) + "  ./SHA256SUMS.gpg\n"
+		spec.Extra = map[string][]byte{images + "SHA256SUMS": []byte(hostile + newSums), images + "netboot/linux": []byte("a newer kernel")}
 		s.upstream.Set(upstreamtest.Build(spec))
-		s.want(t, "PUT", "/api/mirrors/m", `{}`, 204, "")
+		if output, _ := s.updated(t, "m", `{}`); !strings.Contains(output, "skipping 2 installer files that cannot be beside their list, such as ./SHA256SUMS@|\n") {
+			t.Errorf("output %q", output)
+		}
 		s.want(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"t"}`, 201, "")
 		s.must(t, "PUT", "/api/publish/:./stable", `{"Snapshots":[{"Name":"t","Component":"main"}]}`, nil)
 		published(newSums, "a newer kernel")
@@ -141,8 +145,17 @@ func TestInstaller(t *testing.T) {
 		s.must(t, "POST", "/api/snapshots", `{"Name":"none"}`, nil)
 		s.must(t, "PUT", "/api/publish/:./stable", `{"Snapshots":[{"Name":"none","Component":"main"}]}`, nil)
 		published("", "")
+		gone := func() {
+			t.Helper()
+			for _, name := range []string{"SHA256SUMS", "SHA256SUMS.gpg", "netboot/linux"} {
+				s.want(t, "GET", "/dists/stable/"+images+name, "", 404, "")
+			}
+		}
+		gone()
+		s.must(t, "POST", "/api/publish/:./stable/rollback", `{"Generation":2}`, nil)
+		published(newSums, "a newer kernel")
 		s.must(t, "DELETE", "/api/publish/:./stable", "", nil)
-		s.want(t, "GET", "/dists/stable/"+images+"SHA256SUMS.gpg", "", 404, "")
+		gone()
 	})
 }
 

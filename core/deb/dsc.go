@@ -72,6 +72,31 @@ func InstallerPackage(p Paragraph, arch string) (*Package, error) {
 	return &Package{Kind: Installer, Name: "installer", Architecture: arch, Files: sums.sorted()}, nil
 }
 
+// InstallerFiles returns those files of an installer that can be published
+// beside its list, in their order, and those that cannot: their paths are that
+// of the list or of its signature, are below by-hash, or are that of another
+// file of the installer or of a directory of one.
+func InstallerFiles(files []File) (good, bad []File) {
+	const isFile, isDir = 1, 2
+	taken := map[string]int{"SHA256SUMS": isFile, "SHA256SUMS.gpg": isFile, "by-hash": isFile}
+	for _, f := range files {
+		name := path.Clean(f.Name)
+		free := taken[name] == 0 && checkRelativePath(f.Name) == nil
+		for dir := path.Dir(name); dir != "." && free; dir = path.Dir(dir) {
+			free = taken[dir] != isFile
+		}
+		if !free {
+			bad = append(bad, f)
+			continue
+		}
+		good, taken[name] = append(good, f), isFile
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			taken[dir] = isDir
+		}
+	}
+	return good, bad
+}
+
 // checkRelativePath allows what SHA256SUMS has, such as "./netboot/mini.iso".
 func checkRelativePath(name string) error {
 	if len(name) > MaxFileNameLen {

@@ -262,6 +262,20 @@ func TestInstallerPackage(t *testing.T) {
 	}
 }
 
+// TestInstallerFiles holds which files can be beside the list of an installer.
+func TestInstallerFiles(t *testing.T) {
+	var files []File
+	names := []string{"./SHA256SUMS", "SHA256SUMS", "./SHA256SUMS.gpg", "./by-hash", "./by-hash/SHA256/x", "./SHA256SUMS/x", "../x", "/x", "./x/../../SHA256SUMS",
+		"./netboot/linux", "netboot/linux", "./netboot/linux/x", "./netboot", "./netboot/by-hash", "./netboot/SHA256SUMS", "./SHA256SUMS2"}
+	for _, name := range names {
+		files = append(files, File{Name: name})
+	}
+	good, bad := InstallerFiles(files)
+	if diff := cmp.Diff([]File{{Name: "./netboot/linux"}, {Name: "./netboot/by-hash"}, {Name: "./netboot/SHA256SUMS"}, {Name: "./SHA256SUMS2"}}, good); diff != "" || len(bad) != len(names)-4 {
+		t.Error(diff, bad)
+	}
+}
+
 func TestSourceOf(t *testing.T) {
 	tests := []struct {
 		p                *Package

@@ -334,7 +334,7 @@ func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was 
 // component has kept them, whatever its directory is now.
 func (s *Store) unlinkUnused(ctx context.Context, gone *workers, r *Record, users []*pkglist.List, kept *pkglist.List,
 	component, poolDir string, p *deb.Package) error {
-	for _, f := range p.Files {
+	for _, f := range filesOf(p) {
 		name, err := r.location(component, poolDir, p, f)
 		if err != nil {
 			return err

@@ -56,7 +56,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	if err := st.contents(ctx, m, base, lists, a.Printf); err != nil {
 		return fmt.Errorf("unable to generate contents index: %w", err)
 	}
-	if err := st.installers(ctx, m, lists, signer, verb); err != nil {
+	if err := st.installers(ctx, m, prev, lists, signer, verb); err != nil {
 		return err
 	}
 	if err := st.passedOn(ctx, m, prev, verb); err != nil {

@@ -3,6 +3,8 @@ package publish
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"path"
@@ -40,8 +42,19 @@ func (r *Record) location(component, poolDir string, p *deb.Package, f deb.File)
 	return path.Join(dir, f.Name), err
 }
 
+// filesOf returns the files of a package that are published. An installer may
+// name what would be in the place of its signed list.
+func filesOf(p *deb.Package) []deb.File {
+	if p.Kind != deb.Installer {
+		return p.Files
+	}
+	good, _ := deb.InstallerFiles(p.Files)
+	return good
+}
+
 // installers stages for each installer the list of its files, and its signature.
-func (st *stager) installers(ctx context.Context, m *manifest, lists map[string]*pkglist.List, signer pgp.Signer, verb string) error {
+func (st *stager) installers(ctx context.Context, m, prev *manifest, lists map[string]*pkglist.List, signer pgp.Signer, verb string) error {
+	m.Signers = signers(signer)
 	for _, c := range slices.Sorted(maps.Keys(lists)) {
 		if !slices.ContainsFunc(lists[c].Counts(), func(n pkglist.Count) bool { return n.Kind == deb.Installer && n.Packages > 0 }) {
 			continue
@@ -53,7 +66,7 @@ func (st *stager) installers(ctx context.Context, m *manifest, lists map[string]
 			if p.Kind != deb.Installer || !st.record.publishes(p) {
 				continue
 			}
-			if err := st.installer(ctx, m, path.Join(st.record.installerDir(c, p.Architecture), "SHA256SUMS"), p, signer, verb); err != nil {
+			if err := st.installer(ctx, m, prev, path.Join(st.record.installerDir(c, p.Architecture), "SHA256SUMS"), p, signer, verb); err != nil {
 				return err
 			}
 		}
@@ -61,28 +74,47 @@ func (st *stager) installers(ctx context.Context, m *manifest, lists map[string]
 	return nil
 }
 
-func (st *stager) installer(ctx context.Context, m *manifest, name string, p *deb.Package, signer pgp.Signer, verb string) error {
+func (st *stager) installer(ctx context.Context, m, prev *manifest, name string, p *deb.Package, signer pgp.Signer, verb string) error {
 	var text bytes.Buffer
-	for _, f := range slices.SortedFunc(slices.Values(p.Files), func(a, b deb.File) int { return strings.Compare(a.Name, b.Name) }) {
+	for _, f := range slices.SortedFunc(slices.Values(filesOf(p)), func(a, b deb.File) int { return strings.Compare(a.Name, b.Name) }) {
 		fmt.Fprintf(&text, "%s  %s\n", f.SHA256, f.Name)
 	}
-	o, err := st.byHash(ctx, name, text.Bytes())
+	list, err := st.text(ctx, prev, name, text.Bytes())
 	if err != nil {
 		return err
 	}
-	m.Releases = append(m.Releases, file{name, o})
+	m.Releases = append(m.Releases, file{name, list})
 	if signer == nil {
+		return nil
+	}
+	signed := slices.IndexFunc(prev.Unlisted, func(f file) bool { return f.Path == name+".gpg" })
+	if signed >= 0 && prev.Signers == m.Signers && st.staged(prev) && slices.Contains(prev.Releases, file{name, list}) {
+		m.Unlisted = append(m.Unlisted, prev.Unlisted[signed])
 		return nil
 	}
 	var detached bytes.Buffer
 	if err := signer.DetachSign(ctx, &detached, text.Bytes(), st.store.Now()); err != nil {
 		return unsigned(verb+": unable to detached sign file", err)
 	}
-	if o, err = st.byHash(ctx, name+".gpg", detached.Bytes()); err != nil {
+	o, err := st.byHash(ctx, name+".gpg", detached.Bytes())
+	if err != nil {
 		return err
 	}
 	m.Unlisted = append(m.Unlisted, file{name + ".gpg", o})
 	return nil
+}
+
+// signers is a digest of the keys by which a signer signs, as they are now: a
+// key that has got another subkey or time is another. It is "" without a signer.
+func signers(signer pgp.Signer) string {
+	if signer == nil {
+		return ""
+	}
+	h := sha256.New()
+	for _, k := range signer.PublicKeys() {
+		h.Write(k.Armor())
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // keepsInstaller says whether a list has a file in its installer of an
@@ -92,7 +124,7 @@ func keepsInstaller(ctx context.Context, list *pkglist.List, arch, name string) 
 		if err != nil {
 			return false, err
 		}
-		if p.Kind == deb.Installer && p.Architecture == arch && slices.ContainsFunc(p.Files, func(f deb.File) bool { return f.Name == name }) {
+		if p.Kind == deb.Installer && p.Architecture == arch && slices.ContainsFunc(filesOf(p), func(f deb.File) bool { return f.Name == name }) {
 			return true, nil
 		}
 	}

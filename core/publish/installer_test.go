@@ -2,9 +2,12 @@ package publish_test
 
 import (
 	"cmp"
+	"maps"
 	"testing"
+	"time"
 
 	"aptless/core/driver/drivertest"
+	"aptless/core/pgp"
 )
 
 // The same file of two versions of an installer.
@@ -51,4 +54,83 @@ func TestSweepInstaller(t *testing.T) {
 	sweep(t, then(hello, newerKernel), func(r *rig) error { return r.update(moved) })
 	sweep(t, then(hello), update)
 	sweep(t, then(hello, kernel), func(r *rig) error { return r.drop(at("stable")) })
+}
+
+// images is where the installer of a rig's publication is.
+const images = "public/dists/stable/main/installer-amd64/current/images/"
+
+// keyed is a frame that has keys.
+type keyed struct {
+	frame
+	keys []*pgp.Key
+}
+
+func (k keyed) PublicKeys() []*pgp.Key { return k.keys }
+
+// TestInstallerSignature holds that the list of an installer is signed anew if it,
+// or who signs, is another, and not else.
+func TestInstallerSignature(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	var last string
+	signed := func(what string, anew bool) {
+		t.Helper()
+		env.Clock.Advance(time.Minute)
+		must(t, r.update(at("stable")))
+		has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1"})
+		now := env.Memory.Objects(images)[images+"SHA256SUMS.gpg"]
+		if (now != last) != anew || now == "" {
+			t.Errorf("%s: signed by %q, before by %q", what, now, last)
+		}
+		last = now
+	}
+	key, err := pgp.Generate("a", "a@example.org", pgp.Ed25519, env.Clock.Now())
+	must(t, err, r.put("r", hello, kernel), r.create(from("stable", "r")))
+	signed("created", true)
+	signed("nothing new", false)
+	must(t, r.put("r", hello, newerKernel))
+	signed("a newer kernel", true)
+	r.publish.Signer = keyed{keys: []*pgp.Key{key.Key}}
+	signed("with a key", true)
+	signed("with the same key", false)
+	for _, byHash := range []bool{false, true} {
+		args := at("stable")
+		args.Options.ByHash = &byHash
+		must(t, r.update(args))
+	}
+	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1"})
+	args := at("stable")
+	args.SkipSigning = true
+	must(t, r.update(args))
+	if objects := env.Memory.Objects(images); objects[images+"SHA256SUMS.gpg"] != "" || objects[images+"SHA256SUMS"] == "" {
+		t.Errorf("unsigned there are %v", maps.Keys(objects))
+	}
+	signed("signed again", true)
+}
+
+// TestInstallerTakesNoName holds that files of an installer are in the place of
+// nothing that is signed, and that what is there instead goes with it.
+func TestInstallerTakesNoName(t *testing.T) {
+	t.Parallel()
+	empty := hashed("", "")
+	for _, name := range []string{"./SHA256SUMS", "./SHA256SUMS.gpg", "SHA256SUMS", "./by-hash/SHA256/" + empty.SHA256, "./SHA256SUMS/x", "../../../../Release"} {
+		env := drivertest.NewEnv()
+		r := newRig(t.Context(), env)
+		hostile := pack{name, "", "installer amd64", "hostile"}
+		must(t, r.put("r", hello, hostile), r.create(from("stable", "r")))
+		if list, ok := env.Memory.Objects(images)[images+"SHA256SUMS"]; list != "" || !ok {
+			t.Errorf("%s: the list is %q", name, list)
+		}
+		for key, data := range env.Memory.Objects("public/") {
+			if data == "hostile" {
+				t.Errorf("%s is published as %s", name, key)
+			}
+		}
+		has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1"})
+		must(t, r.put("r", hello), r.update(at("stable")))
+		has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1"})
+		must(t, r.drop(at("stable")))
+		has(t, env, nil)
+	}
 }

@@ -111,7 +111,7 @@ func (l *linker) pack(files *workers, component, poolDir string, p *deb.Package)
 	}
 	// The files of an installer have their names in each of its versions.
 	force := l.force || p.Kind == deb.Installer
-	for _, f := range p.Files {
+	for _, f := range filesOf(p) {
 		name, err := l.record.location(component, poolDir, p, f)
 		if err != nil {
 			return task.Fail(500, "%s: unable to process packages: %w", l.verb, err)

@@ -84,9 +84,5 @@ func (st *stager) skeletonFile(ctx context.Context, key, name string, prev *mani
 	if len(data) > maxSkeletonFile {
 		return object{}, task.Fail(500, "%s: unable to read skeleton file: %s has more than %d bytes", verb, name, maxSkeletonFile)
 	}
-	o := sum(data)
-	if slices.Contains(prev.Releases, file{name, o}) && st.staged(prev) {
-		return o, nil
-	}
-	return st.byHash(ctx, name, data)
+	return st.text(ctx, prev, name, data)
 }

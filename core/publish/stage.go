@@ -25,6 +25,7 @@ type manifest struct {
 	Date       time.Time
 	Folder     string // private, with Release and its signatures
 	Signed     bool
+	Signers    string               `json:",omitempty"` // digest of the keys that signed Unlisted
 	ByHash     bool                 // its files are there under all their digests
 	Lists      map[string]published // by component
 	Indexes    []index
@@ -157,15 +158,20 @@ func (st *stager) indexAndRelease(ctx context.Context, m, prev *manifest, sp spe
 	}
 	m.Indexes = append(m.Indexes, *x)
 	name := path.Dir(sp.Path) + "/Release"
-	text := st.record.componentRelease(sp.Component, sp.Arch)
-	o := sum(text)
-	if i := slices.IndexFunc(prev.Releases, func(f file) bool { return f.Path == name }); i < 0 || prev.Releases[i].object != o || !st.staged(prev) {
-		if o, err = st.byHash(ctx, name, text); err != nil {
-			return err
-		}
+	o, err := st.text(ctx, prev, name, st.record.componentRelease(sp.Component, sp.Arch))
+	if err != nil {
+		return err
 	}
 	m.Releases = append(m.Releases, file{name, o})
 	return nil
+}
+
+// text stages a file, unless the last publication had it.
+func (st *stager) text(ctx context.Context, prev *manifest, name string, text []byte) (object, error) {
+	if f := (file{name, sum(text)}); slices.Contains(prev.Releases, f) && st.staged(prev) {
+		return f.object, nil
+	}
+	return st.byHash(ctx, name, text)
 }
 
 // staged says whether what prev staged is there under all the digests that it

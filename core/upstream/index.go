@@ -210,6 +210,10 @@ func (r *Reader) installer(ctx context.Context, x Index) iter.Seq2[Listed, error
 			yield(Listed{}, fmt.Errorf("%s: %v", x.Path, err))
 			return
 		}
+		var bad []deb.File
+		if pkg.Files, bad = deb.InstallerFiles(pkg.Files); len(bad) > 0 {
+			r.say("@y[!]@| @!skipping %d installer files that cannot be beside their list, such as %.300s@|", len(bad), bad[0].Name)
+		}
 		dir := r.dir() + path.Dir(x.Path)
 		for i, f := range pkg.Files {
 			name, err := FilePath(dir, strings.TrimPrefix(f.Name, "./"))

@@ -400,7 +400,7 @@ func TestInstaller(t *testing.T) {
 	tree := upstreamtest.Build(s)
 	const images = "dists/stable/main/installer-amd64/current/images/"
 	sum := strings.Repeat("ab", 32)
-	tree[images+"SHA256SUMS"] = []byte(sum + "  ./netboot/mini.iso\n")
+	tree[images+"SHA256SUMS"] = []byte(sum + "  ./netboot/mini.iso\n" + sum + "  ./SHA256SUMS\n" + sum + "  ./by-hash/SHA256/x\n")
 	tree[images+"netboot/mini.iso"] = []byte("12345")
 	wanted := upstream.Wanted{Components: []string{"main"}, Architectures: []string{"amd64"}, Installer: true}
 	a, server := upstream.Archive{Root: root, Distribution: "stable"}, upstreamtest.Serve(root, tree)
@@ -410,6 +410,8 @@ func TestInstaller(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var said []string
+		k.Say = func(text string) { said = append(said, text) }
 		r := upstream.Reader{Asker: k, Archive: a, Release: release, Trust: trust}
 		for l, err := range r.Packages(t.Context(), a.Indexes(wanted)[1]) {
 			switch {
@@ -420,6 +422,10 @@ func TestInstaller(t *testing.T) {
 			case err != nil || len(l.Package.Files) != 1 || l.Package.Files[0].Size != 5 || l.Package.Files[0].SHA256 != sum || l.Dir+"/" != images:
 				t.Errorf("%+v, %v", l, err)
 			}
+		}
+		const warning = "@y[!]@| @!skipping 2 installer files that cannot be beside their list, such as ./SHA256SUMS@|"
+		if skipped := slices.Contains(said, warning); skipped != (trust.Ring == nil) {
+			t.Errorf("said %q", said)
 		}
 	}
 	delete(tree, images+"SHA256SUMS")
