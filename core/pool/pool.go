@@ -51,6 +51,13 @@ const (
 // FileKey returns the key of the object that holds a package file.
 func FileKey(sha256 string) string { return FilePrefix + sha256[:2] + "/" + sha256 }
 
+// fileOptions are those of a package file. It may be served as it is, by its
+// digest, and is then the same for ever.
+func fileOptions(sha256 string, size int64) driver.PutOptions {
+	return driver.PutOptions{IfAbsent: true, SHA256: sha256, Size: size,
+		ContentType: "application/octet-stream", CacheControl: "public, max-age=31536000, immutable"}
+}
+
 // Hash returns the size and all digests of a pool file, read from its bytes,
 // and has it stay until the task has ended. driver.ErrNotFound if the pool does not have it.
 func (s *Store) Hash(ctx context.Context, sha256, name string) (deb.File, error) {

@@ -31,7 +31,7 @@ func (s *Store) Keep(ctx context.Context, sha256 string, size int64, r io.Reader
 	if err := s.claim(ctx, FileClaim(sha256)); err != nil {
 		return err
 	}
-	_, err := s.Blobs.Put(ctx, FileKey(sha256), r, driver.PutOptions{IfAbsent: true, SHA256: sha256, Size: size})
+	_, err := s.Blobs.Put(ctx, FileKey(sha256), r, fileOptions(sha256, size))
 	if errors.Is(err, driver.ErrExists) {
 		return nil
 	}

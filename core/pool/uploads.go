@@ -253,7 +253,7 @@ func (s *Store) Adopt(ctx context.Context, u Upload) error {
 	if err := s.claim(ctx, FileClaim(u.File.SHA256)); err != nil {
 		return err
 	}
-	_, err := s.Blobs.Copy(ctx, FileKey(u.File.SHA256), u.Blob, driver.PutOptions{IfAbsent: true, Size: u.File.Size})
+	_, err := s.Blobs.Copy(ctx, FileKey(u.File.SHA256), u.Blob, fileOptions("", u.File.Size))
 	if errors.Is(err, driver.ErrExists) {
 		return nil
 	}

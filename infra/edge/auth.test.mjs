@@ -1,23 +1,11 @@
 // Runs auth.js against a store in memory: node auth.test.mjs
 import assert from 'node:assert';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { load } from './load.mjs';
 
 const digest = (text) => createHash('sha256').update(text).digest('hex');
 const users = { apt: digest('apt:s3cret:with colon'), 'ü': digest('ü:pässword') };
-globalThis.store = {
-  kvs: () => ({
-    get: async (key) => {
-      if (!(key in users)) {
-        throw new Error('KeyNotFound');
-      }
-      return users[key];
-    },
-  }),
-};
-const source = readFileSync(new URL('auth.js', import.meta.url), 'utf8')
-  .replace("import cf from 'cloudfront';", 'const cf = globalThis.store;') + '\nexport { handler };\n';
-const { handler } = await import('data:text/javascript;base64,' + Buffer.from(source).toString('base64'));
+const handler = await load('auth.js', users);
 
 const ask = (value) => handler({
   request: { method: 'GET', uri: '/dists/stable/InRelease', headers: value === undefined ? {} : { authorization: { value } } },

@@ -178,8 +178,11 @@ func TestDeployed(t *testing.T) {
 	}
 	p.must("POST", "/api/repos/deployed/file/in", "")
 	p.must("POST", "/api/publish", `{"SourceKind":"local","Distribution":"deployed","Architectures":["amd64"],"Sources":[{"Name":"deployed"}]}`)
-	if err := (apt.Tree{Fetch: apt.FetchHTTP(http.DefaultClient, p.public.URL)}).Verify(t.Context(), "deployed"); err != nil {
-		t.Fatal(err)
+	p.must("POST", "/api/publish/by_hash", `{"SourceKind":"local","Distribution":"deployed","Architectures":["amd64"],"Sources":[{"Name":"deployed"}],"PoolLayout":"hash"}`)
+	for _, root := range []string{p.public.URL, p.public.URL + "/by/hash"} {
+		if err := (apt.Tree{Fetch: apt.FetchHTTP(http.DefaultClient, root)}).Verify(t.Context(), "deployed"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	resp, err := http.Get(p.public.URL + "/key.asc")
 	if err != nil {
@@ -190,15 +193,22 @@ func TestDeployed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := apt.New(t, apt.Options{URL: p.public.URL, Suite: "deployed", SignedBy: key})
-	if err := client.Update(t.Context()).Err(); err != nil {
-		t.Fatal(err)
+	for _, root := range []string{p.public.URL, p.public.URL + "/by/hash"} {
+		client := apt.New(t, apt.Options{URL: root, Suite: "deployed", SignedBy: key})
+		if err := client.Update(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Download(t.Context(), "served-by-lambda").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if files := client.Files(t); len(files) != 1 {
+			t.Errorf("%d files were downloaded from %s", len(files), root)
+		}
 	}
-	if err := client.Download(t.Context(), "served-by-lambda").Err(); err != nil {
-		t.Fatal(err)
-	}
-	if files := client.Files(t); len(files) != 1 {
-		t.Errorf("%d files were downloaded", len(files))
+	for info, err := range p.drivers.Blobs.List(t.Context(), "public/by/hash/", "") {
+		if err != nil || strings.Contains(info.Key, "/pool/") {
+			t.Errorf("%s, %v", info.Key, err)
+		}
 	}
 }
 

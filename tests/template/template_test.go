@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -229,25 +230,106 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestEdge holds that the template has the code of infra/edge, and runs its test.
+// TestEdge holds that the template has the code of infra/edge, and runs its tests.
 func TestEdge(t *testing.T) {
-	want, err := os.ReadFile("../../infra/edge/auth.js")
-	if err != nil {
-		t.Fatal(err)
+	const dir = "../../infra/edge/"
+	shared := map[string]bool{}
+	for name, code := range map[string]string{"Authentication": "auth.js", "PackageFiles": "pool.js"} {
+		want, err := os.ReadFile(dir + code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := parse(t)[name]
+		if got := text(&f.Properties, "FunctionCode"); got != string(want) {
+			t.Errorf("the code of %s is not infra/edge/%s", name, code)
+		}
+		if len(want) > 10<<10 {
+			t.Errorf("%d bytes of code: CloudFront takes 10 KB", len(want))
+		}
+		_, rest, _ := strings.Cut(string(want), "\nconst missing = ")
+		both, _, found := strings.Cut(rest, "\n  return request;\n}\n")
+		if !found {
+			t.Errorf("%s has no function blob", code)
+		}
+		shared[both] = true
 	}
-	f := parse(t)["Authentication"]
-	if got := text(&f.Properties, "FunctionCode"); got != string(want) {
-		t.Error("the code of Authentication is not infra/edge/auth.js")
-	}
-	if len(want) > 10<<10 {
-		t.Errorf("%d bytes of code: CloudFront takes 10 KB", len(want))
+	if len(shared) != 1 {
+		t.Error("auth.js and pool.js find package files each in its own way")
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("node is not installed: the code of infra/edge is not run")
 	}
-	if out, err := exec.Command(node, "../../infra/edge/auth.test.mjs").CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, test := range []string{"auth.test.mjs", "pool.test.mjs"} {
+		if out, err := exec.Command(node, dir+test).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
+
+// matches says whether CloudFront applies a path pattern to a path: neither has
+// a slash at its beginning, and * is any text.
+func matches(pattern, path string) bool {
+	parts := strings.Split(regexp.QuoteMeta(pattern), `\*`)
+	return regexp.MustCompile("^" + strings.Join(parts, ".*") + "$").MatchString(strings.TrimPrefix(path, "/"))
+}
+
+// TestOrigins holds from where CloudFront has what, and that of the private
+// bucket it may read package files only.
+func TestOrigins(t *testing.T) {
+	all := parse(t)
+	r := all["Cdn"]
+	config := at(&r.Properties, "DistributionConfig")
+	buckets := map[string]string{}
+	for _, o := range at(config, "Origins").Content {
+		buckets[text(o, "Id")] = strings.TrimSuffix(text(o, "DomainName"), ".RegionalDomainName")
+		if text(o, "OriginAccessControlId") == "" {
+			t.Errorf("line %d: an origin that anybody may read", o.Line)
+		}
+	}
+	digest := strings.Repeat("ab", 32)
+	for path, want := range map[string]string{
+		"/pool/sha256/ab/" + digest + "/x_1_all.deb": "PrivateBucket", "/team/x/pool/sha256/ab/" + digest + "/x_1_all.deb": "PrivateBucket",
+		"/pool/source/" + digest + "/x_1.dsc": "PublicBucket", "/pool/main/x/x/x_1_all.deb": "PublicBucket", "/team/pool/main/x/x/x_1_all.deb": "PublicBucket",
+		"/dists/stable/InRelease": "PublicBucket", "/dists/stable/main/binary-amd64/by-hash/SHA256/" + digest: "PublicBucket", "/pool/ab/" + digest: "PublicBucket",
+		"/": "PublicBucket", "/tasks/1": "PublicBucket", "/xpool/sha256/ab/" + digest + "/x": "PublicBucket",
+	} {
+		behaviour := at(config, "DefaultCacheBehavior")
+		for _, b := range slices.Backward(at(config, "CacheBehaviors").Content) {
+			if matches(text(b, "PathPattern"), path) {
+				behaviour = b
+			}
+		}
+		if got := buckets[text(behaviour, "TargetOriginId")]; got != want {
+			t.Errorf("%s is read from %s, and not from %s", path, got, want)
+		}
+	}
+	for _, b := range at(config, "CacheBehaviors").Content {
+		if buckets[text(b, "TargetOriginId")] != "PrivateBucket" {
+			continue
+		}
+		var functions []string
+		for _, f := range at(b, "FunctionAssociations").Content {
+			functions = append(functions, list(at(f, "FunctionARN"))...)
+		}
+		if !slices.Equal(functions, []string{"UsePasswords", "Authentication.FunctionARN", "PackageFiles.FunctionARN"}) {
+			t.Errorf("%s is read through %v", text(b, "PathPattern"), functions)
+		}
+	}
+	allowed := 0
+	policy := all["PrivateBucketPolicy"]
+	for _, s := range at(&policy.Properties, "PolicyDocument", "Statement").Content {
+		if text(s, "Effect") != "Allow" {
+			continue
+		}
+		allowed++
+		if text(s, "Action") != "s3:GetObject" || text(s, "Resource") != "${PrivateBucket.Arn}/pool/*" ||
+			!strings.HasSuffix(text(s, "Condition", "StringEquals", "AWS:SourceArn"), ":distribution/${Cdn}") {
+			t.Errorf("line %d: others may %s of %s", s.Line, text(s, "Action"), text(s, "Resource"))
+		}
+	}
+	if allowed != 1 {
+		t.Errorf("%d statements allow others to use the private bucket", allowed)
 	}
 }
 
