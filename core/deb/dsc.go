@@ -74,14 +74,14 @@ func InstallerPackage(p Paragraph, arch string) (*Package, error) {
 
 // InstallerFiles returns those files of an installer that can be published
 // beside its list, in their order, and those that cannot: their paths are that
-// of the list or of its signature, are below by-hash, or are that of another
+// of the list or of its signature, have a part by-hash, or are that of another
 // file of the installer or of a directory of one.
 func InstallerFiles(files []File) (good, bad []File) {
 	const isFile, isDir = 1, 2
-	taken := map[string]int{"SHA256SUMS": isFile, "SHA256SUMS.gpg": isFile, "by-hash": isFile}
+	taken := map[string]int{"SHA256SUMS": isFile, "SHA256SUMS.gpg": isFile}
 	for _, f := range files {
 		name := path.Clean(f.Name)
-		free := taken[name] == 0 && checkRelativePath(f.Name) == nil
+		free := taken[name] == 0 && checkRelativePath(f.Name) == nil && !slices.Contains(strings.Split(name, "/"), "by-hash")
 		for dir := path.Dir(name); dir != "." && free; dir = path.Dir(dir) {
 			free = taken[dir] != isFile
 		}

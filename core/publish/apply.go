@@ -119,21 +119,23 @@ func (s *Store) applyTree(ctx context.Context, r *Record, m *manifest, tree stri
 		}
 	}
 	dists := r.tree(tree)
-	var superseded atomic.Bool
-	names := newWorkers(ctx, maxApply)
+	var indexes, installers []file
 	for _, f := range r.in(tree, m.files()) {
-		if same[f.Path] {
-			continue
+		switch {
+		case same[f.Path]:
+		case ofInstaller(f.Path):
+			installers = append(installers, f)
+		default:
+			indexes = append(indexes, f)
 		}
-		names.do(func(ctx context.Context) error {
-			stop, err := s.applyOne(ctx, r, dists+"/"+f.Path, byHashKeys(r, f.Path, f.object)[0], time.Time{})
-			if stop {
-				superseded.Store(true)
-			}
-			return err
-		})
 	}
-	if err := names.wait(); err != nil || superseded.Load() {
+	if stop, err := s.applyFiles(ctx, r, dists, indexes); err != nil || stop {
+		return true, err
+	}
+	if stop, err := s.applyInstallers(ctx, r, m, installers); err != nil || stop {
+		return true, err
+	}
+	if stop, err := s.applyFiles(ctx, r, dists, installers); err != nil || stop {
 		return true, err
 	}
 	if !m.Signed { // apt prefers an InRelease that is out of date to a Release
@@ -155,6 +157,23 @@ func (s *Store) applyTree(ctx context.Context, r *Record, m *manifest, tree stri
 		}
 	}
 	return false, nil
+}
+
+// applyFiles puts files that are there by hash under their mutable names.
+func (s *Store) applyFiles(ctx context.Context, r *Record, dists string, files []file) (stop bool, err error) {
+	var superseded atomic.Bool
+	names := newWorkers(ctx, maxApply)
+	for _, f := range files {
+		names.do(func(ctx context.Context) error {
+			stop, err := s.applyOne(ctx, r, dists+"/"+f.Path, byHashKeys(r, f.Path, f.object)[0], time.Time{})
+			if stop {
+				superseded.Store(true)
+			}
+			return err
+		})
+	}
+	err = names.wait()
+	return superseded.Load(), err
 }
 
 // superseded says that the record has moved on, and whoever moved it does the rest.

@@ -5,13 +5,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"aptless/core/deb"
+	"aptless/core/driver"
 	"aptless/core/pgp"
 	"aptless/core/pkglist"
 )
@@ -52,21 +56,38 @@ func filesOf(p *deb.Package) []deb.File {
 	return good
 }
 
+// installersOf yields the installers that the publication has from a list.
+func (r *Record) installersOf(ctx context.Context, list *pkglist.List) iter.Seq2[*deb.Package, error] {
+	return func(yield func(*deb.Package, error) bool) {
+		if !slices.ContainsFunc(list.Counts(), func(n pkglist.Count) bool { return n.Kind == deb.Installer && n.Packages > 0 }) {
+			return
+		}
+		for p, err := range list.ByName(ctx, "installer") {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if p.Kind == deb.Installer && r.publishes(p) && !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+// sums is where the list of an installer's files is.
+func (r *Record) sums(component string, p *deb.Package) string {
+	return path.Join(r.installerDir(component, p.Architecture), "SHA256SUMS")
+}
+
 // installers stages for each installer the list of its files, and its signature.
 func (st *stager) installers(ctx context.Context, m, prev *manifest, lists map[string]*pkglist.List, signer pgp.Signer, verb string) error {
 	m.Signers = signers(signer)
 	for _, c := range slices.Sorted(maps.Keys(lists)) {
-		if !slices.ContainsFunc(lists[c].Counts(), func(n pkglist.Count) bool { return n.Kind == deb.Installer && n.Packages > 0 }) {
-			continue
-		}
-		for p, err := range lists[c].ByName(ctx, "installer") {
+		for p, err := range st.record.installersOf(ctx, lists[c]) {
 			if err != nil {
 				return err
 			}
-			if p.Kind != deb.Installer || !st.record.publishes(p) {
-				continue
-			}
-			if err := st.installer(ctx, m, prev, path.Join(st.record.installerDir(c, p.Architecture), "SHA256SUMS"), p, signer, verb); err != nil {
+			if err := st.installer(ctx, m, prev, st.record.sums(c, p), p, signer, verb); err != nil {
 				return err
 			}
 		}
@@ -115,6 +136,84 @@ func signers(signer pgp.Signer) string {
 		h.Write(k.Armor())
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// applyInstallers brings the files of the installers to the manifest whose lists
+// are to be brought to it next.
+func (s *Store) applyInstallers(ctx context.Context, r *Record, m *manifest, lists []file) (stop bool, err error) {
+	if len(lists) == 0 {
+		return false, nil
+	}
+	var superseded atomic.Bool
+	files := newWorkers(ctx, maxLinks)
+	each := func(c string) error {
+		list, err := s.Lists.Open(ctx, m.Lists[c].List)
+		if err != nil {
+			return err
+		}
+		for p, err := range r.installersOf(ctx, list) {
+			if err != nil {
+				return err
+			}
+			if !slices.ContainsFunc(lists, func(f file) bool { return f.Path == r.sums(c, p) }) {
+				continue
+			}
+			for _, f := range filesOf(p) {
+				name, err := r.location(c, m.Lists[c].PoolDir, p, f)
+				if err != nil {
+					return err
+				}
+				files.do(func(ctx context.Context) error {
+					stop, err := s.applyInstallerFile(ctx, r, name, f)
+					if stop {
+						superseded.Store(true)
+					}
+					return err
+				})
+			}
+		}
+		return nil
+	}
+	for _, c := range slices.Sorted(maps.Keys(m.Lists)) {
+		if err := each(c); err != nil {
+			files.stop(err)
+			break
+		}
+	}
+	err = files.wait()
+	return superseded.Load(), err
+}
+
+// applyInstallerFile is applyOne for a file of an installer. As there, the ETag
+// is read before the record; the row says whether there is anything to be done.
+func (s *Store) applyInstallerFile(ctx context.Context, r *Record, name string, f deb.File) (superseded bool, err error) {
+	for {
+		opt := publishedAs(f, deb.Installer)
+		info, err := s.Blobs.Stat(ctx, path.Join(r.root(), name))
+		switch {
+		case errors.Is(err, driver.ErrNotFound):
+			opt.IfAbsent = true
+		case err != nil:
+			return false, err
+		default:
+			opt.IfMatch = info.ETag
+		}
+		row, err := s.Table.Get(ctx, poolKey(r, name))
+		if err != nil && !errors.Is(err, driver.ErrNotFound) {
+			return false, err
+		}
+		if stop, err := s.superseded(ctx, r); err != nil || stop {
+			return stop, err
+		}
+		if string(row.Data) == f.SHA256 && !opt.IfAbsent {
+			return false, nil
+		}
+		err = s.replaceFile(ctx, r, row.Version, name, f, opt)
+		if errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrExists) {
+			continue
+		}
+		return false, err
+	}
 }
 
 // keepsInstaller says whether a list has a file in its installer of an

@@ -2,7 +2,13 @@ package publish_test
 
 import (
 	"cmp"
+	"context"
+	"io"
 	"maps"
+	"path"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,3 +140,59 @@ func TestInstallerTakesNoName(t *testing.T) {
 		has(t, env, nil)
 	}
 }
+
+// TestInstallerFollowsRecord holds that the files of an installer are those of
+// its list as long as an update may come to nothing, and change after the indexes
+// and before their list.
+func TestInstallerFollowsRecord(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	list := hashed("", "a kernel").SHA256 + "  ./netboot/linux\n"
+	was := map[string]string{images + "netboot/linux": "a kernel", images + "SHA256SUMS": list}
+	var updating atomic.Bool
+	var looked sync.Map
+	env.Blobs = failing{env.Blobs, func(method, key string) bool {
+		if !updating.Load() || method != "put" {
+			return false
+		}
+		now := env.Memory.Objects(images)
+		switch name := path.Base(key); {
+		case name == "SHA256SUMS" && now[images+"netboot/linux"] != "a newer kernel":
+			t.Errorf("%s is put beside the file before", key)
+		case strings.HasPrefix(key, "public/") && (strings.Contains(name, "Release") || strings.HasPrefix(name, "SHA256SUMS")):
+			looked.Store(name, true)
+		default:
+			looked.Store(name, true)
+			for key, want := range was {
+				if now[key] != want {
+					t.Errorf("when %s is put, %s is %q", name, key, now[key])
+				}
+			}
+		}
+		return false
+	}}
+	r := newRig(t.Context(), env)
+	must(t, r.put("r", hello, kernel), r.create(from("stable", "r")), r.put("r", newer, newerKernel))
+	r.publish.Signer = expired{}
+	if err := r.update(at("stable")); err == nil {
+		t.Fatal("an update is signed by a key that has expired")
+	}
+	if now := env.Memory.Objects(images); now[images+"netboot/linux"] != "a kernel" || now[images+"SHA256SUMS"] != list {
+		t.Errorf("after an update that failed: %v", now)
+	}
+	r.publish.Signer = frame{}
+	updating.Store(true)
+	must(t, r.update(at("stable")))
+	updating.Store(false)
+	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=2"})
+	for _, name := range []string{"manifest.json", "Packages", "SHA256SUMS"} {
+		if _, ok := looked.Load(name); !ok {
+			t.Errorf("%s was not put", name)
+		}
+	}
+}
+
+// expired is a signer whose key is of no use any more.
+type expired struct{ frame }
+
+func (expired) DetachSign(context.Context, io.Writer, []byte, time.Time) error { return pgp.ErrExpired }

@@ -109,14 +109,12 @@ func (l *linker) pack(files *workers, component, poolDir string, p *deb.Package)
 	if !l.record.publishes(p) || !l.record.copies(p) {
 		return nil
 	}
-	// The files of an installer have their names in each of its versions.
-	force := l.force || p.Kind == deb.Installer
 	for _, f := range filesOf(p) {
 		name, err := l.record.location(component, poolDir, p, f)
 		if err != nil {
 			return task.Fail(500, "%s: unable to process packages: %w", l.verb, err)
 		}
-		files.do(func(ctx context.Context) error { return l.file(ctx, name, f, force) })
+		files.do(func(ctx context.Context) error { return l.file(ctx, name, f, p.Kind) })
 	}
 	return nil
 }
@@ -131,8 +129,10 @@ func (r *Record) publishes(p *deb.Package) bool {
 const replacing = " replacing"
 
 // file publishes a package file under a path. The path's row decides what it
-// has: taken by another file, it is a conflict unless by force.
-func (l *linker) file(ctx context.Context, name string, f deb.File, force bool) error {
+// has: taken by another file, it is a conflict unless by force. The files of an
+// installer have their names in each of its versions: what is there stays until
+// the manifest is applied.
+func (l *linker) file(ctx context.Context, name string, f deb.File, kind deb.Kind) error {
 	table, key := l.store.Table, poolKey(l.record, name)
 	for {
 		row, err := table.Get(ctx, key)
@@ -147,15 +147,18 @@ func (l *linker) file(ctx context.Context, name string, f deb.File, force bool) 
 			return err
 		}
 		has, unsettled := strings.CutSuffix(string(row.Data), replacing)
-		if has != f.SHA256 && !force {
+		switch {
+		case has == f.SHA256 && !unsettled:
+			opt := publishedAs(f, kind)
+			opt.IfAbsent = true
+			return unlessExists(l.store.copyFile(ctx, l.record, name, f, opt))
+		case kind == deb.Installer:
+			return nil
+		case has != f.SHA256 && !l.force:
 			return task.Fail(500, "%s: unable to process packages: error linking file to /aptless/%s: file already exists and is different",
 				l.verb, path.Join(l.record.root(), name))
 		}
-		if has == f.SHA256 && !unsettled {
-			err = l.copy(ctx, name, f, true)
-		} else {
-			err = l.replace(ctx, row, name, f)
-		}
+		err = l.store.replaceFile(ctx, l.record, row.Version, name, f, publishedAs(f, kind))
 		if errors.Is(err, driver.ErrConflict) {
 			continue
 		}
@@ -163,29 +166,35 @@ func (l *linker) file(ctx context.Context, name string, f deb.File, force bool) 
 	}
 }
 
-// replace puts a file in the place of another one.
-func (l *linker) replace(ctx context.Context, row driver.Row, name string, f deb.File) error {
-	op := driver.Op{Do: driver.OpPut, Key: poolKey(l.record, name), If: row.Version, Data: []byte(f.SHA256 + replacing)}
-	version, err := l.store.Table.Write(ctx, op)
+// replaceFile puts a package file in the place of another one, of which the row
+// has a version; without a row it is driver.Absent.
+func (s *Store) replaceFile(ctx context.Context, r *Record, version, name string, f deb.File, opt driver.PutOptions) error {
+	op := driver.Op{Do: driver.OpPut, Key: poolKey(r, name), If: version, Data: []byte(f.SHA256 + replacing)}
+	version, err := s.Table.Write(ctx, op)
 	if err != nil {
 		return err
 	}
-	if err := l.copy(ctx, name, f, false); err != nil {
+	if err := s.copyFile(ctx, r, name, f, opt); err != nil {
 		return err
 	}
 	op.If, op.Data = version, []byte(f.SHA256)
-	_, err = l.store.Table.Write(ctx, op)
+	_, err = s.Table.Write(ctx, op)
 	return err
 }
 
-// copy copies a package file to its path.
-func (l *linker) copy(ctx context.Context, name string, f deb.File, ifAbsent bool) error {
-	opt := driver.PutOptions{IfAbsent: ifAbsent, Size: f.Size, CacheControl: pooled, ContentType: "application/octet-stream"}
-	_, err := l.store.Blobs.Copy(ctx, path.Join(l.record.root(), name), l.store.PoolKey(f.SHA256), opt)
-	if ifAbsent && errors.Is(err, driver.ErrExists) {
-		return nil
+// publishedAs describes a package file to caches. Those of an installer have
+// their names in each of its versions.
+func publishedAs(f deb.File, kind deb.Kind) driver.PutOptions {
+	opt := driver.PutOptions{Size: f.Size, CacheControl: pooled, ContentType: "application/octet-stream"}
+	if kind == deb.Installer {
+		opt.CacheControl = mutable
 	}
-	if err != nil {
+	return opt
+}
+
+// copyFile copies a package file to its path.
+func (s *Store) copyFile(ctx context.Context, r *Record, name string, f deb.File, opt driver.PutOptions) error {
+	if _, err := s.Blobs.Copy(ctx, path.Join(r.root(), name), s.PoolKey(f.SHA256), opt); err != nil {
 		return fmt.Errorf("package file %s: %w", name, err)
 	}
 	return nil
