@@ -1,0 +1,291 @@
+package tests
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"aptless/core/deb/debtest"
+	"aptless/tests/apt"
+)
+
+var publications = flag.Int("publications", 0, "how often TestAlwaysReadable publishes; 0 is 240, with -short 24")
+
+// TestAlwaysReadable publishes again and again to several repositories by a
+// server that is killed at random, and has apt-get read each of them all the
+// time: by hash and by plain names, with the lists of the last update and
+// without, directly from the storage and through a cache that keeps what the
+// headers allow. Whoever reads by hash never fails, and nobody goes back.
+func TestAlwaysReadable(t *testing.T) {
+	n, places := *publications, 8
+	switch {
+	case n == 0 && testing.Short():
+		n = 24
+	case n == 0:
+		n = 240
+	case n > 1000: // two Release files of one place are at least a second apart
+		places = 24
+	}
+	each := n / places
+	s := newServer(t)
+	key, err := s.fetch(t.Context(), "key.asc")
+	s.must(err)
+	// Readers are served from the storage, as on AWS, and not by who publishes.
+	origin := httptest.NewServer(stored(filepath.Join(s.data, "public")))
+	defer origin.Close()
+	cache := httptest.NewServer(&cache{origin: origin.URL, kept: map[string]answer{}})
+	defer cache.Close()
+
+	for i := range places {
+		s.begin(i, each)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var readers, writers, killer sync.WaitGroup
+	turns := make(chan struct{}, 2) // so many apt-get at a time, that publishers come to turn too
+	all := make([]*always, places)
+	for i := range all {
+		r := &always{t: t, place: i, url: origin.URL, key: key, byHash: i&1 == 0, warm: i&2 == 0}
+		if i&4 == 0 {
+			r.url = cache.URL
+		}
+		all[i] = r
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				turns <- struct{}{}
+				r.update(context.WithoutCancel(ctx))
+				<-turns
+			}
+		})
+	}
+	deaths := 0
+	answered := make(chan struct{}, 1) // requests
+	var up sync.RWMutex                // whoever knocks where nobody listens may come to have that port
+	wait := func() {
+		up.RLock()
+		defer up.RUnlock()
+	}
+	ask := func(method, path, body string, v any) error {
+		wait()
+		err := s.json(method, path, body, v)
+		select {
+		case answered <- struct{}{}:
+		default:
+		}
+		return cmp.Or(ctx.Err(), err)
+	}
+	killer.Go(func() {
+		defer stop()
+		for {
+			for range 3 + rand.IntN(25) {
+				select {
+				case <-ctx.Done():
+					return
+				case <-answered:
+				}
+			}
+			time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond) // in the middle of whatever
+			up.Lock()
+			s.restart()
+			up.Unlock()
+			deaths++
+		}
+	})
+	for i := range places {
+		writers.Go(func() {
+			for version := 2; version <= each+1; version++ {
+				publishVersion(ask, i, version)
+			}
+		})
+	}
+	writers.Wait()
+	stop()
+	killer.Wait()
+	readers.Wait()
+	s.must(s.json("GET", "/api/tasks-wait", "", nil))
+
+	updates, failed := map[bool]int{}, map[bool]int{}
+	for _, r := range all {
+		updates[r.byHash] += r.updates
+		failed[r.byHash] += r.failed
+		r.url, r.client = origin.URL, nil // whatever a cache keeps, the storage has the last one
+		r.update(t.Context())
+		if r.version != each+1 {
+			t.Errorf("place %d: at the end apt knows version %d, want %d", r.place, r.version, each+1)
+		}
+	}
+	t.Logf("%d publications, the server was killed %d times; apt-get update by hash: %d, failed %d; by plain names: %d, failed %d",
+		each*places, deaths, updates[true], failed[true], updates[false], failed[false])
+	if updates[true] == 0 || updates[false] == 0 {
+		t.Error("nobody has read")
+	}
+}
+
+// begin makes a repository of all versions that are to be, and publishes the first.
+func (s *server) begin(place, versions int) {
+	s.t.Helper()
+	name := fmt.Sprintf("place%d", place)
+	var packages []debtest.Spec
+	for v := 1; v <= versions+1; v++ {
+		packages = append(packages, probe(place, v))
+	}
+	s.must(s.upload(name, packages...))
+	s.must(s.json("POST", "/api/repos", fmt.Sprintf(`{"Name":"all-%s"}`, name), nil))
+	s.must(s.json("POST", "/api/repos/all-"+name+"/file/"+name, "", nil))
+	s.must(s.json("POST", "/api/repos", fmt.Sprintf(`{"Name":%q}`, name), nil))
+	s.must(s.json("POST", "/api/repos/"+name+"/copy/all-"+name+"/probe%20(=%201)", "{}", nil))
+	s.must(s.json("POST", "/api/publish/"+name, fmt.Sprintf(`{"SourceKind":"local","Distribution":"stable","Architectures":["amd64"],"Sources":[{"Name":%q}]}`, name), nil))
+}
+
+func probe(place, version int) debtest.Spec {
+	return debtest.Spec{Package: "probe", Version: strconv.Itoa(version), Architecture: "amd64", Compression: "none",
+		Fields: map[string]string{"Comment": fmt.Sprint(place)}}
+}
+
+// publishVersion publishes a version in the place of the one before. Whoever
+// does not get an answer, because the server is killed, asks again when it is up.
+func publishVersion(ask func(method, path, body string, v any) error, place, version int) {
+	name := fmt.Sprintf("place%d", place)
+	for _, request := range [][3]string{
+		{"POST", fmt.Sprintf("/api/repos/%s/copy/all-%[1]s/probe%%20(=%%20%d)", name, version), "{}"},
+		{"DELETE", "/api/repos/" + name + "/packages", ""},
+		{"PUT", "/api/publish/" + name + "/stable", "{}"},
+	} {
+		for {
+			body := request[2]
+			var err error
+			if body == "" { // all but the version: what is there is asked for first
+				var keys []string
+				err = ask("GET", fmt.Sprintf("/api/repos/%s/packages?q=probe%%20(%%3C%%3C%%20%d)", name, version), "", &keys)
+				body = fmt.Sprintf(`{"PackageRefs":["%s"]}`, strings.Join(keys, `","`))
+				if err == nil && len(keys) == 0 {
+					break
+				}
+			}
+			if err == nil {
+				err = ask(request[0], request[1], body, nil)
+			}
+			if err == nil || errors.Is(err, context.Canceled) {
+				break
+			}
+		}
+	}
+}
+
+// always is one who reads a place all the time.
+type always struct {
+	t            *testing.T
+	place        int
+	url          string
+	key          []byte
+	byHash, warm bool
+	client       *apt.Client
+	version      int // the newest that was seen
+
+	updates, failed int
+}
+
+// update has apt-get update its lists.
+func (r *always) update(ctx context.Context) {
+	if r.client == nil || !r.warm {
+		r.client = apt.New(r.t, apt.Options{URL: fmt.Sprintf("%s/place%d", r.url, r.place), Suite: "stable", SignedBy: r.key, ByHash: &r.byHash})
+	}
+	r.updates++
+	if err := r.client.Update(ctx).Err(); err != nil {
+		if r.failed++; r.byHash {
+			r.t.Errorf("place %d: %v", r.place, err)
+		}
+		return
+	}
+	version := 0
+	for name, data := range r.client.Lists(r.t) {
+		if strings.HasSuffix(name, "_Packages") {
+			_, rest, _ := strings.Cut(string(data), "\nVersion: ")
+			rest, _, _ = strings.Cut(rest, "\n")
+			version, _ = strconv.Atoi(rest)
+		}
+	}
+	if version < r.version || version == 0 {
+		r.t.Errorf("place %d: from version %d to %d", r.place, r.version, version)
+	}
+	r.version = version
+}
+
+// stored serves the published tree of a data folder, with the headers of the
+// server.
+func stored(dir string) http.Handler {
+	files := http.FileServer(http.Dir(dir))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := "public, max-age=0, s-maxage=30"
+		if strings.Contains(r.URL.Path, "/by-hash/") {
+			control = "public, max-age=31536000, immutable"
+		}
+		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(r.URL.Path))); err != nil {
+			control = "no-store"
+		}
+		w.Header().Set("Cache-Control", control)
+		files.ServeHTTP(w, r)
+	})
+}
+
+// cache is a proxy that keeps answers for as long as their headers allow.
+type cache struct {
+	origin string
+	mu     sync.Mutex
+	kept   map[string]answer
+}
+
+type answer struct {
+	body     []byte
+	modified time.Time
+	until    time.Time
+}
+
+func (c *cache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	a, ok := c.kept[r.URL.Path]
+	c.mu.Unlock()
+	if !ok || !time.Now().Before(a.until) {
+		var status int
+		var err error
+		if a, status, err = c.fetch(r.URL.Path); err != nil || status != http.StatusOK {
+			w.WriteHeader(max(status, http.StatusNotFound))
+			return
+		}
+		c.mu.Lock()
+		c.kept[r.URL.Path] = a
+		c.mu.Unlock()
+	}
+	http.ServeContent(w, r, "", a.modified, strings.NewReader(string(a.body)))
+}
+
+// fetch gets a file from the origin.
+func (c *cache) fetch(path string) (a answer, status int, err error) {
+	resp, err := http.Get(c.origin + path)
+	if err != nil {
+		return a, http.StatusBadGateway, err
+	}
+	defer resp.Body.Close()
+	if a.body, err = io.ReadAll(resp.Body); err != nil {
+		return a, http.StatusBadGateway, err
+	}
+	a.modified, _ = http.ParseTime(resp.Header.Get("Last-Modified"))
+	life := 30 * time.Second
+	if strings.Contains(resp.Header.Get("Cache-Control"), "immutable") {
+		life = time.Hour
+	}
+	a.until = time.Now().Add(life)
+	return a, resp.StatusCode, nil
+}
