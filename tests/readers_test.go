@@ -3,6 +3,7 @@ package tests
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,9 +73,15 @@ func (s *server) same(files map[string][]byte, specs ...debtest.Spec) {
 
 // TestDebmirror has debmirror copy a publication, and then what has changed.
 func TestDebmirror(t *testing.T) {
+	for _, layout := range []string{"debian", "hash"} {
+		t.Run(layout, func(t *testing.T) { debmirror(t, layout) })
+	}
+}
+
+func debmirror(t *testing.T, layout string) {
 	s := newServer(t)
 	s.must(s.json("POST", "/api/repos", `{"Name":"copied"}`, nil))
-	s.must(s.json("POST", "/api/publish/debian", `{"SourceKind":"local","Distribution":"copied","Architectures":["amd64"],"Sources":[{"Name":"copied"}]}`, nil))
+	s.must(s.json("POST", "/api/publish/debian", fmt.Sprintf(`{"SourceKind":"local","Distribution":"copied","Architectures":["amd64"],"Sources":[{"Name":"copied"}],"PoolLayout":%q}`, layout), nil))
 	add := func(packages ...debtest.Spec) {
 		t.Helper()
 		s.must(s.upload("in", packages...))
@@ -115,12 +122,15 @@ func TestDebootstrap(t *testing.T) {
 	}
 	base := []debtest.Spec{spec("base-files", "required", ""), spec("dpkg", "required", "libc6"), spec("libc6", "optional", ""), spec("apt", "important", "gpgv"), spec("gpgv", "optional", "")}
 	s.add("sid", append(base, spec("game", "optional", ""))...)
-	dir := t.TempDir()
-	args := []string{"--download-only", "--variant=minbase", "--arch=amd64", "--no-merged-usr", "--keyring=" + s.keyring(), "sid", dir, s.url}
-	program := "debootstrap"
-	if os.Geteuid() != 0 { // it asks for root, and needs it for nothing here
-		program, args = "fakeroot", append([]string{program}, args...)
+	s.must(s.json("POST", "/api/publish/hash", `{"SourceKind":"local","Distribution":"sid","Sources":[{"Name":"sid"}],"PoolLayout":"hash"}`, nil))
+	for _, prefix := range []string{"", "/hash"} {
+		dir := t.TempDir()
+		args := []string{"--download-only", "--variant=minbase", "--arch=amd64", "--no-merged-usr", "--keyring=" + s.keyring(), "sid", dir, s.url + prefix}
+		program := "debootstrap"
+		if os.Geteuid() != 0 { // it asks for root, and needs it for nothing here
+			program, args = "fakeroot", append([]string{program}, args...)
+		}
+		s.tool(program, args...)
+		s.same(s.found(dir, ".deb"), base...)
 	}
-	s.tool(program, args...)
-	s.same(s.found(dir, ".deb"), base...)
 }

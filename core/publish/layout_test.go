@@ -49,7 +49,10 @@ func TestLayouts(t *testing.T) {
 	r := newRig(t.Context(), env)
 	rebuilt := hello
 	rebuilt.content = "hello 1, built anew"
-	must(t, r.put("a", hello, common, loader, twofold), r.put("b", rebuilt, common, another), r.create(byHash("one", "a")))
+	must(t, r.put("a", hello, common, loader, twofold), r.put("b", rebuilt, common, another))
+	first := byHash("one", "a")
+	first.Options.Aliases = &[]string{"latest"}
+	must(t, r.create(first))
 	const sources = "twofold_1.tar.xz twofold_1_source.dsc"
 	if got := copied(env); got != sources {
 		t.Errorf("copied: %s", got)
@@ -77,7 +80,7 @@ func TestLayouts(t *testing.T) {
 
 	env.Clock.Advance(time.Hour)
 	must(t, r.put("a", newer, common), r.update(at("one")))
-	has(t, env, map[string]string{"one/main/binary-amd64/Packages": "common=1 hello=2", "one/main/source/Sources": "", "two/main/source/Sources": "twofold=1"})
+	has(t, env, map[string]string{"one/main/binary-amd64/Packages": "common=1 hello=2", "latest/main/binary-amd64/Packages": "common=1 hello=2", "one/main/source/Sources": "", "two/main/source/Sources": "twofold=1"})
 	back := at("one")
 	back.Generation = 1
 	spec, err := r.publish.CheckRollback(t.Context(), back)

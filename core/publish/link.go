@@ -106,7 +106,7 @@ func (l *linker) component(ctx context.Context, component, poolDir string, old, 
 
 // pack has the files of a package linked.
 func (l *linker) pack(files *workers, component, poolDir string, p *deb.Package) error {
-	if !l.record.publishes(p) || !l.record.copies(p) {
+	if !l.record.publishes(p) {
 		return nil
 	}
 	for _, f := range filesOf(p) {
@@ -114,7 +114,9 @@ func (l *linker) pack(files *workers, component, poolDir string, p *deb.Package)
 		if err != nil {
 			return task.Fail(500, "%s: unable to process packages: %w", l.verb, err)
 		}
-		files.do(func(ctx context.Context) error { return l.file(ctx, name, f, p.Kind) })
+		if l.record.copies(p) {
+			files.do(func(ctx context.Context) error { return l.file(ctx, name, f, p.Kind) })
+		}
 	}
 	return nil
 }

@@ -105,9 +105,13 @@ func cost(t *testing.T, n int) {
 	p.cost(fmt.Sprintf("import of %d in one call", n), 10*each, func() { p.must("POST", "/api/repos/"+name+"/file/"+name, "") })
 	publish := fmt.Sprintf(`{"SourceKind":"local","Distribution":%q,"Architectures":["amd64"],"Sources":[{"Name":%[1]q}]}`, name)
 	p.cost(fmt.Sprintf("first publish of %d", n), 200+8*each, func() { p.must("POST", "/api/publish", publish) })
+	p.cost(fmt.Sprintf("first publish of %d by digest", n), 250+0.2*each, func() {
+		p.must("POST", "/api/publish/hash", strings.Replace(publish, `"Architectures"`, `"PoolLayout":"hash","Architectures"`, 1))
+	})
 	p.cost("upload of 1", 8, func() { must(p.upload(name, spec(n))) })
 	p.cost("import of 1", 40, func() { p.must("POST", "/api/repos/"+name+"/file/"+name, "") })
 	p.cost(fmt.Sprintf("publish of 1 more into %d", n), 200, func() { p.must("PUT", "/api/publish/:./"+name, "{}") })
+	p.cost(fmt.Sprintf("publish of 1 more into %d by digest", n), 200, func() { p.must("PUT", "/api/publish/hash/"+name, "{}") })
 	p.cost("publish of nothing new", 100, func() { p.must("PUT", "/api/publish/:./"+name, "{}") })
 	p.cost("tick", 3, func() { must(p.Tick(t.Context())) })
 }

@@ -292,7 +292,7 @@ func TestOrigins(t *testing.T) {
 		"/pool/sha256/ab/" + digest + "/x_1_all.deb": "PrivateBucket", "/team/x/pool/sha256/ab/" + digest + "/x_1_all.deb": "PrivateBucket",
 		"/pool/source/" + digest + "/x_1.dsc": "PublicBucket", "/pool/main/x/x/x_1_all.deb": "PublicBucket", "/team/pool/main/x/x/x_1_all.deb": "PublicBucket",
 		"/dists/stable/InRelease": "PublicBucket", "/dists/stable/main/binary-amd64/by-hash/SHA256/" + digest: "PublicBucket", "/pool/ab/" + digest: "PublicBucket",
-		"/": "PublicBucket", "/tasks/1": "PublicBucket", "/xpool/sha256/ab/" + digest + "/x": "PublicBucket",
+		"/": "PublicBucket", "/tasks/1": "PublicBucket", "/xpool/sha256/ab/x": "PublicBucket",
 	} {
 		behaviour := at(config, "DefaultCacheBehavior")
 		for _, b := range slices.Backward(at(config, "CacheBehaviors").Content) {
@@ -302,6 +302,10 @@ func TestOrigins(t *testing.T) {
 		}
 		if got := buckets[text(behaviour, "TargetOriginId")]; got != want {
 			t.Errorf("%s is read from %s, and not from %s", path, got, want)
+		}
+		kept := strings.HasSuffix(path, ".deb") || strings.Contains(path, digest)
+		if got := text(behaviour, "CachePolicyId"); kept != (got == "ImmutableNames") {
+			t.Errorf("%s is cached by %s", path, got)
 		}
 	}
 	for _, b := range at(config, "CacheBehaviors").Content {
