@@ -105,6 +105,19 @@ func debmirror(t *testing.T, layout string) {
 	s.same(s.found(dir, ".deb"), alpha, gamma)
 }
 
+// TestDebmirrorRoot has debmirror copy a publication at the root prefix, of
+// which it asks for //dists.
+func TestDebmirrorRoot(t *testing.T) {
+	s := newServer(t)
+	s.publish("root")
+	alpha := debtest.Spec{Package: "alpha", Architecture: "amd64"}
+	s.add("root", alpha)
+	dir := t.TempDir()
+	s.tool("debmirror", "--method=http", "--host="+strings.TrimPrefix(s.url, "http://"), "--root=/", "--dist=root", "--section=main", "--arch=amd64",
+		"--nosource", "--keyring="+s.keyring(), "--rsync-extra=none", "--diff=none", "--verbose", dir)
+	s.same(s.found(dir, ".deb"), alpha)
+}
+
 // TestDebootstrap has debootstrap choose and download a system, verified by the
 // key.
 func TestDebootstrap(t *testing.T) {

@@ -34,6 +34,10 @@ type Tree struct {
 
 // ServeHTTP answers GET and HEAD.
 func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if path := r.URL.EscapedPath(); strings.Contains(path, "//") {
+		t.merge(w, r, path)
+		return
+	}
 	switch r.URL.Path {
 	case "/key.asc":
 		key, err := t.Key(r.Context())
@@ -71,6 +75,22 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusInternalServerError)
 	}
+}
+
+// merge sends the client to the path in which slashes that follow each other are
+// one: debmirror asks for //dists if its root is /. It is not answered at
+// once, so that a proxy in front, which may let only some read a path, sees the
+// path that is served. The API has no such paths.
+func (t *Tree) merge(w http.ResponseWriter, r *http.Request, path string) {
+	one := strings.Join(slices.DeleteFunc(strings.Split(path, "/"), func(part string) bool { return part == "" }), "/")
+	if one == "" || one == "api" || strings.HasPrefix(one, "api/") {
+		t.missing(w)
+		return
+	}
+	if strings.HasSuffix(path, "/") {
+		one += "/"
+	}
+	redirect(w, r, "/"+one)
 }
 
 // folders returns a link to each file-system storage, else to the default one.

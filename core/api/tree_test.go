@@ -1,9 +1,40 @@
 package api
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 )
+
+// TestSlashes holds that slashes that follow each other are made one, and that
+// no such path leads to another host or to the API.
+func TestSlashes(t *testing.T) {
+	for path, want := range map[string]string{
+		"//dists/stable/InRelease":          "/dists/stable/InRelease",
+		"/debian//pool///main/":             "/debian/pool/main/",
+		"//example.org/x":                   "/example.org/x",
+		"///example.org":                    "/example.org",
+		"//pool/main/g/g++/g%2B%2B_1%3a1//": "/pool/main/g/g++/g%2B%2B_1%3a1/",
+		"//":                                "",
+		"//api/repos":                       "",
+		"//api":                             "",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			r := httptest.NewRequest(method, "/", nil)
+			var err error
+			if r.URL, err = url.ParseRequestURI("http://localhost" + path); err != nil {
+				t.Fatal(err)
+			}
+			w := httptest.NewRecorder()
+			(&Tree{}).ServeHTTP(w, r)
+			if got := w.Header().Get("Location"); got != want || (want == "") != (w.Code == http.StatusNotFound) {
+				t.Errorf("%s %s: %d to %q, want %q", method, path, w.Code, got, want)
+			}
+		}
+	}
+}
 
 func TestCacheControl(t *testing.T) {
 	for key, want := range map[string]string{
