@@ -105,9 +105,11 @@ func TestTreeBelowRepos(t *testing.T) {
 		s.want(t, "GET", "/repos/", "", 200, "<pre>\n<a href=\"-/\">default</a>\n</pre>\n")
 		_, release := s.ask(t, "GET", "/dists/stable/Release", "")
 		s.want(t, "GET", "/repos/-/dists/stable/Release", "", 200, release)
-		for _, path := range []string{"/repos/x/dists/stable/Release", "/repos/-/", "/repos/-//private/pool", "/repos/-/../private/pool"} {
+		for _, path := range []string{"/repos/x/dists/stable/Release", "/repos/-/", "/repos/-/private/pool", "/repos/-/../private/pool"} {
 			s.want(t, "GET", path, "", 404, "404 page not found")
 		}
+		s.want(t, "GET", "/repos/-//private/pool", "", 301, "<a href=\"/repos/-/private/pool\">Moved Permanently</a>.\n\n")
+		s.want(t, "GET", "//dists/stable/Release", "", 301, "<a href=\"/dists/stable/Release\">Moved Permanently</a>.\n\n")
 	})
 }
 
