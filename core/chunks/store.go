@@ -24,12 +24,8 @@ type Store struct {
 	// caller's goroutine, so equal work makes equal calls.
 	Parallel int
 
-	codec struct {
-		once    sync.Once
-		encoder *zstd.Encoder
-		decoder *zstd.Decoder
-		err     error
-	}
+	decoding sync.Once // makes the decoder
+	decoder  *zstd.Decoder
 }
 
 const defaultParallel = 8
@@ -65,36 +61,35 @@ func ObjectKey(epoch int64, d Digest) string {
 // zstdWindow is how far back the compression looks; chunks are seldom larger.
 const zstdWindow = 1 << 20
 
-// codecs makes the encoder and the decoder when they are first needed.
-func (s *Store) codecs() error {
-	c := &s.codec
-	c.once.Do(func() {
-		c.encoder, c.err = zstd.NewWriter(nil, zstd.WithWindowSize(zstdWindow), zstd.WithLowerEncoderMem(true))
-		if c.err == nil {
-			c.decoder, c.err = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(MaxContent), zstd.WithDecoderLowmem(true))
-		}
-	})
-	return c.err
-}
+// encoders keeps encoders: to make one takes longer than to compress a chunk.
+var encoders = sync.Pool{New: func() any {
+	e, err := zstd.NewWriter(nil, zstd.WithWindowSize(zstdWindow), zstd.WithLowerEncoderMem(true), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic(err) // the options are constant
+	}
+	return e
+}}
 
 // seal returns the object that has the content.
-func (s *Store) seal(magic string, content []byte) ([]byte, error) {
-	if err := s.codecs(); err != nil {
-		return nil, err
-	}
-	return s.codec.encoder.EncodeAll(content, append(make([]byte, 0, len(magic)+len(content)/3), magic...)), nil
+func seal(magic string, content []byte) []byte {
+	e := encoders.Get().(*zstd.Encoder)
+	defer encoders.Put(e)
+	return e.EncodeAll(content, append(make([]byte, 0, len(magic)+len(content)/3), magic...))
 }
 
 // unseal returns the content of an object.
 func (s *Store) unseal(magic string, object []byte) ([]byte, error) {
-	if err := s.codecs(); err != nil {
-		return nil, err
-	}
+	s.decoding.Do(func() {
+		var err error
+		if s.decoder, err = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(MaxContent), zstd.WithDecoderLowmem(true)); err != nil {
+			panic(err) // the options are constant
+		}
+	})
 	frame, ok := bytes.CutPrefix(object, []byte(magic))
 	if !ok {
 		return nil, fmt.Errorf("object without %q: %w", magic, ErrDamaged)
 	}
-	content, err := s.codec.decoder.DecodeAll(frame, nil)
+	content, err := s.decoder.DecodeAll(frame, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrDamaged, err)
 	}
@@ -145,10 +140,7 @@ func (s *Store) fetch(ctx context.Context, key string) ([]byte, error) {
 
 // write stores the content named d in an epoch.
 func (s *Store) write(ctx context.Context, magic string, content []byte, d Digest, epoch int64) error {
-	object, err := s.seal(magic, content)
-	if err != nil {
-		return err
-	}
+	object := seal(magic, content)
 	key := ObjectKey(epoch, d)
 	if len(object) > MaxContent {
 		return fmt.Errorf("%s of %d bytes: %w", key, len(object), ErrTooLarge)

@@ -24,9 +24,6 @@ type Store struct {
 	Table  driver.Table
 	Blobs  driver.Blobs
 	Epochs *epoch.Clock // nil where nothing is collected
-
-	encoding sync.Once // makes the encoder: a new one for each record takes a millisecond
-	encoder  *zstd.Encoder
 }
 
 // FileClaim and PackageClaim are the names by which files and records are
@@ -141,7 +138,7 @@ func (s *Store) Row(ctx context.Context, r Record) (driver.Row, error) {
 	if err := s.claim(ctx, PackageClaim(r.Package.Key())); err != nil {
 		return driver.Row{}, err
 	}
-	data := s.encode(r)
+	data := encode(r)
 	if len(data) > driver.MaxRowSize {
 		key := recordBlob(r.Package)
 		if _, err := s.Blobs.Put(ctx, key, bytes.NewReader(data), driver.PutOptions{}); err != nil {
@@ -214,7 +211,16 @@ const (
 // ErrRecord says that a stored record cannot be read.
 var ErrRecord = errors.New("damaged package record")
 
-func (s *Store) encode(r Record) []byte {
+// encoders keeps encoders: to make one takes longer than to compress a record.
+var encoders = sync.Pool{New: func() any {
+	e, err := zstd.NewWriter(nil, zstd.WithLowerEncoderMem(true), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic(err) // the options are constant
+	}
+	return e
+}}
+
+func encode(r Record) []byte {
 	pkg := deb.AppendPackage(nil, r.Package)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%d\n", len(pkg))
@@ -224,13 +230,9 @@ func (s *Store) encode(r Record) []byte {
 		b.WriteString(p)
 		b.WriteByte(0)
 	}
-	s.encoding.Do(func() {
-		var err error
-		if s.encoder, err = zstd.NewWriter(nil, zstd.WithLowerEncoderMem(true)); err != nil {
-			panic(err) // the options are constant
-		}
-	})
-	return s.encoder.EncodeAll(b.Bytes(), []byte{formInline})
+	e := encoders.Get().(*zstd.Encoder)
+	defer encoders.Put(e)
+	return e.EncodeAll(b.Bytes(), []byte{formInline})
 }
 
 func decode(data []byte) (Record, error) {

@@ -64,7 +64,6 @@ type source struct {
 	suffixes []string              // of them, in order
 	key      func(f object) string // of a compressed file of the last index
 	last     *index
-	zips     sync.Pool
 }
 
 // jobs plans the index: what the last one has is to be copied, in as few ranges
@@ -208,18 +207,23 @@ func (src *source) make(ctx context.Context, c chunks.Chunk) (part, error) {
 	return p, nil
 }
 
+// zips keeps writers: to make one takes longer than to compress a small piece.
+var zips = sync.Pool{New: func() any {
+	zip, err := gzip.NewWriterLevel(nil, gzipLevel)
+	if err != nil {
+		panic(err) // the level is constant
+	}
+	return zip
+}}
+
 // member appends a gzip member, without a name or a time, to dst.
 func (src *source) member(dst, plain []byte) []byte {
 	to := bytes.NewBuffer(dst)
-	zip, ok := src.zips.Get().(*gzip.Writer)
-	if ok {
-		zip.Reset(to)
-	} else {
-		zip, _ = gzip.NewWriterLevel(to, gzipLevel) // fails for levels that do not exist
-	}
+	zip := zips.Get().(*gzip.Writer)
+	defer zips.Put(zip)
+	zip.Reset(to)
 	zip.Write(plain) // a Buffer takes all
 	zip.Close()
-	src.zips.Put(zip)
 	return to.Bytes()
 }
 
