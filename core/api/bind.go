@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,7 +56,7 @@ func Async(r *http.Request, def bool) bool {
 // Bind decodes the parameters of a request into the struct that v points to:
 // JSON by its Content-Type, else form fields of the body and the query string.
 // Fields tagged `binding:"required"` must not be empty. The error is a *BindError,
-// or an *Error if the body is too large.
+// or an *Error if the body is too large or of a type that only aptly reads.
 func Bind(r *http.Request, v any) error {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	var err error
@@ -83,12 +84,32 @@ func Bind(r *http.Request, v any) error {
 		}
 		err = bindForm(values, v)
 	default:
+		if err := refuse(media, r.Body); err != nil {
+			return err
+		}
 		err = bindForm(queryValues(r), v)
 	}
 	if err != nil {
 		return err
 	}
 	return required(v)
+}
+
+// unread are the types of bodies that aptly decodes, no client that is known
+// sends, and nobody reads here.
+var unread = []string{"application/xml", "text/xml", "application/x-yaml", "application/yaml", "application/toml",
+	"application/x-msgpack", "application/msgpack", "application/x-protobuf"}
+
+// refuse refuses a body in which parameters are that would not be read: whoever
+// sent it would be told that something was done, and it was something else.
+func refuse(media string, body io.Reader) error {
+	if !slices.Contains(unread, media) || body == nil {
+		return nil
+	}
+	if n, _ := io.ReadFull(body, make([]byte, 1)); n == 0 {
+		return nil
+	}
+	return Errorf(http.StatusUnsupportedMediaType, "a request body of the type %s is not read: send application/json", media)
 }
 
 // readBody reads a body of bounded size.

@@ -118,6 +118,20 @@ func TestBindTooLarge(t *testing.T) {
 	}
 }
 
+// TestBindUnread holds that a body is refused whose parameters aptly would read,
+// and none if there is none.
+func TestBindUnread(t *testing.T) {
+	for _, contentType := range []string{"application/x-yaml", "text/xml; charset=utf-8", "application/x-msgpack"} {
+		var refusal *Error
+		if err := Bind(bindRequest("PUT", contentType, "Name=a", []byte("name: b")), &everyParams{}); !errors.As(err, &refusal) || refusal.Status != http.StatusUnsupportedMediaType {
+			t.Errorf("%s: %v", contentType, err)
+		}
+		if err := Bind(bindRequest("PUT", contentType, "Name=a", nil), &everyParams{}); err != nil {
+			t.Errorf("%s, empty: %v", contentType, err)
+		}
+	}
+}
+
 func TestFlags(t *testing.T) {
 	for query, want := range map[string][3]bool{ // force, and _async without and with the default
 		"": {false, false, true}, "force=1": {true, false, true}, "force=true": {false, false, true}, "force=01": {false, false, true},
