@@ -49,7 +49,7 @@ func TestLayouts(t *testing.T) {
 	r := newRig(t.Context(), env)
 	rebuilt := hello
 	rebuilt.content = "hello 1, built anew"
-	must(t, r.put("a", hello, common, loader, twofold), r.put("b", rebuilt, common, another))
+	must(t, r.put("a", hello, common, loader, kernel, twofold), r.put("b", rebuilt, common, another))
 	first := byHash("one", "a")
 	first.Options.Aliases = &[]string{"latest"}
 	must(t, r.create(first))
