@@ -178,7 +178,7 @@ func FuzzRoot(f *testing.F) {
 
 func FuzzObject(f *testing.F) {
 	s, _ := newStore()
-	f.Add(seal(chunkMagic, []byte("content content content")))
+	f.Add(s.seal(chunkMagic, []byte("content content content")))
 	f.Fuzz(func(t *testing.T, object []byte) {
 		if content, err := s.unseal(chunkMagic, object); err == nil && len(content) > MaxContent {
 			t.Fatalf("%d bytes", len(content))

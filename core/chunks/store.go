@@ -24,6 +24,7 @@ type Store struct {
 	// caller's goroutine, so equal work makes equal calls.
 	Parallel int
 
+	encoders sync.Pool // as many as were needed at once: each takes some megabytes
 	decoding sync.Once // makes the decoder
 	decoder  *zstd.Decoder
 }
@@ -61,19 +62,16 @@ func ObjectKey(epoch int64, d Digest) string {
 // zstdWindow is how far back the compression looks; chunks are seldom larger.
 const zstdWindow = 1 << 20
 
-// encoders keeps encoders: to make one takes longer than to compress a chunk.
-var encoders = sync.Pool{New: func() any {
-	e, err := zstd.NewWriter(nil, zstd.WithWindowSize(zstdWindow), zstd.WithLowerEncoderMem(true), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		panic(err) // the options are constant
-	}
-	return e
-}}
-
 // seal returns the object that has the content.
-func seal(magic string, content []byte) []byte {
-	e := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(e)
+func (s *Store) seal(magic string, content []byte) []byte {
+	e, ok := s.encoders.Get().(*zstd.Encoder)
+	if !ok {
+		var err error
+		if e, err = zstd.NewWriter(nil, zstd.WithWindowSize(zstdWindow), zstd.WithLowerEncoderMem(true), zstd.WithEncoderConcurrency(1)); err != nil {
+			panic(err) // the options are constant
+		}
+	}
+	defer s.encoders.Put(e)
 	return e.EncodeAll(content, append(make([]byte, 0, len(magic)+len(content)/3), magic...))
 }
 
@@ -140,7 +138,7 @@ func (s *Store) fetch(ctx context.Context, key string) ([]byte, error) {
 
 // write stores the content named d in an epoch.
 func (s *Store) write(ctx context.Context, magic string, content []byte, d Digest, epoch int64) error {
-	object := seal(magic, content)
+	object := s.seal(magic, content)
 	key := ObjectKey(epoch, d)
 	if len(object) > MaxContent {
 		return fmt.Errorf("%s of %d bytes: %w", key, len(object), ErrTooLarge)

@@ -24,6 +24,8 @@ type Store struct {
 	Table  driver.Table
 	Blobs  driver.Blobs
 	Epochs *epoch.Clock // nil where nothing is collected
+
+	encoders sync.Pool // as many as were needed at once: each takes some megabytes
 }
 
 // FileClaim and PackageClaim are the names by which files and records are
@@ -138,7 +140,7 @@ func (s *Store) Row(ctx context.Context, r Record) (driver.Row, error) {
 	if err := s.claim(ctx, PackageClaim(r.Package.Key())); err != nil {
 		return driver.Row{}, err
 	}
-	data := encode(r)
+	data := s.encode(r)
 	if len(data) > driver.MaxRowSize {
 		key := recordBlob(r.Package)
 		if _, err := s.Blobs.Put(ctx, key, bytes.NewReader(data), driver.PutOptions{}); err != nil {
@@ -211,16 +213,7 @@ const (
 // ErrRecord says that a stored record cannot be read.
 var ErrRecord = errors.New("damaged package record")
 
-// encoders keeps encoders: to make one takes longer than to compress a record.
-var encoders = sync.Pool{New: func() any {
-	e, err := zstd.NewWriter(nil, zstd.WithLowerEncoderMem(true), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		panic(err) // the options are constant
-	}
-	return e
-}}
-
-func encode(r Record) []byte {
+func (s *Store) encode(r Record) []byte {
 	pkg := deb.AppendPackage(nil, r.Package)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%d\n", len(pkg))
@@ -230,8 +223,14 @@ func encode(r Record) []byte {
 		b.WriteString(p)
 		b.WriteByte(0)
 	}
-	e := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(e)
+	e, ok := s.encoders.Get().(*zstd.Encoder)
+	if !ok {
+		var err error
+		if e, err = zstd.NewWriter(nil, zstd.WithLowerEncoderMem(true), zstd.WithEncoderConcurrency(1)); err != nil {
+			panic(err) // the options are constant
+		}
+	}
+	defer s.encoders.Put(e)
 	return e.EncodeAll(b.Bytes(), []byte{formInline})
 }
 
