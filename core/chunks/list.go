@@ -181,6 +181,34 @@ func (l *List) Get(ctx context.Context, key []byte) (val []byte, found bool, err
 	return nil, false, nil
 }
 
+// Find yields those of the records whose key is one of keys, which are ascending.
+// It reads only chunks that may have some.
+func (l *List) Find(ctx context.Context, keys [][]byte) iter.Seq2[Record, error] {
+	var some []Chunk
+	last := -1
+	for _, key := range keys {
+		i := l.search(key)
+		if i > last && i < len(l.chunks) && bytes.Compare(l.chunks[i].First, key) <= 0 {
+			some, last = append(some, l.chunks[i]), i
+		}
+	}
+	return func(yield func(Record, error) bool) {
+		rest := keys
+		for r, err := range l.Records(ctx, some) {
+			if err != nil {
+				yield(r, err)
+				return
+			}
+			for len(rest) > 0 && bytes.Compare(rest[0], r.Key) < 0 {
+				rest = rest[1:]
+			}
+			if len(rest) > 0 && bytes.Equal(rest[0], r.Key) && !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
 // search returns the index of the first chunk that has a key of at least key.
 func (l *List) search(key []byte) int {
 	return sort.Search(len(l.chunks), func(i int) bool { return bytes.Compare(l.chunks[i].Last, key) >= 0 })

@@ -185,3 +185,42 @@ func FuzzObject(f *testing.F) {
 		}
 	})
 }
+
+// TestFind looks for keys that a list has and keys that it has not.
+func TestFind(t *testing.T) {
+	s, blobs := newStore()
+	m := numbered(3000)
+	l := build(t, s, Kind{}, m)
+	rapid.Check(t, func(t *rapid.T) {
+		keys := map[string]bool{}
+		for _, n := range rapid.SliceOfN(rapid.IntRange(-10, 3010), 0, 50).Draw(t, "n") {
+			keys[fmt.Sprintf("package-%06d", n)] = true
+			keys[fmt.Sprintf("package-%06d ", n)] = true // of no record
+		}
+		var asked [][]byte
+		var want []string
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			asked = append(asked, []byte(key))
+			if _, ok := m[key]; ok {
+				want = append(want, key)
+			}
+		}
+		blobs.take()
+		var got []string
+		for r, err := range l.Find(t.Context(), asked) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(r.Val) != m[string(r.Key)] {
+				t.Fatalf("%q is %q", r.Key, r.Val)
+			}
+			got = append(got, string(r.Key))
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("found %q, want %q", got, want)
+		}
+		if reads, _ := blobs.take(); reads > len(asked) || len(asked) == 0 && reads > 0 {
+			t.Fatalf("%d reads for %d keys", reads, len(asked))
+		}
+	})
+}

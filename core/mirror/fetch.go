@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -49,7 +50,7 @@ func (u *update) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := &fetching{update: u, staged: staged, odds: odds, done: map[int]outcome{}, shown: u.at.Detail, given: map[string]bool{}}
+	f := &fetching{update: u, staged: staged, odds: odds, done: map[int]outcome{}, shown: u.at.Detail, given: map[uint64]bool{}}
 	u.attempt.Detail(f.shown)
 	if err := f.all(ctx, queue); err != nil {
 		return err
@@ -74,7 +75,7 @@ type fetching struct {
 	next   int             // the first that is not done
 	shown  progress        // counts all
 	failed int             // in a row
-	given  map[string]bool // SHA-256 of the files that were handed out
+	given  map[uint64]bool // the beginnings of the SHA-256 of the files that were handed out
 }
 
 // parallel is how many files are fetched at a time unless the operator has said.
@@ -133,9 +134,10 @@ func (f *fetching) feed(ctx context.Context, queue *chunks.List, jobs chan<- out
 		if err != nil {
 			return err
 		}
-		job.n, job.fresh = given, f.probed && !job.entry.Meta && !f.given[job.entry.Want.SHA256]
+		begins := beginning(job.entry.Want.SHA256)
+		job.n, job.fresh = given, f.probed && !job.entry.Meta && !f.given[begins]
 		given++
-		f.given[job.entry.Want.SHA256] = true
+		f.given[begins] = true
 		if _, ok := f.odds[job.entry.Want]; ok { // it came before the place was saved
 			f.count(job)
 			continue
@@ -174,6 +176,13 @@ func (f *fetching) feed(ctx context.Context, queue *chunks.List, jobs chan<- out
 		return task.ErrContinue
 	}
 	return nil
+}
+
+// beginning is the first part of a digest in hex: few have it in common, and of a
+// file that has it is only looked for in the pool once more.
+func beginning(sha256 string) uint64 {
+	n, _ := strconv.ParseUint(sha256[:min(16, len(sha256))], 16, 64)
+	return n
 }
 
 // count notes what became of an entry.

@@ -15,8 +15,12 @@ import (
 	"aptless/core/task"
 )
 
-// settled is how many packages are completed and stored at a time.
-const settled = 256
+// Packages are completed so many at a time, and so many are held before they are
+// stored.
+const (
+	settled   = 256
+	maxStored = 8192
+)
 
 // settle stores the mirror's new list: that which was staged, its packages with
 // all digests of their files. Every package has its record before.
@@ -33,7 +37,13 @@ func (u *update) settle(ctx context.Context, m Mirror) (chunks.Ref, error) {
 	if err != nil {
 		return chunks.Ref{}, err
 	}
-	edit := prev.Edit()
+	list, edit, changes := prev, prev.Edit(), 0
+	store := func() (err error) {
+		if list, err = edit.Apply(ctx, nil); err == nil {
+			edit, changes = list.Edit(), 0
+		}
+		return err
+	}
 	batch := make([]*deb.Package, 0, settled)
 	flush := func() error {
 		err := each(ctx, probes, len(batch), func(ctx context.Context, i int) error {
@@ -57,6 +67,11 @@ func (u *update) settle(ctx context.Context, m Mirror) (chunks.Ref, error) {
 		if err != nil {
 			return chunks.Ref{}, err
 		}
+		if changes++; changes >= maxStored && len(batch) == 0 {
+			if err := store(); err != nil {
+				return chunks.Ref{}, err
+			}
+		}
 		if c.Old != nil {
 			edit.Remove(deb.Key{Architecture: c.Old.Architecture, Name: c.Old.Name, Version: c.Old.Version})
 		}
@@ -72,8 +87,7 @@ func (u *update) settle(ctx context.Context, m Mirror) (chunks.Ref, error) {
 	if err := flush(); err != nil {
 		return chunks.Ref{}, err
 	}
-	list, err := edit.Apply(ctx, nil)
-	if err != nil {
+	if err := store(); err != nil {
 		return chunks.Ref{}, err
 	}
 	return list.Ref(), nil

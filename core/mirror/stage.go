@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,9 +20,9 @@ import (
 
 // Limits of what is taken of an archive.
 const (
-	flushAt  = 20_000 // packages that are held before they are stored
-	maxSkips = 100    // lines about packages that are skipped
-	maxPath  = 900    // of a file, in bytes
+	flushAt  = 8192 // packages that are held before they are stored
+	maxSkips = 100  // lines about packages that are skipped
+	maxPath  = 900  // of a file, in bytes
 )
 
 // stage stores the list of the packages that the mirror is to have, and the
@@ -49,65 +50,78 @@ func (u *update) stage(ctx context.Context, release *upstream.Release) error {
 
 // index reads the indexes into a list. A package that the previous list has too
 // gets all the digests that are known of its files; of the others the
-// directories are returned, by short key.
-func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkglist.List) (*pkglist.List, map[string]string, error) {
-	known := map[string][]deb.File{}
-	for p, err := range prev.All(ctx) {
-		if err != nil {
-			return nil, nil, err
-		}
-		known[p.ShortKey()] = p.Files
-	}
+// directories are returned, by index key.
+func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkglist.List) (*pkglist.List, *spill, error) {
 	list, err := u.Lists.Open(ctx, pkglist.Ref{})
 	if err != nil {
 		return nil, nil, err
 	}
-	skips := skipper{u: u}
-	edit, held := list.Edit(), 0
-	flush := func() (err error) {
-		list, err = edit.Apply(ctx, func(c *pkglist.ConflictError) error {
-			skips.say("%v: duplicate in packages index", c.Added)
-			return nil
-		})
-		if err == nil {
-			edit, held = list.Edit(), 0
-		}
-		return err
-	}
-	dirs := map[string]string{}
+	in := &intake{skipper: skipper{u: u}, prev: prev, list: list, dirs: &spill{store: u.Lists.Chunks}}
 	for found, err := range u.listed(ctx, release) {
 		if errors.Is(err, deb.ErrInvalid) {
-			skips.say("%s", err)
+			in.say("%s", err)
 			continue
 		}
 		if err != nil {
 			return nil, nil, failure(ctx, err)
 		}
-		p := found.Package
-		if !u.args.IgnoreChecksums && slices.ContainsFunc(p.Files, func(f deb.File) bool { return !proven(f) }) {
-			skips.say("%v: no checksums in packages index", p)
+		if p := found.Package; !u.args.IgnoreChecksums && slices.ContainsFunc(p.Files, func(f deb.File) bool { return !proven(f) }) {
+			in.say("%v: no checksums in packages index", p)
 			continue
 		}
-		short := p.ShortKey()
-		if files, ok := known[short]; ok && agree(p.Files, files) {
-			p.Files = files
-		} else if _, ok := dirs[short]; !ok {
-			dirs[short] = found.Dir
-		}
-		if err := edit.Add(p); err != nil {
-			skips.say("%s", err)
-			continue
-		}
-		if held++; held == flushAt {
-			if err := flush(); err != nil {
+		if in.held = append(in.held, found); len(in.held) == flushAt {
+			if err := in.flush(ctx); err != nil {
 				return nil, nil, err
 			}
 		}
 	}
-	if err := flush(); err != nil {
+	if err := in.flush(ctx); err != nil {
 		return nil, nil, err
 	}
-	return list, dirs, nil
+	return in.list, in.dirs, nil
+}
+
+// intake takes packages of indexes into a list, many at a time.
+type intake struct {
+	skipper
+	prev, list *pkglist.List
+	held       []upstream.Listed
+	dirs       *spill
+}
+
+// flush stores what is held.
+func (in *intake) flush(ctx context.Context) error {
+	packages := make([]*deb.Package, len(in.held))
+	for i, found := range in.held {
+		packages[i] = found.Package
+	}
+	known := map[string][]deb.File{}
+	for p, err := range in.prev.Find(ctx, packages) {
+		if err != nil {
+			return err
+		}
+		known[p.ShortKey()] = p.Files
+	}
+	edit := in.list.Edit()
+	for _, found := range in.held {
+		p := found.Package
+		if files, ok := known[p.ShortKey()]; ok && agree(p.Files, files) {
+			p.Files = files
+		} else if key, err := pkglist.IndexKey(p); err == nil {
+			if err := in.dirs.add(ctx, key, []byte(found.Dir)); err != nil {
+				return err
+			}
+		}
+		if err := edit.Add(p); err != nil {
+			in.say("%s", err)
+		}
+	}
+	list, err := edit.Apply(ctx, func(c *pkglist.ConflictError) error {
+		in.say("%v: duplicate in packages index", c.Added)
+		return nil
+	})
+	in.list, in.held = list, in.held[:0]
+	return err
 }
 
 // listed yields what all indexes list, one after another.
@@ -202,46 +216,22 @@ func (e entry) key() []byte {
 }
 
 // enqueue stores the queue, and counts what clients are told of.
-func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, staged *pkglist.List, dirs map[string]string) error {
-	wanted := map[string]entry{} // by path
-	for c, err := range pkglist.Changes(ctx, prev, staged) {
-		if err != nil {
-			return err
-		}
-		if c.New == nil || c.Old != nil && c.New.Equal(c.Old) {
-			continue
-		}
-		for _, f := range c.New.Files {
-			e := entry{Want: f, Kind: c.New.Kind}
-			if len(c.New.Files) == 1 {
-				e.Of = deb.Key{Architecture: c.New.Architecture, Name: c.New.Name, Version: c.New.Version}
-			}
-			if e.Path, err = upstream.FilePath(dirs[c.New.ShortKey()], strings.TrimPrefix(f.Name, "./")); err == nil && len(e.Path) > maxPath {
-				err = fmt.Errorf("path %.100q: %w", e.Path, upstream.ErrPath)
-			}
-			if err != nil {
-				return failure(ctx, err)
-			}
-			if _, ok := wanted[e.Path]; !ok {
-				wanted[e.Path] = e
-			}
-		}
-	}
-	queue, err := u.lacking(ctx, wanted)
+func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, staged *pkglist.List, dirs *spill) error {
+	wanted, err := u.wanted(ctx, prev, staged, dirs)
 	if err != nil {
 		return err
 	}
-	for _, e := range queue {
-		u.at.Detail.TotalDownloadSize += e.Want.Size
-	}
-	u.at.Detail.RemainingDownloadSize = u.at.Detail.TotalDownloadSize
-	u.at.Detail.TotalNumberOfPackages, u.at.Detail.RemainingNumberOfPackages = len(queue), len(queue)
-	queue = append(queue, u.metadata(release)...)
-	slices.SortFunc(queue, func(a, b entry) int { return strings.Compare(string(a.key()), string(b.key())) })
+	metadata := u.metadata(release)
+	slices.SortFunc(metadata, func(a, b entry) int { return strings.Compare(a.Path, b.Path) })
 	list, err := u.Lists.Chunks.Build(ctx, chunks.Kind{}, func(yield func(chunks.Record, error) bool) {
-		for _, e := range queue {
+		for _, e := range metadata {
 			val, err := json.Marshal(e)
 			if !yield(chunks.Record{Key: e.key(), Val: val}, err) {
+				return
+			}
+		}
+		for r, err := range u.lacking(ctx, wanted.all(ctx)) {
+			if !yield(r, err) {
 				return
 			}
 		}
@@ -249,34 +239,125 @@ func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, s
 	if err != nil {
 		return err
 	}
+	u.at.Detail.RemainingDownloadSize, u.at.Detail.RemainingNumberOfPackages = u.at.Detail.TotalDownloadSize, u.at.Detail.TotalNumberOfPackages
 	u.at.Queue, u.probed = list.Ref(), true
 	return nil
 }
 
-// probes is how many files are looked for in the pool at the same time.
-const probes = 16
-
-// lacking returns the entries whose file the pool does not have.
-func (u *update) lacking(ctx context.Context, wanted map[string]entry) ([]entry, error) {
-	all := make([]entry, 0, len(wanted))
-	for _, e := range wanted {
-		all = append(all, e)
+// wanted returns the entries of the files of the packages that the previous list
+// does not have as they are staged.
+func (u *update) wanted(ctx context.Context, prev, staged *pkglist.List, dirs *spill) (*spill, error) {
+	wanted := &spill{store: u.Lists.Chunks}
+	next, stop := iter.Pull2(dirs.all(ctx))
+	defer stop()
+	dir, err, more := next()
+	for c, changeErr := range pkglist.Changes(ctx, prev, staged) {
+		if changeErr != nil {
+			return nil, changeErr
+		}
+		if c.New == nil || c.Old != nil && c.New.Equal(c.Old) {
+			continue
+		}
+		key, keyErr := pkglist.IndexKey(c.New)
+		if keyErr != nil {
+			return nil, keyErr
+		}
+		for more && err == nil && bytes.Compare(dir.Key, key) < 0 { // both are in index order
+			dir, err, more = next()
+		}
+		if err != nil {
+			return nil, err
+		}
+		in := ""
+		if more && bytes.Equal(dir.Key, key) {
+			in = string(dir.Val)
+		}
+		for _, e := range entries(c.New) {
+			if e.Path, err = upstream.FilePath(in, strings.TrimPrefix(e.Want.Name, "./")); err == nil && len(e.Path) > maxPath {
+				err = fmt.Errorf("path %.100q: %w", e.Path, upstream.ErrPath)
+			}
+			if err != nil {
+				return nil, failure(ctx, err)
+			}
+			val, err := json.Marshal(e)
+			if err == nil {
+				err = wanted.add(ctx, e.key(), val)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
 	}
-	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.Path, b.Path) })
-	there := make([]bool, len(all))
-	err := each(ctx, probes, len(all), func(ctx context.Context, i int) (err error) {
-		if all[i].Want.SHA256 != "" {
-			there[i], err = u.Pool.Has(ctx, all[i].Want.SHA256)
+	return wanted, nil
+}
+
+// entries returns those of the files of a package, without their paths.
+func entries(p *deb.Package) []entry {
+	list := make([]entry, 0, len(p.Files))
+	for _, f := range p.Files {
+		e := entry{Want: f, Kind: p.Kind}
+		if len(p.Files) == 1 {
+			e.Of = deb.Key{Architecture: p.Architecture, Name: p.Name, Version: p.Version}
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// Files are looked for in the pool so many at a time, of so many that are held.
+const (
+	probes     = 16
+	maxProbing = 1024
+)
+
+// lacking yields the entries whose file the pool does not have, and counts them.
+func (u *update) lacking(ctx context.Context, wanted iter.Seq2[chunks.Record, error]) iter.Seq2[chunks.Record, error] {
+	return func(yield func(chunks.Record, error) bool) {
+		held := make([]chunks.Record, 0, maxProbing)
+		probe := func() bool {
+			lacking, err := u.probe(ctx, held)
+			held = held[:0]
+			for _, r := range lacking {
+				if !yield(r, nil) {
+					return false
+				}
+			}
+			return err == nil || yield(chunks.Record{}, err)
+		}
+		for r, err := range wanted {
+			if err != nil {
+				yield(r, err)
+				return
+			}
+			if held = append(held, r); len(held) == maxProbing && !probe() {
+				return
+			}
+		}
+		probe()
+	}
+}
+
+// probe returns those of some entries whose file the pool does not have.
+func (u *update) probe(ctx context.Context, wanted []chunks.Record) ([]chunks.Record, error) {
+	files, there := make([]entry, len(wanted)), make([]bool, len(wanted))
+	err := each(ctx, probes, len(wanted), func(ctx context.Context, i int) (err error) {
+		if err = json.Unmarshal(wanted[i].Val, &files[i]); err == nil && files[i].Want.SHA256 != "" {
+			there[i], err = u.Pool.Has(ctx, files[i].Want.SHA256)
 		}
 		return err
 	})
-	lacking := all[:0]
-	for i, e := range all {
+	if err != nil {
+		return nil, err
+	}
+	var lacking []chunks.Record
+	for i, r := range wanted {
 		if !there[i] {
-			lacking = append(lacking, e)
+			u.at.Detail.TotalNumberOfPackages++
+			u.at.Detail.TotalDownloadSize += files[i].Want.Size
+			lacking = append(lacking, r)
 		}
 	}
-	return lacking, err
+	return lacking, nil
 }
 
 // metadata returns the AppStream (DEP-11) and the translation files that Release

@@ -164,6 +164,19 @@ func (l *List) ByName(ctx context.Context, name string) iter.Seq2[*deb.Package, 
 	return decoded(l.list.Prefix(ctx, appendName(nil, name)))
 }
 
+// Find yields the packages that have the short key of one of others, in index
+// order. It reads the chunks that may have some.
+func (l *List) Find(ctx context.Context, others []*deb.Package) iter.Seq2[*deb.Package, error] {
+	var keys [][]byte
+	for _, p := range others {
+		if key, err := IndexKey(p); err == nil { // no package has another
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	return decoded(l.list.Find(ctx, keys))
+}
+
 func decoded(records iter.Seq2[chunks.Record, error]) iter.Seq2[*deb.Package, error] {
 	return func(yield func(*deb.Package, error) bool) {
 		for r, err := range records {

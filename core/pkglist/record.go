@@ -34,6 +34,10 @@ func recordKey(name, version, arch string) ([]byte, error) {
 	return append(key, byte(len(arch))), nil
 }
 
+// IndexKey returns what lists order packages by: index order is the order of these
+// bytes. It is as unique as the short key.
+func IndexKey(p *deb.Package) ([]byte, error) { return recordKey(p.Name, p.Version, p.Architecture) }
+
 // plain reports whether s can be part of a package's key, where spaces
 // separate, and of a record's, where zeros do.
 func plain(s string, limit int) bool {

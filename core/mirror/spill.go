@@ -1,0 +1,73 @@
+package mirror
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+
+	"aptless/core/chunks"
+)
+
+// maxHeld is how much a spill holds in memory, in bytes of keys and values.
+const maxHeld = 16 << 20
+
+// spill sorts records of which there may be more than fit into memory: those that
+// do not are stored as sorted runs, which nothing refers to once they are read.
+type spill struct {
+	store *chunks.Store
+	held  map[string][]byte
+	size  int
+	runs  []*chunks.List
+}
+
+// add takes a record. Of several with one key the first stays.
+func (s *spill) add(ctx context.Context, key, val []byte) error {
+	if _, ok := s.held[string(key)]; ok {
+		return nil
+	}
+	if s.held == nil {
+		s.held = map[string][]byte{}
+	}
+	s.held[string(key)] = val
+	if s.size += len(key) + len(val); s.size < maxHeld {
+		return nil
+	}
+	run, err := s.store.Build(ctx, chunks.Kind{}, s.sorted())
+	s.held, s.size, s.runs = nil, 0, append(s.runs, run)
+	return err
+}
+
+// sorted yields what is held in memory.
+func (s *spill) sorted() iter.Seq2[chunks.Record, error] {
+	return func(yield func(chunks.Record, error) bool) {
+		for _, key := range slices.Sorted(maps.Keys(s.held)) {
+			if !yield(chunks.Record{Key: []byte(key), Val: s.held[key]}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// all yields all records, ascending. Nothing is added any more.
+func (s *spill) all(ctx context.Context) iter.Seq2[chunks.Record, error] {
+	if s.runs == nil {
+		return s.sorted()
+	}
+	return func(yield func(chunks.Record, error) bool) {
+		last, err := s.store.Build(ctx, chunks.Kind{}, s.sorted())
+		if err != nil {
+			yield(chunks.Record{}, err)
+			return
+		}
+		s.held = nil
+		first := func(_ []byte, vals [][]byte) ([]byte, bool) {
+			return vals[slices.IndexFunc(vals, func(v []byte) bool { return v != nil })], true
+		}
+		for r, err := range chunks.Merge(ctx, append(s.runs, last), first) {
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
