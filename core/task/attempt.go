@@ -174,7 +174,7 @@ func (a *Attempt) write(ctx context.Context, change func(*Task), settle bool,
 		return err
 	}
 	var version string
-	err = retryConflicts(ctx, func() error {
+	err = retryConflicts(ctx, attemptWait, func() error {
 		ops, err := more(ctx)
 		if err != nil {
 			return err

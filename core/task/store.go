@@ -12,6 +12,7 @@ import (
 	"iter"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -68,17 +69,20 @@ func (s *Store) Admit(ctx context.Context, spec Spec, sync bool) (Task, error) {
 			return Task{}, fmt.Errorf("arguments of %s: %w", spec.Kind, err)
 		}
 	}
-	err = retryConflicts(ctx, func() error {
+	err = retryConflicts(ctx, admissionWait, func() error {
 		ops, _, err := lock.Change(ctx, s.Table, id, nil, t.Locks)
 		if err != nil {
 			return err
 		}
 		ops = append(ops, putOp(t, driver.Absent))
-		if _, err = s.Table.Write(ctx, ops...); err != nil {
-			// The number is ours alone: if the row is there, an answer was lost.
-			if _, there := s.Get(ctx, id); there == nil {
-				return nil
-			}
+		_, err = s.Table.Write(ctx, ops...)
+		var conflict *driver.ConflictError
+		if err == nil || errors.As(err, &conflict) && !slices.Contains(conflict.Keys, Key(id)) {
+			return err
+		}
+		// The number is ours alone: if the row is there, an answer was lost.
+		if _, there := s.Get(ctx, id); there == nil {
+			return nil
 		}
 		return err
 	})
@@ -114,20 +118,31 @@ func group(kind string, wants []lock.Want) string {
 	return Class(kind) + "-" + hex.EncodeToString(sum[:16])
 }
 
+// How long to wait at most between writes that lose to others. Hundreds of
+// admissions may want one row, so they make room; the end of a task is what
+// others wait for.
+const (
+	admissionWait = 5 * time.Second
+	attemptWait   = 100 * time.Millisecond
+)
+
 // retryConflicts calls write until it does not lose to another writer. Between
-// calls it waits a little longer each time, at random.
-func retryConflicts(ctx context.Context, write func() error) error {
+// calls it waits at random, longer each time, and up to three times as long as
+// write has taken: where it takes long there are many, and those who come back
+// too early lose again and make it take longer.
+func retryConflicts(ctx context.Context, longest time.Duration, write func() error) error {
 	const attempts = 200
 	wait := time.Millisecond
 	var err error
 	for range attempts {
+		begun := time.Now()
 		if err = write(); !errors.Is(err, driver.ErrConflict) {
 			return err
 		}
+		wait = min(max(wait*3/2, 3*time.Since(begun)), longest)
 		if err := sleep(ctx, time.Duration(rand.Int64N(int64(wait)))); err != nil {
 			return err
 		}
-		wait = min(wait*3/2, 100*time.Millisecond)
 	}
 	return err
 }
