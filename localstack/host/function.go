@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -21,13 +22,19 @@ type Function struct {
 	idle []*sandbox // of all; the one used last is at the end
 }
 
-// Invoke calls the function with an event and returns its answer.
-func (f *Function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+// Invoke calls the function with an event and returns its answer. Why there is
+// none is also logged: a gateway does not tell its clients.
+func (f *Function) Invoke(ctx context.Context, event []byte) (out []byte, err error) {
+	defer func() {
+		if err != nil && f.Log != nil {
+			fmt.Fprintf(f.Log, "call of %s failed: %v\n", f.Program, err)
+		}
+	}()
 	s, err := f.take()
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.invoke(ctx, event, f.Timeout)
+	out, err = s.invoke(ctx, event, f.Timeout)
 	f.give(s)
 	return out, err
 }

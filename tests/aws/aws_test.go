@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 		local.Stop()
 	}
 	os.RemoveAll(data)
+	os.RemoveAll(built)
 	os.Exit(code)
 }
 

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,12 +26,16 @@ import (
 	"aptless/tests/apt"
 )
 
+// built is the folder of what programs has built, "" before that.
+var built string
+
 // programs builds the functions once.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "aptless-functions-")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	for _, name := range []string{"api", "worker", "schedule"} {
 		cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, name, "bootstrap"), "aptless/functions/"+name)
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -116,6 +121,26 @@ func (p *deployed) send(method, path, contentType string, body []byte) (int, []b
 	return p.wait(task.ID)
 }
 
+// admit sends a request that is not waited for and returns its task.
+func (p *deployed) admit(method, path, body string) int {
+	p.t.Helper()
+	r, err := http.NewRequest(method, p.api.URL+path+"?_async=1", strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var task struct{ ID int }
+	if err := json.NewDecoder(resp.Body).Decode(&task); err != nil || resp.StatusCode != http.StatusAccepted {
+		p.t.Fatalf("%s %s: %d, %v", method, path, resp.StatusCode, err)
+	}
+	return task.ID
+}
+
 // wait waits until a task has ended.
 func (p *deployed) wait(id int) (int, []byte, error) {
 	for range 40 {
@@ -145,18 +170,23 @@ func (p *deployed) must(method, path, body string) []byte {
 	return data
 }
 
-func (p *deployed) upload(dir string, packages ...debtest.Spec) error {
+// form uploads packages to a folder.
+func (p *deployed) form(dir string, packages ...debtest.Spec) (int, []byte, error) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
 	for _, spec := range packages {
 		w, err := form.CreateFormFile("file", debtest.FileName(spec))
 		if err != nil {
-			return err
+			return 0, nil, err
 		}
 		w.Write(debtest.Deb(spec))
 	}
 	form.Close()
-	status, data, err := p.send("POST", "/api/files/"+dir, form.FormDataContentType(), b.Bytes())
+	return p.send("POST", "/api/files/"+dir, form.FormDataContentType(), b.Bytes())
+}
+
+func (p *deployed) upload(dir string, packages ...debtest.Spec) error {
+	status, data, err := p.form(dir, packages...)
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("upload: %d %s", status, data)
 	}
@@ -271,37 +301,99 @@ func TestWorkersKilled(t *testing.T) {
 	}
 }
 
-// TestDeployedParallel has many clients upload and import into one repository
-// at once through the API's function: nothing is lost.
+// insist repeats a request that is refused because there are too many at once,
+// as clients do, and reports how often it was.
+func insist(send func() (int, []byte, error)) (status int, data []byte, refused int, err error) {
+	const tries = 10
+	for refused = range tries {
+		if status, data, err = send(); err != nil || status != http.StatusServiceUnavailable {
+			break
+		}
+	}
+	return status, data, refused, err
+}
+
+// TestDeployedParallel has many clients upload, and then all of them at once
+// import into one repository through the API's function: all get through, and
+// nothing is lost.
 func TestDeployedParallel(t *testing.T) {
-	clients := 50
+	clients := 200
 	if testing.Short() {
 		clients = 8
 	}
 	p := deploy(t, 0, nil)
 	p.must("POST", "/api/repos", `{"Name":"crowd"}`)
-	var all sync.WaitGroup
+	var all, uploaded sync.WaitGroup
+	var comeback atomic.Int64
+	uploaded.Add(clients)
 	for c := range clients {
 		all.Go(func() {
-			for _, version := range []string{"1", "2"} {
-				dir := fmt.Sprintf("crowd-%d-%s", c, version)
-				err := p.upload(dir, debtest.Spec{Package: fmt.Sprintf("pkg%d", c), Version: version})
-				if err == nil {
-					var status int
-					var data []byte
-					if status, data, err = p.send("POST", "/api/repos/crowd/file/"+dir, "", nil); err == nil && status != http.StatusOK {
-						err = fmt.Errorf("import: %d %s", status, data)
-					}
-				}
-				if err != nil {
-					t.Error(err)
-				}
+			dir := fmt.Sprint("crowd-", c)
+			status, data, _, err := insist(func() (int, []byte, error) {
+				return p.form(dir, debtest.Spec{Package: fmt.Sprintf("pkg%d", c)})
+			})
+			uploaded.Done()
+			if err != nil || status != http.StatusOK {
+				t.Errorf("upload: %d %s, %v", status, data, err)
+				return
+			}
+			uploaded.Wait()
+			status, data, refused, err := insist(func() (int, []byte, error) {
+				return p.send("POST", "/api/repos/crowd/file/"+dir, "", nil)
+			})
+			comeback.Add(int64(refused))
+			// Of a request that was refused nobody knows whether it was admitted: if it
+			// was, the folder is empty by now. What the repository has tells.
+			if err != nil || status != http.StatusOK && refused == 0 {
+				t.Errorf("import: %d %s, %v", status, data, err)
 			}
 		})
 	}
 	all.Wait()
+	t.Logf("%d imports were refused at first", comeback.Load())
 	var keys []string
-	if err := json.Unmarshal(p.must("GET", "/api/repos/crowd/packages", ""), &keys); err != nil || len(keys) != 2*clients {
-		t.Errorf("%d packages, %v, want %d", len(keys), err, 2*clients)
+	if err := json.Unmarshal(p.must("GET", "/api/repos/crowd/packages", ""), &keys); err != nil || len(keys) != clients {
+		t.Errorf("%d packages, %v, want %d", len(keys), err, clients)
+	}
+}
+
+// TestDeployedOrder sends removals and additions of one package by turns
+// without waiting for any: the last one has the last word.
+func TestDeployedOrder(t *testing.T) {
+	tasks := 40
+	if testing.Short() {
+		tasks = 8
+	}
+	p := deploy(t, 0, nil)
+	p.must("POST", "/api/repos", `{"Name":"turns"}`)
+	if err := p.upload("turns", debtest.Spec{Package: "turns"}); err != nil {
+		t.Fatal(err)
+	}
+	p.must("POST", "/api/repos/turns/file/turns", "")
+	var keys []string
+	list := func(want int) {
+		t.Helper()
+		if err := json.Unmarshal(p.must("GET", "/api/repos/turns/packages", ""), &keys); err != nil || len(keys) != want {
+			t.Fatalf("%q, %v, want %d", keys, err, want)
+		}
+	}
+	list(1)
+	body := fmt.Sprintf(`{"PackageRefs":[%q]}`, keys[0])
+	other := map[string]string{http.MethodDelete: http.MethodPost, http.MethodPost: http.MethodDelete}
+	for _, last := range []string{http.MethodDelete, http.MethodPost} {
+		var ids []int
+		for i := range tasks {
+			method := last
+			if (tasks-i)%2 == 0 {
+				method = other[last]
+			}
+			ids = append(ids, p.admit(method, "/api/repos/turns/packages", body))
+		}
+		for _, id := range ids {
+			if status, data, err := p.wait(id); err != nil || status != http.StatusOK {
+				t.Errorf("task %d: %d %s, %v", id, status, data, err)
+			}
+		}
+		list(map[string]int{http.MethodDelete: 0, http.MethodPost: 1}[last])
 	}
 }
