@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -54,8 +56,22 @@ func newServer(t *testing.T, args ...string) *server {
 	}
 	s := &server{t: t, bin: bin, data: t.TempDir(), args: args}
 	t.Cleanup(s.kill)
-	s.start("127.0.0.1:0")
+	s.start(lasting(t))
 	return s
+}
+
+// lasting returns an address for a server that is to be killed and started again.
+// Meanwhile nobody else comes to have its port, as who asks for any does: those
+// are from 32768 on (ip(7), ip_local_port_range).
+func lasting(t *testing.T) string {
+	for range 100 {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000))); err == nil {
+			l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (s *server) start(listen string) {

@@ -13,7 +13,7 @@ import (
 )
 
 // patience is how long tests wait for what must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func newTestQueue(opt Options) *Queue {
 	if opt.Workers == 0 {

@@ -141,7 +141,7 @@ func newAptly(t *testing.T, key signingKey) *system {
 // await returns when the system answers.
 func (s *system) await(t *testing.T, ended <-chan struct{}) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		resp, err := s.client.Get(s.url + "/api/version")
 		if err == nil {
