@@ -142,7 +142,40 @@ func (t *Table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 		if err := pause(ctx, n); err != nil {
 			return "", err
 		}
+		if err := t.moved(ctx, ops, err); err != nil {
+			return "", fmt.Errorf("write of %d rows, %s: %w", len(ops), ops[0].Key, err)
+		}
 	}
+}
+
+// moved looks at the rows at which other transactions were when they stopped a
+// write. Mostly those have changed them, and to ask for the same write again
+// would be in vain and in the way of others: that is a conflict.
+func (t *Table) moved(ctx context.Context, ops []driver.Op, stopped error) error {
+	var cancelled *types.TransactionCanceledException
+	if !errors.As(stopped, &cancelled) {
+		return nil
+	}
+	conflict := &driver.ConflictError{}
+	for i, reason := range cancelled.CancellationReasons {
+		if aws.ToString(reason.Code) != "TransactionConflict" || i >= len(ops) {
+			continue
+		}
+		row, err := t.Get(ctx, ops[i].Key)
+		switch {
+		case errors.Is(err, driver.ErrNotFound):
+			row.Version = driver.Absent
+		case err != nil:
+			return err
+		}
+		if row.Version != ops[i].If {
+			conflict.Keys = append(conflict.Keys, ops[i].Key)
+		}
+	}
+	if len(conflict.Keys) == 0 {
+		return nil
+	}
+	return conflict
 }
 
 // again says that a write was stopped by throttling or by another transaction,

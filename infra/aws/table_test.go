@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,9 +16,12 @@ import (
 )
 
 // answers serves each request the next of these answers of DynamoDB; the last
-// for all that follow. Names of errors are answered with status 400.
+// for all that follow. Names of errors are answered with status 400. Whoever
+// reads a row is answered with row.
 type answers struct {
 	list     []string
+	row      string
+	read     int
 	requests []map[string]any
 	calls    []string
 }
@@ -27,8 +31,14 @@ func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	data, _ := io.ReadAll(r.Body)
 	json.Unmarshal(data, &body)
 	_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	a.requests, a.calls = append(a.requests, body), append(a.calls, call)
-	answer := a.list[min(len(a.requests), len(a.list))-1]
+	var answer string
+	if call == "GetItem" {
+		a.read++
+		answer = a.row
+	} else {
+		a.requests, a.calls = append(a.requests, body), append(a.calls, call)
+		answer = a.list[min(len(a.requests), len(a.list))-1]
+	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	if !strings.HasPrefix(answer, "{") {
 		answer = fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s"}`, answer)
@@ -52,7 +62,7 @@ func cancelled(codes ...string) string {
 // repeat requests by itself.
 func table(t *testing.T, list ...string) (*Table, *answers) {
 	t.Helper()
-	a := &answers{list: list}
+	a := &answers{list: list, row: "{}"}
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
 	for name, value := range environment {
@@ -79,25 +89,32 @@ func TestWriteAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		ops     []driver.Op
 		answers []string
+		row     string // as it is when it is looked at; "" for none
 		calls   int
+		read    int
 		failed  []driver.Key // whose condition did not hold
 		err     bool
 	}{
 		"row in a transaction":     {ops: []driver.Op{one}, answers: []string{"TransactionConflictException", "TransactionConflictException", "{}"}, calls: 3},
-		"transactions in the way":  {ops: []driver.Op{one, two}, answers: []string{cancelled("None", "TransactionConflict"), cancelled("ThrottlingError", "None"), "{}"}, calls: 3},
+		"transactions in the way":  {ops: []driver.Op{one, two}, answers: []string{cancelled("None", "TransactionConflict"), cancelled("ThrottlingError", "None"), "{}"}, calls: 3, read: 1},
+		"transaction changed it":   {ops: []driver.Op{one, two}, answers: []string{cancelled("None", "TransactionConflict")}, row: `{"Item":{"v":{"S":"another"},"d":{"B":""}}}`, calls: 1, read: 1, failed: []driver.Key{two.Key}},
+		"transaction was stopped":  {ops: []driver.Op{{Do: driver.OpCheck, Key: one.Key, If: "same"}, two}, answers: []string{cancelled("TransactionConflict", "None"), "{}"}, row: `{"Item":{"v":{"S":"same"},"d":{"B":""}}}`, calls: 2, read: 1},
+		"transaction deleted it":   {ops: []driver.Op{{Do: driver.OpCheck, Key: one.Key, If: "same"}, two}, answers: []string{cancelled("TransactionConflict", "None")}, calls: 1, read: 1, failed: []driver.Key{one.Key}},
+		"it cannot be looked at":   {ops: []driver.Op{one, two}, answers: []string{cancelled("TransactionConflict", "None")}, row: "ResourceNotFoundException", calls: 1, read: 1, err: true},
 		"still running":            {ops: []driver.Op{one, two}, answers: []string{"TransactionInProgressException", "{}"}, calls: 2},
 		"condition":                {ops: []driver.Op{one, two}, answers: []string{cancelled("None", "ConditionalCheckFailed")}, calls: 1, failed: []driver.Key{two.Key}},
 		"condition and other":      {ops: []driver.Op{one, two}, answers: []string{cancelled("ConditionalCheckFailed", "TransactionConflict")}, calls: 1, failed: []driver.Key{one.Key}},
 		"condition of one":         {ops: []driver.Op{one}, answers: []string{"ConditionalCheckFailedException"}, calls: 1, failed: []driver.Key{one.Key}},
 		"too large":                {ops: []driver.Op{one, two}, answers: []string{cancelled("None", "ItemCollectionSizeLimitExceeded")}, calls: 1, err: true},
 		"refused":                  {ops: []driver.Op{one, two}, answers: []string{"ValidationException"}, calls: 1, err: true},
-		"transactions in the way*": {ops: []driver.Op{one, two}, answers: []string{cancelled("TransactionConflict", "None")}, calls: maxRetries + 1, err: true},
+		"transactions in the way*": {ops: []driver.Op{one, two}, answers: []string{cancelled("TransactionConflict", "None")}, calls: maxRetries + 1, read: maxRetries, err: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table, a := table(t, c.answers...)
+			a.row = cmp.Or(c.row, a.row)
 			_, err := table.Write(t.Context(), c.ops...)
-			if len(a.calls) != c.calls {
-				t.Errorf("%d requests, want %d", len(a.calls), c.calls)
+			if len(a.calls) != c.calls || a.read != c.read {
+				t.Errorf("%d requests and %d reads, want %d and %d", len(a.calls), a.read, c.calls, c.read)
 			}
 			var conflict *driver.ConflictError
 			if errors.As(err, &conflict) {
