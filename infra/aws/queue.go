@@ -2,17 +2,14 @@ package aws
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"aptless/core/driver"
 )
@@ -83,81 +80,14 @@ func over(err error) bool {
 		name[strings.LastIndexByte(name, '.')+1:])
 }
 
-// receiveWait is how long a request waits for messages.
-const receiveWait = 2 * time.Second
-
-// Deliver is what becomes of messages that were received; see lambda.Worker.
-type Deliver func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
-
-// Serve receives messages and delivers them one at a time, up to workers groups
-// at the same time, until ctx is done: what Lambda's event source does.
+// Serve receives messages and delivers them one at a time, up to workers of each
+// queue at the same time, until ctx is done.
 func (q *Queue) Serve(ctx context.Context, workers int, deliver Deliver, failed func(error)) {
 	var all sync.WaitGroup
-	defer all.Wait()
-	slots := make(chan struct{}, workers)
 	for _, url := range q.urls {
 		all.Go(func() {
-			for ctx.Err() == nil {
-				select {
-				case slots <- struct{}{}:
-				case <-ctx.Done():
-					return
-				}
-				messages, err := q.receive(ctx, url)
-				if ctx.Err() != nil && len(messages) > 0 { // nobody is to handle it any more: others get it at once
-					err, messages = q.visible(context.WithoutCancel(ctx), &url, messages[0].ReceiptHandle, 0), nil
-				}
-				if err != nil || len(messages) == 0 {
-					<-slots
-					if err != nil && ctx.Err() == nil {
-						failed(err)
-						_ = pause(ctx, 5)
-					}
-					continue
-				}
-				all.Go(func() {
-					defer func() { <-slots }()
-					out, err := deliver(ctx, events.SQSEvent{Records: messages})
-					if err == nil && len(out.BatchItemFailures) == 0 {
-						err = q.delete(ctx, url, messages[0])
-					}
-					if err != nil {
-						failed(err)
-					}
-				})
-			}
+			(&Source{Client: q.client, URL: url, Batch: 1, Workers: workers, Deliver: deliver, Failed: failed}).Serve(ctx)
 		})
 	}
-}
-
-// deleteWithin is how long a message that is done with is tried to be deleted.
-const deleteWithin = 10 * time.Second
-
-// delete acknowledges a message, also when ctx is done.
-func (q *Queue) delete(ctx context.Context, url string, m events.SQSMessage) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteWithin)
-	defer cancel()
-	_, err := q.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: &m.ReceiptHandle})
-	return err
-}
-
-// receive returns a message if there is one. It does not end with ctx: a request
-// that is given up may have been given a message, which would be hidden from
-// everybody for a while. If its answer is lost, it is repeated with its ID and
-// answered with the same message.
-func (q *Queue) receive(ctx context.Context, url string) ([]events.SQSMessage, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiveWait+10*time.Second)
-	defer cancel()
-	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 1,
-		WaitTimeSeconds: int32(receiveWait.Seconds()), ReceiveRequestAttemptId: aws.String(rand.Text()),
-		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll}})
-	if err != nil {
-		return nil, err
-	}
-	var all []events.SQSMessage
-	for _, m := range out.Messages {
-		all = append(all, events.SQSMessage{MessageId: aws.ToString(m.MessageId), ReceiptHandle: aws.ToString(m.ReceiptHandle),
-			Body: aws.ToString(m.Body), Attributes: m.Attributes, EventSource: "aws:sqs"})
-	}
-	return all, nil
+	all.Wait()
 }

@@ -14,9 +14,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"aptless/infra/aws"
 )
 
 // Options say how a stack is run.
@@ -69,8 +71,9 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		s.functions[name] = f
 		if declared.Queue != "" {
 			f.Timeout = cmp.Or(o.Timeout, f.Timeout)
-			src := &source{client: o.SQS, url: urls[declared.Queue], function: f, batch: declared.Batch, most: declared.Most, log: o.Log}
-			s.running.Go(func() { src.run(ctx) })
+			source := &aws.Source{Client: o.SQS, URL: urls[declared.Queue], Batch: declared.Batch, Workers: declared.Most, Deliver: f.deliver,
+				Failed: func(err error) { o.Log.Warn("messages will come again", "error", err) }}
+			s.running.Go(func() { source.Serve(ctx) })
 		}
 		if every := declared.Every; every > 0 {
 			if o.Every > 0 {
@@ -130,7 +133,7 @@ func (o *Options) queue(ctx context.Context, name string, q DeclaredQueue, dead 
 	if err != nil {
 		return "", "", err
 	}
-	return aws.ToString(made.QueueUrl), got.Attributes["QueueArn"], nil
+	return sdk.ToString(made.QueueUrl), got.Attributes["QueueArn"], nil
 }
 
 // schedule calls a function again and again until ctx is done.
