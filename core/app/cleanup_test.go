@@ -203,6 +203,7 @@ func TestCleanup(t *testing.T) {
 // TestSweepCleanup interrupts a collection at every call of a port: what lives
 // stays, and the next collection removes the rest.
 func TestSweepCleanup(t *testing.T) {
+	t.Parallel()
 	signer := testSigner(t)
 	drivertest.Sweep(t, drivertest.Journey{
 		Setup: func(ctx context.Context, env *drivertest.Env) error {

@@ -208,6 +208,7 @@ func TestReceiveKeys(t *testing.T) {
 
 // TestSweepCopy interrupts copying between repositories at every call of a port.
 func TestSweepCopy(t *testing.T) {
+	t.Parallel()
 	signer := testSigner(t)
 	const path = "/api/repos/to/copy/r/bb"
 	drivertest.Sweep(t, drivertest.Journey{

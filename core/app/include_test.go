@@ -337,6 +337,7 @@ func TestUploaders(t *testing.T) {
 // TestSweepInclude interrupts an inclusion by a template, into two
 // repositories, at every call of a port.
 func TestSweepInclude(t *testing.T) {
+	t.Parallel()
 	signer := testSigner(t)
 	const path = "/api/repos/for-%7B%7B.Distribution%7D%7D/include/d?acceptUnsigned=1"
 	drivertest.Sweep(t, drivertest.Journey{

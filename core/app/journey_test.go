@@ -187,6 +187,7 @@ const publishBody = `{"SourceKind":"local","Distribution":"stable","Architecture
 // TestSweepImport interrupts an import at every call of a port: the next
 // process finishes it, and nothing is lost or done twice.
 func TestSweepImport(t *testing.T) {
+	t.Parallel()
 	signer := testSigner(t)
 	drivertest.Sweep(t, drivertest.Journey{
 		Setup: func(ctx context.Context, env *drivertest.Env) error {
@@ -263,6 +264,7 @@ func ended(p *process) error {
 // TestSweepPublish interrupts the update of a publication, after a package was
 // added and another removed, at every call of a port.
 func TestSweepPublish(t *testing.T) {
+	t.Parallel()
 	signer := testSigner(t)
 	verify := func(env *drivertest.Env) error {
 		found, err := verifyTree(env.Memory.Objects("public/"), "stable")

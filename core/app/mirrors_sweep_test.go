@@ -139,6 +139,7 @@ func (w *mirroring) state(env *drivertest.Env) (string, error) {
 // the next process finishes it, the mirror is what it is without interruption,
 // and no file that is in the pool is fetched.
 func TestSweepMirror(t *testing.T) {
+	t.Parallel()
 	w := newMirroring(t)
 	want := ""
 	drivertest.Sweep(t, drivertest.Journey{
@@ -312,6 +313,7 @@ func TestEditBetweenSlices(t *testing.T) {
 // removal of mirrors at every call of a port: what is left fits together, and the
 // next process finishes it.
 func TestSweepMirrorRows(t *testing.T) {
+	t.Parallel()
 	w := newMirroring(t)
 	names := func(p *process) (map[string]bool, error) {
 		var list []struct{ Name string }

@@ -36,6 +36,7 @@ func shots(p *process) (map[string]string, error) {
 // dropping of snapshots at every call of a port: what is left fits together,
 // and with the next process everything is as it was meant to be.
 func TestSweepSnapshots(t *testing.T) {
+	t.Parallel()
 	signer := testSigner(t)
 	type change struct {
 		method, path, body string
@@ -70,6 +71,7 @@ func TestSweepSnapshots(t *testing.T) {
 		}, map[string]string{"new": "aa_1 bb_1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			todo := func(p *process) error {
 				for _, c := range tc.changes {
 					found, err := shots(p)

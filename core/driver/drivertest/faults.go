@@ -65,6 +65,7 @@ type Faults struct {
 	calls []string
 	dead  bool
 	died  []context.CancelFunc
+	ended func(call int) // told of each call, perhaps more than once, when it has its effect; may be nil
 }
 
 // NewFaults wraps drivers, any of which may be nil.
@@ -117,6 +118,7 @@ func (f *Faults) Context(parent context.Context) (context.Context, context.Cance
 type attempt struct {
 	*Faults
 	name  string
+	call  int // its number
 	fault Fault
 	fails bool
 }
@@ -130,7 +132,8 @@ func (f *Faults) begin(method, arg string) (attempt, error) {
 		return a, a.error()
 	}
 	f.calls = append(f.calls, a.name)
-	a.fault, a.fails = f.plan[len(f.calls)]
+	a.call = len(f.calls)
+	a.fault, a.fails = f.plan[a.call]
 	if a.fails && (a.fault.When == Before || a.fault.When == Midway && !Partial(a.name)) {
 		a.strike()
 		return a, a.error()
@@ -151,6 +154,9 @@ func (a attempt) end(err error) error {
 	}
 	if a.dead { // since it began
 		return a.error()
+	}
+	if a.ended != nil {
+		a.ended(a.call)
 	}
 	return err
 }

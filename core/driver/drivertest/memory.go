@@ -25,6 +25,7 @@ type Memory struct {
 	parts    map[string]*partition
 	counters map[driver.Key]int64
 	version  int64 // of the last row written
+	changes  int64 // of anything that Clone copies
 }
 
 // NewMemory returns an empty Memory, whose times are those of now.
@@ -60,6 +61,13 @@ func (m *Memory) Clone() *Memory {
 	c.version = m.version
 	m.Queue.copyTo(c.Queue)
 	return c
+}
+
+// changed returns a number that grows with every change of what Clone copies.
+func (m *Memory) changed() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changes
 }
 
 // Counts returns the number of calls so far by port and method, such as

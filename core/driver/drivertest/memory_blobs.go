@@ -156,6 +156,7 @@ func (b memoryBlobs) store(key string, data []byte, opt driver.PutOptions) (driv
 		ModTime: b.m.now().Truncate(0),
 	}}
 	b.m.objects[key] = o
+	b.m.changes++
 	return o.info, nil
 }
 
@@ -240,6 +241,7 @@ func (b memoryBlobs) Delete(ctx context.Context, keys ...string) error {
 			continue
 		}
 		delete(b.m.objects, key)
+		b.m.changes++
 		for dir := range leadingPaths(key) {
 			if b.m.dirs[dir]--; b.m.dirs[dir] == 0 {
 				delete(b.m.dirs, dir)

@@ -85,6 +85,7 @@ func (q *MemoryQueue) Send(ctx context.Context, m driver.Message) error {
 	if _, ok := q.sent[m.ID]; ok {
 		return nil
 	}
+	q.m.changes++
 	q.sent[m.ID] = now
 	m.Receipt = ""
 	q.groups[m.Group] = append(q.groups[m.Group], &message{Message: m, due: now})
@@ -104,6 +105,7 @@ func (q *MemoryQueue) Wake(ctx context.Context, m driver.Message) error {
 		return fmt.Errorf("wake %s: receipt: %w", m.Receipt, driver.ErrNotFound)
 	}
 	if !msg.running {
+		q.m.changes++
 		msg.due = q.m.now()
 		q.notify()
 	}
@@ -232,6 +234,7 @@ func (q *MemoryQueue) take() (driver.Message, bool) {
 		i = q.Pick(len(ready))
 	}
 	m := ready[i]
+	q.m.changes++
 	q.receipt++
 	m.Receipt = "receipt-" + strconv.FormatInt(q.receipt, 10)
 	m.running, m.due = true, now.Add(q.Visibility)
@@ -248,6 +251,7 @@ func (q *MemoryQueue) handle(ctx context.Context, h driver.Handler, m driver.Mes
 	if msg == nil {
 		return err // it was delivered again meanwhile
 	}
+	q.m.changes++
 	msg.running, msg.due = false, q.m.now()
 	switch {
 	case err != nil:

@@ -88,6 +88,7 @@ func (t memoryTable) remove(key driver.Key) {
 // nextVersion returns a version that was never used.
 func (t memoryTable) nextVersion() string {
 	t.m.version++
+	t.m.changes++
 	return "v" + strconv.FormatInt(t.m.version, 10)
 }
 
@@ -195,5 +196,6 @@ func (t memoryTable) Add(ctx context.Context, key driver.Key, delta int64) (int6
 	}
 	defer t.m.mu.Unlock()
 	t.m.counters[key] += delta
+	t.m.changes++
 	return t.m.counters[key], nil
 }

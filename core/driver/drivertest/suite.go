@@ -27,7 +27,7 @@ type Set struct {
 	NoBlobs, NoTable, NoQueue bool
 
 	// Patience is how long to wait for what must come, however slow the store
-	// is; 0 is 20 seconds. Nothing waits that long unless a test fails.
+	// is; 0 is a minute. Nothing waits that long unless a test fails.
 	Patience time.Duration
 }
 
@@ -55,7 +55,7 @@ func part(t *testing.T, open func(t *testing.T) Set, absent func(Set) bool, test
 		t.Run(test.name, func(t *testing.T) {
 			s := suite{Set: open(t), id: unique()}
 			if s.Patience == 0 {
-				s.Patience = 20 * time.Second
+				s.Patience = time.Minute
 			}
 			test.run(t, s)
 		})

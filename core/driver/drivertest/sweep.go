@@ -118,28 +118,34 @@ type Journey struct {
 // to handle the error, and with the process dying. What is then stored is all
 // that Recover and Verify get. With -short the process still dies after every
 // call, but of the other failures of a call one is tried, each in its turn.
+//
+// With -short a death is not acted out again but judged by a copy of what was
+// stored when the call had ended, and once for calls that change nothing.
 func Sweep(t *testing.T, j Journey) {
 	t.Helper()
 	choose := faultsOf
 	if testing.Short() {
 		choose = someFaultsOf
 	}
-	runs, failures := sweep(t.Context(), j, choose)
+	runs, failures := sweep(t.Context(), j, choose, testing.Short())
 	for _, failure := range failures {
 		t.Error(failure)
 	}
 	t.Logf("%d runs", runs)
 }
 
-// sweep returns how many runs there were and what was wrong with them.
-func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fault) (runs int, failures []error) {
+// sweep returns how many runs there were, of which copies may stand for deaths,
+// and what was wrong with them.
+func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fault, copies bool) (runs int, failures []error) {
 	start := NewEnv()
 	if j.Setup != nil {
 		if err := j.Setup(ctx, start); err != nil {
 			return 0, []error{fmt.Errorf("setup: %w", err)}
 		}
 	}
-	calls, ran, err := j.take(ctx, start)
+	peace := start.Restart()
+	left := peace.keep()
+	calls, ran, err := j.take(ctx, peace)
 	if err := errors.Join(ran, err); err != nil {
 		return 1, []error{fmt.Errorf("in peace: %w", err)}
 	}
@@ -147,10 +153,19 @@ func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fau
 		return 1, []error{errors.New("the journey makes no calls")}
 	}
 	runs = 1
+	judged := map[*Env]bool{}
 	for i, call := range calls {
 		for _, fault := range choose(i+1, call) {
 			runs++
-			if _, ran, err := j.take(ctx, start, fault); err != nil {
+			ran, err := error(ErrFault), error(nil)
+			switch world := left[i+1]; {
+			case !copies || world == nil || !fault.Die || fault.When != After:
+				_, ran, err = j.take(ctx, start.Restart(fault))
+			case !judged[world]:
+				judged[world] = true
+				err = j.judge(ctx, world, ran)
+			}
+			if err != nil {
 				failures = append(failures, fmt.Errorf("%s (%s): %w; the journey returned: %v", fault, call, err, ran))
 			}
 			if len(failures) == maxReports || ctx.Err() != nil {
@@ -159,6 +174,24 @@ func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fau
 		}
 	}
 	return runs, failures
+}
+
+// keep returns, once calls of e have ended, what each of them left: the same
+// world for those that changed nothing.
+func (e *Env) keep() map[int]*Env {
+	left := map[int]*Env{}
+	var last *Env
+	var changes int64
+	e.Faults.ended = func(call int) {
+		if left[call] != nil {
+			return
+		}
+		if now := e.Memory.changed(); last == nil || now != changes || !e.Clock.Now().Equal(last.Clock.Now()) {
+			last, changes = e.Restart(), now
+		}
+		left[call] = last
+	}
+	return left
 }
 
 // faultsOf returns what is to be tried of a call. To die before a call leaves
@@ -188,25 +221,28 @@ func someFaultsOf(n int, call string) []Fault {
 	return append(deaths, others[n%len(others)])
 }
 
-// take takes the journey from a copy of start and returns its calls, its own
-// error, and what Recover or Verify found wrong.
-func (j Journey) take(ctx context.Context, start *Env, plan ...Fault) (calls []string, ran, err error) {
-	env := start.Restart(plan...)
+// take takes the journey in env and returns its calls, its own error, and what
+// Recover or Verify found wrong.
+func (j Journey) take(ctx context.Context, env *Env) (calls []string, ran, err error) {
 	process, end := env.Faults.Context(ctx)
 	ran = j.Run(process, env)
 	end()
-	calls = env.Faults.Calls()
 	if env.Faults.Dead() && ran == nil {
 		ran = ErrFault // the dead have answered nobody
 	}
+	return env.Faults.Calls(), ran, j.judge(ctx, env, ran)
+}
+
+// judge returns what Recover or Verify find wrong with a copy of env.
+func (j Journey) judge(ctx context.Context, env *Env, ran error) error {
 	env = env.Restart()
 	if j.Recover != nil {
 		if err := j.Recover(ctx, env); err != nil {
-			return calls, ran, fmt.Errorf("recover: %w", err)
+			return fmt.Errorf("recover: %w", err)
 		}
 	}
 	if err := j.Verify(env, ran); err != nil {
-		return calls, ran, fmt.Errorf("verify: %w", err)
+		return fmt.Errorf("verify: %w", err)
 	}
-	return calls, ran, nil
+	return nil
 }

@@ -138,9 +138,11 @@ func TestSweepFinds(t *testing.T) {
 		"calls nothing": {Journey{Run: func(context.Context, *Env) error { return nil },
 			Verify: func(*Env, error) error { return nil }}, "makes no calls"},
 	} {
-		_, failures := sweep(t.Context(), tc.journey, faultsOf)
-		if len(failures) == 0 || !strings.Contains(failures[0].Error(), tc.want) {
-			t.Errorf("%s: found %v, want %q", name, failures, tc.want)
+		for _, copies := range []bool{false, true} {
+			_, failures := sweep(t.Context(), tc.journey, faultsOf, copies)
+			if len(failures) == 0 || !strings.Contains(failures[0].Error(), tc.want) {
+				t.Errorf("%s: found %v, want %q; with copies: %t", name, failures, tc.want, copies)
+			}
 		}
 	}
 }
@@ -148,9 +150,55 @@ func TestSweepFinds(t *testing.T) {
 // TestSweepRuns counts: Put and Table.Put can happen in part, the first call
 // also not at all.
 func TestSweepRuns(t *testing.T) {
-	runs, failures := sweep(t.Context(), Journey{Run: sequence(stage, commit), Verify: readable}, faultsOf)
-	if want := 1 + (3 + 1 + 2) + 3 + 3; runs != want || failures != nil {
-		t.Errorf("%d runs, want %d; failures: %v", runs, want, failures)
+	for _, copies := range []bool{false, true} {
+		runs, failures := sweep(t.Context(), Journey{Run: sequence(stage, commit), Verify: readable}, faultsOf, copies)
+		if want := 1 + (3 + 1 + 2) + 3 + 3; runs != want || failures != nil {
+			t.Errorf("%d runs, want %d; failures: %v", runs, want, failures)
+		}
+	}
+}
+
+// TestSweepCopies holds that a copy is what the dead leave: a death that is acted
+// out leaves the same rows, objects and messages at the same time.
+func TestSweepCopies(t *testing.T) {
+	journey := func(ctx context.Context, e *Env) error {
+		if err := sequence(stage, commit)(ctx, e); err != nil {
+			return err
+		}
+		if err := e.Queue.Send(ctx, driver.Message{Group: "g", ID: "1", Body: "b"}); err != nil {
+			return err
+		}
+		return e.Drain(ctx, func(ctx context.Context, _ driver.Message) (driver.Outcome, error) {
+			e.Clock.Advance(time.Second)
+			_, err := e.Table.Get(ctx, head)
+			return driver.Outcome{}, errors.Join(err, e.Blobs.Delete(ctx, "private/staged"))
+		})
+	}
+	world := func(e *Env) string {
+		s := fmt.Sprint(e.Memory.Objects(""), e.Memory.Rows(""), e.Clock.Now())
+		for _, m := range e.Memory.Queue.Pending() {
+			s += " " + m.Body
+		}
+		return s
+	}
+	peace := NewEnv()
+	left := peace.keep()
+	must(t, journey(t.Context(), peace))
+	calls, worlds := peace.Faults.Calls(), map[*Env]bool{}
+	for i, call := range calls {
+		dying := NewEnv(Fault{i + 1, After, true})
+		ctx, cancel := dying.Faults.Context(t.Context())
+		if err := journey(ctx, dying); err == nil {
+			t.Errorf("%s: the dead go on", call)
+		}
+		cancel()
+		if got, want := world(left[i+1]), world(dying.Restart()); got != want {
+			t.Errorf("after %s there is %s, want %s", call, got, want)
+		}
+		worlds[left[i+1]] = true
+	}
+	if len(calls) != 6 || len(worlds) != 5 { // reading the row before it is written changes nothing
+		t.Errorf("%d worlds after %q", len(worlds), calls)
 	}
 }
 
