@@ -18,6 +18,8 @@
 //	driver/drivertest  driver github.com/anishathalye/porcupine pgregory.net/rapid
 //	chunks             driver github.com/klauspost/compress
 //	pkglist            chunks deb driver
+//	packing            github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
+//	packing/packingtest  github.com/klauspost/compress github.com/mikelolasagasti/xz
 //	query              deb pkglist
 //	lock               driver
 //	epoch              chunks driver
@@ -32,7 +34,7 @@
 //	repo               chunks deb driver epoch lock pgp pkglist pool query task
 //	mirror             chunks deb driver epoch lock pgp pkglist pool query task upstream
 //	snapshot           chunks deb driver epoch lock pkglist pool query task
-//	publish            chunks deb driver epoch lock pgp pkglist task github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
+//	publish            chunks deb driver epoch lock packing pgp pkglist task github.com/klauspost/compress
 //	api                cleanup deb driver graph keyring mirror openapi pkglist pool publish query repo snapshot task net/http github.com/prometheus/client_golang
 //	app                api chunks cleanup driver epoch graph keyring mirror pgp pkglist pool publish query repo snapshot task upstream net/http github.com/prometheus/client_golang
 //

@@ -10,6 +10,7 @@ import (
 	"aptless/core/chunks"
 	"aptless/core/deb"
 	"aptless/core/driver"
+	"aptless/core/packing"
 	"aptless/core/pkglist"
 )
 
@@ -29,6 +30,13 @@ type index struct {
 	GZ     object
 	Pieces []piece // what it consists of, in order
 	More   []variant
+}
+
+// variant is a compressed file of an index, besides that of gzip.
+type variant struct {
+	Suffix  string
+	File    object
+	Members []packing.Member // one for each piece
 }
 
 // variant returns the file of a suffix besides .gz: nil if there is none.
@@ -81,7 +89,7 @@ type stager struct {
 	record *Record
 	folder string // private, of this attempt
 
-	packings map[string]packing // those that were needed, by suffix
+	packings map[string]packing.Packing // those that were needed, by suffix
 }
 
 // index stages an index of a list of packages. prev is the index of the last
@@ -156,6 +164,19 @@ func (st *stager) splice(ctx context.Context, src *source, x, prev *index) (*ind
 		return nil, fmt.Errorf("index %s: %w", x.Path, err)
 	}
 	return x, nil
+}
+
+// CheckCompressions refuses what Store.Compressions cannot be.
+func CheckCompressions(names []string) error {
+	for i, name := range names {
+		if name != "xz" && name != "zst" {
+			return fmt.Errorf("indexes cannot be compressed as %q: xz and zst are there to choose from", name)
+		}
+		if slices.Contains(names[:i], name) {
+			return fmt.Errorf("compression %q is named twice", name)
+		}
+	}
+	return nil
 }
 
 // defaultParallel is how many parts of an index are made at the same time.

@@ -18,6 +18,7 @@ import (
 	"aptless/core/chunks"
 	"aptless/core/deb"
 	"aptless/core/driver/drivertest"
+	"aptless/core/packing/packingtest"
 	"aptless/core/pkglist"
 )
 
@@ -160,7 +161,7 @@ func (w *world) verify(t tester, sp spec, l *pkglist.List, x *index) {
 	for _, v := range x.More {
 		files = append(files, v.File)
 		file := []byte(objects[dir+"SHA256/"+v.File.SHA256])
-		if got, err := unpack(v.Suffix, file); err != nil || string(got) != plain || v.File != sum(file) {
+		if got, err := packingtest.Unpack(v.Suffix, file); err != nil || string(got) != plain || v.File != sum(file) {
 			t.Fatalf("%s%s is %d bytes, %v", sp.Path, v.Suffix, len(got), err)
 		}
 	}

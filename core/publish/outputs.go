@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"aptless/core/deb"
+	"aptless/core/packing"
 )
 
 // outputs takes the parts of an index and writes its files.
@@ -16,9 +17,9 @@ type outputs struct {
 // output is a compressed file besides that of gzip.
 type output struct {
 	variant
-	how  packing
+	how  packing.Packing
 	file *spool
-	bits joiner
+	bits packing.Joiner
 }
 
 // outputs begins the files of an index. Of a plain file that is not in the tree
@@ -30,18 +31,18 @@ func (st *stager) outputs(ctx context.Context, src *source, packedOnly bool) (*o
 	}
 	for _, suffix := range src.suffixes {
 		if st.packings[suffix] == nil {
-			how, err := newPacking(suffix)
+			how, err := packing.New(suffix)
 			if err != nil {
 				return nil, err
 			}
 			if st.packings == nil {
-				st.packings = map[string]packing{}
+				st.packings = map[string]packing.Packing{}
 			}
 			st.packings[suffix] = how
 		}
 		o := &output{variant: variant{Suffix: suffix}, how: st.packings[suffix], file: st.spool(ctx, suffix[1:])}
-		o.bits.to = o.file
-		if err := o.write(o.how.head(), int64(len(o.how.head()))*8); err != nil {
+		o.bits.To = o.file
+		if err := o.write(o.how.Head(), int64(len(o.how.Head()))*8); err != nil {
 			return nil, err
 		}
 		out.more = append(out.more, o)
@@ -49,7 +50,7 @@ func (st *stager) outputs(ctx context.Context, src *source, packedOnly bool) (*o
 	return out, nil
 }
 
-func (o *output) write(data []byte, bits int64) error { return o.bits.write(data, bits) }
+func (o *output) write(data []byte, bits int64) error { return o.bits.Write(data, bits) }
 
 // add writes a part.
 func (out *outputs) add(p part) error {
@@ -61,8 +62,8 @@ func (out *outputs) add(p part) error {
 		return err
 	}
 	for i, o := range out.more {
-		o.Members = append(o.Members, p.more[i].member)
-		if err := o.write(p.more[i].data, p.more[i].Bits); err != nil {
+		o.Members = append(o.Members, p.more[i].Member)
+		if err := o.write(p.more[i].Data, p.more[i].Bits); err != nil {
 			return err
 		}
 	}
@@ -85,11 +86,15 @@ func (out *outputs) stage(st *stager, src *source, x *index) (err error) {
 	if x.GZ, err = st.stage(out.gz.ctx, x.Path, out.gz); err != nil {
 		return err
 	}
+	plain := make([]int64, len(x.Pieces))
+	for i, p := range x.Pieces {
+		plain[i] = p.Plain
+	}
 	for _, o := range out.more {
-		if err := o.write(o.how.tail(x.Pieces, o.Members)); err != nil {
+		if err := o.write(o.how.Tail(plain, o.Members)); err != nil {
 			return err
 		}
-		if err := o.bits.close(); err != nil {
+		if err := o.bits.Close(); err != nil {
 			return err
 		}
 		if o.File, err = st.stage(o.file.ctx, x.Path, o.file); err != nil {

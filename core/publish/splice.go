@@ -15,6 +15,7 @@ import (
 
 	"aptless/core/chunks"
 	"aptless/core/driver"
+	"aptless/core/packing"
 )
 
 // An index is the concatenation of what the chunks of its list contribute, and
@@ -50,7 +51,7 @@ type job struct {
 type part struct {
 	piece     piece
 	plain, gz []byte
-	more      []packed // for each of the source's packings
+	more      []packing.Packed // for each of the source's packings
 }
 
 // source makes an index, from the chunks of a list and from the last index.
@@ -60,9 +61,9 @@ type source struct {
 	params string                                              // what the bytes depend on besides the chunks
 
 	blobs    driver.Blobs
-	packings map[string]packing    // besides gzip, by suffix
-	suffixes []string              // of them, in order
-	key      func(f object) string // of a compressed file of the last index
+	packings map[string]packing.Packing // besides gzip, by suffix
+	suffixes []string                   // of them, in order
+	key      func(f object) string      // of a compressed file of the last index
 	last     *index
 }
 
@@ -198,7 +199,7 @@ func (src *source) make(ctx context.Context, c chunks.Chunk) (part, error) {
 	p := part{plain: plain, gz: src.member(nil, plain)}
 	p.piece = piece{c.Digest, int64(len(plain)), int64(len(p.gz))}
 	for _, suffix := range src.suffixes {
-		m, err := pack(src.packings[suffix], plain)
+		m, err := packing.Pack(src.packings[suffix], plain)
 		if err != nil {
 			return part{}, fmt.Errorf("%s: %w", suffix, err)
 		}
@@ -266,7 +267,7 @@ func (src *source) take(ctx context.Context, j job, use func(part) error) (int, 
 		defer others[i].Close()
 	}
 	var zip gzip.Reader
-	p := part{more: make([]packed, len(others))}
+	p := part{more: make([]packing.Packed, len(others))}
 	for i, want := range j.copied {
 		p.piece = want
 		p.gz, p.plain = resize(p.gz, want.GZ), resize(p.plain, want.Plain)
@@ -321,13 +322,13 @@ func cut(_ int, err error) error {
 // members reads what pieces of the last index were compressed to.
 type members struct {
 	io.Closer
-	bits splitter
-	want []member
+	bits packing.Splitter
+	want []packing.Member
 }
 
 func (src *source) members(ctx context.Context, suffix string, j job) (*members, error) {
 	v := src.last.variant(suffix)
-	from := int64(len(src.packings[suffix].head())) * 8
+	from := int64(len(src.packings[suffix].Head())) * 8
 	for _, m := range v.Members[:j.first] {
 		from += m.Bits
 	}
@@ -340,22 +341,22 @@ func (src *source) members(ctx context.Context, suffix string, j job) (*members,
 	if err != nil {
 		return nil, err
 	}
-	ms := &members{Closer: r, bits: splitter{from: r.Reader}, want: want}
-	if _, err := ms.bits.read(nil, from%8); cut(0, err) != nil {
+	ms := &members{Closer: r, bits: packing.Splitter{From: r.Reader}, want: want}
+	if _, err := ms.bits.Read(nil, from%8); cut(0, err) != nil {
 		r.Close()
 		return nil, cut(0, err)
 	}
 	return ms, nil
 }
 
-func (ms *members) next(p *packed) error {
-	p.member, ms.want = ms.want[0], ms.want[1:]
-	data, err := ms.bits.read(p.data, p.Bits)
+func (ms *members) next(p *packing.Packed) error {
+	p.Member, ms.want = ms.want[0], ms.want[1:]
+	data, err := ms.bits.Read(p.Data, p.Bits)
 	if err != nil {
 		return cut(0, err)
 	}
-	p.data = data
-	if p.sum(data) != p.Sum {
+	p.Data = data
+	if !p.Sound() {
 		return fmt.Errorf("%w: a member is not what it was", errUnusable)
 	}
 	return nil

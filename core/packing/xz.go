@@ -1,4 +1,4 @@
-package publish
+package packing
 
 import (
 	"bytes"
@@ -26,13 +26,13 @@ const (
 	xzCRC64 = 4
 )
 
-func (xzPacking) head() []byte {
+func (xzPacking) Head() []byte {
 	head := []byte{0xfd, '7', 'z', 'X', 'Z', 0, 0, xzCRC64}
 	return binary.LittleEndian.AppendUint32(head, crc32.ChecksumIEEE(head[6:]))
 }
 
-// member returns a block, and its size without the zeros at its end as the note.
-func (k xzPacking) member(plain []byte) ([]byte, int64, int64, error) {
+// Member returns a block, and its size without the zeros at its end as the note.
+func (k xzPacking) Member(plain []byte) ([]byte, int64, int64, error) {
 	var stream bytes.Buffer
 	w, err := xz.WriterConfig{DictCap: xzDict, CheckSum: xz.CRC64}.NewWriter(&stream)
 	if err != nil {
@@ -49,7 +49,7 @@ func (k xzPacking) member(plain []byte) ([]byte, int64, int64, error) {
 
 // block returns that of a stream of one.
 func (k xzPacking) block(stream []byte, plain int) ([]byte, int64, int64, error) {
-	if !bytes.HasPrefix(stream, k.head()) || len(stream) < xzHead+xzFoot {
+	if !bytes.HasPrefix(stream, k.Head()) || len(stream) < xzHead+xzFoot {
 		return nil, 0, 0, errors.New("xz stream is not of the kind that was asked for")
 	}
 	foot := stream[len(stream)-xzFoot:]
@@ -68,19 +68,19 @@ func (k xzPacking) block(stream []byte, plain int) ([]byte, int64, int64, error)
 
 func roundUp4(n int64) int64 { return (n + 3) &^ 3 }
 
-// tail is the index and the footer.
-func (k xzPacking) tail(pieces []piece, members []member) ([]byte, int64) {
+// Tail is the index and the footer.
+func (k xzPacking) Tail(plain []int64, members []Member) ([]byte, int64) {
 	index := binary.AppendUvarint([]byte{0}, uint64(len(members)))
 	for i, m := range members {
 		index = binary.AppendUvarint(index, uint64(m.Note))
-		index = binary.AppendUvarint(index, uint64(pieces[i].Plain))
+		index = binary.AppendUvarint(index, uint64(plain[i]))
 	}
 	for len(index)%4 > 0 {
 		index = append(index, 0)
 	}
 	index = binary.LittleEndian.AppendUint32(index, crc32.ChecksumIEEE(index))
 	foot := binary.LittleEndian.AppendUint32(nil, uint32(len(index)/4-1))
-	foot = append(foot, k.head()[6:8]...)
+	foot = append(foot, k.Head()[6:8]...)
 	data := binary.LittleEndian.AppendUint32(index, crc32.ChecksumIEEE(foot))
 	data = append(append(data, foot...), 'Y', 'Z')
 	return data, int64(len(data)) * 8

@@ -1,4 +1,4 @@
-package publish
+package packing
 
 import (
 	"bytes"
@@ -27,12 +27,12 @@ const (
 	bzip2Tail = 48 + 32
 )
 
-func (*bzip2Packing) head() []byte { return []byte("BZh9") }
+func (*bzip2Packing) Head() []byte { return []byte("BZh9") }
 
-// member returns blocks, and their sum as the note.
-func (k *bzip2Packing) member(plain []byte) ([]byte, int64, int64, error) {
+// Member returns blocks, and their sum as the note.
+func (k *bzip2Packing) Member(plain []byte) ([]byte, int64, int64, error) {
 	var blocks bytes.Buffer
-	to := joiner{to: &blocks}
+	to := Joiner{To: &blocks}
 	var all int64
 	var sum uint32
 	for part := range slices.Chunk(plain, maxBlock) {
@@ -40,11 +40,11 @@ func (k *bzip2Packing) member(plain []byte) ([]byte, int64, int64, error) {
 		if err != nil {
 			return nil, 0, 0, err
 		}
-		to.write(data, n) // a Buffer takes all
+		to.Write(data, n) // a Buffer takes all
 		all += n
 		sum = bits.RotateLeft32(sum, 1) ^ s
 	}
-	to.close()
+	to.Close()
 	return blocks.Bytes(), all, int64(sum), nil
 }
 
@@ -91,10 +91,10 @@ func bitsAt(data []byte, from int64) uint64 {
 	return shifted | uint64(nine[8])>>(8-from%8)
 }
 
-func (*bzip2Packing) tail(pieces []piece, members []member) ([]byte, int64) {
+func (*bzip2Packing) Tail(plain []int64, members []Member) ([]byte, int64) {
 	var sum uint32
 	for i, m := range members {
-		blocks := (pieces[i].Plain + maxBlock - 1) / maxBlock
+		blocks := (plain[i] + maxBlock - 1) / maxBlock
 		sum = bits.RotateLeft32(sum, int(blocks%32)) ^ uint32(m.Note)
 	}
 	data := binary.BigEndian.AppendUint64(nil, bzip2Mark<<16)

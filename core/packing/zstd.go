@@ -1,4 +1,4 @@
-package publish
+package packing
 
 import "github.com/klauspost/compress/zstd"
 
@@ -10,15 +10,15 @@ func newZstdPacking() (*zstdPacking, error) {
 	return &zstdPacking{e}, err
 }
 
-func (*zstdPacking) head() []byte { return nil }
+func (*zstdPacking) Head() []byte { return nil }
 
-func (k *zstdPacking) member(plain []byte) ([]byte, int64, int64, error) {
+func (k *zstdPacking) Member(plain []byte) ([]byte, int64, int64, error) {
 	data := k.encoder.EncodeAll(plain, nil)
 	return data, int64(len(data)) * 8, 0, nil
 }
 
-// tail is a frame of nothing if there is no other: no frame at all is no file.
-func (k *zstdPacking) tail(_ []piece, members []member) ([]byte, int64) {
+// Tail is a frame of nothing if there is no other: no frame at all is no file.
+func (k *zstdPacking) Tail(_ []int64, members []Member) ([]byte, int64) {
 	if len(members) > 0 {
 		return nil, 0
 	}
