@@ -3,10 +3,13 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"regexp"
 	"runtime"
@@ -369,9 +372,15 @@ func TestPublishToStorage(t *testing.T) {
 		t.Error("what is no folder is served")
 	}
 	s.add(t, "r", buildDeb("bb", "1", "amd64"))
-	s.must(t, "PUT", "/api/publish/s3:eu:./s", "{"+unsigned+"}", nil)
-	if got := bucket.Objects("public/" + packages)["public/"+packages]; !strings.Contains(got, "bb") || s.file(t, "/"+packages) != text {
+	s.must(t, "PUT", "/api/publish/s3:eu:./s", `{"Aliases":["alias"],`+unsigned+"}", nil)
+	got := bucket.Objects("public/" + packages)["public/"+packages]
+	if !strings.Contains(got, "bb") || s.file(t, "/"+packages) != text {
 		t.Errorf("in the bucket: %q", got)
+	}
+	alias := bucket.Objects("public/dists/alias/")
+	if digest := sha256.Sum256([]byte(got)); alias["public/dists/alias/main/binary-amd64/Packages"] != got ||
+		alias["public/dists/alias/main/binary-amd64/by-hash/SHA256/"+hex.EncodeToString(digest[:])] != got {
+		t.Errorf("under the other name: %q", slices.Sorted(maps.Keys(alias)))
 	}
 	for _, prefix := range []string{":.", "filesystem:www:deb_ian", "s3:eu:"} {
 		s.want(t, "DELETE", "/api/publish/"+prefix+"/s", "", 200, "{}")
