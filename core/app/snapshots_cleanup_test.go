@@ -79,6 +79,7 @@ func anySnapshotChange(p *process, rng *rand.Rand, packages []string) error {
 // in no list any more, and dropped: whatever is in a snapshot is there.
 func TestSnapshotsBesideCleanup(t *testing.T) {
 	const clients, rounds = 6, 40 // of the collector
+	const least = 30              // changes of a client, however fast the collector is
 	memory := drivertest.NewMemory(time.Now)
 	a, err := New(t.Context(), Drivers{slowBlobs{memory.Blobs}, slowTable{memory.Table}, memory.Queue}, testSigner(t),
 		Config{Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now,
@@ -110,7 +111,7 @@ func TestSnapshotsBesideCleanup(t *testing.T) {
 	for c := range clients {
 		all.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(c), 2))
-			for collecting.Err() == nil {
+			for n := 0; n < least || collecting.Err() == nil; n++ {
 				changing.RLock()
 				var err error
 				if rng.IntN(2) == 0 {
@@ -126,8 +127,8 @@ func TestSnapshotsBesideCleanup(t *testing.T) {
 					continue
 				}
 				changing.Lock() // nobody changes anything, but the collector goes on
-				n, err := whole(p)
-				most = max(most, n)
+				found, err := whole(p)
+				most = max(most, found)
 				changing.Unlock()
 				if err != nil {
 					t.Error(err)

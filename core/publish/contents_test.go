@@ -187,6 +187,7 @@ func many(a archive, from, to int) []*deb.Package {
 // TestContentsSpliced edits two components at random: Contents is what the plain
 // way computes, and byte for byte what is made from nothing.
 func TestContentsSpliced(t *testing.T) {
+	t.Parallel()
 	const size = 900
 	rapid.Check(t, func(t *rapid.T) {
 		w, a := newWorld(), archive{}
@@ -230,6 +231,7 @@ func TestContentsSpliced(t *testing.T) {
 // TestContentsRuns has more paths than are in memory at a time, at first and as
 // a change.
 func TestContentsRuns(t *testing.T) {
+	t.Parallel()
 	w, a := newWorld(), archive{}
 	w.store.Paths = a.read
 	w.record.Architectures = []string{"amd64"}
@@ -257,6 +259,7 @@ func TestContentsRuns(t *testing.T) {
 // TestContentsRequests holds that one more package costs the same in a long list
 // as in a short one, and nothing if nothing has changed.
 func TestContentsRequests(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{3000, 12000} {
 		w, a := newWorld(), archive{}
 		w.store.Paths = a.read

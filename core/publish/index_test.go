@@ -238,6 +238,7 @@ func TestEmpty(t *testing.T) {
 // TestRequests holds that one more package costs the same in a long list as in a
 // short one, and nothing if nothing has changed.
 func TestRequests(t *testing.T) {
+	t.Parallel()
 	sizes := []int{1000, 10_000}
 	if !testing.Short() {
 		sizes = append(sizes, 50_000)
@@ -288,6 +289,7 @@ func TestByHashTurnedOn(t *testing.T) {
 // TestIndexFails fails each call in turn: the error comes out, and nothing under
 // a digest is anything else.
 func TestIndexFails(t *testing.T) {
+	t.Parallel()
 	w := newWorld()
 	before := w.edit(t, nil, pkgs(0, 1500), nil)
 	prev := w.index(t, amd64, before, nil)

@@ -411,6 +411,7 @@ func FuzzSegments(f *testing.F) {
 
 // TestUpdateRequests counts what publications cost that change little.
 func TestUpdateRequests(t *testing.T) {
+	t.Parallel()
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)
 	var packs []pack

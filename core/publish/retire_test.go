@@ -10,6 +10,7 @@ import (
 // TestRetireMany holds that what manifests name of earlier ones is bounded, and
 // that what a reader or a rollback may still ask for is not let go.
 func TestRetireMany(t *testing.T) {
+	t.Parallel()
 	r := &Record{Prefix: ".", Distribution: "x", Applied: true}
 	date := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	made := map[string]time.Time{} // keys that are there, and when they were superseded

@@ -132,6 +132,7 @@ func TestForgotten(t *testing.T) {
 
 // TestLongNames forgets revisions for which a row has no room.
 func TestLongNames(t *testing.T) {
+	t.Parallel()
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)
 	args := from("stable", "r")
@@ -154,6 +155,7 @@ func TestLongNames(t *testing.T) {
 // TestFewWrites switches between snapshots that were published, and rolls back:
 // the number of objects written is the same for any number of packages.
 func TestFewWrites(t *testing.T) {
+	t.Parallel()
 	const limit = 12
 	for _, n := range []int{10, 2000} {
 		env := drivertest.NewEnv()

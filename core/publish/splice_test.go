@@ -16,6 +16,7 @@ import (
 // TestSpliceIsRender edits a list at random: an index that is spliced from the
 // last one has the bytes of one that is rendered from nothing.
 func TestSpliceIsRender(t *testing.T) {
+	t.Parallel()
 	const size = 1600
 	base := newWorld()
 	first := base.edit(t, nil, pkgs(0, size), nil)
@@ -62,6 +63,7 @@ func TestSpliceIsRender(t *testing.T) {
 // TestRanges makes an index from one whose chunks are in it but for some: what
 // is between them is one range each.
 func TestRanges(t *testing.T) {
+	t.Parallel()
 	w := newWorld()
 	before := w.edit(t, nil, pkgs(0, 6000), nil)
 	prev := w.index(t, amd64, before, nil)
@@ -88,6 +90,7 @@ func TestRanges(t *testing.T) {
 // TestUnusable takes nothing over from an index that is lost or damaged, or was
 // made otherwise.
 func TestUnusable(t *testing.T) {
+	t.Parallel()
 	base := newWorld()
 	l := base.edit(t, nil, pkgs(0, 1500), nil)
 	made := base.index(t, amd64, l, nil)

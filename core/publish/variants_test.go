@@ -10,6 +10,7 @@ import (
 
 // TestVariants turns compressed files on and off though the list is the same.
 func TestVariants(t *testing.T) {
+	t.Parallel()
 	w := newWorld()
 	l := w.edit(t, nil, pkgs(0, 1000), nil)
 	w.record.SkipBz2 = true
