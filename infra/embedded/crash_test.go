@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +23,11 @@ const (
 	crashKills   = 30
 	crashWorkers = 4
 	crashKeys    = 3 // objects of a worker that are put; each may have a copy
+
+	// A child is killed after as many steps as there are workers, and fewer than
+	// crashSteps more, within crashLate microseconds.
+	crashSteps = 60
+	crashLate  = 10_000
 )
 
 // crashBytes returns what is stored by step n of a worker: its name, and more
@@ -205,8 +209,8 @@ func TestCrash(t *testing.T) {
 	t.Logf("%d steps, %d kills", steps, crashKills)
 }
 
-// crashRun runs the child, kills it a while after its first line, and returns
-// all its whole lines.
+// crashRun runs the child, kills it a moment after one of its first lines, and
+// returns all its whole lines: at least as many as there are workers.
 func crashRun(t *testing.T, dir string, base int) (lines []string) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
@@ -215,7 +219,7 @@ func crashRun(t *testing.T, dir string, base int) (lines []string) {
 	out, err := child.StdoutPipe()
 	must(t, err)
 	must(t, child.Start())
-	var kill sync.Once
+	last := crashWorkers + rand.IntN(crashSteps)
 	defer func() {
 		_ = child.Process.Kill()
 		_ = child.Wait() // it was killed
@@ -230,9 +234,9 @@ func crashRun(t *testing.T, dir string, base int) (lines []string) {
 			return lines
 		}
 		lines = append(lines, strings.TrimSuffix(line, "\n"))
-		kill.Do(func() {
-			time.AfterFunc(time.Duration(rand.IntN(100_000))*time.Microsecond, func() { _ = child.Process.Kill() })
-		})
+		if len(lines) == last {
+			time.AfterFunc(time.Duration(rand.IntN(crashLate))*time.Microsecond, func() { _ = child.Process.Kill() })
+		}
 	}
 }
 
