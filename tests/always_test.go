@@ -63,10 +63,13 @@ func TestAlwaysReadable(t *testing.T) {
 		}
 		all[i] = r
 		readers.Go(func() {
-			for ctx.Err() == nil {
+			turn := func() {
 				turns <- struct{}{}
+				defer func() { <-turns }()
 				r.update(context.WithoutCancel(ctx))
-				<-turns
+			}
+			for ctx.Err() == nil && !t.Failed() {
+				turn()
 			}
 		})
 	}
@@ -199,7 +202,10 @@ type always struct {
 
 // update has apt-get update its lists.
 func (r *always) update(ctx context.Context) {
-	if r.client == nil || !r.warm {
+	if r.client != nil && !r.warm {
+		r.client.Forget(r.t)
+	}
+	if r.client == nil {
 		r.client = apt.New(r.t, apt.Options{URL: fmt.Sprintf("%s/place%d", r.url, r.place), Suite: "stable", SignedBy: r.key, ByHash: &r.byHash})
 	}
 	r.updates++

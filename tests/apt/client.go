@@ -229,6 +229,15 @@ func (c *Client) Update(ctx context.Context, options ...string) Result {
 	return c.run(ctx, "apt-get", append([]string{"-o", "APT::Update::Error-Mode=any", "update"}, options...)...)
 }
 
+// Forget removes what Update has fetched.
+func (c *Client) Forget(t testing.TB) {
+	t.Helper()
+	lists := filepath.Join(c.system, c.root, "lists")
+	if err := errors.Join(os.RemoveAll(lists), os.MkdirAll(filepath.Join(lists, "partial"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Knows says whether apt has a command line option.
 func (c *Client) Knows(ctx context.Context, option string) bool {
 	return c.run(ctx, "apt-get", option, "20200101T000000Z", "--version").Code == 0
