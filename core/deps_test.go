@@ -31,7 +31,6 @@ var free = []string{"net/url", "net/mail", "net/textproto", "net/netip", "testin
 // where: "state core/deb.name", "file core/x/y.go" or "func core/x.name".
 var exceptions = map[string]string{
 	"state core/deb.binaryReaders": "a sync.Pool of buffers: whoever takes one sees nothing of who had it before",
-	"state core/publish.zips":      "a sync.Pool of writers that are reset: what one makes depends on what it is given alone",
 }
 
 // source is one parsed file.

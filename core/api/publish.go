@@ -148,12 +148,10 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 		Distribution: publish.Sanitise(body.Distribution), NotAutomatic: body.NotAutomatic, ButAutomaticUpgrades: body.ButAutomaticUpgrades,
 		PoolLayout: body.PoolLayout, ForceOverwrite: body.ForceOverwrite, SkipSigning: body.Signing.Skip, Keys: body.Signing.GpgKey,
 		Options: publish.Options{Origin: &body.Origin, Label: &body.Label, Version: &body.Version, SignedBy: body.SignedBy,
-			SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: sanitised(body.Aliases)},
+			SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)},
 	}
 	args.Storage, args.Prefix = publish.ParsePrefix(segment)
-	for _, a := range body.Architectures {
-		args.Architectures = append(args.Architectures, publish.Sanitise(a))
-	}
+	args.Architectures = sanitised(body.Architectures)
 	if err := validity(body.ValidFor, &args.Options); err != nil {
 		return err
 	}
@@ -171,7 +169,7 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 	args.SkipSigning, args.Keys, args.PoolLayout = body.Signing.Skip, body.Signing.GpgKey, body.PoolLayout
 	args.SkipCleanup = body.SkipCleanup != nil && *body.SkipCleanup
 	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy,
-		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: sanitised(body.Aliases)}
+		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)}
 	if err := validity(body.ValidFor, &args.Options); err != nil {
 		return err
 	}
@@ -179,15 +177,21 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 	return s.planOrRun(w, r, spec, err)
 }
 
-// sanitised returns names of distributions as paths know them.
-func sanitised(names *[]string) *[]string {
+// sanitised returns names as paths know them.
+func sanitised(names []string) []string {
+	clean := []string{}
+	for _, name := range names {
+		clean = append(clean, publish.Sanitise(name))
+	}
+	return clean
+}
+
+// aliases are the other names of a distribution that a request gives, if it does.
+func aliases(names *[]string) *[]string {
 	if names == nil {
 		return nil
 	}
-	clean := []string{}
-	for _, name := range *names {
-		clean = append(clean, publish.Sanitise(name))
-	}
+	clean := sanitised(*names)
 	return &clean
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"iter"
+	"slices"
 )
 
 // Change is a difference between two lists: a nil Old is a record that only
@@ -70,6 +71,11 @@ func Merge(ctx context.Context, lists []*List, resolve func(key []byte, vals [][
 			}
 		}
 	}
+}
+
+// First is a resolve of Merge: the value in the first of the lists that have the key.
+func First(_ []byte, vals [][]byte) (val []byte, keep bool) {
+	return vals[slices.IndexFunc(vals, func(v []byte) bool { return v != nil })], true
 }
 
 // source is chunks and where they are read.

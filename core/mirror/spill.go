@@ -61,10 +61,7 @@ func (s *spill) all(ctx context.Context) iter.Seq2[chunks.Record, error] {
 			return
 		}
 		s.held = nil
-		first := func(_ []byte, vals [][]byte) ([]byte, bool) {
-			return vals[slices.IndexFunc(vals, func(v []byte) bool { return v != nil })], true
-		}
-		for r, err := range chunks.Merge(ctx, append(s.runs, last), first) {
+		for r, err := range chunks.Merge(ctx, append(s.runs, last), chunks.First) {
 			if !yield(r, err) || err != nil {
 				return
 			}

@@ -5,21 +5,12 @@ import (
 	"path"
 	"slices"
 
-	"aptless/core/driver"
 	"aptless/core/task"
 )
 
 // maxAliases bounds the other names of a publication: each costs a copy of what
 // changes in its indexes, and signatures of its own.
 const maxAliases = 8
-
-// alias returns the publication as it is under another name: as a suite of that
-// name, with the codename and all else of the distribution.
-func (r *Record) alias(name string) *Record {
-	a := *r
-	a.suite = name
-	return &a
-}
 
 // tree is the key prefix of the distribution under one of its names.
 func (r *Record) tree(name string) string { return path.Join(r.root(), "dists", name) }
@@ -45,8 +36,8 @@ func (r *Record) in(tree string, files []file) []file {
 	return slices.DeleteFunc(files, func(f file) bool { return ofInstaller(f.Path) })
 }
 
-// staged is the private folder with the Release of a tree and its signatures.
-func (m *manifest) staged(r *Record, tree string) string {
+// releaseFolder is the private folder with the Release of a tree and its signatures.
+func (m *manifest) releaseFolder(r *Record, tree string) string {
 	if tree == r.Distribution {
 		return m.Folder
 	}
@@ -71,13 +62,9 @@ func (st *stager) aliases(ctx context.Context, m, prev *manifest) error {
 			if old && had[f] {
 				continue
 			}
-			opt := driver.PutOptions{IfAbsent: true, Size: f.Size, CacheControl: immutable, ContentType: "application/octet-stream"}
-			for _, key := range byHashBelow(st.record.tree(alias), f.Path, f.object) {
-				copies.do(func(ctx context.Context) error {
-					_, err := st.store.Blobs.Copy(ctx, key, byHashKeys(st.record, f.Path, f.object)[0], opt)
-					return unlessExists(err)
-				})
-			}
+			copies.do(func(ctx context.Context) error {
+				return st.copyByHash(ctx, byHashKeys(st.record, f.Path, f.object)[0], f.Size, byHashBelow(st.record.tree(alias), f.Path, f.object))
+			})
 		}
 	}
 	return copies.wait()
@@ -93,13 +80,12 @@ func (r *Record) releases(tree string) []string {
 // leave notes the aliases that the new manifest has not and the tree may have:
 // their names are not free until it is settled.
 func (r *Record) leave(m, old *manifest) {
-	var gone []string
-	for _, name := range slices.Concat(old.Aliases, r.Leaving) {
-		if !slices.Contains(m.Aliases, name) && !slices.Contains(gone, name) {
-			gone = append(gone, name)
-		}
-	}
-	r.Leaving = gone
+	r.Leaving = without(slices.Compact(slices.Sorted(slices.Values(slices.Concat(old.Aliases, r.Leaving)))), m.Aliases)
+}
+
+// without returns those of the names that are not among others.
+func without(names, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(others, name) })
 }
 
 // checkAliases refuses what cannot be the other names of a distribution.

@@ -152,7 +152,7 @@ func (s *Store) applyTree(ctx context.Context, r *Record, m *manifest, tree stri
 		if i == len(signatures)-1 {
 			date = m.Date
 		}
-		if stop, err := s.applyOne(ctx, r, dists+"/"+name, m.staged(r, tree)+"/"+name, date); err != nil || stop {
+		if stop, err := s.applyOne(ctx, r, dists+"/"+name, m.releaseFolder(r, tree)+"/"+name, date); err != nil || stop {
 			return true, err
 		}
 	}
@@ -161,19 +161,38 @@ func (s *Store) applyTree(ctx context.Context, r *Record, m *manifest, tree stri
 
 // applyFiles puts files that are there by hash under their mutable names.
 func (s *Store) applyFiles(ctx context.Context, r *Record, dists string, files []file) (stop bool, err error) {
-	var superseded atomic.Bool
-	names := newWorkers(ctx, maxApply)
+	names := newAppliers(ctx, maxApply)
 	for _, f := range files {
-		names.do(func(ctx context.Context) error {
-			stop, err := s.applyOne(ctx, r, dists+"/"+f.Path, byHashKeys(r, f.Path, f.object)[0], time.Time{})
-			if stop {
-				superseded.Store(true)
-			}
-			return err
+		names.do(func(ctx context.Context) (bool, error) {
+			return s.applyOne(ctx, r, dists+"/"+f.Path, byHashKeys(r, f.Path, f.object)[0], time.Time{})
 		})
 	}
-	err = names.wait()
-	return superseded.Load(), err
+	return names.wait()
+}
+
+// appliers are workers of which each may find that the record has moved on.
+type appliers struct {
+	*workers
+	superseded atomic.Bool
+}
+
+func newAppliers(ctx context.Context, n int) *appliers {
+	return &appliers{workers: newWorkers(ctx, n)}
+}
+
+func (a *appliers) do(f func(context.Context) (superseded bool, err error)) {
+	a.workers.do(func(ctx context.Context) error {
+		superseded, err := f(ctx)
+		if superseded {
+			a.superseded.Store(true)
+		}
+		return err
+	})
+}
+
+func (a *appliers) wait() (superseded bool, err error) {
+	err = a.workers.wait()
+	return a.superseded.Load(), err
 }
 
 // superseded says that the record has moved on, and whoever moved it does the rest.
@@ -193,14 +212,9 @@ func (s *Store) superseded(ctx context.Context, r *Record) (bool, error) {
 func (s *Store) applyOne(ctx context.Context, r *Record, name, staged string, date time.Time) (superseded bool, err error) {
 	for {
 		opt := driver.PutOptions{CacheControl: mutable, ContentType: "text/plain; charset=utf-8"}
-		info, err := s.Blobs.Stat(ctx, name)
-		switch {
-		case errors.Is(err, driver.ErrNotFound):
-			opt.IfAbsent = true
-		case err != nil:
+		info, err := s.asIs(ctx, name, &opt)
+		if err != nil {
 			return false, err
-		default:
-			opt.IfMatch = info.ETag
 		}
 		if stop, err := s.superseded(ctx, r); err != nil || stop {
 			return stop, err
@@ -210,12 +224,26 @@ func (s *Store) applyOne(ctx context.Context, r *Record, name, staged string, da
 				return false, err
 			}
 		}
-		err = s.replace(ctx, name, staged, opt)
-		if errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrExists) {
-			continue
+		if err := s.replace(ctx, name, staged, opt); !overtaken(err) {
+			return false, err
 		}
-		return false, err
 	}
+}
+
+// asIs has a put replace what a name has now, which it returns, and nothing else.
+func (s *Store) asIs(ctx context.Context, name string, opt *driver.PutOptions) (driver.Info, error) {
+	info, err := s.Blobs.Stat(ctx, name)
+	if errors.Is(err, driver.ErrNotFound) {
+		opt.IfAbsent = true
+		return driver.Info{}, nil
+	}
+	opt.IfMatch = info.ETag
+	return info, err
+}
+
+// overtaken says that a name no longer had what was to be replaced.
+func overtaken(err error) bool {
+	return errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrExists)
 }
 
 // replace puts the staged bytes as a new object, so that its time is that of
@@ -302,22 +330,10 @@ func (s *Store) cleanUp(ctx context.Context, r *Record, old, m *manifest, pool b
 // cleanPool removes the files of packages that a component has lost, unless
 // another publication uses them, or another component in the same directory.
 func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was published, lists map[string]published) error {
-	now := lists[component]
-	if was == now {
+	if was == lists[component] {
 		return nil
 	}
 	from, err := s.Lists.Open(ctx, was.List)
-	if err != nil {
-		return err
-	}
-	kept, err := s.Lists.Open(ctx, now.List)
-	if err != nil {
-		return err
-	}
-	if now.PoolDir != was.PoolDir {
-		now = published{PoolDir: was.PoolDir}
-	}
-	to, err := s.Lists.Open(ctx, now.List)
 	if err != nil {
 		return err
 	}
@@ -325,15 +341,26 @@ func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was 
 	if err != nil {
 		return err
 	}
-	for _, list := range lists {
-		if list.PoolDir != was.PoolDir {
+	kept, err := s.Lists.Open(ctx, lists[component].List)
+	if err != nil {
+		return err
+	}
+	to := kept
+	if lists[component].PoolDir != was.PoolDir {
+		if to, err = s.Lists.Open(ctx, pkglist.Ref{}); err != nil {
+			return err
+		}
+	}
+	users = append(users, to)
+	for c, now := range lists {
+		if c == component || now.PoolDir != was.PoolDir {
 			continue
 		}
-		user, err := s.Lists.Open(ctx, list.List)
+		list, err := s.Lists.Open(ctx, now.List)
 		if err != nil {
 			return err
 		}
-		users = append(users, user)
+		users = append(users, list)
 	}
 	gone := newWorkers(ctx, maxLinks)
 	for change, err := range pkglist.Changes(ctx, from, to) {
@@ -360,7 +387,7 @@ func (s *Store) unlinkUnused(ctx context.Context, gone *workers, r *Record, user
 		}
 		var used bool
 		if p.Kind == deb.Installer {
-			used, err = keepsInstaller(ctx, kept, p.Architecture, f.Name)
+			used, err = r.keepsInstaller(ctx, kept, p.Architecture, f.Name)
 		} else {
 			used, err = r.uses(ctx, users, p, f.Name)
 		}

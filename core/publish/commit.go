@@ -75,7 +75,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 	retire(r, m, old)
 	if r.Applied {
 		m.Same = same(m, prev)
-		m.Kept = slices.DeleteFunc(slices.Clone(m.Aliases), func(name string) bool { return !slices.Contains(prev.Aliases, name) })
+		m.Kept = without(m.Aliases, without(m.Aliases, prev.Aliases))
 	}
 	key, err := st.save(ctx, m)
 	if err != nil {

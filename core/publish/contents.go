@@ -228,10 +228,7 @@ func (c *contentsList) make(ctx context.Context, m, prev *manifest, lists map[st
 	if len(c.runs) < 2 {
 		return c.list, nil
 	}
-	merged := chunks.Merge(ctx, c.runs, func(_ []byte, vals [][]byte) ([]byte, bool) {
-		return vals[slices.IndexFunc(vals, func(v []byte) bool { return v != nil })], true
-	})
-	return store.Build(ctx, contentsKind(), merged, c.runs...)
+	return store.Build(ctx, contentsKind(), chunks.Merge(ctx, c.runs, chunks.First), c.runs...)
 }
 
 // before opens the lists of the last publication.

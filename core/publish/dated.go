@@ -80,7 +80,7 @@ func (s *Store) datedIndex(ctx context.Context, r *Record, rev *Revision, file s
 			continue
 		}
 		if slices.Contains(m.signatures(), file) {
-			return m.staged(r, tree) + "/" + file, nil
+			return m.releaseFolder(r, tree) + "/" + file, nil
 		}
 		for _, f := range r.in(tree, m.files()) {
 			keys := byHashKeys(r, f.Path, f.object)

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"path"
 	"slices"
@@ -154,7 +153,7 @@ func (st *stager) splice(ctx context.Context, src *source, x, prev *index) (*ind
 		return nil, fmt.Errorf("index %s: %w", x.Path, err)
 	}
 	defer out.abort()
-	src.blobs, src.packings, src.last = st.store.Blobs, st.packings, prev
+	src.blobs, src.zips, src.packings, src.last = st.store.Blobs, &st.store.zips, st.packings, prev
 	src.key = func(f object) string { return byHashKeys(st.record, x.Path, f)[0] }
 	err = src.each(ctx, src.jobs(prev), st.parallel(), out.add)
 	if err == nil {
@@ -227,20 +226,28 @@ func (st *stager) byHash(ctx context.Context, name string, data []byte) (object,
 func (st *stager) stage(ctx context.Context, name string, s *spool) (object, error) {
 	o := objectOf(s.hash)
 	keys := byHashKeys(st.record, name, o)
-	opt := driver.PutOptions{IfAbsent: true, CacheControl: immutable, ContentType: "application/octet-stream"}
-	if err := s.store(keys[0], o, opt); err != nil {
+	if err := s.store(keys[0], o, byDigest(o.Size)); err != nil {
 		return object{}, err
 	}
 	if !st.record.ByHash {
 		return o, nil
 	}
-	opt.Size = o.Size
-	for _, key := range keys[1:] {
-		if _, err := st.store.Blobs.Copy(ctx, key, keys[0], opt); unlessExists(err) != nil {
-			return object{}, err
+	return o, st.copyByHash(ctx, keys[0], o.Size, keys[1:])
+}
+
+// byDigest describes a file that is found by its digest.
+func byDigest(size int64) driver.PutOptions {
+	return driver.PutOptions{IfAbsent: true, Size: size, CacheControl: immutable, ContentType: "application/octet-stream"}
+}
+
+// copyByHash stages what is there by hash under more keys of that kind.
+func (st *stager) copyByHash(ctx context.Context, from string, size int64, keys []string) error {
+	for _, key := range keys {
+		if _, err := st.store.Blobs.Copy(ctx, key, from, byDigest(size)); unlessExists(err) != nil {
+			return err
 		}
 	}
-	return o, nil
+	return nil
 }
 
 // What caches may do with a file that never changes, with one that does, and
@@ -265,7 +272,7 @@ func byHashBelow(tree, name string, o object) []string {
 
 // check refuses what is no digest, so that a damaged manifest names no other key.
 func (o object) check() error {
-	if b, err := hex.DecodeString(o.SHA256); err != nil || len(b) != 32 {
+	if !isDigest(o.SHA256) {
 		return fmt.Errorf("manifest names %q: %w", o.SHA256, driver.ErrInvalid)
 	}
 	return nil

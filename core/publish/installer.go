@@ -12,7 +12,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"aptless/core/deb"
 	"aptless/core/driver"
@@ -144,8 +143,7 @@ func (s *Store) applyInstallers(ctx context.Context, r *Record, m *manifest, lis
 	if len(lists) == 0 {
 		return false, nil
 	}
-	var superseded atomic.Bool
-	files := newWorkers(ctx, maxLinks)
+	files := newAppliers(ctx, maxLinks)
 	each := func(c string) error {
 		list, err := s.Lists.Open(ctx, m.Lists[c].List)
 		if err != nil {
@@ -163,13 +161,7 @@ func (s *Store) applyInstallers(ctx context.Context, r *Record, m *manifest, lis
 				if err != nil {
 					return err
 				}
-				files.do(func(ctx context.Context) error {
-					stop, err := s.applyInstallerFile(ctx, r, name, f)
-					if stop {
-						superseded.Store(true)
-					}
-					return err
-				})
+				files.do(func(ctx context.Context) (bool, error) { return s.applyInstallerFile(ctx, r, name, f) })
 			}
 		}
 		return nil
@@ -180,8 +172,7 @@ func (s *Store) applyInstallers(ctx context.Context, r *Record, m *manifest, lis
 			break
 		}
 	}
-	err = files.wait()
-	return superseded.Load(), err
+	return files.wait()
 }
 
 // applyInstallerFile is applyOne for a file of an installer. As there, the ETag
@@ -189,14 +180,8 @@ func (s *Store) applyInstallers(ctx context.Context, r *Record, m *manifest, lis
 func (s *Store) applyInstallerFile(ctx context.Context, r *Record, name string, f deb.File) (superseded bool, err error) {
 	for {
 		opt := publishedAs(f, deb.Installer)
-		info, err := s.Blobs.Stat(ctx, path.Join(r.root(), name))
-		switch {
-		case errors.Is(err, driver.ErrNotFound):
-			opt.IfAbsent = true
-		case err != nil:
+		if _, err := s.asIs(ctx, path.Join(r.root(), name), &opt); err != nil {
 			return false, err
-		default:
-			opt.IfMatch = info.ETag
 		}
 		row, err := s.Table.Get(ctx, poolKey(r, name))
 		if err != nil && !errors.Is(err, driver.ErrNotFound) {
@@ -208,22 +193,20 @@ func (s *Store) applyInstallerFile(ctx context.Context, r *Record, name string, 
 		if string(row.Data) == f.SHA256 && !opt.IfAbsent {
 			return false, nil
 		}
-		err = s.replaceFile(ctx, r, row.Version, name, f, opt)
-		if errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrExists) {
-			continue
+		if err := s.replaceFile(ctx, r, row.Version, name, f, opt); !overtaken(err) {
+			return false, err
 		}
-		return false, err
 	}
 }
 
 // keepsInstaller says whether a list has a file in its installer of an
 // architecture.
-func keepsInstaller(ctx context.Context, list *pkglist.List, arch, name string) (bool, error) {
-	for p, err := range list.ByName(ctx, "installer") {
+func (r *Record) keepsInstaller(ctx context.Context, list *pkglist.List, arch, name string) (bool, error) {
+	for p, err := range r.installersOf(ctx, list) {
 		if err != nil {
 			return false, err
 		}
-		if p.Kind == deb.Installer && p.Architecture == arch && slices.ContainsFunc(filesOf(p), func(f deb.File) bool { return f.Name == name }) {
+		if p.Architecture == arch && slices.ContainsFunc(filesOf(p), func(f deb.File) bool { return f.Name == name }) {
 			return true, nil
 		}
 	}

@@ -89,11 +89,7 @@ func (s *Store) Plan(ctx context.Context, spec task.Spec) (Plan, error) {
 	if p.Objects += trees; !args.SkipSigning { // Release
 		p.Objects += 2 * trees
 	}
-	for _, alias := range prev.Aliases {
-		if !slices.Contains(r.Aliases, alias) {
-			p.RemovedObjects += len(prev.files()) + len(prev.signatures())
-		}
-	}
+	p.RemovedObjects += (len(prev.files()) + len(prev.signatures())) * len(without(prev.Aliases, r.Aliases))
 	return p, nil
 }
 
@@ -156,14 +152,15 @@ func (s *Store) planComponent(ctx context.Context, p *Plan, r *Record, prev *man
 		plan.Source = r.Components[c].Name
 		trees := 1 + len(r.Aliases)
 		if !moved && was.Ref().Digest == list.Ref().Digest { // only names that are new
-			trees = len(slices.DeleteFunc(slices.Clone(r.Aliases), func(name string) bool { return slices.Contains(prev.Aliases, name) }))
+			trees = len(without(r.Aliases, prev.Aliases))
 		}
 		p.Objects += s.perIndex(r) * len(r.Architectures) * trees
 	} else {
 		if _, stays := r.Components[c]; !stays { // a drop removes those of all
+			stay := len(prev.trees(r)) - len(without(prev.Aliases, r.Aliases)) // the others are counted whole
 			for _, f := range prev.files() {
 				if strings.HasPrefix(f.Path, c+"/") {
-					p.RemovedObjects++
+					p.RemovedObjects += stay
 				}
 			}
 		}

@@ -71,7 +71,12 @@ func TestPlan(t *testing.T) {
 	if p := plan(r.publish.CheckUpdate(t.Context(), under(at("stable"), "a", "b"))); p.Objects != 3*3+2*10+3 || p.RemovedObjects != 11+3 {
 		t.Errorf("%+v", p)
 	}
-	must(t, r.update(under(at("stable"))))
+	// A component goes: its files under all three names, and its package file.
+	must(t, r.stage(publish.Remove, "extra"))
+	if p := plan(r.publish.CheckUpdate(t.Context(), at("stable"))); p.RemovedObjects != 3*5+1 {
+		t.Errorf("%+v", p)
+	}
+	must(t, r.stage(publish.Add, "", "extra", "x"), r.update(under(at("stable"))))
 	back := at("stable")
 	back.Generation = 1
 	if p := plan(r.publish.CheckRollback(t.Context(), back)); p.Components[0].Source != "" || p.Components[1].Added[0] != "hello_1_amd64" {

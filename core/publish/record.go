@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"aptless/core/chunks"
@@ -46,6 +47,8 @@ type Store struct {
 
 	Now   func() time.Time
 	Sleep func(context.Context, time.Duration) error
+
+	zips sync.Pool // of *gzip.Writer: to make one takes longer than to compress a small piece
 }
 
 // Record is a publication's row.
@@ -75,7 +78,6 @@ type Record struct {
 	Unsigned                                 bool          // the last request wanted no signature
 	Keys                                     string        // or by these keys
 
-	suite     string                       // by which this is read; "" is the distribution
 	snapshots string                       // where former revisions are served, for the Release
 	passed    map[string]map[string]string // files of the sources that are published beside packages, by component
 	was       []string                     // sources that the row refers to, as it was read

@@ -49,13 +49,13 @@ func (r *Record) componentRelease(component, arch string) []byte {
 	return []byte(b.String())
 }
 
-// release returns the Release of the distribution.
-func (r *Record) release(date time.Time, files []listed) []byte {
+// release returns the Release of the distribution, as the suite of one of its names.
+func (r *Record) release(suite string, date time.Time, files []listed) []byte {
 	var b strings.Builder
 	standard := r.Prefix + " " + r.Distribution
 	field(&b, "Origin", or(r.Origin, standard))
 	field(&b, "Label", or(r.Label, standard))
-	field(&b, "Suite", or(r.suite, r.Distribution))
+	field(&b, "Suite", suite)
 	field(&b, "Version", r.Version)
 	field(&b, "Codename", r.Distribution)
 	field(&b, "Date", date.UTC().Format(dateFormat))

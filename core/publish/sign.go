@@ -73,15 +73,12 @@ func (st *stager) sign(ctx context.Context, m *manifest, signer pgp.Signer, verb
 
 // signTree is sign for the tree of one of the publication's names.
 func (st *stager) signTree(ctx context.Context, m *manifest, tree string, signer pgp.Signer, verb string) error {
-	r, folder := st.record, m.staged(st.record, tree)
-	if tree != r.Distribution {
-		r = r.alias(tree)
-	}
+	r, folder := st.record, m.releaseFolder(st.record, tree)
 	var files []listed
 	for _, f := range r.in(tree, m.listed()) {
 		files = append(files, listed{f.Path, f.object})
 	}
-	text := r.release(m.Date, files)
+	text := r.release(tree, m.Date, files)
 	if err := st.put(ctx, folder+"/Release", text); err != nil || signer == nil {
 		return err
 	}

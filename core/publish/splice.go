@@ -61,6 +61,7 @@ type source struct {
 	params string                                              // what the bytes depend on besides the chunks
 
 	blobs    driver.Blobs
+	zips     *sync.Pool                 // of the store
 	packings map[string]packing.Packing // besides gzip, by suffix
 	suffixes []string                   // of them, in order
 	key      func(f object) string      // of a compressed file of the last index
@@ -208,21 +209,16 @@ func (src *source) make(ctx context.Context, c chunks.Chunk) (part, error) {
 	return p, nil
 }
 
-// zips keeps writers: to make one takes longer than to compress a small piece.
-var zips = sync.Pool{New: func() any {
-	zip, err := gzip.NewWriterLevel(nil, gzipLevel)
-	if err != nil {
-		panic(err) // the level is constant
-	}
-	return zip
-}}
-
 // member appends a gzip member, without a name or a time, to dst.
 func (src *source) member(dst, plain []byte) []byte {
 	to := bytes.NewBuffer(dst)
-	zip := zips.Get().(*gzip.Writer)
-	defer zips.Put(zip)
-	zip.Reset(to)
+	zip, ok := src.zips.Get().(*gzip.Writer)
+	if ok {
+		zip.Reset(to)
+	} else {
+		zip, _ = gzip.NewWriterLevel(to, gzipLevel) // fails for levels that do not exist
+	}
+	defer src.zips.Put(zip)
 	zip.Write(plain) // a Buffer takes all
 	zip.Close()
 	return to.Bytes()
