@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -18,8 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"aptless/core/api"
 	"aptless/core/deb/debtest"
 	"aptless/tests/apt"
+	"aptless/tests/cache"
 )
 
 var publications = flag.Int("publications", 0, "how often TestAlwaysReadable publishes; 0 is 240, with -short 24")
@@ -46,8 +47,8 @@ func TestAlwaysReadable(t *testing.T) {
 	// Readers are served from the storage, as on AWS, and not by who publishes.
 	origin := httptest.NewServer(stored(filepath.Join(s.data, "public")))
 	defer origin.Close()
-	cache := httptest.NewServer(&cache{origin: origin.URL, kept: map[string]answer{}})
-	defer cache.Close()
+	proxy := httptest.NewServer(&cache.Cache{Origin: origin.Config.Handler, Now: time.Now})
+	defer proxy.Close()
 
 	for i := range places {
 		s.begin(i, each)
@@ -59,7 +60,7 @@ func TestAlwaysReadable(t *testing.T) {
 	for i := range all {
 		r := &always{t: t, place: i, url: origin.URL, key: key, byHash: i&1 == 0, warm: i&2 == 0}
 		if i&4 == 0 {
-			r.url = cache.URL
+			r.url = proxy.URL
 		}
 		all[i] = r
 		readers.Go(func() {
@@ -75,7 +76,7 @@ func TestAlwaysReadable(t *testing.T) {
 	}
 	deaths := 0
 	answered := make(chan struct{}, 1) // requests
-	var up sync.RWMutex                // whoever knocks where nobody listens may come to have that port
+	var up sync.RWMutex                // so that nobody knocks in vain until it is
 	wait := func() {
 		up.RLock()
 		defer up.RUnlock()
@@ -109,7 +110,10 @@ func TestAlwaysReadable(t *testing.T) {
 	for i := range places {
 		writers.Go(func() {
 			for version := 2; version <= each+1; version++ {
-				publishVersion(ask, i, version)
+				if err := publishVersion(ask, i, version); err != nil {
+					t.Errorf("place %d: version %d is not published: %v", i, version, err)
+					return
+				}
 			}
 		})
 	}
@@ -159,32 +163,33 @@ func probe(place, version int) debtest.Spec {
 
 // publishVersion publishes a version in the place of the one before. Whoever
 // does not get an answer, because the server is killed, asks again when it is up.
-func publishVersion(ask func(method, path, body string, v any) error, place, version int) {
-	name := fmt.Sprintf("place%d", place)
-	for _, request := range [][3]string{
-		{"POST", fmt.Sprintf("/api/repos/%s/copy/all-%[1]s/probe%%20(=%%20%d)", name, version), "{}"},
-		{"DELETE", "/api/repos/" + name + "/packages", ""},
-		{"PUT", "/api/publish/" + name + "/stable", "{}"},
+func publishVersion(ask func(method, path, body string, v any) error, place, version int) error {
+	repo := fmt.Sprintf("/api/repos/place%d", place)
+	for _, step := range []func() error{
+		func() error {
+			return ask("POST", fmt.Sprintf("%s/copy/all-place%d/probe%%20(=%%20%d)", repo, place, version), "{}", nil)
+		},
+		func() error { // all others go
+			var keys []string
+			if err := ask("GET", fmt.Sprintf("%s/packages?q=probe%%20(%%3C%%3C%%20%d)", repo, version), "", &keys); err != nil || len(keys) == 0 {
+				return err
+			}
+			return ask("DELETE", repo+"/packages", fmt.Sprintf(`{"PackageRefs":["%s"]}`, strings.Join(keys, `","`)), nil)
+		},
+		func() error { return ask("PUT", fmt.Sprintf("/api/publish/place%d/stable", place), "{}", nil) },
 	} {
-		for {
-			body := request[2]
-			var err error
-			if body == "" { // all but the version: what is there is asked for first
-				var keys []string
-				err = ask("GET", fmt.Sprintf("/api/repos/%s/packages?q=probe%%20(%%3C%%3C%%20%d)", name, version), "", &keys)
-				body = fmt.Sprintf(`{"PackageRefs":["%s"]}`, strings.Join(keys, `","`))
-				if err == nil && len(keys) == 0 {
-					break
-				}
-			}
-			if err == nil {
-				err = ask(request[0], request[1], body, nil)
-			}
-			if err == nil || errors.Is(err, context.Canceled) {
+		const tries = 100
+		var err error
+		for range tries {
+			if err = step(); err == nil || errors.Is(err, context.Canceled) {
 				break
 			}
 		}
+		if err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // always is one who reads a place all the time.
@@ -234,64 +239,12 @@ func (r *always) update(ctx context.Context) {
 func stored(dir string) http.Handler {
 	files := http.FileServer(http.Dir(dir))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		control := "public, max-age=0, s-maxage=30"
-		if strings.Contains(r.URL.Path, "/by-hash/") {
-			control = "public, max-age=31536000, immutable"
-		}
-		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(r.URL.Path))); err != nil {
-			control = "no-store"
+		control := "no-store"
+		if info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(r.URL.Path))); err == nil {
+			control = api.CacheControl(r.URL.Path)
+			w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
 		}
 		w.Header().Set("Cache-Control", control)
 		files.ServeHTTP(w, r)
 	})
-}
-
-// cache is a proxy that keeps answers for as long as their headers allow.
-type cache struct {
-	origin string
-	mu     sync.Mutex
-	kept   map[string]answer
-}
-
-type answer struct {
-	body     []byte
-	modified time.Time
-	until    time.Time
-}
-
-func (c *cache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.mu.Lock()
-	a, ok := c.kept[r.URL.Path]
-	c.mu.Unlock()
-	if !ok || !time.Now().Before(a.until) {
-		var status int
-		var err error
-		if a, status, err = c.fetch(r.URL.Path); err != nil || status != http.StatusOK {
-			w.WriteHeader(max(status, http.StatusNotFound))
-			return
-		}
-		c.mu.Lock()
-		c.kept[r.URL.Path] = a
-		c.mu.Unlock()
-	}
-	http.ServeContent(w, r, "", a.modified, strings.NewReader(string(a.body)))
-}
-
-// fetch gets a file from the origin.
-func (c *cache) fetch(path string) (a answer, status int, err error) {
-	resp, err := http.Get(c.origin + path)
-	if err != nil {
-		return a, http.StatusBadGateway, err
-	}
-	defer resp.Body.Close()
-	if a.body, err = io.ReadAll(resp.Body); err != nil {
-		return a, http.StatusBadGateway, err
-	}
-	a.modified, _ = http.ParseTime(resp.Header.Get("Last-Modified"))
-	life := 30 * time.Second
-	if strings.Contains(resp.Header.Get("Cache-Control"), "immutable") {
-		life = time.Hour
-	}
-	a.until = time.Now().Add(life)
-	return a, resp.StatusCode, nil
 }

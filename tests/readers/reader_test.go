@@ -8,71 +8,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"time"
 
 	"aptless/core/deb"
 	"aptless/core/pgp"
+	"aptless/tests/cache"
 )
-
-// proxy is a cache that several readers share. It keeps what it may for as long
-// as it may, and asks whether it is still the same after that.
-type proxy struct {
-	origin http.Handler
-	now    func() time.Time
-	kept   map[string]*kept // nil keeps nothing
-}
-
-type kept struct {
-	body  []byte
-	etag  string
-	until time.Time
-}
-
-// get fetches a file; a status other than 200 is an answer, too.
-func (p *proxy) get(path string) (status int, body []byte) {
-	entry := p.kept[path]
-	if entry != nil && p.now().Before(entry.until) {
-		return http.StatusOK, entry.body
-	}
-	r := httptest.NewRequest("GET", path, nil)
-	if entry != nil {
-		r.Header.Set("If-None-Match", entry.etag)
-	}
-	w := httptest.NewRecorder()
-	p.origin.ServeHTTP(w, r)
-	if entry != nil && w.Code == http.StatusNotModified {
-		entry.until = p.now().Add(lifetime(w.Header().Get("Cache-Control")))
-		return http.StatusOK, entry.body
-	}
-	if w.Code == http.StatusOK && p.kept != nil {
-		p.kept[path] = &kept{w.Body.Bytes(), w.Header().Get("ETag"), p.now().Add(lifetime(w.Header().Get("Cache-Control")))}
-	}
-	return w.Code, w.Body.Bytes()
-}
-
-// lifetime is how long a shared cache may keep an answer (RFC 9111, 4.2.1).
-func lifetime(control string) time.Duration {
-	if strings.Contains(control, "no-store") {
-		return 0
-	}
-	for _, name := range []string{"s-maxage=", "max-age="} {
-		if _, rest, ok := strings.Cut(control, name); ok {
-			seconds, _, _ := strings.Cut(rest, ",")
-			if n, err := strconv.Atoi(strings.TrimSpace(seconds)); err == nil {
-				return time.Duration(n) * time.Second
-			}
-		}
-	}
-	return 0
-}
 
 // reader updates its lists as apt-get update does, one request at each step.
 type reader struct {
 	name   string
-	from   *proxy
+	from   *cache.Cache
 	byHash bool
 	warm   bool // keeps its lists from one update to the next
 	ring   *pgp.Keyring
@@ -115,7 +63,7 @@ func (r *reader) step() {
 	if r.byHash && !r.tried {
 		path = distribution + "main/binary-amd64/by-hash/SHA256/" + digest
 	}
-	status, body := r.from.get(path)
+	status, _, body := r.from.Get(path)
 	sum := sha256.Sum256(body)
 	switch {
 	case status == http.StatusNotFound && r.byHash && !r.tried:
@@ -133,7 +81,7 @@ func (r *reader) step() {
 
 // begin fetches InRelease. What it has already ends the update.
 func (r *reader) begin() {
-	status, body := r.from.get(distribution + "InRelease")
+	status, _, body := r.from.Get(distribution + "InRelease")
 	if status != http.StatusOK {
 		r.updates++
 		r.fail("InRelease: %d", status)

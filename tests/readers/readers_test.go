@@ -22,6 +22,7 @@ import (
 	"aptless/core/driver"
 	"aptless/core/driver/drivertest"
 	"aptless/core/pgp"
+	"aptless/tests/cache"
 )
 
 var (
@@ -195,10 +196,7 @@ func newWorld(t *testing.T) *world {
 	})
 	now := func() time.Time { return w.env.Clock.Now() }
 	for _, cached := range []bool{false, true} {
-		from := &proxy{origin: origin, now: now}
-		if cached {
-			from.kept = map[string]*kept{}
-		}
+		from := &cache.Cache{Origin: origin, Now: now, Off: !cached}
 		for _, byHash := range []bool{false, true} {
 			for _, warm := range []bool{false, true} {
 				name := fmt.Sprintf("by-hash %t, warm %t, proxy %t", byHash, warm, cached)
