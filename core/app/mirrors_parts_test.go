@@ -23,7 +23,7 @@ func TestAppStream(t *testing.T) {
 		spec := s.archive(t)
 		spec.Extra = map[string][]byte{
 			"main/dep11/Components-amd64.yml": []byte("plain"), "main/dep11/Components-amd64.yml.gz": []byte("packed"),
-			"contrib/dep11/Components-amd64.yml.gz": []byte("packed too"), "free/dep11/other": []byte("x"), "main/other": []byte("y"),
+			"contrib/dep11/Components-amd64.yml.gz": []byte("packed too"), "contrib/dep11/same": []byte("packed"), "free/dep11/other": []byte("x"), "main/other": []byte("y"),
 		}
 		tree := upstreamtest.Build(spec)
 		delete(tree, "dists/stable/main/dep11/Components-amd64.yml")
@@ -44,7 +44,7 @@ func TestAppStream(t *testing.T) {
 		var shot struct{ AppStreamFiles map[string]string }
 		s.must(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"s"}`, &shot)
 		want := map[string]string{}
-		for _, name := range []string{"main/dep11/Components-amd64.yml.gz", "contrib/dep11/Components-amd64.yml.gz"} {
+		for _, name := range []string{"main/dep11/Components-amd64.yml.gz", "contrib/dep11/Components-amd64.yml.gz", "contrib/dep11/same"} {
 			sum := sha256.Sum256(spec.Extra[name])
 			want[name] = hex.EncodeToString(sum[:])
 		}

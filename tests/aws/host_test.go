@@ -170,25 +170,30 @@ func (p *deployed) wait(id int) (int, []byte, error) {
 	return 0, nil, fmt.Errorf("task %d does not end", id)
 }
 
-// insist repeats a request that is refused because there are too many at once,
-// or whose task was given up because its workers were killed or too slow one
-// after the other, as clients do, and reports how often that was.
-func insist(send func() (int, []byte, error)) (status int, data []byte, again int, err error) {
+// insist repeats a request as long as it has an answer after which clients ask
+// again, and reports how often that was.
+func insist(send func() (int, []byte, error), again func(status int, data []byte) bool) (status int, data []byte, times int, err error) {
 	const tries = 10
-	for again = range tries {
-		status, data, err = send()
-		if err != nil || status != http.StatusServiceUnavailable && !bytes.Contains(data, []byte("given up after")) {
+	for times = range tries {
+		if status, data, err = send(); err != nil || !again(status, data) {
 			break
 		}
 	}
-	return status, data, again, err
+	return status, data, times, err
+}
+
+// crowded is the answer where there are too many requests at once.
+func crowded(status int, _ []byte) bool { return status == http.StatusServiceUnavailable }
+
+// givenUp is that, or the answer where workers were killed one after the other
+// before the task got on.
+func givenUp(status int, data []byte) bool {
+	return crowded(status, data) || bytes.Contains(data, []byte("given up after"))
 }
 
 func (p *deployed) must(method, path, body string) []byte {
 	p.t.Helper()
-	status, data, _, err := insist(func() (int, []byte, error) {
-		return p.send(method, path, "application/json", []byte(body))
-	})
+	status, data, err := p.send(method, path, "application/json", []byte(body))
 	if err != nil || status >= 300 {
 		p.t.Fatalf("%s %s: %d %s, %v", method, path, status, data, err)
 	}
@@ -300,7 +305,7 @@ func TestWorkersKilled(t *testing.T) {
 			for _, request := range [][3]string{{"POST", "/api/repos/killed/file/" + dir, ""}, {"PUT", "/api/publish/:./killed", "{}"}} {
 				status, data, again, err := insist(func() (int, []byte, error) {
 					return p.send(request[0], request[1], "application/json", []byte(request[2]))
-				})
+				}, givenUp)
 				if err != nil || status >= 300 && again == 0 { // else what is there at the end tells
 					t.Errorf("%s: %d %s, %v", request[1], status, data, err)
 				}
@@ -350,7 +355,7 @@ func TestDeployedParallel(t *testing.T) {
 			dir := fmt.Sprint("crowd-", c)
 			status, data, _, err := insist(func() (int, []byte, error) {
 				return p.form(dir, debtest.Spec{Package: fmt.Sprintf("pkg%d", c)})
-			})
+			}, crowded)
 			uploaded.Done()
 			if err != nil || status != http.StatusOK {
 				t.Errorf("upload: %d %s, %v", status, data, err)
@@ -359,7 +364,7 @@ func TestDeployedParallel(t *testing.T) {
 			uploaded.Wait()
 			status, data, refused, err := insist(func() (int, []byte, error) {
 				return p.send("POST", "/api/repos/crowd/file/"+dir, "", nil)
-			})
+			}, crowded)
 			comeback.Add(int64(refused))
 			// Of a request that was refused nobody knows whether it was admitted: if it
 			// was, the folder is empty by now. What the repository has tells.
