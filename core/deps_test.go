@@ -28,9 +28,9 @@ var guarded = []string{"net", "os", "syscall", "plugin", "unsafe", "path/filepat
 var free = []string{"net/url", "net/mail", "net/textproto", "net/netip", "testing/iotest"}
 
 // exceptions are what breaks a rule with a reason. The key is the rule and
-// where: "state core/deb.name", "file core/x/y.go" or "func core/x.name".
+// where: "state core/formats/deb.name", "file core/x/y.go" or "func core/x.name".
 var exceptions = map[string]string{
-	"state core/deb.binaryReaders": "a sync.Pool of buffers: whoever takes one sees nothing of who had it before",
+	"state core/formats/deb.binaryReaders": "a sync.Pool of buffers: whoever takes one sees nothing of who had it before",
 }
 
 // source is one parsed file.
@@ -119,11 +119,22 @@ func anyWithin(importPath string, parents []string) bool {
 	return slices.ContainsFunc(parents, func(p string) bool { return within(importPath, p) })
 }
 
-// allowed reports whether a package of core with the grants of its row may
-// import what is at importPath.
-func allowed(importPath string, grants []string) bool {
-	if name, ok := strings.CutPrefix(importPath, module+"/core/"); ok {
-		return slices.Contains(grants, name)
+// storeys are the folders of core, lowest first.
+var storeys = []string{"formats", "engine", "archive", "front"}
+
+// storey returns the height of a package of core; -1 for one that is in none.
+func storey(name string) int {
+	first, _, _ := strings.Cut(name, "/")
+	return slices.Index(storeys, first)
+}
+
+// allowed reports whether the package name of core, with the grants of its row,
+// may import importPath: its own storey by the row, lower storeys freely. A
+// package for tests is never free.
+func allowed(name, importPath string, grants []string) bool {
+	if imported, ok := strings.CutPrefix(importPath, module+"/core/"); ok {
+		lower := storey(imported) >= 0 && storey(imported) < storey(name)
+		return slices.Contains(grants, imported) || lower && (!strings.HasSuffix(imported, testOnly) || strings.HasSuffix(name, testOnly))
 	}
 	if within(importPath, module) || strings.Contains(strings.Split(importPath, "/")[0], ".") {
 		return anyWithin(importPath, grants)
@@ -132,28 +143,31 @@ func allowed(importPath string, grants []string) bool {
 }
 
 func TestAllowed(t *testing.T) {
-	grants := []string{"driver", "github.com/a/b", "net/http"}
+	grants := []string{"engine/driver", "github.com/a/b", "net/http"}
 	for importPath, want := range map[string]bool{
-		"aptless/core/driver":                 true,
-		"aptless/core/driver/drivertest":      false,
-		"aptless/core/deb":                    false,
-		"aptless/infra/embedded":              false,
-		"github.com/a/b/c":                    true,
-		"github.com/a/bc":                     false,
-		"github.com/aws/aws-sdk-go-v2/aws":    false,
-		"strings":                             true,
-		"net/http":                            true,
-		"net/http/httputil":                   true,
-		"net":                                 false,
-		"net/url":                             true,
-		"os":                                  false,
-		"os/exec":                             false,
-		"path":                                true,
-		"path/filepath":                       false,
-		"osx":                                 true,
-		"golang.org/x/crypto/openpgp/elgamal": false,
+		"aptless/core/engine/driver":            true,
+		"aptless/core/engine/driver/drivertest": false,
+		"aptless/core/formats/deb":              true,
+		"aptless/core/formats/deb/debtest":      false,
+		"aptless/core/archive/repo":             false,
+		"aptless/core/front/api":                false,
+		"aptless/infra/embedded":                false,
+		"github.com/a/b/c":                      true,
+		"github.com/a/bc":                       false,
+		"github.com/aws/aws-sdk-go-v2/aws":      false,
+		"strings":                               true,
+		"net/http":                              true,
+		"net/http/httputil":                     true,
+		"net":                                   false,
+		"net/url":                               true,
+		"os":                                    false,
+		"os/exec":                               false,
+		"path":                                  true,
+		"path/filepath":                         false,
+		"osx":                                   true,
+		"golang.org/x/crypto/openpgp/elgamal":   false,
 	} {
-		if got := allowed(importPath, grants); got != want {
+		if got := allowed("engine/task", importPath, grants); got != want {
 			t.Errorf("%s: %v, want %v", importPath, got, want)
 		}
 	}
@@ -179,7 +193,7 @@ func TestImports(t *testing.T) {
 			grants = append(slices.Clone(grants), "testing")
 		}
 		for _, p := range imports(s) {
-			if listed && !allowed(p, grants) {
+			if listed && !allowed(name, p, grants) {
 				t.Errorf("%s imports %s, which the table of core/doc.go does not allow to %s", s.path, p, name)
 			}
 		}
@@ -200,20 +214,24 @@ func TestImports(t *testing.T) {
 // forbid, and at what is outside of core.
 func TestLaws(t *testing.T) {
 	rows := table(t)
-	peers := []string{"repo", "snapshot", "mirror"}
+	peers := []string{"archive/repo", "archive/snapshot", "archive/mirror"}
 	for name, grants := range rows {
 		for _, g := range grants {
 			switch {
+			case storey(name) < 0:
+				t.Errorf("%s is in none of the storeys %v", name, storeys)
+			case storey(g) >= 0 && storey(g) != storey(name):
+				t.Errorf("the row of %s names %s: rows grant within a storey only", name, g)
 			case within(g, module), anyWithin(g, []string{"github.com/aws", "infra", "functions"}):
 				t.Errorf("%s may import %s: core knows nothing of where it runs", name, g)
-			case g == "api" && name != "app":
+			case g == "front/api" && name != "front/app":
 				t.Errorf("%s may import api", name)
 			case slices.Contains(peers, name) && slices.Contains(peers, g):
 				t.Errorf("%s may import its peer %s", name, g)
 			case strings.HasSuffix(g, testOnly) && !strings.HasSuffix(name, testOnly):
 				t.Errorf("%s may import %s, which is for tests", name, g)
-			case within(g, "net") && !slices.Contains([]string{"api", "app", "mirror"}, name) && !strings.HasSuffix(name, testOnly):
-				t.Errorf("%s may import %s: only api, app and mirror speak HTTP", name, g)
+			case within(g, "net") && storey(name) != storey("front") && !strings.HasSuffix(name, testOnly):
+				t.Errorf("%s may import %s: only the front speaks HTTP", name, g)
 			}
 		}
 	}
@@ -222,7 +240,7 @@ func TestLaws(t *testing.T) {
 			if !s.test && within(p, module) && strings.HasSuffix(p, testOnly) && !strings.HasSuffix(s.dir, testOnly) && !within(s.dir, "tests") {
 				t.Errorf("%s imports %s, which is for tests", s.path, p)
 			}
-			if !s.test && within(s.dir, "infra") && within(p, module+"/core") && !within(p, module+"/core/driver") && p != module+"/core/upstream" {
+			if !s.test && within(s.dir, "infra") && within(p, module+"/core") && !within(p, module+"/core/engine/driver") && p != module+"/core/archive/upstream" {
 				t.Errorf("%s imports %s: infra fills the ports and needs nothing else of core", s.path, p)
 			}
 		}

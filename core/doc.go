@@ -1,49 +1,57 @@
 // Package core is the map of what is below it; it holds no code. Nothing here
-// knows of AWS, of a listener or of a file system: that is what infra and
-// functions are for.
+// knows of AWS, of a listener or of a file system: infra and functions do.
 //
-// # What may import what
+// # Four storeys
 //
-// The table says for each package which other packages of core it may import,
-// which modules, and which of the guarded parts of the standard library
-// (anything that reaches the network, files, processes or unsafe memory). The rest of
-// the standard library is free. deps_test.go reads the table from this comment
-// and fails on an import it does not allow, on a package it does not list and
-// on a row that no package fills. Tests may import what they like.
+//   - formats: Debian's and other file formats; no storage
+//   - engine: storage ports, lists, locks, tasks; no Debian
+//   - archive: packages, repositories, mirrors, snapshots, publications
+//   - front: the HTTP API, and the composition of everything
 //
-//	deb                github.com/klauspost/compress github.com/mikelolasagasti/xz
-//	deb/debtest        github.com/klauspost/compress
-//	pgp                github.com/ProtonMail/go-crypto
-//	driver
-//	driver/drivertest  driver github.com/anishathalye/porcupine pgregory.net/rapid
-//	chunks             driver github.com/klauspost/compress
-//	pkglist            chunks deb driver
-//	packing            github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
-//	packing/packingtest  github.com/klauspost/compress github.com/mikelolasagasti/xz
-//	query              deb pkglist
-//	lock               driver
-//	epoch              chunks driver
-//	task               driver epoch lock
-//	pool               deb driver epoch github.com/klauspost/compress
-//	keyring            driver pgp
-//	openapi
-//	upstream           deb pgp
-//	upstream/upstreamtest  deb deb/debtest pgp upstream net/http github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
-//	graph
-//	cleanup            chunks driver epoch lock pkglist pool task
-//	repo               chunks deb driver epoch lock pgp pkglist pool query task
-//	mirror             chunks deb driver epoch lock pgp pkglist pool query task upstream
-//	snapshot           chunks deb driver epoch lock pkglist pool query task
-//	publish            chunks deb driver epoch lock packing pgp pkglist task github.com/klauspost/compress
-//	api                cleanup deb driver graph keyring mirror openapi pkglist pool publish query repo snapshot task net/http github.com/prometheus/client_golang
-//	app                api chunks cleanup driver epoch graph keyring mirror pgp pkglist pool publish query repo snapshot task upstream net/http github.com/prometheus/client_golang
+// A package imports lower storeys freely and upper storeys never.
+//
+// # What a package may import
+//
+// The table lists, for each package, the packages of its own storey that it may
+// import, the modules, and the guarded parts of the standard library (those that
+// reach the network, files, processes or unsafe memory). The rest of the
+// standard library is free. deps_test.go reads the table from this comment. It
+// fails on an import that the table does not allow, on a package that the table
+// does not list and on a row without a package. Tests may import anything.
+//
+//	formats/deb                    github.com/klauspost/compress github.com/mikelolasagasti/xz
+//	formats/deb/debtest            github.com/klauspost/compress
+//	formats/pgp                    github.com/ProtonMail/go-crypto
+//	formats/members                github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
+//	formats/members/memberstest    github.com/klauspost/compress github.com/mikelolasagasti/xz
+//	formats/openapi
+//	formats/graphviz
+//	engine/driver
+//	engine/driver/drivertest       engine/driver github.com/anishathalye/porcupine pgregory.net/rapid
+//	engine/lists                   engine/driver github.com/klauspost/compress
+//	engine/lock                    engine/driver
+//	engine/epoch                   engine/lists engine/driver
+//	engine/task                    engine/driver engine/epoch engine/lock
+//	archive/pkglist
+//	archive/query                  archive/pkglist
+//	archive/pool                   github.com/klauspost/compress
+//	archive/keyring
+//	archive/upstream
+//	archive/upstream/upstreamtest  archive/upstream net/http github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
+//	archive/cleanup                archive/pkglist archive/pool
+//	archive/repo                   archive/pkglist archive/pool archive/query
+//	archive/mirror                 archive/pkglist archive/pool archive/query archive/upstream
+//	archive/snapshot               archive/pkglist archive/pool archive/query
+//	archive/publish                archive/pkglist github.com/klauspost/compress
+//	front/api                      net/http github.com/prometheus/client_golang
+//	front/app                      front/api net/http github.com/prometheus/client_golang
 //
 // # Laws
 //
-// Nothing below core imports infra, functions or an AWS SDK. No domain package
-// imports api. repo, snapshot and mirror never import each other. What only
-// tests need is in a package whose name ends in "test" and is imported by
-// tests alone. No package has an init function or state of its own: a
-// package-level variable is a sentinel error, a compiled pattern or a table.
-// What a package owns stands in its doc.go.
+// Nothing below core imports infra, functions or an AWS SDK. Packages of the
+// archive never import the front. repo, snapshot and mirror never import each
+// other. Code that only tests need is in a package whose name ends in "test",
+// and tests alone import it. No package has an init function or state of its
+// own: a package-level variable is a sentinel error, a compiled pattern or a
+// table. The doc.go of a package says what the package owns.
 package core

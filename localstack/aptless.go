@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"aptless/core/api"
-	"aptless/core/driver"
-	"aptless/core/pgp"
+	"aptless/core/engine/driver"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/api"
 	"aptless/infra/aws"
 	"aptless/localstack/host"
 	"aptless/localstack/services"

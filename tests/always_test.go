@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/api"
-	"aptless/core/deb/debtest"
+	"aptless/core/formats/deb/debtest"
+	"aptless/core/front/api"
 	"aptless/tests/apt"
 	"aptless/tests/cache"
 )

@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/app"
-	"aptless/core/driver"
-	"aptless/core/pgp"
+	"aptless/core/engine/driver"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/app"
 	"aptless/infra/embedded"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"aptless/core/deb/debtest"
+	"aptless/core/formats/deb/debtest"
 	"aptless/tests/apt"
 )
 

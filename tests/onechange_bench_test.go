@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/app"
-	"aptless/core/deb/debtest"
-	"aptless/core/pgp"
+	"aptless/core/formats/deb/debtest"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/app"
 	"aptless/infra/embedded"
 )
 

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/deb/debtest"
-	"aptless/core/pgp"
+	"aptless/core/formats/deb/debtest"
+	"aptless/core/formats/pgp"
 )
 
 // toolTime bounds a program that hangs.

@@ -22,7 +22,7 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/deb/debtest"
+	"aptless/core/formats/deb/debtest"
 	"aptless/tests/apt"
 )
 

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/deb/debtest"
-	"aptless/core/pgp"
-	"aptless/core/upstream/upstreamtest"
+	"aptless/core/archive/upstream/upstreamtest"
+	"aptless/core/formats/deb/debtest"
+	"aptless/core/formats/pgp"
 )
 
 // finished counts how often each file was sent to its end.

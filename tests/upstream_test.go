@@ -16,7 +16,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"aptless/core/deb/debtest"
+	"aptless/core/formats/deb/debtest"
 	"aptless/tests/apt"
 )
 

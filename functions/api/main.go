@@ -10,8 +10,8 @@ import (
 
 	runtime "github.com/aws/aws-lambda-go/lambda"
 
-	"aptless/core/app"
-	"aptless/core/pgp"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/app"
 	"aptless/functions/options"
 	"aptless/infra/aws"
 	"aptless/infra/aws/lambda"

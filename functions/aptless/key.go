@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"aptless/core/pgp"
+	"aptless/core/formats/pgp"
 	"aptless/infra/aws"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"aptless/core/app"
+	"aptless/core/front/app"
 )
 
 func main() {

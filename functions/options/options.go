@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"aptless/core/app"
-	"aptless/core/mirror"
-	"aptless/core/publish"
-	"aptless/core/query"
+	"aptless/core/archive/mirror"
+	"aptless/core/archive/publish"
+	"aptless/core/archive/query"
+	"aptless/core/front/app"
 	"aptless/infra/upstream"
 )
 

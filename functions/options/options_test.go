@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
-	"aptless/core/mirror"
-	"aptless/core/query"
-	"aptless/core/upstream"
+	"aptless/core/archive/mirror"
+	"aptless/core/archive/query"
+	"aptless/core/archive/upstream"
 )
 
 // env returns a function like os.Getenv for pairs of name and value.

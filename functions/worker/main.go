@@ -10,7 +10,7 @@ import (
 
 	runtime "github.com/aws/aws-lambda-go/lambda"
 
-	"aptless/core/app"
+	"aptless/core/front/app"
 	"aptless/functions/options"
 	"aptless/infra/aws"
 	"aptless/infra/aws/lambda"

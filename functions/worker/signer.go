@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"aptless/core/pgp"
+	"aptless/core/formats/pgp"
 	"aptless/infra/aws"
 )
 

@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/pgp"
+	"aptless/core/formats/pgp"
 	"aptless/infra/aws"
 )
 

@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Blobs is the Blobs port in two S3 buckets.

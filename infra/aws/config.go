@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/logging"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Config says where the storage is.

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 var _ driver.Direct = (*Blobs)(nil)

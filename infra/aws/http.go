@@ -12,7 +12,7 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Connections.

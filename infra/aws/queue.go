@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Queue is the Queue port in SQS FIFO queues, one for each class of work.

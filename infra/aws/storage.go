@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Storage is a bucket to publish to besides the public one.

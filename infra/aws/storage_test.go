@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 func TestParseStorages(t *testing.T) {

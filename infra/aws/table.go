@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Table is the Table port in one DynamoDB table.

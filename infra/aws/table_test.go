@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // answers serves each request the next of these answers of DynamoDB; the last

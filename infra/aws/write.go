@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // tokenField is the field of an object's metadata that says which write made it.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // TestUnsure holds what a put says that was refused, after an answer was lost

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // together has f called b.N times by so many callers at once, and reports how

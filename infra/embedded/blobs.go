@@ -18,7 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Blobs is the Blobs port in files.

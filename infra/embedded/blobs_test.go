@@ -16,7 +16,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 func put(t testing.TB, s *Store, key, content string) driver.Info {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Copy implements driver.Blobs. Where there is no object under dst yet the

@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Counts are the requests made of a Store since it was opened.

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"syscall"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // folders makes, removes and syncs the folders that objects are in. Folders

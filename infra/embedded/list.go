@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // List implements driver.Blobs. It holds the names in the folders on the way

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Pauses before a message whose handler failed is delivered again: the first,

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // patience is how long tests wait for what must come.

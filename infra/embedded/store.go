@@ -11,7 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // ErrInUse says that another process has the data directory open.

@@ -12,8 +12,8 @@ import (
 	"go.etcd.io/bbolt"
 	"pgregory.net/rapid"
 
-	"aptless/core/driver"
-	"aptless/core/driver/drivertest"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
 )
 
 // TestMain lets the test binary play the processes that tests start.

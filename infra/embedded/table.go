@@ -11,7 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Limits of transactions.

@@ -12,7 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // FuzzRowKey checks that keys of rows are told apart, and are in order within

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/deb/debtest"
-	"aptless/core/pgp"
-	port "aptless/core/upstream"
-	"aptless/core/upstream/upstreamtest"
+	port "aptless/core/archive/upstream"
+	"aptless/core/archive/upstream/upstreamtest"
+	"aptless/core/formats/deb/debtest"
+	"aptless/core/formats/pgp"
 )
 
 // archive returns a server of a signed archive, and a ring with its key.

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	port "aptless/core/upstream"
+	port "aptless/core/archive/upstream"
 )
 
 // Limits of a request.

@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	port "aptless/core/upstream"
+	port "aptless/core/archive/upstream"
 )
 
 // pipes is a network in memory with one server for all addresses. In the bubble

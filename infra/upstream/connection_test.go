@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"testing"
 
-	port "aptless/core/upstream"
+	port "aptless/core/archive/upstream"
 )
 
 // TestConnections holds that a connection is used again, whatever was answered.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"syscall"
 
-	port "aptless/core/upstream"
+	port "aptless/core/archive/upstream"
 )
 
 // notPublic are the networks whose addresses are not those of servers on the

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	port "aptless/core/upstream"
+	port "aptless/core/archive/upstream"
 )
 
 func TestPermits(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	port "aptless/core/upstream"
+	port "aptless/core/archive/upstream"
 )
 
 // TestProxy has a proxy on this machine, where nothing else may be asked.

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	port "aptless/core/upstream"
+	port "aptless/core/archive/upstream"
 )
 
 // TestRaw has servers that do not keep to the protocol.

@@ -11,7 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	port "aptless/core/upstream"
+	port "aptless/core/archive/upstream"
 )
 
 // breaking serves content and breaks each answer off behind so many bytes, as

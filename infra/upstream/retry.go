@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	port "aptless/core/upstream"
+	port "aptless/core/archive/upstream"
 )
 
 // Of failures in a row the last is told. Pauses double, each cut at random by

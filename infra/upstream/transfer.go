@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	port "aptless/core/upstream"
+	port "aptless/core/archive/upstream"
 )
 
 // errChanged says that a body broke off and that the server no longer has the

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/driver"
-	"aptless/core/driver/drivertest"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
 	"aptless/infra/aws"
 	"aptless/infra/aws/lambda"
 	"aptless/localstack/services"

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/app"
-	"aptless/core/deb/debtest"
-	"aptless/core/pgp"
-	"aptless/core/upstream/upstreamtest"
+	"aptless/core/archive/upstream/upstreamtest"
+	"aptless/core/formats/deb/debtest"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/app"
 )
 
 // prices are what a million requests cost in dollars: list prices of us-east-1,

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 	"aptless/infra/aws"
 )
 

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/deb/debtest"
-	"aptless/core/upstream/upstreamtest"
+	"aptless/core/archive/upstream/upstreamtest"
+	"aptless/core/formats/deb/debtest"
 	"aptless/localstack"
 )
 

@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/deb/debtest"
+	"aptless/core/formats/deb/debtest"
 	"aptless/infra/aws"
 	"aptless/localstack"
 	"aptless/tests/apt"

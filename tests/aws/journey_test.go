@@ -17,10 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/app"
-	"aptless/core/deb/debtest"
-	"aptless/core/driver"
-	"aptless/core/pgp"
+	"aptless/core/engine/driver"
+	"aptless/core/formats/deb/debtest"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/app"
 	"aptless/infra/aws"
 	"aptless/tests/apt"
 )

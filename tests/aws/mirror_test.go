@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"aptless/core/app"
-	"aptless/core/deb/debtest"
-	"aptless/core/upstream/upstreamtest"
+	"aptless/core/archive/upstream/upstreamtest"
+	"aptless/core/formats/deb/debtest"
+	"aptless/core/front/app"
 )
 
 // TestMirror mirrors an archive onto the stand-ins, twice, has it published, and

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"testing"
 
-	"aptless/core/deb/debtest"
+	"aptless/core/formats/deb/debtest"
 )
 
 // watch counts the requests of the functions that pass it, and does something

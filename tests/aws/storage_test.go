@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/app"
-	"aptless/core/deb/debtest"
+	"aptless/core/formats/deb/debtest"
+	"aptless/core/front/app"
 	"aptless/infra/aws"
 	"aptless/tests/apt"
 )

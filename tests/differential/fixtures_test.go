@@ -5,8 +5,8 @@ import (
 	"strings"
 	"sync"
 
-	"aptless/core/deb"
-	"aptless/core/deb/debtest"
+	"aptless/core/formats/deb"
+	"aptless/core/formats/deb/debtest"
 )
 
 // specs are the binary packages that requests upload, by the name of the file.

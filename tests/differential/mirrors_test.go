@@ -4,8 +4,8 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"aptless/core/deb/debtest"
-	"aptless/core/upstream/upstreamtest"
+	"aptless/core/archive/upstream/upstreamtest"
+	"aptless/core/formats/deb/debtest"
 )
 
 // archive serves an archive that both mirror, unsigned, and returns its URL.

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/pgp"
+	"aptless/core/formats/pgp"
 )
 
 // storage is the name of the folder that both publish to besides their own.

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/deb"
+	"aptless/core/formats/deb"
 )
 
 // tree reads the published tree of a storage: of each file what it says, in a

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"aptless/core/deb"
-	"aptless/core/pgp"
+	"aptless/core/formats/deb"
+	"aptless/core/formats/pgp"
 	"aptless/tests/cache"
 )
 

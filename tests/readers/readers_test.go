@@ -16,12 +16,12 @@ import (
 	"testing"
 	"time"
 
-	"aptless/core/api"
-	"aptless/core/app"
-	"aptless/core/deb/debtest"
-	"aptless/core/driver"
-	"aptless/core/driver/drivertest"
-	"aptless/core/pgp"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/formats/deb/debtest"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/api"
+	"aptless/core/front/app"
 	"aptless/tests/cache"
 )
 

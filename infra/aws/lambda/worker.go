@@ -12,7 +12,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // Lease is that of an attempt (task.Dispatcher.Lease) unless another one is

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
-	"aptless/core/driver"
+	"aptless/core/engine/driver"
 )
 
 // hidden is one call of Hide.

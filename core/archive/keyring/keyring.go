@@ -1,0 +1,298 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"aptless/core/engine/driver"
+	"aptless/core/formats/pgp"
+)
+
+// Default is the ring that is asked when none is named.
+const Default = "trustedkeys.gpg"
+
+// Limits of a ring. They are below those of package pgp, so that what can be
+// stored can be read.
+const (
+	maxName    = 150      // bytes of a name
+	maxKeys    = 4096     // keys of a ring
+	maxBytes   = 16 << 20 // bytes of its keys
+	maxRings   = 20       // rings asked at once
+	maxRetries = 20       // of a write that met others
+)
+
+// Store keeps rings.
+type Store struct {
+	Table driver.Table
+	Now   func() time.Time
+
+	// Fetch answers a GET request with the body of its answer, which it must
+	// bound; nil where nothing may be fetched.
+	Fetch func(ctx context.Context, url string) ([]byte, error)
+}
+
+// Refusal says why a request about keys cannot be done, in the words of gpg
+// where clients know those.
+type Refusal struct{ text string }
+
+func (e *Refusal) Error() string { return e.text }
+
+func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
+
+// CleanName returns the name under which a ring is stored: the default one for
+// "", and of a path what does not lead out of its place.
+func CleanName(raw string) (string, error) {
+	if raw == "" {
+		return Default, nil
+	}
+	name := strings.TrimPrefix(path.Clean("/"+raw), "/")
+	if name == "" || len(name) > maxName || !utf8.ValidString(name) {
+		return "", refuse("gpg: invalid keyring name %.100q\n", raw)
+	}
+	return name, nil
+}
+
+func part(name string) string { return "keyring/" + name }
+
+// stored is a key with the version of its row.
+type stored struct {
+	key     *pgp.Key
+	version string
+}
+
+// read returns the keys of a ring in the order of their fingerprints.
+func (s *Store) read(ctx context.Context, name string) ([]stored, error) {
+	var keys []stored
+	for row, err := range s.Table.Scan(ctx, part(name), "") {
+		if err != nil {
+			return nil, err
+		}
+		parsed, err := pgp.ParseKeys(row.Data)
+		if err != nil {
+			return nil, fmt.Errorf("key %s of ring %s: %w", row.Sort, name, err)
+		}
+		keys = append(keys, stored{parsed[0], row.Version})
+	}
+	return keys, nil
+}
+
+// Keyring returns the keys of all rings named, or of the default one if none
+// is, as one ring. A ring that does not exist has none.
+func (s *Store) Keyring(ctx context.Context, names []string) (*pgp.Keyring, error) {
+	if len(names) == 0 {
+		names = []string{Default}
+	}
+	if len(names) > maxRings {
+		return nil, refuse("more than %d keyrings", maxRings)
+	}
+	var keys []*pgp.Key
+	for _, raw := range names {
+		name, err := CleanName(raw)
+		if err != nil {
+			return nil, err
+		}
+		ring, err := s.read(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range ring {
+			keys = append(keys, k.key)
+		}
+	}
+	return pgp.NewKeyring(keys...)
+}
+
+// Import puts keys, armoured or binary, into a ring and says in gpg's words
+// what became of each. A *Refusal if there are none that can be read.
+func (s *Store) Import(ctx context.Context, name string, data []byte) (string, error) {
+	name, err := CleanName(name)
+	if err != nil {
+		return "", err
+	}
+	keys, err := parse(data)
+	if err != nil {
+		return "", err
+	}
+	return s.put(ctx, name, keys)
+}
+
+// parse reads keys, each once.
+func parse(data []byte) ([]*pgp.Key, error) {
+	if len(data) > maxBytes {
+		return nil, refuse("gpg: %d bytes of keys are more than %d\n", len(data), maxBytes)
+	}
+	ring, err := pgp.ParseKeyring(data)
+	if err != nil {
+		text := "gpg: no valid OpenPGP data found.\n"
+		if !errors.Is(err, pgp.ErrNoKey) {
+			text += fmt.Sprintf("gpg: %v\n", err)
+		}
+		return nil, refuse("%sgpg: Total number processed: 0\n", text)
+	}
+	for _, k := range ring.Keys() {
+		if n := len(k.Binary()); n > driver.MaxRowSize {
+			return nil, refuse("gpg: key %s has %d bytes, which is more than %d\n", k.ID(), n, driver.MaxRowSize)
+		}
+	}
+	return ring.Keys(), nil
+}
+
+// change says what became of a key that was imported.
+type change int
+
+const (
+	imported change = iota
+	updated
+	unchanged
+)
+
+// maxBatch is how many keys are written in one transaction: as many as their
+// largest sizes allow.
+const maxBatch = driver.MaxTxSize / driver.MaxRowSize
+
+// put adds keys to a ring.
+func (s *Store) put(ctx context.Context, name string, keys []*pgp.Key) (string, error) {
+	changes := make([]change, len(keys))
+	for begin := 0; begin < len(keys); begin += maxBatch {
+		end := min(begin+maxBatch, len(keys))
+		if err := s.putBatch(ctx, name, keys[begin:end], changes[begin:end]); err != nil {
+			return "", err
+		}
+	}
+	return tell(keys, changes), nil
+}
+
+func (s *Store) putBatch(ctx context.Context, name string, keys []*pgp.Key, changes []change) error {
+	for range maxRetries {
+		ring, err := s.read(ctx, name)
+		if err != nil {
+			return err
+		}
+		ops, err := plan(name, ring, keys, changes)
+		if err != nil || len(ops) == 0 {
+			return err
+		}
+		if _, err := s.Table.Write(ctx, ops...); !errors.Is(err, driver.ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("keyring %s: %w", name, driver.ErrConflict)
+}
+
+// plan returns what is to be written so that the ring has the keys, and notes
+// what becomes of each.
+func plan(name string, ring []stored, keys []*pgp.Key, changes []change) ([]driver.Op, error) {
+	size, known := 0, make(map[string]stored, len(ring))
+	for _, k := range ring {
+		size += len(k.key.Binary())
+		known[k.key.Fingerprint()] = k
+	}
+	var ops []driver.Op
+	for i, k := range keys {
+		old, exists := known[k.Fingerprint()]
+		data := k.Binary()
+		changes[i] = imported
+		if exists {
+			united, err := pgp.NewKeyring(old.key, k)
+			if err != nil {
+				return nil, refuse("gpg: key %s: %v\n", k.ID(), err)
+			}
+			data, changes[i] = united.Binary(), updated
+			size -= len(old.key.Binary())
+			if string(data) == string(old.key.Binary()) {
+				changes[i] = unchanged
+			}
+		} else {
+			known[k.Fingerprint()] = stored{key: k}
+		}
+		if size += len(data); size > maxBytes || len(known) > maxKeys || len(data) > driver.MaxRowSize {
+			return nil, refuse("gpg: keyring %s is full: %d keys of %d bytes\n", name, len(known), size)
+		}
+		if changes[i] != unchanged {
+			ops = append(ops, driver.Op{Key: driver.Key{Part: part(name), Sort: k.Fingerprint()}, If: old.version, Data: data})
+		}
+	}
+	return ops, nil
+}
+
+// tell says what became of the keys.
+func tell(keys []*pgp.Key, changes []change) string {
+	var b strings.Builder
+	counts := map[change]int{}
+	for i, k := range keys {
+		user := "[User ID not found]"
+		if ids := k.UserIDs(); len(ids) > 0 {
+			user = Escape(ids[0])
+		}
+		counts[changes[i]]++
+		switch changes[i] {
+		case imported:
+			fmt.Fprintf(&b, "gpg: key %s: public key \"%s\" imported\n", k.ID(), user)
+		case updated:
+			fmt.Fprintf(&b, "gpg: key %s: \"%s\" updated\n", k.ID(), user)
+		case unchanged:
+			fmt.Fprintf(&b, "gpg: key %s: \"%s\" not changed\n", k.ID(), user)
+		}
+	}
+	fmt.Fprintf(&b, "gpg: Total number processed: %d\n", len(keys))
+	for i, label := range []string{"imported", "updated", "unchanged"} {
+		if n := counts[change(i)]; n > 0 {
+			fmt.Fprintf(&b, "gpg: %22s: %d\n", label, n)
+		}
+	}
+	return b.String()
+}
+
+// keyID is how a key may be named: by fingerprint, or by key ID of 16 or 8 digits.
+var keyID = regexp.MustCompile(`^(?:0[xX])?([0-9A-Fa-f]{40}|[0-9A-Fa-f]{16}|[0-9A-Fa-f]{8})!?$`)
+
+// parseID returns the digits of a reference to a key. Parts of user IDs are
+// none: anybody can make a key that has them.
+func parseID(ref string) (string, bool) {
+	m := keyID.FindStringSubmatch(strings.ReplaceAll(ref, " ", ""))
+	if m == nil {
+		return "", false
+	}
+	return strings.ToUpper(m[1]), true
+}
+
+// Delete takes a key out of a ring, named by its fingerprint or key ID or by
+// one of a subkey. A *Refusal unless exactly one key answers to it.
+func (s *Store) Delete(ctx context.Context, name, ref string) error {
+	name, err := CleanName(name)
+	if err != nil {
+		return err
+	}
+	for range maxRetries {
+		ring, err := s.read(ctx, name)
+		if err != nil {
+			return err
+		}
+		var found []stored
+		if id, ok := parseID(ref); ok {
+			for _, k := range ring {
+				if k.key.Matches(id) {
+					found = append(found, k)
+				}
+			}
+		}
+		switch {
+		case len(found) == 0:
+			return refuse("gpg: key \"%s\" not found: Not found\ngpg: %s: delete key failed: Not found\n", ref, ref)
+		case len(found) > 1:
+			return refuse("gpg: key \"%s\" not unique: %d keys answer to it\n", ref, len(found))
+		}
+		_, err = s.Table.Write(ctx, driver.Op{Do: driver.OpDelete, If: found[0].version,
+			Key: driver.Key{Part: part(name), Sort: found[0].key.Fingerprint()}})
+		if !errors.Is(err, driver.ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("keyring %s: %w", name, driver.ErrConflict)
+}

@@ -1,0 +1,223 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"aptless/core/archive/query"
+	"aptless/core/archive/upstream"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/task"
+	"aptless/core/formats/pgp"
+)
+
+// CreateArgs describe a mirror that is to be created. ArchiveRoot may be
+// ppa:user/project; nil is what the operator has chosen.
+type CreateArgs struct {
+	Name string
+	Settings
+	Sources, IgnoreSignatures *bool
+	Keyrings                  []string
+	Schedule                  string // "" for none
+}
+
+const createError = "unable to create mirror"
+
+// Create creates a mirror of an archive whose Release file it fetches.
+func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
+	m := Mirror{UUID: newUUID(), Name: args.Name, Settings: args.Settings}
+	if err := checkName(args.Name); err != nil {
+		return Mirror{}, err
+	}
+	if upstream.IsPPA(m.ArchiveRoot) {
+		var err error
+		if m.ArchiveRoot, m.Distribution, m.Components, err = s.Options.PPA.Expand(m.ArchiveRoot); err != nil {
+			return Mirror{}, task.Fail(400, "%w", err)
+		}
+	}
+	if m.DownloadSources = s.Options.DownloadSources; args.Sources != nil {
+		m.DownloadSources = *args.Sources
+	}
+	if len(m.Architectures) == 0 {
+		m.Architectures = slices.Clone(s.Options.Architectures)
+	}
+	err := m.place()
+	if err == nil {
+		err = m.schedule(args.Schedule, args.Keyrings, args.IgnoreSignatures)
+	}
+	if err != nil {
+		return Mirror{}, task.Fail(400, createError+": %w", err)
+	}
+	if err := s.free(ctx, m.Name); err != nil {
+		return Mirror{}, err
+	}
+	ring, err := s.ring(ctx, args.Keyrings, args.IgnoreSignatures)
+	if err != nil {
+		return Mirror{}, verifierError(400, err)
+	}
+	if err := s.describe(ctx, &m, ring); err != nil {
+		return Mirror{}, fail(400, "unable to fetch mirror", err)
+	}
+	return s.add(ctx, m)
+}
+
+// add writes the rows of a mirror that is new.
+func (s *Store) add(ctx context.Context, m Mirror) (Mirror, error) {
+	data, err := encode(m)
+	if err != nil {
+		return Mirror{}, fail(400, createError, err)
+	}
+	ops, err := s.entry(m, driver.Absent)
+	if err != nil {
+		return Mirror{}, err
+	}
+	_, err = s.Table.Write(ctx, append(ops,
+		driver.Op{Do: driver.OpPut, Key: nameKey(m.Name), If: driver.Absent, Data: []byte(m.UUID)},
+		driver.Op{Do: driver.OpPut, Key: Key(m.UUID), If: driver.Absent, Data: data})...)
+	if err != nil {
+		// The uuid is ours alone: if the name has it, an answer was lost.
+		if found, getErr := s.ByName(ctx, m.Name); getErr == nil && found.UUID == m.UUID {
+			return m, nil
+		}
+	}
+	if errors.Is(err, driver.ErrConflict) {
+		err = errTaken(m.Name)
+	}
+	return m, err
+}
+
+func errTaken(name string) error {
+	return task.Fail(500, "unable to add mirror: mirror with name %s already exists", name)
+}
+
+// free refuses a name that is taken.
+func (s *Store) free(ctx context.Context, name string) error {
+	_, err := s.ByName(ctx, name)
+	switch {
+	case err == nil:
+		return errTaken(name)
+	case errors.Is(err, driver.ErrNotFound):
+		return nil
+	}
+	return err
+}
+
+// place checks what is to be mirrored, and gives root and distribution the
+// forms that rows have.
+func (s *Settings) place() error {
+	if _, err := parseFilter(s.Filter); err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	flat := upstream.StartsFlat(s.Distribution)
+	archive, err := upstream.ParseArchive(s.ArchiveRoot, s.Distribution)
+	switch {
+	case err != nil:
+		return err
+	case flat && len(s.Components) > 0:
+		return upstream.ErrFlatComponents
+	case flat && s.DownloadUdebs:
+		return upstream.ErrFlatUdebs
+	case flat && (s.DownloadAppStream || s.DownloadTranslations):
+		return upstream.ErrFlatAppStream
+	}
+	s.ArchiveRoot, s.Distribution = archive.Root, archive.Distribution
+	if flat {
+		s.Components = nil
+	}
+	return nil
+}
+
+// parseFilter returns the query of a filter, nil for "".
+func parseFilter(text string) (query.Query, error) {
+	if text == "" {
+		return nil, nil
+	}
+	return query.Parse(text)
+}
+
+// ring returns the keys that may sign, nil if signatures are not looked at.
+func (s *Store) ring(ctx context.Context, names []string, ignore *bool) (*pgp.Keyring, error) {
+	off := s.Options.IgnoreSignatures
+	if ignore != nil {
+		off = *ignore
+	}
+	if off {
+		return nil, nil
+	}
+	return s.Keyring(ctx, names)
+}
+
+func verifierError(code int, err error) error {
+	return task.Fail(code, "unable to initialize GPG verifier: %w", err)
+}
+
+// asker returns what fetches. Where nothing may be fetched, all is refused.
+func (s *Store) asker(say func(string)) upstream.Asker {
+	if s.Fetcher == nil {
+		return upstream.Asker{Fetcher: nowhere{}, Say: say}
+	}
+	return upstream.Asker{Fetcher: s.Fetcher, Say: say}
+}
+
+// nowhere is the Fetcher of who may ask nobody.
+type nowhere struct{}
+
+func (nowhere) Fetch(_ context.Context, r upstream.Request) (*upstream.Answer, error) {
+	return nil, fmt.Errorf("%s: %w", upstream.Shown(r.URL), upstream.ErrForbidden)
+}
+
+// describeIn is how long a request may wait for the Release file: API Gateway
+// gives up after 29 seconds.
+const describeIn = 25 * time.Second
+
+// describe fetches the Release file of a mirror that is created or edited, and
+// has the mirror say what it says.
+func (s *Store) describe(ctx context.Context, m *Mirror, ring *pgp.Keyring) error {
+	ctx, cancel := context.WithTimeout(ctx, describeIn)
+	defer cancel()
+	release, _, err := m.archive().FetchRelease(ctx, s.asker(nil), upstream.Trust{Ring: ring, Now: s.Now()}, upstream.Seen{})
+	if err != nil {
+		return refuse(err)
+	}
+	return m.adopt(release)
+}
+
+// adopt takes over what a Release file says: its fields, and the components and
+// architectures unless the mirror has its own, which must then be in it.
+func (m *Mirror) adopt(r *upstream.Release) error {
+	switch {
+	case len(m.Architectures) == 0:
+		m.Architectures = slices.Clone(r.Architectures)
+	case r.Architectures != nil && !m.SkipArchitectureCheck:
+		for _, arch := range m.Architectures {
+			if !slices.Contains(r.Architectures, arch) {
+				return refuse(fmt.Errorf("architecture %s not available in repo %s, use -force-architectures to override", arch, m.Title()))
+			}
+		}
+	}
+	if len(m.Architectures) == 0 {
+		return refuse(errors.New("no architectures found, please specify"))
+	}
+	if !m.archive().Flat() {
+		if len(m.Components) == 0 {
+			m.Components = slices.Clone(r.Components)
+		} else if !m.SkipComponentCheck {
+			for _, c := range m.Components {
+				if !slices.Contains(r.Components, c) {
+					return refuse(fmt.Errorf("component %s not available in repo %s, use -force-components to override", c, m.Title()))
+				}
+			}
+		}
+	}
+	m.Meta = r.Fields
+	if err := m.check(); err != nil {
+		return refuse(err)
+	}
+	return nil
+}

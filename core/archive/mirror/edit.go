@@ -1,0 +1,129 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"aptless/core/archive/upstream"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/task"
+)
+
+// EditArgs change a mirror; nil leaves as it is.
+type EditArgs struct {
+	Filter, ArchiveURL                                                *string
+	FilterWithDeps, DownloadInstaller, DownloadSources, DownloadUdebs *bool
+	DownloadTranslations                                              *bool
+	Architectures                                                     []string
+	Keyrings                                                          []string
+	IgnoreSignatures                                                  *bool
+	Schedule                                                          *string // "" takes it away
+}
+
+const editError = "unable to edit"
+
+// CheckEdit refuses the edit of a mirror that does not exist, or is being updated.
+func (s *Store) CheckEdit(ctx context.Context, name string) error {
+	m, err := s.ByName(ctx, name)
+	if err != nil {
+		return fail(404, editError, err)
+	}
+	return s.mayEdit(ctx, m)
+}
+
+func (s *Store) mayEdit(ctx context.Context, m Mirror) error {
+	err := s.idle(ctx, m)
+	if busy := (*ErrBusy)(nil); errors.As(err, &busy) {
+		return task.Fail(409, editError+": %w", busy)
+	}
+	return err
+}
+
+// Edit changes a mirror in one write, at the version at which it was read: an
+// update, a drop or another edit that comes between has the edit begin again.
+func (s *Store) Edit(ctx context.Context, name string, args EditArgs) (Mirror, error) {
+	for range maxWrites {
+		m, version, err := s.byName(ctx, name)
+		if err != nil {
+			return Mirror{}, fail(404, editError, err)
+		}
+		if err := s.mayEdit(ctx, m); err != nil {
+			return Mirror{}, err
+		}
+		if err := s.edited(ctx, &m, args); err != nil {
+			return Mirror{}, err
+		}
+		data, err := encode(m)
+		if err != nil {
+			return Mirror{}, fail(500, editError, err)
+		}
+		ops := []driver.Op{{Do: driver.OpPut, Key: Key(m.UUID), If: version, Data: data}}
+		if args.Schedule != nil {
+			planned, err := s.planned(ctx, m)
+			if err != nil {
+				return Mirror{}, err
+			}
+			ops = append(ops, planned...)
+		}
+		_, err = s.Table.Write(ctx, ops...)
+		if !errors.Is(err, driver.ErrConflict) {
+			return m, err
+		}
+	}
+	return Mirror{}, fmt.Errorf("mirror %s: %w", name, driver.ErrConflict)
+}
+
+// edited makes the changes, and fetches the Release file if they are such that
+// it may say something else.
+func (s *Store) edited(ctx context.Context, m *Mirror, args EditArgs) error {
+	if args.Filter != nil {
+		if _, err := parseFilter(*args.Filter); err != nil {
+			return task.Fail(400, editError+": %w", err)
+		}
+		m.Filter = *args.Filter
+	}
+	for field, value := range map[*bool]*bool{
+		&m.FilterWithDeps: args.FilterWithDeps, &m.DownloadInstaller: args.DownloadInstaller,
+		&m.DownloadSources: args.DownloadSources, &m.DownloadUdebs: args.DownloadUdebs,
+		&m.DownloadTranslations: args.DownloadTranslations,
+	} {
+		if value != nil {
+			*field = *value
+		}
+	}
+	if args.Schedule != nil {
+		if err := m.schedule(*args.Schedule, args.Keyrings, args.IgnoreSignatures); err != nil {
+			return task.Fail(400, editError+": %w", err)
+		}
+	}
+	if m.archive().Flat() && m.DownloadUdebs {
+		return task.Fail(400, editError+": flat mirrors don't support udebs")
+	}
+	fetch := false
+	if args.ArchiveURL != nil && *args.ArchiveURL != m.ArchiveRoot && *args.ArchiveURL != upstream.Shown(m.ArchiveRoot) {
+		root, err := upstream.ParseRoot(*args.ArchiveURL)
+		if err != nil {
+			return task.Fail(500, editError+": %w", err)
+		}
+		m.ArchiveRoot, m.Last, fetch = root, state{}, true
+	}
+	if args.Architectures != nil {
+		now := slices.Compact(slices.Sorted(slices.Values(args.Architectures)))
+		if !slices.Equal(now, slices.Compact(slices.Sorted(slices.Values(m.Architectures)))) {
+			m.Architectures, fetch = now, true
+		}
+	}
+	if err := m.check(); err != nil {
+		return task.Fail(400, editError+": %w", err)
+	}
+	if !fetch {
+		return nil
+	}
+	ring, err := s.ring(ctx, args.Keyrings, args.IgnoreSignatures)
+	if err != nil {
+		return verifierError(500, err)
+	}
+	return fail(500, editError, s.describe(ctx, m, ring))
+}

@@ -1,0 +1,386 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/archive/pool"
+	"aptless/core/archive/upstream"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
+	"aptless/core/engine/task"
+	"aptless/core/formats/deb"
+)
+
+// maxFile is the largest file that is fetched although nothing says how large
+// it is, in bytes.
+const maxFile = 16 << 30
+
+// outcome is what became of an entry of the queue.
+type outcome struct {
+	n     int // of the entry, counted from 0
+	entry entry
+	fresh bool // the pool is known not to have its file
+	odd   *odd
+	why   string // it could not be fetched
+	err   error  // of the storage
+}
+
+// fetch fetches the files of the queue, several at a time. Each is in the pool
+// as soon as it is complete; the place that is saved only says from where on to look.
+func (u *update) fetch(ctx context.Context) error {
+	queue, err := u.Lists.Chunks.Open(ctx, u.at.Queue)
+	if err != nil {
+		return err
+	}
+	staged, err := u.Lists.Open(ctx, u.at.Staged)
+	if err != nil {
+		return err
+	}
+	odds, err := u.odds(ctx)
+	if err != nil {
+		return err
+	}
+	f := &fetching{update: u, staged: staged, odds: odds, done: map[int]outcome{}, shown: u.at.Detail, given: map[uint64]bool{}}
+	u.attempt.Detail(f.shown)
+	if err := f.all(ctx, queue); err != nil {
+		return err
+	}
+	if failed := u.at.Failed; len(failed) > 0 {
+		if u.at.More > 0 {
+			failed = append(failed, fmt.Sprintf("and %d more", u.at.More))
+		}
+		return task.Fail(500, updateError+": download errors:\n  %s", strings.Join(failed, "\n  "))
+	}
+	u.at.Fetched = true
+	return f.save(ctx)
+}
+
+// fetching is the fetching of the files of a queue.
+type fetching struct {
+	*update
+	staged *pkglist.List
+	odds   map[deb.File]deb.File
+	fresh  []odd           // that were not saved
+	done   map[int]outcome // of entries that are done while one before them is not: the place does not count them
+	next   int             // the first that is not done
+	shown  progress        // counts all
+	failed int             // in a row
+	given  map[uint64]bool // the beginnings of the SHA-256 of the files that were handed out
+}
+
+// parallel is how many files are fetched at a time unless the operator has said.
+const parallel = 4
+
+// all has workers fetch the entries that were not fetched before the place.
+func (f *fetching) all(ctx context.Context, queue *lists.List) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	n := f.Options.Parallel
+	if n <= 0 {
+		n = parallel
+	}
+	jobs, results := make(chan outcome), make(chan outcome)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer close(jobs)
+	for range n {
+		workers.Go(func() {
+			for job := range jobs {
+				f.one(ctx, &job)
+				select {
+				case results <- job:
+				case <-ctx.Done(): // nobody asks any more
+				}
+			}
+		})
+	}
+	defer cancel(context.Canceled)
+	return f.feed(ctx, queue, jobs, results)
+}
+
+// feed hands out the entries and takes what became of them, until all are done,
+// too many have failed or the slice is over.
+func (f *fetching) feed(ctx context.Context, queue *lists.List, jobs chan<- outcome, results <-chan outcome) error {
+	saved, since, running, stopped := f.Now(), 0, 0, false
+	take := func(got outcome) error {
+		running--
+		if got.err != nil {
+			return got.err
+		}
+		f.count(got)
+		stopped = stopped || f.failed >= maxFailures || f.attempt.SliceOver()
+		if since++; since < saveAfter && f.Now().Sub(saved) < saveEvery {
+			return nil
+		}
+		saved, since = f.Now(), 0
+		return f.save(ctx)
+	}
+	given := 0
+	for r, err := range queue.From(ctx, append(bytes.Clone(f.at.After), 0)) {
+		var job outcome
+		if err == nil {
+			err = json.Unmarshal(r.Val, &job.entry)
+		}
+		if err != nil {
+			return err
+		}
+		begins := beginning(job.entry.Want.SHA256)
+		job.n, job.fresh = given, f.probed && !job.entry.Meta && !f.given[begins]
+		given++
+		f.given[begins] = true
+		if _, ok := f.odds[job.entry.Want]; ok { // it came before the place was saved
+			f.count(job)
+			continue
+		}
+		for sent := false; !sent && !stopped; {
+			select {
+			case jobs <- job:
+				running++
+				sent = true
+			case got := <-results:
+				if err := take(got); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		if stopped {
+			break
+		}
+	}
+	for running > 0 {
+		select {
+		case got := <-results:
+			if err := take(got); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if stopped && f.failed < maxFailures && f.next < given {
+		if err := f.save(ctx); err != nil {
+			return err
+		}
+		return task.ErrContinue
+	}
+	return nil
+}
+
+// beginning is the first part of a digest in hex: few have it in common, and of a
+// file that has it is only looked for in the pool once more.
+func beginning(sha256 string) uint64 {
+	n, _ := strconv.ParseUint(sha256[:min(16, len(sha256))], 16, 64)
+	return n
+}
+
+// count notes what became of an entry.
+func (f *fetching) count(got outcome) {
+	if got.odd != nil {
+		f.odds[got.odd.Want] = got.odd.Got
+		f.fresh = append(f.fresh, *got.odd)
+	}
+	if f.failed++; got.why == "" {
+		f.failed = 0
+	}
+	f.shown.count(got)
+	f.attempt.Detail(f.shown)
+	f.done[got.n] = got
+	for {
+		o, ok := f.done[f.next]
+		if !ok {
+			return
+		}
+		delete(f.done, f.next)
+		f.next++
+		f.at.After = o.entry.key()
+		f.at.Detail.count(o)
+		switch {
+		case o.why == "":
+		case len(f.at.Failed) < maxFailures:
+			f.at.Failed = append(f.at.Failed, clip(o.why))
+		default:
+			f.at.More++
+		}
+	}
+}
+
+// count takes off what has been fetched.
+func (p *progress) count(o outcome) {
+	if o.why == "" && !o.entry.Meta {
+		p.RemainingNumberOfPackages--
+		p.RemainingDownloadSize -= o.entry.Want.Size
+	}
+}
+
+// save saves the place, and the odd files before it.
+func (f *fetching) save(ctx context.Context) error {
+	if len(f.fresh) > 0 {
+		if err := f.saveOdds(ctx, f.fresh); err != nil {
+			return err
+		}
+		f.fresh = nil
+	}
+	return f.attempt.Save(ctx, f.at)
+}
+
+// one fetches an entry, unless the pool may have its file and does.
+func (f *fetching) one(ctx context.Context, o *outcome) {
+	if o.entry.Want.SHA256 != "" && !o.fresh {
+		there, err := f.Pool.Has(ctx, o.entry.Want.SHA256)
+		if there || err != nil {
+			o.err = err
+			return
+		}
+	}
+	archive := f.mirror.archive()
+	address := archive.FileURL(o.entry.Path)
+	if o.entry.Meta {
+		address = archive.IndexURL(o.entry.Path)
+		f.attempt.Printf("Downloading %s %s...\n", o.entry.what(), o.entry.Path)
+	}
+	file, err := f.Store.asker(nil).Open(ctx, address, o.entry.Want, !f.args.IgnoreChecksums, maxFile)
+	if err == nil {
+		defer file.Close()
+		err = f.keep(ctx, o, file)
+	}
+	switch {
+	case o.err != nil:
+	case err == nil:
+	case ctx.Err() != nil:
+		o.err = context.Cause(ctx)
+	case o.entry.Meta && upstream.Missing(err):
+		f.attempt.Printf("@y[!]@| @!skipping %s %s: not found@|\n", o.entry.what(), o.entry.Path)
+	case o.entry.Meta:
+		o.why = fmt.Sprintf("unable to download %s %s: %v", o.entry.what(), o.entry.Path, err)
+	default:
+		o.why = err.Error()
+	}
+}
+
+// keep puts a file into the pool while it is fetched. What it returns is an
+// error of upstream; one of the storage is the outcome's.
+func (f *fetching) keep(ctx context.Context, o *outcome, file *upstream.File) error {
+	body := &source{Reader: file}
+	var r io.Reader = body
+	var contents *reading
+	if isBinary(o.entry.Kind, o.entry.Meta) {
+		contents = readPaths(path.Base(o.entry.Path))
+		defer contents.end()
+		r = io.TeeReader(body, contents)
+	}
+	want := o.entry.Want
+	var err error
+	if want.SHA256 != "" && !f.args.IgnoreChecksums {
+		err = f.Pool.Keep(ctx, want.SHA256, want.Size, r)
+	} else {
+		err = f.Pool.KeepUnknown(ctx, r, file.Got)
+	}
+	if wrong := errors.Is(err, driver.ErrDigest); body.err == nil && (err == nil || wrong) {
+		// The store need not have looked for the end, which says what is wrong.
+		if _, endErr := io.Copy(io.Discard, r); err == nil {
+			err = endErr
+		}
+	}
+	switch {
+	case body.err != nil && body.err != io.EOF:
+		return body.err
+	case err != nil:
+		o.err = err
+		return nil
+	}
+	got := file.Got()
+	got.Name = want.Name
+	if want.SHA256 == "" || want.SHA256 != got.SHA256 {
+		o.odd = &odd{want, got}
+	}
+	rows := []driver.Row{f.Pool.SumsRow(got)}
+	if contents != nil {
+		row, err := f.record(ctx, o.entry, got, contents)
+		if err != nil {
+			o.err = err
+			return nil
+		}
+		rows = append(rows, row...)
+	}
+	o.err = f.Table.Put(ctx, rows...)
+	return nil
+}
+
+// record returns the row of the record of a package whose file has come.
+func (f *fetching) record(ctx context.Context, e entry, got deb.File, contents *reading) ([]driver.Row, error) {
+	p, found, err := f.staged.Get(ctx, e.Of)
+	if err != nil || !found || len(p.Files) != 1 {
+		return nil, err
+	}
+	p.Files[0] = got
+	rec := pool.Record{Package: p}
+	rec.Paths, rec.NoPaths = contents.end()
+	row, err := f.Pool.Row(ctx, rec)
+	return []driver.Row{row}, err
+}
+
+// isBinary reports whether a file is one whose archive has paths.
+func isBinary(kind deb.Kind, meta bool) bool {
+	return !meta && (kind == deb.Binary || kind == deb.Udeb)
+}
+
+// source remembers the error of what is read.
+type source struct {
+	io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// reading reads the paths of a binary package that is written to it.
+type reading struct {
+	*io.PipeWriter
+	done  chan struct{}
+	paths []string
+	why   string // they could not be read
+}
+
+func readPaths(name string) *reading {
+	r, w := io.Pipe()
+	c := &reading{PipeWriter: w, done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		c.paths, c.why = pathsOf(r, name)
+		io.Copy(io.Discard, r) // the writer is not to wait for what nobody reads
+	}()
+	return c
+}
+
+// pathsOf returns the paths in a package's archive, or why they cannot be read.
+func pathsOf(r io.Reader, name string) (paths []string, why string) {
+	_, paths, err := deb.ReadBinary(r, name)
+	if err != nil {
+		return nil, err.Error()
+	}
+	return paths, ""
+}
+
+// end says that the package has ended and returns its paths.
+func (c *reading) end() ([]string, string) {
+	c.Close()
+	<-c.done
+	return c.paths, c.why
+}

@@ -1,0 +1,313 @@
+package mirror
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"aptless/core/archive/upstream"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/task"
+	"aptless/core/formats/pgp"
+)
+
+// UpdateArgs are the arguments of an update.
+type UpdateArgs struct {
+	UUID, Was        string // set by CheckUpdate; Was is the name it was addressed by
+	Name             string // that it gets; "" leaves it
+	Keyrings         []string
+	IgnoreSignatures *bool
+	IgnoreChecksums  bool // take files that are not as the indexes say
+	IgnoreValidUntil bool // take Release files that have expired, or are older than the last
+	LatestOnly       bool // keep the highest version of each name and architecture
+}
+
+const updateError = "unable to update"
+
+// CheckUpdate makes the task that brings a mirror up to date.
+func (s *Store) CheckUpdate(ctx context.Context, name string, args UpdateArgs) (task.Spec, error) {
+	m, err := s.ByName(ctx, name)
+	if errors.Is(err, driver.ErrNotFound) {
+		return task.Spec{}, task.Fail(404, "%w", err)
+	}
+	if err != nil {
+		return task.Spec{}, err
+	}
+	args.UUID, args.Was = m.UUID, name
+	if args.Name == "" {
+		args.Name = name
+	}
+	if args.Name != name {
+		if err := checkName(args.Name); err != nil {
+			return task.Spec{}, err
+		}
+		if _, err := s.ByName(ctx, args.Name); err == nil {
+			return task.Spec{}, errRename(args.Name)
+		} else if !errors.Is(err, driver.ErrNotFound) {
+			return task.Spec{}, err
+		}
+	}
+	if _, err := s.ring(ctx, args.Keyrings, args.IgnoreSignatures); err != nil {
+		return task.Spec{}, verifierError(400, err)
+	}
+	return task.Spec{Kind: "mirror.update", Name: "Update mirror " + args.Name, Resources: []string{"R" + m.UUID},
+		Locks: []lock.Want{{Resource: Resource(m.UUID)}}, Args: args}, nil
+}
+
+func errRename(name string) error {
+	return task.Fail(409, "unable to rename: mirror %s already exists", name)
+}
+
+// place is the cursor of an update.
+type place struct {
+	Now    state        // what will be remembered if it succeeds; its Proof says for what settings all this was found
+	Staged lists.Ref    // the packages that the mirror is to have, with the digests that are known before the files are
+	Queue  lists.Ref    // the files that are to be fetched
+	After  []byte       // the key in Queue up to which they were
+	Odd    []oddObjects `json:",omitempty"` // that have the files that are not as the indexes say
+	Failed []string     // why files could not be fetched
+	More   int          // files that could not either
+
+	Fetched bool // all that can be
+	Detail  progress
+}
+
+// progress is what clients see of an update.
+type progress struct {
+	TotalDownloadSize         int64
+	RemainingDownloadSize     int64
+	TotalNumberOfPackages     int
+	RemainingNumberOfPackages int
+}
+
+// update is an attempt at an update.
+type update struct {
+	*Store
+	attempt *task.Attempt
+	args    UpdateArgs
+	mirror  Mirror // as read when the attempt began
+	trust   upstream.Trust
+	proof   string
+	at      place
+	probed  bool // the pool had no file of the queue when this attempt began
+}
+
+func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (task.Result, error) {
+	m, err := s.read(ctx, a, args.UUID, args.Was, updateError+": %w")
+	if err != nil {
+		return task.Result{}, err
+	}
+	ring, err := s.ring(ctx, args.Keyrings, args.IgnoreSignatures)
+	if err != nil {
+		return task.Result{}, err
+	}
+	u := &update{Store: s, attempt: a, args: args, mirror: m, trust: upstream.Trust{Ring: ring, Now: s.Now()}}
+	u.proof = u.proves(m.Settings, ring)
+	if _, err := a.Cursor(&u.at); err != nil {
+		return task.Result{}, err
+	}
+	if u.at.Now.Proof != u.proof { // it begins, or the mirror was edited meanwhile
+		if done, err := u.begin(ctx); err != nil || done {
+			return task.Result{Code: 204}, err
+		}
+	}
+	if !u.at.Fetched {
+		if err := u.fetch(ctx); err != nil {
+			return task.Result{}, err
+		}
+	}
+	return task.Result{Code: 204}, u.finish(ctx)
+}
+
+// proves returns a digest of all that decides what is taken of an archive.
+func (u *update) proves(s Settings, ring *pgp.Keyring) string {
+	var keys []byte
+	if ring != nil {
+		keys = ring.Binary()
+	}
+	follow := u.Dependencies
+	follow.Report = nil
+	data, err := json.Marshal([]any{s, keys, ring != nil, u.args.IgnoreChecksums, u.args.LatestOnly,
+		follow.FollowRecommends, follow.FollowSuggests, follow.FollowSource, follow.FollowAllVariants})
+	if err != nil {
+		panic(err) // texts and switches
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// failure ends the task with an error of the archive, and the attempt with one
+// that only says that the attempt is over.
+func failure(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return task.Fail(500, updateError+": %w", err)
+}
+
+// asker returns what fetches and says so in the task's output.
+func (u *update) asker() upstream.Asker {
+	return u.Store.asker(func(line string) { u.attempt.Printf("%s\n", line) })
+}
+
+// release fetches the Release file, and notes what is to be remembered of it. It
+// is nil if it is the one that was seen.
+func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Release, error) {
+	last := u.mirror.Last
+	release, now, err := u.mirror.archive().FetchRelease(ctx, u.asker(), u.trust, seen)
+	if err != nil {
+		return nil, failure(ctx, err)
+	}
+	u.at = place{Now: state{Proof: u.proof, Seen: now, Date: last.Date, ValidUntil: last.ValidUntil}}
+	checked := release
+	if release == nil {
+		checked = &upstream.Release{Date: last.Date, ValidUntil: last.ValidUntil, Fields: u.mirror.Meta}
+	} else {
+		u.at.Now.Date, u.at.Now.ValidUntil = release.Date, release.ValidUntil
+	}
+	if u.trust.Ring != nil && !u.args.IgnoreValidUntil {
+		if err := checked.CheckTime(u.Now(), last.Date); err != nil {
+			return nil, failure(ctx, err)
+		}
+	}
+	return release, nil
+}
+
+// maxEditions is how often the indexes are read anew because the archive has
+// changed while they were.
+const maxEditions = 3
+
+// begin fetches the Release file and the indexes, and saves what is to be done.
+// If nothing has changed since the last update it is done.
+func (u *update) begin(ctx context.Context) (done bool, err error) {
+	before := u.mirror
+	seen := upstream.Seen{}
+	if before.Updated() && before.Last.Proof == u.proof {
+		seen = before.Last.Seen
+	}
+	release, err := u.release(ctx, seen)
+	if err != nil {
+		return false, err
+	}
+	if release == nil {
+		u.attempt.Detail(progress{})
+		return true, u.commit(ctx, before)
+	}
+	for edition := 1; ; edition++ {
+		u.mirror = before
+		if err := u.mirror.adopt(release); err != nil {
+			return false, fail(500, updateError, err)
+		}
+		err := u.stage(ctx, release)
+		if err == nil {
+			break
+		}
+		if edition == maxEditions || !errors.Is(err, upstream.ErrMismatch) && !upstream.Missing(err) {
+			return false, err
+		}
+		newer, newerErr := u.release(ctx, u.at.Now.Seen)
+		if newerErr != nil || newer == nil { // the archive is not what it says
+			return false, err
+		}
+		release = newer
+	}
+	m := u.mirror
+	if err := u.rename(ctx, &m); err != nil {
+		return false, err
+	}
+	m.Updating = u.attempt.ID()
+	if _, err := encode(m); err != nil {
+		return false, fail(500, updateError, err)
+	}
+	u.attempt.PutJSON(Key(m.UUID), m)
+	// The components and architectures of the Release file may have become the
+	// mirror's: from here on they prove.
+	u.proof = u.proves(m.Settings, u.trust.Ring)
+	u.at.Now.Proof = u.proof
+	u.mirror = m
+	u.attempt.Detail(u.at.Detail)
+	return false, u.attempt.Save(ctx, u.at)
+}
+
+// rename gives the mirror the name that was asked for.
+func (u *update) rename(ctx context.Context, m *Mirror) error {
+	if u.args.Name == u.args.Was || u.args.Name == m.Name {
+		return nil
+	}
+	if _, err := u.attempt.Get(ctx, nameKey(u.args.Name)); err == nil {
+		return errRename(u.args.Name)
+	} else if !errors.Is(err, driver.ErrNotFound) {
+		return err
+	}
+	if _, err := u.attempt.Get(ctx, nameKey(m.Name)); err != nil {
+		return err
+	}
+	u.attempt.Drop(nameKey(m.Name))
+	m.Name = u.args.Name
+	u.attempt.Put(nameKey(m.Name), []byte(m.UUID))
+	return nil
+}
+
+// commit writes the row of a mirror that is up to date.
+func (u *update) commit(ctx context.Context, m Mirror) error {
+	if err := u.rename(ctx, &m); err != nil {
+		return err
+	}
+	m.Last, m.LastDownloadDate, m.Updating = u.at.Now, u.Now().UTC(), 0
+	if _, err := encode(m); err != nil {
+		return fail(500, updateError, err)
+	}
+	u.attempt.PutJSON(Key(m.UUID), m)
+	return nil
+}
+
+// finish moves the mirror to its new list.
+func (u *update) finish(ctx context.Context) error {
+	m, err := u.read(ctx, u.attempt, u.args.UUID, u.args.Was, updateError+": %w")
+	if err != nil {
+		return err
+	}
+	if u.proves(m.Settings, u.trust.Ring) != u.proof {
+		// It was edited while no attempt was alive: what was fetched is in the
+		// pool, what was found does not count.
+		if err := u.attempt.Save(ctx, place{}); err != nil {
+			return err
+		}
+		return task.ErrContinue
+	}
+	if m.List, err = u.settle(ctx, m); err != nil {
+		return err
+	}
+	if m.AppStreamFiles, err = u.appStream(ctx); err != nil {
+		return err
+	}
+	return u.commit(ctx, m)
+}
+
+// While files are fetched the place is saved so often, and after so many: who is
+// killed again and again gets on between two deaths, and is not given up.
+const (
+	saveEvery = 5 * time.Second
+	saveAfter = 100
+)
+
+// maxFailures is how many files in a row may fail before the others are not tried
+// any more, and how many are named; maxFailure how much of an error is kept, in
+// characters.
+const (
+	maxFailures = 50
+	maxFailure  = 300
+)
+
+func clip(text string) string {
+	if len(text) > maxFailure {
+		return fmt.Sprintf("%.*s…", maxFailure, text)
+	}
+	return text
+}

@@ -1,0 +1,138 @@
+package pkglist
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"aptless/core/engine/lists"
+	"aptless/core/formats/deb"
+)
+
+// ConflictError says that a package cannot be added, for the list has a
+// different one with its short key.
+type ConflictError struct {
+	Existing, Added *deb.Package
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("package already exists and is different: %v", e.Added)
+}
+
+// Edit collects changes to a list. They take effect one after another as they
+// were made, all at once when they are applied.
+type Edit struct {
+	base  *List
+	steps map[string][]step // by record key
+}
+
+// step adds a package, or removes the one that is there.
+type step struct {
+	add  []byte // the value; nil to remove
+	hash string // to remove: that of the package's files, "" for any
+}
+
+// Edit returns an Edit of the list without changes.
+func (l *List) Edit() *Edit { return &Edit{l, make(map[string][]step)} }
+
+// Add adds a package. If the list has an equal one, the new control fields
+// replace the old. The package is not kept.
+func (e *Edit) Add(p *deb.Package) error {
+	key, err := recordKey(p.Name, p.Version, p.Architecture)
+	if err != nil {
+		return err
+	}
+	e.steps[string(key)] = append(e.steps[string(key)], step{add: recordValue(p)})
+	return nil
+}
+
+// Remove removes the package with the key. Without a FilesHash it is a short
+// key. That there is none is no error.
+func (e *Edit) Remove(k deb.Key) {
+	key, err := recordKey(k.Name, k.Version, k.Architecture)
+	if err != nil {
+		return // no package has such a key
+	}
+	e.steps[string(key)] = append(e.steps[string(key)], step{hash: k.FilesHash})
+}
+
+// Apply stores the list with the changes, in one pass over the chunks that
+// they touch. If nothing changes it is the list itself. A conflict is given to
+// onConflict, in index order of the packages: if that returns nil the package
+// is left out and the rest goes on. Without onConflict a conflict is the error.
+func (e *Edit) Apply(ctx context.Context, onConflict func(*ConflictError) error) (*List, error) {
+	if onConflict == nil {
+		onConflict = func(c *ConflictError) error { return c }
+	}
+	s := e.base.store
+	list, err := s.Chunks.Edit(ctx, kind(), e.base.list, e.edits(onConflict))
+	if err != nil {
+		return nil, err
+	}
+	if list == e.base.list {
+		return e.base, nil
+	}
+	return s.list(list)
+}
+
+func (e *Edit) edits(onConflict func(*ConflictError) error) iter.Seq2[lists.Edit, error] {
+	return func(yield func(lists.Edit, error) bool) {
+		for _, key := range slices.Sorted(maps.Keys(e.steps)) {
+			edit := lists.Edit{Key: []byte(key), Change: func(val []byte, found bool) ([]byte, bool, error) {
+				return change(val, found, e.steps[key], onConflict)
+			}}
+			if !yield(edit, nil) {
+				return
+			}
+		}
+	}
+}
+
+// change takes the steps, from the value that is there.
+func change(val []byte, found bool, steps []step, onConflict func(*ConflictError) error) ([]byte, bool, error) {
+	for _, s := range steps {
+		switch {
+		case s.add == nil:
+			if found && s.removes(val) {
+				val, found = nil, false
+			}
+		case !found:
+			val, found = s.add, true
+		case !bytes.Equal(val, s.add):
+			conflict, err := compare(val, s.add)
+			if err != nil {
+				return nil, false, err
+			}
+			if conflict == nil {
+				val = s.add
+			} else if err := onConflict(conflict); err != nil {
+				return nil, false, err
+			}
+		}
+	}
+	return val, found, nil
+}
+
+func (s step) removes(val []byte) bool {
+	return s.hash == "" || len(val) >= valueHead && s.hash == hashText(binary.BigEndian.Uint64(val))
+}
+
+// compare returns a conflict unless the two packages are equal.
+func compare(existing, added []byte) (*ConflictError, error) {
+	p, err := decodeValue(existing)
+	if err != nil {
+		return nil, err
+	}
+	q, err := decodeValue(added)
+	if err != nil {
+		return nil, err
+	}
+	if p.Equal(q) {
+		return nil, nil
+	}
+	return &ConflictError{Existing: p, Added: q}, nil
+}

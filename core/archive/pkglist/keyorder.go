@@ -1,0 +1,159 @@
+package pkglist
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+
+	"aptless/core/engine/lists"
+	"aptless/core/formats/deb"
+)
+
+// Package keys ascend by architecture, name, and version as a text; lists by
+// name and version. What is asked for in the order of keys is therefore read
+// in passes, each for some architectures, and sorted.
+
+// maxSorted is how many items are sorted in memory at once, about 100 bytes
+// each. A single architecture may have more: it is read in a pass of its own,
+// where only the items of one name are out of order.
+const maxSorted = 1 << 18
+
+// keyed is an item that is to come in the order of keys.
+type keyed[T any] struct {
+	name, key string
+	item      T
+}
+
+// inKeyOrder yields items in the order of keys. source yields those of some
+// architectures, in index order; counts bounds how many there are.
+func inKeyOrder[T any](counts []Count, limit int, source func(archs []string) iter.Seq2[keyed[T], error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, archs := range passes(counts, limit) {
+			if !sorted(source(archs), len(archs) > 1, yield) {
+				return
+			}
+		}
+	}
+}
+
+// passes divides the architectures of counts, which ascend, into runs of at
+// most limit items, or of one architecture.
+func passes(counts []Count, limit int) (runs [][]string) {
+	size := 0
+	for len(counts) > 0 {
+		arch, n := counts[0].Architecture, 0
+		for len(counts) > 0 && counts[0].Architecture == arch {
+			n += counts[0].Packages
+			counts = counts[1:]
+		}
+		if size += n; len(runs) == 0 || size > limit {
+			runs, size = append(runs, nil), n
+		}
+		runs[len(runs)-1] = append(runs[len(runs)-1], arch)
+	}
+	return runs
+}
+
+// sorted yields items by key: sorted as a whole, or only within each name. It
+// reports whether to go on.
+func sorted[T any](items iter.Seq2[keyed[T], error], whole bool, yield func(T, error) bool) bool {
+	var group []keyed[T]
+	flush := func() bool {
+		slices.SortStableFunc(group, func(a, b keyed[T]) int { return strings.Compare(a.key, b.key) })
+		for _, k := range group {
+			if !yield(k.item, nil) {
+				return false
+			}
+		}
+		clear(group)
+		group = group[:0]
+		return true
+	}
+	for k, err := range items {
+		if err != nil {
+			yield(k.item, err)
+			return false
+		}
+		if !whole && len(group) > 0 && group[0].name != k.name && !flush() {
+			return false
+		}
+		group = append(group, k)
+	}
+	return flush()
+}
+
+// records yields the records of some architectures, in index order, from the
+// chunks that have any; of some packages if s is not nil.
+func (l *List) records(ctx context.Context, archs []string, s *Subset) iter.Seq2[identified, error] {
+	with := func(i int) bool {
+		return (s == nil || s.has(i)) &&
+			slices.ContainsFunc(l.chunks[i].Counts, func(n Count) bool { return slices.Contains(archs, n.Architecture) })
+	}
+	return func(yield func(identified, error) bool) {
+		for r, err := range l.placed(ctx, with) {
+			if err == nil && s != nil && !s.Has(r.at) {
+				continue
+			}
+			var id identity
+			if err == nil {
+				id, err = parseRecord(r.Record)
+			}
+			if err != nil {
+				yield(identified{}, err)
+				return
+			}
+			if slices.Contains(archs, id.arch) && !yield(identified{id, r.Record}, nil) {
+				return
+			}
+		}
+	}
+}
+
+type identified struct {
+	identity
+	record lists.Record
+}
+
+// Keys yields the keys of all packages in ascending byte order.
+func (l *List) Keys(ctx context.Context) iter.Seq2[string, error] { return l.keys(ctx, nil, maxSorted) }
+
+func (l *List) keys(ctx context.Context, s *Subset, limit int) iter.Seq2[string, error] {
+	return inKeyOrder(l.counts, limit, func(archs []string) iter.Seq2[keyed[string], error] {
+		return func(yield func(keyed[string], error) bool) {
+			for r, err := range l.records(ctx, archs, s) {
+				var k keyed[string]
+				if err == nil {
+					key := r.key()
+					k = keyed[string]{r.name, key, key}
+				}
+				if !yield(k, err) {
+					return
+				}
+			}
+		}
+	})
+}
+
+// InKeyOrder yields all packages in ascending byte order of their keys. It
+// reads the list once for each architecture and holds the packages of a name.
+func (l *List) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] {
+	return l.inKeyOrder(ctx, nil, 0)
+}
+
+func (l *List) inKeyOrder(ctx context.Context, s *Subset, limit int) iter.Seq2[*deb.Package, error] {
+	return inKeyOrder(l.counts, limit, func(archs []string) iter.Seq2[keyed[*deb.Package], error] {
+		return func(yield func(keyed[*deb.Package], error) bool) {
+			for r, err := range l.records(ctx, archs, s) {
+				var k keyed[*deb.Package]
+				if err == nil {
+					k.name, k.key = r.name, r.key()
+					k.item, err = decode(r.record)
+				}
+				if !yield(k, err) || err != nil {
+					return
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,213 @@
+package pkglist
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"aptless/core/engine/lists"
+	"aptless/core/formats/deb"
+)
+
+// Ref is what a row stores of a list. The zero Ref is the empty list.
+type Ref = lists.Ref
+
+// Store is where lists are.
+type Store struct {
+	Chunks *lists.Store
+}
+
+// List is a list of packages that was opened. It never changes, and may be used
+// by many goroutines at once.
+type List struct {
+	store  Store
+	list   *lists.List
+	chunks []Chunk
+	counts []Count
+}
+
+// Chunk is a part of a list. Equal digests are equal packages.
+type Chunk struct {
+	lists.Chunk
+	Counts      []Count // of its packages, ascending by architecture and kind
+	first, last string  // names of its first and last package
+	provided    provided
+}
+
+// MayHave reports whether the chunk may have a package whose name begins with
+// prefix, or is it if whole.
+func (c *Chunk) MayHave(prefix string, whole bool) bool {
+	if whole {
+		return c.first <= prefix && prefix <= c.last
+	}
+	return c.last >= prefix && (c.first <= prefix || strings.HasPrefix(c.first, prefix))
+}
+
+// MayProvide reports whether the chunk may have a package that provides name.
+// It may err on the side of true.
+func (c *Chunk) MayProvide(name string) bool { return c.provided.may(name) }
+
+// kind is that of all lists of packages.
+func kind() lists.Kind { return lists.Kind{Summary: summarise} }
+
+// Open reads the root of a list.
+func (s Store) Open(ctx context.Context, ref Ref) (*List, error) {
+	l, err := s.Chunks.Open(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return s.list(l)
+}
+
+func (s Store) list(list *lists.List) (*List, error) {
+	l := &List{store: s, list: list, chunks: make([]Chunk, len(list.Chunks()))}
+	for i, c := range list.Chunks() {
+		counts, provided, err := parseSummary(c.Summary)
+		if err != nil {
+			return nil, err
+		}
+		first, _, firstOK := bytes.Cut(c.First, []byte{0})
+		last, _, lastOK := bytes.Cut(c.Last, []byte{0})
+		if !firstOK || !lastOK {
+			return nil, fmt.Errorf("record keys %.100q, %.100q: %w", c.First, c.Last, lists.ErrDamaged)
+		}
+		sum := 0
+		for _, n := range counts {
+			l.counts = countUp(l.counts, n.Architecture, n.Kind, n.Packages)
+			sum += n.Packages
+		}
+		if sum != c.Count {
+			return nil, fmt.Errorf("summary of %d packages for %d: %w", sum, c.Count, lists.ErrDamaged)
+		}
+		l.chunks[i] = Chunk{c, counts, string(first), string(last), provided}
+	}
+	slices.SortFunc(l.counts, compareCounts)
+	return l, nil
+}
+
+// build stores the list of records in their order. Chunks that the given lists
+// have are not written again.
+func (s Store) build(ctx context.Context, records iter.Seq2[lists.Record, error], given ...*List) (*List, error) {
+	known := make([]*lists.List, len(given))
+	for i, l := range given {
+		known[i] = l.list
+	}
+	list, err := s.Chunks.Build(ctx, kind(), records, known...)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range given {
+		if l.list == list {
+			return l, nil
+		}
+	}
+	return s.list(list)
+}
+
+// Ref returns what names the list.
+func (l *List) Ref() Ref { return l.list.Ref() }
+
+// Count returns how many packages the list has.
+func (l *List) Count() int { return l.list.Count() }
+
+// Counts returns how many packages of which architecture and kind the list has,
+// ascending by both. It is the list's own: the caller must not change it.
+func (l *List) Counts() []Count { return l.counts }
+
+// Architectures returns the architectures of the list's packages, ascending,
+// without "all" and, unless it is asked for, "source".
+func (l *List) Architectures(source bool) []string {
+	var archs []string
+	for _, c := range l.counts {
+		if c.Architecture == deb.AllArch || c.Architecture == deb.SourceArch && !source ||
+			len(archs) > 0 && archs[len(archs)-1] == c.Architecture {
+			continue
+		}
+		archs = append(archs, c.Architecture)
+	}
+	return archs
+}
+
+// Objects yields the keys of all objects that the list consists of.
+func (l *List) Objects() iter.Seq[string] { return l.list.Objects() }
+
+// Chunks returns the parts of the list in index order. They are the list's own:
+// the caller must not change them.
+func (l *List) Chunks() []Chunk { return l.chunks }
+
+// ReadChunk returns the packages of a part, in index order.
+func (l *List) ReadChunk(ctx context.Context, c Chunk) ([]*deb.Package, error) {
+	records, err := l.list.ReadChunk(ctx, c.Chunk)
+	if err != nil {
+		return nil, err
+	}
+	packages := make([]*deb.Package, len(records))
+	for i, r := range records {
+		if packages[i], err = decode(r); err != nil {
+			return nil, err
+		}
+	}
+	return packages, nil
+}
+
+// All yields all packages in index order.
+func (l *List) All(ctx context.Context) iter.Seq2[*deb.Package, error] {
+	return decoded(l.list.All(ctx))
+}
+
+// ByName yields the packages of a name in index order. It reads the chunks
+// that may have some: one, or a few if they are many.
+func (l *List) ByName(ctx context.Context, name string) iter.Seq2[*deb.Package, error] {
+	return decoded(l.list.Prefix(ctx, appendName(nil, name)))
+}
+
+// Find yields the packages that have the short key of one of others, in index
+// order. It reads the chunks that may have some.
+func (l *List) Find(ctx context.Context, others []*deb.Package) iter.Seq2[*deb.Package, error] {
+	var keys [][]byte
+	for _, p := range others {
+		if key, err := IndexKey(p); err == nil { // no package has another
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	return decoded(l.list.Find(ctx, keys))
+}
+
+func decoded(records iter.Seq2[lists.Record, error]) iter.Seq2[*deb.Package, error] {
+	return func(yield func(*deb.Package, error) bool) {
+		for r, err := range records {
+			var p *deb.Package
+			if err == nil {
+				p, err = decode(r)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Get returns the package with the key. Without a FilesHash it is a short key,
+// of which a list has at most one package.
+func (l *List) Get(ctx context.Context, k deb.Key) (p *deb.Package, found bool, err error) {
+	key, err := recordKey(k.Name, k.Version, k.Architecture)
+	if err != nil {
+		return nil, false, nil // no package has such a key
+	}
+	val, found, err := l.list.Get(ctx, key)
+	if err != nil || !found {
+		return nil, false, err
+	}
+	id, err := parseRecord(lists.Record{Key: key, Val: val})
+	if err != nil || k.FilesHash != "" && k.FilesHash != hashText(id.hash) {
+		return nil, false, err
+	}
+	if p, err = decodeValue(val); err != nil {
+		return nil, false, err
+	}
+	return p, true, nil
+}

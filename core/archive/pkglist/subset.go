@@ -1,0 +1,226 @@
+package pkglist
+
+import (
+	"context"
+	"iter"
+	"math"
+	"math/bits"
+
+	"aptless/core/engine/lists"
+	"aptless/core/formats/deb"
+)
+
+// Placed is a package and its place in a list, counted in index order from 0.
+type Placed struct {
+	At int
+	*deb.Package
+}
+
+// Some yields the packages of the chunks for which may is true, in index order.
+func (l *List) Some(ctx context.Context, may func(*Chunk) bool) iter.Seq2[Placed, error] {
+	return func(yield func(Placed, error) bool) {
+		for r, err := range l.placed(ctx, func(i int) bool { return may(&l.chunks[i]) }) {
+			var p *deb.Package
+			if err == nil {
+				p, err = decode(r.Record)
+			}
+			if !yield(Placed{r.at, p}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// placedRecord is a record and its place in its list.
+type placedRecord struct {
+	at int
+	lists.Record
+}
+
+// placed yields the records of the chunks whose index is asked for.
+func (l *List) placed(ctx context.Context, with func(i int) bool) iter.Seq2[placedRecord, error] {
+	return func(yield func(placedRecord, error) bool) {
+		var some []lists.Chunk
+		var starts []int
+		at := 0
+		for i := range l.chunks {
+			if with(i) {
+				some, starts = append(some, l.chunks[i].Chunk), append(starts, at)
+			}
+			at += l.chunks[i].Count
+		}
+		left := 0 // of the chunk
+		for r, err := range l.list.Records(ctx, some) {
+			if err != nil {
+				yield(placedRecord{}, err)
+				return
+			}
+			if left == 0 {
+				at, left = starts[0], some[0].Count
+				some, starts = some[1:], starts[1:]
+			}
+			if !yield(placedRecord{at, r}, nil) {
+				return
+			}
+			at++
+			left--
+		}
+	}
+}
+
+// Subset is some of the packages of a list: what was chosen of it. It takes a
+// bit of memory for each package of the list. It must not be changed while it
+// is used elsewhere.
+type Subset struct {
+	list  *List
+	ends  []int    // of each chunk: the place behind its last package
+	bits  []uint64 // by place
+	count int
+}
+
+// Subset returns the subset that is empty.
+func (l *List) Subset() *Subset {
+	s := &Subset{list: l, ends: make([]int, len(l.chunks)), bits: make([]uint64, (l.Count()+63)/64)}
+	end := 0
+	for i := range l.chunks {
+		end += l.chunks[i].Count
+		s.ends[i] = end
+	}
+	return s
+}
+
+// Whole returns the subset that is the list.
+func (l *List) Whole() *Subset {
+	s := l.Subset()
+	for at := range l.Count() {
+		s.Add(at)
+	}
+	return s
+}
+
+// List returns the list of which s is a subset.
+func (s *Subset) List() *List { return s.list }
+
+// Add adds the package at a place of the list.
+func (s *Subset) Add(at int) {
+	if !s.Has(at) {
+		s.bits[at/64] |= 1 << (at % 64)
+		s.count++
+	}
+}
+
+// Has reports whether the package at a place of the list is in s.
+func (s *Subset) Has(at int) bool { return s.bits[at/64]&(1<<(at%64)) != 0 }
+
+// Count returns how many packages s has.
+func (s *Subset) Count() int { return s.count }
+
+// has reports whether s has any package of the i-th chunk.
+func (s *Subset) has(i int) bool {
+	start := 0
+	if i > 0 {
+		start = s.ends[i-1]
+	}
+	for at := start; at < s.ends[i]; at = at - at%64 + 64 {
+		word := s.bits[at/64] >> (at % 64)
+		if word != 0 && at+bits.TrailingZeros64(word) < s.ends[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// All yields the packages of s in index order. It reads the chunks that have some.
+func (s *Subset) All(ctx context.Context) iter.Seq2[Placed, error] {
+	return func(yield func(Placed, error) bool) {
+		for r, err := range s.placed(ctx) {
+			var p *deb.Package
+			if err == nil {
+				p, err = decode(r.Record)
+			}
+			if !yield(Placed{r.at, p}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *Subset) placed(ctx context.Context) iter.Seq2[placedRecord, error] {
+	return func(yield func(placedRecord, error) bool) {
+		for r, err := range s.list.placed(ctx, s.has) {
+			if err == nil && !s.Has(r.at) {
+				continue
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// Keys yields the keys of the packages in ascending byte order.
+func (s *Subset) Keys(ctx context.Context) iter.Seq2[string, error] {
+	limit := maxSorted
+	if s.count <= maxSorted {
+		limit = math.MaxInt
+	}
+	return s.list.keys(ctx, s, limit)
+}
+
+// maxHeld is how many packages are held to be sorted, some kilobytes each.
+const maxHeld = 4096
+
+// InKeyOrder yields the packages in ascending byte order of their keys. If they
+// are many it reads them once for each architecture.
+func (s *Subset) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] {
+	limit := 0
+	if s.count <= maxHeld {
+		limit = math.MaxInt
+	}
+	return s.list.inKeyOrder(ctx, s, limit)
+}
+
+// HighestVersions returns the subset that has of each name one package: of those
+// with the highest version, whatever their architecture and kind, that whose
+// key is least.
+func (s *Subset) HighestVersions(ctx context.Context) (*Subset, error) {
+	highest := s.list.Subset()
+	var best identity // of the name; the first one has the highest version
+	var bestKey string
+	at := -1
+	for r, err := range s.placed(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		id, err := parseRecord(r.Record)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case at < 0 || id.name != best.name:
+			if at >= 0 {
+				highest.Add(at)
+			}
+			at, best, bestKey = r.at, id, id.key()
+		case deb.CompareVersions(id.version, best.version) == 0:
+			if key := id.key(); key < bestKey {
+				at, bestKey = r.at, key
+			}
+		}
+	}
+	if at >= 0 {
+		highest.Add(at)
+	}
+	return highest, nil
+}
+
+// Store stores the list of the packages of s.
+func (s *Subset) Store(ctx context.Context) (*List, error) {
+	return s.list.store.build(ctx, func(yield func(lists.Record, error) bool) {
+		for r, err := range s.placed(ctx) {
+			if !yield(r.Record, err) || err != nil {
+				return
+			}
+		}
+	}, s.list)
+}

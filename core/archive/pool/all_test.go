@@ -1,0 +1,82 @@
+package pool
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"aptless/core/engine/driver"
+)
+
+// noise returns text that compression does not make shorter than half.
+func noise(n int) string {
+	b := make([]byte, n/2)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+// TestPackages says that all packages come in the order of their keys, those
+// whose record is an object too, and that a damaged record is an error.
+func TestPackages(t *testing.T) {
+	s, m := memory()
+	var want []string
+	for i := range 100 {
+		r := record(t, fmt.Sprint(i), "usr/bin/tool")
+		put(t, s, r)
+		want = append(want, r.Package.Key())
+	}
+	large := record(t, "large1")
+	large.Package.Extra["X-Long"] = noise(driver.MaxRowSize * 2)
+	put(t, s, large)
+	want = append(want, large.Package.Key())
+	slices.Sort(want)
+	var got []string
+	for p, err := range s.Packages(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, p.Key())
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for p, err := range s.Packages(t.Context()) {
+		if p.Key() != want[0] || err != nil {
+			t.Errorf("%v, %v", p, err)
+		}
+		break // a scan that is left early leaves nothing behind
+	}
+	for key := range m.Objects("private/records/") {
+		if err := m.Blobs.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for _, err := range s.Packages(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != len(want)-1 {
+		t.Errorf("%d packages when one is being removed", n)
+	}
+	if err := s.Table.Put(t.Context(), driver.Row{Key: recordKey(want[3]), Data: []byte("damaged")}); err != nil {
+		t.Fatal(err)
+	}
+	n = 0
+	for p, err := range s.Packages(t.Context()) {
+		if err == nil {
+			n++
+		} else if !errors.Is(err, ErrRecord) || p != nil || !strings.Contains(err.Error(), want[3]) {
+			t.Errorf("%v, %v", p, err)
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d packages before the one that is damaged", n)
+	}
+}

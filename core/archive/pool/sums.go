@@ -1,0 +1,102 @@
+package pool
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+
+	"aptless/core/engine/driver"
+	"aptless/core/formats/deb"
+)
+
+// Has says whether the pool has a file. If it does, or gets it, the file stays
+// until the task has ended.
+func (s *Store) Has(ctx context.Context, sha256 string) (bool, error) {
+	if err := s.claim(ctx, FileClaim(sha256)); err != nil {
+		return false, err
+	}
+	_, err := s.Blobs.Stat(ctx, FileKey(sha256))
+	if errors.Is(err, driver.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Keep stores what r yields as the pool file with a SHA-256, which the store
+// checks. That it has the file already is no error; r need then not be read.
+func (s *Store) Keep(ctx context.Context, sha256 string, size int64, r io.Reader) error {
+	if err := s.claim(ctx, FileClaim(sha256)); err != nil {
+		return err
+	}
+	_, err := s.Blobs.Put(ctx, FileKey(sha256), r, fileOptions(sha256, size))
+	if errors.Is(err, driver.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// KeepUnknown stores what r yields as a pool file whose digests are only known
+// when r has been read: got returns them.
+func (s *Store) KeepUnknown(ctx context.Context, r io.Reader, got func() deb.File) error {
+	u := Upload{Blob: IncomingPrefix + rand.Text()}
+	if _, err := s.Blobs.Put(ctx, u.Blob, r, driver.PutOptions{}); err != nil {
+		return err
+	}
+	u.File = got()
+	if err := s.Adopt(ctx, u); err != nil {
+		return err
+	}
+	return s.Blobs.Delete(ctx, u.Blob)
+}
+
+func sumsKey(sha256 string) driver.Key {
+	h := fnv.New32a()
+	io.WriteString(h, sha256)
+	return driver.Key{Part: fmt.Sprintf("file-%x", h.Sum32()%partitions), Sort: sha256}
+}
+
+// SumsRow returns the row that stores the digests of a file that the pool has,
+// for driver.Table.Put. It is removed before the file is.
+func (s *Store) SumsRow(f deb.File) driver.Row {
+	return driver.Row{Key: sumsKey(f.SHA256), Data: fmt.Appendf(nil, "%d %s %s %s", f.Size, f.MD5, f.SHA1, f.SHA512)}
+}
+
+// Sums returns the size and all digests of a pool file under a name: those that
+// were stored, else as read from its bytes. The file stays until the task has
+// ended. driver.ErrNotFound if the pool does not have it.
+func (s *Store) Sums(ctx context.Context, sha256, name string) (deb.File, error) {
+	if err := s.claim(ctx, FileClaim(sha256)); err != nil {
+		return deb.File{}, err
+	}
+	row, err := s.Table.Get(ctx, sumsKey(sha256))
+	if errors.Is(err, driver.ErrNotFound) {
+		f, err := s.Hash(ctx, sha256, name)
+		if err != nil {
+			return deb.File{}, err
+		}
+		return f, s.Table.Put(ctx, s.SumsRow(f))
+	}
+	if err != nil {
+		return deb.File{}, err
+	}
+	f := deb.File{Name: name, SHA256: sha256}
+	if _, err := fmt.Sscanf(string(row.Data), "%d %s %s %s", &f.Size, &f.MD5, &f.SHA1, &f.SHA512); err != nil {
+		return deb.File{}, fmt.Errorf("digests of %s: %w", sha256, ErrRecord)
+	}
+	return f, nil
+}
+
+// RemoveFile removes a pool file and what is stored of it.
+func (s *Store) RemoveFile(ctx context.Context, sha256 string) error {
+	row, err := s.Table.Get(ctx, sumsKey(sha256))
+	if err == nil {
+		_, err = s.Table.Write(ctx, driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version})
+	}
+	if err != nil && !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, driver.ErrConflict) {
+		return err
+	}
+	return s.Blobs.Delete(ctx, FileKey(sha256))
+}

@@ -1,0 +1,350 @@
+package pool
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"aptless/core/engine/driver"
+	"aptless/core/formats/deb"
+)
+
+// UploadPath is the path by which clients see an uploaded file or directory: a
+// fixed root that does not depend on where the data is.
+func UploadPath(names ...string) string {
+	return path.Join(append([]string{"/aptless/upload"}, names...)...)
+}
+
+// Upload is an uploaded file. Its bytes are an object of its own that never
+// changes: uploading the name again makes another object and moves the row.
+type Upload struct {
+	Dir  string   `json:"-"` // cleaned, without slashes at its ends
+	Name string   `json:"-"`
+	Blob string   `json:"blob"` // key of the object
+	File deb.File `json:"file"` // size and digests, computed while it was received
+
+	version string // of the row
+}
+
+// Path returns the path by which clients see the file.
+func (u Upload) Path() string { return UploadPath(u.Dir, u.Name) }
+
+// uploadPart is the partition of the upload area's rows. Two slashes part a
+// directory from the name of a file in it: what begins with a directory and
+// one slash is all that is in it and below.
+const uploadPart = "upload"
+
+// uploadKey is the key of a file's row. A name with slashes in it is that of a
+// file in a directory below.
+func uploadKey(dir, name string) driver.Key {
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		dir, name = dir+"/"+name[:i], name[i+1:]
+	}
+	return driver.Key{Part: uploadPart, Sort: dir + "//" + name}
+}
+
+// MakeDir makes an upload directory exist, and those above it.
+func (s *Store) MakeDir(ctx context.Context, dir string) error {
+	_, err := s.Table.Get(ctx, dirKey(dir))
+	if !errors.Is(err, driver.ErrNotFound) {
+		return err
+	}
+	row := func(dir string) driver.Row { return driver.Row{Key: dirKey(dir), Data: []byte("{}")} }
+	var above []driver.Row
+	for parent := path.Dir(dir); parent != "."; parent = path.Dir(parent) {
+		above = append(above, row(parent))
+	}
+	// First those above: where a directory is they are.
+	if len(above) > 0 {
+		if err := s.Table.Put(ctx, above...); err != nil {
+			return err
+		}
+	}
+	return s.Table.Put(ctx, row(dir))
+}
+
+// dirKey is the key of the row that says that a directory exists.
+func dirKey(dir string) driver.Key { return driver.Key{Part: uploadPart, Sort: dir + "//"} }
+
+// Receive stores an uploaded file, in place of one of that name.
+func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) error {
+	hash := deb.NewHasher()
+	u := Upload{Dir: dir, Name: name, Blob: IncomingPrefix + rand.Text()}
+	if err := uploadKey(dir, name).Check(); err != nil {
+		return err
+	}
+	if _, err := s.Blobs.Put(ctx, u.Blob, io.TeeReader(r, hash), driver.PutOptions{}); err != nil {
+		return err
+	}
+	u.File = hash.File(name)
+	return s.place(ctx, u)
+}
+
+// place gives a stored file its name, in place of one that has it.
+func (s *Store) place(ctx context.Context, u Upload) error {
+	data, err := json.Marshal(u)
+	if err != nil {
+		return err
+	}
+	old, err := s.Find(ctx, u.Dir, u.Name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.Table.Put(ctx, driver.Row{Key: uploadKey(u.Dir, u.Name), Data: data}); err != nil {
+		return err
+	}
+	if old.Blob != "" {
+		return s.Blobs.Delete(ctx, old.Blob)
+	}
+	return nil
+}
+
+// Dirs returns the names of the directories in the upload area, ascending; of
+// nested ones the first part.
+func (s *Store) Dirs(ctx context.Context) ([]string, error) {
+	dirs := []string{}
+	for row, err := range s.Table.Scan(ctx, uploadPart, "") {
+		if err != nil {
+			return nil, err
+		}
+		first, _, _ := strings.Cut(row.Sort, "/")
+		if !slices.Contains(dirs, first) {
+			dirs = append(dirs, first)
+		}
+	}
+	slices.Sort(dirs)
+	return dirs, nil
+}
+
+// scan returns what is in a directory and below it: the files in ascending
+// order of their path, and the rows of directories.
+func (s *Store) scan(ctx context.Context, dir string) (files []Upload, dirs []driver.Row, err error) {
+	for row, err := range s.Table.Scan(ctx, uploadPart, dir+"/") {
+		if err != nil {
+			return nil, nil, err
+		}
+		if !strings.HasPrefix(row.Sort, dir+"/") {
+			break
+		}
+		d, name, _ := strings.Cut(row.Sort, "//")
+		if name == "" {
+			dirs = append(dirs, row)
+			continue
+		}
+		u, err := upload(row, d, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		files = append(files, u)
+	}
+	slices.SortFunc(files, func(a, b Upload) int { return strings.Compare(a.Path(), b.Path()) })
+	return files, dirs, nil
+}
+
+func upload(row driver.Row, dir, name string) (Upload, error) {
+	u := Upload{Dir: dir, Name: name, version: row.Version}
+	if err := json.Unmarshal(row.Data, &u); err != nil {
+		return Upload{}, fmt.Errorf("upload %s: %w", u.Path(), err)
+	}
+	return u, nil
+}
+
+// Incoming returns the keys of all objects that rows of the upload area name.
+func (s *Store) Incoming(ctx context.Context) (map[string]bool, error) {
+	named := map[string]bool{}
+	for row, err := range s.Table.Scan(ctx, uploadPart, "") {
+		if err != nil {
+			return nil, err
+		}
+		dir, name, _ := strings.Cut(row.Sort, "//")
+		u, err := upload(row, dir, name)
+		if err != nil {
+			return nil, err
+		}
+		named[u.Blob] = true
+	}
+	return named, nil
+}
+
+// Uploads returns the files of a directory and of those below it, in ascending
+// order of their path. The error matches fs.ErrNotExist if there is no such
+// directory.
+func (s *Store) Uploads(ctx context.Context, dir string) ([]Upload, error) {
+	files, dirs, err := s.scan(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 && len(dirs) == 0 {
+		return nil, Missing("lstat", UploadPath(dir))
+	}
+	return files, nil
+}
+
+// Names returns the last components of all files and directories in a directory
+// and below it, each directory before what is in it and siblings ascending. The
+// error is that of Uploads.
+func (s *Store) Names(ctx context.Context, dir string) ([]string, error) {
+	files, dirs, err := s.scan(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 && len(dirs) == 0 {
+		return nil, Missing("lstat", UploadPath(dir))
+	}
+	var paths [][]string
+	for _, f := range files {
+		paths = append(paths, below(dir, f.Dir+"/"+f.Name))
+	}
+	for _, row := range dirs {
+		if sub := strings.TrimSuffix(row.Sort, "//"); sub != dir {
+			paths = append(paths, below(dir, sub))
+		}
+	}
+	slices.SortFunc(paths, slices.Compare)
+	names := make([]string, len(paths))
+	for i, p := range paths {
+		names[i] = p[len(p)-1]
+	}
+	return names, nil
+}
+
+// below returns the components of a path behind that of the directory it is in.
+func below(dir, p string) []string { return strings.Split(strings.TrimPrefix(p, dir+"/"), "/") }
+
+// Find returns one uploaded file. The error matches fs.ErrNotExist if there is none.
+func (s *Store) Find(ctx context.Context, dir, name string) (Upload, error) {
+	row, err := s.Table.Get(ctx, uploadKey(dir, name))
+	if errors.Is(err, driver.ErrNotFound) {
+		return Upload{}, Missing("stat", UploadPath(dir, name))
+	}
+	if err != nil {
+		return Upload{}, err
+	}
+	return upload(row, dir, name)
+}
+
+// Missing is the error that clients know from the file system.
+func Missing(call, p string) error {
+	return &fs.PathError{Op: call, Path: p, Err: noSuchFile{}}
+}
+
+var errNotEmpty = errors.New("directory not empty")
+
+type noSuchFile struct{}
+
+func (noSuchFile) Error() string        { return "no such file or directory" }
+func (noSuchFile) Is(target error) bool { return target == fs.ErrNotExist }
+
+// Open reads an uploaded file.
+func (s *Store) Open(ctx context.Context, u Upload) (io.ReadCloser, error) {
+	r, _, err := s.Blobs.Open(ctx, u.Blob, nil)
+	return r, err
+}
+
+// Adopt makes an uploaded file part of the pool.
+func (s *Store) Adopt(ctx context.Context, u Upload) error {
+	if err := s.claim(ctx, FileClaim(u.File.SHA256)); err != nil {
+		return err
+	}
+	_, err := s.Blobs.Copy(ctx, FileKey(u.File.SHA256), u.Blob, fileOptions("", u.File.Size))
+	if errors.Is(err, driver.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// maxRemove is how many files are removed in one transaction.
+const maxRemove = 50
+
+// Remove removes uploaded files. One that was uploaded again since it was read
+// stays.
+func (s *Store) Remove(ctx context.Context, files ...Upload) error {
+	for part := range slices.Chunk(files, maxRemove) {
+		err := s.removeAll(ctx, part)
+		if errors.Is(err, driver.ErrConflict) {
+			for i := range part { // some of them stay, the others go one by one
+				if err := s.removeAll(ctx, part[i:i+1]); err != nil && !errors.Is(err, driver.ErrConflict) {
+					return err
+				}
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) removeAll(ctx context.Context, files []Upload) error {
+	ops, blobs := make([]driver.Op, len(files)), make([]string, len(files))
+	for i, u := range files {
+		ops[i] = driver.Op{Do: driver.OpDelete, Key: uploadKey(u.Dir, u.Name), If: u.version}
+		blobs[i] = u.Blob
+	}
+	if _, err := s.Table.Write(ctx, ops...); err != nil {
+		return fmt.Errorf("remove %s: %w", files[0].Path(), err)
+	}
+	if err := s.Blobs.Delete(ctx, blobs...); err != nil {
+		return fmt.Errorf("remove %s: %w", files[0].Path(), err)
+	}
+	return nil
+}
+
+// RemoveName removes the file of that name as it is now, or the directory if it
+// is empty; none is no error.
+func (s *Store) RemoveName(ctx context.Context, dir, name string) error {
+	u, err := s.Find(ctx, dir, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		files, dirs, err := s.scan(ctx, dir+"/"+name)
+		if err == nil && (len(files) > 0 || len(dirs) > 1) {
+			err = &fs.PathError{Op: "remove", Path: UploadPath(dir, name), Err: errNotEmpty}
+		}
+		if err != nil {
+			return err
+		}
+		return s.removeRows(ctx, dirs)
+	}
+	if err != nil {
+		return err
+	}
+	return s.Remove(ctx, u)
+}
+
+// RemoveDir removes a directory with all below it; none is no error.
+func (s *Store) RemoveDir(ctx context.Context, dir string) error {
+	files, dirs, err := s.scan(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if err := s.Remove(ctx, files...); err != nil {
+		return err
+	}
+	return s.removeRows(ctx, dirs)
+}
+
+// RemoveIfEmpty removes a directory if nothing is in it.
+func (s *Store) RemoveIfEmpty(ctx context.Context, dir string) error {
+	files, dirs, err := s.scan(ctx, dir)
+	if err != nil || len(files) > 0 || len(dirs) != 1 {
+		return err
+	}
+	return s.removeRows(ctx, dirs)
+}
+
+func (s *Store) removeRows(ctx context.Context, rows []driver.Row) error {
+	for _, row := range rows {
+		_, err := s.Table.Write(ctx, driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version})
+		if err != nil && !errors.Is(err, driver.ErrConflict) {
+			return err
+		}
+	}
+	return nil
+}

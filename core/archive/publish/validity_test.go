@@ -1,0 +1,156 @@
+package publish_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"aptless/core/archive/publish"
+	"aptless/core/engine/driver/drivertest"
+)
+
+func TestParseValidity(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": 0, "12h": 12 * time.Hour, "7d": 7 * 24 * time.Hour, "2w": 14 * 24 * time.Hour, "3650d": 3650 * 24 * time.Hour} {
+		if got, err := publish.ParseValidity(text); err != nil || got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"7", "d", "0d", "-1d", "+1d", "1.5d", "1m", "7 d", "3651d", "99999999999999999999d", "７d"} {
+		_, err := publish.ParseValidity(text)
+		if err == nil {
+			t.Errorf("%q is read", text)
+		}
+	}
+}
+
+// FuzzParseValidity reads what it shows.
+func FuzzParseValidity(f *testing.F) {
+	for _, text := range []string{"", "12h", "7d", "2w", "24h", "168h", "-1d", "9d9"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := publish.ParseValidity(text)
+		if err != nil {
+			return
+		}
+		if again, err := publish.ParseValidity(publish.ShowValidity(d)); err != nil || again != d {
+			t.Errorf("%q is %v, shown as %q, which is %v, %v", text, d, publish.ShowValidity(d), again, err)
+		}
+	})
+}
+
+// TestExpires has Release files made anew before they expire, once each, of
+// what was published and not of what the source has by then.
+func TestExpires(t *testing.T) {
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	// tick does what is due, and returns how many tasks that were.
+	tick := func() int {
+		specs, err := r.publish.Due(t.Context())
+		must(t, err)
+		for _, spec := range specs {
+			must(t, r.run(spec, nil))
+		}
+		return len(specs)
+	}
+	valid := func() (from, to string) {
+		release := env.Memory.Objects("public/dists/stable/Release")["public/dists/stable/Release"]
+		_, rest, _ := strings.Cut(release, "\nDate: ")
+		from, rest, _ = strings.Cut(rest, "\n")
+		if until, found := strings.CutPrefix(rest, "Valid-Until: "); found {
+			to, _, _ = strings.Cut(until, "\n")
+		}
+		return from, to
+	}
+	week := 7 * 24 * time.Hour
+	args := from("stable", "r")
+	args.Options.ValidFor = &week
+	must(t, r.put("r", hello), r.create(args), r.put("r", newer))
+	if v, err := r.publish.Show(t.Context(), "", ".", "stable"); err != nil || v.ValidFor != "1w" {
+		t.Errorf("%+v, %v", v, err)
+	}
+	const form = "Mon, 2 Jan 2006 15:04:05 MST"
+	check := func() time.Time {
+		t.Helper()
+		date, until := valid()
+		begin, err := time.Parse(form, date)
+		must(t, err)
+		end, err := time.Parse(form, until)
+		if must(t, err); end.Sub(begin) != week {
+			t.Errorf("valid from %s to %s", date, until)
+		}
+		return begin
+	}
+	first := check()
+	if n := tick(); n != 0 {
+		t.Errorf("%d tasks at once", n)
+	}
+	env.Clock.Advance(4 * 24 * time.Hour)
+	specs, err := r.publish.Due(t.Context())
+	if must(t, err); len(specs) != 1 {
+		t.Fatalf("%d tasks", len(specs))
+	}
+	if n := tick(); n != 0 {
+		t.Errorf("%d more tasks of a second tick", n)
+	}
+	must(t, r.run(specs[0], nil), r.run(specs[0], nil)) // the second finds nothing to do
+	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1"})
+	if again := check(); again.Sub(first) < 4*24*time.Hour {
+		t.Errorf("made at %v, then at %v", first, again)
+	}
+	if revisions, err := r.publish.Revisions(t.Context(), "", ".", "stable"); err != nil || len(revisions) != 2 {
+		t.Errorf("%v, %v", revisions, err)
+	}
+	env.Clock.Advance(4 * 24 * time.Hour)
+	_, err = r.publish.Due(t.Context()) // asked for by a process that dies
+	must(t, err)
+	env.Clock.Advance(time.Hour)
+	if n := tick(); n != 1 {
+		t.Errorf("%d tasks an hour later", n)
+	}
+
+	forEver := time.Duration(0)
+	update := at("stable")
+	update.Options.ValidFor = &forEver
+	must(t, r.update(update))
+	if _, until := valid(); until != "" || len(env.Memory.Rows("expiry")) > 0 {
+		t.Errorf("valid until %q", until)
+	}
+	must(t, r.drop(at("stable")), r.create(args), r.drop(at("stable")))
+	if rows := env.Memory.Rows("expiry"); len(rows) > 0 {
+		t.Errorf("%v", rows)
+	}
+	gone(t, env)
+}
+
+func TestSweepRefresh(t *testing.T) {
+	t.Parallel()
+	week := 7 * 24 * time.Hour
+	args := from("stable", "r")
+	args.Options.ValidFor = &week
+	sweep(t,
+		func(r *rig) error {
+			if err := r.put("r", hello); err != nil {
+				return err
+			}
+			if err := r.create(args); err != nil {
+				return err
+			}
+			r.env.Clock.Advance(6 * 24 * time.Hour)
+			return nil
+		},
+		func(r *rig) error {
+			for range 2 { // a second time after the process that asked first is dead
+				specs, err := r.publish.Due(r.ctx)
+				if err != nil {
+					return err
+				}
+				if len(specs) == 1 {
+					return r.run(specs[0], nil)
+				}
+				r.env.Clock.Advance(time.Hour)
+			}
+			return errors.New("nothing is due")
+		})
+}

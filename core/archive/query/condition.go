@@ -1,0 +1,106 @@
+package query
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"regexp/syntax"
+
+	"aptless/core/formats/deb"
+)
+
+// op is a way of comparing a value with that of a condition.
+type op uint8
+
+const (
+	opNone    op = iota // no condition was given
+	opVersion           // as versions, by condition.rel
+	opGlob
+	opRegexp
+)
+
+// condition is what stands behind the name of a field or a package.
+type condition struct {
+	op     op
+	rel    deb.Op // with opVersion
+	value  string
+	regexp *regexp.Regexp // with opRegexp
+}
+
+// holds reports whether a value meets the condition. Without one any does.
+func (c *condition) holds(value string) bool {
+	switch c.op {
+	case opVersion:
+		return c.rel.Holds(value, c.value)
+	case opGlob:
+		ok, err := path.Match(c.value, value)
+		return ok && err == nil
+	case opRegexp:
+		return c.regexp.MatchString(value)
+	default:
+		return true
+	}
+}
+
+// equals reports whether the condition asks for a value as such.
+func (c *condition) equals() bool { return c.op == opVersion && c.rel == deb.Equal }
+
+// String returns the condition as it is written behind a name.
+func (c *condition) String() string {
+	switch c.op {
+	case opVersion:
+		return " (" + c.rel.String() + " " + quoted(c.value) + ")"
+	case opGlob:
+		return " (% " + quoted(c.value) + ")"
+	case opRegexp:
+		return " (~ " + quoted(c.value) + ")"
+	default:
+		return ""
+	}
+}
+
+// maxPattern bounds the text of a shell pattern and of a regular expression, in
+// bytes: a class such as \pL takes a thousand times its text when it is read.
+const maxPattern = 16 << 10
+
+// maxRegexps bounds the compiled size of all regular expressions of a query,
+// in about as many instructions: matching takes time in proportion to it.
+const maxRegexps = 20_000
+
+// compile compiles a regular expression of at most limit in size.
+func compile(pattern string, limit int) (*regexp.Regexp, int, error) {
+	if len(pattern) > maxPattern {
+		return nil, 0, tooLarge(pattern)
+	}
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, 0, fmt.Errorf("regexp compile failed: %w", err)
+	}
+	size := sizeOf(parsed)
+	if size > limit {
+		return nil, 0, tooLarge(pattern)
+	}
+	compiled, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, 0, fmt.Errorf("regexp compile failed: %w", err)
+	}
+	return compiled, size, nil
+}
+
+func tooLarge(pattern string) error {
+	return fmt.Errorf("regexp compile failed: %w",
+		&syntax.Error{Code: syntax.ErrLarge, Expr: fmt.Sprintf("%.50s", pattern)})
+}
+
+// sizeOf returns about how many instructions an expression compiles to.
+// syntax.Parse bounds its depth, and how often repetitions repeat.
+func sizeOf(re *syntax.Regexp) int {
+	size := 1 + len(re.Rune)
+	for _, sub := range re.Sub {
+		size += sizeOf(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		size *= max(1, re.Min, re.Max)
+	}
+	return size
+}

@@ -1,0 +1,139 @@
+package query
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/formats/deb"
+)
+
+// index is what looking up dependencies needs of the packages of a list.
+type index struct {
+	packages []entry // in index order
+	named    map[string][]int32
+	offered  map[string][]offer // by what Provides names
+}
+
+type entry struct {
+	name, version, arch string
+	key                 string   // of the package; only where packages are no list
+	items               []string // followed dependencies
+	provides            []provision
+}
+
+// String returns the package as messages name it.
+func (e *entry) String() string { return e.name + "_" + e.version + "_" + e.arch }
+
+// provision is what a package provides besides its name.
+type provision struct{ name, version string }
+
+// offer is a package that provides something, and the version of that.
+type offer struct {
+	at      int32
+	version string
+}
+
+// texts has each text once: the packages of a list share most names, versions
+// and dependencies, and what is kept must not keep the records it is from.
+type texts map[string]string
+
+func (t texts) keep(s string) string {
+	kept, ok := t[s]
+	if !ok {
+		kept = strings.Clone(s)
+		t[kept] = kept
+	}
+	return kept
+}
+
+// entry returns what an index has of p: with the dependencies that o follows,
+// or none without o.
+func (t texts) entry(p *deb.Package, o *Options) entry {
+	e := entry{name: t.keep(p.Name), version: t.keep(p.Version), arch: t.keep(p.Architecture)}
+	if o != nil {
+		e.items = o.items(nil, p)
+		for i, item := range e.items {
+			e.items[i] = t.keep(item)
+		}
+	}
+	p.Offered(func(name, version string) {
+		e.provides = append(e.provides, provision{t.keep(name), t.keep(version)})
+	})
+	return e
+}
+
+// newIndex returns the index of packages that are in index order.
+func newIndex(packages []entry) *index {
+	x := &index{packages: packages, named: make(map[string][]int32), offered: make(map[string][]offer)}
+	for at := range packages {
+		e := &packages[at]
+		x.named[e.name] = append(x.named[e.name], int32(at))
+		for _, p := range e.provides {
+			x.offered[p.name] = append(x.offered[p.name], offer{int32(at), p.version})
+		}
+	}
+	return x
+}
+
+// load reads a list into an index.
+func load(ctx context.Context, list *pkglist.List, t texts, o *Options) (*index, error) {
+	packages := make([]entry, 0, list.Count())
+	for p, err := range list.All(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		packages = append(packages, t.entry(p, o))
+	}
+	return newIndex(packages), nil
+}
+
+// search yields the places of the packages that satisfy a relation: those of
+// its name in index order, then those that provide it in index order.
+func (x *index) search(r deb.Relation) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if r.Name == "" {
+			return
+		}
+		for _, at := range x.named[r.Name] {
+			p := &x.packages[at]
+			if deb.MatchArchitecture(p.arch, r.Arch) && r.Op.Holds(p.version, r.Version) && !yield(int(at)) {
+				return
+			}
+		}
+		for _, o := range x.offered[r.Name] {
+			if deb.MatchArchitecture(x.packages[o.at].arch, r.Arch) && r.Op.Holds(o.version, r.Version) && !yield(int(o.at)) {
+				return
+			}
+		}
+	}
+}
+
+// any reports whether a package satisfies the relation.
+func (x *index) any(r deb.Relation) bool {
+	for range x.search(r) {
+		return true
+	}
+	return false
+}
+
+// anyOf reports whether one of the chosen packages does.
+func (x *index) anyOf(chosen []bool, r deb.Relation) bool {
+	for at := range x.search(r) {
+		if chosen[at] {
+			return true
+		}
+	}
+	return false
+}
+
+// names returns the chosen packages that do.
+func (x *index) names(chosen []bool, r deb.Relation) (names []string) {
+	for at := range x.search(r) {
+		if chosen[at] {
+			names = append(names, x.packages[at].String())
+		}
+	}
+	return names
+}

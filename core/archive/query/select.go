@@ -1,0 +1,115 @@
+package query
+
+import (
+	"context"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/formats/deb"
+)
+
+// Select returns the packages of a list for which q is true. It reads only the
+// parts of the list that may have some.
+func Select(ctx context.Context, list *pkglist.List, q Query) (*pkglist.Subset, error) {
+	selected := list.Subset()
+	for p, err := range list.Some(ctx, q.may) {
+		if err == nil {
+			err = ctx.Err() // cached chunks need no storage, which would look
+		}
+		if err != nil {
+			return nil, err
+		}
+		if q.Match(p.Package) {
+			selected.Add(p.At)
+		}
+	}
+	return selected, nil
+}
+
+func (q allOf) may(c *pkglist.Chunk) bool {
+	for _, part := range q {
+		if !part.may(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func (q anyOf) may(c *pkglist.Chunk) bool {
+	for _, part := range q {
+		if part.may(c) {
+			return true
+		}
+	}
+	return false
+}
+
+func (q not) may(*pkglist.Chunk) bool { return true }
+
+func (q *exact) may(c *pkglist.Chunk) bool {
+	return c.MayHave(q.name, true) &&
+		slices.ContainsFunc(c.Counts, func(n pkglist.Count) bool { return n.Architecture == q.arch })
+}
+
+func (q *dependency) may(c *pkglist.Chunk) bool {
+	return (c.MayHave(q.name, true) || c.MayProvide(q.name)) && (!q.hasArch || mayServe(c, q.arch))
+}
+
+// mayServe reports whether a chunk has packages for an architecture.
+func mayServe(c *pkglist.Chunk, arch string) bool {
+	return slices.ContainsFunc(c.Counts, func(n pkglist.Count) bool { return deb.MatchArchitecture(n.Architecture, arch) })
+}
+
+func (q *field) may(c *pkglist.Chunk) bool {
+	switch {
+	case q.name == "Name":
+		return c.MayHave(q.prefix, false)
+	case q.name == "$Architecture" && q.cond.equals():
+		return mayServe(c, q.cond.value)
+	case q.name == "$Architecture", q.name == "Architecture", q.name == "$PackageType":
+		return slices.ContainsFunc(c.Counts, func(n pkglist.Count) bool {
+			p := deb.Package{Kind: n.Kind, Architecture: n.Architecture}
+			// What sources say in Architecture is not in the index.
+			return n.Kind == deb.Source && q.name == "Architecture" || q.holds(p.Field(q.name))
+		})
+	}
+	return true
+}
+
+// prefix returns what every package name that meets the condition begins with.
+func (c *condition) prefix() string {
+	switch {
+	case c.equals() && !strings.Contains(c.value, ":"):
+		// Up to the first digit texts that are equal as versions are the same,
+		// and what is behind the last hyphen is compared by itself.
+		upstream := c.value
+		if i := strings.LastIndexByte(upstream, '-'); i >= 0 {
+			upstream = upstream[:i]
+		}
+		return upToAny(upstream, "0123456789")
+	case c.op == opGlob:
+		return upToAny(c.value, `*?[\`)
+	case c.op == opRegexp:
+		return anchored(c.regexp.String())
+	}
+	return ""
+}
+
+func upToAny(s, chars string) string {
+	if i := strings.IndexAny(s, chars); i >= 0 {
+		return s[:i]
+	}
+	return s
+}
+
+// anchored returns the text with which a regular expression begins behind '^'.
+func anchored(pattern string) string {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil || re.Op != syntax.OpConcat || len(re.Sub) < 2 || re.Sub[0].Op != syntax.OpBeginText ||
+		re.Sub[1].Op != syntax.OpLiteral || re.Sub[1].Flags&syntax.FoldCase != 0 {
+		return ""
+	}
+	return string(re.Sub[1].Rune)
+}

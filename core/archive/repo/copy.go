@@ -1,0 +1,138 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/archive/query"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/task"
+	"aptless/core/formats/deb"
+)
+
+// CopyArgs are the arguments of copying packages from one repository to another.
+type CopyArgs struct {
+	To, From         string // names
+	ToUUID, FromUUID string // set by CheckCopy
+	Query            string // of the packages to copy
+	WithDeps         bool   // and what they depend on, as far as the destination lacks it
+	DryRun           bool   // only report
+}
+
+// CopyResult is the result of copying packages.
+type CopyResult struct{ Report Report }
+
+// Texts that name the side which is wrong.
+const (
+	destError = "dest repo error: %w"
+	srcError  = "src repo error: %w"
+)
+
+// CheckCopy makes the task that copies packages to another repository.
+func (s *Store) CheckCopy(ctx context.Context, args CopyArgs) (task.Spec, error) {
+	to, err := s.ByName(ctx, args.To)
+	if err != nil {
+		return task.Spec{}, orFail(err, 400, destError)
+	}
+	from, err := s.ByName(ctx, args.From)
+	if err != nil {
+		return task.Spec{}, orFail(err, 400, srcError)
+	}
+	if to.UUID == from.UUID {
+		return task.Spec{}, task.Fail(400, "dest and source are identical")
+	}
+	args.ToUUID, args.FromUUID = to.UUID, from.UUID
+	return task.Spec{
+		Kind: "repo.copy", Name: fmt.Sprintf("Copy packages from repo %s to repo %s", args.From, args.To), Args: args,
+		Resources: []string{"L" + to.UUID, "L" + from.UUID},
+		Locks:     []lock.Want{{Resource: Resource(to.UUID)}, {Resource: Resource(from.UUID), Mode: lock.Shared}},
+	}, nil
+}
+
+// orFail makes of an error that says what is not there one of the request.
+func orFail(err error, code int, format string) error {
+	if missing := (*ErrNotFound)(nil); errors.As(err, &missing) {
+		return task.Fail(code, format, missing)
+	}
+	return err
+}
+
+func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.Result, error) {
+	to, err := s.read(ctx, a, args.ToUUID, args.To, 400, destError)
+	if err != nil {
+		return task.Result{}, err
+	}
+	from, err := s.read(ctx, a, args.FromUUID, args.From, 400, srcError)
+	if err != nil {
+		return task.Result{}, err
+	}
+	dest, err := s.Packages(ctx, to)
+	if err != nil {
+		return task.Result{}, fmt.Errorf("unable to load packages in dest: %w", err)
+	}
+	src, err := s.Packages(ctx, from)
+	if err != nil {
+		return task.Result{}, fmt.Errorf("unable to load packages in src: %w", err)
+	}
+	selected, err := s.choose(ctx, dest, src, args)
+	if err != nil {
+		return task.Result{}, err
+	}
+	result := CopyResult{Report{Warnings: []string{}, Added: []string{}, Removed: []string{}}}
+	edit := dest.Edit()
+	for p, err := range selected.All(ctx) {
+		if err != nil {
+			return task.Result{}, err
+		}
+		result.Report.Added = append(result.Report.Added, fmt.Sprintf("added %s-%s(%s)", p.Name, p.Version, p.Architecture))
+		if err := edit.Add(p.Package); err != nil {
+			return task.Result{}, err
+		}
+	}
+	changed, err := edit.Apply(ctx, nil)
+	if conflict := (*pkglist.ConflictError)(nil); errors.As(err, &conflict) {
+		return task.Result{}, task.Fail(500, "error processing dest add: %w", conflict)
+	}
+	if err != nil {
+		return task.Result{}, err
+	}
+	if args.DryRun {
+		result.Report.Warnings = append(result.Report.Warnings, "Changes not saved, as dry run has been requested")
+		return task.Result{Value: result}, nil
+	}
+	to.List = changed.Ref()
+	a.PutJSON(Key(to.UUID), to)
+	return task.Result{Value: result}, nil
+}
+
+// choose returns the packages of src that are to be copied.
+func (s *Store) choose(ctx context.Context, dest, src *pkglist.List, args CopyArgs) (*pkglist.Subset, error) {
+	o := s.Dependencies
+	if len(o.Architectures) == 0 {
+		o.Architectures = dest.Architectures(false)
+	}
+	if args.WithDeps && len(o.Architectures) == 0 {
+		return nil, task.Fail(422, "unable to determine list of architectures, please specify explicitly")
+	}
+	q, err := query.Parse(args.Query)
+	if err != nil {
+		return nil, task.Fail(422, "unable to parse query '%s': %w", args.Query, err)
+	}
+	selected, err := query.Select(ctx, src, q)
+	if err != nil {
+		return nil, err
+	}
+	if selected.Count() == 0 {
+		return nil, task.Fail(422, "no package found for filter: '%s'", args.Query)
+	}
+	if !args.WithDeps {
+		return selected, nil
+	}
+	all, err := query.Closure(ctx, selected, []*pkglist.List{dest}, o)
+	if errors.Is(err, deb.ErrRelation) {
+		return nil, task.Fail(500, "filter error: %w", err)
+	}
+	return all, err
+}

@@ -1,0 +1,239 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+
+	"aptless/core/archive/pool"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/task"
+	"aptless/core/formats/deb"
+	"aptless/core/formats/pgp"
+)
+
+// badFile says that a candidate cannot be imported; the task goes on.
+type badFile struct{ warning string }
+
+func (e *badFile) Error() string { return e.warning }
+
+func bad(format string, args ...any) error { return &badFile{fmt.Sprintf(format, args...)} }
+
+// maxDsc bounds a .dsc file, in bytes.
+const maxDsc = 16 << 20
+
+// importOne reads a candidate and puts its files into the pool. A *badFile
+// says that it cannot be imported.
+func (s *Store) importOne(ctx context.Context, u pool.Upload, o *outcome, from *release) (pool.Record, error) {
+	var rec pool.Record
+	var err error
+	if strings.HasSuffix(u.Name, ".dsc") {
+		rec, err = s.readSource(ctx, u, o, from)
+	} else {
+		rec, err = s.readBinary(ctx, u)
+	}
+	switch {
+	case errors.Is(err, deb.ErrNoName):
+		err = bad("Empty package name on %s", u.Path())
+	case errors.Is(err, deb.ErrNoVersion):
+		err = bad("Empty version on %s", u.Path())
+	case errors.Is(err, deb.ErrNoArchitecture):
+		err = bad("Empty architecture on %s", u.Path())
+	case err == nil && from != nil && !from.changes.Accepts(rec.Package):
+		err = bad("%v has been ignored as it doesn't match restriction", rec.Package)
+	}
+	if err != nil {
+		return pool.Record{}, err
+	}
+	for _, f := range append([]pool.Upload{u}, o.beside...) {
+		if err := s.Pool.Adopt(ctx, f); err != nil {
+			return pool.Record{}, err
+		}
+	}
+	return rec, nil
+}
+
+func (s *Store) readBinary(ctx context.Context, u pool.Upload) (pool.Record, error) {
+	r, err := s.Pool.Open(ctx, u)
+	if err != nil {
+		return pool.Record{}, err
+	}
+	defer r.Close()
+	control, paths, err := deb.ReadBinary(r, u.Path())
+	rec := pool.Record{Paths: paths}
+	if unreadable := (*deb.ContentsError)(nil); errors.As(err, &unreadable) {
+		rec.Paths, rec.NoPaths = nil, unreadable.Error()
+	} else if errors.Is(err, deb.ErrArchive) {
+		return pool.Record{}, unable(u, err)
+	} else if err != nil {
+		return pool.Record{}, err // of the storage, not of the package
+	}
+	p, err := deb.ParseParagraph(string(control), deb.ModeControl)
+	if err != nil {
+		return pool.Record{}, unable(u, err)
+	}
+	kind := deb.Binary
+	if strings.HasSuffix(u.Name, ".udeb") {
+		kind = deb.Udeb
+	}
+	f := u.File
+	f.Name = path.Base(u.Name)
+	rec.Package, err = deb.BinaryPackage(p, kind, f)
+	return rec, unlessEmpty(u, err)
+}
+
+func unable(u pool.Upload, err error) error {
+	return bad("Unable to read file %s: %v", u.Path(), err)
+}
+
+// unlessEmpty makes an error of a package's fields the candidate's, except
+// those that have texts of their own.
+func unlessEmpty(u pool.Upload, err error) error {
+	if err == nil || errors.Is(err, deb.ErrNoName) || errors.Is(err, deb.ErrNoVersion) || errors.Is(err, deb.ErrNoArchitecture) {
+		return err
+	}
+	return unable(u, err)
+}
+
+// readSource reads a .dsc and finds the files that it names, beside it or in
+// the pool.
+func (s *Store) readSource(ctx context.Context, u pool.Upload, o *outcome, from *release) (pool.Record, error) {
+	if u.File.Size > maxDsc {
+		return pool.Record{}, unable(u, fmt.Errorf("%d bytes are too many for a .dsc", u.File.Size))
+	}
+	r, err := s.Pool.Open(ctx, u)
+	if err != nil {
+		return pool.Record{}, err
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return pool.Record{}, err
+	}
+	text, _, err := pgp.StripClearsign(data)
+	if err != nil {
+		return pool.Record{}, unable(u, err)
+	}
+	p, err := deb.ParseParagraph(string(text), deb.ModeControl)
+	if err != nil {
+		return pool.Record{}, unable(u, err)
+	}
+	own := u.File
+	own.Name = path.Base(u.Name)
+	pkg, err := deb.SourcePackage(p, own)
+	if err != nil {
+		return pool.Record{}, unlessEmpty(u, err)
+	}
+	for _, f := range pkg.Files {
+		if f.Name == own.Name {
+			continue
+		}
+		found, err := s.sourceFile(ctx, u, f, o, from)
+		if err != nil {
+			return pool.Record{}, err
+		}
+		pkg.SetFile(found)
+	}
+	return pool.Record{Package: pkg}, nil
+}
+
+// sourceFile finds a file that a .dsc names: beside it, whatever the .dsc says
+// of its digests, else in the pool under the digest that it says.
+func (s *Store) sourceFile(ctx context.Context, u pool.Upload, f deb.File, o *outcome, from *release) (deb.File, error) {
+	dir, _ := path.Split(u.Name)
+	beside, err := from.find(ctx, s.Pool, u.Dir, dir+f.Name)
+	if err == nil {
+		o.beside = append(o.beside, beside)
+		got := beside.File
+		got.Name = f.Name
+		return got, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return deb.File{}, err
+	}
+	missing := bad("Unable to import file %s into pool: %v", pool.UploadPath(u.Dir, dir+f.Name), err)
+	if f.SHA256 == "" {
+		return deb.File{}, missing
+	}
+	h, err := s.Pool.Hash(ctx, f.SHA256, f.Name)
+	if errors.Is(err, driver.ErrNotFound) {
+		return deb.File{}, missing
+	}
+	if err != nil {
+		return deb.File{}, err
+	}
+	if f.Verify(h) != nil {
+		return deb.File{}, missing
+	}
+	return h, nil
+}
+
+// maxWorkers is how many candidates are read at the same time.
+const maxWorkers = 8
+
+// each calls f for 0 to n-1, several at a time, and returns the first error.
+func each(ctx context.Context, n int, f func(context.Context, int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var workers sync.WaitGroup
+	next := make(chan int)
+	for range min(maxWorkers, n) {
+		workers.Go(func() {
+			for i := range next {
+				if err := f(ctx, i); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for i := range n {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// maxInline is the largest cursor of an import kept in the task's row, in bytes.
+const maxInline = 32 << 10
+
+// saveImport commits the new list together with what is left to do.
+func (s *Store) saveImport(ctx context.Context, a *task.Attempt, done imported) error {
+	data, err := json.Marshal(done)
+	if err != nil {
+		return err
+	}
+	if len(data) <= maxInline {
+		return a.Save(ctx, done)
+	}
+	key := fmt.Sprintf("private/tasks/%d/imported-%d", a.ID(), a.Token())
+	if _, err := s.Pool.Blobs.Put(ctx, key, bytes.NewReader(data), driver.PutOptions{}); err != nil {
+		return err
+	}
+	return a.Save(ctx, imported{Blob: key})
+}
+
+// loadImport reads what saveImport has saved.
+func (s *Store) loadImport(ctx context.Context, done imported) (imported, error) {
+	if done.Blob == "" {
+		return done, nil
+	}
+	r, _, err := s.Pool.Blobs.Open(ctx, done.Blob, nil)
+	if err != nil {
+		return imported{}, err
+	}
+	defer r.Close()
+	var all imported
+	err = json.NewDecoder(r).Decode(&all)
+	return all, err
+}

@@ -1,0 +1,341 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"aptless/core/archive/pool"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/task"
+	"aptless/core/formats/deb"
+	"aptless/core/formats/pgp"
+)
+
+// IncludeArgs are the arguments of an import of what .changes files announce.
+type IncludeArgs struct {
+	UUID            string // of the repository; "" if Name is a template
+	Name            string // of the repository, or a template of it
+	Dir, File       string // File is "" for the whole directory
+	NoRemove        bool   // keep the uploaded files
+	ForceReplace    bool   // remove conflicting packages from the repository
+	AcceptUnsigned  bool   // take .changes that are not signed
+	IgnoreSignature bool   // do not look at signatures
+}
+
+// Limits of one inclusion.
+const (
+	maxChanges    = 2000     // .changes files
+	maxChangesLen = 16 << 20 // bytes of one
+	maxTargets    = 40       // repositories: their rows and locks are written together
+)
+
+// CheckInclude makes the task that imports what .changes files announce.
+func (s *Store) CheckInclude(ctx context.Context, args IncludeArgs) (task.Spec, error) {
+	name, err := parseTemplate(args.Name)
+	if err != nil {
+		return task.Spec{}, err
+	}
+	locks := []lock.Want{{Resource: "uploads/" + args.Dir}}
+	if name.literal {
+		r, err := s.ByName(ctx, args.Name)
+		if err != nil {
+			return task.Spec{}, notFound(err)
+		}
+		args.UUID = r.UUID
+		locks = append(locks, lock.Want{Resource: Resource(r.UUID)})
+	}
+	what := "files in dir " + args.Dir
+	if args.File != "" {
+		what = "file " + args.File + " from dir " + args.Dir
+	}
+	return task.Spec{
+		Kind:      "repo.include",
+		Name:      fmt.Sprintf("Include packages from changes %s to repo matching template %s", what, args.Name),
+		Resources: args.resources(), Locks: locks, Args: args,
+	}, nil
+}
+
+// resources are the task's as clients see them.
+func (args IncludeArgs) resources() []string {
+	source := pool.UploadPath(args.Dir)
+	if args.File != "" {
+		source = pool.UploadPath(args.Dir, args.File)
+	}
+	if args.UUID != "" {
+		return []string{"L" + args.UUID, source}
+	}
+	return []string{"__alllocalrepos__", source}
+}
+
+// release is a .changes that was read, with the files that it lists as they
+// were then.
+type release struct {
+	upload  pool.Upload
+	changes *deb.Changes
+	files   map[string]pool.Upload // by base name
+	signers []pgp.KeyID
+	repo    string // name of the repository it is meant for
+	uuid    string
+	refusal string // why it is not imported; "" if it is
+	note    string // more about it
+}
+
+// find returns a file beside another: of a release one that it lists, else any.
+func (r *release) find(ctx context.Context, from *pool.Store, dir, name string) (pool.Upload, error) {
+	if r == nil {
+		return from.Find(ctx, dir, name)
+	}
+	if u, ok := r.files[path.Base(name)]; ok {
+		return u, nil
+	}
+	return pool.Upload{}, pool.Missing("stat", pool.UploadPath(dir, name))
+}
+
+// include imports what .changes files announce. A template names repositories
+// that are only known when the files are read: their locks are asked for then,
+// and all is read again under them.
+func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) (task.Result, error) {
+	var done imported
+	if ok, err := a.Cursor(&done); err != nil {
+		return task.Result{}, err
+	} else if ok {
+		return s.finishImport(ctx, a, args.Dir, args.NoRemove, done)
+	}
+	im := &importer{store: s, force: args.ForceReplace}
+	releases, err := s.releases(ctx, im, args)
+	if err != nil {
+		return task.Result{}, err
+	}
+	locks := []lock.Want{{Resource: "uploads/" + args.Dir}}
+	missing := false
+	for _, r := range releases {
+		if w := (lock.Want{Resource: Resource(r.uuid)}); r.uuid != "" && !slices.Contains(locks, w) {
+			locks = append(locks, w)
+			missing = missing || !a.Holds(w.Resource)
+		}
+	}
+	if len(locks)-1 > maxTargets {
+		return task.Result{}, task.Fail(500, "unable to import changes files: they are for more than %d repositories", maxTargets)
+	}
+	if missing {
+		return task.Result{}, &task.Relock{Locks: locks, Resources: args.resources()}
+	}
+	targets, err := s.importReleases(ctx, a, im, releases)
+	if err != nil {
+		return task.Result{}, err
+	}
+	return s.commitImport(ctx, a, im, args.Dir, args.NoRemove, targets...)
+}
+
+// importReleases imports the releases in their order. Every repository that
+// they name is locked.
+func (s *Store) importReleases(ctx context.Context, a *task.Attempt, im *importer, releases []*release) ([]*target, error) {
+	var targets []*target
+	for _, r := range releases {
+		var into *target
+		if r.refusal == "" {
+			i := slices.IndexFunc(targets, func(t *target) bool { return t.repo.UUID == r.uuid })
+			if i < 0 {
+				repo, err := s.read(ctx, a, r.uuid, r.repo, 500, "unable to import changes files: unable to load repo: %w")
+				if err != nil {
+					return nil, err
+				}
+				t, err := s.target(ctx, repo)
+				if err != nil {
+					return nil, err
+				}
+				i, targets = len(targets), append(targets, t)
+			}
+			into = targets[i]
+			if err := into.repo.Uploaders.check(r); err != nil {
+				return nil, err
+			}
+		}
+		if r.refusal != "" {
+			if r.note != "" {
+				a.Printf("%s: %s\n", path.Base(r.upload.Name), r.note)
+			}
+			im.outcomes = append(im.outcomes, outcome{upload: r.upload, warning: r.refusal})
+			continue
+		}
+		if err := im.importAll(ctx, into, r.candidates(im), r); err != nil {
+			return nil, err
+		}
+	}
+	return targets, nil
+}
+
+// candidates returns the packages that the release lists, in ascending order.
+// What goes with them is processed.
+func (r *release) candidates(im *importer) []pool.Upload {
+	var packages []pool.Upload
+	im.processed = append(im.processed, r.upload)
+	for _, f := range r.changes.Files {
+		u := r.files[f.Name]
+		switch {
+		case isPackage(f.Name):
+			packages = append(packages, u)
+		case strings.HasSuffix(f.Name, ".buildinfo"):
+			im.processed = append(im.processed, u)
+		}
+	}
+	return packages
+}
+
+// releases reads the .changes files as they are now, several at a time.
+func (s *Store) releases(ctx context.Context, im *importer, args IncludeArgs) ([]*release, error) {
+	files, err := im.collectChanges(ctx, args.Dir, args.File)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) > maxChanges {
+		return nil, task.Fail(500, "unable to import changes files: there are more than %d", maxChanges)
+	}
+	name, err := parseTemplate(args.Name)
+	if err != nil {
+		return nil, err
+	}
+	ring := &pgp.Keyring{}
+	if !args.IgnoreSignature && len(files) > 0 {
+		if ring, err = s.Keyring(ctx, nil); err != nil {
+			return nil, err
+		}
+	}
+	releases := make([]*release, len(files))
+	err = each(ctx, len(files), func(ctx context.Context, i int) error {
+		r := &release{upload: files[i]}
+		releases[i] = r
+		err := s.readRelease(ctx, r, args, ring)
+		if err == nil {
+			err = s.resolve(ctx, r, args, name)
+		}
+		if bad := (*badFile)(nil); errors.As(err, &bad) {
+			r.uuid, r.refusal = "", fmt.Sprintf("unable to process file %s: %s", path.Base(r.upload.Name), bad.warning)
+			return nil
+		}
+		return err
+	})
+	return releases, err
+}
+
+// collectChanges finds the .changes files as they are now, in ascending order.
+func (im *importer) collectChanges(ctx context.Context, dir, name string) ([]pool.Upload, error) {
+	missing := func(err error, names ...string) ([]pool.Upload, error) {
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		p := pool.UploadPath(names...)
+		im.fail(p, "Unable to process %s: stat %s: no such file or directory", p, p)
+		return nil, nil
+	}
+	isChanges := func(u pool.Upload) bool { return strings.HasSuffix(u.Name, ".changes") }
+	if name == "" {
+		files, err := im.store.Pool.Uploads(ctx, dir)
+		if err != nil {
+			return missing(err, dir)
+		}
+		return slices.DeleteFunc(files, func(u pool.Upload) bool { return !isChanges(u) }), nil
+	}
+	u, err := im.store.Pool.Find(ctx, dir, name)
+	if err != nil {
+		return missing(err, dir, name)
+	}
+	if !isChanges(u) {
+		return nil, nil
+	}
+	return []pool.Upload{u}, nil
+}
+
+// readRelease reads a .changes, checks who has signed it and that the files it
+// lists are there as it says. A *badFile says why it is refused.
+func (s *Store) readRelease(ctx context.Context, r *release, args IncludeArgs, ring *pgp.Keyring) error {
+	if r.upload.File.Size > maxChangesLen {
+		return bad("%d bytes are too many for a .changes", r.upload.File.Size)
+	}
+	data, err := s.readUpload(ctx, r.upload)
+	if err != nil {
+		return err
+	}
+	text, signed, err := pgp.StripClearsign(data)
+	switch {
+	case err == nil && !signed && !args.AcceptUnsigned:
+		return bad(".changes file is not signed and unsigned processing hasn't been enabled")
+	case (err != nil || signed) && !args.IgnoreSignature:
+		var sigs []pgp.Signature
+		if text, sigs, err = ring.VerifyClearsigned(data, s.Now()); err != nil {
+			r.note = err.Error()
+			return bad("verification of clearsigned file failed: exit status %d", pgp.ExitStatus(err))
+		}
+		for _, sig := range sigs {
+			r.signers = append(r.signers, sig.Signer())
+		}
+	case err != nil:
+		return bad("%v", err)
+	}
+	p, err := deb.ParseParagraph(string(text), deb.ModeControl)
+	if err == nil {
+		r.changes, err = deb.ParseChanges(p)
+	}
+	if err != nil {
+		return bad("%v", err)
+	}
+	return s.findListed(ctx, r)
+}
+
+func (s *Store) readUpload(ctx context.Context, u pool.Upload) ([]byte, error) {
+	body, err := s.Pool.Open(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return io.ReadAll(body)
+}
+
+// findListed finds the files that a release lists, beside its .changes.
+func (s *Store) findListed(ctx context.Context, r *release) error {
+	dir, _ := path.Split(r.upload.Name)
+	r.files = make(map[string]pool.Upload, len(r.changes.Files))
+	for _, f := range r.changes.Files {
+		u, err := s.Pool.Find(ctx, r.upload.Dir, dir+f.Name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return bad("%v", pool.Missing("open", pool.UploadPath(r.upload.Dir, dir+f.Name)))
+		}
+		if err != nil {
+			return err
+		}
+		if err := f.Verify(u.File); err != nil {
+			return bad("%v", err)
+		}
+		r.files[f.Name] = u
+	}
+	return nil
+}
+
+// resolve finds the repository that a release is meant for.
+func (s *Store) resolve(ctx context.Context, r *release, args IncludeArgs, name *nameTemplate) error {
+	if args.UUID != "" {
+		found, err := s.ByUUID(ctx, args.UUID, args.Name)
+		if errors.Is(err, driver.ErrNotFound) {
+			return bad("%v", err)
+		}
+		r.repo, r.uuid = found.Name, args.UUID
+		return err
+	}
+	rendered, err := name.render(r.changes.Paragraph)
+	if err != nil {
+		return task.Fail(500, "unable to import changes files: error applying template to repo: %w", err)
+	}
+	found, err := s.ByName(ctx, rendered)
+	if errors.Is(err, driver.ErrNotFound) {
+		return bad("%v", err)
+	}
+	r.repo, r.uuid = found.Name, found.UUID
+	return err
+}

@@ -1,0 +1,16 @@
+package repo
+
+import (
+	"context"
+	"encoding/json"
+
+	"aptless/core/engine/epoch"
+	"aptless/core/engine/lists"
+)
+
+// Roots returns what the row of a repository needs of the storage.
+func (s *Store) Roots(_ context.Context, data []byte) (epoch.Roots, error) {
+	var r Repo
+	err := json.Unmarshal(data, &r)
+	return epoch.Roots{Packages: []lists.Ref{r.List}}, err
+}

@@ -1,0 +1,166 @@
+package repo
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"aptless/core/archive/query"
+	"aptless/core/engine/task"
+	"aptless/core/formats/pgp"
+)
+
+// Uploaders says who may upload what with a .changes into a repository. Without
+// it everybody may whose signature is good.
+type Uploaders struct {
+	Groups map[string][]string `json:"groups"` // key IDs and names of groups, by name
+	Rules  []UploadersRule     `json:"rules"`  // the first that decides counts; none refuses
+}
+
+// UploadersRule allows and denies keys those .changes of which its condition,
+// a query, holds. A key is named by an ID of 16 or 8 digits, a group or "*".
+type UploadersRule struct {
+	Condition string   `json:"condition"`
+	Allow     []string `json:"allow"`
+	Deny      []string `json:"deny"`
+}
+
+// MaxUploaders bounds the text of an Uploaders, in bytes: the rows of maxTargets
+// repositories fit into one transaction, also twice.
+const MaxUploaders = 32 << 10
+
+// ErrUploaders is what every error of ParseUploaders is.
+var ErrUploaders = errors.New("invalid uploaders")
+
+// ParseUploaders reads aptly's uploaders.json: JSON with comments, from two
+// slashes to the end of the line, and commas behind last elements.
+func ParseUploaders(data []byte) (*Uploaders, error) {
+	if len(data) > MaxUploaders {
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrUploaders, MaxUploaders)
+	}
+	var u Uploaders
+	dec := json.NewDecoder(bytes.NewReader(plainJSON(data)))
+	if err := dec.Decode(&u); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUploaders, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: something behind it", ErrUploaders)
+	}
+	for _, rule := range u.Rules {
+		if _, err := query.Parse(rule.Condition); err != nil {
+			return nil, fmt.Errorf("%w: condition %s: %w", ErrUploaders, rule.Condition, err)
+		}
+	}
+	return &u, nil
+}
+
+// plainJSON takes comments and commas before a closing bracket out.
+func plainJSON(data []byte) []byte {
+	out := make([]byte, 0, len(data))
+	comma := -1 // place in out of a comma behind which nothing but white space came
+	for i := 0; i < len(data); i++ {
+		c := data[i]
+		switch {
+		case c == '"':
+			end := i + 1
+			for end < len(data) && data[end] != '"' {
+				if data[end] == '\\' {
+					end++
+				}
+				end++
+			}
+			end = min(end, len(data)-1)
+			out, comma = append(out, data[i:end+1]...), -1
+			i = end
+			continue
+		case c == '/' && i+1 < len(data) && data[i+1] == '/':
+			for i < len(data) && data[i] != '\n' {
+				i++
+			}
+			c = '\n'
+		case c == ',':
+			comma = len(out)
+		case c == '}' || c == ']':
+			if comma >= 0 {
+				out[comma] = ' '
+			}
+			comma = -1
+		case c != ' ' && c != '\t' && c != '\r' && c != '\n':
+			comma = -1
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// check refuses a release that its signers may not upload. The error is of the
+// rules, not of the release.
+func (u *Uploaders) check(r *release) error {
+	if u == nil {
+		return nil
+	}
+	reason, err := u.denial(r)
+	if err != nil || reason == "" {
+		return err
+	}
+	keys := "[]pgp.Key(nil)"
+	if len(r.signers) > 0 {
+		names := make([]string, len(r.signers))
+		for i, id := range r.signers {
+			names[i] = fmt.Sprintf("%q", id.String())
+		}
+		keys = "[]pgp.Key{" + strings.Join(names, ", ") + "}"
+	}
+	r.refusal = fmt.Sprintf("changes file skipped due to uploaders config: %s, keys %s: %s", path.Base(r.upload.Name), keys, reason)
+	return nil
+}
+
+// denial says why a release is refused; "" if it is not.
+func (u *Uploaders) denial(r *release) (string, error) {
+	for _, rule := range u.Rules {
+		condition, err := query.Parse(rule.Condition)
+		if err != nil {
+			return "", task.Fail(500, "unable to import changes files: error parsing query %s: %w", rule.Condition, err)
+		}
+		if !condition.MatchFields(r.changes.Paragraph.Get) {
+			continue
+		}
+		if u.names(rule.Deny, r.signers) {
+			text, err := json.Marshal(rule)
+			return "denied according to rule: " + string(text), err
+		}
+		if u.names(rule.Allow, r.signers) {
+			return "", nil
+		}
+	}
+	return "denied as no rule matches", nil
+}
+
+// names says whether a list of keys and groups names one of the signers.
+func (u *Uploaders) names(list []string, signers []pgp.KeyID) bool {
+	seen := map[string]bool{}
+	for len(list) > 0 {
+		name := list[0]
+		list = list[1:]
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		if group, ok := u.Groups[name]; ok {
+			list = slices.Concat(group, list)
+			continue
+		}
+		for _, id := range signers {
+			full := id.String()
+			if name == "*" || name == full || len(name) == 8 && strings.HasSuffix(full, name) {
+				return true
+			}
+		}
+	}
+	return false
+}

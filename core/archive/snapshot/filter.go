@@ -1,0 +1,105 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/archive/query"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/task"
+	"aptless/core/formats/deb"
+)
+
+// FilterArgs are the arguments of a filter.
+type FilterArgs struct {
+	From        Source
+	Destination string
+	Queries     []string // a package that one of them is true of stays
+	WithDeps    bool     // and what it depends on
+}
+
+// CheckFilter makes the task that makes a snapshot of some packages of
+// another. Only the name is missing in args.From.
+func (s *Store) CheckFilter(ctx context.Context, args FilterArgs) (task.Spec, error) {
+	found, locks, resources, err := s.sources(ctx, []string{args.From.Name})
+	if err == nil {
+		err = errors.Join(checkName(args.Destination), checkQueries(args.Queries))
+	}
+	if err != nil {
+		return task.Spec{}, err
+	}
+	for _, text := range args.Queries {
+		if _, err := query.Parse(text); err != nil {
+			return task.Spec{}, task.Fail(400, "%w", err)
+		}
+	}
+	args.From = found[0]
+	return task.Spec{Kind: "snapshot.filter", Name: fmt.Sprintf("Filter snapshot %s and save as %s", args.From.Name, args.Destination),
+		Resources: resources, Locks: append([]lock.Want{nameLock(args.Destination)}, locks...), Args: args}, nil
+}
+
+func (s *Store) filter(ctx context.Context, a *task.Attempt, args FilterArgs) (task.Result, error) {
+	from, lists, err := s.read(ctx, []Source{args.From})
+	if err != nil {
+		return task.Result{}, err
+	}
+	selected, err := s.choose(ctx, lists[0], args.Queries, nil)
+	if err == nil && args.WithDeps {
+		o := s.Dependencies
+		if o.Architectures = s.architectures(lists[0]); len(o.Architectures) == 0 {
+			return task.Result{}, task.Fail(400, "%w", errNoArchitectures)
+		}
+		selected, err = closure(ctx, selected, nil, o)
+	}
+	if err != nil {
+		return task.Result{}, err
+	}
+	list, err := selected.Store(ctx)
+	if err != nil {
+		return task.Result{}, err
+	}
+	made := derived(args.Destination, fmt.Sprintf("Filtered '%s', query was: '%s'", from[0].Name, strings.Join(args.Queries, " ")), from)
+	made.List = list.Ref()
+	return s.add(ctx, a, made, 400, "%w")
+}
+
+// Verify returns the dependencies of a snapshot's packages that neither it nor
+// the other snapshots satisfy, in ascending order; for the architectures given,
+// or those configured, or those that the snapshot has. A *task.Error is the
+// fault of the request.
+func (s *Store) Verify(ctx context.Context, name string, others, archs []string) ([]string, error) {
+	if len(others) > maxSources || len(archs) > maxArchitectures {
+		return nil, task.Fail(400, "at most %d other snapshots and %d architectures", maxSources, maxArchitectures)
+	}
+	var lists []*pkglist.List
+	for _, n := range append([]string{name}, others...) {
+		found, err := s.ByName(ctx, n)
+		if err != nil {
+			return nil, notFound(err)
+		}
+		list, err := s.Packages(ctx, found)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, list)
+	}
+	o := s.Dependencies
+	switch {
+	case len(archs) > 0:
+		o.Architectures = slices.Compact(slices.Sorted(slices.Values(archs)))
+	case len(o.Architectures) == 0:
+		o.Architectures = lists[0].Architectures(true)
+	}
+	missing, err := query.Missing(ctx, lists[0], lists, o)
+	switch {
+	case errors.Is(err, query.ErrNoArchitectures):
+		return nil, task.Fail(400, "%w", errNoArchitectures)
+	case errors.Is(err, deb.ErrRelation):
+		return nil, task.Fail(500, "%w", err)
+	}
+	return missing, err
+}

@@ -1,0 +1,62 @@
+package snapshot
+
+import (
+	"context"
+	"strings"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/task"
+)
+
+// MergeArgs are the arguments of a merge.
+type MergeArgs struct {
+	Name     string
+	Sources  []Source
+	Latest   bool // only the highest version of each architecture and name stays
+	NoRemove bool // all versions stay; else a package replaces those of the snapshots before
+}
+
+// CheckMerge makes the task that merges snapshots, from left to right.
+func (s *Store) CheckMerge(ctx context.Context, name string, sources []string, latest, noRemove bool) (task.Spec, error) {
+	if len(sources) == 0 {
+		return task.Spec{}, task.Fail(400, "minimum one source snapshot is required")
+	}
+	if latest && noRemove {
+		return task.Spec{}, task.Fail(400, "no-remove and latest are mutually exclusive")
+	}
+	found, locks, resources, err := s.sources(ctx, sources)
+	if err == nil {
+		err = checkName(name)
+	}
+	if err != nil {
+		return task.Spec{}, err
+	}
+	return task.Spec{Kind: "snapshot.merge", Name: "Merge snapshot " + name, Resources: resources,
+		Locks: append([]lock.Want{nameLock(name)}, locks...), Args: MergeArgs{name, found, latest, noRemove}}, nil
+}
+
+func (s *Store) merge(ctx context.Context, a *task.Attempt, args MergeArgs) (task.Result, error) {
+	from, lists, err := s.read(ctx, args.Sources)
+	if err != nil {
+		return task.Result{}, err
+	}
+	mode := pkglist.Replace
+	if args.Latest || args.NoRemove {
+		mode = pkglist.KeepVersions
+	}
+	list, err := s.merged(ctx, mode, lists)
+	if err == nil && args.Latest {
+		list, err = list.Latest(ctx)
+	}
+	if err != nil {
+		return task.Result{}, err
+	}
+	names := make([]string, len(from))
+	for i, src := range from {
+		names[i] = "'" + src.Name + "'"
+	}
+	made := derived(args.Name, "Merged from sources: "+strings.Join(names, ", "), from)
+	made.List = list.Ref()
+	return s.add(ctx, a, made, 500, "unable to create snapshot: %w")
+}

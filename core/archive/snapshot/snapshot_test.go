@@ -1,0 +1,199 @@
+package snapshot_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/archive/snapshot"
+	"aptless/core/engine/task"
+	"aptless/core/formats/deb"
+)
+
+// TestOfMirror is section 3.8: a snapshot of a mirror has what the mirror says
+// of itself.
+func TestOfMirror(t *testing.T) {
+	r := mirrored(t, map[string][]*deb.Package{"m": {pack("aa_1_amd64", "a")}})
+	mirrors := r.snapshots.Mirrors.(shelf)
+	m := mirrors["m"]
+	m.Origin, m.NotAutomatic, m.ButAutomaticUpgrades, m.AppStreamFiles = "Debian", "yes", "no", map[string]string{"main/dep11/x": "abc"}
+	mirrors["m"], mirrors["new"] = m, snapshot.Original{UUID: "uuid-new", Name: "new"}
+	spec, err := r.snapshots.CheckMirror(t.Context(), "m", "s", "")
+	if err != nil || spec.Name != "Create snapshot of mirror m" || !slices.Equal(spec.Resources, []string{"Ruuid-m"}) {
+		t.Errorf("task %q of %v, %v", spec.Name, spec.Resources, err)
+	}
+	got := r.made(t, "s", spec, nil)
+	view, err := json.Marshal(got.View())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"Name":"s","CreatedAt":"2026-01-01T00:00:00Z","SourceKind":"repo","Description":"Snapshot from mirror [m]: http://example.org/ sid",` +
+		`"Origin":"Debian","NotAutomatic":"yes","ButAutomaticUpgrades":"no","AppStreamFiles":{"main/dep11/x":"abc"}}`
+	if string(view) != want {
+		t.Errorf("%s, want %s", view, want)
+	}
+	if refs := r.env.Memory.Rows("ref/"); len(refs) != 1 || refs["ref/mirror/uuid-m/snapshot/"+got.UUID] == "" {
+		t.Errorf("references %v", refs)
+	}
+	if got.List != m.List {
+		t.Error("its list is another than the mirror's")
+	}
+	roots, err := r.snapshots.Roots(t.Context(), []byte(r.env.Memory.Rows("snapshot")["snapshot/"+got.UUID]))
+	if err != nil || !slices.Equal(roots.Packages, []pkglist.Ref{m.List}) || !slices.Equal(roots.Files, []string{"abc"}) {
+		t.Errorf("roots %v, %v", roots, err)
+	}
+	_, err = r.snapshots.CheckMirror(t.Context(), "none", "s", "")
+	refused(t, err, 404, "mirror with name none not found")
+	spec, err = r.snapshots.CheckMirror(t.Context(), "new", "x", "")
+	if ended := r.run(t, spec, err); ended.Code != 400 || ended.Error != "mirror not updated" {
+		t.Errorf("of a mirror that has nothing: %d %s", ended.Code, ended.Error)
+	}
+}
+
+// TestAppStreamFiles: of several snapshots the later ones win.
+func TestAppStreamFiles(t *testing.T) {
+	r := mirrored(t, map[string][]*deb.Package{"a": nil, "b": nil})
+	mirrors := r.snapshots.Mirrors.(shelf)
+	for name, files := range map[string]map[string]string{"a": {"x": "1", "y": "2"}, "b": {"y": "3"}} {
+		m := mirrors[name]
+		m.AppStreamFiles = files
+		mirrors[name] = m
+		r.take(t, name)
+	}
+	spec, err := r.snapshots.CheckMerge(t.Context(), "m", []string{"a", "b"}, false, false)
+	if got := r.made(t, "m", spec, err); !maps.Equal(got.AppStreamFiles, map[string]string{"x": "1", "y": "3"}) {
+		t.Errorf("files %v", got.AppStreamFiles)
+	}
+}
+
+// TestManySources: the most sources that are allowed fit into a transaction, to
+// make the snapshot and to drop it.
+func TestManySources(t *testing.T) {
+	const most = 45
+	lists, names := map[string][]*deb.Package{}, []string{}
+	for i := range most + 1 {
+		names = append(names, fmt.Sprintf("m%02d", i))
+		lists[names[i]] = []*deb.Package{pack(fmt.Sprintf("p%d_1_all", i), "x")}
+	}
+	r := mirrored(t, lists)
+	for _, name := range names {
+		r.take(t, name)
+	}
+	_, err := r.snapshots.CheckMerge(t.Context(), "all", names, false, false)
+	refused(t, err, 400, "a snapshot can be made of at most 45 snapshots")
+	again := slices.Concat(names[:most], names[:most]) // each counts once
+	spec, err := r.snapshots.CheckMerge(t.Context(), "all", again, false, false)
+	if got := r.keys(t, r.made(t, "all", spec, err)); len(got) != most {
+		t.Errorf("%d packages", len(got))
+	}
+	if refs := r.env.Memory.Rows("ref/snapshot/"); len(refs) != most {
+		t.Errorf("%d references", len(refs))
+	}
+	spec, err = r.snapshots.CheckDrop(t.Context(), "all", false)
+	if got := r.run(t, spec, err); got.State != task.Succeeded {
+		t.Errorf("drop: %s", got.Error)
+	}
+	if refs := r.env.Memory.Rows("ref/snapshot/"); len(refs) != 0 {
+		t.Errorf("references are left: %v", refs)
+	}
+}
+
+// TestManyPackages: references of more packages than a row can name, and of
+// those that are unknown the first is told.
+func TestManyPackages(t *testing.T) {
+	var packages []*deb.Package
+	var keys []string
+	for i := range 8000 {
+		packages = append(packages, pack(fmt.Sprintf("package-with-a-longer-name-%05d_1.0-1_amd64", i), "x"))
+		keys = append(keys, packages[i].Key())
+	}
+	r := newRig(t, nil)
+	r.record(t, packages...)
+	spec, err := r.snapshots.CheckCreate(t.Context(), "s", "", nil, keys)
+	if got := r.keys(t, r.made(t, "s", spec, err)); !slices.Equal(got, keys) {
+		t.Errorf("%d packages, want %d", len(got), len(keys))
+	}
+	keys[5000], keys[5001] = "Pamd64 first 1 0123456789", "Pamd64 second 1 0123456789"
+	spec, err = r.snapshots.CheckCreate(t.Context(), "u", "", nil, keys)
+	if got := r.run(t, spec, err); got.Code != 404 || got.Error != "package Pamd64 first 1 0123456789: key not found" {
+		t.Errorf("%d %s", got.Code, got.Error)
+	}
+	_, err = r.snapshots.CheckCreate(t.Context(), "v", "", nil, make([]string, 250_001))
+	refused(t, err, 400, "a snapshot can be made of at most 250000 package references")
+}
+
+// TestLeaves: what a snapshot was made of in the end is found through others,
+// as long as these are there.
+func TestLeaves(t *testing.T) {
+	r := mirrored(t, map[string][]*deb.Package{"a": nil, "b": nil})
+	a, b := r.take(t, "a"), r.take(t, "b")
+	merge := func(name string, of ...string) snapshot.Snapshot {
+		spec, err := r.snapshots.CheckMerge(t.Context(), name, of, false, false)
+		return r.made(t, name, spec, err)
+	}
+	merge("ab", "a", "b", "a")
+	top := merge("top", "ab", "b")
+	leaves := func(of snapshot.Snapshot) string {
+		found, err := r.snapshots.Leaves(t.Context(), of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := []string{}
+		for _, leaf := range found {
+			names = append(names, leaf.Kind+" "+leaf.Name+" "+leaf.UUID)
+		}
+		slices.Sort(names)
+		return strings.Join(names, ", ")
+	}
+	for of, want := range map[*snapshot.Snapshot]string{&a: "repo a uuid-a", &b: "repo b uuid-b", &top: "repo a uuid-a, repo b uuid-b"} {
+		if got := leaves(*of); got != want {
+			t.Errorf("leaves of %s: %s, want %s", of.Name, got, want)
+		}
+	}
+	spec, err := r.snapshots.CheckDrop(t.Context(), "ab", true)
+	r.run(t, spec, err)
+	if got := leaves(top); got != "repo b uuid-b" {
+		t.Errorf("leaves after one is gone: %s", got)
+	}
+}
+
+// TestBounds: what no row could hold is refused before there is a task.
+func TestBounds(t *testing.T) {
+	r := mirrored(t, map[string][]*deb.Package{"m": nil})
+	r.take(t, "m")
+	long, longer := strings.Repeat("x", 801), strings.Repeat("x", 64<<10+1)
+	s, ctx := r.snapshots, t.Context()
+	name := fmt.Sprintf("invalid snapshot name %.100q: 1 to 800 bytes of UTF-8", long)
+	for _, check := range []func() (task.Spec, error){
+		func() (task.Spec, error) { return s.CheckMirror(ctx, "m", long, "") },
+		func() (task.Spec, error) { return s.CheckCreate(ctx, long, "", nil, nil) },
+		func() (task.Spec, error) { return s.CheckMerge(ctx, long, []string{"m"}, false, false) },
+		func() (task.Spec, error) { return s.CheckUpdate(ctx, "m", long, "") },
+		func() (task.Spec, error) {
+			return s.CheckPull(ctx, snapshot.PullArgs{Base: snapshot.Source{Name: "m"}, From: snapshot.Source{Name: "m"}, Destination: long})
+		},
+		func() (task.Spec, error) {
+			return s.CheckFilter(ctx, snapshot.FilterArgs{From: snapshot.Source{Name: "m"}, Destination: long})
+		},
+	} {
+		_, err := check()
+		refused(t, err, 400, name)
+	}
+	const description = "invalid snapshot description: at most 65536 bytes of UTF-8"
+	_, err := s.CheckCreate(ctx, "s", longer, nil, nil)
+	refused(t, err, 400, description)
+	_, err = s.CheckUpdate(ctx, "m", "", "\xff")
+	refused(t, err, 400, description)
+	const queries = "too many queries: at most 1000 of 65536 bytes together"
+	_, err = s.CheckFilter(ctx, snapshot.FilterArgs{From: snapshot.Source{Name: "m"}, Destination: "s", Queries: []string{longer}})
+	refused(t, err, 400, queries)
+	_, err = s.CheckFilter(ctx, snapshot.FilterArgs{From: snapshot.Source{Name: "m"}, Destination: "s", Queries: make([]string, 1001)})
+	refused(t, err, 400, queries)
+	if _, err := s.ByName(ctx, longer); err == nil || err.Error() != "snapshot with name "+longer+" not found" {
+		t.Errorf("%.100v", err)
+	}
+}

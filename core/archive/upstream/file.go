@@ -1,0 +1,109 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"aptless/core/formats/deb"
+)
+
+// ErrMismatch says that a file does not have the size or the digests that
+// another one gives it.
+var ErrMismatch = errors.New("mismatch")
+
+type mismatch struct{ text string }
+
+func (e *mismatch) Error() string        { return e.text }
+func (e *mismatch) Is(target error) bool { return target == ErrMismatch }
+
+// mismatched compares what was read from a URL with what is expected, as far
+// as that is known.
+func mismatched(address string, got, want deb.File) error {
+	if want.Size != got.Size && (want.Size > 0 || hasDigest(want)) {
+		return &mismatch{fmt.Sprintf("%s: size check mismatch %d != %d", Shown(address), got.Size, want.Size)}
+	}
+	for _, d := range []struct{ name, got, want string }{
+		{"md5", got.MD5, want.MD5}, {"sha1", got.SHA1, want.SHA1}, {"sha256", got.SHA256, want.SHA256}, {"sha512", got.SHA512, want.SHA512},
+	} {
+		if d.want != "" && d.want != d.got {
+			return &mismatch{fmt.Sprintf("%s: %s hash mismatch %q != %q", Shown(address), d.name, d.got, d.want)}
+		}
+	}
+	return nil
+}
+
+func hasDigest(f deb.File) bool {
+	return f.MD5 != "" || f.SHA1 != "" || f.SHA256 != "" || f.SHA512 != ""
+}
+
+// File is a file that is being fetched.
+type File struct {
+	address string
+	body    io.ReadCloser
+	size    int64 // as the server says, -1 if it does not
+	hash    *deb.Hasher
+	want    deb.File
+	check   bool
+	got     deb.File
+	ended   bool
+}
+
+// Open begins to fetch a file. Reading it ends with an error that matches
+// ErrMismatch instead of io.EOF unless it is as want says; with check false it
+// may be anything. limit is the largest size in bytes that is read of a file
+// whose size is not known. The caller closes the file.
+func (k Asker) Open(ctx context.Context, address string, want deb.File, check bool, limit int64) (*File, error) {
+	known := check && (want.Size > 0 || hasDigest(want))
+	if known {
+		limit = max(want.Size, 1)
+	}
+	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	if known && answer.Size >= 0 && answer.Size != want.Size {
+		answer.Body.Close()
+		return nil, mismatched(address, deb.File{Size: answer.Size}, want)
+	}
+	return &File{address: address, body: answer.Body, size: answer.Size, hash: deb.NewHasher(), want: want, check: check}, nil
+}
+
+// Read reads the file. The error is io.EOF only of a file that is what it
+// should be.
+func (f *File) Read(p []byte) (int, error) {
+	n, err := f.body.Read(p)
+	f.hash.Write(p[:n])
+	if err == nil {
+		return n, nil
+	}
+	if err != io.EOF {
+		return n, fmt.Errorf("%s: %w", Shown(f.address), err)
+	}
+	if !f.ended {
+		f.got, f.ended = f.hash.File(f.want.Name), true
+	}
+	if f.check {
+		if err := mismatched(f.address, f.got, f.want); err != nil {
+			return n, err
+		}
+	}
+	return n, io.EOF
+}
+
+// Close ends the fetching.
+func (f *File) Close() error { return f.body.Close() }
+
+// Got returns size and digests of what was read, once Read has returned io.EOF.
+func (f *File) Got() deb.File { return f.got }
+
+// Size asks for the size of a file in bytes; 0 if the server does not say.
+func (k Asker) Size(ctx context.Context, address string) (int64, error) {
+	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, Head: true, Limit: maxIndex})
+	if err != nil {
+		return 0, err
+	}
+	answer.Body.Close()
+	return max(answer.Size, 0), nil
+}

@@ -1,0 +1,270 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"path"
+	"strings"
+
+	"aptless/core/formats/deb"
+	"aptless/core/formats/pgp"
+)
+
+// Limits of indexes, in bytes. Debian's largest has 60,000,000.
+const (
+	maxIndex    = 1 << 30 // as fetched
+	maxUnpacked = 8 << 30
+)
+
+// Index names an index of an archive.
+type Index struct {
+	Path string // relative to Release, without a compression's suffix
+	Kind deb.Kind
+	Arch string // of an installer
+}
+
+// Wanted is what a mirror takes of an archive.
+type Wanted struct {
+	Components, Architectures []string
+	Sources, Udebs, Installer bool
+}
+
+// Indexes returns the indexes that have what is wanted, in the order in which
+// they count: what an earlier one has is not taken from a later one.
+func (a Archive) Indexes(w Wanted) []Index {
+	if a.Flat() {
+		all := []Index{{Path: "Packages", Kind: deb.Binary}}
+		if w.Sources {
+			all = append(all, Index{Path: "Sources", Kind: deb.Source})
+		}
+		return all
+	}
+	images := "images"
+	if a.Distribution == "focal" {
+		images = "legacy-images"
+	}
+	var all []Index
+	for _, c := range w.Components {
+		for _, arch := range w.Architectures {
+			all = append(all, Index{Path: c + "/binary-" + arch + "/Packages", Kind: deb.Binary})
+			if w.Udebs {
+				all = append(all, Index{Path: c + "/debian-installer/binary-" + arch + "/Packages", Kind: deb.Udeb})
+			}
+			if w.Installer {
+				all = append(all, Index{Path: c + "/installer-" + arch + "/current/" + images + "/SHA256SUMS", Kind: deb.Installer, Arch: arch})
+			}
+		}
+		if w.Sources {
+			all = append(all, Index{Path: c + "/source/Sources", Kind: deb.Source})
+		}
+	}
+	return all
+}
+
+// compressions are the suffixes of indexes in the order in which they are tried.
+var compressions = []string{".bz2", ".gz", ".xz", ".zst", ""}
+
+// Listed is a package that an index lists.
+type Listed struct {
+	Package *deb.Package
+	Dir     string // of its files, relative to the archive's root; below it
+}
+
+// Reader reads the indexes of an archive.
+type Reader struct {
+	Asker
+	Archive
+	Release *Release
+
+	// Unlisted has indexes taken that Release does not list, and indexes that are
+	// not as it says.
+	Unlisted bool
+
+	// Ring verifies lists of installer files that Release does not list; nil
+	// takes them as they are.
+	Trust Trust
+}
+
+// Packages yields the packages that an index lists. An error that matches
+// deb.ErrInvalid is about one package, and others follow; after every other
+// one nothing follows, and what was yielded does not count.
+func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error] {
+	if x.Kind == deb.Installer {
+		return r.installer(ctx, x)
+	}
+	return func(yield func(Listed, error) bool) {
+		f, plain, err := r.open(ctx, x.Path)
+		if err != nil {
+			yield(Listed{}, err)
+			return
+		}
+		defer f.Close()
+		paragraphs := deb.NewParagraphReader(plain, deb.ModeControl)
+		for {
+			p, err := paragraphs.Next()
+			if err == io.EOF {
+				// What is behind the end of a compressed stream has to be what it
+				// should be, too.
+				if _, err = io.Copy(io.Discard, f); err != nil {
+					yield(Listed{}, err)
+				}
+				return
+			}
+			if err != nil {
+				yield(Listed{}, fmt.Errorf("%s: %w", x.Path, err))
+				return
+			}
+			found, err := listed(p, x.Kind)
+			if !yield(found, err) || err != nil && !errors.Is(err, deb.ErrInvalid) {
+				return
+			}
+		}
+	}
+}
+
+// listed returns the package of a stanza.
+func listed(p deb.Paragraph, kind deb.Kind) (Listed, error) {
+	pkg, dir, err := deb.PackageFromIndex(p, kind)
+	if err != nil {
+		return Listed{}, fmt.Errorf("%s %s: %w", p.Get("Package"), p.Get("Version"), err)
+	}
+	for _, f := range pkg.Files {
+		if _, err := FilePath(dir, f.Name); err != nil {
+			return Listed{}, fmt.Errorf("%s: %w", pkg, err)
+		}
+	}
+	return Listed{Package: pkg, Dir: dir}, nil
+}
+
+// open opens the first of an index's files that the archive has.
+func (r *Reader) open(ctx context.Context, name string) (*File, io.Reader, error) {
+	var last error
+	for _, suffix := range compressions {
+		want, known := r.Release.Find(name + suffix)
+		if !known && !r.Unlisted {
+			continue
+		}
+		f, err := r.openIndex(ctx, name+suffix, want, known)
+		if Missing(err) {
+			last = err
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		limit := int64(maxUnpacked)
+		if unpacked, ok := r.Release.Find(name); ok && !r.Unlisted {
+			limit = unpacked.Size
+		}
+		plain, err := deb.Decompress(f, suffix, max(f.size, want.Size), limit)
+		if err != nil {
+			f.Close()
+			return nil, nil, fmt.Errorf("%s: %w", name+suffix, err)
+		}
+		return f, plain, nil
+	}
+	if last == nil {
+		last = fmt.Errorf("no candidates for %s found", Shown(r.IndexURL(name)))
+	}
+	return nil, nil, last
+}
+
+// openIndex opens a file that Release lists, by its digest if it can be had so.
+func (r *Reader) openIndex(ctx context.Context, name string, want deb.File, known bool) (*File, error) {
+	address := r.IndexURL(name)
+	if known && r.Release.ByHash && want.SHA256 != "" && !r.Unlisted {
+		byHash := r.IndexURL(path.Dir(name) + "/by-hash/SHA256/" + want.SHA256)
+		r.say("Downloading: %s", Shown(byHash))
+		f, err := r.Open(ctx, byHash, want, true, maxIndex)
+		if !Missing(err) {
+			return f, err
+		}
+	}
+	r.say("Downloading: %s", Shown(address))
+	return r.Open(ctx, address, want, known && !r.Unlisted, maxIndex)
+}
+
+// maxSums is the largest list of an installer's files, in bytes.
+const maxSums = 8 << 20
+
+// installer yields the pseudo package of an installer's files, if there is one.
+func (r *Reader) installer(ctx context.Context, x Index) iter.Seq2[Listed, error] {
+	return func(yield func(Listed, error) bool) {
+		sums, err := r.installerSums(ctx, x)
+		if err != nil || sums == nil {
+			if err != nil {
+				yield(Listed{}, err)
+			}
+			return
+		}
+		p, err := deb.ParseParagraph(string(sums), deb.ModeInstaller)
+		if err != nil {
+			yield(Listed{}, fmt.Errorf("%s: %w", x.Path, err))
+			return
+		}
+		pkg, err := deb.InstallerPackage(p, x.Arch)
+		if err != nil {
+			yield(Listed{}, fmt.Errorf("%s: %v", x.Path, err))
+			return
+		}
+		var bad []deb.File
+		if pkg.Files, bad = deb.InstallerFiles(pkg.Files); len(bad) > 0 {
+			r.say("@y[!]@| @!skipping %d installer files that cannot be beside their list, such as %.300s@|", len(bad), bad[0].Name)
+		}
+		dir := r.dir() + path.Dir(x.Path)
+		for i, f := range pkg.Files {
+			name, err := FilePath(dir, strings.TrimPrefix(f.Name, "./"))
+			if err == nil {
+				pkg.Files[i].Size, err = r.Size(ctx, r.FileURL(name))
+			}
+			if err != nil {
+				yield(Listed{}, err)
+				return
+			}
+		}
+		yield(Listed{Package: pkg, Dir: dir}, nil)
+	}
+}
+
+// installerSums returns the list of an installer's files, nil if there is none.
+func (r *Reader) installerSums(ctx context.Context, x Index) ([]byte, error) {
+	if want, known := r.Release.Find(x.Path); known {
+		f, err := r.openIndex(ctx, x.Path, want, true)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return readAll(f, maxSums)
+	}
+	if r.Unlisted {
+		return nil, nil
+	}
+	address := r.IndexURL(x.Path)
+	sums, _, err := r.get(ctx, address, Seen{}, maxSums)
+	if Missing(err) {
+		return nil, nil
+	}
+	if err != nil || r.Trust.Ring == nil {
+		return sums, err
+	}
+	signature, _, err := r.get(ctx, address+".gpg", Seen{}, maxSignature)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.Trust.Ring.VerifyDetached(sums, signature, r.Trust.Now); err != nil {
+		return nil, fmt.Errorf("verification of detached signature failed: exit status %d", pgp.ExitStatus(err))
+	}
+	return sums, nil
+}
+
+// readAll reads a file of at most limit bytes.
+func readAll(f io.Reader, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = ErrTooLarge
+	}
+	return data, err
+}

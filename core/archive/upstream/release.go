@@ -1,0 +1,297 @@
+package upstream
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"aptless/core/formats/deb"
+	"aptless/core/formats/pgp"
+)
+
+// Limits of Release files.
+const (
+	maxRelease   = 16 << 20 // bytes; Debian's have 150,000
+	maxSignature = 1 << 20  // bytes of Release.gpg
+	maxListed    = 100000   // files in the lists
+)
+
+// Release is a Release file.
+type Release struct {
+	Fields        map[string]string   // all but the lists of files
+	Files         map[string]deb.File // what it lists, by path relative to it
+	Architectures []string            // ascending, without "source"; nil if it does not say
+	Components    []string            // as written, without the prefix that those of "stretch/updates" have
+	Date          time.Time           // zero if it does not say
+	ValidUntil    time.Time           // zero if it does not say
+	ByHash        bool                // indexes are also to be had by their digest (Acquire-By-Hash)
+}
+
+// ParseRelease reads a Release file of the archive's distribution.
+func (a Archive) ParseRelease(text []byte) (*Release, error) {
+	p, err := deb.ParseParagraph(string(text), deb.ModeRelease)
+	if err != nil {
+		return nil, err
+	}
+	r := &Release{Fields: map[string]string{}, Files: map[string]deb.File{}}
+	for _, f := range p {
+		if pick := digestOf(f.Name); pick != nil {
+			if err := r.list(f.Value, pick); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		r.Fields[f.Name] = f.Value
+	}
+	if archs, ok := r.Fields["Architectures"]; ok {
+		r.Architectures = strings.Fields(archs)
+		slices.Sort(r.Architectures)
+		r.Architectures = slices.DeleteFunc(r.Architectures, func(arch string) bool { return arch == deb.SourceArch })
+	}
+	if !a.Flat() {
+		r.Components = strings.Fields(r.Fields["Components"])
+		if strings.Contains(a.Distribution, "/") {
+			prefix := path.Base(a.Distribution) + "/"
+			for i, c := range r.Components {
+				r.Components[i] = strings.TrimPrefix(c, prefix)
+			}
+		}
+	}
+	if r.Date, err = parseTime(r.Fields["Date"]); err != nil {
+		return nil, fmt.Errorf("unable to parse Date: %w", err)
+	}
+	if r.ValidUntil, err = parseTime(r.Fields["Valid-Until"]); err != nil {
+		return nil, fmt.Errorf("unable to parse Valid-Until: %w", err)
+	}
+	r.ByHash = r.Fields["Acquire-By-Hash"] == "yes"
+	return r, nil
+}
+
+// digestOf returns what the lines of a field of Release are digests for, nil
+// if the field is no list of files.
+func digestOf(field string) func(*deb.File) *string {
+	switch field {
+	case "MD5Sum":
+		return func(f *deb.File) *string { return &f.MD5 }
+	case "SHA1":
+		return func(f *deb.File) *string { return &f.SHA1 }
+	case "SHA256":
+		return func(f *deb.File) *string { return &f.SHA256 }
+	case "SHA512":
+		return func(f *deb.File) *string { return &f.SHA512 }
+	}
+	return nil
+}
+
+// list takes the lines of a list of files.
+func (r *Release) list(lines string, digest func(*deb.File) *string) error {
+	for line := range strings.SplitSeq(lines, "\n") {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		if len(words) != 3 {
+			return fmt.Errorf("unparseable hash sum line: %.300q", line)
+		}
+		size, err := strconv.ParseInt(words[1], 10, 64)
+		if err != nil || size < 0 {
+			return fmt.Errorf("unable to parse size: %.300q", words[1])
+		}
+		name := words[2]
+		f, known := r.Files[name]
+		if known && f.Size != size {
+			return fmt.Errorf("unable to parse size: %s is listed with %d and with %d bytes", name, f.Size, size)
+		}
+		if f.Name, f.Size = name, size; !known && len(r.Files) == maxListed {
+			return fmt.Errorf("more than %d files in Release: %w", maxListed, ErrTooLarge)
+		}
+		*digest(&f) = strings.ToLower(words[0])
+		r.Files[name] = f
+	}
+	return nil
+}
+
+// parseTime reads the time formats of Release files (RFC 2822 with zones that
+// mean UTC).
+func parseTime(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	var first error
+	for _, layout := range []string{time.RFC1123, time.RFC1123Z, "Mon, _2 Jan 2006 15:04:05 MST", "Mon, _2 Jan 2006 15:04:05 -0700"} {
+		t, err := time.Parse(layout, text)
+		if err == nil {
+			return t.UTC(), nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return time.Time{}, first
+}
+
+// Find returns what Release lists under the longest name that path ends with.
+func (r *Release) Find(path string) (deb.File, bool) {
+	for rest := path; ; {
+		if f, ok := r.Files[rest]; ok {
+			return f, true
+		}
+		var more bool
+		if _, rest, more = strings.Cut(rest, "/"); !more {
+			return deb.File{}, false
+		}
+	}
+}
+
+// Below returns the files that Release lists below a directory, by path.
+func (r *Release) Below(dir string) []deb.File {
+	var found []deb.File
+	for _, name := range slices.Sorted(maps.Keys(r.Files)) {
+		if strings.HasPrefix(name, dir) {
+			found = append(found, r.Files[name])
+		}
+	}
+	return found
+}
+
+// Seen identifies a Release file that was fetched before.
+type Seen struct {
+	Name           string `json:",omitempty"` // InRelease or Release; "" is none
+	ETag, Modified string `json:",omitempty"`
+	SHA256         string `json:",omitempty"` // of the file as served
+}
+
+// Trust says whose Release files count.
+type Trust struct {
+	Ring *pgp.Keyring // nil: signatures are not looked at
+	Now  time.Time    // when keys are to be valid; zero does not ask, as gpgv does not
+}
+
+// Asker is what fetching needs besides the archive.
+type Asker struct {
+	Fetcher Fetcher
+	Say     func(line string) // is told what is fetched; nil is not
+}
+
+func (k Asker) say(format string, args ...any) {
+	if k.Say != nil {
+		k.Say(fmt.Sprintf(format, args...))
+	}
+}
+
+// get fetches a small file.
+func (k Asker) get(ctx context.Context, address string, seen Seen, limit int64) ([]byte, *Answer, error) {
+	k.say("Downloading: %s", Shown(address))
+	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, ETag: seen.ETag, Modified: seen.Modified, Limit: limit})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", Shown(address), err)
+	}
+	return data, answer, nil
+}
+
+// FetchRelease fetches and verifies the Release file. If it is the one seen
+// before, the result is nil, and nothing else was asked for.
+func (a Archive) FetchRelease(ctx context.Context, k Asker, trust Trust, seen Seen) (*Release, Seen, error) {
+	text, now, err := a.fetchRelease(ctx, k, trust, seen)
+	if err != nil || text == nil {
+		return nil, now, err
+	}
+	r, err := a.ParseRelease(text)
+	return r, now, err
+}
+
+// fetchRelease returns the text of the Release file, nil if it was seen before.
+func (a Archive) fetchRelease(ctx context.Context, k Asker, trust Trust, seen Seen) ([]byte, Seen, error) {
+	if trust.Ring == nil {
+		text, now, err := a.fetch(ctx, k, "Release", seen)
+		if err == nil || ctx.Err() != nil {
+			return text, now, err
+		}
+		text, now, err = a.fetch(ctx, k, "InRelease", seen)
+		if err != nil || text == nil {
+			return nil, now, err
+		}
+		plain, _, err := pgp.StripClearsign(text)
+		return plain, now, err
+	}
+	text, now, err := a.fetch(ctx, k, "InRelease", seen)
+	if err == nil && text == nil {
+		return nil, now, nil
+	}
+	if err == nil {
+		if text, _, err = trust.Ring.VerifyClearsigned(text, trust.Now); err == nil {
+			return text, now, nil
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, Seen{}, ctx.Err()
+	}
+	if text, now, err = a.fetch(ctx, k, "Release", seen); err != nil || text == nil {
+		return nil, now, err
+	}
+	signature, _, err := k.get(ctx, a.IndexURL("Release.gpg"), Seen{}, maxSignature)
+	if err != nil {
+		return nil, Seen{}, err
+	}
+	if _, err := trust.Ring.VerifyDetached(text, signature, trust.Now); err != nil {
+		return nil, Seen{}, fmt.Errorf("verification of detached signature failed: exit status %d", pgp.ExitStatus(err))
+	}
+	return text, now, nil
+}
+
+// fetch fetches InRelease or Release; the text is nil if it is what was seen.
+func (a Archive) fetch(ctx context.Context, k Asker, name string, seen Seen) ([]byte, Seen, error) {
+	if seen.Name != name {
+		seen = Seen{}
+	}
+	data, answer, err := k.get(ctx, a.IndexURL(name), seen, maxRelease)
+	if err != nil {
+		return nil, Seen{}, err
+	}
+	if answer.NotModified {
+		return nil, seen, nil
+	}
+	sum := sha256.Sum256(data)
+	now := Seen{Name: name, ETag: answer.ETag, Modified: answer.Modified, SHA256: hex.EncodeToString(sum[:])}
+	if now.SHA256 == seen.SHA256 {
+		return nil, now, nil
+	}
+	if len(data) == 0 {
+		return nil, Seen{}, fmt.Errorf("%s: empty", Shown(a.IndexURL(name)))
+	}
+	return data, now, nil
+}
+
+// Errors of Release files that are too old.
+var (
+	// ErrExpired says that Valid-Until has passed.
+	ErrExpired = errors.New("release file expired")
+	// ErrReplayed says that a newer file was seen before.
+	ErrReplayed = errors.New("release file is older than the one that was seen before")
+)
+
+// CheckTime returns ErrExpired if the file is not valid any more, ErrReplayed if
+// it is from before last, the Date of one that was accepted.
+func (r *Release) CheckTime(now, last time.Time) error {
+	if !r.ValidUntil.IsZero() && now.After(r.ValidUntil) {
+		return fmt.Errorf("%w: it was valid until %s", ErrExpired, r.Fields["Valid-Until"])
+	}
+	if !r.Date.IsZero() && r.Date.Before(last) {
+		return fmt.Errorf("%w: %s", ErrReplayed, r.Fields["Date"])
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package upstreamtest
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"aptless/core/archive/upstream"
+)
+
+// Trouble is what happens to an answer on its way.
+type Trouble struct {
+	Status     int           // of the answer, in place of the file; 0 is the file's
+	RetryAfter string        // as the header
+	Cut        int           // the connection breaks behind so many bytes of the body; 0 does not
+	Drip       time.Duration // passes before each byte of the body
+}
+
+// ServeHTTP serves the tree over HTTP: whole files, parts of them, and whether
+// they have changed.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := strings.TrimPrefix(r.URL.Path, "/")
+	data, before, ok := s.file(path)
+	if !ok {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	if s.Fault != nil {
+		var err error
+		if data, err = s.Fault(path, before, data); err != nil {
+			var status *upstream.StatusError
+			if !errors.As(err, &status) {
+				panic(http.ErrAbortHandler)
+			}
+			w.WriteHeader(status.Code)
+			return
+		}
+	}
+	out := &troubled{ResponseWriter: w, left: -1}
+	if s.Trouble != nil {
+		out.Trouble = s.Trouble(path, before)
+	}
+	if out.RetryAfter != "" {
+		w.Header().Set("Retry-After", out.RetryAfter)
+	}
+	if out.Status != 0 {
+		w.WriteHeader(out.Status)
+		return
+	}
+	if out.Cut > 0 {
+		out.left = out.Cut
+	}
+	w.Header().Set("ETag", tag(data))
+	http.ServeContent(out, r, path, time.Time{}, bytes.NewReader(data))
+	if out.left == 0 {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// troubled is an answer with its trouble.
+type troubled struct {
+	http.ResponseWriter
+	Trouble
+	left int // bytes before it breaks, -1 if it does not
+}
+
+func (t *troubled) Write(p []byte) (int, error) {
+	n := len(p)
+	if t.left >= 0 && n > t.left {
+		p = p[:t.left]
+	}
+	if t.left >= 0 {
+		t.left -= len(p)
+	}
+	for len(p) > 0 {
+		step := len(p)
+		if t.Drip > 0 {
+			step = 1
+			time.Sleep(t.Drip)
+		}
+		if _, err := t.ResponseWriter.Write(p[:step]); err != nil {
+			return 0, err
+		}
+		t.ResponseWriter.(http.Flusher).Flush()
+		p = p[step:]
+	}
+	if t.left == 0 {
+		return 0, http.ErrContentLength
+	}
+	return n, nil
+}

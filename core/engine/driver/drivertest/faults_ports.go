@@ -1,0 +1,237 @@
+package drivertest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"iter"
+	"testing/iotest"
+
+	"aptless/core/engine/driver"
+)
+
+// faultyBlobs is the Blobs port of f.
+type faultyBlobs struct {
+	f *Faults
+	b driver.Blobs
+}
+
+func (w faultyBlobs) Open(ctx context.Context, key string, rng *driver.Range) (io.ReadCloser, driver.Info, error) {
+	a, err := w.f.begin("Blobs.Open", key)
+	if err != nil {
+		return nil, driver.Info{}, err
+	}
+	r, info, err := w.b.Open(ctx, key, rng)
+	if a.midway() && err == nil {
+		_, n, err := rng.Bounds(info.Size)
+		if err != nil {
+			return nil, driver.Info{}, err
+		}
+		return &faultyReader{a: a, r: r, left: n / 2}, info, nil
+	}
+	if failed := a.end(err); failed != nil {
+		if err == nil {
+			r.Close()
+		}
+		return nil, driver.Info{}, failed
+	}
+	return &faultyReader{a: a, r: r, left: -1}, info, nil
+}
+
+// faultyReader reads an object, until the process dies or, unless left is
+// negative, that many bytes were read.
+type faultyReader struct {
+	a    attempt
+	r    io.ReadCloser
+	left int64
+}
+
+func (r *faultyReader) Read(p []byte) (int, error) {
+	if r.left < 0 {
+		n, err := r.r.Read(p)
+		return n, r.a.end(err)
+	}
+	if r.left == 0 {
+		return 0, r.a.end(nil)
+	}
+	n, err := r.r.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
+	return n, err
+}
+
+func (r *faultyReader) Close() error { return r.r.Close() }
+
+func (w faultyBlobs) Stat(ctx context.Context, key string) (driver.Info, error) {
+	a, err := w.f.begin("Blobs.Stat", key)
+	if err != nil {
+		return driver.Info{}, err
+	}
+	info, err := w.b.Stat(ctx, key)
+	return answer(a, info, err)
+}
+
+// answer returns what a call returns whose wrapped one returned v and err.
+func answer[T any](a attempt, v T, err error) (T, error) {
+	if err := a.end(err); err != nil {
+		var none T
+		return none, err
+	}
+	return v, nil
+}
+
+func (w faultyBlobs) Put(ctx context.Context, key string, r io.Reader, opt driver.PutOptions) (driver.Info, error) {
+	a, err := w.f.begin("Blobs.Put", key)
+	if err != nil {
+		return driver.Info{}, err
+	}
+	if a.midway() {
+		data, err := io.ReadAll(r)
+		if err != nil {
+			return driver.Info{}, a.end(err)
+		}
+		r = io.MultiReader(bytes.NewReader(data[:len(data)/2]), iotest.ErrReader(ErrFault))
+	}
+	info, err := w.b.Put(ctx, key, r, opt)
+	return answer(a, info, err)
+}
+
+func (w faultyBlobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
+	a, err := w.f.begin("Blobs.Copy", src+" "+dst)
+	if err != nil {
+		return driver.Info{}, err
+	}
+	info, err := w.b.Copy(ctx, dst, src, opt)
+	return answer(a, info, err)
+}
+
+func (w faultyBlobs) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Info, error] {
+	return faultySeq(w.f, "Blobs.List", prefix, w.b.List(ctx, prefix, after))
+}
+
+func (w faultyBlobs) Delete(ctx context.Context, keys ...string) error {
+	arg := ""
+	if len(keys) > 0 {
+		arg = keys[0]
+	}
+	a, err := w.f.begin("Blobs.Delete", arg)
+	if err != nil {
+		return err
+	}
+	if a.midway() {
+		keys = keys[:len(keys)/2]
+	}
+	return a.end(w.b.Delete(ctx, keys...))
+}
+
+// faultySeq is a List or Scan.
+func faultySeq[T any](f *Faults, method, arg string, all iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		a, err := f.begin(method, arg)
+		if err != nil {
+			yield(none, err)
+			return
+		}
+		left := -1
+		if a.midway() {
+			left = 0
+			for range all {
+				left++
+			}
+			left /= 2
+		}
+		for v, err := range all {
+			if left == 0 {
+				break
+			}
+			left--
+			if err == nil && f.Dead() {
+				err = a.error()
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+		if err := a.end(nil); err != nil {
+			yield(none, err)
+		}
+	}
+}
+
+// faultyTable is the Table port of f.
+type faultyTable struct {
+	f *Faults
+	t driver.Table
+}
+
+func (w faultyTable) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
+	a, err := w.f.begin("Table.Get", key.String())
+	if err != nil {
+		return driver.Row{}, err
+	}
+	row, err := w.t.Get(ctx, key)
+	return answer(a, row, err)
+}
+
+func (w faultyTable) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
+	return faultySeq(w.f, "Table.Scan", part, w.t.Scan(ctx, part, after))
+}
+
+func (w faultyTable) Write(ctx context.Context, ops ...driver.Op) (string, error) {
+	arg := ""
+	if len(ops) > 0 {
+		arg = ops[0].Key.String()
+	}
+	a, err := w.f.begin("Table.Write", arg)
+	if err != nil {
+		return "", err
+	}
+	version, err := w.t.Write(ctx, ops...)
+	return answer(a, version, err)
+}
+
+func (w faultyTable) Put(ctx context.Context, rows ...driver.Row) error {
+	arg := ""
+	if len(rows) > 0 {
+		arg = rows[0].Key.String()
+	}
+	a, err := w.f.begin("Table.Put", arg)
+	if err != nil {
+		return err
+	}
+	if a.midway() {
+		rows = rows[:len(rows)/2]
+	}
+	return a.end(w.t.Put(ctx, rows...))
+}
+
+func (w faultyTable) Add(ctx context.Context, key driver.Key, delta int64) (int64, error) {
+	a, err := w.f.begin("Table.Add", key.String())
+	if err != nil {
+		return 0, err
+	}
+	n, err := w.t.Add(ctx, key, delta)
+	return answer(a, n, err)
+}
+
+// faultyQueue is the Queue port of f.
+type faultyQueue struct {
+	f *Faults
+	q driver.Queue
+}
+
+func (w faultyQueue) Send(ctx context.Context, m driver.Message) error {
+	a, err := w.f.begin("Queue.Send", m.Group+" "+m.ID)
+	if err != nil {
+		return err
+	}
+	return a.end(w.q.Send(ctx, m))
+}
+
+func (w faultyQueue) Wake(ctx context.Context, m driver.Message) error {
+	a, err := w.f.begin("Queue.Wake", m.Group)
+	if err != nil {
+		return err
+	}
+	return a.end(w.q.Wake(ctx, m))
+}

@@ -1,0 +1,280 @@
+package drivertest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"aptless/core/engine/driver"
+)
+
+const (
+	dedupWindow = 5 * time.Minute        // as of SQS FIFO
+	firstPause  = 10 * time.Millisecond  // of Serve, after the first failure
+	lastPause   = 640 * time.Millisecond // of Serve, after many failures
+)
+
+// MemoryQueue is the Queue port of a Memory. Its messages are handled by Serve
+// or, one at a time, by Step.
+type MemoryQueue struct {
+	// Pick chooses among n messages that could be delivered, which stand in
+	// the order of their groups' names: it returns a number below n. Nil is
+	// the first. It is called with the Memory locked.
+	Pick func(n int) int
+
+	// Visibility is how long a message that was delivered stays away while its
+	// handler does not return; then it is delivered again, and the outcome of
+	// the earlier delivery counts for nothing. 0 is for ever.
+	Visibility time.Duration
+
+	m       *Memory
+	groups  map[string][]*message // none is empty
+	sent    map[string]time.Time  // by ID
+	receipt int64                 // the last one given
+	changed chan struct{}         // closed, and made anew, when something may have become deliverable
+}
+
+// message is a message in its group.
+type message struct {
+	driver.Message           // Receipt is of the last delivery
+	due            time.Time // when it may be delivered next
+	running        bool      // a handler has it
+	failures       int       // since it was sent or last put back
+}
+
+func newMemoryQueue(m *Memory) *MemoryQueue {
+	return &MemoryQueue{
+		m:       m,
+		groups:  map[string][]*message{},
+		sent:    map[string]time.Time{},
+		changed: make(chan struct{}),
+	}
+}
+
+// copyTo makes c, which is empty, a copy of q whose messages nobody handles.
+func (q *MemoryQueue) copyTo(c *MemoryQueue) {
+	c.Pick, c.Visibility, c.receipt = q.Pick, q.Visibility, q.receipt
+	c.sent = maps.Clone(q.sent)
+	for name, group := range q.groups {
+		for _, m := range group {
+			m := *m
+			if m.running {
+				m.running, m.due, m.Receipt = false, time.Time{}, ""
+			}
+			c.groups[name] = append(c.groups[name], &m)
+		}
+	}
+}
+
+// Send implements driver.Queue.
+func (q *MemoryQueue) Send(ctx context.Context, m driver.Message) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
+	if err := q.m.enter(ctx, "Queue.Send", 1); err != nil {
+		return fmt.Errorf("send %s: %w", m.ID, err)
+	}
+	defer q.m.mu.Unlock()
+	now := q.m.now()
+	maps.DeleteFunc(q.sent, func(_ string, at time.Time) bool { return now.Sub(at) >= dedupWindow })
+	if _, ok := q.sent[m.ID]; ok {
+		return nil
+	}
+	q.m.changes++
+	q.sent[m.ID] = now
+	m.Receipt = ""
+	q.groups[m.Group] = append(q.groups[m.Group], &message{Message: m, due: now})
+	q.notify()
+	return nil
+}
+
+// Wake implements driver.Queue. A message that is being handled is not woken:
+// the hint is lost.
+func (q *MemoryQueue) Wake(ctx context.Context, m driver.Message) error {
+	if err := q.m.enter(ctx, "Queue.Wake", 1); err != nil {
+		return fmt.Errorf("wake %s: %w", m.Receipt, err)
+	}
+	defer q.m.mu.Unlock()
+	msg := q.delivered(m)
+	if msg == nil {
+		return fmt.Errorf("wake %s: receipt: %w", m.Receipt, driver.ErrNotFound)
+	}
+	if !msg.running {
+		q.m.changes++
+		msg.due = q.m.now()
+		q.notify()
+	}
+	return nil
+}
+
+// delivered returns the message whose last delivery has the receipt of m, or nil.
+func (q *MemoryQueue) delivered(m driver.Message) *message {
+	if group := q.groups[m.Group]; m.Receipt != "" && len(group) > 0 && group[0].Receipt == m.Receipt {
+		return group[0]
+	}
+	return nil
+}
+
+// notify lets the workers of Serve look again.
+func (q *MemoryQueue) notify() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
+// Pending returns the messages that are not acknowledged, group by group.
+func (q *MemoryQueue) Pending() []driver.Message {
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	var all []driver.Message
+	for _, name := range slices.Sorted(maps.Keys(q.groups)) {
+		for _, m := range q.groups[name] {
+			all = append(all, m.Message)
+		}
+	}
+	return all
+}
+
+// Due returns when the next message can be delivered, which may be past; false
+// if there is none but those that are being handled.
+func (q *MemoryQueue) Due() (time.Time, bool) {
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	return q.due()
+}
+
+func (q *MemoryQueue) due() (first time.Time, ok bool) {
+	for _, group := range q.groups {
+		if m := group[0]; q.awaited(m) && (!ok || m.due.Before(first)) {
+			first, ok = m.due, true
+		}
+	}
+	return first, ok
+}
+
+// awaited reports whether the message will be deliverable when it is due.
+func (q *MemoryQueue) awaited(m *message) bool { return !m.running || q.Visibility > 0 }
+
+// Step delivers one message, if one can be delivered now, and waits for its
+// handler. It returns the handler's error; a panic is one. A message whose
+// handler failed can be delivered again at once.
+func (q *MemoryQueue) Step(ctx context.Context, h driver.Handler) (delivered bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	m, ok := q.take()
+	if !ok {
+		return false, nil
+	}
+	return true, q.handle(ctx, h, m, func(int) time.Duration { return 0 })
+}
+
+// Serve delivers messages to h, at most workers at a time, until ctx is done
+// and the handlers have returned. A message whose handler failed comes again
+// after a pause, of 10 ms after the first failure and of 640 ms at most.
+func (q *MemoryQueue) Serve(ctx context.Context, h driver.Handler, workers int) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range workers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if m, ok := q.take(); ok {
+					_ = q.handle(ctx, h, m, pause) // the message comes again: that is all there is to do
+				} else {
+					q.await(ctx)
+				}
+			}
+		})
+	}
+}
+
+// pause is how long Serve waits after the given number of failures.
+func pause(failures int) time.Duration {
+	return min(firstPause<<min(failures-1, 10), lastPause)
+}
+
+// await returns when a message may have become deliverable, or ctx is done.
+func (q *MemoryQueue) await(ctx context.Context) {
+	q.m.mu.Lock()
+	changed := q.changed
+	due, ok := q.due()
+	wait := due.Sub(q.m.now())
+	q.m.mu.Unlock()
+	var timer <-chan time.Time
+	if ok {
+		timer = time.After(wait)
+	}
+	select {
+	case <-ctx.Done():
+	case <-changed:
+	case <-timer:
+	}
+}
+
+// take begins the delivery of a message that is due.
+func (q *MemoryQueue) take() (driver.Message, bool) {
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	now := q.m.now()
+	var ready []*message
+	for _, name := range slices.Sorted(maps.Keys(q.groups)) {
+		if m := q.groups[name][0]; q.awaited(m) && !m.due.After(now) {
+			ready = append(ready, m)
+		}
+	}
+	if len(ready) == 0 {
+		return driver.Message{}, false
+	}
+	i := 0
+	if q.Pick != nil {
+		i = q.Pick(len(ready))
+	}
+	m := ready[i]
+	q.m.changes++
+	q.receipt++
+	m.Receipt = "receipt-" + strconv.FormatInt(q.receipt, 10)
+	m.running, m.due = true, now.Add(q.Visibility)
+	return m.Message, true
+}
+
+// handle calls h and does with the message what came of it. After a failure
+// the message comes again when the pause for the number of failures is over.
+func (q *MemoryQueue) handle(ctx context.Context, h driver.Handler, m driver.Message, pause func(int) time.Duration) error {
+	out, err := call(ctx, h, m)
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	msg := q.delivered(m)
+	if msg == nil {
+		return err // it was delivered again meanwhile
+	}
+	q.m.changes++
+	msg.running, msg.due = false, q.m.now()
+	switch {
+	case err != nil:
+		msg.failures++
+		msg.due = msg.due.Add(pause(msg.failures))
+	case out.Retry > 0:
+		msg.failures = 0
+		msg.due = msg.due.Add(out.Retry)
+	case len(q.groups[m.Group]) > 1:
+		q.groups[m.Group] = q.groups[m.Group][1:]
+	default:
+		delete(q.groups, m.Group)
+	}
+	q.notify()
+	return err
+}
+
+// call calls h, and makes a panic an error.
+func call(ctx context.Context, h driver.Handler, m driver.Message) (out driver.Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("handler of %s: panic: %v\n%s", m.ID, p, debug.Stack())
+		}
+	}()
+	return h(ctx, m)
+}

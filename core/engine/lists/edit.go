@@ -1,0 +1,152 @@
+package lists
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+)
+
+// Edit is a change to one key of a list.
+type Edit struct {
+	Key []byte
+
+	// Change is given the value under Key and whether there is one, and
+	// returns the value to be stored and whether there is to be one.
+	Change func(old []byte, found bool) (val []byte, keep bool, err error)
+}
+
+// Put returns the Edit that stores a record.
+func Put(key, val []byte) Edit {
+	return Edit{key, func([]byte, bool) ([]byte, bool, error) { return val, true, nil }}
+}
+
+// Delete returns the Edit that removes a record, if there is one.
+func Delete(key []byte) Edit {
+	return Edit{key, func([]byte, bool) ([]byte, bool, error) { return nil, false, nil }}
+}
+
+// Edit stores the list that base becomes by the edits, which must ascend by
+// key. It reads the chunks that may have one of the keys, and those behind
+// them until the old and the new cuts meet; all others are taken over unread.
+// If nothing changes the result is base. Keys and values are kept for a while
+// and must not be changed by the caller.
+func (s *Store) Edit(ctx context.Context, kind Kind, base *List, edits iter.Seq2[Edit, error]) (*List, error) {
+	e := editor{writer: newWriter(ctx, s, kind, []*List{base}), chunks: base.chunks}
+	defer e.close()
+	var last []byte
+	for edit, err := range edits {
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Compare(last, edit.Key) >= 0 {
+			return nil, fmt.Errorf("edit of %.100q behind %.100q: %w", edit.Key, last, ErrOrder)
+		}
+		last = edit.Key
+		if err := e.apply(edit); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.advance(nil); err != nil {
+		return nil, err
+	}
+	return e.finish()
+}
+
+// editor walks a list in step with its edits and copies it to the writer.
+type editor struct {
+	*writer
+	chunks []Chunk  // of the base, not passed; the first may be open
+	open   bool     // whether the first chunk has been read
+	rest   []Record // of the open chunk, not passed
+}
+
+func (e *editor) apply(edit Edit) error {
+	if err := e.advance(edit.Key); err != nil {
+		return err
+	}
+	if !e.open && len(e.chunks) > 0 && bytes.Compare(e.chunks[0].First, edit.Key) <= 0 {
+		if err := e.read(edit.Key); err != nil {
+			return err
+		}
+	}
+	var old []byte
+	found := len(e.rest) > 0 && bytes.Equal(e.rest[0].Key, edit.Key)
+	if found {
+		old, e.rest = e.rest[0].Val, e.rest[1:]
+	}
+	val, keep, err := edit.Change(old, found)
+	if err != nil || !keep {
+		return err
+	}
+	return e.add(Record{edit.Key, val})
+}
+
+// advance passes all records before the key to, nil for all there are, and
+// all chunks that end before it. What remains is open, or begins behind the
+// key, or has the key between its first and its last.
+func (e *editor) advance(to []byte) error {
+	for {
+		if e.open {
+			if err := e.copy(to); err != nil || len(e.rest) > 0 {
+				return err
+			}
+			e.open, e.chunks = false, e.chunks[1:]
+		}
+		if len(e.chunks) == 0 || to != nil && bytes.Compare(e.chunks[0].Last, to) >= 0 {
+			return nil
+		}
+		if err := e.endBefore(e.chunks[0].First); err != nil {
+			return err
+		}
+		if len(e.pending) == 0 && e.complete(to) {
+			e.take(e.chunks[0])
+			e.chunks = e.chunks[1:]
+		} else if err := e.read(nil); err != nil {
+			return err
+		}
+	}
+}
+
+// complete reports whether the first chunk ends where it does also if the key
+// next comes behind it, before the chunk that follows it in the base.
+func (e *editor) complete(next []byte) bool {
+	c := &e.chunks[0]
+	if next == nil {
+		return true
+	}
+	if len(e.chunks) > 1 && bytes.Compare(e.chunks[1].First, next) <= 0 {
+		next = e.chunks[1].First
+	}
+	return e.kind.ends(c.Count, c.Bytes, c.Last, next)
+}
+
+// read opens the first chunk and copies its records before the key to, none if
+// that is nil.
+func (e *editor) read(to []byte) error {
+	c := e.chunks[0]
+	records, err := e.store.ReadChunk(e.ctx, c)
+	if err != nil {
+		return err
+	}
+	e.open, e.rest, e.known[c.Digest] = true, records, c
+	if to == nil {
+		return nil
+	}
+	return e.copy(to)
+}
+
+// copy adds the records of the open chunk before the key to, nil for all.
+func (e *editor) copy(to []byte) error {
+	n := len(e.rest)
+	if to != nil {
+		n = searchRecords(e.rest, to)
+	}
+	for _, r := range e.rest[:n] {
+		if err := e.add(r); err != nil {
+			return err
+		}
+	}
+	e.rest = e.rest[n:]
+	return nil
+}

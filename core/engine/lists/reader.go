@@ -1,0 +1,87 @@
+package lists
+
+import "context"
+
+// readAhead is how many bytes of keys and values a reader keeps ahead of its
+// caller, beyond the one chunk that is next.
+const readAhead = 32 << 20
+
+// reader yields the records of chunks and asks for chunks ahead of their use:
+// for none while the first is used, and more and more as the caller goes on.
+type reader struct {
+	store  *Store
+	ctx    context.Context
+	cancel context.CancelFunc
+	chunks []Chunk // not asked for yet
+	ahead  []*fetch
+	size   int64 // bytes of ahead
+	window int   // how many chunks to ask for; grows as more are used
+	rest   []Record
+}
+
+// fetch is a chunk being read. Its records and error are there when done is closed.
+type fetch struct {
+	chunk   Chunk
+	done    chan struct{}
+	records []Record
+	err     error
+}
+
+func newReader(ctx context.Context, s *Store, chunks []Chunk) *reader {
+	ctx, cancel := context.WithCancel(ctx)
+	return &reader{store: s, ctx: ctx, cancel: cancel, chunks: chunks, window: 1}
+}
+
+// next returns the next record; false behind the last.
+func (r *reader) next() (Record, bool, error) {
+	for len(r.rest) == 0 {
+		if len(r.chunks) == 0 && len(r.ahead) == 0 {
+			return Record{}, false, nil
+		}
+		var err error
+		if r.rest, err = r.nextChunk(); err != nil {
+			return Record{}, false, err
+		}
+	}
+	record := r.rest[0]
+	r.rest = r.rest[1:]
+	return record, true, nil
+}
+
+func (r *reader) nextChunk() ([]Record, error) {
+	if r.store.parallel() == 1 {
+		c := r.chunks[0]
+		r.chunks = r.chunks[1:]
+		return r.store.ReadChunk(r.ctx, c)
+	}
+	r.ask()
+	f := r.ahead[0]
+	r.ahead = r.ahead[1:]
+	r.size -= f.chunk.Bytes
+	r.window = min(2*r.window, r.store.parallel())
+	<-f.done
+	return f.records, f.err
+}
+
+// ask asks for chunks until enough are on their way.
+func (r *reader) ask() {
+	for len(r.chunks) > 0 && len(r.ahead) < r.window {
+		f := &fetch{chunk: r.chunks[0], done: make(chan struct{})}
+		if len(r.ahead) > 0 && r.size+f.chunk.Bytes > readAhead {
+			return
+		}
+		r.chunks, r.ahead, r.size = r.chunks[1:], append(r.ahead, f), r.size+f.chunk.Bytes
+		go func() {
+			defer close(f.done)
+			f.records, f.err = r.store.ReadChunk(r.ctx, f.chunk)
+		}()
+	}
+}
+
+// close gives up what is still being read and waits until it is given up.
+func (r *reader) close() {
+	r.cancel()
+	for _, f := range r.ahead {
+		<-f.done
+	}
+}

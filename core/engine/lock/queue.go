@@ -1,0 +1,206 @@
+package lock
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"aptless/core/engine/driver"
+)
+
+// Mode says who may hold a resource at the same time.
+type Mode int
+
+const (
+	Exclusive Mode = iota // nobody else
+	Shared                // others that share it
+)
+
+// Want names a resource that a task needs.
+type Want struct {
+	Resource string `json:"r"`
+	Mode     Mode   `json:"m,omitempty"`
+}
+
+// partition of the queue rows.
+const partition = "lock"
+
+// maxQueue bounds the tasks that wait for one resource, so that the queue
+// stays far below driver.MaxRowSize.
+const maxQueue = 10_000
+
+// ErrTooMany says that a resource has as many tasks waiting as one row can hold.
+var ErrTooMany = errors.New("too many tasks are waiting for the same resource")
+
+// entry is a task's place in a queue.
+type entry struct {
+	Task int64 `json:"t"`
+	Mode Mode  `json:"m,omitempty"`
+}
+
+func conflict(a, b Mode) bool { return a == Exclusive || b == Exclusive }
+
+// Merge sorts wants by resource and makes one of those that name the same,
+// exclusive if one of them is.
+func Merge(wants []Want) []Want {
+	byName := map[string]Mode{}
+	for _, w := range wants {
+		if m, ok := byName[w.Resource]; !ok || m == Shared {
+			byName[w.Resource] = w.Mode
+		}
+	}
+	merged := make([]Want, 0, len(byName))
+	for r, m := range byName {
+		merged = append(merged, Want{r, m})
+	}
+	slices.SortFunc(merged, func(a, b Want) int {
+		if a.Resource < b.Resource {
+			return -1
+		}
+		return 1
+	})
+	return merged
+}
+
+// Key returns the key of the queue row of a resource.
+func Key(resource string) driver.Key { return driver.Key{Part: partition, Sort: resource} }
+
+func load(ctx context.Context, t driver.Table, resource string) (queue []entry, version string, err error) {
+	row, err := t.Get(ctx, Key(resource))
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil, driver.Absent, nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	queue, err = decode(row)
+	return queue, row.Version, err
+}
+
+func decode(row driver.Row) ([]entry, error) {
+	var queue []entry
+	if err := json.Unmarshal(row.Data, &queue); err != nil {
+		return nil, fmt.Errorf("queue of %s: %w", row.Sort, err)
+	}
+	return queue, nil
+}
+
+// Change returns the operations that take the task out of the queues of from
+// and append it to those of to, conditioned on the queues as they are now, and
+// the tasks whose turn it may become by that.
+func Change(ctx context.Context, t driver.Table, task int64, from, to []Want) (ops []driver.Op, next []int64, err error) {
+	for _, w := range Merge(slices.Concat(from, to)) {
+		queue, version, err := load(ctx, t, w.Resource)
+		if err != nil {
+			return nil, nil, err
+		}
+		if names(from, w.Resource) {
+			at := place(queue, task)
+			if at < 0 {
+				return nil, nil, absent(task, w.Resource)
+			}
+			for _, e := range freed(queue, at) {
+				if !slices.Contains(next, e) {
+					next = append(next, e)
+				}
+			}
+			queue = slices.Delete(queue, at, at+1)
+		}
+		for _, n := range Merge(to) {
+			if n.Resource != w.Resource {
+				continue
+			}
+			if len(queue) >= maxQueue {
+				return nil, nil, fmt.Errorf("%s: %w", w.Resource, ErrTooMany)
+			}
+			queue = append(queue, entry{task, n.Mode})
+		}
+		ops = append(ops, put(w.Resource, queue, version))
+	}
+	return ops, next, nil
+}
+
+// freed returns the tasks for which the entry at a place was in the way.
+func freed(queue []entry, at int) []int64 {
+	var next []int64
+	for _, e := range queue[at+1:] {
+		if conflict(queue[at].Mode, e.Mode) {
+			next = append(next, e.Task)
+		}
+		if e.Mode == Exclusive {
+			break // whoever comes after it waits for it
+		}
+	}
+	return next
+}
+
+func names(wants []Want, resource string) bool {
+	return slices.ContainsFunc(wants, func(w Want) bool { return w.Resource == resource })
+}
+
+func place(queue []entry, task int64) int {
+	return slices.IndexFunc(queue, func(e entry) bool { return e.Task == task })
+}
+
+func absent(task int64, resource string) error {
+	return fmt.Errorf("task %d is not in the queue of %s: %w", task, resource, driver.ErrNotFound)
+}
+
+// Ahead returns the tasks, in queue order, that the task has to wait for: none
+// means that it is its turn.
+func Ahead(ctx context.Context, t driver.Table, task int64, wants []Want) ([]int64, error) {
+	var ahead []int64
+	for _, w := range Merge(wants) {
+		queue, _, err := load(ctx, t, w.Resource)
+		if err != nil {
+			return nil, err
+		}
+		at := place(queue, task)
+		if at < 0 {
+			return nil, absent(task, w.Resource)
+		}
+		for _, e := range queue[:at] {
+			if conflict(e.Mode, w.Mode) && !slices.Contains(ahead, e.Task) {
+				ahead = append(ahead, e.Task)
+			}
+		}
+	}
+	return ahead, nil
+}
+
+func put(resource string, queue []entry, version string) driver.Op {
+	if len(queue) == 0 {
+		return driver.Op{Do: driver.OpDelete, Key: Key(resource), If: version}
+	}
+	data, err := json.Marshal(queue)
+	if err != nil {
+		panic(err) // entries are two integers
+	}
+	return driver.Op{Do: driver.OpPut, Key: Key(resource), If: version, Data: data}
+}
+
+// Open returns the tasks that are in any queue, in ascending order: those that
+// were admitted and have not ended.
+func Open(ctx context.Context, t driver.Table) ([]int64, error) {
+	open := map[int64]bool{}
+	for row, err := range t.Scan(ctx, partition, "") {
+		if err != nil {
+			return nil, err
+		}
+		queue, err := decode(row)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range queue {
+			open[e.Task] = true
+		}
+	}
+	tasks := make([]int64, 0, len(open))
+	for id := range open {
+		tasks = append(tasks, id)
+	}
+	slices.Sort(tasks)
+	return tasks, nil
+}

@@ -1,0 +1,165 @@
+package lock
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"aptless/core/engine/driver"
+)
+
+// Tx collects what a task read and means to write. Nothing is written before
+// its operations are: they require every row that was read to be as it was
+// read, and every row that is written to be as it was read or created.
+//
+// A Tx is not safe for concurrent use.
+type Tx struct {
+	table driver.Table
+	rows  map[driver.Key]*txRow
+	order []driver.Key // in which rows were first met, so that equal runs make equal writes
+	err   error
+}
+
+type txRow struct {
+	version string // as read; driver.Absent if there was none
+	data    []byte // as read or as it is to be written; nil if absent or to be deleted
+	old     []byte // as read
+	written bool
+}
+
+// NewTx returns an empty Tx over a table.
+func NewTx(table driver.Table) *Tx {
+	return &Tx{table: table, rows: map[driver.Key]*txRow{}}
+}
+
+// Get reads a row, once: later calls answer what the first one read, or what
+// was put since. driver.ErrNotFound, which is remembered as well, if there is none.
+func (tx *Tx) Get(ctx context.Context, key driver.Key) ([]byte, error) {
+	r, err := tx.row(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if r.data == nil {
+		return nil, fmt.Errorf("row %s: %w", key, driver.ErrNotFound)
+	}
+	return r.data, nil
+}
+
+// GetJSON reads a row into v as Get does.
+func (tx *Tx) GetJSON(ctx context.Context, key driver.Key, v any) error {
+	data, err := tx.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("row %s: %w", key, err)
+	}
+	return nil
+}
+
+func (tx *Tx) row(ctx context.Context, key driver.Key) (*txRow, error) {
+	if r := tx.rows[key]; r != nil {
+		return r, nil
+	}
+	r := &txRow{}
+	row, err := tx.table.Get(ctx, key)
+	switch {
+	case errors.Is(err, driver.ErrNotFound):
+	case err != nil:
+		return nil, err
+	default:
+		r.version, r.data = row.Version, row.Data
+		if r.data == nil {
+			r.data = []byte{}
+		}
+		r.old = r.data
+	}
+	tx.rows[key] = r
+	tx.order = append(tx.order, key)
+	return r, nil
+}
+
+// Put has the row written with data. A row that was not read before is created:
+// the write then requires that there is none.
+func (tx *Tx) Put(key driver.Key, data []byte) {
+	r := tx.rows[key]
+	if r == nil {
+		r = &txRow{}
+		tx.rows[key] = r
+		tx.order = append(tx.order, key)
+	}
+	r.data, r.written = data, true
+	if r.data == nil {
+		r.data = []byte{}
+	}
+}
+
+// PutJSON is Put of v as JSON.
+func (tx *Tx) PutJSON(key driver.Key, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		tx.fail(fmt.Errorf("row %s: %w", key, err))
+		return
+	}
+	tx.Put(key, data)
+}
+
+// Delete has the row deleted. It must have been read; deleting one that does
+// not exist only requires that it still does not.
+func (tx *Tx) Delete(key driver.Key) {
+	r := tx.rows[key]
+	if r == nil {
+		tx.fail(fmt.Errorf("row %s is deleted but was not read: %w", key, driver.ErrInvalid))
+		return
+	}
+	r.data, r.written = nil, true
+}
+
+func (tx *Tx) fail(err error) {
+	if tx.err == nil {
+		tx.err = err
+	}
+}
+
+// Ops returns the operations: a put or delete for each row written, a check
+// for each row only read.
+func (tx *Tx) Ops() ([]driver.Op, error) {
+	if tx.err != nil {
+		return nil, tx.err
+	}
+	ops := make([]driver.Op, 0, len(tx.order))
+	for _, key := range tx.order {
+		r := tx.rows[key]
+		op := driver.Op{Do: driver.OpCheck, Key: key, If: r.version}
+		switch {
+		case r.written && r.data != nil:
+			op.Do, op.Data = driver.OpPut, r.data
+		case r.written && r.version != driver.Absent:
+			op.Do = driver.OpDelete
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
+// Replaced returns the rows that are to be written over or deleted, as they
+// were read, in the order in which they were first met.
+func (tx *Tx) Replaced() []driver.Row {
+	var rows []driver.Row
+	for _, key := range tx.order {
+		if r := tx.rows[key]; r.written && r.version != driver.Absent {
+			rows = append(rows, driver.Row{Key: key, Version: r.version, Data: r.old})
+		}
+	}
+	return rows
+}
+
+// Has says whether the row was read or written by tx.
+func (tx *Tx) Has(key driver.Key) bool { return tx.rows[key] != nil }
+
+// Written says whether anything is to be written.
+func (tx *Tx) Written() bool {
+	return slices.ContainsFunc(tx.order, func(k driver.Key) bool { return tx.rows[k].written })
+}

@@ -1,0 +1,139 @@
+package members
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+)
+
+// Packing is a way to compress. Member may be called by several at the same time;
+// what it returns depends on the plain bytes only: their bits, and a note for Tail.
+type Packing interface {
+	Member(plain []byte) (data []byte, bits int64, note int64, err error)
+	Head() []byte // what is before the members
+	// Tail is what is after them. plain is how many bytes each was.
+	Tail(plain []int64, members []Member) (data []byte, bits int64)
+}
+
+// New returns that of a suffix: .bz2, .xz or .zst.
+func New(suffix string) (Packing, error) {
+	switch suffix {
+	case ".bz2":
+		return &bzip2Packing{}, nil
+	case ".xz":
+		return xzPacking{}, nil
+	case ".zst":
+		return newZstdPacking()
+	}
+	return nil, fmt.Errorf("pieces cannot be compressed as %q", suffix)
+}
+
+// Member is what a piece was compressed to, but for its bits.
+type Member struct {
+	Bits int64  `json:"n"`           // how many
+	Note int64  `json:"t,omitempty"` // for the packing
+	Sum  uint32 `json:"s"`           // of the bits and of these numbers
+}
+
+// Packed is a member with its bits, filled up with zeros to bytes.
+type Packed struct {
+	Member
+	Data []byte
+}
+
+// Sound says whether the bits are those of the member.
+func (p Packed) Sound() bool { return p.sum(p.Data) == p.Sum }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sum is what Sum is to be, of bits that are filled up with zeros.
+func (m Member) sum(data []byte) uint32 {
+	var numbers [16]byte
+	binary.LittleEndian.PutUint64(numbers[:], uint64(m.Bits))
+	binary.LittleEndian.PutUint64(numbers[8:], uint64(m.Note))
+	return crc32.Update(crc32.Checksum(data, castagnoli), castagnoli, numbers[:])
+}
+
+// Pack makes the member of a piece.
+func Pack(how Packing, plain []byte) (Packed, error) {
+	data, bits, note, err := how.Member(plain)
+	m := Member{Bits: bits, Note: note}
+	m.Sum = m.sum(data)
+	return Packed{m, data}, err
+}
+
+// Joiner writes strings of bits one after the other.
+type Joiner struct {
+	To   io.Writer
+	rest byte // bits that fill no byte yet, from the highest on
+	n    int64
+	buf  []byte
+}
+
+// Write writes the first bits of data, of which the last byte is filled up with zeros.
+func (j *Joiner) Write(data []byte, bits int64) error {
+	j.buf = append(j.buf[:0], data...)
+	j.buf = append(j.buf, 0)
+	shift(j.buf, j.rest, j.n) // what comes out of it is of the zero
+	whole := (j.n + bits) / 8
+	if j.n = (j.n + bits) % 8; j.n > 0 {
+		j.rest = j.buf[whole]
+	}
+	_, err := j.To.Write(j.buf[:whole])
+	return err
+}
+
+// Close fills the last byte up with zeros.
+func (j *Joiner) Close() error {
+	if j.n == 0 {
+		return nil
+	}
+	_, err := j.To.Write([]byte{j.rest})
+	return err
+}
+
+// shift moves all bits of buf by n places, below 8, to where the next byte is,
+// and begins with those of first. Those of the last byte that do not fit in are lost.
+func shift(buf []byte, first byte, n int64) {
+	if n == 0 {
+		return
+	}
+	for i, b := range buf {
+		buf[i] = first | b>>n
+		first = b << (8 - n)
+	}
+}
+
+// Splitter reads strings of bits one after the other.
+type Splitter struct {
+	From *bufio.Reader
+	rest byte // bits that were read and not used, from the highest on
+	n    int64
+}
+
+// Read returns the next bits, in a slice that is buf if that is large enough.
+func (s *Splitter) Read(buf []byte, bits int64) ([]byte, error) {
+	more := max(0, bits-s.n+7) / 8
+	buf = append(slices.Grow(buf[:0], int(more))[:more], 0)
+	if _, err := io.ReadFull(s.From, buf[:more]); err != nil {
+		return nil, err
+	}
+	left := s.n + 8*more - bits
+	shift(buf, s.rest, s.n)
+	used, part := bits/8, bits%8
+	s.rest, s.n = 0, left
+	if left > 0 {
+		s.rest = buf[used] << part
+		if part+left > 8 {
+			s.rest |= buf[used+1] >> (8 - part)
+		}
+	}
+	if part > 0 {
+		buf[used] &= 0xff << (8 - part)
+		used++
+	}
+	return buf[:used], nil
+}

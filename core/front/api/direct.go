@@ -1,0 +1,99 @@
+package api
+
+import (
+	"encoding/hex"
+	"errors"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+
+	"aptless/core/archive/pool"
+	"aptless/core/engine/driver"
+)
+
+// maxDirect is how many files are announced in one request.
+const maxDirect = 100
+
+// announced is a file as a client announces it.
+type announced struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// destination is where a client puts a file.
+type destination struct {
+	Name    string            `json:"name"`
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers"`
+}
+
+func isJSON(r *http.Request) bool {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return media == "application/json"
+}
+
+// direct answers where to put files that are too large for a request; with
+// confirm=1, it makes those that were put there files of the directory.
+func (s *Server) direct(w http.ResponseWriter, r *http.Request, dir string) error {
+	var list []announced
+	if err := bindJSON(r.Body, &list); err != nil {
+		return err
+	}
+	if len(list) == 0 || len(list) > maxDirect {
+		return Errorf(http.StatusBadRequest, "a list of 1 to %d files is wanted", maxDirect)
+	}
+	for _, a := range list {
+		if err := a.check(); err != nil {
+			return err
+		}
+	}
+	if Flag(r, "confirm") {
+		return s.confirm(w, r, dir, list)
+	}
+	to := make([]destination, len(list))
+	for i, a := range list {
+		put, err := s.Pool.Announce(r.Context(), s.Direct, dir, pool.Announced(a))
+		if errors.Is(err, driver.ErrInvalid) {
+			return Errorf(http.StatusBadRequest, "wrong file")
+		}
+		if err != nil {
+			return err
+		}
+		to[i] = destination{a.Name, http.MethodPut, put.URL, put.Headers}
+	}
+	return WriteJSON(w, http.StatusOK, to)
+}
+
+func (a announced) check() error {
+	digest, err := hex.DecodeString(a.SHA256)
+	switch {
+	case !safe(a.Name) || a.Name != baseName(a.Name):
+		return Errorf(http.StatusBadRequest, "wrong file")
+	case a.Size < 0 || a.Size > pool.MaxDirect:
+		return Errorf(http.StatusBadRequest, "%s: size is not one of 0 to %d bytes", a.Name, int64(pool.MaxDirect))
+	case err != nil || len(digest) != 32 || a.SHA256 != strings.ToLower(a.SHA256):
+		return Errorf(http.StatusBadRequest, "%s: sha256 is not 64 lower-case hexadecimal digits", a.Name)
+	}
+	return nil
+}
+
+func (s *Server) confirm(w http.ResponseWriter, r *http.Request, dir string, list []announced) error {
+	if err := s.Pool.MakeDir(r.Context(), dir); err != nil {
+		return err
+	}
+	stored := make([]string, len(list))
+	for i, a := range list {
+		err := s.Pool.Confirm(r.Context(), dir, pool.Announced(a))
+		if errors.Is(err, pool.ErrNotPut) {
+			return Errorf(http.StatusBadRequest, "%v", err)
+		}
+		if err != nil {
+			return err
+		}
+		stored[i] = path.Join(Param(r, "dir"), a.Name)
+	}
+	return WriteJSON(w, http.StatusOK, stored)
+}

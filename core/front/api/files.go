@@ -1,0 +1,191 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"mime/multipart"
+	"net/http"
+	"path"
+	"strings"
+
+	"aptless/core/archive/pool"
+	"aptless/core/engine/driver"
+)
+
+// Limits of a multipart upload: the number of parts, and the bytes of those
+// that are not files.
+const (
+	maxParts  = 1000
+	maxValues = 20 << 20
+)
+
+func (s *Server) fileRoutes(rt *Router) {
+	rt.Handle("GET", "/api/files", func(w http.ResponseWriter, r *http.Request) error {
+		dirs, err := s.Pool.Dirs(r.Context())
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, dirs)
+	})
+	rt.Handle("POST", "/api/files/{dir}", s.upload)
+	rt.Handle("PUT", "/api/files/{dir}/{file}", s.uploadOne)
+	rt.Handle("GET", "/api/files/{dir}", s.listFiles)
+	rt.Handle("DELETE", "/api/files/{dir}", func(w http.ResponseWriter, r *http.Request) error {
+		dir, err := CleanDir(Param(r, "dir"))
+		if err != nil {
+			return err
+		}
+		if err := s.Pool.RemoveDir(r.Context(), dir); err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, struct{}{})
+	})
+	rt.Handle("DELETE", "/api/files/{dir}/{file}", func(w http.ResponseWriter, r *http.Request) error {
+		dir, err := CleanDir(Param(r, "dir"))
+		if err != nil {
+			return err
+		}
+		name, err := CleanFile(Param(r, "file"))
+		if err == nil && name == "" {
+			err = Errorf(http.StatusBadRequest, "wrong file")
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.Pool.RemoveName(r.Context(), dir, name); err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, struct{}{})
+	})
+}
+
+// upload stores every part of a form that has a file name.
+func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
+	dir, err := CleanDir(Param(r, "dir"))
+	if err != nil {
+		return err
+	}
+	if s.Direct != nil && isJSON(r) {
+		return s.direct(w, r, dir)
+	}
+	form, err := r.MultipartReader()
+	if err != nil {
+		return Errorf(http.StatusBadRequest, "%v", err)
+	}
+	if err := s.Pool.MakeDir(r.Context(), dir); err != nil {
+		return err
+	}
+	stored, values := []string{}, int64(0)
+	for parts := 0; ; parts++ {
+		part, err := form.NextRawPart()
+		if err == io.EOF { // wrapped, it says that the form is cut off
+			break
+		}
+		if err == nil && parts >= maxParts {
+			err = multipart.ErrMessageTooLarge
+		}
+		if err != nil {
+			return Errorf(http.StatusBadRequest, "%v", err)
+		}
+		name := baseName(part.FileName())
+		if name == "" {
+			n, err := io.Copy(io.Discard, io.LimitReader(part, maxValues+1-values))
+			if values += n; err == nil && values > maxValues {
+				err = multipart.ErrMessageTooLarge
+			}
+			if err != nil {
+				return Errorf(http.StatusBadRequest, "%v", err)
+			}
+			continue
+		}
+		if !safe(name) {
+			return Errorf(http.StatusBadRequest, "wrong file")
+		}
+		if err := s.receive(r, dir, name, part); err != nil {
+			return err
+		}
+		stored = append(stored, path.Join(Param(r, "dir"), name))
+	}
+	s.Metrics.uploaded(Param(r, "dir"))
+	return WriteJSON(w, http.StatusOK, stored)
+}
+
+// baseName is the last component of a file name, whatever system it is from.
+func baseName(name string) string {
+	if name == "" {
+		return ""
+	}
+	return path.Base(strings.ReplaceAll(name, `\`, "/"))
+}
+
+func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
+	dir, err := CleanDir(Param(r, "dir"))
+	if err != nil {
+		return err
+	}
+	name := Param(r, "file")
+	if !safe(name) || !safe(sanitise(name)) {
+		return Errorf(http.StatusBadRequest, "wrong file")
+	}
+	if err := s.Pool.MakeDir(r.Context(), dir); err != nil {
+		return err
+	}
+	if sub := path.Dir(name); sub != "." {
+		_, err := s.Pool.Names(r.Context(), path.Join(dir, sub))
+		if errors.Is(err, fs.ErrNotExist) {
+			return Errorf(http.StatusInternalServerError, "open %s: no such file or directory", pool.UploadPath(dir, name))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.receive(r, dir, name, r.Body); err != nil {
+		return err
+	}
+	s.Metrics.uploaded(Param(r, "dir"))
+	return WriteJSON(w, http.StatusOK, []string{path.Join(Param(r, "dir"), name)})
+}
+
+// receive stores a file from the request. That the client's part of the
+// stream broke off is the request's fault, and nothing is stored.
+func (s *Server) receive(r *http.Request, dir, name string, body io.Reader) error {
+	source := &source{Reader: body}
+	err := s.Pool.Receive(r.Context(), dir, name, source)
+	switch {
+	case source.err != nil:
+		return Errorf(http.StatusBadRequest, "%v", source.err)
+	case errors.Is(err, driver.ErrInvalid):
+		return Errorf(http.StatusBadRequest, "wrong file")
+	}
+	return err
+}
+
+// source remembers the error with which a reader ended.
+type source struct {
+	io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+func (s *Server) listFiles(w http.ResponseWriter, r *http.Request) error {
+	dir, err := CleanDir(Param(r, "dir"))
+	if err != nil {
+		return err
+	}
+	names, err := s.Pool.Names(r.Context(), dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Errorf(http.StatusNotFound, "%v", err)
+	}
+	if err != nil {
+		return err
+	}
+	return WriteJSON(w, http.StatusOK, names)
+}

@@ -1,0 +1,153 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"mime/multipart"
+	"net/http/httptest"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"aptless/core/archive/pool"
+	"aptless/core/engine/driver/drivertest"
+)
+
+func filesServer() *Router {
+	m := drivertest.NewMemory(time.Now)
+	s := &Server{Pool: &pool.Store{Table: m.Table, Blobs: m.Blobs}}
+	rt := &Router{Log: slog.New(slog.DiscardHandler)}
+	s.fileRoutes(rt)
+	return rt
+}
+
+func TestNames(t *testing.T) {
+	for _, tc := range []struct{ raw, dir, file string }{ // "!" is refused
+		{"d", "d", "d"},
+		{"a..b", "ab", "ab"},
+		{"do$lar`", "dolar", "dolar"},
+		{"a/b", "a/b", "a/b"},
+		{"a//b/", "a/b", "a/b"},
+		{"./x", "x", "x"},
+		{"a/../b", "a/b", "a/b"},
+		{".hidden", ".hidden", ".hidden"},
+		{"a b+~:ü", "a b+~:ü", "a b+~:ü"},
+		{"/abs", "!", "abs"},
+		{"", "!", ""},
+		{".", "!", "!"},
+		{"..", "!", ""},
+		{"../x", "!", "x"},
+		{".$.", "!", "!"},
+		{".`.", "!", "!"},
+		{"a/.$./b", "b", "b"},
+		{"$", "!", ""},
+		{"/", "!", ""},
+		{"a\n", "!", "!"},
+		{"\xff", "!", "!"},
+		{strings.Repeat("x", 501), "!", "!"},
+	} {
+		dir, err := CleanDir(tc.raw)
+		if err != nil {
+			dir = "!"
+		}
+		file, err := CleanFile(tc.raw)
+		if err != nil {
+			file = "!"
+		}
+		if dir != tc.dir || file != tc.file {
+			t.Errorf("%.20q: directory %q, file %q; want %q, %q", tc.raw, dir, file, tc.dir, tc.file)
+		}
+	}
+}
+
+// FuzzNames has no name lead out of the upload area.
+func FuzzNames(f *testing.F) {
+	for _, s := range []string{"a/../b", ".$./x", "`..`", "//", "a\\..\\b", "..$.."} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		for _, clean := range []func(string) (string, error){CleanDir, CleanFile} {
+			name, err := clean(raw)
+			if err != nil || name == "" {
+				continue
+			}
+			if !strings.HasPrefix(path.Join("/root", name), "/root/") || path.Clean(name) != name || slices.Contains(strings.Split(name, "/"), "..") {
+				t.Errorf("%q becomes %q", raw, name)
+			}
+		}
+		if base := baseName(raw); strings.ContainsAny(strings.TrimPrefix(base, "/"), `/\`) {
+			t.Errorf("%q has the base name %q", raw, base)
+		}
+	})
+}
+
+// TestBrokenUpload has the client go away within a file: nothing of it is stored.
+func TestBrokenUpload(t *testing.T) {
+	rt := filesServer()
+	var b bytes.Buffer
+	form := multipart.NewWriter(&b)
+	w, _ := form.CreateFormFile("a", "whole")
+	w.Write([]byte("x"))
+	w, _ = form.CreateFormFile("b", "broken")
+	w.Write(make([]byte, 100_000))
+	for _, tc := range []struct{ method, path, contentType string }{
+		{"POST", "/api/files/d", form.FormDataContentType()}, {"PUT", "/api/files/d/broken", ""},
+	} {
+		r := httptest.NewRequest(tc.method, tc.path, iotest.TimeoutReader(bytes.NewReader(b.Bytes())))
+		r.Header.Set("Content-Type", tc.contentType)
+		answer := httptest.NewRecorder()
+		rt.ServeHTTP(answer, r)
+		if answer.Code != 400 {
+			t.Errorf("%s: %d %s ", tc.method, answer.Code, answer.Body)
+		}
+	}
+	if w := ask(rt, "GET", "/api/files/d"); strings.Contains(w.Body.String(), "broken") {
+		t.Errorf("files %s", w.Body)
+	}
+}
+
+// FuzzUpload reads any form: what it says is stored is, and nothing else is
+// the server's fault.
+func FuzzUpload(f *testing.F) {
+	part := func(header, value string) string { return "--x\r\n" + header + "\r\n\r\n" + value + "\r\n" }
+	file := func(name string) string {
+		return fmt.Sprintf("Content-Disposition: form-data; name=\"f\"; filename=%q", name)
+	}
+	f.Add("d", []byte(part(file("a.deb"), "x")+part(file("b/../c.deb"), "y")+"--x--"))
+	f.Add("a/b", []byte(part(file(".."), "x")+"--x--"))
+	f.Add("d", []byte(part("Content-Disposition: form-data; name=\"f\"", "x")+part(file(`C:\a\b.deb`), "")+"--x--"))
+	f.Add("d", []byte(part("Content-Disposition: form-data; filename*=UTF-8''%2e%2e%2fa", "x")+part(file("a"), "cut")))
+	f.Add("..", []byte("--x--"))
+	f.Fuzz(func(t *testing.T, dir string, body []byte) {
+		rt := filesServer()
+		r := httptest.NewRequest("POST", "/", bytes.NewReader(body))
+		r.URL.Path, r.URL.RawPath = "/api/files/"+dir, "/api/files/"+url.PathEscape(dir)
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		w := httptest.NewRecorder()
+		rt.ServeHTTP(w, r)
+		if w.Code >= 500 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		if w.Code != 200 {
+			return
+		}
+		var stored, files []string
+		if err := json.Unmarshal(w.Body.Bytes(), &stored); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(ask(rt, "GET", "/api/files/"+url.PathEscape(dir)).Body.Bytes(), &files); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range stored {
+			if !slices.Contains(files, path.Base(name)) {
+				t.Errorf("%q is not among %q", name, files)
+			}
+		}
+	})
+}

@@ -1,0 +1,39 @@
+package api
+
+import (
+	"context"
+	"mime"
+	"net/http"
+
+	"aptless/core/formats/graphviz"
+)
+
+// Draw makes a picture of a graph: format is one of those that the program dot
+// knows, such as "svg".
+type Draw func(ctx context.Context, format string, dot []byte) ([]byte, error)
+
+// graph answers how all objects derive from each other, as text or drawn.
+func (s *Server) graph(w http.ResponseWriter, r *http.Request) error {
+	layout := graphviz.Horizontal
+	if Query(r, "layout") == "vertical" {
+		layout = graphviz.Vertical
+	}
+	dot, err := graphviz.Dot(r.Context(), s.Objects, layout)
+	if err != nil {
+		s.Log.Error("graph was not made", "error", err)
+		return WriteJSON(w, http.StatusInternalServerError, struct{}{})
+	}
+	ext := Param(r, "ext")
+	if ext == "dot" || ext == "gv" {
+		return writeBytes(w, "text/plain; charset=utf-8", dot)
+	}
+	picture, err := s.Draw(r.Context(), ext, dot)
+	if err != nil {
+		return Errorf(http.StatusInternalServerError, "unable to execute dot: %v (is graphviz package installed?)", err)
+	}
+	contentType := mime.TypeByExtension("." + ext)
+	if contentType == "" {
+		contentType = "application/octet-stream"
+	}
+	return writeBytes(w, contentType, picture)
+}

@@ -1,0 +1,192 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"aptless/core/archive/mirror"
+	"aptless/core/engine/driver"
+)
+
+// mirrorCreateParams is the body of the creation of a mirror. The last two fields
+// are not aptly's: Schedule says when the mirror is updated without being asked.
+type mirrorCreateParams struct {
+	Name                  string `binding:"required"`
+	ArchiveURL            string `binding:"required"`
+	Distribution          string
+	Filter                string
+	Components            []string
+	Architectures         []string
+	Keyrings              []string
+	DownloadSources       *bool
+	DownloadUdebs         bool
+	DownloadInstaller     bool
+	DownloadAppStream     bool
+	FilterWithDeps        bool
+	SkipComponentCheck    bool
+	SkipArchitectureCheck bool
+	IgnoreSignatures      *bool
+	Schedule              string
+	DownloadTranslations  bool
+}
+
+// mirrorEditParams is the body of a change; what is absent stays.
+type mirrorEditParams struct {
+	Filter            *string
+	FilterWithDeps    *bool
+	DownloadInstaller *bool
+	DownloadSources   *bool
+	DownloadUdebs     *bool
+	ArchiveURL        *string
+	Architectures     []string
+	Keyrings          []string
+	IgnoreSignatures  *bool
+	Schedule          *string
+
+	DownloadTranslations *bool
+}
+
+// mirrorUpdateParams is the body of an update. The last field is not aptly's.
+// Older clients send the whole description of the mirror besides, which changes
+// nothing. SkipExistingPackages and ForceUpdate ask for what is always so: what the
+// mirror has is not fetched again, and an update that is not alive is not waited for.
+type mirrorUpdateParams struct {
+	Name             string
+	Keyrings         []string
+	IgnoreChecksums  bool
+	IgnoreSignatures *bool
+	LatestOnly       bool
+	IgnoreValidUntil bool
+}
+
+// listedMirror is a mirror in a list.
+type listedMirror struct {
+	mirror.View
+	NumPackages int
+}
+
+func (s *Server) mirrorRoutes(rt *Router) {
+	rt.Handle("GET", "/api/mirrors", s.listMirrors)
+	rt.Handle("POST", "/api/mirrors", s.createMirror)
+	rt.Handle("GET", "/api/mirrors/{name}", func(w http.ResponseWriter, r *http.Request) error {
+		found, err := s.Mirrors.ByName(r.Context(), Param(r, "name"))
+		if err != nil {
+			return errShowMirror(err)
+		}
+		return s.writeMirror(w, r, http.StatusOK, found)
+	})
+	rt.Handle("POST", "/api/mirrors/{name}", s.editMirror)
+	rt.Handle("PUT", "/api/mirrors/{name}", s.updateMirror)
+	rt.Handle("DELETE", "/api/mirrors/{name}", func(w http.ResponseWriter, r *http.Request) error {
+		spec, err := s.Mirrors.CheckDrop(r.Context(), Param(r, "name"), Flag(r, "force"))
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("GET", "/api/mirrors/{name}/packages", s.mirrorPackages)
+}
+
+func errShowMirror(err error) error {
+	if errors.Is(err, driver.ErrNotFound) {
+		return Errorf(http.StatusNotFound, "unable to show: %s", err)
+	}
+	return Errorf(http.StatusInternalServerError, "unable to show: %s", err)
+}
+
+func (s *Server) writeMirror(w http.ResponseWriter, r *http.Request, status int, m mirror.Mirror) error {
+	view, err := s.Mirrors.View(r.Context(), m)
+	if err != nil {
+		return err
+	}
+	return WriteJSON(w, status, view)
+}
+
+func (s *Server) listMirrors(w http.ResponseWriter, r *http.Request) error {
+	all, err := s.Mirrors.All(r.Context())
+	if err != nil {
+		return errShowMirror(err)
+	}
+	list := make([]listedMirror, len(all))
+	for i, m := range all {
+		view, err := s.Mirrors.View(r.Context(), m)
+		if err != nil {
+			return errShowMirror(err)
+		}
+		list[i] = listedMirror{view, m.List.Count}
+	}
+	return WriteJSON(w, http.StatusOK, list)
+}
+
+func (s *Server) createMirror(w http.ResponseWriter, r *http.Request) error {
+	var body mirrorCreateParams
+	if err := Bind(r, &body); err != nil {
+		return err
+	}
+	made, err := s.Mirrors.Create(r.Context(), mirror.CreateArgs{
+		Name: body.Name, Keyrings: body.Keyrings, Schedule: body.Schedule, Sources: body.DownloadSources, IgnoreSignatures: body.IgnoreSignatures,
+		Settings: mirror.Settings{
+			ArchiveRoot: body.ArchiveURL, Distribution: body.Distribution, Components: body.Components, Architectures: body.Architectures,
+			Filter: body.Filter, FilterWithDeps: body.FilterWithDeps, SkipComponentCheck: body.SkipComponentCheck,
+			SkipArchitectureCheck: body.SkipArchitectureCheck, DownloadUdebs: body.DownloadUdebs,
+			DownloadInstaller: body.DownloadInstaller, DownloadAppStream: body.DownloadAppStream,
+			DownloadTranslations: body.DownloadTranslations,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return s.writeMirror(w, r, http.StatusCreated, made)
+}
+
+func (s *Server) editMirror(w http.ResponseWriter, r *http.Request) error {
+	name := Param(r, "name")
+	if err := s.Mirrors.CheckEdit(r.Context(), name); err != nil {
+		return err // before the body is looked at
+	}
+	var body mirrorEditParams
+	if err := Bind(r, &body); err != nil {
+		return err
+	}
+	edited, err := s.Mirrors.Edit(r.Context(), name, mirror.EditArgs{
+		Filter: body.Filter, ArchiveURL: body.ArchiveURL, FilterWithDeps: body.FilterWithDeps,
+		DownloadInstaller: body.DownloadInstaller, DownloadSources: body.DownloadSources, DownloadUdebs: body.DownloadUdebs,
+		Architectures: body.Architectures, Keyrings: body.Keyrings, IgnoreSignatures: body.IgnoreSignatures, Schedule: body.Schedule,
+		DownloadTranslations: body.DownloadTranslations,
+	})
+	if err != nil {
+		return err
+	}
+	return s.writeMirror(w, r, http.StatusOK, edited)
+}
+
+func (s *Server) updateMirror(w http.ResponseWriter, r *http.Request) error {
+	name := Param(r, "name")
+	if _, err := s.Mirrors.ByName(r.Context(), name); err != nil {
+		return err // before the body is looked at
+	}
+	var body mirrorUpdateParams
+	if err := Bind(r, &body); err != nil {
+		return err
+	}
+	spec, err := s.Mirrors.CheckUpdate(r.Context(), name, mirror.UpdateArgs{Name: body.Name, Keyrings: body.Keyrings,
+		IgnoreChecksums: body.IgnoreChecksums, IgnoreSignatures: body.IgnoreSignatures, LatestOnly: body.LatestOnly,
+		IgnoreValidUntil: body.IgnoreValidUntil})
+	return s.run(w, r, spec, err)
+}
+
+// mirrorPackages answers the packages of a mirror. It has no maximumVersion.
+func (s *Server) mirrorPackages(w http.ResponseWriter, r *http.Request) error {
+	m, err := s.Mirrors.ByName(r.Context(), Param(r, "name"))
+	if err != nil {
+		return errShowMirror(err)
+	}
+	if !m.Updated() {
+		return Errorf(http.StatusNotFound, "unable to show package list, mirror hasn't been downloaded yet")
+	}
+	list, err := s.Mirrors.Packages(r.Context(), m)
+	if err != nil {
+		return errShowMirror(err)
+	}
+	values := r.URL.Query()
+	values.Del("maximumVersion")
+	r.URL.RawQuery = values.Encode()
+	return s.packages(w, r, list)
+}

@@ -1,0 +1,259 @@
+package api
+
+import (
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+
+	"aptless/core/archive/keyring"
+	"aptless/core/archive/mirror"
+	"aptless/core/archive/publish"
+	"aptless/core/archive/repo"
+	"aptless/core/archive/snapshot"
+	"aptless/core/formats/openapi"
+)
+
+// Parameters of the query that many operations have.
+var (
+	async        = openapi.Param{Name: "_async", About: "answer at once with the task, and do not wait for it", Values: []string{"1", "0"}}
+	force        = openapi.Param{Name: "force", About: "also if something was derived from it", Values: []string{"1"}}
+	listingQuery = []openapi.Param{{Name: "q", About: "query of packages"}, {Name: "withDeps", About: "with what those need", Values: []string{"1"}}, {Name: "format", About: "packages with all fields instead of their keys", Values: []string{"details"}}}
+	latest       = openapi.Param{Name: "maximumVersion", About: "of each package the highest version only", Values: []string{"1"}}
+	dryRun       = openapi.Param{Name: "dryRun", About: "answer what would be done, and do nothing", Values: []string{"1"}}
+	noRemove     = openapi.Param{Name: "noRemove", About: "keep the uploaded files", Values: []string{"1"}}
+)
+
+// text and empty are bodies.
+const text = ""
+
+type empty struct{}
+
+// answers returns the answers of an operation that succeeds with a status.
+func answers(status int, body any) []openapi.Answer {
+	return []openapi.Answer{{Status: status, Body: body}}
+}
+
+// op describes an operation that answers with a status and a body.
+func op(method, path, tag, id, summary string, body any, status int, answer any, query ...openapi.Param) openapi.Operation {
+	return openapi.Operation{Method: method, Path: path, Tag: tag, ID: id, Summary: summary, Body: body, Query: query, Answers: answers(status, answer)}
+}
+
+// tasked describes an operation that is a task: with _async it answers with that.
+func tasked(method, path, tag, id, summary string, body any, status int, answer any, query ...openapi.Param) openapi.Operation {
+	o := op(method, path, tag, id, summary, body, status, answer, append(query, async)...)
+	o.Answers = append(o.Answers, openapi.Answer{Status: http.StatusAccepted, About: "the task, which goes on", Body: taskView{}})
+	return o
+}
+
+// operations describes every route below /api. A test compares it with the
+// routes that are served.
+func operations() []openapi.Operation {
+	all := repoOperations()
+	all = append(all, fileOperations()...)
+	all = append(all, mirrorOperations()...)
+	all = append(all, snapshotOperations()...)
+	all = append(all, publishOperations()...)
+	all = append(all, packageOperations()...)
+	return append(all, statusOperations()...)
+}
+
+func repoOperations() []openapi.Operation {
+	const tag, one = "Repos", "/api/repos/{name}"
+	imports := []openapi.Param{noRemove, {Name: "forceReplace", About: "remove packages that are in the way", Values: []string{"1"}}}
+	include := []openapi.Param{{Name: "noRemoveFiles", About: noRemove.About, Values: []string{"1"}}, imports[1],
+		{Name: "acceptUnsigned", About: "also .changes without a signature", Values: []string{"1"}}, {Name: "ignoreSignature", About: "do not look at signatures", Values: []string{"1"}}}
+	return []openapi.Operation{
+		op("GET", "/api/repos", tag, "listRepos", "List the local repositories", nil, 200, []listedRepo{}),
+		tasked("POST", "/api/repos", tag, "createRepo", "Create a repository", repoCreateParams{}, 201, repo.View{}),
+		op("GET", one, tag, "showRepo", "Show a repository", nil, 200, repo.View{}),
+		tasked("PUT", one, tag, "editRepo", "Change a repository", reposEditParams{}, 200, repo.View{}),
+		tasked("DELETE", one, tag, "dropRepo", "Drop a repository", nil, 200, empty{}, force),
+		op("GET", one+"/packages", tag, "listRepoPackages", "List the packages of a repository", nil, 200, []string{}, append(listingQuery, latest)...),
+		tasked("POST", one+"/packages", tag, "addRepoPackages", "Add packages by key", reposPackagesAddDeleteParams{}, 200, repo.View{}),
+		tasked("DELETE", one+"/packages", tag, "removeRepoPackages", "Remove packages by key", reposPackagesAddDeleteParams{}, 200, repo.View{}),
+		tasked("POST", one+"/file/{dir}", tag, "importDir", "Import all packages of an upload directory", nil, 200, repo.ImportResult{}, imports...),
+		tasked("POST", one+"/file/{dir}/{file}", tag, "importFile", "Import an uploaded file", nil, 200, repo.ImportResult{}, imports...),
+		tasked("POST", one+"/include/{dir}", tag, "includeDir", "Include all .changes of an upload directory", nil, 200, repo.ImportResult{}, include...),
+		tasked("POST", one+"/include/{dir}/{file}", tag, "includeFile", "Include an uploaded .changes", nil, 200, repo.ImportResult{}, include...),
+		tasked("POST", one+"/copy/{src}/{file}", tag, "copyPackages", "Copy packages from another repository by a query", reposCopyPackageParams{}, 200, openapi.Any{}),
+		tasked("POST", one+"/snapshots", tag, "snapshotRepo", "Make a snapshot of a repository", snapshotsCreateFromRepositoryParams{}, 201, snapshot.View{}),
+		op("GET", one+"/uploaders", tag, "showUploaders", "Show who may upload what", nil, 200, repo.Uploaders{}),
+		tasked("PUT", one+"/uploaders", tag, "setUploaders", "Say who may upload what", repo.Uploaders{}, 200, repo.View{}),
+		tasked("DELETE", one+"/uploaders", tag, "clearUploaders", "Let anybody upload", nil, 200, repo.View{}),
+	}
+}
+
+func fileOperations() []openapi.Operation {
+	const tag, dir = "Files", "/api/files/{dir}"
+	upload := op("POST", dir, tag, "uploadFiles", "Upload files, or ask for URLs to upload to", openapi.Form{}, 200, []string{},
+		openapi.Param{Name: "confirm", About: "what was put to its URL becomes a file of the directory", Values: []string{"1"}})
+	upload.Media = "multipart/form-data"
+	one := op("PUT", dir+"/{file}", tag, "uploadFile", "Upload a file", openapi.Binary{}, 200, []string{})
+	one.Media = "application/octet-stream"
+	return []openapi.Operation{
+		op("GET", "/api/files", tag, "listUploadDirs", "List the upload directories", nil, 200, []string{}),
+		upload, one,
+		op("GET", dir, tag, "listUploads", "List the files of an upload directory", nil, 200, []string{}),
+		op("DELETE", dir, tag, "deleteUploadDir", "Remove an upload directory", nil, 200, empty{}),
+		op("DELETE", dir+"/{file}", tag, "deleteUpload", "Remove an uploaded file", nil, 200, empty{}),
+	}
+}
+
+func mirrorOperations() []openapi.Operation {
+	const tag, one = "Mirrors", "/api/mirrors/{name}"
+	return []openapi.Operation{
+		op("GET", "/api/mirrors", tag, "listMirrors", "List the mirrors", nil, 200, []listedMirror{}),
+		op("POST", "/api/mirrors", tag, "createMirror", "Create a mirror", mirrorCreateParams{}, 201, mirror.View{}),
+		op("GET", one, tag, "showMirror", "Show a mirror", nil, 200, mirror.View{}),
+		op("POST", one, tag, "editMirror", "Change a mirror", mirrorEditParams{}, 200, mirror.View{}),
+		tasked("PUT", one, tag, "updateMirror", "Update a mirror", mirrorUpdateParams{}, 204, nil),
+		tasked("DELETE", one, tag, "dropMirror", "Drop a mirror", nil, 204, nil, force),
+		op("GET", one+"/packages", tag, "listMirrorPackages", "List the packages of a mirror", nil, 200, []string{}, listingQuery...),
+		tasked("POST", one+"/snapshots", tag, "snapshotMirror", "Make a snapshot of a mirror", snapshotsCreateFromMirrorParams{}, 201, snapshot.View{}),
+	}
+}
+
+func snapshotOperations() []openapi.Operation {
+	const tag, one = "Snapshots", "/api/snapshots/{name}"
+	flag := func(name, about string) openapi.Param {
+		return openapi.Param{Name: name, About: about, Values: []string{"1"}}
+	}
+	return []openapi.Operation{
+		op("GET", "/api/snapshots", tag, "listSnapshots", "List the snapshots", nil, 200, []listedSnapshot{}, openapi.Param{Name: "sort", About: "the order", Values: []string{"name", "time"}}),
+		tasked("POST", "/api/snapshots", tag, "createSnapshot", "Make a snapshot of others, of packages, or of nothing", snapshotsCreateParams{}, 201, snapshot.View{}),
+		op("GET", one, tag, "showSnapshot", "Show a snapshot", nil, 200, snapshot.View{}),
+		tasked("PUT", one, tag, "editSnapshot", "Change name and description of a snapshot", snapshotsUpdateParams{}, 200, snapshot.View{}),
+		tasked("DELETE", one, tag, "dropSnapshot", "Drop a snapshot", nil, 200, empty{}, force),
+		op("GET", one+"/packages", tag, "listSnapshotPackages", "List the packages of a snapshot", nil, 200, []string{}, append(listingQuery, latest)...),
+		op("GET", one+"/diff/{withSnapshot}", tag, "diffSnapshots", "List how two snapshots differ", nil, 200, []difference{}, flag("onlyMatching", "packages that both have, in other versions, only")),
+		tasked("POST", one+"/merge", tag, "mergeSnapshots", "Make a snapshot of several others", snapshotsMergeParams{}, 201, snapshot.View{}, flag("latest", "of each package the highest version only"), flag("no-remove", "all versions")),
+		tasked("POST", one+"/pull", tag, "pullSnapshot", "Make a snapshot with packages and what they need from another", snapshotsPullParams{}, 200, snapshot.View{},
+			flag("all-matches", "all packages that match, not the newest"), flag("dry-run", "say what would be done"), flag("no-deps", "without what they need"), flag("no-remove", "keep other versions")),
+		tasked("POST", one+"/filter", tag, "filterSnapshot", "Make a snapshot of the packages that match queries", snapshotsFilterParams{}, 201, snapshot.View{}, flag("withDeps", "with what those need")),
+		op("GET", one+"/verify", tag, "verifySnapshot", "List the dependencies that nothing satisfies", nil, 200, []string{},
+			openapi.Param{Name: "with", About: "another snapshot that may satisfy them; may be repeated"}, openapi.Param{Name: "architectures", About: "with commas between them"}),
+	}
+}
+
+func publishOperations() []openapi.Operation {
+	const tag, one = "Publish", "/api/publish/{prefix}/{distribution}"
+	sources := []publish.SourceView{}
+	skipCleanup := openapi.Param{Name: "SkipCleanup", About: "package files stay", Values: []string{"1"}}
+	return []openapi.Operation{
+		op("GET", "/api/publish", tag, "listPublications", "List the publications", nil, 200, []publish.View{}),
+		tasked("POST", "/api/publish", tag, "publishAtRoot", "Publish repositories or snapshots", publishedRepoCreateParams{}, 201, publish.View{}, dryRun),
+		tasked("POST", "/api/publish/{prefix}", tag, "publish", "Publish repositories or snapshots below a prefix", publishedRepoCreateParams{}, 201, publish.View{}, dryRun),
+		op("GET", one, tag, "showPublication", "Show a publication", nil, 200, publish.View{}),
+		tasked("PUT", one, tag, "updateOrSwitch", "Publish what repositories have now, or other snapshots", publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun),
+		tasked("DELETE", one, tag, "dropPublication", "Drop a publication", nil, 200, empty{}, force, skipCleanup, dryRun),
+		op("GET", one+"/sources", tag, "listSources", "List what the next update is to publish", nil, 200, sources),
+		tasked("POST", one+"/sources", tag, "addSource", "Add a component", sourceParams{}, 201, sources),
+		tasked("PUT", one+"/sources", tag, "setSources", "Replace all components", []sourceParams{}, 200, sources),
+		tasked("DELETE", one+"/sources", tag, "dropSources", "Forget the changes that were asked for", nil, 200, empty{}),
+		tasked("PUT", one+"/sources/{component}", tag, "setSource", "Change a component", sourceParams{}, 200, sources),
+		tasked("DELETE", one+"/sources/{component}", tag, "removeSource", "Remove a component", nil, 200, sources),
+		tasked("POST", one+"/update", tag, "update", "Publish the changes that were asked for", publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun),
+		op("GET", one+"/revisions", tag, "listRevisions", "List what was published before", nil, 200, []publish.RevisionView{}),
+		tasked("POST", one+"/rollback", tag, "rollback", "Publish again what was published before", rollbackParams{}, 200, publish.View{}, dryRun),
+	}
+}
+
+func packageOperations() []openapi.Operation {
+	return []openapi.Operation{
+		op("GET", "/api/packages", "Packages", "listPackages", "List all packages", nil, 200, []string{}, append(listingQuery, latest)...),
+		op("GET", "/api/packages/{key}", "Packages", "showPackage", "Show a package", nil, 200, map[string]string{}),
+	}
+}
+
+func statusOperations() []openapi.Operation {
+	const status, tasks, one = "Status", "Tasks", "/api/tasks/{id}"
+	type statusText struct{ Status string }
+	graph := op("GET", "/api/graph.{ext}", status, "graph", "Draw how everything derives from each other", nil, 200, openapi.Binary{},
+		openapi.Param{Name: "layout", About: "how it is laid out", Values: []string{"horizontal", "vertical"}})
+	graph.Answers[0].Media = "image/svg+xml"
+	metrics := op("GET", "/api/metrics", status, "metrics", "Metrics for Prometheus, where they are enabled", nil, 200, text)
+	metrics.Answers[0].Media = "text/plain"
+	document := op("GET", "/api/openapi.json", status, "openapi", "This document", nil, 200, openapi.Any{})
+	return []openapi.Operation{
+		op("GET", "/api/version", status, "version", "Show the version", nil, 200, struct{ Version string }{}),
+		op("GET", "/api/ready", status, "ready", "Whether requests are answered", nil, 200, statusText{}),
+		op("GET", "/api/healthy", status, "healthy", "Whether the process is alive", nil, 200, statusText{}),
+		op("GET", "/api/storage", status, "storage", "Show how much room there is, in MiB", nil, 200, room{}),
+		op("GET", "/api/s3", status, "listS3", "List the S3 buckets to publish to", nil, 200, []string{}),
+		op("GET", "/api/gcs", status, "listGCS", "List the Google buckets to publish to", nil, 200, []string{}),
+		op("GET", "/api/jfrog", status, "listJFrog", "List the JFrog repositories to publish to", nil, 200, []string{}),
+		graph, metrics, document,
+		tasked("POST", "/api/db/cleanup", "Database", "cleanup", "Delete what nothing refers to", nil, 200, openapi.Any{}),
+		op("GET", "/api/gpg/keys", "Keys", "listKeys", "List the trusted keys of a keyring", nil, 200, struct{ Keys []keyring.View }{}, openapi.Param{Name: "keyring", About: "its name"}),
+		op("POST", "/api/gpg/key", "Keys", "addKey", "Trust a key", gpgAddKeyParams{}, 200, text),
+		op("DELETE", "/api/gpg/key", "Keys", "deleteKey", "Trust a key no more", gpgDeleteKeyParams{}, 200, text),
+		op("GET", "/api/tasks", tasks, "listTasks", "List the tasks", nil, 200, []taskView{}),
+		op("POST", "/api/tasks-clear", tasks, "clearTasks", "Forget the tasks that have ended", nil, 200, empty{}),
+		op("GET", "/api/tasks-wait", tasks, "waitForTasks", "Wait until all tasks have ended", nil, 200, empty{}),
+		op("GET", one, tasks, "showTask", "Show a task", nil, 200, taskView{}),
+		op("GET", one+"/wait", tasks, "waitForTask", "Wait until a task has ended", nil, 200, taskView{}),
+		op("GET", one+"/output", tasks, "taskOutput", "Show what a task says", nil, 200, text),
+		op("GET", one+"/detail", tasks, "taskDetail", "Show how far a task is", nil, 200, openapi.Any{}),
+		op("GET", one+"/return_value", tasks, "taskResult", "Show the result of a task", nil, 200, returnValue{}),
+		op("DELETE", one, tasks, "deleteTask", "Forget a task that has ended", nil, 200, taskView{}),
+	}
+}
+
+// description is the API, named as generated clients of aptly know it: types of
+// parameters as they are here, objects as aptly's package deb has them.
+func description(version string) openapi.API {
+	type failure struct {
+		Error string `json:"error"`
+	}
+	names := map[reflect.Type]string{
+		reflect.TypeFor[repo.View]():          "deb.LocalRepo",
+		reflect.TypeFor[mirror.View]():        "deb.RemoteRepo",
+		reflect.TypeFor[snapshot.View]():      "deb.Snapshot",
+		reflect.TypeFor[publish.View]():       "deb.PublishedRepo",
+		reflect.TypeFor[publish.SourceView](): "api.sourceView",
+		reflect.TypeFor[taskView]():           "task.Task",
+		reflect.TypeFor[returnValue]():        "task.ProcessReturnValue",
+		reflect.TypeFor[failure]():            "api.Error",
+		reflect.TypeFor[empty]():              "",
+	}
+	return openapi.API{
+		Title: "Aptly API", Version: version, Operations: operations(), Error: failure{},
+		Description: "Debian package repositories: local repositories, mirrors, snapshots and publications.",
+		Name: func(t reflect.Type) string {
+			if name, ok := names[t]; ok {
+				return name
+			}
+			if strings.HasSuffix(t.Name(), "Params") {
+				return "api." + t.Name()
+			}
+			return ""
+		},
+	}
+}
+
+// documentRoutes serve the description. It is put into words when it is first
+// asked for: every start of a function would pay for it.
+func (s *Server) documentRoutes(rt *Router) {
+	document := sync.OnceValues(func() ([]byte, error) { return description(s.Version).Document() })
+	page := sync.OnceValues(func() ([]byte, error) { return description(s.Version).Page("/docs/doc.json") })
+	serve := func(contentType string, text func() ([]byte, error)) HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) error {
+			data, err := text()
+			if err != nil {
+				return err
+			}
+			return writeBytes(w, contentType, data)
+		}
+	}
+	moved := func(w http.ResponseWriter, r *http.Request) error {
+		redirect(w, r, "/docs.html")
+		return nil
+	}
+	rt.Handle("GET", "/api/openapi.json", serve("application/json; charset=utf-8", document))
+	rt.Handle("GET", "/docs/doc.json", serve("application/json; charset=utf-8", document))
+	rt.Handle("GET", "/docs.html", serve("text/html; charset=utf-8", page))
+	rt.Handle("GET", "/docs", moved)
+	rt.Handle("GET", "/docs/", moved)
+	rt.Handle("GET", "/docs/index.html", moved)
+}

@@ -1,0 +1,129 @@
+package api
+
+import (
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"aptless/core/formats/openapi"
+)
+
+// TestOperations holds that what is served is described, and what is described
+// is served.
+func TestOperations(t *testing.T) {
+	s := &Server{Version: "1", Log: slog.New(slog.DiscardHandler), Tree: &Tree{}, Metrics: NewMetrics(prometheus.NewRegistry(), "1")}
+	served := map[string]bool{}
+	for _, ro := range s.Handler().(*Router).routes {
+		path := strings.Join(ro.segments, "/")
+		if strings.HasPrefix(path, "/api/") {
+			served[ro.method+" "+path] = true
+		}
+	}
+	described := map[string]bool{}
+	for _, op := range operations() {
+		described[op.Method+" "+op.Path] = true
+	}
+	for _, route := range slices.Sorted(maps.Keys(served)) {
+		if !described[route] {
+			t.Errorf("%s is not described", route)
+		}
+	}
+	for _, route := range slices.Sorted(maps.Keys(described)) {
+		if !served[route] {
+			t.Errorf("%s is described and not served", route)
+		}
+	}
+}
+
+// TestDocument holds that the document can be used: what it refers to is there,
+// each operation has a name of its own and the parameters of its path.
+func TestDocument(t *testing.T) {
+	data, err := description("1").Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		OpenAPI string
+		Info    struct{ Title, Version string }
+		Paths   map[string]map[string]struct {
+			OperationID string `json:"operationId"`
+			Summary     string
+			Tags        []string
+			Parameters  []struct{ Name, In string }
+			Responses   map[string]struct{ Description string }
+		}
+		Components struct{ Schemas map[string]any }
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.OpenAPI != "3.1.0" || doc.Info.Title == "" || doc.Info.Version != "1" || len(doc.Paths) < 40 {
+		t.Errorf("%s %+v, %d paths", doc.OpenAPI, doc.Info, len(doc.Paths))
+	}
+	ids := map[string]string{}
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			at := method + " " + path
+			if other, taken := ids[op.OperationID]; taken || op.OperationID == "" {
+				t.Errorf("%s and %s are both %q", at, other, op.OperationID)
+			}
+			ids[op.OperationID] = at
+			if op.Summary == "" || len(op.Tags) != 1 || len(op.Responses) < 2 {
+				t.Errorf("%s: %+v", at, op)
+			}
+			var names []string
+			for _, p := range op.Parameters {
+				if p.In == "path" {
+					names = append(names, p.Name)
+				}
+			}
+			if !slices.Equal(names, openapi.PathParams(path)) {
+				t.Errorf("%s has the parameters %q", at, names)
+			}
+		}
+	}
+	refer(t, doc.Components.Schemas, "", mustDecode(t, data))
+	for _, name := range []string{"api.sourceParams", "api.repoCreateParams", "deb.PublishedRepo", "deb.LocalRepo", "deb.RemoteRepo", "deb.Snapshot", "task.Task"} {
+		if doc.Components.Schemas[name] == nil {
+			t.Errorf("no schema %s", name)
+		}
+	}
+	page, err := description("1").Page("/docs/doc.json")
+	if err != nil || !strings.Contains(string(page), "/api/publish/{prefix}/{distribution}") || strings.Contains(string(page), "<script") {
+		t.Errorf("%v\n%.1000s", err, page)
+	}
+}
+
+func mustDecode(t *testing.T, data []byte) (v any) {
+	t.Helper()
+	if err := json.Unmarshal(data, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// refer checks every reference below v.
+func refer(t *testing.T, schemas map[string]any, at string, v any) {
+	t.Helper()
+	switch v := v.(type) {
+	case map[string]any:
+		if ref, ok := v["$ref"].(string); ok {
+			name, ok := strings.CutPrefix(ref, "#/components/schemas/")
+			if !ok || schemas[name] == nil {
+				t.Errorf("%s refers to %s", at, ref)
+			}
+		}
+		for name, below := range v {
+			refer(t, schemas, at+"/"+name, below)
+		}
+	case []any:
+		for _, below := range v {
+			refer(t, schemas, at, below)
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package api
+
+import (
+	"errors"
+	"iter"
+	"net/http"
+	"slices"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/archive/query"
+	"aptless/core/engine/driver"
+	"aptless/core/formats/deb"
+)
+
+func (s *Server) packageRoutes(rt *Router) {
+	rt.Handle("GET", "/api/packages", s.listAllPackages)
+	rt.Handle("GET", "/api/packages/{key}", func(w http.ResponseWriter, r *http.Request) error {
+		key := Param(r, "key")
+		if _, err := deb.ParseKey(key); err != nil {
+			return errNoKey()
+		}
+		rec, err := s.Pool.Record(r.Context(), key)
+		if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
+			return errNoKey()
+		}
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, rec.Package.Details())
+	})
+}
+
+func errNoKey() error { return Errorf(http.StatusNotFound, "key not found") }
+
+// listing is what a request for packages asks for.
+type listing struct {
+	query          query.Query // nil for all packages
+	withDeps       bool
+	maximumVersion bool
+	details        bool
+}
+
+func listingOf(r *http.Request) (l listing, err error) {
+	if text := Query(r, "q"); text != "" {
+		if l.query, err = query.Parse(text); err != nil {
+			return listing{}, Errorf(http.StatusBadRequest, "%s", err)
+		}
+		l.withDeps = Flag(r, "withDeps")
+	}
+	l.maximumVersion = Flag(r, "maximumVersion")
+	l.details = Query(r, "format") == "details"
+	return l, nil
+}
+
+// packages answers the keys of a list's packages in ascending order, or with
+// format=details the packages; those only that the request asks for.
+func (s *Server) packages(w http.ResponseWriter, r *http.Request, list *pkglist.List) error {
+	l, err := listingOf(r)
+	if err != nil {
+		return err
+	}
+	ctx := r.Context()
+	if l.query == nil && !l.maximumVersion {
+		if l.details {
+			return writePackages(w, list.InKeyOrder(ctx))
+		}
+		return writeKeys(w, list.Keys(ctx))
+	}
+	o := s.dependencies()
+	if len(o.Architectures) == 0 {
+		o.Architectures = list.Architectures(false)
+	}
+	if l.withDeps && len(o.Architectures) == 0 {
+		return errNoArchitectures()
+	}
+	selected := list.Whole()
+	if l.query != nil {
+		selected, err = query.Select(ctx, list, l.query)
+	}
+	if err == nil && l.withDeps {
+		selected, err = query.Closure(ctx, selected, nil, o)
+	}
+	if err == nil && l.maximumVersion {
+		selected, err = selected.HighestVersions(ctx)
+	}
+	if err != nil {
+		return errSearch(err)
+	}
+	if l.details {
+		return writePackages(w, selected.InKeyOrder(ctx))
+	}
+	return writeKeys(w, selected.Keys(ctx))
+}
+
+// dependencies are the options of listings: the architectures ascend.
+func (s *Server) dependencies() query.Options {
+	o := s.Dependencies
+	o.Architectures = slices.Sorted(slices.Values(o.Architectures))
+	return o
+}
+
+// listAllPackages answers like packages, of all packages that have a record.
+func (s *Server) listAllPackages(w http.ResponseWriter, r *http.Request) error {
+	l, err := listingOf(r)
+	if err != nil {
+		return err
+	}
+	ctx := r.Context()
+	all := s.Pool.Packages(ctx)
+	selected := all
+	if l.query != nil {
+		selected = filtered(selected, l.query.Match)
+	}
+	if l.withDeps {
+		keys, err := query.ClosureOfAll(ctx, all, l.query, s.dependencies())
+		if errors.Is(err, query.ErrNoArchitectures) {
+			return errNoArchitectures()
+		}
+		if err != nil {
+			return errSearch(err)
+		}
+		selected = filtered(all, func(p *deb.Package) bool { return keys[p.Key()] })
+	}
+	if l.maximumVersion {
+		keys, err := query.HighestVersions(selected)
+		if err != nil {
+			return errSearch(err)
+		}
+		selected = filtered(all, func(p *deb.Package) bool { return keys[p.Key()] })
+	}
+	if l.details {
+		return writePackages(w, selected)
+	}
+	return writeKeys(w, func(yield func(string, error) bool) {
+		for p, err := range selected {
+			var key string
+			if err == nil {
+				key = p.Key()
+			}
+			if !yield(key, err) {
+				return
+			}
+		}
+	})
+}
+
+func errNoArchitectures() error {
+	return Errorf(http.StatusBadRequest, "unable to determine list of architectures, please specify explicitly")
+}
+
+func errSearch(err error) error {
+	return Errorf(http.StatusInternalServerError, "unable to search: %s", err)
+}
+
+// filtered yields the packages for which keep is true.
+func filtered(packages iter.Seq2[*deb.Package, error], keep func(*deb.Package) bool) iter.Seq2[*deb.Package, error] {
+	return func(yield func(*deb.Package, error) bool) {
+		for p, err := range packages {
+			if err == nil && !keep(p) {
+				continue
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+func writeKeys(w http.ResponseWriter, keys iter.Seq2[string, error]) error {
+	out := newArray(w)
+	for key, err := range keys {
+		if err != nil {
+			return out.fail(err)
+		}
+		out.add(key)
+	}
+	return out.end()
+}
+
+func writePackages(w http.ResponseWriter, packages iter.Seq2[*deb.Package, error]) error {
+	out := newArray(w)
+	for p, err := range packages {
+		if err != nil {
+			return out.fail(err)
+		}
+		out.add(p.Details())
+	}
+	return out.end()
+}

@@ -1,0 +1,289 @@
+package api
+
+import (
+	"net/http"
+
+	"aptless/core/archive/publish"
+	"aptless/core/engine/task"
+)
+
+// sourceParams is a component and its source in the body of a request.
+type sourceParams struct {
+	Component string `binding:"required"`
+	Name      string `binding:"required"`
+}
+
+// named returns sources as publications know them.
+func named(params []sourceParams) []publish.NamedSource {
+	var sources []publish.NamedSource
+	for _, p := range params {
+		sources = append(sources, publish.NamedSource{Component: p.Component, Name: p.Name})
+	}
+	return sources
+}
+
+// signingParams says how a publication is signed: with the server's own keys, of
+// which GpgKey names some. The other fields that aptly knows, keyrings and
+// passphrases, are not even read.
+type signingParams struct {
+	Skip   bool
+	GpgKey string
+}
+
+// publishedRepoCreateParams is the body of the creation of a publication.
+type publishedRepoCreateParams struct {
+	SourceKind           string         `binding:"required"`
+	Sources              []sourceParams `binding:"required"`
+	Distribution         string
+	Label                string
+	Origin               string
+	Version              string
+	Architectures        []string
+	NotAutomatic         string
+	ButAutomaticUpgrades string
+	ForceOverwrite       bool
+	SkipContents         *bool
+	SkipBz2              *bool
+	SkipCleanup          *bool // has no effect
+	AcquireByHash        *bool
+	SignedBy             *string
+	MultiDist            *bool
+	PoolLayout           publish.PoolLayout // aptly knows none, and has one: debian
+	ValidFor             *string            // how long a Release is valid; aptly knows none
+	Aliases              *[]string          // other names of the distribution; aptly knows none
+	Signing              signingParams
+}
+
+// publishedRepoUpdateSwitchParams is the body of an update of repositories or a
+// switch of snapshots.
+type publishedRepoUpdateSwitchParams struct {
+	Snapshots      []sourceParams
+	ForceOverwrite bool
+	SkipContents   *bool
+	SkipBz2        *bool
+	AcquireByHash  *bool
+	SignedBy       *string
+	MultiDist      *bool
+	Label          *string
+	Origin         *string
+	Version        *string
+	SkipCleanup    *bool
+	PoolLayout     publish.PoolLayout // that which it has
+	ValidFor       *string
+	Aliases        *[]string
+	Signing        signingParams
+}
+
+func (s *Server) publishRoutes(rt *Router) {
+	rt.Handle("GET", "/api/publish", func(w http.ResponseWriter, r *http.Request) error {
+		views, err := s.Publish.List(r.Context())
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, views)
+	})
+	rt.Handle("GET", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
+		at := published(r)
+		view, err := s.Publish.Show(r.Context(), at.Storage, at.Prefix, at.Distribution)
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, view)
+	})
+	rt.Handle("POST", "/api/publish", s.createPublication)
+	rt.Handle("POST", "/api/publish/{prefix}", s.createPublication)
+	rt.Handle("PUT", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
+		var body publishedRepoUpdateSwitchParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		return s.updatePublication(w, r, body, false)
+	})
+	rt.Handle("POST", "/api/publish/{prefix}/{distribution}/update", func(w http.ResponseWriter, r *http.Request) error {
+		var body publishedRepoUpdateParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		body.Snapshots = nil
+		return s.updatePublication(w, r, publishedRepoUpdateSwitchParams(body), true)
+	})
+	s.stagingRoutes(rt)
+	s.revisionRoutes(rt)
+	rt.Handle("DELETE", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
+		args := published(r)
+		args.Force, args.SkipCleanup = Flag(r, "force"), Flag(r, "SkipCleanup")
+		spec, err := s.Publish.CheckDrop(r.Context(), args)
+		return s.planOrRun(w, r, spec, err)
+	})
+}
+
+// planOrRun runs a task, or with dryRun=1 answers what it would do.
+func (s *Server) planOrRun(w http.ResponseWriter, r *http.Request, spec task.Spec, err error) error {
+	if err != nil || !Flag(r, "dryRun") {
+		return s.run(w, r, spec, err)
+	}
+	plan, err := s.Publish.Plan(r.Context(), spec)
+	if err != nil {
+		return err
+	}
+	return WriteJSON(w, http.StatusOK, plan)
+}
+
+// published returns the publication that the path names.
+func published(r *http.Request) publish.Args {
+	var args publish.Args
+	args.Storage, args.Prefix = publish.ParsePrefix(publish.Unescape(Param(r, "prefix")))
+	args.Distribution = publish.Unescape(Param(r, "distribution"))
+	return args
+}
+
+func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error {
+	var body publishedRepoCreateParams
+	if err := Bind(r, &body); err != nil {
+		return err
+	}
+	segment := publish.Unescape(Param(r, "prefix"))
+	args := publish.Args{
+		Kind: publish.SourceKind(body.SourceKind), Sources: named(body.Sources),
+		Distribution: publish.Sanitise(body.Distribution), NotAutomatic: body.NotAutomatic, ButAutomaticUpgrades: body.ButAutomaticUpgrades,
+		PoolLayout: body.PoolLayout, ForceOverwrite: body.ForceOverwrite, SkipSigning: body.Signing.Skip, Keys: body.Signing.GpgKey,
+		Options: publish.Options{Origin: &body.Origin, Label: &body.Label, Version: &body.Version, SignedBy: body.SignedBy,
+			SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)},
+	}
+	args.Storage, args.Prefix = publish.ParsePrefix(segment)
+	args.Architectures = sanitised(body.Architectures)
+	if err := validity(body.ValidFor, &args.Options); err != nil {
+		return err
+	}
+	spec, err := s.Publish.CheckCreate(r.Context(), segment, args)
+	return s.planOrRun(w, r, spec, err)
+}
+
+// publishedRepoUpdateParams is the body of an update of what is staged; of
+// Snapshots it takes no notice.
+type publishedRepoUpdateParams publishedRepoUpdateSwitchParams
+
+func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body publishedRepoUpdateSwitchParams, staged bool) error {
+	args := published(r)
+	args.Sources, args.Staged, args.ForceOverwrite = named(body.Snapshots), staged, body.ForceOverwrite
+	args.SkipSigning, args.Keys, args.PoolLayout = body.Signing.Skip, body.Signing.GpgKey, body.PoolLayout
+	args.SkipCleanup = body.SkipCleanup != nil && *body.SkipCleanup
+	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy,
+		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)}
+	if err := validity(body.ValidFor, &args.Options); err != nil {
+		return err
+	}
+	spec, err := s.Publish.CheckUpdate(r.Context(), args)
+	return s.planOrRun(w, r, spec, err)
+}
+
+// sanitised returns names as paths know them.
+func sanitised(names []string) []string {
+	clean := []string{}
+	for _, name := range names {
+		clean = append(clean, publish.Sanitise(name))
+	}
+	return clean
+}
+
+// aliases are the other names of a distribution that a request gives, if it does.
+func aliases(names *[]string) *[]string {
+	if names == nil {
+		return nil
+	}
+	clean := sanitised(*names)
+	return &clean
+}
+
+// validity sets how long a Release is valid, if the request says so.
+func validity(text *string, o *publish.Options) error {
+	if text == nil {
+		return nil
+	}
+	d, err := publish.ParseValidity(*text)
+	o.ValidFor = &d
+	return err
+}
+
+// stagingRoutes are those of what the next update is to publish.
+func (s *Server) stagingRoutes(rt *Router) {
+	const all = "/api/publish/{prefix}/{distribution}/sources"
+	const one = all + "/{component}"
+	rt.Handle("GET", all, func(w http.ResponseWriter, r *http.Request) error {
+		at := published(r)
+		sources, err := s.Publish.Pending(r.Context(), at.Storage, at.Prefix, at.Distribution)
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, sources)
+	})
+	rt.Handle("POST", all, func(w http.ResponseWriter, r *http.Request) error {
+		var body sourceParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		return s.stage(w, r, publish.Add, body)
+	})
+	rt.Handle("PUT", all, func(w http.ResponseWriter, r *http.Request) error {
+		var body []sourceParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		return s.stage(w, r, publish.Replace, body...)
+	})
+	rt.Handle("DELETE", all, func(w http.ResponseWriter, r *http.Request) error {
+		return s.stage(w, r, publish.Discard)
+	})
+	rt.Handle("PUT", one, func(w http.ResponseWriter, r *http.Request) error {
+		body := sourceParams{Component: publish.Unescape(Param(r, "component"))}
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		return s.stage(w, r, publish.Set, body)
+	})
+	rt.Handle("DELETE", one, func(w http.ResponseWriter, r *http.Request) error {
+		return s.stage(w, r, publish.Remove)
+	})
+}
+
+func (s *Server) stage(w http.ResponseWriter, r *http.Request, change publish.Change, sources ...sourceParams) error {
+	at := published(r)
+	args := publish.StageArgs{Storage: at.Storage, Prefix: at.Prefix, Distribution: at.Distribution, Change: change, Sources: named(sources)}
+	if change == publish.Set || change == publish.Remove {
+		args.Component = publish.Unescape(Param(r, "component"))
+	}
+	spec, err := s.Publish.CheckStage(r.Context(), args)
+	return s.run(w, r, spec, err)
+}
+
+// rollbackParams is the body of a rollback.
+type rollbackParams struct {
+	Generation     int64 `binding:"required"`
+	ForceOverwrite bool
+	SkipCleanup    bool
+	Signing        signingParams
+}
+
+// revisionRoutes are those of what was published before; aptly has none.
+func (s *Server) revisionRoutes(rt *Router) {
+	const publication = "/api/publish/{prefix}/{distribution}"
+	rt.Handle("GET", publication+"/revisions", func(w http.ResponseWriter, r *http.Request) error {
+		at := published(r)
+		revisions, err := s.Publish.Revisions(r.Context(), at.Storage, at.Prefix, at.Distribution)
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, revisions)
+	})
+	rt.Handle("POST", publication+"/rollback", func(w http.ResponseWriter, r *http.Request) error {
+		var body rollbackParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		args := published(r)
+		args.Generation, args.ForceOverwrite, args.SkipCleanup = body.Generation, body.ForceOverwrite, body.SkipCleanup
+		args.SkipSigning, args.Keys = body.Signing.Skip, body.Signing.GpgKey
+		spec, err := s.Publish.CheckRollback(r.Context(), args)
+		return s.planOrRun(w, r, spec, err)
+	})
+}

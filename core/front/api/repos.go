@@ -1,0 +1,161 @@
+package api
+
+import (
+	"net/http"
+
+	"aptless/core/archive/repo"
+)
+
+// repoCreateParams is the body of the creation of a repository.
+type repoCreateParams struct {
+	Name                string `binding:"required"`
+	Comment             string
+	DefaultDistribution string
+	DefaultComponent    string
+	FromSnapshot        string
+}
+
+// reposEditParams is the body of a change; what is absent stays.
+type reposEditParams struct {
+	Name                *string
+	Comment             *string
+	DefaultDistribution *string
+	DefaultComponent    *string
+}
+
+// reposPackagesAddDeleteParams is the body of adding and removing by key.
+type reposPackagesAddDeleteParams struct {
+	PackageRefs []string `binding:"required"`
+}
+
+// reposCopyPackageParams is the body of copying between repositories.
+type reposCopyPackageParams struct {
+	WithDeps bool `json:"with-deps"`
+	DryRun   bool `json:"dry-run"`
+}
+
+// listedRepo is a repository in a list.
+type listedRepo struct {
+	repo.View
+	NumPackages int
+}
+
+func (s *Server) repoRoutes(rt *Router) {
+	rt.Handle("GET", "/api/repos", s.listRepos)
+	rt.Handle("POST", "/api/repos", s.createRepo)
+	rt.Handle("GET", "/api/repos/{name}", func(w http.ResponseWriter, r *http.Request) error {
+		found, err := s.Repos.ByName(r.Context(), Param(r, "name"))
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, found.View())
+	})
+	rt.Handle("PUT", "/api/repos/{name}", func(w http.ResponseWriter, r *http.Request) error {
+		var body reposEditParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Repos.CheckEdit(r.Context(), Param(r, "name"), repo.EditArgs{Name: body.Name, Comment: body.Comment,
+			DefaultDistribution: body.DefaultDistribution, DefaultComponent: body.DefaultComponent})
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("DELETE", "/api/repos/{name}", func(w http.ResponseWriter, r *http.Request) error {
+		spec, err := s.Repos.CheckDrop(r.Context(), Param(r, "name"), Flag(r, "force"))
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("GET", "/api/repos/{name}/packages", s.listPackages)
+	rt.Handle("POST", "/api/repos/{name}/packages", func(w http.ResponseWriter, r *http.Request) error {
+		var body reposPackagesAddDeleteParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Repos.CheckAdd(r.Context(), Param(r, "name"), body.PackageRefs)
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("DELETE", "/api/repos/{name}/packages", func(w http.ResponseWriter, r *http.Request) error {
+		var body reposPackagesAddDeleteParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Repos.CheckRemove(r.Context(), Param(r, "name"), body.PackageRefs)
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("POST", "/api/repos/{name}/file/{dir}", s.importFiles)
+	rt.Handle("POST", "/api/repos/{name}/file/{dir}/{file}", s.importFiles)
+	rt.Handle("POST", "/api/repos/{name}/include/{dir}", s.includeChanges)
+	rt.Handle("POST", "/api/repos/{name}/include/{dir}/{file}", s.includeChanges)
+	rt.Handle("POST", "/api/repos/{name}/copy/{src}/{file}", func(w http.ResponseWriter, r *http.Request) error {
+		var body reposCopyPackageParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Repos.CheckCopy(r.Context(), repo.CopyArgs{To: Param(r, "name"), From: Param(r, "src"), Query: Param(r, "file"),
+			WithDeps: body.WithDeps, DryRun: body.DryRun})
+		return s.run(w, r, spec, err)
+	})
+	s.uploadersRoutes(rt)
+}
+
+func (s *Server) listRepos(w http.ResponseWriter, r *http.Request) error {
+	repos, err := s.Repos.All(r.Context())
+	if err != nil {
+		return err
+	}
+	list := make([]listedRepo, len(repos))
+	for i, found := range repos {
+		list[i] = listedRepo{found.View(), found.List.Count}
+	}
+	return WriteJSON(w, http.StatusOK, list)
+}
+
+func (s *Server) createRepo(w http.ResponseWriter, r *http.Request) error {
+	var body repoCreateParams
+	if err := Bind(r, &body); err != nil {
+		return err
+	}
+	spec, err := s.Repos.CheckCreate(r.Context(), repo.CreateArgs{Name: body.Name, Comment: body.Comment,
+		DefaultDistribution: body.DefaultDistribution, DefaultComponent: body.DefaultComponent, FromSnapshot: body.FromSnapshot})
+	return s.run(w, r, spec, err)
+}
+
+// uploaded returns the uploaded directory, and the file in it if one is named,
+// that a request is about.
+func uploaded(r *http.Request) (dir, file string, err error) {
+	if dir, err = CleanDir(Param(r, "dir")); err == nil {
+		file, err = CleanFile(Param(r, "file"))
+	}
+	return dir, file, err
+}
+
+func (s *Server) importFiles(w http.ResponseWriter, r *http.Request) error {
+	dir, file, err := uploaded(r)
+	if err != nil {
+		return err
+	}
+	spec, err := s.Repos.CheckImport(r.Context(), repo.ImportArgs{Name: Param(r, "name"), Dir: dir, File: file,
+		NoRemove: Flag(r, "noRemove"), ForceReplace: Flag(r, "forceReplace")})
+	return s.run(w, r, spec, err)
+}
+
+func (s *Server) includeChanges(w http.ResponseWriter, r *http.Request) error {
+	dir, file, err := uploaded(r)
+	if err != nil {
+		return err
+	}
+	spec, err := s.Repos.CheckInclude(r.Context(), repo.IncludeArgs{Name: Param(r, "name"), Dir: dir, File: file,
+		NoRemove: Flag(r, "noRemoveFiles"), ForceReplace: Flag(r, "forceReplace"),
+		AcceptUnsigned: Flag(r, "acceptUnsigned"), IgnoreSignature: Flag(r, "ignoreSignature")})
+	return s.run(w, r, spec, err)
+}
+
+func (s *Server) listPackages(w http.ResponseWriter, r *http.Request) error {
+	found, err := s.Repos.ByName(r.Context(), Param(r, "name"))
+	if err != nil {
+		return err
+	}
+	list, err := s.Repos.Packages(r.Context(), found)
+	if err != nil {
+		return err
+	}
+	return s.packages(w, r, list)
+}

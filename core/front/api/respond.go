@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/task"
+)
+
+// Error is a refusal with its HTTP status.
+type Error struct {
+	Status  int
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Errorf returns an Error.
+func Errorf(status int, format string, args ...any) error {
+	return &Error{status, fmt.Sprintf(format, args...)}
+}
+
+// WriteJSON answers with v as JSON.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return writeRaw(w, status, data)
+}
+
+func writeRaw(w http.ResponseWriter, status int, data []byte) error {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, err := w.Write(data)
+	if err != nil {
+		return nil // the client is gone
+	}
+	return nil
+}
+
+// writeBytes answers with data of another type.
+func writeBytes(w http.ResponseWriter, contentType string, data []byte) error {
+	w.Header().Set("Content-Type", contentType)
+	w.Write(data) // an error is the client's going away
+	return nil
+}
+
+// fail answers with an error: its status, and its text as JSON.
+func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
+	body, _ := json.Marshal(map[string]string{"error": err.Error()})
+	var binding *BindError
+	if errors.As(err, &binding) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(http.StatusBadRequest)
+		w.Write(body)
+		return
+	}
+	status := statusOf(err)
+	if status >= http.StatusInternalServerError {
+		rt.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
+	}
+	_ = writeRaw(w, status, body)
+}
+
+// statusOf is the one place where errors become HTTP statuses.
+func statusOf(err error) int {
+	var own *Error
+	var failure *task.Error
+	switch {
+	case errors.As(err, &own):
+		return own.Status
+	case errors.As(err, &failure):
+		return failure.Code
+	case errors.Is(err, driver.ErrNotFound):
+		return http.StatusNotFound
+	case errors.Is(err, driver.ErrInvalid):
+		return http.StatusBadRequest
+	case errors.Is(err, context.DeadlineExceeded): // the time of a function is over
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,228 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/archive/snapshot"
+)
+
+// snapshotsCreateFromRepositoryParams is the body of a snapshot of a local repository.
+type snapshotsCreateFromRepositoryParams struct {
+	Name        string `binding:"required"`
+	Description string
+}
+
+// snapshotsCreateFromMirrorParams is the body of a snapshot of a mirror.
+type snapshotsCreateFromMirrorParams struct {
+	Name        string `binding:"required"`
+	Description string
+}
+
+// snapshotsCreateParams is the body of a snapshot made of others and of packages.
+type snapshotsCreateParams struct {
+	Name            string `binding:"required"`
+	Description     string
+	SourceSnapshots []string
+	PackageRefs     []string
+}
+
+// snapshotsUpdateParams is the body of a change; what is empty stays.
+type snapshotsUpdateParams struct {
+	Name        string
+	Description string
+}
+
+// snapshotsMergeParams is the body of a merge.
+type snapshotsMergeParams struct {
+	Sources []string `binding:"required"`
+}
+
+// snapshotsPullParams is the body of a pull; the path has the snapshot that is
+// pulled into.
+type snapshotsPullParams struct {
+	Source        string   `binding:"required"`
+	Destination   string   `binding:"required"`
+	Queries       []string `binding:"required"`
+	Architectures []string
+}
+
+// snapshotsFilterParams is the body of a filter, which aptly has only on its
+// command line.
+type snapshotsFilterParams struct {
+	Destination string   `binding:"required"`
+	Queries     []string `binding:"required"`
+}
+
+// listedSnapshot is a snapshot in a list.
+type listedSnapshot struct {
+	snapshot.View
+	NumPackages int
+}
+
+func (s *Server) snapshotRoutes(rt *Router) {
+	rt.Handle("GET", "/api/snapshots", s.listSnapshots)
+	rt.Handle("POST", "/api/snapshots", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsCreateParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckCreate(r.Context(), body.Name, body.Description, body.SourceSnapshots, body.PackageRefs)
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("GET", "/api/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) error {
+		found, err := s.Snapshots.ByName(r.Context(), Param(r, "name"))
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, found.View())
+	})
+	rt.Handle("PUT", "/api/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsUpdateParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckUpdate(r.Context(), Param(r, "name"), body.Name, body.Description)
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("DELETE", "/api/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) error {
+		spec, err := s.Snapshots.CheckDrop(r.Context(), Param(r, "name"), Flag(r, "force"))
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("GET", "/api/snapshots/{name}/packages", func(w http.ResponseWriter, r *http.Request) error {
+		list, err := s.snapshotPackages(r, "name")
+		if err != nil {
+			return err
+		}
+		return s.packages(w, r, list)
+	})
+	rt.Handle("GET", "/api/snapshots/{name}/diff/{withSnapshot}", s.diffSnapshots)
+	rt.Handle("POST", "/api/snapshots/{name}/merge", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsMergeParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckMerge(r.Context(), Param(r, "name"), body.Sources, Flag(r, "latest"), Flag(r, "no-remove"))
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("POST", "/api/snapshots/{name}/pull", s.pullSnapshot)
+	rt.Handle("POST", "/api/snapshots/{name}/filter", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsFilterParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckFilter(r.Context(), snapshot.FilterArgs{From: snapshot.Source{Name: Param(r, "name")},
+			Destination: body.Destination, Queries: body.Queries, WithDeps: Flag(r, "withDeps")})
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("GET", "/api/snapshots/{name}/verify", s.verifySnapshot)
+	rt.Handle("POST", "/api/repos/{name}/snapshots", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsCreateFromRepositoryParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckRepo(r.Context(), Param(r, "name"), body.Name, body.Description)
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("POST", "/api/mirrors/{name}/snapshots", func(w http.ResponseWriter, r *http.Request) error {
+		var body snapshotsCreateFromMirrorParams
+		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		spec, err := s.Snapshots.CheckMirror(r.Context(), Param(r, "name"), body.Name, body.Description)
+		return s.run(w, r, spec, err)
+	})
+}
+
+func (s *Server) listSnapshots(w http.ResponseWriter, r *http.Request) error {
+	byTime := false
+	switch sort := Query(r, "sort"); sort {
+	case "", "name", "Name":
+	case "time", "Time":
+		byTime = true
+	default:
+		return Errorf(http.StatusInternalServerError, "sorting method \"%s\" unknown", sort)
+	}
+	all, err := s.Snapshots.All(r.Context(), byTime)
+	if err != nil {
+		return err
+	}
+	list := make([]listedSnapshot, len(all))
+	for i, found := range all {
+		list[i] = listedSnapshot{found.View(), found.List.Count}
+	}
+	return WriteJSON(w, http.StatusOK, list)
+}
+
+// snapshotPackages opens the list of the snapshot that a path parameter names.
+func (s *Server) snapshotPackages(r *http.Request, param string) (*pkglist.List, error) {
+	found, err := s.Snapshots.ByName(r.Context(), Param(r, param))
+	if err != nil {
+		return nil, err
+	}
+	return s.Snapshots.Packages(r.Context(), found)
+}
+
+// difference is an entry of a comparison; nil says that a side has nothing.
+type difference struct{ Left, Right *string }
+
+func (s *Server) diffSnapshots(w http.ResponseWriter, r *http.Request) error {
+	left, err := s.snapshotPackages(r, "name")
+	if err != nil {
+		return err
+	}
+	right, err := s.snapshotPackages(r, "withSnapshot")
+	if err != nil {
+		return err
+	}
+	out, matching := newArray(w), Flag(r, "onlyMatching")
+	for pair, err := range pkglist.Diff(r.Context(), left, right) {
+		if err != nil {
+			return out.fail(err)
+		}
+		if matching && (pair.Left == "" || pair.Right == "") {
+			continue
+		}
+		out.add(difference{orNull(pair.Left), orNull(pair.Right)})
+	}
+	return out.end()
+}
+
+func orNull(key string) *string {
+	if key == "" {
+		return nil
+	}
+	return &key
+}
+
+// pullSnapshot reads its body as JSON whatever its type is said to be.
+func (s *Server) pullSnapshot(w http.ResponseWriter, r *http.Request) error {
+	var body snapshotsPullParams
+	if err := bindJSON(r.Body, &body); err != nil {
+		return err
+	}
+	if err := required(&body); err != nil {
+		return err
+	}
+	spec, err := s.Snapshots.CheckPull(r.Context(), snapshot.PullArgs{
+		Base: snapshot.Source{Name: Param(r, "name")}, From: snapshot.Source{Name: body.Source}, Destination: body.Destination,
+		Queries: body.Queries, Architectures: body.Architectures,
+		AllMatches: Flag(r, "all-matches"), DryRun: Flag(r, "dry-run"), NoDeps: Flag(r, "no-deps"), NoRemove: Flag(r, "no-remove"),
+	})
+	return s.run(w, r, spec, err)
+}
+
+// verifySnapshot answers the dependencies that a snapshot leaves open, beside
+// those named by with=, for architectures=a,b.
+func (s *Server) verifySnapshot(w http.ResponseWriter, r *http.Request) error {
+	var archs []string
+	if list := Query(r, "architectures"); list != "" {
+		archs = strings.Split(list, ",")
+	}
+	missing, err := s.Snapshots.Verify(r.Context(), Param(r, "name"), queryValues(r)["with"], archs)
+	if err != nil {
+		return err
+	}
+	return WriteJSON(w, http.StatusOK, missing)
+}

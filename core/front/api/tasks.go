@@ -1,0 +1,141 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"aptless/core/engine/task"
+)
+
+func (s *Server) taskRoutes(rt *Router) {
+	rt.Handle("GET", "/api/tasks", s.listTasks)
+	rt.Handle("POST", "/api/tasks-clear", func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.Tasks.Clear(r.Context()); err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, struct{}{})
+	})
+	rt.Handle("GET", "/api/tasks-wait", func(w http.ResponseWriter, r *http.Request) error {
+		limited, cancel := s.limit(r.Context())
+		defer cancel()
+		err := s.Tasks.WaitAll(limited)
+		if err != nil && limited.Err() != nil && r.Context().Err() == nil {
+			return WriteJSON(w, http.StatusAccepted, struct{}{})
+		}
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, struct{}{})
+	})
+	rt.Handle("GET", "/api/tasks/{id}", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, _ *http.Request, t task.Task) error {
+		return WriteJSON(w, http.StatusOK, viewTask(t))
+	}))
+	rt.Handle("GET", "/api/tasks/{id}/wait", s.withTask(http.StatusBadRequest, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
+		now, err := s.wait(r.Context(), t)
+		if errors.Is(err, task.ErrUnknown) {
+			return unknownTask(http.StatusBadRequest, t.ID)
+		}
+		if err != nil {
+			return err
+		}
+		if !now.State.Ended() {
+			return WriteJSON(w, http.StatusAccepted, viewTask(now))
+		}
+		return WriteJSON(w, http.StatusOK, viewTask(now))
+	}))
+	rt.Handle("GET", "/api/tasks/{id}/output", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
+		out, err := s.Tasks.Output(r.Context(), t)
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, out)
+	}))
+	rt.Handle("GET", "/api/tasks/{id}/detail", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, _ *http.Request, t task.Task) error {
+		data, err := detail(t)
+		if err != nil {
+			return err
+		}
+		return writeRaw(w, http.StatusOK, data)
+	}))
+	rt.Handle("GET", "/api/tasks/{id}/return_value", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
+		if !t.State.Ended() || t.NoValue {
+			return writeRaw(w, http.StatusOK, []byte("null"))
+		}
+		value, err := s.Tasks.Value(r.Context(), t)
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, returnValue{t.Code, value})
+	}))
+	rt.Handle("DELETE", "/api/tasks/{id}", s.withTask(http.StatusBadRequest, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
+		gone, err := s.Tasks.Delete(r.Context(), t.ID)
+		switch {
+		case errors.Is(err, task.ErrUnknown):
+			return unknownTask(http.StatusBadRequest, t.ID)
+		case errors.Is(err, task.ErrNotEnded):
+			return Errorf(http.StatusBadRequest, "task with id %d is still in state=%d", t.ID, gone.State)
+		case err != nil:
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, viewTask(gone))
+	}))
+}
+
+// detail returns the detail of a task, of one that has ended with the requests
+// that it made as a field more.
+func detail(t task.Task) ([]byte, error) {
+	data := bytes.TrimSpace(t.Detail)
+	if data == nil {
+		data = []byte("{}")
+	}
+	before, object := bytes.CutSuffix(data, []byte("}"))
+	if !object || !t.State.Ended() || len(t.Requests) == 0 {
+		return data, nil
+	}
+	requests, err := json.Marshal(t.Requests)
+	if err != nil {
+		return nil, err
+	}
+	if before = bytes.TrimSpace(before); !bytes.HasSuffix(before, []byte("{")) {
+		before = append(bytes.Clone(before), ',')
+	}
+	return fmt.Appendf(nil, `%s"Requests":%s}`, before, requests), nil
+}
+
+func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
+	views := []taskView{}
+	for t, err := range s.Tasks.All(r.Context()) {
+		if err != nil {
+			return err
+		}
+		views = append(views, viewTask(t))
+	}
+	return WriteJSON(w, http.StatusOK, views)
+}
+
+func unknownTask(status int, id int64) error {
+	return Errorf(status, "could not find task with id %d", id)
+}
+
+// withTask reads the task that the path names; unknown is the status if there
+// is none.
+func (s *Server) withTask(unknown int, h func(http.ResponseWriter, *http.Request, task.Task) error) HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := strconv.ParseInt(Param(r, "id"), 10, 64)
+		if err != nil {
+			return err // 500 with strconv's text, as clients know it
+		}
+		t, err := s.Tasks.Get(r.Context(), id)
+		if errors.Is(err, task.ErrUnknown) {
+			return unknownTask(unknown, id)
+		}
+		if err != nil {
+			return err
+		}
+		return h(w, r, t)
+	}
+}

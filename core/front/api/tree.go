@@ -1,0 +1,278 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"log/slog"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"aptless/core/archive/pool"
+	"aptless/core/archive/publish"
+	"aptless/core/engine/driver"
+)
+
+// Tree serves the published trees: that of the default storage at the root, and
+// those of file-system storages below /repos/<name>/. Paths that have a digest by
+// the pool layout hash are answered from the pool, below any of them.
+type Tree struct {
+	Blobs    driver.Blobs
+	Storages []string                                                           // as publish.Store knows them
+	Dated    func(ctx context.Context, id, name string) (key string, err error) // what is below /snapshots/<id>/
+	Key      func(context.Context) ([]byte, error)                              // the public key, armoured
+	Sources  func(context.Context, *http.Request) (string, error)
+	Log      *slog.Logger
+}
+
+// ServeHTTP answers GET and HEAD.
+func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if path := r.URL.EscapedPath(); strings.Contains(path, "//") {
+		t.merge(w, r, path)
+		return
+	}
+	switch r.URL.Path {
+	case "/key.asc":
+		key, err := t.Key(r.Context())
+		t.text(w, r, "application/pgp-keys", string(key), err)
+		return
+	case "/aptless.sources":
+		text, err := t.Sources(r.Context(), r)
+		t.text(w, r, "text/plain; charset=utf-8", text, err)
+		return
+	}
+	key, err := t.key(r.URL.Path), error(nil)
+	if driver.CheckKey(key) != nil {
+		t.missing(w)
+		return
+	}
+	var name string // by which headers are chosen; the key if there is none
+	if sha256, ok := publish.Digest(r.URL.Path); ok {
+		key, name = pool.FileKey(sha256), r.URL.Path
+	} else if rest, ok := strings.CutPrefix(r.URL.Path, "/snapshots/"); ok {
+		id, name, _ := strings.Cut(rest, "/")
+		var dated string
+		if dated, err = t.Dated(r.Context(), id, name); err == nil {
+			key = dated
+		} else if errors.Is(err, driver.ErrNotFound) {
+			err = nil // it may be a prefix of that name
+		}
+	}
+	if err == nil {
+		err = t.serve(w, r, key, cmp.Or(name, key))
+	}
+	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
+		t.missing(w)
+	} else if err != nil {
+		t.Log.Error("published file was not served", "key", key, "error", err)
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+// merge sends the client to the path in which slashes that follow each other are
+// one: debmirror asks for //dists if its root is /. It is not answered at
+// once, so that a proxy in front, which may let only some read a path, sees the
+// path that is served. The API has no such paths.
+func (t *Tree) merge(w http.ResponseWriter, r *http.Request, path string) {
+	one := strings.Join(slices.DeleteFunc(strings.Split(path, "/"), func(part string) bool { return part == "" }), "/")
+	if one == "" || one == "api" || strings.HasPrefix(one, "api/") {
+		t.missing(w)
+		return
+	}
+	if strings.HasSuffix(path, "/") {
+		one += "/"
+	}
+	redirect(w, r, "/"+one)
+}
+
+// folders returns a link to each file-system storage, else to the default one.
+func (t *Tree) folders() string {
+	var b strings.Builder
+	for _, storage := range t.Storages {
+		if name, ok := strings.CutPrefix(storage, "filesystem:"); ok {
+			name = html.EscapeString(name)
+			fmt.Fprintf(&b, "<a href=\"%s/\">%s</a>\n", name, name)
+		}
+	}
+	if b.Len() == 0 {
+		return "<a href=\"-/\">default</a>\n"
+	}
+	return b.String()
+}
+
+// key returns the object of a path.
+func (t *Tree) key(path string) string {
+	if rest, ok := strings.CutPrefix(path, "/repos/"); ok {
+		name, file, _ := strings.Cut(rest, "/")
+		if name == "-" { // as aptly serves the same tree
+			return "public/" + file
+		}
+		if storage := "filesystem:" + name; slices.Contains(t.Storages, storage) {
+			return publish.StorageRoot(storage) + "/" + file
+		}
+	}
+	return "public" + path
+}
+
+func (t *Tree) text(w http.ResponseWriter, r *http.Request, contentType, text string, err error) {
+	if err != nil {
+		t.Log.Error("request failed", "path", r.URL.Path, "error", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	if r.Method != http.MethodHead {
+		io.WriteString(w, text)
+	}
+}
+
+func (t *Tree) missing(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	notFound(w)
+}
+
+// serve answers with an object that is published under a name.
+func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key, name string) error {
+	info, err := t.Blobs.Stat(r.Context(), key)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("ETag", strconv.Quote(info.ETag))
+	h.Set("Last-Modified", info.ModTime.UTC().Format(http.TimeFormat))
+	h.Set("Cache-Control", CacheControl(name))
+	h.Set("Content-Type", contentType(name))
+	h.Set("Accept-Ranges", "bytes")
+	if unchanged(r, info) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	part, ok := requested(r, info)
+	if !ok {
+		h.Set("Content-Range", fmt.Sprintf("bytes */%d", info.Size))
+		w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		return nil
+	}
+	if r.Method == http.MethodHead {
+		h.Set("Content-Length", strconv.FormatInt(info.Size, 10))
+		return nil
+	}
+	body, now, err := t.Blobs.Open(r.Context(), key, part)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if now.ETag != info.ETag { // replaced between the two calls: what we hold is the new one, whole or not at all
+		if part != nil {
+			return t.serve(w, r, key, name)
+		}
+		h.Set("ETag", strconv.Quote(now.ETag))
+		h.Set("Last-Modified", now.ModTime.UTC().Format(http.TimeFormat))
+		info = now
+	}
+	status, size := http.StatusOK, info.Size
+	if part != nil {
+		status, size = http.StatusPartialContent, part.Length
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.Offset, part.Offset+part.Length-1, info.Size))
+	}
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
+	w.WriteHeader(status)
+	io.Copy(w, body) // an error is the client's going away; the length tells it
+	return nil
+}
+
+// unchanged says whether the client has the object already (RFC 9110 13.1.2
+// and 13.1.3). apt sends If-Modified-Since; an equal second is "not modified".
+func unchanged(r *http.Request, info driver.Info) bool {
+	if tags := r.Header.Get("If-None-Match"); tags != "" {
+		return tags == "*" || strings.Contains(tags, strconv.Quote(info.ETag))
+	}
+	since, err := http.ParseTime(r.Header.Get("If-Modified-Since"))
+	return err == nil && !info.ModTime.Truncate(time.Second).After(since)
+}
+
+// requested returns the part of the object that is asked for: nil for all of
+// it, also if the request names several parts or the object has changed since
+// the client read another part of it.
+func requested(r *http.Request, info driver.Info) (part *driver.Range, ok bool) {
+	spec, found := strings.CutPrefix(r.Header.Get("Range"), "bytes=")
+	if !found || strings.Contains(spec, ",") {
+		return nil, true
+	}
+	if since := r.Header.Get("If-Range"); since != "" && since != strconv.Quote(info.ETag) {
+		if at, err := http.ParseTime(since); err != nil || !at.Equal(info.ModTime.Truncate(time.Second)) {
+			return nil, true
+		}
+	}
+	first, last, dash := strings.Cut(spec, "-")
+	if !dash {
+		return nil, true
+	}
+	if first == "" { // the last so many bytes
+		n, err := strconv.ParseInt(last, 10, 64)
+		if err != nil || n < 0 {
+			return nil, true
+		}
+		n = min(n, info.Size)
+		return &driver.Range{Offset: info.Size - n, Length: n}, n > 0
+	}
+	from, err := strconv.ParseInt(first, 10, 64)
+	if err != nil || from < 0 {
+		return nil, true
+	}
+	to := info.Size - 1
+	if last != "" {
+		n, err := strconv.ParseInt(last, 10, 64)
+		if err != nil || n < from {
+			return nil, true
+		}
+		to = min(n, to)
+	}
+	return &driver.Range{Offset: from, Length: to - from + 1}, from < info.Size
+}
+
+// CacheControl returns the header for a file of the published tree: what a
+// path can only ever mean one thing is kept for a year, package files, whose names
+// may be taken by others, for an hour, and the rest is asked for again.
+func CacheControl(name string) string {
+	_, byDigest := publish.Digest(name)
+	switch {
+	case strings.Contains(name, "/by-hash/"), byDigest:
+		return "public, max-age=31536000, immutable"
+	case strings.Contains(name, "/pool/"):
+		return "public, max-age=3600"
+	}
+	return "public, max-age=0, s-maxage=30"
+}
+
+func contentType(key string) string {
+	switch path.Ext(key) {
+	case ".deb", ".udeb", ".ddeb":
+		return "application/vnd.debian.binary-package"
+	case ".gz":
+		return "application/gzip"
+	case ".xz":
+		return "application/x-xz"
+	case ".zst":
+		return "application/zstd"
+	case ".bz2":
+		return "application/x-bzip2"
+	case ".gpg", ".asc":
+		return "application/pgp-signature"
+	case ".dsc":
+		return "text/plain; charset=utf-8"
+	}
+	if strings.Contains(key, "/pool/") || strings.Contains(key, "/by-hash/") {
+		return "application/octet-stream"
+	}
+	return "text/plain; charset=utf-8"
+}

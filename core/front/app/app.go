@@ -1,0 +1,220 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"aptless/core/archive/cleanup"
+	"aptless/core/archive/keyring"
+	"aptless/core/archive/mirror"
+	"aptless/core/archive/pkglist"
+	"aptless/core/archive/pool"
+	"aptless/core/archive/publish"
+	"aptless/core/archive/query"
+	"aptless/core/archive/repo"
+	"aptless/core/archive/snapshot"
+	"aptless/core/archive/upstream"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/epoch"
+	"aptless/core/engine/lists"
+	"aptless/core/engine/task"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/api"
+)
+
+// Drivers is where aptless runs.
+type Drivers struct {
+	Blobs driver.Blobs
+	Table driver.Table
+	Queue driver.Queue
+}
+
+// trees returns the storage of published trees, and the names of the storages.
+func trees(blobs driver.Blobs, storages map[string]driver.Blobs) (driver.Blobs, []string) {
+	names := slices.Sorted(maps.Keys(storages))
+	var mounted []driver.Mounted
+	for _, name := range names {
+		mounted = append(mounted, driver.Mounted{Blobs: storages[name], At: publish.StorageRoot(name) + "/", Keys: "public/"})
+	}
+	return driver.Mount(blobs, mounted...), names
+}
+
+// Version is what /api/version answers: the version of aptly's API that is
+// spoken, then aptless's own.
+const Version = "1.6.3+aptless0.1"
+
+// Config is what an operator may set.
+type Config struct {
+	Version      string        // as /api/version answers it
+	Async        bool          // answer mutating calls at once unless they say otherwise
+	Wait         time.Duration // how long a call waits for its task before it is answered with 202; 0 is without limit
+	Dependencies query.Options // what listings and snapshots with dependencies follow, and for which architectures
+	Cache        int64         // bytes of list chunks kept in memory; 0 is 64 MiB
+	Log          *slog.Logger
+	Now          func() time.Time
+	Compressions []string // of published indexes, besides gz and bz2: "xz", "zst"
+	SkipContents bool     // of publications whose creation does not say; SkipBz2 too
+	SkipBz2      bool
+	Upstream     upstream.Fetcher                           // asks other servers; nil asks none
+	Sleep        func(context.Context, time.Duration) error // lets time pass, as Now tells it; nil waits
+	Draw         api.Draw                                   // the program dot; nil where there is none
+
+	Space   func() (api.Space, error) // how much room there is; nil where storage has no end
+	Metrics *prometheus.Registry      // gets the metrics of the API, and is served; nil is without
+
+	// Storages are further places to publish to, by the names that clients use,
+	// such as "filesystem:www" or "s3:eu". Of each only keys below "public/" are
+	// written.
+	Storages map[string]driver.Blobs
+
+	Mirrors mirror.Options // Architectures are those of Dependencies if nil
+
+	// Address is where clients reach Handler. Release files then tell apt where
+	// to find former revisions.
+	Address string
+}
+
+const defaultCache = 64 << 20
+
+// Limits of what a key server is asked. Clients wait for it.
+const (
+	keyTimeout = 20 * time.Second
+	maxKeys    = 16 << 20 // bytes
+)
+
+// App is aptless, put together.
+type App struct {
+	Handler    http.Handler // the API, and the published tree at the root
+	Dispatcher *task.Dispatcher
+
+	tasks        *task.Store
+	publications *publish.Store
+	mirrors      *mirror.Store
+}
+
+// New connects everything. Signer makes the signatures of publications; base
+// is the context of work that outlives its request.
+func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, error) {
+	cache := c.Cache
+	if cache == 0 {
+		cache = defaultCache
+	}
+	if c.Sleep == nil {
+		c.Sleep = sleep
+	}
+	if c.Draw == nil {
+		c.Draw = drawNothing
+	}
+	if err := publish.CheckCompressions(c.Compressions); err != nil {
+		return nil, err
+	}
+	if c.Mirrors.Architectures == nil {
+		c.Mirrors.Architectures = c.Dependencies.Architectures
+	}
+	epochs := &epoch.Clock{Table: d.Table}
+	lists := pkglist.Store{Chunks: &lists.Store{
+		Blobs: d.Blobs, Cache: lists.NewCache(cache),
+		Epoch: epochs.Epoch,
+	}}
+	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epochs: epochs}
+	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
+	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
+	mirrors := &mirror.Store{
+		Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Fetcher: c.Upstream, Keyring: keyrings.Keyring,
+		Options: c.Mirrors, Dependencies: c.Dependencies,
+	}
+	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Mirrors: mirrorOriginals{mirrors}, Now: c.Now, Dependencies: c.Dependencies}
+	repos.Snapshots = snapshotOriginals{snapshots}
+	public, storages := trees(d.Blobs, c.Storages)
+	publications := &publish.Store{
+		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: sources{repos, mirrors, snapshots}, Signer: signer,
+		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, Now: c.Now, Sleep: c.Sleep,
+	}
+	if c.Address != "" {
+		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
+	}
+	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
+	mirrors.Tasks = tasks
+	collector := &cleanup.Store{
+		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Tasks: tasks, Epochs: epochs, Now: c.Now, Sleep: c.Sleep,
+		Sources: []cleanup.Source{
+			{Part: "repo", Roots: repos.Roots},
+			{Part: "mirror", Roots: mirrors.Roots},
+			{Part: "snapshot", Roots: snapshots.Roots},
+			{Part: "publish", Roots: publications.Roots},
+		},
+	}
+	for _, src := range collector.Sources {
+		tasks.Heads = append(tasks.Heads, src.Part)
+	}
+	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), collector.Kinds()))
+	if err != nil {
+		return nil, err
+	}
+	direct, _ := d.Blobs.(driver.Direct)
+	server := &api.Server{
+		Direct:  direct,
+		Objects: objects{mirrors, repos, snapshots, publications}, Draw: c.Draw, Space: c.Space,
+		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
+		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Cleanup: collector, Keyrings: keyrings,
+		Tree: &api.Tree{
+			Blobs: public, Storages: storages, Dated: publications.Dated, Log: c.Log,
+			Key: func(context.Context) ([]byte, error) { return publicKey(signer), nil },
+			Sources: func(ctx context.Context, r *http.Request) (string, error) {
+				return sourcesText(ctx, r, publications, signer)
+			},
+		},
+	}
+	if c.Metrics != nil {
+		server.Metrics = api.NewMetrics(c.Metrics, c.Version)
+	}
+	return &App{Handler: server.Handler(), Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors}, nil
+}
+
+// fetchKeys returns how key servers are asked, nil if they are not.
+func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error) {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, url string) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(ctx, keyTimeout)
+		defer cancel()
+		return upstream.Get(ctx, f, url, maxKeys)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// Tick does what is due: it is called every minute or so, from anywhere.
+func (a *App) Tick(ctx context.Context) error {
+	return errors.Join(a.Dispatcher.Resend(ctx, false), a.due(ctx, a.publications.Due), a.due(ctx, a.mirrors.Due))
+}
+
+// due admits the tasks that are due: publications are signed anew whose Release
+// files expire, mirrors are updated that have a schedule.
+func (a *App) due(ctx context.Context, due func(context.Context) ([]task.Spec, error)) error {
+	specs, err := due(ctx)
+	for _, spec := range specs {
+		if _, admitErr := a.tasks.Admit(ctx, spec, false); admitErr != nil {
+			err = errors.Join(err, admitErr)
+		}
+	}
+	return err
+}

@@ -1,0 +1,413 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"math/rand/v2"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"aptless/core/archive/publish"
+	"aptless/core/archive/snapshot"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/task"
+	"aptless/core/formats/pgp"
+)
+
+// turns is a Table of whose calls one goes on at a time: which one, a schedule
+// says. It keeps what rows there were after each write.
+type turns struct {
+	driver.Table
+	memory *drivertest.Memory
+
+	mu      sync.Mutex
+	waiting []chan struct{}
+	states  []map[string]string // of the rows that say who refers to whom
+	begun   map[int64]int       // number of states when a task began to run
+	ended   map[int64]int       // and when it ended
+}
+
+// await blocks until it is the caller's turn.
+func (s *turns) await() {
+	turn := make(chan struct{})
+	s.mu.Lock()
+	s.waiting = append(s.waiting, turn)
+	s.mu.Unlock()
+	<-turn
+}
+
+func (s *turns) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
+	s.await()
+	return s.Table.Get(ctx, key)
+}
+
+func (s *turns) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
+	return func(yield func(driver.Row, error) bool) {
+		s.await()
+		for row, err := range s.Table.Scan(ctx, part, after) {
+			if !yield(row, err) {
+				return
+			}
+			s.await()
+		}
+	}
+}
+
+func (s *turns) Write(ctx context.Context, ops ...driver.Op) (string, error) {
+	s.await()
+	version, err := s.Table.Write(ctx, ops...)
+	if err != nil {
+		return version, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record()
+	for _, op := range ops {
+		var t task.Task
+		if op.Key.Part != "task" || op.Do != driver.OpPut || json.Unmarshal(op.Data, &t) != nil {
+			continue
+		}
+		if _, ok := s.begun[t.ID]; !ok && t.State == task.Running {
+			s.begun[t.ID] = len(s.states) - 1
+		}
+		if t.State.Ended() {
+			s.ended[t.ID] = len(s.states) - 1
+		}
+	}
+	return version, nil
+}
+
+// record keeps the rows as they are now.
+func (s *turns) record() { s.states = append(s.states, referring(s.memory)) }
+
+// referring returns the rows that say who is there and refers to whom.
+func referring(memory *drivertest.Memory) map[string]string {
+	state := map[string]string{}
+	for _, part := range []string{"snapshot", "repo", "mirror", "publish", "ref/"} {
+		maps.Copy(state, memory.Rows(part))
+	}
+	return state
+}
+
+// next lets one of those who wait go on, and says whether there was one.
+func (s *turns) next(rng *rand.Rand) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) == 0 {
+		return false
+	}
+	i := rng.IntN(len(s.waiting))
+	close(s.waiting[i])
+	s.waiting = slices.Delete(s.waiting, i, i+1)
+	return true
+}
+
+// ever reports whether something held in one of the states from the last before
+// begin up to end.
+func (s *turns) ever(begin, end int, holds func(map[string]string) bool) bool {
+	return slices.ContainsFunc(s.states[max(0, begin-1):end+1], holds)
+}
+
+// refersTo reports whether somebody of a kind refers to something in a state.
+func refersTo(state map[string]string, target, by string) bool {
+	for key := range state {
+		if strings.HasPrefix(key, "ref/"+target+"/"+by+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// fits says what is wrong with a state: names and rows that do not belong
+// together, references of what is not there, publications of what is not there.
+func fits(state map[string]string) error {
+	for key, data := range state {
+		part, sort, _ := strings.Cut(key, "/")
+		switch part {
+		case "snapshot", "repo", "mirror":
+			var row struct{ UUID, Name string }
+			if err := json.Unmarshal([]byte(data), &row); err != nil || row.UUID != sort || state[part+"-name/"+row.Name] != sort {
+				return fmt.Errorf("%s has no name of its own, %w", key, err)
+			}
+		case "snapshot-name", "repo-name", "mirror-name":
+			if _, ok := state[strings.TrimSuffix(part, "-name")+"/"+data]; !ok {
+				return fmt.Errorf("%s is of nothing", key)
+			}
+		case "ref":
+			target, by, ok := strings.Cut(sort, "/publish/")
+			if ok {
+				by = "publish/" + by
+			} else {
+				target, by, ok = strings.Cut(strings.TrimPrefix(sort, "snapshot/"), "/snapshot/")
+				by = "snapshot/" + by
+			}
+			_, there := state[by]
+			_, published := state[target]
+			if !ok || !there || strings.HasPrefix(by, "publish/") && !published {
+				return fmt.Errorf("%s dangles", key)
+			}
+		case "publish":
+			var r publish.Record
+			if err := json.Unmarshal([]byte(data), &r); err != nil {
+				return err
+			}
+			for _, c := range r.Components {
+				kind := map[publish.SourceKind]string{publish.Local: "repo", publish.Snapshot: "snapshot"}[r.Kind]
+				_, there := state[kind+"/"+c.UUID]
+				_, referred := state["ref/"+kind+"/"+c.UUID+"/"+key]
+				if !there || !referred {
+					return fmt.Errorf("%s publishes %s, which is there: %v, and referred to: %v", key, c.UUID, there, referred)
+				}
+			}
+		}
+	}
+	return made(state)
+}
+
+// made checks that snapshots refer to all that they were made of.
+func made(state map[string]string) error {
+	for key, data := range state {
+		if !strings.HasPrefix(key, "snapshot/") {
+			continue
+		}
+		var row snapshot.Snapshot
+		if err := json.Unmarshal([]byte(data), &row); err != nil {
+			return err
+		}
+		for _, src := range row.Sources {
+			kind := map[string]string{snapshot.OfRepo: "repo", snapshot.OfMirror: "mirror", snapshot.OfSnapshots: "snapshot"}[row.SourceKind]
+			if _, ok := state["ref/"+kind+"/"+src.UUID+"/"+key]; !ok {
+				return fmt.Errorf("%s does not refer to its source %s", key, src.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// TestSnapshotRaces drops repositories and snapshots while others are made of
+// them and published, in many orders of their calls: whatever was refused had
+// its reason at the time, and nothing refers to what is not there.
+func TestSnapshotRaces(t *testing.T) {
+	seeds := 150
+	if testing.Short() {
+		seeds = 20
+	}
+	signer, ready := testSigner(t), drivertest.NewEnv()
+	p, err := start(t.Context(), ready, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.upload("d", map[string][]byte{"a_1_all.deb": buildDeb("aa", "1", "all"), "b_1_amd64.deb": buildDeb("bb", "1", "amd64")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range [][2]string{{"/api/repos", `{"Name":"r"}`}, {"/api/repos/r/file/d", ""}, {"/api/repos", `{"Name":"q"}`},
+		{"/api/repos/r/snapshots", `{"Name":"s1"}`}, {"/api/repos/q/snapshots", `{"Name":"s2"}`}, {"/api/tasks-clear", ""}} {
+		if err := p.step("POST", s[0], s[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	races(t, seeds, ready, signer, [][3]string{
+		{"DELETE", "/api/snapshots/s1", ""}, {"DELETE", "/api/snapshots/s1?force=1", ""}, {"DELETE", "/api/snapshots/s2", ""},
+		{"DELETE", "/api/repos/r", ""}, {"DELETE", "/api/repos/r?force=1", ""}, {"DELETE", "/api/snapshots/m?force=1", ""},
+		{"POST", "/api/repos/r/snapshots", `{"Name":"s3"}`}, {"POST", "/api/repos/q/snapshots", `{"Name":"s1"}`},
+		{"POST", "/api/snapshots/m/merge", `{"Sources":["s1","s2"]}`}, {"POST", "/api/snapshots/m/merge", `{"Sources":["s2","s1"]}`},
+		{"POST", "/api/snapshots", `{"Name":"s3","SourceSnapshots":["s1"]}`}, {"PUT", "/api/snapshots/s1", `{"Name":"s3"}`},
+		{"POST", "/api/publish", `{"SourceKind":"snapshot","Distribution":"snap","Architectures":["amd64"],"Sources":[{"Name":"s1"}]}`},
+		{"POST", "/api/publish", publishBody}, {"DELETE", "/api/publish/:./stable", ""}, {"DELETE", "/api/publish/:./snap", ""},
+		{"PUT", "/api/publish/:./snap", `{"Snapshots":[{"Name":"s2"}]}`},
+	}, []string{"published", "used", "taken", "gone"})
+}
+
+// moreSeeds is by how many times the orders may grow in which races waits for
+// each reason to come up: names are random, so an order is not the same each time.
+const moreSeeds = 50
+
+// races has requests race, in an order for each seed and in more until tasks were
+// refused for all of the reasons, and checks that they were for no other.
+func races(t *testing.T, seeds int, ready *drivertest.Env, signer pgp.Signer, requests [][3]string, reasons []string, set ...func(*Config)) {
+	refused := map[string]int{}
+	lacking := func(reason string) bool { return refused[reason] == 0 }
+	seed := 0
+	for ; seed < seeds || seed < moreSeeds*seeds && slices.ContainsFunc(reasons, lacking); seed++ {
+		synctest.Test(t, func(t *testing.T) {
+			env := ready.Restart()
+			s := &turns{Table: env.Table, memory: env.Memory, begun: map[int64]int{}, ended: map[int64]int{}}
+			s.record()
+			env.Table = s
+			p, err := start(t.Context(), env, signer, set...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			race(t, p, s, rand.New(rand.NewPCG(uint64(seed), 7)), requests)
+			for id, reason := range s.check(t, env.Memory) {
+				if reason == "" {
+					continue
+				}
+				refused[reason]++
+				if t.Failed() {
+					t.Logf("seed %d: task %d: %s", seed, id, reason)
+				}
+			}
+		})
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	t.Logf("refusals in %d orders: %v", seed, refused)
+	for _, reason := range slices.DeleteFunc(slices.Clone(reasons), func(r string) bool { return !lacking(r) }) {
+		t.Errorf("no task was refused for what it names is %s: the orders are too few", reason)
+	}
+}
+
+// race has three clients send requests, and four workers run their tasks, all
+// in the order of rng.
+func race(t *testing.T, p *process, s *turns, rng *rand.Rand, requests [][3]string) {
+	ctx, stop := context.WithCancel(p.ctx)
+	var clients, workers sync.WaitGroup
+	sent := make(chan struct{})
+	for range 3 {
+		var mine [][3]string
+		for range 3 {
+			mine = append(mine, requests[rng.IntN(len(requests))])
+		}
+		clients.Go(func() {
+			for _, r := range mine {
+				req := httptest.NewRequestWithContext(ctx, r[0], r[1], strings.NewReader(r[2]))
+				req.Header.Set("Content-Type", "application/json")
+				p.Handler.ServeHTTP(httptest.NewRecorder(), req)
+			}
+		})
+	}
+	go func() { clients.Wait(); close(sent) }()
+	for range 4 {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				if delivered, err := p.env.Memory.Queue.Step(ctx, p.Dispatcher.Handle); err != nil {
+					t.Error(err)
+				} else if !delivered {
+					time.Sleep(time.Millisecond)
+				}
+			}
+		})
+	}
+	for {
+		synctest.Wait()
+		if s.next(rng) {
+			continue
+		}
+		select {
+		case <-sent:
+			if len(p.env.Memory.Queue.Pending()) == 0 && len(p.env.Memory.Rows("lock")) == 0 {
+				stop()
+				workers.Wait()
+				return
+			}
+		default:
+		}
+		time.Sleep(time.Millisecond)
+		p.env.Clock.Advance(100 * time.Millisecond)
+	}
+}
+
+// check looks at every state and at the end of every task, and returns why
+// tasks were refused.
+func (s *turns) check(t *testing.T, memory *drivertest.Memory) map[int64]string {
+	for i, state := range s.states {
+		if err := fits(state); err != nil {
+			t.Fatalf("after write %d: %v", i, err)
+		}
+	}
+	reasons := map[int64]string{}
+	for _, data := range memory.Rows("task") {
+		var got task.Task
+		if err := json.Unmarshal([]byte(data), &got); err != nil {
+			t.Fatal(err)
+		}
+		if !got.State.Ended() {
+			t.Fatalf("task %d (%s) is in state %d", got.ID, got.Name, got.State)
+		}
+		if got.State == task.Failed {
+			reasons[got.ID] = s.refusal(t, got)
+		}
+		if force, drops := strings.Contains(string(got.Args), `"Force":true`), strings.HasSuffix(got.Kind, ".drop"); drops && got.State == task.Succeeded && got.Kind != "publish.drop" {
+			before := s.states[s.ended[got.ID]-1]
+			target := targetOf(got)
+			if refersTo(before, target, "publish") || !force && refersTo(before, target, "snapshot") {
+				t.Errorf("task %d dropped %s, which was in use", got.ID, target)
+			}
+		}
+	}
+	return reasons
+}
+
+// targetOf is what a task has the lock of that it drops or renames.
+func targetOf(got task.Task) string {
+	for _, w := range got.Locks {
+		if part, _, _ := strings.Cut(w.Resource, "/"); part == "snapshot" || part == "repo" || part == "mirror" {
+			return w.Resource
+		}
+	}
+	return ""
+}
+
+// refusal checks that the reason for which a task failed was one, at some time
+// while it ran, and names it.
+func (s *turns) refusal(t *testing.T, got task.Task) string {
+	at := func(holds func(map[string]string) bool) bool { return s.ever(s.begun[got.ID], s.ended[got.ID], holds) }
+	target := targetOf(got)
+	right, reason := false, ""
+	switch text := got.Error; {
+	case strings.Contains(text, "is published"):
+		reason, right = "published", at(func(state map[string]string) bool { return refersTo(state, target, "publish") })
+	case strings.Contains(text, "force=1"):
+		reason, right = "used", at(func(state map[string]string) bool { return refersTo(state, target, "snapshot") })
+	case strings.Contains(text, "already exists"):
+		name, part := nameIn(text, "name ", "snapshot ", "mirror "), "snapshot-name/"
+		if strings.Contains(text, "mirror") {
+			part = "mirror-name/"
+		}
+		reason, right = "taken", at(func(state map[string]string) bool { _, ok := state[part+name]; return ok })
+	case strings.Contains(text, "already used by another published repo"):
+		reason, right = "taken", at(func(state map[string]string) bool {
+			for _, w := range got.Locks {
+				if _, ok := state[w.Resource]; ok && strings.HasPrefix(w.Resource, "publish/") {
+					return true
+				}
+			}
+			return false
+		})
+	case strings.Contains(text, "not found"):
+		reason, right = "gone", at(func(state map[string]string) bool {
+			return slices.ContainsFunc(got.Locks, func(w lock.Want) bool {
+				_, ok := state[w.Resource]
+				part, _, _ := strings.Cut(w.Resource, "/")
+				return !ok && slices.Contains([]string{"snapshot", "repo", "mirror", "publish"}, part)
+			})
+		})
+	}
+	if !right {
+		t.Errorf("task %d (%s) was refused without reason: %s", got.ID, got.Name, got.Error)
+	}
+	return reason
+}
+
+// nameIn is the word of a text behind the first of the prefixes that it has.
+func nameIn(text string, prefixes ...string) string {
+	for _, p := range prefixes {
+		if _, rest, ok := strings.Cut(text, p); ok {
+			name, _, _ := strings.Cut(rest, " ")
+			return name
+		}
+	}
+	return ""
+}

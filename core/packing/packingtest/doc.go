@@ -1,3 +1,0 @@
-// Package packingtest owns the readers with which tests look at what package
-// packing makes: not those by which it was made.
-package packingtest
