@@ -35,11 +35,12 @@
 //	archive/pkglist
 //	archive/query                  archive/pkglist
 //	archive/pool                   github.com/klauspost/compress
+//	archive/upload                 archive/pool
 //	archive/keyring
 //	archive/upstream
 //	archive/upstream/upstreamtest  archive/upstream net/http github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
-//	archive/cleanup                archive/pkglist archive/pool
-//	archive/repo                   archive/pkglist archive/pool archive/query
+//	archive/cleanup                archive/pkglist archive/pool archive/upload
+//	archive/repo                   archive/pkglist archive/pool archive/query archive/upload
 //	archive/mirror                 archive/pkglist archive/pool archive/query archive/upstream
 //	archive/snapshot               archive/pkglist archive/pool archive/query
 //	archive/publish                archive/pkglist github.com/klauspost/compress

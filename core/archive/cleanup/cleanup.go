@@ -8,6 +8,7 @@ import (
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
+	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/epoch"
 	"aptless/core/engine/lock"
@@ -29,6 +30,7 @@ type Store struct {
 	Blobs   driver.Blobs
 	Lists   pkglist.Store
 	Pool    *pool.Store
+	Uploads *upload.Store
 	Tasks   *task.Store
 	Epochs  *epoch.Clock
 	Sources []Source

@@ -268,7 +268,7 @@ func (c *collection) incoming(ctx context.Context) error {
 	if len(old) == 0 {
 		return nil
 	}
-	named, err := c.Pool.Incoming(ctx)
+	named, err := c.Uploads.Incoming(ctx)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,8 @@ func (s *Store) claim(ctx context.Context, names ...string) error {
 	return s.Epochs.Claim(ctx, names...)
 }
 
-// FilePrefix begins the keys of package files, IncomingPrefix those of uploads.
+// FilePrefix begins the keys of package files. IncomingPrefix begins those of
+// files on their way into the pool: uploads, and files of unknown digest.
 const (
 	FilePrefix     = "private/pool/"
 	IncomingPrefix = "private/incoming/"

@@ -115,28 +115,3 @@ func TestRecordsSpread(t *testing.T) {
 		}
 	}
 }
-
-// TestAdopt holds that a file is in the pool after its adoption, however often
-// and wherever it is broken off.
-func TestAdopt(t *testing.T) {
-	s, m := memory()
-	receive(t, s, "d", "a", "bytes")
-	receive(t, s, "d", "same", "bytes")
-	for _, name := range []string{"a", "a", "same"} {
-		if err := s.Adopt(t.Context(), find(t, s, "d", name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want := hashed("bytes", "b")
-	if got := m.Objects("private/pool/"); len(got) != 1 || got[FileKey(want.SHA256)] != "bytes" {
-		t.Errorf("the pool has %v", got)
-	}
-	got, err := s.Hash(t.Context(), want.SHA256, "b")
-	if err != nil || got != want {
-		t.Errorf("hash is %+v, %v, want %+v", got, err, want)
-	}
-	none := hashed("none", "")
-	if _, err := s.Hash(t.Context(), none.SHA256, "b"); !errors.Is(err, driver.ErrNotFound) {
-		t.Errorf("a file the pool does not have: %v", err)
-	}
-}

@@ -41,15 +41,28 @@ func (s *Store) Keep(ctx context.Context, sha256 string, size int64, r io.Reader
 // KeepUnknown stores what r yields as a pool file whose digests are only known
 // when r has been read: got returns them.
 func (s *Store) KeepUnknown(ctx context.Context, r io.Reader, got func() deb.File) error {
-	u := Upload{Blob: IncomingPrefix + rand.Text()}
-	if _, err := s.Blobs.Put(ctx, u.Blob, r, driver.PutOptions{}); err != nil {
+	object := IncomingPrefix + rand.Text()
+	if _, err := s.Blobs.Put(ctx, object, r, driver.PutOptions{}); err != nil {
 		return err
 	}
-	u.File = got()
-	if err := s.Adopt(ctx, u); err != nil {
+	if err := s.Adopt(ctx, object, got()); err != nil {
 		return err
 	}
-	return s.Blobs.Delete(ctx, u.Blob)
+	return s.Blobs.Delete(ctx, object)
+}
+
+// Adopt copies an object into the pool as the file f, of which SHA256 and Size
+// are read. The caller has checked that the object has that digest. It is no
+// error if the pool has the file already. The file stays until the task has ended.
+func (s *Store) Adopt(ctx context.Context, object string, f deb.File) error {
+	if err := s.claim(ctx, FileClaim(f.SHA256)); err != nil {
+		return err
+	}
+	_, err := s.Blobs.Copy(ctx, FileKey(f.SHA256), object, fileOptions("", f.Size))
+	if errors.Is(err, driver.ErrExists) {
+		return nil
+	}
+	return err
 }
 
 func sumsKey(sha256 string) driver.Key {

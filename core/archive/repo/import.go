@@ -11,6 +11,7 @@ import (
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
+	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
@@ -44,10 +45,10 @@ func (s *Store) CheckImport(ctx context.Context, args ImportArgs) (task.Spec, er
 	}
 	args.UUID = r.UUID
 	name := fmt.Sprintf("Add packages from dir %s to repo %s", args.Dir, args.Name)
-	source := pool.UploadPath(args.Dir)
+	source := upload.Path(args.Dir)
 	if args.File != "" {
 		name = fmt.Sprintf("Add package %s from dir %s to repo %s", args.File, args.Dir, args.Name)
-		source = pool.UploadPath(args.Dir, args.File)
+		source = upload.Path(args.Dir, args.File)
 	}
 	return task.Spec{
 		Kind: "repo.import", Name: name, Resources: []string{"L" + r.UUID, source}, Args: args,
@@ -120,9 +121,9 @@ func (s *Store) finishImport(ctx context.Context, a *task.Attempt, dir string, n
 		return task.Result{}, err
 	}
 	if !noRemove {
-		var uploads []pool.Upload
+		var uploads []upload.Upload
 		for _, f := range done.Files {
-			u, err := s.Pool.Find(ctx, f.Dir, f.Name)
+			u, err := s.Uploads.Find(ctx, f.Dir, f.Name)
 			if errors.Is(err, fs.ErrNotExist) || err == nil && u.Blob != f.Blob {
 				continue // gone already, or uploaded again
 			}
@@ -131,10 +132,10 @@ func (s *Store) finishImport(ctx context.Context, a *task.Attempt, dir string, n
 			}
 			uploads = append(uploads, u)
 		}
-		if err := s.Pool.Remove(ctx, uploads...); err != nil {
+		if err := s.Uploads.Remove(ctx, uploads...); err != nil {
 			return task.Result{}, err
 		}
-		if err := s.Pool.RemoveIfEmpty(ctx, dir); err != nil {
+		if err := s.Uploads.RemoveIfEmpty(ctx, dir); err != nil {
 			return task.Result{}, err
 		}
 	}
@@ -173,17 +174,17 @@ type importer struct {
 	store     *Store
 	force     bool
 	outcomes  []outcome // in processing order
-	processed []pool.Upload
+	processed []upload.Upload
 	failed    []string // paths that could not be collected
 	warnings  []string // about them
 }
 
 // outcome is what became of a candidate, or of a .changes that was refused.
 type outcome struct {
-	upload  pool.Upload
+	upload  upload.Upload
 	into    *target
 	pkg     *deb.Package // nil if it was not imported
-	beside  []pool.Upload
+	beside  []upload.Upload
 	removed []string
 	warning string
 }
@@ -194,12 +195,12 @@ func (im *importer) fail(p, format string, args ...any) {
 }
 
 // collect finds the candidates as they are now.
-func (im *importer) collect(ctx context.Context, dir, name string) (candidates []pool.Upload, err error) {
+func (im *importer) collect(ctx context.Context, dir, name string) (candidates []upload.Upload, err error) {
 	if name != "" {
-		u, err := im.store.Pool.Find(ctx, dir, name)
+		u, err := im.store.Uploads.Find(ctx, dir, name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			p := pool.UploadPath(dir, name)
+			p := upload.Path(dir, name)
 			im.fail(p, "Unable to process %s: %v", p, err)
 			return candidates, nil
 		case err != nil:
@@ -213,9 +214,9 @@ func (im *importer) collect(ctx context.Context, dir, name string) (candidates [
 		}
 		return candidates, nil
 	}
-	files, err := im.store.Pool.Uploads(ctx, dir)
+	files, err := im.store.Uploads.List(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		p := pool.UploadPath(dir)
+		p := upload.Path(dir)
 		im.fail(p, "Unable to process %s: stat %s: no such file or directory", p, p)
 		return candidates, nil
 	}
@@ -239,7 +240,7 @@ func isPackage(name string) bool {
 
 // importAll imports candidates into a repository: with a release only what its
 // .changes announces, from the files that this lists.
-func (im *importer) importAll(ctx context.Context, into *target, candidates []pool.Upload, from *release) error {
+func (im *importer) importAll(ctx context.Context, into *target, candidates []upload.Upload, from *release) error {
 	for batch := range slices.Chunk(candidates, maxBatch) {
 		if err := im.importBatch(ctx, into, batch, from); err != nil {
 			return err
@@ -250,7 +251,7 @@ func (im *importer) importAll(ctx context.Context, into *target, candidates []po
 
 // importBatch reads candidates, several at a time, and stores their files and
 // records.
-func (im *importer) importBatch(ctx context.Context, into *target, batch []pool.Upload, from *release) error {
+func (im *importer) importBatch(ctx context.Context, into *target, batch []upload.Upload, from *release) error {
 	outcomes := make([]outcome, len(batch))
 	records := make([]pool.Record, len(batch))
 	err := each(ctx, len(batch), func(ctx context.Context, i int) error {

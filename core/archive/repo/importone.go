@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"aptless/core/archive/pool"
+	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
@@ -31,7 +32,7 @@ const maxDsc = 16 << 20
 
 // importOne reads a candidate and puts its files into the pool. A *badFile
 // says that it cannot be imported.
-func (s *Store) importOne(ctx context.Context, u pool.Upload, o *outcome, from *release) (pool.Record, error) {
+func (s *Store) importOne(ctx context.Context, u upload.Upload, o *outcome, from *release) (pool.Record, error) {
 	var rec pool.Record
 	var err error
 	if strings.HasSuffix(u.Name, ".dsc") {
@@ -52,16 +53,16 @@ func (s *Store) importOne(ctx context.Context, u pool.Upload, o *outcome, from *
 	if err != nil {
 		return pool.Record{}, err
 	}
-	for _, f := range append([]pool.Upload{u}, o.beside...) {
-		if err := s.Pool.Adopt(ctx, f); err != nil {
+	for _, f := range append([]upload.Upload{u}, o.beside...) {
+		if err := s.Uploads.Adopt(ctx, f); err != nil {
 			return pool.Record{}, err
 		}
 	}
 	return rec, nil
 }
 
-func (s *Store) readBinary(ctx context.Context, u pool.Upload) (pool.Record, error) {
-	r, err := s.Pool.Open(ctx, u)
+func (s *Store) readBinary(ctx context.Context, u upload.Upload) (pool.Record, error) {
+	r, err := s.Uploads.Open(ctx, u)
 	if err != nil {
 		return pool.Record{}, err
 	}
@@ -89,13 +90,13 @@ func (s *Store) readBinary(ctx context.Context, u pool.Upload) (pool.Record, err
 	return rec, unlessEmpty(u, err)
 }
 
-func unable(u pool.Upload, err error) error {
+func unable(u upload.Upload, err error) error {
 	return bad("Unable to read file %s: %v", u.Path(), err)
 }
 
 // unlessEmpty makes an error of a package's fields the candidate's, except
 // those that have texts of their own.
-func unlessEmpty(u pool.Upload, err error) error {
+func unlessEmpty(u upload.Upload, err error) error {
 	if err == nil || errors.Is(err, deb.ErrNoName) || errors.Is(err, deb.ErrNoVersion) || errors.Is(err, deb.ErrNoArchitecture) {
 		return err
 	}
@@ -104,11 +105,11 @@ func unlessEmpty(u pool.Upload, err error) error {
 
 // readSource reads a .dsc and finds the files that it names, beside it or in
 // the pool.
-func (s *Store) readSource(ctx context.Context, u pool.Upload, o *outcome, from *release) (pool.Record, error) {
+func (s *Store) readSource(ctx context.Context, u upload.Upload, o *outcome, from *release) (pool.Record, error) {
 	if u.File.Size > maxDsc {
 		return pool.Record{}, unable(u, fmt.Errorf("%d bytes are too many for a .dsc", u.File.Size))
 	}
-	r, err := s.Pool.Open(ctx, u)
+	r, err := s.Uploads.Open(ctx, u)
 	if err != nil {
 		return pool.Record{}, err
 	}
@@ -146,9 +147,9 @@ func (s *Store) readSource(ctx context.Context, u pool.Upload, o *outcome, from 
 
 // sourceFile finds a file that a .dsc names: beside it, whatever the .dsc says
 // of its digests, else in the pool under the digest that it says.
-func (s *Store) sourceFile(ctx context.Context, u pool.Upload, f deb.File, o *outcome, from *release) (deb.File, error) {
+func (s *Store) sourceFile(ctx context.Context, u upload.Upload, f deb.File, o *outcome, from *release) (deb.File, error) {
 	dir, _ := path.Split(u.Name)
-	beside, err := from.find(ctx, s.Pool, u.Dir, dir+f.Name)
+	beside, err := from.find(ctx, s.Uploads, u.Dir, dir+f.Name)
 	if err == nil {
 		o.beside = append(o.beside, beside)
 		got := beside.File
@@ -158,7 +159,7 @@ func (s *Store) sourceFile(ctx context.Context, u pool.Upload, f deb.File, o *ou
 	if !errors.Is(err, fs.ErrNotExist) {
 		return deb.File{}, err
 	}
-	missing := bad("Unable to import file %s into pool: %v", pool.UploadPath(u.Dir, dir+f.Name), err)
+	missing := bad("Unable to import file %s into pool: %v", upload.Path(u.Dir, dir+f.Name), err)
 	if f.SHA256 == "" {
 		return deb.File{}, missing
 	}

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"aptless/core/archive/pool"
+	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
@@ -64,9 +64,9 @@ func (s *Store) CheckInclude(ctx context.Context, args IncludeArgs) (task.Spec, 
 
 // resources are the task's as clients see them.
 func (args IncludeArgs) resources() []string {
-	source := pool.UploadPath(args.Dir)
+	source := upload.Path(args.Dir)
 	if args.File != "" {
-		source = pool.UploadPath(args.Dir, args.File)
+		source = upload.Path(args.Dir, args.File)
 	}
 	if args.UUID != "" {
 		return []string{"L" + args.UUID, source}
@@ -77,9 +77,9 @@ func (args IncludeArgs) resources() []string {
 // release is a .changes that was read, with the files that it lists as they
 // were then.
 type release struct {
-	upload  pool.Upload
+	upload  upload.Upload
 	changes *deb.Changes
-	files   map[string]pool.Upload // by base name
+	files   map[string]upload.Upload // by base name
 	signers []pgp.KeyID
 	repo    string // name of the repository it is meant for
 	uuid    string
@@ -88,14 +88,14 @@ type release struct {
 }
 
 // find returns a file beside another: of a release one that it lists, else any.
-func (r *release) find(ctx context.Context, from *pool.Store, dir, name string) (pool.Upload, error) {
+func (r *release) find(ctx context.Context, from *upload.Store, dir, name string) (upload.Upload, error) {
 	if r == nil {
 		return from.Find(ctx, dir, name)
 	}
 	if u, ok := r.files[path.Base(name)]; ok {
 		return u, nil
 	}
-	return pool.Upload{}, pool.Missing("stat", pool.UploadPath(dir, name))
+	return upload.Upload{}, upload.Missing("stat", upload.Path(dir, name))
 }
 
 // include imports what .changes files announce. A template names repositories
@@ -174,8 +174,8 @@ func (s *Store) importReleases(ctx context.Context, a *task.Attempt, im *importe
 
 // candidates returns the packages that the release lists, in ascending order.
 // What goes with them is processed.
-func (r *release) candidates(im *importer) []pool.Upload {
-	var packages []pool.Upload
+func (r *release) candidates(im *importer) []upload.Upload {
+	var packages []upload.Upload
 	im.processed = append(im.processed, r.upload)
 	for _, f := range r.changes.Files {
 		u := r.files[f.Name]
@@ -226,31 +226,31 @@ func (s *Store) releases(ctx context.Context, im *importer, args IncludeArgs) ([
 }
 
 // collectChanges finds the .changes files as they are now, in ascending order.
-func (im *importer) collectChanges(ctx context.Context, dir, name string) ([]pool.Upload, error) {
-	missing := func(err error, names ...string) ([]pool.Upload, error) {
+func (im *importer) collectChanges(ctx context.Context, dir, name string) ([]upload.Upload, error) {
+	missing := func(err error, names ...string) ([]upload.Upload, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		p := pool.UploadPath(names...)
+		p := upload.Path(names...)
 		im.fail(p, "Unable to process %s: stat %s: no such file or directory", p, p)
 		return nil, nil
 	}
-	isChanges := func(u pool.Upload) bool { return strings.HasSuffix(u.Name, ".changes") }
+	isChanges := func(u upload.Upload) bool { return strings.HasSuffix(u.Name, ".changes") }
 	if name == "" {
-		files, err := im.store.Pool.Uploads(ctx, dir)
+		files, err := im.store.Uploads.List(ctx, dir)
 		if err != nil {
 			return missing(err, dir)
 		}
-		return slices.DeleteFunc(files, func(u pool.Upload) bool { return !isChanges(u) }), nil
+		return slices.DeleteFunc(files, func(u upload.Upload) bool { return !isChanges(u) }), nil
 	}
-	u, err := im.store.Pool.Find(ctx, dir, name)
+	u, err := im.store.Uploads.Find(ctx, dir, name)
 	if err != nil {
 		return missing(err, dir, name)
 	}
 	if !isChanges(u) {
 		return nil, nil
 	}
-	return []pool.Upload{u}, nil
+	return []upload.Upload{u}, nil
 }
 
 // readRelease reads a .changes, checks who has signed it and that the files it
@@ -289,8 +289,8 @@ func (s *Store) readRelease(ctx context.Context, r *release, args IncludeArgs, r
 	return s.findListed(ctx, r)
 }
 
-func (s *Store) readUpload(ctx context.Context, u pool.Upload) ([]byte, error) {
-	body, err := s.Pool.Open(ctx, u)
+func (s *Store) readUpload(ctx context.Context, u upload.Upload) ([]byte, error) {
+	body, err := s.Uploads.Open(ctx, u)
 	if err != nil {
 		return nil, err
 	}
@@ -301,11 +301,11 @@ func (s *Store) readUpload(ctx context.Context, u pool.Upload) ([]byte, error) {
 // findListed finds the files that a release lists, beside its .changes.
 func (s *Store) findListed(ctx context.Context, r *release) error {
 	dir, _ := path.Split(r.upload.Name)
-	r.files = make(map[string]pool.Upload, len(r.changes.Files))
+	r.files = make(map[string]upload.Upload, len(r.changes.Files))
 	for _, f := range r.changes.Files {
-		u, err := s.Pool.Find(ctx, r.upload.Dir, dir+f.Name)
+		u, err := s.Uploads.Find(ctx, r.upload.Dir, dir+f.Name)
 		if errors.Is(err, fs.ErrNotExist) {
-			return bad("%v", pool.Missing("open", pool.UploadPath(r.upload.Dir, dir+f.Name)))
+			return bad("%v", upload.Missing("open", upload.Path(r.upload.Dir, dir+f.Name)))
 		}
 		if err != nil {
 			return err

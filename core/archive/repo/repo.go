@@ -15,6 +15,7 @@ import (
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
 	"aptless/core/archive/query"
+	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
@@ -63,9 +64,10 @@ type Originals interface {
 
 // Store reads repositories and makes and runs the tasks that change them.
 type Store struct {
-	Table driver.Table
-	Lists pkglist.Store
-	Pool  *pool.Store
+	Table   driver.Table
+	Lists   pkglist.Store
+	Pool    *pool.Store
+	Uploads *upload.Store
 
 	Snapshots Originals
 

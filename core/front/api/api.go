@@ -16,6 +16,7 @@ import (
 	"aptless/core/archive/query"
 	"aptless/core/archive/repo"
 	"aptless/core/archive/snapshot"
+	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 	"aptless/core/formats/graphviz"
@@ -29,6 +30,7 @@ type Server struct {
 
 	Tasks     *task.Store
 	Pool      *pool.Store
+	Uploads   *upload.Store
 	Repos     *repo.Store
 	Snapshots *snapshot.Store
 	Mirrors   *mirror.Store

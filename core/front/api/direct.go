@@ -8,7 +8,7 @@ import (
 	"path"
 	"strings"
 
-	"aptless/core/archive/pool"
+	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 )
 
@@ -55,7 +55,7 @@ func (s *Server) direct(w http.ResponseWriter, r *http.Request, dir string) erro
 	}
 	to := make([]destination, len(list))
 	for i, a := range list {
-		put, err := s.Pool.Announce(r.Context(), s.Direct, dir, pool.Announced(a))
+		put, err := s.Uploads.Announce(r.Context(), s.Direct, dir, upload.Announced(a))
 		if errors.Is(err, driver.ErrInvalid) {
 			return Errorf(http.StatusBadRequest, "wrong file")
 		}
@@ -72,8 +72,8 @@ func (a announced) check() error {
 	switch {
 	case !safe(a.Name) || a.Name != baseName(a.Name):
 		return Errorf(http.StatusBadRequest, "wrong file")
-	case a.Size < 0 || a.Size > pool.MaxDirect:
-		return Errorf(http.StatusBadRequest, "%s: size is not one of 0 to %d bytes", a.Name, int64(pool.MaxDirect))
+	case a.Size < 0 || a.Size > upload.MaxDirect:
+		return Errorf(http.StatusBadRequest, "%s: size is not one of 0 to %d bytes", a.Name, int64(upload.MaxDirect))
 	case err != nil || len(digest) != 32 || a.SHA256 != strings.ToLower(a.SHA256):
 		return Errorf(http.StatusBadRequest, "%s: sha256 is not 64 lower-case hexadecimal digits", a.Name)
 	}
@@ -81,13 +81,13 @@ func (a announced) check() error {
 }
 
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request, dir string, list []announced) error {
-	if err := s.Pool.MakeDir(r.Context(), dir); err != nil {
+	if err := s.Uploads.MakeDir(r.Context(), dir); err != nil {
 		return err
 	}
 	stored := make([]string, len(list))
 	for i, a := range list {
-		err := s.Pool.Confirm(r.Context(), dir, pool.Announced(a))
-		if errors.Is(err, pool.ErrNotPut) {
+		err := s.Uploads.Confirm(r.Context(), dir, upload.Announced(a))
+		if errors.Is(err, upload.ErrNotPut) {
 			return Errorf(http.StatusBadRequest, "%v", err)
 		}
 		if err != nil {

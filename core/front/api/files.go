@@ -9,7 +9,7 @@ import (
 	"path"
 	"strings"
 
-	"aptless/core/archive/pool"
+	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 )
 
@@ -22,7 +22,7 @@ const (
 
 func (s *Server) fileRoutes(rt *Router) {
 	rt.Handle("GET", "/api/files", func(w http.ResponseWriter, r *http.Request) error {
-		dirs, err := s.Pool.Dirs(r.Context())
+		dirs, err := s.Uploads.Dirs(r.Context())
 		if err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func (s *Server) fileRoutes(rt *Router) {
 		if err != nil {
 			return err
 		}
-		if err := s.Pool.RemoveDir(r.Context(), dir); err != nil {
+		if err := s.Uploads.RemoveDir(r.Context(), dir); err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, struct{}{})
@@ -53,7 +53,7 @@ func (s *Server) fileRoutes(rt *Router) {
 		if err != nil {
 			return err
 		}
-		if err := s.Pool.RemoveName(r.Context(), dir, name); err != nil {
+		if err := s.Uploads.RemoveName(r.Context(), dir, name); err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, struct{}{})
@@ -73,7 +73,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return Errorf(http.StatusBadRequest, "%v", err)
 	}
-	if err := s.Pool.MakeDir(r.Context(), dir); err != nil {
+	if err := s.Uploads.MakeDir(r.Context(), dir); err != nil {
 		return err
 	}
 	stored, values := []string{}, int64(0)
@@ -128,13 +128,13 @@ func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
 	if !safe(name) || !safe(sanitise(name)) {
 		return Errorf(http.StatusBadRequest, "wrong file")
 	}
-	if err := s.Pool.MakeDir(r.Context(), dir); err != nil {
+	if err := s.Uploads.MakeDir(r.Context(), dir); err != nil {
 		return err
 	}
 	if sub := path.Dir(name); sub != "." {
-		_, err := s.Pool.Names(r.Context(), path.Join(dir, sub))
+		_, err := s.Uploads.Names(r.Context(), path.Join(dir, sub))
 		if errors.Is(err, fs.ErrNotExist) {
-			return Errorf(http.StatusInternalServerError, "open %s: no such file or directory", pool.UploadPath(dir, name))
+			return Errorf(http.StatusInternalServerError, "open %s: no such file or directory", upload.Path(dir, name))
 		}
 		if err != nil {
 			return err
@@ -151,7 +151,7 @@ func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
 // stream broke off is the request's fault, and nothing is stored.
 func (s *Server) receive(r *http.Request, dir, name string, body io.Reader) error {
 	source := &source{Reader: body}
-	err := s.Pool.Receive(r.Context(), dir, name, source)
+	err := s.Uploads.Receive(r.Context(), dir, name, source)
 	switch {
 	case source.err != nil:
 		return Errorf(http.StatusBadRequest, "%v", source.err)
@@ -180,7 +180,7 @@ func (s *Server) listFiles(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	names, err := s.Pool.Names(r.Context(), dir)
+	names, err := s.Uploads.Names(r.Context(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Errorf(http.StatusNotFound, "%v", err)
 	}

@@ -15,13 +15,13 @@ import (
 	"testing/iotest"
 	"time"
 
-	"aptless/core/archive/pool"
+	"aptless/core/archive/upload"
 	"aptless/core/engine/driver/drivertest"
 )
 
 func filesServer() *Router {
 	m := drivertest.NewMemory(time.Now)
-	s := &Server{Pool: &pool.Store{Table: m.Table, Blobs: m.Blobs}}
+	s := &Server{Uploads: &upload.Store{Table: m.Table, Blobs: m.Blobs}}
 	rt := &Router{Log: slog.New(slog.DiscardHandler)}
 	s.fileRoutes(rt)
 	return rt

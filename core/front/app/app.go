@@ -21,6 +21,7 @@ import (
 	"aptless/core/archive/query"
 	"aptless/core/archive/repo"
 	"aptless/core/archive/snapshot"
+	"aptless/core/archive/upload"
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/epoch"
@@ -125,8 +126,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Epoch: epochs.Epoch,
 	}}
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epochs: epochs}
+	uploads := &upload.Store{Table: d.Table, Blobs: d.Blobs, Pool: files}
 	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
-	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
+	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Uploads: uploads, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
 	mirrors := &mirror.Store{
 		Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Fetcher: c.Upstream, Keyring: keyrings.Keyring,
 		Options: c.Mirrors, Dependencies: c.Dependencies,
@@ -144,7 +146,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
 	mirrors.Tasks = tasks
 	collector := &cleanup.Store{
-		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Tasks: tasks, Epochs: epochs, Now: c.Now, Sleep: c.Sleep,
+		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Uploads: uploads, Tasks: tasks, Epochs: epochs, Now: c.Now, Sleep: c.Sleep,
 		Sources: []cleanup.Source{
 			{Part: "repo", Roots: repos.Roots},
 			{Part: "mirror", Roots: mirrors.Roots},
@@ -164,7 +166,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Direct:  direct,
 		Objects: objects{mirrors, repos, snapshots, publications}, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
-		Tasks: tasks, Pool: files, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Cleanup: collector, Keyrings: keyrings,
+		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, Dated: publications.Dated, Log: c.Log,
 			Key: func(context.Context) ([]byte, error) { return publicKey(signer), nil },

@@ -1,4 +1,4 @@
-package pool
+package upload
 
 import (
 	"context"
@@ -13,13 +13,15 @@ import (
 	"testing/iotest"
 	"time"
 
+	"aptless/core/archive/pool"
+	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/formats/deb"
 )
 
 func memory() (*Store, *drivertest.Memory) {
 	m := drivertest.NewMemory(time.Now)
-	return &Store{Table: m.Table, Blobs: m.Blobs}, m
+	return &Store{Table: m.Table, Blobs: m.Blobs, Pool: &pool.Store{Table: m.Table, Blobs: m.Blobs}}, m
 }
 
 func hashed(content, name string) deb.File {
@@ -60,13 +62,13 @@ func content(t *testing.T, s *Store, u Upload) string {
 
 func listed(t *testing.T, s *Store, dir string) []string {
 	t.Helper()
-	files, err := s.Uploads(t.Context(), dir)
+	files, err := s.List(t.Context(), dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
 	var names []string
 	for _, u := range files {
-		names = append(names, strings.TrimPrefix(u.Path(), UploadPath()+"/"))
+		names = append(names, strings.TrimPrefix(u.Path(), Path()+"/"))
 	}
 	return names
 }
@@ -129,7 +131,7 @@ func TestReceiveAtOnce(t *testing.T) {
 
 func TestDirectories(t *testing.T) {
 	s, m := memory()
-	if _, err := s.Uploads(t.Context(), "none"); !errors.Is(err, fs.ErrNotExist) || err.Error() != "lstat /aptless/upload/none: no such file or directory" {
+	if _, err := s.List(t.Context(), "none"); !errors.Is(err, fs.ErrNotExist) || err.Error() != "lstat /aptless/upload/none: no such file or directory" {
 		t.Errorf("a directory that does not exist: %v", err)
 	}
 	if err := s.MakeDir(t.Context(), "empty"); err != nil {
@@ -191,7 +193,7 @@ func TestRemoveOnlyWhatWasRead(t *testing.T) {
 		names = append(names, fmt.Sprintf("f%03d", i))
 		receive(t, s, "d", names[i], "old")
 	}
-	files, err := s.Uploads(t.Context(), "d")
+	files, err := s.List(t.Context(), "d")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,5 +217,30 @@ func TestRemoveOnlyWhatWasRead(t *testing.T) {
 	}
 	if got := listed(t, s, "d"); len(got) != 0 {
 		t.Errorf("left are %v", got)
+	}
+}
+
+// TestAdopt holds that a file is in the pool after its adoption, however often
+// and wherever it is broken off.
+func TestAdopt(t *testing.T) {
+	s, m := memory()
+	receive(t, s, "d", "a", "bytes")
+	receive(t, s, "d", "same", "bytes")
+	for _, name := range []string{"a", "a", "same"} {
+		if err := s.Adopt(t.Context(), find(t, s, "d", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := hashed("bytes", "b")
+	if got := m.Objects("private/pool/"); len(got) != 1 || got[pool.FileKey(want.SHA256)] != "bytes" {
+		t.Errorf("the pool has %v", got)
+	}
+	got, err := s.Pool.Hash(t.Context(), want.SHA256, "b")
+	if err != nil || got != want {
+		t.Errorf("hash is %+v, %v, want %+v", got, err, want)
+	}
+	none := hashed("none", "")
+	if _, err := s.Pool.Hash(t.Context(), none.SHA256, "b"); !errors.Is(err, driver.ErrNotFound) {
+		t.Errorf("a file the pool does not have: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package pool
+package upload
 
 import (
 	"context"
@@ -12,13 +12,21 @@ import (
 	"slices"
 	"strings"
 
+	"aptless/core/archive/pool"
 	"aptless/core/engine/driver"
 	"aptless/core/formats/deb"
 )
 
-// UploadPath is the path by which clients see an uploaded file or directory: a
+// Store is the upload area.
+type Store struct {
+	Table driver.Table
+	Blobs driver.Blobs
+	Pool  *pool.Store // gets the files that are imported
+}
+
+// Path is the path by which clients see an uploaded file or directory: a
 // fixed root that does not depend on where the data is.
-func UploadPath(names ...string) string {
+func Path(names ...string) string {
 	return path.Join(append([]string{"/aptless/upload"}, names...)...)
 }
 
@@ -34,7 +42,7 @@ type Upload struct {
 }
 
 // Path returns the path by which clients see the file.
-func (u Upload) Path() string { return UploadPath(u.Dir, u.Name) }
+func (u Upload) Path() string { return Path(u.Dir, u.Name) }
 
 // uploadPart is the partition of the upload area's rows. Two slashes part a
 // directory from the name of a file in it: what begins with a directory and
@@ -76,7 +84,7 @@ func dirKey(dir string) driver.Key { return driver.Key{Part: uploadPart, Sort: d
 // Receive stores an uploaded file, in place of one of that name.
 func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) error {
 	hash := deb.NewHasher()
-	u := Upload{Dir: dir, Name: name, Blob: IncomingPrefix + rand.Text()}
+	u := Upload{Dir: dir, Name: name, Blob: pool.IncomingPrefix + rand.Text()}
 	if err := uploadKey(dir, name).Check(); err != nil {
 		return err
 	}
@@ -173,16 +181,16 @@ func (s *Store) Incoming(ctx context.Context) (map[string]bool, error) {
 	return named, nil
 }
 
-// Uploads returns the files of a directory and of those below it, in ascending
+// List returns the files of a directory and of those below it, in ascending
 // order of their path. The error matches fs.ErrNotExist if there is no such
 // directory.
-func (s *Store) Uploads(ctx context.Context, dir string) ([]Upload, error) {
+func (s *Store) List(ctx context.Context, dir string) ([]Upload, error) {
 	files, dirs, err := s.scan(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
 	if len(files) == 0 && len(dirs) == 0 {
-		return nil, Missing("lstat", UploadPath(dir))
+		return nil, Missing("lstat", Path(dir))
 	}
 	return files, nil
 }
@@ -196,7 +204,7 @@ func (s *Store) Names(ctx context.Context, dir string) ([]string, error) {
 		return nil, err
 	}
 	if len(files) == 0 && len(dirs) == 0 {
-		return nil, Missing("lstat", UploadPath(dir))
+		return nil, Missing("lstat", Path(dir))
 	}
 	var paths [][]string
 	for _, f := range files {
@@ -222,7 +230,7 @@ func below(dir, p string) []string { return strings.Split(strings.TrimPrefix(p, 
 func (s *Store) Find(ctx context.Context, dir, name string) (Upload, error) {
 	row, err := s.Table.Get(ctx, uploadKey(dir, name))
 	if errors.Is(err, driver.ErrNotFound) {
-		return Upload{}, Missing("stat", UploadPath(dir, name))
+		return Upload{}, Missing("stat", Path(dir, name))
 	}
 	if err != nil {
 		return Upload{}, err
@@ -248,16 +256,9 @@ func (s *Store) Open(ctx context.Context, u Upload) (io.ReadCloser, error) {
 	return r, err
 }
 
-// Adopt makes an uploaded file part of the pool.
+// Adopt makes an uploaded file part of the pool; see pool.Store.Adopt.
 func (s *Store) Adopt(ctx context.Context, u Upload) error {
-	if err := s.claim(ctx, FileClaim(u.File.SHA256)); err != nil {
-		return err
-	}
-	_, err := s.Blobs.Copy(ctx, FileKey(u.File.SHA256), u.Blob, fileOptions("", u.File.Size))
-	if errors.Is(err, driver.ErrExists) {
-		return nil
-	}
-	return err
+	return s.Pool.Adopt(ctx, u.Blob, u.File)
 }
 
 // maxRemove is how many files are removed in one transaction.
@@ -305,7 +306,7 @@ func (s *Store) RemoveName(ctx context.Context, dir, name string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		files, dirs, err := s.scan(ctx, dir+"/"+name)
 		if err == nil && (len(files) > 0 || len(dirs) > 1) {
-			err = &fs.PathError{Op: "remove", Path: UploadPath(dir, name), Err: errNotEmpty}
+			err = &fs.PathError{Op: "remove", Path: Path(dir, name), Err: errNotEmpty}
 		}
 		if err != nil {
 			return err

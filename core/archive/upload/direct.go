@@ -1,4 +1,4 @@
-package pool
+package upload
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"time"
 
+	"aptless/core/archive/pool"
 	"aptless/core/engine/driver"
 	"aptless/core/formats/deb"
 )
@@ -38,7 +39,7 @@ var ErrNotPut = errors.New("was not put to its URL")
 // confirmed in time.
 func (a Announced) key(dir string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%s", dir, a.Name, a.Size, a.SHA256))
-	return IncomingPrefix + "direct-" + hex.EncodeToString(sum[:])
+	return pool.IncomingPrefix + "direct-" + hex.EncodeToString(sum[:])
 }
 
 // Announce returns the request by which a client puts a file for dir.
@@ -55,7 +56,7 @@ func (s *Store) Announce(ctx context.Context, direct driver.Direct, dir string, 
 func (s *Store) Confirm(ctx context.Context, dir string, a Announced) error {
 	// What the client put is copied: a confirmation and an import of the same
 	// file at the same time have an object each.
-	u := Upload{Dir: dir, Name: a.Name, Blob: IncomingPrefix + rand.Text()}
+	u := Upload{Dir: dir, Name: a.Name, Blob: pool.IncomingPrefix + rand.Text()}
 	info, err := s.Blobs.Copy(ctx, u.Blob, a.key(dir), driver.PutOptions{})
 	if errors.Is(err, driver.ErrNotFound) {
 		return s.confirmed(ctx, dir, a)
@@ -91,7 +92,7 @@ func (s *Store) confirmed(ctx context.Context, dir string, a Announced) error {
 		return err
 	}
 	if err != nil || u.File.SHA256 != a.SHA256 {
-		return fmt.Errorf("%s %w", UploadPath(dir, a.Name), ErrNotPut)
+		return fmt.Errorf("%s %w", Path(dir, a.Name), ErrNotPut)
 	}
 	return nil
 }
