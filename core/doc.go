@@ -46,13 +46,14 @@
 //	archive/publish                archive/pkglist github.com/klauspost/compress
 //	front/api                      net/http github.com/prometheus/client_golang
 //	front/app                      front/api net/http github.com/prometheus/client_golang
+//	front/app/apptest              front/app net/http aptless/infra/embedded
 //
 // # Laws
 //
-// Nothing below core imports infra, functions or an AWS SDK. Packages of the
-// archive never import the front. repo, snapshot and mirror never import each
-// other. Code that only tests need is in a package whose name ends in "test",
-// and tests alone import it. No package has an init function or state of its
+// Nothing below core imports infra, functions or an AWS SDK; a package for tests
+// may import infra, as tests may. Packages of the archive never import the
+// front. repo, snapshot and mirror never import each other. Code that only tests
+// need is in a package whose name ends in "test", and tests alone import it. No package has an init function or state of its
 // own: a package-level variable is a sentinel error, a compiled pattern or a
 // table. The doc.go of a package says what the package owns.
 package core

@@ -1,4 +1,4 @@
-package app
+package app_test
 
 import (
 	"cmp"
@@ -18,6 +18,8 @@ import (
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/formats/deb/debtest"
+	"aptless/core/front/app"
+	"aptless/core/front/app/apptest"
 )
 
 var errBroken = errors.New("broken storage")
@@ -72,28 +74,28 @@ func (b breakingTable) Scan(ctx context.Context, part, after string) iter.Seq2[d
 func TestBrokenListings(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	b := &breakage{}
-	drivers := Drivers{breakingBlobs{m.Blobs, b}, breakingTable{m.Table, b}, m.Queue}
-	a, err := New(t.Context(), drivers, testSigner(t), Config{Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now, Cache: 1,
+	drivers := app.Drivers{breakingBlobs{m.Blobs, b}, breakingTable{m.Table, b}, m.Queue}
+	a, err := app.New(t.Context(), drivers, apptest.Signer(t), app.Config{Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now, Cache: 1,
 		Sleep: func(context.Context, time.Duration) error { runtime.Gosched(); return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &served{App: a, drivers: drivers}
-	s.serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, s.Dispatcher.Handle, 8) })
+	s := &apptest.Process{App: a, Drivers: drivers}
+	s.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, s.Dispatcher.Handle, 8) })
 	var specs []debtest.Spec
 	for i := range 64 {
 		specs = append(specs, debtest.Spec{Package: fmt.Sprintf("p%02d", i), Architecture: "amd64",
 			Fields: map[string]string{"X-Long": strings.Repeat("long ", 8000)}, Compression: "none"})
 	}
-	s.stock(t, "r", nil, specs...)
+	s.Stock(t, "r", nil, specs...)
 	b.broken = true
 	for _, query := range []string{"", "?format=details", "?q=p01", "?maximumVersion=1"} {
-		if code, got := s.ask(t, "GET", "/api/repos/r/packages"+query, ""); code != 500 || !strings.HasPrefix(got, `{"error":"`) {
+		if code, got := s.Ask(t, "GET", "/api/repos/r/packages"+query, ""); code != 500 || !strings.HasPrefix(got, `{"error":"`) {
 			t.Errorf("%s: %d %s", query, code, got)
 		}
 	}
 	for _, query := range []string{"", "?format=details", "?q=p01", "?q=p01&withDeps=1", "?maximumVersion=1"} {
-		if code, got := s.ask(t, "GET", "/api/packages"+query, ""); code != 500 || !strings.HasPrefix(got, `{"error":"`) {
+		if code, got := s.Ask(t, "GET", "/api/packages"+query, ""); code != 500 || !strings.HasPrefix(got, `{"error":"`) {
 			t.Errorf("%s: %d %s", query, code, got)
 		}
 	}

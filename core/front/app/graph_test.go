@@ -1,4 +1,4 @@
-package app
+package app_test
 
 import (
 	"context"
@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"aptless/core/engine/driver/drivertest"
+	"aptless/core/front/app"
+	"aptless/core/front/app/apptest"
 )
 
-// TestAcceptance27 is check 27: how everything derives from each other, as text
+// TestGraphDrawsWhatIsThere is check 27: how everything derives from each other, as text
 // and drawn.
-func TestAcceptance27(t *testing.T) {
+func TestGraphDrawsWhatIsThere(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	b := &breakage{}
 	var drawn string
-	s := newServed(t, Drivers{m.Blobs, breakingTable{m.Table, b}, m.Queue}, func(c *Config) {
+	s := apptest.New(t, app.Drivers{m.Blobs, breakingTable{m.Table, b}, m.Queue}, func(c *app.Config) {
 		c.Draw = func(_ context.Context, format string, dot []byte) ([]byte, error) {
 			if format == "none" {
 				return nil, errors.New(`Format: "none" not recognized.`)
@@ -28,18 +30,18 @@ func TestAcceptance27(t *testing.T) {
 			return []byte("picture as " + format), nil
 		}
 	})
-	s.serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, s.Dispatcher.Handle, 8) })
-	s.want(t, "GET", "/api/graph.dot", "", 200, "digraph aptly {\n}\n")
-	s.fill(t, "r", buildDeb("aa", "1", "amd64"), buildDeb("bb", "1", "amd64"))
-	s.fill(t, "gone")
-	s.must(t, "POST", "/api/repos/r/snapshots", `{"Name":"s","Description":"the \"first\""}`, nil)
-	s.must(t, "POST", "/api/repos/gone/snapshots", `{"Name":"t"}`, nil)
-	s.must(t, "POST", "/api/snapshots/u/merge", `{"Sources":["s","t"]}`, nil)
-	s.must(t, "DELETE", "/api/repos/gone?force=1", "", nil)
-	s.must(t, "POST", "/api/publish/a_b", `{"SourceKind":"local","Distribution":"x","Sources":[{"Name":"r"}],`+unsigned+`}`, nil)
-	s.must(t, "POST", "/api/publish", `{"SourceKind":"snapshot","Distribution":"y","Sources":[{"Name":"u","Component":"main"},{"Name":"s","Component":"extra"}],`+unsigned+`}`, nil)
+	s.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, s.Dispatcher.Handle, 8) })
+	s.Want(t, "GET", "/api/graph.dot", "", 200, "digraph aptly {\n}\n")
+	s.Fill(t, "r", apptest.Deb("aa", "1", "amd64"), apptest.Deb("bb", "1", "amd64"))
+	s.Fill(t, "gone")
+	s.Must(t, "POST", "/api/repos/r/snapshots", `{"Name":"s","Description":"the \"first\""}`, nil)
+	s.Must(t, "POST", "/api/repos/gone/snapshots", `{"Name":"t"}`, nil)
+	s.Must(t, "POST", "/api/snapshots/u/merge", `{"Sources":["s","t"]}`, nil)
+	s.Must(t, "DELETE", "/api/repos/gone?force=1", "", nil)
+	s.Must(t, "POST", "/api/publish/a_b", `{"SourceKind":"local","Distribution":"x","Sources":[{"Name":"r"}],`+apptest.Unsigned+`}`, nil)
+	s.Must(t, "POST", "/api/publish", `{"SourceKind":"snapshot","Distribution":"y","Sources":[{"Name":"u","Component":"main"},{"Name":"s","Component":"extra"}],`+apptest.Unsigned+`}`, nil)
 
-	_, dot := s.ask(t, "GET", "/api/graph.dot", "")
+	_, dot := s.Ask(t, "GET", "/api/graph.dot", "")
 	ids := map[string]string{}
 	node := regexp.MustCompile(`(?m)^\t"([0-9a-f]{8}-[0-9a-f]{4}-[48][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})" \[fillcolor=(\w+), label="\{(.*)\}", shape=Mrecord, style=filled\];$`)
 	for _, found := range node.FindAllStringSubmatch(dot, -1) {
@@ -92,7 +94,7 @@ func TestAcceptance27(t *testing.T) {
 	}
 	get("/api/graph.pdf", 200, "application/pdf", "picture as pdf")
 	get("/api/graph.x-y", 200, "application/octet-stream", "picture as x-y")
-	s.refused(t, "GET", "/api/graph.none", "", 500, `unable to execute dot: Format: "none" not recognized. (is graphviz package installed?)`)
+	s.Refused(t, "GET", "/api/graph.none", "", 500, `unable to execute dot: Format: "none" not recognized. (is graphviz package installed?)`)
 	b.broken, b.rows, b.part = true, 1, "snapshot"
 	get("/api/graph.dot", 500, "application/json; charset=utf-8", "{}")
 }
@@ -100,9 +102,9 @@ func TestAcceptance27(t *testing.T) {
 // TestGraphWithoutProgram refuses pictures where nothing can draw them.
 func TestGraphWithoutProgram(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
-	s := newServed(t, Drivers{m.Blobs, m.Table, m.Queue})
-	s.refused(t, "GET", "/api/graph.png", "", 500, `unable to execute dot: exec: "dot": executable file not found in $PATH (is graphviz package installed?)`)
+	s := apptest.New(t, apptest.On(m))
+	s.Refused(t, "GET", "/api/graph.png", "", 500, `unable to execute dot: exec: "dot": executable file not found in $PATH (is graphviz package installed?)`)
 	for _, path := range []string{"/api/graph", "/api/graph."} {
-		s.want(t, "GET", path, "", 404, "404 page not found")
+		s.Want(t, "GET", path, "", 404, "404 page not found")
 	}
 }

@@ -1,11 +1,9 @@
-package app
+package app_test
 
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
-	"maps"
 	"math/rand/v2"
 	"net/http/httptest"
 	"slices"
@@ -15,13 +13,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"aptless/core/archive/publish"
-	"aptless/core/archive/snapshot"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
+	"aptless/core/front/app"
+	"aptless/core/front/app/apptest"
 )
 
 // turns is a Table of whose calls one goes on at a time: which one, a schedule
@@ -88,16 +86,7 @@ func (s *turns) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 }
 
 // record keeps the rows as they are now.
-func (s *turns) record() { s.states = append(s.states, referring(s.memory)) }
-
-// referring returns the rows that say who is there and refers to whom.
-func referring(memory *drivertest.Memory) map[string]string {
-	state := map[string]string{}
-	for _, part := range []string{"snapshot", "repo", "mirror", "publish", "ref/"} {
-		maps.Copy(state, memory.Rows(part))
-	}
-	return state
-}
+func (s *turns) record() { s.states = append(s.states, apptest.Referring(s.memory)) }
 
 // next lets one of those who wait go on, and says whether there was one.
 func (s *turns) next(rng *rand.Rand) bool {
@@ -128,72 +117,6 @@ func refersTo(state map[string]string, target, by string) bool {
 	return false
 }
 
-// fits says what is wrong with a state: names and rows that do not belong
-// together, references of what is not there, publications of what is not there.
-func fits(state map[string]string) error {
-	for key, data := range state {
-		part, sort, _ := strings.Cut(key, "/")
-		switch part {
-		case "snapshot", "repo", "mirror":
-			var row struct{ UUID, Name string }
-			if err := json.Unmarshal([]byte(data), &row); err != nil || row.UUID != sort || state[part+"-name/"+row.Name] != sort {
-				return fmt.Errorf("%s has no name of its own, %w", key, err)
-			}
-		case "snapshot-name", "repo-name", "mirror-name":
-			if _, ok := state[strings.TrimSuffix(part, "-name")+"/"+data]; !ok {
-				return fmt.Errorf("%s is of nothing", key)
-			}
-		case "ref":
-			target, by, ok := strings.Cut(sort, "/publish/")
-			if ok {
-				by = "publish/" + by
-			} else {
-				target, by, ok = strings.Cut(strings.TrimPrefix(sort, "snapshot/"), "/snapshot/")
-				by = "snapshot/" + by
-			}
-			_, there := state[by]
-			_, published := state[target]
-			if !ok || !there || strings.HasPrefix(by, "publish/") && !published {
-				return fmt.Errorf("%s dangles", key)
-			}
-		case "publish":
-			var r publish.Record
-			if err := json.Unmarshal([]byte(data), &r); err != nil {
-				return err
-			}
-			for _, c := range r.Components {
-				kind := map[publish.SourceKind]string{publish.Local: "repo", publish.Snapshot: "snapshot"}[r.Kind]
-				_, there := state[kind+"/"+c.UUID]
-				_, referred := state["ref/"+kind+"/"+c.UUID+"/"+key]
-				if !there || !referred {
-					return fmt.Errorf("%s publishes %s, which is there: %v, and referred to: %v", key, c.UUID, there, referred)
-				}
-			}
-		}
-	}
-	return made(state)
-}
-
-// made checks that snapshots refer to all that they were made of.
-func made(state map[string]string) error {
-	for key, data := range state {
-		if !strings.HasPrefix(key, "snapshot/") {
-			continue
-		}
-		var row snapshot.Snapshot
-		if err := json.Unmarshal([]byte(data), &row); err != nil {
-			return err
-		}
-		for _, src := range row.Sources {
-			kind := map[string]string{snapshot.OfRepo: "repo", snapshot.OfMirror: "mirror", snapshot.OfSnapshots: "snapshot"}[row.SourceKind]
-			if _, ok := state["ref/"+kind+"/"+src.UUID+"/"+key]; !ok {
-				return fmt.Errorf("%s does not refer to its source %s", key, src.Name)
-			}
-		}
-	}
-	return nil
-}
-
 // TestSnapshotRaces drops repositories and snapshots while others are made of
 // them and published, in many orders of their calls: whatever was refused had
 // its reason at the time, and nothing refers to what is not there.
@@ -202,17 +125,17 @@ func TestSnapshotRaces(t *testing.T) {
 	if testing.Short() {
 		seeds = 20
 	}
-	signer, ready := testSigner(t), drivertest.NewEnv()
-	p, err := start(t.Context(), ready, signer)
+	signer, ready := apptest.Signer(t), drivertest.NewEnv()
+	p, err := apptest.Start(t.Context(), ready, signer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.upload("d", map[string][]byte{"a_1_all.deb": buildDeb("aa", "1", "all"), "b_1_amd64.deb": buildDeb("bb", "1", "amd64")}); err != nil {
+	if err := p.Upload("d", map[string][]byte{"a_1_all.deb": apptest.Deb("aa", "1", "all"), "b_1_amd64.deb": apptest.Deb("bb", "1", "amd64")}); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range [][2]string{{"/api/repos", `{"Name":"r"}`}, {"/api/repos/r/file/d", ""}, {"/api/repos", `{"Name":"q"}`},
 		{"/api/repos/r/snapshots", `{"Name":"s1"}`}, {"/api/repos/q/snapshots", `{"Name":"s2"}`}, {"/api/tasks-clear", ""}} {
-		if err := p.step("POST", s[0], s[1]); err != nil {
+		if err := p.Step("POST", s[0], s[1]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -223,7 +146,7 @@ func TestSnapshotRaces(t *testing.T) {
 		{"POST", "/api/snapshots/m/merge", `{"Sources":["s1","s2"]}`}, {"POST", "/api/snapshots/m/merge", `{"Sources":["s2","s1"]}`},
 		{"POST", "/api/snapshots", `{"Name":"s3","SourceSnapshots":["s1"]}`}, {"PUT", "/api/snapshots/s1", `{"Name":"s3"}`},
 		{"POST", "/api/publish", `{"SourceKind":"snapshot","Distribution":"snap","Architectures":["amd64"],"Sources":[{"Name":"s1"}]}`},
-		{"POST", "/api/publish", publishBody}, {"DELETE", "/api/publish/:./stable", ""}, {"DELETE", "/api/publish/:./snap", ""},
+		{"POST", "/api/publish", apptest.PublishBody}, {"DELETE", "/api/publish/:./stable", ""}, {"DELETE", "/api/publish/:./snap", ""},
 		{"PUT", "/api/publish/:./snap", `{"Snapshots":[{"Name":"s2"}]}`},
 	}, []string{"published", "used", "taken", "gone"})
 }
@@ -234,7 +157,7 @@ const moreSeeds = 50
 
 // races has requests race, in an order for each seed and in more until tasks were
 // refused for all of the reasons, and checks that they were for no other.
-func races(t *testing.T, seeds int, ready *drivertest.Env, signer pgp.Signer, requests [][3]string, reasons []string, set ...func(*Config)) {
+func races(t *testing.T, seeds int, ready *drivertest.Env, signer pgp.Signer, requests [][3]string, reasons []string, set ...func(*app.Config)) {
 	refused := map[string]int{}
 	lacking := func(reason string) bool { return refused[reason] == 0 }
 	seed := 0
@@ -244,7 +167,7 @@ func races(t *testing.T, seeds int, ready *drivertest.Env, signer pgp.Signer, re
 			s := &turns{Table: env.Table, memory: env.Memory, begun: map[int64]int{}, ended: map[int64]int{}}
 			s.record()
 			env.Table = s
-			p, err := start(t.Context(), env, signer, set...)
+			p, err := apptest.Start(t.Context(), env, signer, set...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -271,8 +194,8 @@ func races(t *testing.T, seeds int, ready *drivertest.Env, signer pgp.Signer, re
 
 // race has three clients send requests, and four workers run their tasks, all
 // in the order of rng.
-func race(t *testing.T, p *process, s *turns, rng *rand.Rand, requests [][3]string) {
-	ctx, stop := context.WithCancel(p.ctx)
+func race(t *testing.T, p *apptest.Process, s *turns, rng *rand.Rand, requests [][3]string) {
+	ctx, stop := context.WithCancel(p.Ctx)
 	var clients, workers sync.WaitGroup
 	sent := make(chan struct{})
 	for range 3 {
@@ -292,7 +215,7 @@ func race(t *testing.T, p *process, s *turns, rng *rand.Rand, requests [][3]stri
 	for range 4 {
 		workers.Go(func() {
 			for ctx.Err() == nil {
-				if delivered, err := p.env.Memory.Queue.Step(ctx, p.Dispatcher.Handle); err != nil {
+				if delivered, err := p.Env.Memory.Queue.Step(ctx, p.Dispatcher.Handle); err != nil {
 					t.Error(err)
 				} else if !delivered {
 					time.Sleep(time.Millisecond)
@@ -307,7 +230,7 @@ func race(t *testing.T, p *process, s *turns, rng *rand.Rand, requests [][3]stri
 		}
 		select {
 		case <-sent:
-			if len(p.env.Memory.Queue.Pending()) == 0 && len(p.env.Memory.Rows("lock")) == 0 {
+			if len(p.Env.Memory.Queue.Pending()) == 0 && len(p.Env.Memory.Rows("lock")) == 0 {
 				stop()
 				workers.Wait()
 				return
@@ -315,7 +238,7 @@ func race(t *testing.T, p *process, s *turns, rng *rand.Rand, requests [][3]stri
 		default:
 		}
 		time.Sleep(time.Millisecond)
-		p.env.Clock.Advance(100 * time.Millisecond)
+		p.Env.Clock.Advance(100 * time.Millisecond)
 	}
 }
 
@@ -323,7 +246,7 @@ func race(t *testing.T, p *process, s *turns, rng *rand.Rand, requests [][3]stri
 // tasks were refused.
 func (s *turns) check(t *testing.T, memory *drivertest.Memory) map[int64]string {
 	for i, state := range s.states {
-		if err := fits(state); err != nil {
+		if err := apptest.Fits(state); err != nil {
 			t.Fatalf("after write %d: %v", i, err)
 		}
 	}

@@ -1,0 +1,355 @@
+package cleanup_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"aptless/core/archive/pool"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/app"
+	"aptless/core/front/app/apptest"
+)
+
+// lives checks that all packages of the repositories have their records and
+// files, and returns their keys.
+func lives(p *apptest.Process, repos ...string) (keys []string, err error) {
+	store := &pool.Store{Table: p.Env.Memory.Table, Blobs: p.Env.Memory.Blobs}
+	for _, name := range repos {
+		data, err := p.Do("GET", "/api/repos/"+name+"/packages", "", nil)
+		if err != nil {
+			return nil, err
+		}
+		var in []string
+		if err := json.Unmarshal(data, &in); err != nil {
+			return nil, err
+		}
+		for _, key := range in {
+			rec, err := store.Record(p.Ctx, key)
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range rec.Package.Files {
+				if _, err := p.Env.Memory.Blobs.Stat(p.Ctx, pool.FileKey(f.SHA256)); err != nil {
+					return nil, fmt.Errorf("file of %s: %w", key, err)
+				}
+			}
+		}
+		keys = append(keys, in...)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
+}
+
+// leftTo checks that nothing is stored but what the packages with the keys need.
+func leftTo(p *apptest.Process, keys []string) error {
+	if n := len(p.Env.Memory.Objects(pool.FilePrefix)); n != len(keys) {
+		return fmt.Errorf("%d files for %v", n, keys)
+	}
+	var records []string
+	for row := range p.Env.Memory.Rows("") {
+		if part, key, _ := strings.Cut(row, "/"); strings.HasPrefix(part, "package-") {
+			records = append(records, key)
+		}
+		for _, part := range []string{"superseded/", "claim/"} {
+			if strings.HasPrefix(row, part) {
+				return fmt.Errorf("%s is left", row)
+			}
+		}
+	}
+	if slices.Sort(records); !slices.Equal(records, keys) {
+		return fmt.Errorf("records %v for %v", records, keys)
+	}
+	return nil
+}
+
+// littered makes a repository r, published, with packages bb and cc, and much
+// that nobody needs any more.
+func littered(ctx context.Context, env *drivertest.Env, signer pgp.Signer) (*apptest.Process, error) {
+	p, err := apptest.Start(ctx, env, signer)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for _, name := range []string{"aa", "bb", "cc"} {
+		files[name+"_1_amd64.deb"] = apptest.Deb(name, "1", "amd64")
+	}
+	if err := p.Upload("d", files); err != nil {
+		return nil, err
+	}
+	for _, s := range [][3]string{
+		{"POST", "/api/repos", `{"Name":"r"}`}, {"POST", "/api/repos", `{"Name":"gone"}`},
+		{"POST", "/api/repos/gone/file/d?noRemove=1", ""}, {"POST", "/api/repos/r/file/d", ""}, {"DELETE", "/api/repos/gone", ""},
+		{"POST", "/api/publish", apptest.PublishBody},
+		{"DELETE", "/api/repos/r/packages", fmt.Sprintf(`{"PackageRefs":[%q]}`, apptest.DebKey("aa"))},
+		// Nobody can roll back any more to what was published first.
+		{"PUT", "/api/publish/:./stable", "{}"}, {"PUT", "/api/publish/:./stable", "{}"}, {"PUT", "/api/publish/:./stable", "{}"},
+	} {
+		env.Clock.Advance(4 * 24 * time.Hour)
+		if err := p.Step(s[0], s[1], s[2]); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// TestCleanup collects, and looks at what clients see of it.
+func TestCleanup(t *testing.T) {
+	env := drivertest.NewEnv()
+	p, err := littered(t.Context(), env, apptest.Signer(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	orphan := "private/incoming/ORPHAN"
+	if _, err := env.Memory.Blobs.Put(t.Context(), orphan, strings.NewReader("x"), driver.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Upload("kept", map[string][]byte{"x": []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	cleanup := func() string {
+		t.Helper()
+		if _, err := p.Do("POST", "/api/tasks-clear", "", nil); err != nil {
+			t.Fatal(err)
+		}
+		data, err := p.Do("POST", "/api/db/cleanup", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Drain(); err != nil {
+			t.Fatal(err)
+		}
+		var task struct{ ID int }
+		if err := errors.Join(p.Ended(), json.Unmarshal(data, &task)); err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.Do("GET", fmt.Sprintf("/api/tasks/%d/output", task.ID), "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		detail, err := p.Do("GET", fmt.Sprintf("/api/tasks/%d/detail", task.ID), "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted, _, _ := strings.Cut(string(detail), `,"Requests":{`)
+		return string(out) + " " + counted
+	}
+	before := len(env.Memory.Objects("private/chunks/"))
+	want := fmt.Sprintf("Loading mirrors, local repos, snapshots and published repos...Loading list of all packages..."+
+		"Deleting unreferenced packages (1)...Building list of files referenced by packages...Building list of files in package pool..."+
+		"Deleting unreferenced files (1)...Disk space freed: %.2f KiB...Compacting database...Task succeeded", float64(len(apptest.Deb("aa", "1", "amd64")))/1024)
+	if got := cleanup(); got != `"`+want+`" {"TotalNumberOfPackagesToDelete":1,"RemainingNumberOfPackagesToDelete":0` && got != want+` {"TotalNumberOfPackagesToDelete":1,"RemainingNumberOfPackagesToDelete":0` {
+		t.Errorf("the first cleanup says\n%s, want\n%s", got, want)
+	}
+	keys, err := lives(p, "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{apptest.DebKey("bb"), apptest.DebKey("cc")}; !slices.Equal(keys, want) {
+		t.Errorf("packages are %v, want %v", keys, want)
+	}
+	if err := leftTo(p, keys); err != nil {
+		t.Error(err)
+	}
+	if after := len(env.Memory.Objects("private/chunks/")); after >= before || after == 0 {
+		t.Errorf("%d objects of lists before, %d after", before, after)
+	}
+	if _, ok := env.Memory.Objects(orphan)[orphan]; !ok {
+		t.Error("an upload without a row is removed before its time")
+	}
+	env.Clock.Advance(25 * time.Hour)
+	if got := cleanup(); !strings.Contains(got, "Deleting unreferenced packages (0)...") || strings.Contains(got, "freed") {
+		t.Errorf("the second cleanup says %s", got)
+	}
+	if left := env.Memory.Objects(pool.IncomingPrefix); len(left) != 1 || left[orphan] != "" {
+		t.Errorf("uploads after a day: %v", left)
+	}
+	if err := p.Step("PUT", "/api/publish/:./stable", "{}"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := apptest.VerifyTree(env.Memory.Objects("public/"), "stable"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCleanupSurvivesEveryFault interrupts a collection at every call of a port: what lives
+// stays, and the next collection removes the rest.
+func TestCleanupSurvivesEveryFault(t *testing.T) {
+	t.Parallel()
+	signer := apptest.Signer(t)
+	drivertest.Sweep(t, drivertest.Journey{
+		Setup: func(ctx context.Context, env *drivertest.Env) error {
+			_, err := littered(ctx, env, signer)
+			return err
+		},
+		Run: func(ctx context.Context, env *drivertest.Env) error {
+			p, err := apptest.Start(ctx, env, signer)
+			if err != nil {
+				return err
+			}
+			return p.Step("POST", "/api/db/cleanup", "")
+		},
+		Recover: func(ctx context.Context, env *drivertest.Env) error {
+			p, err := apptest.Start(ctx, env, signer)
+			if err != nil {
+				return err
+			}
+			if err := p.Resume(); err != nil {
+				return err
+			}
+			return p.Step("POST", "/api/db/cleanup", "")
+		},
+		Verify: func(env *drivertest.Env, _ error) error {
+			p, err := apptest.Start(context.Background(), env, signer)
+			if err != nil {
+				return err
+			}
+			keys, err := lives(p, "r")
+			if err != nil {
+				return err
+			}
+			if _, err := apptest.VerifyTree(env.Memory.Objects("public/"), "stable"); err != nil {
+				return err
+			}
+			return errors.Join(p.Ended(), leftTo(p, keys))
+		},
+	})
+}
+
+// TestCleanupBesideTasks collects again and again while clients import, remove
+// and add the same few packages: whatever is in a repository has its record and
+// files, and in the end a collection leaves nothing else.
+func TestCleanupBesideTasks(t *testing.T) {
+	const clients, rounds = 8, 60 // of the collector
+	memory := drivertest.NewMemory(time.Now)
+	a, err := app.New(t.Context(), app.Drivers{Blobs: slowBlobs{memory.Blobs}, Table: slowTable{memory.Table}, Queue: memory.Queue}, apptest.Signer(t),
+		app.Config{Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now,
+			Sleep: func(context.Context, time.Duration) error { runtime.Gosched(); return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &apptest.Process{App: a, Env: &drivertest.Env{Memory: memory}, Ctx: t.Context()}
+	serving, stop := context.WithCancel(t.Context())
+	var workers, all sync.WaitGroup
+	workers.Go(func() { memory.Queue.Serve(serving, a.Dispatcher.Handle, 12) })
+	names := []string{"aa", "bb", "cc"}
+	for _, name := range names {
+		if _, err := p.Do("POST", "/api/repos", "application/json", []byte(`{"Name":"`+name+`"}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	collecting, enough := context.WithCancel(t.Context())
+	var changes atomic.Int64
+	var changing sync.RWMutex
+	all.Go(func() {
+		defer enough()
+		for range rounds {
+			if _, err := p.Do("POST", "/api/db/cleanup", "", nil); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for c := range clients {
+		all.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(c), 1))
+			for ; collecting.Err() == nil; changes.Add(1) {
+				changing.RLock()
+				err := anyChange(p, rng, fmt.Sprint("d", c), names)
+				changing.RUnlock()
+				if err != nil {
+					t.Error(err)
+				}
+				if rng.IntN(4) > 0 {
+					continue
+				}
+				changing.Lock() // nobody changes anything, but the collector goes on
+				_, err = lives(p, names...)
+				changing.Unlock()
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if _, err := p.Do("POST", "/api/db/cleanup", "", nil); err != nil {
+		t.Error(err)
+	}
+	keys, err := lives(p, names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := leftTo(p, keys); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d changes beside %d collections", changes.Load(), rounds)
+	stop()
+	workers.Wait()
+}
+
+// slowBlobs and slowTable let others go first, now and then, so that calls of
+// several tasks come in many orders.
+type slowBlobs struct{ driver.Blobs }
+
+func (b slowBlobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
+	dawdle()
+	info, err := b.Blobs.Copy(ctx, dst, src, opt)
+	dawdle()
+	return info, err
+}
+
+func (b slowBlobs) Delete(ctx context.Context, keys ...string) error {
+	dawdle()
+	return b.Blobs.Delete(ctx, keys...)
+}
+
+type slowTable struct{ driver.Table }
+
+func (s slowTable) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
+	dawdle()
+	return s.Table.Get(ctx, key)
+}
+
+func (s slowTable) Write(ctx context.Context, ops ...driver.Op) (string, error) {
+	dawdle()
+	return s.Table.Write(ctx, ops...)
+}
+
+func dawdle() {
+	if rand.IntN(4) == 0 {
+		time.Sleep(time.Duration(rand.IntN(400)) * time.Microsecond)
+	}
+}
+
+// anyChange imports, adds or removes a package that others do as well.
+func anyChange(p *apptest.Process, rng *rand.Rand, dir string, names []string) error {
+	repo, name := names[rng.IntN(len(names))], names[rng.IntN(len(names))]
+	refs := fmt.Appendf(nil, `{"PackageRefs":[%q]}`, apptest.DebKey(name))
+	var err error
+	switch rng.IntN(3) {
+	case 0:
+		if err = p.Upload(dir, map[string][]byte{name + "_1_amd64.deb": apptest.Deb(name, "1", "amd64")}); err == nil {
+			_, err = p.Do("POST", "/api/repos/"+repo+"/file/"+dir, "", nil)
+		}
+	case 1:
+		_, err = p.Do("POST", "/api/repos/"+repo+"/packages", "application/json", refs)
+	case 2:
+		_, err = p.Do("DELETE", "/api/repos/"+repo+"/packages", "application/json", refs)
+	}
+	if err != nil && strings.Contains(err.Error(), "key not found") {
+		return nil // it was not imported yet, or has been collected
+	}
+	return err
+}

@@ -1,0 +1,88 @@
+package apptest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+
+	"aptless/core/archive/publish"
+	"aptless/core/archive/snapshot"
+	"aptless/core/engine/driver/drivertest"
+)
+
+// Referring returns the rows of repositories, mirrors, snapshots and publications,
+// with their names and references.
+func Referring(memory *drivertest.Memory) map[string]string {
+	state := map[string]string{}
+	for _, part := range []string{"snapshot", "repo", "mirror", "publish", "ref/"} {
+		maps.Copy(state, memory.Rows(part))
+	}
+	return state
+}
+
+// Fits checks that names, rows and references belong together: each name has its
+// row, each reference its two ends, and each source of a publication exists.
+func Fits(state map[string]string) error {
+	for key, data := range state {
+		part, sort, _ := strings.Cut(key, "/")
+		switch part {
+		case "snapshot", "repo", "mirror":
+			var row struct{ UUID, Name string }
+			if err := json.Unmarshal([]byte(data), &row); err != nil || row.UUID != sort || state[part+"-name/"+row.Name] != sort {
+				return fmt.Errorf("%s has no name of its own, %w", key, err)
+			}
+		case "snapshot-name", "repo-name", "mirror-name":
+			if _, ok := state[strings.TrimSuffix(part, "-name")+"/"+data]; !ok {
+				return fmt.Errorf("%s is of nothing", key)
+			}
+		case "ref":
+			target, by, ok := strings.Cut(sort, "/publish/")
+			if ok {
+				by = "publish/" + by
+			} else {
+				target, by, ok = strings.Cut(strings.TrimPrefix(sort, "snapshot/"), "/snapshot/")
+				by = "snapshot/" + by
+			}
+			_, there := state[by]
+			_, published := state[target]
+			if !ok || !there || strings.HasPrefix(by, "publish/") && !published {
+				return fmt.Errorf("%s dangles", key)
+			}
+		case "publish":
+			var r publish.Record
+			if err := json.Unmarshal([]byte(data), &r); err != nil {
+				return err
+			}
+			for _, c := range r.Components {
+				kind := map[publish.SourceKind]string{publish.Local: "repo", publish.Snapshot: "snapshot"}[r.Kind]
+				_, there := state[kind+"/"+c.UUID]
+				_, referred := state["ref/"+kind+"/"+c.UUID+"/"+key]
+				if !there || !referred {
+					return fmt.Errorf("%s publishes %s, which is there: %v, and referred to: %v", key, c.UUID, there, referred)
+				}
+			}
+		}
+	}
+	return made(state)
+}
+
+// made checks that snapshots refer to all that they were made of.
+func made(state map[string]string) error {
+	for key, data := range state {
+		if !strings.HasPrefix(key, "snapshot/") {
+			continue
+		}
+		var row snapshot.Snapshot
+		if err := json.Unmarshal([]byte(data), &row); err != nil {
+			return err
+		}
+		for _, src := range row.Sources {
+			kind := map[string]string{snapshot.OfRepo: "repo", snapshot.OfMirror: "mirror", snapshot.OfSnapshots: "snapshot"}[row.SourceKind]
+			if _, ok := state["ref/"+kind+"/"+src.UUID+"/"+key]; !ok {
+				return fmt.Errorf("%s does not refer to its source %s", key, src.Name)
+			}
+		}
+	}
+	return nil
+}

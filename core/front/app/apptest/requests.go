@@ -1,0 +1,100 @@
+package apptest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// Ask sends a request with a body of JSON and returns status and answer.
+func (p *Process) Ask(t *testing.T, method, path, body string) (int, string) {
+	t.Helper()
+	return p.Send(t, method, path, "application/json", []byte(body))
+}
+
+// Send sends a request and returns status and answer.
+func (p *Process) Send(t *testing.T, method, path, contentType string, body []byte) (int, string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, bytes.NewReader(body))
+	r.Header.Set("Content-Type", contentType)
+	w := httptest.NewRecorder()
+	p.Handler.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+// Want sends a request whose answer is known. A wanted answer that ends in "…"
+// is a prefix of the answer; an empty one is not compared.
+func (p *Process) Want(t *testing.T, method, path, body string, status int, answer string) {
+	t.Helper()
+	code, got := p.Ask(t, method, path, body)
+	same := got == answer || answer == ""
+	if begin, ok := strings.CutSuffix(answer, "…"); ok {
+		same = strings.HasPrefix(got, begin)
+	}
+	if code != status || !same {
+		t.Errorf("%s %s %s: %d %s, want %d %s", method, path, body, code, got, status, answer)
+	}
+}
+
+// Refused sends a request that is answered with an error.
+func (p *Process) Refused(t *testing.T, method, path, body string, status int, text string) {
+	t.Helper()
+	answer, err := json.Marshal(map[string]string{"error": text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Want(t, method, path, body, status, string(answer))
+}
+
+// Must sends a request that has to succeed and decodes its answer, unless into is nil.
+func (p *Process) Must(t *testing.T, method, path, body string, into any) {
+	t.Helper()
+	code, got := p.Ask(t, method, path, body)
+	if code >= 300 {
+		t.Fatalf("%s %s %s: %d %s", method, path, body, code, got)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal([]byte(got), into); err != nil {
+		t.Fatalf("%s %s: %v in %s", method, path, err, got)
+	}
+}
+
+// Form uploads files, by name, into a directory.
+func (p *Process) Form(t *testing.T, dir string, files map[string][]byte) (int, string) {
+	t.Helper()
+	body, contentType, err := formOf(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Send(t, "POST", "/api/files/"+dir, contentType, body)
+}
+
+// MustUpload uploads files, by name, into a directory.
+func (p *Process) MustUpload(t *testing.T, dir string, files map[string][]byte) {
+	t.Helper()
+	if code, got := p.Form(t, dir, files); code != 200 {
+		t.Fatalf("upload to %s: %d %s", dir, code, got)
+	}
+}
+
+// Task runs a request as a task, waits for it, and returns its last state and its output.
+func (p *Process) Task(t *testing.T, method, path, body string) (state int, output string) {
+	t.Helper()
+	separator := "?"
+	if strings.Contains(path, "?") {
+		separator = "&"
+	}
+	var task struct{ ID, State int }
+	p.Must(t, method, path+separator+"_async=true", body, &task)
+	if task.State != 0 {
+		t.Errorf("%s %s: answered in state %d", method, path, task.State)
+	}
+	p.Must(t, "GET", fmt.Sprintf("/api/tasks/%d/wait", task.ID), "", &task)
+	p.Must(t, "GET", fmt.Sprintf("/api/tasks/%d/output", task.ID), "", &output)
+	return task.State, output
+}
