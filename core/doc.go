@@ -28,10 +28,11 @@
 //	formats/graphviz
 //	engine/driver
 //	engine/driver/drivertest       engine/driver github.com/anishathalye/porcupine pgregory.net/rapid
-//	engine/lists                   engine/driver github.com/klauspost/compress
+//	engine/parallel                golang.org/x/sync
+//	engine/lists                   engine/driver engine/parallel github.com/klauspost/compress
 //	engine/lock                    engine/driver
 //	engine/epoch                   engine/lists engine/driver
-//	engine/task                    engine/driver engine/epoch engine/lock
+//	engine/task                    engine/driver engine/epoch engine/lock engine/parallel
 //	archive/pkglist
 //	archive/query                  archive/pkglist
 //	archive/pool                   github.com/klauspost/compress

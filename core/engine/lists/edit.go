@@ -32,25 +32,23 @@ func Delete(key []byte) Edit {
 // If nothing changes the result is base. Keys and values are kept for a while
 // and must not be changed by the caller.
 func (s *Store) Edit(ctx context.Context, kind Kind, base *List, edits iter.Seq2[Edit, error]) (*List, error) {
-	e := editor{writer: newWriter(ctx, s, kind, []*List{base}), chunks: base.chunks}
-	defer e.close()
-	var last []byte
-	for edit, err := range edits {
-		if err != nil {
-			return nil, err
+	return s.write(ctx, kind, []*List{base}, func(w *writer) error {
+		e := editor{writer: w, chunks: base.chunks}
+		var last []byte
+		for edit, err := range edits {
+			if err != nil {
+				return err
+			}
+			if bytes.Compare(last, edit.Key) >= 0 {
+				return fmt.Errorf("edit of %.100q behind %.100q: %w", edit.Key, last, ErrOrder)
+			}
+			last = edit.Key
+			if err := e.apply(edit); err != nil {
+				return err
+			}
 		}
-		if bytes.Compare(last, edit.Key) >= 0 {
-			return nil, fmt.Errorf("edit of %.100q behind %.100q: %w", edit.Key, last, ErrOrder)
-		}
-		last = edit.Key
-		if err := e.apply(edit); err != nil {
-			return nil, err
-		}
-	}
-	if err := e.advance(nil); err != nil {
-		return nil, err
-	}
-	return e.finish()
+		return e.advance(nil)
+	})
 }
 
 // editor walks a list in step with its edits and copies it to the writer.

@@ -1,6 +1,10 @@
 package lists
 
-import "context"
+import (
+	"context"
+
+	"aptless/core/engine/parallel"
+)
 
 // readAhead is how many bytes of keys and values a reader keeps ahead of its
 // caller, beyond the one chunk that is next.
@@ -13,18 +17,16 @@ type reader struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	chunks []Chunk // not asked for yet
-	ahead  []*fetch
+	ahead  []fetch
 	size   int64 // bytes of ahead
 	window int   // how many chunks to ask for; grows as more are used
 	rest   []Record
 }
 
-// fetch is a chunk being read. Its records and error are there when done is closed.
+// fetch is a chunk that is being read.
 type fetch struct {
 	chunk   Chunk
-	done    chan struct{}
-	records []Record
-	err     error
+	records *parallel.Call[[]Record]
 }
 
 func newReader(ctx context.Context, s *Store, chunks []Chunk) *reader {
@@ -59,22 +61,18 @@ func (r *reader) nextChunk() ([]Record, error) {
 	r.ahead = r.ahead[1:]
 	r.size -= f.chunk.Bytes
 	r.window = min(2*r.window, r.store.parallel())
-	<-f.done
-	return f.records, f.err
+	return f.records.Result()
 }
 
 // ask asks for chunks until enough are on their way.
 func (r *reader) ask() {
 	for len(r.chunks) > 0 && len(r.ahead) < r.window {
-		f := &fetch{chunk: r.chunks[0], done: make(chan struct{})}
-		if len(r.ahead) > 0 && r.size+f.chunk.Bytes > readAhead {
+		c := r.chunks[0]
+		if len(r.ahead) > 0 && r.size+c.Bytes > readAhead {
 			return
 		}
-		r.chunks, r.ahead, r.size = r.chunks[1:], append(r.ahead, f), r.size+f.chunk.Bytes
-		go func() {
-			defer close(f.done)
-			f.records, f.err = r.store.ReadChunk(r.ctx, f.chunk)
-		}()
+		read := parallel.Start(func() ([]Record, error) { return r.store.ReadChunk(r.ctx, c) })
+		r.chunks, r.ahead, r.size = r.chunks[1:], append(r.ahead, fetch{c, read}), r.size+c.Bytes
 	}
 }
 
@@ -82,6 +80,6 @@ func (r *reader) ask() {
 func (r *reader) close() {
 	r.cancel()
 	for _, f := range r.ahead {
-		<-f.done
+		f.records.Result()
 	}
 }

@@ -136,8 +136,8 @@ func (s *Store) fetch(ctx context.Context, key string) ([]byte, error) {
 	return object, nil
 }
 
-// write stores the content named d in an epoch.
-func (s *Store) write(ctx context.Context, magic string, content []byte, d Digest, epoch int64) error {
+// put stores the content named d in an epoch.
+func (s *Store) put(ctx context.Context, magic string, content []byte, d Digest, epoch int64) error {
 	object := s.seal(magic, content)
 	key := ObjectKey(epoch, d)
 	if len(object) > MaxContent {

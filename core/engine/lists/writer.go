@@ -6,7 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
+
+	"aptless/core/engine/parallel"
 )
 
 var (
@@ -20,54 +21,53 @@ var (
 // the given lists have already are not written again. Keys and values are kept
 // for a while and must not be changed by the caller.
 func (s *Store) Build(ctx context.Context, kind Kind, records iter.Seq2[Record, error], given ...*List) (*List, error) {
-	w := newWriter(ctx, s, kind, given)
-	defer w.close()
-	for _, l := range given {
-		for _, c := range l.chunks {
-			w.known[c.Digest] = c
+	return s.write(ctx, kind, given, func(w *writer) error {
+		for _, l := range given {
+			for _, c := range l.chunks {
+				w.known[c.Digest] = c
+			}
 		}
-	}
-	for r, err := range records {
-		if err != nil {
-			return nil, err
+		for r, err := range records {
+			if err != nil {
+				return err
+			}
+			if err := w.add(r); err != nil {
+				return err
+			}
 		}
-		if err := w.add(r); err != nil {
-			return nil, err
-		}
-	}
-	return w.finish()
+		return nil
+	})
 }
 
 // writer cuts records into chunks and stores them.
 type writer struct {
-	store  *Store
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	kind   Kind
-	given  []*List
-	known  map[Digest]Chunk // chunks of the given lists, as far as they may come up
+	store *Store
+	ctx   context.Context // ends when an object cannot be stored
+	puts  *parallel.Group
+	kind  Kind
+	known map[Digest]Chunk // chunks of the given lists, as far as they may come up
 
 	pending []Record // of the chunk being collected
 	size    int64    // bytes of pending
 	last    []byte   // key of the last record or chunk
 	chunks  []Chunk  // complete
-
-	slots chan struct{} // one for each object that may be written at a time
-	puts  sync.WaitGroup
 }
 
-func newWriter(ctx context.Context, s *Store, kind Kind, given []*List) *writer {
-	ctx, cancel := context.WithCancelCause(ctx)
-	return &writer{
-		store: s, ctx: ctx, cancel: cancel, kind: kind, given: given,
-		known: make(map[Digest]Chunk), slots: make(chan struct{}, s.parallel()),
+// write stores the list of the records that add gives to the writer. A list of
+// the content of a given one is that one. The root is stored when all chunks are.
+func (s *Store) write(ctx context.Context, kind Kind, given []*List, add func(*writer) error) (*List, error) {
+	w := &writer{store: s, kind: kind, known: make(map[Digest]Chunk)}
+	err := parallel.Run(ctx, s.parallel(), func(ctx context.Context, g *parallel.Group) error {
+		w.ctx, w.puts = ctx, g
+		if err := add(w); err != nil || len(w.pending) == 0 {
+			return err
+		}
+		return w.flush()
+	})
+	if err != nil {
+		return nil, err
 	}
-}
-
-// close gives up what is still being written and waits until it is given up.
-func (w *writer) close() {
-	w.cancel(context.Canceled)
-	w.puts.Wait()
+	return w.root(ctx, given)
 }
 
 // add appends a record.
@@ -127,7 +127,7 @@ func (w *writer) flush() error {
 		// Keys may lie in the memory of a chunk that was read.
 		c.First, c.Last = bytes.Clone(c.First), bytes.Clone(c.Last)
 		w.chunks = append(w.chunks, c)
-		if err := w.put(chunkMagic, content, c.Digest, c.Epoch); err != nil {
+		if err := w.put(content, c.Digest, c.Epoch); err != nil {
 			return err
 		}
 	}
@@ -137,43 +137,26 @@ func (w *writer) flush() error {
 	return nil
 }
 
-// put stores an object, unless only one may be written at a time, in the
-// background. The error may be that of an earlier put.
-func (w *writer) put(magic string, content []byte, d Digest, epoch int64) error {
+// put stores a chunk, unless only one object may be written at a time, in the
+// background: an error ends the writer's context.
+func (w *writer) put(content []byte, d Digest, epoch int64) error {
+	write := func(ctx context.Context) error { return w.store.put(ctx, chunkMagic, content, d, epoch) }
 	if w.store.parallel() == 1 {
-		return w.store.write(w.ctx, magic, content, d, epoch)
+		return write(w.ctx)
 	}
-	select {
-	case w.slots <- struct{}{}:
-	case <-w.ctx.Done():
+	if !w.puts.Go(write) {
 		return context.Cause(w.ctx)
 	}
-	w.puts.Go(func() {
-		defer func() { <-w.slots }()
-		if err := w.store.write(w.ctx, magic, content, d, epoch); err != nil {
-			w.cancel(err)
-		}
-	})
 	return nil
 }
 
-// finish completes the last chunk, waits for all and stores the root. A list
-// of the content of a given one is that one.
-func (w *writer) finish() (*List, error) {
-	if len(w.pending) > 0 {
-		if err := w.flush(); err != nil {
-			return nil, err
-		}
-	}
-	w.puts.Wait()
-	if w.ctx.Err() != nil {
-		return nil, context.Cause(w.ctx)
-	}
+// root stores the root and returns the list.
+func (w *writer) root(ctx context.Context, given []*List) (*List, error) {
 	digest := listDigest(w.chunks)
 	if digest == (Digest{}) {
 		return &List{store: w.store}, nil
 	}
-	for _, l := range w.given {
+	for _, l := range given {
 		if l.ref.Digest == digest {
 			return l, nil
 		}
@@ -188,7 +171,7 @@ func (w *writer) finish() (*List, error) {
 		Epoch:  w.store.Epoch(),
 		Count:  countRecords(w.chunks),
 	}
-	if err := w.store.write(w.ctx, rootMagic, content, ref.Root, ref.Epoch); err != nil {
+	if err := w.store.put(ctx, rootMagic, content, ref.Root, ref.Epoch); err != nil {
 		return nil, err
 	}
 	return &List{w.store, ref, w.chunks}, nil

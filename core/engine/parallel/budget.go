@@ -1,0 +1,103 @@
+package parallel
+
+import (
+	"context"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Budget is a number of bytes that many goroutines share. A nil Budget grants
+// everything at once.
+type Budget struct {
+	size    int64 // bytes of leases, without those for growth
+	leases  *semaphore.Weighted
+	growing chan struct{} // full while a lease is grown
+}
+
+// growth is the part of a budget that is set aside for the lease that grows.
+const growth = 4
+
+// NewBudget returns a budget of size bytes, at least 1. A quarter of them is
+// for growth.
+func NewBudget(size int64) *Budget {
+	size = max(size-size/growth, 1)
+	return &Budget{size: size, leases: semaphore.NewWeighted(size), growing: make(chan struct{}, 1)}
+}
+
+// Lease is a part of a budget. It is used by one goroutine at a time.
+type Lease struct {
+	budget *Budget // nil if nothing is held
+	held   int64
+	grown  bool
+}
+
+// Acquire waits until n bytes are free. Requests are granted in their order. One
+// for more than the budget is granted when nothing else is held. The error is
+// the cause for which the context ended.
+//
+// A goroutine that holds a lease must not acquire another one from the same
+// budget: two that do so wait for each other forever. It calls Grow.
+func (b *Budget) Acquire(ctx context.Context, n int64) (*Lease, error) {
+	if b == nil {
+		return new(Lease), context.Cause(ctx)
+	}
+	n = min(max(n, 0), b.size)
+	if err := b.leases.Acquire(ctx, n); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	return &Lease{budget: b, held: n}, nil
+}
+
+// TryAcquire returns nil if n bytes are not free now or others wait.
+func (b *Budget) TryAcquire(n int64) *Lease {
+	if b == nil {
+		return new(Lease)
+	}
+	n = min(max(n, 0), b.size)
+	if !b.leases.TryAcquire(n) {
+		return nil
+	}
+	return &Lease{budget: b, held: n}
+}
+
+// Grow waits until no other lease is grown. Then the holder may use the bytes
+// that are set aside, besides those that it has: a third of what Acquire can
+// grant. A holder that waits keeps others from nothing that they need to go on.
+// Example: packages are read with leases of 16 MiB; the few that need 200 MiB are
+// read one after another, and nobody else waits for them.
+func (l *Lease) Grow(ctx context.Context) error {
+	if l == nil || l.budget == nil || l.grown {
+		return context.Cause(ctx)
+	}
+	select {
+	case l.budget.growing <- struct{}{}:
+		l.grown = true
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Shrink gives back all but n bytes, and the growth if the rest fits without.
+func (l *Lease) Shrink(n int64) {
+	if l == nil || l.budget == nil {
+		return
+	}
+	if l.grown && n <= l.held {
+		<-l.budget.growing
+		l.grown = false
+	}
+	if n = max(n, 0); n < l.held {
+		l.budget.leases.Release(l.held - n)
+		l.held = n
+	}
+}
+
+// Release gives back everything. A second call does nothing.
+func (l *Lease) Release() {
+	if l == nil {
+		return
+	}
+	l.Shrink(0)
+	l.budget = nil
+}

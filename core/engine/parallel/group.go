@@ -1,0 +1,145 @@
+package parallel
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+)
+
+// PanicError is the error of work that panicked.
+type PanicError struct {
+	Value any
+	Stack []byte // of the goroutine that panicked
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }
+
+// Unwrap returns the value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// recovered makes a panic of the function that defers it that function's error.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = &PanicError{p, debug.Stack()}
+	}
+}
+
+func guarded(ctx context.Context, f func(context.Context) error) (err error) {
+	defer recovered(&err)
+	return f(ctx)
+}
+
+// Group runs functions in a bounded number of goroutines. Run makes one.
+type Group struct {
+	ctx     context.Context
+	cancel  context.CancelCauseFunc // the first call decides the group's fault
+	slots   chan struct{}           // one for each running function
+	running sync.WaitGroup
+}
+
+// NewGroup returns a group of at most workers goroutines, at least one. Its user
+// must call Wait. Run does that by itself.
+func NewGroup(ctx context.Context, workers int) *Group {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &Group{ctx: ctx, cancel: cancel, slots: make(chan struct{}, max(workers, 1))}
+}
+
+// Run calls body, waits for everything that body started in the group, and
+// returns the first fault, which may be body's. The context that body gets ends
+// with the first fault.
+func Run(ctx context.Context, workers int, body func(ctx context.Context, g *Group) error) error {
+	g := NewGroup(ctx, workers)
+	if err := guarded(g.ctx, func(ctx context.Context) error { return body(ctx, g) }); err != nil {
+		g.Fail(err)
+	}
+	return g.Wait()
+}
+
+// Go waits until a worker is free and has it call f. After a fault, or when the
+// context has ended, it calls nothing and returns false.
+func (g *Group) Go(f func(context.Context) error) bool {
+	select {
+	case <-g.ctx.Done():
+		return false
+	case g.slots <- struct{}{}:
+	}
+	if g.ctx.Err() != nil { // both cases were ready
+		<-g.slots
+		return false
+	}
+	g.running.Go(func() {
+		defer func() { <-g.slots }()
+		if err := guarded(g.ctx, f); err != nil {
+			g.Fail(err)
+		}
+	})
+	return true
+}
+
+// Fail makes err the group's fault unless it has one, and ends its context.
+// The error must not be nil.
+func (g *Group) Fail(err error) { g.cancel(err) }
+
+// Wait waits for all functions and returns the first fault. If the context of
+// the caller ended first, that is its cause. Nothing may be started afterwards.
+func (g *Group) Wait() error {
+	g.running.Wait()
+	err := context.Cause(g.ctx)
+	g.cancel(nil)
+	return err
+}
+
+// Each calls f for 0 to n-1 in at most workers goroutines and returns the first
+// fault. After a fault it begins no further call.
+func Each(ctx context.Context, workers, n int, f func(ctx context.Context, i int) error) error {
+	return Run(ctx, min(workers, n), func(_ context.Context, g *Group) error {
+		for i := range n {
+			if !g.Go(func(ctx context.Context) error { return f(ctx, i) }) {
+				break
+			}
+		}
+		return nil
+	})
+}
+
+// Results calls f for 0 to n-1 in at most workers goroutines and returns the
+// results in that order. The error is that of the lowest number that fails, as if
+// the calls were made one after another; calls for lower numbers are not cancelled.
+func Results[T any](ctx context.Context, workers, n int, f func(ctx context.Context, i int) (T, error)) ([]T, error) {
+	results, errs := make([]T, n), make([]error, n)
+	var mu sync.Mutex
+	failed := n // the lowest number whose call has failed
+	err := Run(ctx, min(workers, n), func(_ context.Context, g *Group) error {
+		for i := range n {
+			mu.Lock()
+			over := i > failed
+			mu.Unlock()
+			if over || !g.Go(func(ctx context.Context) error {
+				errs[i] = guarded(ctx, func(ctx context.Context) (err error) {
+					results[i], err = f(ctx, i)
+					return err
+				})
+				if errs[i] != nil {
+					mu.Lock()
+					failed = min(failed, i)
+					mu.Unlock()
+				}
+				return nil
+			}) {
+				break
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if failed < n {
+		return nil, errs[failed]
+	}
+	return results, nil
+}

@@ -1,0 +1,118 @@
+package parallel
+
+import (
+	"context"
+	"iter"
+)
+
+// Call is a function that runs beside the one that started it.
+type Call[T any] struct {
+	done   chan struct{}
+	result T
+	err    error
+}
+
+// Start calls f in a goroutine of its own. The caller must ask for its result,
+// also if it does not need it: until then f may still run.
+func Start[T any](f func() (T, error)) *Call[T] {
+	c := &Call[T]{done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		defer recovered(&c.err)
+		c.result, c.err = f()
+	}()
+	return c
+}
+
+// Result waits for the function to end.
+func (c *Call[T]) Result() (T, error) {
+	<-c.done
+	return c.result, c.err
+}
+
+// Pipe makes a result of each item, several at a time, and uses the results one
+// after another in the order of the items.
+type Pipe[In, Out any] struct {
+	Workers int // items in work or waiting for use, at most; at least 1
+	Work    func(context.Context, In) (Out, error)
+	Use     func(context.Context, Out) error // called by the goroutine of Run
+
+	// Weight is how many bytes of Budget an item and its result hold, from before
+	// Work until Use has returned. Without a Budget it may be nil.
+	Budget *Budget
+	Weight func(In) int64
+}
+
+type inPipe[Out any] struct {
+	call  *Call[Out]
+	lease *Lease
+}
+
+// Run passes the items through the pipe. The error is the one that working on
+// one item after another would have: results before it have been used.
+func (p *Pipe[In, Out]) Run(ctx context.Context, items iter.Seq2[In, error]) (err error) {
+	callers := ctx
+	ctx, cancel := context.WithCancel(callers)
+	var begun []inPipe[Out] // in the order of their items
+	defer func() {
+		if err != nil && callers.Err() != nil {
+			err = context.Cause(callers)
+		}
+		cancel()
+		for _, b := range begun {
+			b.call.Result()
+			b.lease.Release()
+		}
+	}()
+	use := func() error { // the first of those that were begun
+		b := begun[0]
+		begun = begun[1:]
+		defer b.lease.Release()
+		out, err := b.call.Result()
+		if err != nil {
+			return err
+		}
+		return p.Use(ctx, out)
+	}
+	for item, err := range items {
+		var lease *Lease
+		for err == nil {
+			if len(begun) < max(p.Workers, 1) {
+				if lease, err = p.acquire(ctx, item, len(begun) == 0); lease != nil || err != nil {
+					break
+				}
+			}
+			if useErr := use(); useErr != nil {
+				return useErr
+			}
+		}
+		if err != nil { // results of the items before it are used first
+			for len(begun) > 0 {
+				if useErr := use(); useErr != nil {
+					return useErr
+				}
+			}
+			return err
+		}
+		begun = append(begun, inPipe[Out]{Start(func() (Out, error) { return p.Work(ctx, item) }), lease})
+	}
+	for len(begun) > 0 {
+		if err := use(); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// acquire returns the lease of an item. It waits only if nothing is begun: what
+// is begun holds bytes until Run uses it. Without waiting it may return nil.
+func (p *Pipe[In, Out]) acquire(ctx context.Context, item In, wait bool) (*Lease, error) {
+	if p.Budget == nil {
+		return new(Lease), context.Cause(ctx)
+	}
+	n := p.Weight(item)
+	if lease := p.Budget.TryAcquire(n); lease != nil || !wait {
+		return lease, nil
+	}
+	return p.Budget.Acquire(ctx, n)
+}
