@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 )
 
@@ -55,19 +56,19 @@ func (st *stager) aliases(ctx context.Context, m, prev *manifest) error {
 	for _, f := range prev.files() {
 		had[f] = prev.ByHash
 	}
-	copies := newWorkers(ctx, maxLinks)
+	copies := parallel.NewGroup(ctx, maxLinks)
 	for _, alias := range m.Aliases {
 		old := slices.Contains(prev.Aliases, alias)
 		for _, f := range st.record.in(alias, m.files()) {
 			if old && had[f] {
 				continue
 			}
-			copies.do(func(ctx context.Context) error {
+			copies.Go(func(ctx context.Context) error {
 				return st.copyByHash(ctx, byHashKeys(st.record, f.Path, f.object)[0], f.Size, byHashBelow(st.record.tree(alias), f.Path, f.object))
 			})
 		}
 	}
-	return copies.wait()
+	return copies.Wait()
 }
 
 // releases are the keys of what makes apt see a tree, in the order in which they

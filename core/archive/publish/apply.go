@@ -12,6 +12,7 @@ import (
 	"aptless/core/archive/pkglist"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -170,18 +171,18 @@ func (s *Store) applyFiles(ctx context.Context, r *Record, dists string, files [
 	return names.wait()
 }
 
-// appliers are workers of which each may find that the record has moved on.
+// appliers are workers each of which may find that the record has moved on.
 type appliers struct {
-	*workers
+	*parallel.Group
 	superseded atomic.Bool
 }
 
 func newAppliers(ctx context.Context, n int) *appliers {
-	return &appliers{workers: newWorkers(ctx, n)}
+	return &appliers{Group: parallel.NewGroup(ctx, n)}
 }
 
 func (a *appliers) do(f func(context.Context) (superseded bool, err error)) {
-	a.workers.do(func(ctx context.Context) error {
+	a.Go(func(ctx context.Context) error {
 		superseded, err := f(ctx)
 		if superseded {
 			a.superseded.Store(true)
@@ -191,7 +192,7 @@ func (a *appliers) do(f func(context.Context) (superseded bool, err error)) {
 }
 
 func (a *appliers) wait() (superseded bool, err error) {
-	err = a.workers.wait()
+	err = a.Wait()
 	return a.superseded.Load(), err
 }
 
@@ -362,23 +363,23 @@ func (s *Store) cleanPool(ctx context.Context, r *Record, component string, was 
 		}
 		users = append(users, list)
 	}
-	gone := newWorkers(ctx, maxLinks)
+	gone := parallel.NewGroup(ctx, maxLinks)
 	for change, err := range pkglist.Changes(ctx, from, to) {
 		if err == nil && change.Old != nil && r.publishes(change.Old) && r.copies(change.Old) {
 			err = s.unlinkUnused(ctx, gone, r, users, kept, component, was.PoolDir, change.Old)
 		}
 		if err != nil {
-			gone.stop(err)
+			gone.Fail(err)
 			break
 		}
 	}
-	return gone.wait()
+	return gone.Wait()
 }
 
 // unlinkUnused removes the files of a package that none of the users of the
 // directory has. Those of an installer are not in the pool: they stay if the
 // component has kept them, whatever its directory is now.
-func (s *Store) unlinkUnused(ctx context.Context, gone *workers, r *Record, users []*pkglist.List, kept *pkglist.List,
+func (s *Store) unlinkUnused(ctx context.Context, gone *parallel.Group, r *Record, users []*pkglist.List, kept *pkglist.List,
 	component, poolDir string, p *deb.Package) error {
 	for _, f := range filesOf(p) {
 		name, err := r.location(component, poolDir, p, f)
@@ -395,7 +396,7 @@ func (s *Store) unlinkUnused(ctx context.Context, gone *workers, r *Record, user
 			return err
 		}
 		if !used {
-			gone.do(func(ctx context.Context) error { return s.unlink(ctx, r, name) })
+			gone.Go(func(ctx context.Context) error { return s.unlink(ctx, r, name) })
 		}
 	}
 	return nil

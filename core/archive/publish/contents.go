@@ -12,6 +12,7 @@ import (
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/deb"
 )
 
@@ -316,14 +317,10 @@ func hasPaths(p *deb.Package) bool { return p.Kind == deb.Binary || p.Kind == de
 
 // read reads the paths of packages, several at the same time.
 func (c *contentsList) read(ctx context.Context, batch []changed) error {
-	w := newWorkers(ctx, c.parallel())
-	for i := range batch {
-		w.do(func(ctx context.Context) (err error) {
-			batch[i].paths, batch[i].unreadable, err = c.store.Paths(ctx, batch[i].p.Key())
-			return err
-		})
-	}
-	return w.wait()
+	return parallel.Each(ctx, c.parallel(), len(batch), func(ctx context.Context, i int) (err error) {
+		batch[i].paths, batch[i].unreadable, err = c.store.Paths(ctx, batch[i].p.Key())
+		return err
+	})
 }
 
 // add notes the paths of a package that comes or goes.

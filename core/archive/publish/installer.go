@@ -168,7 +168,7 @@ func (s *Store) applyInstallers(ctx context.Context, r *Record, m *manifest, lis
 	}
 	for _, c := range slices.Sorted(maps.Keys(m.Lists)) {
 		if err := each(c); err != nil {
-			files.stop(err)
+			files.Fail(err)
 			break
 		}
 	}

@@ -8,10 +8,10 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -78,7 +78,7 @@ func (l *linker) report() {
 
 // component links what a component has gained.
 func (l *linker) component(ctx context.Context, component, poolDir string, old, list *pkglist.List, done *int) error {
-	files := newWorkers(ctx, maxLinks)
+	files := parallel.NewGroup(ctx, maxLinks)
 	for change, err := range pkglist.Changes(ctx, old, list) {
 		if err == nil && change.New != nil {
 			if *done++; *done > l.linked {
@@ -88,11 +88,11 @@ func (l *linker) component(ctx context.Context, component, poolDir string, old, 
 			l.report()
 		}
 		if err != nil {
-			files.stop(err)
+			files.Fail(err)
 			break
 		}
 		if *done > l.linked && l.attempt.SliceOver() {
-			if err := files.wait(); err != nil {
+			if err := files.Wait(); err != nil {
 				return err
 			}
 			if err := l.attempt.Save(ctx, cursor{Linked: *done}); err != nil {
@@ -101,11 +101,11 @@ func (l *linker) component(ctx context.Context, component, poolDir string, old, 
 			return task.ErrContinue
 		}
 	}
-	return files.wait()
+	return files.Wait()
 }
 
 // pack has the files of a package linked.
-func (l *linker) pack(files *workers, component, poolDir string, p *deb.Package) error {
+func (l *linker) pack(files *parallel.Group, component, poolDir string, p *deb.Package) error {
 	if !l.record.publishes(p) {
 		return nil
 	}
@@ -115,7 +115,7 @@ func (l *linker) pack(files *workers, component, poolDir string, p *deb.Package)
 			return task.Fail(500, "%s: unable to process packages: %w", l.verb, err)
 		}
 		if l.record.copies(p) {
-			files.do(func(ctx context.Context) error { return l.file(ctx, name, f, p.Kind) })
+			files.Go(func(ctx context.Context) error { return l.file(ctx, name, f, p.Kind) })
 		}
 	}
 	return nil
@@ -200,43 +200,4 @@ func (s *Store) copyFile(ctx context.Context, r *Record, name string, f deb.File
 		return fmt.Errorf("package file %s: %w", name, err)
 	}
 	return nil
-}
-
-// workers does things at the same time, up to a number.
-type workers struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	slots  chan struct{}
-	all    sync.WaitGroup
-}
-
-func newWorkers(ctx context.Context, n int) *workers {
-	ctx, cancel := context.WithCancelCause(ctx)
-	return &workers{ctx: ctx, cancel: cancel, slots: make(chan struct{}, n)}
-}
-
-// do calls f when a worker is free; after an error it does nothing more.
-func (w *workers) do(f func(context.Context) error) {
-	select {
-	case <-w.ctx.Done():
-		return
-	case w.slots <- struct{}{}:
-	}
-	w.all.Go(func() {
-		defer func() { <-w.slots }()
-		if err := f(w.ctx); err != nil {
-			w.cancel(err)
-		}
-	})
-}
-
-// stop has no more done, and wait return err unless there was an error before.
-func (w *workers) stop(err error) { w.cancel(err) }
-
-// wait returns the first error, when all have ended.
-func (w *workers) wait() error {
-	w.all.Wait()
-	err := context.Cause(w.ctx)
-	w.cancel(nil)
-	return err
 }

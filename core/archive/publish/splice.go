@@ -15,6 +15,7 @@ import (
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/members"
 )
 
@@ -136,59 +137,37 @@ func (src *source) made(prev *index) bool {
 	return params == src.params && plain == prev.Plain.Size && gz == prev.GZ.Size
 }
 
-// each does the jobs and calls use with what they make, in their order. Several
-// chunks are rendered at the same time; what is copied streams by, one piece in
-// memory.
-func (src *source) each(ctx context.Context, jobs []job, parallel int, use func(part) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var all sync.WaitGroup
-	defer all.Wait()
-	defer cancel()
-	type outcome struct {
-		part part
-		err  error
-	}
-	type running struct {
+// each does the jobs and calls use with the parts that they make, in their
+// order. Several chunks are rendered at the same time; parts that are copied
+// stream by, with one piece in memory.
+func (src *source) each(ctx context.Context, jobs []job, workers int, use func(part) error) error {
+	type made struct {
 		job  job
-		done chan outcome // nil for what is copied
+		part part // nothing if the job is to copy
 	}
-	started := make(chan running, parallel-1) // and one more that is waited for
-	all.Go(func() {
-		defer close(started)
+	pipe := parallel.Pipe[job, made]{
+		Workers: workers,
+		Work: func(ctx context.Context, j job) (made, error) {
+			if j.copied != nil {
+				return made{job: j}, nil
+			}
+			p, err := src.make(ctx, j.chunks[0])
+			return made{j, p}, err
+		},
+		Use: func(ctx context.Context, m made) error {
+			if m.job.copied != nil {
+				return src.copy(ctx, m.job, use)
+			}
+			return use(m.part)
+		},
+	}
+	return pipe.Run(ctx, func(yield func(job, error) bool) {
 		for _, j := range jobs {
-			r := running{job: j}
-			if j.copied == nil {
-				r.done = make(chan outcome, 1)
-			}
-			select {
-			case started <- r:
-			case <-ctx.Done():
+			if !yield(j, nil) {
 				return
-			}
-			if r.done != nil {
-				all.Go(func() {
-					p, err := src.make(ctx, j.chunks[0])
-					r.done <- outcome{p, err}
-				})
 			}
 		}
 	})
-	for r := range started {
-		if r.done == nil {
-			if err := src.copy(ctx, r.job, use); err != nil {
-				return err
-			}
-			continue
-		}
-		o := <-r.done
-		if o.err != nil {
-			return o.err
-		}
-		if err := use(o.part); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
 }
 
 // make renders what a chunk contributes.

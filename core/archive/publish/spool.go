@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"aptless/core/engine/driver"
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/deb"
 )
 
@@ -24,7 +25,7 @@ type spool struct {
 	hash  *deb.Hasher
 	held  bytes.Buffer
 	pipe  *io.PipeWriter // to the private object; nil as long as all is in memory
-	done  chan error     // gets the outcome of its Put
+	put   *parallel.Call[driver.Info]
 }
 
 func (st *stager) spool(ctx context.Context, name string) *spool {
@@ -48,12 +49,13 @@ func (s *spool) Write(p []byte) (int, error) {
 // spill begins to put the private object: what is held, then what is written.
 func (s *spool) spill() {
 	r, w := io.Pipe()
-	s.pipe, s.done = w, make(chan error, 1)
-	go func() {
-		_, err := s.blobs.Put(s.ctx, s.key, io.MultiReader(&s.held, r), driver.PutOptions{})
-		r.CloseWithError(err) // for whoever writes still
-		s.done <- err
-	}()
+	s.pipe = w
+	s.put = parallel.Start(func() (driver.Info, error) {
+		defer r.Close() // after a panic the writer does not wait for a reader
+		info, err := s.blobs.Put(s.ctx, s.key, io.MultiReader(&s.held, r), driver.PutOptions{})
+		r.CloseWithError(err) // the next write fails with it
+		return info, err
+	})
 }
 
 // store puts the file under a key that is made of its digest, and ends the
@@ -66,7 +68,7 @@ func (s *spool) store(key string, o object, opt driver.PutOptions) error {
 		return unlessExists(err)
 	}
 	s.pipe.Close()
-	err := <-s.done
+	_, err := s.put.Result()
 	s.pipe = nil
 	if err != nil {
 		return err
@@ -93,6 +95,6 @@ func (s *spool) abort() {
 		return
 	}
 	s.pipe.CloseWithError(errAborted)
-	<-s.done
+	s.put.Result()
 	s.pipe = nil
 }
