@@ -78,8 +78,8 @@ type fetching struct {
 	given  map[uint64]bool // the beginnings of the SHA-256 of the files that were handed out
 }
 
-// parallel is how many files are fetched at a time unless the operator has said.
-const parallel = 4
+// defaultFetches is how many files are fetched at a time unless the operator has said.
+const defaultFetches = 4
 
 // all has workers fetch the entries that were not fetched before the place.
 func (f *fetching) all(ctx context.Context, queue *lists.List) error {
@@ -87,7 +87,7 @@ func (f *fetching) all(ctx context.Context, queue *lists.List) error {
 	defer cancel(nil)
 	n := f.Options.Parallel
 	if n <= 0 {
-		n = parallel
+		n = defaultFetches
 	}
 	jobs, results := make(chan outcome), make(chan outcome)
 	var workers sync.WaitGroup

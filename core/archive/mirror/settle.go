@@ -5,12 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -46,7 +46,7 @@ func (u *update) settle(ctx context.Context, m Mirror) (lists.Ref, error) {
 	}
 	batch := make([]*deb.Package, 0, settled)
 	flush := func() error {
-		err := each(ctx, probes, len(batch), func(ctx context.Context, i int) error {
+		err := parallel.Each(ctx, probes, len(batch), func(ctx context.Context, i int) error {
 			if err := u.complete(ctx, batch[i], odds); err != nil {
 				return err
 			}
@@ -190,30 +190,4 @@ func (u *update) appStream(ctx context.Context) (map[string]string, error) {
 		return nil, nil
 	}
 	return files, nil
-}
-
-// each calls f for 0 to n-1, some at a time, and returns the first error.
-func each(ctx context.Context, workers, n int, f func(context.Context, int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var all sync.WaitGroup
-	next := make(chan int)
-	for range min(workers, n) {
-		all.Go(func() {
-			for i := range next {
-				if err := f(ctx, i); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	for i := range n {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
-	}
-	close(next)
-	all.Wait()
-	return context.Cause(ctx)
 }

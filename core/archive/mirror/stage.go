@@ -15,6 +15,7 @@ import (
 	"aptless/core/archive/query"
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/deb"
 )
 
@@ -340,7 +341,7 @@ func (u *update) lacking(ctx context.Context, wanted iter.Seq2[lists.Record, err
 // probe returns those of some entries whose file the pool does not have.
 func (u *update) probe(ctx context.Context, wanted []lists.Record) ([]lists.Record, error) {
 	files, there := make([]entry, len(wanted)), make([]bool, len(wanted))
-	err := each(ctx, probes, len(wanted), func(ctx context.Context, i int) (err error) {
+	err := parallel.Each(ctx, probes, len(wanted), func(ctx context.Context, i int) (err error) {
 		if err = json.Unmarshal(wanted[i].Val, &files[i]); err == nil && files[i].Want.SHA256 != "" {
 			there[i], err = u.Pool.Has(ctx, files[i].Want.SHA256)
 		}

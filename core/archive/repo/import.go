@@ -14,6 +14,7 @@ import (
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -254,7 +255,7 @@ func (im *importer) importAll(ctx context.Context, into *target, candidates []up
 func (im *importer) importBatch(ctx context.Context, into *target, batch []upload.Upload, from *release) error {
 	outcomes := make([]outcome, len(batch))
 	records := make([]pool.Record, len(batch))
-	err := each(ctx, len(batch), func(ctx context.Context, i int) error {
+	err := parallel.Each(ctx, maxWorkers, len(batch), func(ctx context.Context, i int) error {
 		outcomes[i].upload, outcomes[i].into = batch[i], into
 		rec, err := im.store.importOne(ctx, batch[i], &outcomes[i], from)
 		if bad := (*badFile)(nil); errors.As(err, &bad) {

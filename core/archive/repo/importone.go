@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"path"
 	"strings"
-	"sync"
 
 	"aptless/core/archive/pool"
 	"aptless/core/archive/upload"
@@ -178,32 +177,6 @@ func (s *Store) sourceFile(ctx context.Context, u upload.Upload, f deb.File, o *
 
 // maxWorkers is how many candidates are read at the same time.
 const maxWorkers = 8
-
-// each calls f for 0 to n-1, several at a time, and returns the first error.
-func each(ctx context.Context, n int, f func(context.Context, int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var workers sync.WaitGroup
-	next := make(chan int)
-	for range min(maxWorkers, n) {
-		workers.Go(func() {
-			for i := range next {
-				if err := f(ctx, i); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	for i := range n {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
-	}
-	close(next)
-	workers.Wait()
-	return context.Cause(ctx)
-}
 
 // maxInline is the largest cursor of an import kept in the task's row, in bytes.
 const maxInline = 32 << 10

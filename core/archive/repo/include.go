@@ -13,6 +13,7 @@ import (
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 	"aptless/core/formats/pgp"
@@ -209,7 +210,7 @@ func (s *Store) releases(ctx context.Context, im *importer, args IncludeArgs) ([
 		}
 	}
 	releases := make([]*release, len(files))
-	err = each(ctx, len(files), func(ctx context.Context, i int) error {
+	err = parallel.Each(ctx, maxWorkers, len(files), func(ctx context.Context, i int) error {
 		r := &release{upload: files[i]}
 		releases[i] = r
 		err := s.readRelease(ctx, r, args, ring)

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"sync"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -246,35 +246,9 @@ const readers = 16
 // packages reads the packages with the keys, in their order. Of the keys that
 // are unknown the first one is told.
 func (s *Store) packages(ctx context.Context, keys []string) ([]*deb.Package, error) {
-	packages, errs := make([]*deb.Package, len(keys)), make([]error, len(keys))
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var next, failed int
-	var mu sync.Mutex
-	failed = len(keys)
-	claim := func() (int, bool) { // keys before the first failure are still looked up
-		mu.Lock()
-		defer mu.Unlock()
-		next++
-		return next - 1, next-1 < failed
-	}
-	var workers sync.WaitGroup
-	for range readers {
-		workers.Go(func() {
-			for i, ok := claim(); ok; i, ok = claim() {
-				if packages[i], errs[i] = s.pkg(ctx, keys[i]); errs[i] != nil {
-					mu.Lock()
-					failed = min(failed, i)
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	workers.Wait()
-	if failed < len(keys) {
-		return nil, errs[failed]
-	}
-	return packages, nil
+	return parallel.Results(ctx, readers, len(keys), func(ctx context.Context, i int) (*deb.Package, error) {
+		return s.pkg(ctx, keys[i])
+	})
 }
 
 // pkg reads a package that is to be in a list. A key that is none is not found.

@@ -19,6 +19,7 @@ import (
 	"aptless/core/engine/driver"
 	"aptless/core/engine/epoch"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/parallel"
 )
 
 // maxInline is the largest output or value kept in the row, in bytes, and the
@@ -140,22 +141,11 @@ func retryConflicts(ctx context.Context, longest time.Duration, write func() err
 			return err
 		}
 		wait = min(max(wait*3/2, 3*time.Since(begun)), longest)
-		if err := sleep(ctx, time.Duration(rand.Int64N(int64(wait)))); err != nil {
+		if err := parallel.Sleep(ctx, time.Duration(rand.Int64N(int64(wait)))); err != nil {
 			return err
 		}
 	}
 	return err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 func putOp(t Task, version string) driver.Op {

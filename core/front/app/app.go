@@ -26,6 +26,7 @@ import (
 	"aptless/core/engine/driver"
 	"aptless/core/engine/epoch"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 	"aptless/core/front/api"
@@ -109,7 +110,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		cache = defaultCache
 	}
 	if c.Sleep == nil {
-		c.Sleep = sleep
+		c.Sleep = parallel.Sleep
 	}
 	if c.Draw == nil {
 		c.Draw = drawNothing
@@ -190,17 +191,6 @@ func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error)
 		ctx, cancel := context.WithTimeout(ctx, keyTimeout)
 		defer cancel()
 		return upstream.Get(ctx, f, url, maxKeys)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }
 
