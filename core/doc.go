@@ -31,8 +31,8 @@
 //	engine/parallel                golang.org/x/sync
 //	engine/lists                   engine/driver engine/parallel github.com/klauspost/compress
 //	engine/lock                    engine/driver
-//	engine/epoch                   engine/lists engine/driver
-//	engine/task                    engine/driver engine/epoch engine/lock engine/parallel
+//	engine/gc                      engine/lists engine/driver
+//	engine/task                    engine/driver engine/lock engine/parallel
 //	archive/pkglist
 //	archive/query                  archive/pkglist
 //	archive/pool                   github.com/klauspost/compress

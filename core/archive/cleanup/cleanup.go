@@ -10,7 +10,7 @@ import (
 	"aptless/core/archive/pool"
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
-	"aptless/core/engine/epoch"
+	"aptless/core/engine/gc"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
 )
@@ -21,7 +21,7 @@ type Source struct {
 	// Roots says what a row needs. driver.ErrNotFound says that an object which
 	// the row names is gone, mostly because the row has changed since it was
 	// read; the roots are then those that are known without it.
-	Roots func(ctx context.Context, data []byte) (epoch.Roots, error)
+	Roots func(ctx context.Context, data []byte) (gc.Roots, error)
 }
 
 // Store runs collections.
@@ -32,7 +32,7 @@ type Store struct {
 	Pool    *pool.Store
 	Uploads *upload.Store
 	Tasks   *task.Store
-	Epochs  *epoch.Clock
+	Epoch   *gc.Epoch
 	Sources []Source
 	Now     func() time.Time
 	Sleep   func(context.Context, time.Duration) error
@@ -92,8 +92,8 @@ func (s *Store) run(ctx context.Context, a *task.Attempt, _ struct{}) (task.Resu
 	if at.Done {
 		return s.end(ctx, at)
 	}
-	now, err := s.Epochs.Resume(ctx, at.Epoch)
-	if errors.Is(err, epoch.ErrOver) {
+	now, err := s.Epoch.Resume(ctx, at.Epoch)
+	if errors.Is(err, gc.ErrOver) {
 		return task.Result{}, task.Fail(500, "%w", err)
 	}
 	if err != nil {
@@ -119,10 +119,10 @@ func (s *Store) run(ctx context.Context, a *task.Attempt, _ struct{}) (task.Resu
 
 // end tells everybody that nothing is collected any more.
 func (s *Store) end(ctx context.Context, at place) (task.Result, error) {
-	if err := s.Epochs.End(ctx, at.Epoch); err != nil {
+	if err := s.Epoch.End(ctx, at.Epoch); err != nil {
 		return task.Result{}, err
 	}
-	if err := epoch.Forget(ctx, s.Table, at.Epoch); err != nil {
+	if err := gc.Forget(ctx, s.Table, at.Epoch); err != nil {
 		return task.Result{}, err
 	}
 	return task.Result{NoValue: true}, nil
@@ -130,7 +130,7 @@ func (s *Store) end(ctx context.Context, at place) (task.Result, error) {
 
 // begin starts an epoch and notes the tasks that began before it.
 func (s *Store) begin(ctx context.Context, a *task.Attempt) error {
-	state, err := s.Epochs.Begin(ctx)
+	state, err := s.Epoch.Begin(ctx)
 	if err != nil {
 		return err
 	}

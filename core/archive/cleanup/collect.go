@@ -11,7 +11,7 @@ import (
 
 	"aptless/core/archive/pool"
 	"aptless/core/engine/driver"
-	"aptless/core/engine/epoch"
+	"aptless/core/engine/gc"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
 )
@@ -29,7 +29,7 @@ const (
 // collection is one attempt at a collection, after those before it have ended.
 type collection struct {
 	*Store
-	*epoch.Collection
+	*gc.Collection
 	attempt *task.Attempt
 	at      place
 	marks   *marks
@@ -37,7 +37,7 @@ type collection struct {
 
 func (c *collection) run(ctx context.Context) error {
 	c.marks = newMarks(c.Lists)
-	if err := c.each(ctx, func(r epoch.Roots) error { return c.marks.roots(ctx, r) }); err != nil {
+	if err := c.each(ctx, func(r gc.Roots) error { return c.marks.roots(ctx, r) }); err != nil {
 		return err
 	}
 	for _, sweep := range []func(context.Context) error{c.records, c.files, c.lists, c.incoming, c.leftovers, c.tasks} {
@@ -74,7 +74,7 @@ func (c *collection) stop(ctx context.Context) error {
 // each yields what lives: first what all rows need, then what rows needed that
 // were replaced since the epoch began, so that nothing escapes that moves from
 // a row not yet read to one that was.
-func (c *collection) each(ctx context.Context, use func(epoch.Roots) error) error {
+func (c *collection) each(ctx context.Context, use func(gc.Roots) error) error {
 	for _, src := range c.Sources {
 		for row, err := range c.Table.Scan(ctx, src.Part, "") {
 			if err != nil {
@@ -89,7 +89,7 @@ func (c *collection) each(ctx context.Context, use func(epoch.Roots) error) erro
 			}
 		}
 	}
-	for row, err := range epoch.Kept(ctx, c.Table, c.at.Epoch) {
+	for row, err := range gc.Kept(ctx, c.Table, c.at.Epoch) {
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (c *collection) each(ctx context.Context, use func(epoch.Roots) error) erro
 }
 
 // roots returns what a row needs, as it is now if it has changed since it was read.
-func (c *collection) roots(ctx context.Context, src Source, row driver.Row) (epoch.Roots, error) {
+func (c *collection) roots(ctx context.Context, src Source, row driver.Row) (gc.Roots, error) {
 	for {
 		roots, err := src.Roots(ctx, row.Data)
 		if !errors.Is(err, driver.ErrNotFound) {
@@ -117,10 +117,10 @@ func (c *collection) roots(ctx context.Context, src Source, row driver.Row) (epo
 		}
 		now, getErr := c.Table.Get(ctx, row.Key)
 		if errors.Is(getErr, driver.ErrNotFound) {
-			return epoch.Roots{}, nil
+			return gc.Roots{}, nil
 		}
 		if getErr != nil {
-			return epoch.Roots{}, getErr
+			return gc.Roots{}, getErr
 		}
 		if now.Version == row.Version {
 			return roots, nil // what it names is being removed: nobody can ask for it
@@ -146,7 +146,7 @@ func (c *collection) records(ctx context.Context) error {
 		if err := c.stop(ctx); err != nil {
 			return err
 		}
-		gone, err := c.condemned(ctx, pool.PackageClaim(key), func(ctx context.Context) error { return c.Pool.RemoveRecord(ctx, key) })
+		gone, err := c.condemned(ctx, pool.PackagePin(key), func(ctx context.Context) error { return c.Pool.RemoveRecord(ctx, key) })
 		if err != nil {
 			return err
 		}
@@ -210,7 +210,7 @@ func (c *collection) files(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		gone, err := c.condemned(ctx, pool.FileClaim(digest), func(ctx context.Context) error { return c.Pool.RemoveFile(ctx, digest) })
+		gone, err := c.condemned(ctx, pool.FilePin(digest), func(ctx context.Context) error { return c.Pool.RemoveFile(ctx, digest) })
 		if err != nil {
 			return err
 		}
@@ -305,7 +305,7 @@ func (c *collection) leftovers(ctx context.Context) error {
 			return err
 		}
 		var kept []string
-		if err := c.each(ctx, func(r epoch.Roots) error { kept = append(kept, r.Keys...); return nil }); err != nil {
+		if err := c.each(ctx, func(r gc.Roots) error { kept = append(kept, r.Keys...); return nil }); err != nil {
 			return err
 		}
 		var dead []string

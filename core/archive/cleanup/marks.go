@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"aptless/core/archive/pkglist"
-	"aptless/core/engine/epoch"
+	"aptless/core/engine/gc"
 	"aptless/core/engine/lists"
 )
 
@@ -34,7 +34,7 @@ func newMarks(store pkglist.Store) *marks {
 func (m *marks) hash(s string) uint64 { return maphash.String(m.seed, s) }
 
 // roots marks what a row needs, but for its own objects.
-func (m *marks) roots(ctx context.Context, r epoch.Roots) error {
+func (m *marks) roots(ctx context.Context, r gc.Roots) error {
 	for _, ref := range r.Packages {
 		if err := m.packageList(ctx, ref); err != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"aptless/core/engine/driver"
-	"aptless/core/engine/epoch"
+	"aptless/core/engine/gc"
 	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
@@ -68,8 +68,8 @@ func (s *Store) used(ctx context.Context, uuid string) (bool, error) {
 }
 
 // Roots returns what the row of a mirror needs of the storage.
-func (s *Store) Roots(_ context.Context, data []byte) (epoch.Roots, error) {
+func (s *Store) Roots(_ context.Context, data []byte) (gc.Roots, error) {
 	var m Mirror
 	err := json.Unmarshal(data, &m)
-	return epoch.Roots{Packages: []lists.Ref{m.List}, Files: slices.Sorted(maps.Values(m.AppStreamFiles))}, err
+	return gc.Roots{Packages: []lists.Ref{m.List}, Files: slices.Sorted(maps.Values(m.AppStreamFiles))}, err
 }

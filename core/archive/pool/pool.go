@@ -15,30 +15,30 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"aptless/core/engine/driver"
-	"aptless/core/engine/epoch"
+	"aptless/core/engine/gc"
 	"aptless/core/formats/deb"
 )
 
 // Store keeps package files and records.
 type Store struct {
-	Table  driver.Table
-	Blobs  driver.Blobs
-	Epochs *epoch.Clock // nil where nothing is collected
+	Table driver.Table
+	Blobs driver.Blobs
+	Epoch *gc.Epoch // nil where nothing is collected
 
 	encoders sync.Pool // as many as were needed at once: each takes some megabytes
 }
 
-// FileClaim and PackageClaim are the names by which files and records are
-// claimed and condemned; see package epoch.
-func FileClaim(sha256 string) string { return "file/" + sha256 }
-func PackageClaim(key string) string { return "package/" + key }
+// FilePin and PackagePin are the names by which tasks pin files and records; see
+// package gc.
+func FilePin(sha256 string) string { return "file/" + sha256 }
+func PackagePin(key string) string { return "package/" + key }
 
-// claim is called before something is stored or found to be stored already.
-func (s *Store) claim(ctx context.Context, names ...string) error {
-	if s.Epochs == nil {
+// pin is called before something is stored or found to be stored already.
+func (s *Store) pin(ctx context.Context, names ...string) error {
+	if s.Epoch == nil {
 		return nil
 	}
-	return s.Epochs.Claim(ctx, names...)
+	return s.Epoch.Pin(ctx, names...)
 }
 
 // FilePrefix begins the keys of package files. IncomingPrefix begins those of
@@ -61,7 +61,7 @@ func fileOptions(sha256 string, size int64) driver.PutOptions {
 // Hash returns the size and all digests of a pool file, read from its bytes,
 // and has it stay until the task has ended. driver.ErrNotFound if the pool does not have it.
 func (s *Store) Hash(ctx context.Context, sha256, name string) (deb.File, error) {
-	if err := s.claim(ctx, FileClaim(sha256)); err != nil {
+	if err := s.pin(ctx, FilePin(sha256)); err != nil {
 		return deb.File{}, err
 	}
 	r, _, err := s.Blobs.Open(ctx, FileKey(sha256), nil)
@@ -138,7 +138,7 @@ func recordBlob(p *deb.Package) string {
 // Row returns the row that stores a record, for driver.Table.Put. A record that
 // does not fit into a row is stored as an object first, and the row refers to it.
 func (s *Store) Row(ctx context.Context, r Record) (driver.Row, error) {
-	if err := s.claim(ctx, PackageClaim(r.Package.Key())); err != nil {
+	if err := s.pin(ctx, PackagePin(r.Package.Key())); err != nil {
 		return driver.Row{}, err
 	}
 	data := s.encode(r)
@@ -158,8 +158,8 @@ func (s *Store) Take(ctx context.Context, key string) (Record, error) {
 	if err := recordKey(key).Check(); err != nil {
 		return Record{}, err
 	}
-	err := s.claim(ctx, PackageClaim(key))
-	if errors.Is(err, epoch.ErrCondemned) {
+	err := s.pin(ctx, PackagePin(key))
+	if errors.Is(err, gc.ErrDeleting) {
 		return Record{}, fmt.Errorf("record of %s: %w", key, driver.ErrNotFound)
 	}
 	if err != nil {

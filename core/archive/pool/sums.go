@@ -15,7 +15,7 @@ import (
 // Has says whether the pool has a file. If it does, or gets it, the file stays
 // until the task has ended.
 func (s *Store) Has(ctx context.Context, sha256 string) (bool, error) {
-	if err := s.claim(ctx, FileClaim(sha256)); err != nil {
+	if err := s.pin(ctx, FilePin(sha256)); err != nil {
 		return false, err
 	}
 	_, err := s.Blobs.Stat(ctx, FileKey(sha256))
@@ -28,7 +28,7 @@ func (s *Store) Has(ctx context.Context, sha256 string) (bool, error) {
 // Keep stores what r yields as the pool file with a SHA-256, which the store
 // checks. That it has the file already is no error; r need then not be read.
 func (s *Store) Keep(ctx context.Context, sha256 string, size int64, r io.Reader) error {
-	if err := s.claim(ctx, FileClaim(sha256)); err != nil {
+	if err := s.pin(ctx, FilePin(sha256)); err != nil {
 		return err
 	}
 	_, err := s.Blobs.Put(ctx, FileKey(sha256), r, fileOptions(sha256, size))
@@ -55,7 +55,7 @@ func (s *Store) KeepUnknown(ctx context.Context, r io.Reader, got func() deb.Fil
 // are read. The caller has checked that the object has that digest. It is no
 // error if the pool has the file already. The file stays until the task has ended.
 func (s *Store) Adopt(ctx context.Context, object string, f deb.File) error {
-	if err := s.claim(ctx, FileClaim(f.SHA256)); err != nil {
+	if err := s.pin(ctx, FilePin(f.SHA256)); err != nil {
 		return err
 	}
 	_, err := s.Blobs.Copy(ctx, FileKey(f.SHA256), object, fileOptions("", f.Size))
@@ -81,7 +81,7 @@ func (s *Store) SumsRow(f deb.File) driver.Row {
 // were stored, else as read from its bytes. The file stays until the task has
 // ended. driver.ErrNotFound if the pool does not have it.
 func (s *Store) Sums(ctx context.Context, sha256, name string) (deb.File, error) {
-	if err := s.claim(ctx, FileClaim(sha256)); err != nil {
+	if err := s.pin(ctx, FilePin(sha256)); err != nil {
 		return deb.File{}, err
 	}
 	row, err := s.Table.Get(ctx, sumsKey(sha256))

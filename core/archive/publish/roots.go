@@ -7,17 +7,17 @@ import (
 	"path"
 
 	"aptless/core/engine/driver"
-	"aptless/core/engine/epoch"
+	"aptless/core/engine/gc"
 )
 
 // Roots returns what the row of a publication needs of the storage. With
 // driver.ErrNotFound, for a manifest that is gone, it is what the row itself says.
-func (s *Store) Roots(ctx context.Context, data []byte) (epoch.Roots, error) {
+func (s *Store) Roots(ctx context.Context, data []byte) (gc.Roots, error) {
 	var r Record
 	if err := json.Unmarshal(data, &r); err != nil {
-		return epoch.Roots{}, err
+		return gc.Roots{}, err
 	}
-	var roots epoch.Roots
+	var roots gc.Roots
 	for _, c := range r.Components {
 		roots.Packages = append(roots.Packages, c.List)
 	}
@@ -42,7 +42,7 @@ func (s *Store) Roots(ctx context.Context, data []byte) (epoch.Roots, error) {
 			continue
 		}
 		if err != nil {
-			return epoch.Roots{}, err
+			return gc.Roots{}, err
 		}
 		if m.Contents != nil {
 			roots.Lists = append(roots.Lists, *m.Contents)

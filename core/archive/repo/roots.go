@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 
-	"aptless/core/engine/epoch"
+	"aptless/core/engine/gc"
 	"aptless/core/engine/lists"
 )
 
 // Roots returns what the row of a repository needs of the storage.
-func (s *Store) Roots(_ context.Context, data []byte) (epoch.Roots, error) {
+func (s *Store) Roots(_ context.Context, data []byte) (gc.Roots, error) {
 	var r Repo
 	err := json.Unmarshal(data, &r)
-	return epoch.Roots{Packages: []lists.Ref{r.List}}, err
+	return gc.Roots{Packages: []lists.Ref{r.List}}, err
 }

@@ -18,7 +18,7 @@ import (
 	"aptless/core/archive/pool"
 	"aptless/core/archive/query"
 	"aptless/core/engine/driver"
-	"aptless/core/engine/epoch"
+	"aptless/core/engine/gc"
 	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
@@ -272,10 +272,10 @@ func (s *Store) Packages(ctx context.Context, found Snapshot) (*pkglist.List, er
 }
 
 // Roots returns what the row of a snapshot needs of the storage.
-func (s *Store) Roots(_ context.Context, data []byte) (epoch.Roots, error) {
+func (s *Store) Roots(_ context.Context, data []byte) (gc.Roots, error) {
 	var found Snapshot
 	err := json.Unmarshal(data, &found)
-	return epoch.Roots{Packages: []lists.Ref{found.List}, Files: slices.Sorted(maps.Values(found.AppStreamFiles))}, err
+	return gc.Roots{Packages: []lists.Ref{found.List}, Files: slices.Sorted(maps.Values(found.AppStreamFiles))}, err
 }
 
 // Kinds returns the tasks of snapshots.

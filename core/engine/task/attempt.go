@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"aptless/core/engine/driver"
-	"aptless/core/engine/epoch"
 	"aptless/core/engine/lock"
 )
 
@@ -138,16 +137,11 @@ func (a *Attempt) Save(ctx context.Context, cursor any) error {
 // way those that keep the heads it replaces.
 func (a *Attempt) ops(tx *lock.Tx) ([]driver.Op, error) {
 	ops, err := tx.Ops()
-	if err != nil || a.store.Epochs == nil || !a.store.Epochs.Seen().Collecting {
+	if err != nil || a.store.Epoch == nil {
 		return ops, err
 	}
-	for i, row := range tx.Replaced() {
-		if slices.Contains(a.store.Heads, row.Part) {
-			name := fmt.Sprintf("%d-%d-%d", a.ID(), a.task.Seq+1, i)
-			ops = append(ops, epoch.Superseded(a.store.Epochs.Epoch(), name, row.Part, row.Data))
-		}
-	}
-	return ops, nil
+	name := fmt.Sprintf("%d-%d", a.ID(), a.task.Seq+1)
+	return append(ops, a.store.Epoch.Keep(name, tx.Replaced())...), nil
 }
 
 // rewind forgets what was read, put and printed since the last Save.

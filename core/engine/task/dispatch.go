@@ -172,8 +172,8 @@ func (d *Dispatcher) attempt(ctx context.Context, counted *driver.Requests, t Ta
 	if t.Tries > maxTries {
 		return d.fail(ctx, a, 500, fmt.Errorf("given up after %d attempts: %s", maxTries, t.Error))
 	}
-	if d.Store.Epochs != nil {
-		if _, err := d.Store.Epochs.Read(ctx); err != nil {
+	if d.Store.Epoch != nil {
+		if err := d.Store.Epoch.Observe(ctx); err != nil {
 			return driver.Outcome{}, d.broken(ctx, a, err)
 		}
 	}

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"aptless/core/engine/driver"
-	"aptless/core/engine/epoch"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/parallel"
 )
@@ -29,6 +28,17 @@ const maxInline = 64 << 10
 // maxStored bounds what is read back of an output, a value or arguments, in bytes.
 const maxStored = 256 << 20
 
+// Epoch is what tasks need of the collector that works beside them; package gc
+// says why.
+type Epoch interface {
+	// Observe is called at the start of each attempt, before it reads anything else.
+	Observe(ctx context.Context) error
+	// Keep returns the operations that keep rows for the collection that is under
+	// way, if one is. They are part of the transaction that replaces the rows. No
+	// two transactions pass the same name.
+	Keep(name string, replaced []driver.Row) []driver.Op
+}
+
 // Store admits tasks and answers questions about them.
 type Store struct {
 	Table driver.Table
@@ -37,10 +47,7 @@ type Store struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 
-	// Epochs is read at the start of each attempt. While a collection is under
-	// way, what a task replaces in the partitions of Heads is kept for it.
-	Epochs *epoch.Clock // nil where nothing is collected
-	Heads  []string
+	Epoch Epoch // nil where nothing is collected
 
 	waiting notifier
 }

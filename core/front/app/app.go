@@ -24,7 +24,7 @@ import (
 	"aptless/core/archive/upload"
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
-	"aptless/core/engine/epoch"
+	"aptless/core/engine/gc"
 	"aptless/core/engine/lists"
 	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
@@ -121,12 +121,12 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Mirrors.Architectures == nil {
 		c.Mirrors.Architectures = c.Dependencies.Architectures
 	}
-	epochs := &epoch.Clock{Table: d.Table}
+	epoch := &gc.Epoch{Table: d.Table}
 	lists := pkglist.Store{Chunks: &lists.Store{
 		Blobs: d.Blobs, Cache: lists.NewCache(cache),
-		Epoch: epochs.Epoch,
+		Epoch: epoch.Number,
 	}}
-	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epochs: epochs}
+	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epoch: epoch}
 	uploads := &upload.Store{Table: d.Table, Blobs: d.Blobs, Pool: files}
 	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Uploads: uploads, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
@@ -144,10 +144,10 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
 	}
-	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epochs: epochs}
+	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch}
 	mirrors.Tasks = tasks
 	collector := &cleanup.Store{
-		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Uploads: uploads, Tasks: tasks, Epochs: epochs, Now: c.Now, Sleep: c.Sleep,
+		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Uploads: uploads, Tasks: tasks, Epoch: epoch, Now: c.Now, Sleep: c.Sleep,
 		Sources: []cleanup.Source{
 			{Part: "repo", Roots: repos.Roots},
 			{Part: "mirror", Roots: mirrors.Roots},
@@ -156,7 +156,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		},
 	}
 	for _, src := range collector.Sources {
-		tasks.Heads = append(tasks.Heads, src.Part)
+		epoch.Heads = append(epoch.Heads, src.Part)
 	}
 	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), collector.Kinds()))
 	if err != nil {

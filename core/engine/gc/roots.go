@@ -1,4 +1,4 @@
-package epoch
+package gc
 
 import "aptless/core/engine/lists"
 

@@ -1,4 +1,4 @@
-package epoch
+package gc
 
 import (
 	"context"
@@ -12,11 +12,11 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-func clocks(n int) ([]*Clock, driver.Table) {
+func clocks(n int) ([]*Epoch, driver.Table) {
 	table := drivertest.NewMemory(time.Now).Table
-	list := make([]*Clock, n)
+	list := make([]*Epoch, n)
 	for i := range list {
-		list[i] = &Clock{Table: table}
+		list[i] = &Epoch{Table: table}
 	}
 	return list, table
 }
@@ -41,7 +41,7 @@ func ok(t *testing.T, err error) {
 func TestState(t *testing.T) {
 	c, _ := clocks(2)
 	state := must[State](t)
-	if s := state(c[0].Read(t.Context())); s != (State{}) || c[0].Seen() != s {
+	if s := c[0].state(t); s != (State{}) || c[0].Seen() != s {
 		t.Errorf("at first the state is %v", s)
 	}
 	if s := state(c[0].Begin(t.Context())); s != (State{1, true}) || c[0].Seen() != s {
@@ -50,16 +50,16 @@ func TestState(t *testing.T) {
 	if s := c[1].Seen(); s != (State{}) {
 		t.Errorf("another process has seen %v without reading", s)
 	}
-	if s := state(c[1].Read(t.Context())); s != (State{1, true}) {
+	if s := c[1].state(t); s != (State{1, true}) {
 		t.Errorf("another process reads %v", s)
 	}
 	state(c[0].Begin(t.Context()))
 	ok(t, c[1].End(t.Context(), 1)) // by one who was overtaken
-	if s := state(c[1].Read(t.Context())); s != (State{2, true}) {
+	if s := c[1].state(t); s != (State{2, true}) {
 		t.Errorf("the end of an earlier collection made it %v", s)
 	}
 	ok(t, c[1].End(t.Context(), 2))
-	if s := state(c[0].Read(t.Context())); s != (State{2, false}) || c[0].Seen() != s {
+	if s := c[0].state(t); s != (State{2, false}) || c[0].Seen() != s {
 		t.Errorf("after the end the state is %v", s)
 	}
 	c[0].saw(State{2, true})
@@ -72,7 +72,7 @@ func TestState(t *testing.T) {
 func TestClaims(t *testing.T) {
 	c, _ := clocks(2)
 	collector, task := c[0], c[1]
-	ok(t, task.Claim(t.Context(), "file/a")) // no collection: nothing is written
+	ok(t, task.Pin(t.Context(), "file/a")) // no collection: nothing is written
 	begin := func() *Collection {
 		t.Helper()
 		return must[*Collection](t)(collector.Resume(t.Context(), must[State](t)(collector.Begin(t.Context())).Epoch))
@@ -82,13 +82,13 @@ func TestClaims(t *testing.T) {
 		t.Helper()
 		return must[bool](t)(now.Condemn(t.Context(), name, time.Now()))
 	}
-	must[State](t)(task.Read(t.Context()))
-	ok(t, task.Claim(t.Context(), "file/b"))
-	ok(t, task.Claim(t.Context(), "file/b"))
+	ok(t, task.Observe(t.Context()))
+	ok(t, task.Pin(t.Context(), "file/b"))
+	ok(t, task.Pin(t.Context(), "file/b"))
 	if !condemn("file/a") || condemn("file/b") {
 		t.Error("what is claimed is condemned, or what is not is not")
 	}
-	if err := task.Claim(t.Context(), "file/b", "file/a"); !errors.Is(err, ErrCondemned) {
+	if err := task.Pin(t.Context(), "file/b", "file/a"); !errors.Is(err, ErrDeleting) {
 		t.Errorf("what is condemned is claimed: %v", err)
 	}
 	if condemn("file/a") {
@@ -96,7 +96,7 @@ func TestClaims(t *testing.T) {
 	}
 	ok(t, now.Deleted(t.Context(), "file/a"))
 	ok(t, now.Deleted(t.Context(), "file/a"))
-	ok(t, task.Claim(t.Context(), "file/a"))
+	ok(t, task.Pin(t.Context(), "file/a"))
 	if condemn("file/a") {
 		t.Error("what was made again is condemned")
 	}
@@ -119,8 +119,8 @@ func TestClaims(t *testing.T) {
 	if young = must[int](t)(now.Release(t.Context(), time.Now().Add(time.Minute))); young != 0 {
 		t.Errorf("%d condemnations are young, want none", young)
 	}
-	must[State](t)(task.Read(t.Context()))
-	ok(t, task.Claim(t.Context(), "file/a", "file/b"))
+	ok(t, task.Observe(t.Context()))
+	ok(t, task.Pin(t.Context(), "file/a", "file/b"))
 }
 
 // TestClaimOrCondemn has many claim and one condemn at once: it is one or the other.
@@ -129,11 +129,11 @@ func TestClaimOrCondemn(t *testing.T) {
 		c, _ := clocks(2)
 		collector, task := c[0], c[1]
 		now := must[*Collection](t)(collector.Resume(t.Context(), must[State](t)(collector.Begin(t.Context())).Epoch))
-		must[State](t)(task.Read(t.Context()))
+		ok(t, task.Observe(t.Context()))
 		var all sync.WaitGroup
 		claimed, condemned := make([]bool, 4), false
 		for i := range claimed {
-			all.Go(func() { claimed[i] = task.Claim(context.Background(), "x") == nil })
+			all.Go(func() { claimed[i] = task.Pin(context.Background(), "x") == nil })
 		}
 		all.Go(func() { condemned, _ = now.Condemn(context.Background(), "x", time.Now()) })
 		all.Wait()
@@ -148,7 +148,7 @@ func TestClaimOrCondemn(t *testing.T) {
 func TestSuperseded(t *testing.T) {
 	c, table := clocks(1)
 	for epoch := range int64(3) {
-		op := Superseded(epoch, "7-1", "repo", []byte("old\ndata"))
+		op := replacedOp(epoch, "7-1", driver.Row{Key: driver.Key{Part: "repo", Sort: "x"}, Data: []byte("old\ndata")})
 		if _, err := table.Write(t.Context(), op); err != nil {
 			t.Fatal(err)
 		}
@@ -165,12 +165,19 @@ func TestSuperseded(t *testing.T) {
 		t.Errorf("kept of 1 and later: %q", got)
 	}
 	must[State](t)(c[0].Begin(t.Context()))
-	ok(t, c[0].Claim(t.Context(), "a"))
+	ok(t, c[0].Pin(t.Context(), "a"))
 	ok(t, Forget(t.Context(), table, 1))
 	if got := kept(0); len(got) != 1 {
 		t.Errorf("kept after all up to 1 was forgotten: %q", got)
 	}
-	for row, err := range table.Scan(t.Context(), claimPart, "") {
+	for row, err := range table.Scan(t.Context(), pinPart, "") {
 		t.Errorf("left: %v, %v", row, err)
 	}
+}
+
+// state reads the State.
+func (e *Epoch) state(t *testing.T) State {
+	t.Helper()
+	ok(t, e.Observe(t.Context()))
+	return e.Seen()
 }

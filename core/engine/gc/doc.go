@@ -22,4 +22,4 @@
 // Invariant: what is deleted is of an older epoch, or not claimed, and was in
 // no row, and in no superseded row, at a time when no task of before the epoch
 // ran.
-package epoch
+package gc
