@@ -1,6 +1,7 @@
 // Package drivertest owns what tests need of drivers: Memory, the ports in
-// memory; Faults, a wrapper that fails chosen calls, and Sweep, which fails
-// each call of a journey in turn; and Run, the suite that every driver passes.
+// memory; Faults, a wrapper that fails chosen calls; Outage, which makes it fail
+// all calls of a kind for some time; Sweep, which fails each call of a journey in
+// turn; and Run, the suite that every driver passes.
 //
 // It is imported by tests only.
 //

@@ -60,12 +60,13 @@ type Faults struct {
 	Table driver.Table
 	Queue driver.Queue
 
-	mu    sync.Mutex
-	plan  map[int]Fault
-	calls []string
-	dead  bool
-	died  []context.CancelFunc
-	ended func(call int) // told of each call, perhaps more than once, when it has its effect; may be nil
+	mu     sync.Mutex
+	plan   map[int]Fault
+	outage *Outage // nil: none
+	calls  []string
+	dead   bool
+	died   []context.CancelFunc
+	ended  func(call int) // told of each call, perhaps more than once, when it has its effect; may be nil
 }
 
 // NewFaults wraps drivers, any of which may be nil.
@@ -94,15 +95,40 @@ func (f *Faults) Calls() []string {
 	return slices.Clone(f.calls)
 }
 
-// Dead reports whether a Fault with Die has come about.
+// Suffer makes calls fail as o says. An Outage can be suffered by several Faults,
+// one after the other: it goes on when a process dies and the next one starts.
+func (f *Faults) Suffer(o *Outage) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.outage = o
+}
+
+// Kill makes every later call fail, without effect, as if the process had died.
+func (f *Faults) Kill() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.die()
+}
+
+// Call is a call of something that is no driver but fails like one, such as a
+// key service. It is numbered and fails as planned; half of its effect is none.
+func (f *Faults) Call(ctx context.Context, name string) error {
+	a, err := f.begin(ctx, name, "")
+	if err != nil {
+		return err
+	}
+	return a.end(nil)
+}
+
+// Dead reports whether the process has died: by a Fault with Die, or by Kill.
 func (f *Faults) Dead() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.dead
 }
 
-// Context returns a context that ends when a Fault with Die comes about, so
-// that what the dead process waits for elsewhere ends as well.
+// Context returns a context that ends when the process dies. It ends the waits
+// of the dead process for other things than calls.
 func (f *Faults) Context(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	f.mu.Lock()
@@ -121,24 +147,37 @@ type attempt struct {
 	call  int // its number
 	fault Fault
 	fails bool
+	lost  bool // the answer is, by an Outage
 }
 
 // begin numbers a call. The error is that of a call which fails now.
-func (f *Faults) begin(method, arg string) (attempt, error) {
-	a := attempt{Faults: f, name: strings.TrimSpace(method + " " + arg)}
+func (f *Faults) begin(ctx context.Context, method, arg string) (attempt, error) {
+	a, outage, err := f.number(strings.TrimSpace(method + " " + arg))
+	if err != nil || outage == nil {
+		return a, err
+	}
+	if a.lost, err = outage.meet(ctx, a.name); err == nil && f.Dead() { // while it waited
+		err = a.error()
+	}
+	return a, err
+}
+
+// number numbers a call and fails it if that is planned.
+func (f *Faults) number(name string) (attempt, *Outage, error) {
+	a := attempt{Faults: f, name: name}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dead {
-		return a, a.error()
+		return a, nil, a.error()
 	}
 	f.calls = append(f.calls, a.name)
 	a.call = len(f.calls)
 	a.fault, a.fails = f.plan[a.call]
 	if a.fails && (a.fault.When == Before || a.fault.When == Midway && !Partial(a.name)) {
 		a.strike()
-		return a, a.error()
+		return a, nil, a.error()
 	}
-	return a, nil
+	return a, f.outage, nil
 }
 
 // midway reports whether the call is to have part of its effect.
@@ -152,7 +191,7 @@ func (a attempt) end(err error) error {
 		a.strike()
 		return a.error()
 	}
-	if a.dead { // since it began
+	if a.dead || a.lost { // dead since it began
 		return a.error()
 	}
 	if a.ended != nil {
@@ -163,11 +202,15 @@ func (a attempt) end(err error) error {
 
 // strike lets the process die if that is planned. It is called with mu locked.
 func (a attempt) strike() {
-	if !a.fault.Die || a.dead {
-		return
+	if a.fault.Die {
+		a.die()
 	}
-	a.dead = true
-	for _, cancel := range a.died {
+}
+
+// die ends the process. It is called with mu locked.
+func (f *Faults) die() {
+	f.dead = true
+	for _, cancel := range f.died {
 		cancel()
 	}
 }

@@ -17,7 +17,7 @@ type faultyBlobs struct {
 }
 
 func (w faultyBlobs) Open(ctx context.Context, key string, rng *driver.Range) (io.ReadCloser, driver.Info, error) {
-	a, err := w.f.begin("Blobs.Open", key)
+	a, err := w.f.begin(ctx, "Blobs.Open", key)
 	if err != nil {
 		return nil, driver.Info{}, err
 	}
@@ -47,6 +47,9 @@ type faultyReader struct {
 }
 
 func (r *faultyReader) Read(p []byte) (int, error) {
+	if r.a.broken() {
+		return 0, r.a.error()
+	}
 	if r.left < 0 {
 		n, err := r.r.Read(p)
 		return n, r.a.end(err)
@@ -62,7 +65,7 @@ func (r *faultyReader) Read(p []byte) (int, error) {
 func (r *faultyReader) Close() error { return r.r.Close() }
 
 func (w faultyBlobs) Stat(ctx context.Context, key string) (driver.Info, error) {
-	a, err := w.f.begin("Blobs.Stat", key)
+	a, err := w.f.begin(ctx, "Blobs.Stat", key)
 	if err != nil {
 		return driver.Info{}, err
 	}
@@ -80,7 +83,7 @@ func answer[T any](a attempt, v T, err error) (T, error) {
 }
 
 func (w faultyBlobs) Put(ctx context.Context, key string, r io.Reader, opt driver.PutOptions) (driver.Info, error) {
-	a, err := w.f.begin("Blobs.Put", key)
+	a, err := w.f.begin(ctx, "Blobs.Put", key)
 	if err != nil {
 		return driver.Info{}, err
 	}
@@ -96,7 +99,7 @@ func (w faultyBlobs) Put(ctx context.Context, key string, r io.Reader, opt drive
 }
 
 func (w faultyBlobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
-	a, err := w.f.begin("Blobs.Copy", src+" "+dst)
+	a, err := w.f.begin(ctx, "Blobs.Copy", src+" "+dst)
 	if err != nil {
 		return driver.Info{}, err
 	}
@@ -105,7 +108,7 @@ func (w faultyBlobs) Copy(ctx context.Context, dst, src string, opt driver.PutOp
 }
 
 func (w faultyBlobs) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Info, error] {
-	return faultySeq(w.f, "Blobs.List", prefix, w.b.List(ctx, prefix, after))
+	return faultySeq(ctx, w.f, "Blobs.List", prefix, w.b.List(ctx, prefix, after))
 }
 
 func (w faultyBlobs) Delete(ctx context.Context, keys ...string) error {
@@ -113,7 +116,7 @@ func (w faultyBlobs) Delete(ctx context.Context, keys ...string) error {
 	if len(keys) > 0 {
 		arg = keys[0]
 	}
-	a, err := w.f.begin("Blobs.Delete", arg)
+	a, err := w.f.begin(ctx, "Blobs.Delete", arg)
 	if err != nil {
 		return err
 	}
@@ -124,10 +127,10 @@ func (w faultyBlobs) Delete(ctx context.Context, keys ...string) error {
 }
 
 // faultySeq is a List or Scan.
-func faultySeq[T any](f *Faults, method, arg string, all iter.Seq2[T, error]) iter.Seq2[T, error] {
+func faultySeq[T any](ctx context.Context, f *Faults, method, arg string, all iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		a, err := f.begin(method, arg)
+		a, err := f.begin(ctx, method, arg)
 		if err != nil {
 			yield(none, err)
 			return
@@ -165,7 +168,7 @@ type faultyTable struct {
 }
 
 func (w faultyTable) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
-	a, err := w.f.begin("Table.Get", key.String())
+	a, err := w.f.begin(ctx, "Table.Get", key.String())
 	if err != nil {
 		return driver.Row{}, err
 	}
@@ -174,7 +177,7 @@ func (w faultyTable) Get(ctx context.Context, key driver.Key) (driver.Row, error
 }
 
 func (w faultyTable) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
-	return faultySeq(w.f, "Table.Scan", part, w.t.Scan(ctx, part, after))
+	return faultySeq(ctx, w.f, "Table.Scan", part, w.t.Scan(ctx, part, after))
 }
 
 func (w faultyTable) Write(ctx context.Context, ops ...driver.Op) (string, error) {
@@ -182,7 +185,7 @@ func (w faultyTable) Write(ctx context.Context, ops ...driver.Op) (string, error
 	if len(ops) > 0 {
 		arg = ops[0].Key.String()
 	}
-	a, err := w.f.begin("Table.Write", arg)
+	a, err := w.f.begin(ctx, "Table.Write", arg)
 	if err != nil {
 		return "", err
 	}
@@ -195,7 +198,7 @@ func (w faultyTable) Put(ctx context.Context, rows ...driver.Row) error {
 	if len(rows) > 0 {
 		arg = rows[0].Key.String()
 	}
-	a, err := w.f.begin("Table.Put", arg)
+	a, err := w.f.begin(ctx, "Table.Put", arg)
 	if err != nil {
 		return err
 	}
@@ -206,7 +209,7 @@ func (w faultyTable) Put(ctx context.Context, rows ...driver.Row) error {
 }
 
 func (w faultyTable) Add(ctx context.Context, key driver.Key, delta int64) (int64, error) {
-	a, err := w.f.begin("Table.Add", key.String())
+	a, err := w.f.begin(ctx, "Table.Add", key.String())
 	if err != nil {
 		return 0, err
 	}
@@ -221,7 +224,7 @@ type faultyQueue struct {
 }
 
 func (w faultyQueue) Send(ctx context.Context, m driver.Message) error {
-	a, err := w.f.begin("Queue.Send", m.Group+" "+m.ID)
+	a, err := w.f.begin(ctx, "Queue.Send", m.Group+" "+m.ID)
 	if err != nil {
 		return err
 	}
@@ -229,7 +232,7 @@ func (w faultyQueue) Send(ctx context.Context, m driver.Message) error {
 }
 
 func (w faultyQueue) Wake(ctx context.Context, m driver.Message) error {
-	a, err := w.f.begin("Queue.Wake", m.Group)
+	a, err := w.f.begin(ctx, "Queue.Wake", m.Group)
 	if err != nil {
 		return err
 	}

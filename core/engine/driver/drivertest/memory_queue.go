@@ -32,6 +32,11 @@ type MemoryQueue struct {
 	// the earlier delivery counts for nothing. 0 is for ever.
 	Visibility time.Duration
 
+	// Pause is how long a message stays away whose handler failed under Serve,
+	// by the number of failures, from 1. Nil is 10 ms after the first failure,
+	// twice as long after each further one, and 640 ms at most.
+	Pause func(failures int) time.Duration
+
 	m       *Memory
 	groups  map[string][]*message // none is empty
 	sent    map[string]time.Time  // by ID
@@ -58,7 +63,7 @@ func newMemoryQueue(m *Memory) *MemoryQueue {
 
 // copyTo makes c, which is empty, a copy of q whose messages nobody handles.
 func (q *MemoryQueue) copyTo(c *MemoryQueue) {
-	c.Pick, c.Visibility, c.receipt = q.Pick, q.Visibility, q.receipt
+	c.Pick, c.Visibility, c.Pause, c.receipt = q.Pick, q.Visibility, q.Pause, q.receipt
 	c.sent = maps.Clone(q.sent)
 	for name, group := range q.groups {
 		for _, m := range group {
@@ -177,13 +182,17 @@ func (q *MemoryQueue) Step(ctx context.Context, h driver.Handler) (delivered boo
 // and the handlers have returned. A message whose handler failed comes again
 // after a pause, of 10 ms after the first failure and of 640 ms at most.
 func (q *MemoryQueue) Serve(ctx context.Context, h driver.Handler, workers int) {
+	again := q.Pause
+	if again == nil {
+		again = pause
+	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for range workers {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				if m, ok := q.take(); ok {
-					_ = q.handle(ctx, h, m, pause) // the message comes again: that is all there is to do
+					_ = q.handle(ctx, h, m, again) // the message comes again: that is all there is to do
 				} else {
 					q.await(ctx)
 				}
@@ -192,7 +201,7 @@ func (q *MemoryQueue) Serve(ctx context.Context, h driver.Handler, workers int) 
 	}
 }
 
-// pause is how long Serve waits after the given number of failures.
+// pause is how long Serve waits after a number of failures unless Pause is set.
 func pause(failures int) time.Duration {
 	return min(firstPause<<min(failures-1, 10), lastPause)
 }
