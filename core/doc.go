@@ -33,6 +33,8 @@
 //	engine/lock                    engine/driver
 //	engine/gc                      engine/lists engine/driver
 //	engine/task                    engine/driver engine/lock engine/parallel
+//	engine/named                   engine/driver engine/lock engine/task
+//	archive/source
 //	archive/pkglist
 //	archive/query                  archive/pkglist
 //	archive/pool                   github.com/klauspost/compress
@@ -41,10 +43,10 @@
 //	archive/upstream
 //	archive/upstream/upstreamtest  archive/upstream net/http github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
 //	archive/cleanup                archive/pkglist archive/pool archive/upload
-//	archive/repo                   archive/pkglist archive/pool archive/query archive/upload
-//	archive/mirror                 archive/pkglist archive/pool archive/query archive/upstream
-//	archive/snapshot               archive/pkglist archive/pool archive/query
-//	archive/publish                archive/pkglist github.com/klauspost/compress
+//	archive/repo                   archive/pkglist archive/pool archive/query archive/source archive/upload
+//	archive/mirror                 archive/pkglist archive/pool archive/query archive/source archive/upstream
+//	archive/snapshot               archive/pkglist archive/pool archive/query archive/source
+//	archive/publish                archive/pkglist archive/source github.com/klauspost/compress
 //	front/api                      net/http github.com/prometheus/client_golang
 //	front/app                      front/api net/http github.com/prometheus/client_golang
 //	front/app/apptest              front/app net/http aptless/infra/embedded

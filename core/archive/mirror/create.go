@@ -10,6 +10,7 @@ import (
 	"aptless/core/archive/query"
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 )
@@ -28,8 +29,8 @@ const createError = "unable to create mirror"
 
 // Create creates a mirror of an archive whose Release file it fetches.
 func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
-	m := Mirror{UUID: newUUID(), Name: args.Name, Settings: args.Settings}
-	if err := checkName(args.Name); err != nil {
+	m := Mirror{UUID: named.NewUUID(), Name: args.Name, Settings: args.Settings}
+	if err := s.Rows().CheckName(args.Name); err != nil {
 		return Mirror{}, err
 	}
 	if upstream.IsPPA(m.ArchiveRoot) {
@@ -51,8 +52,8 @@ func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
 	if err != nil {
 		return Mirror{}, task.Fail(400, createError+": %w", err)
 	}
-	if err := s.free(ctx, m.Name); err != nil {
-		return Mirror{}, err
+	if err := s.Rows().Free(ctx, m.Name); err != nil {
+		return Mirror{}, taken(err)
 	}
 	ring, err := s.ring(ctx, args.Keyrings, args.IgnoreSignatures)
 	if err != nil {
@@ -66,43 +67,15 @@ func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
 
 // add writes the rows of a mirror that is new.
 func (s *Store) add(ctx context.Context, m Mirror) (Mirror, error) {
-	data, err := encode(m)
-	if err != nil {
-		return Mirror{}, fail(400, createError, err)
-	}
 	ops, err := s.entry(m, driver.Absent)
-	if err != nil {
-		return Mirror{}, err
+	if err == nil {
+		err = taken(s.Rows().Add(ctx, &m, ops...))
 	}
-	_, err = s.Table.Write(ctx, append(ops,
-		driver.Op{Do: driver.OpPut, Key: nameKey(m.Name), If: driver.Absent, Data: []byte(m.UUID)},
-		driver.Op{Do: driver.OpPut, Key: Key(m.UUID), If: driver.Absent, Data: data})...)
-	if err != nil {
-		// The uuid is ours alone: if the name has it, an answer was lost.
-		if found, getErr := s.ByName(ctx, m.Name); getErr == nil && found.UUID == m.UUID {
-			return m, nil
-		}
-	}
-	if errors.Is(err, driver.ErrConflict) {
-		err = errTaken(m.Name)
-	}
-	return m, err
+	return m, named.Refuse[*named.TooLarge](err, 400, createError+": %w")
 }
 
-func errTaken(name string) error {
-	return task.Fail(500, "unable to add mirror: mirror with name %s already exists", name)
-}
-
-// free refuses a name that is taken.
-func (s *Store) free(ctx context.Context, name string) error {
-	_, err := s.ByName(ctx, name)
-	switch {
-	case err == nil:
-		return errTaken(name)
-	case errors.Is(err, driver.ErrNotFound):
-		return nil
-	}
-	return err
+func taken(err error) error {
+	return named.Refuse[*named.Taken](err, 500, "unable to add mirror: %w")
 }
 
 // place checks what is to be mirrored, and gives root and distribution the

@@ -3,12 +3,11 @@ package mirror
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
 
-	"aptless/core/engine/driver"
+	"aptless/core/archive/source"
 	"aptless/core/engine/gc"
 	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
@@ -29,8 +28,8 @@ func (s *Store) CheckDrop(ctx context.Context, name string, force bool) (task.Sp
 	if err != nil {
 		return task.Spec{}, fail(404, "unable to drop", err)
 	}
-	return task.Spec{Kind: "mirror.drop", Name: "Delete mirror " + name, Resources: []string{"R" + m.UUID},
-		Locks: []lock.Want{{Resource: Resource(m.UUID)}}, Args: DropArgs{m.UUID, name, force}}, nil
+	return task.Spec{Kind: "mirror.drop", Name: "Delete mirror " + name, Resources: []string{source.Mirror.Resource(m.UUID)},
+		Locks: []lock.Want{s.Rows().Lock(m.UUID, lock.Exclusive)}, Args: DropArgs{m.UUID, name, force}}, nil
 }
 
 func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.Result, error) {
@@ -38,33 +37,14 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	if err != nil {
 		return task.Result{}, err
 	}
-	// A snapshot holds the mirror's lock when it begins to refer to it, so no
-	// reference can come between this look and the commit.
-	used, err := s.used(ctx, m.UUID)
+	by, err := s.Rows().Referrer(ctx, m.UUID)
 	if err != nil {
 		return task.Result{}, err
 	}
-	if used && !args.Force {
+	if strings.HasPrefix(by, "snapshot/") && !args.Force {
 		return task.Result{}, task.Fail(403, "won't delete mirror with snapshots, use 'force=1' to override")
 	}
-	if _, err := a.Get(ctx, nameKey(m.Name)); err != nil {
-		return task.Result{}, err
-	}
-	if _, err := a.Get(ctx, dueKey(m.UUID)); err != nil && !errors.Is(err, driver.ErrNotFound) {
-		return task.Result{}, err
-	}
-	a.Drop(dueKey(m.UUID))
-	a.Drop(nameKey(m.Name))
-	a.Drop(Key(m.UUID))
-	return task.Result{Code: 204}, nil
-}
-
-// used says whether there is a snapshot of a mirror.
-func (s *Store) used(ctx context.Context, uuid string) (bool, error) {
-	for row, err := range s.Table.Scan(ctx, "ref/mirror/"+uuid, "") {
-		return strings.HasPrefix(row.Sort, "snapshot/"), err
-	}
-	return false, nil
+	return task.Result{Code: 204}, s.Rows().Drop(ctx, a, &m, dueKey(m.UUID))
 }
 
 // Roots returns what the row of a mirror needs of the storage.

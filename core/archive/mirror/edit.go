@@ -3,11 +3,11 @@ package mirror
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 )
 
@@ -41,38 +41,23 @@ func (s *Store) mayEdit(ctx context.Context, m Mirror) error {
 	return err
 }
 
-// Edit changes a mirror in one write, at the version at which it was read: an
-// update, a drop or another edit that comes between has the edit begin again.
+// Edit changes a mirror in one write, at the version at which it was read: when
+// an update, a drop or another edit comes between, the edit begins again.
 func (s *Store) Edit(ctx context.Context, name string, args EditArgs) (Mirror, error) {
-	for range maxWrites {
-		m, version, err := s.byName(ctx, name)
-		if err != nil {
-			return Mirror{}, fail(404, editError, err)
+	m, err := s.Rows().Edit(ctx, name, func(m *Mirror) ([]driver.Op, error) {
+		if err := s.mayEdit(ctx, *m); err != nil {
+			return nil, err
 		}
-		if err := s.mayEdit(ctx, m); err != nil {
-			return Mirror{}, err
+		if err := s.edited(ctx, m, args); err != nil || args.Schedule == nil {
+			return nil, err
 		}
-		if err := s.edited(ctx, &m, args); err != nil {
-			return Mirror{}, err
-		}
-		data, err := encode(m)
-		if err != nil {
-			return Mirror{}, fail(500, editError, err)
-		}
-		ops := []driver.Op{{Do: driver.OpPut, Key: Key(m.UUID), If: version, Data: data}}
-		if args.Schedule != nil {
-			planned, err := s.planned(ctx, m)
-			if err != nil {
-				return Mirror{}, err
-			}
-			ops = append(ops, planned...)
-		}
-		_, err = s.Table.Write(ctx, ops...)
-		if !errors.Is(err, driver.ErrConflict) {
-			return m, err
-		}
+		return s.planned(ctx, *m)
+	})
+	if refusal := (*task.Error)(nil); errors.As(err, &refusal) {
+		return Mirror{}, err
 	}
-	return Mirror{}, fmt.Errorf("mirror %s: %w", name, driver.ErrConflict)
+	err = named.Refuse[*named.TooLarge](err, 500, editError+": %w")
+	return m, named.Refuse[*named.NotFound](err, 404, editError+": %w")
 }
 
 // edited makes the changes, and fetches the Release file if they are such that

@@ -272,7 +272,7 @@ func (f *fetching) one(ctx context.Context, o *outcome) {
 // keep puts a file into the pool while it is fetched. What it returns is an
 // error of upstream; one of the storage is the outcome's.
 func (f *fetching) keep(ctx context.Context, o *outcome, file *upstream.File) error {
-	body := &source{Reader: file}
+	body := &errorKeeper{Reader: file}
 	var r io.Reader = body
 	var contents *reading
 	if isBinary(o.entry.Kind, o.entry.Meta) {
@@ -336,13 +336,13 @@ func isBinary(kind deb.Kind, meta bool) bool {
 	return !meta && (kind == deb.Binary || kind == deb.Udeb)
 }
 
-// source remembers the error of what is read.
-type source struct {
+// errorKeeper remembers the error of what is read.
+type errorKeeper struct {
 	io.Reader
 	err error
 }
 
-func (s *source) Read(p []byte) (int, error) {
+func (s *errorKeeper) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p)
 	if err != nil {
 		s.err = err

@@ -2,12 +2,8 @@ package mirror
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +15,7 @@ import (
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 )
@@ -94,24 +91,6 @@ type View struct {
 	Schedule              string `json:",omitempty"` // when it is updated without being asked
 }
 
-// Title is how a mirror is called in descriptions and errors.
-func (m Mirror) Title() string {
-	distribution := m.Distribution
-	if distribution == "" {
-		distribution = "./"
-	}
-	title := fmt.Sprintf("[%s]: %s %s", m.Name, upstream.Shown(m.ArchiveRoot), distribution)
-	for _, part := range []struct {
-		on   bool
-		name string
-	}{{m.DownloadSources, " [src]"}, {m.DownloadUdebs, " [udeb]"}, {m.DownloadInstaller, " [installer]"}, {m.DownloadAppStream, " [appstream]"}} {
-		if part.on {
-			title += part.name
-		}
-	}
-	return title
-}
-
 // Updated reports whether an update of the mirror has succeeded.
 func (m Mirror) Updated() bool { return !m.LastDownloadDate.IsZero() }
 
@@ -145,20 +124,9 @@ type Store struct {
 
 // Bounds of what a mirror's row has to hold, in bytes and numbers.
 const (
-	maxName   = 800
-	maxField  = 64 << 10 // of a filter or a distribution
-	maxNames  = 1000     // components, and architectures
-	maxWrites = 20       // of a row that others write at the same time
+	maxField = 64 << 10 // of a filter or a distribution
+	maxNames = 1000     // components, and architectures
 )
-
-// ErrNotFound says that there is no mirror of that name. It matches
-// driver.ErrNotFound, and its text is the one clients know.
-type ErrNotFound struct{ Name string }
-
-func (e *ErrNotFound) Error() string { return fmt.Sprintf("mirror with name %s not found", e.Name) }
-
-// Is makes errors.Is(err, driver.ErrNotFound) true.
-func (e *ErrNotFound) Is(target error) bool { return target == driver.ErrNotFound }
 
 // ErrBusy says that a mirror is being updated.
 type ErrBusy struct{ PID int64 }
@@ -167,84 +135,22 @@ func (e *ErrBusy) Error() string {
 	return fmt.Sprintf("mirror is locked by update operation, PID %d", e.PID)
 }
 
-// Key returns the key of a mirror's row.
-func Key(uuid string) driver.Key { return driver.Key{Part: "mirror", Sort: uuid} }
-
-func nameKey(name string) driver.Key { return driver.Key{Part: "mirror-name", Sort: name} }
-
-// Resource returns the lock of a mirror.
-func Resource(uuid string) string { return "mirror/" + uuid }
-
-// newUUID returns a random UUID, version 4 (RFC 9562).
-func newUUID() string {
-	var b [16]byte
-	io.ReadFull(rand.Reader, b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	h := hex.EncodeToString(b[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+// Rows returns how mirrors are stored and named.
+func (s *Store) Rows() named.Rows[Mirror] {
+	return named.Rows[Mirror]{Table: s.Table, Part: "mirror", Noun: "mirror", Title: "mirror",
+		Fields: func(m *Mirror) (uuid, name *string) { return &m.UUID, &m.Name }}
 }
 
-// ByName reads a mirror. *ErrNotFound if there is none.
+// ByName reads a mirror. *named.NotFound if there is none.
 func (s *Store) ByName(ctx context.Context, name string) (Mirror, error) {
-	m, _, err := s.byName(ctx, name)
-	return m, err
-}
-
-// byName reads a mirror and the version of its row.
-func (s *Store) byName(ctx context.Context, name string) (m Mirror, version string, err error) {
-	if nameKey(name).Check() != nil {
-		return Mirror{}, "", &ErrNotFound{name}
-	}
-	row, err := s.Table.Get(ctx, nameKey(name))
-	if errors.Is(err, driver.ErrNotFound) {
-		return Mirror{}, "", &ErrNotFound{name}
-	}
-	if err != nil {
-		return Mirror{}, "", err
-	}
-	return s.byUUID(ctx, string(row.Data), name)
-}
-
-// ByUUID reads a mirror; name is what it is called in the error.
-func (s *Store) ByUUID(ctx context.Context, uuid, name string) (Mirror, error) {
-	m, _, err := s.byUUID(ctx, uuid, name)
-	return m, err
-}
-
-func (s *Store) byUUID(ctx context.Context, uuid, name string) (m Mirror, version string, err error) {
-	row, err := s.Table.Get(ctx, Key(uuid))
-	if errors.Is(err, driver.ErrNotFound) {
-		return Mirror{}, "", &ErrNotFound{name}
-	}
-	if err != nil {
-		return Mirror{}, "", err
-	}
-	m, err = decode(row)
-	return m, row.Version, err
-}
-
-func decode(row driver.Row) (m Mirror, err error) {
-	if err := json.Unmarshal(row.Data, &m); err != nil {
-		return Mirror{}, fmt.Errorf("mirror %s: %w", row.Sort, err)
-	}
-	return m, nil
+	return s.Rows().ByName(ctx, name)
 }
 
 // All returns all mirrors, ascending by name.
 func (s *Store) All(ctx context.Context) ([]Mirror, error) {
-	all := []Mirror{}
-	for row, err := range s.Table.Scan(ctx, "mirror", "") {
-		if err != nil {
-			return nil, err
-		}
-		m, err := decode(row)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, m)
-	}
+	all, err := s.Rows().All(ctx)
 	slices.SortFunc(all, func(a, b Mirror) int { return strings.Compare(a.Name, b.Name) })
-	return all, nil
+	return all, err
 }
 
 // Packages opens the list of a mirror's packages.
@@ -300,14 +206,10 @@ func (s *Store) Kinds() []task.Kind {
 	}
 }
 
-// read is the mirror of a task, read under its lock.
+// read reads the mirror of a task under its lock.
 func (s *Store) read(ctx context.Context, a *task.Attempt, uuid, name, format string) (Mirror, error) {
-	var m Mirror
-	err := a.GetJSON(ctx, Key(uuid), &m)
-	if errors.Is(err, driver.ErrNotFound) {
-		return Mirror{}, task.Fail(500, format, &ErrNotFound{name})
-	}
-	return m, err
+	m, err := s.Rows().ByUUID(ctx, a.GetJSON, uuid, name)
+	return m, named.Refuse[*named.NotFound](err, 500, format)
 }
 
 // fail makes an error a refusal with a text before it. Errors of the storage
@@ -316,41 +218,23 @@ func fail(code int, prefix string, err error) error {
 	if failure := (*task.Error)(nil); errors.As(err, &failure) {
 		return task.Fail(code, "%s: %w", prefix, failure.Err)
 	}
-	if errors.Is(err, driver.ErrNotFound) {
-		return task.Fail(code, "%s: %w", prefix, err)
-	}
-	return err
+	err = named.Refuse[*named.TooLarge](err, code, prefix+": %w")
+	return named.Refuse[*named.NotFound](err, code, prefix+": %w")
 }
 
 // refuse returns a refusal whose text is to stand behind another.
 func refuse(err error) error { return &task.Error{Code: 500, Err: err} }
 
-func checkName(name string) error {
-	if name == "" || len(name) > maxName || !utf8.ValidString(name) {
-		return task.Fail(400, "invalid mirror name %.100q: 1 to %d bytes of UTF-8", name, maxName)
-	}
-	return nil
-}
-
 // check refuses settings that no row could hold, or no URL.
 func (s Settings) check() error {
-	if len(s.Filter) > maxField || len(s.Distribution) > maxName || len(s.Components) > maxNames || len(s.Architectures) > maxNames {
+	if len(s.Filter) > maxField || len(s.Distribution) > named.MaxName || len(s.Components) > maxNames || len(s.Architectures) > maxNames {
 		return fmt.Errorf("filter, distribution or lists of the mirror are too long")
 	}
 	for _, word := range slices.Concat([]string{s.Distribution}, s.Components, s.Architectures) {
-		if len(word) > maxName || !utf8.ValidString(word) || strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r == 0x7f }) ||
+		if len(word) > named.MaxName || !utf8.ValidString(word) || strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r == 0x7f }) ||
 			slices.Contains(strings.Split(word, "/"), "..") {
 			return fmt.Errorf("invalid distribution, component or architecture %.100q", word)
 		}
 	}
 	return nil
-}
-
-// encode returns the data of a mirror's row, or a refusal if it is too large.
-func encode(m Mirror) ([]byte, error) {
-	data, err := json.Marshal(m)
-	if err == nil && len(data) > driver.MaxRowSize {
-		err = refuse(fmt.Errorf("mirror %s is too large: %d bytes without its packages", m.Name, len(data)))
-	}
-	return data, err
 }

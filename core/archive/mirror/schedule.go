@@ -115,7 +115,7 @@ func (s *Store) Due(ctx context.Context) ([]task.Spec, error) {
 // claim moves a row of the calendar to its next time and returns the update
 // that is due. There is none if another was first, or the mirror is in use.
 func (s *Store) claim(ctx context.Context, row driver.Row) (task.Spec, error) {
-	m, err := s.ByUUID(ctx, row.Sort, row.Sort)
+	m, err := s.Rows().ByUUID(ctx, s.Rows().Get, row.Sort, row.Sort)
 	if errors.Is(err, driver.ErrNotFound) || err == nil && m.Schedule == nil {
 		return task.Spec{}, nil // dropped or edited since the row was read
 	}
@@ -126,7 +126,7 @@ func (s *Store) claim(ctx context.Context, row driver.Row) (task.Spec, error) {
 	if err != nil {
 		return task.Spec{}, err
 	}
-	_, err = s.Table.Get(ctx, lock.Key(Resource(m.UUID)))
+	_, err = s.Table.Get(ctx, lock.Key(s.Rows().Lock(m.UUID, lock.Exclusive).Resource))
 	inUse := err == nil
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
 		return task.Spec{}, err

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"time"
 
+	"aptless/core/archive/source"
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 )
@@ -44,24 +46,26 @@ func (s *Store) CheckUpdate(ctx context.Context, name string, args UpdateArgs) (
 		args.Name = name
 	}
 	if args.Name != name {
-		if err := checkName(args.Name); err != nil {
+		if err := s.Rows().CheckName(args.Name); err != nil {
 			return task.Spec{}, err
 		}
-		if _, err := s.ByName(ctx, args.Name); err == nil {
-			return task.Spec{}, errRename(args.Name)
-		} else if !errors.Is(err, driver.ErrNotFound) {
-			return task.Spec{}, err
+		if err := s.Rows().Free(ctx, args.Name); err != nil {
+			return task.Spec{}, renameError(err)
 		}
 	}
 	if _, err := s.ring(ctx, args.Keyrings, args.IgnoreSignatures); err != nil {
 		return task.Spec{}, verifierError(400, err)
 	}
-	return task.Spec{Kind: "mirror.update", Name: "Update mirror " + args.Name, Resources: []string{"R" + m.UUID},
-		Locks: []lock.Want{{Resource: Resource(m.UUID)}}, Args: args}, nil
+	return task.Spec{Kind: "mirror.update", Name: "Update mirror " + args.Name, Resources: []string{source.Mirror.Resource(m.UUID)},
+		Locks: []lock.Want{s.Rows().Lock(m.UUID, lock.Exclusive)}, Args: args}, nil
 }
 
-func errRename(name string) error {
-	return task.Fail(409, "unable to rename: mirror %s already exists", name)
+// renameError gives *named.Taken the text that clients know.
+func renameError(err error) error {
+	if taken := (*named.Taken)(nil); errors.As(err, &taken) {
+		return task.Fail(409, "unable to rename: mirror %s already exists", taken.Name)
+	}
+	return err
 }
 
 // place is the cursor of an update.
@@ -222,10 +226,9 @@ func (u *update) begin(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	m.Updating = u.attempt.ID()
-	if _, err := encode(m); err != nil {
+	if err := u.Rows().Save(u.attempt, &m); err != nil {
 		return false, fail(500, updateError, err)
 	}
-	u.attempt.PutJSON(Key(m.UUID), m)
 	// The components and architectures of the Release file may have become the
 	// mirror's: from here on they prove.
 	u.proof = u.proves(m.Settings, u.trust.Ring)
@@ -240,18 +243,7 @@ func (u *update) rename(ctx context.Context, m *Mirror) error {
 	if u.args.Name == u.args.Was || u.args.Name == m.Name {
 		return nil
 	}
-	if _, err := u.attempt.Get(ctx, nameKey(u.args.Name)); err == nil {
-		return errRename(u.args.Name)
-	} else if !errors.Is(err, driver.ErrNotFound) {
-		return err
-	}
-	if _, err := u.attempt.Get(ctx, nameKey(m.Name)); err != nil {
-		return err
-	}
-	u.attempt.Drop(nameKey(m.Name))
-	m.Name = u.args.Name
-	u.attempt.Put(nameKey(m.Name), []byte(m.UUID))
-	return nil
+	return renameError(u.Rows().Rename(ctx, u.attempt, m, u.args.Name))
 }
 
 // commit writes the row of a mirror that is up to date.
@@ -260,11 +252,7 @@ func (u *update) commit(ctx context.Context, m Mirror) error {
 		return err
 	}
 	m.Last, m.LastDownloadDate, m.Updating = u.at.Now, u.Now().UTC(), 0
-	if _, err := encode(m); err != nil {
-		return fail(500, updateError, err)
-	}
-	u.attempt.PutJSON(Key(m.UUID), m)
-	return nil
+	return fail(500, updateError, u.Rows().Save(u.attempt, &m))
 }
 
 // finish moves the mirror to its new list.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"aptless/core/archive/pkglist"
+	sourcepkg "aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
@@ -88,14 +89,14 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, args Args, r *Reco
 
 // load reads what the sources have now. A new publication takes from them what
 // its request left open.
-func (s *Store) load(ctx context.Context, get Getter, r *Record, verb string) (map[string]*pkglist.List, error) {
+func (s *Store) load(ctx context.Context, get sourcepkg.Getter, r *Record, verb string) (map[string]*pkglist.List, error) {
 	if err := r.reserved(verb); err != nil {
 		return nil, err
 	}
 	lists := map[string]*pkglist.List{}
-	var sources []Source
+	var sources []sourcepkg.Source
 	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
-		src, err := s.Sources.ByUUID(ctx, get, r.Kind, r.Components[c].UUID)
+		src, err := s.Sources.ByUUID(ctx, get, r.Kind.of(), r.Components[c].UUID, r.Components[c].Name)
 		if errors.Is(err, driver.ErrNotFound) {
 			return nil, task.Fail(500, "%s: %s with name %s not found", verb, r.Kind.noun(), r.Components[c].Name)
 		}

@@ -9,13 +9,14 @@ import (
 	"slices"
 	"strings"
 
+	sourcepkg "aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 )
 
 // derive settles what the request left open, and refuses what cannot be
 // published. Identity does not change while the task waits: it is what is locked.
-func (s *Store) derive(args *Args, found []Source) error {
+func (s *Store) derive(args *Args, found []sourcepkg.Source) error {
 	if err := s.checkStorage(args.Storage); err != nil {
 		return err
 	}
@@ -174,9 +175,9 @@ func (r *Record) pathOf(name string) string { return shown(r.Storage, r.Prefix) 
 func (s *Store) line(ctx context.Context, r *Record) (string, error) {
 	var parts, extras []string
 	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
-		src, err := s.Sources.ByUUID(ctx, s.get, r.Kind, r.Components[c].UUID)
+		src, err := s.Sources.ByUUID(ctx, s.get, r.Kind.of(), r.Components[c].UUID, r.Components[c].Name)
 		if errors.Is(err, driver.ErrNotFound) {
-			src, err = Source{Name: r.Components[c].Name}, nil
+			src, err = sourcepkg.Source{Title: sourcepkg.Title(r.Components[c].Name, "")}, nil
 		}
 		if err != nil {
 			return "", err

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"aptless/core/archive/pkglist"
+	sourcepkg "aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
 	"aptless/core/formats/pgp"
@@ -25,7 +26,7 @@ type Store struct {
 	Table   driver.Table
 	Blobs   driver.Blobs
 	Lists   pkglist.Store
-	Sources Sources
+	Sources sourcepkg.Finders // of local repositories and snapshots
 	Signer  pgp.Signer
 
 	// Storages are the names that a publication's storage may have besides "":
@@ -173,7 +174,7 @@ func (s *Store) view(ctx context.Context, r Record) (View, error) {
 func (s *Store) names(ctx context.Context, r *Record) (map[string]string, error) {
 	names := map[string]string{}
 	for c, published := range r.Components {
-		src, err := s.Sources.ByUUID(ctx, s.get, r.Kind, published.UUID)
+		src, err := s.Sources.ByUUID(ctx, s.get, r.Kind.of(), published.UUID, published.Name)
 		switch {
 		case err == nil:
 			names[c] = src.Name
@@ -247,7 +248,7 @@ type missing struct{ text string }
 func (e *missing) Error() string        { return e.text }
 func (e *missing) Is(target error) bool { return target == driver.ErrNotFound }
 
-func (s *Store) record(ctx context.Context, get Getter, storage, prefix, dist string) (Record, error) {
+func (s *Store) record(ctx context.Context, get sourcepkg.Getter, storage, prefix, dist string) (Record, error) {
 	var r Record
 	key := Key(storagePrefix(storage, prefix) + "/" + dist)
 	none := &missing{fmt.Sprintf("published repo with storage:prefix/distribution %s/%s not found", shown(storage, prefix), dist)}

@@ -10,6 +10,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"aptless/core/archive/publish"
+	sourcepkg "aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 )
@@ -142,7 +143,7 @@ func TestLongNames(t *testing.T) {
 	}
 	skip := true
 	args.Options.SkipContents, args.Options.SkipBz2 = &skip, &skip
-	must(t, r.put("r", hello), r.describe("r", func(s *publish.Source) { s.Name = strings.Repeat("n", 700) }), r.create(args))
+	must(t, r.put("r", hello), r.describe("r", func(s *sourcepkg.Source) { s.Name = strings.Repeat("n", 700) }), r.create(args))
 	for range 12 {
 		must(t, r.update(at("stable")))
 	}

@@ -18,6 +18,7 @@ import (
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish"
+	sourcepkg "aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/engine/lists"
@@ -50,16 +51,23 @@ func (frame) DetachSign(_ context.Context, w io.Writer, data []byte, at time.Tim
 
 func (frame) PublicKeys() []*pgp.Key { return nil }
 
-// shelf is Sources whose lists are rows: "shelf" / <name>. A name that begins
-// with "snap" is that of a snapshot.
-type shelf struct{ table driver.Table }
+// shelf is a Finder of sources of a kind whose lists are rows: "shelf" / <name>.
+// A name that begins with "snap" is that of a snapshot.
+type shelf struct {
+	table driver.Table
+	kind  sourcepkg.Kind
+}
+
+func shelves(table driver.Table) sourcepkg.Finders {
+	return sourcepkg.Finders{sourcepkg.Repo: shelf{table, sourcepkg.Repo}, sourcepkg.Snapshot: shelf{table, sourcepkg.Snapshot}}
+}
 
 func shelfKey(name string) driver.Key { return driver.Key{Part: "shelf", Sort: name} }
 
-func (s shelf) ByName(ctx context.Context, kind publish.SourceKind, name string) (publish.Source, error) {
-	var src publish.Source
-	if strings.HasPrefix(name, "snap") != (kind == publish.Snapshot) {
-		return src, fmt.Errorf("%s %s: %w", kind, name, driver.ErrNotFound)
+func (s shelf) SourceByName(ctx context.Context, name string) (sourcepkg.Source, error) {
+	var src sourcepkg.Source
+	if strings.HasPrefix(name, "snap") != (s.kind == sourcepkg.Snapshot) {
+		return src, fmt.Errorf("%s %s: %w", s.kind, name, driver.ErrNotFound)
 	}
 	row, err := s.table.Get(ctx, shelfKey(name))
 	if err != nil {
@@ -68,8 +76,8 @@ func (s shelf) ByName(ctx context.Context, kind publish.SourceKind, name string)
 	return src, json.Unmarshal(row.Data, &src)
 }
 
-func (s shelf) ByUUID(ctx context.Context, get publish.Getter, _ publish.SourceKind, uuid string) (publish.Source, error) {
-	var src publish.Source
+func (s shelf) SourceByUUID(ctx context.Context, get sourcepkg.Getter, uuid, _ string) (sourcepkg.Source, error) {
+	var src sourcepkg.Source
 	return src, get(ctx, shelfKey(strings.TrimPrefix(uuid, "uuid-")), &src)
 }
 
@@ -78,7 +86,7 @@ func poolKey(sha256 string) string { return "private/pool/" + sha256 }
 func newRig(ctx context.Context, env *drivertest.Env) *rig {
 	r := &rig{env: env, ctx: ctx}
 	r.publish = &publish.Store{
-		Table: env.Table, Blobs: env.Blobs, Sources: shelf{env.Table}, Signer: frame{}, PoolKey: poolKey, Now: env.Clock.Now,
+		Table: env.Table, Blobs: env.Blobs, Sources: shelves(env.Table), Signer: frame{}, PoolKey: poolKey, Now: env.Clock.Now,
 		Lists: pkglist.Store{Chunks: &lists.Store{Blobs: env.Blobs, Epoch: func() int64 { return 0 }}},
 		Sleep: func(_ context.Context, d time.Duration) error {
 			env.Clock.Advance(d)
@@ -152,7 +160,7 @@ func (r *rig) put(name string, packs ...pack) error {
 	if list, err = edit.Apply(r.ctx, nil); err != nil {
 		return err
 	}
-	data, err := json.Marshal(publish.Source{UUID: "uuid-" + name, Name: name, List: list.Ref()})
+	data, err := json.Marshal(sourcepkg.Source{UUID: "uuid-" + name, Name: name, Title: sourcepkg.Title(name, ""), List: list.Ref()})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"aptless/core/archive/publish"
+	sourcepkg "aptless/core/archive/source"
 	"aptless/core/engine/driver/drivertest"
 )
 
@@ -38,12 +39,12 @@ func (r *rig) stage(change publish.Change, component string, pairs ...string) er
 }
 
 // describe replaces a source's fields.
-func (r *rig) describe(name string, change func(*publish.Source)) error {
+func (r *rig) describe(name string, change func(*sourcepkg.Source)) error {
 	row, err := r.env.Table.Get(r.ctx, shelfKey(name))
 	if err != nil {
 		return err
 	}
-	var src publish.Source
+	var src sourcepkg.Source
 	if err := json.Unmarshal(row.Data, &src); err != nil {
 		return err
 	}
@@ -188,8 +189,8 @@ func TestInherit(t *testing.T) {
 	args.Sources[0].Component = ""
 	two := args
 	two.Sources = append(slices.Clone(args.Sources), publish.NamedSource{Name: "snap-2"})
-	must(t, r.put("snap-1", hello), r.put("snap-2", later), r.describe("snap-1", func(s *publish.Source) {
-		s.Comment, s.Origin, s.NotAutomatic = "the first", "Debian", "yes"
+	must(t, r.put("snap-1", hello), r.put("snap-2", later), r.describe("snap-1", func(s *sourcepkg.Source) {
+		s.Title, s.Origin, s.NotAutomatic = "[snap-1]: the first", "Debian", "yes"
 		s.Distributions, s.Components = []string{"trixie", "trixie"}, []string{"contrib", "main"}
 	}), r.create(args))
 	v, err := r.publish.Show(t.Context(), "", ".", "trixie")
@@ -202,7 +203,7 @@ func TestInherit(t *testing.T) {
 	}
 	_, err = r.publish.CheckCreate(t.Context(), ":.", two)
 	refused(t, "component", err, 500, "unable to publish: unable to figure out component name for [snap-1]: the first")
-	must(t, r.describe("snap-2", func(s *publish.Source) { s.Components, s.Distributions = []string{"extra"}, []string{"sid"} }))
+	must(t, r.describe("snap-2", func(s *sourcepkg.Source) { s.Components, s.Distributions = []string{"extra"}, []string{"sid"} }))
 	two.Sources[0].Component = "main"
 	two.Sources[1].Component = ""
 	_, err = r.publish.CheckCreate(t.Context(), ":.", two)

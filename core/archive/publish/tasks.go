@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	sourcepkg "aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
@@ -98,9 +99,9 @@ func (t *turn) publication(r *Record) {
 // sources adds sources that are read; with named clients know of it.
 func (t *turn) sources(kind SourceKind, uuids []string, named bool) {
 	for _, u := range uuids {
-		t.locks = append(t.locks, kind.lock(u))
+		t.locks = append(t.locks, kind.of().Lock(u))
 		if named {
-			t.names = append(t.names, kind.resource(u))
+			t.names = append(t.names, kind.of().Resource(u))
 		}
 	}
 }
@@ -160,10 +161,10 @@ func (s *Store) CheckCreate(ctx context.Context, segment string, args Args) (tas
 		return task.Spec{}, err
 	}
 	title := [2][]string{}
-	var found []Source
+	var found []sourcepkg.Source
 	var uuids []string
 	for i, n := range args.Sources {
-		src, err := s.Sources.ByName(ctx, args.Kind, n.Name)
+		src, err := s.Sources.ByName(ctx, args.Kind.of(), n.Name)
 		if errors.Is(err, driver.ErrNotFound) {
 			return task.Spec{}, task.Fail(404, "unable to publish: %w", err)
 		}
@@ -211,7 +212,7 @@ type cursor struct {
 }
 
 // free refuses to create a publication that there is already.
-func (s *Store) free(ctx context.Context, get Getter, args Args) error {
+func (s *Store) free(ctx context.Context, get sourcepkg.Getter, args Args) error {
 	r, err := s.record(ctx, get, args.Storage, args.Prefix, args.Distribution)
 	if errors.Is(err, driver.ErrNotFound) {
 		return nil

@@ -63,14 +63,14 @@ func (r *Record) checkSources(sources []NamedSource) error {
 // names, and those that stay published.
 func (s *Store) checkThere(ctx context.Context, r *Record, args Args, want map[string]Component) error {
 	for _, n := range args.Sources {
-		if _, err := s.Sources.ByName(ctx, r.Kind, n.Name); errors.Is(err, driver.ErrNotFound) {
+		if _, err := s.Sources.ByName(ctx, r.Kind.of(), n.Name); errors.Is(err, driver.ErrNotFound) {
 			return &task.Error{Code: 404, Err: err}
 		} else if err != nil {
 			return err
 		}
 	}
 	for _, uuid := range uuids(want) {
-		if _, err := s.Sources.ByUUID(ctx, s.get, r.Kind, uuid); errors.Is(err, driver.ErrNotFound) {
+		if _, err := s.Sources.ByUUID(ctx, s.get, r.Kind.of(), uuid, uuid); errors.Is(err, driver.ErrNotFound) {
 			return &task.Error{Code: 404, Err: gone(r.Kind, uuid)}
 		} else if err != nil {
 			return err
@@ -97,7 +97,7 @@ func (s *Store) wanted(ctx context.Context, r *Record, args Args) (map[string]Co
 	}
 	var missing error
 	for _, c := range slices.Sorted(maps.Keys(names)) {
-		src, err := s.Sources.ByName(ctx, r.Kind, names[c])
+		src, err := s.Sources.ByName(ctx, r.Kind.of(), names[c])
 		switch {
 		case err == nil:
 			want[c] = Component{UUID: src.UUID, Name: src.Name}
@@ -129,7 +129,7 @@ func (r *Record) updates(args Args, want map[string]Component) *turn {
 			t.layout(args, r.names()...)
 		}
 		if slices.ContainsFunc(args.Sources, func(n NamedSource) bool { return n.Component == c || n.Component == "" }) {
-			t.names = append(t.names, r.Kind.resource(want[c].UUID))
+			t.names = append(t.names, r.Kind.of().Resource(want[c].UUID))
 		}
 	}
 	if flat && !args.Staged {

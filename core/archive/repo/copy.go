@@ -7,7 +7,9 @@ import (
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/query"
+	"aptless/core/archive/source"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -34,11 +36,11 @@ const (
 func (s *Store) CheckCopy(ctx context.Context, args CopyArgs) (task.Spec, error) {
 	to, err := s.ByName(ctx, args.To)
 	if err != nil {
-		return task.Spec{}, orFail(err, 400, destError)
+		return task.Spec{}, named.Refuse[*named.NotFound](err, 400, destError)
 	}
 	from, err := s.ByName(ctx, args.From)
 	if err != nil {
-		return task.Spec{}, orFail(err, 400, srcError)
+		return task.Spec{}, named.Refuse[*named.NotFound](err, 400, srcError)
 	}
 	if to.UUID == from.UUID {
 		return task.Spec{}, task.Fail(400, "dest and source are identical")
@@ -46,17 +48,9 @@ func (s *Store) CheckCopy(ctx context.Context, args CopyArgs) (task.Spec, error)
 	args.ToUUID, args.FromUUID = to.UUID, from.UUID
 	return task.Spec{
 		Kind: "repo.copy", Name: fmt.Sprintf("Copy packages from repo %s to repo %s", args.From, args.To), Args: args,
-		Resources: []string{"L" + to.UUID, "L" + from.UUID},
-		Locks:     []lock.Want{{Resource: Resource(to.UUID)}, {Resource: Resource(from.UUID), Mode: lock.Shared}},
+		Resources: []string{source.Repo.Resource(to.UUID), source.Repo.Resource(from.UUID)},
+		Locks:     []lock.Want{s.Rows().Lock(to.UUID, lock.Exclusive), s.Rows().Lock(from.UUID, lock.Shared)},
 	}, nil
-}
-
-// orFail makes of an error that says what is not there one of the request.
-func orFail(err error, code int, format string) error {
-	if missing := (*ErrNotFound)(nil); errors.As(err, &missing) {
-		return task.Fail(code, format, missing)
-	}
-	return err
 }
 
 func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.Result, error) {
@@ -103,8 +97,7 @@ func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.
 		return task.Result{Value: result}, nil
 	}
 	to.List = changed.Ref()
-	a.PutJSON(Key(to.UUID), to)
-	return task.Result{Value: result}, nil
+	return task.Result{Value: result}, s.save(a, &to)
 }
 
 // choose returns the packages of src that are to be copied.

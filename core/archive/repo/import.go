@@ -11,6 +11,7 @@ import (
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
+	"aptless/core/archive/source"
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
@@ -40,22 +41,22 @@ type ImportResult struct {
 
 // CheckImport makes the task that imports uploaded files.
 func (s *Store) CheckImport(ctx context.Context, args ImportArgs) (task.Spec, error) {
-	r, err := s.ByName(ctx, args.Name)
+	r, err := s.find(ctx, args.Name)
 	if err != nil {
-		return task.Spec{}, notFound(err)
+		return task.Spec{}, err
 	}
 	args.UUID = r.UUID
 	name := fmt.Sprintf("Add packages from dir %s to repo %s", args.Dir, args.Name)
-	source := upload.Path(args.Dir)
+	from := upload.Path(args.Dir)
 	if args.File != "" {
 		name = fmt.Sprintf("Add package %s from dir %s to repo %s", args.File, args.Dir, args.Name)
-		source = upload.Path(args.Dir, args.File)
+		from = upload.Path(args.Dir, args.File)
 	}
 	return task.Spec{
-		Kind: "repo.import", Name: name, Resources: []string{"L" + r.UUID, source}, Args: args,
+		Kind: "repo.import", Name: name, Resources: []string{source.Repo.Resource(r.UUID), from}, Args: args,
 		// The directory is locked also for one file of it: two imports of
 		// the same upload exclude each other however they were named.
-		Locks: []lock.Want{{Resource: Resource(r.UUID)}, {Resource: "uploads/" + args.Dir}},
+		Locks: []lock.Want{s.Rows().Lock(r.UUID, lock.Exclusive), {Resource: "uploads/" + args.Dir}},
 	}, nil
 }
 
@@ -106,7 +107,9 @@ func (s *Store) commitImport(ctx context.Context, a *task.Attempt, im *importer,
 		if err := im.apply(ctx, t); err != nil {
 			return task.Result{}, err
 		}
-		a.PutJSON(Key(t.repo.UUID), t.repo)
+		if err := s.save(a, &t.repo); err != nil {
+			return task.Result{}, err
+		}
 	}
 	done := im.done()
 	if err := s.saveImport(ctx, a, done); err != nil {

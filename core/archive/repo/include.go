@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"aptless/core/archive/source"
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
@@ -45,12 +46,12 @@ func (s *Store) CheckInclude(ctx context.Context, args IncludeArgs) (task.Spec, 
 	}
 	locks := []lock.Want{{Resource: "uploads/" + args.Dir}}
 	if name.literal {
-		r, err := s.ByName(ctx, args.Name)
+		r, err := s.find(ctx, args.Name)
 		if err != nil {
-			return task.Spec{}, notFound(err)
+			return task.Spec{}, err
 		}
 		args.UUID = r.UUID
-		locks = append(locks, lock.Want{Resource: Resource(r.UUID)})
+		locks = append(locks, s.Rows().Lock(r.UUID, lock.Exclusive))
 	}
 	what := "files in dir " + args.Dir
 	if args.File != "" {
@@ -65,14 +66,14 @@ func (s *Store) CheckInclude(ctx context.Context, args IncludeArgs) (task.Spec, 
 
 // resources are the task's as clients see them.
 func (args IncludeArgs) resources() []string {
-	source := upload.Path(args.Dir)
+	from := upload.Path(args.Dir)
 	if args.File != "" {
-		source = upload.Path(args.Dir, args.File)
+		from = upload.Path(args.Dir, args.File)
 	}
 	if args.UUID != "" {
-		return []string{"L" + args.UUID, source}
+		return []string{source.Repo.Resource(args.UUID), from}
 	}
-	return []string{"__alllocalrepos__", source}
+	return []string{"__alllocalrepos__", from}
 }
 
 // release is a .changes that was read, with the files that it lists as they
@@ -117,7 +118,7 @@ func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) 
 	locks := []lock.Want{{Resource: "uploads/" + args.Dir}}
 	missing := false
 	for _, r := range releases {
-		if w := (lock.Want{Resource: Resource(r.uuid)}); r.uuid != "" && !slices.Contains(locks, w) {
+		if w := s.Rows().Lock(r.uuid, lock.Exclusive); r.uuid != "" && !slices.Contains(locks, w) {
 			locks = append(locks, w)
 			missing = missing || !a.Holds(w.Resource)
 		}
@@ -322,7 +323,7 @@ func (s *Store) findListed(ctx context.Context, r *release) error {
 // resolve finds the repository that a release is meant for.
 func (s *Store) resolve(ctx context.Context, r *release, args IncludeArgs, name *nameTemplate) error {
 	if args.UUID != "" {
-		found, err := s.ByUUID(ctx, args.UUID, args.Name)
+		found, err := s.Rows().ByUUID(ctx, s.Rows().Get, args.UUID, args.Name)
 		if errors.Is(err, driver.ErrNotFound) {
 			return bad("%v", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"aptless/core/archive/pkglist"
+	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
@@ -28,12 +29,12 @@ func (s *Store) CheckRemove(ctx context.Context, name string, refs []string) (ta
 }
 
 func (s *Store) checkRefs(ctx context.Context, kind, title, name string, refs []string) (task.Spec, error) {
-	r, err := s.ByName(ctx, name)
+	r, err := s.find(ctx, name)
 	if err != nil {
-		return task.Spec{}, notFound(err)
+		return task.Spec{}, err
 	}
-	return task.Spec{Kind: kind, Name: title + name, Resources: []string{"L" + r.UUID},
-		Locks: []lock.Want{{Resource: Resource(r.UUID)}}, Args: RefsArgs{r.UUID, name, refs}}, nil
+	return task.Spec{Kind: kind, Name: title + name, Resources: []string{source.Repo.Resource(r.UUID)},
+		Locks: []lock.Want{s.Rows().Lock(r.UUID, lock.Exclusive)}, Args: RefsArgs{r.UUID, name, refs}}, nil
 }
 
 // record reads the package of a key; one that is no package key is not found.
@@ -94,6 +95,5 @@ func (s *Store) change(ctx context.Context, a *task.Attempt, args RefsArgs, verb
 		return task.Result{}, err
 	}
 	r.List = changed.Ref()
-	a.PutJSON(Key(r.UUID), r)
-	return task.Result{Value: r.View()}, nil
+	return task.Result{Value: r.View()}, s.save(a, &r)
 }

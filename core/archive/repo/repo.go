@@ -2,23 +2,19 @@ package repo
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
 	"aptless/core/archive/query"
+	"aptless/core/archive/source"
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 )
@@ -47,21 +43,6 @@ func (r Repo) View() View {
 	return View{r.Name, r.Comment, r.DefaultDistribution, r.DefaultComponent}
 }
 
-// Original is a snapshot of which a repository can be made.
-type Original struct {
-	UUID string
-	List lists.Ref
-}
-
-// Originals finds them. Errors that match driver.ErrNotFound have the text that
-// clients know.
-type Originals interface {
-	ByName(ctx context.Context, name string) (Original, error)
-
-	// ByUUID reads one with get, that of a task's transaction.
-	ByUUID(ctx context.Context, get func(context.Context, driver.Key, any) error, uuid, name string) (Original, error)
-}
-
 // Store reads repositories and makes and runs the tasks that change them.
 type Store struct {
 	Table   driver.Table
@@ -69,7 +50,7 @@ type Store struct {
 	Pool    *pool.Store
 	Uploads *upload.Store
 
-	Snapshots Originals
+	Snapshots source.Finder // of which repositories can be made
 
 	Now func() time.Time // at which signatures are judged
 
@@ -82,83 +63,19 @@ type Store struct {
 	Dependencies query.Options
 }
 
-// maxName bounds a repository's name, in bytes.
-const maxName = 800
-
-// ErrNotFound says that there is no repository of that name. It matches
-// driver.ErrNotFound, and its text is the one clients know.
-type ErrNotFound struct{ Name string }
-
-func (e *ErrNotFound) Error() string {
-	return fmt.Sprintf("local repo with name %s not found", e.Name)
+// Rows returns how repositories are stored and named.
+func (s *Store) Rows() named.Rows[Repo] {
+	return named.Rows[Repo]{Table: s.Table, Part: "repo", Noun: "local repo", Title: "repository",
+		Fields: func(r *Repo) (uuid, name *string) { return &r.UUID, &r.Name }}
 }
 
-// Is makes errors.Is(err, driver.ErrNotFound) true.
-func (e *ErrNotFound) Is(target error) bool { return target == driver.ErrNotFound }
-
-// Key returns the key of a repository's row.
-func Key(uuid string) driver.Key { return driver.Key{Part: "repo", Sort: uuid} }
-
-func nameKey(name string) driver.Key { return driver.Key{Part: "repo-name", Sort: name} }
-
-// Resource returns the lock of a repository.
-func Resource(uuid string) string { return "repo/" + uuid }
-
-// newUUID returns a random UUID, version 4 (RFC 9562).
-func newUUID() string {
-	var b [16]byte
-	io.ReadFull(rand.Reader, b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	h := hex.EncodeToString(b[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
-}
-
-// ByName reads a repository. *ErrNotFound if there is none.
+// ByName reads a repository. *named.NotFound if there is none.
 func (s *Store) ByName(ctx context.Context, name string) (Repo, error) {
-	if nameKey(name).Check() != nil {
-		return Repo{}, &ErrNotFound{name}
-	}
-	row, err := s.Table.Get(ctx, nameKey(name))
-	if errors.Is(err, driver.ErrNotFound) {
-		return Repo{}, &ErrNotFound{name}
-	}
-	if err != nil {
-		return Repo{}, err
-	}
-	return s.ByUUID(ctx, string(row.Data), name)
+	return s.Rows().ByName(ctx, name)
 }
 
-// ByUUID reads a repository; name is what it is called in the error.
-func (s *Store) ByUUID(ctx context.Context, uuid, name string) (Repo, error) {
-	row, err := s.Table.Get(ctx, Key(uuid))
-	if errors.Is(err, driver.ErrNotFound) {
-		return Repo{}, &ErrNotFound{name}
-	}
-	if err != nil {
-		return Repo{}, err
-	}
-	var r Repo
-	if err := json.Unmarshal(row.Data, &r); err != nil {
-		return Repo{}, fmt.Errorf("repository %s: %w", uuid, err)
-	}
-	return r, nil
-}
-
-// All returns all repositories in the order of their uuids.
-func (s *Store) All(ctx context.Context) ([]Repo, error) {
-	repos := []Repo{}
-	for row, err := range s.Table.Scan(ctx, "repo", "") {
-		if err != nil {
-			return nil, err
-		}
-		var r Repo
-		if err := json.Unmarshal(row.Data, &r); err != nil {
-			return nil, fmt.Errorf("repository %s: %w", row.Sort, err)
-		}
-		repos = append(repos, r)
-	}
-	return repos, nil
-}
+// All returns all repositories in the order of their UUIDs.
+func (s *Store) All(ctx context.Context) ([]Repo, error) { return s.Rows().All(ctx) }
 
 // Packages opens the list of a repository's packages.
 func (s *Store) Packages(ctx context.Context, r Repo) (*pkglist.List, error) {
@@ -179,21 +96,21 @@ func (s *Store) Kinds() []task.Kind {
 	}
 }
 
-// read is the repository of a task, read under its lock.
+// read reads the repository of a task under its lock.
 func (s *Store) read(ctx context.Context, a *task.Attempt, uuid, name string, code int, format string) (Repo, error) {
-	var r Repo
-	err := a.GetJSON(ctx, Key(uuid), &r)
-	if errors.Is(err, driver.ErrNotFound) {
-		return Repo{}, task.Fail(code, format, &ErrNotFound{name})
-	}
-	return r, err
+	r, err := s.Rows().ByUUID(ctx, a.GetJSON, uuid, name)
+	return r, named.Refuse[*named.NotFound](err, code, format)
 }
 
-func notFound(err error) error {
-	if errors.Is(err, driver.ErrNotFound) {
-		return &task.Error{Code: 404, Err: err}
-	}
-	return err
+// find reads the repository of a request. The error is one of the request.
+func (s *Store) find(ctx context.Context, name string) (Repo, error) {
+	r, err := s.ByName(ctx, name)
+	return r, named.Refuse[*named.NotFound](err, 404, "%w")
+}
+
+// save has the task write a repository that it has read.
+func (s *Store) save(a *task.Attempt, r *Repo) error {
+	return named.Refuse[*named.TooLarge](s.Rows().Save(a, r), 400, "%w")
 }
 
 // CreateArgs are the arguments of the creation of a repository.
@@ -208,56 +125,38 @@ const snapshotError = "source snapshot not found: %w"
 
 // CheckCreate makes the task that creates a repository.
 func (s *Store) CheckCreate(ctx context.Context, args CreateArgs) (task.Spec, error) {
-	if err := checkName(args.Name); err != nil {
+	rows := s.Rows()
+	if err := rows.CheckName(args.Name); err != nil {
 		return task.Spec{}, err
 	}
-	spec := task.Spec{
-		Kind: "repo.create", Name: "Create repository " + args.Name,
-		Locks: []lock.Want{{Resource: "repo-name/" + args.Name}},
-	}
+	spec := task.Spec{Kind: "repo.create", Name: "Create repository " + args.Name, Locks: []lock.Want{rows.NameLock(args.Name)}}
 	if args.FromSnapshot != "" {
-		found, err := s.Snapshots.ByName(ctx, args.FromSnapshot)
-		if errors.Is(err, driver.ErrNotFound) {
-			return task.Spec{}, task.Fail(404, snapshotError, err)
-		}
+		found, err := s.Snapshots.SourceByName(ctx, args.FromSnapshot)
 		if err != nil {
-			return task.Spec{}, err
+			return task.Spec{}, named.Refuse[*named.NotFound](err, 404, snapshotError)
 		}
 		args.SnapshotUUID = found.UUID
-		spec.Resources = []string{"S" + found.UUID}
-		spec.Locks = append(spec.Locks, lock.Want{Resource: "snapshot/" + found.UUID, Mode: lock.Shared})
+		spec.Resources = []string{found.Resource()}
+		spec.Locks = append(spec.Locks, found.Lock())
 	}
 	spec.Args = args
 	return spec, nil
 }
 
-func checkName(name string) error {
-	if name == "" || len(name) > maxName || !utf8.ValidString(name) {
-		return task.Fail(400, "invalid repository name %.100q: 1 to %d bytes of UTF-8", name, maxName)
-	}
-	return nil
-}
-
 func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (task.Result, error) {
-	if _, err := a.Get(ctx, nameKey(args.Name)); err == nil {
-		return task.Result{}, task.Fail(409, "local repo with name %s already exists", args.Name)
-	} else if !errors.Is(err, driver.ErrNotFound) {
-		return task.Result{}, err
-	}
-	r := Repo{UUID: newUUID(), Name: args.Name, Comment: args.Comment,
-		DefaultDistribution: args.DefaultDistribution, DefaultComponent: args.DefaultComponent}
+	r := Repo{Name: args.Name, Comment: args.Comment, DefaultDistribution: args.DefaultDistribution, DefaultComponent: args.DefaultComponent}
 	if args.SnapshotUUID != "" {
-		found, err := s.Snapshots.ByUUID(ctx, a.GetJSON, args.SnapshotUUID, args.FromSnapshot)
-		if errors.Is(err, driver.ErrNotFound) {
-			return task.Result{}, task.Fail(404, snapshotError, err)
-		}
+		found, err := s.Snapshots.SourceByUUID(ctx, a.GetJSON, args.SnapshotUUID, args.FromSnapshot)
 		if err != nil {
-			return task.Result{}, err
+			return task.Result{}, named.Refuse[*named.NotFound](err, 404, snapshotError)
 		}
 		r.List = found.List
 	}
-	a.Put(nameKey(r.Name), []byte(r.UUID))
-	a.PutJSON(Key(r.UUID), r)
+	err := s.Rows().Create(ctx, a, &r)
+	err = named.Refuse[*named.Taken](err, 409, "%w")
+	if err != nil {
+		return task.Result{}, named.Refuse[*named.TooLarge](err, 400, "%w")
+	}
 	return task.Result{Code: 201, Value: r.View()}, nil
 }
 
@@ -272,25 +171,27 @@ type EditArgs struct {
 
 // CheckEdit makes the task that changes a repository's fields.
 func (s *Store) CheckEdit(ctx context.Context, name string, args EditArgs) (task.Spec, error) {
-	r, err := s.ByName(ctx, name)
+	rows := s.Rows()
+	r, err := s.find(ctx, name)
 	if err != nil {
-		return task.Spec{}, notFound(err)
+		return task.Spec{}, err
 	}
 	args.UUID, args.Was = r.UUID, name
-	locks := []lock.Want{{Resource: Resource(r.UUID)}}
+	locks := []lock.Want{rows.Lock(r.UUID, lock.Exclusive)}
 	if args.Name != nil && *args.Name != name {
-		if err := checkName(*args.Name); err != nil {
+		if err := rows.CheckName(*args.Name); err != nil {
 			return task.Spec{}, err
 		}
-		if _, err := s.ByName(ctx, *args.Name); err == nil {
-			return task.Spec{}, task.Fail(409, "unable to rename: local repo %q already exists", *args.Name)
-		} else if !errors.Is(err, driver.ErrNotFound) {
+		if err := rows.Free(ctx, *args.Name); err != nil {
+			if taken := (*named.Taken)(nil); errors.As(err, &taken) {
+				err = task.Fail(409, "unable to rename: local repo %q already exists", *args.Name)
+			}
 			return task.Spec{}, err
 		}
-		locks = append(locks, lock.Want{Resource: "repo-name/" + *args.Name})
+		locks = append(locks, rows.NameLock(*args.Name))
 	}
 	return task.Spec{Kind: "repo.edit", Name: "Edit repository " + name,
-		Resources: []string{"L" + r.UUID}, Locks: locks, Args: args}, nil
+		Resources: []string{source.Repo.Resource(r.UUID)}, Locks: locks, Args: args}, nil
 }
 
 func (s *Store) edit(ctx context.Context, a *task.Attempt, args EditArgs) (task.Result, error) {
@@ -299,30 +200,27 @@ func (s *Store) edit(ctx context.Context, a *task.Attempt, args EditArgs) (task.
 		return task.Result{}, err
 	}
 	if args.Name != nil && *args.Name != r.Name {
-		if _, err := a.Get(ctx, nameKey(*args.Name)); err == nil {
-			return task.Result{}, task.Fail(409, "local repo with name %q already exists", *args.Name)
-		} else if !errors.Is(err, driver.ErrNotFound) {
+		if err := s.Rows().Rename(ctx, a, &r, *args.Name); err != nil {
+			if taken := (*named.Taken)(nil); errors.As(err, &taken) {
+				err = task.Fail(409, "local repo with name %q already exists", *args.Name)
+			}
 			return task.Result{}, err
 		}
-		if _, err := a.Get(ctx, nameKey(r.Name)); err != nil {
-			return task.Result{}, err
-		}
-		a.Drop(nameKey(r.Name))
-		r.Name = *args.Name
-		a.Put(nameKey(r.Name), []byte(r.UUID))
 	}
-	for field, value := range map[*string]*string{
-		&r.Comment: args.Comment, &r.DefaultDistribution: args.DefaultDistribution, &r.DefaultComponent: args.DefaultComponent,
-	} {
-		if value != nil {
-			*field = *value
-		}
-	}
+	set(&r.Comment, args.Comment)
+	set(&r.DefaultDistribution, args.DefaultDistribution)
+	set(&r.DefaultComponent, args.DefaultComponent)
 	if args.Uploaders != nil || args.AnyUploader {
 		r.Uploaders = args.Uploaders
 	}
-	a.PutJSON(Key(r.UUID), r)
-	return task.Result{Value: r.View()}, nil
+	return task.Result{Value: r.View()}, s.save(a, &r)
+}
+
+// set gives a field a value that the request has.
+func set(field, value *string) {
+	if value != nil {
+		*field = *value
+	}
 }
 
 // DropArgs are the arguments of the removal of a repository.
@@ -333,12 +231,12 @@ type DropArgs struct {
 
 // CheckDrop makes the task that removes a repository.
 func (s *Store) CheckDrop(ctx context.Context, name string, force bool) (task.Spec, error) {
-	r, err := s.ByName(ctx, name)
+	r, err := s.find(ctx, name)
 	if err != nil {
-		return task.Spec{}, notFound(err)
+		return task.Spec{}, err
 	}
-	return task.Spec{Kind: "repo.drop", Name: "Delete repo " + name, Resources: []string{"L" + r.UUID},
-		Locks: []lock.Want{{Resource: Resource(r.UUID)}}, Args: DropArgs{r.UUID, name, force}}, nil
+	return task.Spec{Kind: "repo.drop", Name: "Delete repo " + name, Resources: []string{source.Repo.Resource(r.UUID)},
+		Locks: []lock.Want{s.Rows().Lock(r.UUID, lock.Exclusive)}, Args: DropArgs{r.UUID, name, force}}, nil
 }
 
 func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.Result, error) {
@@ -346,9 +244,7 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	if err != nil {
 		return task.Result{}, err
 	}
-	// Publications and snapshots hold this repository's lock when they begin to
-	// refer to it, so no reference can come between this look and the commit.
-	switch by, err := s.referrer(ctx, r.UUID); {
+	switch by, err := s.Rows().Referrer(ctx, r.UUID); {
 	case err != nil:
 		return task.Result{}, err
 	case by == "":
@@ -357,19 +253,5 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	case !args.Force:
 		return task.Result{}, task.Fail(409, "unable to drop, local repo has snapshots, use ?force=1 to override")
 	}
-	if _, err := a.Get(ctx, nameKey(r.Name)); err != nil {
-		return task.Result{}, err
-	}
-	a.Drop(nameKey(r.Name))
-	a.Drop(Key(r.UUID))
-	return task.Result{Value: struct{}{}}, nil
-}
-
-// referrer returns the first that refers to a repository, or "". Publications
-// come before snapshots.
-func (s *Store) referrer(ctx context.Context, uuid string) (string, error) {
-	for row, err := range s.Table.Scan(ctx, "ref/repo/"+uuid, "") {
-		return row.Sort, err
-	}
-	return "", nil
+	return task.Result{Value: struct{}{}}, s.Rows().Drop(ctx, a, &r)
 }

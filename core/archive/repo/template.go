@@ -8,6 +8,7 @@ import (
 	"text/template/parse"
 	"unicode/utf8"
 
+	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -91,7 +92,7 @@ func (n *nameTemplate) render(p deb.Paragraph) (string, error) {
 	for _, f := range p {
 		fields[f.Name] = f.Value
 	}
-	name := &limited{left: maxName + 1}
+	name := &limited{left: named.MaxName + 1}
 	if err := n.t.Execute(name, fields); err != nil {
 		return "", err
 	}

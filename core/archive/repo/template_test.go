@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"aptless/core/engine/named"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ func TestTemplate(t *testing.T) {
 		{`{{index . "Changed-By"}}!`, "A <a@example.org>!"},
 		{`a{{if eq .Distribution "sid"}}-unstable{{else}}-{{.Distribution}}{{end}}`, "a-unstable"},
 		{`a{{with .Distribution}}{{slice . 0 1}}{{end}}`, "as"},
-		{"a{{.Long}}", "a" + strings.Repeat("x", maxName)},
+		{"a{{.Long}}", "a" + strings.Repeat("x", named.MaxName)},
 		{"a{{", "error"},
 		{"a{{.Distribution", "error"},
 		{"a{{frob}}", "error"},
@@ -62,7 +63,7 @@ func FuzzTemplate(f *testing.F) {
 		if err != nil || name.literal {
 			return
 		}
-		if got, err := name.render(deb.Paragraph{{Name: "Source", Value: value}, {Name: "A", Value: value}}); err == nil && len(got) > maxName+1 {
+		if got, err := name.render(deb.Paragraph{{Name: "Source", Value: value}, {Name: "A", Value: value}}); err == nil && len(got) > named.MaxName+1 {
 			t.Errorf("%q becomes %d bytes", text, len(got))
 		}
 	})

@@ -2,13 +2,15 @@ package snapshot
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 
 	"aptless/core/archive/pkglist"
+	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/named"
 	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
@@ -31,20 +33,19 @@ func (s *Store) CheckMirror(ctx context.Context, mirror, name, description strin
 	return s.checkTake(ctx, s.Mirrors, TakeArgs{Kind: OfMirror, Source: Source{Name: mirror}, Name: name, Description: description})
 }
 
-func (s *Store) checkTake(ctx context.Context, from Originals, args TakeArgs) (task.Spec, error) {
-	found, err := from.ByName(ctx, args.Source.Name)
+func (s *Store) checkTake(ctx context.Context, from source.Finder, args TakeArgs) (task.Spec, error) {
+	found, err := from.SourceByName(ctx, args.Source.Name)
 	if err == nil {
-		err = errors.Join(checkName(args.Name), checkDescription(args.Description))
+		err = errors.Join(s.Rows().CheckName(args.Name), checkDescription(args.Description))
 	}
 	if err != nil {
-		return task.Spec{}, notFound(err)
+		return task.Spec{}, named.Refuse[*named.NotFound](err, 404, "%w")
 	}
 	args.Source.UUID = found.UUID
-	letter := map[string]string{OfRepo: "L", OfMirror: "R"}[args.Kind]
 	return task.Spec{
-		Kind: "snapshot.take", Name: "Create snapshot of " + noun(args.Kind) + " " + args.Source.Name,
-		Resources: []string{letter + found.UUID}, Args: args,
-		Locks: []lock.Want{nameLock(args.Name), {Resource: noun(args.Kind) + "/" + found.UUID, Mode: lock.Shared}},
+		Kind: "snapshot.take", Name: fmt.Sprintf("Create snapshot of %s %s", kind(args.Kind), args.Source.Name),
+		Resources: []string{found.Resource()}, Args: args,
+		Locks: []lock.Want{s.Rows().NameLock(args.Name), found.Lock()},
 	}, nil
 }
 
@@ -53,16 +54,16 @@ func (s *Store) take(ctx context.Context, a *task.Attempt, args TakeArgs) (task.
 	if args.Kind == OfMirror {
 		from, title = s.Mirrors, "Snapshot from mirror "
 	}
-	src, err := from.ByUUID(ctx, a.GetJSON, args.Source.UUID, args.Source.Name)
-	if errors.Is(err, driver.ErrNotFound) {
-		return task.Result{}, task.Fail(500, "%w", err)
-	}
+	src, err := from.SourceByUUID(ctx, a.GetJSON, args.Source.UUID, args.Source.Name)
 	if err != nil {
-		return task.Result{}, err
+		return task.Result{}, named.Refuse[*named.NotFound](err, 500, "%w")
+	}
+	if src.Reason != "" {
+		return task.Result{}, task.Fail(400, "%s", src.Reason)
 	}
 	made := Snapshot{Name: args.Name, SourceKind: args.Kind, Sources: []Source{{src.UUID, src.Name}}, Description: args.Description,
 		Origin: src.Origin, NotAutomatic: src.NotAutomatic, ButAutomaticUpgrades: src.ButAutomaticUpgrades,
-		AppStreamFiles: src.AppStreamFiles, List: src.List}
+		AppStreamFiles: src.Files, List: src.List}
 	if made.Description == "" {
 		made.Description = title + src.Title
 	}
@@ -70,40 +71,27 @@ func (s *Store) take(ctx context.Context, a *task.Attempt, args TakeArgs) (task.
 }
 
 // add has the snapshot created at the end of the task: its row, its name, its
-// references. If the name is taken the task fails with a code and a text.
+// references. If the name is taken the task fails with a status and a text.
 func (s *Store) add(ctx context.Context, a *task.Attempt, made Snapshot, code int, format string) (task.Result, error) {
-	_, err := a.Get(ctx, nameKey(made.Name))
-	if err == nil {
-		return task.Result{}, task.Fail(code, format, &ErrTaken{made.Name})
+	made.CreatedAt = s.Now().UTC()
+	if err := s.Rows().Create(ctx, a, &made); err != nil {
+		err = named.Refuse[*named.Taken](err, code, format)
+		return task.Result{}, named.Refuse[*named.TooLarge](err, 500, "%w")
 	}
-	if !errors.Is(err, driver.ErrNotFound) {
-		return task.Result{}, err
-	}
-	made.UUID, made.CreatedAt = newUUID(), s.Now().UTC()
-	if data, err := json.Marshal(made); err != nil || len(data) > driver.MaxRowSize {
-		return task.Result{}, task.Fail(500, "snapshot %s is too large: %d bytes without its packages (%w)", made.Name, len(data), err)
-	}
-	a.Put(nameKey(made.Name), []byte(made.UUID))
-	a.PutJSON(Key(made.UUID), made)
 	for _, key := range made.references() {
 		a.Put(key, []byte("{}"))
 	}
 	return task.Result{Code: 201, Value: made.View()}, nil
 }
 
-// ErrTaken says that there is a snapshot of that name.
-type ErrTaken struct{ Name string }
-
-func (e *ErrTaken) Error() string { return "snapshot with name " + e.Name + " already exists" }
-
 // sources finds snapshots by name, before the lock, and returns them with the
 // locks under which they are read and the names of these that clients know.
 func (s *Store) sources(ctx context.Context, names []string) (found []Source, locks []lock.Want, resources []string, err error) {
 	seen := make(map[string]bool)
 	for _, name := range names {
-		src, err := s.ByName(ctx, name)
+		src, err := s.find(ctx, name)
 		if err != nil {
-			return nil, nil, nil, notFound(err)
+			return nil, nil, nil, err
 		}
 		found = append(found, Source{src.UUID, name})
 		if seen[src.UUID] {
@@ -113,8 +101,8 @@ func (s *Store) sources(ctx context.Context, names []string) (found []Source, lo
 		if len(seen) > maxSources {
 			return nil, nil, nil, task.Fail(400, "a snapshot can be made of at most %d snapshots", maxSources)
 		}
-		locks = append(locks, lock.Want{Resource: Resource(src.UUID), Mode: lock.Shared})
-		resources = append(resources, "S"+src.UUID)
+		locks = append(locks, src.Source().Lock())
+		resources = append(resources, src.Source().Resource())
 	}
 	return found, locks, resources, nil
 }
@@ -125,12 +113,8 @@ func (s *Store) read(ctx context.Context, sources []Source) ([]Snapshot, []*pkgl
 	found, lists := make([]Snapshot, len(sources)), make([]*pkglist.List, len(sources))
 	for i, src := range sources {
 		var err error
-		found[i], err = s.ByUUID(ctx, s.get, src.UUID, src.Name)
-		if errors.Is(err, driver.ErrNotFound) {
-			return nil, nil, task.Fail(500, "%w", err)
-		}
-		if err != nil {
-			return nil, nil, err
+		if found[i], err = s.Rows().ByUUID(ctx, s.Rows().Get, src.UUID, src.Name); err != nil {
+			return nil, nil, named.Refuse[*named.NotFound](err, 500, "%w")
 		}
 		if lists[i], err = s.Packages(ctx, found[i]); err != nil {
 			return nil, nil, err
@@ -168,7 +152,7 @@ const maxRefs = 250_000
 func (s *Store) CheckCreate(ctx context.Context, name, description string, sources, refs []string) (task.Spec, error) {
 	found, locks, resources, err := s.sources(ctx, sources)
 	if err == nil {
-		err = errors.Join(checkName(name), checkDescription(description))
+		err = errors.Join(s.Rows().CheckName(name), checkDescription(description))
 	}
 	if err != nil {
 		return task.Spec{}, err
@@ -177,7 +161,7 @@ func (s *Store) CheckCreate(ctx context.Context, name, description string, sourc
 		return task.Spec{}, task.Fail(400, "a snapshot can be made of at most %d package references", maxRefs)
 	}
 	return task.Spec{Kind: "snapshot.create", Name: "Create snapshot " + name, Resources: resources,
-		Locks: append([]lock.Want{nameLock(name)}, locks...), Args: CreateArgs{name, description, found, refs}}, nil
+		Locks: append([]lock.Want{s.Rows().NameLock(name)}, locks...), Args: CreateArgs{name, description, found, refs}}, nil
 }
 
 func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (task.Result, error) {

@@ -27,7 +27,7 @@ type FilterArgs struct {
 func (s *Store) CheckFilter(ctx context.Context, args FilterArgs) (task.Spec, error) {
 	found, locks, resources, err := s.sources(ctx, []string{args.From.Name})
 	if err == nil {
-		err = errors.Join(checkName(args.Destination), checkQueries(args.Queries))
+		err = errors.Join(s.Rows().CheckName(args.Destination), checkQueries(args.Queries))
 	}
 	if err != nil {
 		return task.Spec{}, err
@@ -39,7 +39,7 @@ func (s *Store) CheckFilter(ctx context.Context, args FilterArgs) (task.Spec, er
 	}
 	args.From = found[0]
 	return task.Spec{Kind: "snapshot.filter", Name: fmt.Sprintf("Filter snapshot %s and save as %s", args.From.Name, args.Destination),
-		Resources: resources, Locks: append([]lock.Want{nameLock(args.Destination)}, locks...), Args: args}, nil
+		Resources: resources, Locks: append([]lock.Want{s.Rows().NameLock(args.Destination)}, locks...), Args: args}, nil
 }
 
 func (s *Store) filter(ctx context.Context, a *task.Attempt, args FilterArgs) (task.Result, error) {
@@ -77,9 +77,9 @@ func (s *Store) Verify(ctx context.Context, name string, others, archs []string)
 	}
 	var lists []*pkglist.List
 	for _, n := range append([]string{name}, others...) {
-		found, err := s.ByName(ctx, n)
+		found, err := s.find(ctx, n)
 		if err != nil {
-			return nil, notFound(err)
+			return nil, err
 		}
 		list, err := s.Packages(ctx, found)
 		if err != nil {

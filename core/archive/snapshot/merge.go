@@ -27,13 +27,13 @@ func (s *Store) CheckMerge(ctx context.Context, name string, sources []string, l
 	}
 	found, locks, resources, err := s.sources(ctx, sources)
 	if err == nil {
-		err = checkName(name)
+		err = s.Rows().CheckName(name)
 	}
 	if err != nil {
 		return task.Spec{}, err
 	}
 	return task.Spec{Kind: "snapshot.merge", Name: "Merge snapshot " + name, Resources: resources,
-		Locks: append([]lock.Want{nameLock(name)}, locks...), Args: MergeArgs{name, found, latest, noRemove}}, nil
+		Locks: append([]lock.Want{s.Rows().NameLock(name)}, locks...), Args: MergeArgs{name, found, latest, noRemove}}, nil
 }
 
 func (s *Store) merge(ctx context.Context, a *task.Attempt, args MergeArgs) (task.Result, error) {

@@ -11,6 +11,7 @@ import (
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/query"
+	"aptless/core/archive/source"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
@@ -54,7 +55,7 @@ func (s *Store) CheckPull(ctx context.Context, args PullArgs) (task.Spec, error)
 	names := []string{args.Base.Name, args.From.Name}
 	found, locks, _, err := s.sources(ctx, names)
 	if err == nil {
-		err = errors.Join(checkName(args.Destination), checkQueries(args.Queries))
+		err = errors.Join(s.Rows().CheckName(args.Destination), checkQueries(args.Queries))
 	}
 	if err != nil {
 		return task.Spec{}, err
@@ -63,9 +64,9 @@ func (s *Store) CheckPull(ctx context.Context, args PullArgs) (task.Spec, error)
 		return task.Spec{}, task.Fail(400, "too many architectures: at most %d", maxArchitectures)
 	}
 	args.Base, args.From = found[0], found[1]
-	resources := []string{"S" + args.From.UUID, "S" + args.Base.UUID}
+	resources := []string{source.Snapshot.Resource(args.From.UUID), source.Snapshot.Resource(args.Base.UUID)}
 	if !args.DryRun {
-		locks = append([]lock.Want{nameLock(args.Destination)}, locks...)
+		locks = append([]lock.Want{s.Rows().NameLock(args.Destination)}, locks...)
 	}
 	return task.Spec{Kind: "snapshot.pull", Resources: slices.Compact(resources), Locks: locks, Args: args,
 		Name: fmt.Sprintf("Pull snapshot %s into %s and save as %s", names[1], names[0], args.Destination)}, nil

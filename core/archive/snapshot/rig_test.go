@@ -3,7 +3,6 @@ package snapshot_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -12,9 +11,11 @@ import (
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
 	"aptless/core/archive/snapshot"
+	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -27,29 +28,22 @@ type rig struct {
 	dispatcher *task.Dispatcher
 }
 
-// shelf is Originals in memory.
-type shelf map[string]snapshot.Original
+// shelf has mirrors in memory. Those without a title were never updated.
+type shelf map[string]source.Source
 
-func (s shelf) ByName(_ context.Context, name string) (snapshot.Original, error) {
+func (s shelf) SourceByName(_ context.Context, name string) (source.Source, error) {
 	src, ok := s[name]
 	if !ok {
-		return src, fmt.Errorf("mirror with name %s not found%w", name, silent{driver.ErrNotFound})
+		return src, &named.NotFound{Noun: "mirror", Name: name}
+	}
+	if src.Kind = source.Mirror; src.Title == "" {
+		src.Reason = "mirror not updated"
 	}
 	return src, nil
 }
 
-// silent is an error without a text of its own.
-type silent struct{ error }
-
-func (silent) Error() string   { return "" }
-func (s silent) Unwrap() error { return s.error }
-
-func (s shelf) ByUUID(ctx context.Context, _ snapshot.Getter, _, name string) (snapshot.Original, error) {
-	src, err := s.ByName(ctx, name)
-	if err == nil && src.Title == "" {
-		return src, task.Fail(400, "mirror not updated")
-	}
-	return src, err
+func (s shelf) SourceByUUID(ctx context.Context, _ named.Getter, _, name string) (source.Source, error) {
+	return s.SourceByName(ctx, name)
 }
 
 func newRig(t testing.TB, mirrors shelf) *rig {
@@ -157,7 +151,7 @@ func mirrored(t testing.TB, lists map[string][]*deb.Package) *rig {
 	mirrors := shelf{}
 	r := newRig(t, mirrors)
 	for name, packages := range lists {
-		mirrors[name] = snapshot.Original{UUID: "uuid-" + name, Name: name, Title: "[" + name + "]: http://example.org/ sid", List: r.list(t, packages...).Ref()}
+		mirrors[name] = source.Source{UUID: "uuid-" + name, Name: name, Title: "[" + name + "]: http://example.org/ sid", List: r.list(t, packages...).Ref()}
 	}
 	return r
 }

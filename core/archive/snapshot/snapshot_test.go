@@ -10,6 +10,7 @@ import (
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/snapshot"
+	"aptless/core/archive/source"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -20,8 +21,8 @@ func TestOfMirror(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"m": {pack("aa_1_amd64", "a")}})
 	mirrors := r.snapshots.Mirrors.(shelf)
 	m := mirrors["m"]
-	m.Origin, m.NotAutomatic, m.ButAutomaticUpgrades, m.AppStreamFiles = "Debian", "yes", "no", map[string]string{"main/dep11/x": "abc"}
-	mirrors["m"], mirrors["new"] = m, snapshot.Original{UUID: "uuid-new", Name: "new"}
+	m.Origin, m.NotAutomatic, m.ButAutomaticUpgrades, m.Files = "Debian", "yes", "no", map[string]string{"main/dep11/x": "abc"}
+	mirrors["m"], mirrors["new"] = m, source.Source{UUID: "uuid-new", Name: "new"}
 	spec, err := r.snapshots.CheckMirror(t.Context(), "m", "s", "")
 	if err != nil || spec.Name != "Create snapshot of mirror m" || !slices.Equal(spec.Resources, []string{"Ruuid-m"}) {
 		t.Errorf("task %q of %v, %v", spec.Name, spec.Resources, err)
@@ -60,7 +61,7 @@ func TestAppStreamFiles(t *testing.T) {
 	mirrors := r.snapshots.Mirrors.(shelf)
 	for name, files := range map[string]map[string]string{"a": {"x": "1", "y": "2"}, "b": {"y": "3"}} {
 		m := mirrors[name]
-		m.AppStreamFiles = files
+		m.Files = files
 		mirrors[name] = m
 		r.take(t, name)
 	}
@@ -126,38 +127,46 @@ func TestManyPackages(t *testing.T) {
 	refused(t, err, 400, "a snapshot can be made of at most 250000 package references")
 }
 
-// TestLeaves: what a snapshot was made of in the end is found through others,
-// as long as these are there.
-func TestLeaves(t *testing.T) {
+// TestDefaultsComeFromTheLeaves: the distributions and components of a snapshot
+// are those of the mirrors that it was made of in the end, through snapshots as
+// long as these are there, and of each mirror once.
+func TestDefaultsComeFromTheLeaves(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"a": nil, "b": nil})
-	a, b := r.take(t, "a"), r.take(t, "b")
-	merge := func(name string, of ...string) snapshot.Snapshot {
+	mirrors := r.snapshots.Mirrors.(shelf)
+	for name, components := range map[string][]string{"a": {"main", "contrib"}, "b": {"extra"}} {
+		m := mirrors[name]
+		m.Distributions, m.Components = []string{"dist-" + name}, components
+		mirrors[name] = m
+		r.take(t, name)
+	}
+	merge := func(name string, of ...string) {
 		spec, err := r.snapshots.CheckMerge(t.Context(), name, of, false, false)
-		return r.made(t, name, spec, err)
+		r.made(t, name, spec, err)
 	}
 	merge("ab", "a", "b", "a")
-	top := merge("top", "ab", "b")
-	leaves := func(of snapshot.Snapshot) string {
-		found, err := r.snapshots.Leaves(t.Context(), of)
+	merge("top", "ab", "b")
+	defaults := func(name string) string {
+		src, err := r.snapshots.SourceByName(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		names := []string{}
-		for _, leaf := range found {
-			names = append(names, leaf.Kind+" "+leaf.Name+" "+leaf.UUID)
-		}
-		slices.Sort(names)
-		return strings.Join(names, ", ")
+		slices.Sort(src.Distributions)
+		slices.Sort(src.Components)
+		return fmt.Sprint(src.Distributions, src.Components)
 	}
-	for of, want := range map[*snapshot.Snapshot]string{&a: "repo a uuid-a", &b: "repo b uuid-b", &top: "repo a uuid-a, repo b uuid-b"} {
-		if got := leaves(*of); got != want {
-			t.Errorf("leaves of %s: %s, want %s", of.Name, got, want)
+	for of, want := range map[string]string{"a": "[dist-a] [contrib main]", "b": "[dist-b] [extra]", "top": "[dist-a dist-b] [contrib extra main]"} {
+		if got := defaults(of); got != want {
+			t.Errorf("defaults of %s: %s, want %s", of, got, want)
 		}
+	}
+	delete(mirrors, "b")
+	if got := defaults("top"); got != "[dist-a] [contrib main]" {
+		t.Errorf("defaults after a mirror is gone: %s", got)
 	}
 	spec, err := r.snapshots.CheckDrop(t.Context(), "ab", true)
 	r.run(t, spec, err)
-	if got := leaves(top); got != "repo b uuid-b" {
-		t.Errorf("leaves after one is gone: %s", got)
+	if got := defaults("top"); got != "[] []" {
+		t.Errorf("defaults after a snapshot is gone: %s", got)
 	}
 }
 

@@ -1,8 +1,9 @@
-// Package graphviz draws how mirrors, local repositories, snapshots and
-// publications derive from each other, in the language of Graphviz
+// Package graphviz writes graphs of records in the language of Graphviz
 // (https://graphviz.org/doc/info/lang.html). It stores nothing.
 //
-// Invariant: what objects are called cannot change the shape of the graph.
-// Whatever is in a name or a comment is text of one field of one node, and an
-// edge leads only from a node that is drawn.
+// Invariants:
+//
+//  1. No text changes the shape of a graph: whatever a label or an ID has is
+//     text of one field of one node.
+//  2. An edge leads only from a node that is drawn, and is drawn once.
 package graphviz

@@ -1,47 +1,17 @@
 package graphviz
 
 import (
-	"context"
 	"fmt"
 	"regexp"
 	"strings"
 )
 
-// Mirror is a mirror as it is drawn.
-type Mirror struct {
-	ID, Name, ArchiveRoot, Distribution string
-	Components, Architectures           []string
-	Packages                            int
-}
-
-// Repo is a local repository as it is drawn.
-type Repo struct {
-	ID, Name, Comment string
-	Packages          int
-}
-
-// Snapshot is a snapshot as it is drawn.
-type Snapshot struct {
-	ID, Name, Description string
-	OfMirror              bool
-	Packages              int
-	Sources               []string // their IDs; they may be gone
-}
-
-// Publication is a publication as it is drawn.
-type Publication struct {
-	ID, StoragePrefix, Distribution string
-	Components, Architectures       []string
-	Sources                         []string // their IDs; they may be gone
-}
-
-// Objects reads what is to be drawn. Nothing is locked: what one method returns
-// may be older than what another does.
-type Objects interface {
-	Mirrors(context.Context) ([]Mirror, error)
-	Repos(context.Context) ([]Repo, error)
-	Snapshots(context.Context) ([]Snapshot, error)
-	Publications(context.Context) ([]Publication, error)
+// Node is a node of a graph.
+type Node struct {
+	ID    string
+	Color string   // a colour name of Graphviz; not escaped
+	Label []string // lines of text
+	From  []string // IDs of nodes that have an edge to this one; IDs of no node are passed over
 }
 
 // Layout says in which direction a graph grows.
@@ -53,19 +23,8 @@ const (
 	Vertical
 )
 
-// node is an object of any kind; label has the fields of its record.
-type node struct {
-	id, color string
-	label     []string
-	sources   []string
-}
-
-// Dot returns the graph of all objects.
-func Dot(ctx context.Context, of Objects, layout Layout) ([]byte, error) {
-	nodes, err := read(ctx, of)
-	if err != nil {
-		return nil, err
-	}
+// Dot returns a graph of nodes, in their order.
+func Dot(nodes []Node, layout Layout) []byte {
 	open, shut := "{", "}"
 	var b strings.Builder
 	b.WriteString("digraph aptly {\n")
@@ -75,67 +34,26 @@ func Dot(ctx context.Context, of Objects, layout Layout) ([]byte, error) {
 	}
 	drawn := map[string]bool{}
 	for _, n := range nodes {
-		drawn[n.id] = true
-		for i, field := range n.label {
-			n.label[i] = escape(field)
+		drawn[n.ID] = true
+		label := make([]string, len(n.Label))
+		for i, field := range n.Label {
+			label[i] = escape(field)
 		}
 		fmt.Fprintf(&b, "\t%s [fillcolor=%s, label=\"%s%s%s\", shape=Mrecord, style=filled];\n",
-			quote(n.id), n.color, open, strings.Join(n.label, "|"), shut)
+			quote(n.ID), n.Color, open, strings.Join(label, "|"), shut)
 	}
 	for _, n := range nodes {
 		led := map[string]bool{}
-		for _, source := range n.sources {
-			if drawn[source] && !led[source] {
-				fmt.Fprintf(&b, "\t%s->%s;\n", quote(source), quote(n.id))
+		for _, from := range n.From {
+			if drawn[from] && !led[from] {
+				fmt.Fprintf(&b, "\t%s->%s;\n", quote(from), quote(n.ID))
 			}
-			led[source] = true
+			led[from] = true
 		}
 	}
 	b.WriteString("}\n")
-	return []byte(b.String()), nil
+	return []byte(b.String())
 }
-
-// read returns the nodes: mirrors, repositories, snapshots, publications.
-func read(ctx context.Context, of Objects) ([]node, error) {
-	mirrors, err := of.Mirrors(ctx)
-	if err != nil {
-		return nil, err
-	}
-	repos, err := of.Repos(ctx)
-	if err != nil {
-		return nil, err
-	}
-	snapshots, err := of.Snapshots(ctx)
-	if err != nil {
-		return nil, err
-	}
-	publications, err := of.Publications(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var nodes []node
-	for _, m := range mirrors {
-		nodes = append(nodes, node{id: m.ID, color: "darkgoldenrod1", label: []string{"Mirror " + m.Name, "url: " + m.ArchiveRoot,
-			"dist: " + m.Distribution, "comp: " + strings.Join(m.Components, ", "), "arch: " + strings.Join(m.Architectures, ", "), packages(m.Packages)}})
-	}
-	for _, r := range repos {
-		nodes = append(nodes, node{id: r.ID, color: "mediumseagreen", label: []string{"Repo " + r.Name, "comment: " + r.Comment, packages(r.Packages)}})
-	}
-	for _, s := range snapshots {
-		description := s.Description
-		if s.OfMirror {
-			description = "Snapshot from repo"
-		}
-		nodes = append(nodes, node{id: s.ID, color: "cadetblue1", label: []string{"Snapshot " + s.Name, description, packages(s.Packages)}, sources: s.Sources})
-	}
-	for _, p := range publications {
-		nodes = append(nodes, node{id: p.ID, color: "darkolivegreen1", label: []string{"Published " + p.StoragePrefix + "/" + p.Distribution,
-			"comp: " + strings.Join(p.Components, " "), "arch: " + strings.Join(p.Architectures, ", ")}, sources: p.Sources})
-	}
-	return nodes, nil
-}
-
-func packages(n int) string { return fmt.Sprintf("pkgs: %d", n) }
 
 // quote returns a quoted ID. In it only the quote has to be escaped; a
 // backslash stands for itself but before a quote, so IDs are without any.

@@ -1,62 +1,26 @@
 package graphviz
 
 import (
-	"context"
-	"errors"
 	"regexp"
 	"strings"
 	"testing"
 )
 
-// fixed are objects in memory.
-type fixed struct {
-	mirrors      []Mirror
-	repos        []Repo
-	snapshots    []Snapshot
-	publications []Publication
-	broken       string // the method that fails
-}
-
-var errBroken = errors.New("broken")
-
-func (f fixed) fail(method string) error {
-	if f.broken == method {
-		return errBroken
-	}
-	return nil
-}
-
-func (f fixed) Mirrors(context.Context) ([]Mirror, error) { return f.mirrors, f.fail("Mirrors") }
-func (f fixed) Repos(context.Context) ([]Repo, error)     { return f.repos, f.fail("Repos") }
-func (f fixed) Snapshots(context.Context) ([]Snapshot, error) {
-	return f.snapshots, f.fail("Snapshots")
-}
-func (f fixed) Publications(context.Context) ([]Publication, error) {
-	return f.publications, f.fail("Publications")
-}
-
 func TestDot(t *testing.T) {
-	objects := fixed{
-		mirrors: []Mirror{{ID: "m", Name: "debian", ArchiveRoot: "http://deb.example.org/debian/", Distribution: "trixie",
-			Components: []string{"main", "contrib"}, Architectures: []string{"amd64", "i386"}, Packages: 7}},
-		repos: []Repo{{ID: "r", Name: "tools", Comment: "our tools", Packages: 3}},
-		snapshots: []Snapshot{
-			{ID: "s1", Name: "of-mirror", Description: "not shown", OfMirror: true, Packages: 7, Sources: []string{"m"}},
-			{ID: "s2", Name: "merged", Description: "Merged", Packages: 10, Sources: []string{"s1", "r", "gone", "r"}},
-		},
-		publications: []Publication{{ID: "p", StoragePrefix: "s3:eu:debian", Distribution: "stable",
-			Components: []string{"contrib", "main"}, Architectures: []string{"amd64", "source"}, Sources: []string{"s2", "s1"}}},
+	nodes := []Node{
+		{ID: "m", Color: "darkgoldenrod1", Label: []string{"Mirror debian", "comp: main, contrib", "pkgs: 7"}},
+		{ID: "r", Color: "mediumseagreen", Label: []string{"Repo tools", "comment: our tools", "pkgs: 3"}},
+		{ID: "s1", Color: "cadetblue1", Label: []string{"Snapshot of-mirror", "pkgs: 7"}, From: []string{"m"}},
+		{ID: "s2", Color: "cadetblue1", Label: []string{"Snapshot merged"}, From: []string{"s1", "r", "gone", "r"}},
+		{ID: "p", Color: "darkolivegreen1", Label: []string{"Published s3:eu:debian/stable", ""}, From: []string{"s2", "s1"}},
 	}
-	got, err := Dot(t.Context(), objects, Horizontal)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := Dot(nodes, Horizontal)
 	const want = `digraph aptly {
-	"m" [fillcolor=darkgoldenrod1, label="{Mirror debian|url: http://deb.example.org/debian/|dist: trixie|comp: main, contrib|arch: amd64, i386|pkgs: 7}", shape=Mrecord, style=filled];
+	"m" [fillcolor=darkgoldenrod1, label="{Mirror debian|comp: main, contrib|pkgs: 7}", shape=Mrecord, style=filled];
 	"r" [fillcolor=mediumseagreen, label="{Repo tools|comment: our tools|pkgs: 3}", shape=Mrecord, style=filled];
-	"s1" [fillcolor=cadetblue1, label="{Snapshot of-mirror|Snapshot from repo|pkgs: 7}", shape=Mrecord, style=filled];
-	"s2" [fillcolor=cadetblue1, label="{Snapshot merged|Merged|pkgs: 10}", shape=Mrecord, style=filled];
-	"p" [fillcolor=darkolivegreen1, label="{Published s3:eu:debian/stable|comp: contrib main|arch: amd64, source}", shape=Mrecord, style=filled];
+	"s1" [fillcolor=cadetblue1, label="{Snapshot of-mirror|pkgs: 7}", shape=Mrecord, style=filled];
+	"s2" [fillcolor=cadetblue1, label="{Snapshot merged}", shape=Mrecord, style=filled];
+	"p" [fillcolor=darkolivegreen1, label="{Published s3:eu:debian/stable|}", shape=Mrecord, style=filled];
 	"m"->"s1";
 	"s1"->"s2";
 	"r"->"s2";
@@ -67,10 +31,7 @@ func TestDot(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	got, err = Dot(t.Context(), objects, Vertical)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got = Dot(nodes, Vertical)
 	vertical := strings.NewReplacer(`"{`, `"`, `}"`, `"`, "aptly {\n", "aptly {\n\trankdir=LR;\n").Replace(want)
 	if string(got) != vertical {
 		t.Errorf("got\n%s\nwant\n%s", got, vertical)
@@ -78,13 +39,16 @@ func TestDot(t *testing.T) {
 }
 
 func TestDotOfNothing(t *testing.T) {
-	if got, err := Dot(t.Context(), fixed{}, Horizontal); err != nil || string(got) != "digraph aptly {\n}\n" {
-		t.Errorf("%s, %v", got, err)
+	if got := string(Dot(nil, Horizontal)); got != "digraph aptly {\n}\n" {
+		t.Error(got)
 	}
-	for _, method := range []string{"Mirrors", "Repos", "Snapshots", "Publications"} {
-		if got, err := Dot(t.Context(), fixed{broken: method}, Horizontal); !errors.Is(err, errBroken) || got != nil {
-			t.Errorf("%s: %s, %v", method, got, err)
-		}
+}
+
+// TestLabelsStay draws the same nodes twice.
+func TestLabelsStay(t *testing.T) {
+	nodes := []Node{{ID: "a", Label: []string{"<|>"}}}
+	if once, twice := string(Dot(nodes, Horizontal)), string(Dot(nodes, Horizontal)); once != twice {
+		t.Errorf("%s, then %s", once, twice)
 	}
 }
 
@@ -116,13 +80,10 @@ func FuzzDot(f *testing.F) {
 		f.Add(text, text)
 	}
 	f.Fuzz(func(t *testing.T, name, id string) {
-		got, err := Dot(t.Context(), fixed{
-			repos:     []Repo{{ID: id + "r", Name: name, Comment: name, Packages: 1}},
-			snapshots: []Snapshot{{ID: id + "s", Name: name, Description: name, Packages: 1, Sources: []string{id + "r"}}},
+		got := Dot([]Node{
+			{ID: id + "r", Color: "red", Label: []string{name, name, "pkgs: 1"}},
+			{ID: id + "s", Color: "red", Label: []string{name, name, "pkgs: 1"}, From: []string{id + "r"}},
 		}, Horizontal)
-		if err != nil {
-			t.Fatal(err)
-		}
 		lines := strings.Split(strings.TrimSuffix(string(got), "\n}\n"), "\n")
 		if len(lines) != 4 {
 			t.Fatalf("%d lines:\n%s", len(lines), got)

@@ -41,8 +41,8 @@ type Server struct {
 
 	Dependencies query.Options // of listings with dependencies
 
-	Objects graphviz.Objects // what the graph has
-	Draw    Draw
+	Nodes func(context.Context) ([]graphviz.Node, error) // of the graph of everything
+	Draw  Draw
 
 	Space   func() (Space, error) // nil where storage has no end
 	Metrics *Metrics              // nil without

@@ -18,11 +18,12 @@ func (s *Server) graph(w http.ResponseWriter, r *http.Request) error {
 	if Query(r, "layout") == "vertical" {
 		layout = graphviz.Vertical
 	}
-	dot, err := graphviz.Dot(r.Context(), s.Objects, layout)
+	nodes, err := s.Nodes(r.Context())
 	if err != nil {
 		s.Log.Error("graph was not made", "error", err)
 		return WriteJSON(w, http.StatusInternalServerError, struct{}{})
 	}
+	dot := graphviz.Dot(nodes, layout)
 	ext := Param(r, "ext")
 	if ext == "dot" || ext == "gv" {
 		return writeBytes(w, "text/plain; charset=utf-8", dot)

@@ -21,6 +21,7 @@ import (
 	"aptless/core/archive/query"
 	"aptless/core/archive/repo"
 	"aptless/core/archive/snapshot"
+	"aptless/core/archive/source"
 	"aptless/core/archive/upload"
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
@@ -134,11 +135,11 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Fetcher: c.Upstream, Keyring: keyrings.Keyring,
 		Options: c.Mirrors, Dependencies: c.Dependencies,
 	}
-	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repoOriginals{repos}, Mirrors: mirrorOriginals{mirrors}, Now: c.Now, Dependencies: c.Dependencies}
-	repos.Snapshots = snapshotOriginals{snapshots}
+	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repos, Mirrors: mirrors, Now: c.Now, Dependencies: c.Dependencies}
+	repos.Snapshots = snapshots
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
-		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: sources{repos, mirrors, snapshots}, Signer: signer,
+		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: source.Finders{source.Repo: repos, source.Snapshot: snapshots}, Signer: signer,
 		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, Now: c.Now, Sleep: c.Sleep,
 	}
 	if c.Address != "" {
@@ -164,8 +165,8 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
-		Direct:  direct,
-		Objects: objects{mirrors, repos, snapshots, publications}, Draw: c.Draw, Space: c.Space,
+		Direct: direct,
+		Nodes:  drawing{publications, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}.nodes, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Cleanup: collector, Keyrings: keyrings,
 		Tree: &api.Tree{

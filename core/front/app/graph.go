@@ -2,85 +2,73 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
-	"aptless/core/archive/mirror"
 	"aptless/core/archive/publish"
-	"aptless/core/archive/repo"
-	"aptless/core/archive/snapshot"
-	"aptless/core/archive/upstream"
+	"aptless/core/archive/source"
+	"aptless/core/engine/named"
 	"aptless/core/formats/graphviz"
 )
 
-// objects shows the graph what there is.
-type objects struct {
-	mirrors      *mirror.Store
-	repos        *repo.Store
-	snapshots    *snapshot.Store
+// drawing reads what a drawing of everything has.
+type drawing struct {
 	publications *publish.Store
+	sources      []func(context.Context) ([]source.Source, error) // in the order in which they are drawn
 }
 
-func (o objects) Mirrors(ctx context.Context) ([]graphviz.Mirror, error) {
-	all, err := o.mirrors.All(ctx)
-	var drawn []graphviz.Mirror
-	for _, m := range all {
-		drawn = append(drawn, graphviz.Mirror{ID: m.UUID, Name: m.Name, ArchiveRoot: upstream.Shown(m.ArchiveRoot), Distribution: m.Distribution,
-			Components: m.Components, Architectures: m.Architectures, Packages: m.List.Count})
-	}
-	return drawn, err
-}
-
-func (o objects) Repos(ctx context.Context) ([]graphviz.Repo, error) {
-	all, err := o.repos.All(ctx)
-	var drawn []graphviz.Repo
-	for _, r := range all {
-		drawn = append(drawn, graphviz.Repo{ID: r.UUID, Name: r.Name, Comment: r.Comment, Packages: r.List.Count})
-	}
-	return drawn, err
-}
-
-func (o objects) Snapshots(ctx context.Context) ([]graphviz.Snapshot, error) {
-	all, err := o.snapshots.All(ctx, false)
-	var drawn []graphviz.Snapshot
-	for _, s := range all {
-		g := graphviz.Snapshot{ID: s.UUID, Name: s.Name, Description: s.Description, OfMirror: s.SourceKind == snapshot.OfMirror, Packages: s.List.Count}
-		for _, source := range s.Sources {
-			g.Sources = append(g.Sources, source.UUID)
+// nodes returns the nodes of all sources, then those of all publications.
+// Nothing is locked: some nodes may be older than others.
+func (d drawing) nodes(ctx context.Context) ([]graphviz.Node, error) {
+	var nodes []graphviz.Node
+	for _, read := range d.sources {
+		sources, err := read(ctx)
+		if err != nil {
+			return nil, err
 		}
-		drawn = append(drawn, g)
-	}
-	return drawn, err
-}
-
-func (o objects) Publications(ctx context.Context) ([]graphviz.Publication, error) {
-	all, err := o.publications.All(ctx)
-	var drawn []graphviz.Publication
-	for _, p := range all {
-		g := graphviz.Publication{ID: nameUUID(p.ID()), StoragePrefix: p.StoragePrefix(), Distribution: p.Distribution,
-			Components: slices.Sorted(maps.Keys(p.Components)), Architectures: p.Architectures}
-		for _, c := range g.Components {
-			g.Sources = append(g.Sources, p.Components[c].UUID)
+		for _, src := range sources {
+			nodes = append(nodes, sourceNode(src))
 		}
-		drawn = append(drawn, g)
 	}
-	return drawn, err
+	publications, err := d.publications.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range publications {
+		components := slices.Sorted(maps.Keys(p.Components))
+		n := graphviz.Node{ID: named.UUIDOf(p.ID()), Color: "darkolivegreen1", Label: []string{
+			"Published " + p.StoragePrefix() + "/" + p.Distribution,
+			"comp: " + strings.Join(components, " "), "arch: " + strings.Join(p.Architectures, ", "),
+		}}
+		for _, c := range components {
+			n.From = append(n.From, p.Components[c].UUID)
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, nil
 }
 
-// nameUUID returns the UUID of what has none, made of its name: version 8 (RFC
-// 9562).
-func nameUUID(name string) string {
-	b := sha256.Sum256([]byte(name))
-	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80
-	h := hex.EncodeToString(b[:16])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+// sourceNode returns the node of a source, in aptly's words and colours.
+func sourceNode(src source.Source) graphviz.Node {
+	n := graphviz.Node{ID: src.UUID, From: src.Made}
+	title := ""
+	switch src.Kind {
+	case source.Mirror:
+		title, n.Color = "Mirror ", "darkgoldenrod1"
+	case source.Repo:
+		title, n.Color = "Repo ", "mediumseagreen"
+	case source.Snapshot:
+		title, n.Color = "Snapshot ", "cadetblue1"
+	}
+	n.Label = slices.Concat([]string{title + src.Name}, src.About, []string{fmt.Sprintf("pkgs: %d", src.List.Count)})
+	return n
 }
 
 // errNoDot is what a system says that is without the program.
 var errNoDot = errors.New(`exec: "dot": executable file not found in $PATH`)
 
-// drawNothing is the Draw of where pictures cannot be made.
+// drawNothing is the Draw of a system that cannot make pictures.
 func drawNothing(context.Context, string, []byte) ([]byte, error) { return nil, errNoDot }
