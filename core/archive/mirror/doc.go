@@ -8,11 +8,12 @@
 //	mirror-due / <uuid>                   when a mirror with a schedule is updated next
 //	ref/mirror/<uuid> / snapshot/<uuid>   a snapshot of the mirror, written by package snapshot
 //
-// Creation and edits are no tasks, since clients expect them to be done with
-// the answer: each is one write, conditioned on the row as it was read. Whoever
-// replaces the list, drops the mirror or takes a snapshot of it holds its lock.
+// Names, UUIDs and references are those of package named, with its invariants.
 //
-// Invariant: a mirror's row and the row of its name are written together. The
-// row's list is that of the last update that succeeded, and every file of it is
-// in the pool.
+// Creation and edits are no tasks, since clients expect them to be done with
+// the answer: each is one write, conditioned on the row as it was read. A task
+// that replaces the list, drops the mirror or takes a snapshot of it holds its lock.
+//
+// Invariant: the list of a mirror's row is that of the last update that
+// succeeded, and every file of the list is in the pool.
 package mirror

@@ -9,7 +9,5 @@
 //	ref/repo/<uuid> / <key>  a publication (publish/...) or a snapshot (snapshot/<uuid>) of the repository,
 //	                         written by the packages publish and snapshot
 //
-// Invariant: a repository's row and the row of its name are written together.
-// A task remembers the uuid: when the name goes to another repository while it
-// waits, it acts on the one it was meant for or fails.
+// Names, UUIDs and references are those of package named, with its invariants.
 package repo

@@ -10,14 +10,12 @@
 //	ref/snapshot/<uuid> / snapshot/<uuid>    of that snapshot, among others
 //	ref/snapshot/<uuid> / publish/<...>      a publication of the snapshot (written by package publish)
 //
+// Names, UUIDs and references are those of package named, with its invariants.
+//
 // A snapshot of one source has the source's list: it costs two rows, whatever
 // the size. Lists that are computed are stored before the row that names them.
 //
-// Whoever begins to refer to something holds its lock, shared, from before it
-// reads it until the reference is there. Whoever removes it holds the lock
-// alone, so the references it sees are all that there will be.
-//
 // Invariant: the rows of a snapshot, of its name and of its references are
-// written together and removed together. What a snapshot was made of may be
-// gone; its list needs nothing of it.
+// written together and removed together. The sources of a snapshot may be
+// dropped; its list needs nothing of them.
 package snapshot
