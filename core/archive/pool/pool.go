@@ -55,7 +55,7 @@ func FileKey(sha256 string) string { return FilePrefix + sha256[:2] + "/" + sha2
 // digest, and is then the same for ever.
 func fileOptions(sha256 string, size int64) driver.PutOptions {
 	return driver.PutOptions{IfAbsent: true, SHA256: sha256, Size: size,
-		ContentType: "application/octet-stream", CacheControl: "public, max-age=31536000, immutable"}
+		ContentType: "application/octet-stream", CacheControl: "public, max-age=31536000, immutable, no-transform"}
 }
 
 // Hash returns the size and all digests of a pool file, read from its bytes,

@@ -96,7 +96,7 @@ func readDigest(t *testing.T, s *apptest.Process, data []byte) {
 		}
 	}
 	for name, want := range map[string]string{
-		"Cache-Control": "public, max-age=31536000, immutable", "Content-Type": "application/vnd.debian.binary-package",
+		"Cache-Control": "public, max-age=31536000, immutable, no-transform", "Content-Type": "application/vnd.debian.binary-package",
 		"Content-Length": fmt.Sprint(len(data)), "Accept-Ranges": "bytes",
 	} {
 		if got := get(t, s, "HEAD", at).Header.Get(name); got != want {

@@ -250,15 +250,6 @@ func (st *stager) copyByHash(ctx context.Context, from string, size int64, keys 
 	return nil
 }
 
-// What caches may do with a file that never changes, with one that does, and
-// with a package file: its name may come to be that of another, when it is
-// replaced by force, or removed and published anew.
-const (
-	immutable = "public, max-age=31536000, immutable"
-	mutable   = "public, max-age=0, s-maxage=30"
-	pooled    = "public, max-age=3600"
-)
-
 // byHashKeys returns the keys under which a file is found by its digests, that
 // of SHA-256 first: it is where the file is staged, whether or not clients are
 // told of it.

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"aptless/core/archive/pool"
 	"aptless/core/archive/publish"
@@ -147,7 +146,7 @@ func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key, name string) e
 		return err
 	}
 	h := w.Header()
-	h.Set("ETag", strconv.Quote(info.ETag))
+	h.Set("ETag", entityTag(info.ETag))
 	h.Set("Last-Modified", info.ModTime.UTC().Format(http.TimeFormat))
 	h.Set("Cache-Control", CacheControl(name))
 	h.Set("Content-Type", contentType(name))
@@ -175,7 +174,7 @@ func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key, name string) e
 		if part != nil {
 			return t.serve(w, r, key, name)
 		}
-		h.Set("ETag", strconv.Quote(now.ETag))
+		h.Set("ETag", entityTag(now.ETag))
 		h.Set("Last-Modified", now.ModTime.UTC().Format(http.TimeFormat))
 		info = now
 	}
@@ -190,69 +189,8 @@ func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key, name string) e
 	return nil
 }
 
-// unchanged says whether the client has the object already (RFC 9110 13.1.2
-// and 13.1.3). apt sends If-Modified-Since; an equal second is "not modified".
-func unchanged(r *http.Request, info driver.Info) bool {
-	if tags := r.Header.Get("If-None-Match"); tags != "" {
-		return tags == "*" || strings.Contains(tags, strconv.Quote(info.ETag))
-	}
-	since, err := http.ParseTime(r.Header.Get("If-Modified-Since"))
-	return err == nil && !info.ModTime.Truncate(time.Second).After(since)
-}
-
-// requested returns the part of the object that is asked for: nil for all of
-// it, also if the request names several parts or the object has changed since
-// the client read another part of it.
-func requested(r *http.Request, info driver.Info) (part *driver.Range, ok bool) {
-	spec, found := strings.CutPrefix(r.Header.Get("Range"), "bytes=")
-	if !found || strings.Contains(spec, ",") {
-		return nil, true
-	}
-	if since := r.Header.Get("If-Range"); since != "" && since != strconv.Quote(info.ETag) {
-		if at, err := http.ParseTime(since); err != nil || !at.Equal(info.ModTime.Truncate(time.Second)) {
-			return nil, true
-		}
-	}
-	first, last, dash := strings.Cut(spec, "-")
-	if !dash {
-		return nil, true
-	}
-	if first == "" { // the last so many bytes
-		n, err := strconv.ParseInt(last, 10, 64)
-		if err != nil || n < 0 {
-			return nil, true
-		}
-		n = min(n, info.Size)
-		return &driver.Range{Offset: info.Size - n, Length: n}, n > 0
-	}
-	from, err := strconv.ParseInt(first, 10, 64)
-	if err != nil || from < 0 {
-		return nil, true
-	}
-	to := info.Size - 1
-	if last != "" {
-		n, err := strconv.ParseInt(last, 10, 64)
-		if err != nil || n < from {
-			return nil, true
-		}
-		to = min(n, to)
-	}
-	return &driver.Range{Offset: from, Length: to - from + 1}, from < info.Size
-}
-
-// CacheControl returns the header for a file of the published tree: what a
-// path can only ever mean one thing is kept for a year, package files, whose names
-// may be taken by others, for an hour, and the rest is asked for again.
-func CacheControl(name string) string {
-	_, byDigest := publish.Digest(name)
-	switch {
-	case strings.Contains(name, "/by-hash/"), byDigest:
-		return "public, max-age=31536000, immutable"
-	case strings.Contains(name, "/pool/"):
-		return "public, max-age=3600"
-	}
-	return "public, max-age=0, s-maxage=30"
-}
+// CacheControl returns the header for a file of the published tree.
+func CacheControl(name string) string { return publish.CacheControl(name) }
 
 func contentType(key string) string {
 	switch path.Ext(key) {

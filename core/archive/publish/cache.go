@@ -1,0 +1,25 @@
+package publish
+
+import "strings"
+
+// Values of Cache-Control: of a file that never changes, of one that does, and of
+// a package file, whose name may come to be that of another file, when it is
+// replaced by force or published anew. No cache may change the bytes on their way
+// (RFC 9111 5.2.2.6): clients compare them with a signed digest.
+const (
+	immutable = "public, max-age=31536000, immutable, no-transform"
+	mutable   = "public, max-age=0, s-maxage=30, no-transform"
+	pooled    = "public, max-age=3600, no-transform"
+)
+
+// CacheControl returns the header for a file of a published tree by its path.
+func CacheControl(name string) string {
+	_, byDigest := Digest(name)
+	switch {
+	case strings.Contains(name, "/by-hash/"), byDigest:
+		return immutable
+	case strings.Contains(name, "/pool/"):
+		return pooled
+	}
+	return mutable
+}
