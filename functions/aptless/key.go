@@ -3,6 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,8 +16,46 @@ import (
 )
 
 func keyCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "key", Short: "Make the keys that sign publications"}
-	cmd.AddCommand(kmsKeyCommand())
+	cmd := &cobra.Command{Use: "key", Short: "Make a key that signs publications, or show one that is in AWS KMS"}
+	cmd.AddCommand(newKeyCommand(), kmsKeyCommand())
+	return cmd
+}
+
+// kinds are the kinds of keys that can be made.
+var kinds = map[string]pgp.Algorithm{"rsa4096": pgp.RSA4096, "rsa3072": pgp.RSA3072, "ed25519": pgp.Ed25519}
+
+func newKeyCommand() *cobra.Command {
+	var data, kind string
+	want, file := defaultKey, keyFile{log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	cmd := &cobra.Command{
+		Use:   "new",
+		Short: "Make a signing key in a data folder that has none",
+		Long: `Make a signing key in a data folder that has none, as the first "aptless serve" does. It is for a server
+whose key is lost: then start it, update each publication (PUT /api/publish/…), and give the public key,
+which is at /key.asc and in /aptless.sources, to every client. The public key is printed.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var ok bool
+			if want.kind, ok = kinds[kind]; !ok {
+				return fmt.Errorf("--type %s: there are rsa4096, rsa3072 and ed25519", kind)
+			}
+			file.path = filepath.Join(data, keyName)
+			keys, err := file.make(cmd.Context(), want)
+			if errors.Is(err, fs.ErrExist) {
+				return fmt.Errorf("%s is there already: it is not replaced", file.path)
+			}
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(keys[0].Armor())
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "data", "the data folder")
+	cmd.Flags().StringVar(&kind, "type", "rsa4096", "rsa4096, rsa3072 or ed25519")
+	cmd.Flags().StringVar(&want.name, "name", want.name, "name of the user ID")
+	cmd.Flags().StringVar(&want.email, "email", want.email, "e-mail address of the user ID")
+	cmd.Flags().StringVar(&file.passphraseFile, "passphrase-file", "", "file with the passphrase that locks the key")
 	return cmd
 }
 
@@ -47,8 +89,8 @@ kms:GetPublicKey and kms:Sign are needed.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "name of whoever signs")
-	cmd.Flags().StringVar(&email, "email", "", "e-mail address")
+	cmd.Flags().StringVar(&name, "name", "", "name of the user ID")
+	cmd.Flags().StringVar(&email, "email", "", "e-mail address of the user ID")
 	cmd.Flags().StringVar(&created, "created", "2026-01-01T00:00:00Z", "time of creation")
 	return cmd
 }

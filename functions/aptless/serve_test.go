@@ -2,52 +2,388 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
 	"io"
-	"log/slog"
+	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"aptless/core/formats/pgp"
 )
 
-// TestSigningKey holds that the key is made once, kept readable for its owner
-// only, and never made anew over one that cannot be read.
-func TestSigningKey(t *testing.T) {
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	path := filepath.Join(t.TempDir(), "signing-key.asc")
-	public := func() []byte {
-		t.Helper()
-		signer, err := signingKey(path, log)
+// TestMain makes the test's program the command itself where a test asks for it.
+func TestMain(m *testing.M) {
+	if os.Getenv("TEST_AS_APTLESS") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// writer is a buffer that goroutines share.
+type writer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.Write(p)
+}
+
+func (w *writer) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.String()
+}
+
+// running is a server in this process, on a socket.
+type running struct {
+	t        *testing.T
+	client   http.Client
+	out, log *writer
+	stop     context.CancelFunc
+	ended    chan error
+}
+
+func newRunning(t *testing.T, data string, args ...string) *running {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "s")
+	r := &running{t: t, out: new(writer), log: new(writer), ended: make(chan error, 1)}
+	r.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	ctx, stop := context.WithCancel(t.Context())
+	r.stop = stop
+	cmd := serveCommand()
+	cmd.SetArgs(append([]string{"--listen", "unix://" + socket, "--data", data}, args...))
+	cmd.SetOut(r.out)
+	cmd.SetErr(r.log)
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	go func() { r.ended <- cmd.ExecuteContext(ctx) }()
+	t.Cleanup(func() { stop(); r.client.CloseIdleConnections() })
+	return r
+}
+
+// end stops the server and returns its log.
+func (r *running) end() string {
+	r.t.Helper()
+	r.client.CloseIdleConnections()
+	r.stop()
+	if err := <-r.ended; err != nil {
+		r.t.Fatal(err)
+	}
+	return r.log.String()
+}
+
+// ask sends a request, again until the server listens.
+func (r *running) ask(method, path, body string) (int, string) {
+	r.t.Helper()
+	for {
+		req, err := http.NewRequestWithContext(r.t.Context(), method, "http://aptless"+path, strings.NewReader(body))
 		if err != nil {
-			t.Fatal(err)
+			r.t.Fatal(err)
 		}
-		var b bytes.Buffer
-		for _, key := range signer.PublicKeys() {
-			b.Write(key.Armor())
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := r.client.Do(req)
+		if err != nil {
+			select {
+			case ended := <-r.ended:
+				r.t.Fatalf("server ended: %v", ended)
+			case <-time.After(5 * time.Millisecond):
+			}
+			continue
 		}
-		return b.Bytes()
+		defer resp.Body.Close()
+		data, err := io.ReadAll(resp.Body)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		return resp.StatusCode, string(data)
 	}
-	made := public()
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the key's file has mode %v, %v", info.Mode(), err)
+}
+
+func (r *running) must(method, path, body string) string {
+	r.t.Helper()
+	code, answer := r.ask(method, path, body)
+	if code >= 300 {
+		r.t.Fatalf("%s %s: %d %s", method, path, code, answer)
 	}
-	if again := public(); !bytes.Equal(made, again) {
-		t.Error("the second start has another key")
-	}
-	if err := os.WriteFile(path, []byte("damaged"), 0o600); err != nil {
+	return answer
+}
+
+// withKey returns a data folder with a signing key.
+func withKey(t *testing.T) string {
+	data := t.TempDir()
+	if _, err := (keyFile{path: filepath.Join(data, keyName)}).make(t.Context(), small); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := signingKey(path, log); err == nil {
-		t.Error("a damaged key is taken")
-	}
-	if data, err := os.ReadFile(path); err != nil || string(data) != "damaged" {
-		t.Errorf("the damaged key was written over: %q, %v", data, err)
-	}
-	// What a crash left before the key had its name is not a key.
+	return data
+}
+
+const createEmpty = `{"SourceKind":"local","Distribution":"stable","Architectures":["amd64"],"Sources":[{"Name":"r"}]}`
+
+// TestMissingKeyIsNotReplaced holds that a server with publications does not
+// start without their key, that it says how to go on, and that with another key it
+// tells which publications are signed by the former one until they are updated.
+func TestMissingKeyIsNotReplaced(t *testing.T) {
+	data := withKey(t)
+	path := filepath.Join(data, keyName)
+	s := newRunning(t, data)
+	s.must("POST", "/api/repos", `{"Name":"r"}`)
+	s.must("POST", "/api/publish/team", createEmpty)
+	before := s.must("GET", "/team/aptless.sources", "")
+	s.end()
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path+".new", []byte("half"), 0o600); err != nil {
+	s = newRunning(t, data)
+	err := <-s.ended
+	if err == nil || !strings.Contains(err.Error(), path+" is missing") || !strings.Contains(err.Error(), "team/stable") ||
+		!strings.Contains(err.Error(), "backup") || !strings.Contains(err.Error(), "aptless key new --data "+data) {
+		t.Fatalf("a start without the key: %v", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Fatal("another key was made")
+	}
+	key := keyCommand()
+	key.SetArgs([]string{"new", "--type", "ed25519", "--data", data})
+	key.SetOut(io.Discard)
+	if err := key.ExecuteContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	public()
+	s = newRunning(t, data)
+	code, text := s.ask("GET", "/team/aptless.sources", "")
+	if code != 404 || strings.Contains(text, "BEGIN PGP") {
+		t.Errorf("a tree that is signed by a key that is gone: %d %s", code, text)
+	}
+	s.must("PUT", "/api/publish/team/stable", "{}")
+	if after := s.must("GET", "/team/aptless.sources", ""); after == before || !strings.Contains(after, "BEGIN PGP") {
+		t.Errorf("after the update:\n%s", after)
+	}
+	if log := s.end(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "signed by another key") || !strings.Contains(log, "team/stable") {
+		t.Errorf("log\n%s", log)
+	}
+	if log := newRunning(t, data).started().end(); strings.Contains(log, "level=WARN") {
+		t.Errorf("log after all were updated\n%s", log)
+	}
+}
+
+// started waits until the server answers.
+func (r *running) started() *running {
+	r.must("GET", "/api/version", "")
+	return r
+}
+
+// TestFailedStartLeavesNothing has starts fail in all ways: no folder and no key
+// is left.
+func TestFailedStartLeavesNothing(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	file := filepath.Join(t.TempDir(), "file")
+	put(t, file, "x", 0o600)
+	for name, args := range map[string][]string{
+		"port in use":     {"--listen", taken.Addr().String()},
+		"no port":         {"--listen", "8080"},
+		"option":          {"--mirror-parallel", "0"},
+		"storage":         {"--storage", "a=" + filepath.Join("DIR", "www", "a"), "--storage", "b=" + file},
+		"bucket":          {"--s3-storage", "x=nonsense"},
+		"passphrase file": {"--passphrase-file", "/none"},
+		"epoch":           {"EPOCH"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if args[0] == "EPOCH" {
+				t.Setenv("SOURCE_DATE_EPOCH", "yesterday")
+				args = nil
+			}
+			for i := range args {
+				args[i] = strings.ReplaceAll(args[i], "DIR", dir)
+			}
+			socket := filepath.Join(t.TempDir(), "s")
+			cmd := serveCommand()
+			cmd.SetArgs(append([]string{"--listen", "unix://" + socket, "--data", filepath.Join(dir, "deep", "data")}, args...))
+			cmd.SetOut(io.Discard)
+			cmd.SetErr(io.Discard)
+			cmd.SilenceUsage, cmd.SilenceErrors = true, true
+			if err := cmd.ExecuteContext(t.Context()); err == nil {
+				t.Error("it started")
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+				t.Errorf("left is %v, %v", left, err)
+			}
+			if _, err := os.Stat(socket); err == nil {
+				t.Error("the socket is left")
+			}
+		})
+	}
+}
+
+// TestInterruptedFirstStart stops the first start while the key is made.
+func TestInterruptedFirstStart(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var log writer
+	cmd := serveCommand()
+	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data")})
+	cmd.SetErr(&log)
+	if err := cmd.ExecuteContext(ctx); err != nil || strings.Contains(log.String(), "level=WARN") {
+		t.Errorf("%v, log\n%s", err, log.String())
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left is %v, %v", left, err)
+	}
+	// A folder that was there stays, with what is in it.
+	put(t, filepath.Join(dir, "mine"), "x", 0o600)
+	if err := cmd.ExecuteContext(ctx); err != nil {
+		t.Error(err)
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "mine")); err != nil || string(data) != "x" {
+		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// TestGreeting holds that stdout has one line, which says where the server is, and
+// none with a log of JSON.
+func TestGreeting(t *testing.T) {
+	s := newRunning(t, withKey(t)).started()
+	log := s.end()
+	if out := s.out.String(); strings.Count(out, "\n") != 1 || !strings.HasPrefix(out, "aptless is serving on unix:///") {
+		t.Errorf("stdout %q", out)
+	}
+	if !strings.Contains(log, "stopping") {
+		t.Errorf("log %s", log)
+	}
+	s = newRunning(t, withKey(t), "--log-json").started()
+	log = s.end()
+	if out := s.out.String(); out != "" {
+		t.Errorf("stdout %q", out)
+	}
+	for line := range strings.Lines(log) {
+		var v map[string]any
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	if !strings.Contains(log, `"msg":"serving","address":"unix:///`) {
+		t.Errorf("log %s", log)
+	}
+}
+
+// TestRefusedKeyIsTold starts with a key that apt refuses: the log, the probe and
+// the refusal of a publication say so, with the remedy; what is not signed goes.
+func TestRefusedKeyIsTold(t *testing.T) {
+	data := t.TempDir()
+	put(t, filepath.Join(data, keyName), dsaKey(t), 0o600)
+	s := newRunning(t, data)
+	if code, body := s.ask("GET", "/api/ready", ""); code != 200 || !strings.HasPrefix(body, `{"Status":"Aptly is ready","Warnings":["`) || !strings.Contains(body, "DSA") {
+		t.Errorf("%d %s", code, body)
+	}
+	s.must("POST", "/api/repos", `{"Name":"r"}`)
+	if code, body := s.ask("POST", "/api/publish", createEmpty); code != 400 || !strings.Contains(body, "DSA") || !strings.Contains(body, "Ed25519") {
+		t.Errorf("%d %s", code, body)
+	}
+	s.must("POST", "/api/publish", strings.TrimSuffix(createEmpty, "}")+`,"Signing":{"Skip":true}}`)
+	if log := s.end(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "DSA") {
+		t.Errorf("log\n%s", log)
+	}
+}
+
+// dsaKey returns a key of DSA, by gpg.
+func dsaKey(t *testing.T) string {
+	if _, err := exec.LookPath("gpg"); err != nil {
+		t.Skipf("gpg is not installed: %v", err)
+	}
+	home, err := os.MkdirTemp("", "gpg") // the path of the agent's socket is to be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
+		os.RemoveAll(home)
+	})
+	gpg := func(args ...string) []byte {
+		cmd := exec.Command("gpg", append([]string{"--homedir", home, "--batch", "--quiet", "--passphrase", ""}, args...)...)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("gpg %v: %v", args, err)
+		}
+		return out
+	}
+	gpg("--quick-generate-key", "old@example.org", "dsa1024", "sign", "never")
+	return string(gpg("--armor", "--export-secret-keys"))
+}
+
+// TestSourceDateEpoch holds that all Release files have the date of the variable
+// and a signature that is good, and are byte for byte the same after an update.
+func TestSourceDateEpoch(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "1234567890")
+	s := newRunning(t, withKey(t))
+	s.must("POST", "/api/repos", `{"Name":"r"}`)
+	s.must("POST", "/api/publish", createEmpty)
+	first := s.must("GET", "/dists/stable/InRelease", "")
+	if !strings.Contains(first, "\nDate: Fri, 13 Feb 2009 23:31:30 UTC\n") {
+		t.Error(first)
+	}
+	public, err := pgp.ParseKeyring([]byte(s.must("GET", "/key.asc", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := public.VerifyClearsigned([]byte(first), time.Now()); err != nil {
+		t.Error(err)
+	}
+	s.must("PUT", "/api/publish/:./stable", "{}")
+	if second := s.must("GET", "/dists/stable/InRelease", ""); second != first {
+		t.Errorf("an update without a change:\n%s", second)
+	}
+	s.end()
+}
+
+// TestSocketActivation has the command serve on a socket that is handed over to it.
+func TestSocketActivation(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" serve --listen unix:///none/at/all --data "$1"`, os.Args[0], withKey(t))
+	cmd.Env = append(os.Environ(), "TEST_AS_APTLESS=1", "LISTEN_FDS=1")
+	cmd.ExtraFiles = []*os.File{socket}
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	socket.Close()
+	defer func() {
+		cmd.Process.Signal(os.Interrupt)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v\n%s", err, log.String())
+		}
+	}()
+	resp, err := http.Get(fmt.Sprintf("http://%s/api/version", l.Addr()))
+	if err != nil || resp.StatusCode != 200 {
+		t.Errorf("%v, %v", resp, err)
+	}
+	if err == nil {
+		resp.Body.Close()
+		http.DefaultClient.CloseIdleConnections()
+	}
 }

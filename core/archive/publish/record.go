@@ -49,6 +49,10 @@ type Store struct {
 	Now   func() time.Time
 	Sleep func(context.Context, time.Duration) error
 
+	// SourceDate is the date of all Release files; zero is when each is made
+	// (reproducible-builds.org/specs/source-date-epoch).
+	SourceDate time.Time
+
 	zips sync.Pool // of *gzip.Writer: to make one takes longer than to compress a small piece
 }
 

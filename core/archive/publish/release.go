@@ -49,8 +49,9 @@ func (r *Record) componentRelease(component, arch string) []byte {
 	return []byte(b.String())
 }
 
-// release returns the Release of the distribution, as the suite of one of its names.
-func (r *Record) release(suite string, date time.Time, files []listed) []byte {
+// release returns the Release of the distribution, as the suite of one of its
+// names, with the date that it shows. It is valid from the time at which it was made.
+func (r *Record) release(suite string, date, made time.Time, files []listed) []byte {
 	var b strings.Builder
 	standard := r.Prefix + " " + r.Distribution
 	field(&b, "Origin", or(r.Origin, standard))
@@ -60,7 +61,7 @@ func (r *Record) release(suite string, date time.Time, files []listed) []byte {
 	field(&b, "Codename", r.Distribution)
 	field(&b, "Date", date.UTC().Format(dateFormat))
 	if r.ValidFor > 0 {
-		field(&b, "Valid-Until", date.UTC().Add(r.ValidFor).Format(dateFormat))
+		field(&b, "Valid-Until", made.UTC().Add(r.ValidFor).Format(dateFormat))
 	} else if r.SignedBy != "" { // apt honours Signed-By only in a Release that expires
 		field(&b, "Valid-Until", date.UTC().AddDate(100, 0, 0).Format(dateFormat))
 	}

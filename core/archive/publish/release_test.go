@@ -77,7 +77,7 @@ Component: main
 `},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.release+sums, string(test.record.release(test.record.Distribution, date, files))); diff != "" {
+			if diff := cmp.Diff(test.release+sums, string(test.record.release(test.record.Distribution, date, date, files))); diff != "" {
 				t.Error(diff)
 			}
 			if diff := cmp.Diff(test.ofMain, string(test.record.componentRelease("main", "arm64"))); diff != "" {

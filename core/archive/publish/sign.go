@@ -49,7 +49,7 @@ func (s *Store) checkSigner(args Args) error {
 	for _, k := range signer.PublicKeys() {
 		for _, p := range pgp.Lint(k, s.Now()) {
 			if p.Fatal {
-				return task.Fail(500, "%s: %s", noSigner, p.Text)
+				return task.Fail(400, "%s: %s Sign with a key of RSA with 3072 bits or more, or of Ed25519, or publish with Signing.Skip", noSigner, p.Text)
 			}
 		}
 	}
@@ -71,6 +71,26 @@ func (st *stager) sign(ctx context.Context, m *manifest, signer pgp.Signer, verb
 	return nil
 }
 
+// shownDate returns the date that a Release shows.
+func (s *Store) shownDate(m *manifest) time.Time {
+	if s.SourceDate.IsZero() {
+		return m.Date
+	}
+	return s.SourceDate
+}
+
+// signedAt returns the time of signatures: the date that the Release shows, but
+// not before each key was made, since no reader takes such a signature.
+func (s *Store) signedAt(m *manifest, signer pgp.Signer) time.Time {
+	at := s.shownDate(m)
+	for _, k := range signer.PublicKeys() {
+		if made := k.Created(); at.Before(made) && !s.SourceDate.IsZero() {
+			at = made
+		}
+	}
+	return at
+}
+
 // signTree is sign for the tree of one of the publication's names.
 func (st *stager) signTree(ctx context.Context, m *manifest, tree string, signer pgp.Signer, verb string) error {
 	r, folder := st.record, m.releaseFolder(st.record, tree)
@@ -78,15 +98,16 @@ func (st *stager) signTree(ctx context.Context, m *manifest, tree string, signer
 	for _, f := range r.in(tree, m.listed()) {
 		files = append(files, listed{f.Path, f.object})
 	}
-	text := r.release(tree, m.Date, files)
+	text := r.release(tree, st.store.shownDate(m), m.Date, files)
 	if err := st.put(ctx, folder+"/Release", text); err != nil || signer == nil {
 		return err
 	}
+	at := st.store.signedAt(m, signer)
 	var detached, clear bytes.Buffer
-	if err := signer.DetachSign(ctx, &detached, text, m.Date); err != nil {
+	if err := signer.DetachSign(ctx, &detached, text, at); err != nil {
 		return unsigned(verb+": unable to detached sign file", err)
 	}
-	if err := signer.Clearsign(ctx, &clear, text, m.Date); err != nil {
+	if err := signer.Clearsign(ctx, &clear, text, at); err != nil {
 		return unsigned(verb+": unable to clearsign file", err)
 	}
 	if err := st.put(ctx, folder+"/Release.gpg", detached.Bytes()); err != nil {

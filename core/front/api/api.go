@@ -44,6 +44,8 @@ type Server struct {
 	Nodes func(context.Context) ([]graphviz.Node, error) // of the graph of everything
 	Draw  Draw
 
+	Problems func() []string // what an operator should mend; nil without
+
 	Space   func() (Space, error) // nil where storage has no end
 	Metrics *Metrics              // nil without
 
@@ -60,9 +62,7 @@ type Server struct {
 // Handler returns the handler of all routes.
 func (s *Server) Handler() http.Handler {
 	rt := &Router{Log: s.Log, Fallback: s.Tree, Metrics: s.Metrics}
-	rt.Handle("GET", "/api/version", constant(map[string]string{"Version": s.Version}))
-	rt.Handle("GET", "/api/ready", constant(map[string]string{"Status": "Aptly is ready"}))
-	rt.Handle("GET", "/api/healthy", constant(map[string]string{"Status": "Aptly is healthy"}))
+	s.probeRoutes(rt)
 	rt.Handle("GET", "/api/storage", s.storage)
 	s.endpointRoutes(rt)
 	s.documentRoutes(rt)

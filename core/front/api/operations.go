@@ -168,7 +168,6 @@ func packageOperations() []openapi.Operation {
 
 func statusOperations() []openapi.Operation {
 	const status, tasks, one = "Status", "Tasks", "/api/tasks/{id}"
-	type statusText struct{ Status string }
 	graph := op("GET", "/api/graph.{ext}", status, "graph", "Draw how everything derives from each other", nil, 200, openapi.Binary{},
 		openapi.Param{Name: "layout", About: "how it is laid out", Values: []string{"horizontal", "vertical"}})
 	graph.Answers[0].Media = "image/svg+xml"
@@ -177,8 +176,8 @@ func statusOperations() []openapi.Operation {
 	document := op("GET", "/api/openapi.json", status, "openapi", "This document", nil, 200, openapi.Any{})
 	return []openapi.Operation{
 		op("GET", "/api/version", status, "version", "Show the version", nil, 200, struct{ Version string }{}),
-		op("GET", "/api/ready", status, "ready", "Whether requests are answered", nil, 200, statusText{}),
-		op("GET", "/api/healthy", status, "healthy", "Whether the process is alive", nil, 200, statusText{}),
+		op("GET", "/api/ready", status, "ready", "Whether requests are answered; Warnings say what an operator should mend", nil, 200, readiness{}),
+		op("GET", "/api/healthy", status, "healthy", "Whether the process is alive", nil, 200, readiness{}),
 		op("GET", "/api/storage", status, "storage", "Show how much room there is, in MiB", nil, 200, room{}),
 		op("GET", "/api/s3", status, "listS3", "List the S3 buckets to publish to", nil, 200, []string{}),
 		op("GET", "/api/gcs", status, "listGCS", "List the Google buckets to publish to", nil, 200, []string{}),

@@ -29,6 +29,7 @@ type route struct {
 	method   string
 	segments []string // "{name}" matches any one, "x.{name}" any that begins so
 	handle   HandlerFunc
+	head     bool // HEAD is answered, too
 }
 
 // Handle adds a route, such as "/api/repos/{name}".
@@ -36,7 +37,13 @@ func (rt *Router) Handle(method, pattern string, h HandlerFunc) {
 	if rt.Metrics != nil {
 		rt.Metrics.paths.take(label(pattern)) // before clients make up others
 	}
-	rt.routes = append(rt.routes, route{method, strings.Split(pattern, "/"), h})
+	rt.routes = append(rt.routes, route{method: method, segments: strings.Split(pattern, "/"), handle: h})
+}
+
+// Probe adds a route for GET that answers HEAD, too.
+func (rt *Router) Probe(pattern string, h HandlerFunc) {
+	rt.Handle(http.MethodGet, pattern, h)
+	rt.routes[len(rt.routes)-1].head = true
 }
 
 type paramsKey struct{}
@@ -59,7 +66,8 @@ func (rt *Router) match(method, path string) (*route, map[string]string) {
 }
 
 func (ro *route) match(method string, segments []string) (map[string]string, bool) {
-	if ro.method != method || len(ro.segments) != len(segments) {
+	probed := ro.head && method == http.MethodHead
+	if ro.method != method && !probed || len(ro.segments) != len(segments) {
 		return nil, false
 	}
 	params := map[string]string{}

@@ -24,10 +24,10 @@ import (
 // the pool layout hash are answered from the pool, below any of them.
 type Tree struct {
 	Blobs    driver.Blobs
-	Storages []string                                                           // as publish.Store knows them
-	Dated    func(ctx context.Context, id, name string) (key string, err error) // what is below /snapshots/<id>/
-	Key      func(context.Context) ([]byte, error)                              // the public key, armoured
-	Sources  func(context.Context, *http.Request) (string, error)
+	Storages []string                                                            // as publish.Store knows them
+	Dated    func(ctx context.Context, id, name string) (key string, err error)  // what is below /snapshots/<id>/
+	Key      func(context.Context) ([]byte, error)                               // the public key, armoured
+	Sources  func(ctx context.Context, base string, want Wanted) (string, error) // what /aptless.sources says; with driver.ErrNotFound why there is none
 	Log      *slog.Logger
 }
 
@@ -37,13 +37,13 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.merge(w, r, path)
 		return
 	}
-	switch r.URL.Path {
-	case "/key.asc":
+	if r.URL.Path == "/key.asc" {
 		key, err := t.Key(r.Context())
 		t.text(w, r, "application/pgp-keys", string(key), err)
 		return
-	case "/aptless.sources":
-		text, err := t.Sources(r.Context(), r)
+	}
+	if place, ok := strings.CutSuffix(r.URL.Path, "/aptless.sources"); ok {
+		text, err := t.Sources(r.Context(), base(r), t.wanted(r, place))
 		t.text(w, r, "text/plain; charset=utf-8", text, err)
 		return
 	}
@@ -121,14 +121,22 @@ func (t *Tree) key(path string) string {
 	return "public" + path
 }
 
+// text answers with a text that is made for the request. With driver.ErrNotFound it
+// says what is missing.
 func (t *Tree) text(w http.ResponseWriter, r *http.Request, contentType, text string, err error) {
+	h, status := w.Header(), http.StatusOK
+	h.Set("Cache-Control", "no-store")
+	if errors.Is(err, driver.ErrNotFound) {
+		status, err = http.StatusNotFound, nil
+	}
 	if err != nil {
 		t.Log.Error("request failed", "path", r.URL.Path, "error", err)
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		io.WriteString(w, text)
 	}

@@ -80,6 +80,9 @@ type Config struct {
 
 	Mirrors mirror.Options // Architectures are those of Dependencies if nil
 
+	// SourceDate is the date of all Release files; zero is when each is made.
+	SourceDate time.Time
+
 	// Address is where clients reach Handler. Release files then tell apt where
 	// to find former revisions.
 	Address string
@@ -100,6 +103,8 @@ type App struct {
 
 	tasks        *task.Store
 	publications *publish.Store
+	signatures   signatures
+	now          func() time.Time
 	mirrors      *mirror.Store
 }
 
@@ -140,7 +145,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
 		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: source.Finders{source.Repo: repos, source.Snapshot: snapshots}, Signer: signer,
-		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, Now: c.Now, Sleep: c.Sleep,
+		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, Now: c.Now, Sleep: c.Sleep, SourceDate: c.SourceDate,
 	}
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
@@ -163,24 +168,24 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if err != nil {
 		return nil, err
 	}
+	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, signatures: signatures{public, signer}, now: c.Now}
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
 		Direct: direct,
 		Nodes:  drawing{publications, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}.nodes, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
-		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Cleanup: collector, Keyrings: keyrings,
+		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Cleanup: collector, Keyrings: keyrings, Problems: a.Problems,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, Dated: publications.Dated, Log: c.Log,
-			Key: func(context.Context) ([]byte, error) { return publicKey(signer), nil },
-			Sources: func(ctx context.Context, r *http.Request) (string, error) {
-				return sourcesText(ctx, r, publications, signer)
-			},
+			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },
+			Sources: a.sourcesText,
 		},
 	}
 	if c.Metrics != nil {
 		server.Metrics = api.NewMetrics(c.Metrics, c.Version)
 	}
-	return &App{Handler: server.Handler(), Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors}, nil
+	a.Handler = server.Handler()
+	return a, nil
 }
 
 // fetchKeys returns how key servers are asked, nil if they are not.

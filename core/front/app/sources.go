@@ -2,76 +2,212 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
+	"io"
+	"path"
 	"slices"
 	"strings"
 
 	"aptless/core/archive/publish"
+	"aptless/core/engine/driver"
 	"aptless/core/formats/pgp"
 	"aptless/core/front/api"
 )
 
-// publicKey returns the armoured keys that verify what is signed.
-func publicKey(signer pgp.Signer) []byte {
+// armored returns keys as text blocks, one after the other.
+func armored(keys []*pgp.Key) []byte {
 	var b bytes.Buffer
-	for _, k := range signer.PublicKeys() {
+	for _, k := range keys {
 		b.Write(k.Armor())
 	}
 	return b.Bytes()
 }
 
-// sourcesText returns the deb822 text with which apt uses all publications
-// that this address serves: one stanza each, with the public key in it
-// (sources.list(5), Signed-By).
-func sourcesText(ctx context.Context, r *http.Request, publications *publish.Store, signer pgp.Signer) (string, error) {
-	views, err := publications.List(ctx)
+// maxInRelease bounds what is read of an InRelease, in bytes.
+const maxInRelease = 32 << 20
+
+// signatures tells by which keys published trees are signed.
+type signatures struct {
+	blobs  driver.Blobs // of published trees
+	signer pgp.Signer
+}
+
+// of returns the keys of the server that have signed a published tree, and the
+// IDs of other keys that have. Both are nil if the tree is not signed.
+func (s signatures) of(ctx context.Context, storage, prefix, distribution string) (own []*pgp.Key, others []pgp.KeyID, err error) {
+	root := "public"
+	if storage != "" {
+		root = publish.StorageRoot(storage)
+	}
+	body, _, err := s.blobs.Open(ctx, path.Join(root, prefix, "dists", distribution, "InRelease"), nil)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, maxInRelease))
+	if err != nil {
+		return nil, nil, err
+	}
+	ids, err := pgp.Issuers(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("InRelease of %s/%s: %w", prefix, distribution, err)
+	}
+	keys := s.keys()
+	for _, id := range ids {
+		i := slices.IndexFunc(keys, func(k *pgp.Key) bool { return k.Matches(id.String()) })
+		switch {
+		case i < 0:
+			others = append(others, id)
+		case !slices.Contains(own, keys[i]):
+			own = append(own, keys[i])
+		}
+	}
+	return own, others, nil
+}
+
+// keys returns the public keys of the server.
+func (s signatures) keys() []*pgp.Key {
+	if s.signer == nil {
+		return nil
+	}
+	return s.signer.PublicKeys()
+}
+
+// maxListed is how many publications one warning names.
+const maxListed = 10
+
+// SignedByOthers names publications whose trees are signed, and by no key that
+// the server has: its key was replaced. Of more than ten, one more says so.
+func (a *App) SignedByOthers(ctx context.Context) ([]string, error) {
+	records, err := a.publications.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, r := range records {
+		own, others, err := a.signatures.of(ctx, r.Storage, r.Prefix, r.Distribution)
+		if err != nil {
+			return names, err
+		}
+		if len(own) > 0 || len(others) == 0 {
+			continue
+		}
+		if len(names) == maxListed {
+			return append(names, "and others"), nil
+		}
+		names = append(names, fmt.Sprintf("%s/%s (signed by %s)", r.StoragePrefix(), r.Distribution, others[0]))
+	}
+	return names, nil
+}
+
+// sourcesText returns the deb822 text with which apt uses the publications that
+// are wanted: one stanza each, with the keys in it that the tree is signed by
+// (sources.list(5), Signed-By). What apt would refuse is left out: a tree that is
+// not signed, and one that is signed by keys which the server does not have. The
+// error matches driver.ErrNotFound if nothing is left; the text says why.
+func (a *App) sourcesText(ctx context.Context, base string, want api.Wanted) (string, error) {
+	views, err := a.publications.List(ctx)
 	if err != nil {
 		return "", err
 	}
-	key := publicKey(signer)
-	scheme := "http"
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
-		scheme = "https"
-	}
-	base := scheme + "://" + r.Host + api.Prefix(r)
-	var b strings.Builder
+	var stanzas, notes strings.Builder
+	unsigned := 0
 	for _, v := range views {
-		if v.Storage != "" {
-			continue // served from elsewhere
+		if v.Storage != want.Storage || v.Prefix != want.Prefix || want.Distributions != nil && !slices.Contains(want.Distributions, v.Distribution) {
+			continue
 		}
-		types, archs := []string{"deb"}, []string{}
-		for _, a := range v.Architectures {
-			if a == "source" {
-				types = append(types, "deb-src")
-			} else if a != "all" {
-				archs = append(archs, a)
-			}
+		own, others, err := a.signatures.of(ctx, v.Storage, v.Prefix, v.Distribution)
+		switch {
+		case err != nil:
+			return "", err
+		case len(own) > 0:
+			writeStanza(&stanzas, base, v, own)
+		case len(others) > 0:
+			fmt.Fprintf(&notes, "# %s is signed by %s, a key that this server does not have: it is to be updated.\n", v.Distribution, others[0])
+		default:
+			unsigned++
 		}
-		if len(archs) == 0 && !slices.Contains(v.Architectures, "all") {
-			types = []string{"deb-src"}
-		}
-		uri := base
-		if v.Prefix != "." {
-			uri += "/" + v.Prefix
-		}
-		fmt.Fprintf(&b, "Types: %s\nURIs: %s\nSuites: %s\nComponents:", strings.Join(types, " "), uri, v.Distribution)
-		for _, s := range v.Sources {
-			fmt.Fprintf(&b, " %s", s.Component)
-		}
-		b.WriteByte('\n')
-		if len(archs) > 0 {
-			fmt.Fprintf(&b, "Architectures: %s\n", strings.Join(archs, " "))
-		}
-		b.WriteString("Signed-By:\n")
-		for line := range strings.SplitSeq(strings.TrimRight(string(key), "\n"), "\n") {
-			if strings.TrimSpace(line) == "" {
-				line = "."
-			}
-			fmt.Fprintf(&b, " %s\n", line)
-		}
-		b.WriteByte('\n')
 	}
-	return b.String(), nil
+	if unsigned > 0 {
+		fmt.Fprintf(&notes, "# Publications that are not signed, and are left out: %d\n", unsigned)
+	}
+	if stanzas.Len() == 0 {
+		return notes.String() + nothingThere(base, want, views), driver.ErrNotFound
+	}
+	if notes.Len() > 0 {
+		notes.WriteByte('\n')
+	}
+	return notes.String() + stanzas.String(), nil
+}
+
+// nothingThere says in comments what there is in place of what was asked for.
+func nothingThere(base string, want api.Wanted, views []publish.View) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# There is no signed publication of the prefix %s", want.Prefix)
+	if want.Distributions != nil {
+		fmt.Fprintf(&b, " with the distribution %s", strings.Join(want.Distributions, " or "))
+	}
+	b.WriteString(".\n")
+	seen := map[string]bool{}
+	for _, v := range views {
+		uri := uriOf(base, v)
+		if uri == "" || seen[uri] || v.Storage == want.Storage && v.Prefix == want.Prefix && want.Distributions == nil {
+			continue
+		}
+		if seen[uri] = true; len(seen) > maxListed {
+			break
+		}
+		fmt.Fprintf(&b, "# Another is %s/aptless.sources\n", uri)
+	}
+	return b.String()
+}
+
+// uriOf returns the address of a publication for apt; "" if it is not served here.
+func uriOf(base string, v publish.View) string {
+	if name, ok := strings.CutPrefix(v.Storage, "filesystem:"); ok {
+		base += "/repos/" + name
+	} else if v.Storage != "" {
+		return ""
+	}
+	if v.Prefix != "." {
+		base += "/" + v.Prefix
+	}
+	return base
+}
+
+// writeStanza writes the stanza of a publication.
+func writeStanza(b *strings.Builder, base string, v publish.View, keys []*pgp.Key) {
+	types, archs := []string{"deb"}, []string{}
+	for _, a := range v.Architectures {
+		if a == "source" {
+			types = append(types, "deb-src")
+		} else if a != "all" {
+			archs = append(archs, a)
+		}
+	}
+	if len(archs) == 0 && !slices.Contains(v.Architectures, "all") {
+		types = []string{"deb-src"}
+	}
+	fmt.Fprintf(b, "Types: %s\nURIs: %s\nSuites: %s\nComponents:", strings.Join(types, " "), cmp.Or(uriOf(base, v), base), v.Distribution)
+	for _, s := range v.Sources {
+		fmt.Fprintf(b, " %s", s.Component)
+	}
+	b.WriteByte('\n')
+	if len(archs) > 0 {
+		fmt.Fprintf(b, "Architectures: %s\n", strings.Join(archs, " "))
+	}
+	b.WriteString("Signed-By:\n")
+	for line := range strings.SplitSeq(strings.TrimRight(string(armored(keys)), "\n"), "\n") {
+		if strings.TrimSpace(line) == "" {
+			line = "."
+		}
+		fmt.Fprintf(b, " %s\n", line)
+	}
+	b.WriteByte('\n')
 }

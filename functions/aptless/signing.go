@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"aptless/core/formats/pgp"
+)
+
+// keyName is the name of the file with the signing keys in the data folder.
+const keyName = "signing-key.asc"
+
+// newKey is what a signing key is to be.
+type newKey struct {
+	name, email string
+	kind        pgp.Algorithm
+}
+
+// defaultKey is the key of a first start. RSA is what aptly's documentation makes
+// and what every apt reads.
+var defaultKey = newKey{"aptless", "aptless@localhost", pgp.RSA4096}
+
+// keyFile is the file with the signing keys, and the file with their passphrase,
+// if they have one.
+type keyFile struct {
+	path, passphraseFile string
+	log                  *slog.Logger
+}
+
+// passphrase returns the first line of the passphrase's file.
+func (f keyFile) passphrase() ([]byte, error) {
+	if f.passphraseFile == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(f.passphraseFile)
+	if err != nil {
+		return nil, fmt.Errorf("passphrase: %v", err) // must not look as if the key were missing
+	}
+	line, _, _ := bytes.Cut(data, []byte("\n"))
+	if line = bytes.TrimSuffix(line, []byte("\r")); len(line) == 0 {
+		return nil, fmt.Errorf("passphrase: the first line of %s is empty", f.passphraseFile)
+	}
+	f.secretFile(f.passphraseFile)
+	return line, nil
+}
+
+// read returns the keys, unlocked. The error matches fs.ErrNotExist if there is
+// no file.
+func (f keyFile) read() ([]*pgp.SecretKey, error) {
+	passphrase, err := f.passphrase()
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(f.path)
+	if err != nil {
+		return nil, err
+	}
+	f.secretFile(f.path)
+	keys, err := pgp.ParseSecretKeys(data)
+	if err != nil {
+		if public, notPublic := pgp.ParseKeys(data); notPublic == nil {
+			id := public[0].ID()
+			return nil, fmt.Errorf("%s has a public key, and signing needs the secret one: gpg --armor --export-secret-keys %s", f.path, id)
+		}
+		return nil, fmt.Errorf("signing key %s: %w", f.path, err)
+	}
+	for i, k := range keys {
+		keys[i], err = k.Unlock(passphrase)
+		switch {
+		case errors.Is(err, pgp.ErrLocked):
+			return nil, fmt.Errorf("the signing key %s in %s is locked: give its passphrase by --passphrase-file", k.ID(), f.path)
+		case errors.Is(err, pgp.ErrPassphrase):
+			return nil, fmt.Errorf("the signing key %s in %s is not unlocked by the passphrase in %s", k.ID(), f.path, f.passphraseFile)
+		case err != nil:
+			return nil, fmt.Errorf("signing key %s: %w", f.path, err)
+		}
+	}
+	return keys, nil
+}
+
+// secretFile warns of a secret that every user of the machine can read.
+func (f keyFile) secretFile(path string) {
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
+		f.log.Warn("every user of this machine can read a secret: chmod 600 "+path, "file", path, "mode", info.Mode().Perm().String())
+	}
+}
+
+// make makes a key and writes it to the file, which must not be there.
+func (f keyFile) make(ctx context.Context, want newKey) ([]*pgp.SecretKey, error) {
+	passphrase, err := f.passphrase()
+	if err != nil {
+		return nil, err
+	}
+	key, err := pgp.Generate(want.name, want.email, want.kind, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	secret, err := key.SecretArmor(passphrase)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err // the signal to stop came meanwhile
+	}
+	if err := f.write(secret); err != nil {
+		return nil, err
+	}
+	return []*pgp.SecretKey{key}, nil
+}
+
+// write puts a secret into the file, which must not be there. Only a whole one
+// gets the name: a crash leaves at most the other file.
+func (f keyFile) write(secret []byte) error {
+	temp := f.path + ".new"
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp)
+	_, err = file.Write(secret)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(temp, f.path); err != nil { // unlike a rename, never over another key
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(f.path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"aptless/core/archive/publish"
+	"aptless/core/engine/driver"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/api"
+	"aptless/infra/aws"
+	"aptless/infra/embedded"
+)
+
+// server has what is open while aptless serves.
+type server struct {
+	log      *slog.Logger
+	data     *folder
+	folders  []*folder // all, in the order in which they were opened
+	storages map[string]driver.Blobs
+	keys     keyFile
+	signer   pgp.Signer
+}
+
+// open opens the folders and buckets, and reads the signing key or makes it at
+// the first start. If it fails, what it has made is gone again.
+func open(ctx context.Context, opt settings, log *slog.Logger) (_ *server, err error) {
+	s := &server{log: log, keys: keyFile{path: filepath.Join(opt.data, keyName), passphraseFile: opt.passphraseFile, log: log}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.discard())
+			s.close()
+		}
+	}()
+	secret, err := s.keys.read()
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		return nil, err
+	}
+	buckets, err := aws.ParseStorages(strings.Join(opt.buckets, " "))
+	if err != nil {
+		return nil, err
+	}
+	if s.storages, err = aws.OpenStorages(ctx, buckets); err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(opt.storages)) {
+		f, err := s.open(opt.storages[name], 0o755, embedded.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("storage %s: %w", name, err)
+		}
+		s.storages["filesystem:"+name] = f.Blobs
+	}
+	if s.data, err = s.open(opt.data, 0o750, embeddedOptions(opt, log)); err != nil {
+		return nil, err
+	}
+	if missing {
+		if err := s.neverSigned(ctx); err != nil {
+			return nil, err
+		}
+		log.Info("making a signing key", "file", s.keys.path)
+		if secret, err = s.keys.make(ctx, defaultKey); err != nil {
+			return nil, err
+		}
+	}
+	s.signer, err = pgp.NewSigner(secret...)
+	return s, err
+}
+
+// neverSigned refuses a data folder without its key in which there are
+// publications: clients know them by the key that is missing.
+func (s *server) neverSigned(ctx context.Context) error {
+	records, err := (&publish.Store{Table: s.data.Table}).All(ctx)
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	return fmt.Errorf(`the signing key %s is missing, and there are publications that clients know by it (%d, as %s/%s).
+Put the key back from a backup, and start again.
+If it is lost: "aptless key new --data %s" makes another. Then start, update each publication (PUT /api/publish/…), and give every client the new key`,
+		s.keys.path, len(records), records[0].StoragePrefix(), records[0].Distribution, filepath.Dir(s.keys.path))
+}
+
+// folder is an open folder, and the folders that were made for it, the outmost first.
+type folder struct {
+	*embedded.Store
+	path string
+	made []string
+}
+
+// open makes and opens a folder.
+func (s *server) open(path string, mode os.FileMode, opt embedded.Options) (*folder, error) {
+	f := &folder{path: path}
+	s.folders = append(s.folders, f)
+	if err := f.make(path, mode); err != nil {
+		return nil, err
+	}
+	var err error
+	f.Store, err = embedded.Open(path, opt)
+	return f, err
+}
+
+// make makes a folder and those above it, and remembers which.
+func (f *folder) make(path string, mode os.FileMode) error {
+	if info, err := os.Stat(path); err == nil {
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a folder", path)
+		}
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if above := filepath.Dir(path); above != path {
+		if err := f.make(above, mode); err != nil {
+			return err
+		}
+	}
+	err := os.Mkdir(path, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process made it
+	}
+	if err == nil {
+		f.made = append(f.made, path)
+	}
+	return err
+}
+
+// discard removes the folders that were made at this start. What is in one is
+// removed only if it was opened here: nobody else has it open then.
+func (s *server) discard() error {
+	var all []error
+	for _, f := range slices.Backward(s.folders) {
+		for i, path := range slices.Backward(f.made) {
+			remove := os.Remove
+			if i == len(f.made)-1 && f.Store != nil {
+				remove = os.RemoveAll
+			}
+			if err := remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+				all = append(all, err)
+			}
+		}
+		f.made = nil
+	}
+	return errors.Join(all...)
+}
+
+func (s *server) close() {
+	for _, f := range slices.Backward(s.folders) {
+		if f.Store != nil {
+			f.Close()
+		}
+	}
+	s.folders = nil
+}
+
+// space returns how much room the file system of a folder has.
+func space(folder string) (api.Space, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(folder, &s); err != nil {
+		return api.Space{}, err
+	}
+	return api.Space{Total: s.Blocks * uint64(s.Bsize), Free: s.Bavail * uint64(s.Bsize)}, nil
+}
