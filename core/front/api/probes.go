@@ -17,11 +17,7 @@ func (s *Server) probeRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, answer)
 	}
-	for path, handle := range map[string]HandlerFunc{
-		"/api/version": constant(map[string]string{"Version": s.Version}),
-		"/api/ready":   ready,
-		"/api/healthy": constant(readiness{Status: "Aptly is healthy"}),
-	} {
-		rt.Probe(path, handle)
-	}
+	rt.Probe("/api/ready", ready)
+	rt.Probe("/api/healthy", constant(readiness{Status: "Aptly is healthy"}))
+	rt.Handle("GET", "/api/version", constant(map[string]string{"Version": s.Version}))
 }
