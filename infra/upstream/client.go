@@ -115,7 +115,7 @@ func (c *Client) Fetch(ctx context.Context, r port.Request) (*port.Answer, error
 		t.finish(io.EOF)
 	case response.ContentLength > r.Limit && !r.Head:
 		t.Close()
-		return nil, fmt.Errorf("%s: %w", t.shown, port.ErrTooLarge)
+		return nil, fmt.Errorf("%s: %w", t.shown, &port.TooLargeError{Size: response.ContentLength})
 	default:
 		answer.Size = response.ContentLength
 		t.size, t.etag, t.modified = answer.Size, answer.ETag, answer.Modified

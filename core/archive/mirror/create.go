@@ -155,6 +155,9 @@ func (s *Store) describe(ctx context.Context, m *Mirror, ring *pgp.Keyring) erro
 	ctx, cancel := context.WithTimeout(ctx, describeIn)
 	defer cancel()
 	release, _, err := m.archive().FetchRelease(ctx, s.asker(nil), upstream.Trust{Ring: ring, Now: s.Now()}, upstream.Seen{})
+	if err == nil && ring != nil {
+		err = release.BadValidUntil
+	}
 	if err != nil {
 		return refuse(err)
 	}
@@ -164,29 +167,32 @@ func (s *Store) describe(ctx context.Context, m *Mirror, ring *pgp.Keyring) erro
 // adopt takes over what a Release file says: its fields, and the components and
 // architectures unless the mirror has its own, which must then be in it.
 func (m *Mirror) adopt(r *upstream.Release) error {
+	flat := m.archive().Flat()
+	if !flat && len(m.Components) == 0 {
+		if m.Components = r.DefaultComponents(); len(m.Components) == 0 {
+			return refuse(errors.New("no components found, please specify"))
+		}
+	} else if !flat && !m.SkipComponentCheck {
+		for _, c := range m.Components {
+			if !r.HasComponent(c) {
+				return refuse(fmt.Errorf("component %s not available in repo %s, use -force-components to override", c, m.Title()))
+			}
+		}
+	}
 	switch {
+	case len(m.Architectures) == 0 && flat:
+		m.Architectures = append([]string{}, r.Architectures...)
 	case len(m.Architectures) == 0:
-		m.Architectures = slices.Clone(r.Architectures)
-	case r.Architectures != nil && !m.SkipArchitectureCheck:
+		m.Architectures = r.DefaultArchitectures(m.Components)
+	case !m.SkipArchitectureCheck:
 		for _, arch := range m.Architectures {
-			if !slices.Contains(r.Architectures, arch) {
+			if !r.HasArchitecture(arch) {
 				return refuse(fmt.Errorf("architecture %s not available in repo %s, use -force-architectures to override", arch, m.Title()))
 			}
 		}
 	}
-	if len(m.Architectures) == 0 {
+	if len(m.Architectures) == 0 && !flat { // a flat index has packages of every architecture
 		return refuse(errors.New("no architectures found, please specify"))
-	}
-	if !m.archive().Flat() {
-		if len(m.Components) == 0 {
-			m.Components = slices.Clone(r.Components)
-		} else if !m.SkipComponentCheck {
-			for _, c := range m.Components {
-				if !slices.Contains(r.Components, c) {
-					return refuse(fmt.Errorf("component %s not available in repo %s, use -force-components to override", c, m.Title()))
-				}
-			}
-		}
 	}
 	m.Meta = r.Fields
 	if err := m.check(); err != nil {

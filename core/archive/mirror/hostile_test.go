@@ -1,8 +1,8 @@
 package mirror_test
 
 import (
-	"bytes"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -111,25 +111,73 @@ func TestHostileIndexes(t *testing.T) {
 	})
 }
 
-// TestUnlistedIndexes is D-09: with SkipComponentCheck, indexes count that
-// Release does not list.
+// TestUnlistedIndexes is D-09 without its hole: with SkipComponentCheck, indexes
+// count that Release does not list, unless signatures are looked at.
 func TestUnlistedIndexes(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
-		tree := upstreamtest.Build(spec)
-		unlisted := bytes.ReplaceAll(tree["dists/stable/Release"], []byte("main/binary-amd64/"), []byte("gone/binary-amd64/"))
-		tree["dists/stable/Release"] = unlisted
-		delete(tree, "dists/stable/InRelease")
-		s.Upstream.Set(tree)
+		spec.Fields = map[string]string{"Components": "main contrib"}
+		whole := upstreamtest.Build(spec)
+		delete(spec.Components, "main")
+		s.Upstream.Set(upstreamtest.Build(spec))
+		without := upstreamtest.Build(spec)
+		for path, data := range whole {
+			if strings.HasPrefix(path, "dists/stable/main/") || strings.HasPrefix(path, "pool/main/") {
+				without[path] = data
+			}
+		}
+		s.Upstream.Set(without)
 		for _, c := range []struct {
-			body   string
-			status int
-		}{{`,"IgnoreSignatures":true}`, 500}, {`,"IgnoreSignatures":true,"SkipComponentCheck":true}`, 204}} {
-			s.Must(t, "POST", "/api/mirrors", strings.TrimSuffix(apptest.CreateMirror, "}")+c.body, nil)
-			if code, got := s.Ask(t, "PUT", "/api/mirrors/m", `{"IgnoreSignatures":true}`); code != c.status {
-				t.Errorf("%s: %d %s", c.body, code, got)
+			create, update, want string // the error of the update, or its packages
+		}{
+			{`"Components":["main"],"IgnoreSignatures":true`, `{"IgnoreSignatures":true}`, "no candidates for "},
+			{`"Components":["main"],"IgnoreSignatures":true,"SkipComponentCheck":true`, `{"IgnoreSignatures":true}`, "hello-data_1:2.10+b1_all hello_2.10-3_amd64"},
+			{`"Components":["main"],"SkipComponentCheck":true`, `{}`, "the signed Release file does not list it"},
+			{`"Components":["main"],"SkipComponentCheck":true`, `{"IgnoreChecksums":true}`, "hello-data_1:2.10+b1_all hello_2.10-3_amd64"},
+			{`"Components":[]`, `{}`, "other_1.0_all"}, // as apt: a component without an index is passed over
+		} {
+			s.Must(t, "POST", "/api/mirrors", strings.TrimSuffix(apptest.CreateMirror, "}")+","+c.create+"}", nil)
+			code, got := s.Ask(t, "PUT", "/api/mirrors/m", c.update)
+			if code == 204 {
+				got = s.Names(t, "/api/mirrors/m")
+			}
+			if !strings.Contains(got, c.want) {
+				t.Errorf("%s, %s: %d %s, want %s", c.create, c.update, code, got, c.want)
 			}
 			s.Want(t, "DELETE", "/api/mirrors/m", "", 204, "")
 		}
+	})
+}
+
+// TestSkippedComponentCheckVerifies: a mirror with SkipComponentCheck does not
+// take an index that differs from the signed Release, whatever index it is.
+func TestSkippedComponentCheckVerifies(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
+		spec := s.Archive(t)
+		good := upstreamtest.Build(spec)
+		evil := spec
+		main := spec.Components["main"]
+		main.Packages = append([]debtest.Spec{{Package: "evil"}, {Package: "evil-udeb", Udeb: true}}, main.Packages...)
+		main.Sources = append([]debtest.SourceSpec{{Source: "evil", Version: "1-1"}}, main.Sources...)
+		evil.Components = map[string]upstreamtest.Component{"main": main}
+		evil.Suffixes = []string{"", ".gz", ".bz2", ".xz", ".zst"}
+		tampered := upstreamtest.Build(evil)
+		s.Must(t, "POST", "/api/mirrors", strings.TrimSuffix(apptest.CreateMirror, "}")+`,"SkipComponentCheck":true,"DownloadUdebs":true,"DownloadSources":true}`, nil)
+		for _, index := range []string{"main/binary-amd64/Packages", "main/debian-installer/binary-amd64/Packages", "main/source/Sources"} {
+			tree := maps.Clone(good)
+			for path, data := range tampered {
+				if strings.HasPrefix(path, "dists/stable/"+index) || strings.Contains(path, "evil") {
+					tree[path] = data
+				}
+			}
+			s.Upstream.Set(tree)
+			code, got := s.Ask(t, "PUT", "/api/mirrors/m", "{}")
+			if code != 500 || !strings.Contains(got, "mismatch") {
+				t.Errorf("%s: %d %s", index, code, got)
+			}
+			s.Refused(t, "GET", "/api/mirrors/m/packages", "", 404, "unable to show package list, mirror hasn't been downloaded yet")
+		}
+		s.Upstream.Set(good)
+		s.Want(t, "PUT", "/api/mirrors/m", "{}", 204, "")
 	})
 }

@@ -115,7 +115,19 @@ func TestCreateMirror(t *testing.T) {
 		}
 		spec.Fields = map[string]string{"Architectures": ""}
 		s.Upstream.Set(upstreamtest.Build(spec))
+		// As for apt, the list of files says what there is.
+		s.Must(t, "POST", "/api/mirrors", strings.Replace(apptest.CreateMirror, `"m"`, `"listed"`, 1), &found)
+		if fmt.Sprint(found) != "{[amd64] [contrib main]}" {
+			t.Errorf("without Architectures: %v", found)
+		}
+		bare := spec
+		bare.Components, bare.Fields = nil, map[string]string{"Architectures": "", "Components": "main"}
+		s.Upstream.Set(upstreamtest.Build(bare))
 		s.Refused(t, "POST", "/api/mirrors", strings.Replace(apptest.CreateMirror, `"m"`, `"none"`, 1), 400, "unable to fetch mirror: no architectures found, please specify")
+		bare.Fields = map[string]string{"Components": ""}
+		s.Upstream.Set(upstreamtest.Build(bare))
+		s.Refused(t, "POST", "/api/mirrors", strings.Replace(apptest.CreateMirror, `"m"`, `"none"`, 1), 400, "unable to fetch mirror: no components found, please specify")
+		s.Upstream.Set(upstreamtest.Build(spec))
 		s.Want(t, "POST", "/api/mirrors", `{"Name":"given",`+where+`"Distribution":"stable","Architectures":["s390x"]}`, 201, "")
 		spec.Fields = nil
 		spec.Distribution = "./binary/"
@@ -175,7 +187,7 @@ func TestEditMirror(t *testing.T) {
 		s.Refused(t, "POST", "/api/mirrors/m", `{"ArchiveURL":"https://archive.example.org/none"}`, 500,
 			"unable to edit: https://archive.example.org/none/dists/stable/Release: address is not allowed")
 		s.Refused(t, "POST", "/api/mirrors/m", `{"Filter":"hello","Architectures":[],"Keyrings":["empty.gpg"]}`, 500,
-			"unable to edit: verification of detached signature failed: exit status 2")
+			"unable to edit: verification of detached signature failed: exit status 2: signature by "+apptest.KeyID(spec.Signer)+": no public key")
 		s.Want(t, "GET", "/api/mirrors/m", "", 200, before) // on any error nothing is saved
 		spec.Architectures, spec.Fields = []string{"arm64", "amd64"}, map[string]string{"Label": "new"}
 		s.Upstream.Set(upstreamtest.Build(spec))

@@ -129,9 +129,9 @@ func (in *intake) flush(ctx context.Context) error {
 func (u *update) listed(ctx context.Context, release *upstream.Release) iter.Seq2[upstream.Listed, error] {
 	m := u.mirror
 	reader := &upstream.Reader{Asker: u.asker(), Archive: m.archive(), Release: release, Trust: u.trust,
-		Unlisted: u.args.IgnoreChecksums || m.SkipComponentCheck}
+		Unlisted: m.SkipComponentCheck, Unchecked: u.args.IgnoreChecksums}
 	return func(yield func(upstream.Listed, error) bool) {
-		for _, x := range m.archive().Indexes(upstream.Wanted{Components: m.Components, Architectures: m.Architectures,
+		for _, x := range reader.Indexes(upstream.Wanted{Components: m.Components, Architectures: m.Architectures,
 			Sources: m.DownloadSources, Udebs: m.DownloadUdebs, Installer: m.DownloadInstaller}) {
 			for found, err := range reader.Packages(ctx, x) {
 				if !yield(found, err) {
@@ -184,7 +184,9 @@ func (u *update) filtered(ctx context.Context, list *pkglist.List) (*pkglist.Lis
 	chosen, err := query.Select(ctx, list, q)
 	if err == nil && u.mirror.FilterWithDeps {
 		o := u.Dependencies
-		o.Architectures = u.mirror.Architectures
+		if o.Architectures = u.mirror.Architectures; len(o.Architectures) == 0 { // a flat archive that does not say
+			o.Architectures = list.Architectures(false)
+		}
 		chosen, err = query.Closure(ctx, chosen, nil, o)
 	}
 	if err == nil && u.mirror.DownloadSources {

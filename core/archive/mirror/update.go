@@ -171,9 +171,13 @@ func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Rel
 	u.at = place{Now: state{Proof: u.proof, Seen: now, Date: last.Date, ValidUntil: last.ValidUntil}}
 	checked := release
 	if release == nil {
-		checked = &upstream.Release{Date: last.Date, ValidUntil: last.ValidUntil, Fields: u.mirror.Meta}
+		_, bad := upstream.ParseDate("Valid-Until", u.mirror.Meta)
+		checked = &upstream.Release{Date: last.Date, ValidUntil: last.ValidUntil, BadValidUntil: bad, Fields: u.mirror.Meta}
 	} else {
-		u.at.Now.Date, u.at.Now.ValidUntil = release.Date, release.ValidUntil
+		u.at.Now.ValidUntil = release.ValidUntil
+		if !release.Date.IsZero() { // a file without a date does not end the check of those after it
+			u.at.Now.Date = release.Date
+		}
 	}
 	if u.trust.Ring != nil && !u.args.IgnoreValidUntil {
 		if err := checked.CheckTime(u.Now(), last.Date); err != nil {

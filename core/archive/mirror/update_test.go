@@ -220,6 +220,8 @@ func TestUpdateFails(t *testing.T) {
 		}
 		const dists = "https://archive.example.org/debian/dists/stable/"
 		spoil(map[string]func([]byte) ([]byte, error){"dists/stable/InRelease": changed, "dists/stable/Release": missing("dists/stable/Release")})
+		fails("unable to update: " + dists + "InRelease: verification of clearsigned file failed: exit status 2: ")
+		spoil(map[string]func([]byte) ([]byte, error){"dists/stable/InRelease": missing("dists/stable/InRelease"), "dists/stable/Release": missing("dists/stable/Release")})
 		fails("unable to update: HTTP code 404 while fetching " + dists + "Release")
 		spoil(map[string]func([]byte) ([]byte, error){"dists/stable/main/binary-amd64/Packages.gz": longer})
 		fails("unable to update: ")
@@ -368,7 +370,7 @@ func TestMirrorOptions(t *testing.T) {
 	if s.Must(t, "POST", "/api/mirrors", `{"Name":"n","ArchiveURL":"ppa:me/tools","DownloadSources":false}`, &made); made.DownloadSources {
 		t.Errorf("%v", made)
 	}
-	s.Want(t, "POST", "/api/mirrors", `{"Name":"o","ArchiveURL":"ppa:me/tools","IgnoreSignatures":false}`, 400, `{"error":"unable to fetch mirror: verification of detached signature failed: exit status 2"}`)
+	s.Want(t, "POST", "/api/mirrors", `{"Name":"o","ArchiveURL":"ppa:me/tools","IgnoreSignatures":false}`, 400, `{"error":"unable to fetch mirror: verification of detached signature failed: exit status 2: signature by `+apptest.KeyID(spec.Signer)+`: no public key"}`)
 	s.Want(t, "POST", "/api/mirrors/n", `{"Architectures":["amd64"],"IgnoreSignatures":false}`, 500, `{"error":"unable to edit: verification…`)
 }
 

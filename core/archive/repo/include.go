@@ -86,7 +86,6 @@ type release struct {
 	repo    string // name of the repository it is meant for
 	uuid    string
 	refusal string // why it is not imported; "" if it is
-	note    string // more about it
 }
 
 // find returns a file beside another: of a release one that it lists, else any.
@@ -161,9 +160,6 @@ func (s *Store) importReleases(ctx context.Context, a *task.Attempt, im *importe
 			}
 		}
 		if r.refusal != "" {
-			if r.note != "" {
-				a.Printf("%s: %s\n", path.Base(r.upload.Name), r.note)
-			}
 			im.outcomes = append(im.outcomes, outcome{upload: r.upload, warning: r.refusal})
 			continue
 		}
@@ -272,8 +268,7 @@ func (s *Store) readRelease(ctx context.Context, r *release, args IncludeArgs, r
 	case (err != nil || signed) && !args.IgnoreSignature:
 		var sigs []pgp.Signature
 		if text, sigs, err = ring.VerifyClearsigned(data, s.Now()); err != nil {
-			r.note = err.Error()
-			return bad("verification of clearsigned file failed: exit status %d", pgp.ExitStatus(err))
+			return bad("%v", pgp.Refused("clearsigned file", err))
 		}
 		for _, sig := range sigs {
 			r.signers = append(r.signers, sig.Signer())

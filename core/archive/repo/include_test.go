@@ -106,7 +106,7 @@ func TestIncludeNeedsTheSignersKey(t *testing.T) {
 		s.Fill(t, "r")
 		s.MustUpload(t, "d", signed(t, signer, sent()))
 		const path = "/aptless/upload/d/" + helloChanges
-		refusal := "unable to process file " + helloChanges + ": verification of clearsigned file failed: exit status 2"
+		refusal := "unable to process file " + helloChanges + ": verification of clearsigned file failed: exit status 2: signature by " + apptest.KeyID(signer) + ": no public key"
 		report(t, s, "/api/repos/r/include/d", nil, []string{refusal}, []string{path})
 		s.Want(t, "GET", "/api/repos/r/packages", "", 200, "[]")
 		var files []string
@@ -142,7 +142,7 @@ func TestIncludeWarnsOfEachChanges(t *testing.T) {
 			{func(f map[string][]byte) { f["hello_1.0-1.dsc"] = append(f["hello_1.0-1.dsc"], '\n') }, "size mismatch: expected …"},
 			{func(f map[string][]byte) { f["hello_1.0-1_amd64.deb"][0]++ }, "checksum mismatch MD5: expected …"},
 			{func(f map[string][]byte) { f[helloChanges] = append([]byte("Source: hello\n"), 'x') }, "malformed stanza syntax"},
-			{func(f map[string][]byte) { f[helloChanges] = []byte("-----BEGIN PGP SIGNATURE-----") }, "verification of clearsigned file failed: exit status 2"},
+			{func(f map[string][]byte) { f[helloChanges] = []byte("-----BEGIN PGP SIGNATURE-----") }, "verification of clearsigned file failed: exit status 2: …"},
 		} {
 			files := sent()
 			tc.spoil(files)

@@ -65,6 +65,14 @@ var (
 	ErrTooLarge = errors.New("answer too large")
 )
 
+// TooLargeError is an ErrTooLarge that knows the size of the body.
+type TooLargeError struct{ Size int64 } // bytes, as the server says
+
+func (e *TooLargeError) Error() string { return fmt.Sprintf("%v: %d bytes", ErrTooLarge, e.Size) }
+
+// Is makes errors.Is(err, ErrTooLarge) true.
+func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
+
 // StatusError is an answer that is no success.
 type StatusError struct {
 	Code int

@@ -18,11 +18,11 @@ type mismatch struct{ text string }
 func (e *mismatch) Error() string        { return e.text }
 func (e *mismatch) Is(target error) bool { return target == ErrMismatch }
 
-// mismatched compares what was read from a URL with what is expected, as far
-// as that is known.
+// mismatched compares what was read from a URL with what is expected, as far as
+// that is known. A size of 0 is not known.
 func mismatched(address string, got, want deb.File) error {
-	if want.Size != got.Size && (want.Size > 0 || hasDigest(want)) {
-		return &mismatch{fmt.Sprintf("%s: size check mismatch %d != %d", Shown(address), got.Size, want.Size)}
+	if want.Size != got.Size && want.Size > 0 {
+		return &mismatch{fmt.Sprintf("%s: size check mismatch %d != %d: is %[2]d bytes, listed with %[3]d", Shown(address), got.Size, want.Size)}
 	}
 	for _, d := range []struct{ name, got, want string }{
 		{"md5", got.MD5, want.MD5}, {"sha1", got.SHA1, want.SHA1}, {"sha256", got.SHA256, want.SHA256}, {"sha512", got.SHA512, want.SHA512},
@@ -52,22 +52,36 @@ type File struct {
 
 // Open begins to fetch a file. Reading it ends with an error that matches
 // ErrMismatch instead of io.EOF unless it is as want says; with check false it
-// may be anything. limit is the largest size in bytes that is read of a file
-// whose size is not known. The caller closes the file.
+// may be anything. limit is the largest size in bytes of a file whose size is
+// not known, which is so if want has none. The caller closes the file.
 func (k Asker) Open(ctx context.Context, address string, want deb.File, check bool, limit int64) (*File, error) {
-	known := check && (want.Size > 0 || hasDigest(want))
-	if known {
-		limit = max(want.Size, 1)
+	if check && want.Size > 0 {
+		limit = want.Size
 	}
 	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, Limit: limit})
+	f := &File{address: address, hash: deb.NewHasher(), want: want, check: check}
 	if err != nil {
-		return nil, err
+		return nil, f.tooLarge(err)
 	}
-	if known && answer.Size >= 0 && answer.Size != want.Size {
+	if check && want.Size > 0 && answer.Size >= 0 && answer.Size != want.Size {
 		answer.Body.Close()
 		return nil, mismatched(address, deb.File{Size: answer.Size}, want)
 	}
-	return &File{address: address, body: answer.Body, size: answer.Size, hash: deb.NewHasher(), want: want, check: check}, nil
+	f.body, f.size = answer.Body, answer.Size
+	return f, nil
+}
+
+// tooLarge returns the mismatch that an ErrTooLarge means for a file whose size
+// is known, and every other error as it is.
+func (f *File) tooLarge(err error) error {
+	if !errors.Is(err, ErrTooLarge) || !f.check || f.want.Size <= 0 {
+		return err
+	}
+	size := "more"
+	if large := (*TooLargeError)(nil); errors.As(err, &large) && large.Size > 0 {
+		size = fmt.Sprint(large.Size)
+	}
+	return &mismatch{fmt.Sprintf("%s: size check mismatch %s != %d: is %[2]s bytes, listed with %[3]d", Shown(f.address), size, f.want.Size)}
 }
 
 // Read reads the file. The error is io.EOF only of a file that is what it
@@ -79,7 +93,7 @@ func (f *File) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	if err != io.EOF {
-		return n, fmt.Errorf("%s: %w", Shown(f.address), err)
+		return n, f.tooLarge(fmt.Errorf("%s: %w", Shown(f.address), err))
 	}
 	if !f.ended {
 		f.got, f.ended = f.hash.File(f.want.Name), true

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"path"
+	"slices"
 	"strings"
 
 	"aptless/core/formats/deb"
@@ -79,14 +80,52 @@ type Reader struct {
 	Archive
 	Release *Release
 
-	// Unlisted has indexes taken that Release does not list, and indexes that are
-	// not as it says.
+	// Unlisted allows an index of which Release lists no form at all. It is read
+	// without a check, so it needs an archive whose signatures are not looked at:
+	// with a Trust.Ring it is refused. What Release lists is always checked.
 	Unlisted bool
 
-	// Ring verifies lists of installer files that Release does not list; nil
+	// Unchecked takes indexes whatever their bytes. It is for clients that ask for
+	// it by IgnoreChecksums.
+	Unchecked bool
+
+	// Trust.Ring verifies lists of installer files that Release does not list; nil
 	// takes them as they are.
 	Trust Trust
 }
+
+// Indexes returns the indexes to read for what is wanted, in the order in which
+// they count. It adds binary-all where Release says that packages for every
+// architecture are there, and leaves out what a component does not have while
+// it has other indexes that are wanted, as apt does.
+func (r *Reader) Indexes(w Wanted) []Index {
+	if r.Flat() {
+		return r.Archive.Indexes(w)
+	}
+	var all []Index
+	for _, component := range w.Components {
+		one := w
+		one.Components = []string{r.Release.folder(component)}
+		indexes := r.Archive.Indexes(one)
+		if r.Release.readsAll() && !slices.Contains(w.Architectures, deb.AllArch) {
+			one.Architectures, one.Sources, one.Installer = []string{deb.AllArch}, false, false
+			indexes = append(indexes, slices.DeleteFunc(r.Archive.Indexes(one), func(x Index) bool { return !r.Release.lists(x.Path) })...)
+		}
+		absent := func(x Index) bool { return x.Kind != deb.Installer && !r.Release.lists(x.Path) }
+		there := slices.ContainsFunc(indexes, func(x Index) bool { return x.Kind != deb.Installer && !absent(x) })
+		for _, x := range indexes {
+			if there && absent(x) && !r.unlisted() {
+				r.say("@y[!]@| @!skipping index %s: Release does not list it@|", x.Path)
+				continue
+			}
+			all = append(all, x)
+		}
+	}
+	return all
+}
+
+// unlisted reports whether an index that Release does not list may be read.
+func (r *Reader) unlisted() bool { return r.Unchecked || r.Unlisted && r.Trust.Ring == nil }
 
 // Packages yields the packages that an index lists. An error that matches
 // deb.ErrInvalid is about one package, and others follow; after every other
@@ -139,12 +178,14 @@ func listed(p deb.Paragraph, kind deb.Kind) (Listed, error) {
 	return Listed{Package: pkg, Dir: dir}, nil
 }
 
-// open opens the first of an index's files that the archive has.
+// open opens the first of an index's files that the archive has. If Release
+// lists any of them, the others do not count.
 func (r *Reader) open(ctx context.Context, name string) (*File, io.Reader, error) {
 	var last error
+	others := r.Unchecked || r.unlisted() && !r.Release.lists(name)
 	for _, suffix := range compressions {
 		want, known := r.Release.Find(name + suffix)
-		if !known && !r.Unlisted {
+		if !known && !others {
 			continue
 		}
 		f, err := r.openIndex(ctx, name+suffix, want, known)
@@ -156,7 +197,7 @@ func (r *Reader) open(ctx context.Context, name string) (*File, io.Reader, error
 			return nil, nil, err
 		}
 		limit := int64(maxUnpacked)
-		if unpacked, ok := r.Release.Find(name); ok && !r.Unlisted {
+		if unpacked, ok := r.Release.Find(name); ok && !r.Unchecked {
 			limit = unpacked.Size
 		}
 		plain, err := deb.Decompress(f, suffix, max(f.size, want.Size), limit)
@@ -166,25 +207,37 @@ func (r *Reader) open(ctx context.Context, name string) (*File, io.Reader, error
 		}
 		return f, plain, nil
 	}
-	if last == nil {
+	switch {
+	case last != nil:
+	case r.Unlisted:
+		last = fmt.Errorf("%s: %w", Shown(r.IndexURL(name)), errNotListed)
+	default:
 		last = fmt.Errorf("no candidates for %s found", Shown(r.IndexURL(name)))
 	}
 	return nil, nil, last
 }
 
+// errNotListed says that an index cannot be verified.
+var errNotListed = errors.New("the signed Release file does not list it; IgnoreChecksums takes it without a check")
+
 // openIndex opens a file that Release lists, by its digest if it can be had so.
 func (r *Reader) openIndex(ctx context.Context, name string, want deb.File, known bool) (*File, error) {
-	address := r.IndexURL(name)
-	if known && r.Release.ByHash && want.SHA256 != "" && !r.Unlisted {
+	check := known && !r.Unchecked
+	limit := int64(maxIndex)
+	if check {
+		limit = max(want.Size, 1)
+	}
+	if check && r.Release.ByHash && want.SHA256 != "" {
 		byHash := r.IndexURL(path.Dir(name) + "/by-hash/SHA256/" + want.SHA256)
 		r.say("Downloading: %s", Shown(byHash))
-		f, err := r.Open(ctx, byHash, want, true, maxIndex)
+		f, err := r.Open(ctx, byHash, want, true, limit)
 		if !Missing(err) {
 			return f, err
 		}
 	}
+	address := r.IndexURL(name)
 	r.say("Downloading: %s", Shown(address))
-	return r.Open(ctx, address, want, known && !r.Unlisted, maxIndex)
+	return r.Open(ctx, address, want, check, limit)
 }
 
 // maxSums is the largest list of an installer's files, in bytes.
@@ -239,7 +292,7 @@ func (r *Reader) installerSums(ctx context.Context, x Index) ([]byte, error) {
 		defer f.Close()
 		return readAll(f, maxSums)
 	}
-	if r.Unlisted {
+	if r.Unchecked {
 		return nil, nil
 	}
 	address := r.IndexURL(x.Path)
@@ -255,7 +308,7 @@ func (r *Reader) installerSums(ctx context.Context, x Index) ([]byte, error) {
 		return nil, err
 	}
 	if _, err := r.Trust.Ring.VerifyDetached(sums, signature, r.Trust.Now); err != nil {
-		return nil, fmt.Errorf("verification of detached signature failed: exit status %d", pgp.ExitStatus(err))
+		return nil, fmt.Errorf("%s: %w", Shown(address), pgp.Refused("detached signature", err))
 	}
 	return sums, nil
 }

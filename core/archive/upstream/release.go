@@ -27,13 +27,19 @@ const (
 
 // Release is a Release file.
 type Release struct {
-	Fields        map[string]string   // all but the lists of files
-	Files         map[string]deb.File // what it lists, by path relative to it
-	Architectures []string            // ascending, without "source"; nil if it does not say
+	Fields        map[string]string   // all fields except the lists of files
+	Files         map[string]deb.File // the listed files, by path relative to Release
+	Architectures []string            // ascending, without "source"; nil if the field is absent
 	Components    []string            // as written, without the prefix that those of "stretch/updates" have
-	Date          time.Time           // zero if it does not say
-	ValidUntil    time.Time           // zero if it does not say
-	ByHash        bool                // indexes are also to be had by their digest (Acquire-By-Hash)
+	Date          time.Time           // zero if the field is absent or cannot be read
+	ValidUntil    time.Time           // zero if the field is absent or cannot be read
+	ByHash        bool                // indexes are also served under their digest (Acquire-By-Hash)
+
+	// BadDate and BadValidUntil say why a field cannot be read; nil if it can be
+	// or is absent. apt 2.6 warns of the first and refuses the second.
+	BadDate, BadValidUntil error
+
+	available available // the indexes among Files
 }
 
 // ParseRelease reads a Release file of the archive's distribution.
@@ -66,12 +72,9 @@ func (a Archive) ParseRelease(text []byte) (*Release, error) {
 			}
 		}
 	}
-	if r.Date, err = parseTime(r.Fields["Date"]); err != nil {
-		return nil, fmt.Errorf("unable to parse Date: %w", err)
-	}
-	if r.ValidUntil, err = parseTime(r.Fields["Valid-Until"]); err != nil {
-		return nil, fmt.Errorf("unable to parse Valid-Until: %w", err)
-	}
+	r.Date, r.BadDate = ParseDate("Date", r.Fields)
+	r.ValidUntil, r.BadValidUntil = ParseDate("Valid-Until", r.Fields)
+	r.available = availableIn(r.Files)
 	r.ByHash = r.Fields["Acquire-By-Hash"] == "yes"
 	return r, nil
 }
@@ -118,25 +121,6 @@ func (r *Release) list(lines string, digest func(*deb.File) *string) error {
 		r.Files[name] = f
 	}
 	return nil
-}
-
-// parseTime reads the time formats of Release files (RFC 2822 with zones that
-// mean UTC).
-func parseTime(text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	var first error
-	for _, layout := range []string{time.RFC1123, time.RFC1123Z, "Mon, _2 Jan 2006 15:04:05 MST", "Mon, _2 Jan 2006 15:04:05 -0700"} {
-		t, err := time.Parse(layout, text)
-		if err == nil {
-			return t.UTC(), nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return time.Time{}, first
 }
 
 // Find returns what Release lists under the longest name that path ends with.
@@ -203,52 +187,81 @@ func (k Asker) get(ctx context.Context, address string, seen Seen, limit int64) 
 	return data, answer, nil
 }
 
-// FetchRelease fetches and verifies the Release file. If it is the one seen
-// before, the result is nil, and nothing else was asked for.
+// FetchRelease fetches and verifies the Release file. The result is nil if the
+// file is the one seen before; then nothing else was asked for.
 func (a Archive) FetchRelease(ctx context.Context, k Asker, trust Trust, seen Seen) (*Release, Seen, error) {
-	text, now, err := a.fetchRelease(ctx, k, trust, seen)
+	fetch := a.fetchUnsigned
+	if trust.Ring != nil {
+		fetch = func(ctx context.Context, k Asker, seen Seen) ([]byte, Seen, error) {
+			return a.fetchSigned(ctx, k, trust, seen)
+		}
+	}
+	text, now, err := fetch(ctx, k, seen)
 	if err != nil || text == nil {
 		return nil, now, err
 	}
 	r, err := a.ParseRelease(text)
-	return r, now, err
+	if err != nil {
+		return nil, now, err
+	}
+	for _, bad := range []error{r.BadDate, r.BadValidUntil} {
+		if bad != nil {
+			k.say("@y[!]@| @!%v@|", bad)
+		}
+	}
+	return r, now, nil
 }
 
-// fetchRelease returns the text of the Release file, nil if it was seen before.
-func (a Archive) fetchRelease(ctx context.Context, k Asker, trust Trust, seen Seen) ([]byte, Seen, error) {
-	if trust.Ring == nil {
-		text, now, err := a.fetch(ctx, k, "Release", seen)
-		if err == nil || ctx.Err() != nil {
-			return text, now, err
-		}
-		text, now, err = a.fetch(ctx, k, "InRelease", seen)
-		if err != nil || text == nil {
-			return nil, now, err
-		}
-		plain, _, err := pgp.StripClearsign(text)
-		return plain, now, err
+// fetchUnsigned returns the text of Release, or of InRelease without a look at
+// its signatures; nil if it was seen before.
+func (a Archive) fetchUnsigned(ctx context.Context, k Asker, seen Seen) ([]byte, Seen, error) {
+	text, now, err := a.fetch(ctx, k, "Release", seen)
+	if err == nil || ctx.Err() != nil {
+		return text, now, err
 	}
-	text, now, err := a.fetch(ctx, k, "InRelease", seen)
-	if err == nil && text == nil {
+	text, now, err = a.fetch(ctx, k, "InRelease", seen)
+	if err != nil || text == nil {
+		return nil, now, err
+	}
+	plain, _, err := pgp.StripClearsign(text)
+	return plain, now, err
+}
+
+// fetchSigned returns the verified text of InRelease, or of Release with
+// Release.gpg if InRelease is absent or does not verify; nil if it was seen
+// before. If there is no Release beside a refused InRelease, the error says why
+// InRelease was refused.
+func (a Archive) fetchSigned(ctx context.Context, k Asker, trust Trust, seen Seen) ([]byte, Seen, error) {
+	text, now, refused := a.fetch(ctx, k, "InRelease", seen)
+	if refused == nil && text == nil {
 		return nil, now, nil
 	}
-	if err == nil {
-		if text, _, err = trust.Ring.VerifyClearsigned(text, trust.Now); err == nil {
-			return text, now, nil
+	if refused == nil {
+		plain, _, err := trust.Ring.VerifyClearsigned(text, trust.Now)
+		if err == nil {
+			return plain, now, nil
 		}
+		refused = fmt.Errorf("%s: %w", Shown(a.IndexURL("InRelease")), pgp.Refused("clearsigned file", err))
 	}
 	if ctx.Err() != nil {
 		return nil, Seen{}, ctx.Err()
 	}
-	if text, now, err = a.fetch(ctx, k, "Release", seen); err != nil || text == nil {
-		return nil, now, err
+	instead := func(err error) error {
+		if Missing(err) && !Missing(refused) {
+			return refused
+		}
+		return err
+	}
+	text, now, err := a.fetch(ctx, k, "Release", seen)
+	if err != nil || text == nil {
+		return nil, now, instead(err)
 	}
 	signature, _, err := k.get(ctx, a.IndexURL("Release.gpg"), Seen{}, maxSignature)
 	if err != nil {
-		return nil, Seen{}, err
+		return nil, Seen{}, instead(err)
 	}
 	if _, err := trust.Ring.VerifyDetached(text, signature, trust.Now); err != nil {
-		return nil, Seen{}, fmt.Errorf("verification of detached signature failed: exit status %d", pgp.ExitStatus(err))
+		return nil, Seen{}, pgp.Refused("detached signature", err)
 	}
 	return text, now, nil
 }
@@ -284,9 +297,13 @@ var (
 	ErrReplayed = errors.New("release file is older than the one that was seen before")
 )
 
-// CheckTime returns ErrExpired if the file is not valid any more, ErrReplayed if
-// it is from before last, the Date of one that was accepted.
+// CheckTime returns ErrExpired if Valid-Until has passed, ErrReplayed if Date is
+// before last, the Date of a file that was accepted, and BadValidUntil if that
+// is set. A file without a Date cannot be told from a replayed one.
 func (r *Release) CheckTime(now, last time.Time) error {
+	if r.BadValidUntil != nil {
+		return r.BadValidUntil
+	}
 	if !r.ValidUntil.IsZero() && now.After(r.ValidUntil) {
 		return fmt.Errorf("%w: it was valid until %s", ErrExpired, r.Fields["Valid-Until"])
 	}

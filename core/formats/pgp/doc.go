@@ -21,7 +21,8 @@
 // sections 6 and 11.1), with every packet as it was read.
 //
 // Invariant: text that is returned without error from a Verify function was
-// signed, all of it, by every signature in the message; each is by a key of the
-// ring that was allowed to sign, neither revoked nor expired, over a digest
-// stronger than SHA-1.
+// signed, all of it, by at least one signature of the message, and no signature
+// of the message is bad. Each signature that is returned is by a key of the ring
+// that was allowed to sign, neither revoked nor expired, over a digest stronger
+// than SHA-1.
 package pgp

@@ -81,6 +81,14 @@ func (e signatureErrors) Error() string {
 
 func (e signatureErrors) Unwrap() []error { return e }
 
+// Refused returns a refusal in the words that clients of aptly know, followed
+// by the reason: "verification of detached signature failed: exit status 2:
+// signature by 0123456789ABCDEF: no public key". kind is "detached signature"
+// or "clearsigned file". The result wraps err.
+func Refused(kind string, err error) error {
+	return fmt.Errorf("verification of %s failed: exit status %d: %w", kind, ExitStatus(err), err)
+}
+
 // ExitStatus returns the status gpgv exits with where a function of this
 // package returns err: 0 for nil, 1 for a signature that is bad, 2 for
 // everything else, such as a missing key. Clients of aptly see it in messages.

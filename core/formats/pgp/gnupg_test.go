@@ -92,17 +92,30 @@ func TestExitStatus(t *testing.T) {
 		ring   *Keyring
 		signed []byte
 	}{
-		"good":     {ring(t, k), good},
-		"bad":      {ring(t, k), bad},
-		"unknown":  {ring(t, other), good},
-		"unsigned": {ring(t, k), []byte(release)},
-		"one of 2": {ring(t, k), clearsign(t, release, noon, k, other)},
+		"good":      {ring(t, k), good},
+		"bad":       {ring(t, k), bad},
+		"unknown":   {ring(t, other), good},
+		"unsigned":  {ring(t, k), []byte(release)},
+		"none of 2": {ring(t, k), bytes.Replace(clearsign(t, release, noon, k, other), []byte("stable"), []byte("stale!"), 1)},
 	} {
 		want, said := g.gpgv(t, tc.ring, g.file(t, "signed", tc.signed))
 		_, _, err := tc.ring.VerifyClearsigned(tc.signed, noon)
 		if got := ExitStatus(err); got != want {
 			t.Errorf("%s: %d (%v), gpgv %d: %s", name, got, err, want, said)
 		}
+	}
+}
+
+// TestOneOfTwoAsApt: of two signatures, gpgv reports one as good and exits with
+// 2 for the unknown key; apt's method reads the report and takes the text.
+func TestOneOfTwoAsApt(t *testing.T) {
+	g := newGPG(t)
+	k, other := edSecret(t), edSecret(t)
+	signed := clearsign(t, release, noon, k, other)
+	status, said := g.gpgv(t, ring(t, k), g.file(t, "signed", signed))
+	_, sigs, err := ring(t, k).VerifyClearsigned(signed, noon)
+	if status != 2 || !strings.Contains(said, "Good signature") || err != nil || len(sigs) != 1 || sigs[0].Key != k.ID() {
+		t.Errorf("%v, %v; gpgv %d: %s", sigs, err, status, said)
 	}
 }
 

@@ -3,6 +3,7 @@ package pgp
 import (
 	_ "crypto/sha256" // so that the digests are available
 	_ "crypto/sha512"
+	"errors"
 	"fmt"
 	"hash"
 	"time"
@@ -27,9 +28,14 @@ func (s Signature) Signer() KeyID {
 }
 
 // VerifyClearsigned returns the text of a clearsigned file, with lines that
-// end in a newline and without white space before it, and its signatures. Every
-// signature must be good; the error names each that is not. Keys and signatures
-// are judged as of now; a zero now does not ask for times, as gpgv does not.
+// end in a newline and without white space before it, and its good signatures.
+// The rule is apt's (methods/gpgv.cc of apt 2.6): at least one signature is
+// good, and none is bad. A signature that cannot count, such as one by an
+// unknown, expired or revoked key, is passed over, so archives can sign with an
+// old and a new key. Example: one good signature and one by an unknown key
+// verify; one good signature and one over another text do not. The error names
+// each refused signature. Keys and signatures are judged as of now; a zero now
+// does not ask for times, as gpgv does not.
 func (r *Keyring) VerifyClearsigned(data []byte, now time.Time) (text []byte, sigs []Signature, err error) {
 	c, err := parseClear(data)
 	if err != nil {
@@ -43,8 +49,8 @@ func (r *Keyring) VerifyClearsigned(data []byte, now time.Time) (text []byte, si
 	return c.text(), sigs, nil
 }
 
-// VerifyDetached verifies the signatures of data, armored or binary, with the
-// demands of VerifyClearsigned.
+// VerifyDetached verifies the signatures of data, armored or binary, by the rule
+// of VerifyClearsigned, and returns the good ones.
 func (r *Keyring) VerifyDetached(data, signature []byte, now time.Time) ([]Signature, error) {
 	if len(data) > maxMessage || len(signature) > maxMessage {
 		return nil, fmt.Errorf("%d bytes signed by %d: %w", len(data), len(signature), ErrTooLarge)
@@ -61,7 +67,8 @@ func (r *Keyring) VerifyDetached(data, signature []byte, now time.Time) ([]Signa
 	})
 }
 
-// verify verifies all signatures in packets over what write hashes.
+// verify verifies the signatures in packets over the bytes that write hashes,
+// and returns the good ones.
 func (r *Keyring) verify(packets []byte, now time.Time, write func(packet.SignatureType, hash.Hash)) ([]Signature, error) {
 	var all []frame
 	for f, err := range frames(packets) {
@@ -90,7 +97,7 @@ func (r *Keyring) verify(packets []byte, now time.Time, write func(packet.Signat
 		}
 		sigs = append(sigs, sig)
 	}
-	if refused != nil {
+	if len(sigs) == 0 || errors.Is(refused, ErrBadSignature) {
 		return nil, refused
 	}
 	return sigs, nil

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	_ "crypto/sha1"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,10 +59,19 @@ func TestVerifyRefuses(t *testing.T) {
 		now  time.Time
 		want error
 	}{
-		"good":                {ring(t, k), good, noon, nil},
-		"good, armored":       {ring(t, k), armor(nil, armorSignature, good), noon, nil},
-		"good, two blocks":    {ring(t, k, other), append(armor(nil, armorSignature, good), armor(nil, armorSignature, sign(other, nothing))...), noon, nil},
-		"good, one of two":    {ring(t, k), append(bytes.Clone(good), sign(other, nothing)...), noon, ErrUnknownKey},
+		"good":             {ring(t, k), good, noon, nil},
+		"good, armored":    {ring(t, k), armor(nil, armorSignature, good), noon, nil},
+		"good, two blocks": {ring(t, k, other), append(armor(nil, armorSignature, good), armor(nil, armorSignature, sign(other, nothing))...), noon, nil},
+		// The next nine are the rule of apt 2.6's gpgv method: one good, none bad.
+		"good, then unknown":  {ring(t, k), slices.Concat(good, sign(other, nothing)), noon, nil},
+		"unknown, then good":  {ring(t, k), slices.Concat(sign(other, nothing), good), noon, nil},
+		"good and bad":        {ring(t, k), slices.Concat(good, forge(t, k, []byte("x"), nothing).raw), noon, ErrBadSignature},
+		"bad and good":        {ring(t, k, other), slices.Concat(forge(t, other, []byte("x"), nothing).raw, good), noon, ErrBadSignature},
+		"good and weak":       {ring(t, k), slices.Concat(sign(k, func(s *packet.Signature) { s.Hash = crypto.SHA1 }), md5, good), noon, nil},
+		"good and lapsed":     {ring(t, k), slices.Concat(sign(k, func(s *packet.Signature) { s.SigLifetimeSecs = &life }), sign(k, func(s *packet.Signature) { s.CreationTime = noon.Add(2 * time.Hour) })), noon.Add(2 * time.Hour), nil},
+		"good and revoked":    {ring(t, k, recertify(t, other, made, func(s *packet.Signature) { s.SigType = packet.SigTypeKeyRevocation })), slices.Concat(sign(other, nothing), good), noon, nil},
+		"good and version 3":  {ring(t, k), slices.Concat(newFrame(tagSignature, []byte{3, 5, 0, 0, 0, 0, 0}).raw, good), noon, nil},
+		"none good":           {ring(t, k), slices.Concat(md5, sign(other, nothing)), noon, ErrWeakDigest},
 		"unknown key":         {ring(t, other), good, noon, ErrUnknownKey},
 		"empty ring":          {&Keyring{}, good, noon, ErrUnknownKey},
 		"other text":          {ring(t, k), forge(t, k, []byte("x"), nothing).raw, noon, ErrBadSignature},

@@ -39,6 +39,9 @@ func (p *Process) Archive(t *testing.T) upstreamtest.Spec {
 	return spec
 }
 
+// KeyID returns the ID of the only key of a signer, as messages name it.
+func KeyID(signer pgp.Signer) string { return signer.PublicKeys()[0].ID().String() }
+
 // Trust puts the keys of a signer into the default ring.
 func (p *Process) Trust(t *testing.T, signer pgp.Signer) {
 	t.Helper()
