@@ -16,7 +16,8 @@ import (
 type Mode int
 
 const (
-	// Replace keeps those whose architecture and name the right list does not have.
+	// Replace keeps those whose architecture and name the right list does not
+	// have, and those that overlay spares.
 	Replace Mode = iota
 	// KeepVersions keeps those whose short key the right list does not have.
 	KeepVersions
@@ -45,32 +46,33 @@ func lastOf(vals [][]byte) int {
 	return i
 }
 
-// replaced yields, of each name and architecture, the packages of the last list
-// that has any. A name is held at a time.
+// candidate is a package key that at least one list has.
+type candidate struct {
+	key           []byte // of the record
+	arch, version string
+	vals          [][]byte // in each list, nil where there is none; first the result so far
+}
+
+// replaced yields what remains of all lists when each one in turn is laid over
+// those before it. The packages of one name are held at a time.
 func replaced(ctx context.Context, all []*lists.List) iter.Seq2[lists.Record, error] {
 	return func(yield func(lists.Record, error) bool) {
-		type candidate struct {
-			lists.Record
-			arch string
-			list int
-		}
 		var name string
-		var group []candidate
-		winner := make(map[string]int) // by architecture
+		var group []candidate // in index order
 		flush := func() bool {
+			overlayAll(group)
 			for _, c := range group {
-				if c.list == winner[c.arch] && !yield(c.Record, nil) {
+				if c.vals[0] != nil && !yield(lists.Record{Key: c.key, Val: c.vals[0]}, nil) {
 					return false
 				}
 			}
 			group = group[:0]
-			clear(winner)
 			return true
 		}
-		var from int
-		merged := lists.Merge(ctx, all, func(_ []byte, vals [][]byte) ([]byte, bool) {
-			from = lastOf(vals)
-			return vals[from], true
+		var vals [][]byte
+		merged := lists.Merge(ctx, all, func(_ []byte, in [][]byte) ([]byte, bool) {
+			vals = slices.Clone(in)
+			return in[lastOf(in)], true
 		})
 		for r, err := range merged {
 			var id identity
@@ -87,10 +89,63 @@ func replaced(ctx context.Context, all []*lists.List) iter.Seq2[lists.Record, er
 				}
 				name = id.name
 			}
-			group = append(group, candidate{r, id.arch, from})
-			winner[id.arch] = max(winner[id.arch], from)
+			group = append(group, candidate{r.Key, id.arch, id.version, vals})
 		}
 		flush()
+	}
+}
+
+// overlayAll merges the packages of one name, each architecture by itself: the
+// first value of each candidate becomes that of the result, nil if the result
+// has not the package.
+func overlayAll(group []candidate) {
+	byArch := map[string][]*candidate{}
+	for i := range group {
+		byArch[group[i].arch] = append(byArch[group[i].arch], &group[i])
+	}
+	for _, versions := range byArch {
+		slices.SortFunc(versions, func(a, b *candidate) int { return strings.Compare(a.version+" ", b.version+" ") })
+		for right := 1; right < len(versions[0].vals); right++ {
+			overlay(versions, right)
+		}
+	}
+}
+
+// overlay lays list number right over the result so far, for the versions of
+// one name and architecture, in the order of their texts. It is aptly's walk
+// (1.6.3) over two sorted lists: a package of the right list replaces the next
+// package of the left one, and from then on all that follow on the left, until
+// both lists have the same version. So a package that both lists have replaces
+// nothing: left 1.0 and 1.1, right 1.0 make 1.0 and 1.1. Left 1.0 and 1.1,
+// right 1.1 make 1.1.
+func overlay(versions []*candidate, right int) {
+	next := func(from, list int) int {
+		for from < len(versions) && versions[from].vals[list] == nil {
+			from++
+		}
+		return from
+	}
+	result := make([][]byte, len(versions))
+	replacing := false
+	l, r := next(0, 0), next(0, right)
+	for l < len(versions) || r < len(versions) {
+		switch {
+		case l == r:
+			result[r], replacing = versions[r].vals[right], false
+			l, r = next(l+1, 0), next(r+1, right)
+		case l < len(versions) && (replacing || r == len(versions)):
+			if !replacing {
+				result[l] = versions[l].vals[0]
+			}
+			l = next(l+1, 0)
+		default:
+			result[r] = versions[r].vals[right]
+			replacing = l < len(versions)
+			l, r = next(min(l+1, len(versions)), 0), next(r+1, right)
+		}
+	}
+	for i, c := range versions {
+		c.vals[0] = result[i]
 	}
 }
 

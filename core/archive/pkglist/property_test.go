@@ -89,17 +89,48 @@ func checkList(t *rapid.T, l *List, m map[string]*deb.Package, limit int) {
 	}
 }
 
+// walkReplacing is aptly's merge (1.6.3), step by step over two sorted lists of
+// package keys, which go on with other names.
+func walkReplacing(left, right map[string]*deb.Package) map[string]*deb.Package {
+	last := &deb.Package{Name: "~", Version: "1", Architecture: "~"}
+	refs := func(m map[string]*deb.Package) []*deb.Package {
+		all := append(slices.Collect(maps.Values(m)), last)
+		slices.SortFunc(all, func(p, q *deb.Package) int { return cmp.Compare(p.Key(), q.Key()) })
+		return all
+	}
+	short := func(p *deb.Package) string { return p.Architecture + " " + p.Name + " " + p.Version }
+	result, overridden := map[string]*deb.Package{}, ""
+	l, r := refs(left), refs(right)
+	for len(l) > 0 && len(r) > 0 {
+		p, q := l[0], r[0]
+		nameP, nameQ := p.Architecture+" "+p.Name, q.Architecture+" "+q.Name
+		switch {
+		case short(p) == short(q):
+			result[short(q)] = q
+			l, r, overridden = l[1:], r[1:], ""
+		case nameP == overridden:
+			l = l[1:]
+		case nameP == nameQ:
+			result[short(q)] = q
+			l, r, overridden = l[1:], r[1:], nameP
+		case p.Key() < q.Key():
+			result[short(p)] = p
+			l = l[1:]
+		default:
+			result[short(q)] = q
+			r, overridden = r[1:], ""
+		}
+	}
+	delete(result, short(last))
+	return result
+}
+
 func checkDerived(t *rapid.T, s Store, lists []*List, models []map[string]*deb.Package) {
 	keep := map[string]*deb.Package{}
 	replace := map[string]*deb.Package{}
 	for _, m := range models {
 		maps.Copy(keep, m)
-		has := map[[2]string]bool{}
-		for _, p := range m {
-			has[[2]string{p.Architecture, p.Name}] = true
-		}
-		maps.DeleteFunc(replace, func(_ string, p *deb.Package) bool { return has[[2]string{p.Architecture, p.Name}] })
-		maps.Copy(replace, m)
+		replace = walkReplacing(replace, m)
 	}
 	left, right := models[0], models[len(models)-1]
 	subtracted := maps.Clone(left)

@@ -206,3 +206,28 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%.100v", err)
 	}
 }
+
+// TestEqualPackageReplacesNothing: a merge, and a creation with references,
+// keep the other versions of a package that both sides have, as aptly 1.6.3.
+func TestEqualPackageReplacesNothing(t *testing.T) {
+	old, newer, lib := pack("hello_1.0_amd64", "a"), pack("hello_1.1_amd64", "b"), pack("libfoo_1_amd64", "c")
+	r := mirrored(t, map[string][]*deb.Package{"z1": {old, newer, lib}, "zh": {old}, "zn": {newer}})
+	r.record(t, old, newer, lib)
+	for _, name := range []string{"z1", "zh", "zn"} {
+		r.take(t, name)
+	}
+	spec, err := r.snapshots.CheckMerge(t.Context(), "m", []string{"z1", "zh"}, false, false)
+	merged := r.made(t, "m", spec, err)
+	spec, err = r.snapshots.CheckCreate(t.Context(), "z2", "", []string{"z1"}, []string{old.Key()})
+	created := r.made(t, "z2", spec, err)
+	want := []string{old.Key(), newer.Key(), lib.Key()}
+	for _, found := range []snapshot.Snapshot{merged, created} {
+		if got := r.keys(t, found); !slices.Equal(got, want) {
+			t.Errorf("%s has %q, want %q", found.Name, got, want)
+		}
+	}
+	spec, err = r.snapshots.CheckMerge(t.Context(), "n", []string{"z1", "zn"}, false, false)
+	if got := r.keys(t, r.made(t, "n", spec, err)); !slices.Equal(got, want[1:]) {
+		t.Errorf("the higher version leaves %q, want %q", got, want[1:])
+	}
+}

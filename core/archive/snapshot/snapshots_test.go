@@ -142,7 +142,7 @@ func TestCreateSnapshot(t *testing.T) {
 			"both":  "aa_3_amd64 bb_1_amd64 aa_1_i386",
 			"back":  "aa_1_amd64 aa_2_amd64 bb_1_amd64 aa_1_i386",
 			"refs":  "aa_1_amd64 bb_1_amd64",
-			"over":  "aa_1_amd64 bb_1_amd64",
+			"over":  "aa_1_amd64 aa_2_amd64 bb_1_amd64", // an equal package replaces nothing
 			"twice": "aa_1_amd64",
 			"same":  "aa_1_amd64 aa_2_amd64 bb_1_amd64",
 			"hash":  "aa_1_amd64 aa_2_amd64 bb_1_amd64",
