@@ -196,7 +196,7 @@ func TestReadBinaryOfDpkg(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer f.Close()
-				control, paths, err := deb.ReadBinary(f, name)
+				control, paths, err := readPaths(f, name)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -229,11 +229,17 @@ func dataMember(t testing.TB) member {
 	)}
 }
 
+// readPaths is ReadBinary with a copy of the paths.
+func readPaths(r io.Reader, name string) (control []byte, paths []string, err error) {
+	control, found, err := deb.ReadBinary(r, name, deb.Growth{})
+	return control, found.Strings(), err
+}
+
 // readBinary is ReadBinary, and reads its input to the end.
 func readBinary(t *testing.T, in string) (control []byte, paths []string, err error) {
 	t.Helper()
 	r := strings.NewReader(in)
-	control, paths, err = deb.ReadBinary(r, "P")
+	control, paths, err = readPaths(r, "P")
 	if control != nil && r.Len() != 0 {
 		t.Errorf("%d bytes not read", r.Len())
 	}
@@ -351,11 +357,11 @@ func TestReadBinaryCut(t *testing.T) {
 		member{"data.tar.gz", gzipped(tarArchive(t, file("./a")))})
 	lost := errors.New("connection lost")
 	for n := range len(whole) - 1 { // the last byte may be padding
-		control, paths, err := deb.ReadBinary(iotest.OneByteReader(strings.NewReader(whole[:n])), "P")
+		control, paths, err := readPaths(iotest.OneByteReader(strings.NewReader(whole[:n])), "P")
 		if err == nil || paths != nil || (control != nil && string(control) != controlText) {
 			t.Fatalf("%d bytes: control %q, paths %q, error %v", n, control, paths, err)
 		}
-		control, paths, err = deb.ReadBinary(io.MultiReader(strings.NewReader(whole[:n]), iotest.ErrReader(lost)), "P")
+		control, paths, err = readPaths(io.MultiReader(strings.NewReader(whole[:n]), iotest.ErrReader(lost)), "P")
 		if err != lost || control != nil || paths != nil {
 			t.Fatalf("%d bytes and a lost connection: control %q, paths %q, error %v", n, control, paths, err)
 		}
@@ -375,7 +381,7 @@ func TestReadBinaryKeepsPathsOnly(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	_, paths, err := deb.ReadBinary(strings.NewReader(in), "P")
+	_, paths, err := readPaths(strings.NewReader(in), "P")
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if err != nil || len(paths) != count {
@@ -450,7 +456,7 @@ func FuzzReadBinary(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		r := strings.NewReader(in)
-		control, paths, err := deb.ReadBinary(r, "P")
+		control, paths, err := readPaths(r, "P")
 		contents := (*deb.ContentsError)(nil)
 		switch {
 		case err == nil || errors.As(err, &contents):
@@ -464,7 +470,7 @@ func FuzzReadBinary(f *testing.F) {
 			t.Fatalf("paths %q, error %v", paths, err)
 		}
 		for _, in := range sound {
-			control, paths, err := deb.ReadBinary(strings.NewReader(in), "P")
+			control, paths, err := readPaths(strings.NewReader(in), "P")
 			if err != nil || string(control) != debtest.Control(debtest.Spec{}) || !slices.Equal(paths, []string{"a"}) {
 				t.Fatalf("a sound package after it: control %q, paths %q, error %v", control, paths, err)
 			}

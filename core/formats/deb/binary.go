@@ -29,20 +29,46 @@ type ContentsError struct{ Err error }
 func (e *ContentsError) Error() string { return e.Err.Error() }
 func (e *ContentsError) Unwrap() error { return e.Err }
 
+// BinaryMemory is how many bytes ReadBinary holds for most packages: a decoder
+// each for control.tar and data.tar, the control file, and some paths.
+const BinaryMemory = 2*smallWindow + maxControlFile + smallPaths + 1<<20
+
+// BinaryGrowth is how many bytes more it holds for the largest package that it
+// reads.
+const BinaryGrowth = maxZstdWindow + maxPaths + 5*4*maxEntries + 4<<20
+
+// Parts of a package that are read within BinaryMemory.
+const (
+	smallWindow = 9 << 20 // of a decoder. xz -6 and zstd -19, the defaults, take 8 MiB
+	smallPaths  = 4 << 20
+)
+
+// Growth says what ReadBinary may hold beyond BinaryMemory.
+type Growth struct {
+	Most int64 // bytes; 0 is BinaryGrowth
+
+	// Ask is called, once, before more than BinaryMemory is held. Its error is
+	// that of ReadBinary. Nil agrees.
+	Ask func() error
+}
+
+// errMemory is the error of a package that needs more than Growth.Most.
+var errMemory = errors.New("takes more memory to unpack than there is for a package")
+
 // ReadBinary reads a .deb, .udeb or .ddeb in one pass and returns its control
-// file and the paths in its data archive that are no directories: without a
-// leading "./", ascending, each once. name stands for the file in errors.
+// file and the paths in its data archive that are no directories, without a
+// leading "./". name stands for the file in errors.
 //
 // If only the data archive is unreadable, the error is a *ContentsError and
 // control is returned. If the file is no package, the error is an ErrArchive.
-// Any other error is one of r. r has been read to its end if control is returned.
-func ReadBinary(r io.Reader, name string) (control []byte, paths []string, err error) {
+// Any other error is one of r or of g. r has been read to its end if control is returned.
+func ReadBinary(r io.Reader, name string, g Growth) (control []byte, paths *Paths, err error) {
 	b := binaryReaders.Get().(*binaryReader)
 	defer b.release()
-	b.name, b.src.r = name, r
+	b.name, b.src.r, b.growth = name, r, g
 	b.buffer.Reset(&b.src)
 	err = b.read()
-	if b.control != nil {
+	if b.control != nil && b.refused == nil {
 		if _, drained := io.Copy(io.Discard, b.buffer); drained != nil {
 			return nil, nil, drained
 		}
@@ -50,6 +76,8 @@ func ReadBinary(r io.Reader, name string) (control []byte, paths []string, err e
 	switch {
 	case b.src.err != nil:
 		return nil, nil, b.src.err
+	case b.refused != nil:
+		return nil, nil, b.refused
 	case b.control == nil:
 		return nil, nil, err
 	case err != nil:
@@ -75,16 +103,50 @@ type binaryReader struct {
 	buffer  *bufio.Reader
 	ar      arReader
 	decoder decompressor
+	growth  Growth
+	grown   bool
+	refused error  // of growth.Ask
 	control []byte // nil until found
-	paths   []string
+	paths   *Paths
 }
 
 func (b *binaryReader) release() {
 	b.decoder.release()
-	b.name, b.control, b.paths = "", nil, nil
+	b.name, b.control, b.paths, b.growth, b.grown, b.refused = "", nil, nil, Growth{}, false, nil
 	b.src = source{}
 	b.buffer.Reset(&b.src)
 	binaryReaders.Put(b)
+}
+
+// grow is called before n bytes more than BinaryMemory are held.
+func (b *binaryReader) grow(n int64) error {
+	most := b.growth.Most
+	if most == 0 {
+		most = BinaryGrowth
+	}
+	if n > most {
+		return errMemory
+	}
+	if !b.grown && b.growth.Ask != nil {
+		b.refused = b.growth.Ask()
+	}
+	b.grown = true
+	return b.refused
+}
+
+// open returns a reader of what a member unpacks to.
+func (b *binaryReader) open(suffix string, size, limit int64) (io.Reader, error) {
+	header, err := b.buffer.Peek(int(min(size, windowHeader)))
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	wide := window(suffix, header, maxWindow)
+	if wide > smallWindow {
+		if err := b.grow(wide); err != nil {
+			return nil, err
+		}
+	}
+	return b.decoder.open(&b.ar, stream{suffix, size, limit, wide})
 }
 
 // read reads members until there has been a control.tar and a data.tar. The
@@ -119,7 +181,7 @@ func (b *binaryReader) read() error {
 }
 
 func (b *binaryReader) readControl(member, suffix string, size int64) error {
-	r, err := b.decoder.open(&b.ar, suffix, size, maxControlTar)
+	r, err := b.open(suffix, size, maxControlTar)
 	var control []byte
 	if err == nil {
 		control, err = readControlTar(r)
@@ -135,9 +197,14 @@ func (b *binaryReader) readControl(member, suffix string, size int64) error {
 }
 
 func (b *binaryReader) readData(member, suffix string, size int64) error {
-	r, err := b.decoder.open(&b.ar, suffix, size, maxDataTar)
+	r, err := b.open(suffix, size, maxDataTar)
 	if err == nil {
-		b.paths, err = readDataTar(r, maxEntries, maxPaths)
+		b.paths, err = readDataTar(r, maxEntries, maxPaths, func(held int64) error {
+			if held <= smallPaths {
+				return nil
+			}
+			return b.grow(b.decoder.large + held)
+		})
 	}
 	if err != nil {
 		return b.tarError(member, err)

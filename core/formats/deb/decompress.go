@@ -15,6 +15,7 @@ import (
 const (
 	maxXZDictionary = 64 << 20
 	maxZstdWindow   = 128 << 20
+	maxWindow       = maxZstdWindow // the larger of them
 )
 
 // A stream may unpack to maxRatio times its packed size, and to unpackedFree
@@ -31,24 +32,46 @@ var (
 )
 
 // decompressor holds one decoder of each format. Decoders are kept since a new
-// one of xz costs twenty times what a small archive takes to unpack.
+// one of xz costs twenty times what a small archive takes to unpack. A decoder
+// for a large window is not kept.
 type decompressor struct {
-	gzip *gzip.Reader
-	xz   *xz.Reader
-	zstd *zstd.Decoder
-	out  unpacked
+	gzip  *gzip.Reader
+	xz    *xz.Reader
+	zstd  *zstd.Decoder
+	large int64 // the window of the last stream if that is large
+	out   unpacked
 }
 
-// open returns a reader of what r of size bytes unpacks to, which may be up to
-// limit bytes. suffix is what the archive's name has behind ".tar". The reader
-// is valid until the next call.
-func (d *decompressor) open(r io.Reader, suffix string, size, limit int64) (io.Reader, error) {
-	src, err := d.decode(r, suffix)
+// stream describes what is to be unpacked.
+type stream struct {
+	suffix string // what the archive's name has behind ".tar"
+	size   int64  // packed
+	limit  int64  // bytes that it may unpack to
+	window int64  // bytes that its header asks for
+}
+
+// open returns a reader of what r unpacks to. It is valid until the next call. A
+// stream that needs a larger window than its header has said is an error.
+func (d *decompressor) open(r io.Reader, s stream) (io.Reader, error) {
+	d.drop()
+	if s.window > smallWindow {
+		d.large = s.window
+		d.xz, d.zstd = nil, nil
+	}
+	src, err := d.decode(r, s.suffix)
 	if err != nil {
 		return nil, err
 	}
-	d.out = unpacked{r: src, left: min(limit, unpackedFree+size*maxRatio)}
+	d.out = unpacked{r: src, left: min(s.limit, unpackedFree+s.size*maxRatio)}
 	return &d.out, nil
+}
+
+// most returns the window of a decoder that may have one of limit bytes.
+func (d *decompressor) most(limit int64) int64 {
+	if d.large > 0 {
+		return limit
+	}
+	return smallWindow
 }
 
 func (d *decompressor) decode(r io.Reader, suffix string) (src io.Reader, err error) {
@@ -62,7 +85,7 @@ func (d *decompressor) decode(r io.Reader, suffix string) (src io.Reader, err er
 		return d.gzip, d.gzip.Reset(r)
 	case ".xz":
 		if d.xz == nil {
-			if d.xz, err = xz.NewReader(nil, maxXZDictionary); err != nil {
+			if d.xz, err = xz.NewReader(nil, uint32(d.most(maxXZDictionary))); err != nil {
 				return nil, err
 			}
 		}
@@ -72,7 +95,7 @@ func (d *decompressor) decode(r io.Reader, suffix string) (src io.Reader, err er
 			// With a concurrency of 1 the decoder has no goroutines that
 			// would outlive it.
 			if d.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1),
-				zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow)); err != nil {
+				zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(d.most(maxZstdWindow)))); err != nil {
 				return nil, err
 			}
 		}
@@ -83,8 +106,16 @@ func (d *decompressor) decode(r io.Reader, suffix string) (src io.Reader, err er
 	return nil, errCompression
 }
 
+// drop gives up decoders with a large window.
+func (d *decompressor) drop() {
+	if d.large > 0 {
+		d.xz, d.zstd, d.large = nil, nil, 0
+	}
+}
+
 // release lets go of the last reader that was opened.
 func (d *decompressor) release() {
+	d.drop()
 	d.out = unpacked{}
 	if d.zstd != nil {
 		// Resetting to an empty buffer does not fail.
@@ -111,5 +142,5 @@ func (u *unpacked) Read(p []byte) (int, error) {
 // compressed. The reader fails after limit bytes, or earlier if the file is
 // small for so many.
 func Decompress(r io.Reader, suffix string, size, limit int64) (io.Reader, error) {
-	return new(decompressor).open(r, suffix, size, limit)
+	return new(decompressor).open(r, stream{suffix, size, limit, maxWindow})
 }

@@ -27,9 +27,9 @@ func TestReadDataTarLimits(t *testing.T) {
 		{9, 10, errEntries},
 		{10, 9, errPaths},
 	} {
-		paths, err := readDataTar(bytes.NewReader(archive.Bytes()), tc.entries, tc.bytes)
-		if err != tc.err || (err == nil) != (len(paths) == 10) {
-			t.Errorf("%d entries, %d bytes: paths %q, error %v", tc.entries, tc.bytes, paths, err)
+		paths, err := readDataTar(bytes.NewReader(archive.Bytes()), tc.entries, tc.bytes, func(int64) error { return nil })
+		if err != tc.err || (err == nil) != (paths.Len() == 10) {
+			t.Errorf("%d entries, %d bytes: paths %q, error %v", tc.entries, tc.bytes, paths.Strings(), err)
 		}
 	}
 }
@@ -43,7 +43,7 @@ func TestUnpackedLimits(t *testing.T) {
 		{9_999_999_999, 1 << 24, 1 << 24}, // the largest size of a member
 	} {
 		var d decompressor
-		r, err := d.open(forever{}, "", tc.size, tc.limit)
+		r, err := d.open(forever{}, stream{size: tc.size, limit: tc.limit})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,18 +4,17 @@ import (
 	"archive/tar"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 )
 
 // Limits of the archives in a package. Sizes are bytes, unpacked.
 const (
-	maxControlTar  = 16 << 20  // control.tar
-	maxControlFile = 4 << 20   // the control file in it
-	maxDataTar     = 64 << 30  // data.tar, which is read in constant memory
-	maxEntries     = 1 << 20   // entries of each
-	maxPath        = 4 << 10   // a path in data.tar
-	maxPaths       = 256 << 20 // all paths together
+	maxControlTar  = 16 << 20 // control.tar
+	maxControlFile = 4 << 20  // the control file in it
+	maxDataTar     = 64 << 30 // data.tar, which is read in constant memory
+	maxEntries     = 1 << 20  // entries of each
+	maxPath        = 4 << 10  // a path in data.tar
+	maxPaths       = 64 << 20 // all paths together; the largest packages of Debian have 200,000
 )
 
 // Errors of tar archives.
@@ -73,12 +72,13 @@ func readControlTar(r io.Reader) (control []byte, err error) {
 }
 
 // readDataTar returns the paths of a data.tar that are no directories, as
-// Contents lists them: without a leading "./", ascending, each once. A path
-// that has a line feed is left out, since no line of Contents can say it. The
-// archive may have so many entries, and the paths so many bytes together.
-func readDataTar(r io.Reader, entries, bytes int) ([]string, error) {
-	var paths []string
-	total := 0
+// Contents lists them: without a leading "./". A path that has a line feed is
+// left out, since no line of Contents can say it. The archive may have so many
+// entries, and the paths so many bytes together. hold is told how many bytes the
+// paths take before they take them.
+func readDataTar(r io.Reader, entries, bytes int, hold func(int64) error) (*Paths, error) {
+	paths := new(Paths)
+	held := int64(0)
 	err := eachEntry(r, entries, func(h *tar.Header, _ io.Reader) error {
 		// A regular file whose name ends with a slash is a directory for tar.
 		if h.Typeflag == tar.TypeDir || h.Typeflag == tar.TypeXGlobalHeader || strings.HasSuffix(h.Name, "/") {
@@ -91,20 +91,21 @@ func readDataTar(r io.Reader, entries, bytes int) ([]string, error) {
 		if name == "" || strings.Contains(name, "\n") {
 			return nil
 		}
-		if h.PAXRecords != nil {
-			// The name is a part of the whole pax header, up to 1 MiB, which
-			// it would keep in memory.
-			name = strings.Clone(name)
-		}
-		if total += len(name); total > bytes {
+		if paths.size+len(name) > bytes {
 			return errPaths
 		}
-		paths = append(paths, name)
+		if n := paths.held(); n > held {
+			held = n
+			if err := hold(n); err != nil {
+				return err
+			}
+		}
+		paths.add(name)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(paths)
-	return slices.Compact(paths), nil
+	paths.sort()
+	return paths, nil
 }
