@@ -326,7 +326,8 @@ func (f *fetching) record(ctx context.Context, e entry, got deb.File, contents *
 	}
 	p.Files[0] = got
 	rec := pool.Record{Package: p}
-	rec.Paths, rec.NoPaths = contents.end()
+	paths, why := contents.end()
+	rec.Paths, rec.NoPaths = pool.PathsOf(paths), why
 	row, err := f.Pool.Row(ctx, rec)
 	return []driver.Row{row}, err
 }
@@ -354,7 +355,7 @@ func (s *errorKeeper) Read(p []byte) (int, error) {
 type reading struct {
 	*io.PipeWriter
 	done  chan struct{}
-	paths []string
+	paths *deb.Paths
 	why   string // they could not be read
 }
 
@@ -370,8 +371,8 @@ func readPaths(name string) *reading {
 }
 
 // pathsOf returns the paths in a package's archive, or why they cannot be read.
-func pathsOf(r io.Reader, name string) (paths []string, why string) {
-	_, paths, err := deb.ReadBinary(r, name)
+func pathsOf(r io.Reader, name string) (paths *deb.Paths, why string) {
+	_, paths, err := deb.ReadBinary(r, name, deb.Growth{})
 	if err != nil {
 		return nil, err.Error()
 	}
@@ -379,7 +380,7 @@ func pathsOf(r io.Reader, name string) (paths []string, why string) {
 }
 
 // end says that the package has ended and returns its paths.
-func (c *reading) end() ([]string, string) {
+func (c *reading) end() (*deb.Paths, string) {
 	c.Close()
 	<-c.done
 	return c.paths, c.why

@@ -144,7 +144,8 @@ func (u *update) recorded(ctx context.Context, p *deb.Package) error {
 		if err != nil {
 			return err
 		}
-		rec.Paths, rec.NoPaths = pathsOf(r, p.Files[0].Name)
+		paths, why := pathsOf(r, p.Files[0].Name)
+		rec.Paths, rec.NoPaths = pool.PathsOf(paths), why
 		r.Close()
 	}
 	rec.Package = p

@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 
 	"aptless/core/engine/driver"
@@ -14,34 +13,28 @@ import (
 // their keys. It holds a package at a time and a page of rows of each partition.
 func (s *Store) Packages(ctx context.Context) iter.Seq2[*deb.Package, error] {
 	return func(yield func(*deb.Package, error) bool) {
-		dec, err := newDecoder()
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		defer dec.Close()
 		for row, err := range s.rows(ctx) {
 			var p *deb.Package
-			var data []byte
 			if err == nil {
-				data, err = s.data(ctx, row)
+				p, err = s.packageOf(ctx, row)
 			}
 			if errors.Is(err, driver.ErrNotFound) {
 				continue // removed meanwhile
-			}
-			if err == nil {
-				if data, _, err = unpack(dec, data); err == nil {
-					p, err = deb.DecodePackage(data)
-				}
-				if err != nil {
-					err = fmt.Errorf("record of %s: %w", row.Sort, err)
-				}
 			}
 			if !yield(p, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// packageOf reads the package in the record of a row.
+func (s *Store) packageOf(ctx context.Context, row driver.Row) (p *deb.Package, err error) {
+	err = s.unpack(ctx, row, func(h recordHead) (err error) {
+		p, err = deb.DecodePackage(h.pkg)
+		return err
+	})
+	return p, err
 }
 
 // rows yields the rows of all partitions, merged by their keys.

@@ -1,18 +1,13 @@
 package pool
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"iter"
-	"strconv"
-	"strings"
 	"sync"
-
-	"github.com/klauspost/compress/zstd"
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/gc"
@@ -25,7 +20,8 @@ type Store struct {
 	Blobs driver.Blobs
 	Epoch *gc.Epoch // nil where nothing is collected
 
-	encoders sync.Pool // as many as were needed at once: each takes some megabytes
+	encoders  sync.Pool // as many as were needed at once: each takes some megabytes
+	unpackers sync.Pool // likewise
 }
 
 // FilePin and PackagePin are the names by which tasks pin files and records; see
@@ -76,17 +72,6 @@ func (s *Store) Hash(ctx context.Context, sha256, name string) (deb.File, error)
 	return h.File(name), nil
 }
 
-// Record is what is known of a package: what lists hold, and the paths in its
-// data archive, which only Contents needs.
-type Record struct {
-	Package *deb.Package
-	Paths   []string // ascending; nil for source packages
-	NoPaths string   // why the paths could not be read; "" if they could
-}
-
-// maxRecord bounds a record when it is read, in bytes.
-const maxRecord = 512 << 20
-
 // partitions is how many the records are spread over by their key.
 const partitions = 16
 
@@ -130,28 +115,6 @@ func (s *Store) RemoveRecord(ctx context.Context, key string) error {
 	return nil
 }
 
-// recordBlob is the object that holds a record too large for a row.
-func recordBlob(p *deb.Package) string {
-	return "private/records/" + strings.ReplaceAll(p.Key(), "/", "_")
-}
-
-// Row returns the row that stores a record, for driver.Table.Put. A record that
-// does not fit into a row is stored as an object first, and the row refers to it.
-func (s *Store) Row(ctx context.Context, r Record) (driver.Row, error) {
-	if err := s.pin(ctx, PackagePin(r.Package.Key())); err != nil {
-		return driver.Row{}, err
-	}
-	data := s.encode(r)
-	if len(data) > driver.MaxRowSize {
-		key := recordBlob(r.Package)
-		if _, err := s.Blobs.Put(ctx, key, bytes.NewReader(data), driver.PutOptions{}); err != nil {
-			return driver.Row{}, err
-		}
-		data = append([]byte{formBlob}, key...)
-	}
-	return driver.Row{Key: recordKey(r.Package.Key()), Data: data}, nil
-}
-
 // Take reads the record of a package that a task means to put into a list: it
 // and its files stay until the task has ended. driver.ErrNotFound if there is none.
 func (s *Store) Take(ctx context.Context, key string) (Record, error) {
@@ -166,119 +129,4 @@ func (s *Store) Take(ctx context.Context, key string) (Record, error) {
 		return Record{}, err
 	}
 	return s.Record(ctx, key)
-}
-
-// Record reads the record of a package, to show it. driver.ErrNotFound if
-// there is none.
-func (s *Store) Record(ctx context.Context, key string) (Record, error) {
-	row, err := s.Table.Get(ctx, recordKey(key))
-	if err != nil {
-		return Record{}, err
-	}
-	data, err := s.data(ctx, row)
-	if err != nil {
-		return Record{}, err
-	}
-	rec, err := decode(data)
-	if err != nil {
-		return Record{}, fmt.Errorf("record of %s: %w", key, err)
-	}
-	return rec, nil
-}
-
-// Paths returns the paths in a package's archive, or why they could not be read.
-func (s *Store) Paths(ctx context.Context, key string) (paths []string, unreadable string, err error) {
-	rec, err := s.Record(ctx, key)
-	return rec.Paths, rec.NoPaths, err
-}
-
-// data returns the record of a row, also if the row only refers to it.
-func (s *Store) data(ctx context.Context, row driver.Row) ([]byte, error) {
-	if len(row.Data) == 0 || row.Data[0] != formBlob {
-		return row.Data, nil
-	}
-	r, _, err := s.Blobs.Open(ctx, string(row.Data[1:]), nil)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return io.ReadAll(io.LimitReader(r, maxRecord))
-}
-
-// Forms of a row's data, its first byte.
-const (
-	formInline = 1 // the record, zstd-compressed
-	formBlob   = 2 // the key of the object that has it
-)
-
-// ErrRecord says that a stored record cannot be read.
-var ErrRecord = errors.New("damaged package record")
-
-func (s *Store) encode(r Record) []byte {
-	pkg := deb.AppendPackage(nil, r.Package)
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%d\n", len(pkg))
-	b.Write(pkg)
-	fmt.Fprintf(&b, "%s\n", strings.ReplaceAll(r.NoPaths, "\n", " "))
-	for _, p := range r.Paths {
-		b.WriteString(p)
-		b.WriteByte(0)
-	}
-	e, ok := s.encoders.Get().(*zstd.Encoder)
-	if !ok {
-		var err error
-		if e, err = zstd.NewWriter(nil, zstd.WithLowerEncoderMem(true), zstd.WithEncoderConcurrency(1)); err != nil {
-			panic(err) // the options are constant
-		}
-	}
-	defer s.encoders.Put(e)
-	return e.EncodeAll(b.Bytes(), []byte{formInline})
-}
-
-func decode(data []byte) (Record, error) {
-	dec, err := newDecoder()
-	if err != nil {
-		return Record{}, err
-	}
-	defer dec.Close()
-	pkg, rest, err := unpack(dec, data)
-	if err != nil {
-		return Record{}, err
-	}
-	var r Record
-	if r.Package, err = deb.DecodePackage(pkg); err != nil {
-		return Record{}, err
-	}
-	why, paths, ok := bytes.Cut(rest, []byte{'\n'})
-	if !ok {
-		return Record{}, ErrRecord
-	}
-	r.NoPaths = string(why)
-	for p := range strings.SplitSeq(string(paths), "\x00") {
-		if p != "" {
-			r.Paths = append(r.Paths, p)
-		}
-	}
-	return r, nil
-}
-
-func newDecoder() (*zstd.Decoder, error) {
-	return zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxRecord), zstd.WithDecoderConcurrency(1))
-}
-
-// unpack returns the package in a row's data, and what follows it.
-func unpack(dec *zstd.Decoder, data []byte) (pkg, rest []byte, err error) {
-	if len(data) == 0 || data[0] != formInline {
-		return nil, nil, ErrRecord
-	}
-	plain, err := dec.DecodeAll(data[1:], nil)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrRecord, err)
-	}
-	line, rest, ok := bytes.Cut(plain, []byte{'\n'})
-	size, err := strconv.Atoi(string(line))
-	if err != nil || !ok || size < 0 || size > len(rest) {
-		return nil, nil, ErrRecord
-	}
-	return rest[:size], rest[size:], nil
 }

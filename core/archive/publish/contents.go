@@ -32,8 +32,18 @@ const contentsHeader = "FILE LOCATION\n"
 // short.
 const contentsTarget = 2048
 
-// maxEdits is how many paths are in memory before they become a list.
-const maxEdits = 200_000
+// Paths are the paths in a package's archive.
+type Paths interface {
+	// Use calls f for each path, ascending, with bytes that are valid during the
+	// call. It returns why the archive could not be read, "" if it could.
+	Use(ctx context.Context, f func(path []byte) error) (unreadable string, err error)
+}
+
+// Limits of the paths that are in memory before they become a list.
+const (
+	maxEdits     = 200_000
+	maxEditBytes = 32 << 20
+)
 
 func contentsKind() lists.Kind {
 	return lists.Kind{Target: contentsTarget, Group: pathOf, Summary: summarisePaths}
@@ -174,6 +184,7 @@ type contentsList struct {
 	list  *lists.List // so far
 	runs  []*lists.List
 	edits map[string][]byte // by key; nil removes
+	size  int               // bytes of the keys of edits
 	fresh bool              // the list is made of runs; else it is edited
 }
 
@@ -270,84 +281,73 @@ func mostlyNew(was, byComponent map[string]*pkglist.List) bool {
 
 // changed is a package that comes or goes, with its paths.
 type changed struct {
-	p          *deb.Package
-	gone       bool
-	paths      []string
-	unreadable string
+	p     *deb.Package
+	gone  bool
+	paths Paths
 }
 
-// maxPaths is how many packages' paths are read before they are used.
-const maxPaths = 64
-
-// component takes over what changes in a component's packages.
+// component takes over what changes in a component's packages. The records of
+// several packages are asked for at the same time; the paths of one are unpacked
+// while they are used.
 func (c *contentsList) component(ctx context.Context, name string, changes iter.Seq2[pkglist.Change, error]) error {
-	var batch []changed
-	use := func() error {
-		if err := c.read(ctx, batch); err != nil {
-			return err
-		}
-		for _, ch := range batch {
-			if err := c.add(ctx, name, ch); err != nil {
-				return err
+	pipe := parallel.Pipe[changed, changed]{
+		Workers: c.parallel(),
+		Work: func(ctx context.Context, ch changed) (_ changed, err error) {
+			ch.paths, err = c.store.Paths(ctx, ch.p.Key())
+			return ch, err
+		},
+		Use: func(ctx context.Context, ch changed) error { return c.add(ctx, name, ch) },
+	}
+	return pipe.Run(ctx, func(yield func(changed, error) bool) {
+		for change, err := range changes {
+			if err != nil {
+				yield(changed{}, err)
+				return
+			}
+			if change.Old != nil && hasPaths(change.Old) && !yield(changed{p: change.Old, gone: true}, nil) {
+				return
+			}
+			if change.New != nil && hasPaths(change.New) && !yield(changed{p: change.New}, nil) {
+				return
 			}
 		}
-		batch = batch[:0]
-		return nil
-	}
-	for change, err := range changes {
-		if err != nil {
-			return err
-		}
-		if change.Old != nil && hasPaths(change.Old) {
-			batch = append(batch, changed{p: change.Old, gone: true})
-		}
-		if change.New != nil && hasPaths(change.New) {
-			batch = append(batch, changed{p: change.New})
-		}
-		if len(batch) >= maxPaths {
-			if err := use(); err != nil {
-				return err
-			}
-		}
-	}
-	return use()
+	})
 }
 
 func hasPaths(p *deb.Package) bool { return p.Kind == deb.Binary || p.Kind == deb.Udeb }
 
-// read reads the paths of packages, several at the same time.
-func (c *contentsList) read(ctx context.Context, batch []changed) error {
-	return parallel.Each(ctx, c.parallel(), len(batch), func(ctx context.Context, i int) (err error) {
-		batch[i].paths, batch[i].unreadable, err = c.store.Paths(ctx, batch[i].p.Key())
-		return err
-	})
-}
-
 // add notes the paths of a package that comes or goes.
 func (c *contentsList) add(ctx context.Context, component string, ch changed) error {
-	if ch.unreadable != "" && !ch.gone {
-		c.say("@y[!]@| @!Failed to generate package contents: @| %s\n", ch.unreadable)
-	}
 	name := ch.p.Name
 	if section := strings.TrimSpace(ch.p.Extra["Section"]); section != "" {
 		name = section + "/" + name
 	}
 	rest := "\x00" + name + "\x00" + component + "\x00" + ch.p.Key()
 	val := []byte(ch.p.Architecture + " " + strconv.Itoa(int(ch.p.Kind)))
-	for _, path := range ch.paths {
-		if len(path)+len(rest) > lists.MaxKey || strings.ContainsAny(path, "\n\x00") {
-			continue // no line can be made of it
+	unreadable, err := ch.paths.Use(ctx, func(path []byte) error {
+		if len(path)+len(rest) > lists.MaxKey || bytes.ContainsAny(path, "\n\x00") {
+			return nil // no line can be made of it
 		}
-		if !ch.gone {
-			c.edits[path+rest] = val
-		} else if _, again := c.edits[path+rest]; !again {
-			c.edits[path+rest] = nil
+		key := string(path) + rest
+		_, again := c.edits[key]
+		switch {
+		case !ch.gone:
+			c.edits[key] = val
+		case !again:
+			c.edits[key] = nil
 		}
+		if !again {
+			c.size += len(key)
+		}
+		if len(c.edits) < maxEdits && c.size < maxEditBytes {
+			return nil
+		}
+		return c.flush(ctx)
+	})
+	if unreadable != "" && !ch.gone {
+		c.say("@y[!]@| @!Failed to generate package contents: @| %s\n", unreadable)
 	}
-	if len(c.edits) < maxEdits {
-		return nil
-	}
-	return c.flush(ctx)
+	return err
 }
 
 // flush makes a run of the edits, or edits the list.
@@ -379,6 +379,6 @@ func (c *contentsList) flush(ctx context.Context) (err error) {
 			}
 		})
 	}
-	c.edits = map[string][]byte{}
+	c.edits, c.size = map[string][]byte{}, 0
 	return err
 }

@@ -22,12 +22,27 @@ import (
 // archive has the paths of packages.
 type archive map[string][]string
 
-func (a archive) read(_ context.Context, key string) ([]string, string, error) {
+func (a archive) read(_ context.Context, key string) (Paths, error) {
 	paths, ok := a[key]
 	if !ok {
-		return nil, "", fmt.Errorf("%s: %w", key, driver.ErrNotFound)
+		return nil, fmt.Errorf("%s: %w", key, driver.ErrNotFound)
 	}
-	return paths, "", nil
+	return found{paths: paths}, nil
+}
+
+// found are the paths of a package, or why they cannot be read.
+type found struct {
+	paths []string
+	why   string
+}
+
+func (p found) Use(_ context.Context, f func([]byte) error) (string, error) {
+	for _, path := range p.paths {
+		if err := f([]byte(path)); err != nil {
+			return "", err
+		}
+	}
+	return p.why, nil
 }
 
 // with returns a package that has paths, in a section.
@@ -145,9 +160,9 @@ func TestContentsUnreadable(t *testing.T) {
 	w, a := newWorld(), archive{}
 	w.record.Architectures = []string{"amd64"}
 	good, bad := a.with("good", "1", "amd64", "", "usr/good"), a.with("bad", "1", "amd64", "", "usr/bad")
-	w.store.Paths = func(ctx context.Context, key string) ([]string, string, error) {
+	w.store.Paths = func(ctx context.Context, key string) (Paths, error) {
 		if key == bad.Key() {
-			return nil, "broken archive", nil
+			return found{why: "broken archive"}, nil
 		}
 		return a.read(ctx, key)
 	}

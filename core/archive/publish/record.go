@@ -37,9 +37,8 @@ type Store struct {
 	Snapshots string
 
 	PoolKey func(sha256 string) string // the object of a package file
-	// Paths returns the paths in a binary package's archive, ascending, or why
-	// they could not be read.
-	Paths func(ctx context.Context, key string) (paths []string, unreadable string, err error)
+	// Paths finds the paths in a binary package's archive; nil if there are no Contents.
+	Paths func(ctx context.Context, key string) (Paths, error)
 	// Compressions of all indexes, besides gz and what is said of bz2 for each
 	// publication: see CheckCompressions.
 	Compressions []string

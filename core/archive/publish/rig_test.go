@@ -92,13 +92,25 @@ func newRig(ctx context.Context, env *drivertest.Env) *rig {
 			env.Clock.Advance(d)
 			return nil
 		},
-		Paths: func(_ context.Context, key string) ([]string, string, error) {
-			return []string{"usr/bin/common", "usr/share/" + strings.Fields(key)[1]}, "", nil
+		Paths: func(_ context.Context, key string) (publish.Paths, error) {
+			return paths{"usr/bin/common", "usr/share/" + strings.Fields(key)[1]}, nil
 		},
 	}
 	r.tasks = &task.Store{Table: env.Table, Blobs: env.Blobs, Queue: env.Queue, Now: env.Clock.Now, Log: slog.New(slog.DiscardHandler)}
 	r.dispatcher, _ = task.NewDispatcher(r.tasks, r.publish.Kinds())
 	return r
+}
+
+// paths are those of a package.
+type paths []string
+
+func (p paths) Use(_ context.Context, f func([]byte) error) (string, error) {
+	for _, path := range p {
+		if err := f([]byte(path)); err != nil {
+			return "", err
+		}
+	}
+	return "", nil
 }
 
 func hashed(name, content string) deb.File {

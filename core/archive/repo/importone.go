@@ -66,8 +66,8 @@ func (s *Store) readBinary(ctx context.Context, u upload.Upload) (pool.Record, e
 		return pool.Record{}, err
 	}
 	defer r.Close()
-	control, paths, err := deb.ReadBinary(r, u.Path())
-	rec := pool.Record{Paths: paths}
+	control, paths, err := deb.ReadBinary(r, u.Path(), deb.Growth{})
+	rec := pool.Record{Paths: pool.PathsOf(paths)}
 	if unreadable := (*deb.ContentsError)(nil); errors.As(err, &unreadable) {
 		rec.Paths, rec.NoPaths = nil, unreadable.Error()
 	} else if errors.Is(err, deb.ErrArchive) {

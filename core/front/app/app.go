@@ -145,7 +145,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
 		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: source.Finders{source.Repo: repos, source.Snapshot: snapshots}, Signer: signer,
-		PoolKey: pool.FileKey, Paths: files.Paths, Compressions: c.Compressions, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, Now: c.Now, Sleep: c.Sleep, SourceDate: c.SourceDate,
+		PoolKey: pool.FileKey, Paths: pathsIn(files), Compressions: c.Compressions, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, Now: c.Now, Sleep: c.Sleep, SourceDate: c.SourceDate,
 	}
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
@@ -186,6 +186,11 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	a.Handler = server.Handler()
 	return a, nil
+}
+
+// pathsIn returns how publications find the paths of packages.
+func pathsIn(files *pool.Store) func(context.Context, string) (publish.Paths, error) {
+	return func(ctx context.Context, key string) (publish.Paths, error) { return files.Paths(ctx, key) }
 }
 
 // fetchKeys returns how key servers are asked, nil if they are not.

@@ -30,12 +30,12 @@ func TestDeb(t *testing.T) {
 			if !bytes.Equal(data, debtest.Deb(spec)) {
 				t.Error("the same package twice has different bytes")
 			}
-			control, paths, err := deb.ReadBinary(bytes.NewReader(data), "tool.deb")
+			control, paths, err := deb.ReadBinary(bytes.NewReader(data), "tool.deb", deb.Growth{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := []string{long, "etc/tool.conf", "usr/bin/tool"}; !slices.Equal(paths, want) {
-				t.Errorf("paths %q, want %q", paths, want)
+			if want := []string{long, "etc/tool.conf", "usr/bin/tool"}; !slices.Equal(paths.Strings(), want) {
+				t.Errorf("paths %q, want %q", paths.Strings(), want)
 			}
 			p, err := deb.ParseParagraph(string(control), deb.ModeControl)
 			if err != nil {
@@ -48,7 +48,7 @@ func TestDeb(t *testing.T) {
 			if pkg.String() != "tool_1:2.0-3_amd64" || p.Get("Section") != "net" || p.Get("Depends") != "libc6" {
 				t.Errorf("%v: %q", pkg, p)
 			}
-			dpkgReads(t, data, paths)
+			dpkgReads(t, data, paths.Strings())
 		})
 	}
 }

@@ -172,7 +172,14 @@ func (w *Mirroring) State(env *drivertest.Env) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&b, "%s %v %s\n", p.Key(), rec.Paths, rec.NoPaths)
+		var paths []string
+		for path, err := range rec.Paths {
+			if err != nil {
+				return "", err
+			}
+			paths = append(paths, string(path))
+		}
+		fmt.Fprintf(&b, "%s %v %s\n", p.Key(), paths, rec.NoPaths)
 		for _, f := range p.Files {
 			if data, ok := objects[pool.FileKey(f.SHA256)]; !ok || int64(len(data)) != f.Size || f.MD5 == "" || f.SHA1 == "" || f.SHA512 == "" {
 				return "", fmt.Errorf("file %+v of %v: in the pool %v", f, p, ok)

@@ -1,0 +1,376 @@
+package pool
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/parallel"
+	"aptless/core/formats/deb"
+)
+
+// Record is what is known of a package: what lists hold, and the paths in its
+// data archive, which only Contents needs.
+type Record struct {
+	Package *deb.Package
+	Paths   iter.Seq2[[]byte, error] // ascending; nil is none. Each is valid until the next
+	NoPaths string                   // why the paths could not be read; "" if they could
+}
+
+// PathsOf yields the paths of an archive for a Record.
+func PathsOf(paths *deb.Paths) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for p := range paths.All() {
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Limits of records, in bytes.
+const (
+	maxRecord   = 512 << 20 // of one that is read, unpacked
+	smallRecord = 1 << 20   // of one that is packed and unpacked in memory; larger ones pass by
+	zstdWindow  = 1 << 20
+	maxWindow   = 8 << 20 // of records that are read: former ones have it
+)
+
+// Forms of a row's data, its first byte.
+const (
+	formInline = 1 // the record, zstd-compressed
+	formBlob   = 2 // the key of the object that has it
+)
+
+// ErrRecord says that a stored record cannot be read.
+var ErrRecord = errors.New("damaged package record")
+
+// recordBlob is the object that holds a record too large for a row.
+func recordBlob(p *deb.Package) string {
+	return "private/records/" + strings.ReplaceAll(p.Key(), "/", "_")
+}
+
+// Row returns the row that stores a record, for driver.Table.Put. A record that
+// does not fit into a row is stored as an object first, and the row refers to it.
+// Some megabytes are held, however many paths there are.
+func (s *Store) Row(ctx context.Context, r Record) (driver.Row, error) {
+	if err := s.pin(ctx, PackagePin(r.Package.Key())); err != nil {
+		return driver.Row{}, err
+	}
+	w := &recordWriter{store: s, ctx: ctx, key: recordBlob(r.Package)}
+	data, err := w.write(r)
+	if err != nil {
+		return driver.Row{}, fmt.Errorf("record of %s: %w", r.Package.Key(), err)
+	}
+	return driver.Row{Key: recordKey(r.Package.Key()), Data: data}, nil
+}
+
+// recordWriter packs a record. What is packed is held until it does not fit into
+// a row; from then on it passes to an object.
+type recordWriter struct {
+	store *Store
+	ctx   context.Context
+	key   string // of the object
+
+	plain  bytes.Buffer  // not packed yet
+	stream *zstd.Encoder // nil while plain is all of the record
+
+	packed bytes.Buffer // the form, and what was packed
+	pipe   *io.PipeWriter
+	put    *parallel.Call[driver.Info] // nil while packed is all
+}
+
+// write returns the data of the record's row.
+func (w *recordWriter) write(r Record) (data []byte, err error) {
+	e := w.store.encoder()
+	defer w.store.encoders.Put(e)
+	defer func() {
+		if w.put != nil && err != nil {
+			w.pipe.CloseWithError(err)
+			w.put.Result()
+		}
+	}()
+	w.packed.WriteByte(formInline)
+	pkg := deb.AppendPackage(nil, r.Package)
+	fmt.Fprintf(&w.plain, "%d\n", len(pkg))
+	w.plain.Write(pkg)
+	fmt.Fprintf(&w.plain, "%s\n", strings.ReplaceAll(r.NoPaths, "\n", " "))
+	if r.Paths != nil {
+		for p, err := range r.Paths {
+			if err != nil {
+				return nil, err
+			}
+			w.plain.Write(p)
+			w.plain.WriteByte(0)
+			if w.plain.Len() > smallRecord {
+				if err := w.flush(e); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	if w.stream == nil {
+		if _, err := w.Write(e.EncodeAll(w.plain.Bytes(), nil)); err != nil {
+			return nil, err
+		}
+	} else if err := errors.Join(w.flush(e), e.Close()); err != nil {
+		return nil, err
+	}
+	if w.put == nil {
+		return w.packed.Bytes(), nil
+	}
+	w.pipe.Close()
+	if _, err := w.put.Result(); err != nil {
+		return nil, err
+	}
+	return append([]byte{formBlob}, w.key...), nil
+}
+
+// flush packs what is held of the record.
+func (w *recordWriter) flush(e *zstd.Encoder) error {
+	if w.stream == nil {
+		e.Reset(w)
+		w.stream = e
+	}
+	_, err := w.plain.WriteTo(e)
+	return err
+}
+
+// Write takes packed bytes.
+func (w *recordWriter) Write(p []byte) (int, error) {
+	if w.put == nil && w.packed.Len()+len(p) <= driver.MaxRowSize {
+		return w.packed.Write(p)
+	}
+	if w.put == nil {
+		r, to := io.Pipe()
+		w.pipe = to
+		w.put = parallel.Start(func() (driver.Info, error) {
+			defer r.Close() // after a panic the writer does not wait for a reader
+			info, err := w.store.Blobs.Put(w.ctx, w.key, io.MultiReader(&w.packed, r), driver.PutOptions{})
+			r.CloseWithError(err) // the next Write fails with it
+			return info, err
+		})
+	}
+	return w.pipe.Write(p)
+}
+
+func (s *Store) encoder() *zstd.Encoder {
+	if e, ok := s.encoders.Get().(*zstd.Encoder); ok {
+		return e
+	}
+	e, err := zstd.NewWriter(nil, zstd.WithLowerEncoderMem(true), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow))
+	if err != nil {
+		panic(err) // the options are constant
+	}
+	return e
+}
+
+// Record reads the record of a package, to show it. driver.ErrNotFound if
+// there is none. Its Paths are read from the store each time they are ranged over.
+func (s *Store) Record(ctx context.Context, key string) (Record, error) {
+	row, err := s.Table.Get(ctx, recordKey(key))
+	if err != nil {
+		return Record{}, err
+	}
+	return s.record(ctx, row)
+}
+
+// record reads the record of a row, to its end: the checksum is there.
+func (s *Store) record(ctx context.Context, row driver.Row) (r Record, err error) {
+	err = s.unpack(ctx, row, func(h recordHead) (err error) {
+		if r.Package, err = deb.DecodePackage(h.pkg); err != nil {
+			return err
+		}
+		r.NoPaths = h.noPaths
+		_, err = io.Copy(io.Discard, h.paths)
+		return err
+	})
+	if err != nil {
+		return Record{}, err
+	}
+	r.Paths = func(yield func([]byte, error) bool) {
+		_, err := StoredPaths{s, row}.Use(ctx, func(path []byte) error {
+			if !yield(path, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && err != errEnough {
+			yield(nil, err)
+		}
+	}
+	return r, nil
+}
+
+// errEnough ends the reading of paths of which no more are wanted.
+var errEnough = errors.New("no more paths are wanted")
+
+// StoredPaths are the paths in a record whose row was read.
+type StoredPaths struct {
+	store *Store
+	row   driver.Row
+}
+
+// Paths finds the record of a package. driver.ErrNotFound if there is none.
+func (s *Store) Paths(ctx context.Context, key string) (StoredPaths, error) {
+	row, err := s.Table.Get(ctx, recordKey(key))
+	return StoredPaths{s, row}, err
+}
+
+// Use unpacks the record and calls f for each path, ascending, with bytes that
+// are valid during the call. It returns why the paths could not be read from the
+// package, "" if they could. Some megabytes are held, however many paths there are.
+func (p StoredPaths) Use(ctx context.Context, f func(path []byte) error) (unreadable string, err error) {
+	var callers error
+	err = p.store.unpack(ctx, p.row, func(h recordHead) error {
+		unreadable = h.noPaths
+		for {
+			path, err := h.paths.ReadSlice(0)
+			if err == io.EOF && len(path) == 0 {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if path = path[:len(path)-1]; len(path) == 0 {
+				continue
+			}
+			if callers = f(path); callers != nil {
+				return callers
+			}
+		}
+	})
+	if callers != nil {
+		return "", callers
+	}
+	return unreadable, err
+}
+
+// recordHead is the beginning of a record, and a reader of the rest.
+type recordHead struct {
+	pkg     []byte // for deb.DecodePackage
+	noPaths string
+	paths   *bufio.Reader // each ends with a zero byte
+}
+
+// unpacker has what it takes to unpack a record.
+type unpacker struct {
+	decoder *zstd.Decoder
+	plain   []byte        // small records
+	reader  *bufio.Reader // as large as the longest path, and more
+}
+
+func (s *Store) unpacker() *unpacker {
+	if u, ok := s.unpackers.Get().(*unpacker); ok {
+		return u
+	}
+	// With a concurrency of 1 the decoder has no goroutines that would outlive it.
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxMemory(maxRecord), zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
+		panic(err) // the options are constant
+	}
+	return &unpacker{decoder: d, reader: bufio.NewReaderSize(nil, 64<<10)}
+}
+
+// unpack calls f with the record of a row. An error of f that is not one of the
+// storage counts as damage.
+func (s *Store) unpack(ctx context.Context, row driver.Row, f func(recordHead) error) error {
+	packed := &packedReader{r: bytes.NewReader(row.Data)}
+	if len(row.Data) > 0 && row.Data[0] == formBlob {
+		body, _, err := s.Blobs.Open(ctx, string(row.Data[1:]), nil)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		packed.r = body
+	}
+	u := s.unpacker()
+	defer func() {
+		u.reader.Reset(nil)
+		_ = u.decoder.Reset(nil) // fails if the record was damaged; the next Reset does not
+		s.unpackers.Put(u)
+	}()
+	err := u.open(packed, row.Data)
+	if err == nil {
+		var h recordHead
+		if h, err = u.head(); err == nil {
+			err = f(h)
+		}
+	}
+	switch {
+	case packed.err != nil:
+		return fmt.Errorf("record of %s: %w", row.Sort, packed.err)
+	case err != nil:
+		return fmt.Errorf("record of %s: %w: %w", row.Sort, ErrRecord, err)
+	}
+	return nil
+}
+
+// packedReader remembers the error of the storage.
+type packedReader struct {
+	r   io.Reader
+	err error // other than io.EOF
+}
+
+func (p *packedReader) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	if err != nil && err != io.EOF {
+		p.err = err
+	}
+	return n, err
+}
+
+var errForm = errors.New("unknown form")
+
+// open has the reader give the record. A small one is unpacked at once.
+func (u *unpacker) open(packed io.Reader, data []byte) error {
+	var form [1]byte
+	if _, err := io.ReadFull(packed, form[:]); err != nil || form[0] != formInline {
+		return errors.Join(errForm, err)
+	}
+	var header zstd.Header
+	if data[0] == formInline && header.Decode(data[1:]) == nil && header.HasFCS && header.FrameContentSize <= smallRecord {
+		var err error
+		if u.plain, err = u.decoder.DecodeAll(data[1:], u.plain[:0]); err != nil {
+			return err
+		}
+		u.reader.Reset(bytes.NewReader(u.plain))
+		return nil
+	}
+	if err := u.decoder.Reset(packed); err != nil {
+		return err
+	}
+	u.reader.Reset(u.decoder)
+	return nil
+}
+
+var errHead = errors.New("no package")
+
+// head reads the package and the reason why there are no paths.
+func (u *unpacker) head() (recordHead, error) {
+	line, err := u.reader.ReadSlice('\n')
+	if err != nil {
+		return recordHead{}, err
+	}
+	size, err := strconv.Atoi(string(line[:len(line)-1]))
+	if err != nil || size < 0 || size > deb.MaxRecord {
+		return recordHead{}, errHead
+	}
+	h := recordHead{pkg: make([]byte, size), paths: u.reader}
+	if _, err := io.ReadFull(u.reader, h.pkg); err != nil {
+		return recordHead{}, err
+	}
+	why, err := u.reader.ReadString('\n')
+	h.noPaths = strings.TrimSuffix(why, "\n")
+	return h, err
+}
