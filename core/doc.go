@@ -31,8 +31,9 @@
 //	engine/parallel                golang.org/x/sync
 //	engine/lists                   engine/driver engine/parallel github.com/klauspost/compress
 //	engine/lock                    engine/driver
+//	engine/calendar                engine/driver
 //	engine/gc                      engine/lists engine/driver
-//	engine/task                    engine/driver engine/lock engine/parallel
+//	engine/task                    engine/calendar engine/driver engine/lock engine/parallel
 //	engine/named                   engine/driver engine/lock engine/task
 //	archive/source
 //	archive/pkglist

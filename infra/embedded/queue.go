@@ -12,13 +12,6 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Pauses before a message whose handler failed is delivered again: the first,
-// which doubles with every failure, and the longest.
-const (
-	firstPause = 100 * time.Millisecond
-	lastPause  = time.Minute
-)
-
 // Queue is the Queue port in memory.
 //
 // A message whose ID waits in its group already is dropped.
@@ -50,7 +43,6 @@ type group struct {
 // message is a message in its group.
 type message struct {
 	driver.Message      // Receipt is of the last delivery
-	failures       int  // since it was last put back, or sent
 	woken          bool // since it was delivered
 }
 
@@ -174,20 +166,18 @@ func (q *Queue) take(ctx context.Context) (*group, driver.Message) {
 	return g, m.Message
 }
 
-// settle does with the first message of a group what came of its delivery.
+// settle does with the first message of a group what came of its delivery. A
+// Recheck is not needed: no Wake is lost while a handler runs.
 func (q *Queue) settle(g *group, out driver.Outcome, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m := g.messages[0]
+	pause, again := out.Again(err)
 	switch {
-	case err != nil:
-		m.failures++
-		q.putBack(g, pause(m.failures))
-	case out.Retry > 0 && m.woken:
+	case again && m.woken && err == nil:
 		q.putBack(g, 0)
-	case out.Retry > 0:
-		m.failures = 0
-		q.putBack(g, out.Retry)
+	case again:
+		q.putBack(g, pause)
 	default:
 		g.messages[0] = nil
 		g.messages = g.messages[1:]
@@ -197,11 +187,6 @@ func (q *Queue) settle(g *group, out driver.Outcome, err error) {
 		}
 		q.makeReady(g)
 	}
-}
-
-// pause is how long a message waits after the given number of failures.
-func pause(failures int) time.Duration {
-	return min(firstPause<<min(failures-1, 20), lastPause)
 }
 
 // putBack has the first message of a group delivered again after a while.

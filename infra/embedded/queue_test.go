@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"aptless/core/engine/driver"
@@ -187,18 +189,33 @@ func TestQueueFailed(t *testing.T) {
 	}
 }
 
-func TestPause(t *testing.T) {
-	last := time.Duration(0)
-	for n := 1; n < 100; n++ {
-		p := pause(n)
-		if p < last || p < firstPause || p > lastPause {
-			t.Errorf("%v after %d failures, %v after one less", p, n, last)
+// TestQueueObeysBackOff holds that a message whose handler failed comes again when
+// the handler said, and that a panic has a pause of its own.
+func TestQueueObeysBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newTestQueue(Options{Workers: 1})
+		began, at := time.Now(), []time.Duration{}
+		done := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		must(t, q.Send(ctx, testMessage("g", "1")))
+		go q.Serve(ctx, func(context.Context, driver.Message) (driver.Outcome, error) {
+			at = append(at, time.Since(began))
+			switch len(at) {
+			case 1, 2:
+				return driver.Outcome{Retry: time.Minute}, errors.New("no")
+			case 3:
+				panic("no")
+			}
+			close(done)
+			return driver.Outcome{}, nil
+		})
+		<-done
+		cancel()
+		synctest.Wait()
+		if want := []time.Duration{0, time.Minute, 2 * time.Minute, 2*time.Minute + driver.FailedPause}; !slices.Equal(at, want) {
+			t.Errorf("delivered at %v, want %v", at, want)
 		}
-		last = p
-	}
-	if last != lastPause {
-		t.Errorf("the longest is %v", last)
-	}
+	})
 }
 
 // TestQueueGrace ends Serve: the handler's context lives on for the grace.

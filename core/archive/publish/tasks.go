@@ -135,7 +135,7 @@ func (t *turn) aliases(args Args) {
 // than it needs by now.
 func (t *turn) relock(a *task.Attempt) error {
 	for _, w := range t.locks {
-		if !a.Holds(w.Resource) {
+		if !a.Holds(w) {
 			return &task.Relock{Locks: t.locks, Resources: t.names}
 		}
 	}

@@ -119,7 +119,7 @@ func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) 
 	for _, r := range releases {
 		if w := s.Rows().Lock(r.uuid, lock.Exclusive); r.uuid != "" && !slices.Contains(locks, w) {
 			locks = append(locks, w)
-			missing = missing || !a.Holds(w.Resource)
+			missing = missing || !a.Holds(w)
 		}
 	}
 	if len(locks)-1 > maxTargets {

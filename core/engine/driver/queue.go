@@ -59,12 +59,32 @@ func queueName(s string) bool {
 	return s != "" && len(s) <= 128
 }
 
-// Handler handles one delivery. An error, like a crash, brings the message again.
+// Handler handles one delivery. An error, like a crash, brings the message again:
+// after Outcome.Retry, or where that is 0 after FailedPause. A driver reports the
+// error and has no back-off of its own.
 type Handler func(ctx context.Context, m Message) (Outcome, error)
 
-// Outcome says what is to become of a message that was handled without error.
+// FailedPause is how long a message waits whose handler failed, or died, without
+// saying for how long.
+const FailedPause = 250 * time.Millisecond
+
+// Outcome says what is to become of a message.
 type Outcome struct {
 	// Retry puts the message back at the head of its group, invisible for
 	// this long; 0 acknowledges it.
 	Retry time.Duration
+
+	// Recheck is called after the message was put back: true makes it visible at
+	// once. A Wake that comes while the handler runs may be lost, since the
+	// message is put back after it; Recheck sees its cause. Nil is false.
+	Recheck func(ctx context.Context) bool
+}
+
+// Again returns for how long a message is put back of which a handler has
+// returned o and err; false if it is acknowledged.
+func (o Outcome) Again(err error) (time.Duration, bool) {
+	if err != nil && o.Retry <= 0 {
+		return FailedPause, true
+	}
+	return o.Retry, o.Retry > 0
 }

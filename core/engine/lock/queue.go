@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"aptless/core/engine/driver"
@@ -27,11 +28,11 @@ type Want struct {
 // partition of the queue rows.
 const partition = "lock"
 
-// maxQueue bounds the tasks that wait for one resource, so that the queue
-// stays far below driver.MaxRowSize.
-const maxQueue = 10_000
+// maxQueue bounds the tasks that wait for one resource. Every admission and every
+// end rewrites the row of the queue: 1,000 entries are 25 KB.
+const maxQueue = 1000
 
-// ErrTooMany says that a resource has as many tasks waiting as one row can hold.
+// ErrTooMany says that as many tasks wait for a resource as may.
 var ErrTooMany = errors.New("too many tasks are waiting for the same resource")
 
 // entry is a task's place in a queue.
@@ -184,7 +185,22 @@ func put(resource string, queue []entry, version string) driver.Op {
 // Open returns the tasks that are in any queue, in ascending order: those that
 // were admitted and have not ended.
 func Open(ctx context.Context, t driver.Table) ([]int64, error) {
-	open := map[int64]bool{}
+	blocked, err := scan(ctx, t)
+	return slices.Sorted(maps.Keys(blocked)), err
+}
+
+// Heads returns the tasks that wait for no other one, in ascending order. It
+// reads every queue once. The scan is not a snapshot: a task that moves
+// meanwhile may be missed, and one that is returned may have to wait.
+func Heads(ctx context.Context, t driver.Table) ([]int64, error) {
+	blocked, err := scan(ctx, t)
+	maps.DeleteFunc(blocked, func(_ int64, b bool) bool { return b })
+	return slices.Sorted(maps.Keys(blocked)), err
+}
+
+// scan reads every queue and tells of each task in one whether it has to wait.
+func scan(ctx context.Context, t driver.Table) (blocked map[int64]bool, err error) {
+	blocked = map[int64]bool{}
 	for row, err := range t.Scan(ctx, partition, "") {
 		if err != nil {
 			return nil, err
@@ -193,14 +209,11 @@ func Open(ctx context.Context, t driver.Table) ([]int64, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range queue {
-			open[e.Task] = true
+		exclusive := false // an earlier entry is
+		for i, e := range queue {
+			blocked[e.Task] = blocked[e.Task] || exclusive || e.Mode == Exclusive && i > 0
+			exclusive = exclusive || e.Mode == Exclusive
 		}
 	}
-	tasks := make([]int64, 0, len(open))
-	for id := range open {
-		tasks = append(tasks, id)
-	}
-	slices.Sort(tasks)
-	return tasks, nil
+	return blocked, nil
 }

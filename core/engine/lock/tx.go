@@ -106,9 +106,9 @@ func (tx *Tx) PutJSON(key driver.Key, v any) {
 	tx.Put(key, data)
 }
 
-// Delete has the row deleted. It must have been read; deleting one that does
+// Drop deletes the row with the write. It must have been read; deleting one that does
 // not exist only requires that it still does not.
-func (tx *Tx) Delete(key driver.Key) {
+func (tx *Tx) Drop(key driver.Key) {
 	r := tx.rows[key]
 	if r == nil {
 		tx.fail(fmt.Errorf("row %s is deleted but was not read: %w", key, driver.ErrInvalid))

@@ -67,7 +67,7 @@ func TestTxFences(t *testing.T) {
 			}
 			tx.Put(key("written"), []byte("ours"))
 			tx.Put(key("new"), []byte("ours"))
-			tx.Delete(key("deleted"))
+			tx.Drop(key("deleted"))
 			act(t, tab)
 			err := commit(t, tab, tx)
 			if name != "" {
@@ -110,7 +110,7 @@ func TestTxReadsItsWrites(t *testing.T) {
 	if err := tx.GetJSON(t.Context(), key("a"), &v); err != nil || v.N != 3 {
 		t.Errorf("its own write is not seen: %v, %v", v, err)
 	}
-	tx.Delete(key("a"))
+	tx.Drop(key("a"))
 	if _, err := tx.Get(t.Context(), key("a")); !errors.Is(err, driver.ErrNotFound) {
 		t.Errorf("a deleted row is read: %v", err)
 	}
@@ -122,7 +122,7 @@ func TestTxReadsItsWrites(t *testing.T) {
 
 func TestTxMisuse(t *testing.T) {
 	tx := NewTx(table())
-	tx.Delete(key("never read"))
+	tx.Drop(key("never read"))
 	if err := commit(t, table(), tx); !errors.Is(err, driver.ErrInvalid) {
 		t.Errorf("a row that was not read is deleted: %v", err)
 	}
@@ -149,7 +149,7 @@ func TestTxOnlyChecks(t *testing.T) {
 	if _, err := tx.Get(t.Context(), key("a")); !errors.Is(err, driver.ErrNotFound) {
 		t.Fatal(err)
 	}
-	tx.Delete(key("a"))
+	tx.Drop(key("a"))
 	if !tx.Has(key("a")) || !tx.Written() {
 		t.Error("the row is not known")
 	}
@@ -171,7 +171,7 @@ func TestTxReplaced(t *testing.T) {
 	}
 	tx.Put(key("put"), []byte("new"))
 	tx.Put(key("created"), []byte("new"))
-	tx.Delete(key("deleted"))
+	tx.Drop(key("deleted"))
 	var got []string
 	for _, row := range tx.Replaced() {
 		got = append(got, row.Sort+": "+string(row.Data))

@@ -196,7 +196,7 @@ func TestNameIsNeverTakenTwice(t *testing.T) {
 func TestNameTakenMeanwhile(t *testing.T) {
 	w := newWorld(t)
 	first := lock.NewTx(w.env.Table)
-	if err := w.rows.Create(t.Context(), tx{first}, &thing{Name: "n"}); err != nil {
+	if err := w.rows.Create(t.Context(), first, &thing{Name: "n"}); err != nil {
 		t.Fatal(err)
 	}
 	w.add("n")
@@ -209,11 +209,6 @@ func TestNameTakenMeanwhile(t *testing.T) {
 	}
 	w.are("n")
 }
-
-// tx is a lock.Tx as tasks have it.
-type tx struct{ *lock.Tx }
-
-func (t tx) Drop(key driver.Key) { t.Delete(key) }
 
 func TestDropWaitsForReaders(t *testing.T) {
 	w := newWorld(t)
@@ -296,7 +291,7 @@ func TestLimits(t *testing.T) {
 	}
 	large := thing{Name: "n", Text: strings.Repeat("x", driver.MaxRowSize)}
 	for name, err := range map[string]error{
-		"add": w.rows.Add(t.Context(), &large), "create": w.rows.Create(t.Context(), tx{lock.NewTx(w.env.Table)}, &large), "save": w.rows.Save(nil, &large),
+		"add": w.rows.Add(t.Context(), &large), "create": w.rows.Create(t.Context(), lock.NewTx(w.env.Table), &large), "save": w.rows.Save(nil, &large),
 	} {
 		if is := (*named.TooLarge)(nil); !errors.As(err, &is) || is.Size < driver.MaxRowSize {
 			t.Errorf("%s: %v", name, err)

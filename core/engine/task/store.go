@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"aptless/core/engine/driver"
@@ -21,12 +22,12 @@ import (
 	"aptless/core/engine/parallel"
 )
 
-// maxInline is the largest output or value kept in the row, in bytes, and the
-// largest arguments.
-const maxInline = 64 << 10
-
-// maxStored bounds what is read back of an output, a value or arguments, in bytes.
+// maxStored bounds what is read of one object, in bytes.
 const maxStored = 256 << 20
+
+// sendWithin bounds how long the message of an admitted task may take, whatever
+// becomes of the request that admitted it.
+const sendWithin = 10 * time.Second
 
 // Epoch is what tasks need of the collector that works beside them; package gc
 // says why.
@@ -54,60 +55,86 @@ type Store struct {
 
 // Admit creates the task of a spec and sends its message. From then on it will
 // run, whatever happens to the caller; only an error before that means that
-// there is no task.
+// there is no task. lock.ErrTooMany says that too many tasks wait for one of its
+// resources.
 func (s *Store) Admit(ctx context.Context, spec Spec, sync bool) (Task, error) {
-	args, err := json.Marshal(spec.Args)
+	args, err := encode(spec.Args)
 	if err != nil {
 		return Task{}, fmt.Errorf("arguments of %s: %w", spec.Kind, err)
 	}
-	if len(spec.Locks) == 0 {
-		return Task{}, fmt.Errorf("task %s names no resource: %w", spec.Kind, driver.ErrInvalid)
+	t := Task{Kind: spec.Kind, Name: spec.Name, Resources: spec.Resources, Locks: spec.Locks, Args: args, Sync: sync}
+	return s.admit(ctx, t, nil)
+}
+
+// admit creates a task that has everything but a number, in one transaction with
+// the operation that claim returns for the number, if it is not nil. A conflict
+// on the claim is an error.
+func (s *Store) admit(ctx context.Context, t Task, claim func(id int64) driver.Op) (Task, error) {
+	if len(t.Locks) == 0 {
+		return Task{}, fmt.Errorf("task %s names no resource: %w", t.Kind, driver.ErrInvalid)
 	}
 	id, err := s.Table.Add(ctx, driver.Key{Part: "task", Sort: "next"}, 1)
 	if err != nil {
 		return Task{}, fmt.Errorf("number of a task: %w", err)
 	}
-	t := Task{
-		ID: id, Kind: spec.Kind, Name: spec.Name, Resources: spec.Resources, Locks: lock.Merge(spec.Locks),
-		Args: args, Group: group(spec.Kind, spec.Locks), Sync: sync, Created: s.Now().UTC(),
-	}
-	if len(args) > maxInline {
+	t.ID, t.Group, t.Locks, t.Created = id, group(t.Kind, t.Locks), lock.Merge(t.Locks), s.Now().UTC()
+	t.Name, t.Resources = clip(t.Name, maxName), clipAll(t.Resources, maxName, maxResources)
+	if len(t.Args) > maxInline {
+		if t.ArgsBlob, err = s.writeBlob(ctx, id, "args", t.Args); err != nil {
+			return Task{}, fmt.Errorf("arguments of %s: %w", t.Kind, err)
+		}
 		t.Args = nil
-		if t.ArgsBlob, err = s.writeBlob(ctx, id, "args", args); err != nil {
-			return Task{}, fmt.Errorf("arguments of %s: %w", spec.Kind, err)
-		}
 	}
-	err = retryConflicts(ctx, admissionWait, func() error {
-		ops, _, err := lock.Change(ctx, s.Table, id, nil, t.Locks)
-		if err != nil {
-			return err
-		}
-		ops = append(ops, putOp(t, driver.Absent))
-		_, err = s.Table.Write(ctx, ops...)
-		var conflict *driver.ConflictError
-		if err == nil || errors.As(err, &conflict) && !slices.Contains(conflict.Keys, Key(id)) {
-			return err
-		}
-		// The number is ours alone: if the row is there, an answer was lost.
-		if _, there := s.Get(ctx, id); there == nil {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return Task{}, fmt.Errorf("admission of %q: %w", spec.Name, err)
+	if err := s.create(ctx, t, claim); err != nil {
+		return Task{}, fmt.Errorf("admission of %q: %w", t.Name, err)
 	}
+	// The request may be over: the task is there all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin)
+	defer cancel()
 	if err := s.send(ctx, t); err != nil {
-		// The task exists; Resend will find it.
+		// Resend will find the task.
 		s.Log.Warn("message of a task was not sent", "task", id, "error", err)
 	}
 	return t, nil
 }
 
+// create writes the row of a task and its places in the queues.
+func (s *Store) create(ctx context.Context, t Task, claim func(id int64) driver.Op) error {
+	return unwrapFinal(retryConflicts(ctx, admissionWait, func() error {
+		ops, _, err := lock.Change(ctx, s.Table, t.ID, nil, t.Locks)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, putOp(t, driver.Absent))
+		var claimed driver.Key
+		if claim != nil {
+			op := claim(t.ID)
+			ops, claimed = append(ops, op), op.Key
+		}
+		_, err = s.Table.Write(ctx, ops...)
+		if err == nil {
+			return nil
+		}
+		var conflict *driver.ConflictError
+		if errors.As(err, &conflict) && !slices.Contains(conflict.Keys, Key(t.ID)) && !slices.Contains(conflict.Keys, claimed) {
+			return err
+		}
+		// The number is ours alone: if the row is there, an answer was lost.
+		look, cancel := outlive(ctx, sendWithin)
+		defer cancel()
+		if _, there := s.Get(look, t.ID); there == nil {
+			return nil
+		}
+		return final{err}
+	}))
+}
+
+// send sends the message of a task. Its ID is that of the state of the task, so
+// a queue may drop it if it has been sent for that state already.
 func (s *Store) send(ctx context.Context, t Task) error {
 	return s.Queue.Send(ctx, driver.Message{
 		Group: t.Group,
-		ID:    fmt.Sprintf("%d-%d-%d", t.ID, t.Attempt, s.Now().UnixNano()),
+		ID:    fmt.Sprintf("%d-%d-%d", t.ID, t.Attempt, t.Seq),
 		Body:  strconv.FormatInt(t.ID, 10),
 	})
 }
@@ -126,18 +153,18 @@ func group(kind string, wants []lock.Want) string {
 	return Class(kind) + "-" + hex.EncodeToString(sum[:16])
 }
 
-// How long to wait at most between writes that lose to others. Hundreds of
-// admissions may want one row, so they make room; the end of a task is what
-// others wait for.
+// The longest pauses between writes that lose to others. Hundreds of admissions
+// may want one row, so an admission makes room. Other tasks wait for the end of a
+// task, so an end does not.
 const (
 	admissionWait = 5 * time.Second
 	attemptWait   = 100 * time.Millisecond
 )
 
 // retryConflicts calls write until it does not lose to another writer. Between
-// calls it waits at random, longer each time, and up to three times as long as
-// write has taken: where it takes long there are many, and those who come back
-// too early lose again and make it take longer.
+// calls it waits a random time that grows with every call, up to three times as
+// long as write has taken. A write that takes long has many competitors: coming
+// back early only makes it take longer.
 func retryConflicts(ctx context.Context, longest time.Duration, write func() error) error {
 	const attempts = 200
 	wait := time.Millisecond
@@ -156,9 +183,9 @@ func retryConflicts(ctx context.Context, longest time.Duration, write func() err
 }
 
 func putOp(t Task, version string) driver.Op {
-	data, err := json.Marshal(t)
+	data, err := encode(t)
 	if err != nil {
-		panic(err) // RawMessages come from Marshal
+		panic(err) // RawMessages come from encode
 	}
 	return driver.Op{Do: driver.OpPut, Key: Key(t.ID), If: version, Data: data}
 }
@@ -201,11 +228,17 @@ func (s *Store) All(ctx context.Context) iter.Seq2[Task, error] {
 
 // Output returns the output so far.
 func (s *Store) Output(ctx context.Context, t Task) (string, error) {
-	if t.OutputBlob == "" {
-		return t.Output + t.Live, nil
+	var b strings.Builder
+	for _, key := range t.OutputBlobs {
+		data, err := s.readBlob(ctx, key)
+		if err != nil {
+			return "", fmt.Errorf("output of task %d: %w", t.ID, err)
+		}
+		b.Write(data)
 	}
-	data, err := s.readBlob(ctx, t.OutputBlob)
-	return string(data) + t.Live, err
+	b.WriteString(t.Output)
+	b.WriteString(t.Live)
+	return b.String(), nil
 }
 
 // Value returns the result's value as JSON; null if there is none.
@@ -259,15 +292,25 @@ func (s *Store) Delete(ctx context.Context, id int64) (Task, error) {
 	if err != nil {
 		return Task{}, err
 	}
-	for _, key := range []string{t.ArgsBlob, t.OutputBlob, t.ValueBlob} {
-		if key == "" {
-			continue
-		}
-		if err := s.Blobs.Delete(ctx, key); err != nil {
-			s.Log.Warn("object of a deleted task is left", "key", key, "error", err)
+	if keys := t.objects(); len(keys) > 0 {
+		if err := s.Blobs.Delete(ctx, keys...); err != nil {
+			s.Log.Warn("objects of a deleted task are left", "task", id, "error", err)
 		}
 	}
 	return t, nil
+}
+
+// objects returns the keys of the objects that the row names. Arguments of a debt
+// belong to the task that made it.
+func (t Task) objects() []string {
+	keys := slices.Clone(t.OutputBlobs)
+	if t.ArgsBlob != "" && t.Origin == 0 {
+		keys = append(keys, t.ArgsBlob)
+	}
+	if t.ValueBlob != "" {
+		keys = append(keys, t.ValueBlob)
+	}
+	return keys
 }
 
 // Clear removes the records of all tasks that have ended.
@@ -285,3 +328,6 @@ func (s *Store) Clear(ctx context.Context) error {
 	}
 	return nil
 }
+
+// jsonValue returns a result as it is sent to clients.
+func jsonValue(v any) (json.RawMessage, error) { return json.Marshal(v) }

@@ -14,48 +14,68 @@ import (
 type State int
 
 const (
-	Idle      State = iota // waits for its turn
+	Idle      State = iota // waits for its locks
 	Running                // an attempt has begun
 	Succeeded              // its effect is committed
-	Failed                 // it has ended without
+	Failed                 // it has ended without an effect
 )
 
-// Ended says whether the task has ended.
+// Ended reports whether the task has ended.
 func (s State) Ended() bool { return s == Succeeded || s == Failed }
 
-// Task is a task's row.
+// Task is a task's row. Texts in it are bounded; see text.go.
 type Task struct {
 	ID        int64
 	Kind      string      // "repo.import"; before the dot is the class of work
 	Name      string      // for people
 	Resources []string    // as clients see them; nil if none
-	Locks     []lock.Want // what it holds or waits for
+	Locks     []lock.Want // held or waited for
 	Args      json.RawMessage
-	ArgsBlob  string // key of the object that has them when they are large
+	ArgsBlob  string // key of the object with the arguments if they are large
 	Group     string // of its message
 	Sync      bool   // a request waits for it and will delete it
 
 	State   State
-	Attempt int64           // token of the attempt that may write; only grows
-	Seq     int64           // of the attempts' writes, to know one's own again
-	Tries   int             // attempts since the cursor last moved
-	Waits   int             // times that the message was put back
-	Lease   time.Time       // until when the attempt is taken to be alive
+	Attempt int64           // number of the attempt that may write; only grows
+	Seq     int64           // number of the write; tells an attempt its own writes
+	Owner   string          // process of the attempt; "" if its slice has ended
+	Lease   time.Time       // until when the attempt counts as alive
 	Cursor  json.RawMessage `json:",omitempty"` // where the next attempt goes on
 	Receipt string          // of the message that was put back, to wake it
+	Waits   int             // how often the message was put back
+	Resends int             `json:",omitempty"` // messages sent again since the last attempt
+	Resent  time.Time       `json:",omitzero"`  // when the last of them was sent
 
-	Output     string          // up to the last Save
-	OutputBlob string          // key of the object that has it when it is large
-	Live       string          // what the running attempt has put out since
-	Detail     json.RawMessage `json:",omitempty"` // progress, as the operation defines it
-	Code       int             // HTTP status of the result
-	Value      json.RawMessage `json:",omitempty"` // result; nil if there is none
-	ValueBlob  string          // key of the object with the result
-	NoValue    bool            // the operation returns nothing at all
-	Error      string          // of a failed task, or of the last attempt
+	// Budgets. Both begin anew when the cursor changes.
+	Tries    int       // attempts that ended without a word: their process died
+	Failures int       `json:",omitempty"` // attempts in a row that ended with an error
+	Failing  time.Time `json:",omitzero"`  // when the first of these errors was
+	Error    string    // of a failed task, or of the last attempt
 
-	// Requests are those that its attempts have made of drivers, by kind, before
-	// the write that this row is of.
+	Relocks   int      `json:",omitempty"` // how often it asked for other locks
+	Committed bool     `json:",omitempty"` // it cannot fail any more
+	Cancelled bool     `json:",omitempty"` // a client wants it to stop before its commit
+	Undoing   bool     `json:",omitempty"` // it has failed with Code and Refusal, and its Undo is not done
+	Refusal   string   `json:",omitempty"` // the error with which it ends when its Undo is done
+	Debts     []string `json:",omitempty"` // calendar entries that it has committed to and not paid
+	Warnings  []string `json:",omitempty"`
+
+	Entry  string `json:",omitempty"` // calendar entry that it was admitted for
+	Undo   bool   `json:",omitempty"` // it runs the Undo of the task Origin
+	Origin int64  `json:",omitempty"` // the task whose debt it pays
+
+	Output      string          // inline, after OutputBlobs
+	OutputBlobs []string        `json:",omitempty"` // keys of the objects with the output before
+	OutputSize  int             `json:",omitempty"` // bytes in OutputBlobs
+	Live        string          // end of the output since the last Save
+	Detail      json.RawMessage `json:",omitempty"` // progress, as the operation defines it
+	Code        int             // HTTP status of the result
+	Value       json.RawMessage `json:",omitempty"` // result; nil if there is none
+	ValueBlob   string          // key of the object with the result if it is large
+	NoValue     bool            // the operation returns nothing at all
+
+	// Requests counts the driver requests of its attempts, by kind, before the
+	// write that stored this row.
 	Requests map[string]int64 `json:",omitempty"`
 
 	Created, Started, Finished time.Time
@@ -72,6 +92,12 @@ var (
 	ErrUnknown = errors.New("unknown task")
 	// ErrNotEnded says that a task has not ended and cannot be deleted.
 	ErrNotEnded = errors.New("task has not ended")
+	// ErrEnded says that a task has ended and cannot be cancelled.
+	ErrEnded = errors.New("task has ended")
+	// ErrCommitted says that a task has committed and cannot be cancelled.
+	ErrCommitted = errors.New("task has committed its changes")
+	// ErrCancelled is returned by writes of a task that a client has cancelled.
+	ErrCancelled = errors.New("cancelled")
 	// ErrLost says that another attempt has taken the task over: nothing that
 	// this one does is written any more.
 	ErrLost = errors.New("task was taken over by another attempt")
@@ -81,7 +107,8 @@ var (
 )
 
 // Error is a failure of the operation itself, which would fail in the same way
-// again: the task ends with it. Any other error ends the attempt only.
+// again: the task ends with it, unless it has committed. Any other error ends
+// the attempt only.
 type Error struct {
 	Code int // HTTP status
 	Err  error
@@ -95,9 +122,8 @@ func Fail(code int, format string, args ...any) error {
 	return &Error{Code: code, Err: fmt.Errorf(format, args...)}
 }
 
-// Relock is returned by a Run that finds it needs other resources than those it
-// was admitted with: what it had is given back and the task goes to the end of
-// the queues of Locks.
+// Relock is returned by a Run that needs other locks than those it holds: the
+// task gives its locks back and goes to the end of the queues of Locks.
 type Relock struct {
 	Locks     []lock.Want
 	Resources []string
@@ -105,7 +131,7 @@ type Relock struct {
 
 func (r *Relock) Error() string { return "task needs other resources" }
 
-// Result is what a task that succeeds answers.
+// Result is the answer of a task that succeeds.
 type Result struct {
 	Code    int  // HTTP status; 0 means 200
 	Value   any  // as JSON

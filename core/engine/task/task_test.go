@@ -67,7 +67,7 @@ func steps(ctx context.Context, a *Attempt, args incArgs) (Result, error) {
 }
 
 func relock(ctx context.Context, a *Attempt, args incArgs) (Result, error) {
-	if !a.Holds("other") {
+	if !a.Holds(lock.Want{Resource: "other"}) {
 		return Result{}, &Relock{Locks: []lock.Want{{Resource: "other"}}}
 	}
 	return inc(ctx, a, args)
@@ -140,7 +140,7 @@ func TestOutcomes(t *testing.T) {
 		{"u.relock", "", Succeeded, 200, "counted\nTask succeeded", "1 "},
 		{"t.inc", "refuse", Failed, 409, "counted\nTask failed with error: refused", ""},
 		{"t.inc", "panic", Failed, 500, "counted\nTask failed with error: internal error: oops", ""},
-		{"t.inc", "break", Failed, 500, "Task failed with error: given up after 5 attempts: broken", ""},
+		{"t.inc", "break", Failed, 500, "Task failed with error: given up after 15m0s: broken", ""},
 		{"t.none", "", Failed, 500, `Task failed with error: unknown kind of task "t.none"`, ""},
 	} {
 		t.Run(tc.kind+tc.fail, func(t *testing.T) {
@@ -213,17 +213,19 @@ func TestResend(t *testing.T) {
 	}
 }
 
-// TestOvertaken runs two attempts at one task: the one that began first can
-// write nothing once the second has begun.
-func TestOvertaken(t *testing.T) {
+// TestOvertakenWritesNothing runs two attempts at one task in two processes: the
+// one that began first has lost its lease, and can write nothing once the second
+// has begun.
+func TestOvertakenWritesNothing(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, _ := open(t, env)
-	var d *Dispatcher
+	var second *Dispatcher
 	overtaken := false
 	run := Define("t.slow", func(ctx context.Context, a *Attempt, args incArgs) (Result, error) {
 		if !overtaken {
 			overtaken = true
-			if out, err := d.Handle(ctx, driver.Message{Body: "1", Group: "g", Receipt: "r"}); err != nil || out.Retry != 0 {
+			env.Clock.Advance(2 * time.Minute)
+			if out, err := second.Handle(ctx, driver.Message{Body: "1", Group: "g", Receipt: "r"}); err != nil || out.Retry != 0 {
 				t.Errorf("second attempt: %v, %v", out, err)
 			}
 		}
@@ -231,6 +233,9 @@ func TestOvertaken(t *testing.T) {
 	})
 	d, err := NewDispatcher(s, []Kind{run})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err = NewDispatcher(s, []Kind{run}); err != nil {
 		t.Fatal(err)
 	}
 	admit(t, s, spec("t.slow", "", "a"))

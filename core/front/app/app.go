@@ -102,6 +102,7 @@ type App struct {
 	Dispatcher *task.Dispatcher
 
 	tasks        *task.Store
+	planners     map[string]task.Planner // of calendar entries, by their kind
 	publications *publish.Store
 	signatures   signatures
 	now          func() time.Time
@@ -205,9 +206,10 @@ func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error)
 	}
 }
 
-// Tick does what is due: it is called every minute or so, from anywhere.
+// Tick does what is due, then sends the messages that nobody has sent. It is
+// called every minute or so, from anywhere.
 func (a *App) Tick(ctx context.Context) error {
-	return errors.Join(a.Dispatcher.Resend(ctx, false), a.due(ctx, a.publications.Due), a.due(ctx, a.mirrors.Due))
+	return errors.Join(a.due(ctx, a.publications.Due), a.due(ctx, a.mirrors.Due), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false))
 }
 
 // due admits the tasks that are due: publications are signed anew whose Release

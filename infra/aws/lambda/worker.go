@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"time"
 
@@ -89,16 +88,19 @@ func (w *Worker) deliver(ctx context.Context, record events.SQSMessage) bool {
 	// The message is put back also when the worker was told to stop.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
 	defer cancel()
-	switch {
-	case err != nil:
-		w.Log.Warn("message will come again", "body", m.Body, "error", err)
-		w.hide(ctx, m, backoff(record.Attributes["ApproximateReceiveCount"]))
-		return false
-	case out.Retry > 0:
-		w.hide(ctx, m, out.Retry)
-		return false
+	pause, again := out.Again(err)
+	if !again {
+		return true
 	}
-	return true
+	if err != nil {
+		pause = max(pause, time.Second) // the shortest that SQS has
+		w.Log.Warn("message will come again", "body", m.Body, "after", pause, "error", err)
+	}
+	w.hide(ctx, m, pause)
+	if out.Recheck != nil && out.Recheck(ctx) {
+		w.hide(ctx, m, 0)
+	}
+	return false
 }
 
 // handle calls the handler and keeps the message hidden meanwhile. Nothing
@@ -125,14 +127,6 @@ func guarded(ctx context.Context, h driver.Handler, m driver.Message) (out drive
 		}
 	}()
 	return h(ctx, m)
-}
-
-// backoff is after what time a message comes again that was received so many
-// times. A task is given up after a few attempts: what is out of order is to have
-// a minute or so.
-func backoff(received string) time.Duration {
-	n, _ := strconv.Atoi(received) // what is no number is the first
-	return min(time.Second<<(2*min(max(n-1, 0), 3)), time.Minute)
 }
 
 func (w *Worker) beat(ctx context.Context, m driver.Message) {

@@ -64,6 +64,7 @@ func TestDeliver(t *testing.T) {
 		"put back":     {bodies: []string{"1"}, out: driver.Outcome{Retry: 7 * time.Second}, again: []string{"id0"}, hides: []hidden{{"r0", Hidden}, {"r0", 7 * time.Second}}},
 		"next slice":   {bodies: []string{"1"}, out: driver.Outcome{Retry: time.Millisecond}, again: []string{"id0"}, hides: []hidden{{"r0", Hidden}, {"r0", 0}}},
 		"broken":       {bodies: []string{"1"}, err: errors.New("out of reach"), again: []string{"id0"}, hides: []hidden{{"r0", Hidden}, {"r0", time.Second}}},
+		"back-off":     {bodies: []string{"1"}, out: driver.Outcome{Retry: 16 * time.Second}, err: errors.New("out of reach"), again: []string{"id0"}, hides: []hidden{{"r0", Hidden}, {"r0", 16 * time.Second}}},
 		"none after":   {bodies: []string{"1", "2", "3"}, err: errors.New("out of reach"), again: []string{"id0", "id1", "id2"}, hides: []hidden{{"r0", Hidden}, {"r0", time.Second}}},
 		"panic":        {bodies: []string{"1"}, panics: true, again: []string{"id0"}, hides: []hidden{{"r0", Hidden}, {"r0", time.Second}}},
 		"not ours":     {bodies: []string{""}},
@@ -118,14 +119,20 @@ func TestHeartbeat(t *testing.T) {
 	})
 }
 
-// TestBackoff holds that what is out of order has more than a minute before a
-// task is given up after five attempts.
-func TestBackoff(t *testing.T) {
-	for received, want := range map[string]time.Duration{
-		"": time.Second, "0": time.Second, "1": time.Second, "2": 4 * time.Second, "3": 16 * time.Second, "4": time.Minute, "1000000": time.Minute,
-	} {
-		if got := backoff(received); got != want {
-			t.Errorf("received %q times: %v, want %v", received, got, want)
+// TestRecheckAfterPutBack holds that a Wake which came before the message was put
+// back is not lost: what it told is seen afterwards.
+func TestRecheckAfterPutBack(t *testing.T) {
+	for _, woken := range []bool{false, true} {
+		rechecked := 0
+		_, hides := deliver(t, t.Context(), func(context.Context, driver.Message) (driver.Outcome, error) {
+			return driver.Outcome{Retry: time.Minute, Recheck: func(context.Context) bool { rechecked++; return woken }}, nil
+		}, "1")
+		want := []hidden{{"r0", Hidden}, {"r0", time.Minute}}
+		if woken {
+			want = append(want, hidden{"r0", 0})
+		}
+		if diff := cmp.Diff(want, hides); diff != "" || rechecked != 1 {
+			t.Errorf("woken %v: rechecked %d times, %s", woken, rechecked, diff)
 		}
 	}
 }

@@ -13,11 +13,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
-const (
-	dedupWindow = 5 * time.Minute        // as of SQS FIFO
-	firstPause  = 10 * time.Millisecond  // of Serve, after the first failure
-	lastPause   = 640 * time.Millisecond // of Serve, after many failures
-)
+// dedupWindow is that of SQS FIFO.
+const dedupWindow = 5 * time.Minute
 
 // MemoryQueue is the Queue port of a Memory. Its messages are handled by Serve
 // or, one at a time, by Step.
@@ -32,11 +29,6 @@ type MemoryQueue struct {
 	// the earlier delivery counts for nothing. 0 is for ever.
 	Visibility time.Duration
 
-	// Pause is how long a message stays away whose handler failed under Serve,
-	// by the number of failures, from 1. Nil is 10 ms after the first failure,
-	// twice as long after each further one, and 640 ms at most.
-	Pause func(failures int) time.Duration
-
 	m       *Memory
 	groups  map[string][]*message // none is empty
 	sent    map[string]time.Time  // by ID
@@ -49,7 +41,6 @@ type message struct {
 	driver.Message           // Receipt is of the last delivery
 	due            time.Time // when it may be delivered next
 	running        bool      // a handler has it
-	failures       int       // since it was sent or last put back
 }
 
 func newMemoryQueue(m *Memory) *MemoryQueue {
@@ -63,7 +54,7 @@ func newMemoryQueue(m *Memory) *MemoryQueue {
 
 // copyTo makes c, which is empty, a copy of q whose messages nobody handles.
 func (q *MemoryQueue) copyTo(c *MemoryQueue) {
-	c.Pick, c.Visibility, c.Pause, c.receipt = q.Pick, q.Visibility, q.Pause, q.receipt
+	c.Pick, c.Visibility, c.receipt = q.Pick, q.Visibility, q.receipt
 	c.sent = maps.Clone(q.sent)
 	for name, group := range q.groups {
 		for _, m := range group {
@@ -166,7 +157,8 @@ func (q *MemoryQueue) awaited(m *message) bool { return !m.running || q.Visibili
 
 // Step delivers one message, if one can be delivered now, and waits for its
 // handler. It returns the handler's error; a panic is one. A message whose
-// handler failed can be delivered again at once.
+// handler failed without saying for how long it is put back can be delivered
+// again at once.
 func (q *MemoryQueue) Step(ctx context.Context, h driver.Handler) (delivered bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -175,35 +167,25 @@ func (q *MemoryQueue) Step(ctx context.Context, h driver.Handler) (delivered boo
 	if !ok {
 		return false, nil
 	}
-	return true, q.handle(ctx, h, m, func(int) time.Duration { return 0 })
+	return true, q.handle(ctx, h, m, 0)
 }
 
 // Serve delivers messages to h, at most workers at a time, until ctx is done
-// and the handlers have returned. A message whose handler failed comes again
-// after a pause, of 10 ms after the first failure and of 640 ms at most.
+// and the handlers have returned.
 func (q *MemoryQueue) Serve(ctx context.Context, h driver.Handler, workers int) {
-	again := q.Pause
-	if again == nil {
-		again = pause
-	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for range workers {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				if m, ok := q.take(); ok {
-					_ = q.handle(ctx, h, m, again) // the message comes again: that is all there is to do
+					_ = q.handle(ctx, h, m, driver.FailedPause) // the message comes again: that is all there is to do
 				} else {
 					q.await(ctx)
 				}
 			}
 		})
 	}
-}
-
-// pause is how long Serve waits after a number of failures unless Pause is set.
-func pause(failures int) time.Duration {
-	return min(firstPause<<min(failures-1, 10), lastPause)
 }
 
 // await returns when a message may have become deliverable, or ctx is done.
@@ -250,32 +232,47 @@ func (q *MemoryQueue) take() (driver.Message, bool) {
 	return m.Message, true
 }
 
-// handle calls h and does with the message what came of it. After a failure
-// the message comes again when the pause for the number of failures is over.
-func (q *MemoryQueue) handle(ctx context.Context, h driver.Handler, m driver.Message, pause func(int) time.Duration) error {
+// handle calls h and does with the message what came of it. failed is the pause
+// after a failure without one.
+func (q *MemoryQueue) handle(ctx context.Context, h driver.Handler, m driver.Message, failed time.Duration) error {
 	out, err := call(ctx, h, m)
+	pause, again := out.Again(err)
+	if err != nil && out.Retry <= 0 {
+		pause = failed
+	}
+	if known := q.settle(m, pause, again); known && again && out.Recheck != nil && ctx.Err() == nil && out.Recheck(ctx) {
+		q.m.mu.Lock()
+		defer q.m.mu.Unlock()
+		if msg := q.delivered(m); msg != nil && !msg.running {
+			q.m.changes++
+			msg.due = q.m.now()
+			q.notify()
+		}
+	}
+	return err
+}
+
+// settle acknowledges a message or puts it back. It reports false if the message
+// was delivered again meanwhile.
+func (q *MemoryQueue) settle(m driver.Message, pause time.Duration, again bool) bool {
 	q.m.mu.Lock()
 	defer q.m.mu.Unlock()
 	msg := q.delivered(m)
 	if msg == nil {
-		return err // it was delivered again meanwhile
+		return false
 	}
 	q.m.changes++
 	msg.running, msg.due = false, q.m.now()
 	switch {
-	case err != nil:
-		msg.failures++
-		msg.due = msg.due.Add(pause(msg.failures))
-	case out.Retry > 0:
-		msg.failures = 0
-		msg.due = msg.due.Add(out.Retry)
+	case again:
+		msg.due = msg.due.Add(pause)
 	case len(q.groups[m.Group]) > 1:
 		q.groups[m.Group] = q.groups[m.Group][1:]
 	default:
 		delete(q.groups, m.Group)
 	}
 	q.notify()
-	return err
+	return true
 }
 
 // call calls h, and makes a panic an error.

@@ -340,7 +340,7 @@ func TestServeWaits(t *testing.T) {
 		synctest.Wait()
 		v.stop()
 		const ms = time.Millisecond
-		want := []time.Duration{0, 10 * ms, 30 * ms, 70 * ms, time.Hour + 70*ms, 90 * time.Minute}
+		want := []time.Duration{0, 250 * ms, 500 * ms, 750 * ms, time.Hour + 750*ms, 90 * time.Minute}
 		if !slices.Equal(at, want) {
 			t.Errorf("delivered at %v, want %v", at, want)
 		}

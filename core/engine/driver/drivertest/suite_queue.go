@@ -21,6 +21,7 @@ func runQueue(t *testing.T, open func(t *testing.T) Set) {
 		{"Error", testHandlerError},
 		{"Panic", testHandlerPanic},
 		{"Retry", testRetry},
+		{"RetryAfterError", testRetryAfterError},
 		{"Wake", testWake},
 		{"WakeInVain", testWakeInVain},
 		{"Duplicate", testDuplicate},
@@ -126,7 +127,7 @@ func (s suite) failing(t *testing.T, fail func() error) {
 	v := s.serve(t, func(_ context.Context, m driver.Message) (driver.Outcome, error) {
 		if m.Body == s.message("a", 1).Body && left > 0 {
 			left--
-			return driver.Outcome{Retry: longRetry}, fail() // what comes with an error counts for nothing
+			return driver.Outcome{}, fail()
 		}
 		return driver.Outcome{}, nil
 	})
@@ -144,7 +145,13 @@ func testHandlerPanic(t *testing.T, s suite) {
 	s.failing(t, func() error { panic("no") })
 }
 
-func testRetry(t *testing.T, s suite) {
+func testRetry(t *testing.T, s suite) { s.retried(t, nil) }
+
+// testRetryAfterError has a handler that fails say when the message comes again.
+func testRetryAfterError(t *testing.T, s suite) { s.retried(t, errors.New("no")) }
+
+// retried puts a message back once, with an error if err is not nil.
+func (s suite) retried(t *testing.T, err error) {
 	const delay = time.Second // the shortest that SQS has
 	var back time.Time        // when it was put back; its own group only
 	v := s.serve(t, func(_ context.Context, m driver.Message) (driver.Outcome, error) {
@@ -153,7 +160,7 @@ func testRetry(t *testing.T, s suite) {
 		}
 		if back.IsZero() {
 			back = time.Now()
-			return driver.Outcome{Retry: delay}, nil
+			return driver.Outcome{Retry: delay}, err
 		}
 		if early := delay - time.Since(back); early > 0 {
 			t.Errorf("delivered %v before the delay was over", early)

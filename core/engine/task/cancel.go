@@ -1,0 +1,59 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
+)
+
+// Cancel stops a task that has not committed and returns it. One that has never
+// begun ends at once, and leaves its queues. One that has begun is told through
+// its row: its next Save or its next attempt stops it, undoes what it has left
+// and ends it. ErrUnknown if there is no such task, ErrEnded if it has ended,
+// ErrCommitted if it has committed.
+func (s *Store) Cancel(ctx context.Context, id int64) (Task, error) {
+	var t Task
+	err := unwrapFinal(retryConflicts(ctx, attemptWait, func() error {
+		now, version, err := s.get(ctx, id)
+		if err != nil {
+			return final{err}
+		}
+		t = now
+		switch {
+		case t.State.Ended():
+			return final{fmt.Errorf("task %d: %w", id, ErrEnded)}
+		case t.Committed:
+			return final{fmt.Errorf("task %d: %w", id, ErrCommitted)}
+		case t.Cancelled, t.Undoing:
+			return nil
+		case t.Attempt == 0:
+			return s.cancelIdle(ctx, &t, version)
+		}
+		t.Cancelled = true
+		_, err = s.Table.Write(ctx, putOp(t, version))
+		return err
+	}))
+	return t, err
+}
+
+// cancelIdle ends a task of which no attempt has begun.
+func (s *Store) cancelIdle(ctx context.Context, t *Task, version string) error {
+	ops, next, err := lock.Change(ctx, s.Table, t.ID, t.Locks, nil)
+	if errors.Is(err, driver.ErrNotFound) {
+		return driver.ErrConflict // it has ended since it was read
+	}
+	if err != nil {
+		return err
+	}
+	t.State, t.Code, t.Error, t.Finished, t.Receipt = Failed, 409, ErrCancelled.Error(), s.Now().UTC(), ""
+	t.Output = ending(*t)
+	if _, err := s.Table.Write(ctx, append(ops, putOp(*t, version))...); err != nil {
+		return err
+	}
+	s.waiting.ended(t.ID)
+	s.wake(ctx, next)
+	return nil
+}

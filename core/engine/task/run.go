@@ -1,0 +1,193 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/parallel"
+)
+
+// attempt begins an attempt at the task and sees it to the end of its slice.
+// counted has the requests made in ctx.
+func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Requests, t Task, version string) (driver.Outcome, error) {
+	if !d.begin(t.ID) {
+		return driver.Outcome{Retry: time.Second}, nil
+	}
+	defer d.ended(t.ID)
+	now, tries := d.Store.Now(), t.Tries
+	t.State, t.Attempt, t.Tries, t.Seq, t.Owner = Running, t.Attempt+1, t.Tries+1, t.Seq+1, d.process
+	t.Lease, t.Receipt, t.Live, t.Resends, t.Resent = now.Add(d.Lease).UTC(), "", "", 0, time.Time{}
+	if t.Started.IsZero() {
+		t.Started = now.UTC()
+	}
+	version, err := d.Store.Table.Write(ctx, putOp(t, version))
+	if errors.Is(err, driver.ErrConflict) {
+		return driver.Outcome{Retry: time.Second}, nil // another delivery was first
+	}
+	if err != nil {
+		return driver.Outcome{}, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	a := &Attempt{store: d.Store, lease: d.Lease, until: m.until, lost: cancel, counted: counted, tx: lock.NewTx(d.Store.Table),
+		begun: t, cursor: t.Cursor, task: t, version: version, debts: map[string]string{}}
+	a.cancelled.Store(t.Cancelled)
+	var beating sync.WaitGroup
+	beats, stop := context.WithCancel(ctx)
+	beating.Go(func() { a.beat(beats, d.Store.Log) })
+	defer func() { // the heart stops before the delivery ends: nothing may run on after it
+		stop()
+		beating.Wait()
+		cancel(nil)
+	}()
+	kind, known := d.kinds[t.Kind]
+	switch {
+	case tries >= maxTries:
+		return d.giveUp(ctx, a, kind, fmt.Sprintf("%d attempts", maxTries), t.Error)
+	case !known:
+		return d.refuse(ctx, a, kind, 500, fmt.Errorf("unknown kind of task %q", t.Kind))
+	}
+	if d.Store.Epoch != nil {
+		if err := d.Store.Epoch.Observe(ctx); err != nil {
+			return d.broken(ctx, a, kind, err)
+		}
+	}
+	switch {
+	case t.Undo || t.Undoing:
+		return d.undo(ctx, a, kind)
+	case t.Cancelled && !t.Committed:
+		return d.refuse(ctx, a, kind, 409, ErrCancelled)
+	}
+	return d.run(ctx, a, kind)
+}
+
+// run calls the kind's function until it has an outcome other than a conflict.
+func (d *Dispatcher) run(ctx context.Context, a *Attempt, kind Kind) (driver.Outcome, error) {
+	for reruns := 0; ; reruns++ {
+		result, err := call(ctx, kind, a)
+		if err == nil {
+			err = d.succeed(ctx, a, result)
+		}
+		var failure *Error
+		var relock *Relock
+		var stale staleError
+		switch {
+		case err == nil:
+			return driver.Outcome{}, nil
+		case lost(ctx, err):
+			d.Store.Log.Warn("attempt was overtaken", "task", a.begun.ID, "attempt", a.Token())
+			return driver.Outcome{Retry: time.Second}, nil
+		case errors.Is(err, ErrContinue):
+			return d.next(ctx, a)
+		case errors.Is(err, ErrCancelled):
+			return d.refuse(ctx, a, kind, 409, ErrCancelled)
+		case errors.As(err, &relock):
+			return d.relock(ctx, a, kind, relock)
+		case errors.As(err, &failure) && !a.Committed():
+			return d.refuse(ctx, a, kind, failure.Code, failure.Err)
+		case errors.As(err, &stale) && reruns < maxReruns:
+			a.rewind()
+			if parallel.Sleep(ctx, time.Duration(rand.Int64N(int64(10*time.Millisecond<<reruns)))) == nil {
+				continue
+			}
+		}
+		return d.broken(ctx, a, kind, err)
+	}
+}
+
+// next ends an attempt that goes on in another slice. Mostly its Save has told so
+// already, and the row is not written again.
+func (d *Dispatcher) next(ctx context.Context, a *Attempt) (driver.Outcome, error) {
+	if t := a.stored(); t.Owner != "" || t.Tries > 0 {
+		return d.unwritten(ctx, a, a.write(ctx, writing{change: func(t *Task) {
+			t.Owner, t.Tries = "", max(t.Tries-1, 0)
+		}}), time.Millisecond)
+	}
+	return driver.Outcome{Retry: time.Millisecond}, nil
+}
+
+// lost reports whether another attempt has taken the task over.
+func lost(ctx context.Context, err error) bool {
+	return errors.Is(context.Cause(ctx), ErrLost) || errors.Is(err, ErrLost)
+}
+
+// call runs the kind's function; a panic becomes a failure of the task.
+func call(ctx context.Context, kind Kind, a *Attempt) (result Result, err error) {
+	defer a.guard(kind, &err)
+	args, err := a.store.args(ctx, a.begun)
+	if err != nil {
+		return Result{}, fmt.Errorf("arguments of %s: %w", kind.Name, err)
+	}
+	return kind.run(ctx, a, args)
+}
+
+// guard makes a panic an error.
+func (a *Attempt) guard(kind Kind, err *error) {
+	if p := recover(); p != nil {
+		a.store.Log.Error("task panicked", "task", a.begun.ID, "kind", kind.Name, "panic", p, "stack", string(debug.Stack()))
+		*err = Fail(500, "internal error: %v", p)
+	}
+}
+
+// broken records the error of an attempt that another one will repeat, or gives
+// the task up when its errors have lasted too long. An attempt that ran out of
+// time counts as a death: it needs a checkpoint. One that was told to stop,
+// because its process ends, costs nothing.
+func (d *Dispatcher) broken(ctx context.Context, a *Attempt, kind Kind, cause error) (driver.Outcome, error) {
+	a.rewind()
+	note, cancel := outlive(ctx, noteWithin)
+	defer cancel()
+	now, wait := d.Store.Now(), time.Second
+	err := a.write(note, writing{change: func(t *Task) {
+		t.Error, t.Owner = cause.Error(), ""
+		switch {
+		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+			return
+		case ctx.Err() != nil:
+			t.Tries = max(t.Tries-1, 0)
+			return
+		}
+		t.Tries, t.Lease = max(t.Tries-1, 0), now.UTC()
+		t.Failures++
+		if t.Failing.IsZero() {
+			t.Failing = now.UTC()
+		}
+		wait = backoff(t.Failures)
+	}})
+	if lost(ctx, err) {
+		return driver.Outcome{Retry: time.Second}, nil
+	}
+	if err != nil {
+		return driver.Outcome{}, errors.Join(fmt.Errorf("task %d: %w", a.begun.ID, cause), err)
+	}
+	within := d.Outage
+	if a.Committed() {
+		within = d.Patience
+	}
+	if ctx.Err() == nil && now.Sub(a.stored().Failing) >= within {
+		return d.giveUp(ctx, a, kind, within.String(), cause.Error())
+	}
+	return driver.Outcome{Retry: wait}, fmt.Errorf("task %d: %w", a.begun.ID, cause)
+}
+
+// stored returns the row as the attempt wrote it last.
+func (a *Attempt) stored() Task {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	return a.task
+}
+
+// outlive returns a context for a write after ctx is over: ctx itself if it is
+// not.
+func outlive(ctx context.Context, within time.Duration) (context.Context, context.CancelFunc) {
+	if ctx.Err() == nil {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), within)
+}

@@ -1,0 +1,325 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
+)
+
+// writing is one write of a task's row.
+type writing struct {
+	change    func(*Task) // changes the row
+	settle    bool        // the output so far becomes part of Output
+	stoppable bool        // a task that is cancelled gets ErrCancelled instead
+	result    *Result     // becomes the task's result if it is not nil
+	tx        *lock.Tx    // a conflict on its rows is returned; nil for none
+
+	// more returns the operations besides that of the row; nil for none. It is
+	// called for every try. again says that it is not the first.
+	more func(ctx context.Context, again bool) ([]driver.Op, error)
+	// done is told the version of the rows written; it may be nil.
+	done func(version string)
+}
+
+// write commits the task's row together with the operations of w.more. A
+// conflict on rows on which no decision depends, as those of lock queues, is
+// tried again with fresh operations. A conflict on a row that w.tx has read is
+// returned.
+func (a *Attempt) write(ctx context.Context, w writing) error {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	for {
+		if a.over {
+			return fmt.Errorf("task %d: %w", a.begun.ID, ErrLost)
+		}
+		if w.stoppable && a.task.Cancelled && !a.task.Committed && !a.task.Undoing {
+			return ErrCancelled
+		}
+		a.seq = max(a.seq, a.task.Seq) + 1
+		next, printed, err := a.next(ctx, w)
+		if err != nil {
+			return err
+		}
+		version, err := a.try(ctx, w, next)
+		var stored *adopted
+		if errors.As(err, &stored) {
+			if err := a.adopt(stored, w); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return unwrapFinal(err)
+		}
+		a.written(next, version, w, printed)
+		return nil
+	}
+}
+
+// try makes the Write until it neither loses to others nor fails.
+func (a *Attempt) try(ctx context.Context, w writing, next Task) (version string, err error) {
+	again := false
+	err = retryConflicts(ctx, attemptWait, func() error {
+		var ops []driver.Op
+		if w.more != nil {
+			if ops, err = w.more(ctx, again); err != nil {
+				return err
+			}
+		}
+		again = true
+		version, err = a.store.Table.Write(ctx, append([]driver.Op{putOp(next, a.version)}, ops...)...)
+		return a.outcome(ctx, err, next, w.tx, &version)
+	})
+	return version, err
+}
+
+// adopt takes over a row that was changed beside this attempt: a client has
+// cancelled the task, or an earlier write of the attempt was done although its
+// answer was lost. In the second case a transaction that was made since is
+// based on too little: the attempt ends, and the next one begins with the row.
+func (a *Attempt) adopt(stored *adopted, w writing) error {
+	moved := stored.task.Seq != a.task.Seq
+	a.task, a.version = stored.task, stored.version
+	if a.task.Cancelled {
+		a.cancelled.Store(true)
+	}
+	if moved && w.tx != nil {
+		return fmt.Errorf("task %d: answer to an earlier write was lost", a.begun.ID)
+	}
+	return nil
+}
+
+// written notes that next is stored.
+func (a *Attempt) written(next Task, version string, w writing, printed int) {
+	a.task, a.version, a.over = next, version, next.State != Running
+	if w.done != nil {
+		w.done(version)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if w.settle {
+		a.out.reset(printed)
+		a.warnings = nil
+	}
+	a.fresh = false
+}
+
+// next returns the row that is to be written and how much of the text printed
+// it has.
+func (a *Attempt) next(ctx context.Context, w writing) (Task, int, error) {
+	a.mu.Lock()
+	out, text, detail, warnings := a.out.String(), a.out.text.Len(), a.detail, slices.Clone(a.warnings)
+	a.mu.Unlock()
+	t := a.task
+	t.Seq, t.Owner = a.seq, a.begun.Owner
+	t.Lease, t.Requests = a.store.Now().Add(a.lease).UTC(), a.requests()
+	if detail != nil {
+		t.Detail = detail
+	}
+	if w.settle {
+		t.Warnings = clipAll(append(slices.Clone(t.Warnings), warnings...), maxWarning, maxWarnings)
+	}
+	if w.result != nil {
+		if err := a.putResult(ctx, &t, *w.result); err != nil {
+			return Task{}, 0, err
+		}
+	}
+	w.change(&t)
+	t.Error, t.Refusal = clip(t.Error, maxError), clip(t.Refusal, maxError)
+	if !w.settle {
+		t.Live = tail(out, maxLive)
+		return t, text, nil
+	}
+	t.Live = ""
+	if err := a.putOutput(ctx, &t, out+ending(t)); err != nil {
+		return Task{}, 0, err
+	}
+	return t, max(text, 1), nil
+}
+
+// putOutput adds to the output of a row. What no longer fits into the row moves
+// to an object of this write, so no output is written twice.
+func (a *Attempt) putOutput(ctx context.Context, t *Task, more string) error {
+	if more == "" {
+		return nil
+	}
+	if !t.State.Ended() && t.OutputSize+len(t.Output)+len(more) > maxOutput {
+		mark := "[… further output is cut]\n"
+		if len(t.Output) >= len(mark) && t.Output[len(t.Output)-len(mark):] == mark {
+			return nil
+		}
+		more = mark
+	}
+	whole := t.Output + more
+	if fit(whole, maxInline) == len(whole) {
+		t.Output = whole
+		return nil
+	}
+	key, err := a.store.writeBlob(ctx, t.ID, a.objectName("output"), []byte(whole))
+	if err != nil {
+		return err
+	}
+	t.OutputBlobs = append(slices.Clone(t.OutputBlobs), key)
+	t.Output, t.OutputSize = "", t.OutputSize+len(whole)
+	return nil
+}
+
+// putResult sets the result of a row.
+func (a *Attempt) putResult(ctx context.Context, t *Task, r Result) error {
+	t.Code, t.NoValue = r.Code, r.NoValue
+	if t.Code == 0 {
+		t.Code = 200
+	}
+	value, err := jsonValue(r.Value)
+	if err != nil {
+		return Fail(500, "result of %s: %w", t.Kind, err)
+	}
+	t.Value, t.ValueBlob = value, ""
+	if len(value) > maxInline {
+		t.Value = nil
+		t.ValueBlob, err = a.store.writeBlob(ctx, t.ID, a.objectName("value"), value)
+	}
+	return err
+}
+
+// objectName returns the name of an object of the write that is under way.
+func (a *Attempt) objectName(what string) string {
+	return fmt.Sprintf("%s-%d-%d", what, a.begun.Attempt, a.seq)
+}
+
+// final is an error that another try of the same Write would not change.
+type final struct{ error }
+
+func (f final) Unwrap() error { return f.error }
+
+func unwrapFinal(err error) error {
+	var f final
+	if errors.As(err, &f) {
+		return f.error
+	}
+	return err
+}
+
+// staleError is a conflict on a row that the transaction has read: the run
+// begins again from its last cursor.
+type staleError struct{ error }
+
+func (s staleError) Unwrap() error { return s.error }
+
+// adopted is a row that has moved on beside the attempt, which still owns it.
+type adopted struct {
+	task    Task
+	version string
+}
+
+func (*adopted) Error() string { return "row has changed" }
+
+// outcome tells what a Write's answer means: nil if it was done, a conflict if
+// it is to be tried again as it is, adopted or a final error otherwise.
+func (a *Attempt) outcome(ctx context.Context, err error, next Task, tx *lock.Tx, version *string) error {
+	if err == nil {
+		return nil
+	}
+	var conflict *driver.ConflictError
+	named := errors.As(err, &conflict)
+	if named && !slices.Contains(conflict.Keys, Key(next.ID)) {
+		if tx != nil && slices.ContainsFunc(conflict.Keys, tx.Has) {
+			return final{staleError{err}}
+		}
+		return driver.ErrConflict
+	}
+	// The answer may have been lost, now or in an earlier try: the row tells.
+	now, v, getErr := a.store.get(ctx, next.ID)
+	switch {
+	case getErr != nil:
+		return final{errors.Join(err, getErr)}
+	case now.Attempt == next.Attempt && now.Seq == next.Seq:
+		*version = v
+		return nil
+	case v != a.version && now.Attempt == next.Attempt && now.State == Running:
+		return final{&adopted{now, v}}
+	case v != a.version:
+		return final{fmt.Errorf("task %d: %w", next.ID, ErrLost)}
+	case errors.Is(err, driver.ErrConflict):
+		return driver.ErrConflict
+	}
+	return final{err}
+}
+
+// Fence returns the condition that no other attempt has taken the task over, for
+// a Table.Write of the caller. A heartbeat between Fence and the Write makes the
+// Write fail with a conflict on the task's row: Write does not have that race.
+func (a *Attempt) Fence() driver.Op {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	return driver.Op{Do: driver.OpCheck, Key: Key(a.begun.ID), If: a.version}
+}
+
+// Write is a Table.Write that happens only if no other attempt has taken the
+// task over: ErrLost if one has. A *driver.ConflictError names other rows.
+//
+// It fences the deletion of what others may use: first a Write that marks the
+// row as being removed, then the deletion of the object, then a Write that
+// deletes the row. An attempt that stalls before the deletion and wakes up when
+// it has been overtaken finds the row changed.
+func (a *Attempt) Write(ctx context.Context, ops ...driver.Op) (version string, err error) {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	for !a.over {
+		fence := driver.Op{Do: driver.OpCheck, Key: Key(a.begun.ID), If: a.version}
+		version, err := a.store.Table.Write(ctx, append(slices.Clone(ops), fence)...)
+		var conflict *driver.ConflictError
+		if !errors.As(err, &conflict) || !slices.Contains(conflict.Keys, Key(a.begun.ID)) {
+			return version, err
+		}
+		now, v, err := a.store.get(ctx, a.begun.ID)
+		switch {
+		case err != nil:
+			return "", err
+		case now.Attempt != a.begun.Attempt || now.State != Running || v == a.version:
+			return "", fmt.Errorf("task %d: %w", a.begun.ID, ErrLost)
+		}
+		if err := a.adopt(&adopted{now, v}, writing{}); err != nil {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("task %d: %w", a.begun.ID, ErrLost)
+}
+
+// beat extends the lease and shows live output, until ctx is done.
+func (a *Attempt) beat(ctx context.Context, log *slog.Logger) {
+	ticker := time.NewTicker(min(5*time.Second, a.lease/4))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		a.mu.Lock()
+		fresh := a.fresh
+		a.mu.Unlock()
+		a.writing.Lock()
+		due, over := a.task.Lease.Sub(a.store.Now()) < a.lease*2/3, a.over
+		a.writing.Unlock()
+		if over || !fresh && !due {
+			continue
+		}
+		err := a.write(ctx, writing{change: func(*Task) {}})
+		switch {
+		case err == nil || ctx.Err() != nil:
+			continue
+		case errors.Is(err, ErrLost):
+			a.lost(err)
+			return
+		default:
+			log.Warn("lease was not extended", "task", a.begun.ID, "error", err)
+		}
+	}
+}
