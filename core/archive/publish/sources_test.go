@@ -77,7 +77,9 @@ func TestSwitch(t *testing.T) {
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=2"})
 	referred(t, env, "ref/snapshot/uuid-snap-2/publish/:./stable")
 
-	must(t, r.update(to("stable", "extra", "snap-3")))
+	_, err = r.publish.CheckUpdate(t.Context(), to("stable", "extra", "snap-3"))
+	refused(t, "a component that is not there", err, 404, "component extra is not in published repository, which has main: add it by POST of /sources and of /update, or name all components")
+	must(t, r.update(to("stable", "main", "snap-2", "extra", "snap-3")))
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=2", "stable/extra/binary-amd64/Packages": "later=1"})
 	referred(t, env, "ref/snapshot/uuid-snap-2/publish/:./stable", "ref/snapshot/uuid-snap-3/publish/:./stable")
 	must(t, r.update(at("stable")))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
@@ -54,6 +55,34 @@ func (r *Record) checkSources(sources []NamedSource) error {
 	for _, n := range sources {
 		if n.Component == "" && len(r.Components) != 1 {
 			return task.Fail(400, "unable to update: the component of snapshot %s is not given", n.Name)
+		}
+	}
+	return r.checkComponents(sources)
+}
+
+// checkComponents refuses a component that the publication does not have: it is
+// most likely mistyped, and the one that was meant would stay as it is. A request
+// that names all components of the publication besides is not mistaken.
+func (r *Record) checkComponents(sources []NamedSource) error {
+	known := map[string]bool{} // and whether the request names it
+	for c := range r.Components {
+		known[c] = false
+	}
+	for c := range r.Pending {
+		known[c] = false
+	}
+	var fresh []string
+	for _, n := range sources {
+		if _, ok := known[n.Component]; ok || n.Component == "" {
+			known[n.Component] = true
+		} else {
+			fresh = append(fresh, n.Component)
+		}
+	}
+	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
+		if fresh != nil && !known[c] {
+			return task.Fail(404, "component %s is not in published repository, which has %s: add it by POST of /sources and of /update, or name all components",
+				strings.Join(fresh, ", "), strings.Join(slices.Sorted(maps.Keys(r.Components)), ", "))
 		}
 	}
 	return nil

@@ -126,8 +126,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err
 		return writeRaw(w, http.StatusOK, []byte("null"))
 	}
 	if t.Code == http.StatusNoContent {
-		w.WriteHeader(t.Code)
-		return nil
+		return writeNothing(w)
 	}
 	return writeRaw(w, t.Code, value)
 }

@@ -23,11 +23,25 @@ func named(params []sourceParams) []publish.NamedSource {
 }
 
 // signingParams says how a publication is signed: with the server's own keys, of
-// which GpgKey names some. The other fields that aptly knows, keyrings and
-// passphrases, are not even read.
+// which GpgKey names some. Keyrings, which aptly knows besides, are not read.
 type signingParams struct {
-	Skip   bool
-	GpgKey string
+	Skip           bool
+	GpgKey         string
+	Passphrase     string // refused: the server's keys are unlocked when it starts
+	PassphraseFile string // likewise
+}
+
+// check refuses a passphrase, which no key would be unlocked with.
+func (p signingParams) check() error {
+	if p.Skip {
+		return nil
+	}
+	for _, given := range []struct{ name, value string }{{"Passphrase", p.Passphrase}, {"PassphraseFile", p.PassphraseFile}} {
+		if given.value != "" {
+			return Errorf(http.StatusBadRequest, "Signing.%s is not taken: the signing keys are the server's, which unlocks them when it starts (aptless serve --passphrase-file)", given.name)
+		}
+	}
+	return nil
 }
 
 // publishedRepoCreateParams is the body of the creation of a publication.
@@ -142,6 +156,9 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 	if err := Bind(r, &body); err != nil {
 		return err
 	}
+	if err := body.Signing.check(); err != nil {
+		return err
+	}
 	segment := publish.Unescape(Param(r, "prefix"))
 	args := publish.Args{
 		Kind: publish.SourceKind(body.SourceKind), Sources: named(body.Sources),
@@ -164,6 +181,9 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 type publishedRepoUpdateParams publishedRepoUpdateSwitchParams
 
 func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body publishedRepoUpdateSwitchParams, staged bool) error {
+	if err := body.Signing.check(); err != nil {
+		return err
+	}
 	args := published(r)
 	args.Sources, args.Staged, args.ForceOverwrite = named(body.Snapshots), staged, body.ForceOverwrite
 	args.SkipSigning, args.Keys, args.PoolLayout = body.Signing.Skip, body.Signing.GpgKey, body.PoolLayout
@@ -278,6 +298,9 @@ func (s *Server) revisionRoutes(rt *Router) {
 	rt.Handle("POST", publication+"/rollback", func(w http.ResponseWriter, r *http.Request) error {
 		var body rollbackParams
 		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		if err := body.Signing.check(); err != nil {
 			return err
 		}
 		args := published(r)

@@ -33,8 +33,18 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return writeRaw(w, status, data)
 }
 
+// jsonType is the media type of answers.
+const jsonType = "application/json; charset=utf-8"
+
+// writeNothing answers 204. aptly 1.6.3 gives a media type for no content, too.
+func writeNothing(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", jsonType)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 func writeRaw(w http.ResponseWriter, status int, data []byte) error {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Type", jsonType)
 	w.WriteHeader(status)
 	_, err := w.Write(data)
 	if err != nil {
