@@ -81,7 +81,7 @@ func TestCreateMirror(t *testing.T) {
 			`{}`: {400, "Key: 'mirrorCreateParams.Name' Error:Field validation for 'Name' failed on the 'required' tag\n" +
 				"Key: 'mirrorCreateParams.ArchiveURL' Error:Field validation for 'ArchiveURL' failed on the 'required' tag"},
 			`{"Name":"x","ArchiveURL":"ppa:a"}`:                                               {400, "unable to parse ppa URL: ppa:a"},
-			`{"Name":"x","ArchiveURL":"ppa:a/b"}`:                                             {400, "unable to figure out Codename: it is not configured, please set config option ppaCodename"},
+			`{"Name":"x","ArchiveURL":"ppa:a/b"}`:                                             {400, "unable to figure out Codename: it is not configured, please set config option ppaCodename (aptless serve --ppa-codename)"},
 			`{"Name":"x",` + where + `"Filter":"a ("}`:                                        {400, "unable to create mirror: "},
 			`{"Name":"x","ArchiveURL":"http://x:y%/"}`:                                        {400, "unable to create mirror: parse "},
 			`{"Name":"x","ArchiveURL":"file:///etc/"}`:                                        {400, `unable to create mirror: unsupported protocol scheme "file"`},

@@ -58,7 +58,7 @@ func (s *Store) derive(args *Args, found []sourcepkg.Source) error {
 		return task.Fail(500, "unable to publish: unable to guess distribution name, please specify explicitly")
 	}
 	if checkPath(args.Distribution) != nil {
-		return task.Fail(500, "unable to publish: invalid distribution name %s", args.Distribution)
+		return task.Fail(400, "unable to publish: invalid distribution name %s", args.Distribution)
 	}
 	for _, a := range args.Architectures {
 		if checkPath(a) != nil || strings.Contains(a, "/") {

@@ -295,7 +295,7 @@ func TestChecks(t *testing.T) {
 		"long prefix":  {"local", with(func(a *publish.Args) { a.Prefix = long }), 500, "unable to publish: invalid prefix " + long[:200]},
 		"storage":      {"local", with(func(a *publish.Args) { a.Storage = "s3:x" }), 500, "unable to publish: published S3 storage x not configured"},
 		"distribution": {"local", with(func(a *publish.Args) { a.Distribution = "" }), 500, "unable to publish: unable to guess distribution name, please specify explicitly"},
-		"long name":    {"local", with(func(a *publish.Args) { a.Distribution = long }), 500, "unable to publish: invalid distribution name " + long},
+		"long name":    {"local", with(func(a *publish.Args) { a.Distribution = long }), 400, "unable to publish: invalid distribution name " + long},
 		"blank":        {"local", with(func(a *publish.Args) { a.Sources[0].Component = "a b" }), 500, "unable to publish: invalid component name a b"},
 		"architecture": {"local", with(func(a *publish.Args) { a.Architectures = []string{"a/b"} }), 500, "unable to publish: invalid architecture a/b"},
 		"twice": {"local", with(func(a *publish.Args) { a.Sources = append(a.Sources, a.Sources[0]) }), 500,

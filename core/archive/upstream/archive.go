@@ -142,7 +142,7 @@ func (p PPA) Expand(address string) (archive, distribution string, components []
 		return "", "", nil, fmt.Errorf("unable to parse ppa URL: %s", address)
 	}
 	if p.Codename == "" {
-		return "", "", nil, errors.New("unable to figure out Codename: it is not configured, please set config option ppaCodename")
+		return "", "", nil, errors.New("unable to figure out Codename: it is not configured, please set config option ppaCodename (aptless serve --ppa-codename)")
 	}
 	base, distributor := p.BaseURL, p.Distributor
 	if base == "" {

@@ -60,7 +60,7 @@ func Get(ctx context.Context, f Fetcher, address string, limit int64) ([]byte, e
 // Errors of fetching.
 var (
 	// ErrForbidden says that the operator has not allowed the server to be asked.
-	ErrForbidden = errors.New("address is not allowed")
+	ErrForbidden = errors.New("address is not allowed by --allow-upstream")
 	// ErrTooLarge says that a body is larger than it may be.
 	ErrTooLarge = errors.New("answer too large")
 )

@@ -428,7 +428,7 @@ func TestPPA(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	if _, _, _, err := (upstream.PPA{}).Expand("ppa:a/b"); err == nil || !strings.HasSuffix(err.Error(), "please set config option ppaCodename") {
+	if _, _, _, err := (upstream.PPA{}).Expand("ppa:a/b"); err == nil || !strings.HasSuffix(err.Error(), "please set config option ppaCodename (aptless serve --ppa-codename)") {
 		t.Error(err)
 	}
 }

@@ -60,6 +60,7 @@ func Async(r *http.Request, def bool) bool {
 func Bind(r *http.Request, v any) error {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	var err error
+	unread := "" // why a body of JSON is not read
 	switch media {
 	case "application/json":
 		err = bindJSON(r.Body, v)
@@ -70,6 +71,7 @@ func Bind(r *http.Request, v any) error {
 			if readErr != nil {
 				return readErr
 			}
+			unread = unreadJSON(media, body)
 			fields, _ := url.ParseQuery(string(body))
 			for name, list := range values { // those of the body come first
 				fields[name] = append(fields[name], list...)
@@ -84,32 +86,63 @@ func Bind(r *http.Request, v any) error {
 		}
 		err = bindForm(values, v)
 	default:
-		if err := refuse(media, r.Body); err != nil {
-			return err
+		begin, refusal := refuse(media, r.Body)
+		if refusal != nil {
+			return refusal
 		}
+		unread = unreadJSON(media, begin)
 		err = bindForm(queryValues(r), v)
 	}
 	if err != nil {
 		return err
 	}
-	return required(v)
+	err = required(v)
+	if unread == "" || err == nil && r.URL.RawQuery != "" {
+		return err
+	}
+	if err != nil {
+		unread = err.Error() + " (" + unread + ")"
+	}
+	return &BindError{unread}
 }
 
-// unread are the types of bodies that aptly decodes, no client that is known
-// sends, and nobody reads here.
-var unread = []string{"application/xml", "text/xml", "application/x-yaml", "application/yaml", "application/toml",
+// unreadJSON says why a body that is JSON and not empty is not read: "" if it is
+// not JSON. body may be only how it begins.
+func unreadJSON(media string, body []byte) string {
+	text := bytes.TrimSpace(body)
+	if len(text) < 2 || text[0] != '{' && text[0] != '[' {
+		return ""
+	}
+	if next := bytes.TrimSpace(text[1:]); len(next) == 0 || next[0] == '}' || next[0] == ']' {
+		return ""
+	}
+	if media == "" {
+		return "the body is JSON and has no Content-Type: send application/json"
+	}
+	return "the body is JSON and its Content-Type is " + media + ": send application/json"
+}
+
+// undecoded are the types of bodies that aptly decodes, no client that is known
+// sends, and that are not read here.
+var undecoded = []string{"application/xml", "text/xml", "application/x-yaml", "application/yaml", "application/toml",
 	"application/x-msgpack", "application/msgpack", "application/x-protobuf"}
 
-// refuse refuses a body in which parameters are that would not be read: whoever
-// sent it would be told that something was done, and it was something else.
-func refuse(media string, body io.Reader) error {
-	if !slices.Contains(unread, media) || body == nil {
-		return nil
+// maxBegin is how much of a body that is not read is looked at, in bytes.
+const maxBegin = 512
+
+// refuse refuses a body with parameters that would not be read: its sender would
+// be told that something was done, and it was something else. It returns how
+// another body begins.
+func refuse(media string, body io.Reader) ([]byte, error) {
+	if body == nil {
+		return nil, nil
 	}
-	if n, _ := io.ReadFull(body, make([]byte, 1)); n == 0 {
-		return nil
+	begin := make([]byte, maxBegin)
+	n, _ := io.ReadFull(body, begin)
+	if n > 0 && slices.Contains(undecoded, media) {
+		return nil, Errorf(http.StatusUnsupportedMediaType, "a request body of the type %s is not read: send application/json", media)
 	}
-	return Errorf(http.StatusUnsupportedMediaType, "a request body of the type %s is not read: send application/json", media)
+	return begin[:n], nil
 }
 
 // readBody reads a body of bounded size.

@@ -80,7 +80,7 @@ func TestBind(t *testing.T) {
 		"null":         {js, `null`, missing},
 		"empty":        {js, `{"Name":""}`, missing},
 		"deep":         {js, `{"Options":` + strings.Repeat("[", maxDepth), fmt.Sprintf("JSON is nested more than %d deep", maxDepth)},
-		"JSON as form": {form, `{"Name":"x"}`, missing},
+		"JSON as form": {form, `{"Name":"x"}`, missing + " (the body is JSON and its Content-Type is application/x-www-form-urlencoded: send application/json)"},
 		"bool":         {form, "Name=a&Force=maybe", `strconv.ParseBool: parsing "maybe": invalid syntax`},
 		"boundary":     {"multipart/form-data", "", "no multipart boundary param in Content-Type"},
 		"no parts":     {multi, "", "multipart: NextPart: EOF"},
@@ -175,4 +175,25 @@ func FuzzBind(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestJSONThatIsNotRead holds that a body of JSON of another type is never passed
+// over in silence, unless it is empty or the parameters are in the query.
+func TestJSONThatIsNotRead(t *testing.T) {
+	const form = "application/x-www-form-urlencoded"
+	for _, tc := range []struct{ contentType, query, body, want string }{
+		{form, "", `{"Comment":"c"}`, "its Content-Type is " + form},
+		{form, "", " \n[{\"Name\":\"a\"}]", "its Content-Type is " + form},
+		{"", "", `{"Comment":"c"}`, "has no Content-Type"},
+		{"text/plain", "", `{"Comment":"` + strings.Repeat("c", 2000) + `"}`, "its Content-Type is text/plain"},
+		{"application/octet-stream", "", `{"Comment":"c"}`, "send application/json"},
+		{form, "Comment=b", `{"Comment":"c"}`, ""},
+		{"", "", `{}`, ""}, {"", "", ` [ ] `, ""}, {form, "", `{ }`, ""}, {"", "", `{`, ""}, {"", "", "", ""}, {form, "", "Comment=c", ""}, {"text/plain", "", "hello", ""},
+	} {
+		var v struct{ Comment string }
+		err := Bind(bindRequest("PUT", tc.contentType, tc.query, []byte(tc.body)), &v)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s ?%s %.40s: %v, want %q", tc.contentType, tc.query, tc.body, err, tc.want)
+		}
+	}
 }

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"encoding/base64"
 	"errors"
 	"io"
 	"io/fs"
 	"mime/multipart"
+	"mime/quotedprintable"
 	"net/http"
 	"path"
 	"strings"
@@ -102,13 +104,32 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 		if !safe(name) {
 			return Errorf(http.StatusBadRequest, "wrong file")
 		}
-		if err := s.receive(r, dir, name, part); err != nil {
+		body, err := decoded(part)
+		if err != nil {
+			return err
+		}
+		if err := s.receive(r, dir, name, body); err != nil {
 			return err
 		}
 		stored = append(stored, path.Join(Param(r, "dir"), name))
 	}
 	s.Metrics.uploaded(Param(r, "dir"))
 	return WriteJSON(w, http.StatusOK, stored)
+}
+
+// decoded returns the content of a part in the clear. Forms need no transfer
+// encoding any more (RFC 7578 4.7), and some clients use one (RFC 2045 6).
+func decoded(part *multipart.Part) (io.Reader, error) {
+	encoding := strings.TrimSpace(part.Header.Get("Content-Transfer-Encoding"))
+	switch strings.ToLower(encoding) {
+	case "", "7bit", "8bit", "binary":
+		return part, nil
+	case "base64":
+		return base64.NewDecoder(base64.StdEncoding, part), nil
+	case "quoted-printable":
+		return quotedprintable.NewReader(part), nil
+	}
+	return nil, Errorf(http.StatusBadRequest, "%s: Content-Transfer-Encoding %.100s is not known", baseName(part.FileName()), encoding)
 }
 
 // baseName is the last component of a file name, whatever system it is from.

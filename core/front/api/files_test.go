@@ -2,8 +2,10 @@ package api
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"mime/multipart"
 	"net/http/httptest"
@@ -150,4 +152,63 @@ func FuzzUpload(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTransferEncodings holds that parts of a form are stored in the clear,
+// whatever encoding they were sent in, and refused in one that is not known.
+func TestTransferEncodings(t *testing.T) {
+	m := drivertest.NewMemory(time.Now)
+	s := &Server{Uploads: &upload.Store{Table: m.Table, Blobs: m.Blobs}}
+	rt := &Router{Log: slog.New(slog.DiscardHandler)}
+	s.fileRoutes(rt)
+	stored := func(name string) string {
+		file, err := s.Uploads.Find(t.Context(), "d", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := s.Uploads.Open(t.Context(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer body.Close()
+		data, err := io.ReadAll(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	send := func(name, encoding, body string) (int, string) {
+		form := "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"" + name + "\"\r\n"
+		if encoding != "" {
+			form += "Content-Transfer-Encoding: " + encoding + "\r\n"
+		}
+		r := httptest.NewRequest("POST", "/api/files/d", strings.NewReader(form+"\r\n"+body+"\r\n--x--\r\n"))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		w := httptest.NewRecorder()
+		rt.ServeHTTP(w, r)
+		return w.Code, w.Body.String()
+	}
+	const content = "a=3D\r\n\x00\xff long enough for a second line"
+	folded := base64.StdEncoding.EncodeToString([]byte(content))
+	folded = folded[:20] + "\r\n" + folded[20:]
+	for i, tc := range []struct{ encoding, body string }{
+		{"", content}, {"binary", content}, {"8BIT", content}, {" base64 ", folded}, {"BASE64", folded},
+		{"quoted-printable", "a=3D3D\r\n=00=FF long=\r\n enough for a second line"},
+	} {
+		name := fmt.Sprint("f", i)
+		if code, body := send(name, tc.encoding, tc.body); code != 200 {
+			t.Errorf("%s: %d %s", tc.encoding, code, body)
+		}
+		if got := stored(name); got != content {
+			t.Errorf("%s: stored %q", tc.encoding, got)
+		}
+	}
+	for encoding, body := range map[string]string{"x-uuencode": content, "base64": "no base64!", "gzip": content, "quoted-printable": "=zz\x00"} {
+		if code, answer := send("refused", encoding, body); code != 400 {
+			t.Errorf("%s: %d %s", encoding, code, answer)
+		}
+	}
+	if w := ask(rt, "GET", "/api/files/d"); strings.Contains(w.Body.String(), "refused") {
+		t.Errorf("files %s", w.Body)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -100,13 +101,41 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				out.WriteHeader(http.StatusInternalServerError)
 			}
 		}
-		rt.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", out.status, "bytes", out.bytes, "took", time.Since(began))
+		rt.log(r, out, time.Since(began))
 	}()
 	if rt.Metrics != nil {
 		rt.Metrics.count(out, r, rt.serve)
 		return
 	}
 	rt.serve(out, r)
+}
+
+// log writes a line for a request. What monitors ask again and again is told only
+// if more is to be told.
+func (rt *Router) log(r *http.Request, out *recorder, took time.Duration) {
+	level := slog.LevelInfo
+	switch r.URL.Path {
+	case "/api/ready", "/api/healthy", "/api/metrics":
+		level = slog.LevelDebug
+	}
+	rt.Log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", out.status, "bytes", out.bytes,
+		"took", took.Round(time.Microsecond), "client", client(r))
+}
+
+// maxForwarded bounds what is told of X-Forwarded-For, in bytes.
+const maxForwarded = 200
+
+// client returns the address that a request comes from, and what a proxy in front
+// says of the client, if one does: whoever reaches us directly can say anything.
+func client(r *http.Request) string {
+	host := "local" // a request on a socket has no address
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		host = at.Addr().Unmap().String()
+	}
+	if forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ", "); forwarded != "" {
+		host += " for " + forwarded[:min(len(forwarded), maxForwarded)]
+	}
+	return host
 }
 
 func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {

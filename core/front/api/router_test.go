@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -163,4 +164,40 @@ func FuzzRouter(f *testing.F) {
 			t.Errorf("%q: %d", s, w.Code)
 		}
 	})
+}
+
+// TestRequestLog holds that each request is told with the client's address, and
+// that of probes only if more is told.
+func TestRequestLog(t *testing.T) {
+	var log bytes.Buffer
+	rt := &Router{Log: slog.New(slog.NewTextHandler(&log, nil))}
+	rt.Handle("GET", "/api/repos/{name}", constant("x"))
+	rt.Probe("/api/ready", constant("x"))
+	for _, tc := range []struct{ path, address, forwarded, want string }{
+		{"/api/repos/a", "192.0.2.7:1234", "", "client=192.0.2.7"},
+		{"/api/repos/a", "[2001:db8::1]:1", "", "client=2001:db8::1"},
+		{"/api/repos/a", "[::ffff:192.0.2.7]:1", "", "client=192.0.2.7"},
+		{"/api/repos/a", "@", "", "client=local"},
+		{"/api/repos/a", "127.0.0.1:1", "198.51.100.9", `client="127.0.0.1 for 198.51.100.9"`},
+		{"/api/none", "192.0.2.7:1", "", "status=404"},
+		{"/api/ready", "192.0.2.7:1", "", ""},
+	} {
+		log.Reset()
+		r := httptest.NewRequest("GET", tc.path, nil)
+		r.RemoteAddr = tc.address
+		if tc.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", tc.forwarded)
+		}
+		rt.ServeHTTP(httptest.NewRecorder(), r)
+		if !strings.Contains(log.String(), tc.want) || (tc.want == "") != (log.Len() == 0) || strings.Count(log.String(), "\n") > 1 {
+			t.Errorf("%s from %s: %q, want %q", tc.path, tc.address, log.String(), tc.want)
+		}
+	}
+	log.Reset()
+	r := httptest.NewRequest("GET", "/api/repos/a", nil)
+	r.Header.Set("X-Forwarded-For", strings.Repeat("x", 100_000)+"\nlevel=ERROR")
+	rt.ServeHTTP(httptest.NewRecorder(), r)
+	if log.Len() > 1000 || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("%d bytes of log for a long header", log.Len())
+	}
 }
