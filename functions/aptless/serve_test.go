@@ -387,3 +387,20 @@ func TestSocketActivation(t *testing.T) {
 		http.DefaultClient.CloseIdleConnections()
 	}
 }
+
+// TestFailuresAreTold holds that the log warns of files that were not imported,
+// with the reason, and has a line for each request.
+func TestFailuresAreTold(t *testing.T) {
+	s := newRunning(t, withKey(t))
+	s.must("POST", "/api/repos", `{"Name":"r"}`)
+	s.must("PUT", "/api/files/d/bad_1.0_amd64.deb", "no package")
+	s.must("POST", "/api/repos/r/file/d", "")
+	log := s.end()
+	var warned bool
+	for line := range strings.Lines(log) {
+		warned = warned || strings.Contains(line, "level=WARN") && strings.Contains(line, "bad_1.0_amd64.deb") && strings.Contains(line, "task succeeded")
+	}
+	if !warned || !strings.Contains(log, "path=/api/repos/r/file/d status=200") {
+		t.Errorf("log\n%s", log)
+	}
+}

@@ -185,7 +185,7 @@ func TestEditMirror(t *testing.T) {
 		s.Refused(t, "POST", "/api/mirrors/m", `{"Architectures":["arm64"]}`, 500, "unable to edit: architecture arm64 not available in repo "+
 			"[m]: https://archive.example.org/debian/ stable [src] [udeb] [installer], use -force-architectures to override")
 		s.Refused(t, "POST", "/api/mirrors/m", `{"ArchiveURL":"https://archive.example.org/none"}`, 500,
-			"unable to edit: https://archive.example.org/none/dists/stable/Release: address is not allowed")
+			"unable to edit: https://archive.example.org/none/dists/stable/Release: address is not allowed by --allow-upstream")
 		s.Refused(t, "POST", "/api/mirrors/m", `{"Filter":"hello","Architectures":[],"Keyrings":["empty.gpg"]}`, 500,
 			"unable to edit: verification of detached signature failed: exit status 2: signature by "+apptest.KeyID(spec.Signer)+": no public key")
 		s.Want(t, "GET", "/api/mirrors/m", "", 200, before) // on any error nothing is saved

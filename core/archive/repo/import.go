@@ -154,6 +154,9 @@ func (s *Store) finishImport(ctx context.Context, a *task.Attempt, dir string, n
 			a.Printf("%s: %s\n", line.title, strings.Join(line.items, ", "))
 		}
 	}
+	for _, warning := range done.Result.Report.Warnings {
+		a.Warn("%s", warning)
+	}
 	return task.Result{Value: done.Result}, nil
 }
 

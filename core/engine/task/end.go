@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"aptless/core/engine/calendar"
@@ -44,12 +45,29 @@ func (d *Dispatcher) end(ctx context.Context, a *Attempt, e finish) error {
 		return err
 	}
 	t := a.task
-	d.Store.Log.Info("task ended", "task", t.ID, "kind", t.Kind, "name", t.Name, "state", t.State, "code", t.Code,
-		"attempts", t.Attempt, "waited", t.Started.Sub(t.Created), "ran", t.Finished.Sub(t.Started), "requests", a.requests(),
-		"error", t.Error, "warnings", len(t.Warnings), "debts", len(t.Debts))
+	d.Store.logEnd(ctx, t, a.requests())
 	d.Store.waiting.ended(t.ID)
 	d.Store.wake(ctx, next)
 	return nil
+}
+
+// logEnd writes the line of a task that has ended: a warning with the reasons if it
+// failed, or if anything about it is to be known.
+func (s *Store) logEnd(ctx context.Context, t Task, requests map[string]int64) {
+	fields := []any{"task", t.ID, "kind", t.Kind, "name", t.Name, "code", t.Code, "attempts", t.Attempt,
+		"waited", t.Started.Sub(t.Created), "ran", t.Finished.Sub(t.Started), "requests", requests}
+	level, text := slog.LevelInfo, "task succeeded"
+	if t.State == Failed {
+		level, text = slog.LevelWarn, "task failed"
+		fields = append(fields, "error", t.Error)
+	}
+	if len(t.Warnings) > 0 {
+		level, fields = slog.LevelWarn, append(fields, "warnings", t.Warnings)
+	}
+	if len(t.Debts) > 0 {
+		level, fields = slog.LevelWarn, append(fields, "goes on later", t.Debts)
+	}
+	s.Log.Log(ctx, level, text, fields...)
 }
 
 // endOps returns the operations of an end besides that of the task's row, and
