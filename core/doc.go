@@ -47,7 +47,11 @@
 //	archive/repo                   archive/pkglist archive/pool archive/query archive/source archive/upload
 //	archive/mirror                 archive/pkglist archive/pool archive/query archive/source archive/upstream
 //	archive/snapshot               archive/pkglist archive/pool archive/query archive/source
-//	archive/publish                archive/pkglist archive/source github.com/klauspost/compress
+//	archive/publish/paths
+//	archive/publish/index          archive/publish/paths archive/pkglist github.com/klauspost/compress
+//	archive/publish/files          archive/publish/paths archive/publish/index archive/pkglist
+//	archive/publish/tree           archive/publish/paths archive/publish/index archive/publish/files archive/pkglist
+//	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/source
 //	front/api                      net/http github.com/prometheus/client_golang
 //	front/app                      front/api net/http github.com/prometheus/client_golang
 //	front/app/apptest              front/app net/http aptless/infra/embedded

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"aptless/core/archive/mirror"
-	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/index"
 	"aptless/core/archive/query"
 	"aptless/core/front/app"
 	"aptless/infra/upstream"
@@ -113,7 +113,7 @@ func (o Options) check() error {
 			return fmt.Errorf("architectures: %q is not the name of an architecture", arch)
 		}
 	}
-	if err := publish.CheckCompressions(o.Compressions); err != nil {
+	if err := index.CheckCompressions(o.Compressions); err != nil {
 		return fmt.Errorf("compress: %w", err)
 	}
 	if o.DownloadLimit < 0 || o.DownloadLimit > maxLimit {

@@ -14,7 +14,7 @@ import (
 )
 
 // under returns the request with other names of the distribution.
-func under(args publish.Args, names ...string) publish.Args {
+func under(args request, names ...string) request {
 	if names == nil {
 		names = []string{}
 	}
@@ -47,7 +47,7 @@ func TestAliases(t *testing.T) {
 			t.Errorf("%s:\n%s", name, text)
 		}
 	}
-	if v, err := r.publish.Show(t.Context(), "", ".", "trixie"); err != nil || !slices.Equal(v.Aliases, []string{"stable/updates", "testing"}) {
+	if v, err := r.publish.Show(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "trixie"}); err != nil || !slices.Equal(v.Aliases, []string{"stable/updates", "testing"}) {
 		t.Errorf("%+v, %v", v, err)
 	}
 	// An update that does not speak of them keeps them.
@@ -80,7 +80,7 @@ func TestAliases(t *testing.T) {
 	if strings.Contains(fmt.Sprint(below(env, "next")), "InRelease") {
 		t.Error("an InRelease is left")
 	}
-	must(t, r.update(func() publish.Args { a := at("trixie"); on := true; a.Options.ByHash = &on; return a }()))
+	must(t, r.update(func() request { a := at("trixie"); on := true; a.Options.ByHash = &on; return a }()))
 	has(t, env, nil)
 	must(t, r.drop(at("testing")), r.drop(at("trixie")))
 	gone(t, env)
@@ -94,7 +94,7 @@ func TestAliasRefusals(t *testing.T) {
 	before := stored(env)
 	team := under(from("trixie", "r"), "sid") // another prefix has names of its own
 	team.Prefix = "team"
-	must(t, r.create(team), r.drop(publish.Args{Prefix: "team", Distribution: "trixie"}))
+	must(t, r.create(team), r.drop(request{Name: publish.Name{Prefix: "team", Distribution: "trixie"}}))
 	for want, err := range map[string]error{
 		"./testing is a name of ./trixie":                                   r.create(from("testing", "r")),
 		"./testing is a name of ./trixie ":                                  r.update(under(at("sid"), "testing")),
@@ -131,9 +131,9 @@ func TestAliasTakenOnce(t *testing.T) {
 		must(t, err)
 		ids = append(ids, admitted.ID)
 	}
-	admit(r.publish.CheckUpdate(t.Context(), under(at("a"), "stable")))
-	admit(r.publish.CheckUpdate(t.Context(), under(at("b"), "stable")))
-	admit(r.publish.CheckCreate(t.Context(), ":.", from("stable", "r")))
+	admit(r.checkUpdate(t.Context(), under(at("a"), "stable")))
+	admit(r.checkUpdate(t.Context(), under(at("b"), "stable")))
+	admit(r.checkCreate(t.Context(), ":.", from("stable", "r")))
 	must(t, env.Drain(t.Context(), r.dispatcher.Handle))
 	succeeded := 0
 	for _, id := range ids {

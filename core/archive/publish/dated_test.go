@@ -22,7 +22,7 @@ func TestDatedAlias(t *testing.T) {
 	must(t, r.put("r", newer), r.update(under(at("trixie"), "testing")))
 	object := func(name string) string {
 		t.Helper()
-		key, err := r.publish.Dated(t.Context(), id, name)
+		key, err := r.publish.AsOf(t.Context(), id, name)
 		must(t, err)
 		return env.Memory.Objects(key)[key]
 	}
@@ -36,7 +36,7 @@ func TestDatedAlias(t *testing.T) {
 		t.Error("by hash it is another")
 	}
 	for _, name := range []string{"dists/testing/Release", "dists/stable/trixie/Release", "dists/Release"} {
-		if key, err := r.publish.Dated(t.Context(), id, name); !errors.Is(err, driver.ErrNotFound) {
+		if key, err := r.publish.AsOf(t.Context(), id, name); !errors.Is(err, driver.ErrNotFound) {
 			t.Errorf("%s: %s, %v", name, key, err)
 		}
 	}
@@ -49,7 +49,7 @@ func TestDated(t *testing.T) {
 	r.publish.Snapshots = "https://deb.example.org/snapshots"
 	const form = "20060102T150405Z"
 	read := func(id, name string) (string, error) {
-		key, err := r.publish.Dated(t.Context(), id, name)
+		key, err := r.publish.AsOf(t.Context(), id, name)
 		if err != nil {
 			return "", err
 		}
@@ -111,7 +111,7 @@ func TestDated(t *testing.T) {
 			t.Errorf("%s: %.40q, %v", name, data, err)
 		}
 	}
-	must(t, r.drop(publish.Args{Prefix: "team/x", Distribution: "a/b"}))
+	must(t, r.drop(request{Name: publish.Name{Prefix: "team/x", Distribution: "a/b"}}))
 	if _, err := read(second, "team/x/dists/a/b/InRelease"); !errors.Is(err, driver.ErrNotFound) {
 		t.Errorf("after the drop: %v", err)
 	}

@@ -1,29 +1,37 @@
 // Package publish owns publications: lists of packages as trees that apt reads.
 //
-// Stored layout, for the publication of a distribution under <storage>:<prefix>
-// (the default storage is "", the root prefix "."):
+//	protocol.go       the four steps: plan, stage, commit, apply
+//	stage.go, sign.go what stage writes
+//	apply.go          what is left to do after the commit
+//	create.go, update.go, rollback.go, refresh.go, drop.go, stagedsources.go  the tasks
+//	dryrun.go         what a task would do
+//	snapshoturl.go    files as they were published at a time
+//	publication.go, store.go, view.go, source.go  rows, and how clients see them
+//	tasks.go, validate.go  arguments, locks, refusals
 //
-//	publish / <storage>:<prefix>/<dist>         the Record
+// The rooms below it know no row of a publication and no task's arguments:
+//
+//	paths   every key, as pure functions
+//	index   lists of packages to index files under their digests
+//	files   package files and what stands beside indexes
+//	tree    the manifest, and the public tree that is brought to it
+//
+// Stored layout, for a distribution below <storage>:<prefix> (the default storage
+// is "", the root prefix "."); package paths has the objects:
+//
+//	publish / <storage>:<prefix>/<dist>         the Publication
 //	ref/<repo|snapshot>/<uuid> / publish/<storage>:<prefix>/<dist>  one for each source
 //	expiry / <storage>:<prefix>/<dist>          when its Release is to be signed anew; only if it expires
-//	pool/<storage>:<prefix> / <path>            a published package file: its SHA-256, and a mark while it is being replaced
+//	pool/<storage>:<prefix> / <path>            a published package file: see package files
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
-//	private/skel/<prefix>/dists/<dist>/<component>/...  files of operators, published as they are
-//	public/<prefix>/dists/<dist>/...            what apt reads
-//	public/<prefix>/dists/<alias>/...           the same, but for installers, under another name
-//	public/<prefix>/pool/...                    package files; of the layout hash those of sources only
-//	storage/<storage>/<prefix>/...              both, of publications to a named storage
 //
-// Publishing is plan, stage, commit, apply. Staging writes only names that no
-// reader asks for yet: package files, by-hash objects, the private folder. The
-// commit moves the Record to the new manifest. Applying brings the mutable
-// names of the tree to the manifest, InRelease last, and removes what only the
-// manifest before it has. Whoever takes the publication's lock next finishes
-// what was broken off.
+// Invariants:
 //
-// Former manifests stay for a while, with the lists they name and the indexes by
-// hash: whoever goes back to one signs anew what is already there.
-//
-// Invariant: the tree is never ahead of the Record, and the InRelease in it
-// names only indexes that are there by hash.
+//  1. Before the commit nothing changes that a reader asks for: package files,
+//     by-hash objects and private files have names that no Release mentions.
+//  2. The commit is one transaction: the row, its reference rows, the calendar.
+//  3. The tree is never ahead of the row. Any task on the publication can finish
+//     an apply that was interrupted.
+//  4. A manifest, its lists and its by-hash objects stay as long as the row names
+//     the revision.
 package publish

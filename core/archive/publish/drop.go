@@ -2,113 +2,117 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
-	"aptless/core/engine/driver"
+	"aptless/core/archive/publish/tree"
 	"aptless/core/engine/task"
 )
 
 // CheckDrop makes the task that removes a publication.
-func (s *Store) CheckDrop(ctx context.Context, args Args) (task.Spec, error) {
-	r, err := s.known(ctx, args, "unable to drop")
+func (s *Store) CheckDrop(ctx context.Context, args DropArgs) (task.Spec, error) {
+	p, err := s.mustRead(ctx, s.get, args.Name, toDrop, 404)
 	if err != nil {
 		return task.Spec{}, err
 	}
-	t := r.drops(args)
-	return task.Spec{Kind: "publish.drop", Name: fmt.Sprintf("Delete published %s repository %s", r.Kind, r.path()),
-		Resources: t.names, Locks: t.locks, Args: args}, nil
+	l := p.lockDrop()
+	return task.Spec{Kind: "publish.drop", Name: fmt.Sprintf("Delete published %s repository %s", p.Kind, p.Dist()),
+		Resources: l.names, Locks: l.locks, Args: args}, nil
 }
 
-// drops returns the turn of the removal of the publication.
-func (r *Record) drops(args Args) *turn {
-	t := turnOf(args)
-	t.publication(r)
-	if r.sharesPool() {
-		t.pool(args)
-	}
-	return t
-}
-
-// drop removes a publication: first what makes apt see it, then its files, each
-// of them by the inventory that the manifests are, then its row, at last what
-// was staged. From the first removal on the record says that its files are
-// going: an update after a drop that was given up publishes everything anew.
-func (s *Store) drop(ctx context.Context, a *task.Attempt, args Args) (task.Result, error) {
+// drop removes a publication: first the Release files, by which apt sees it, then
+// its files, each by the inventory that the manifests are, then its row, at last
+// its private files. From the first removal on the row says Dropping: an update
+// after a drop that failed publishes everything anew.
+func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.Result, error) {
 	done := task.Result{Value: struct{}{}}
 	var at cursor
 	if _, err := a.Cursor(&at); err != nil {
 		return task.Result{}, err
 	}
 	if at.Committed {
-		r := Record{Storage: args.Storage, Prefix: args.Prefix, Distribution: args.Distribution}
-		return done, s.removeStaged(ctx, &r)
+		return done, s.removeStaged(ctx, Publication{Settings: Settings{Name: args.Name}})
 	}
-	r, err := s.record(ctx, a.GetJSON, args.Storage, args.Prefix, args.Distribution)
-	if errors.Is(err, driver.ErrNotFound) {
-		return task.Result{}, task.Fail(500, "unable to drop: %w", err)
-	}
+	p, err := s.mustRead(ctx, a.GetJSON, args.Name, toDrop, 500)
 	if err != nil {
 		return task.Result{}, err
 	}
-	if err := r.drops(args).relock(a); err != nil {
+	if err := p.lockDrop().held(a); err != nil {
 		return task.Result{}, err
 	}
-	if !r.Dropping {
-		r.Dropping = true
-		a.PutJSON(Key(r.ID()), r)
+	if !p.Dropping {
+		p.Dropping = true
+		a.PutJSON(p.Dist().Row(), p)
 		if err := a.Save(ctx, at); err != nil {
 			return task.Result{}, err
 		}
-		if r, err = s.record(ctx, a.GetJSON, args.Storage, args.Prefix, args.Distribution); err != nil {
+		if p, err = s.read(ctx, a.GetJSON, args.Name); err != nil {
 			return task.Result{}, err
 		}
 	}
-	if err := s.removeTree(ctx, a, &r, args); err != nil {
+	if err := s.removeTree(ctx, a, p, args); err != nil {
 		if !args.Force || ctx.Err() != nil {
 			return task.Result{}, fmt.Errorf("unable to drop: published files removal failed, use -force-drop to override: %w", err)
 		}
 		a.Printf("Files were not removed: %v\n", err)
 	}
-	if err := refer(ctx, a, &r, nil); err != nil {
+	if err := p.refer(ctx, a, uuids(p.Components), nil); err != nil {
 		return task.Result{}, err
 	}
-	r.ValidFor = 0
-	if err := r.enter(ctx, a); err != nil {
+	p.ValidFor = 0
+	if err := p.schedule(ctx, a); err != nil {
 		return task.Result{}, err
 	}
-	a.Drop(Key(r.ID()))
+	a.Drop(p.Dist().Row())
 	if err := a.Save(ctx, cursor{Committed: true}); err != nil {
 		return task.Result{}, err
 	}
-	return done, s.removeStaged(ctx, &r)
+	p.Revisions = nil
+	return done, s.removeStaged(ctx, p)
 }
 
-// removeTree removes all that the publication has in the tree.
-func (s *Store) removeTree(ctx context.Context, a *task.Attempt, r *Record, args Args) error {
-	m, err := s.manifest(ctx, r.Manifest)
+// removeTree removes all files that the publication has in the tree.
+func (s *Store) removeTree(ctx context.Context, a *task.Attempt, p Publication, args DropArgs) error {
+	m, err := s.manifest(ctx, p.Manifest)
 	if err != nil {
 		return err
 	}
-	for _, tree := range m.trees(r) {
-		for _, key := range r.releases(tree) {
+	t := s.tree(p)
+	for _, name := range m.Names(p.Distribution) {
+		for _, key := range p.Dist().Releases(name) {
 			if err := s.Blobs.Delete(ctx, key); err != nil {
 				return err
 			}
 		}
 	}
-	if err := s.tidy(ctx, a, r, m); err != nil {
+	if err := s.tidy(ctx, a, p, m); err != nil {
 		return err
 	}
-	if err := s.cleanUp(ctx, r, m, nil, !args.SkipCleanup); err != nil {
+	if err := tree.Delete(ctx, s.Blobs, t.Lost(m, nil)); err != nil {
 		return err
 	}
-	byHash := m.Expired
-	for key := range m.byHash(r) {
-		byHash = append(byHash, key)
+	if !args.SkipCleanup {
+		if err := s.cleaner(p, nil).Clean(ctx, m.Lists); err != nil {
+			return err
+		}
 	}
-	for _, old := range m.Retired {
-		byHash = append(byHash, old.Key)
+	return tree.Delete(ctx, s.Blobs, t.Inventory(m))
+}
+
+// removeStaged removes the private files of the publication, also those of
+// attempts that failed, but for those of its revisions.
+func (s *Store) removeStaged(ctx context.Context, p Publication) error {
+	var keys []string
+	for info, err := range s.Blobs.List(ctx, p.Dist().Private()+"/", "") {
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(p.Revisions, func(rev Revision) bool {
+			return strings.HasPrefix(info.Key, strings.TrimSuffix(rev.Manifest, "manifest.json"))
+		}) {
+			keys = append(keys, info.Key)
+		}
 	}
-	return s.remove(ctx, byHash)
+	return tree.Delete(ctx, s.Blobs, keys)
 }

@@ -13,6 +13,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 )
@@ -24,9 +25,9 @@ var (
 )
 
 // byHash is from with the layout hash.
-func byHash(dist, source string) publish.Args {
+func byHash(dist, source string) request {
 	args := from(dist, source)
-	args.PoolLayout = publish.HashLayout
+	args.PoolLayout = paths.HashLayout
 	return args
 }
 
@@ -83,7 +84,7 @@ func TestLayouts(t *testing.T) {
 	has(t, env, map[string]string{"one/main/binary-amd64/Packages": "common=1 hello=2", "latest/main/binary-amd64/Packages": "common=1 hello=2", "one/main/source/Sources": "", "two/main/source/Sources": "twofold=1"})
 	back := at("one")
 	back.Generation = 1
-	spec, err := r.publish.CheckRollback(t.Context(), back)
+	spec, err := r.checkRollback(t.Context(), back)
 	must(t, r.run(spec, err))
 	has(t, env, map[string]string{"one/main/binary-amd64/Packages": all, "one/main/source/Sources": "twofold=1"})
 	must(t, r.put("b", hello), r.update(at("two")), r.drop(at("three")))
@@ -109,7 +110,7 @@ func TestHashSources(t *testing.T) {
 	if got := copied(env); got != "twofold_1.tar.xz twofold_1_source.dsc" {
 		t.Errorf("copied: %s", got)
 	}
-	spec, err := r.publish.CheckUpdate(t.Context(), at("one"))
+	spec, err := r.checkUpdate(t.Context(), at("one"))
 	must(t, err)
 	if !slices.Contains(spec.Resources, "P.") {
 		t.Errorf("an update takes %v", spec.Resources)
@@ -163,22 +164,22 @@ func TestLayoutChecks(t *testing.T) {
 	must(t, r.put("r", hello), r.create(byHash("hashed", "r")), r.create(from("plain", "r")))
 	args := byHash("new", "r")
 	args.PoolLayout = "sha256"
-	_, err := r.publish.CheckCreate(t.Context(), ":.", args)
+	_, err := r.checkCreate(t.Context(), ":.", args)
 	refused(t, "unknown", err, 400, `unable to publish: unknown PoolLayout "sha256", it is debian or hash`)
 	args = byHash("new", "r")
 	args.Storage = "filesystem:www"
-	_, err = r.publish.CheckCreate(t.Context(), ":.", args)
+	_, err = r.checkCreate(t.Context(), ":.", args)
 	refused(t, "storage", err, 400, "unable to publish: PoolLayout hash is of the default storage only, the files are not in filesystem:www")
-	for dist, layouts := range map[string][2]publish.PoolLayout{
-		"hashed": {publish.HashLayout, publish.DebianLayout}, "plain": {publish.DebianLayout, publish.HashLayout},
+	for dist, layouts := range map[string][2]paths.Layout{
+		"hashed": {paths.HashLayout, paths.DebianLayout}, "plain": {paths.DebianLayout, paths.HashLayout},
 	} {
 		change := at(dist)
 		change.PoolLayout = layouts[0]
 		must(t, r.update(change))
 		change.PoolLayout = layouts[1]
-		_, err := r.publish.CheckUpdate(t.Context(), change)
+		_, err := r.checkUpdate(t.Context(), change)
 		refused(t, dist, err, 400, "unable to update: PoolLayout of ./"+dist+" is "+string(layouts[0])+" from its creation on")
-		v, err := r.publish.Show(t.Context(), "", ".", dist)
+		v, err := r.publish.Show(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: dist})
 		must(t, err)
 		data, err := json.Marshal(v)
 		must(t, err)
@@ -192,7 +193,7 @@ func TestLayoutChecks(t *testing.T) {
 	for _, tc := range []struct {
 		dist, component string
 		multi           *bool
-		layout          publish.PoolLayout
+		layout          paths.Layout
 		refused         bool
 	}{
 		{"x1", "sha256", nil, "", true}, {"x2", "sha256/a", nil, "debian", true}, {"sha256", "main", &on, "", true}, {"pool/sha256", "main", nil, "", true},
@@ -217,7 +218,7 @@ func TestHashPlan(t *testing.T) {
 	args := byHash("stable", "r")
 	args.Architectures = []string{"amd64"}
 	must(t, r.put("r", hello, common), r.create(byHash("other", "r")))
-	spec, err := r.publish.CheckCreate(t.Context(), ":.", args)
+	spec, err := r.checkCreate(t.Context(), ":.", args)
 	must(t, err)
 	plan, err := r.publish.Plan(t.Context(), spec)
 	must(t, err)
@@ -228,13 +229,13 @@ func TestHashPlan(t *testing.T) {
 	}
 	must(t, r.put("r", hello, twofold))
 	args.Architectures = []string{"amd64", "source"}
-	spec, err = r.publish.CheckCreate(t.Context(), ":.", args)
+	spec, err = r.checkCreate(t.Context(), ":.", args)
 	must(t, err)
 	if plan, err = r.publish.Plan(t.Context(), spec); err != nil || plan.Bytes != int64(len(twofold.content)-1) {
 		t.Errorf("%+v, %v", plan, err)
 	}
 	must(t, r.create(args))
-	spec, err = r.publish.CheckDrop(t.Context(), at("stable"))
+	spec, err = r.checkDrop(t.Context(), at("stable"))
 	must(t, err)
 	if plan, err = r.publish.Plan(t.Context(), spec); err != nil || plan.RemovedBytes != int64(len(twofold.content)-1) {
 		t.Errorf("%+v, %v", plan, err)
@@ -264,7 +265,7 @@ func TestHashDated(t *testing.T) {
 		"team/x/pool/sha256/" + sum[:2] + "/" + sum + "/hello_1_amd64.deb":    hello.content,
 		"team/x/pool/sha256/" + sum[:2] + "/" + sum + "/twofold_1_source.dsc": "",
 	} {
-		key, err := r.publish.Dated(t.Context(), first, name)
+		key, err := r.publish.AsOf(t.Context(), first, name)
 		if want == "" {
 			if err == nil {
 				t.Errorf("%s is %s", name, key)
@@ -282,7 +283,7 @@ func TestHashDated(t *testing.T) {
 func TestSweepHash(t *testing.T) {
 	t.Parallel()
 	skip := true
-	small := func(args publish.Args) publish.Args {
+	small := func(args request) request {
 		args.Options.SkipContents, args.Options.SkipBz2 = &skip, &skip
 		return args
 	}
@@ -311,7 +312,7 @@ func digestPaths() map[string]string {
 
 func TestDigest(t *testing.T) {
 	for name, want := range digestPaths() {
-		if got, ok := publish.Digest(name); ok != (want != "") || ok && got != want {
+		if got, ok := paths.Digest(name); ok != (want != "") || ok && got != want {
 			t.Errorf("%q: %s, %t", name, got, ok)
 		}
 	}
@@ -324,7 +325,7 @@ func FuzzDigest(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		sha256, ok := publish.Digest(name)
+		sha256, ok := paths.Digest(name)
 		if !ok {
 			return
 		}

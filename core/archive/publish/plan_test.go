@@ -52,48 +52,48 @@ func TestPlan(t *testing.T) {
 	must(t, r.put("r", hello, common, arm), r.put("x", later))
 	args := from("stable", "r")
 	args.Architectures = []string{"amd64"}
-	same(plan(r.publish.CheckCreate(t.Context(), ":.", args)), publish.Plan{Objects: 2 + 5 + 1 + 3, Components: []publish.ComponentPlan{
+	same(plan(r.checkCreate(t.Context(), ":.", args)), publish.Plan{Objects: 2 + 5 + 1 + 3, Components: []publish.ComponentPlan{
 		{Component: "main", Source: "r", Added: []string{"common_1_all", "hello_1_amd64"}, AddedNumber: 2, Removed: []string{}}}})
-	same(plan(r.publish.CheckUpdate(t.Context(), at("stable"))), publish.Plan{Objects: 3, Components: []publish.ComponentPlan{
+	same(plan(r.checkUpdate(t.Context(), at("stable"))), publish.Plan{Objects: 3, Components: []publish.ComponentPlan{
 		{Component: "main", Source: "r", Added: []string{}, Removed: []string{}}}})
 	must(t, r.put("r", newer, common), r.stage(publish.Add, "", "extra", "x"))
-	same(plan(r.publish.CheckUpdate(t.Context(), at("stable"))), publish.Plan{Objects: 2 + 10 + 1 + 3, RemovedObjects: 1, Components: []publish.ComponentPlan{
+	same(plan(r.checkUpdate(t.Context(), at("stable"))), publish.Plan{Objects: 2 + 10 + 1 + 3, RemovedObjects: 1, Components: []publish.ComponentPlan{
 		{Component: "extra", Source: "x", Added: []string{"later_1_amd64"}, AddedNumber: 1, Removed: []string{}},
 		{Component: "main", Source: "r", Added: []string{"hello_2_amd64"}, AddedNumber: 1, Removed: []string{"hello_1_amd64"}, RemovedNumber: 1}}})
 	on, moved := true, at("stable")
 	moved.Options.MultiDist = &on
-	if p := plan(r.publish.CheckUpdate(t.Context(), moved)); p.Objects != 3+10+1+3 || p.RemovedObjects != 3 || p.Components[0].AddedNumber != 0 {
+	if p := plan(r.checkUpdate(t.Context(), moved)); p.Objects != 3+10+1+3 || p.RemovedObjects != 3 || p.Components[0].AddedNumber != 0 {
 		t.Errorf("%+v", p)
 	}
 	// Two other names: all files of both components, at most the paths of all of
 	// them, and three Release files each.
 	must(t, r.update(under(at("stable"), "other")))
-	if p := plan(r.publish.CheckUpdate(t.Context(), under(at("stable"), "a", "b"))); p.Objects != 3*3+2*10+3 || p.RemovedObjects != 11+3 {
+	if p := plan(r.checkUpdate(t.Context(), under(at("stable"), "a", "b"))); p.Objects != 3*3+2*10+3 || p.RemovedObjects != 11+3 {
 		t.Errorf("%+v", p)
 	}
 	// A component goes: its files under all three names, and its package file.
 	must(t, r.stage(publish.Remove, "extra"))
-	if p := plan(r.publish.CheckUpdate(t.Context(), at("stable"))); p.RemovedObjects != 3*5+1 {
+	if p := plan(r.checkUpdate(t.Context(), at("stable"))); p.RemovedObjects != 3*5+1 {
 		t.Errorf("%+v", p)
 	}
 	must(t, r.stage(publish.Add, "", "extra", "x"), r.update(under(at("stable"))))
 	back := at("stable")
 	back.Generation = 1
-	if p := plan(r.publish.CheckRollback(t.Context(), back)); p.Components[0].Source != "" || p.Components[1].Added[0] != "hello_1_amd64" {
+	if p := plan(r.checkRollback(t.Context(), back)); p.Components[0].Source != "" || p.Components[1].Added[0] != "hello_1_amd64" {
 		t.Errorf("%+v", p)
 	}
-	if p := plan(r.publish.CheckDrop(t.Context(), at("stable"))); p.Objects != 0 || p.RemovedObjects != 2+6+3 || p.Components[0].RemovedNumber != 2 {
+	if p := plan(r.checkDrop(t.Context(), at("stable"))); p.Objects != 0 || p.RemovedObjects != 2+6+3 || p.Components[0].RemovedNumber != 2 {
 		t.Errorf("%+v", p)
 	}
 	gone(t, env)
 
 	must(t, r.create(args))
-	spec, err := r.publish.CheckCreate(t.Context(), ":.", args)
+	spec, err := r.checkCreate(t.Context(), ":.", args)
 	must(t, err)
 	_, err = r.publish.Plan(t.Context(), spec)
 	refused(t, "twice", err, 400, "prefix/distribution already used by another published repo: ./stable [amd64] publishes {main: [r]}")
 	must(t, r.stage(publish.Replace, "", "main", "none"))
-	spec, err = r.publish.CheckUpdate(t.Context(), at("stable"))
+	spec, err = r.checkUpdate(t.Context(), at("stable"))
 	must(t, err)
 	if _, err = r.publish.Plan(t.Context(), spec); err == nil || !strings.HasPrefix(err.Error(), "unable to update: unable to update: ") {
 		t.Errorf("%v", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/engine/task"
@@ -157,7 +158,7 @@ func TestUnsigned(t *testing.T) {
 	skip := at("stable")
 	skip.SkipSigning = true
 	for _, tc := range []struct {
-		args  publish.Args
+		args  request
 		files string
 	}{{skip, "Contents-amd64.gz Release"}, {at("stable"), "Contents-amd64.gz InRelease Release Release.gpg"}} {
 		must(t, r.update(tc.args))
@@ -198,7 +199,7 @@ func TestTimeGrows(t *testing.T) {
 	must(t, r.put("r", hello), r.create(from("stable", "r")))
 	var last, modified time.Time
 	for range 4 {
-		var rec publish.Record
+		var rec publish.Publication
 		must(t, json.Unmarshal([]byte(env.Memory.Rows("publish")["publish/:./stable"]), &rec))
 		info, err := env.Memory.Blobs.Stat(t.Context(), "public/dists/stable/InRelease")
 		must(t, err)
@@ -278,38 +279,38 @@ func TestChecks(t *testing.T) {
 	r := newRig(t.Context(), env)
 	must(t, r.put("r", hello), r.create(from("stable", "r")))
 	long := strings.Repeat("x", 300)
-	with := func(change func(*publish.Args)) publish.Args {
+	with := func(change func(*request)) request {
 		args := from("new", "r")
 		change(&args)
 		return args
 	}
 	for name, tc := range map[string]struct {
 		kind string
-		args publish.Args
+		args request
 		code int
 		want string
 	}{
 		"no sources":   {"local", at("new"), 400, "unable to publish: sources are empty"},
 		"kind":         {"mirror", from("new", "r"), 400, "unknown SourceKind"},
-		"prefix":       {"local", with(func(a *publish.Args) { a.Prefix = "a/dists/b" }), 500, "unable to publish: invalid prefix a/dists/b"},
-		"long prefix":  {"local", with(func(a *publish.Args) { a.Prefix = long }), 500, "unable to publish: invalid prefix " + long[:200]},
-		"storage":      {"local", with(func(a *publish.Args) { a.Storage = "s3:x" }), 500, "unable to publish: published S3 storage x not configured"},
-		"distribution": {"local", with(func(a *publish.Args) { a.Distribution = "" }), 500, "unable to publish: unable to guess distribution name, please specify explicitly"},
-		"long name":    {"local", with(func(a *publish.Args) { a.Distribution = long }), 400, "unable to publish: invalid distribution name " + long},
-		"blank":        {"local", with(func(a *publish.Args) { a.Sources[0].Component = "a b" }), 500, "unable to publish: invalid component name a b"},
-		"architecture": {"local", with(func(a *publish.Args) { a.Architectures = []string{"a/b"} }), 500, "unable to publish: invalid architecture a/b"},
-		"twice": {"local", with(func(a *publish.Args) { a.Sources = append(a.Sources, a.Sources[0]) }), 500,
+		"prefix":       {"local", with(func(a *request) { a.Prefix = "a/dists/b" }), 500, "unable to publish: invalid prefix a/dists/b"},
+		"long prefix":  {"local", with(func(a *request) { a.Prefix = long }), 500, "unable to publish: invalid prefix " + long[:200]},
+		"storage":      {"local", with(func(a *request) { a.Storage = "s3:x" }), 500, "unable to publish: published S3 storage x not configured"},
+		"distribution": {"local", with(func(a *request) { a.Distribution = "" }), 500, "unable to publish: unable to guess distribution name, please specify explicitly"},
+		"long name":    {"local", with(func(a *request) { a.Distribution = long }), 400, "unable to publish: invalid distribution name " + long},
+		"blank":        {"local", with(func(a *request) { a.Sources[0].Component = "a b" }), 500, "unable to publish: invalid component name a b"},
+		"architecture": {"local", with(func(a *request) { a.Architectures = []string{"a/b"} }), 500, "unable to publish: invalid architecture a/b"},
+		"twice": {"local", with(func(a *request) { a.Sources = append(a.Sources, a.Sources[0]) }), 500,
 			"unable to publish: duplicate component name: main"},
 	} {
 		tc.args.Kind = publish.SourceKind(tc.kind)
-		_, err := r.publish.CheckCreate(t.Context(), ":.", tc.args)
+		_, err := r.checkCreate(t.Context(), ":.", tc.args)
 		refused(t, name, err, tc.code, tc.want)
 	}
-	_, err := r.publish.CheckUpdate(t.Context(), at("none"))
+	_, err := r.checkUpdate(t.Context(), at("none"))
 	refused(t, "update", err, 404, "unable to update: published repo with storage:prefix/distribution ./none not found")
-	_, err = r.publish.CheckDrop(t.Context(), at("none"))
+	_, err = r.checkDrop(t.Context(), at("none"))
 	refused(t, "drop", err, 404, "unable to drop: published repo with storage:prefix/distribution ./none not found")
-	_, err = r.publish.Show(t.Context(), "", ".", "none")
+	_, err = r.publish.Show(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "none"})
 	if !errors.Is(err, driver.ErrNotFound) {
 		t.Errorf("show: %v", err)
 	}
@@ -318,7 +319,7 @@ func TestChecks(t *testing.T) {
 	if want := "prefix/distribution already used by another published repo: ./stable [amd64] publishes {main: [r]}"; err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("second creation: %v", err)
 	}
-	spec, err := r.publish.CheckUpdate(t.Context(), at("stable"))
+	spec, err := r.checkUpdate(t.Context(), at("stable"))
 	must(t, err)
 	if d := cmp.Diff([]string{"U.>>stable", "Luuid-r", "P."}, spec.Resources); d != "" || spec.Name != "Update published local repository ./stable" {
 		t.Errorf("%s %s", spec.Name, d)
@@ -340,7 +341,7 @@ func TestView(t *testing.T) {
 	origin, args := "O", from("a/b", "r")
 	args.Prefix, args.Options.Origin = "./team//x/", &origin
 	must(t, r.put("r", hello, source), r.create(args))
-	v, err := r.publish.Show(t.Context(), "", "team/x", "a/b")
+	v, err := r.publish.Show(t.Context(), publish.Name{Storage: "", Prefix: "team/x", Distribution: "a/b"})
 	must(t, err)
 	got, err := json.Marshal(v)
 	must(t, err)
@@ -361,7 +362,7 @@ func TestSegments(t *testing.T) {
 		".": {"", "."}, "ppa": {"", "ppa"}, "s3:eu:": {"s3:eu", "."}, "s3:eu:.": {"s3:eu", "."}, "s3:eu:debian_prod": {"s3:eu", "debian/prod"},
 		"filesystem:www:": {"filesystem:www", "."}, "s3:eu": {"s3", "eu"}, "$a`b": {"", "ab"}, "a_": {"", "a"},
 	} {
-		if storage, prefix := publish.ParsePrefix(publish.Unescape(segment)); storage != want[0] || prefix != want[1] {
+		if storage, prefix := paths.ParsePrefix(paths.Unescape(segment)); storage != want[0] || prefix != want[1] {
 			t.Errorf("%q is %q and %q, want %q", segment, storage, prefix, want)
 		}
 	}
@@ -398,7 +399,7 @@ func FuzzSegments(f *testing.F) {
 		f.Add(segment)
 	}
 	f.Fuzz(func(t *testing.T, segment string) {
-		storage, prefix := publish.ParsePrefix(publish.Unescape(segment))
+		storage, prefix := paths.ParsePrefix(paths.Unescape(segment))
 		if prefix == "" || strings.Contains(prefix, ":") || strings.ContainsAny(storage+prefix, "$`") {
 			t.Errorf("%q is %q and %q", segment, storage, prefix)
 		}
@@ -448,8 +449,8 @@ func TestRelock(t *testing.T) {
 	first, second := at("stable"), at("stable")
 	first.Options.MultiDist = &off
 	var ids []int64
-	for _, args := range []publish.Args{first, second} {
-		spec, err := r.publish.CheckUpdate(t.Context(), args)
+	for _, args := range []request{first, second} {
+		spec, err := r.checkUpdate(t.Context(), args)
 		must(t, err)
 		admitted, err := r.tasks.Admit(t.Context(), spec, false)
 		must(t, err)

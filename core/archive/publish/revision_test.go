@@ -19,7 +19,7 @@ import (
 func (r *rig) rollback(generation int64) error {
 	args := at("stable")
 	args.Generation = generation
-	spec, err := r.publish.CheckRollback(r.ctx, args)
+	spec, err := r.checkRollback(r.ctx, args)
 	return r.run(spec, err)
 }
 
@@ -42,7 +42,7 @@ func TestRollback(t *testing.T) {
 	must(t, r.put("a", hello), r.put("b", later), r.create(from("stable", "a")), r.put("a", newer, common), r.update(at("stable")),
 		r.stage(publish.Replace, "", "extra", "b"), r.update(staged("stable")))
 	revisions := func() string {
-		list, err := r.publish.Revisions(t.Context(), "", ".", "stable")
+		list, err := r.publish.Revisions(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "stable"})
 		must(t, err)
 		var b strings.Builder
 		for _, rev := range list {
@@ -78,9 +78,9 @@ func TestRollback(t *testing.T) {
 
 	args := at("stable")
 	args.Generation = 99
-	_, err := r.publish.CheckRollback(t.Context(), args)
+	_, err := r.checkRollback(t.Context(), args)
 	refused(t, "revision", err, 404, "unable to roll back: ./stable has no revision 99")
-	_, err = r.publish.CheckRollback(t.Context(), at("none"))
+	_, err = r.checkRollback(t.Context(), at("none"))
 	refused(t, "publication", err, 404, "unable to roll back: published repo with storage:prefix/distribution ./none not found")
 	must(t, r.drop(at("stable")))
 	gone(t, env)
@@ -96,7 +96,7 @@ func TestRollbackToDropped(t *testing.T) {
 	_, err = env.Table.Write(t.Context(), driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version})
 	must(t, err, r.rollback(1))
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1"})
-	v, err := r.publish.Show(t.Context(), "", ".", "stable")
+	v, err := r.publish.Show(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "stable"})
 	if must(t, err); v.Sources[0].Name != "snap-1" {
 		t.Errorf("%v", v.Sources)
 	}
@@ -110,7 +110,7 @@ func TestForgotten(t *testing.T) {
 	r := newRig(t.Context(), env)
 	count := func(want int, oldest int64) {
 		t.Helper()
-		list, err := r.publish.Revisions(t.Context(), "", ".", "stable")
+		list, err := r.publish.Revisions(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "stable"})
 		if err != nil || len(list) != want || list[len(list)-1].Generation != oldest {
 			t.Errorf("%v, %v, want %d from %d on", list, err, want, oldest)
 		}
@@ -147,7 +147,7 @@ func TestLongNames(t *testing.T) {
 	for range 12 {
 		must(t, r.update(at("stable")))
 	}
-	list, err := r.publish.Revisions(t.Context(), "", ".", "stable")
+	list, err := r.publish.Revisions(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "stable"})
 	if err != nil || len(list) < 3 || len(list) > 12 || !list[0].Current || list[0].Generation != 13 {
 		t.Errorf("%d revisions, %v", len(list), err)
 	}

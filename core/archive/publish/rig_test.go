@@ -18,6 +18,8 @@ import (
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/index"
+	"aptless/core/archive/publish/paths"
 	sourcepkg "aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
@@ -92,8 +94,8 @@ func newRig(ctx context.Context, env *drivertest.Env) *rig {
 			env.Clock.Advance(d)
 			return nil
 		},
-		Paths: func(_ context.Context, key string) (publish.Paths, error) {
-			return paths{"usr/bin/common", "usr/share/" + strings.Fields(key)[1]}, nil
+		Paths: func(_ context.Context, key string) (index.Paths, error) {
+			return archived{"usr/bin/common", "usr/share/" + strings.Fields(key)[1]}, nil
 		},
 	}
 	r.tasks = &task.Store{Table: env.Table, Blobs: env.Blobs, Queue: env.Queue, Now: env.Clock.Now, Log: slog.New(slog.DiscardHandler)}
@@ -101,10 +103,10 @@ func newRig(ctx context.Context, env *drivertest.Env) *rig {
 	return r
 }
 
-// paths are those of a package.
-type paths []string
+// archived are the paths of a package.
+type archived []string
 
-func (p paths) Use(_ context.Context, f func([]byte) error) (string, error) {
+func (p archived) Use(_ context.Context, f func([]byte) error) (string, error) {
 	for _, path := range p {
 		if err := f([]byte(path)); err != nil {
 			return "", err
@@ -179,11 +181,44 @@ func (r *rig) put(name string, packs ...pack) error {
 	return r.env.Table.Put(r.ctx, driver.Row{Key: shelfKey(name), Data: data})
 }
 
+// request is a request of any kind for a publication.
+type request struct {
+	publish.Name
+	Kind                        publish.SourceKind
+	Sources                     []publish.NamedSource
+	Architectures               []string
+	PoolLayout                  paths.Layout
+	Options                     publish.Options
+	ForceOverwrite, SkipCleanup bool
+	publish.Signing
+	Staged, Force bool
+	Generation    int64
+}
+
+func (r *rig) checkCreate(ctx context.Context, segment string, q request) (task.Spec, error) {
+	return r.publish.CheckCreate(ctx, segment, publish.CreateArgs{Name: q.Name, Kind: q.Kind, Sources: slices.Clone(q.Sources), Architectures: q.Architectures,
+		PoolLayout: q.PoolLayout, Options: q.Options, ForceOverwrite: q.ForceOverwrite, Signing: q.Signing})
+}
+
+func (r *rig) checkUpdate(ctx context.Context, q request) (task.Spec, error) {
+	return r.publish.CheckUpdate(ctx, publish.UpdateArgs{Name: q.Name, Sources: q.Sources, PoolLayout: q.PoolLayout, Options: q.Options,
+		ForceOverwrite: q.ForceOverwrite, SkipCleanup: q.SkipCleanup, Staged: q.Staged, Signing: q.Signing})
+}
+
+func (r *rig) checkRollback(ctx context.Context, q request) (task.Spec, error) {
+	return r.publish.CheckRollback(ctx, publish.RollbackArgs{Name: q.Name, Generation: q.Generation, ForceOverwrite: q.ForceOverwrite,
+		SkipCleanup: q.SkipCleanup, Signing: q.Signing})
+}
+
+func (r *rig) checkDrop(ctx context.Context, q request) (task.Spec, error) {
+	return r.publish.CheckDrop(ctx, publish.DropArgs{Name: q.Name, Force: q.Force, SkipCleanup: q.SkipCleanup})
+}
+
 // at names a distribution of the root prefix.
-func at(dist string) publish.Args { return publish.Args{Prefix: ".", Distribution: dist} }
+func at(dist string) request { return request{Name: publish.Name{Prefix: ".", Distribution: dist}} }
 
 // from is at with a source as component main.
-func from(dist, source string) publish.Args {
+func from(dist, source string) request {
 	args := at(dist)
 	args.Kind, args.Sources = publish.Local, []publish.NamedSource{{Component: "main", Name: source}}
 	if strings.HasPrefix(source, "snap") {
@@ -192,18 +227,18 @@ func from(dist, source string) publish.Args {
 	return args
 }
 
-func (r *rig) create(args publish.Args) error {
-	spec, err := r.publish.CheckCreate(r.ctx, ":.", args)
+func (r *rig) create(args request) error {
+	spec, err := r.checkCreate(r.ctx, ":.", args)
 	return r.run(spec, err)
 }
 
-func (r *rig) update(args publish.Args) error {
-	spec, err := r.publish.CheckUpdate(r.ctx, args)
+func (r *rig) update(args request) error {
+	spec, err := r.checkUpdate(r.ctx, args)
 	return r.run(spec, err)
 }
 
-func (r *rig) drop(args publish.Args) error {
-	spec, err := r.publish.CheckDrop(r.ctx, args)
+func (r *rig) drop(args request) error {
+	spec, err := r.checkDrop(r.ctx, args)
 	return r.run(spec, err)
 }
 
@@ -361,7 +396,7 @@ func (tr *tree) index(name string) error {
 
 // file returns what clients get of a package file.
 func (tr *tree) file(name string) string {
-	if sha256, ok := publish.Digest(name); ok {
+	if sha256, ok := paths.Digest(name); ok {
 		return tr.pool[poolKey(sha256)]
 	}
 	tr.seen[tr.root+name] = true
@@ -406,7 +441,7 @@ func trees(env *drivertest.Env) (map[string][]string, error) {
 	objects := env.Memory.Objects("public/")
 	seen, found := map[string]bool{}, map[string][]string{}
 	for name, data := range env.Memory.Rows("publish") {
-		var r publish.Record
+		var r publish.Publication
 		if err := json.Unmarshal([]byte(data), &r); err != nil {
 			return nil, err
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"aptless/core/archive/publish/index"
+	"aptless/core/archive/publish/tree"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 )
@@ -16,23 +18,23 @@ import (
 // noSigner begins the errors of requests that cannot be signed.
 const noSigner = "unable to initialize GPG signer"
 
-// signer returns what signs a publication: all keys of the server, or those
-// that the request names. It is nil if nothing is to be signed.
-func (s *Store) signer(args Args) (pgp.Signer, error) {
-	if args.SkipSigning {
+// signer returns what signs a publication: all keys of the server, or those that
+// the request names. It is nil if nothing is to be signed.
+func (s *Store) signer(how Signing) (pgp.Signer, error) {
+	if how.SkipSigning {
 		return nil, nil
 	}
 	if s.Signer == nil {
 		return nil, task.Fail(500, "%s: %w", noSigner, pgp.ErrNoDefaultKey)
 	}
-	if strings.Trim(args.Keys, ", ") == "" {
+	if strings.Trim(how.Keys, ", ") == "" {
 		return s.Signer, nil
 	}
 	chooser, ok := s.Signer.(pgp.Chooser)
 	if !ok {
-		return nil, task.Fail(500, "%s: %w %s", noSigner, pgp.ErrNoSuchKey, args.Keys)
+		return nil, task.Fail(500, "%s: %w %s", noSigner, pgp.ErrNoSuchKey, how.Keys)
 	}
-	signer, err := chooser.Choose(args.Keys)
+	signer, err := chooser.Choose(how.Keys)
 	if err != nil {
 		return nil, task.Fail(500, "%s: %w", noSigner, err)
 	}
@@ -41,38 +43,33 @@ func (s *Store) signer(args Args) (pgp.Signer, error) {
 
 // checkSigner refuses to begin a publication with keys that some apt in use
 // refuses.
-func (s *Store) checkSigner(args Args) error {
-	signer, err := s.signer(args)
+func (s *Store) checkSigner(how Signing) error {
+	signer, err := s.signer(how)
 	if err != nil || signer == nil {
 		return err
 	}
 	for _, k := range signer.PublicKeys() {
 		for _, p := range pgp.Lint(k, s.Now()) {
 			if p.Fatal {
-				return task.Fail(400, "%s: %s Sign with a key of RSA with 3072 bits or more, or of Ed25519, or publish with Signing.Skip", noSigner, p.Text)
+				return task.Fail(500, "%s: %s", noSigner, p.Text)
 			}
 		}
 	}
 	return nil
 }
 
-// sign makes the Release and, unless the signer is nil, its signatures.
-func (st *stager) sign(ctx context.Context, m *manifest, signer pgp.Signer, verb string) error {
-	m.Date = st.store.Now().UTC().Truncate(time.Second)
-	if next := st.record.Date.Add(time.Second); m.Date.Before(next) {
-		m.Date = next
+// nextDate returns the date of a Release that follows one of a date: now, but
+// at least a second later, since apt takes an equal second for "not modified".
+func (s *Store) nextDate(last time.Time) time.Time {
+	now := s.Now().UTC().Truncate(time.Second)
+	if next := last.Add(time.Second); now.Before(next) {
+		return next
 	}
-	m.Signed = signer != nil
-	for _, tree := range m.trees(st.record) {
-		if err := st.signTree(ctx, m, tree, signer, verb); err != nil {
-			return err
-		}
-	}
-	return nil
+	return now
 }
 
-// shownDate returns the date that a Release shows.
-func (s *Store) shownDate(m *manifest) time.Time {
+// shownDate returns the date that the Release of a manifest shows.
+func (s *Store) shownDate(m *tree.Manifest) time.Time {
 	if s.SourceDate.IsZero() {
 		return m.Date
 	}
@@ -81,7 +78,7 @@ func (s *Store) shownDate(m *manifest) time.Time {
 
 // signedAt returns the time of signatures: the date that the Release shows, but
 // not before each key was made, since no reader takes such a signature.
-func (s *Store) signedAt(m *manifest, signer pgp.Signer) time.Time {
+func (s *Store) signedAt(m *tree.Manifest, signer pgp.Signer) time.Time {
 	at := s.shownDate(m)
 	for _, k := range signer.PublicKeys() {
 		if made := k.Created(); at.Before(made) && !s.SourceDate.IsZero() {
@@ -91,35 +88,43 @@ func (s *Store) signedAt(m *manifest, signer pgp.Signer) time.Time {
 	return at
 }
 
-// signTree is sign for the tree of one of the publication's names.
-func (st *stager) signTree(ctx context.Context, m *manifest, tree string, signer pgp.Signer, verb string) error {
-	r, folder := st.record, m.releaseFolder(st.record, tree)
-	var files []listed
-	for _, f := range r.in(tree, m.listed()) {
-		files = append(files, listed{f.Path, f.object})
+// sign stages, for each name of the publication, its Release and, unless the
+// signer is nil, the signatures of it.
+func (s *Store) sign(ctx context.Context, st *index.Stager, m *tree.Manifest, signer pgp.Signer) error {
+	for _, name := range m.Names(st.Dist.Name) {
+		folder := m.ReleaseFolder(st.Dist, name)
+		text := st.Header.Release(st.Dist, name, index.Dates{Shown: s.shownDate(m), Made: m.Date}, m.ListedIn(st.Dist, name))
+		if err := st.Put(ctx, folder+"/Release", text); err != nil {
+			return err
+		}
+		if signer == nil {
+			continue
+		}
+		if err := s.signRelease(ctx, st, signer, folder, text, s.signedAt(m, signer)); err != nil {
+			return err
+		}
 	}
-	text := r.release(tree, st.store.shownDate(m), m.Date, files)
-	if err := st.put(ctx, folder+"/Release", text); err != nil || signer == nil {
-		return err
-	}
-	at := st.store.signedAt(m, signer)
-	var detached, clear bytes.Buffer
-	if err := signer.DetachSign(ctx, &detached, text, at); err != nil {
-		return unsigned(verb+": unable to detached sign file", err)
-	}
-	if err := signer.Clearsign(ctx, &clear, text, at); err != nil {
-		return unsigned(verb+": unable to clearsign file", err)
-	}
-	if err := st.put(ctx, folder+"/Release.gpg", detached.Bytes()); err != nil {
-		return err
-	}
-	return st.put(ctx, folder+"/InRelease", clear.Bytes())
+	return nil
 }
 
-// unsigned ends the task if the key is to blame. Other errors, of a signer that
-// is reached over a network, may pass.
-func unsigned(what string, err error) error {
-	err = fmt.Errorf("%s: %w", what, err)
+// signRelease stages Release.gpg and InRelease.
+func (s *Store) signRelease(ctx context.Context, st *index.Stager, signer pgp.Signer, folder string, text []byte, at time.Time) error {
+	var detached, clear bytes.Buffer
+	if err := signer.DetachSign(ctx, &detached, text, at); err != nil {
+		return unsigned(fmt.Errorf("unable to detached sign file: %w", err))
+	}
+	if err := signer.Clearsign(ctx, &clear, text, at); err != nil {
+		return unsigned(fmt.Errorf("unable to clearsign file: %w", err))
+	}
+	if err := st.Put(ctx, folder+"/Release.gpg", detached.Bytes()); err != nil {
+		return err
+	}
+	return st.Put(ctx, folder+"/InRelease", clear.Bytes())
+}
+
+// unsigned makes an error final if the key is to blame. Other errors, of a
+// signer that is reached over a network, may pass.
+func unsigned(err error) error {
 	if slices.ContainsFunc([]error{pgp.ErrExpired, pgp.ErrRevoked, pgp.ErrNotSigning, pgp.ErrLocked, pgp.ErrNoSecret, pgp.ErrTooLarge},
 		func(reason error) bool { return errors.Is(err, reason) }) {
 		return &task.Error{Code: 500, Err: err}

@@ -59,7 +59,7 @@ func TestKeys(t *testing.T) {
 	}
 	args := at("stable")
 	args.Keys = "nobody"
-	_, err = r.publish.CheckUpdate(t.Context(), args)
+	_, err = r.checkUpdate(t.Context(), args)
 	refused(t, "update", err, 500, "unable to initialize GPG signer: couldn't find key for key reference nobody")
 	args.SkipSigning = true
 	must(t, r.update(args))
@@ -73,7 +73,7 @@ func TestUnfitKey(t *testing.T) {
 	must(t, err, r.put("r", hello))
 	r.publish.Signer, err = pgp.NewSigner(key)
 	must(t, err)
-	_, err = r.publish.CheckCreate(t.Context(), ":.", from("stable", "r"))
+	_, err = r.checkCreate(t.Context(), ":.", from("stable", "r"))
 	refused(t, "key", err, 500, fmt.Sprintf("unable to initialize GPG signer: The key %s is not valid yet.", key.ID()))
 	args := from("stable", "r")
 	args.SkipSigning = true
@@ -82,7 +82,7 @@ func TestUnfitKey(t *testing.T) {
 		t.Errorf("update: %v", err)
 	}
 	r.publish.Signer = nil
-	_, err = r.publish.CheckUpdate(t.Context(), at("stable"))
+	_, err = r.checkUpdate(t.Context(), at("stable"))
 	refused(t, "no key", err, 500, "unable to initialize GPG signer: "+pgp.ErrNoDefaultKey.Error())
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // to is at with other snapshots: component, name, component, name.
-func to(dist string, pairs ...string) publish.Args {
+func to(dist string, pairs ...string) request {
 	args := at(dist)
 	for pair := range slices.Chunk(pairs, 2) {
 		args.Sources = append(args.Sources, publish.NamedSource{Component: pair[0], Name: pair[1]})
@@ -25,7 +25,7 @@ func to(dist string, pairs ...string) publish.Args {
 }
 
 // staged is at of an update of what is staged.
-func staged(dist string) publish.Args {
+func staged(dist string) request {
 	args := at(dist)
 	args.Staged = true
 	return args
@@ -33,7 +33,7 @@ func staged(dist string) publish.Args {
 
 // stage changes what is staged for stable.
 func (r *rig) stage(change publish.Change, component string, pairs ...string) error {
-	args := publish.StageArgs{Prefix: ".", Distribution: "stable", Change: change, Component: component, Sources: to("", pairs...).Sources}
+	args := publish.StageArgs{Name: publish.Name{Prefix: ".", Distribution: "stable"}, Change: change, Component: component, Sources: to("", pairs...).Sources}
 	spec, err := r.publish.CheckStage(r.ctx, args)
 	return r.run(spec, err)
 }
@@ -69,7 +69,7 @@ func TestSwitch(t *testing.T) {
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "common=1 hello=1"})
 	referred(t, env, "ref/snapshot/uuid-snap-1/publish/:./stable")
 
-	spec, err := r.publish.CheckUpdate(t.Context(), to("stable", "main", "snap-2"))
+	spec, err := r.checkUpdate(t.Context(), to("stable", "main", "snap-2"))
 	must(t, err, r.run(spec, err))
 	if d := gocmp.Diff([]string{"U.>>stable", "Suuid-snap-2", "P."}, spec.Resources); d != "" || spec.Name != "Update published snapshot repository ./stable" {
 		t.Errorf("%s %s", spec.Name, d)
@@ -77,7 +77,7 @@ func TestSwitch(t *testing.T) {
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=2"})
 	referred(t, env, "ref/snapshot/uuid-snap-2/publish/:./stable")
 
-	_, err = r.publish.CheckUpdate(t.Context(), to("stable", "extra", "snap-3"))
+	_, err = r.checkUpdate(t.Context(), to("stable", "extra", "snap-3"))
 	refused(t, "a component that is not there", err, 404, "component extra is not in published repository, which has main: add it by POST of /sources and of /update, or name all components")
 	must(t, r.update(to("stable", "main", "snap-2", "extra", "snap-3")))
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=2", "stable/extra/binary-amd64/Packages": "later=1"})
@@ -85,12 +85,12 @@ func TestSwitch(t *testing.T) {
 	must(t, r.update(at("stable")))
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=2", "stable/extra/binary-amd64/Packages": "later=1"})
 
-	_, err = r.publish.CheckUpdate(t.Context(), to("stable", "", "snap-1"))
+	_, err = r.checkUpdate(t.Context(), to("stable", "", "snap-1"))
 	refused(t, "no component", err, 400, "unable to update: the component of snapshot snap-1 is not given")
-	_, err = r.publish.CheckUpdate(t.Context(), to("stable", "main", "snap-9"))
+	_, err = r.checkUpdate(t.Context(), to("stable", "main", "snap-9"))
 	refused(t, "no snapshot", err, 404, "get shelf/snap-9: not found")
 	must(t, r.put("r", hello), r.create(from("local", "r")))
-	_, err = r.publish.CheckUpdate(t.Context(), to("local", "main", "snap-1"))
+	_, err = r.checkUpdate(t.Context(), to("local", "main", "snap-1"))
 	refused(t, "local", err, 400, "snapshots shouldn't be given when updating local repo")
 	must(t, r.drop(at("local")), r.drop(at("stable")))
 	gone(t, env)
@@ -110,7 +110,7 @@ func TestStaging(t *testing.T) {
 	r := newRig(t.Context(), env)
 	pending := func(want string) {
 		t.Helper()
-		list, err := r.publish.Pending(t.Context(), "", ".", "stable")
+		list, err := r.publish.Staged(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "stable"})
 		got, _ := json.Marshal(list)
 		if err != nil {
 			got = []byte(err.Error())
@@ -174,11 +174,11 @@ func TestStagedMeanwhile(t *testing.T) {
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)
 	must(t, r.put("a", hello), r.put("b", common), r.create(from("stable", "a")))
-	stage, err := r.publish.CheckStage(t.Context(), publish.StageArgs{Prefix: ".", Distribution: "stable", Change: publish.Add, Sources: to("", "extra", "b").Sources})
+	stage, err := r.publish.CheckStage(t.Context(), publish.StageArgs{Name: publish.Name{Prefix: ".", Distribution: "stable"}, Change: publish.Add, Sources: to("", "extra", "b").Sources})
 	must(t, err)
 	first, err := r.tasks.Admit(t.Context(), stage, false)
 	must(t, err)
-	spec, err := r.publish.CheckUpdate(t.Context(), at("stable"))
+	spec, err := r.checkUpdate(t.Context(), at("stable"))
 	must(t, err, r.run(spec, err), r.ended(first.ID))
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1", "stable/extra/binary-amd64/Packages": "common=1"})
 }
@@ -195,7 +195,7 @@ func TestInherit(t *testing.T) {
 		s.Title, s.Origin, s.NotAutomatic = "[snap-1]: the first", "Debian", "yes"
 		s.Distributions, s.Components = []string{"trixie", "trixie"}, []string{"contrib", "main"}
 	}), r.create(args))
-	v, err := r.publish.Show(t.Context(), "", ".", "trixie")
+	v, err := r.publish.Show(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "trixie"})
 	must(t, err)
 	if v.Origin != "Debian" || v.NotAutomatic != "yes" || v.ButAutomaticUpgrades != "" || v.Sources[0].Component != "main" {
 		t.Errorf("%+v", v)
@@ -203,16 +203,16 @@ func TestInherit(t *testing.T) {
 	if err := r.create(args); err == nil || !strings.HasSuffix(err.Error(), "./trixie (origin: Debian, notautomatic: yes) [amd64] publishes {main: [snap-1]: the first}") {
 		t.Errorf("second creation: %v", err)
 	}
-	_, err = r.publish.CheckCreate(t.Context(), ":.", two)
+	_, err = r.checkCreate(t.Context(), ":.", two)
 	refused(t, "component", err, 500, "unable to publish: unable to figure out component name for [snap-1]: the first")
 	must(t, r.describe("snap-2", func(s *sourcepkg.Source) { s.Components, s.Distributions = []string{"extra"}, []string{"sid"} }))
 	two.Sources[0].Component = "main"
 	two.Sources[1].Component = ""
-	_, err = r.publish.CheckCreate(t.Context(), ":.", two)
+	_, err = r.checkCreate(t.Context(), ":.", two)
 	refused(t, "distribution", err, 500, "unable to publish: unable to guess distribution name, please specify explicitly")
 	two.Distribution, two.Sources[1].Component = "both", ""
 	must(t, r.create(two))
-	if v, err = r.publish.Show(t.Context(), "", ".", "both"); err != nil || v.Origin != "" || len(v.Sources) != 2 || v.Sources[0].Component != "extra" {
+	if v, err = r.publish.Show(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "both"}); err != nil || v.Origin != "" || len(v.Sources) != 2 || v.Sources[0].Component != "extra" {
 		t.Errorf("%+v, %v", v, err)
 	}
 }
@@ -221,7 +221,7 @@ func TestInherit(t *testing.T) {
 func TestNested(t *testing.T) {
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)
-	with := func(dist string, components ...string) publish.Args {
+	with := func(dist string, components ...string) request {
 		args := from(dist, "r")
 		args.Sources = nil
 		for _, c := range components {
@@ -231,7 +231,7 @@ func TestNested(t *testing.T) {
 	}
 	must(t, r.put("r", hello), r.create(with("a", "main", "updates/main")), r.create(with("a/security", "main")))
 	for name, tc := range map[string]struct {
-		args publish.Args
+		args request
 		want string
 	}{
 		"inside":    {with("a/main", "x"), "the directories of ./a/main and ./a are in each other"},
@@ -245,7 +245,7 @@ func TestNested(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, err, tc.want)
 		}
 	}
-	args := publish.StageArgs{Prefix: ".", Distribution: "a", Change: publish.Add, Sources: to("", "security", "r").Sources}
+	args := publish.StageArgs{Name: publish.Name{Prefix: ".", Distribution: "a"}, Change: publish.Add, Sources: to("", "security", "r").Sources}
 	spec, err := r.publish.CheckStage(r.ctx, args)
 	must(t, r.run(spec, err))
 	if err := r.update(staged("a")); err == nil || !strings.HasSuffix(err.Error(), "unable to update: the directories of ./a and ./a/security are in each other") {

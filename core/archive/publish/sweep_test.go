@@ -190,7 +190,7 @@ func TestOvertaken(t *testing.T) {
 		env := drivertest.NewEnv()
 		r := newRig(t.Context(), env)
 		must(t, r.put("r", hello, common), r.create(from("stable", "r")), r.put("r", newer, common))
-		spec, err := r.publish.CheckUpdate(t.Context(), at("stable"))
+		spec, err := r.checkUpdate(t.Context(), at("stable"))
 		must(t, err)
 		first, err := r.tasks.Admit(t.Context(), spec, false)
 		must(t, err)
@@ -329,5 +329,5 @@ func TestOldTreeKeepsFiles(t *testing.T) {
 func updateOne(r *rig) error { return r.update(at("one")) }
 func dropOne(r *rig) error   { return r.drop(at("one")) }
 func forceOne(r *rig) error {
-	return r.drop(publish.Args{Prefix: ".", Distribution: "one", Force: true})
+	return r.drop(request{Name: publish.Name{Prefix: ".", Distribution: "one"}, Force: true})
 }

@@ -1,22 +1,17 @@
 package publish
 
 import (
-	"cmp"
-	"context"
-	"errors"
-	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
-	sourcepkg "aptless/core/archive/source"
-	"aptless/core/engine/driver"
+	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
 )
 
 // Options are the settings of a publication that a request may set; nil leaves
-// what is there.
+// the setting as it is.
 type Options struct {
 	Origin, Label, Version, SignedBy         *string
 	SkipContents, SkipBz2, ByHash, MultiDist *bool
@@ -24,41 +19,33 @@ type Options struct {
 	Aliases                                  *[]string
 }
 
-func (o Options) apply(r *Record) {
-	if o.ValidFor != nil {
-		r.ValidFor = *o.ValidFor
-	}
-	if o.Aliases != nil {
-		r.Aliases = slices.Sorted(slices.Values(*o.Aliases))
-	}
-	for field, value := range map[*string]*string{&r.Origin: o.Origin, &r.Label: o.Label, &r.Version: o.Version, &r.SignedBy: o.SignedBy} {
-		if value != nil {
-			*field = *value
-		}
-	}
-	for field, value := range map[*bool]*bool{&r.SkipContents: o.SkipContents, &r.SkipBz2: o.SkipBz2, &r.ByHash: o.ByHash, &r.MultiDist: o.MultiDist} {
-		if value != nil {
-			*field = *value
-		}
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
 	}
 }
 
-// Args are the arguments of the tasks of a publication.
-type Args struct {
-	Storage, Prefix, Distribution      string
-	Kind                               SourceKind    // of a create
-	Sources                            []NamedSource // of a create, or which components get other snapshots
-	Architectures                      []string
-	PoolLayout                         PoolLayout // of a create; an update may only name the one that there is
-	NotAutomatic, ButAutomaticUpgrades string
-	Options                            Options
-	ForceOverwrite                     bool
-	SkipCleanup                        bool
-	SkipSigning                        bool
-	Keys                               string // of the server, that are to sign, as for pgp.Select; all if empty
-	Staged                             bool   // of an update: of what is staged, not of Sources
-	Force                              bool   // of a drop: go on though files cannot be removed
-	Generation                         int64  // of a rollback: what is to be published again
+// apply returns the settings with the options.
+func (o Options) apply(s Settings) Settings {
+	set(&s.Origin, o.Origin)
+	set(&s.Label, o.Label)
+	set(&s.Version, o.Version)
+	set(&s.SignedBy, o.SignedBy)
+	set(&s.SkipContents, o.SkipContents)
+	set(&s.SkipBz2, o.SkipBz2)
+	set(&s.ByHash, o.ByHash)
+	set(&s.MultiDist, o.MultiDist)
+	set(&s.ValidFor, o.ValidFor)
+	if o.Aliases != nil {
+		s.Aliases = slices.Sorted(slices.Values(*o.Aliases))
+	}
+	return s
+}
+
+// Signing says how a publication is signed.
+type Signing struct {
+	SkipSigning bool
+	Keys        string // keys of the server, as for pgp.Select; all if empty
 }
 
 // NamedSource is a component and the source that it is to publish.
@@ -67,203 +54,166 @@ type NamedSource struct {
 	UUID            string // set by CheckCreate
 }
 
+// CreateArgs are the arguments of a creation.
+type CreateArgs struct {
+	Name
+	Kind                               SourceKind
+	Sources                            []NamedSource
+	Architectures                      []string
+	PoolLayout                         paths.Layout
+	NotAutomatic, ButAutomaticUpgrades string
+	Options                            Options
+	ForceOverwrite                     bool // replace package files that are different
+	Signing
+}
+
+// UpdateArgs are the arguments of an update.
+type UpdateArgs struct {
+	Name
+	Sources        []NamedSource // which components get other snapshots
+	PoolLayout     paths.Layout  // "" or that of the publication
+	Options        Options
+	ForceOverwrite bool // replace package files that are different
+	SkipCleanup    bool // leave package files that are no longer published
+	Staged         bool // publish the staged sources, not Sources
+	Signing
+}
+
+// RollbackArgs are the arguments of a rollback.
+type RollbackArgs struct {
+	Name
+	Generation                  int64 // of the revision that is published again
+	ForceOverwrite, SkipCleanup bool
+	Signing
+}
+
+// RefreshArgs are the arguments of a refresh: a publication with a new date.
+type RefreshArgs struct{ Name }
+
+// DropArgs are the arguments of a drop.
+type DropArgs struct {
+	Name
+	Force       bool // drop though files cannot be removed
+	SkipCleanup bool // leave package files
+}
+
 // Kinds returns the tasks of publications.
 func (s *Store) Kinds() []task.Kind {
 	return []task.Kind{
 		task.Define("publish.create", s.create),
 		task.Define("publish.update", s.update),
 		task.Define("publish.drop", s.drop),
-		task.Define("publish.stage", s.stage),
+		task.Define("publish.stage", s.stageSources),
 		task.Define("publish.rollback", s.rollback),
 		task.Define("publish.refresh", s.refresh),
 	}
 }
 
-// turn is what a task on a publication holds, and the names by which clients
-// know of it.
-type turn struct {
+// lockSet is the locks of a task on a publication, and the names by which
+// clients know the locked resources.
+type lockSet struct {
 	locks []lock.Want
 	names []string
 }
 
-// turnOf returns the turn of a task that changes only the publication's row.
-func turnOf(args Args) *turn {
-	return &turn{locks: []lock.Want{{Resource: "publish/" + storagePrefix(args.Storage, args.Prefix) + "/" + args.Distribution}}}
+// lockRow returns the locks of a task that changes only the publication's row.
+func lockRow(d paths.Dist) *lockSet {
+	return &lockSet{locks: []lock.Want{{Resource: d.Lock()}}}
 }
 
-// publication names the publication to clients.
-func (t *turn) publication(r *Record) {
-	t.names = append(t.names, "U"+shown(r.Storage, r.Prefix)+">>"+r.Distribution)
+// lockPublication is lockRow for a publication that clients know.
+func lockPublication(d paths.Dist) *lockSet {
+	l := lockRow(d)
+	l.names = append(l.names, "U"+d.Display()+">>"+d.Name)
+	return l
 }
 
-// sources adds sources that are read; with named clients know of it.
-func (t *turn) sources(kind SourceKind, uuids []string, named bool) {
+// sources adds sources that are read. named shows them to clients.
+func (l *lockSet) sources(kind SourceKind, uuids []string, named bool) {
 	for _, u := range uuids {
-		t.locks = append(t.locks, kind.of().Lock(u))
+		l.locks = append(l.locks, kind.of().Lock(u))
 		if named {
-			t.names = append(t.names, kind.of().Resource(u))
+			l.names = append(l.names, kind.of().Resource(u))
 		}
 	}
 }
 
-// pool adds the directories of package files that the distributions of a
-// prefix share.
-func (t *turn) pool(args Args) {
-	t.locks = append(t.locks, lock.Want{Resource: "pool/" + storagePrefix(args.Storage, args.Prefix)})
-	t.names = append(t.names, "P"+shown(args.Storage, args.Prefix))
+// pool adds the directories of package files that the distributions of a prefix
+// share.
+func (l *lockSet) pool(d paths.Dist) {
+	l.locks = append(l.locks, lock.Want{Resource: d.PoolLock()})
+	l.names = append(l.names, "P"+d.Display())
 }
 
-// layout adds the directories of indexes that a new component or name of a
-// distribution may have in common with others.
-func (t *turn) layout(args Args, names ...string) {
+// indexes adds the directories of indexes that a new component or name of a
+// distribution may share with others.
+func (l *lockSet) indexes(d paths.Dist, names ...string) {
 	for _, name := range names {
-		want := lock.Want{Resource: "dists/" + storagePrefix(args.Storage, args.Prefix) + "/" + top(name)}
-		if !slices.Contains(t.locks, want) {
-			t.locks = append(t.locks, want)
+		want := lock.Want{Resource: d.IndexLock(name)}
+		if !slices.Contains(l.locks, want) {
+			l.locks = append(l.locks, want)
 		}
 	}
 }
 
 // aliases adds the names that a request gives to the publication.
-func (t *turn) aliases(args Args) {
-	if args.Options.Aliases != nil {
-		t.layout(args, *args.Options.Aliases...)
+func (l *lockSet) aliases(d paths.Dist, o Options) {
+	if o.Aliases != nil {
+		l.indexes(d, *o.Aliases...)
 	}
 }
 
-// relock returns what the task is to return if it was admitted with other locks
-// than it needs by now.
-func (t *turn) relock(a *task.Attempt) error {
-	for _, w := range t.locks {
+// held returns a task.Relock if the task was admitted with other locks than it
+// needs by now.
+func (l *lockSet) held(a *task.Attempt) error {
+	for _, w := range l.locks {
 		if !a.Holds(w) {
-			return &task.Relock{Locks: t.locks, Resources: t.names}
+			return &task.Relock{Locks: l.locks, Resources: l.names}
 		}
 	}
 	return nil
 }
 
-// CheckCreate makes the task that publishes a new distribution. segment is the
-// prefix as it was sent.
-func (s *Store) CheckCreate(ctx context.Context, segment string, args Args) (task.Spec, error) {
-	if err := s.checkSigner(args); err != nil {
-		return task.Spec{}, err
+// change is what an update changes of a publication, as far as locks depend on it.
+type change struct {
+	want    map[string]Component // the components after it
+	sources []NamedSource        // that the request names
+	options Options
+	staged  bool
+}
+
+// lockUpdate returns the locks of an update.
+func (p *Publication) lockUpdate(ch change) *lockSet {
+	d := p.Dist()
+	l := lockPublication(d)
+	// The shared directories are written or cleaned also by a change of
+	// MultiDist, either way.
+	flat := d.SharesPool() || ch.options.MultiDist != nil && !*ch.options.MultiDist
+	if flat && ch.staged {
+		l.pool(d)
 	}
-	if len(args.Sources) == 0 {
-		return task.Spec{}, task.Fail(400, "unable to publish: sources are empty")
-	}
-	if !args.Kind.known() {
-		return task.Spec{}, task.Fail(400, "unknown SourceKind")
-	}
-	if len(args.Sources) > maxComponents {
-		return task.Spec{}, task.Fail(400, "unable to publish: %d components, at most %d can be published", len(args.Sources), maxComponents)
-	}
-	if err := args.PoolLayout.check(args.Storage); err != nil {
-		return task.Spec{}, err
-	}
-	title := [2][]string{}
-	var found []sourcepkg.Source
-	var uuids []string
-	for i, n := range args.Sources {
-		src, err := s.Sources.ByName(ctx, args.Kind.of(), n.Name)
-		if errors.Is(err, driver.ErrNotFound) {
-			return task.Spec{}, task.Fail(404, "unable to publish: %w", err)
+	l.sources(p.Kind, uuids(p.Components), p.Kind == Local || ch.staged)
+	l.sources(p.Kind, uuids(ch.want), false)
+	l.aliases(d, ch.options)
+	for _, c := range slices.Sorted(maps.Keys(ch.want)) {
+		if _, ok := p.Components[c]; !ok {
+			l.indexes(d, p.names()...)
 		}
-		if err != nil {
-			return task.Spec{}, err
+		if slices.ContainsFunc(ch.sources, func(n NamedSource) bool { return n.Component == c || n.Component == "" }) {
+			l.names = append(l.names, p.Kind.of().Resource(ch.want[c].UUID))
 		}
-		args.Sources[i].UUID = src.UUID
-		uuids = append(uuids, src.UUID)
-		found = append(found, src)
-		title[0], title[1] = append(title[0], fmt.Sprintf("%q", n.Component)), append(title[1], fmt.Sprintf("%q", n.Name))
 	}
-	name := fmt.Sprintf("Publish %s repository %s/%s with components %s and sources %s", args.Kind, segment, args.Distribution,
-		strings.Join(title[0], ", "), strings.Join(title[1], ", "))
-	if err := s.derive(&args, found); err != nil {
-		return task.Spec{}, err
+	if flat && !ch.staged {
+		l.pool(d)
 	}
-	if err := args.Options.checkAliases(args.Distribution, "unable to publish"); err != nil {
-		return task.Spec{}, err
-	}
-	args.Options.SkipContents = cmp.Or(args.Options.SkipContents, &s.SkipContents)
-	args.Options.SkipBz2 = cmp.Or(args.Options.SkipBz2, &s.SkipBz2)
-	t := turnOf(args)
-	t.sources(args.Kind, uuids, true)
-	t.layout(args, args.Distribution)
-	t.aliases(args)
-	if r := args.record(); r.sharesPool() {
-		t.pool(args)
-	}
-	return task.Spec{Kind: "publish.create", Name: name, Resources: t.names, Locks: t.locks, Args: args}, nil
+	return l
 }
 
-// known reads the publication that a request names.
-func (s *Store) known(ctx context.Context, args Args, verb string) (Record, error) {
-	r, err := s.record(ctx, s.get, args.Storage, args.Prefix, args.Distribution)
-	if errors.Is(err, driver.ErrNotFound) {
-		return r, task.Fail(404, "%s: %w", verb, err)
+// lockDrop returns the locks of a drop.
+func (p *Publication) lockDrop() *lockSet {
+	l := lockPublication(p.Dist())
+	if p.Dist().SharesPool() {
+		l.pool(p.Dist())
 	}
-	return r, err
-}
-
-// cursor says how far a task has come.
-type cursor struct {
-	Linked    int  // how many of the packages that are new have their files in the tree
-	Committed bool // the record names the new manifest, or is gone
-}
-
-// free refuses to create a publication that there is already.
-func (s *Store) free(ctx context.Context, get sourcepkg.Getter, args Args) error {
-	r, err := s.record(ctx, get, args.Storage, args.Prefix, args.Distribution)
-	if errors.Is(err, driver.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	line, err := s.line(ctx, &r)
-	if err != nil {
-		return err
-	}
-	return task.Fail(400, "prefix/distribution already used by another published repo: %s", line)
-}
-
-// record returns the row of a new publication.
-func (args Args) record() Record {
-	r := Record{Storage: args.Storage, Prefix: args.Prefix, Distribution: args.Distribution, Kind: args.Kind,
-		Components: map[string]Component{}, Architectures: args.Architectures,
-		NotAutomatic: args.NotAutomatic, ButAutomaticUpgrades: args.ButAutomaticUpgrades, ByHash: true}
-	args.Options.apply(&r)
-	if args.PoolLayout == HashLayout {
-		r.PoolLayout = HashLayout
-	}
-	for _, n := range args.Sources {
-		r.Components[n.Component] = Component{UUID: n.UUID, Name: n.Name}
-	}
-	return r
-}
-
-func (s *Store) create(ctx context.Context, a *task.Attempt, args Args) (task.Result, error) {
-	var at cursor
-	if _, err := a.Cursor(&at); err != nil {
-		return task.Result{}, err
-	}
-	if at.Committed {
-		return s.finish(ctx, a, args, 201)
-	}
-	if err := s.free(ctx, a.GetJSON, args); err != nil {
-		return task.Result{}, err
-	}
-	r := args.record()
-	if err := s.fits(ctx, &r, "unable to publish"); err != nil {
-		return task.Result{}, err
-	}
-	a.Printf("Loading packages...\n")
-	lists, err := s.load(ctx, a.GetJSON, &r, "unable to publish")
-	if err != nil {
-		return task.Result{}, err
-	}
-	if err := s.publish(ctx, a, args, &r, lists, at, "unable to publish"); err != nil {
-		return task.Result{}, err
-	}
-	return s.finish(ctx, a, args, 201)
+	return l
 }

@@ -6,101 +6,80 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
+	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 )
 
-// CheckUpdate makes the task that publishes anew: what is staged, what
-// args.Sources names, else what the sources have by then.
-func (s *Store) CheckUpdate(ctx context.Context, args Args) (task.Spec, error) {
-	if _, err := s.signer(args); err != nil {
+// mustRead reads the publication that a request names. Without one it is a
+// refusal with an HTTP status.
+func (s *Store) mustRead(ctx context.Context, get source.Getter, n Name, verb string, code int) (Publication, error) {
+	p, err := s.read(ctx, get, n)
+	if errors.Is(err, driver.ErrNotFound) {
+		return p, task.Fail(code, "%s: %w", verb, err)
+	}
+	return p, err
+}
+
+// CheckUpdate makes the task that publishes anew: the sources that are staged,
+// those that args.Sources names, else the present state of the sources.
+func (s *Store) CheckUpdate(ctx context.Context, args UpdateArgs) (task.Spec, error) {
+	if _, err := s.signer(args.Signing); err != nil {
 		return task.Spec{}, err
 	}
-	r, err := s.known(ctx, args, "unable to update")
+	p, err := s.mustRead(ctx, s.get, args.Name, toUpdate, 404)
 	if err != nil {
 		return task.Spec{}, err
 	}
-	if err := r.checkSources(args.Sources); err != nil {
+	if err := p.checkUpdate(args); err != nil {
 		return task.Spec{}, err
 	}
-	if err := args.PoolLayout.stays(&r); err != nil {
-		return task.Spec{}, err
+	if err := args.Options.checkAliases(args.Distribution); err != nil {
+		return task.Spec{}, withVerb(toUpdate, err)
 	}
-	if err := args.Options.checkAliases(args.Distribution, "unable to update"); err != nil {
-		return task.Spec{}, err
-	}
-	// A source that is staged and not there is for the task to tell.
-	want, err := s.wanted(ctx, &r, args)
+	// The task reports a staged source that does not exist.
+	want, err := s.wanted(ctx, &p, args)
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
 		return task.Spec{}, err
 	}
-	if err := s.checkThere(ctx, &r, args, want); err != nil {
+	if err := s.mustExist(ctx, &p, args, want); err != nil {
 		return task.Spec{}, err
 	}
-	t := r.updates(args, want)
-	return task.Spec{Kind: "publish.update", Name: fmt.Sprintf("Update published %s repository %s", r.Kind, r.path()),
-		Resources: t.names, Locks: t.locks, Args: args}, nil
+	l := p.lockUpdate(args.change(want))
+	return task.Spec{Kind: "publish.update", Name: fmt.Sprintf("Update published %s repository %s", p.Kind, p.Dist()),
+		Resources: l.names, Locks: l.locks, Args: args}, nil
 }
 
-// checkSources refuses what a request for other sources cannot mean.
-func (r *Record) checkSources(sources []NamedSource) error {
-	if r.Kind == Local && len(sources) > 0 {
-		return task.Fail(400, "snapshots shouldn't be given when updating local repo")
-	}
-	if len(sources) > maxComponents {
-		return task.Fail(400, "unable to update: %d components, at most %d can be published", len(sources), maxComponents)
-	}
-	for _, n := range sources {
-		if n.Component == "" && len(r.Components) != 1 {
-			return task.Fail(400, "unable to update: the component of snapshot %s is not given", n.Name)
-		}
-	}
-	return r.checkComponents(sources)
+func (args UpdateArgs) change(want map[string]Component) change {
+	return change{want: want, sources: args.Sources, options: args.Options, staged: args.Staged}
 }
 
-// checkComponents refuses a component that the publication does not have: it is
-// most likely mistyped, and the one that was meant would stay as it is. A request
-// that names all components of the publication besides is not mistaken.
-func (r *Record) checkComponents(sources []NamedSource) error {
-	known := map[string]bool{} // and whether the request names it
-	for c := range r.Components {
-		known[c] = false
-	}
-	for c := range r.Pending {
-		known[c] = false
-	}
-	var fresh []string
-	for _, n := range sources {
-		if _, ok := known[n.Component]; ok || n.Component == "" {
-			known[n.Component] = true
-		} else {
-			fresh = append(fresh, n.Component)
-		}
-	}
-	for _, c := range slices.Sorted(maps.Keys(r.Components)) {
-		if fresh != nil && !known[c] {
-			return task.Fail(404, "component %s is not in published repository, which has %s: add it by POST of /sources and of /update, or name all components",
-				strings.Join(fresh, ", "), strings.Join(slices.Sorted(maps.Keys(r.Components)), ", "))
-		}
-	}
-	return nil
+func (args UpdateArgs) request() request {
+	return request{verb: toUpdate, Signing: args.Signing, force: args.ForceOverwrite, skipCleanup: args.SkipCleanup}
 }
 
-// checkThere refuses a request whose sources are not there: those that it
+// checkUpdate refuses an update that the publication cannot have.
+func (p *Publication) checkUpdate(args UpdateArgs) error {
+	if err := p.checkSources(args.Sources); err != nil {
+		return err
+	}
+	return withVerb(toUpdate, p.checkSameLayout(args.PoolLayout))
+}
+
+// mustExist refuses a request for sources that do not exist: those that it
 // names, and those that stay published.
-func (s *Store) checkThere(ctx context.Context, r *Record, args Args, want map[string]Component) error {
+func (s *Store) mustExist(ctx context.Context, p *Publication, args UpdateArgs, want map[string]Component) error {
 	for _, n := range args.Sources {
-		if _, err := s.Sources.ByName(ctx, r.Kind.of(), n.Name); errors.Is(err, driver.ErrNotFound) {
+		if _, err := s.Sources.ByName(ctx, p.Kind.of(), n.Name); errors.Is(err, driver.ErrNotFound) {
 			return &task.Error{Code: 404, Err: err}
 		} else if err != nil {
 			return err
 		}
 	}
 	for _, uuid := range uuids(want) {
-		if _, err := s.Sources.ByUUID(ctx, s.get, r.Kind.of(), uuid, uuid); errors.Is(err, driver.ErrNotFound) {
-			return &task.Error{Code: 404, Err: gone(r.Kind, uuid)}
+		if _, err := s.Sources.ByUUID(ctx, s.get, p.Kind.of(), uuid, uuid); errors.Is(err, driver.ErrNotFound) {
+			return &task.Error{Code: 404, Err: gone(p.Kind, uuid)}
 		} else if err != nil {
 			return err
 		}
@@ -108,16 +87,16 @@ func (s *Store) checkThere(ctx context.Context, r *Record, args Args, want map[s
 	return nil
 }
 
-// wanted returns the components that an update publishes, as far as they can be
-// found, and an error that matches driver.ErrNotFound if one cannot.
-func (s *Store) wanted(ctx context.Context, r *Record, args Args) (map[string]Component, error) {
-	want, names := maps.Clone(r.Components), map[string]string{}
-	if r.Pending != nil {
-		want, names = map[string]Component{}, maps.Clone(r.Pending)
+// wanted returns the components that an update publishes, as far as their sources
+// exist, and an error that matches driver.ErrNotFound if one does not.
+func (s *Store) wanted(ctx context.Context, p *Publication, args UpdateArgs) (map[string]Component, error) {
+	want, names := maps.Clone(p.Components), map[string]string{}
+	if p.Staged != nil {
+		want, names = map[string]Component{}, maps.Clone(p.Staged)
 	}
 	for _, n := range args.Sources {
 		c := n.Component
-		for only := range r.Components {
+		for only := range p.Components {
 			if c == "" {
 				c = only
 			}
@@ -126,7 +105,7 @@ func (s *Store) wanted(ctx context.Context, r *Record, args Args) (map[string]Co
 	}
 	var missing error
 	for _, c := range slices.Sorted(maps.Keys(names)) {
-		src, err := s.Sources.ByName(ctx, r.Kind.of(), names[c])
+		src, err := s.Sources.ByName(ctx, p.Kind.of(), names[c])
 		switch {
 		case err == nil:
 			want[c] = Component{UUID: src.UUID, Name: src.Name}
@@ -139,104 +118,66 @@ func (s *Store) wanted(ctx context.Context, r *Record, args Args) (map[string]Co
 	return want, missing
 }
 
-// updates returns the turn of an update after which the publication has the
-// components that are wanted.
-func (r *Record) updates(args Args, want map[string]Component) *turn {
-	t := turnOf(args)
-	t.publication(r)
-	// The shared directories are written or cleaned also by a change of
-	// MultiDist, either way.
-	flat := r.sharesPool() || args.Options.MultiDist != nil && !*args.Options.MultiDist
-	if flat && args.Staged {
-		t.pool(args)
+// mustFind is wanted for a task: a source that does not exist is a refusal.
+func (s *Store) mustFind(ctx context.Context, p *Publication, args UpdateArgs) (map[string]Component, error) {
+	want, err := s.wanted(ctx, p, args)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil, task.Fail(500, "unable to update: unable to update: %w", err)
 	}
-	t.sources(r.Kind, r.uuids(), r.Kind == Local || args.Staged)
-	t.sources(r.Kind, uuids(want), false)
-	t.aliases(args)
-	for _, c := range slices.Sorted(maps.Keys(want)) {
-		if _, ok := r.Components[c]; !ok {
-			t.layout(args, r.names()...)
-		}
-		if slices.ContainsFunc(args.Sources, func(n NamedSource) bool { return n.Component == c || n.Component == "" }) {
-			t.names = append(t.names, r.Kind.of().Resource(want[c].UUID))
-		}
-	}
-	if flat && !args.Staged {
-		t.pool(args)
-	}
-	return t
+	return want, err
 }
 
-func (s *Store) update(ctx context.Context, a *task.Attempt, args Args) (task.Result, error) {
+// planUpdate returns the draft of an update to the components that are wanted.
+func (s *Store) planUpdate(ctx context.Context, get source.Getter, p Publication, args UpdateArgs, want map[string]Component) (draft, error) {
+	had := uuids(p.Components)
+	p.Settings = args.Options.apply(p.Settings)
+	p.Settings.Staged = nil
+	p, err := s.setComponents(ctx, p, want, args.Options.Aliases != nil)
+	if err != nil {
+		return draft{}, withVerb(toUpdate, err)
+	}
+	d, err := s.plan(ctx, get, p, had, args.request())
+	return d, withVerb(toUpdate, err)
+}
+
+func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (task.Result, error) {
 	var at cursor
 	if _, err := a.Cursor(&at); err != nil {
 		return task.Result{}, err
 	}
 	if at.Committed {
-		return s.finish(ctx, a, args, 200)
+		return s.apply(ctx, a, args.Name, 200)
 	}
-	r, err := s.record(ctx, a.GetJSON, args.Storage, args.Prefix, args.Distribution)
-	if errors.Is(err, driver.ErrNotFound) {
-		return task.Result{}, task.Fail(500, "unable to update: %w", err)
-	}
+	p, err := s.mustRead(ctx, a.GetJSON, args.Name, toUpdate, 500)
 	if err != nil {
 		return task.Result{}, err
 	}
-	if err := r.checkSources(args.Sources); err != nil {
+	if err := p.checkUpdate(args); err != nil {
 		return task.Result{}, err
 	}
-	if err := args.PoolLayout.stays(&r); err != nil {
-		return task.Result{}, err
-	}
-	want, err := s.wanted(ctx, &r, args)
-	if errors.Is(err, driver.ErrNotFound) {
-		return task.Result{}, task.Fail(500, "unable to update: unable to update: %w", err)
-	}
+	want, err := s.mustFind(ctx, &p, args)
 	if err != nil {
 		return task.Result{}, err
 	}
-	if err := r.updates(args, want).relock(a); err != nil {
+	if err := p.lockUpdate(args.change(want)).held(a); err != nil {
 		return task.Result{}, err
 	}
-	if !r.Applied && !r.Dropping { // a task before this one was given up
-		if err := s.settle(ctx, a, &r); err != nil {
-			return task.Result{}, err
-		}
-	}
-	args.Options.apply(&r)
-	if err := s.turnTo(ctx, &r, want, args.Options.Aliases != nil, "unable to update"); err != nil {
+	if p.State, err = s.finishEarlier(ctx, a, p); err != nil {
 		return task.Result{}, err
 	}
-	r.Pending = nil
 	a.Printf("Loading packages...\n")
-	lists, err := s.load(ctx, a.GetJSON, &r, "unable to update")
+	d, err := s.planUpdate(ctx, a.GetJSON, p, args, want)
 	if err != nil {
 		return task.Result{}, err
 	}
-	if err := s.publish(ctx, a, args, &r, lists, at, "unable to update"); err != nil {
-		return task.Result{}, err
-	}
-	return s.finish(ctx, a, args, 200)
+	return s.publish(ctx, a, at, d, 200)
 }
 
-// turnTo gives the publication the components that are wanted, unless they or
-// its names, if they are new, cannot be published.
-func (s *Store) turnTo(ctx context.Context, r *Record, want map[string]Component, renamed bool, verb string) error {
-	if len(want) > maxComponents {
-		return task.Fail(500, "%s: %d components, at most %d can be published", verb, len(want), maxComponents)
+// finishEarlier applies what an earlier task has committed and could not apply.
+// It returns the State after it.
+func (s *Store) finishEarlier(ctx context.Context, a *task.Attempt, p Publication) (State, error) {
+	if p.Applied || p.Dropping {
+		return p.State, nil
 	}
-	more := renamed
-	for c := range want {
-		if checkPath(c) != nil {
-			return task.Fail(500, "%s: invalid component name %s", verb, c)
-		}
-		if _, ok := r.Components[c]; !ok {
-			more = true
-		}
-	}
-	r.Components = want
-	if !more {
-		return nil
-	}
-	return s.fits(ctx, r, verb)
+	return s.finishApply(ctx, a, p)
 }

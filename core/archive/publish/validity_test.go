@@ -67,7 +67,7 @@ func TestExpires(t *testing.T) {
 	args := from("stable", "r")
 	args.Options.ValidFor = &week
 	must(t, r.put("r", hello), r.create(args), r.put("r", newer))
-	if v, err := r.publish.Show(t.Context(), "", ".", "stable"); err != nil || v.ValidFor != "1w" {
+	if v, err := r.publish.Show(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "stable"}); err != nil || v.ValidFor != "1w" {
 		t.Errorf("%+v, %v", v, err)
 	}
 	const form = "Mon, 2 Jan 2006 15:04:05 MST"
@@ -99,7 +99,7 @@ func TestExpires(t *testing.T) {
 	if again := check(); again.Sub(first) < 4*24*time.Hour {
 		t.Errorf("made at %v, then at %v", first, again)
 	}
-	if revisions, err := r.publish.Revisions(t.Context(), "", ".", "stable"); err != nil || len(revisions) != 2 {
+	if revisions, err := r.publish.Revisions(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "stable"}); err != nil || len(revisions) != 2 {
 		t.Errorf("%v, %v", revisions, err)
 	}
 	env.Clock.Advance(4 * 24 * time.Hour)

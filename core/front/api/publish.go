@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/task"
 )
 
@@ -62,9 +63,9 @@ type publishedRepoCreateParams struct {
 	AcquireByHash        *bool
 	SignedBy             *string
 	MultiDist            *bool
-	PoolLayout           publish.PoolLayout // aptly knows none, and has one: debian
-	ValidFor             *string            // how long a Release is valid; aptly knows none
-	Aliases              *[]string          // other names of the distribution; aptly knows none
+	PoolLayout           paths.Layout // aptly knows none, and has one: debian
+	ValidFor             *string      // how long a Release is valid; aptly knows none
+	Aliases              *[]string    // other names of the distribution; aptly knows none
 	Signing              signingParams
 }
 
@@ -82,7 +83,7 @@ type publishedRepoUpdateSwitchParams struct {
 	Origin         *string
 	Version        *string
 	SkipCleanup    *bool
-	PoolLayout     publish.PoolLayout // that which it has
+	PoolLayout     paths.Layout // that which it has
 	ValidFor       *string
 	Aliases        *[]string
 	Signing        signingParams
@@ -97,8 +98,7 @@ func (s *Server) publishRoutes(rt *Router) {
 		return WriteJSON(w, http.StatusOK, views)
 	})
 	rt.Handle("GET", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
-		at := published(r)
-		view, err := s.Publish.Show(r.Context(), at.Storage, at.Prefix, at.Distribution)
+		view, err := s.Publish.Show(r.Context(), published(r))
 		if err != nil {
 			return err
 		}
@@ -124,8 +124,7 @@ func (s *Server) publishRoutes(rt *Router) {
 	s.stagingRoutes(rt)
 	s.revisionRoutes(rt)
 	rt.Handle("DELETE", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
-		args := published(r)
-		args.Force, args.SkipCleanup = Flag(r, "force"), Flag(r, "SkipCleanup")
+		args := publish.DropArgs{Name: published(r), Force: Flag(r, "force"), SkipCleanup: Flag(r, "SkipCleanup")}
 		spec, err := s.Publish.CheckDrop(r.Context(), args)
 		return s.planOrRun(w, r, spec, err)
 	})
@@ -144,11 +143,16 @@ func (s *Server) planOrRun(w http.ResponseWriter, r *http.Request, spec task.Spe
 }
 
 // published returns the publication that the path names.
-func published(r *http.Request) publish.Args {
-	var args publish.Args
-	args.Storage, args.Prefix = publish.ParsePrefix(publish.Unescape(Param(r, "prefix")))
-	args.Distribution = publish.Unescape(Param(r, "distribution"))
-	return args
+func published(r *http.Request) publish.Name {
+	var n publish.Name
+	n.Storage, n.Prefix = paths.ParsePrefix(paths.Unescape(Param(r, "prefix")))
+	n.Distribution = paths.Unescape(Param(r, "distribution"))
+	return n
+}
+
+// signing returns how a publication is signed.
+func (p signingParams) signing() publish.Signing {
+	return publish.Signing{SkipSigning: p.Skip, Keys: p.GpgKey}
 }
 
 func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error {
@@ -159,15 +163,15 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 	if err := body.Signing.check(); err != nil {
 		return err
 	}
-	segment := publish.Unescape(Param(r, "prefix"))
-	args := publish.Args{
-		Kind: publish.SourceKind(body.SourceKind), Sources: named(body.Sources),
-		Distribution: publish.Sanitise(body.Distribution), NotAutomatic: body.NotAutomatic, ButAutomaticUpgrades: body.ButAutomaticUpgrades,
-		PoolLayout: body.PoolLayout, ForceOverwrite: body.ForceOverwrite, SkipSigning: body.Signing.Skip, Keys: body.Signing.GpgKey,
+	segment := paths.Unescape(Param(r, "prefix"))
+	args := publish.CreateArgs{
+		Name: publish.Name{Distribution: paths.Sanitise(body.Distribution)},
+		Kind: publish.SourceKind(body.SourceKind), Sources: named(body.Sources), NotAutomatic: body.NotAutomatic, ButAutomaticUpgrades: body.ButAutomaticUpgrades,
+		PoolLayout: body.PoolLayout, ForceOverwrite: body.ForceOverwrite, Signing: body.Signing.signing(),
 		Options: publish.Options{Origin: &body.Origin, Label: &body.Label, Version: &body.Version, SignedBy: body.SignedBy,
 			SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)},
 	}
-	args.Storage, args.Prefix = publish.ParsePrefix(segment)
+	args.Storage, args.Prefix = paths.ParsePrefix(segment)
 	args.Architectures = sanitised(body.Architectures)
 	if err := validity(body.ValidFor, &args.Options); err != nil {
 		return err
@@ -184,10 +188,10 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 	if err := body.Signing.check(); err != nil {
 		return err
 	}
-	args := published(r)
-	args.Sources, args.Staged, args.ForceOverwrite = named(body.Snapshots), staged, body.ForceOverwrite
-	args.SkipSigning, args.Keys, args.PoolLayout = body.Signing.Skip, body.Signing.GpgKey, body.PoolLayout
-	args.SkipCleanup = body.SkipCleanup != nil && *body.SkipCleanup
+	args := publish.UpdateArgs{
+		Name: published(r), Sources: named(body.Snapshots), Staged: staged, ForceOverwrite: body.ForceOverwrite,
+		Signing: body.Signing.signing(), PoolLayout: body.PoolLayout, SkipCleanup: body.SkipCleanup != nil && *body.SkipCleanup,
+	}
 	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy,
 		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)}
 	if err := validity(body.ValidFor, &args.Options); err != nil {
@@ -201,7 +205,7 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 func sanitised(names []string) []string {
 	clean := []string{}
 	for _, name := range names {
-		clean = append(clean, publish.Sanitise(name))
+		clean = append(clean, paths.Sanitise(name))
 	}
 	return clean
 }
@@ -230,8 +234,7 @@ func (s *Server) stagingRoutes(rt *Router) {
 	const all = "/api/publish/{prefix}/{distribution}/sources"
 	const one = all + "/{component}"
 	rt.Handle("GET", all, func(w http.ResponseWriter, r *http.Request) error {
-		at := published(r)
-		sources, err := s.Publish.Pending(r.Context(), at.Storage, at.Prefix, at.Distribution)
+		sources, err := s.Publish.Staged(r.Context(), published(r))
 		if err != nil {
 			return err
 		}
@@ -255,7 +258,7 @@ func (s *Server) stagingRoutes(rt *Router) {
 		return s.stage(w, r, publish.Discard)
 	})
 	rt.Handle("PUT", one, func(w http.ResponseWriter, r *http.Request) error {
-		body := sourceParams{Component: publish.Unescape(Param(r, "component"))}
+		body := sourceParams{Component: paths.Unescape(Param(r, "component"))}
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
@@ -267,10 +270,9 @@ func (s *Server) stagingRoutes(rt *Router) {
 }
 
 func (s *Server) stage(w http.ResponseWriter, r *http.Request, change publish.Change, sources ...sourceParams) error {
-	at := published(r)
-	args := publish.StageArgs{Storage: at.Storage, Prefix: at.Prefix, Distribution: at.Distribution, Change: change, Sources: named(sources)}
+	args := publish.StageArgs{Name: published(r), Change: change, Sources: named(sources)}
 	if change == publish.Set || change == publish.Remove {
-		args.Component = publish.Unescape(Param(r, "component"))
+		args.Component = paths.Unescape(Param(r, "component"))
 	}
 	spec, err := s.Publish.CheckStage(r.Context(), args)
 	return s.run(w, r, spec, err)
@@ -288,8 +290,7 @@ type rollbackParams struct {
 func (s *Server) revisionRoutes(rt *Router) {
 	const publication = "/api/publish/{prefix}/{distribution}"
 	rt.Handle("GET", publication+"/revisions", func(w http.ResponseWriter, r *http.Request) error {
-		at := published(r)
-		revisions, err := s.Publish.Revisions(r.Context(), at.Storage, at.Prefix, at.Distribution)
+		revisions, err := s.Publish.Revisions(r.Context(), published(r))
 		if err != nil {
 			return err
 		}
@@ -303,9 +304,8 @@ func (s *Server) revisionRoutes(rt *Router) {
 		if err := body.Signing.check(); err != nil {
 			return err
 		}
-		args := published(r)
-		args.Generation, args.ForceOverwrite, args.SkipCleanup = body.Generation, body.ForceOverwrite, body.SkipCleanup
-		args.SkipSigning, args.Keys = body.Signing.Skip, body.Signing.GpgKey
+		args := publish.RollbackArgs{Name: published(r), Generation: body.Generation, ForceOverwrite: body.ForceOverwrite,
+			SkipCleanup: body.SkipCleanup, Signing: body.Signing.signing()}
 		spec, err := s.Publish.CheckRollback(r.Context(), args)
 		return s.planOrRun(w, r, spec, err)
 	})

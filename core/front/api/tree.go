@@ -15,7 +15,7 @@ import (
 	"strings"
 
 	"aptless/core/archive/pool"
-	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 )
 
@@ -53,7 +53,7 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var name string // by which headers are chosen; the key if there is none
-	if sha256, ok := publish.Digest(r.URL.Path); ok {
+	if sha256, ok := paths.Digest(r.URL.Path); ok {
 		key, name = pool.FileKey(sha256), r.URL.Path
 	} else if rest, ok := strings.CutPrefix(r.URL.Path, "/snapshots/"); ok {
 		id, name, _ := strings.Cut(rest, "/")
@@ -115,7 +115,7 @@ func (t *Tree) key(path string) string {
 			return "public/" + file
 		}
 		if storage := "filesystem:" + name; slices.Contains(t.Storages, storage) {
-			return publish.StorageRoot(storage) + "/" + file
+			return paths.StorageRoot(storage) + "/" + file
 		}
 	}
 	return "public" + path
@@ -198,7 +198,7 @@ func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key, name string) e
 }
 
 // CacheControl returns the header for a file of the published tree.
-func CacheControl(name string) string { return publish.CacheControl(name) }
+func CacheControl(name string) string { return paths.CacheControl(name) }
 
 func contentType(key string) string {
 	switch path.Ext(key) {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/paths"
 )
 
 // Wanted says which publications a text for apt is to have: those of a storage and
@@ -46,7 +46,7 @@ func (t *Tree) wanted(r *http.Request, place string) Wanted {
 	}
 	query := queryValues(r)
 	if query.Has("prefix") {
-		w.Storage, w.Prefix = publish.ParsePrefix(query.Get("prefix"))
+		w.Storage, w.Prefix = paths.ParsePrefix(query.Get("prefix"))
 	}
 	for _, d := range query["distribution"] {
 		if d != "" {

@@ -18,6 +18,8 @@ import (
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
 	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/index"
+	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/query"
 	"aptless/core/archive/repo"
 	"aptless/core/archive/snapshot"
@@ -45,7 +47,7 @@ func trees(blobs driver.Blobs, storages map[string]driver.Blobs) (driver.Blobs, 
 	names := slices.Sorted(maps.Keys(storages))
 	var mounted []driver.Mounted
 	for _, name := range names {
-		mounted = append(mounted, driver.Mounted{Blobs: storages[name], At: publish.StorageRoot(name) + "/", Keys: "public/"})
+		mounted = append(mounted, driver.Mounted{Blobs: storages[name], At: paths.StorageRoot(name) + "/", Keys: "public/"})
 	}
 	return driver.Mount(blobs, mounted...), names
 }
@@ -122,7 +124,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Draw == nil {
 		c.Draw = drawNothing
 	}
-	if err := publish.CheckCompressions(c.Compressions); err != nil {
+	if err := index.CheckCompressions(c.Compressions); err != nil {
 		return nil, err
 	}
 	if c.Mirrors.Architectures == nil {
@@ -177,7 +179,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Cleanup: collector, Keyrings: keyrings, Problems: a.Problems,
 		Tree: &api.Tree{
-			Blobs: public, Storages: storages, Dated: publications.Dated, Log: c.Log,
+			Blobs: public, Storages: storages, Dated: publications.AsOf, Log: c.Log,
 			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },
 			Sources: a.sourcesText,
 		},
@@ -190,8 +192,8 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 }
 
 // pathsIn returns how publications find the paths of packages.
-func pathsIn(files *pool.Store) func(context.Context, string) (publish.Paths, error) {
-	return func(ctx context.Context, key string) (publish.Paths, error) { return files.Paths(ctx, key) }
+func pathsIn(files *pool.Store) func(context.Context, string) (index.Paths, error) {
+	return func(ctx context.Context, key string) (index.Paths, error) { return files.Paths(ctx, key) }
 }
 
 // fetchKeys returns how key servers are asked, nil if they are not.

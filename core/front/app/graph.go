@@ -39,8 +39,8 @@ func (d drawing) nodes(ctx context.Context) ([]graphviz.Node, error) {
 	}
 	for _, p := range publications {
 		components := slices.Sorted(maps.Keys(p.Components))
-		n := graphviz.Node{ID: named.UUIDOf(p.ID()), Color: "darkolivegreen1", Label: []string{
-			"Published " + p.StoragePrefix() + "/" + p.Distribution,
+		n := graphviz.Node{ID: named.UUIDOf(p.Dist().ID()), Color: "darkolivegreen1", Label: []string{
+			"Published " + p.Dist().Display() + "/" + p.Distribution,
 			"comp: " + strings.Join(components, " "), "arch: " + strings.Join(p.Architectures, ", "),
 		}}
 		for _, c := range components {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 	"aptless/core/formats/pgp"
 	"aptless/core/front/api"
@@ -40,7 +41,7 @@ type signatures struct {
 func (s signatures) of(ctx context.Context, storage, prefix, distribution string) (own []*pgp.Key, others []pgp.KeyID, err error) {
 	root := "public"
 	if storage != "" {
-		root = publish.StorageRoot(storage)
+		root = paths.StorageRoot(storage)
 	}
 	body, _, err := s.blobs.Open(ctx, path.Join(root, prefix, "dists", distribution, "InRelease"), nil)
 	if errors.Is(err, driver.ErrNotFound) {
@@ -101,7 +102,7 @@ func (a *App) SignedByOthers(ctx context.Context) ([]string, error) {
 		if len(names) == maxListed {
 			return append(names, "and others"), nil
 		}
-		names = append(names, fmt.Sprintf("%s/%s (signed by %s)", r.StoragePrefix(), r.Distribution, others[0]))
+		names = append(names, fmt.Sprintf("%s/%s (signed by %s)", r.Dist().Display(), r.Distribution, others[0]))
 	}
 	return names, nil
 }

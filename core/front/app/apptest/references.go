@@ -50,7 +50,7 @@ func Fits(state map[string]string) error {
 				return fmt.Errorf("%s dangles", key)
 			}
 		case "publish":
-			var r publish.Record
+			var r publish.Publication
 			if err := json.Unmarshal([]byte(data), &r); err != nil {
 				return err
 			}

@@ -1,0 +1,48 @@
+package files
+
+import (
+	"slices"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/archive/publish/paths"
+	"aptless/core/engine/driver"
+	"aptless/core/formats/deb"
+)
+
+// maxParallel is how many package files are published or removed at the same
+// time.
+const maxParallel = 16
+
+// Store publishes package files.
+type Store struct {
+	Table   driver.Table
+	Blobs   driver.Blobs
+	Lists   pkglist.Store
+	PoolKey func(sha256 string) string // key of a file in the pool of all packages
+}
+
+// Scope is the packages that a distribution publishes: those of its
+// architectures.
+type Scope struct {
+	paths.Dist
+	Architectures []string
+}
+
+// Publishes reports whether a package is of one of the architectures.
+func (sc Scope) Publishes(p *deb.Package) bool {
+	return slices.ContainsFunc(sc.Architectures, func(arch string) bool { return deb.MatchArchitecture(p.Architecture, arch) })
+}
+
+// Of returns the files of a package that are published. An installer may name
+// files that would take the place of its signed list: those are left out.
+func Of(p *deb.Package) []deb.File {
+	if p.Kind != deb.Installer {
+		return p.Files
+	}
+	good, _ := deb.InstallerFiles(p.Files)
+	return good
+}
+
+// key is the key of the object of a published file. name is its path below the
+// root.
+func (sc Scope) key(name string) string { return sc.Root() + "/" + name }

@@ -1,0 +1,132 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/engine/lists"
+	"aptless/core/formats/deb"
+)
+
+// contentsHeader is the first line of every Contents index.
+const contentsHeader = "FILE LOCATION\n"
+
+// contentsSpec says what a Contents index is to have.
+type contentsSpec struct {
+	Component string // "" for all
+	Arch      string
+	Kind      deb.Kind
+}
+
+func (sp contentsSpec) path() string {
+	name := "Contents-" + sp.Arch
+	if sp.Kind == deb.Udeb {
+		name = "Contents-udeb-" + sp.Arch
+	}
+	if sp.Component == "" {
+		return name
+	}
+	return sp.Component + "/" + name
+}
+
+// owns reports whether the packages of an owner (see ownerOf) are in the index.
+func (sp contentsSpec) owns(owner string) bool {
+	component, what, _ := strings.Cut(owner, "\x00")
+	arch, kind, _ := strings.Cut(what, " ")
+	return (sp.Component == "" || sp.Component == component) && kind == strconv.Itoa(int(sp.Kind)) && deb.MatchArchitecture(arch, sp.Arch)
+}
+
+// Contents stages the Contents indexes, and returns them and the list of paths
+// that they were made of. base is the last publication. say gets a line for each
+// package whose paths cannot be read. Without Stager.Paths it does nothing.
+func (st *Stager) Contents(ctx context.Context, base *Set, byComponent map[string]*pkglist.List, say func(string, ...any)) ([]Index, *lists.Ref, error) {
+	if st.Paths == nil {
+		return nil, nil, nil
+	}
+	b := &pathListBuilder{Stager: st, say: say}
+	list, err := b.build(ctx, base, byComponent)
+	if err != nil {
+		return nil, nil, err
+	}
+	var indexes []Index
+	for _, sp := range contentsSpecs(slices.Sorted(maps.Keys(byComponent)), st.Header.Architectures) {
+		x, err := st.contentsIndex(ctx, list, sp, base.Find(sp.path()))
+		if err != nil {
+			return nil, nil, err
+		}
+		if x != nil {
+			indexes = append(indexes, *x)
+		}
+	}
+	ref := list.Ref()
+	return indexes, &ref, nil
+}
+
+// contentsSpecs returns the Contents indexes that a distribution may have.
+func contentsSpecs(components, architectures []string) []contentsSpec {
+	var specs []contentsSpec
+	for _, component := range append([]string{""}, components...) {
+		for _, arch := range architectures {
+			if arch != deb.SourceArch {
+				specs = append(specs, contentsSpec{component, arch, deb.Binary}, contentsSpec{component, arch, deb.Udeb})
+			}
+		}
+	}
+	return specs
+}
+
+// contentsIndex stages one index. It returns nil if there is no path for it.
+func (st *Stager) contentsIndex(ctx context.Context, list *lists.List, sp contentsSpec, prev *Index) (*Index, error) {
+	header := lists.Chunk{}
+	src := &source{chunks: []lists.Chunk{header}, suffixes: st.Suffixes(false), params: fmt.Sprintf("contents %s %d %s", sp.Arch, sp.Kind, form)}
+	for _, c := range list.Chunks() {
+		if slices.ContainsFunc(strings.Split(string(c.Summary), "\n"), sp.owns) {
+			src.chunks = append(src.chunks, c)
+		}
+	}
+	if len(src.chunks) == 1 {
+		return nil, nil
+	}
+	src.render = func(ctx context.Context, c lists.Chunk) ([]byte, error) {
+		if c.Digest == header.Digest {
+			return []byte(contentsHeader), nil
+		}
+		records, err := list.ReadChunk(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return sp.lines(records), nil
+	}
+	return st.splice(ctx, src, &Index{Path: sp.path(), List: digest(list.Ref()) + " " + src.params, ByHash: st.Header.ByHash, Packed: true}, prev)
+}
+
+// lines returns a line for each path of packages of the index: the path and the
+// names of its packages, each once for all versions.
+func (sp contentsSpec) lines(records []lists.Record) []byte {
+	var text []byte
+	var path, owner []byte // of the line that is being written
+	for _, r := range records {
+		if !sp.owns(ownerOf(r)) {
+			continue
+		}
+		p, rest, _ := bytes.Cut(r.Key, []byte{0})
+		name, _, _ := bytes.Cut(rest, []byte{0})
+		switch {
+		case path == nil || !bytes.Equal(p, path):
+			if path != nil {
+				text = append(text, '\n')
+			}
+			text = append(append(append(text, p...), ' '), name...)
+		case !bytes.Equal(name, owner):
+			text = append(append(text, ','), name...)
+		}
+		path, owner = p, name
+	}
+	return append(text, '\n')
+}

@@ -1,0 +1,156 @@
+package index
+
+import (
+	"fmt"
+	"slices"
+
+	"aptless/core/archive/publish/paths"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
+	"aptless/core/formats/deb"
+	"aptless/core/formats/members"
+)
+
+// Object is a file of the tree: its size in bytes and its digests, as
+// hexadecimal digits.
+type Object struct {
+	Size                      int64
+	MD5, SHA1, SHA256, SHA512 string
+}
+
+// Check refuses a digest that is none, so that a damaged manifest names no other
+// key. The error matches driver.ErrInvalid.
+func (o Object) Check() error {
+	if !paths.IsDigest(o.SHA256) {
+		return fmt.Errorf("manifest names %q: %w", o.SHA256, driver.ErrInvalid)
+	}
+	return nil
+}
+
+// Sum returns the object that has these bytes.
+func Sum(data []byte) Object {
+	h := deb.NewHasher()
+	h.Write(data)
+	return objectOf(h)
+}
+
+func objectOf(h *deb.Hasher) Object {
+	f := h.File("")
+	return Object{f.Size, f.MD5, f.SHA1, f.SHA256, f.SHA512}
+}
+
+// File is a file below the distribution that is also there by hash.
+type File struct {
+	Path string // below the distribution: "main/binary-amd64/Packages.gz"
+	Object
+}
+
+// ByHash returns the keys of the file by its digests in a tree, that of SHA-256
+// first. The file is staged there, whether or not clients are told of by-hash.
+func (f File) ByHash(tree string) []string {
+	return paths.ByHash(tree, deb.File{Name: f.Path, MD5: f.MD5, SHA1: f.SHA1, SHA256: f.SHA256, SHA512: f.SHA512})
+}
+
+// Index is an index file, plain and compressed.
+type Index struct {
+	Path   string // below the distribution, without suffix: "main/binary-amd64/Packages"
+	List   string // digest and parameters: equal for equal indexes
+	ByHash bool   // staged under all its digests, not under that of SHA-256 only
+	Packed bool   // only the compressed file is in the tree; Release lists both
+	Plain  Object
+	GZ     Object
+	Pieces []Piece   // in order
+	More   []Variant // compressed files besides that of gzip
+}
+
+// Variant is a compressed file of an index, besides that of gzip.
+type Variant struct {
+	Suffix  string // ".bz2"
+	File    Object
+	Members []members.Member // one for each piece
+}
+
+// Piece is the contribution of a chunk to an index. A chunk that contributes
+// nothing has none.
+type Piece struct {
+	Chunk lists.Digest `json:"c"`
+	Plain int64        `json:"p"` // bytes
+	GZ    int64        `json:"z"` // bytes of the gzip member
+}
+
+// Published is the list of a component and the directory of its package files.
+type Published struct {
+	List    lists.Ref
+	PoolDir string // below paths.Dist.Root
+}
+
+// Set is the index files of a distribution, and the lists they were made of.
+type Set struct {
+	ByHash   bool                 // the files are there under all their digests
+	Lists    map[string]Published // by component
+	Indexes  []Index
+	Contents *lists.Ref // of the list of all paths; nil if it was not made
+	Releases []File     // beside the indexes: component Releases, AppStream, skeleton files
+	Unlisted []File     `json:",omitempty"` // not listed by Release: signatures of installers
+	Signers  string     `json:",omitempty"` // digest of the keys that signed Unlisted
+}
+
+// Listed returns all files that Release lists.
+func (s *Set) Listed() []File {
+	var files []File
+	for i := range s.Indexes {
+		files = append(files, s.Indexes[i].files()...)
+	}
+	return append(files, s.Releases...)
+}
+
+// Files returns all files that are there by hash: the mutable names in the order
+// in which they are applied.
+func (s *Set) Files() []File {
+	packed := map[string]bool{}
+	for _, x := range s.Indexes {
+		packed[x.Path] = x.Packed
+	}
+	return slices.DeleteFunc(append(s.Listed(), s.Unlisted...), func(f File) bool { return packed[f.Path] })
+}
+
+// Find returns the index with a path, nil if there is none.
+func (s *Set) Find(path string) *Index {
+	i := slices.IndexFunc(s.Indexes, func(x Index) bool { return x.Path == path })
+	if i < 0 {
+		return nil
+	}
+	return &s.Indexes[i]
+}
+
+// files returns the files of the index as Release lists them.
+func (x *Index) files() []File {
+	files := []File{{x.Path, x.Plain}, {x.Path + ".gz", x.GZ}}
+	for _, v := range x.More {
+		files = append(files, File{x.Path + v.Suffix, v.File})
+	}
+	return files
+}
+
+// variant returns the file with a suffix besides .gz, nil if there is none.
+func (x *Index) variant(suffix string) *Variant {
+	i := slices.IndexFunc(x.More, func(v Variant) bool { return v.Suffix == suffix })
+	if i < 0 {
+		return nil
+	}
+	return &x.More[i]
+}
+
+// only returns the index with some of its variants, nil if it lacks one of them.
+func (x *Index) only(suffixes []string) *Index {
+	some := *x
+	some.More = nil
+	for _, suffix := range suffixes {
+		v := x.variant(suffix)
+		if v == nil {
+			return nil
+		}
+		some.More = append(some.More, *v)
+	}
+	return &some
+}

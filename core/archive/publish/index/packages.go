@@ -1,0 +1,118 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/archive/publish/paths"
+	"aptless/core/engine/lists"
+	"aptless/core/formats/deb"
+)
+
+// spec says what an index of packages is to have.
+type spec struct {
+	Path, Component, Arch string
+	Kind                  deb.Kind
+	PoolDir               string
+}
+
+// has reports whether a package belongs to the index.
+func (sp spec) has(p *deb.Package) bool {
+	return p.Kind == sp.Kind && deb.MatchArchitecture(p.Architecture, sp.Arch)
+}
+
+// holds reports whether any package of a chunk belongs to the index.
+func (sp spec) holds(c pkglist.Chunk) bool {
+	for _, n := range c.Counts {
+		if n.Kind == sp.Kind && deb.MatchArchitecture(n.Architecture, sp.Arch) {
+			return true
+		}
+	}
+	return false
+}
+
+// form changes with every change to the bytes that are made of a list, so that
+// nothing made otherwise is copied.
+const form = "2"
+
+// params is what an index depends on besides its list.
+func (sp spec) params() string {
+	return fmt.Sprintf("%s %s %d %s", sp.PoolDir, sp.Arch, sp.Kind, form)
+}
+
+// specs returns the indexes of a component for an architecture.
+func specs(component, arch, poolDir string, list *pkglist.List) []spec {
+	if arch == deb.SourceArch {
+		return []spec{{component + "/source/Sources", component, arch, deb.Source, poolDir}}
+	}
+	all := []spec{{component + "/binary-" + arch + "/Packages", component, arch, deb.Binary, poolDir}}
+	if slices.ContainsFunc(list.Counts(), func(n pkglist.Count) bool { return n.Kind == deb.Udeb && n.Packages > 0 }) {
+		all = append(all, spec{component + "/debian-installer/binary-" + arch + "/Packages", component, arch, deb.Udeb, poolDir})
+	}
+	return all
+}
+
+// Packages stages the indexes of all components, and the Release beside each.
+// base has the indexes of the last publication.
+func (st *Stager) Packages(ctx context.Context, base *Set, lists map[string]*pkglist.List) (indexes []Index, releases []File, err error) {
+	for _, c := range slices.Sorted(maps.Keys(lists)) {
+		for _, arch := range st.Header.Architectures {
+			for _, sp := range specs(c, arch, st.Dist.PoolDir(c), lists[c]) {
+				x, err := st.index(ctx, sp, lists[c], base.Find(sp.Path))
+				if err != nil {
+					return nil, nil, err
+				}
+				release, err := st.Text(ctx, base, path.Dir(sp.Path)+"/Release", st.Header.component(st.Dist, c, arch))
+				if err != nil {
+					return nil, nil, err
+				}
+				indexes, releases = append(indexes, *x), append(releases, release)
+			}
+		}
+	}
+	return indexes, releases, nil
+}
+
+// index stages an index of a list of packages. prev is the index of the last
+// publication: if it would not change it is returned without any request, and
+// its unchanged pieces are copied.
+func (st *Stager) index(ctx context.Context, sp spec, list *pkglist.List, prev *Index) (*Index, error) {
+	src := &source{params: sp.params(), suffixes: st.Suffixes(!st.SkipBz2)}
+	for _, c := range list.Chunks() {
+		if sp.holds(c) {
+			src.chunks = append(src.chunks, c.Chunk)
+		}
+	}
+	src.render = func(ctx context.Context, c lists.Chunk) ([]byte, error) {
+		packages, err := list.ReadChunk(ctx, pkglist.Chunk{Chunk: c})
+		if err != nil {
+			return nil, err
+		}
+		return sp.stanzas(packages, st.Dist)
+	}
+	return st.splice(ctx, src, &Index{Path: sp.Path, List: digest(list.Ref()) + " " + src.params, ByHash: st.Header.ByHash}, prev)
+}
+
+// stanzas returns, for each of the packages that belongs to the index, a stanza
+// and an empty line.
+func (sp spec) stanzas(packages []*deb.Package, dist paths.Dist) ([]byte, error) {
+	var plain []byte
+	for _, p := range packages {
+		if !sp.has(p) {
+			continue
+		}
+		dir, err := dist.PackageDir(sp.PoolDir, p)
+		if err != nil {
+			return nil, err
+		}
+		plain = p.AppendStanza(plain, dir)
+		plain = append(plain, '\n')
+	}
+	return plain, nil
+}
+
+func digest(ref lists.Ref) string { return fmt.Sprintf("%v", ref.Digest) }

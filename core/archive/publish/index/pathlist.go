@@ -1,0 +1,281 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/engine/lists"
+	"aptless/core/engine/parallel"
+	"aptless/core/formats/deb"
+)
+
+// The paths of all packages of a publication are one list, from which every
+// Contents index is made. A record's key is
+//
+//	path \0 section/name \0 component \0 package key
+//
+// and its value the architecture and the kind. All records of a path are in one
+// chunk, so a line of an index is made of one chunk, and the lines of unchanged
+// chunks are copied.
+
+// pathTarget is how many records a chunk of paths has on average: they are
+// short.
+const pathTarget = 2048
+
+// Bounds of the paths in memory: more become a run of the external sort.
+const (
+	maxEdits     = 200_000
+	maxEditBytes = 32 << 20
+)
+
+// Paths are the paths in a package's archive.
+type Paths interface {
+	// Use calls f for each path, ascending, with bytes that are valid during the
+	// call. It returns why the archive could not be read, "" if it could.
+	Use(ctx context.Context, f func(path []byte) error) (unreadable string, err error)
+}
+
+func pathSchema() lists.Kind {
+	return lists.Kind{Target: pathTarget, Group: pathOf, Summary: summarisePaths}
+}
+
+// pathOf returns the path in a record's key, with the zero that ends it.
+func pathOf(key []byte) []byte { return key[:bytes.IndexByte(key, 0)+1] }
+
+// summarisePaths returns the owners of the paths in a chunk, one on each line.
+func summarisePaths(records []lists.Record) []byte {
+	owners := map[string]bool{}
+	for _, r := range records {
+		owners[ownerOf(r)] = true
+	}
+	return []byte(strings.Join(slices.Sorted(maps.Keys(owners)), "\n"))
+}
+
+// ownerOf returns a record's owner: component, architecture and kind.
+func ownerOf(r lists.Record) string {
+	return string(bytes.Split(r.Key, []byte{0})[2]) + "\x00" + string(r.Val)
+}
+
+// pathListBuilder makes the list of paths. A list of which most is new is made by
+// an external sort: sorted runs, then merged. Otherwise the last list is edited.
+type pathListBuilder struct {
+	*Stager
+	say   func(format string, args ...any)
+	list  *lists.List       // edited so far, or the last run
+	runs  []*lists.List     // of the external sort
+	edits map[string][]byte // values by key, not yet in a list; nil removes
+	size  int               // bytes of the keys of edits
+	fresh bool              // the list is made by an external sort
+}
+
+// build returns the list of the paths of all packages.
+func (b *pathListBuilder) build(ctx context.Context, base *Set, byComponent map[string]*pkglist.List) (*lists.List, error) {
+	was, err := b.before(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	b.edits = map[string][]byte{}
+	if b.fresh = base.Contents == nil || mostlyNew(was, byComponent); b.fresh {
+		was = nil
+	}
+	store := b.Lists.Chunks
+	if b.fresh {
+		b.list, err = store.Open(ctx, lists.Ref{})
+	} else {
+		b.list, err = store.Open(ctx, *base.Contents)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := b.changes(ctx, was, byComponent); err != nil {
+		return nil, err
+	}
+	if err := b.flush(ctx); err != nil {
+		return nil, err
+	}
+	if len(b.runs) < 2 {
+		return b.list, nil
+	}
+	return store.Build(ctx, pathSchema(), lists.Merge(ctx, b.runs, lists.First), b.runs...)
+}
+
+// changes adds the changes of all components.
+func (b *pathListBuilder) changes(ctx context.Context, was, now map[string]*pkglist.List) error {
+	none, err := b.Lists.Open(ctx, pkglist.Ref{})
+	if err != nil {
+		return err
+	}
+	components := map[string]bool{}
+	for name := range was {
+		components[name] = true
+	}
+	for name := range now {
+		components[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(components)) {
+		from, to := was[name], now[name]
+		if from == nil {
+			from = none
+		}
+		if to == nil {
+			to = none
+		}
+		if from.Ref().Digest == to.Ref().Digest {
+			continue
+		}
+		if err := b.component(ctx, name, pkglist.Changes(ctx, from, to)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// before opens the lists of the last publication.
+func (b *pathListBuilder) before(ctx context.Context, base *Set) (map[string]*pkglist.List, error) {
+	was := map[string]*pkglist.List{}
+	if base.Contents == nil {
+		return was, nil
+	}
+	for name, l := range base.Lists {
+		list, err := b.Lists.Open(ctx, l.List)
+		if err != nil {
+			return nil, err
+		}
+		was[name] = list
+	}
+	return was, nil
+}
+
+// mostlyNew reports whether most packages are in chunks that the last lists lack.
+func mostlyNew(was, byComponent map[string]*pkglist.List) bool {
+	var all, known int
+	for name, list := range byComponent {
+		had := map[lists.Digest]bool{}
+		if was[name] != nil {
+			for _, c := range was[name].Chunks() {
+				had[c.Digest] = true
+			}
+		}
+		for _, c := range list.Chunks() {
+			all += c.Count
+			if had[c.Digest] {
+				known += c.Count
+			}
+		}
+	}
+	return all > 5000 && known < all/2 // few are edited sooner than merged
+}
+
+// changed is a package that comes or goes, with its paths.
+type changed struct {
+	p     *deb.Package
+	gone  bool
+	paths Paths
+}
+
+// component adds the changes of a component's packages. The records of several
+// packages are read at the same time; the paths of one are unpacked while they
+// are added.
+func (b *pathListBuilder) component(ctx context.Context, name string, changes iter.Seq2[pkglist.Change, error]) error {
+	pipe := parallel.Pipe[changed, changed]{
+		Workers: b.parallel(),
+		Work: func(ctx context.Context, ch changed) (_ changed, err error) {
+			ch.paths, err = b.Paths(ctx, ch.p.Key())
+			return ch, err
+		},
+		Use: func(ctx context.Context, ch changed) error { return b.add(ctx, name, ch) },
+	}
+	return pipe.Run(ctx, func(yield func(changed, error) bool) {
+		for change, err := range changes {
+			if err != nil {
+				yield(changed{}, err)
+				return
+			}
+			if change.Old != nil && hasPaths(change.Old) && !yield(changed{p: change.Old, gone: true}, nil) {
+				return
+			}
+			if change.New != nil && hasPaths(change.New) && !yield(changed{p: change.New}, nil) {
+				return
+			}
+		}
+	})
+}
+
+func hasPaths(p *deb.Package) bool { return p.Kind == deb.Binary || p.Kind == deb.Udeb }
+
+// add notes the paths of a package that comes or goes.
+func (b *pathListBuilder) add(ctx context.Context, component string, ch changed) error {
+	name := ch.p.Name
+	if section := strings.TrimSpace(ch.p.Extra["Section"]); section != "" {
+		name = section + "/" + name
+	}
+	rest := "\x00" + name + "\x00" + component + "\x00" + ch.p.Key()
+	val := []byte(ch.p.Architecture + " " + strconv.Itoa(int(ch.p.Kind)))
+	unreadable, err := ch.paths.Use(ctx, func(path []byte) error {
+		if len(path)+len(rest) > lists.MaxKey || bytes.ContainsAny(path, "\n\x00") {
+			return nil // no line can be made of it
+		}
+		return b.edit(ctx, string(path)+rest, val, ch.gone)
+	})
+	if unreadable != "" && !ch.gone {
+		b.say("@y[!]@| @!Failed to generate package contents: @| %s\n", unreadable)
+	}
+	return err
+}
+
+// edit notes that a record comes or goes. A record that does both comes.
+func (b *pathListBuilder) edit(ctx context.Context, key string, val []byte, gone bool) error {
+	_, again := b.edits[key]
+	switch {
+	case !gone:
+		b.edits[key] = val
+	case !again:
+		b.edits[key] = nil
+	}
+	if !again {
+		b.size += len(key)
+	}
+	if len(b.edits) < maxEdits && b.size < maxEditBytes {
+		return nil
+	}
+	return b.flush(ctx)
+}
+
+// flush makes a run of the edits, or edits the list.
+func (b *pathListBuilder) flush(ctx context.Context) (err error) {
+	if len(b.edits) == 0 {
+		return nil
+	}
+	keys := slices.Sorted(maps.Keys(b.edits))
+	store := b.Lists.Chunks
+	if b.fresh {
+		b.list, err = store.Build(ctx, pathSchema(), func(yield func(lists.Record, error) bool) {
+			for _, k := range keys {
+				if !yield(lists.Record{Key: []byte(k), Val: b.edits[k]}, nil) {
+					return
+				}
+			}
+		})
+		b.runs = append(b.runs, b.list)
+	} else {
+		b.list, err = store.Edit(ctx, pathSchema(), b.list, func(yield func(lists.Edit, error) bool) {
+			for _, k := range keys {
+				edit := lists.Delete([]byte(k))
+				if val := b.edits[k]; val != nil {
+					edit = lists.Put([]byte(k), val)
+				}
+				if !yield(edit, nil) {
+					return
+				}
+			}
+		})
+	}
+	b.edits, b.size = map[string][]byte{}, 0
+	return err
+}

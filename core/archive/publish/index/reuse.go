@@ -1,0 +1,167 @@
+package index
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/klauspost/compress/gzip"
+
+	"aptless/core/engine/driver"
+	"aptless/core/formats/members"
+)
+
+// errUnusable says that the last index is lost, or is not as its manifest says.
+// Its pieces are rendered instead of copied.
+var errUnusable = errors.New("last index is not usable")
+
+// copy copies pieces of the last index with one request for each compressed
+// file, and renders those that cannot be copied.
+func (src *source) copy(ctx context.Context, j job, use func(part) error) error {
+	taken, err := src.take(ctx, j, use)
+	if !errors.Is(err, errUnusable) {
+		return err
+	}
+	for _, c := range j.chunks[taken:] {
+		p, err := src.make(ctx, c)
+		if err != nil {
+			return err
+		}
+		if err := use(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take reads pieces of the last index and unpacks them, which checks the sums of
+// the members. It returns how many pieces were used.
+func (src *source) take(ctx context.Context, j job, use func(part) error) (int, error) {
+	zipped, err := src.open(ctx, src.last.GZ, j.offset, j.gz)
+	if err != nil {
+		return 0, err
+	}
+	defer zipped.Close()
+	others := make([]*memberReader, len(src.suffixes))
+	for i, suffix := range src.suffixes {
+		if others[i], err = src.members(ctx, suffix, j); err != nil {
+			return 0, err
+		}
+		defer others[i].Close()
+	}
+	var zip gzip.Reader
+	p := part{more: make([]members.Packed, len(others))}
+	for i, want := range j.copied {
+		p.piece = want
+		p.gz, p.plain = resize(p.gz, want.GZ), resize(p.plain, want.Plain)
+		if err := cut(io.ReadFull(zipped, p.gz)); err != nil {
+			return i, err
+		}
+		if err := unzip(&zip, p); err != nil {
+			return i, fmt.Errorf("%w: piece %d: %w", errUnusable, i, err)
+		}
+		for k, others := range others {
+			if err := others.next(&p.more[k]); err != nil {
+				return i, err
+			}
+		}
+		if err := use(p); err != nil {
+			return i, err
+		}
+	}
+	return len(j.copied), nil
+}
+
+// ranged is a part of an Object.
+type ranged struct {
+	*bufio.Reader
+	io.Closer
+}
+
+// open reads bytes of a compressed file of the last index.
+func (src *source) open(ctx context.Context, of Object, offset, length int64) (*ranged, error) {
+	r, info, err := src.blobs.Open(ctx, File{src.last.Path, of}.ByHash(src.tree)[0], &driver.Range{Offset: offset, Length: length})
+	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
+		return nil, fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info.Size != of.Size {
+		r.Close()
+		return nil, fmt.Errorf("%w: %d bytes instead of %d", errUnusable, info.Size, of.Size)
+	}
+	return &ranged{bufio.NewReaderSize(r, 256<<10), r}, nil
+}
+
+// cut turns the error of bytes that end too early into errUnusable.
+func cut(_ int, err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	return err
+}
+
+// memberReader reads the members of consecutive pieces of the last index.
+type memberReader struct {
+	io.Closer
+	bits members.Splitter
+	want []members.Member
+}
+
+func (src *source) members(ctx context.Context, suffix string, j job) (*memberReader, error) {
+	v := src.last.variant(suffix)
+	from := int64(len(src.packings[suffix].Head())) * 8
+	for _, m := range v.Members[:j.first] {
+		from += m.Bits
+	}
+	want := v.Members[j.first : j.first+len(j.copied)]
+	to := from
+	for _, m := range want {
+		to += m.Bits
+	}
+	r, err := src.open(ctx, v.File, from/8, (to+7)/8-from/8)
+	if err != nil {
+		return nil, err
+	}
+	ms := &memberReader{Closer: r, bits: members.Splitter{From: r.Reader}, want: want}
+	if _, err := ms.bits.Read(nil, from%8); cut(0, err) != nil {
+		r.Close()
+		return nil, cut(0, err)
+	}
+	return ms, nil
+}
+
+func (ms *memberReader) next(p *members.Packed) error {
+	p.Member, ms.want = ms.want[0], ms.want[1:]
+	data, err := ms.bits.Read(p.Data, p.Bits)
+	if err != nil {
+		return cut(0, err)
+	}
+	p.Data = data
+	if !p.Sound() {
+		return fmt.Errorf("%w: a member is not what it was", errUnusable)
+	}
+	return nil
+}
+
+// resize returns a slice of n bytes, b itself if it has room for them.
+func resize(b []byte, n int64) []byte { return slices.Grow(b[:0], int(n))[:n] }
+
+// unzip fills p.plain from the member p.gz, and fails unless that is all of it.
+func unzip(zip *gzip.Reader, p part) error {
+	if err := zip.Reset(bytes.NewReader(p.gz)); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(zip, p.plain); err != nil {
+		return err
+	}
+	if n, err := zip.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+		return fmt.Errorf("no end after %d bytes: %v", len(p.plain), err)
+	}
+	return nil
+}

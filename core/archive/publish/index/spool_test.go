@@ -1,0 +1,78 @@
+package index
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
+)
+
+func TestSpool(t *testing.T) {
+	text := []byte(strings.Repeat("0123456789", 100))
+	for _, limit := range []int{0, 1, 999, 1000, 1001} {
+		w := newWorld()
+		st := w.stager()
+		s := st.Spool(t.Context(), "plain")
+		s.limit = limit
+		for part := range bytes.Lines(bytes.ReplaceAll(text, []byte("9"), []byte("\n"))) {
+			if _, err := s.Write(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if spilt := s.pipe != nil; spilt != (limit < len(text)) {
+			t.Errorf("limit %d: spilt is %v", limit, spilt)
+		}
+		f, err := st.Stage(t.Context(), "main/Release", s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Abort()
+		o, key := f.Object, f.ByHash("public/dists/stable")[0]
+		if got := w.Objects("")[key]; o.Size != 1000 || Sum([]byte(got)) != o {
+			t.Errorf("limit %d: %d bytes of %d", limit, len(got), o.Size)
+		}
+		if n := len(w.Objects("")); n != 4 {
+			t.Errorf("limit %d: %d objects", limit, n)
+		}
+	}
+}
+
+func TestSpoolAborted(t *testing.T) {
+	w := newWorld()
+	s := w.stager().Spool(t.Context(), "plain")
+	s.limit = 10
+	if _, err := s.Write(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	s.Abort()
+	s.Abort()
+	if left := w.Objects(""); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// TestSpoolFails has the store refuse the private object: whoever writes or
+// stores is told.
+func TestSpoolFails(t *testing.T) {
+	for _, when := range []drivertest.When{drivertest.Before, drivertest.Midway, drivertest.After} {
+		w := newWorld()
+		f := drivertest.NewFaults(w.Blobs, nil, nil, drivertest.Fault{Call: 1, When: when})
+		w.st.Blobs = f.Blobs
+		s := w.stager().Spool(t.Context(), "plain")
+		s.limit = 10
+		_, err := s.Write(make([]byte, 100))
+		if err == nil {
+			err = s.store("public/x", objectOf(s.hash), driver.PutOptions{})
+		}
+		s.Abort()
+		if !errors.Is(err, drivertest.ErrFault) {
+			t.Errorf("failing %v: %v", when, err)
+		}
+		if _, ok := w.Objects("")["public/x"]; ok {
+			t.Errorf("failing %v: stored", when)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package paths
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"path"
+	"strings"
+
+	"aptless/core/engine/driver"
+	"aptless/core/formats/deb"
+)
+
+// Dist names a distribution and says where its package files are. All keys of
+// a publication follow from it.
+type Dist struct {
+	Storage   string // "" is the default storage
+	Prefix    string // "." is the root
+	Name      string // of the distribution: "trixie", "trixie/updates"
+	Layout    Layout // "" is DebianLayout
+	MultiDist bool   // the distribution has pool directories of its own
+}
+
+// StoragePrefix is the storage and the prefix in the keys of rows and locks: ":.".
+func (d Dist) StoragePrefix() string { return d.Storage + ":" + d.Prefix }
+
+// ID is the name of the publication in the keys of rows and locks: ":./trixie".
+func (d Dist) ID() string { return d.StoragePrefix() + "/" + d.Name }
+
+// Display is the storage and the prefix as clients write them: "." or
+// "s3:eu:debian".
+func (d Dist) Display() string {
+	if d.Storage == "" {
+		return d.Prefix
+	}
+	return d.StoragePrefix()
+}
+
+// DisplayOf is a name of a distribution of the same prefix as clients write it.
+func (d Dist) DisplayOf(name string) string { return d.Display() + "/" + name }
+
+// String is the publication as clients write it: "./trixie".
+func (d Dist) String() string { return d.DisplayOf(d.Name) }
+
+// StorageRoot is the key prefix of the files that are published to a named
+// storage, without a slash at its end.
+func StorageRoot(storage string) string { return "storage/" + storage }
+
+// Root is the key prefix of all files of the prefix, without a slash at its end.
+func (d Dist) Root() string {
+	if d.Storage != "" {
+		return path.Join(StorageRoot(d.Storage), d.Prefix)
+	}
+	return path.Join("public", d.Prefix)
+}
+
+// Tree is the key prefix of the distribution under one of its names.
+func (d Dist) Tree(name string) string { return path.Join(d.Root(), "dists", name) }
+
+// Releases are the keys that make apt see the tree of a name, in the order in
+// which they are removed.
+func (d Dist) Releases(name string) []string {
+	dir := d.Tree(name)
+	return []string{dir + "/InRelease", dir + "/Release.gpg", dir + "/Release"}
+}
+
+// Private is the key prefix of what is staged for the publication.
+func (d Dist) Private() string {
+	sum := sha256.Sum256([]byte(d.ID()))
+	return "private/publish/" + hex.EncodeToString(sum[:16])
+}
+
+// Skeleton is the key prefix of the skeleton files of a component.
+func (d Dist) Skeleton(component string) string {
+	return path.Join("private/skel", d.Prefix, "dists", d.Name, component) + "/"
+}
+
+// ByHash returns the keys under which a file of a tree is found by its digests,
+// that of SHA-256 first. The file's name is its path below the tree.
+func ByHash(tree string, f deb.File) []string {
+	dir := path.Join(tree, path.Dir(f.Name), "by-hash")
+	return []string{dir + "/SHA256/" + f.SHA256, dir + "/MD5Sum/" + f.MD5, dir + "/SHA1/" + f.SHA1, dir + "/SHA512/" + f.SHA512}
+}
+
+// IsDigest reports whether a text is a SHA-256 in lower-case hexadecimal digits.
+func IsDigest(s string) bool {
+	raw, err := hex.DecodeString(s)
+	return err == nil && len(raw) == 32 && strings.ToLower(s) == s
+}
+
+// Top is the first directory of a distribution or a component: "a" of "a/b".
+func Top(name string) string {
+	first, _, _ := strings.Cut(name, "/")
+	return first
+}
+
+// Row is the key of the publication's row.
+func (d Dist) Row() driver.Key { return Row(d.ID()) }
+
+// Row is the key of the row of the publication with an ID.
+func Row(id string) driver.Key { return driver.Key{Part: "publish", Sort: id} }
+
+// PoolRow is the key of the row of a published package file. name is its path
+// below Root.
+func (d Dist) PoolRow(name string) driver.Key {
+	return driver.Key{Part: "pool/" + d.StoragePrefix(), Sort: name}
+}
+
+// RefRow is the key of the row that says that the publication has a source.
+// kind is the first part of the source's own keys: "repo" or "snapshot".
+func (d Dist) RefRow(kind, uuid string) driver.Key {
+	return driver.Key{Part: "ref/" + kind + "/" + uuid, Sort: "publish/" + d.ID()}
+}
+
+// Lock is the lock of the publication's row.
+func (d Dist) Lock() string { return "publish/" + d.ID() }
+
+// PoolLock is the lock of the pool directories that the distributions of a
+// prefix share.
+func (d Dist) PoolLock() string { return "pool/" + d.StoragePrefix() }
+
+// IndexLock is the lock of the first directory of a name of a distribution: no
+// two tasks add a name or a component below it at the same time.
+func (d Dist) IndexLock(name string) string { return "dists/" + d.StoragePrefix() + "/" + Top(name) }

@@ -1,0 +1,175 @@
+package publish
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"aptless/core/archive/publish/files"
+	"aptless/core/archive/publish/index"
+	"aptless/core/archive/publish/paths"
+	"aptless/core/archive/publish/tree"
+	"aptless/core/engine/lists"
+)
+
+// Publication is the row of a publication.
+type Publication struct {
+	Settings
+	State
+}
+
+// Name names a publication: the storage ("" is the default one), the prefix
+// ("." is the root) and the distribution.
+type Name struct{ Storage, Prefix, Distribution string }
+
+func (n Name) dist() paths.Dist {
+	return paths.Dist{Storage: n.Storage, Prefix: n.Prefix, Name: n.Distribution}
+}
+
+// Settings are what clients set.
+type Settings struct {
+	Name
+	Kind                                     SourceKind
+	Staged                                   map[string]string `json:"Pending"` // names of the sources by component that the next update publishes; nil if none are staged
+	Architectures                            []string
+	Origin, Label, Version, SignedBy         string
+	NotAutomatic, ButAutomaticUpgrades       string
+	SkipContents, SkipBz2, ByHash, MultiDist bool
+	PoolLayout                               paths.Layout  `json:",omitempty"` // paths.HashLayout or ""
+	Aliases                                  []string      `json:",omitempty"` // other names of the distribution, ascending
+	ValidFor                                 time.Duration // of a Release; 0 is for ever
+	Unsigned                                 bool          // the last request wanted no signature
+	Keys                                     string        // the keys by which the last request wanted to sign; "" is all
+}
+
+// State is what is published.
+type State struct {
+	Components map[string]Component // as the committed manifest has them
+	Manifest   string               // key of the committed manifest; "" before the first
+	Generation int64                // of the manifest
+	Date       time.Time            // of the committed Release
+	Applied    bool                 // the tree has the manifest, and nothing of the one before
+	// Old is the key of the manifest before, until Applied. Its package files
+	// stay if SkipCleanup is set.
+	Old         string
+	SkipCleanup bool
+	Leaving     []string   `json:",omitempty"` // aliases that are gone and whose trees exist until Applied
+	Dropping    bool       // files are being removed: no file of the manifest can be relied on
+	Revisions   []Revision // that can be published again, the current one last
+	Expires     bool       // a row of the calendar says when the Release is to be signed anew
+}
+
+// Component is the source of a component, and its list when it was published.
+type Component struct {
+	UUID, Name string // of the source; its name when it was published
+	List       lists.Ref
+}
+
+// Revision is a publication that was committed. Its lists and by-hash objects
+// stay as long as the row names it.
+type Revision struct {
+	Generation int64
+	Date       time.Time // of its Release
+	Manifest   string    // key
+	Components map[string]Component
+	Contents   *lists.Ref // as in its manifest
+	Aliases    []string   `json:",omitempty"` // as in its manifest
+}
+
+// Dist is the distribution for its paths.
+func (s *Settings) Dist() paths.Dist {
+	d := s.dist()
+	d.Layout, d.MultiDist = s.PoolLayout, s.MultiDist
+	return d
+}
+
+func (p *Publication) scope() files.Scope {
+	return files.Scope{Dist: p.Dist(), Architectures: p.Architectures}
+}
+
+// names returns all names of distributions that are taken by the publication,
+// also those of trees that are being removed.
+func (p *Publication) names() []string {
+	return slices.Concat([]string{p.Distribution}, p.Aliases, p.Leaving)
+}
+
+// components returns the names of the components, ascending.
+func (p *Publication) components() []string { return slices.Sorted(maps.Keys(p.Components)) }
+
+// published returns the lists of the components and the directories of their
+// package files.
+func (p *Publication) published() map[string]index.Published {
+	published := map[string]index.Published{}
+	for c, src := range p.Components {
+		published[c] = index.Published{List: src.List, PoolDir: p.Dist().PoolDir(c)}
+	}
+	return published
+}
+
+// uuids returns the UUIDs of the sources of components, each once.
+func uuids(components map[string]Component) []string {
+	var list []string
+	for _, c := range components {
+		list = append(list, c.UUID)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// Bounds of the revisions of a publication: their number, and the bytes of the
+// row with them.
+const (
+	maxRevisions = 20
+	maxRow       = 240 << 10
+)
+
+// addRevision adds a revision and forgets those that are older than the by-hash
+// objects that clients may still read.
+func (p *Publication) addRevision(now Revision) {
+	p.Revisions = append(slices.Clone(p.Revisions), now)
+	first := max(0, len(p.Revisions)-maxRevisions)
+	for first < len(p.Revisions)-1 && tree.Outlived(p.Revisions[first].Generation, p.Revisions[first+1].Date, now.Generation, now.Date) {
+		first++
+	}
+	p.Revisions = p.Revisions[first:]
+	for len(p.Revisions) > 1 && p.size() > maxRow {
+		p.Revisions = p.Revisions[1:]
+	}
+}
+
+// size is the size of the row in bytes.
+func (p *Publication) size() int {
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // names, numbers and times
+	}
+	return len(data)
+}
+
+// oldest is the first generation that can be published again; 0 if there is none.
+func (p *Publication) oldest() int64 {
+	var oldest int64
+	for _, rev := range p.Revisions {
+		if oldest == 0 || rev.Generation < oldest {
+			oldest = rev.Generation
+		}
+	}
+	return oldest
+}
+
+// has reports whether a component had a list.
+func (rev Revision) has(component string, list index.Published) bool {
+	c, ok := rev.Components[component]
+	return ok && c.List.Digest == list.List.Digest
+}
+
+// hasAll reports whether the revision had these lists and no others.
+func (rev Revision) hasAll(lists map[string]index.Published) bool {
+	for c, list := range lists {
+		if !rev.has(c, list) {
+			return false
+		}
+	}
+	return len(rev.Components) == len(lists)
+}

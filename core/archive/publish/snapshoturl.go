@@ -1,0 +1,78 @@
+package publish
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"aptless/core/engine/driver"
+)
+
+// snapshotForm is the form of a snapshot's ID: the time whose publications it
+// shows (apt's option --snapshot).
+const snapshotForm = "20060102T150405Z"
+
+// AsOf returns the key of the object of a file as it was published at a time to
+// the default storage. id is the time in snapshotForm; name is the path of the
+// file with the prefix. driver.ErrNotFound if there was none, it is forgotten, or
+// the time has not come.
+func (s *Store) AsOf(ctx context.Context, id, name string) (key string, err error) {
+	at, err := time.Parse(snapshotForm, id)
+	if err != nil || at.After(s.Now()) {
+		return "", driver.ErrNotFound
+	}
+	all, err := s.All(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range all {
+		below := name
+		if p.Prefix != "." {
+			var ok bool
+			if below, ok = strings.CutPrefix(name, p.Prefix+"/"); !ok {
+				continue
+			}
+		}
+		rev := p.revisionAt(at)
+		if p.Storage != "" || p.Dropping || rev == nil {
+			continue
+		}
+		if key, err = s.asOf(ctx, &p, rev, below); key != "" || err != nil {
+			return key, err
+		}
+	}
+	return "", driver.ErrNotFound
+}
+
+// revisionAt returns the revision that was current at a time, nil if it is not
+// known.
+func (p *Publication) revisionAt(at time.Time) *Revision {
+	for i := range slices.Backward(p.Revisions) {
+		if !p.Revisions[i].Date.After(at) {
+			return &p.Revisions[i]
+		}
+	}
+	return nil
+}
+
+// asOf returns the key of the object of a file of a revision, "" if it has none.
+// name is the path of the file below the prefix.
+func (s *Store) asOf(ctx context.Context, p *Publication, rev *Revision, name string) (string, error) {
+	file, isIndex := strings.CutPrefix(name, "dists/")
+	if !isIndex && !strings.HasPrefix(name, "pool/") {
+		return "", nil
+	}
+	inTree := func(name string) bool { return strings.HasPrefix(file, name+"/") }
+	if isIndex && !slices.ContainsFunc(append(slices.Clone(rev.Aliases), p.Distribution), inTree) {
+		return "", nil
+	}
+	m, err := s.manifest(ctx, rev.Manifest)
+	if err != nil {
+		return "", err
+	}
+	if isIndex {
+		return m.Index(p.Dist(), file), nil
+	}
+	return m.Package(ctx, s.files(), p.Dist(), name)
+}

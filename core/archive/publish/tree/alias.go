@@ -1,0 +1,37 @@
+package tree
+
+import (
+	"context"
+	"slices"
+
+	"aptless/core/archive/publish/index"
+	"aptless/core/engine/parallel"
+)
+
+// maxParallel is how many by-hash objects are copied at the same time.
+const maxParallel = 16
+
+// CopyAliases stages for each alias the files that it has by hash, as copies of
+// those of the distribution. The files of the last manifest are there already.
+func CopyAliases(ctx context.Context, st *index.Stager, m, prev *Manifest) error {
+	if !m.ByHash {
+		return nil
+	}
+	had := map[index.File]bool{}
+	for _, f := range prev.Files() {
+		had[f] = prev.ByHash
+	}
+	copies := parallel.NewGroup(ctx, maxParallel)
+	for _, alias := range m.Aliases {
+		old := slices.Contains(prev.Aliases, alias)
+		for _, f := range m.FilesIn(st.Dist, alias) {
+			if old && had[f] {
+				continue
+			}
+			copies.Go(func(ctx context.Context) error {
+				return st.CopyByHash(ctx, f.ByHash(st.Dist.Tree(st.Dist.Name))[0], f.Size, f.ByHash(st.Dist.Tree(alias)))
+			})
+		}
+	}
+	return copies.Wait()
+}

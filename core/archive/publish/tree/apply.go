@@ -1,0 +1,177 @@
+package tree
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"aptless/core/archive/publish/files"
+	"aptless/core/archive/publish/index"
+	"aptless/core/archive/publish/paths"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/parallel"
+)
+
+// maxApply is how many names of a tree are brought up to date at the same time.
+const maxApply = 8
+
+// Tree is the public tree of a distribution.
+type Tree struct {
+	*files.Store
+	Scope files.Scope
+	Now   func() time.Time
+	Sleep func(context.Context, time.Duration) error
+
+	// Superseded reports whether another manifest than the one that is applied
+	// is committed by now.
+	Superseded func(context.Context) (bool, error)
+}
+
+// ErrSuperseded says that another manifest is committed: its committer applies it.
+var ErrSuperseded = errors.New("manifest is superseded")
+
+// Apply brings the mutable names of the tree to a committed manifest. It may be
+// repeated, and stops with ErrSuperseded when another manifest is committed.
+func (t *Tree) Apply(ctx context.Context, m *Manifest) error {
+	for _, name := range m.Names(t.Scope.Name) {
+		if err := t.applyName(ctx, m, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyName is Apply for the tree of one of the publication's names.
+func (t *Tree) applyName(ctx context.Context, m *Manifest, name string) error {
+	unchanged := map[string]bool{}
+	if name == t.Scope.Name || slices.Contains(m.UnchangedAliases, name) {
+		for _, path := range m.Unchanged {
+			unchanged[path] = true
+		}
+	}
+	indexes, installers := split(m.FilesIn(t.Scope.Dist, name), unchanged)
+	dir := t.Scope.Tree(name)
+	if err := t.applyFiles(ctx, dir, indexes); err != nil {
+		return err
+	}
+	if err := t.applyInstallers(ctx, m, installers); err != nil {
+		return err
+	}
+	if err := t.applyFiles(ctx, dir, installers); err != nil {
+		return err
+	}
+	if !m.Signed { // apt prefers an InRelease that is out of date to a Release
+		if err := t.current(ctx); err != nil {
+			return err
+		}
+		if err := t.Blobs.Delete(ctx, dir+"/InRelease", dir+"/Release.gpg"); err != nil {
+			return err
+		}
+	}
+	signatures := m.Signatures()
+	for i, file := range signatures {
+		var date time.Time
+		if i == len(signatures)-1 {
+			date = m.Date
+		}
+		if err := t.applyOne(ctx, dir+"/"+file, m.ReleaseFolder(t.Scope.Dist, name)+"/"+file, date); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyFiles puts files that are there by hash under their mutable names.
+func (t *Tree) applyFiles(ctx context.Context, dir string, list []index.File) error {
+	group := parallel.NewGroup(ctx, maxApply)
+	for _, f := range list {
+		group.Go(func(ctx context.Context) error {
+			return t.applyOne(ctx, dir+"/"+f.Path, f.ByHash(t.Scope.Tree(t.Scope.Name))[0], time.Time{})
+		})
+	}
+	return group.Wait()
+}
+
+// current returns ErrSuperseded if another manifest is committed.
+func (t *Tree) current(ctx context.Context) error {
+	superseded, err := t.Superseded(ctx)
+	if err == nil && superseded {
+		err = ErrSuperseded
+	}
+	return err
+}
+
+// applyOne puts a staged object under a mutable name, in a later second than the
+// object that is there, and not before date unless that is zero. The ETag is
+// read before the row. In the other order, a writer that was overtaken between
+// the two reads could put an older file over a newer one.
+func (t *Tree) applyOne(ctx context.Context, key, staged string, date time.Time) error {
+	for {
+		opt := driver.PutOptions{CacheControl: paths.Mutable, ContentType: "text/plain; charset=utf-8"}
+		info, err := t.asIs(ctx, key, &opt)
+		if err != nil {
+			return err
+		}
+		if err := t.current(ctx); err != nil {
+			return err
+		}
+		if !date.IsZero() {
+			if err := t.wait(ctx, info.ModTime, date); err != nil {
+				return err
+			}
+		}
+		if err := t.replace(ctx, key, staged, opt); !overtaken(err) {
+			return err
+		}
+	}
+}
+
+// asIs makes a Put replace the object that a key has now, which it returns, and
+// no other.
+func (t *Tree) asIs(ctx context.Context, key string, opt *driver.PutOptions) (driver.Info, error) {
+	info, err := t.Blobs.Stat(ctx, key)
+	if errors.Is(err, driver.ErrNotFound) {
+		opt.IfAbsent = true
+		return driver.Info{}, nil
+	}
+	opt.IfMatch = info.ETag
+	return info, err
+}
+
+// overtaken reports that a key no longer had the object that was to be replaced.
+func overtaken(err error) bool {
+	return errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrExists)
+}
+
+// replace puts the staged bytes as a new object, so that its time is that of the
+// change, also where a copy would keep the time of its source.
+func (t *Tree) replace(ctx context.Context, key, staged string, opt driver.PutOptions) error {
+	r, info, err := t.Blobs.Open(ctx, staged, nil)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	opt.Size = info.Size
+	_, err = t.Blobs.Put(ctx, key, r, opt)
+	return err
+}
+
+// wait lets the clock pass the second of the object that is replaced and reach
+// the date of the new one. apt takes an equal second for "not modified", and
+// refuses a date in the future.
+func (t *Tree) wait(ctx context.Context, last, date time.Time) error {
+	until := date
+	if next := last.Truncate(time.Second).Add(time.Second); !last.IsZero() && next.After(until) {
+		until = next
+	}
+	for {
+		left := until.Sub(t.Now())
+		if left <= 0 {
+			return nil
+		}
+		if err := t.Sleep(ctx, left); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,22 @@
+// Package tree brings the public tree of a publication to a manifest.
+//
+//	manifest.go  the Manifest: what a tree is to have
+//	retire.go    how long superseded by-hash objects stay
+//	alias.go     the trees under other names
+//	apply.go     the mutable names of the tree
+//	installer.go files of debian-installer, which are mutable
+//	tidy.go      what only the manifest before has
+//	asof.go      files of a former manifest, for apt --snapshot
+//
+// Stored layout: a manifest is the object <folder>/manifest.json, beside the
+// Release files and signatures that were staged with it. See package paths.
+//
+// Invariants:
+//
+//  1. InRelease is replaced last, so the InRelease in the tree names only
+//     indexes that are there by hash.
+//  2. The tree is never ahead of the publication's row: each name is read before
+//     the row and replaced only as it was read.
+//  3. Dates of Release and of the object InRelease grow by a second at least.
+//  4. A key is deleted only if a manifest names it.
+package tree

@@ -1,0 +1,164 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"aptless/core/archive/publish/paths"
+	"aptless/core/archive/source"
+	"aptless/core/engine/driver"
+)
+
+// View is a publication as clients see it; the keys are in alphabetical order.
+type View struct {
+	AcquireByHash                                       bool
+	Architectures                                       []string
+	ButAutomaticUpgrades, Codename, Distribution, Label string
+	MultiDist                                           bool
+	NotAutomatic, Origin, Path                          string
+	PoolLayout                                          paths.Layout `json:",omitempty"` // of the layout hash only: aptly knows none
+	Prefix, SignedBy                                    string
+	SkipContents                                        bool
+	SourceKind                                          string
+	Sources                                             []SourceView
+	Storage, Suite, Version                             string
+	ValidFor                                            string   `json:",omitempty"` // aptly knows none
+	Aliases                                             []string `json:",omitempty"` // aptly knows none
+}
+
+// SourceView is a component and the name of its source.
+type SourceView struct{ Component, Name string }
+
+// views returns components and the names of their sources as clients see them.
+func views(names map[string]string) []SourceView {
+	list := []SourceView{}
+	for _, c := range slices.Sorted(maps.Keys(names)) {
+		list = append(list, SourceView{c, names[c]})
+	}
+	return list
+}
+
+// view returns the publication as clients see it.
+func (s *Store) view(ctx context.Context, p Publication) (View, error) {
+	names, err := s.sourceNames(ctx, &p)
+	return View{
+		AcquireByHash: p.ByHash, Architectures: p.Architectures, ButAutomaticUpgrades: p.ButAutomaticUpgrades,
+		Distribution: p.Distribution, Label: p.Label, MultiDist: p.MultiDist, NotAutomatic: p.NotAutomatic, Origin: p.Origin,
+		Path: p.Dist().String(), PoolLayout: p.PoolLayout, Prefix: p.Prefix, SignedBy: p.SignedBy,
+		SkipContents: p.SkipContents, SourceKind: string(p.Kind), Sources: views(names), Storage: p.Storage,
+		Version: p.Version, ValidFor: ShowValidity(p.ValidFor), Aliases: p.Aliases,
+	}, err
+}
+
+// sourceNames returns the names that the sources have now, by component. A
+// source that is gone keeps the name it had.
+func (s *Store) sourceNames(ctx context.Context, p *Publication) (map[string]string, error) {
+	names := map[string]string{}
+	for c, published := range p.Components {
+		src, err := s.Sources.ByUUID(ctx, s.get, p.Kind.of(), published.UUID, published.Name)
+		switch {
+		case err == nil:
+			names[c] = src.Name
+		case errors.Is(err, driver.ErrNotFound):
+			names[c] = published.Name
+		default:
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// List returns all publications.
+func (s *Store) List(ctx context.Context) ([]View, error) {
+	all, err := s.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	views := []View{}
+	for _, p := range all {
+		v, err := s.view(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
+// Show returns one publication. The error matches driver.ErrNotFound if there is
+// none.
+func (s *Store) Show(ctx context.Context, n Name) (View, error) {
+	p, err := s.read(ctx, s.get, n)
+	if err != nil {
+		return View{}, fmt.Errorf("unable to show: %w", err)
+	}
+	return s.view(ctx, p)
+}
+
+// Staged returns the sources that are staged. The error matches
+// driver.ErrNotFound if none are.
+func (s *Store) Staged(ctx context.Context, n Name) ([]SourceView, error) {
+	p, err := s.read(ctx, s.get, n)
+	if err == nil && p.Staged == nil {
+		err = &notFound{"No source changes exist"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unable to show: %w", err)
+	}
+	return views(p.Staged), nil
+}
+
+// RevisionView is a revision as clients see it.
+type RevisionView struct {
+	Generation int64
+	Date       time.Time
+	Current    bool
+	Sources    []SourceView // under the names they had
+}
+
+// Revisions returns the revisions of a publication, the current one first.
+func (s *Store) Revisions(ctx context.Context, n Name) ([]RevisionView, error) {
+	p, err := s.read(ctx, s.get, n)
+	if err != nil {
+		return nil, fmt.Errorf("unable to show: %w", err)
+	}
+	list := []RevisionView{}
+	for _, rev := range slices.Backward(p.Revisions) {
+		names := map[string]string{}
+		for c, src := range rev.Components {
+			names[c] = src.Name
+		}
+		list = append(list, RevisionView{rev.Generation, rev.Date, rev.Generation == p.Generation, views(names)})
+	}
+	return list, nil
+}
+
+// line is the text form of a publication in messages.
+func (s *Store) line(ctx context.Context, p *Publication) (string, error) {
+	var parts, extras []string
+	for _, c := range p.components() {
+		src, err := s.Sources.ByUUID(ctx, s.get, p.Kind.of(), p.Components[c].UUID, p.Components[c].Name)
+		if errors.Is(err, driver.ErrNotFound) {
+			src, err = source.Source{Title: source.Title(p.Components[c].Name, "")}, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, fmt.Sprintf("{%s: %s}", c, src))
+	}
+	for _, f := range [][2]string{{"origin", p.Origin}, {"notautomatic", p.NotAutomatic}, {"butautomaticupgrades", p.ButAutomaticUpgrades}, {"label", p.Label}} {
+		if f[1] != "" {
+			extras = append(extras, f[0]+": "+f[1])
+		}
+	}
+	extra := ""
+	if extras != nil {
+		extra = " (" + strings.Join(extras, ", ") + ")"
+	}
+	return fmt.Sprintf("%s%s [%s] publishes %s", p.Dist(), extra, strings.Join(p.Architectures, ", "), strings.Join(parts, ", ")), nil
+}
