@@ -17,6 +17,7 @@ import (
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -250,10 +251,17 @@ func (f *fetching) one(ctx context.Context, o *outcome) {
 		address = archive.IndexURL(o.entry.Path)
 		f.attempt.Printf("Downloading %s %s...\n", o.entry.what(), o.entry.Path)
 	}
+	var lease *parallel.Lease
+	if isBinary(o.entry.Kind, o.entry.Meta) { // before the other server is kept waiting
+		if lease, o.err = f.Pool.Reserve(ctx); o.err != nil {
+			return
+		}
+		defer lease.Release()
+	}
 	file, err := f.Store.asker(nil).Open(ctx, address, o.entry.Want, !f.args.IgnoreChecksums, maxFile)
 	if err == nil {
 		defer file.Close()
-		err = f.keep(ctx, o, file)
+		err = f.keep(ctx, o, file, lease)
 	}
 	switch {
 	case o.err != nil:
@@ -271,12 +279,12 @@ func (f *fetching) one(ctx context.Context, o *outcome) {
 
 // keep puts a file into the pool while it is fetched. What it returns is an
 // error of upstream; one of the storage is the outcome's.
-func (f *fetching) keep(ctx context.Context, o *outcome, file *upstream.File) error {
+func (f *fetching) keep(ctx context.Context, o *outcome, file *upstream.File, lease *parallel.Lease) error {
 	body := &errorKeeper{Reader: file}
 	var r io.Reader = body
-	var contents *reading
+	var contents *reading // nil without paths
 	if isBinary(o.entry.Kind, o.entry.Meta) {
-		contents = readPaths(path.Base(o.entry.Path))
+		contents = readPaths(ctx, f.Pool, lease, path.Base(o.entry.Path))
 		defer contents.end()
 		r = io.TeeReader(body, contents)
 	}
@@ -326,8 +334,11 @@ func (f *fetching) record(ctx context.Context, e entry, got deb.File, contents *
 	}
 	p.Files[0] = got
 	rec := pool.Record{Package: p}
-	paths, why := contents.end()
-	rec.Paths, rec.NoPaths = pool.PathsOf(paths), why
+	c, err := contents.end()
+	if err != nil {
+		return nil, err
+	}
+	rec.Paths, rec.NoPaths = pool.PathsOf(c.Paths), c.NoPaths
 	row, err := f.Pool.Row(ctx, rec)
 	return []driver.Row{row}, err
 }
@@ -354,34 +365,31 @@ func (s *errorKeeper) Read(p []byte) (int, error) {
 // reading reads the paths of a binary package that is written to it.
 type reading struct {
 	*io.PipeWriter
-	done  chan struct{}
-	paths *deb.Paths
-	why   string // they could not be read
+	found *parallel.Call[pool.Contents]
+	lease *parallel.Lease
 }
 
-func readPaths(name string) *reading {
+func readPaths(ctx context.Context, from *pool.Store, lease *parallel.Lease, name string) *reading {
 	r, w := io.Pipe()
-	c := &reading{PipeWriter: w, done: make(chan struct{})}
-	go func() {
-		defer close(c.done)
-		c.paths, c.why = pathsOf(r, name)
-		io.Copy(io.Discard, r) // the writer is not to wait for what nobody reads
-	}()
-	return c
+	return &reading{w, parallel.Start(func() (pool.Contents, error) {
+		defer r.Close() // after a panic the writer does not wait for a reader
+		c, err := unpack(ctx, from, lease, r, name)
+		io.Copy(io.Discard, r) // the writer does not wait for a reader that has seen enough
+		return c, err
+	}), lease}
 }
 
-// pathsOf returns the paths in a package's archive, or why they cannot be read.
-func pathsOf(r io.Reader, name string) (paths *deb.Paths, why string) {
-	_, paths, err := deb.ReadBinary(r, name, deb.Growth{})
-	if err != nil {
-		return nil, err.Error()
+// unpack is pool.Store.Unpack; a file that is no package is one without readable paths.
+func unpack(ctx context.Context, from *pool.Store, lease *parallel.Lease, r io.Reader, name string) (pool.Contents, error) {
+	c, err := from.Unpack(ctx, lease, r, name)
+	if errors.Is(err, deb.ErrArchive) {
+		return pool.Contents{NoPaths: err.Error()}, nil
 	}
-	return paths, ""
+	return c, err
 }
 
 // end says that the package has ended and returns its paths.
-func (c *reading) end() (*deb.Paths, string) {
+func (c *reading) end() (pool.Contents, error) {
 	c.Close()
-	<-c.done
-	return c.paths, c.why
+	return c.found.Result()
 }

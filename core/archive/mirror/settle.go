@@ -140,13 +140,21 @@ func (u *update) recorded(ctx context.Context, p *deb.Package) error {
 	case !errors.Is(err, driver.ErrNotFound):
 		return err
 	case isBinary(p.Kind, false):
+		lease, err := u.Pool.Reserve(ctx)
+		if err != nil {
+			return err
+		}
+		defer lease.Release()
 		r, _, err := u.Pool.Blobs.Open(ctx, pool.FileKey(p.Files[0].SHA256), nil)
 		if err != nil {
 			return err
 		}
-		paths, why := pathsOf(r, p.Files[0].Name)
-		rec.Paths, rec.NoPaths = pool.PathsOf(paths), why
+		c, err := unpack(ctx, u.Pool, lease, r, p.Files[0].Name)
 		r.Close()
+		if err != nil {
+			return err
+		}
+		rec.Paths, rec.NoPaths = pool.PathsOf(c.Paths), c.NoPaths
 	}
 	rec.Package = p
 	row, err := u.Pool.Row(ctx, rec)

@@ -28,6 +28,7 @@ func (e *ConflictError) Error() string {
 type Edit struct {
 	base  *List
 	steps map[string][]step // by record key
+	size  int64             // bytes of steps
 }
 
 // step adds a package, or removes the one that is there.
@@ -37,7 +38,7 @@ type step struct {
 }
 
 // Edit returns an Edit of the list without changes.
-func (l *List) Edit() *Edit { return &Edit{l, make(map[string][]step)} }
+func (l *List) Edit() *Edit { return &Edit{base: l, steps: make(map[string][]step)} }
 
 // Add adds a package. If the list has an equal one, the new control fields
 // replace the old. The package is not kept.
@@ -46,9 +47,14 @@ func (e *Edit) Add(p *deb.Package) error {
 	if err != nil {
 		return err
 	}
-	e.steps[string(key)] = append(e.steps[string(key)], step{add: recordValue(p)})
+	s := step{add: recordValue(p)}
+	e.steps[string(key)] = append(e.steps[string(key)], s)
+	e.size += int64(len(key) + len(s.add))
 	return nil
 }
+
+// Size returns how many bytes the packages to be added take until they are applied.
+func (e *Edit) Size() int64 { return e.size }
 
 // Remove removes the package with the key. Without a FilesHash it is a short
 // key. That there is none is no error.

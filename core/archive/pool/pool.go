@@ -11,6 +11,7 @@ import (
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/gc"
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/deb"
 )
 
@@ -19,6 +20,8 @@ type Store struct {
 	Table driver.Table
 	Blobs driver.Blobs
 	Epoch *gc.Epoch // nil where nothing is collected
+
+	Memory *parallel.Budget // for packages that are unpacked; nil is without a bound
 
 	encoders  sync.Pool // as many as were needed at once: each takes some megabytes
 	unpackers sync.Pool // likewise

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"aptless/core/archive/pkglist"
-	"aptless/core/archive/pool"
 	"aptless/core/archive/source"
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
@@ -165,7 +164,7 @@ type target struct {
 	repo  Repo
 	list  *pkglist.List
 	edit  *pkglist.Edit
-	fresh map[string][]*deb.Package // added by this import, by name; only with force
+	fresh map[string][]*identity // added by edit, by name; only with force
 }
 
 func (s *Store) target(ctx context.Context, r Repo) (*target, error) {
@@ -173,7 +172,25 @@ func (s *Store) target(ctx context.Context, r Repo) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unable to load packages: %w", err)
 	}
-	return &target{repo: r, list: list, edit: list.Edit(), fresh: map[string][]*deb.Package{}}, nil
+	t := &target{repo: r}
+	t.goOn(list)
+	return t, nil
+}
+
+// goOn has a list edited from now on.
+func (t *target) goOn(list *pkglist.List) {
+	t.list, t.edit, t.fresh = list, list.Edit(), map[string][]*identity{}
+}
+
+// identity is the part of a package that is kept until the import ends: records
+// may have megabytes.
+type identity struct {
+	key, title    string // as deb.Package has them
+	version, arch string
+}
+
+func identify(p *deb.Package) *identity {
+	return &identity{p.Key(), p.String(), strings.Clone(p.Version), strings.Clone(p.Architecture)}
 }
 
 // importer imports candidates.
@@ -190,7 +207,7 @@ type importer struct {
 type outcome struct {
 	upload  upload.Upload
 	into    *target
-	pkg     *deb.Package // nil if it was not imported
+	pkg     *identity // nil if it was not imported
 	beside  []upload.Upload
 	removed []string
 	warning string
@@ -256,52 +273,102 @@ func (im *importer) importAll(ctx context.Context, into *target, candidates []up
 	return nil
 }
 
+// maxHeld is how many bytes of rows or of packages wait to be stored.
+const maxHeld = 16 << 20
+
+// candidate is an uploaded package that was read.
+type candidate struct {
+	outcome outcome
+	pkg     *deb.Package // nil if it cannot be imported
+	row     driver.Row   // of its record
+}
+
 // importBatch reads candidates, several at a time, and stores their files and
 // records.
 func (im *importer) importBatch(ctx context.Context, into *target, batch []upload.Upload, from *release) error {
-	outcomes := make([]outcome, len(batch))
-	records := make([]pool.Record, len(batch))
-	err := parallel.Each(ctx, maxWorkers, len(batch), func(ctx context.Context, i int) error {
-		outcomes[i].upload, outcomes[i].into = batch[i], into
-		rec, err := im.store.importOne(ctx, batch[i], &outcomes[i], from)
-		if bad := (*badFile)(nil); errors.As(err, &bad) {
-			outcomes[i].warning = bad.warning
-			return nil
-		}
-		records[i] = rec
-		outcomes[i].pkg = rec.Package
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("unable to import package files: %w", err)
-	}
-	var rows []driver.Row
-	stored := map[string]bool{}
-	for _, rec := range records {
-		if rec.Package == nil || stored[rec.Package.Key()] {
-			continue
-		}
-		stored[rec.Package.Key()] = true
-		row, err := im.store.Pool.Row(ctx, rec)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, row)
-	}
-	if len(rows) > 0 {
-		if err := im.store.Table.Put(ctx, rows...); err != nil {
-			return err
-		}
-	}
-	for i := range outcomes {
-		if p := outcomes[i].pkg; p != nil {
-			if err := im.put(ctx, p, &outcomes[i]); err != nil {
+	rows := rowWriter{table: im.store.Table, stored: map[string]bool{}}
+	pipe := parallel.Pipe[upload.Upload, candidate]{
+		Workers: maxWorkers, Budget: im.store.Pool.Memory, Weight: weight,
+		Work: func(ctx context.Context, lease *parallel.Lease, u upload.Upload) (candidate, error) {
+			c := candidate{outcome: outcome{upload: u, into: into}}
+			var err error
+			c.pkg, c.row, err = im.store.importOne(ctx, lease, u, &c.outcome, from)
+			if bad := (*badFile)(nil); errors.As(err, &bad) {
+				c.pkg, c.outcome.warning = nil, bad.warning
+				return c, nil
+			}
+			if err != nil {
+				err = fmt.Errorf("unable to import package files: %w", err)
+			}
+			return c, err
+		},
+		Use: func(ctx context.Context, c candidate) error {
+			if c.pkg == nil {
+				im.outcomes = append(im.outcomes, c.outcome)
+				return nil
+			}
+			if err := rows.add(ctx, c.row); err != nil {
 				return err
 			}
-		}
+			c.outcome.pkg = identify(c.pkg)
+			if err := im.put(ctx, c.pkg, &c.outcome); err != nil {
+				return err
+			}
+			im.outcomes = append(im.outcomes, c.outcome)
+			if into.edit.Size() < maxHeld {
+				return nil
+			}
+			return im.apply(ctx, into)
+		},
 	}
-	im.outcomes = append(im.outcomes, outcomes...)
-	return nil
+	err := pipe.Run(ctx, func(yield func(upload.Upload, error) bool) {
+		for _, u := range batch {
+			if !yield(u, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return rows.flush(ctx)
+}
+
+// weight is how many bytes it takes to read a candidate.
+func weight(u upload.Upload) int64 {
+	if strings.HasSuffix(u.Name, ".dsc") {
+		return readText * min(u.File.Size, maxDsc)
+	}
+	return deb.BinaryMemory
+}
+
+// rowWriter puts rows many at a time, each key once.
+type rowWriter struct {
+	table  driver.Table
+	stored map[string]bool
+	rows   []driver.Row
+	size   int // bytes of rows
+}
+
+func (w *rowWriter) add(ctx context.Context, row driver.Row) error {
+	if w.stored[row.Sort] {
+		return nil
+	}
+	w.stored[row.Sort] = true
+	w.rows, w.size = append(w.rows, row), w.size+len(row.Data)
+	if w.size < maxHeld {
+		return nil
+	}
+	return w.flush(ctx)
+}
+
+func (w *rowWriter) flush(ctx context.Context) error {
+	if len(w.rows) == 0 {
+		return nil
+	}
+	err := w.table.Put(ctx, w.rows...)
+	w.rows, w.size = nil, 0
+	return err
 }
 
 // put has the package added to the list, and with force first removed what is
@@ -310,19 +377,19 @@ func (im *importer) importBatch(ctx context.Context, into *target, batch []uploa
 func (im *importer) put(ctx context.Context, p *deb.Package, o *outcome) error {
 	into := o.into
 	if im.force {
-		inTheWay := func(old *deb.Package) bool {
-			return deb.CompareVersions(old.Version, p.Version) == 0 &&
-				(old.Architecture == p.Architecture || old.Architecture == deb.AllArch && p.Kind != deb.Source)
+		inTheWay := func(old *identity) bool {
+			return deb.CompareVersions(old.version, p.Version) == 0 &&
+				(old.arch == p.Architecture || old.arch == deb.AllArch && p.Kind != deb.Source)
 		}
-		remove := func(old *deb.Package) {
-			into.edit.Remove(deb.Key{Architecture: old.Architecture, Name: old.Name, Version: old.Version})
-			o.removed = append(o.removed, fmt.Sprintf("%v removed due to conflict with package being added", old))
+		remove := func(old *identity) {
+			into.edit.Remove(deb.Key{Architecture: old.arch, Name: p.Name, Version: old.version})
+			o.removed = append(o.removed, old.title+" removed due to conflict with package being added")
 		}
 		for old, err := range into.list.ByName(ctx, p.Name) {
 			if err != nil {
 				return err
 			}
-			if inTheWay(old) {
+			if old := identify(old); inTheWay(old) {
 				remove(old)
 			}
 		}
@@ -331,12 +398,12 @@ func (im *importer) put(ctx context.Context, p *deb.Package, o *outcome) error {
 				remove(old)
 			}
 		}
-		into.fresh[p.Name] = append(into.fresh[p.Name], p)
+		into.fresh[strings.Clone(p.Name)] = append(into.fresh[p.Name], o.pkg)
 	}
 	return into.edit.Add(p)
 }
 
-// apply makes the new list of a repository; packages that conflict are left out
+// apply makes the new list of a repository, and goes on with it; packages that conflict are left out
 // of it and become warnings.
 func (im *importer) apply(ctx context.Context, t *target) error {
 	conflicts := map[string]bool{} // by full key
@@ -349,12 +416,13 @@ func (im *importer) apply(ctx context.Context, t *target) error {
 	}
 	for i := range im.outcomes {
 		o := &im.outcomes[i]
-		if o.into == t && o.pkg != nil && conflicts[o.pkg.Key()] {
-			o.warning = fmt.Sprintf("Unable to add package: package already exists and is different: %v", o.pkg)
+		if o.into == t && o.pkg != nil && conflicts[o.pkg.key] {
+			o.warning = fmt.Sprintf("Unable to add package: package already exists and is different: %s", o.pkg.title)
 			o.pkg = nil
 		}
 	}
 	t.repo.List = changed.Ref()
+	t.goOn(changed)
 	return nil
 }
 
@@ -371,7 +439,7 @@ func (im *importer) done() imported {
 			d.Result.Report.Warnings = append(d.Result.Report.Warnings, o.warning)
 			continue
 		}
-		d.Result.Report.Added = append(d.Result.Report.Added, fmt.Sprintf("%v added", o.pkg))
+		d.Result.Report.Added = append(d.Result.Report.Added, o.pkg.title+" added")
 		im.processed = append(append(im.processed, o.upload), o.beside...)
 	}
 	seen := map[string]bool{}

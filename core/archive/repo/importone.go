@@ -14,6 +14,7 @@ import (
 	"aptless/core/archive/pool"
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 	"aptless/core/formats/pgp"
@@ -29,15 +30,20 @@ func bad(format string, args ...any) error { return &badFile{fmt.Sprintf(format,
 // maxDsc bounds a .dsc file, in bytes.
 const maxDsc = 16 << 20
 
-// importOne reads a candidate and puts its files into the pool. A *badFile
+// readText is how many bytes it takes to read a signed text for each of its own:
+// the file, the text without the signature, a string of it, and fields made of it.
+const readText = 4
+
+// importOne reads a candidate, puts its files into the pool and returns the
+// package and the row of its record. The lease has what weight says. A *badFile
 // says that it cannot be imported.
-func (s *Store) importOne(ctx context.Context, u upload.Upload, o *outcome, from *release) (pool.Record, error) {
+func (s *Store) importOne(ctx context.Context, lease *parallel.Lease, u upload.Upload, o *outcome, from *release) (*deb.Package, driver.Row, error) {
 	var rec pool.Record
 	var err error
 	if strings.HasSuffix(u.Name, ".dsc") {
 		rec, err = s.readSource(ctx, u, o, from)
 	} else {
-		rec, err = s.readBinary(ctx, u)
+		rec, err = s.readBinary(ctx, lease, u)
 	}
 	switch {
 	case errors.Is(err, deb.ErrNoName):
@@ -50,32 +56,32 @@ func (s *Store) importOne(ctx context.Context, u upload.Upload, o *outcome, from
 		err = bad("%v has been ignored as it doesn't match restriction", rec.Package)
 	}
 	if err != nil {
-		return pool.Record{}, err
+		return nil, driver.Row{}, err
 	}
 	for _, f := range append([]upload.Upload{u}, o.beside...) {
 		if err := s.Uploads.Adopt(ctx, f); err != nil {
-			return pool.Record{}, err
+			return nil, driver.Row{}, err
 		}
 	}
-	return rec, nil
+	row, err := s.Pool.Row(ctx, rec)
+	return rec.Package, row, err
 }
 
-func (s *Store) readBinary(ctx context.Context, u upload.Upload) (pool.Record, error) {
+func (s *Store) readBinary(ctx context.Context, lease *parallel.Lease, u upload.Upload) (pool.Record, error) {
 	r, err := s.Uploads.Open(ctx, u)
 	if err != nil {
 		return pool.Record{}, err
 	}
 	defer r.Close()
-	control, paths, err := deb.ReadBinary(r, u.Path(), deb.Growth{})
-	rec := pool.Record{Paths: pool.PathsOf(paths)}
-	if unreadable := (*deb.ContentsError)(nil); errors.As(err, &unreadable) {
-		rec.Paths, rec.NoPaths = nil, unreadable.Error()
-	} else if errors.Is(err, deb.ErrArchive) {
+	c, err := s.Pool.Unpack(ctx, lease, r, u.Path())
+	if errors.Is(err, deb.ErrArchive) {
 		return pool.Record{}, unable(u, err)
-	} else if err != nil {
+	}
+	if err != nil {
 		return pool.Record{}, err // of the storage, not of the package
 	}
-	p, err := deb.ParseParagraph(string(control), deb.ModeControl)
+	rec := pool.Record{Paths: pool.PathsOf(c.Paths), NoPaths: c.NoPaths}
+	p, err := deb.ParseParagraph(string(c.Control), deb.ModeControl)
 	if err != nil {
 		return pool.Record{}, unable(u, err)
 	}

@@ -9,6 +9,7 @@ import (
 // Budget is a number of bytes that many goroutines share. A nil Budget grants
 // everything at once.
 type Budget struct {
+	all     int64 // bytes
 	size    int64 // bytes of leases, without those for growth
 	leases  *semaphore.Weighted
 	growing chan struct{} // full while a lease is grown
@@ -17,11 +18,28 @@ type Budget struct {
 // growth is the part of a budget that is set aside for the lease that grows.
 const growth = 4
 
-// NewBudget returns a budget of size bytes, at least 1. A quarter of them is
+// NewBudget returns a budget of all bytes, at least 1. A quarter of them is
 // for growth.
-func NewBudget(size int64) *Budget {
-	size = max(size-size/growth, 1)
-	return &Budget{size: size, leases: semaphore.NewWeighted(size), growing: make(chan struct{}, 1)}
+func NewBudget(all int64) *Budget {
+	size := max(all-all/growth, 1)
+	return &Budget{all: all, size: size, leases: semaphore.NewWeighted(size), growing: make(chan struct{}, 1)}
+}
+
+// Growth returns how many bytes are set aside for the lease that grows, 0 without
+// a budget.
+func (b *Budget) Growth() int64 {
+	if b == nil {
+		return 0
+	}
+	return b.all - b.size
+}
+
+// Size returns the bytes of the largest lease, 0 without a budget.
+func (b *Budget) Size() int64 {
+	if b == nil {
+		return 0
+	}
+	return b.size
 }
 
 // Lease is a part of a budget. It is used by one goroutine at a time.
@@ -61,8 +79,7 @@ func (b *Budget) TryAcquire(n int64) *Lease {
 }
 
 // Grow waits until no other lease is grown. Then the holder may use the bytes
-// that are set aside, besides those that it has: a third of what Acquire can
-// grant. A holder that waits keeps others from nothing that they need to go on.
+// that are set aside, besides those that it has; see Growth. A holder that waits keeps others from nothing that they need to go on.
 // Example: packages are read with leases of 16 MiB; the few that need 200 MiB are
 // read one after another, and nobody else waits for them.
 func (l *Lease) Grow(ctx context.Context) error {
@@ -83,13 +100,19 @@ func (l *Lease) Shrink(n int64) {
 	if l == nil || l.budget == nil {
 		return
 	}
-	if l.grown && n <= l.held {
-		<-l.budget.growing
-		l.grown = false
+	if n <= l.held {
+		l.endGrowth()
 	}
 	if n = max(n, 0); n < l.held {
 		l.budget.leases.Release(l.held - n)
 		l.held = n
+	}
+}
+
+func (l *Lease) endGrowth() {
+	if l != nil && l.grown {
+		<-l.budget.growing
+		l.grown = false
 	}
 }
 

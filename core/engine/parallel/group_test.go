@@ -124,7 +124,7 @@ func TestPanicIsAnError(t *testing.T) {
 	check(err)
 	_, err = Start(func() (int, error) { panic(errFault) }).Result()
 	check(err)
-	check((&Pipe[int, int]{Workers: 2, Work: func(context.Context, int) (int, error) { panic(errFault) }}).Run(t.Context(), upTo(3)))
+	check((&Pipe[int, int]{Workers: 2, Work: func(context.Context, *Lease, int) (int, error) { panic(errFault) }}).Run(t.Context(), upTo(3)))
 }
 
 func TestResultsAreInOrderAndSoIsTheirError(t *testing.T) {

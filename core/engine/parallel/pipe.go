@@ -34,11 +34,13 @@ func (c *Call[T]) Result() (T, error) {
 // after another in the order of the items.
 type Pipe[In, Out any] struct {
 	Workers int // items in work or waiting for use, at most; at least 1
-	Work    func(context.Context, In) (Out, error)
+	Work    func(context.Context, *Lease, In) (Out, error)
 	Use     func(context.Context, Out) error // called by the goroutine of Run
 
 	// Weight is how many bytes of Budget an item and its result hold, from before
-	// Work until Use has returned. Without a Budget it may be nil.
+	// Work until Use has returned. Without a Budget it may be nil. Work may grow its
+	// lease and shrink it. The growth ends with Work: an item that waits for it
+	// would wait for the use of a later one that has it.
 	Budget *Budget
 	Weight func(In) int64
 }
@@ -94,7 +96,10 @@ func (p *Pipe[In, Out]) Run(ctx context.Context, items iter.Seq2[In, error]) (er
 			}
 			return err
 		}
-		begun = append(begun, inPipe[Out]{Start(func() (Out, error) { return p.Work(ctx, item) }), lease})
+		begun = append(begun, inPipe[Out]{Start(func() (Out, error) {
+			defer lease.endGrowth()
+			return p.Work(ctx, lease, item)
+		}), lease})
 	}
 	for len(begun) > 0 {
 		if err := use(); err != nil {

@@ -28,7 +28,7 @@ func TestPipeUsesInOrder(t *testing.T) {
 			begun := time.Now()
 			p := Pipe[int, int]{
 				Workers: 4, Budget: b, Weight: func(int) int64 { return 15 },
-				Work: func(_ context.Context, i int) (int, error) {
+				Work: func(_ context.Context, _ *Lease, i int) (int, error) {
 					time.Sleep(time.Duration(4-i%4) * time.Second)
 					return i, nil
 				},
@@ -58,7 +58,7 @@ func TestPipesDoNotWaitForEachOther(t *testing.T) {
 		err := Each(t.Context(), 5, 5, func(ctx context.Context, _ int) error {
 			p := Pipe[int, int]{
 				Workers: 8, Budget: b, Weight: func(i int) int64 { return int64(i % 5) },
-				Work: func(_ context.Context, i int) (int, error) { time.Sleep(time.Second); return i, nil },
+				Work: func(_ context.Context, _ *Lease, i int) (int, error) { time.Sleep(time.Second); return i, nil },
 				Use:  func(context.Context, int) error { time.Sleep(time.Second); return nil },
 			}
 			return p.Run(ctx, upTo(50))
@@ -76,7 +76,7 @@ func TestPipeErrorIsTheSerialOne(t *testing.T) {
 				used, budget := 0, NewBudget(1000)
 				p := Pipe[int, int]{
 					Workers: 3, Budget: budget, Weight: func(int) int64 { return 1 },
-					Work: func(ctx context.Context, i int) (int, error) {
+					Work: func(ctx context.Context, _ *Lease, i int) (int, error) {
 						if i > failing { // later work fails sooner
 							return 0, errors.New("later fault")
 						}
@@ -121,7 +121,7 @@ func TestPipeEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	p := Pipe[int, int]{
 		Workers: 3,
-		Work: func(ctx context.Context, i int) (int, error) {
+		Work: func(ctx context.Context, _ *Lease, i int) (int, error) {
 			if i == 2 {
 				cancel(lost)
 			}
@@ -138,4 +138,24 @@ func TestPipeEndsWithItsContext(t *testing.T) {
 	if err := p.Run(ctx, upTo(0)); err != lost {
 		t.Error(err)
 	}
+}
+
+// Items that need more than their lease get it one after another, also if the
+// first of them waits for what a later one has.
+func TestPipeEndsGrowthWithWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // fails at a deadlock
+		b := NewBudget(100)
+		used := 0
+		p := Pipe[int, int]{
+			Workers: 4, Budget: b, Weight: func(int) int64 { return 10 },
+			Work: func(ctx context.Context, l *Lease, i int) (int, error) {
+				time.Sleep(time.Duration(10-i) * time.Second)
+				return i, l.Grow(ctx)
+			},
+			Use: func(context.Context, int) error { used++; return nil },
+		}
+		if err := p.Run(t.Context(), upTo(10)); err != nil || used != 10 || len(b.growing) != 0 {
+			t.Errorf("%d used, %v", used, err)
+		}
+	})
 }

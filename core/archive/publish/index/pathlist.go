@@ -185,7 +185,7 @@ type changed struct {
 func (b *pathListBuilder) component(ctx context.Context, name string, changes iter.Seq2[pkglist.Change, error]) error {
 	pipe := parallel.Pipe[changed, changed]{
 		Workers: b.parallel(),
-		Work: func(ctx context.Context, ch changed) (_ changed, err error) {
+		Work: func(ctx context.Context, _ *parallel.Lease, ch changed) (_ changed, err error) {
 			ch.paths, err = b.Paths(ctx, ch.p.Key())
 			return ch, err
 		},

@@ -154,7 +154,7 @@ func (src *source) each(ctx context.Context, jobs []job, workers int, use func(p
 	}
 	pipe := parallel.Pipe[job, made]{
 		Workers: workers,
-		Work: func(ctx context.Context, j job) (made, error) {
+		Work: func(ctx context.Context, _ *parallel.Lease, j job) (made, error) {
 			if j.copied != nil {
 				return made{job: j}, nil
 			}

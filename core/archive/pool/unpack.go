@@ -1,0 +1,36 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"aptless/core/engine/parallel"
+	"aptless/core/formats/deb"
+)
+
+// Contents is what was read from a package file.
+type Contents struct {
+	Control []byte
+	Paths   *deb.Paths
+	NoPaths string // why the paths could not be read; "" if they could
+}
+
+// Reserve waits until there is memory to unpack a package. The lease is held
+// until the record of the package is packed.
+func (s *Store) Reserve(ctx context.Context) (*parallel.Lease, error) {
+	return s.Memory.Acquire(ctx, deb.BinaryMemory)
+}
+
+// Unpack reads a package file to its end. It grows the lease if the package needs
+// more than most, and reads no paths if they need more than there is. Errors are
+// those of deb.ReadBinary, without *deb.ContentsError.
+func (s *Store) Unpack(ctx context.Context, lease *parallel.Lease, r io.Reader, name string) (Contents, error) {
+	growth := deb.Growth{Most: s.Memory.Growth(), Ask: func() error { return lease.Grow(ctx) }}
+	control, paths, err := deb.ReadBinary(r, name, growth)
+	c := Contents{Control: control, Paths: paths}
+	if unreadable := (*deb.ContentsError)(nil); errors.As(err, &unreadable) {
+		c.NoPaths, err = unreadable.Error(), nil
+	}
+	return c, err
+}
