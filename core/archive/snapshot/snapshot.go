@@ -158,6 +158,7 @@ func (s *Store) Kinds() []task.Kind {
 		task.Define("snapshot.filter", s.filter),
 		task.Define("snapshot.update", s.update),
 		task.Define("snapshot.drop", s.drop),
+		task.Define("snapshot.drop-many", s.dropMany),
 	}
 }
 

@@ -65,6 +65,11 @@ func TestSnapshotsSurviveEveryFault(t *testing.T) {
 			{"POST", "/api/repos/r/snapshots", `{"Name":"two"}`, has("two")},
 			{"POST", "/api/snapshots/one/pull", `{"Source":"two","Destination":"p","Queries":["cc"]}`, has("p")},
 		}, map[string]string{"one": "aa_1 bb_1", "used": "aa_1 bb_1", "two": "aa_1 bb_1 cc_1", "p": "aa_1 bb_1 cc_1"}},
+		"drop many": {[]change{
+			{"POST", "/api/repos/r/snapshots", `{"Name":"daily-1"}`, has("daily-1")},
+			{"POST", "/api/snapshots", `{"Name":"daily-2","SourceSnapshots":["daily-1"]}`, has("daily-2")},
+			{"DELETE", "/api/snapshots?pattern=daily-*", "", func(found map[string]string) bool { return !has("daily-1")(found) && !has("daily-2")(found) }},
+		}, map[string]string{"one": "aa_1 bb_1", "used": "aa_1 bb_1"}},
 		"rename and drop": {[]change{
 			{"PUT", "/api/snapshots/used", `{"Name":"new"}`, has("new")},
 			{"DELETE", "/api/snapshots/one?force=1", "", lacks("one")},

@@ -122,6 +122,8 @@ func snapshotOperations() []openapi.Operation {
 	return []openapi.Operation{
 		op("GET", "/api/snapshots", tag, "listSnapshots", "List the snapshots", nil, 200, []listedSnapshot{}, openapi.Param{Name: "sort", About: "the order", Values: []string{"name", "time"}}),
 		tasked("POST", "/api/snapshots", tag, "createSnapshot", "Make a snapshot of others, of packages, or of nothing", snapshotsCreateParams{}, 201, snapshot.View{}),
+		tasked("DELETE", "/api/snapshots", tag, "dropSnapshots", "Drop the snapshots that match", nil, 200, snapshot.Removal{},
+			openapi.Param{Name: "pattern", About: "of names: * stands for any text, ? for one character"}, openapi.Param{Name: "olderThan", About: "only those that were made before, as 30d"}, force, dryRun),
 		op("GET", one, tag, "showSnapshot", "Show a snapshot", nil, 200, snapshot.View{}),
 		tasked("PUT", one, tag, "editSnapshot", "Change name and description of a snapshot", snapshotsUpdateParams{}, 200, snapshot.View{}),
 		tasked("DELETE", one, tag, "dropSnapshot", "Drop a snapshot", nil, 200, empty{}, force),

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"aptless/core/archive/pkglist"
+	"aptless/core/archive/publish"
 	"aptless/core/archive/snapshot"
 )
 
@@ -71,6 +72,7 @@ func (s *Server) snapshotRoutes(rt *Router) {
 		spec, err := s.Snapshots.CheckCreate(r.Context(), body.Name, body.Description, body.SourceSnapshots, body.PackageRefs)
 		return s.run(w, r, spec, err)
 	})
+	rt.Handle("DELETE", "/api/snapshots", s.dropSnapshots)
 	rt.Handle("GET", "/api/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) error {
 		found, err := s.Snapshots.ByName(r.Context(), Param(r, "name"))
 		if err != nil {
@@ -153,6 +155,28 @@ func (s *Server) listSnapshots(w http.ResponseWriter, r *http.Request) error {
 		list[i] = listedSnapshot{found.View(), found.List.Count}
 	}
 	return WriteJSON(w, http.StatusOK, list)
+}
+
+// dropSnapshots deletes the snapshots whose names are like pattern=, and that are
+// olderThan= a time like 30d. With dryRun=1 it answers which those are.
+func (s *Server) dropSnapshots(w http.ResponseWriter, r *http.Request) error {
+	args := snapshot.ManyArgs{Pattern: Query(r, "pattern"), Force: Flag(r, "force")}
+	if text := Query(r, "olderThan"); text != "" {
+		age, err := publish.ParseValidity(text)
+		if err != nil {
+			return Errorf(http.StatusBadRequest, "invalid olderThan %.20q: a number of h, d or w, as 30d", text)
+		}
+		args.Before = s.Snapshots.Now().Add(-age)
+	}
+	if Flag(r, "dryRun") {
+		plan, err := s.Snapshots.PlanDropMany(r.Context(), args)
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, plan)
+	}
+	spec, err := s.Snapshots.CheckDropMany(r.Context(), args)
+	return s.run(w, r, spec, err)
 }
 
 // snapshotPackages opens the list of the snapshot that a path parameter names.

@@ -1,0 +1,228 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"aptless/core/archive/source"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/named"
+	"aptless/core/engine/task"
+)
+
+// Bounds of a removal of many snapshots.
+const (
+	// maxMany bounds the snapshots of one request: a task may change its locks 20 times.
+	maxMany = 800
+	// maxBatch bounds the snapshots that are locked at once. A task changes the
+	// queues of the locks that it has and of those that it gets in one transaction.
+	maxBatch = 40
+)
+
+// ManyArgs say which snapshots are removed.
+type ManyArgs struct {
+	Pattern string    // of names; "*" stands for any text, "?" for one character
+	Before  time.Time // only those that were made before; zero is all
+	Force   bool      // also if other snapshots were made of them
+}
+
+// Kept is a snapshot that matches and stays.
+type Kept struct{ Name, Reason string }
+
+// Removal says what a removal of many snapshots does, in its order: the youngest
+// first, so that a snapshot goes after those that were made of it.
+type Removal struct {
+	Removed []string
+	Kept    []Kept
+}
+
+// dropManyArgs are the arguments of the task: the snapshots that matched.
+type dropManyArgs struct {
+	Snapshots []Source
+	Force     bool
+}
+
+// Reasons why a snapshot stays.
+const (
+	published = iota + 1
+	used
+)
+
+var reasons = map[int]string{
+	published: "snapshot is published",
+	used:      "snapshot was used as source for other snapshots",
+}
+
+// CheckDropMany makes the task that removes the snapshots that match. Those that
+// are made later stay.
+func (s *Store) CheckDropMany(ctx context.Context, args ManyArgs) (task.Spec, error) {
+	found, err := s.matching(ctx, args)
+	if err != nil {
+		return task.Spec{}, err
+	}
+	if len(found) == 0 {
+		return task.Spec{}, task.Fail(404, "no snapshot matches %s", args.Pattern)
+	}
+	locks, resources := s.batch(found)
+	return task.Spec{Kind: "snapshot.drop-many", Name: fmt.Sprintf("Delete %d snapshots like %s", len(found), args.Pattern),
+		Resources: resources, Locks: locks, Args: dropManyArgs{found, args.Force}}, nil
+}
+
+// PlanDropMany returns what the task would do now.
+func (s *Store) PlanDropMany(ctx context.Context, args ManyArgs) (Removal, error) {
+	found, err := s.matching(ctx, args)
+	plan := Removal{Removed: []string{}, Kept: []Kept{}}
+	gone := map[string]bool{}
+	for _, src := range found {
+		reason, err := s.needed(ctx, src.UUID, args.Force, gone)
+		if err != nil {
+			return plan, err
+		}
+		if reason != 0 {
+			plan.Kept = append(plan.Kept, Kept{src.Name, reasons[reason]})
+			continue
+		}
+		gone[src.UUID] = true
+		plan.Removed = append(plan.Removed, src.Name)
+	}
+	return plan, err
+}
+
+// matching returns the snapshots that match, the youngest first.
+func (s *Store) matching(ctx context.Context, args ManyArgs) ([]Source, error) {
+	if args.Pattern == "" {
+		return nil, task.Fail(400, `pattern is required: the names of the snapshots to delete, with "*" for any text`)
+	}
+	pattern, err := glob(args.Pattern)
+	if err != nil {
+		return nil, task.Fail(400, "invalid pattern %.100q: %w", args.Pattern, err)
+	}
+	all, err := s.All(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	var found []Source
+	for _, v := range slices.Backward(all) {
+		if pattern.MatchString(v.Name) && (args.Before.IsZero() || v.CreatedAt.Before(args.Before)) {
+			found = append(found, Source{v.UUID, v.Name})
+		}
+	}
+	if len(found) > maxMany {
+		return nil, task.Fail(400, "%d snapshots match %s, and at most %d are deleted at once: choose some by a closer pattern or by olderThan", len(found), args.Pattern, maxMany)
+	}
+	return found, nil
+}
+
+// maxPattern bounds a pattern, in bytes.
+const maxPattern = 500
+
+// glob returns the expression for a pattern of names.
+func glob(pattern string) (*regexp.Regexp, error) {
+	if len(pattern) > maxPattern {
+		return nil, fmt.Errorf("it has more than %d bytes", maxPattern)
+	}
+	text := strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern))
+	return regexp.Compile(`(?s)^` + text + `$`)
+}
+
+// batch returns the locks of the first snapshots of a list.
+func (s *Store) batch(list []Source) (locks []lock.Want, resources []string) {
+	for _, src := range list[:min(len(list), maxBatch)] {
+		locks = append(locks, s.Rows().Lock(src.UUID, lock.Exclusive))
+		resources = append(resources, source.Snapshot.Resource(src.UUID))
+	}
+	return locks, resources
+}
+
+// needed returns why a snapshot stays, 0 if it can go. References from snapshots
+// that are gone do not count.
+func (s *Store) needed(ctx context.Context, uuid string, force bool, gone map[string]bool) (int, error) {
+	for row, err := range s.Table.Scan(ctx, named.RefKey(s.Rows().Part, uuid, "").Part, "") {
+		if err != nil {
+			return 0, err
+		}
+		by, isSnapshot := strings.CutPrefix(row.Sort, "snapshot/")
+		switch {
+		case !isSnapshot:
+			return published, nil
+		case !force && !gone[by]:
+			return used, nil
+		}
+	}
+	return 0, nil
+}
+
+// manyCursor says how far a removal has come: the number of snapshots that are done
+// with, and which of them stayed.
+type manyCursor struct {
+	Done int
+	Kept map[int]int // the reasons, by place in the list
+}
+
+// dropMany removes one snapshot after the other, each with a Save of its own.
+func (s *Store) dropMany(ctx context.Context, a *task.Attempt, args dropManyArgs) (task.Result, error) {
+	var at manyCursor
+	if _, err := a.Cursor(&at); err != nil {
+		return task.Result{}, err
+	}
+	if at.Kept == nil {
+		at.Kept = map[int]int{}
+	}
+	for ; at.Done < len(args.Snapshots); at.Done++ {
+		src := args.Snapshots[at.Done]
+		if !a.Holds(s.Rows().Lock(src.UUID, lock.Exclusive)) {
+			locks, resources := s.batch(args.Snapshots[at.Done:])
+			return task.Result{}, &task.Relock{Locks: locks, Resources: resources}
+		}
+		reason, err := s.dropOne(ctx, a, src, args.Force)
+		if err != nil {
+			return task.Result{}, err
+		}
+		next := manyCursor{at.Done + 1, at.Kept}
+		if reason != 0 {
+			at.Kept[at.Done] = reason
+			a.Printf("Keeping snapshot %s: %s\n", src.Name, reasons[reason])
+		} else {
+			a.Printf("Deleted snapshot %s\n", src.Name)
+		}
+		if err := a.Checkpoint(ctx, next); err != nil {
+			return task.Result{}, err
+		}
+	}
+	return task.Result{Value: at.removal(args.Snapshots)}, nil
+}
+
+// dropOne removes a snapshot, or returns why it stays. One that is gone already
+// counts as removed.
+func (s *Store) dropOne(ctx context.Context, a *task.Attempt, src Source, force bool) (reason int, err error) {
+	found, err := s.Rows().ByUUID(ctx, a.GetJSON, src.UUID, src.Name)
+	if errors.Is(err, driver.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if reason, err = s.needed(ctx, src.UUID, force, nil); reason != 0 || err != nil {
+		return reason, err
+	}
+	return 0, s.Rows().Drop(ctx, a, &found, found.references()...)
+}
+
+// removal returns what was done.
+func (c manyCursor) removal(list []Source) Removal {
+	r := Removal{Removed: []string{}, Kept: []Kept{}}
+	for i, src := range list {
+		if reason := c.Kept[i]; reason != 0 {
+			r.Kept = append(r.Kept, Kept{src.Name, reasons[reason]})
+		} else {
+			r.Removed = append(r.Removed, src.Name)
+		}
+	}
+	return r
+}
