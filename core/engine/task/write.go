@@ -47,6 +47,7 @@ func (a *Attempt) write(ctx context.Context, w writing) error {
 			return err
 		}
 		version, err := a.try(ctx, w, next)
+		err = unwrapFinal(err)
 		var stored *adopted
 		if errors.As(err, &stored) {
 			if err := a.adopt(stored, w); err != nil {
@@ -55,7 +56,7 @@ func (a *Attempt) write(ctx context.Context, w writing) error {
 			continue
 		}
 		if err != nil {
-			return unwrapFinal(err)
+			return err
 		}
 		a.written(next, version, w, printed)
 		return nil
@@ -193,10 +194,9 @@ func (a *Attempt) objectName(what string) string {
 	return fmt.Sprintf("%s-%d-%d", what, a.begun.Attempt, a.seq)
 }
 
-// final is an error that another try of the same Write would not change.
+// final is an error that another try of the same Write would not change. It does
+// not unwrap, so retryConflicts returns it also if it is of a conflict.
 type final struct{ error }
-
-func (f final) Unwrap() error { return f.error }
 
 func unwrapFinal(err error) error {
 	var f final
