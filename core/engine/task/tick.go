@@ -23,15 +23,21 @@ type Plan struct {
 // Planner returns the plan for an entry of one kind.
 type Planner func(ctx context.Context, e calendar.Entry) (Plan, error)
 
-// Due claims the calendar entries that are due and admits their tasks, first
-// those that are due for longest. The planners are by the kind of entry. A
-// problem of one entry does not keep the others from being planned.
+// Due claims the calendar entries that are due and admits their tasks, the entry
+// that has been due for longest first. The planners are by the kind of entry. A
+// problem of one entry does not keep the others from being planned. Once an hour
+// Due also deletes the records of tasks that have been kept for long enough.
 func (s *Store) Due(ctx context.Context, planners map[string]Planner) error {
 	entries, problems := calendar.Read(ctx, s.Table)
 	now := s.Now()
+	retention := calendar.Entry{Due: now}
 	for _, e := range entries {
+		if e.Name == retainName {
+			retention = e
+			continue
+		}
 		if e.Due.After(now) {
-			break
+			continue
 		}
 		planner := planners[e.Kind]
 		if e.Kind == debtKind {
@@ -48,13 +54,25 @@ func (s *Store) Due(ctx context.Context, planners map[string]Planner) error {
 			return errors.Join(problems, ctx.Err())
 		}
 	}
+	if !retention.Due.After(now) {
+		problems = errors.Join(problems, s.retain(ctx, retention))
+	}
 	return problems
+}
+
+// debtOf decodes the Data of a debt.
+func debtOf(e calendar.Entry) (debtData, error) {
+	var data debtData
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return data, fmt.Errorf("debt %s: %w", e.Name, err)
+	}
+	return data, nil
 }
 
 // planDebt is the Planner of debts.
 func (s *Store) planDebt(_ context.Context, e calendar.Entry) (Plan, error) {
-	var data debtData
-	if err := json.Unmarshal(e.Data, &data); err != nil {
+	data, err := debtOf(e)
+	if err != nil {
 		return Plan{}, err
 	}
 	return Plan{Spec: Spec{Kind: data.Kind}, Next: s.Now().Add(calendar.Pause(e.Tries + 1)), debts: &data}, nil

@@ -1,0 +1,186 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"aptless/core/engine/calendar"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
+)
+
+// Retention of the records of tasks that have ended, and of their objects.
+const (
+	keepFor    = 7 * 24 * time.Hour
+	keepSync   = 24 * time.Hour // of tasks whose request has waited: it deletes the record unless it died
+	keepMost   = 10_000
+	orphanFor  = 24 * time.Hour // how old an object is that no row names before it is deleted
+	retainStep = 1000           // records that one tick deletes
+)
+
+// Retention is one calendar entry, so one of all ticks does it each hour.
+const (
+	retainName  = "tasks/retention"
+	retainKind  = "tasks.retention"
+	retainEvery = time.Hour
+)
+
+// objectPrefix begins the keys of the objects of tasks; the number follows.
+const objectPrefix = "private/tasks/"
+
+// retain does what the retention entry asks for if this tick claims it. The entry
+// is created by the first tick of all.
+func (s *Store) retain(ctx context.Context, e calendar.Entry) error {
+	now := s.Now()
+	e.Name, e.Kind, e.Since = retainName, retainKind, now
+	_, err := s.Table.Write(ctx, e.Claimed(now.Add(retainEvery), 0).PutOp())
+	if errors.Is(err, driver.ErrConflict) {
+		return nil // another tick does it
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.retainRecords(ctx, now); err != nil {
+		return fmt.Errorf("retention of tasks: %w", err)
+	}
+	if err := s.retainObjects(ctx, now); err != nil {
+		return fmt.Errorf("retention of objects of tasks: %w", err)
+	}
+	return nil
+}
+
+// retainRecords deletes the records that are too old, and the oldest of those
+// that are too many.
+func (s *Store) retainRecords(ctx context.Context, now time.Time) error {
+	type record struct {
+		id   int64
+		gone bool
+	}
+	var ended []record
+	kept := 0
+	for t, err := range s.All(ctx) {
+		if err != nil {
+			return err
+		}
+		if !t.State.Ended() {
+			continue
+		}
+		age := now.Sub(t.Finished)
+		gone := age > keepFor || t.Sync && age > keepSync
+		if !gone {
+			kept++
+		}
+		ended = append(ended, record{t.ID, gone})
+	}
+	deleted := 0
+	for _, r := range ended {
+		if !r.gone && kept <= keepMost {
+			continue
+		}
+		if !r.gone {
+			kept--
+		}
+		if _, err := s.Delete(ctx, r.id); err != nil && !errors.Is(err, ErrUnknown) {
+			return err
+		}
+		if deleted++; deleted == retainStep {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Kept returns the tasks whose objects below private/tasks/ stay: those that have
+// not ended, those whose record can be read, and those that have made a debt
+// which is not paid.
+func (s *Store) Kept(ctx context.Context) (map[int64]bool, error) {
+	kept := map[int64]bool{}
+	open, err := lock.Open(ctx, s.Table)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range open {
+		kept[id] = true
+	}
+	for t, err := range s.All(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		kept[t.ID] = true
+	}
+	origins, err := s.origins(ctx)
+	for id := range origins {
+		kept[id] = true
+	}
+	return kept, err
+}
+
+// origins returns the tasks that have made debts.
+func (s *Store) origins(ctx context.Context) (map[int64]bool, error) {
+	origins := map[int64]bool{}
+	for e, err := range calendar.All(ctx, s.Table) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Kind != debtKind {
+			continue
+		}
+		data, err := debtOf(e)
+		if err != nil {
+			return nil, err
+		}
+		origins[data.Origin] = true
+	}
+	return origins, nil
+}
+
+// retainObjects deletes the objects of tasks that have ended which no row names:
+// those of writes that were refused, of admissions that died, and of debts that
+// are paid. Objects are listed before rows are read, so a row that names one of
+// them is seen.
+func (s *Store) retainObjects(ctx context.Context, now time.Time) error {
+	byTask := map[int64][]string{}
+	for info, err := range s.Blobs.List(ctx, objectPrefix, "") {
+		if err != nil {
+			return err
+		}
+		number, _, _ := strings.Cut(strings.TrimPrefix(info.Key, objectPrefix), "/")
+		id, err := strconv.ParseInt(number, 10, 64)
+		if err == nil && now.Sub(info.ModTime) > orphanFor {
+			byTask[id] = append(byTask[id], info.Key)
+		}
+	}
+	if len(byTask) == 0 {
+		return nil
+	}
+	origins, err := s.origins(ctx)
+	if err != nil {
+		return err
+	}
+	for id, keys := range byTask {
+		if origins[id] {
+			continue
+		}
+		t, err := s.Get(ctx, id)
+		if err != nil && !errors.Is(err, ErrUnknown) {
+			return err
+		}
+		if err == nil && !t.State.Ended() {
+			continue
+		}
+		named := t.objects()
+		keys = slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(named, key) })
+		if len(keys) == 0 {
+			continue
+		}
+		if err := s.Blobs.Delete(ctx, keys...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
