@@ -19,7 +19,7 @@
 // fails on an import that the table does not allow, on a package that the table
 // does not list and on a row without a package. Tests may import anything.
 //
-//	formats/deb                    github.com/klauspost/compress github.com/mikelolasagasti/xz
+//	formats/deb                    github.com/klauspost/compress github.com/mikelolasagasti/xz github.com/ulikunitz/xz
 //	formats/deb/debtest            github.com/klauspost/compress
 //	formats/pgp                    github.com/ProtonMail/go-crypto
 //	formats/members                github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz

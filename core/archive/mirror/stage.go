@@ -192,7 +192,7 @@ func (u *update) filtered(ctx context.Context, list *pkglist.List) (*pkglist.Lis
 	if err == nil && u.mirror.DownloadSources {
 		chosen, err = query.Sources(ctx, chosen)
 	}
-	if errors.Is(err, deb.ErrRelation) || errors.Is(err, query.ErrNoArchitectures) || errors.Is(err, query.ErrSource) {
+	if errors.Is(err, deb.ErrRelation) || errors.Is(err, query.ErrNoArchitectures) {
 		return nil, failure(ctx, err)
 	}
 	if err != nil {

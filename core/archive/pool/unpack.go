@@ -14,6 +14,10 @@ type Contents struct {
 	Control []byte
 	Paths   *deb.Paths
 	NoPaths string // why the paths could not be read; "" if they could
+
+	// Warnings say why dpkg refuses the package or what is odd about it: those of
+	// deb.ReadBinary, and NoPaths.
+	Warnings []string
 }
 
 // Reserve waits until there is memory to unpack a package. The lease is held
@@ -27,10 +31,12 @@ func (s *Store) Reserve(ctx context.Context) (*parallel.Lease, error) {
 // those of deb.ReadBinary, without *deb.ContentsError.
 func (s *Store) Unpack(ctx context.Context, lease *parallel.Lease, r io.Reader, name string) (Contents, error) {
 	growth := deb.Growth{Most: s.Memory.Growth(), Ask: func() error { return lease.Grow(ctx) }}
-	control, paths, err := deb.ReadBinary(r, name, growth)
-	c := Contents{Control: control, Paths: paths}
+	var c Contents
+	var err error
+	c.Control, c.Paths, err = deb.ReadBinary(r, name, growth, func(text string) { c.Warnings = append(c.Warnings, text) })
 	if unreadable := (*deb.ContentsError)(nil); errors.As(err, &unreadable) {
 		c.NoPaths, err = unreadable.Error(), nil
+		c.Warnings = append(c.Warnings, "Contents will not have its paths: "+c.NoPaths)
 	}
 	return c, err
 }

@@ -2,24 +2,15 @@ package query
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"regexp"
 	"slices"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/formats/deb"
 )
 
-// sourceField is what a Source field may be (Debian policy 5.6.1).
-var sourceField = regexp.MustCompile(`^[a-z0-9][-+.a-z0-9]+(\s*\([^()]*\))?$`)
-
-// ErrSource says that a Source field names no source package.
-var ErrSource = errors.New("invalid Source field")
-
 // Sources returns the chosen packages and, from the list they were chosen from,
 // the source packages of those that name one of another name than their own. A
-// Source field that names none is an error.
+// Source field that names no source package, such as a URL, names none.
 func Sources(ctx context.Context, selected *pkglist.Subset) (*pkglist.Subset, error) {
 	list := selected.List()
 	with := list.Subset()
@@ -32,11 +23,8 @@ func Sources(ctx context.Context, selected *pkglist.Subset) (*pkglist.Subset, er
 		if p.Source == "" {
 			continue
 		}
-		if !sourceField.MatchString(p.Source) {
-			return nil, fmt.Errorf("%w: %s", ErrSource, p.Source)
-		}
 		name, version := p.SourceName(), p.SourceVersion()
-		if name != p.Name && !slices.Contains(versions[name], version) {
+		if deb.CheckName(name) == nil && name != p.Name && !slices.Contains(versions[name], version) {
 			versions[name] = append(versions[name], version)
 		}
 	}

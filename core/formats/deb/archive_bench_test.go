@@ -17,7 +17,7 @@ func BenchmarkReadBinary(b *testing.B) {
 			data := debtest.Deb(debtest.Spec{Compression: compression, Files: map[string]string{"usr/share/doc/hello/copyright": "free"}})
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := deb.ReadBinary(bytes.NewReader(data), "P", deb.Growth{}); err != nil {
+				if _, _, err := deb.ReadBinary(bytes.NewReader(data), "P", deb.Growth{}, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -51,17 +51,29 @@ func (c *Changes) Accepts(p *Package) bool {
 }
 
 // Verify returns ErrMismatch, and how they differ, unless got has the size and
-// the MD5, SHA1 and SHA256 of f. A digest that f lacks differs from every one.
+// all digests of f, which has SHA256 or SHA512. Debian policy 5.5 wants SHA1 and
+// MD5 besides, but a file is known without them; by those two alone it is not.
 func (f File) Verify(got File) error {
+	if f.SHA256 == "" && f.SHA512 == "" {
+		return &mismatch{f.Name + " is not in Checksums-Sha256"}
+	}
+	return f.Agrees(got)
+}
+
+// Agrees returns ErrMismatch, and how they differ, unless got has the size and
+// all digests that f has.
+func (f File) Agrees(got File) error {
 	switch {
 	case f.Size != got.Size:
 		return &mismatch{fmt.Sprintf("size mismatch: expected %d != obtained %d", f.Size, got.Size)}
-	case f.MD5 != got.MD5:
+	case f.MD5 != "" && f.MD5 != got.MD5:
 		return &mismatch{fmt.Sprintf("checksum mismatch MD5: expected %s != obtained %s", f.MD5, got.MD5)}
-	case f.SHA1 != got.SHA1:
+	case f.SHA1 != "" && f.SHA1 != got.SHA1:
 		return &mismatch{fmt.Sprintf("checksum mismatch SHA1: expected %s != obtained %s", f.SHA1, got.SHA1)}
-	case f.SHA256 != got.SHA256:
+	case f.SHA256 != "" && f.SHA256 != got.SHA256:
 		return &mismatch{fmt.Sprintf("checksum mismatch SHA256 expected %s != obtained %s", f.SHA256, got.SHA256)}
+	case f.SHA512 != "" && f.SHA512 != got.SHA512 && (got.SHA512 != "" || f.SHA256 == ""): // not all files have it
+		return &mismatch{fmt.Sprintf("checksum mismatch SHA512: expected %s != obtained %s", f.SHA512, got.SHA512)}
 	}
 	return nil
 }

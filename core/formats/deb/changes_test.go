@@ -82,8 +82,14 @@ func TestAccepts(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
-	if err := helloFile.Verify(helloFile); err != nil {
-		t.Error(err)
+	for _, enough := range []func(*File){
+		func(*File) {}, func(f *File) { f.SHA1 = "" }, func(f *File) { f.SHA1, f.MD5 = "", "" }, func(f *File) { f.MD5, f.SHA512 = "", "" },
+	} {
+		f := helloFile
+		enough(&f)
+		if err := f.Verify(helloFile); err != nil {
+			t.Error(err)
+		}
 	}
 	tests := []struct {
 		change func(*File)
@@ -91,7 +97,10 @@ func TestVerify(t *testing.T) {
 	}{
 		{func(f *File) { f.Size = 5 }, "size mismatch: expected 5 != obtained 4"},
 		{func(f *File) { f.MD5 = "x" }, "checksum mismatch MD5: expected x != obtained " + helloFile.MD5},
-		{func(f *File) { f.SHA1 = "" }, "checksum mismatch SHA1: expected  != obtained " + helloFile.SHA1},
+		{func(f *File) { f.SHA1 = "x" }, "checksum mismatch SHA1: expected x != obtained " + helloFile.SHA1},
+		{func(f *File) { f.SHA256, f.SHA512 = "", "x" }, "checksum mismatch SHA512: expected x != obtained " + helloFile.SHA512},
+		{func(f *File) { f.SHA256, f.SHA512 = "", "" }, helloFile.Name + " is not in Checksums-Sha256"},
+		{func(f *File) { f.SHA1, f.SHA256, f.SHA512 = "", "", "" }, helloFile.Name + " is not in Checksums-Sha256"},
 		{func(f *File) { f.SHA256 = "x" }, "checksum mismatch SHA256 expected x != obtained " + helloFile.SHA256},
 	}
 	for _, test := range tests {

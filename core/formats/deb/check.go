@@ -25,12 +25,12 @@ const (
 // maxEpoch is dpkg's.
 const maxEpoch = 1<<31 - 1
 
-// CheckName returns an error unless name can name a package (policy 5.6.1):
-// at least two characters of letters, digits, '+', '-' and '.', beginning with
-// a letter or digit. Upper-case letters and '_' are let pass as dpkg does,
-// since third-party archives have them.
+// CheckName returns an error unless dpkg takes name for that of a package:
+// letters, digits, '+', '-', '.' and '_', beginning with a letter or digit.
+// Debian policy 5.6.1 wants two characters or more and neither upper-case letters
+// nor '_', but third-party archives have such names.
 func CheckName(name string) error {
-	if len(name) < 2 || len(name) > MaxNameLen || !isAlnum(name[0]) || !madeOf(name, "+-._") {
+	if name == "" || len(name) > MaxNameLen || !isAlnum(name[0]) || !madeOf(name, "+-._") {
 		return fmt.Errorf("%w package name %.300q", ErrInvalid, name)
 	}
 	return nil

@@ -15,8 +15,8 @@ func TestChecks(t *testing.T) {
 	}{
 		{
 			"name", CheckName,
-			[]string{"hello", "libstdc++6", "0ad", "g++", "r-base", "a1", "Upper", "under_score", strings.Repeat("a", MaxNameLen)},
-			[]string{"", "a", "-a", "+a", ".a", "..", "a b", "a/b", "../x", "a\n", "ä1", "a:b", "a\x00", strings.Repeat("a", MaxNameLen+1)},
+			[]string{"hello", "libstdc++6", "r", "0", "0ad", "g++", "r-base", "a1", "Upper", "under_score", strings.Repeat("a", MaxNameLen)},
+			[]string{"", "-", "-a", "+a", ".a", "..", "a b", "a/b", "../x", "a\n", "ä1", "a:b", "a\x00", strings.Repeat("a", MaxNameLen+1)},
 		},
 		{
 			"version", CheckVersion,

@@ -2,11 +2,9 @@ package deb
 
 import (
 	"bytes"
-	"compress/bzip2"
 	"errors"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/mikelolasagasti/xz"
 )
@@ -35,7 +33,7 @@ var (
 // one of xz costs twenty times what a small archive takes to unpack. A decoder
 // for a large window is not kept.
 type decompressor struct {
-	gzip  *gzip.Reader
+	gzip  gzipStreams
 	xz    *xz.Reader
 	zstd  *zstd.Decoder
 	large int64 // the window of the last stream if that is large
@@ -79,17 +77,14 @@ func (d *decompressor) decode(r io.Reader, suffix string) (src io.Reader, err er
 	case "":
 		return r, nil
 	case ".gz":
-		if d.gzip == nil {
-			d.gzip = new(gzip.Reader)
-		}
-		return d.gzip, d.gzip.Reset(r)
+		return d.gzip.open(r)
 	case ".xz":
 		if d.xz == nil {
 			if d.xz, err = xz.NewReader(nil, uint32(d.most(maxXZDictionary))); err != nil {
 				return nil, err
 			}
 		}
-		return d.xz, d.xz.Reset(r)
+		return xzStreams{d.xz}.open(r)
 	case ".zst":
 		if d.zstd == nil {
 			// With a concurrency of 1 the decoder has no goroutines that
@@ -99,9 +94,11 @@ func (d *decompressor) decode(r io.Reader, suffix string) (src io.Reader, err er
 				return nil, err
 			}
 		}
-		return d.zstd, d.zstd.Reset(r)
+		return d.zstd, d.zstd.Reset(newZstdFrames(r))
 	case ".bz2":
-		return bzip2.NewReader(r), nil
+		return openBzip2(r), nil
+	case ".lzma":
+		return openLZMA(r, int(d.most(maxXZDictionary)))
 	}
 	return nil, errCompression
 }
@@ -116,6 +113,9 @@ func (d *decompressor) drop() {
 // release lets go of the last reader that was opened.
 func (d *decompressor) release() {
 	d.drop()
+	if d.gzip.in != nil {
+		d.gzip.in.Reset(nil)
+	}
 	d.out = unpacked{}
 	if d.zstd != nil {
 		// Resetting to an empty buffer does not fail.
@@ -138,8 +138,9 @@ func (u *unpacked) Read(p []byte) (int, error) {
 }
 
 // Decompress returns a reader of what a compressed file of size bytes unpacks
-// to. suffix is ".gz", ".xz", ".zst", ".bz2", or "" for a file that is not
-// compressed. The reader fails after limit bytes, or earlier if the file is
+// to. suffix is ".gz", ".xz", ".zst", ".bz2", ".lzma", or "" for a file that is
+// not compressed. Bytes after the compressed data are left unread, and a file
+// without compression may be called ".gz". The reader fails after limit bytes, or earlier if the file is
 // small for so many.
 func Decompress(r io.Reader, suffix string, size, limit int64) (io.Reader, error) {
 	return new(decompressor).open(r, stream{suffix, size, limit, maxWindow})

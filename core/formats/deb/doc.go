@@ -18,8 +18,8 @@
 //
 // Counts, sizes and the lengths of strings are unsigned varints.
 //
-// Invariant: a Package made here has a name, version, architecture, source
-// name and file names that Debian policy allows, so none of them can leave the
-// directory or the line it is put into. Packages with the same content have the
+// Invariant: a Package made here has a name, version, architecture and file
+// names that dpkg takes, so none of them can leave the directory or the line it
+// is put into. Its Source is a line of text that may name no source package. Packages with the same content have the
 // same key, stanza and record, byte for byte.
 package deb

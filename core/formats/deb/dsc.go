@@ -17,8 +17,8 @@ const MaxFiles = 8192
 var ErrSums = errors.New("unparseable hash sum line")
 
 // SourcePackage returns the package that a .dsc describes. Files are those it
-// lists and those given, which count where both name one: the .dsc itself, and
-// any whose bytes have been looked at.
+// lists and those given: the .dsc itself, and any whose bytes have been looked
+// at. The error is an ErrMismatch if a given file is not the one that is listed.
 func SourcePackage(p Paragraph, files ...File) (*Package, error) {
 	pkg, err := sourcePackage(p, p.Get("Source"))
 	if err != nil {
@@ -27,6 +27,14 @@ func SourcePackage(p Paragraph, files ...File) (*Package, error) {
 	for _, f := range files {
 		if err := CheckFileName(f.Name); err != nil {
 			return nil, err
+		}
+		for _, listed := range pkg.Files {
+			if listed.Name != f.Name {
+				continue
+			}
+			if err := listed.Agrees(f); err != nil {
+				return nil, fmt.Errorf("%s is not the file that the .dsc names: %w", f.Name, err)
+			}
 		}
 		pkg.SetFile(f)
 	}
@@ -122,7 +130,8 @@ func (p *Package) SetFile(f File) {
 }
 
 // listedFiles merges the lists of files of a .dsc, a .changes or a stanza of
-// Sources by base name. The result is in ascending order.
+// Sources by base name. The result is in ascending order. Lists that contradict
+// each other, in themselves or with another, are ErrInvalid.
 func listedFiles(p Paragraph) ([]File, error) {
 	sums := fileSums{byName: make(map[string]int)}
 	for _, list := range [...]struct {
@@ -153,12 +162,20 @@ func listedFiles(p Paragraph) ([]File, error) {
 			if err != nil {
 				return nil, err
 			}
+			if known := *list.digest(f); known != "" && known != digest {
+				return nil, fmt.Errorf("%w: %s has two digests in %s", ErrInvalid, f.Name, list.field)
+			}
+			if hasDigest(*f) && f.Size != int64(size) {
+				return nil, fmt.Errorf("%w: %s is listed with %d and with %d bytes", ErrInvalid, f.Name, f.Size, size)
+			}
 			f.Size = int64(size)
 			*list.digest(f) = digest
 		}
 	}
 	return sums.sorted(), nil
 }
+
+func hasDigest(f File) bool { return f.MD5 != "" || f.SHA1 != "" || f.SHA256 != "" || f.SHA512 != "" }
 
 // fileSums collects files by name.
 type fileSums struct {

@@ -62,22 +62,22 @@ func TestLargePackagesAskBeforeTheyGrow(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			asked := 0
 			ask := func() error { asked++; return nil }
-			_, paths, err := deb.ReadBinary(strings.NewReader(tt.in), "P", deb.Growth{Ask: ask})
+			_, paths, err := deb.ReadBinary(strings.NewReader(tt.in), "P", deb.Growth{Ask: ask}, nil)
 			if err != nil || paths.Len() == 0 || asked != map[bool]int{true: 1}[tt.asks] {
 				t.Errorf("%d paths, asked %d times, %v", paths.Len(), asked, err)
 			}
-			_, paths, err = deb.ReadBinary(strings.NewReader(tt.in), "P", deb.Growth{Most: most})
+			_, paths, err = deb.ReadBinary(strings.NewReader(tt.in), "P", deb.Growth{Most: most}, nil)
 			contents := (*deb.ContentsError)(nil)
 			if tt.unpacked && (err != nil || paths.Len() == 0) || !tt.unpacked && (!errors.As(err, &contents) || paths != nil) {
 				t.Errorf("with at most %d bytes more: %d paths, %v", most, paths.Len(), err)
 			}
 			refused := errors.New("no")
-			got, _, err := deb.ReadBinary(strings.NewReader(tt.in), "P", deb.Growth{Ask: func() error { return refused }})
+			got, _, err := deb.ReadBinary(strings.NewReader(tt.in), "P", deb.Growth{Ask: func() error { return refused }}, nil)
 			if tt.asks && (err != refused || got != nil) || !tt.asks && err != nil {
 				t.Errorf("refused: %q, %v", got, err)
 			}
 			// No decoder remembers the refusal.
-			if _, paths, err := deb.ReadBinary(strings.NewReader(small), "P", deb.Growth{Most: 1}); err != nil || paths.Len() != 8 {
+			if _, paths, err := deb.ReadBinary(strings.NewReader(small), "P", deb.Growth{Most: 1}, nil); err != nil || paths.Len() != 8 {
 				t.Errorf("a small package after it: %q, %v", paths.Strings(), err)
 			}
 		})
@@ -90,7 +90,7 @@ func TestHiddenWindowIsRefused(t *testing.T) {
 	data := dataMember(t).data
 	for _, second := range []string{zstdWith(t, 64<<20, data)} {
 		in := arArchive(controlMember(t), member{"data.tar.zst", zstdWith(t, 1<<20, data[:512]) + second})
-		_, paths, err := deb.ReadBinary(strings.NewReader(in), "P", deb.Growth{Ask: func() error { return errors.New("asked") }})
+		_, paths, err := deb.ReadBinary(strings.NewReader(in), "P", deb.Growth{Ask: func() error { return errors.New("asked") }}, nil)
 		contents := (*deb.ContentsError)(nil)
 		if !errors.As(err, &contents) || !strings.Contains(err.Error(), "window size exceeded") {
 			t.Errorf("%d paths, %v", paths.Len(), err)
@@ -99,7 +99,7 @@ func TestHiddenWindowIsRefused(t *testing.T) {
 	// A frame to be skipped comes first: the window is not known.
 	asked := false
 	in := arArchive(controlMember(t), member{"data.tar.zst", "\x50\x2a\x4d\x18\x01\x00\x00\x00x" + zstdWith(t, 16<<20, data)})
-	_, paths, err := deb.ReadBinary(strings.NewReader(in), "P", deb.Growth{Ask: func() error { asked = true; return nil }})
+	_, paths, err := deb.ReadBinary(strings.NewReader(in), "P", deb.Growth{Ask: func() error { asked = true; return nil }}, nil)
 	if err != nil || paths.Len() != 8 || !asked {
 		t.Errorf("%d paths, asked %v, %v", paths.Len(), asked, err)
 	}
@@ -112,7 +112,7 @@ func TestXZDictionaryIsRead(t *testing.T) {
 	}{{20, false}, {22, false}, {23, true}, {24, true}, {28, true}, {30, true}, {40, true}} {
 		asked := false
 		in := arArchive(controlMember(t), member{"data.tar.xz", xzDictionary(tt.code)})
-		deb.ReadBinary(strings.NewReader(in), "P", deb.Growth{Ask: func() error { asked = true; return nil }})
+		deb.ReadBinary(strings.NewReader(in), "P", deb.Growth{Ask: func() error { asked = true; return nil }}, nil)
 		if asked != tt.asks {
 			t.Errorf("dictionary %d: asked %v", tt.code, asked)
 		}

@@ -241,22 +241,23 @@ func (p *Package) check() error {
 	if p.Kind == Source {
 		return nil
 	}
-	if err := CheckArchitecture(p.Architecture); err != nil {
-		return err
-	}
-	if err := CheckName(p.SourceName()); err != nil {
-		return fmt.Errorf("source: %w", err)
-	}
-	return nil
+	return CheckArchitecture(p.Architecture)
 }
 
 // SourceName returns the name of the source package: of a binary that in
-// Source, or its own if there is none; of a source package its own.
+// Source, or its own if there is none; of a source package its own. It is
+// verbatim and may be no name at all, such as a URL.
 func (p *Package) SourceName() string {
 	if p.Source == "" {
 		return p.Name
 	}
-	name, _, _ := strings.Cut(p.Source, "(")
+	return sourceName(p.Source)
+}
+
+// sourceName returns the name in a Source field, which is "name" or
+// "name (version)".
+func sourceName(field string) string {
+	name, _, _ := strings.Cut(field, "(")
 	return strings.TrimSpace(name)
 }
 
@@ -271,11 +272,12 @@ func (p *Package) SourceVersion() string {
 }
 
 // PoolDir returns the directory of the package's files below a component of a
-// published pool: "h/hello", "libf/libfoo".
+// published pool: "h/hello", "libf/libfoo", "r/r". A Source field that names no
+// source package does not count.
 func (p *Package) PoolDir() (string, error) {
 	source := p.SourceName()
-	if len(source) < 2 {
-		return "", fmt.Errorf("package source %s too short", source)
+	if CheckName(source) != nil {
+		source = p.Name
 	}
 	if err := CheckName(source); err != nil {
 		return "", err

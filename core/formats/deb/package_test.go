@@ -97,8 +97,10 @@ func TestPackageErrors(t *testing.T) {
 		{"version", deb, binary + "Version: 1 2\n", ErrInvalid},
 		{"folded version", deb, binary + "Version:\n 1\n", ErrInvalid},
 		{"architecture", deb, binary + "Architecture: source\n", ErrInvalid},
-		{"source", deb, binary + "Source: ../../etc (1)\n", ErrInvalid},
-		{"empty source name", deb, binary + "Source: (1)\n", ErrInvalid},
+		{"digest twice", dsc, source + "Files:\n " + sum + " 1 a\n " + strings.Repeat("1", md5Len) + " 1 a\n", ErrInvalid},
+		{"size twice", dsc, source + "Files:\n " + sum + " 1 a\n " + sum + " 2 a\n", ErrInvalid},
+		{"lists that contradict", dsc, source + "Files:\n " + sum + " 1 a\nChecksums-Sha1:\n " + strings.Repeat("0", sha1Len) + " 2 a\n", ErrInvalid},
+		{"Sources that contradict", index(Source), source + "Files:\n " + sum + " 1 a\nChecksums-Sha256:\n " + strings.Repeat("0", sha256Len) + " 2 a\n", ErrInvalid},
 		{"index without file name", index(Udeb), without(binary, "Filename"), ErrInvalid},
 		{"index with directory only", index(Binary), binary + "Filename: pool/..\n", ErrInvalid},
 		{"index with short digest", index(Binary), binary + "SHA256: 00\n", ErrInvalid},
@@ -290,8 +292,15 @@ func TestSourceOf(t *testing.T) {
 		{&Package{Name: "lib", Version: "1"}, "lib", "1", "lib", "1", "lib/lib", ""},
 		{&Package{Name: "li", Version: "1"}, "li", "1", "li", "1", "l/li", ""},
 		{&Package{Kind: Source, Name: "libx", Version: "2"}, "libx", "2", "", "", "libx/libx", ""},
-		{&Package{Name: "xx", Version: "1", Source: "x (2)"}, "x", "2", "x", "2", "", "package source x too short"},
-		{&Package{Name: "xx", Version: "1", Source: "../y"}, "../y", "1", "../y", "1", "", `invalid package name "../y"`},
+		{&Package{Name: "xx", Version: "1", Source: "x (2)"}, "x", "2", "x", "2", "x/x", ""},
+		{&Package{Name: "r", Version: "1"}, "r", "1", "r", "1", "r/r", ""},
+		// A Source field that names no source package stays as it is, and the folder is the package's.
+		{&Package{Name: "xx", Version: "1", Source: "../y"}, "../y", "1", "../y", "1", "x/xx", ""},
+		{&Package{Name: "libx1", Version: "1", Source: "https://example.org/foo.git"}, "https://example.org/foo.git", "1", "https://example.org/foo.git", "1", "libx/libx1", ""},
+		{&Package{Name: "xx", Version: "1", Source: "Some Product (2)"}, "Some Product", "2", "Some Product", "2", "x/xx", ""},
+		{&Package{Name: "xx", Version: "1", Source: "team/foo"}, "team/foo", "1", "team/foo", "1", "x/xx", ""},
+		{&Package{Name: "xx", Version: "1", Source: "(1)"}, "", "1", "", "1", "x/xx", ""},
+		{&Package{Name: "../y", Version: "1"}, "../y", "1", "../y", "1", "", `invalid package name "../y"`},
 	}
 	for _, test := range tests {
 		if name, version := test.p.SourceName(), test.p.SourceVersion(); name != test.name || version != test.version {

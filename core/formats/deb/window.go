@@ -15,6 +15,11 @@ func window(suffix string, header []byte, most int64) int64 {
 	switch suffix {
 	case ".xz":
 		return min(xzDictionarySize(header, most), most)
+	case ".lzma": // a byte of properties, then the size of the dictionary
+		if len(header) < 5 {
+			return most
+		}
+		return min(int64(binary.LittleEndian.Uint32(header[1:])), most)
 	case ".zst":
 		var h zstd.Header
 		if err := h.Decode(header); err != nil || h.Skippable {

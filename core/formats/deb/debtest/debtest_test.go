@@ -30,7 +30,7 @@ func TestDeb(t *testing.T) {
 			if !bytes.Equal(data, debtest.Deb(spec)) {
 				t.Error("the same package twice has different bytes")
 			}
-			control, paths, err := deb.ReadBinary(bytes.NewReader(data), "tool.deb", deb.Growth{})
+			control, paths, err := deb.ReadBinary(bytes.NewReader(data), "tool.deb", deb.Growth{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
