@@ -38,7 +38,7 @@ type Attempt struct {
 
 	// writing is held while the row is written, so a heartbeat and a Save never
 	// compete. It guards the next four.
-	writing sync.Mutex
+	writing mutex
 	task    Task   // as it is stored
 	version string // of the stored row
 	seq     int64  // of the last write, also of one that failed
@@ -50,6 +50,16 @@ type Attempt struct {
 	warnings []string // since the last Save
 	fresh    bool     // out, detail or warnings changed since the row was written
 }
+
+// mutex is a lock that is held during calls of the storage. It is a channel, so
+// that time passes in the bubble of a test (testing/synctest) while a goroutine
+// waits for it.
+type mutex chan struct{}
+
+func newMutex() mutex { return make(mutex, 1) }
+
+func (m mutex) Lock()   { m <- struct{}{} }
+func (m mutex) Unlock() { <-m }
 
 // ID returns the number of the task. In an Undo that is paid as a debt it is the
 // number of the task that is undone.

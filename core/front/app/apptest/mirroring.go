@@ -45,7 +45,7 @@ func KeyID(signer pgp.Signer) string { return signer.PublicKeys()[0].ID().String
 // Trust puts the keys of a signer into the default ring.
 func (p *Process) Trust(t *testing.T, signer pgp.Signer) {
 	t.Helper()
-	p.Must(t, "POST", "/api/gpg/key", keyBody(signer), nil)
+	p.Must(t, "POST", "/api/gpg/key", KeyBody(signer), nil)
 }
 
 // ArchiveSpec describes an archive that signer signs.
@@ -66,8 +66,8 @@ func ArchiveSpec(signer pgp.Signer) upstreamtest.Spec {
 	}
 }
 
-// keyBody is the body of the import of a signer's keys.
-func keyBody(signer pgp.Signer) string {
+// KeyBody returns the body of the import of a signer's keys.
+func KeyBody(signer pgp.Signer) string {
 	var armor strings.Builder
 	for _, k := range signer.PublicKeys() {
 		armor.Write(k.Armor())
@@ -134,7 +134,7 @@ func (w *Mirroring) Begin(ctx context.Context, env *drivertest.Env) error {
 	if err != nil {
 		return err
 	}
-	_, keyErr := p.Do("POST", "/api/gpg/key", "application/json", []byte(keyBody(w.Signer)))
+	_, keyErr := p.Do("POST", "/api/gpg/key", "application/json", []byte(KeyBody(w.Signer)))
 	_, createErr := p.Do("POST", "/api/mirrors", "application/json",
 		[]byte(strings.TrimSuffix(CreateMirror, "}")+`,"DownloadSources":true,"DownloadUdebs":true,"DownloadAppStream":true}`))
 	if err := errors.Join(keyErr, createErr, p.Step("PUT", "/api/mirrors/m", "{}")); err != nil {

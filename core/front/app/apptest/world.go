@@ -1,0 +1,134 @@
+package apptest
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/app"
+)
+
+// World is storage on which processes come and go, in the bubble of a test
+// (testing/synctest). Its time is that of the bubble.
+type World struct {
+	Memory *drivertest.Memory
+	Signer pgp.Signer
+	Config func(*app.Config) // changes the settings of every process; may be nil
+
+	// Outage is suffered by all processes that start while it is set; nil is none.
+	Outage *drivertest.Outage
+}
+
+// NewWorld returns a world without any object.
+func NewWorld(signer pgp.Signer) *World {
+	return &World{Memory: drivertest.NewMemory(time.Now), Signer: signer}
+}
+
+// Copy returns a world with a copy of what is stored, as it is found when every
+// process has died.
+func (w *World) Copy() *World {
+	return &World{Memory: w.Memory.Clone(), Signer: w.Signer, Config: w.Config}
+}
+
+// Living is a process of a World that serves: a worker runs tasks, and Tick is
+// called every minute.
+type Living struct {
+	*Process
+	Faults *drivertest.Faults
+
+	stop context.CancelFunc
+	all  sync.WaitGroup
+}
+
+// Start starts a process. As long as it cannot read the open tasks it tries
+// again: that stands for whatever starts processes. It has to be ended by Kill.
+func (w *World) Start(t testing.TB) *Living {
+	t.Helper()
+	f := drivertest.NewFaults(w.Memory.Blobs, w.Memory.Table, w.Memory.Queue)
+	if w.Outage != nil {
+		f.Suffer(w.Outage)
+	}
+	base, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ctx, cancel := f.Context(base)
+	c := app.Config{Version: "test", Async: true, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	if w.Config != nil {
+		w.Config(&c)
+	}
+	d := app.Drivers{Blobs: f.Blobs, Table: f.Table, Queue: f.Queue}
+	a, err := app.New(ctx, d, signing{w.Signer, f}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &Living{Process: &Process{App: a, Drivers: d, Env: &drivertest.Env{Memory: w.Memory, Faults: f}, Ctx: ctx}, Faults: f,
+		stop: func() { cancel(); stop() }}
+	l.all.Go(func() { l.live(ctx, w.Memory.Queue) })
+	return l
+}
+
+// live runs the process until ctx is done.
+func (l *Living) live(ctx context.Context, queue *drivertest.MemoryQueue) {
+	for l.Dispatcher.Resend(ctx, true) != nil {
+		if !pause(ctx, time.Second) {
+			return
+		}
+	}
+	l.all.Go(func() { queue.Serve(ctx, l.Dispatcher.Handle, 1) })
+	for pause(ctx, time.Minute) {
+		_ = l.Tick(ctx) // the next one is in a minute
+	}
+}
+
+// Kill ends the process in the middle of what it does.
+func (l *Living) Kill() {
+	l.Faults.Kill()
+	l.stop()
+	l.all.Wait()
+}
+
+// pause waits for d and reports whether ctx is not done.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// signing is a signer whose calls fail with those of drivers: "Signer.Clearsign"
+// and "Signer.DetachSign".
+type signing struct {
+	pgp.Signer
+	faults *drivertest.Faults
+}
+
+func (s signing) Clearsign(ctx context.Context, w io.Writer, text []byte, at time.Time) error {
+	if err := s.faults.Call(ctx, "Signer.Clearsign"); err != nil {
+		return err
+	}
+	return s.Signer.Clearsign(ctx, w, text, at)
+}
+
+func (s signing) DetachSign(ctx context.Context, w io.Writer, data []byte, at time.Time) error {
+	if err := s.faults.Call(ctx, "Signer.DetachSign"); err != nil {
+		return err
+	}
+	return s.Signer.DetachSign(ctx, w, data, at)
+}
+
+// Bubble runs a test in a bubble (testing/synctest) whose time is at.
+func Bubble(t *testing.T, at time.Time, test func(*testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(at))
+		test(t)
+	})
+}

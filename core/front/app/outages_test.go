@@ -1,0 +1,155 @@
+package app_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/front/app/apptest"
+)
+
+// ports are what fails in an outage.
+var ports = []struct {
+	name  string
+	match func(call string) bool
+}{
+	{"table", drivertest.TableCalls},
+	{"blobs", drivertest.BlobCalls},
+	{"public objects", drivertest.ObjectCalls("public/")},
+	{"private objects", drivertest.ObjectCalls("private/")},
+	{"queue", drivertest.QueueCalls},
+	{"signer", func(call string) bool { return strings.HasPrefix(call, "Signer.") }},
+}
+
+// lengths of outages.
+var lengths = []time.Duration{time.Second, 30 * time.Second, 5 * time.Minute, 2 * time.Hour}
+
+// outage is one way to disturb an operation.
+type outage struct {
+	port int
+	from int
+	last time.Duration
+	how  drivertest.How
+	kill bool
+}
+
+func (o outage) String() string {
+	text := fmt.Sprintf("%s %s for %v from call %d", ports[o.port].name, o.how, o.last, o.from)
+	if o.kill {
+		text += ", killed"
+	}
+	return text
+}
+
+// outages returns how an operation with these calls is disturbed. Of every n one
+// is taken.
+func outages(calls []string, every int) []outage {
+	var all []outage
+	turn := 0
+	for port, p := range ports {
+		for _, from := range beginnings(calls, p.match) {
+			for _, last := range lengths {
+				for _, kill := range []bool{false, true} {
+					turn++
+					if turn%every == 0 {
+						all = append(all, outage{port, from, last, drivertest.How(turn / every % 4), kill})
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// beginnings returns the numbers of the calls with which outages begin: the first
+// and the last one that meets it, one in the middle, and the one after each
+// change of a task's row, as a commit is.
+func beginnings(calls []string, match func(string) bool) []int {
+	var met, from []int
+	for i, call := range calls {
+		if match(call) {
+			met = append(met, i+1)
+		}
+	}
+	if len(met) == 0 {
+		return nil
+	}
+	from = append(from, 1, met[0], met[len(met)/2], met[len(met)-1])
+	for i, call := range calls {
+		if strings.HasPrefix(call, "Table.Write task/") && i+2 <= met[len(met)-1] {
+			from = append(from, i+2)
+		}
+	}
+	slices.Sort(from)
+	return slices.Compact(from)
+}
+
+// publishOwes says that publications that are committed are finished.
+const publishOwes = false
+
+// maxFailures is how many failures of one operation are told.
+const maxFailures = 3
+
+// TestOutageLeavesTheOutcomeOrNothing disturbs every operation by outages of
+// every port, of several lengths, from several calls on, and kills the process in
+// the middle of some: when time has passed, the store is as after an undisturbed
+// operation or as after a refused one. No lock is held and nothing else is left.
+func TestOutageLeavesTheOutcomeOrNothing(t *testing.T) {
+	every := 1
+	if testing.Short() {
+		every = 17
+	}
+	ready := readyWorld(t)
+	for _, op := range operations() {
+		if op.name == "" {
+			op.name = op.kind
+		}
+		t.Run(op.name, func(t *testing.T) {
+			if strings.HasPrefix(op.kind, "publish.") && !publishOwes {
+				t.Skip("publications do not owe yet")
+			}
+			tr := &trial{operation: op, ready: ready}
+			apptest.Bubble(t, readyAt, func(t *testing.T) {
+				if err := tr.undisturbed(t); err != nil {
+					t.Fatal(err)
+				}
+			})
+			apptest.Bubble(t, readyAt, func(t *testing.T) {
+				if err := tr.idle(t); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if tr.wait == 0 && tr.after.differs(tr.before) == "" && op.kind != "cleanup.db" {
+				t.Error("the operation changes nothing")
+			}
+			failures := 0
+			for _, o := range outages(tr.calls, every) {
+				var err error
+				apptest.Bubble(t, readyAt, func(t *testing.T) {
+					err = tr.run(t, &drivertest.Outage{Match: ports[o.port].match, From: o.from, For: o.last, How: o.how, Delay: 10 * time.Second}, o.kill)
+				})
+				if err != nil {
+					t.Errorf("%v: %v", o, err)
+					failures++
+				}
+				if failures == maxFailures {
+					return
+				}
+			}
+		})
+	}
+}
+
+// TestEveryKindHasOutages holds that every kind of task is disturbed by outages.
+func TestEveryKindHasOutages(t *testing.T) {
+	m := drivertest.NewMemory(time.Now)
+	p := apptest.New(t, apptest.On(m))
+	for _, kind := range p.Dispatcher.Kinds() {
+		if !slices.ContainsFunc(operations(), func(op operation) bool { return op.kind == kind }) {
+			t.Errorf("no operation has a task of the kind %s", kind)
+		}
+	}
+}
