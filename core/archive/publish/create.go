@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/source"
@@ -53,7 +54,10 @@ func (s *Store) CheckCreate(ctx context.Context, segment string, args CreateArgs
 	if err := s.complete(&args, found); err != nil {
 		return task.Spec{}, withVerb(toPublish, err)
 	}
-	if err := args.Options.checkAliases(args.Distribution); err != nil {
+	if strings.ContainsFunc(args.NotAutomatic+args.ButAutomaticUpgrades, unicode.IsControl) {
+		return task.Spec{}, task.Fail(400, "unable to publish: NotAutomatic and ButAutomaticUpgrades have one line")
+	}
+	if err := args.Options.check(args.Distribution); err != nil {
 		return task.Spec{}, withVerb(toPublish, err)
 	}
 	args.Options.SkipContents = cmp.Or(args.Options.SkipContents, &s.SkipContents)

@@ -34,6 +34,7 @@ type Settings struct {
 	Staged                                   map[string]string `json:"Pending"` // names of the sources by component that the next update publishes; nil if none are staged
 	Architectures                            []string
 	Origin, Label, Version, SignedBy         string
+	Suite, Codename                          string `json:",omitempty"` // of the Release; the distribution if ""
 	NotAutomatic, ButAutomaticUpgrades       string
 	SkipContents, SkipBz2, ByHash, MultiDist bool
 	PoolLayout                               paths.Layout  `json:",omitempty"` // paths.HashLayout or ""

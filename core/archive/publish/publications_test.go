@@ -71,12 +71,21 @@ func TestPublishObjectStatusesEscaping(t *testing.T) {
 func TestPublishUnknownFields(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))
-		s.Want(t, "POST", "/api/publish", `{"sourcekind":"local","DISTRIBUTION":"s","sources":[{"name":"r"}],"Batch":true,"Suite":"x","Codename":"y","Nonsense":[1],
-			"signing":{"Batch":true,"Passphrase":"hunter2","PassphraseFile":"/hunter3","Keyring":"hunter4","SecretKeyring":"hunter5"}}`, 201,
+		s.Want(t, "POST", "/api/publish", `{"sourcekind":"local","DISTRIBUTION":"s","sources":[{"name":"r"}],"Batch":true,"Nonsense":[1],
+			"signing":{"Batch":true,"Passphrase":"","Keyring":"hunter4","SecretKeyring":"hunter5"}}`, 201,
 			object("s", ".", "local", `{"Component":"main","Name":"r"}`, `"amd64"`))
 		if release := s.File(t, "/dists/s/Release"); !strings.Contains(release, "\nSuite: s\n") || !strings.Contains(release, "\nCodename: s\n") {
 			t.Error(release)
 		}
+		for _, signing := range []string{`{"Passphrase":"hunter2"}`, `{"PassphraseFile":"/hunter3"}`, `{"GpgKey":"test@example.org","Passphrase":"hunter2"}`} {
+			for method, path := range map[string]string{"POST": "/api/publish/other", "PUT": "/api/publish/:./s"} {
+				code, got := s.Ask(t, method, path, `{"SourceKind":"local","Distribution":"t","Sources":[{"Name":"r"}],"Signing":`+signing+`}`)
+				if code != 400 || !strings.Contains(got, "is not taken") || !strings.Contains(got, "--passphrase-file") || strings.Contains(got, "hunter") {
+					t.Errorf("%s with %s: %d %s", method, signing, code, got)
+				}
+			}
+		}
+		s.Must(t, "PUT", "/api/publish/:./s", `{"Signing":{"Skip":true,"Passphrase":"hunter2"}}`, nil) // nothing is signed with it
 		for _, part := range []string{"task", "publish"} {
 			for row, err := range s.Drivers.Table.Scan(t.Context(), part, "") {
 				if err != nil || bytes.Contains(row.Data, []byte("hunter")) {

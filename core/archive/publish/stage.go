@@ -44,7 +44,7 @@ func (s *Store) stager(p *Publication, folder string) *index.Stager {
 		Blobs: s.Blobs, Lists: s.Lists, Paths: s.Paths, Zips: &s.zips, Compressions: s.Compressions, Dist: p.Dist(),
 		SkipBz2: p.SkipBz2, Folder: folder,
 		Header: index.Header{
-			Origin: p.Origin, Label: p.Label, Version: p.Version, SignedBy: p.SignedBy,
+			Origin: p.Origin, Label: p.Label, Version: p.Version, SignedBy: p.SignedBy, Suite: p.Suite, Codename: p.Codename,
 			NotAutomatic: p.NotAutomatic, ButAutomaticUpgrades: p.ButAutomaticUpgrades, ByHash: p.ByHash, ValidFor: p.ValidFor,
 			Architectures: p.Architectures, Components: p.components(),
 		},

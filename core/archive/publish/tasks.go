@@ -14,6 +14,7 @@ import (
 // the setting as it is.
 type Options struct {
 	Origin, Label, Version, SignedBy         *string
+	Suite, Codename                          *string
 	SkipContents, SkipBz2, ByHash, MultiDist *bool
 	ValidFor                                 *time.Duration
 	Aliases                                  *[]string
@@ -31,6 +32,8 @@ func (o Options) apply(s Settings) Settings {
 	set(&s.Label, o.Label)
 	set(&s.Version, o.Version)
 	set(&s.SignedBy, o.SignedBy)
+	set(&s.Suite, o.Suite)
+	set(&s.Codename, o.Codename)
 	set(&s.SkipContents, o.SkipContents)
 	set(&s.SkipBz2, o.SkipBz2)
 	set(&s.ByHash, o.ByHash)

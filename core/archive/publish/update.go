@@ -35,7 +35,7 @@ func (s *Store) CheckUpdate(ctx context.Context, args UpdateArgs) (task.Spec, er
 	if err := p.checkUpdate(args); err != nil {
 		return task.Spec{}, err
 	}
-	if err := args.Options.checkAliases(args.Distribution); err != nil {
+	if err := args.Options.check(args.Distribution); err != nil {
 		return task.Spec{}, withVerb(toUpdate, err)
 	}
 	// The task reports a staged source that does not exist.

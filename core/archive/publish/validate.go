@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/source"
@@ -146,6 +147,28 @@ func (p *Publication) checkSameLayout(l paths.Layout) error {
 		return nil
 	}
 	return task.Fail(400, "PoolLayout of %s is %s from its creation on", p.Dist(), has)
+}
+
+// check refuses values that would break the lines of a Release, and names that
+// cannot be other names of the distribution.
+func (o Options) check(distribution string) error {
+	for _, f := range []struct {
+		name  string
+		value *string
+	}{{"Origin", o.Origin}, {"Label", o.Label}, {"Version", o.Version}, {"SignedBy", o.SignedBy}} {
+		if f.value != nil && strings.ContainsFunc(*f.value, unicode.IsControl) {
+			return task.Fail(400, "invalid %s: it has more than one line", f.name)
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value *string
+	}{{"Suite", o.Suite}, {"Codename", o.Codename}} {
+		if f.value != nil && *f.value != "" && paths.Check(*f.value) != nil {
+			return task.Fail(400, "invalid %s %.200s", f.name, *f.value)
+		}
+	}
+	return o.checkAliases(distribution)
 }
 
 // checkAliases refuses names that cannot be other names of a distribution.

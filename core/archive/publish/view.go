@@ -51,7 +51,7 @@ func (s *Store) view(ctx context.Context, p Publication) (View, error) {
 		Distribution: p.Distribution, Label: p.Label, MultiDist: p.MultiDist, NotAutomatic: p.NotAutomatic, Origin: p.Origin,
 		Path: p.Dist().String(), PoolLayout: p.PoolLayout, Prefix: p.Prefix, SignedBy: p.SignedBy,
 		SkipContents: p.SkipContents, SourceKind: string(p.Kind), Sources: views(names), Storage: p.Storage,
-		Version: p.Version, ValidFor: ShowValidity(p.ValidFor), Aliases: p.Aliases,
+		Suite: p.Suite, Codename: p.Codename, Version: p.Version, ValidFor: ShowValidity(p.ValidFor), Aliases: p.Aliases,
 	}, err
 }
 
@@ -151,7 +151,8 @@ func (s *Store) line(ctx context.Context, p *Publication) (string, error) {
 		}
 		parts = append(parts, fmt.Sprintf("{%s: %s}", c, src))
 	}
-	for _, f := range [][2]string{{"origin", p.Origin}, {"notautomatic", p.NotAutomatic}, {"butautomaticupgrades", p.ButAutomaticUpgrades}, {"label", p.Label}} {
+	for _, f := range [][2]string{{"origin", p.Origin}, {"notautomatic", p.NotAutomatic}, {"butautomaticupgrades", p.ButAutomaticUpgrades}, {"label", p.Label},
+		{"suite", p.Suite}, {"codename", p.Codename}} {
 		if f[1] != "" {
 			extras = append(extras, f[0]+": "+f[1])
 		}

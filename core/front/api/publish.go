@@ -62,6 +62,8 @@ type publishedRepoCreateParams struct {
 	SkipCleanup          *bool // has no effect
 	AcquireByHash        *bool
 	SignedBy             *string
+	Suite                *string
+	Codename             *string
 	MultiDist            *bool
 	PoolLayout           paths.Layout // aptly knows none, and has one: debian
 	ValidFor             *string      // how long a Release is valid; aptly knows none
@@ -78,6 +80,8 @@ type publishedRepoUpdateSwitchParams struct {
 	SkipBz2        *bool
 	AcquireByHash  *bool
 	SignedBy       *string
+	Suite          *string
+	Codename       *string
 	MultiDist      *bool
 	Label          *string
 	Origin         *string
@@ -168,7 +172,7 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 		Name: publish.Name{Distribution: paths.Sanitise(body.Distribution)},
 		Kind: publish.SourceKind(body.SourceKind), Sources: named(body.Sources), NotAutomatic: body.NotAutomatic, ButAutomaticUpgrades: body.ButAutomaticUpgrades,
 		PoolLayout: body.PoolLayout, ForceOverwrite: body.ForceOverwrite, Signing: body.Signing.signing(),
-		Options: publish.Options{Origin: &body.Origin, Label: &body.Label, Version: &body.Version, SignedBy: body.SignedBy,
+		Options: publish.Options{Origin: &body.Origin, Label: &body.Label, Version: &body.Version, SignedBy: body.SignedBy, Suite: body.Suite, Codename: body.Codename,
 			SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)},
 	}
 	args.Storage, args.Prefix = paths.ParsePrefix(segment)
@@ -192,7 +196,7 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 		Name: published(r), Sources: named(body.Snapshots), Staged: staged, ForceOverwrite: body.ForceOverwrite,
 		Signing: body.Signing.signing(), PoolLayout: body.PoolLayout, SkipCleanup: body.SkipCleanup != nil && *body.SkipCleanup,
 	}
-	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy,
+	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy, Suite: body.Suite, Codename: body.Codename,
 		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)}
 	if err := validity(body.ValidFor, &args.Options); err != nil {
 		return err

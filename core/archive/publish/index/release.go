@@ -13,6 +13,7 @@ import (
 // Header is the fields of a distribution's Release.
 type Header struct {
 	Origin, Label, Version, SignedBy   string
+	Suite, Codename                    string // the distribution if ""
 	NotAutomatic, ButAutomaticUpgrades string
 	ByHash                             bool
 	ValidFor                           time.Duration // 0: for ever
@@ -35,10 +36,10 @@ func (h Header) component(d paths.Dist, component, arch string) []byte {
 	standard := d.Prefix + " " + d.Name
 	field(&b, "Origin", cmp.Or(h.Origin, standard))
 	field(&b, "Label", cmp.Or(h.Label, standard))
-	field(&b, "Archive", d.Name)
-	field(&b, "Suite", d.Name)
+	field(&b, "Archive", cmp.Or(h.Suite, d.Name))
+	field(&b, "Suite", cmp.Or(h.Suite, d.Name))
 	field(&b, "Version", h.Version)
-	field(&b, "Codename", d.Name)
+	field(&b, "Codename", cmp.Or(h.Codename, d.Name))
 	if h.ByHash {
 		field(&b, "Acquire-By-Hash", "yes")
 	}
@@ -54,15 +55,20 @@ type Dates struct {
 	Made  time.Time // from which it is valid for Header.ValidFor
 }
 
-// Release returns the Release of the distribution. suite is one of its names.
-func (h Header) Release(d paths.Dist, suite string, date Dates, files []File) []byte {
+// Release returns the Release of the distribution in the tree of one of its names.
+// The Release of another name than its first has that as suite: apt compares it with
+// the name that it was asked for.
+func (h Header) Release(d paths.Dist, name string, date Dates, files []File) []byte {
 	var b strings.Builder
-	standard := d.Prefix + " " + d.Name
+	standard, suite := d.Prefix+" "+d.Name, name
+	if name == d.Name {
+		suite = cmp.Or(h.Suite, name)
+	}
 	field(&b, "Origin", cmp.Or(h.Origin, standard))
 	field(&b, "Label", cmp.Or(h.Label, standard))
 	field(&b, "Suite", suite)
 	field(&b, "Version", h.Version)
-	field(&b, "Codename", d.Name)
+	field(&b, "Codename", cmp.Or(h.Codename, d.Name))
 	field(&b, "Date", date.Shown.UTC().Format(dateFormat))
 	if h.ValidFor > 0 {
 		field(&b, "Valid-Until", date.Made.UTC().Add(h.ValidFor).Format(dateFormat))
