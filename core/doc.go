@@ -32,8 +32,8 @@
 //	engine/lists                   engine/driver engine/parallel github.com/klauspost/compress
 //	engine/lock                    engine/driver
 //	engine/calendar                engine/driver
-//	engine/gc                      engine/lists engine/driver
 //	engine/task                    engine/calendar engine/driver engine/lock engine/parallel
+//	engine/gc                      engine/driver engine/lists engine/lock engine/parallel engine/task
 //	engine/named                   engine/driver engine/lock engine/task
 //	archive/source
 //	archive/pkglist
@@ -43,7 +43,6 @@
 //	archive/keyring
 //	archive/upstream
 //	archive/upstream/upstreamtest  archive/upstream net/http github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
-//	archive/cleanup                archive/pkglist archive/pool archive/upload
 //	archive/repo                   archive/pkglist archive/pool archive/query archive/source archive/upload
 //	archive/mirror                 archive/pkglist archive/pool archive/query archive/source archive/upstream
 //	archive/snapshot               archive/pkglist archive/pool archive/query archive/source

@@ -170,7 +170,7 @@ func (l *List) Latest(ctx context.Context) (*List, error) {
 // in index order.
 func (l *List) Filter(ctx context.Context, pred func(*deb.Package) bool) (*List, error) {
 	return l.keep(ctx, func(_ *identity, r lists.Record) (bool, error) {
-		p, err := decode(r)
+		p, err := Decode(r)
 		if err != nil {
 			return false, err
 		}

@@ -148,7 +148,7 @@ func (l *List) inKeyOrder(ctx context.Context, s *Subset, limit int) iter.Seq2[*
 				var k keyed[*deb.Package]
 				if err == nil {
 					k.name, k.key = r.name, r.key()
-					k.item, err = decode(r.record)
+					k.item, err = Decode(r.record)
 				}
 				if !yield(k, err) || err != nil {
 					return

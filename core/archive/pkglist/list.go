@@ -146,7 +146,7 @@ func (l *List) ReadChunk(ctx context.Context, c Chunk) ([]*deb.Package, error) {
 	}
 	packages := make([]*deb.Package, len(records))
 	for i, r := range records {
-		if packages[i], err = decode(r); err != nil {
+		if packages[i], err = Decode(r); err != nil {
 			return nil, err
 		}
 	}
@@ -182,7 +182,7 @@ func decoded(records iter.Seq2[lists.Record, error]) iter.Seq2[*deb.Package, err
 		for r, err := range records {
 			var p *deb.Package
 			if err == nil {
-				p, err = decode(r)
+				p, err = Decode(r)
 			}
 			if !yield(p, err) || err != nil {
 				return

@@ -102,7 +102,8 @@ func hashText(hash uint64) string {
 	return strings.Repeat("0", max(0, 8-len(text))) + text
 }
 
-func decode(r lists.Record) (*deb.Package, error) { return decodeValue(r.Val) }
+// Decode returns the package of a record of a list.
+func Decode(r lists.Record) (*deb.Package, error) { return decodeValue(r.Val) }
 
 func decodeValue(val []byte) (*deb.Package, error) {
 	if len(val) < valueHead {

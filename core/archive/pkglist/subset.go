@@ -22,7 +22,7 @@ func (l *List) Some(ctx context.Context, may func(*Chunk) bool) iter.Seq2[Placed
 		for r, err := range l.placed(ctx, func(i int) bool { return may(&l.chunks[i]) }) {
 			var p *deb.Package
 			if err == nil {
-				p, err = decode(r.Record)
+				p, err = Decode(r.Record)
 			}
 			if !yield(Placed{r.at, p}, err) || err != nil {
 				return
@@ -136,7 +136,7 @@ func (s *Subset) All(ctx context.Context) iter.Seq2[Placed, error] {
 		for r, err := range s.placed(ctx) {
 			var p *deb.Package
 			if err == nil {
-				p, err = decode(r.Record)
+				p, err = Decode(r.Record)
 			}
 			if !yield(Placed{r.at, p}, err) || err != nil {
 				return

@@ -2,11 +2,13 @@ package pool
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
-	"iter"
+	"strings"
 	"sync"
 
 	"aptless/core/engine/driver"
@@ -86,36 +88,27 @@ func recordKey(key string) driver.Key {
 
 func recordPart(n uint32) string { return fmt.Sprintf("package-%x", n) }
 
-// Keys yields the keys of all packages that have a record, in no order that
-// says anything.
-func (s *Store) Keys(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for n := range uint32(partitions) {
-			for row, err := range s.Table.Scan(ctx, recordPart(n), "") {
-				if !yield(row.Sort, err) || err != nil {
-					return
-				}
-			}
-		}
+// recordPrefix begins the keys of the objects of records too large for a row.
+const recordPrefix = "private/records/"
+
+// recordBlob returns the key of the object for a record too large for a row. A
+// package key that no object can have as its name is replaced by its SHA-256.
+func recordBlob(key string) string {
+	object := recordPrefix + strings.ReplaceAll(key, "/", "_")
+	if driver.CheckKey(object) != nil {
+		sum := sha256.Sum256([]byte(key))
+		object = recordPrefix + "sha256-" + hex.EncodeToString(sum[:])
 	}
+	return object
 }
 
-// RemoveRecord removes the record of a package; none is no error.
-func (s *Store) RemoveRecord(ctx context.Context, key string) error {
-	row, err := s.Table.Get(ctx, recordKey(key))
-	if errors.Is(err, driver.ErrNotFound) {
-		return nil
+// blobOf returns the key of the object that a record's row names, "" if the record
+// is in the row.
+func blobOf(row driver.Row) string {
+	if len(row.Data) == 0 || row.Data[0] != formBlob {
+		return ""
 	}
-	if err != nil {
-		return err
-	}
-	if _, err := s.Table.Write(ctx, driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version}); err != nil {
-		return err
-	}
-	if len(row.Data) > 0 && row.Data[0] == formBlob {
-		return s.Blobs.Delete(ctx, string(row.Data[1:]))
-	}
-	return nil
+	return string(row.Data[1:])
 }
 
 // Take reads the record of a package that a task means to put into a list: it

@@ -54,11 +54,6 @@ const (
 // ErrRecord says that a stored record cannot be read.
 var ErrRecord = errors.New("damaged package record")
 
-// recordBlob is the object that holds a record too large for a row.
-func recordBlob(p *deb.Package) string {
-	return "private/records/" + strings.ReplaceAll(p.Key(), "/", "_")
-}
-
 // Row returns the row that stores a record, for driver.Table.Put. A record that
 // does not fit into a row is stored as an object first, and the row refers to it.
 // Some megabytes are held, however many paths there are.
@@ -66,7 +61,7 @@ func (s *Store) Row(ctx context.Context, r Record) (driver.Row, error) {
 	if err := s.pin(ctx, PackagePin(r.Package.Key())); err != nil {
 		return driver.Row{}, err
 	}
-	w := &recordWriter{store: s, ctx: ctx, key: recordBlob(r.Package)}
+	w := &recordWriter{store: s, ctx: ctx, key: recordBlob(r.Package.Key())}
 	data, err := w.write(r)
 	if err != nil {
 		return driver.Row{}, fmt.Errorf("record of %s: %w", r.Package.Key(), err)

@@ -68,8 +68,10 @@ func (s *Store) Adopt(ctx context.Context, object string, f deb.File) error {
 func sumsKey(sha256 string) driver.Key {
 	h := fnv.New32a()
 	io.WriteString(h, sha256)
-	return driver.Key{Part: fmt.Sprintf("file-%x", h.Sum32()%partitions), Sort: sha256}
+	return driver.Key{Part: sumsPart(h.Sum32() % partitions), Sort: sha256}
 }
+
+func sumsPart(n uint32) string { return fmt.Sprintf("file-%x", n) }
 
 // SumsRow returns the row that stores the digests of a file that the pool has,
 // for driver.Table.Put. It is removed before the file is.
@@ -100,16 +102,4 @@ func (s *Store) Sums(ctx context.Context, sha256, name string) (deb.File, error)
 		return deb.File{}, fmt.Errorf("digests of %s: %w", sha256, ErrRecord)
 	}
 	return f, nil
-}
-
-// RemoveFile removes a pool file and what is stored of it.
-func (s *Store) RemoveFile(ctx context.Context, sha256 string) error {
-	row, err := s.Table.Get(ctx, sumsKey(sha256))
-	if err == nil {
-		_, err = s.Table.Write(ctx, driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version})
-	}
-	if err != nil && !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, driver.ErrConflict) {
-		return err
-	}
-	return s.Blobs.Delete(ctx, FileKey(sha256))
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -162,7 +161,6 @@ func (s *Store) Roots(ctx context.Context, data []byte) (gc.Roots, error) {
 		roots.Packages = append(roots.Packages, c.List)
 	}
 	for _, rev := range p.Revisions {
-		roots.Keys = append(roots.Keys, path.Dir(rev.Manifest)+"/")
 		for _, c := range rev.Components {
 			roots.Packages = append(roots.Packages, c.List)
 		}
@@ -175,7 +173,6 @@ func (s *Store) Roots(ctx context.Context, data []byte) (gc.Roots, error) {
 		if key == "" {
 			continue
 		}
-		roots.Keys = append(roots.Keys, path.Dir(key)+"/")
 		m, err := s.manifest(ctx, key)
 		if errors.Is(err, driver.ErrNotFound) {
 			missing = err

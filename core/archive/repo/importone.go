@@ -89,10 +89,23 @@ func (s *Store) readBinary(ctx context.Context, lease *parallel.Lease, u upload.
 	if strings.HasSuffix(u.Name, ".udeb") {
 		kind = deb.Udeb
 	}
-	f := u.File
-	f.Name = path.Base(u.Name)
+	f, err := ownFile(r, u)
+	if err != nil {
+		return pool.Record{}, err
+	}
 	rec.Package, err = deb.BinaryPackage(p, kind, f)
 	return rec, unlessEmpty(u, err)
+}
+
+// ownFile returns the file of a package that has one, as it was received. A
+// *badFile says that it is not the file that was announced.
+func ownFile(r *upload.Reader, u upload.Upload) (deb.File, error) {
+	f, err := r.File()
+	if errors.Is(err, driver.ErrDigest) {
+		return deb.File{}, unable(u, err)
+	}
+	f.Name = path.Base(u.Name)
+	return f, err
 }
 
 func unable(u upload.Upload, err error) error {
@@ -131,8 +144,10 @@ func (s *Store) readSource(ctx context.Context, u upload.Upload, o *outcome, fro
 	if err != nil {
 		return pool.Record{}, unable(u, err)
 	}
-	own := u.File
-	own.Name = path.Base(u.Name)
+	own, err := ownFile(r, u)
+	if err != nil {
+		return pool.Record{}, err
+	}
 	pkg, err := deb.SourcePackage(p, own)
 	if err != nil {
 		return pool.Record{}, unlessEmpty(u, err)
@@ -155,6 +170,12 @@ func (s *Store) readSource(ctx context.Context, u upload.Upload, o *outcome, fro
 func (s *Store) sourceFile(ctx context.Context, u upload.Upload, f deb.File, o *outcome, from *release) (deb.File, error) {
 	dir, _ := path.Split(u.Name)
 	beside, err := from.find(ctx, s.Uploads, u.Dir, dir+f.Name)
+	if err == nil {
+		beside, err = s.Uploads.Complete(ctx, beside)
+	}
+	if errors.Is(err, driver.ErrDigest) {
+		return deb.File{}, unable(u, err)
+	}
 	if err == nil {
 		o.beside = append(o.beside, beside)
 		got := beside.File

@@ -304,6 +304,12 @@ func (s *Store) findListed(ctx context.Context, r *release) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return bad("%v", upload.Missing("open", upload.Path(r.upload.Dir, dir+f.Name)))
 		}
+		if err == nil {
+			u, err = s.Uploads.Complete(ctx, u)
+		}
+		if errors.Is(err, driver.ErrDigest) {
+			return bad("%v", err)
+		}
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,10 @@
 package repo
 
 import (
-	"aptless/core/engine/named"
 	"strings"
 	"testing"
+
+	"aptless/core/engine/named"
 
 	"aptless/core/formats/deb"
 )

@@ -3,86 +3,170 @@ package upload
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"slices"
 	"time"
 
 	"aptless/core/archive/pool"
 	"aptless/core/engine/driver"
-	"aptless/core/formats/deb"
 )
 
-// Limits of a file that is put into the store directly: how long the client may
-// take for it, and its size in bytes, which is what S3 takes in one request.
+// MaxDirect is the size in bytes of the largest file that a client can put into
+// the store directly: the most that S3 takes in one request.
+const MaxDirect = 5 << 30
+
+// MaxAnnounced is how many files Announce takes at a time.
+const MaxAnnounced = driver.MaxOps
+
+// Times since the announcement of a file. The collector removes objects of a day
+// that no file has, so a confirmation must come well before.
 const (
-	directFor = time.Hour
-	MaxDirect = 5 << 30
+	signedFor    = time.Hour      // the URL can be used
+	announcedFor = 12 * time.Hour // the same object is announced again
+	confirmFor   = 23 * time.Hour // the file can be confirmed
 )
 
 // Announced is a file that a client is going to put into the store directly.
 type Announced struct {
 	Name   string
-	Size   int64
+	Size   int64  // bytes
 	SHA256 string // lower-case hex
 }
 
 // ErrNotPut says that a file that was announced is not in the store.
 var ErrNotPut = errors.New("was not put to its URL")
 
-// key returns the key of the object that the client puts. It depends on what
-// was announced only, so nothing has to be kept until the file is confirmed,
-// and the store holds the object to it. The collector removes one that is not
-// confirmed in time.
-func (a Announced) key(dir string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%s", dir, a.Name, a.Size, a.SHA256))
-	return pool.IncomingPrefix + "direct-" + hex.EncodeToString(sum[:])
+// announcedPart is the partition of the announcements.
+const announcedPart = "announced"
+
+// announcement is the row of an announced file, until the file is confirmed.
+type announcement struct {
+	Blob string    `json:"blob"` // key of the object that the client puts
+	Size int64     `json:"size"`
+	At   time.Time `json:"at"`
+
+	version string
 }
 
-// Announce returns the request by which a client puts a file for dir.
-func (s *Store) Announce(ctx context.Context, direct driver.Direct, dir string, a Announced) (driver.SignedPut, error) {
-	if err := uploadKey(dir, a.Name).Check(); err != nil {
-		return driver.SignedPut{}, err
+func (a Announced) key(dir string) driver.Key {
+	return driver.Key{Part: announcedPart, Sort: dir + "//" + a.Name + "//" + a.SHA256}
+}
+
+func decodeAnnouncement(row driver.Row) (n announcement, err error) {
+	if err := json.Unmarshal(row.Data, &n); err != nil {
+		return n, fmt.Errorf("announcement of %s: %w", row.Sort, err)
 	}
-	return direct.SignPut(ctx, a.key(dir), a.Size, a.SHA256, directFor)
+	n.version = row.Version
+	return n, nil
 }
 
-// Confirm makes a file that a client has put one of the upload area, in place
-// of one of that name. To confirm it again changes nothing. The error matches
+// Announce returns the requests by which a client puts files for dir, at most
+// MaxAnnounced. A file that is announced again before it is confirmed has the same
+// object.
+func (s *Store) Announce(ctx context.Context, direct driver.Direct, dir string, files []Announced) ([]driver.SignedPut, error) {
+	wanted := map[driver.Key]announcement{}
+	for _, a := range files {
+		if err := errors.Join(uploadKey(dir, a.Name).Check(), a.key(dir).Check()); err != nil {
+			return nil, err
+		}
+		wanted[a.key(dir)] = announcement{Blob: pool.IncomingPrefix + rand.Text(), Size: a.Size, At: s.Now().UTC()}
+	}
+	if err := s.announce(ctx, wanted); err != nil {
+		return nil, err
+	}
+	puts := make([]driver.SignedPut, len(files))
+	for i, a := range files {
+		var err error
+		if puts[i], err = direct.SignPut(ctx, wanted[a.key(dir)].Blob, a.Size, a.SHA256, signedFor); err != nil {
+			return nil, err
+		}
+	}
+	return puts, nil
+}
+
+// announce stores announcements. Those that are there already replace the wanted
+// ones, unless they are too old or of another size.
+func (s *Store) announce(ctx context.Context, wanted map[driver.Key]announcement) error {
+	left := map[driver.Key]announcement{}
+	for key, n := range wanted {
+		left[key] = n
+	}
+	for len(left) > 0 {
+		var ops []driver.Op
+		for key, n := range left {
+			data, err := json.Marshal(n)
+			if err != nil {
+				return err
+			}
+			ops = append(ops, driver.Op{Do: driver.OpPut, Key: key, If: n.version, Data: data})
+		}
+		_, err := s.Table.Write(ctx, ops...)
+		var conflict *driver.ConflictError
+		if !errors.As(err, &conflict) {
+			return err
+		}
+		for _, key := range conflict.Keys {
+			row, err := s.Table.Get(ctx, key)
+			if errors.Is(err, driver.ErrNotFound) {
+				continue // confirmed meanwhile
+			}
+			if err != nil {
+				return err
+			}
+			there, err := decodeAnnouncement(row)
+			if err != nil {
+				return err
+			}
+			n := left[key]
+			if n.version = row.Version; there.Size == n.Size && s.Now().Sub(there.At) < announcedFor {
+				wanted[key] = there
+				delete(left, key)
+				continue
+			}
+			left[key] = n
+		}
+	}
+	return nil
+}
+
+// Confirm makes a file that a client has put one of the upload area, in place of
+// one of that name. To confirm it again changes nothing. The error matches
 // ErrNotPut if the object is not there, or is not what was announced.
+//
+// The bytes are not read: the store has refused others than those announced (see
+// driver.Direct). The other digests are computed when the file is read.
 func (s *Store) Confirm(ctx context.Context, dir string, a Announced) error {
-	// What the client put is copied: a confirmation and an import of the same
-	// file at the same time have an object each.
-	u := Upload{Dir: dir, Name: a.Name, Blob: pool.IncomingPrefix + rand.Text()}
-	info, err := s.Blobs.Copy(ctx, u.Blob, a.key(dir), driver.PutOptions{})
+	row, err := s.Table.Get(ctx, a.key(dir))
 	if errors.Is(err, driver.ErrNotFound) {
 		return s.confirmed(ctx, dir, a)
 	}
 	if err != nil {
 		return err
 	}
-	if info.Size != a.Size {
-		return fmt.Errorf("%s %w: it has %d bytes", u.Path(), ErrNotPut, info.Size)
-	}
-	r, err := s.Open(ctx, u)
+	n, err := decodeAnnouncement(row)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	hash := deb.NewHasher()
-	if _, err := io.Copy(hash, r); err != nil {
+	u := Upload{Dir: dir, Name: a.Name, Blob: n.Blob}
+	u.File.Name, u.File.Size, u.File.SHA256 = a.Name, a.Size, a.SHA256
+	info, err := s.Blobs.Stat(ctx, n.Blob)
+	switch {
+	case errors.Is(err, driver.ErrNotFound), err == nil && s.Now().Sub(n.At) >= confirmFor:
+		return fmt.Errorf("%s %w", u.Path(), ErrNotPut)
+	case err != nil:
 		return err
+	case info.Size != a.Size:
+		return fmt.Errorf("%s %w: it has %d bytes", u.Path(), ErrNotPut, info.Size)
 	}
-	if u.File = hash.File(a.Name); u.File.SHA256 != a.SHA256 {
-		return fmt.Errorf("%s %w: its SHA-256 is %s", u.Path(), ErrNotPut, u.File.SHA256)
+	err = s.place(ctx, u, driver.Op{Do: driver.OpDelete, Key: row.Key, If: n.version})
+	var conflict *driver.ConflictError
+	if errors.As(err, &conflict) && slices.Contains(conflict.Keys, row.Key) {
+		return s.confirmed(ctx, dir, a) // by another request
 	}
-	if err := s.place(ctx, u); err != nil {
-		return err
-	}
-	return s.Blobs.Delete(ctx, a.key(dir))
+	return err
 }
 
 // confirmed says whether a file that is not there to be confirmed was before.

@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"aptless/core/archive/pool"
 	"aptless/core/engine/driver"
@@ -22,6 +23,7 @@ type Store struct {
 	Table driver.Table
 	Blobs driver.Blobs
 	Pool  *pool.Store // gets the files that are imported
+	Now   func() time.Time
 }
 
 // Path is the path by which clients see an uploaded file or directory: a
@@ -36,7 +38,7 @@ type Upload struct {
 	Dir  string   `json:"-"` // cleaned, without slashes at its ends
 	Name string   `json:"-"`
 	Blob string   `json:"blob"` // key of the object
-	File deb.File `json:"file"` // size and digests, computed while it was received
+	File deb.File `json:"file"` // size and digests; of a direct upload SHA-256 only, see Complete
 
 	version string // of the row
 }
@@ -95,23 +97,29 @@ func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) erro
 	return s.place(ctx, u)
 }
 
-// place gives a stored file its name, in place of one that has it.
-func (s *Store) place(ctx context.Context, u Upload) error {
+// place gives a stored file its name, in place of one that has it, together with
+// more. The *driver.ConflictError that it returns names rows of more.
+func (s *Store) place(ctx context.Context, u Upload, more ...driver.Op) error {
 	data, err := json.Marshal(u)
 	if err != nil {
 		return err
 	}
-	old, err := s.Find(ctx, u.Dir, u.Name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := s.Table.Put(ctx, driver.Row{Key: uploadKey(u.Dir, u.Name), Data: data}); err != nil {
-		return err
-	}
-	if old.Blob != "" {
+	key := uploadKey(u.Dir, u.Name)
+	for {
+		old, err := s.Find(ctx, u.Dir, u.Name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		_, err = s.Table.Write(ctx, append([]driver.Op{{Do: driver.OpPut, Key: key, If: old.version, Data: data}}, more...)...)
+		var conflict *driver.ConflictError
+		if errors.As(err, &conflict) && slices.Equal(conflict.Keys, []driver.Key{key}) {
+			continue // another upload of the name was first
+		}
+		if err != nil || old.Blob == "" {
+			return err
+		}
 		return s.Blobs.Delete(ctx, old.Blob)
 	}
-	return nil
 }
 
 // Dirs returns the names of the directories in the upload area, ascending; of
@@ -162,23 +170,6 @@ func upload(row driver.Row, dir, name string) (Upload, error) {
 		return Upload{}, fmt.Errorf("upload %s: %w", u.Path(), err)
 	}
 	return u, nil
-}
-
-// Incoming returns the keys of all objects that rows of the upload area name.
-func (s *Store) Incoming(ctx context.Context) (map[string]bool, error) {
-	named := map[string]bool{}
-	for row, err := range s.Table.Scan(ctx, uploadPart, "") {
-		if err != nil {
-			return nil, err
-		}
-		dir, name, _ := strings.Cut(row.Sort, "//")
-		u, err := upload(row, dir, name)
-		if err != nil {
-			return nil, err
-		}
-		named[u.Blob] = true
-	}
-	return named, nil
 }
 
 // List returns the files of a directory and of those below it, in ascending
@@ -249,12 +240,6 @@ type noSuchFile struct{}
 
 func (noSuchFile) Error() string        { return "no such file or directory" }
 func (noSuchFile) Is(target error) bool { return target == fs.ErrNotExist }
-
-// Open reads an uploaded file.
-func (s *Store) Open(ctx context.Context, u Upload) (io.ReadCloser, error) {
-	r, _, err := s.Blobs.Open(ctx, u.Blob, nil)
-	return r, err
-}
 
 // Adopt makes an uploaded file part of the pool; see pool.Store.Adopt.
 func (s *Store) Adopt(ctx context.Context, u Upload) error {

@@ -142,7 +142,7 @@ func (d *Dispatcher) undo(ctx context.Context, a *Attempt, kind Kind) (driver.Ou
 		case lost(ctx, err):
 			return driver.Outcome{Retry: time.Second}, nil
 		case errors.Is(err, ErrContinue):
-			return d.next(ctx, a)
+			return d.next(ctx, a, err)
 		}
 		return d.broken(ctx, a, kind, err)
 	}

@@ -84,7 +84,7 @@ func (d *Dispatcher) run(ctx context.Context, a *Attempt, kind Kind) (driver.Out
 			d.Store.Log.Warn("attempt was overtaken", "task", a.begun.ID, "attempt", a.Token())
 			return driver.Outcome{Retry: time.Second}, nil
 		case errors.Is(err, ErrContinue):
-			return d.next(ctx, a)
+			return d.next(ctx, a, err)
 		case errors.Is(err, ErrCancelled):
 			return d.refuse(ctx, a, kind, 409, ErrCancelled)
 		case errors.As(err, &relock):
@@ -101,15 +101,19 @@ func (d *Dispatcher) run(ctx context.Context, a *Attempt, kind Kind) (driver.Out
 	}
 }
 
-// next ends an attempt that goes on in another slice. Mostly its Save has told so
-// already, and the row is not written again.
-func (d *Dispatcher) next(ctx context.Context, a *Attempt) (driver.Outcome, error) {
+// next ends an attempt that goes on in another slice: at once, or when err, a Later,
+// says. Mostly its Save has told so already, and the row is not written again.
+func (d *Dispatcher) next(ctx context.Context, a *Attempt, err error) (driver.Outcome, error) {
+	wait := time.Millisecond
+	if l := (*later)(nil); errors.As(err, &l) {
+		wait = max(wait, l.after)
+	}
 	if t := a.stored(); t.Owner != "" || t.Tries > 0 {
 		return d.unwritten(ctx, a, a.write(ctx, writing{change: func(t *Task) {
 			t.Owner, t.Tries = "", max(t.Tries-1, 0)
-		}}), time.Millisecond)
+		}}), wait)
 	}
-	return driver.Outcome{Retry: time.Millisecond}, nil
+	return driver.Outcome{Retry: wait}, nil
 }
 
 // lost reports whether another attempt has taken the task over.

@@ -106,6 +106,15 @@ var (
 	ErrContinue = errors.New("task goes on in the next slice")
 )
 
+// Later returns an ErrContinue for a task that waits for something other than its
+// locks: it has saved its cursor, and the next delivery comes after that time.
+func Later(after time.Duration) error { return &later{after} }
+
+type later struct{ after time.Duration }
+
+func (l *later) Error() string        { return fmt.Sprintf("task goes on in %v", l.after) }
+func (l *later) Is(target error) bool { return target == ErrContinue }
+
 // Error is a failure of the operation itself, which would fail in the same way
 // again: the task ends with it, unless it has committed. Any other error ends
 // the attempt only.

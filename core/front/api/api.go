@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"aptless/core/archive/cleanup"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/pool"
@@ -18,6 +17,7 @@ import (
 	"aptless/core/archive/snapshot"
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/gc"
 	"aptless/core/engine/task"
 	"aptless/core/formats/graphviz"
 )
@@ -35,7 +35,7 @@ type Server struct {
 	Snapshots *snapshot.Store
 	Mirrors   *mirror.Store
 	Publish   *publish.Store
-	Cleanup   *cleanup.Store
+	Collector *gc.Collector
 	Keyrings  *keyring.Store
 	Tree      *Tree
 
@@ -84,7 +84,7 @@ func (s *Server) Handler() http.Handler {
 		return err
 	})
 	rt.Handle("POST", "/api/db/cleanup", func(w http.ResponseWriter, r *http.Request) error {
-		return s.run(w, r, s.Cleanup.Check(), nil)
+		return s.run(w, r, s.Collector.Check(), nil)
 	})
 	return rt
 }

@@ -12,9 +12,6 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// maxDirect is how many files are announced in one request.
-const maxDirect = 100
-
 // announced is a file as a client announces it.
 type announced struct {
 	Name   string `json:"name"`
@@ -42,8 +39,8 @@ func (s *Server) direct(w http.ResponseWriter, r *http.Request, dir string) erro
 	if err := bindJSON(r.Body, &list); err != nil {
 		return err
 	}
-	if len(list) == 0 || len(list) > maxDirect {
-		return Errorf(http.StatusBadRequest, "a list of 1 to %d files is wanted", maxDirect)
+	if len(list) == 0 || len(list) > upload.MaxAnnounced {
+		return Errorf(http.StatusBadRequest, "a list of 1 to %d files is wanted", upload.MaxAnnounced)
 	}
 	for _, a := range list {
 		if err := a.check(); err != nil {
@@ -53,16 +50,20 @@ func (s *Server) direct(w http.ResponseWriter, r *http.Request, dir string) erro
 	if Flag(r, "confirm") {
 		return s.confirm(w, r, dir, list)
 	}
-	to := make([]destination, len(list))
+	files := make([]upload.Announced, len(list))
 	for i, a := range list {
-		put, err := s.Uploads.Announce(r.Context(), s.Direct, dir, upload.Announced(a))
-		if errors.Is(err, driver.ErrInvalid) {
-			return Errorf(http.StatusBadRequest, "wrong file")
-		}
-		if err != nil {
-			return err
-		}
-		to[i] = destination{a.Name, http.MethodPut, put.URL, put.Headers}
+		files[i] = upload.Announced(a)
+	}
+	puts, err := s.Uploads.Announce(r.Context(), s.Direct, dir, files)
+	if errors.Is(err, driver.ErrInvalid) {
+		return Errorf(http.StatusBadRequest, "wrong file")
+	}
+	if err != nil {
+		return err
+	}
+	to := make([]destination, len(list))
+	for i, put := range puts {
+		to[i] = destination{list[i].Name, http.MethodPut, put.URL, put.Headers}
 	}
 	return WriteJSON(w, http.StatusOK, to)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"aptless/core/archive/pool"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/formats/deb/debtest"
@@ -74,20 +75,27 @@ func TestDirectUpload(t *testing.T) {
 	put(deb[1:])
 	s.Refused(t, "POST", "/api/files/in?confirm=1", list, 400, fmt.Sprintf("/aptless/upload/in/hello.deb was not put to its URL: it has %d bytes", len(deb)-1))
 	other := bytes.Clone(deb)
-	other[0]++
+	other[24]++ // the time of the first member: still a package
 	put(other)
+	s.Want(t, "POST", "/api/files/in?confirm=1", list, 200, `["in/hello.deb"]`) // without being read
+	s.Must(t, "POST", "/api/repos", `{"Name":"stable"}`, nil)
 	sum := sha256.Sum256(other)
-	s.Refused(t, "POST", "/api/files/in?confirm=1", list, 400, fmt.Sprintf("/aptless/upload/in/hello.deb was not put to its URL: its SHA-256 is %x", sum))
-	s.Want(t, "GET", "/api/files/in", "", 200, "[]")
+	s.Want(t, "POST", "/api/repos/stable/file/in", "", 200, fmt.Sprintf(`{"FailedFiles":["/aptless/upload/in/hello.deb"],"Report":{"Warnings":["Unable to read file `+
+		`/aptless/upload/in/hello.deb: /aptless/upload/in/hello.deb has the SHA-256 %x: content does not match its digest"],"Added":[],"Removed":[]}}`, sum))
+	s.Want(t, "GET", "/api/repos/stable/packages", "", 200, "[]")
+	was := to[0].URL
+	s.Must(t, "POST", "/api/files/in", list, &to)
+	if to[0].URL == was {
+		t.Error("another file may be put over one that is confirmed")
+	}
 	put(deb)
 	for range 2 { // the answer to the first may have been lost
 		s.Want(t, "POST", "/api/files/in?confirm=1", list, 200, `["in/hello.deb"]`)
 	}
 	s.Want(t, "GET", "/api/files/in", "", 200, `["hello.deb"]`)
-	s.Must(t, "POST", "/api/repos", `{"Name":"stable"}`, nil)
 	s.Want(t, "POST", "/api/repos/stable/file/in", "", 200, `{"FailedFiles":[],"Report":{"Warnings":[],"Added":["hello_1.0_all added"],"Removed":[]}}`)
 	s.Refused(t, "POST", "/api/files/in?confirm=1", list, 400, "/aptless/upload/in/hello.deb was not put to its URL")
-	for info, err := range s.Drivers.Blobs.List(t.Context(), to[0].URL, "") {
+	for info, err := range s.Drivers.Blobs.List(t.Context(), pool.IncomingPrefix, "") {
 		t.Errorf("%s is left, %v", info.Key, err)
 	}
 }

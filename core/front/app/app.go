@@ -12,7 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"aptless/core/archive/cleanup"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/pkglist"
@@ -136,7 +135,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Epoch: epoch.Number,
 	}}
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epoch: epoch}
-	uploads := &upload.Store{Table: d.Table, Blobs: d.Blobs, Pool: files}
+	uploads := &upload.Store{Table: d.Table, Blobs: d.Blobs, Pool: files, Now: c.Now}
 	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Uploads: uploads, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
 	mirrors := &mirror.Store{
@@ -155,14 +154,16 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch}
 	mirrors.Tasks = tasks
-	collector := &cleanup.Store{
-		Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Uploads: uploads, Tasks: tasks, Epoch: epoch, Now: c.Now, Sleep: c.Sleep,
-		Sources: []cleanup.Source{
+	collector := &gc.Collector{
+		Table: d.Table, Blobs: d.Blobs, Lists: lists.Chunks, Tasks: tasks, Epoch: epoch, Now: c.Now,
+		Sources: []gc.Source{
 			{Part: "repo", Roots: repos.Roots},
 			{Part: "mirror", Roots: mirrors.Roots},
 			{Part: "snapshot", Roots: snapshots.Roots},
 			{Part: "publish", Roots: publications.Roots},
 		},
+		Areas: slices.Concat(files.Areas(), []gc.Area{gc.ListArea(lists.Chunks), publications.Area()}, uploads.Areas()),
+		Refs:  packageNames, FileName: pool.FilePin,
 	}
 	for _, src := range collector.Sources {
 		epoch.Heads = append(epoch.Heads, src.Part)
@@ -177,7 +178,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Direct: direct,
 		Nodes:  drawing{publications, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}.nodes, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
-		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Cleanup: collector, Keyrings: keyrings, Problems: a.Problems,
+		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Keyrings: keyrings, Problems: a.Problems,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, Dated: publications.AsOf, Log: c.Log,
 			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },
@@ -194,6 +195,15 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 // pathsIn returns how publications find the paths of packages.
 func pathsIn(files *pool.Store) func(context.Context, string) (index.Paths, error) {
 	return func(ctx context.Context, key string) (index.Paths, error) { return files.Paths(ctx, key) }
+}
+
+// packageNames returns the names of what a package in a list needs.
+func packageNames(r lists.Record) ([]string, error) {
+	p, err := pkglist.Decode(r)
+	if err != nil {
+		return nil, err
+	}
+	return pool.Names(p), nil
 }
 
 // fetchKeys returns how key servers are asked, nil if they are not.

@@ -66,7 +66,7 @@ func (d Dist) Releases(name string) []string {
 // Private is the key prefix of what is staged for the publication.
 func (d Dist) Private() string {
 	sum := sha256.Sum256([]byte(d.ID()))
-	return "private/publish/" + hex.EncodeToString(sum[:16])
+	return PrivatePrefix + hex.EncodeToString(sum[:16])
 }
 
 // Skeleton is the key prefix of the skeleton files of a component.

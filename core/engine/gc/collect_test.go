@@ -1,4 +1,4 @@
-package cleanup_test
+package gc_test
 
 import (
 	"context"

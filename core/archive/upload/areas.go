@@ -1,0 +1,91 @@
+package upload
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"time"
+
+	"aptless/core/archive/pool"
+	"aptless/core/engine/gc"
+)
+
+// abandoned is the age of an object without a row, or of an announcement, that
+// nobody will ask for: far more than the time between the two writes of an upload.
+const abandoned = 24 * time.Hour
+
+// Areas are the parts of the storage that the upload area offers to the collector.
+func (s *Store) Areas() []gc.Area {
+	return []gc.Area{
+		{Name: "uploads", Items: s.incomingItems},
+		{Name: "announced uploads", Items: s.announcedItems},
+	}
+}
+
+// incomingItems yields the objects of uploads. Those go that are a day old and that
+// no row names. The order of the reads matters: what was listed, and is old, had
+// its row by then or has none.
+func (s *Store) incomingItems(ctx context.Context, sweep *gc.Sweep, after string) iter.Seq2[gc.Item, error] {
+	return func(yield func(gc.Item, error) bool) {
+		var old []gc.Item
+		for info, err := range s.Blobs.List(ctx, pool.IncomingPrefix, after) {
+			if err != nil {
+				yield(gc.Item{}, err)
+				return
+			}
+			switch name := strings.TrimPrefix(info.Key, pool.IncomingPrefix); {
+			case strings.Trim(strings.TrimPrefix(name, "direct-"), "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdef") != "":
+				sweep.Foreign(info.Key)
+			case sweep.Now().Sub(info.ModTime) > abandoned:
+				old = append(old, gc.Item{At: info.Key, Object: info.Key})
+			}
+		}
+		if len(old) == 0 {
+			return
+		}
+		named, err := s.incoming(ctx)
+		if err != nil {
+			yield(gc.Item{}, err)
+			return
+		}
+		for _, item := range old {
+			item.Live = named[item.Object]
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
+
+// incoming returns the keys of all objects that rows of the upload area name.
+func (s *Store) incoming(ctx context.Context) (map[string]bool, error) {
+	named := map[string]bool{}
+	for row, err := range s.Table.Scan(ctx, uploadPart, "") {
+		if err != nil {
+			return nil, err
+		}
+		dir, name, _ := strings.Cut(row.Sort, "//")
+		u, err := upload(row, dir, name)
+		if err != nil {
+			return nil, err
+		}
+		named[u.Blob] = true
+	}
+	return named, nil
+}
+
+func (s *Store) announcedItems(ctx context.Context, sweep *gc.Sweep, after string) iter.Seq2[gc.Item, error] {
+	return func(yield func(gc.Item, error) bool) {
+		for row, err := range s.Table.Scan(ctx, announcedPart, after) {
+			item := gc.Item{At: row.Sort, Row: row.Key, Version: row.Version}
+			if err == nil {
+				var n announcement
+				n, err = decodeAnnouncement(row)
+				item.Live = sweep.Now().Sub(n.At) < abandoned
+			}
+			if !yield(item, err) || err != nil {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,347 @@
+package gc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/parallel"
+	"aptless/core/engine/task"
+)
+
+// Collector runs collections.
+type Collector struct {
+	Table   driver.Table
+	Blobs   driver.Blobs
+	Lists   *lists.Store
+	Tasks   *task.Store
+	Epoch   *Epoch
+	Sources []Source
+	Areas   []Area // in the order in which they are swept
+	Now     func() time.Time
+	Budget  *parallel.Budget // of the process; nil grants everything
+
+	// Refs returns the names of what a record of a list of packages needs, and
+	// FileName that of a package file.
+	Refs     func(record lists.Record) ([]string, error)
+	FileName func(sha256 string) string
+}
+
+// kindName is that of the collector's tasks.
+const kindName = "cleanup.db"
+
+// resource keeps collections apart from each other. No other task takes it.
+const resource = "cleanup"
+
+// Kinds returns the tasks of the collector.
+func (s *Collector) Kinds() []task.Kind {
+	return []task.Kind{task.Define(kindName, s.run, task.WithUndo(s.undo))}
+}
+
+// Check makes the task that collects.
+func (s *Collector) Check() task.Spec {
+	return task.Spec{Kind: kindName, Name: "Clean up db", Resources: []string{"__all__"},
+		Locks: []lock.Want{{Resource: resource}}, Args: struct{}{}}
+}
+
+const (
+	// saveEvery is how much work at most is done again after a crash.
+	saveEvery = time.Minute
+	// maxStrange bounds the foreign objects that are named.
+	maxStrange = 20
+)
+
+// The collector looks again for tasks of before the epoch after a quarter of the time
+// that it has waited already, within these bounds: updates of mirrors take hours.
+const (
+	minWait = 20 * time.Millisecond
+	maxWait = 5 * time.Minute
+)
+
+// cursor is the collector's checkpoint.
+type cursor struct {
+	Epoch int64
+	Token int64 // of the attempt that saved it
+	Clean bool  // that attempt had no deletion under way, and has ended
+	Seq   int   // of stored objects
+
+	Before int64     // waits for the tasks numbered up to this one; then 0
+	Since  time.Time // when it began to wait
+
+	Source int    // of whose rows are being marked; after the last one the replaced heads
+	After  string // Sort of the last row that is marked
+	Marked bool   // marking is done
+	Marks  object
+
+	Released bool   // no tombstones of earlier attempts are left
+	Area     int    // that is being swept
+	Told     bool   // Listing is printed
+	At       string // the last item listed
+	Listed   bool   // everything in the area, or as much as is removed at a time
+	Counted  bool   // the whole area was listed once
+	Count    int    // of dead items, in the whole area
+	Resume   string // where the next listing goes on; "" for none
+	Dead     object // the items to be removed
+	Next     int    // how many of them are done
+
+	Freed   int64    // bytes
+	Foreign int      // objects that are not aptless's
+	Strange []string // some of them
+	Done    bool     // nothing is left to be deleted
+	Detail  detail
+}
+
+// detail is the progress that clients see: of files, whatever the names say.
+type detail struct {
+	TotalNumberOfPackagesToDelete     int
+	RemainingNumberOfPackagesToDelete int
+}
+
+// collection is an attempt at a collection.
+type collection struct {
+	*Collector
+	attempt *task.Attempt
+	at      cursor
+	version string // of the State's row
+	marks   *marks
+	dead    []Item // what Dead has, once it is known
+	stored  bool   // Dead has it
+	saved   time.Time
+	slots   chan struct{} // one for each reader
+	old     []string      // keys of stored objects that the next cursor does not name
+}
+
+func (s *Collector) run(ctx context.Context, a *task.Attempt, _ struct{}) (task.Result, error) {
+	c := &collection{Collector: s, attempt: a, saved: s.Now(), slots: make(chan struct{}, readers)}
+	begun, err := a.Cursor(&c.at)
+	if err != nil {
+		return task.Result{}, err
+	}
+	if !begun {
+		if err := c.begin(ctx); err != nil {
+			return task.Result{}, err
+		}
+	}
+	if !c.at.Done {
+		if err := c.collect(ctx); err != nil {
+			return task.Result{}, err
+		}
+	}
+	return task.Result{NoValue: true}, c.end(ctx)
+}
+
+// collect does everything between the beginning and the end.
+func (c *collection) collect(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{c.wait, c.resume, c.mark, c.release, c.sweep} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return c.finish(ctx)
+}
+
+// begin starts an epoch and notes the tasks that were admitted before it.
+func (c *collection) begin(ctx context.Context) error {
+	state, err := c.Epoch.begin(ctx)
+	if err != nil {
+		return err
+	}
+	c.attempt.Printf("Loading mirrors, local repos, snapshots and published repos...")
+	open, err := lock.Open(ctx, c.Table)
+	if err != nil {
+		return err
+	}
+	c.at = cursor{Epoch: state.Epoch, Before: open[len(open)-1], Since: c.Now().UTC()} // this task is open
+	return c.save(ctx)
+}
+
+// wait returns when all tasks that were admitted before the epoch have ended.
+// Other collections, which wait for this one, are not counted.
+func (c *collection) wait(ctx context.Context) error {
+	if c.at.Before == 0 {
+		return nil
+	}
+	open, err := lock.Open(ctx, c.Table)
+	if err != nil {
+		return err
+	}
+	for _, id := range open {
+		if id > c.at.Before {
+			break
+		}
+		t, err := c.Tasks.Get(ctx, id)
+		if errors.Is(err, task.ErrUnknown) || err == nil && t.Kind == kindName {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.save(ctx); err != nil {
+			return err
+		}
+		return task.Later(min(max(c.Now().Sub(c.at.Since)/4, minWait), maxWait))
+	}
+	c.at.Before = 0
+	return nil
+}
+
+// resume checks that the collection is still the one under way, and reads what
+// the slices before this one have marked.
+func (c *collection) resume(ctx context.Context) error {
+	state, version, err := c.Epoch.read(ctx)
+	if err != nil {
+		return err
+	}
+	if state != (State{c.at.Epoch, true}) {
+		return task.Fail(500, "%w", errOver)
+	}
+	c.version, c.marks = version, newMarks()
+	if c.at.Marks.Key == "" {
+		return nil
+	}
+	data, err := c.at.Marks.read(ctx, c.Blobs)
+	if errors.Is(err, errDamaged) {
+		return task.Fail(500, "%w", err)
+	}
+	if err == nil {
+		c.marks = decodeMarks(data)
+	}
+	return err
+}
+
+// errOver says that the collection has ended, or that a later one has begun.
+var errOver = errors.New("collection is over")
+
+// checkpoint saves when that is due, and ends the slice when it is over.
+func (c *collection) checkpoint(ctx context.Context) error {
+	over := c.attempt.SliceOver()
+	if !over && c.Now().Sub(c.saved) < saveEvery {
+		return nil
+	}
+	c.at.Clean = over
+	if err := c.save(ctx); err != nil {
+		return err
+	}
+	if over {
+		return task.ErrContinue
+	}
+	return nil
+}
+
+// save stores marks and dead items that are not stored yet, then the cursor that
+// names them, and deletes the objects of the cursor before.
+func (c *collection) save(ctx context.Context) (err error) {
+	store := func(what string, to *object, data []byte) error {
+		c.at.Seq++
+		key := fmt.Sprintf("private/tasks/%d/%s-%d-%d", c.attempt.ID(), what, c.attempt.Token(), c.at.Seq)
+		c.discard(to)
+		*to, err = putObject(ctx, c.Blobs, key, data)
+		return err
+	}
+	if c.marks != nil && !c.marks.stored {
+		if err := store("marks", &c.at.Marks, c.marks.encode()); err != nil {
+			return err
+		}
+		c.marks.stored = true
+	}
+	if len(c.dead) > 0 && !c.stored {
+		if err := store("dead", &c.at.Dead, encodeItems(c.dead)); err != nil {
+			return err
+		}
+		c.stored = true
+	}
+	c.at.Token = c.attempt.Token()
+	if err := c.attempt.Save(ctx, c.at); err != nil {
+		return err
+	}
+	c.saved = c.Now()
+	if len(c.old) > 0 {
+		err, c.old = c.Blobs.Delete(ctx, c.old...), nil
+	}
+	return err
+}
+
+// discard has an object deleted once the cursor does not name it.
+func (c *collection) discard(o *object) {
+	if o.Key != "" {
+		c.old = append(c.old, o.Key)
+	}
+	*o = object{}
+}
+
+// finish reports and saves that nothing is left to be deleted.
+func (c *collection) finish(ctx context.Context) error {
+	if c.at.Foreign > 0 {
+		c.attempt.Printf("Objects that are not aptless's and stay (%d): %s...", c.at.Foreign, strings.Join(c.at.Strange, ", "))
+	}
+	if c.at.Freed > 0 {
+		c.attempt.Printf("Disk space freed: %s...", size(c.at.Freed))
+	}
+	c.attempt.Printf("Compacting database...")
+	c.marks, c.at.Done = nil, true
+	c.discard(&c.at.Marks)
+	return c.save(ctx)
+}
+
+// end ends the collection for everybody and removes its rows.
+func (c *collection) end(ctx context.Context) error {
+	if err := c.Epoch.end(ctx, c.at.Epoch); err != nil {
+		return err
+	}
+	return forget(ctx, c.Table, c.at.Epoch, func() error { return c.checkpoint(ctx) })
+}
+
+// undo ends a collection that has failed or was given up. The task holds the
+// resource of all collections, so the one under way is its own.
+func (s *Collector) undo(ctx context.Context, a *task.Attempt, _ struct{}) error {
+	var at cursor
+	if _, err := a.Cursor(&at); err != nil {
+		return err
+	}
+	state, _, err := s.Epoch.read(ctx)
+	if err != nil {
+		return err
+	}
+	if state.Collecting {
+		young, err := releaseTombstones(ctx, s.Table, s.Now().Add(-outlasts))
+		if err != nil {
+			return err
+		}
+		if young > 0 {
+			return fmt.Errorf("%d deletions may still be under way", young)
+		}
+		if err := s.Epoch.end(ctx, state.Epoch); err != nil {
+			return err
+		}
+	}
+	if err := forget(ctx, s.Table, state.Epoch, func() error { return nil }); err != nil {
+		return err
+	}
+	var keys []string
+	for _, o := range []object{at.Marks, at.Dead} {
+		if o.Key != "" {
+			keys = append(keys, o.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return s.Blobs.Delete(ctx, keys...)
+}
+
+// size shows a number of bytes in the unit of which it is more than half.
+func size(n int64) string {
+	units := []string{"KiB", "MiB", "GiB", "TiB"}
+	for i := len(units) - 1; i >= 0; i-- {
+		unit := int64(1) << (10 * (i + 1))
+		if n > unit/2 {
+			return fmt.Sprintf("%.2f %s", float64(n)/float64(unit), units[i])
+		}
+	}
+	return fmt.Sprintf("%d B", n)
+}

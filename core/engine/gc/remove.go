@@ -1,0 +1,206 @@
+package gc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/task"
+)
+
+const (
+	// deleteWithin is how long the deletion of an object that has a tombstone may
+	// take, on the caller's side.
+	deleteWithin = time.Minute
+	// outlasts is the age at which a tombstone no longer stands for a deletion that
+	// may be under way.
+	outlasts = 2 * deleteWithin
+	// releasePoll is how often the age of tombstones is looked at.
+	releasePoll = 10 * time.Second
+)
+
+// Batches, in items. A Write has two operations for an item, and two conditions.
+const (
+	rowBatch    = (driver.MaxOps - 2) / 2
+	objectBatch = 500
+)
+
+// batch returns how many items like one are removed at a time.
+func (a *Area) batch(item Item) int {
+	if item.Object != "" && !a.Pinned {
+		return objectBatch
+	}
+	return rowBatch
+}
+
+// remove removes items of an area, all rows or all objects, and returns those that
+// are gone. What tasks have pinned stays, and what it needs is marked.
+func (c *collection) remove(ctx context.Context, area *Area, items []Item) ([]Item, error) {
+	switch {
+	case items[0].Object == "":
+		return c.write(ctx, area, items, func(item Item, pinned string) []driver.Op {
+			ops := []driver.Op{{Do: driver.OpDelete, Key: item.Row, If: item.Version}}
+			if area.Pinned {
+				ops = append(ops, driver.Op{Do: driver.OpCheck, Key: pinKey(item.Name), If: pinned})
+			}
+			return ops
+		}, nil)
+	case !area.Pinned:
+		return items, c.Blobs.Delete(ctx, keysOf(items)...)
+	}
+	return c.removePinned(ctx, area, items)
+}
+
+func keysOf(items []Item) []string {
+	keys := make([]string, len(items))
+	for i, item := range items {
+		keys[i] = item.Object
+	}
+	return keys
+}
+
+// removePinned removes objects that tasks may pin, in three steps: tombstones, in
+// one Write that fails for what is pinned; the objects; the tombstones again. An
+// attempt that stalls in between for longer than deleteWithin deletes nothing, and
+// what it has marked stays refused to tasks for twice as long.
+func (c *collection) removePinned(ctx context.Context, area *Area, items []Item) ([]Item, error) {
+	begun := c.Now()
+	within, cancel := context.WithTimeout(ctx, deleteWithin)
+	defer cancel()
+	var version string
+	items, err := c.write(ctx, area, items, func(item Item, pinned string) []driver.Op {
+		ops := []driver.Op{pin{Epoch: c.at.Epoch, Deleted: begun.UTC()}.op(item.Name, pinned)}
+		if item.Row != (driver.Key{}) {
+			ops = append(ops, driver.Op{Do: driver.OpCheck, Key: item.Row, If: item.Version})
+		}
+		return ops
+	}, &version)
+	if err != nil || len(items) == 0 {
+		return nil, err
+	}
+	// The context's clock stands still while a machine is suspended; Now does not.
+	if took := c.Now().Sub(begun); took >= deleteWithin {
+		return nil, fmt.Errorf("stalled for %v before a deletion", took)
+	}
+	if err := c.Blobs.Delete(within, keysOf(items)...); err != nil {
+		return nil, err
+	}
+	ops := make([]driver.Op, len(items))
+	for i, item := range items {
+		ops[i] = driver.Op{Do: driver.OpDelete, Key: pinKey(item.Name), If: version}
+	}
+	_, err = c.attempt.Write(ctx, ops...)
+	return items, err
+}
+
+// write makes one Write of the operations of all items, on condition that the
+// collection is under way and the attempt was not overtaken. It leaves out items
+// that are pinned or whose row has changed, and returns the others. The operations
+// of an item depend on the version of its pin's row, mostly driver.Absent.
+func (c *collection) write(ctx context.Context, area *Area, items []Item, ops func(item Item, pinned string) []driver.Op, version *string) ([]Item, error) {
+	pins := map[string]string{}
+	for len(items) > 0 {
+		all := []driver.Op{{Do: driver.OpCheck, Key: stateKey(), If: c.version}}
+		for _, item := range items {
+			all = append(all, ops(item, pins[item.Name])...)
+		}
+		v, err := c.attempt.Write(ctx, all...)
+		var conflict *driver.ConflictError
+		if err == nil && version != nil {
+			*version = v
+		}
+		if err == nil || !errors.As(err, &conflict) {
+			return items, err
+		}
+		if slices.Contains(conflict.Keys, stateKey()) {
+			return nil, errOver
+		}
+		if items, err = c.without(ctx, area, items, conflict.Keys, pins); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// without returns the items that a conflict leaves: those without a row or a pin
+// that has changed. It notes pins of earlier epochs, which do not count.
+func (c *collection) without(ctx context.Context, area *Area, items []Item, changed []driver.Key, pins map[string]string) (left []Item, err error) {
+	for _, item := range items {
+		if slices.Contains(changed, item.Row) {
+			continue // a task has stored it anew
+		}
+		if area.Pinned && slices.Contains(changed, pinKey(item.Name)) {
+			p, version, err := readPin(ctx, c.Table, item.Name)
+			if err != nil {
+				return nil, err
+			}
+			if version != driver.Absent && p.holds(c.at.Epoch) {
+				if err := c.keep(ctx, area, item.Name); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			pins[item.Name] = version
+		}
+		left = append(left, item)
+	}
+	return left, nil
+}
+
+// keep marks what a pinned thing needs: a task is about to put it into a list.
+func (c *collection) keep(ctx context.Context, area *Area, name string) error {
+	if area.Needs == nil {
+		return nil
+	}
+	names, err := area.Needs(ctx, name)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		c.marks.add(n)
+	}
+	return nil
+}
+
+// release returns when no deletion of an earlier attempt can be under way, and its
+// tombstones are gone. After a slice that ended in order there are none.
+func (c *collection) release(ctx context.Context) error {
+	if c.at.Released && c.at.Clean && c.at.Token+1 == c.attempt.Token() {
+		return nil
+	}
+	young, err := releaseTombstones(ctx, c.Table, c.Now().Add(-outlasts))
+	if err != nil {
+		return err
+	}
+	c.at.Released = young == 0
+	if c.at.Released {
+		return nil
+	}
+	return task.Later(releasePoll) // without a Save: it is no progress
+}
+
+// releaseTombstones removes tombstones that were written before a time, and
+// returns how many are younger.
+func releaseTombstones(ctx context.Context, t driver.Table, before time.Time) (young int, err error) {
+	for row, err := range t.Scan(ctx, pinPart, "") {
+		if err != nil {
+			return 0, err
+		}
+		p, err := decodePin(row)
+		switch {
+		case err != nil:
+			return 0, err
+		case !p.tombstone():
+		case p.Deleted.Before(before):
+			if err := removeRows(ctx, t, []driver.Row{row}); err != nil {
+				return 0, err
+			}
+		default:
+			young++
+		}
+	}
+	return young, nil
+}

@@ -1,0 +1,169 @@
+package gc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"aptless/core/engine/task"
+)
+
+const (
+	// maxDead is how many dead items are held, and removed, at a time.
+	maxDead = 100_000
+	// page is how many items are listed, at least, before a slice ends.
+	page = 256
+)
+
+// sweep removes what is dead, area by area: it lists an area, then removes the
+// items that nothing needs. Where there are more than maxDead, it lists again from
+// where it stopped. It goes on from the cursor.
+func (c *collection) sweep(ctx context.Context) error {
+	for c.at.Area < len(c.Areas) {
+		area := &c.Areas[c.at.Area]
+		if err := c.load(ctx); err != nil {
+			return err
+		}
+		if !c.at.Listed {
+			if err := c.list(ctx, area); err != nil {
+				return fmt.Errorf("%s: %w", area.Name, err)
+			}
+		}
+		if err := c.removeDead(ctx, area); err != nil {
+			return fmt.Errorf("%s: %w", area.Name, err)
+		}
+		c.dead, c.stored, c.at.Next, c.at.Listed = nil, false, 0, false
+		c.discard(&c.at.Dead)
+		if c.at.Resume != "" {
+			c.at.At, c.at.Resume = c.at.Resume, ""
+			continue
+		}
+		c.at.Area, c.at.At, c.at.Told, c.at.Counted, c.at.Count = c.at.Area+1, "", false, false, 0
+	}
+	return nil
+}
+
+// list finds the dead items of an area. The first listing counts all of them.
+func (c *collection) list(ctx context.Context, area *Area) error {
+	if !c.at.Told && area.Listing != "" {
+		c.attempt.Printf("%s", area.Listing)
+	}
+	c.at.Told = true
+	n := 0
+	for item, err := range area.Items(ctx, &Sweep{c}, c.at.At) {
+		if err != nil {
+			return err
+		}
+		c.at.At = item.At
+		if full := len(c.dead) >= maxDead; c.isDead(item) {
+			if full && c.at.Resume == "" {
+				c.at.Resume = c.dead[len(c.dead)-1].At
+			}
+			if full && c.at.Counted {
+				break
+			}
+			if !c.at.Counted {
+				c.at.Count++
+			}
+			if !full {
+				c.dead, c.stored = append(c.dead, item), false
+			}
+		}
+		if n++; n%page == 0 {
+			if err := c.checkpoint(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	c.at.Listed = true
+	if !c.at.Counted {
+		c.at.Counted = true
+		c.tell(area)
+	}
+	return nil
+}
+
+// isDead says whether nothing needs an item.
+func (c *collection) isDead(item Item) bool {
+	if item.Live || item.Dead {
+		return !item.Live
+	}
+	return item.Name == "" || !c.marks.has(item.Name)
+}
+
+// tell tells clients how much there is to remove.
+func (c *collection) tell(area *Area) {
+	if area.Deleting != "" {
+		c.attempt.Printf(area.Deleting, c.at.Count)
+	}
+	if area.Shown {
+		c.at.Detail = detail{c.at.Count, c.at.Count}
+		c.attempt.Detail(c.at.Detail)
+	}
+}
+
+// removeDead removes the dead items in batches, one at least before a slice ends.
+func (c *collection) removeDead(ctx context.Context, area *Area) error {
+	for c.at.Next < len(c.dead) {
+		n := min(len(c.dead)-c.at.Next, area.batch(c.dead[c.at.Next]))
+		batch := c.dead[c.at.Next : c.at.Next+n]
+		removed, err := c.remove(ctx, area, batch)
+		if err != nil {
+			return err
+		}
+		for _, item := range removed {
+			c.at.Freed += item.Size
+		}
+		c.at.Next += n
+		if area.Shown {
+			c.at.Detail.RemainingNumberOfPackagesToDelete -= n
+			c.attempt.Detail(c.at.Detail)
+		}
+		if err := c.checkpoint(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load reads the dead items that an earlier slice has found.
+func (c *collection) load(ctx context.Context) error {
+	if c.dead != nil || c.at.Dead.Key == "" {
+		return nil
+	}
+	data, err := c.at.Dead.read(ctx, c.Blobs)
+	if errors.Is(err, errDamaged) {
+		return task.Fail(500, "%w", err)
+	}
+	if err != nil {
+		return err
+	}
+	c.dead, err = decodeItems(data)
+	c.stored = true
+	return err
+}
+
+func encodeItems(items []Item) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	for _, item := range items {
+		if err := enc.Encode(item); err != nil {
+			panic(err) // strings and integers
+		}
+	}
+	return b.Bytes()
+}
+
+func decodeItems(data []byte) (items []Item, err error) {
+	for dec := json.NewDecoder(bytes.NewReader(data)); dec.More(); {
+		var item Item
+		if err := dec.Decode(&item); err != nil {
+			return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
