@@ -42,7 +42,7 @@ type progress struct {
 func (s *Store) stager(p *Publication, folder string) *index.Stager {
 	st := &index.Stager{
 		Blobs: s.Blobs, Lists: s.Lists, Paths: s.Paths, Zips: &s.zips, Compressions: s.Compressions, Dist: p.Dist(),
-		SkipBz2: p.SkipBz2, Folder: folder,
+		SkipBz2: p.SkipBz2, Folder: folder, Tasks: s.Tasks, Parts: s.Parts,
 		Header: index.Header{
 			Origin: p.Origin, Label: p.Label, Version: p.Version, SignedBy: p.SignedBy, Suite: p.Suite, Codename: p.Codename,
 			NotAutomatic: p.NotAutomatic, ButAutomaticUpgrades: p.ButAutomaticUpgrades, ByHash: p.ByHash, ValidFor: p.ValidFor,

@@ -17,6 +17,7 @@ import (
 	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/gc"
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/pgp"
 )
 
@@ -39,6 +40,8 @@ type Store struct {
 	// Paths finds the paths in a binary package's archive by the key of the
 	// package. nil makes no Contents.
 	Paths func(ctx context.Context, key string) (index.Paths, error)
+	// Tasks and Parts bound the memory of staging; see index.Stager.
+	Tasks, Parts *parallel.Budget
 	// Compressions of all indexes besides gz and bz2; see index.CheckCompressions.
 	Compressions []string
 	// Defaults of publications whose creation does not say.

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"aptless/core/archive/source"
 	"aptless/core/archive/upload"
@@ -36,7 +37,12 @@ const (
 	maxChanges    = 2000     // .changes files
 	maxChangesLen = 16 << 20 // bytes of one
 	maxTargets    = 40       // repositories: their rows and locks are written together
+	maxKept       = 32 << 20 // bytes that are kept of all .changes
 )
+
+// fileMemory is how many bytes a file takes that a .changes lists, without its
+// names: a deb.File and an upload.Upload.
+const fileMemory = 1 << 10
 
 // CheckInclude makes the task that imports what .changes files announce.
 func (s *Store) CheckInclude(ctx context.Context, args IncludeArgs) (task.Spec, error) {
@@ -109,6 +115,11 @@ func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) 
 	} else if ok {
 		return s.finishImport(ctx, a, args.Dir, args.NoRemove, done)
 	}
+	lease, err := s.Memory.Acquire(ctx, maxKept)
+	if err != nil {
+		return task.Result{}, err
+	}
+	defer lease.Release()
 	im := &importer{store: s, force: args.ForceReplace}
 	releases, err := s.releases(ctx, im, args)
 	if err != nil {
@@ -140,30 +151,23 @@ func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) 
 func (s *Store) importReleases(ctx context.Context, a *task.Attempt, im *importer, releases []*release) ([]*target, error) {
 	var targets []*target
 	for _, r := range releases {
-		var into *target
-		if r.refusal == "" {
-			i := slices.IndexFunc(targets, func(t *target) bool { return t.repo.UUID == r.uuid })
-			if i < 0 {
-				repo, err := s.read(ctx, a, r.uuid, r.repo, 500, "unable to import changes files: unable to load repo: %w")
-				if err != nil {
-					return nil, err
-				}
-				t, err := s.target(ctx, repo)
-				if err != nil {
-					return nil, err
-				}
-				i, targets = len(targets), append(targets, t)
-			}
-			into = targets[i]
-			if err := into.repo.Uploaders.check(r); err != nil {
-				return nil, err
-			}
-		}
 		if r.refusal != "" {
 			im.outcomes = append(im.outcomes, outcome{upload: r.upload, warning: r.refusal})
 			continue
 		}
-		if err := im.importAll(ctx, into, r.candidates(im), r); err != nil {
+		i := slices.IndexFunc(targets, func(t *target) bool { return t.repo.UUID == r.uuid })
+		if i < 0 {
+			repo, err := s.read(ctx, a, r.uuid, r.repo, 500, "unable to import changes files: unable to load repo: %w")
+			if err != nil {
+				return nil, err
+			}
+			t, err := s.target(ctx, repo)
+			if err != nil {
+				return nil, err
+			}
+			i, targets = len(targets), append(targets, t)
+		}
+		if err := im.importAll(ctx, targets[i], r.candidates(im), r); err != nil {
 			return nil, err
 		}
 	}
@@ -206,21 +210,57 @@ func (s *Store) releases(ctx context.Context, im *importer, args IncludeArgs) ([
 			return nil, err
 		}
 	}
-	releases := make([]*release, len(files))
-	err = parallel.Each(ctx, maxWorkers, len(files), func(ctx context.Context, i int) error {
+	var kept atomic.Int64 // bytes
+	return parallel.Results(ctx, maxWorkers, len(files), func(ctx context.Context, i int) (*release, error) {
+		lease, err := s.Pool.Memory.Acquire(ctx, readText*min(files[i].File.Size, maxChangesLen))
+		if err != nil {
+			return nil, err
+		}
+		defer lease.Release()
 		r := &release{upload: files[i]}
-		releases[i] = r
-		err := s.readRelease(ctx, r, args, ring)
-		if err == nil {
+		if err = s.readRelease(ctx, r, args, ring); err == nil {
 			err = s.resolve(ctx, r, args, name)
 		}
 		if bad := (*badFile)(nil); errors.As(err, &bad) {
-			r.uuid, r.refusal = "", fmt.Sprintf("unable to process file %s: %s", path.Base(r.upload.Name), bad.warning)
-			return nil
+			return &release{upload: files[i], refusal: fmt.Sprintf("unable to process file %s: %s", path.Base(r.upload.Name), bad.warning)}, nil
 		}
-		return err
+		if err == nil && kept.Add(r.compact()) > maxKept {
+			err = task.Fail(500, "unable to import changes files: they list too many files together: include fewer of them at a time")
+		}
+		return r, err
 	})
-	return releases, err
+}
+
+// compact keeps of a .changes what is needed to import it: its text may have
+// megabytes. It returns the bytes that are kept.
+func (r *release) compact() int64 {
+	if r.refusal != "" {
+		r.changes, r.files = nil, nil
+		return 0
+	}
+	from, size := r.changes, 0
+	keep := func(text string) string {
+		size += len(text) + 16
+		return strings.Clone(text)
+	}
+	keepAll := func(texts []string) []string {
+		texts = slices.Clone(texts)
+		for i := range texts {
+			texts[i] = keep(texts[i])
+		}
+		return texts
+	}
+	r.changes = &deb.Changes{Source: keep(from.Source), Distribution: keep(from.Distribution),
+		Architectures: keepAll(from.Architectures), Binaries: keepAll(from.Binaries)}
+	files := make(map[string]upload.Upload, len(r.files))
+	for _, f := range from.Files {
+		name := keep(f.Name)
+		r.changes.Files = append(r.changes.Files, deb.File{Name: name})
+		files[name] = r.files[f.Name]
+		size += len(name) + fileMemory
+	}
+	r.files = files
+	return int64(size)
 }
 
 // collectChanges finds the .changes files as they are now, in ascending order.
@@ -321,24 +361,29 @@ func (s *Store) findListed(ctx context.Context, r *release) error {
 	return nil
 }
 
-// resolve finds the repository that a release is meant for.
+// resolve finds the repository that a release is meant for, and looks whether
+// the signers may upload there.
 func (s *Store) resolve(ctx context.Context, r *release, args IncludeArgs, name *nameTemplate) error {
 	if args.UUID != "" {
 		found, err := s.Rows().ByUUID(ctx, s.Rows().Get, args.UUID, args.Name)
-		if errors.Is(err, driver.ErrNotFound) {
-			return bad("%v", err)
-		}
-		r.repo, r.uuid = found.Name, args.UUID
-		return err
+		found.UUID = args.UUID
+		return r.meantFor(found, err)
 	}
 	rendered, err := name.render(r.changes.Paragraph)
 	if err != nil {
 		return task.Fail(500, "unable to import changes files: error applying template to repo: %w", err)
 	}
 	found, err := s.ByName(ctx, rendered)
+	return r.meantFor(found, err)
+}
+
+func (r *release) meantFor(found Repo, err error) error {
 	if errors.Is(err, driver.ErrNotFound) {
 		return bad("%v", err)
 	}
+	if err != nil {
+		return err
+	}
 	r.repo, r.uuid = found.Name, found.UUID
-	return err
+	return found.Uploaders.check(r)
 }

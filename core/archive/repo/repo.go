@@ -15,6 +15,7 @@ import (
 	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/named"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 )
@@ -49,6 +50,11 @@ type Store struct {
 	Lists   pkglist.Store
 	Pool    *pool.Store
 	Uploads *upload.Store
+
+	// Memory is for what inclusions hold until they end. They may wait for the
+	// budget of Pool while they hold some of it, and never the other way round. Nil
+	// is without a bound.
+	Memory *parallel.Budget
 
 	Snapshots source.Finder // of which repositories can be made
 

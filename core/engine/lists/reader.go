@@ -7,7 +7,7 @@ import (
 )
 
 // readAhead is how many bytes of keys and values a reader keeps ahead of its
-// caller, beyond the one chunk that is next.
+// caller, beyond the one chunk that is next. It keeps less if Store.Ahead has less.
 const readAhead = 32 << 20
 
 // reader yields the records of chunks and asks for chunks ahead of their use:
@@ -26,6 +26,7 @@ type reader struct {
 // fetch is a chunk that is being read.
 type fetch struct {
 	chunk   Chunk
+	lease   *parallel.Lease // of Store.Ahead; nil for the chunk that is next
 	records *parallel.Call[[]Record]
 }
 
@@ -60,6 +61,7 @@ func (r *reader) nextChunk() ([]Record, error) {
 	f := r.ahead[0]
 	r.ahead = r.ahead[1:]
 	r.size -= f.chunk.Bytes
+	f.lease.Release() // from now on it is the one that is next
 	r.window = min(2*r.window, r.store.parallel())
 	return f.records.Result()
 }
@@ -68,11 +70,17 @@ func (r *reader) nextChunk() ([]Record, error) {
 func (r *reader) ask() {
 	for len(r.chunks) > 0 && len(r.ahead) < r.window {
 		c := r.chunks[0]
-		if len(r.ahead) > 0 && r.size+c.Bytes > readAhead {
-			return
+		var lease *parallel.Lease
+		if len(r.ahead) > 0 {
+			if r.size+c.Bytes > readAhead {
+				return
+			}
+			if lease = r.store.Ahead.TryAcquire(c.Bytes); lease == nil {
+				return
+			}
 		}
 		read := parallel.Start(func() ([]Record, error) { return r.store.ReadChunk(r.ctx, c) })
-		r.chunks, r.ahead, r.size = r.chunks[1:], append(r.ahead, fetch{c, read}), r.size+c.Bytes
+		r.chunks, r.ahead, r.size = r.chunks[1:], append(r.ahead, fetch{c, lease, read}), r.size+c.Bytes
 	}
 }
 
@@ -81,5 +89,6 @@ func (r *reader) close() {
 	r.cancel()
 	for _, f := range r.ahead {
 		f.records.Result()
+		f.lease.Release()
 	}
 }

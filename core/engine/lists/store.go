@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"aptless/core/engine/driver"
+	"aptless/core/engine/parallel"
 )
 
 // Store reads and writes lists. It may be used by many goroutines at once.
@@ -18,6 +19,10 @@ type Store struct {
 	Blobs driver.Blobs
 	Epoch func() int64 // the collection epoch, for the keys of what is written
 	Cache *Cache       // may be nil
+
+	// Ahead bounds the chunks that all readers together keep ahead of their
+	// callers. Nil is without a bound.
+	Ahead *parallel.Budget
 
 	// Parallel is how many objects one reader or writer of a list asks for at
 	// once; 0 means 8. With 1 the calls are made one after another by the

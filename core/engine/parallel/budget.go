@@ -9,20 +9,17 @@ import (
 // Budget is a number of bytes that many goroutines share. A nil Budget grants
 // everything at once.
 type Budget struct {
-	all     int64 // bytes
-	size    int64 // bytes of leases, without those for growth
+	size    int64 // bytes of leases
+	growth  int64 // bytes besides
 	leases  *semaphore.Weighted
 	growing chan struct{} // full while a lease is grown
 }
 
-// growth is the part of a budget that is set aside for the lease that grows.
-const growth = 4
-
-// NewBudget returns a budget of all bytes, at least 1. A quarter of them is
-// for growth.
-func NewBudget(all int64) *Budget {
-	size := max(all-all/growth, 1)
-	return &Budget{all: all, size: size, leases: semaphore.NewWeighted(size), growing: make(chan struct{}, 1)}
+// NewBudget returns a budget of size bytes for leases, at least 1, and of growth
+// bytes that are set aside for the lease that grows.
+func NewBudget(size, growth int64) *Budget {
+	size = max(size, 1)
+	return &Budget{size: size, growth: growth, leases: semaphore.NewWeighted(size), growing: make(chan struct{}, 1)}
 }
 
 // Growth returns how many bytes are set aside for the lease that grows, 0 without
@@ -31,7 +28,7 @@ func (b *Budget) Growth() int64 {
 	if b == nil {
 		return 0
 	}
-	return b.all - b.size
+	return b.growth
 }
 
 // Size returns the bytes of the largest lease, 0 without a budget.

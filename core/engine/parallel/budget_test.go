@@ -23,7 +23,7 @@ func acquire(t *testing.T, b *Budget, n int64) *Lease {
 
 func TestLeasesAreGrantedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := NewBudget(100) // 75 for leases
+		b := NewBudget(75, 25)
 		first := acquire(t, b, 70)
 		var mu sync.Mutex
 		var order []int64
@@ -64,7 +64,7 @@ func TestLeasesAreGrantedInOrder(t *testing.T) {
 
 func TestLargestRequestIsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := NewBudget(100)
+		b := NewBudget(75, 25)
 		small := acquire(t, b, 1)
 		var alone atomic.Bool
 		go func() {
@@ -92,7 +92,7 @@ func TestLargestRequestIsAlone(t *testing.T) {
 
 func TestGivenUpRequestHoldsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := NewBudget(100)
+		b := NewBudget(75, 25)
 		held := acquire(t, b, 75)
 		lost := errors.New("lease lost")
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -119,7 +119,7 @@ func TestGivenUpRequestHoldsNothing(t *testing.T) {
 // a time is grown.
 func TestHoldersThatNeedMoreEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // fails at a deadlock
-		b := NewBudget(100)
+		b := NewBudget(75, 25)
 		var held, grown, turns atomic.Int64
 		err := Each(t.Context(), 50, 2000, func(ctx context.Context, i int) error {
 			r := rand.New(rand.NewPCG(uint64(i), 1))

@@ -22,7 +22,7 @@ func upTo(n int) iter.Seq2[int, error] {
 
 func TestPipeUsesInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		budget := NewBudget(100)
+		budget := NewBudget(75, 25)
 		for _, b := range []*Budget{nil, budget} {
 			var used []int
 			begun := time.Now()
@@ -54,7 +54,7 @@ func TestPipeUsesInOrder(t *testing.T) {
 // other if it waited while it holds results.
 func TestPipesDoNotWaitForEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // fails at a deadlock
-		b := NewBudget(4)
+		b := NewBudget(3, 1)
 		err := Each(t.Context(), 5, 5, func(ctx context.Context, _ int) error {
 			p := Pipe[int, int]{
 				Workers: 8, Budget: b, Weight: func(i int) int64 { return int64(i % 5) },
@@ -73,7 +73,7 @@ func TestPipeErrorIsTheSerialOne(t *testing.T) {
 	for failing := range 10 {
 		for _, where := range []string{"items", "work", "use"} {
 			synctest.Test(t, func(t *testing.T) {
-				used, budget := 0, NewBudget(1000)
+				used, budget := 0, NewBudget(750, 250)
 				p := Pipe[int, int]{
 					Workers: 3, Budget: budget, Weight: func(int) int64 { return 1 },
 					Work: func(ctx context.Context, _ *Lease, i int) (int, error) {
@@ -144,7 +144,7 @@ func TestPipeEndsWithItsContext(t *testing.T) {
 // first of them waits for what a later one has.
 func TestPipeEndsGrowthWithWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // fails at a deadlock
-		b := NewBudget(100)
+		b := NewBudget(75, 25)
 		used := 0
 		p := Pipe[int, int]{
 			Workers: 4, Budget: b, Weight: func(int) int64 { return 10 },

@@ -61,7 +61,8 @@ type Config struct {
 	Async        bool          // answer mutating calls at once unless they say otherwise
 	Wait         time.Duration // how long a call waits for its task before it is answered with 202; 0 is without limit
 	Dependencies query.Options // what listings and snapshots with dependencies follow, and for which architectures
-	Cache        int64         // bytes of list chunks kept in memory; 0 is 64 MiB
+	Memory       int64         // bytes that all work together may hold; 0 is DefaultMemory
+	Cache        int64         // bytes of list chunks kept in memory; 0 is a sixteenth of Memory
 	Log          *slog.Logger
 	Now          func() time.Time
 	Compressions []string // of published indexes, besides gz and bz2: "xz", "zst"
@@ -89,8 +90,6 @@ type Config struct {
 	Address string
 }
 
-const defaultCache = 64 << 20
-
 // Limits of what a key server is asked. Clients wait for it.
 const (
 	keyTimeout = 20 * time.Second
@@ -113,10 +112,7 @@ type App struct {
 // New connects everything. Signer makes the signatures of publications; base
 // is the context of work that outlives its request.
 func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, error) {
-	cache := c.Cache
-	if cache == 0 {
-		cache = defaultCache
-	}
+	memory := divide(c.Memory, c.Cache)
 	if c.Sleep == nil {
 		c.Sleep = parallel.Sleep
 	}
@@ -131,13 +127,13 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	epoch := &gc.Epoch{Table: d.Table}
 	lists := pkglist.Store{Chunks: &lists.Store{
-		Blobs: d.Blobs, Cache: lists.NewCache(cache),
+		Blobs: d.Blobs, Cache: memory.cache, Ahead: memory.ahead,
 		Epoch: epoch.Number,
 	}}
-	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epoch: epoch}
+	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epoch: epoch, Memory: memory.items}
 	uploads := &upload.Store{Table: d.Table, Blobs: d.Blobs, Pool: files, Now: c.Now}
 	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
-	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Uploads: uploads, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
+	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Memory: memory.tasks, Uploads: uploads, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
 	mirrors := &mirror.Store{
 		Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Fetcher: c.Upstream, Keyring: keyrings.Keyring,
 		Options: c.Mirrors, Dependencies: c.Dependencies,
@@ -147,7 +143,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
 		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: source.Finders{source.Repo: repos, source.Snapshot: snapshots}, Signer: signer,
-		PoolKey: pool.FileKey, Paths: pathsIn(files), Compressions: c.Compressions, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, Now: c.Now, Sleep: c.Sleep, SourceDate: c.SourceDate,
+		PoolKey: pool.FileKey, Paths: pathsIn(files), Tasks: memory.tasks, Parts: memory.items, Compressions: c.Compressions, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, Now: c.Now, Sleep: c.Sleep, SourceDate: c.SourceDate,
 	}
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"

@@ -50,7 +50,12 @@ func (st *Stager) Contents(ctx context.Context, base *Set, byComponent map[strin
 		return nil, nil, nil
 	}
 	b := &pathListBuilder{Stager: st, say: say}
+	lease, err := st.Tasks.Acquire(ctx, pathListMemory)
+	if err != nil {
+		return nil, nil, err
+	}
 	list, err := b.build(ctx, base, byComponent)
+	lease.Release()
 	if err != nil {
 		return nil, nil, err
 	}

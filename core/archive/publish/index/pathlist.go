@@ -34,6 +34,10 @@ const (
 	maxEditBytes = 32 << 20
 )
 
+// pathListMemory is how many bytes it takes to make the list of paths: their
+// keys, twice while they are sorted, and a map of them.
+const pathListMemory = 2*maxEditBytes + maxEdits*100
+
 // Paths are the paths in a package's archive.
 type Paths interface {
 	// Use calls f for each path, ascending, with bytes that are valid during the

@@ -28,6 +28,7 @@ func (st *Stager) splice(ctx context.Context, src *source, x, prev *Index) (*Ind
 		return nil, fmt.Errorf("index %s: %w", x.Path, err)
 	}
 	defer out.abort()
+	src.memory = st.Parts
 	src.blobs, src.zips, src.packings, src.last, src.tree = st.Blobs, st.Zips, st.packings, prev, st.tree()
 	err = src.each(ctx, src.jobs(prev), st.parallel(), out.add)
 	if err == nil {
@@ -69,6 +70,7 @@ type source struct {
 	render func(context.Context, lists.Chunk) ([]byte, error) // returns the bytes of a chunk: never none
 	params string                                             // on which the bytes depend besides the chunks
 
+	memory   *parallel.Budget
 	blobs    driver.Blobs
 	zips     *sync.Pool
 	packings map[string]members.Packing // besides gzip, by suffix
@@ -145,6 +147,10 @@ func (src *source) reusable(prev *Index) bool {
 	return params == src.params && plain == prev.Plain.Size && gz == prev.GZ.Size
 }
 
+// partWeight is how many bytes a part takes for each of its chunk: the records,
+// the text, and its compressed forms.
+const partWeight = 4
+
 // each does the jobs and passes their parts to use, in order. Several chunks are
 // rendered at the same time. Copied pieces stream by, one in memory.
 func (src *source) each(ctx context.Context, jobs []job, workers int, use func(part) error) error {
@@ -153,7 +159,8 @@ func (src *source) each(ctx context.Context, jobs []job, workers int, use func(p
 		part part // none if the job is to copy
 	}
 	pipe := parallel.Pipe[job, made]{
-		Workers: workers,
+		Workers: workers, Budget: src.memory,
+		Weight: func(j job) int64 { return partWeight * j.chunks[0].Bytes },
 		Work: func(ctx context.Context, _ *parallel.Lease, j job) (made, error) {
 			if j.copied != nil {
 				return made{job: j}, nil

@@ -11,8 +11,12 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// spoolLimit is how many bytes of a file stay in memory.
-const spoolLimit = 64 << 20
+// Limits of a file that stays in memory, in bytes.
+const (
+	spoolLimit  = 64 << 20
+	spoolFree   = 1 << 20 // without asking for memory
+	spoolWeight = 3       // for each byte: a buffer that grows is there twice, once of the double size
+)
 
 // spool takes the bytes of a file whose name, its digest, is known at the end
 // only. They stay in memory up to a limit; those of a larger file go to a
@@ -22,6 +26,9 @@ type Spool struct {
 	blobs driver.Blobs // nil if the bytes are not kept
 	key   string       // of the private Object
 	limit int
+	free  int              // bytes that may stay in memory, of limit
+	from  *parallel.Budget // gives more
+	given []*parallel.Lease
 	hash  *deb.Hasher
 	held  bytes.Buffer
 	pipe  *io.PipeWriter // to the private Object; nil as long as all is in memory
@@ -31,7 +38,7 @@ type Spool struct {
 // Spool begins a file. name tells the private objects of the spools apart that
 // are open at the same time.
 func (st *Stager) Spool(ctx context.Context, name string) *Spool {
-	return &Spool{ctx: ctx, blobs: st.Blobs, key: st.Folder + "/spool-" + name, limit: spoolLimit, hash: deb.NewHasher()}
+	return &Spool{ctx: ctx, blobs: st.Blobs, key: st.Folder + "/spool-" + name, limit: spoolLimit, free: spoolFree, from: st.Tasks, hash: deb.NewHasher()}
 }
 
 func (s *Spool) Write(p []byte) (int, error) {
@@ -39,13 +46,35 @@ func (s *Spool) Write(p []byte) (int, error) {
 	if s.blobs == nil {
 		return len(p), nil
 	}
-	if s.pipe == nil && s.held.Len()+len(p) > s.limit {
+	if s.pipe == nil && !s.fits(s.held.Len()+len(p)) {
 		s.spill()
 	}
 	if s.pipe == nil {
 		return s.held.Write(p)
 	}
 	return s.pipe.Write(p)
+}
+
+// fits reports whether n bytes may stay in memory. It does not wait: others that
+// hold memory may wait too.
+func (s *Spool) fits(n int) bool {
+	for n > s.free && n <= s.limit {
+		lease := s.from.TryAcquire(spoolWeight * int64(s.free))
+		if lease == nil {
+			return false
+		}
+		s.given, s.free = append(s.given, lease), 2*s.free
+	}
+	return n <= s.limit
+}
+
+// forget gives back memory.
+func (s *Spool) forget() {
+	s.held = bytes.Buffer{}
+	for _, lease := range s.given {
+		lease.Release()
+	}
+	s.given = nil
 }
 
 // spill begins to put the private Object: what is held, then what is written.
@@ -63,6 +92,7 @@ func (s *Spool) spill() {
 // store puts the file under a key that is made of its digest and ends the spool.
 // An object that exists there has the same bytes.
 func (s *Spool) store(key string, o Object, opt driver.PutOptions) error {
+	defer s.forget()
 	opt.IfAbsent, opt.Size = true, o.Size
 	if s.pipe == nil {
 		opt.SHA256 = o.SHA256
@@ -86,6 +116,7 @@ var errAborted = errors.New("file not wanted")
 
 // Abort ends a spool that was not stored; nothing is left of it.
 func (s *Spool) Abort() {
+	defer s.forget()
 	if s.pipe == nil {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/members"
 )
 
@@ -28,6 +29,11 @@ type Stager struct {
 	Header       Header
 	SkipBz2      bool
 	Folder       string // key prefix of private objects, of this attempt alone
+
+	// Tasks bounds what attempts hold while they stage, Parts the parts of indexes
+	// that are made at the same time. An attempt that holds some of Tasks may wait
+	// for Parts, and never the other way round. Nil is without a bound.
+	Tasks, Parts *parallel.Budget
 
 	packings map[string]members.Packing // in use, by suffix
 }
