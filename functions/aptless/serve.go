@@ -87,7 +87,7 @@ func serve(ctx context.Context, opt settings) error {
 		return err
 	}
 	defer listener.Close()
-	config.Log, config.Now = log, time.Now
+	config.Log, config.Now, config.Alone = log, time.Now, true
 	config.Address, config.Draw, config.Metrics = opt.address, newDot().draw, registry(opt)
 	config.Space = func() (api.Space, error) { return space(opt.data) }
 	s, err := open(ctx, opt, log)

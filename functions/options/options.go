@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -22,6 +23,7 @@ type Options struct {
 	Dependencies  query.Options
 	Compressions  []string
 	SkipContents  bool
+	Outage        time.Duration
 	SkipBz2       bool
 	AllowUpstream []string
 	DownloadLimit int64 // KiB a second
@@ -39,6 +41,7 @@ func (o *Options) Flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&d.FollowAllVariants, "follow-all-variants", false, "dependencies are all alternatives, and all packages that satisfy them")
 	flags.StringSliceVar(&o.Compressions, "compress", nil, "compress published indexes as xz, zst or both, besides gz and bz2")
 	flags.BoolVar(&o.SkipContents, "skip-contents", false, "publish no Contents, unless a publication is created with SkipContents=false")
+	flags.DurationVar(&o.Outage, "outage", 15*time.Minute, "how long a task is tried again while storage fails, before it is given up")
 	flags.BoolVar(&o.SkipBz2, "skip-bz2", false, "publish no .bz2 of indexes, unless a publication is created with SkipBz2=false")
 	flags.StringArrayVar(&o.AllowUpstream, "allow-upstream", nil, "network, address or host that mirrors and key servers may be on although it is not public, as 10.1.0.0/16 or deb.example.org; may be repeated")
 	flags.Int64Var(&o.DownloadLimit, "download-limit", 0, "KiB a second that are fetched from other servers; 0 is without limit")
@@ -97,6 +100,8 @@ func fields(list string) []string {
 
 // Bounds of what can be set.
 const (
+	minOutage   = time.Minute
+	maxOutage   = 24 * time.Hour
 	maxParallel = 64      // files of one mirror at a time: each has a connection
 	maxLimit    = 1 << 40 // KiB a second: more does not fit when counted in bytes
 )
@@ -115,6 +120,9 @@ func (o Options) check() error {
 	}
 	if err := index.CheckCompressions(o.Compressions); err != nil {
 		return fmt.Errorf("compress: %w", err)
+	}
+	if o.Outage < minOutage || o.Outage > maxOutage {
+		return fmt.Errorf("outage: %v is not between %v and %v", o.Outage, minOutage, maxOutage)
 	}
 	if o.DownloadLimit < 0 || o.DownloadLimit > maxLimit {
 		return fmt.Errorf("download-limit: %d KiB a second are no limit", o.DownloadLimit)
@@ -147,7 +155,7 @@ func (o Options) Config() (app.Config, error) {
 	}
 	return app.Config{
 		Version: app.Version, Async: o.Async, Dependencies: o.Dependencies,
-		Compressions: o.Compressions, SkipContents: o.SkipContents, SkipBz2: o.SkipBz2,
+		Compressions: o.Compressions, SkipContents: o.SkipContents, SkipBz2: o.SkipBz2, Outage: o.Outage,
 		Upstream: servers, Mirrors: o.Mirrors,
 	}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
@@ -30,6 +31,7 @@ func TestFromEnv(t *testing.T) {
 		"APTLESS_ASYNC", "true", "APTLESS_ARCHITECTURES", "amd64, arm64", "APTLESS_FOLLOW_SOURCE", "1", "APTLESS_COMPRESS", "xz zst",
 		"APTLESS_SKIP_BZ2", " true ", "APTLESS_ALLOW_UPSTREAM", "10.0.0.0/8 deb.example.org", "APTLESS_DOWNLOAD_LIMIT", "1024",
 		"APTLESS_MIRROR_SOURCES", "true", "APTLESS_MIRROR_PARALLEL", "8", "APTLESS_PPA_CODENAME", "noble", "APTLESS_SKIP_CONTENTS", "false",
+		"APTLESS_OUTAGE", "1h",
 	))
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +39,7 @@ func TestFromEnv(t *testing.T) {
 	want := Options{
 		Async: true, Dependencies: query.Options{Architectures: []string{"amd64", "arm64"}, FollowSource: true},
 		Compressions: []string{"xz", "zst"}, SkipBz2: true, AllowUpstream: []string{"10.0.0.0/8", "deb.example.org"}, DownloadLimit: 1024,
+		Outage:  time.Hour,
 		Mirrors: mirror.Options{DownloadSources: true, Parallel: 8, PPA: upstream.PPA{Codename: "noble", Distributor: "ubuntu", BaseURL: "http://ppa.launchpad.net"}},
 	}
 	if diff := cmp.Diff(want, o); diff != "" {
@@ -97,7 +100,7 @@ func TestDefaults(t *testing.T) {
 		t.Error(err)
 	}
 	flags.VisitAll(func(f *pflag.Flag) {
-		value := map[string]string{"bool": "true", "int": "7", "int64": "7"}[f.Value.Type()]
+		value := map[string]string{"bool": "true", "int": "7", "int64": "7", "duration": "7m"}[f.Value.Type()]
 		if value == "" {
 			value = "x"
 		}

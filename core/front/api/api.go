@@ -128,7 +128,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err
 	if t.Code == http.StatusNoContent {
 		return writeNothing(w)
 	}
-	return writeRaw(w, t.Code, value)
+	return writeRaw(w, t.Code, withWarnings(value, t.Warnings))
 }
 
 // finish waits for a task and, unless its value is still to be read, removes
@@ -193,9 +193,12 @@ type taskView struct {
 	ID        int64
 	State     task.State
 	Resources []string
+	Warnings  []string `json:",omitempty"` // of aptless
 }
 
-func viewTask(t task.Task) taskView { return taskView{t.Name, t.ID, t.State, t.Resources} }
+func viewTask(t task.Task) taskView {
+	return taskView{t.Name, t.ID, t.State, t.Resources, t.Warnings}
+}
 
 // returnValue is the result of a task as clients see it.
 type returnValue struct {

@@ -31,6 +31,8 @@ type Metrics struct {
 	took     *prometheus.SummaryVec
 	uploads  *prometheus.CounterVec
 	packages *prometheus.GaugeVec
+	owed     prometheus.Gauge
+	oldest   prometheus.Gauge
 
 	paths, dirs labels
 }
@@ -55,10 +57,14 @@ func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 		packages: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "aptly_repos_package_count",
 			Help: "Number of packages of each published component."}, []string{"source", "distribution", "component"}),
 	}
+	m.owed = prometheus.NewGauge(prometheus.GaugeOpts{Name: "aptless_owed",
+		Help: "Number of committed changes whose remaining work is not done."})
+	m.oldest = prometheus.NewGauge(prometheus.GaugeOpts{Name: "aptless_owed_oldest_age_seconds",
+		Help: "Age of the oldest of them; 0 if there is none."})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "aptly_build_info", Help: "The build; always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
 	build.Set(1)
-	registry.MustRegister(m.inFlight, m.requests, m.received, m.sent, m.took, m.uploads, m.packages, build)
+	registry.MustRegister(m.inFlight, m.requests, m.received, m.sent, m.took, m.uploads, m.packages, m.owed, m.oldest, build)
 	return m
 }
 
@@ -124,9 +130,26 @@ func (s *Server) metrics() HandlerFunc {
 		if err := s.countPackages(r); err != nil {
 			s.Log.Warn("packages were not counted", "error", err)
 		}
+		if err := s.countOwed(r); err != nil {
+			s.Log.Warn("debts were not counted", "error", err)
+		}
 		handler.ServeHTTP(w, r)
 		return nil
 	}
+}
+
+// countOwed sets the number of debts and the age of the oldest.
+func (s *Server) countOwed(r *http.Request) error {
+	sum, err := s.Tasks.Owed(r.Context())
+	if err != nil {
+		return err
+	}
+	s.Metrics.owed.Set(float64(sum.Count))
+	s.Metrics.oldest.Set(0)
+	if sum.Count > 0 {
+		s.Metrics.oldest.Set(max(s.Tasks.Now().Sub(sum.Oldest).Seconds(), 0))
+	}
+	return nil
 }
 
 // countPackages sets the number of packages of each published component.

@@ -197,6 +197,7 @@ func statusOperations() []openapi.Operation {
 		op("GET", one+"/output", tasks, "taskOutput", "Show what a task says", nil, 200, text),
 		op("GET", one+"/detail", tasks, "taskDetail", "Show how far a task is", nil, 200, openapi.Any{}),
 		op("GET", one+"/return_value", tasks, "taskResult", "Show the result of a task", nil, 200, returnValue{}),
+		op("POST", one+"/cancel", tasks, "cancelTask", "Stop a task that has not committed its changes", nil, 200, taskView{}),
 		op("DELETE", one, tasks, "deleteTask", "Forget a task that has ended", nil, 200, taskView{}),
 	}
 }

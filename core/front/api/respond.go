@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
 )
 
@@ -86,6 +87,8 @@ func statusOf(err error) int {
 		return own.Status
 	case errors.As(err, &failure):
 		return failure.Code
+	case errors.Is(err, lock.ErrTooMany):
+		return http.StatusTooManyRequests
 	case errors.Is(err, driver.ErrNotFound):
 		return http.StatusNotFound
 	case errors.Is(err, driver.ErrInvalid):

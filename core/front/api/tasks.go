@@ -71,6 +71,7 @@ func (s *Server) taskRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, returnValue{t.Code, value})
 	}))
+	rt.Handle("POST", "/api/tasks/{id}/cancel", s.withTask(http.StatusNotFound, s.cancelTask))
 	rt.Handle("DELETE", "/api/tasks/{id}", s.withTask(http.StatusBadRequest, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
 		gone, err := s.Tasks.Delete(r.Context(), t.ID)
 		switch {
@@ -85,6 +86,49 @@ func (s *Server) taskRoutes(rt *Router) {
 	}))
 }
 
+// cancelTask stops a task that has not committed. One that runs ends at its next
+// checkpoint: the answer is the task as it is by now.
+func (s *Server) cancelTask(w http.ResponseWriter, r *http.Request, t task.Task) error {
+	now, err := s.Tasks.Cancel(r.Context(), t.ID)
+	switch {
+	case errors.Is(err, task.ErrUnknown):
+		return unknownTask(http.StatusNotFound, t.ID)
+	case errors.Is(err, task.ErrEnded):
+		return Errorf(http.StatusConflict, "task with id %d has ended", t.ID)
+	case errors.Is(err, task.ErrCommitted):
+		return Errorf(http.StatusConflict, "task with id %d has committed its changes and cannot be cancelled", t.ID)
+	case err != nil:
+		return err
+	}
+	return WriteJSON(w, http.StatusOK, viewTask(now))
+}
+
+// withWarnings adds the warnings of a task to an answer that is an object without
+// any.
+func withWarnings(value json.RawMessage, warnings []string) json.RawMessage {
+	object := map[string]json.RawMessage{}
+	if len(warnings) == 0 || json.Unmarshal(value, &object) != nil || object == nil || object["Warnings"] != nil {
+		return value
+	}
+	list, err := json.Marshal(warnings)
+	if err != nil {
+		return value
+	}
+	return withField(value, "Warnings", list)
+}
+
+// withField adds a field at the end of an object.
+func withField(object []byte, name string, value []byte) []byte {
+	before, ok := bytes.CutSuffix(bytes.TrimSpace(object), []byte("}"))
+	if !ok {
+		return object
+	}
+	if before = bytes.TrimSpace(before); !bytes.HasSuffix(before, []byte("{")) {
+		before = append(bytes.Clone(before), ',')
+	}
+	return fmt.Appendf(nil, `%s%q:%s}`, before, name, value)
+}
+
 // detail returns the detail of a task, of one that has ended with the requests
 // that it made as a field more.
 func detail(t task.Task) ([]byte, error) {
@@ -92,18 +136,14 @@ func detail(t task.Task) ([]byte, error) {
 	if data == nil {
 		data = []byte("{}")
 	}
-	before, object := bytes.CutSuffix(data, []byte("}"))
-	if !object || !t.State.Ended() || len(t.Requests) == 0 {
+	if !t.State.Ended() || len(t.Requests) == 0 {
 		return data, nil
 	}
 	requests, err := json.Marshal(t.Requests)
 	if err != nil {
 		return nil, err
 	}
-	if before = bytes.TrimSpace(before); !bytes.HasSuffix(before, []byte("{")) {
-		before = append(bytes.Clone(before), ',')
-	}
-	return fmt.Appendf(nil, `%s"Requests":%s}`, before, requests), nil
+	return withField(data, "Requests", requests), nil
 }
 
 func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {

@@ -75,6 +75,13 @@ type Config struct {
 	Space   func() (api.Space, error) // how much room there is; nil where storage has no end
 	Metrics *prometheus.Registry      // gets the metrics of the API, and is served; nil is without
 
+	// Alone says that no other process works on the storage, so tasks of an earlier
+	// process go on at once.
+	Alone bool
+	// Outage is how long a task is tried again while the storage fails, before it
+	// is given up; 0 is 15 minutes.
+	Outage time.Duration
+
 	// Storages are further places to publish to, by the names that clients use,
 	// such as "filesystem:www" or "s3:eu". Of each only keys below "public/" are
 	// written.
@@ -169,6 +176,10 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		return nil, err
 	}
 	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, signatures: signatures{public, signer}, now: c.Now}
+	dispatcher.Alone = c.Alone
+	if c.Outage > 0 {
+		dispatcher.Outage = c.Outage
+	}
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
 		Direct: direct,
