@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -176,10 +177,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		return nil, err
 	}
 	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, signatures: signatures{public, signer}, now: c.Now}
-	dispatcher.Alone = c.Alone
-	if c.Outage > 0 {
-		dispatcher.Outage = c.Outage
-	}
+	dispatcher.Alone, dispatcher.Outage = c.Alone, cmp.Or(c.Outage, dispatcher.Outage)
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
 		Direct: direct,
