@@ -79,6 +79,7 @@ type judge struct {
 	mu       sync.Mutex
 	used     map[int]int // how often an acceptance was needed, by its index
 	requests int
+	newer    newer // what aptly 1.6.3 answers where 1.5.0 does not
 }
 
 func (j *judge) compare(t *testing.T, name string, aptly, ours answer) {
@@ -87,6 +88,7 @@ func (j *judge) compare(t *testing.T, name string, aptly, ours answer) {
 	defer j.mu.Unlock()
 	j.requests++
 	var report strings.Builder
+	j.newer.correct(name, aptly)
 	for _, d := range differences("", map[string]any(aptly), map[string]any(ours)) {
 		i := slices.IndexFunc(j.accepted, func(a acceptance) bool {
 			return a.request.MatchString(name) && a.field.MatchString(d.field) && a.ours.MatchString(d.ours)
@@ -110,6 +112,9 @@ func (j *judge) finish(t *testing.T) {
 		if accepted += j.used[i]; j.used[i] == 0 {
 			t.Errorf("no longer a difference: %s, %s: %s", a.request, a.field, a.reason)
 		}
+	}
+	for _, request := range j.newer.unused() {
+		t.Errorf("%s: no such request, or 1.5.0 answers the same", request)
 	}
 	t.Logf("%d requests and trees compared; %d differences accepted for %d reasons", j.requests, accepted, len(j.accepted))
 }

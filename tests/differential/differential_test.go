@@ -27,7 +27,7 @@ var tables = []struct {
 func TestAptly(t *testing.T) {
 	needPrograms(t)
 	bin, key, upstream := build(t), newSigningKey(t), archive(t)
-	j := &judge{accepted: accepted, used: map[int]int{}}
+	j := &judge{accepted: accepted, used: map[int]int{}, newer: readNewer(t)}
 	ran := 0
 	for _, table := range tables {
 		t.Run(table.name, func(t *testing.T) {

@@ -12,5 +12,7 @@
 //
 // aptly 1.5.0 has not all of the API: what came later is compared where its
 // command line has it, by having that do on one side what a request does on
-// the other.
+// the other. Where aptly 1.6.3, whose API is spoken, gives another answer, that is in
+// testdata/aptly-1.6.3.json: of each field what either gives, with the place in
+// aptly's source. An entry that no request needs fails the test.
 package differential
