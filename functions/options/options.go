@@ -13,6 +13,7 @@ import (
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/publish/index"
 	"aptless/core/archive/query"
+	"aptless/core/archive/upload"
 	"aptless/core/front/app"
 	"aptless/infra/upstream"
 )
@@ -27,6 +28,7 @@ type Options struct {
 	SkipBz2       bool
 	AllowUpstream []string
 	DownloadLimit int64 // KiB a second
+	MaxUpload     int64 // MiB
 	Mirrors       mirror.Options
 }
 
@@ -45,6 +47,7 @@ func (o *Options) Flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.SkipBz2, "skip-bz2", false, "publish no .bz2 of indexes, unless a publication is created with SkipBz2=false")
 	flags.StringArrayVar(&o.AllowUpstream, "allow-upstream", nil, "network, address or host that mirrors and key servers may be on although it is not public, as 10.1.0.0/16 or deb.example.org; may be repeated")
 	flags.Int64Var(&o.DownloadLimit, "download-limit", 0, "KiB a second that are fetched from other servers; 0 is without limit")
+	flags.Int64Var(&o.MaxUpload, "max-upload", upload.DefaultMaxSize>>20, "MiB that an uploaded file may have")
 	m := &o.Mirrors
 	flags.BoolVar(&m.DownloadSources, "mirror-sources", false, "mirrors have source packages too, unless their creation says otherwise")
 	flags.BoolVar(&m.IgnoreSignatures, "mirror-unverified", false, "signatures of mirrored archives are not looked at, unless a request says otherwise")
@@ -104,6 +107,7 @@ const (
 	maxOutage   = 24 * time.Hour
 	maxParallel = 64      // files of one mirror at a time: each has a connection
 	maxLimit    = 1 << 40 // KiB a second: more does not fit when counted in bytes
+	maxUpload   = 1 << 20 // MiB: one file cannot be larger on any storage
 )
 
 var (
@@ -126,6 +130,9 @@ func (o Options) check() error {
 	}
 	if o.DownloadLimit < 0 || o.DownloadLimit > maxLimit {
 		return fmt.Errorf("download-limit: %d KiB a second are no limit", o.DownloadLimit)
+	}
+	if o.MaxUpload < 1 || o.MaxUpload > maxUpload {
+		return fmt.Errorf("max-upload: %d is not a number of MiB from 1 to %d", o.MaxUpload, maxUpload)
 	}
 	if o.Mirrors.Parallel < 1 || o.Mirrors.Parallel > maxParallel {
 		return fmt.Errorf("mirror-parallel: %d is not a number from 1 to %d", o.Mirrors.Parallel, maxParallel)
@@ -155,7 +162,7 @@ func (o Options) Config() (app.Config, error) {
 	}
 	return app.Config{
 		Version: app.Version, Async: o.Async, Dependencies: o.Dependencies,
-		Compressions: o.Compressions, SkipContents: o.SkipContents, SkipBz2: o.SkipBz2, Outage: o.Outage,
+		Compressions: o.Compressions, SkipContents: o.SkipContents, SkipBz2: o.SkipBz2, Outage: o.Outage, MaxUpload: o.MaxUpload << 20,
 		Upstream: servers, Mirrors: o.Mirrors,
 	}, nil
 }

@@ -39,7 +39,7 @@ func TestFromEnv(t *testing.T) {
 	want := Options{
 		Async: true, Dependencies: query.Options{Architectures: []string{"amd64", "arm64"}, FollowSource: true},
 		Compressions: []string{"xz", "zst"}, SkipBz2: true, AllowUpstream: []string{"10.0.0.0/8", "deb.example.org"}, DownloadLimit: 1024,
-		Outage:  time.Hour,
+		Outage: time.Hour, MaxUpload: 5120,
 		Mirrors: mirror.Options{DownloadSources: true, Parallel: 8, PPA: upstream.PPA{Codename: "noble", Distributor: "ubuntu", BaseURL: "http://ppa.launchpad.net"}},
 	}
 	if diff := cmp.Diff(want, o); diff != "" {
@@ -64,6 +64,8 @@ func TestRefusals(t *testing.T) {
 		{"APTLESS_MIRROR_PARALLEL", "0", "mirror-parallel"},
 		{"APTLESS_MIRROR_PARALLEL", "65", "mirror-parallel"},
 		{"APTLESS_DOWNLOAD_LIMIT", "-1", "download-limit"},
+		{"APTLESS_MAX_UPLOAD", "0", "max-upload"},
+		{"APTLESS_MAX_UPLOAD", "1048577", "max-upload"},
 		{"APTLESS_DOWNLOAD_LIMIT", "1125899906842624", "download-limit"},
 		{"APTLESS_COMPRESS", "lzma", "compress"},
 		{"APTLESS_COMPRESS", "xz,xz", "compress"},

@@ -61,6 +61,18 @@ func (s *Store) needs(ctx context.Context, pin string) ([]string, error) {
 // of a row is made of its Sort.
 func (s *Store) rowItems(ctx context.Context, part func(uint32) string, pin func(string) string, after string) iter.Seq2[gc.Item, error] {
 	return func(yield func(gc.Item, error) bool) {
+		for row, err := range s.rowsAfter(ctx, part, after) {
+			if !yield(gc.Item{At: row.Key.String(), Name: pin(row.Sort), Row: row.Key, Version: row.Version}, err) {
+				return
+			}
+		}
+	}
+}
+
+// rowsAfter yields the rows of all partitions of one kind, one partition after
+// another, from the first row after the one whose key is written as after.
+func (s *Store) rowsAfter(ctx context.Context, part func(uint32) string, after string) iter.Seq2[driver.Row, error] {
+	return func(yield func(driver.Row, error) bool) {
 		for n := range uint32(partitions) {
 			from := ""
 			switch name, sort, _ := strings.Cut(after, "/"); {
@@ -70,8 +82,7 @@ func (s *Store) rowItems(ctx context.Context, part func(uint32) string, pin func
 				from = sort
 			}
 			for row, err := range s.Table.Scan(ctx, part(n), from) {
-				item := gc.Item{At: row.Key.String(), Name: pin(row.Sort), Row: row.Key, Version: row.Version}
-				if !yield(item, err) || err != nil {
+				if !yield(row, err) || err != nil {
 					return
 				}
 			}

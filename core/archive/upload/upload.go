@@ -24,6 +24,38 @@ type Store struct {
 	Blobs driver.Blobs
 	Pool  *pool.Store // gets the files that are imported
 	Now   func() time.Time
+
+	MaxSize int64 // bytes of a file; 0 is DefaultMaxSize
+}
+
+// DefaultMaxSize is the size in bytes of the largest file that is taken, unless the
+// Store says otherwise. It is MaxDirect: an S3 object that is larger cannot be
+// copied in one request.
+const DefaultMaxSize = MaxDirect
+
+// ErrTooLarge says that a file has more bytes than MaxSize.
+var ErrTooLarge = errors.New("file is too large")
+
+// Limit returns the size in bytes of the largest file that is taken.
+func (s *Store) Limit() int64 {
+	if s.MaxSize > 0 {
+		return s.MaxSize
+	}
+	return DefaultMaxSize
+}
+
+// limited is a reader that fails once it has given more than left bytes.
+type limited struct {
+	io.Reader
+	left int64
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return n, ErrTooLarge
+	}
+	return n, err
 }
 
 // Path is the path by which clients see an uploaded file or directory: a
@@ -83,14 +115,15 @@ func (s *Store) MakeDir(ctx context.Context, dir string) error {
 // dirKey is the key of the row that says that a directory exists.
 func dirKey(dir string) driver.Key { return driver.Key{Part: uploadPart, Sort: dir + "//"} }
 
-// Receive stores an uploaded file, in place of one of that name.
+// Receive stores an uploaded file, in place of one of that name. ErrTooLarge if r
+// yields more than Limit bytes; nothing is stored then.
 func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) error {
 	hash := deb.NewHasher()
 	u := Upload{Dir: dir, Name: name, Blob: pool.IncomingPrefix + rand.Text()}
 	if err := uploadKey(dir, name).Check(); err != nil {
 		return err
 	}
-	if _, err := s.Blobs.Put(ctx, u.Blob, io.TeeReader(r, hash), driver.PutOptions{}); err != nil {
+	if _, err := s.Blobs.Put(ctx, u.Blob, io.TeeReader(&limited{r, s.Limit()}, hash), driver.PutOptions{}); err != nil {
 		return err
 	}
 	u.File = hash.File(name)

@@ -21,7 +21,7 @@ import (
 
 func memory() (*Store, *drivertest.Memory) {
 	m := drivertest.NewMemory(time.Now)
-	return &Store{Table: m.Table, Blobs: m.Blobs, Pool: &pool.Store{Table: m.Table, Blobs: m.Blobs}}, m
+	return &Store{Table: m.Table, Blobs: m.Blobs, Pool: &pool.Store{Table: m.Table, Blobs: m.Blobs}, Now: time.Now}, m
 }
 
 func hashed(content, name string) deb.File {

@@ -43,7 +43,7 @@ func (s *Server) direct(w http.ResponseWriter, r *http.Request, dir string) erro
 		return Errorf(http.StatusBadRequest, "a list of 1 to %d files is wanted", upload.MaxAnnounced)
 	}
 	for _, a := range list {
-		if err := a.check(); err != nil {
+		if err := a.check(min(s.Uploads.Limit(), upload.MaxDirect)); err != nil {
 			return err
 		}
 	}
@@ -68,13 +68,14 @@ func (s *Server) direct(w http.ResponseWriter, r *http.Request, dir string) erro
 	return WriteJSON(w, http.StatusOK, to)
 }
 
-func (a announced) check() error {
+// check refuses an announcement of a file that is larger than limit, in bytes.
+func (a announced) check(limit int64) error {
 	digest, err := hex.DecodeString(a.SHA256)
 	switch {
 	case !safe(a.Name) || a.Name != baseName(a.Name):
 		return Errorf(http.StatusBadRequest, "wrong file")
-	case a.Size < 0 || a.Size > upload.MaxDirect:
-		return Errorf(http.StatusBadRequest, "%s: size is not one of 0 to %d bytes", a.Name, int64(upload.MaxDirect))
+	case a.Size < 0 || a.Size > limit:
+		return Errorf(http.StatusBadRequest, "%s: size is not one of 0 to %d bytes", a.Name, limit)
 	case err != nil || len(digest) != 32 || a.SHA256 != strings.ToLower(a.SHA256):
 		return Errorf(http.StatusBadRequest, "%s: sha256 is not 64 lower-case hexadecimal digits", a.Name)
 	}

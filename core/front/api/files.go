@@ -171,15 +171,24 @@ func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
 // receive stores a file from the request. That the client's part of the
 // stream broke off is the request's fault, and nothing is stored.
 func (s *Server) receive(r *http.Request, dir, name string, body io.Reader) error {
+	if r.Method == http.MethodPut && r.ContentLength > s.Uploads.Limit() {
+		return s.tooLarge(name)
+	}
 	source := &source{Reader: body}
 	err := s.Uploads.Receive(r.Context(), dir, name, source)
 	switch {
 	case source.err != nil:
 		return Errorf(http.StatusBadRequest, "%v", source.err)
+	case errors.Is(err, upload.ErrTooLarge):
+		return s.tooLarge(name)
 	case errors.Is(err, driver.ErrInvalid):
 		return Errorf(http.StatusBadRequest, "wrong file")
 	}
 	return err
+}
+
+func (s *Server) tooLarge(name string) error {
+	return Errorf(http.StatusRequestEntityTooLarge, "%s: more than %d bytes, the most that is taken of a file", name, s.Uploads.Limit())
 }
 
 // source remembers the error with which a reader ended.

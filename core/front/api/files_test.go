@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"mime/multipart"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path"
@@ -27,6 +28,30 @@ func filesServer() *Router {
 	rt := &Router{Log: slog.New(slog.DiscardHandler)}
 	s.fileRoutes(rt)
 	return rt
+}
+
+func TestFileThatIsTooLargeIsRefused(t *testing.T) {
+	m := drivertest.NewMemory(time.Now)
+	s := &Server{Uploads: &upload.Store{Table: m.Table, Blobs: m.Blobs, MaxSize: 10}}
+	rt := &Router{Log: slog.New(slog.DiscardHandler)}
+	s.fileRoutes(rt)
+	form := "--b\r\nContent-Disposition: form-data; name=f; filename=x.deb\r\n\r\n%s\r\n--b--\r\n"
+	for n, code := range map[int]int{10: 200, 11: 413} {
+		data := strings.Repeat("x", n)
+		chunked := httptest.NewRequest("PUT", "/api/files/d/x.deb", io.MultiReader(strings.NewReader(data)))
+		post := httptest.NewRequest("POST", "/api/files/d", strings.NewReader(fmt.Sprintf(form, data)))
+		post.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		for _, r := range []*http.Request{httptest.NewRequest("PUT", "/api/files/d/x.deb", strings.NewReader(data)), chunked, post} {
+			w := httptest.NewRecorder()
+			rt.ServeHTTP(w, r)
+			if w.Code != code || code == 413 && !strings.Contains(w.Body.String(), "x.deb: more than 10 bytes") {
+				t.Errorf("%s of %d bytes: %d %s, want %d", r.Method, n, w.Code, w.Body, code)
+			}
+		}
+		if code == 413 && len(m.Objects("")) > 1 {
+			t.Errorf("objects are left: %d", len(m.Objects("")))
+		}
+	}
 }
 
 func TestNames(t *testing.T) {

@@ -67,6 +67,7 @@ type Config struct {
 	Log          *slog.Logger
 	Now          func() time.Time
 	Compressions []string // of published indexes, besides gz and bz2: "xz", "zst"
+	MaxUpload    int64    // bytes of an uploaded file; 0 is upload.DefaultMaxSize
 	SkipContents bool     // of publications whose creation does not say; SkipBz2 too
 	SkipBz2      bool
 	Upstream     upstream.Fetcher                           // asks other servers; nil asks none
@@ -139,7 +140,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Epoch: epoch.Number,
 	}}
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epoch: epoch, Memory: memory.items}
-	uploads := &upload.Store{Table: d.Table, Blobs: d.Blobs, Pool: files, Now: c.Now}
+	uploads := &upload.Store{Table: d.Table, Blobs: d.Blobs, Pool: files, Now: c.Now, MaxSize: c.MaxUpload}
 	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Memory: memory.tasks, Uploads: uploads, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
 	mirrors := &mirror.Store{
@@ -159,7 +160,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch}
 	mirrors.Tasks = tasks
 	collector := &gc.Collector{
-		Table: d.Table, Blobs: d.Blobs, Lists: lists.Chunks, Tasks: tasks, Epoch: epoch, Now: c.Now,
+		Table: d.Table, Blobs: d.Blobs, Lists: lists.Chunks, Tasks: tasks, Epoch: epoch, Now: c.Now, Budget: memory.items,
 		Sources: []gc.Source{
 			{Part: "repo", Roots: repos.Roots},
 			{Part: "mirror", Roots: mirrors.Roots},

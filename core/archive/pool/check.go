@@ -1,0 +1,129 @@
+package pool
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+
+	"aptless/core/engine/driver"
+)
+
+// maxListed bounds the names in each part of a report.
+const maxListed = 100
+
+// Listed counts things and names the first 100 of them.
+type Listed struct {
+	Number int
+	Names  []string
+}
+
+func (l *Listed) add(name string) {
+	if l.Number++; len(l.Names) < maxListed {
+		l.Names = append(l.Names, name)
+	}
+}
+
+// CheckReport is what a check of the pool has found.
+type CheckReport struct {
+	Records   int    // package records that were compared
+	Missing   Listed // files of packages that the pool does not have, with the package
+	WrongSize Listed // files whose size is not that of the record, with the package
+	Damaged   Listed // packages whose record cannot be read
+}
+
+// Checking is how far a check is: its checkpoint.
+type Checking struct {
+	After  string // the last record that was compared
+	Report CheckReport
+}
+
+// pausePage is how many records are compared between two pauses.
+const pausePage = 1000
+
+// Check compares the records of packages with the files in the pool, by existence
+// and size. It changes nothing. It goes on from at, and calls pause whenever at is
+// a checkpoint; an error of pause ends it.
+//
+// It holds 40 bytes for each file. A file that is stored while the check runs is
+// asked for before it is called missing.
+func (s *Store) Check(ctx context.Context, at *Checking, pause func(context.Context) error) error {
+	sizes, err := s.sizes(ctx)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for row, err := range s.rowsAfter(ctx, recordPart, at.After) {
+		if err != nil {
+			return err
+		}
+		if err := s.checkRecord(ctx, row, sizes, &at.Report); err != nil {
+			return err
+		}
+		at.After = row.Key.String()
+		if n++; n%pausePage == 0 {
+			if err := pause(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sizes returns the sizes of all package files.
+func (s *Store) sizes(ctx context.Context) (map[[32]byte]int64, error) {
+	sizes := map[[32]byte]int64{}
+	for info, err := range s.Blobs.List(ctx, FilePrefix, "") {
+		if err != nil {
+			return nil, err
+		}
+		if sha256, ok := fileDigest(info.Key); ok {
+			sizes[rawDigest(sha256)] = info.Size
+		}
+	}
+	return sizes, nil
+}
+
+func rawDigest(sha256 string) (raw [32]byte) {
+	if digest, err := hex.DecodeString(sha256); err == nil {
+		copy(raw[:], digest)
+	}
+	return raw
+}
+
+// checkRecord compares the files of the package whose record a row is.
+func (s *Store) checkRecord(ctx context.Context, row driver.Row, sizes map[[32]byte]int64, report *CheckReport) error {
+	p, err := s.packageOf(ctx, row)
+	if errors.Is(err, driver.ErrNotFound) { // the object of a large record
+		_, getErr := s.Table.Get(ctx, row.Key)
+		if errors.Is(getErr, driver.ErrNotFound) {
+			return nil // the record was collected meanwhile
+		}
+		if err = getErr; err == nil {
+			err = ErrRecord
+		}
+	}
+	if errors.Is(err, ErrRecord) {
+		report.Damaged.add(row.Sort)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	report.Records++
+	for _, f := range p.Files {
+		size, there := sizes[rawDigest(f.SHA256)]
+		if there && size == f.Size {
+			continue
+		}
+		info, err := s.Blobs.Stat(ctx, FileKey(f.SHA256))
+		switch name := f.SHA256 + " of " + row.Sort; {
+		case errors.Is(err, driver.ErrNotFound):
+			report.Missing.add(name)
+		case err != nil:
+			return err
+		case info.Size != f.Size:
+			report.WrongSize.add(name)
+		}
+	}
+	return nil
+}
