@@ -50,7 +50,7 @@ func TestHashLayout(t *testing.T) {
 			s.Fill(t, dist, data)
 			s.Must(t, "POST", "/api/publish/team_x", hashPublication(dist, dist), nil)
 			m := filename.FindStringSubmatch(s.File(t, "/team/x/dists/"+dist+"/main/binary-amd64/Packages"))
-			if want := digestPath(data, "p0.deb"); m == nil || m[1] != want {
+			if want := digestPath(data, "aa_1_amd64.deb"); m == nil || m[1] != want {
 				t.Fatalf("Filename %v, want %s", m, want)
 			}
 			if got := s.File(t, "/team/x/"+m[1]); got != string(data) {
@@ -69,7 +69,7 @@ func TestHashLayout(t *testing.T) {
 		s.Must(t, "GET", "/api/repos/one/packages", "", &keys)
 		s.Must(t, "DELETE", "/api/repos/one/packages", `{"PackageRefs":`+apptest.JSON(keys)+`}`, nil)
 		s.Must(t, "POST", "/api/db/cleanup", "", nil)
-		path := "/team/x/" + digestPath(data, "p0.deb")
+		path := "/team/x/" + digestPath(data, "aa_1_amd64.deb")
 		if got := s.File(t, path); got != string(data) {
 			t.Errorf("after a cleanup the file has %d bytes, want %d", len(got), len(data))
 		}
@@ -79,7 +79,7 @@ func TestHashLayout(t *testing.T) {
 		}
 		s.Must(t, "POST", "/api/db/cleanup", "", nil)
 		s.Want(t, "GET", path, "", 404, "404 page not found")
-		if got := s.File(t, "/team/x/"+digestPath(debs["two"], "p0.deb")); got != string(debs["two"]) {
+		if got := s.File(t, "/team/x/"+digestPath(debs["two"], "aa_1_amd64.deb")); got != string(debs["two"]) {
 			t.Errorf("the other file has %d bytes", len(got))
 		}
 	})
@@ -88,7 +88,7 @@ func TestHashLayout(t *testing.T) {
 // readDigest reads a file of the pool by its digest, in all ways.
 func readDigest(t *testing.T, s *apptest.Process, data []byte) {
 	t.Helper()
-	at := "/" + digestPath(data, "p0.deb")
+	at := "/" + digestPath(data, "aa_1_amd64.deb")
 	now := time.Now().UTC().Format("20060102T150405Z")
 	for _, before := range []string{"", "/team/x", "/repos/-", "/repos/-/team/x", "/snapshots/" + now + "/team/x", "/no/such/prefix"} {
 		if got := s.File(t, before+at); got != string(data) {
@@ -115,7 +115,7 @@ func readDigest(t *testing.T, s *apptest.Process, data []byte) {
 	}
 	sum := strings.Split(at, "/")[4]
 	for _, bad := range []string{
-		strings.TrimSuffix(at, "/p0.deb"), strings.TrimSuffix(at, "p0.deb"), at + "/x", strings.Replace(at, sum, sum[:62], 1),
+		strings.TrimSuffix(at, "/aa_1_amd64.deb"), strings.TrimSuffix(at, "aa_1_amd64.deb"), at + "/x", strings.Replace(at, sum, sum[:62], 1),
 		strings.Replace(at, "/"+sum[:2]+"/", "/00/", 1), strings.Replace(at, sum, strings.ToUpper(sum), 1), strings.Replace(at, "/pool/", "/pools/", 1),
 		strings.Replace(at, sum[:2], "00", 2), strings.Replace(at, sum, "..", 1), "/private/pool/" + sum[:2] + "/" + sum,
 	} {

@@ -269,18 +269,18 @@ func TestPublishConflictDetailDrop(t *testing.T) {
 		var refusal struct{ Error string }
 		if err := json.Unmarshal([]byte(got), &refusal); err != nil || code != 500 ||
 			!strings.HasPrefix(refusal.Error, "unable to publish: unable to process packages: error linking file to ") ||
-			!strings.HasSuffix(refusal.Error, "/pool/main/a/aa/p0.deb: file already exists and is different") {
+			!strings.HasSuffix(refusal.Error, "/pool/main/a/aa/aa_1_amd64.deb: file already exists and is different") {
 			t.Errorf("%d %s", code, got)
 		}
 		s.Want(t, "POST", "/api/publish", create("q", "two", `"MultiDist":true,`), 201, "")
 		s.Want(t, "POST", "/api/publish", create("q", "three", `"ForceOverwrite":true,`), 201, "")
-		const file = "/pool/main/a/aa/p0.deb"
+		const file = "/pool/main/a/aa/aa_1_amd64.deb"
 		s.Want(t, "DELETE", "/api/publish/:./three?SkipCleanup=1", "", 200, "{}")
 		if s.File(t, "/dists/three/Release") != "" || s.File(t, file) == "" {
 			t.Error("with SkipCleanup package files are to stay, and no index")
 		}
 		s.Want(t, "DELETE", "/api/publish/:./one?force=1", "", 200, "{}")
-		if s.File(t, file) != "" || s.File(t, "/pool/two/main/a/aa/p0.deb") == "" {
+		if s.File(t, file) != "" || s.File(t, "/pool/two/main/a/aa/aa_1_amd64.deb") == "" {
 			t.Error("the file of another pool is gone, or that of the last publication is left")
 		}
 		s.Want(t, "DELETE", "/api/publish/:./two", "", 200, "{}")

@@ -54,11 +54,11 @@ func (s *Store) CheckCopy(ctx context.Context, args CopyArgs) (task.Spec, error)
 }
 
 func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.Result, error) {
-	to, err := s.read(ctx, a, args.ToUUID, args.To, 400, destError)
+	to, err := s.row(ctx, a, args.ToUUID, args.To, 400, destError)
 	if err != nil {
 		return task.Result{}, err
 	}
-	from, err := s.read(ctx, a, args.FromUUID, args.From, 400, srcError)
+	from, err := s.row(ctx, a, args.FromUUID, args.From, 400, srcError)
 	if err != nil {
 		return task.Result{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"aptless/core/archive/source"
@@ -37,7 +38,10 @@ const (
 	maxChanges    = 2000     // .changes files
 	maxChangesLen = 16 << 20 // bytes of one
 	maxTargets    = 40       // repositories: their rows and locks are written together
-	maxKept       = 32 << 20 // bytes that are kept of all .changes
+
+	// maxKept is how many bytes are kept of all .changes. The others are read
+	// again when they are imported.
+	maxKept = 32 << 20
 )
 
 // fileMemory is how many bytes a file takes that a .changes lists, without its
@@ -92,6 +96,7 @@ type release struct {
 	repo    string // name of the repository it is meant for
 	uuid    string
 	refusal string // why it is not imported; "" if it is
+	trimmed bool   // changes, files and signers are read again when the release is imported
 }
 
 // find returns a file beside another: of a release one that it lists, else any.
@@ -109,25 +114,22 @@ func (r *release) find(ctx context.Context, from *upload.Store, dir, name string
 // that are only known when the files are read: their locks are asked for then,
 // and all is read again under them.
 func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) (task.Result, error) {
-	var done imported
-	if ok, err := a.Cursor(&done); err != nil {
-		return task.Result{}, err
-	} else if ok {
-		return s.finishImport(ctx, a, args.Dir, args.NoRemove, done)
+	im, err := s.importer(ctx, a, args.Dir, args.ForceReplace, args.NoRemove)
+	if err != nil || im.at.Committed {
+		return im.finish(ctx, err)
 	}
 	lease, err := s.Memory.Acquire(ctx, maxKept)
 	if err != nil {
 		return task.Result{}, err
 	}
 	defer lease.Release()
-	im := &importer{store: s, force: args.ForceReplace}
-	releases, err := s.releases(ctx, im, args)
-	if err != nil {
+	in := &inclusion{importer: im, args: args, listed: map[string]bool{}}
+	if err := in.read(ctx); err != nil {
 		return task.Result{}, err
 	}
 	locks := []lock.Want{{Resource: "uploads/" + args.Dir}}
 	missing := false
-	for _, r := range releases {
+	for _, r := range in.releases {
 		if w := s.Rows().Lock(r.uuid, lock.Exclusive); r.uuid != "" && !slices.Contains(locks, w) {
 			locks = append(locks, w)
 			missing = missing || !a.Holds(w)
@@ -139,95 +141,165 @@ func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) 
 	if missing {
 		return task.Result{}, &task.Relock{Locks: locks, Resources: args.resources()}
 	}
-	targets, err := s.importReleases(ctx, a, im, releases)
+	im.begin(in.collection)
+	for _, r := range in.releases {
+		if err := in.release(ctx, r); err != nil {
+			return task.Result{}, err
+		}
+	}
+	return im.commit(ctx, in.ignored)
+}
+
+// inclusion is an importer of what .changes files announce.
+type inclusion struct {
+	*importer
+	collection
+	args     IncludeArgs
+	template *nameTemplate
+	ring     *pgp.Keyring
+	releases []*release // ascending by name
+
+	mu         sync.Mutex      // guards what follows while releases are read
+	listed     map[string]bool // paths of other files that some .changes lists; true if that was accepted
+	unreadable bool            // a .changes does not say what it lists
+}
+
+// release imports one release. Every repository that is named is locked.
+func (in *inclusion) release(ctx context.Context, r *release) error {
+	if r.upload.Name < in.at.Release {
+		return nil // done in a former slice
+	}
+	begun := in.at.Release == r.upload.Name && in.at.ReleaseBlob == r.upload.Blob
+	if !begun {
+		in.at.Release, in.at.ReleaseBlob, in.at.After = r.upload.Name, r.upload.Blob, ""
+	}
+	if r.refusal == "" && r.changes == nil {
+		if err := in.readAgain(ctx, r); err != nil {
+			return err
+		}
+	}
+	for _, u := range r.files {
+		if _, other := in.listed[u.Path()]; other && r.refusal == "" {
+			in.listed[u.Path()] = true
+		}
+	}
+	if r.refusal != "" {
+		if !begun {
+			in.refuse(r.upload, r.refusal)
+		}
+		return nil
+	}
+	into, err := in.target(ctx, r.uuid, r.repo, "unable to import changes files: unable to load repo: %w")
 	if err != nil {
-		return task.Result{}, err
+		return err
 	}
-	return s.commitImport(ctx, a, im, args.Dir, args.NoRemove, targets...)
+	candidates := r.candidates()
+	if !begun {
+		in.said.take(r.upload)
+		in.said.take(candidates.processed...)
+	}
+	for batch := range batches(candidates.candidates, in.at.After) {
+		if err := in.checkpoint(ctx); err != nil {
+			return err
+		}
+		if err := in.batch(ctx, into, batch, r); err != nil {
+			return err
+		}
+		in.at.After = batch[len(batch)-1].Name
+	}
+	if r.trimmed {
+		r.changes, r.files = nil, nil
+	}
+	return nil
 }
 
-// importReleases imports the releases in their order. Every repository that
-// they name is locked.
-func (s *Store) importReleases(ctx context.Context, a *task.Attempt, im *importer, releases []*release) ([]*target, error) {
-	var targets []*target
-	for _, r := range releases {
-		if r.refusal != "" {
-			im.outcomes = append(im.outcomes, outcome{upload: r.upload, warning: r.refusal})
-			continue
-		}
-		i := slices.IndexFunc(targets, func(t *target) bool { return t.repo.UUID == r.uuid })
-		if i < 0 {
-			repo, err := s.read(ctx, a, r.uuid, r.repo, 500, "unable to import changes files: unable to load repo: %w")
-			if err != nil {
-				return nil, err
-			}
-			t, err := s.target(ctx, repo)
-			if err != nil {
-				return nil, err
-			}
-			i, targets = len(targets), append(targets, t)
-		}
-		if err := im.importAll(ctx, targets[i], r.candidates(im), r); err != nil {
-			return nil, err
-		}
-	}
-	return targets, nil
-}
-
-// candidates returns the packages that the release lists, in ascending order.
-// What goes with them is processed.
-func (r *release) candidates(im *importer) []upload.Upload {
-	var packages []upload.Upload
-	im.processed = append(im.processed, r.upload)
+// candidates returns the packages that the release lists, in ascending order,
+// and what goes with them.
+func (r *release) candidates() collection {
+	var c collection
 	for _, f := range r.changes.Files {
-		u := r.files[f.Name]
-		switch {
-		case isPackage(f.Name):
-			packages = append(packages, u)
-		case strings.HasSuffix(f.Name, ".buildinfo"):
-			im.processed = append(im.processed, u)
-		}
+		c.add(r.files[f.Name])
 	}
-	return packages
+	return c
 }
 
-// releases reads the .changes files as they are now, several at a time.
-func (s *Store) releases(ctx context.Context, im *importer, args IncludeArgs) ([]*release, error) {
-	files, err := im.collectChanges(ctx, args.Dir, args.File)
+// ignored returns a line for each file of the directory that was not imported
+// and is not told of by the line of a .changes or a package.
+func (in *inclusion) ignored(taken map[string]bool) []string {
+	var lines []string
+	for _, u := range in.others {
+		p := u.Path()
+		accepted, listed := in.listed[p]
+		switch {
+		case taken[p], listed && !accepted, listed && isPackage(u.Name):
+		case listed:
+			lines = append(lines, fmt.Sprintf("Ignored file %s: it is no package, and no imported .dsc names it", p))
+		case !in.unreadable:
+			lines = append(lines, fmt.Sprintf("Ignored file %s: no .changes lists it", p))
+		}
+	}
+	return lines
+}
+
+// mention notes the files that the text of a .changes lists, also if that is
+// refused later.
+func (in *inclusion) mention(r *release, text []byte) {
+	var c *deb.Changes
+	p, err := deb.ParseParagraph(string(text), deb.ModeControl)
+	if err == nil {
+		c, err = deb.ParseChanges(p)
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if err != nil || len(c.Files) == 0 {
+		in.unreadable = true
+		return
+	}
+	dir, _ := path.Split(r.upload.Name)
+	for _, f := range c.Files {
+		p := upload.Path(r.upload.Dir, dir+f.Name)
+		if _, found := slices.BinarySearchFunc(in.others, dir+f.Name, func(u upload.Upload, name string) int { return strings.Compare(u.Name, name) }); found {
+			in.listed[p] = in.listed[p] // false unless it is accepted already
+		}
+	}
+}
+
+// read reads the .changes files as they are now, several at a time.
+func (in *inclusion) read(ctx context.Context) error {
+	s, args := in.store, in.args
+	files, err := in.collectChanges(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if len(files) > maxChanges {
-		return nil, task.Fail(500, "unable to import changes files: there are more than %d", maxChanges)
+		return task.Fail(500, "unable to import changes files: there are more than %d", maxChanges)
 	}
-	name, err := parseTemplate(args.Name)
-	if err != nil {
-		return nil, err
+	if in.template, err = parseTemplate(args.Name); err != nil {
+		return err
 	}
-	ring := &pgp.Keyring{}
+	in.ring = &pgp.Keyring{}
 	if !args.IgnoreSignature && len(files) > 0 {
-		if ring, err = s.Keyring(ctx, nil); err != nil {
-			return nil, err
+		if in.ring, err = s.Keyring(ctx, nil); err != nil {
+			return err
 		}
 	}
-	var kept atomic.Int64 // bytes
-	return parallel.Results(ctx, maxWorkers, len(files), func(ctx context.Context, i int) (*release, error) {
+	in.releases = make([]*release, len(files))
+	var kept atomic.Int64
+	return parallel.Each(ctx, maxWorkers, len(files), func(ctx context.Context, i int) error {
 		lease, err := s.Pool.Memory.Acquire(ctx, readText*min(files[i].File.Size, maxChangesLen))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		defer lease.Release()
 		r := &release{upload: files[i]}
-		if err = s.readRelease(ctx, r, args, ring); err == nil {
-			err = s.resolve(ctx, r, args, name)
+		in.releases[i] = r
+		if err := in.readRelease(ctx, r); err != nil {
+			return err
 		}
-		if bad := (*badFile)(nil); errors.As(err, &bad) {
-			return &release{upload: files[i], refusal: fmt.Sprintf("unable to process file %s: %s", path.Base(r.upload.Name), bad.warning)}, nil
+		if kept.Add(r.compact()) > maxKept {
+			r.changes, r.files, r.trimmed = nil, nil, true
 		}
-		if err == nil && kept.Add(r.compact()) > maxKept {
-			err = task.Fail(500, "unable to import changes files: they list too many files together: include fewer of them at a time")
-		}
-		return r, err
+		return nil
 	})
 }
 
@@ -263,38 +335,70 @@ func (r *release) compact() int64 {
 	return int64(size)
 }
 
-// collectChanges finds the .changes files as they are now, in ascending order.
-func (im *importer) collectChanges(ctx context.Context, dir, name string) ([]upload.Upload, error) {
-	missing := func(err error, names ...string) ([]upload.Upload, error) {
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		p := upload.Path(names...)
-		im.fail(p, "Unable to process %s: stat %s: no such file or directory", p, p)
-		return nil, nil
+// readAgain reads a release that was not kept.
+func (in *inclusion) readAgain(ctx context.Context, r *release) error {
+	lease, err := in.store.Pool.Memory.Acquire(ctx, readText*min(r.upload.File.Size, maxChangesLen))
+	if err != nil {
+		return err
 	}
+	defer lease.Release()
+	if err := in.readRelease(ctx, r); err != nil {
+		return err
+	}
+	r.compact()
+	return nil
+}
+
+// readRelease reads a release and finds the repository that it is meant for, or
+// says why it is refused.
+func (in *inclusion) readRelease(ctx context.Context, r *release) error {
+	r.signers = nil
+	err := in.verify(ctx, r)
+	if err == nil {
+		err = in.store.resolve(ctx, r, in.args, in.template)
+	}
+	if bad := (*badFile)(nil); errors.As(err, &bad) {
+		r.uuid, r.refusal = "", fmt.Sprintf("unable to process file %s: %s", path.Base(r.upload.Name), bad.warning)
+		return nil
+	}
+	return err
+}
+
+// collectChanges finds the .changes files as they are now, in ascending order,
+// and the other files.
+func (in *inclusion) collectChanges(ctx context.Context) ([]upload.Upload, error) {
+	s, dir, name := in.store, in.args.Dir, in.args.File
 	isChanges := func(u upload.Upload) bool { return strings.HasSuffix(u.Name, ".changes") }
 	if name == "" {
-		files, err := im.store.Uploads.List(ctx, dir)
-		if err != nil {
-			return missing(err, dir)
+		files, err := s.Uploads.List(ctx, dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			in.failed = append(in.failed, noSuchFile(dir))
+			return nil, nil
 		}
-		return slices.DeleteFunc(files, func(u upload.Upload) bool { return !isChanges(u) }), nil
+		for _, u := range files {
+			if !isChanges(u) {
+				in.others = append(in.others, u)
+			}
+		}
+		return slices.DeleteFunc(files, func(u upload.Upload) bool { return !isChanges(u) }), err
 	}
-	u, err := im.store.Uploads.Find(ctx, dir, name)
-	if err != nil {
-		return missing(err, dir, name)
-	}
-	if !isChanges(u) {
+	u, err := s.Uploads.Find(ctx, dir, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		in.failed = append(in.failed, noSuchFile(dir, name))
 		return nil, nil
+	}
+	if err != nil || !isChanges(u) {
+		return nil, err
 	}
 	return []upload.Upload{u}, nil
 }
 
-// readRelease reads a .changes, checks who has signed it and that the files it
-// lists are there as it says. A *badFile says why it is refused.
-func (s *Store) readRelease(ctx context.Context, r *release, args IncludeArgs, ring *pgp.Keyring) error {
+// verify reads a .changes and checks its signature and that the files it lists
+// are there as it says. A *badFile says why it is refused.
+func (in *inclusion) verify(ctx context.Context, r *release) error {
+	s := in.store
 	if r.upload.File.Size > maxChangesLen {
+		in.mention(r, nil)
 		return bad("%d bytes are too many for a .changes", r.upload.File.Size)
 	}
 	data, err := s.readUpload(ctx, r.upload)
@@ -302,12 +406,13 @@ func (s *Store) readRelease(ctx context.Context, r *release, args IncludeArgs, r
 		return err
 	}
 	text, signed, err := pgp.StripClearsign(data)
+	in.mention(r, text)
 	switch {
-	case err == nil && !signed && !args.AcceptUnsigned:
+	case err == nil && !signed && !in.args.AcceptUnsigned:
 		return bad(".changes file is not signed and unsigned processing hasn't been enabled")
-	case (err != nil || signed) && !args.IgnoreSignature:
+	case (err != nil || signed) && !in.args.IgnoreSignature:
 		var sigs []pgp.Signature
-		if text, sigs, err = ring.VerifyClearsigned(data, s.Now()); err != nil {
+		if text, sigs, err = in.ring.VerifyClearsigned(data, s.Now()); err != nil {
 			return bad("%v", pgp.Refused("clearsigned file", err))
 		}
 		for _, sig := range sigs {

@@ -205,6 +205,7 @@ func TestIncludeByTemplate(t *testing.T) {
 				"unable to process file other.changes: local repo with name for-other not found",
 				"stray_0_amd64 has been ignored as it doesn't match restriction",
 				"stray_1_amd64 has been ignored as it doesn't match restriction",
+				"Ignored file /aptless/upload/d/unrelated: no .changes lists it",
 			},
 			[]string{"/aptless/upload/d/other.changes", "/aptless/upload/d/stray_0_amd64.deb", "/aptless/upload/d/stray_1_amd64.deb"})
 		for i, name := range []string{"for-sid", "for-stable"} {

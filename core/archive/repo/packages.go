@@ -66,7 +66,7 @@ func (s *Store) remove(ctx context.Context, a *task.Attempt, args RefsArgs) (tas
 
 func (s *Store) change(ctx context.Context, a *task.Attempt, args RefsArgs, verb string,
 	step func(*pkglist.Edit, *deb.Package) error) (task.Result, error) {
-	r, err := s.read(ctx, a, args.UUID, args.Name, 404, "%w")
+	r, err := s.row(ctx, a, args.UUID, args.Name, 404, "%w")
 	if err != nil {
 		return task.Result{}, err
 	}

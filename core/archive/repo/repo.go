@@ -98,12 +98,13 @@ func (s *Store) Kinds() []task.Kind {
 		task.Define("repo.remove", s.remove),
 		task.Define("repo.import", s.importFiles),
 		task.Define("repo.include", s.include),
+		task.Define("repo.tidy", s.tidy),
 		task.Define("repo.copy", s.copy),
 	}
 }
 
-// read reads the repository of a task under its lock.
-func (s *Store) read(ctx context.Context, a *task.Attempt, uuid, name string, code int, format string) (Repo, error) {
+// row reads the repository of a task under its lock.
+func (s *Store) row(ctx context.Context, a *task.Attempt, uuid, name string, code int, format string) (Repo, error) {
 	r, err := s.Rows().ByUUID(ctx, a.GetJSON, uuid, name)
 	return r, named.Refuse[*named.NotFound](err, code, format)
 }
@@ -201,7 +202,7 @@ func (s *Store) CheckEdit(ctx context.Context, name string, args EditArgs) (task
 }
 
 func (s *Store) edit(ctx context.Context, a *task.Attempt, args EditArgs) (task.Result, error) {
-	r, err := s.read(ctx, a, args.UUID, args.Was, 404, "%w")
+	r, err := s.row(ctx, a, args.UUID, args.Was, 404, "%w")
 	if err != nil {
 		return task.Result{}, err
 	}
@@ -246,7 +247,7 @@ func (s *Store) CheckDrop(ctx context.Context, name string, force bool) (task.Sp
 }
 
 func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.Result, error) {
-	r, err := s.read(ctx, a, args.UUID, args.Name, 409, "unable to drop: %w")
+	r, err := s.row(ctx, a, args.UUID, args.Name, 409, "unable to drop: %w")
 	if err != nil {
 		return task.Result{}, err
 	}

@@ -84,12 +84,14 @@ func TestImportRemovesTheFilesOfTheSource(t *testing.T) {
 		other := maps.Clone(first)
 		other["other.txt"], other["a.buildinfo"] = []byte("other"), []byte("built")
 		s.MustUpload(t, "d", other)
-		s.Want(t, "POST", "/api/repos/r/file/d?noRemove=1", "", 200, `{"FailedFiles":[],"Report":{"Warnings":[],"Added":["src_1.0-1_source added"],"Removed":[]}}`)
+		const imported = `{"FailedFiles":[],"Report":{"Warnings":["Ignored file /aptless/upload/d/other.txt: its name ends in none of .deb, .udeb, .ddeb, .dsc, and no imported .dsc names it"],` +
+			`"Added":["src_1.0-1_source added"],"Removed":[]}}`
+		s.Want(t, "POST", "/api/repos/r/file/d?noRemove=1", "", 200, imported)
 		var files []string
 		if s.Must(t, "GET", "/api/files/d", "", &files); len(files) != len(other) {
 			t.Errorf("noRemove leaves %q", files)
 		}
-		s.Want(t, "POST", "/api/repos/r/file/d", "", 200, `{"FailedFiles":[],"Report":{"Warnings":[],"Added":["src_1.0-1_source added"],"Removed":[]}}`)
+		s.Want(t, "POST", "/api/repos/r/file/d", "", 200, imported)
 		s.Want(t, "GET", "/api/files/d", "", 200, `["other.txt"]`)
 
 		second := debtest.Source(debtest.SourceSpec{Source: "src", Version: "1.0-2"})
@@ -198,7 +200,9 @@ func TestImportWarnings(t *testing.T) {
 		warned("d/x.changes", "d/x.changes", "Unknown file extension: "+up+"d/x.changes")
 		warned("d/UPPER.DEB", "d/UPPER.DEB", "Unknown file extension: "+up+"d/UPPER.DEB")
 		got := ask("d/..")
-		if fmt.Sprint(got.FailedFiles) != "["+up+"d/bad.deb "+up+"d/src_1.0-1.dsc]" || fmt.Sprint(got.Report.Added) != "[good_1.0_all added]" || len(got.Report.Warnings) != 2 ||
+		if fmt.Sprint(got.FailedFiles) != "["+up+"d/bad.deb "+up+"d/src_1.0-1.dsc]" || fmt.Sprint(got.Report.Added) != "[good_1.0_all added]" || len(got.Report.Warnings) != 4 ||
+			got.Report.Warnings[2] != "Ignored file "+up+"d/UPPER.DEB: its name has to end in .deb exactly" ||
+			got.Report.Warnings[3] != "Ignored file "+up+"d/x.changes: a .changes file is imported by include" ||
 			!strings.HasPrefix(got.Report.Warnings[0], "Unable to read file "+up+"d/bad.deb: unable to read .deb archive ") ||
 			!strings.HasPrefix(got.Report.Warnings[1], "Unable to import file "+up+"d/src_1.0") || !strings.Contains(got.Report.Warnings[1], "into pool: stat "+up+"d/src_1.0") {
 			t.Errorf("%v", got)

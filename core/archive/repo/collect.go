@@ -1,0 +1,137 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+
+	"aptless/core/archive/upload"
+)
+
+// collection is what a directory of uploads has, or one file of it.
+type collection struct {
+	candidates []upload.Upload // packages, ascending by name
+	processed  []upload.Upload // .buildinfo files: they are removed with the packages
+	others     []upload.Upload // files that are in a directory besides
+	failed     []failure
+}
+
+// failure is a file that could not be imported, and why.
+type failure struct{ path, warning string }
+
+// collect finds the files that can be imported from a directory, or from one
+// file of it, as they are now.
+func (s *Store) collect(ctx context.Context, dir, name string) (collection, error) {
+	var c collection
+	if name != "" {
+		u, err := s.Uploads.Find(ctx, dir, name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			p := upload.Path(dir, name)
+			c.failed = append(c.failed, failure{p, fmt.Sprintf("Unable to process %s: %v", p, err)})
+			return c, nil
+		case err != nil:
+			return c, err
+		}
+		if c.add(u); len(c.others) > 0 {
+			c.failed = append(c.failed, failure{u.Path(), "Unknown file extension: " + u.Path()})
+			c.others = nil
+		}
+		return c, nil
+	}
+	files, err := s.Uploads.List(ctx, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		c.failed = append(c.failed, noSuchFile(dir))
+		return c, nil
+	}
+	for _, u := range files {
+		c.add(u)
+	}
+	return c, err
+}
+
+// noSuchFile returns the failure of a directory or a file that is not there.
+func noSuchFile(names ...string) failure {
+	p := upload.Path(names...)
+	return failure{p, fmt.Sprintf("Unable to process %s: stat %s: no such file or directory", p, p)}
+}
+
+func (c *collection) add(u upload.Upload) {
+	switch {
+	case isPackage(u.Name):
+		c.candidates = append(c.candidates, u)
+	case strings.HasSuffix(u.Name, ".buildinfo"):
+		c.processed = append(c.processed, u)
+	default:
+		c.others = append(c.others, u)
+	}
+}
+
+// packageExtensions are those of files that are imported.
+var packageExtensions = []string{".deb", ".udeb", ".ddeb", ".dsc"}
+
+func isPackage(name string) bool { return slices.Contains(packageExtensions, path.Ext(name)) }
+
+// ignored returns a line for each of the other files that no imported .dsc has
+// taken. taken has the paths of files that were imported.
+func (c *collection) ignored(taken map[string]bool) []string {
+	var lines []string
+	for _, u := range c.others {
+		if !taken[u.Path()] {
+			lines = append(lines, fmt.Sprintf("Ignored file %s: %s", u.Path(), whyIgnored(u.Name)))
+		}
+	}
+	return lines
+}
+
+// whyIgnored says why an import passes over a file.
+func whyIgnored(name string) string {
+	extension := strings.ToLower(path.Ext(strings.TrimSpace(name)))
+	switch {
+	case slices.Contains(packageExtensions, extension):
+		return fmt.Sprintf("its name has to end in %s exactly", extension)
+	case extension == ".changes":
+		return "a .changes file is imported by include"
+	}
+	return "its name ends in none of " + strings.Join(packageExtensions, ", ") + ", and no imported .dsc names it"
+}
+
+// Bounds of a batch: of candidates whose records are stored together, and of
+// their bytes. A slice ends between two batches.
+const (
+	maxBatch      = 50
+	maxBatchBytes = 64 << 20
+)
+
+// batches yields the candidates that come after the one with the name of after,
+// "" for all, in batches of at least one.
+func batches(candidates []upload.Upload, after string) iter.Seq[[]upload.Upload] {
+	return func(yield func([]upload.Upload) bool) {
+		for len(candidates) > 0 && after != "" && candidates[0].Name <= after {
+			candidates = candidates[1:]
+		}
+		for len(candidates) > 0 {
+			n := batchOf(candidates)
+			if !yield(candidates[:n]) {
+				return
+			}
+			candidates = candidates[n:]
+		}
+	}
+}
+
+// batchOf returns how many of the candidates make the next batch.
+func batchOf(candidates []upload.Upload) int {
+	var size int64
+	n := 0
+	for n < len(candidates) && n < maxBatch && (n == 0 || size+candidates[n].File.Size <= maxBatchBytes) {
+		size += candidates[n].File.Size
+		n++
+	}
+	return n
+}

@@ -1,0 +1,415 @@
+package repo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"aptless/core/archive/upload"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/parallel"
+	"aptless/core/engine/task"
+)
+
+// cursor says how far an import or an inclusion has got.
+type cursor struct {
+	Release     string `json:",omitempty"` // the .changes that is imported; those before it are done
+	ReleaseBlob string `json:",omitempty"` // its content
+	After       string `json:",omitempty"` // the last candidate that is done
+
+	Lists []stagedList `json:",omitempty"` // of the targets
+	Parts []string     `json:",omitempty"` // objects with outcomes, in their order
+
+	Committed bool `json:",omitempty"`
+	Owes      bool `json:",omitempty"` // there is a debt: the removal of the uploads
+
+	// Of an import that has committed.
+	Outcomes *outcomes `json:",omitempty"` // nil if they are in Parts
+
+	// Of imports that committed before there were parts.
+	Blob   string        `json:",omitempty"` // the object that has such a cursor
+	Files  []file        `json:",omitempty"`
+	Result *ImportResult `json:",omitempty"`
+}
+
+// importer imports candidates into targets.
+type importer struct {
+	store   *Store
+	attempt *task.Attempt
+	dir     string
+	force   bool // remove packages that are in the way
+	keep    bool // keep the uploads
+	targets []*target
+	at      cursor
+	pending []entry   // since the edits were applied
+	since   time.Time // of the last checkpoint
+	said    outcomes  // since the last checkpoint
+}
+
+// entry is a candidate whose outcome waits for the edit of its target.
+type entry struct {
+	upload  upload.Upload
+	beside  []upload.Upload
+	id      *identity // nil if it was refused when it was read
+	into    *target
+	removed []string
+	refusal string
+	notes   []string
+}
+
+// importer returns an importer that goes on from the cursor.
+func (s *Store) importer(ctx context.Context, a *task.Attempt, dir string, force, keep bool) (*importer, error) {
+	im := &importer{store: s, attempt: a, dir: dir, force: force, keep: keep, since: s.Now()}
+	found, err := a.Cursor(&im.at)
+	if err != nil || !found {
+		return im, err
+	}
+	return im, im.adoptFormer(ctx)
+}
+
+// adoptFormer reads the cursor of an import that committed before cursors had
+// parts: it has nothing but the files and the result.
+func (im *importer) adoptFormer(ctx context.Context) error {
+	if im.at.Blob != "" {
+		if err := im.store.getJSON(ctx, im.at.Blob, &im.at); err != nil {
+			return err
+		}
+	}
+	if r := im.at.Result; r != nil {
+		im.at.Committed = true
+		im.at.Outcomes = &outcomes{r.FailedFiles, r.Report.Warnings, r.Report.Added, r.Report.Removed, im.at.Files}
+	}
+	return nil
+}
+
+// target returns the target of a repository that the task holds.
+func (im *importer) target(ctx context.Context, uuid, name, missing string) (*target, error) {
+	for _, t := range im.targets {
+		if t.uuid == uuid {
+			return t, nil
+		}
+	}
+	r, err := im.store.row(ctx, im.attempt, uuid, name, 500, missing)
+	if err != nil {
+		return nil, err
+	}
+	for _, staged := range im.at.Lists {
+		if staged.UUID == uuid {
+			r.List = staged.List
+		}
+	}
+	list, err := im.store.Packages(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("unable to load packages: %w", err)
+	}
+	t := &target{uuid: uuid, name: name, missing: missing}
+	t.reset(list)
+	im.targets = append(im.targets, t)
+	return t, nil
+}
+
+// begin reports what was collected, once.
+func (im *importer) begin(c collection) {
+	if len(im.at.Parts) > 0 {
+		return // in a former slice
+	}
+	for _, f := range c.failed {
+		im.said.fail(f)
+	}
+	im.said.take(c.processed...)
+}
+
+// maxHeld is how many bytes of rows or of packages wait to be stored.
+const maxHeld = 16 << 20
+
+// batch reads candidates, several at a time, stores their files and records,
+// and plans what they change in the list of the target.
+func (im *importer) batch(ctx context.Context, into *target, candidates []upload.Upload, from *release) error {
+	rows := rowWriter{table: im.store.Table, stored: map[string]bool{}}
+	pipe := parallel.Pipe[upload.Upload, stored]{
+		Workers: maxWorkers, Budget: im.store.Pool.Memory, Weight: weight,
+		Work: func(ctx context.Context, lease *parallel.Lease, u upload.Upload) (c stored, err error) {
+			if c.result, err = im.store.read(ctx, lease, u, from); err == nil && c.refusal == "" {
+				c.row, err = im.store.keep(ctx, &c.result)
+			}
+			if err != nil {
+				err = fmt.Errorf("unable to import package files: %w", err)
+			}
+			return c, err
+		},
+		Use: func(ctx context.Context, c stored) error { return im.use(ctx, into, c, &rows) },
+	}
+	err := pipe.Run(ctx, func(yield func(upload.Upload, error) bool) {
+		for _, u := range candidates {
+			if !yield(u, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return rows.flush(ctx)
+}
+
+// stored is a candidate that was read and, unless it is refused, whose files
+// the pool has.
+type stored struct {
+	result
+	row driver.Row // of its record
+}
+
+// keep puts the files of a package that was read into the pool and returns the
+// row of its record.
+func (s *Store) keep(ctx context.Context, res *result) (driver.Row, error) {
+	for _, f := range append([]upload.Upload{res.upload}, res.beside...) {
+		if err := s.Uploads.Adopt(ctx, f); err != nil {
+			return driver.Row{}, err
+		}
+	}
+	row, err := s.Pool.Row(ctx, res.record)
+	res.record.Paths = nil
+	return row, err
+}
+
+// use stores the record of a candidate and plans what it changes.
+func (im *importer) use(ctx context.Context, into *target, c stored, rows *rowWriter) error {
+	e := entry{upload: c.upload, beside: c.beside, into: into, refusal: c.refusal, notes: c.notes}
+	if e.refusal == "" {
+		if err := rows.add(ctx, c.row); err != nil {
+			return err
+		}
+		var err error
+		e.id = identify(c.record.Package)
+		if e.removed, e.refusal, err = into.plan(ctx, c.record.Package, e.id, im.force); err != nil {
+			return err
+		}
+	}
+	im.pending = append(im.pending, e)
+	if into.edit.Size() < maxHeld {
+		return nil
+	}
+	return im.apply(ctx)
+}
+
+// rowWriter puts rows many at a time, each key once.
+type rowWriter struct {
+	table  driver.Table
+	stored map[string]bool
+	rows   []driver.Row
+	size   int // bytes of rows
+}
+
+func (w *rowWriter) add(ctx context.Context, row driver.Row) error {
+	if w.stored[row.Sort] {
+		return nil
+	}
+	w.stored[row.Sort] = true
+	w.rows, w.size = append(w.rows, row), w.size+len(row.Data)
+	if w.size < maxHeld {
+		return nil
+	}
+	return w.flush(ctx)
+}
+
+func (w *rowWriter) flush(ctx context.Context) error {
+	if len(w.rows) == 0 {
+		return nil
+	}
+	err := w.table.Put(ctx, w.rows...)
+	w.rows, w.size = nil, 0
+	return err
+}
+
+// refuse reports a candidate, or a .changes, that cannot be imported.
+func (im *importer) refuse(u upload.Upload, warning string) {
+	im.pending = append(im.pending, entry{upload: u, refusal: warning})
+}
+
+// apply applies the edits of all targets and reports the outcomes.
+func (im *importer) apply(ctx context.Context) error {
+	conflicts := map[*target]map[string]bool{}
+	for _, t := range im.targets {
+		var err error
+		if conflicts[t], err = t.apply(ctx); err != nil {
+			return err
+		}
+	}
+	for _, e := range im.pending {
+		if e.refusal == "" && conflicts[e.into][e.id.key] {
+			e.refusal = "Unable to add package: package already exists and is different: " + e.id.title
+		}
+		im.said.Removed = append(im.said.Removed, e.removed...)
+		if e.refusal != "" {
+			im.said.fail(failure{e.upload.Path(), e.refusal})
+			continue
+		}
+		im.said.Added = append(im.said.Added, e.id.title+" added")
+		im.said.Warnings = append(im.said.Warnings, e.notes...)
+		im.said.take(e.upload)
+		im.said.take(e.beside...)
+	}
+	im.pending = nil
+	return nil
+}
+
+// Bounds between two checkpoints.
+const (
+	saveEvery  = 10 * time.Second
+	maxPending = 2000 // candidates
+)
+
+// checkpoint saves how far the import has got, unless it has just done so. When
+// the slice is over the error is task.ErrContinue.
+func (im *importer) checkpoint(ctx context.Context) error {
+	due := im.attempt.SliceOver() || len(im.pending) >= maxPending || im.store.Now().Sub(im.since) >= saveEvery
+	if !due || len(im.pending) == 0 && len(im.said.Files)+len(im.said.Failed) == 0 {
+		return nil
+	}
+	if err := im.apply(ctx); err != nil {
+		return err
+	}
+	im.at.Lists = nil
+	for _, t := range im.targets {
+		im.at.Lists = append(im.at.Lists, stagedList{t.uuid, t.list.Ref()})
+	}
+	if err := im.store.putPart(ctx, im.attempt, &im.at, im.said); err != nil {
+		return err
+	}
+	im.said, im.since = outcomes{}, im.store.Now()
+	return im.attempt.Checkpoint(ctx, im.at)
+}
+
+// commit gives the repositories their new lists.
+//
+// ignored returns the lines of the report about files that were not imported;
+// it is given the paths of those that were.
+func (im *importer) commit(ctx context.Context, ignored func(map[string]bool) []string) (task.Result, error) {
+	if err := im.apply(ctx); err != nil {
+		return task.Result{}, err
+	}
+	for _, t := range im.targets {
+		r, err := im.store.row(ctx, im.attempt, t.uuid, t.name, 500, t.missing)
+		if err != nil {
+			return task.Result{}, err
+		}
+		r.List = t.list.Ref()
+		if err := im.store.save(im.attempt, &r); err != nil {
+			return task.Result{}, err
+		}
+	}
+	all, err := im.store.outcomes(ctx, im.at)
+	if err != nil {
+		return task.Result{}, err
+	}
+	all.append(im.said)
+	taken := map[string]bool{}
+	all.Files = slices.DeleteFunc(all.Files, func(f file) bool {
+		p := upload.Path(f.Dir, f.Name)
+		was := taken[p]
+		taken[p] = true
+		return was
+	})
+	all.Warnings = append(all.Warnings, ignored(taken)...)
+	im.at = cursor{Committed: true, Outcomes: &all}
+	if data, err := json.Marshal(all); err != nil {
+		return task.Result{}, err
+	} else if len(data) > maxInline {
+		im.at.Outcomes = nil
+		if err := im.store.putPart(ctx, im.attempt, &im.at, all); err != nil {
+			return task.Result{}, err
+		}
+	}
+	im.attempt.Answer(all.result())
+	im.at.Owes = !im.keep && len(all.Files) > 0
+	var debts []task.Debt
+	if im.at.Owes {
+		debts = append(debts, im.debt())
+	}
+	if err := im.attempt.Commit(ctx, im.at, debts...); err != nil {
+		return task.Result{}, err
+	}
+	return im.finish(ctx, nil)
+}
+
+// debt is the removal of the uploads that were imported.
+func (im *importer) debt() task.Debt {
+	return task.Debt{Name: fmt.Sprintf("uploads/%d", im.attempt.ID()), Spec: task.Spec{
+		Kind: "repo.tidy", Name: "Remove imported files of dir " + im.dir, Resources: []string{upload.Path(im.dir)},
+		Locks: []lock.Want{{Resource: "uploads/" + im.dir}}, Args: tidyArgs{im.dir, im.at},
+	}}
+}
+
+// tidyArgs are the arguments of the removal of uploads that were imported.
+type tidyArgs struct {
+	Dir string
+	At  cursor
+}
+
+// tidy removes the uploads of an import that could not do so.
+func (s *Store) tidy(ctx context.Context, _ *task.Attempt, args tidyArgs) (task.Result, error) {
+	all, err := s.outcomes(ctx, args.At)
+	if err != nil {
+		return task.Result{}, err
+	}
+	return task.Result{Value: struct{}{}}, s.removeUploads(ctx, args.Dir, all.Files)
+}
+
+// finish removes the uploads that were imported and reports.
+func (im *importer) finish(ctx context.Context, err error) (task.Result, error) {
+	if err != nil {
+		return task.Result{}, err
+	}
+	all, err := im.store.outcomes(ctx, im.at)
+	if err != nil {
+		return task.Result{}, err
+	}
+	if !im.keep {
+		if err := im.store.removeUploads(ctx, im.dir, all.Files); err != nil {
+			return task.Result{}, err
+		}
+	}
+	if im.at.Owes {
+		im.attempt.Pay(im.debt().Name)
+	}
+	for _, line := range []struct {
+		title string
+		items []string
+	}{
+		{"Added", all.Added}, {"Removed", all.Removed}, {"Warnings", all.Warnings}, {"Failed files", all.Failed},
+	} {
+		if len(line.items) > 0 {
+			im.attempt.Printf("%s: %s\n", line.title, strings.Join(line.items, ", "))
+		}
+	}
+	for _, warning := range all.Warnings {
+		im.attempt.Warn("%s", warning)
+	}
+	return all.result(), nil
+}
+
+// removeUploads removes the uploads that were imported, as far as they are
+// still those, and their directory if nothing is left in it.
+func (s *Store) removeUploads(ctx context.Context, dir string, files []file) error {
+	var uploads []upload.Upload
+	for _, f := range files {
+		u, err := s.Uploads.Find(ctx, f.Dir, f.Name)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && u.Blob != f.Blob {
+			continue // gone already, or uploaded again
+		}
+		if err != nil {
+			return err
+		}
+		uploads = append(uploads, u)
+	}
+	if err := s.Uploads.Remove(ctx, uploads...); err != nil {
+		return err
+	}
+	return s.Uploads.RemoveIfEmpty(ctx, dir)
+}

@@ -1,0 +1,132 @@
+package repo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/engine/lists"
+	"aptless/core/formats/deb"
+)
+
+// identity is the part of a package that an import keeps until its edit is
+// applied: records may have megabytes.
+type identity struct {
+	key, short, title string // as deb.Package has them
+	version, arch     string
+	source            bool
+	files             []deb.File
+}
+
+func identify(p *deb.Package) *identity {
+	id := &identity{key: p.Key(), short: p.ShortKey(), title: p.String(), version: strings.Clone(p.Version),
+		arch: strings.Clone(p.Architecture), source: p.Kind == deb.Source}
+	for _, f := range p.Files {
+		id.files = append(id.files, deb.File{Name: strings.Clone(f.Name), SHA256: strings.Clone(f.SHA256)})
+	}
+	return id
+}
+
+// target is a repository that is imported into. Its list is what the import has
+// made of it so far; the repository has that list from the commit on.
+type target struct {
+	uuid, name, missing string // missing is the text for a repository that is gone
+	list                *pkglist.List
+	edit                *pkglist.Edit
+	fresh               map[string][]*identity // added by the edit, by name
+	gone                map[string]bool        // keys that the edit removes
+}
+
+// reset begins a new edit of a list.
+func (t *target) reset(list *pkglist.List) {
+	t.list, t.edit, t.fresh, t.gone = list, list.Edit(), map[string][]*identity{}, map[string]bool{}
+}
+
+// present returns the packages of a name: those of the list and of the edit.
+func (t *target) present(ctx context.Context, name string) ([]*identity, error) {
+	var all []*identity
+	for p, err := range t.list.ByName(ctx, name) {
+		if err != nil {
+			return nil, err
+		}
+		if id := identify(p); !t.gone[id.key] {
+			all = append(all, id)
+		}
+	}
+	return append(all, t.fresh[name]...), nil
+}
+
+// plan has the edit add a package. With force it first removes the packages in
+// its way and returns a line for each. Without, it returns why a package cannot
+// be added. A package whose short key another one has is left to the edit.
+func (t *target) plan(ctx context.Context, p *deb.Package, id *identity, force bool) (removed []string, refusal string, err error) {
+	present, err := t.present(ctx, p.Name)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, old := range present {
+		file := sharedFile(old, id)
+		if force && (inTheWay(old, id) || file != "") {
+			t.remove(p.Name, old)
+			removed = append(removed, old.title+" removed due to conflict with package being added")
+		} else if file != "" && old.short != id.short {
+			return nil, fmt.Sprintf("Unable to add package %s: its file %s differs from that of %s, and both have one place in the pool: "+
+				"remove %s first, import with forceReplace=1, or give the package another version", id.title, file, old.title, old.title), nil
+		}
+	}
+	t.fresh[strings.Clone(p.Name)] = append(t.fresh[p.Name], id)
+	return removed, "", t.edit.Add(p)
+}
+
+func (t *target) remove(name string, old *identity) {
+	t.edit.Remove(deb.Key{Architecture: old.arch, Name: name, Version: old.version})
+	t.gone[old.key] = true
+	t.fresh[name] = slices.DeleteFunc(t.fresh[name], func(id *identity) bool { return id.key == old.key })
+}
+
+// inTheWay reports whether force removes a package for another: they have the
+// same name, an equal version, and the same architecture, or the old one is for
+// all and the other no source package.
+func inTheWay(old, id *identity) bool {
+	return deb.CompareVersions(old.version, id.version) == 0 && (old.arch == id.arch || old.arch == deb.AllArch && !id.source)
+}
+
+// sharedFile returns the name of a file that two packages of one name and kind
+// have with different content, or "". Example: the .debs of 2.0 and 1:2.0, as
+// file names leave the epoch out (Debian policy 5.6.12), or two orig tarballs.
+func sharedFile(p, q *identity) string {
+	if p.source != q.source {
+		return ""
+	}
+	for _, f := range p.files {
+		for _, g := range q.files {
+			if f.Name == g.Name && f.SHA256 != g.SHA256 {
+				return f.Name
+			}
+		}
+	}
+	return ""
+}
+
+// apply stores the list that the edit makes and begins the next edit. It
+// returns the keys of the packages that were not added because the list has
+// another package of their short key.
+func (t *target) apply(ctx context.Context) (conflicts map[string]bool, err error) {
+	conflicts = map[string]bool{}
+	changed, err := t.edit.Apply(ctx, func(c *pkglist.ConflictError) error {
+		conflicts[c.Added.Key()] = true
+		return nil
+	})
+	if err == nil {
+		t.reset(changed)
+	}
+	return conflicts, err
+}
+
+// stagedList is a target in a cursor.
+type stagedList struct {
+	UUID string
+	List lists.Ref
+}

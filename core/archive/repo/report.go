@@ -1,0 +1,101 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"aptless/core/archive/upload"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/named"
+	"aptless/core/engine/task"
+)
+
+// outcomes are lines of a report and the uploads that it is about.
+type outcomes struct {
+	Failed, Warnings, Added, Removed []string
+	Files                            []file // that were imported
+}
+
+func (o *outcomes) append(more outcomes) {
+	o.Failed, o.Warnings = append(o.Failed, more.Failed...), append(o.Warnings, more.Warnings...)
+	o.Added, o.Removed = append(o.Added, more.Added...), append(o.Removed, more.Removed...)
+	o.Files = append(o.Files, more.Files...)
+}
+
+func (o *outcomes) fail(f failure) {
+	o.Failed, o.Warnings = append(o.Failed, f.path), append(o.Warnings, f.warning)
+}
+
+func (o *outcomes) take(uploads ...upload.Upload) {
+	for _, u := range uploads {
+		o.Files = append(o.Files, file{u.Dir, u.Name, u.Blob})
+	}
+}
+
+// file names an uploaded file that was imported.
+type file struct{ Dir, Name, Blob string }
+
+// result returns the report as clients see it.
+func (o *outcomes) result() task.Result {
+	list := func(lines []string) []string { return append([]string{}, lines...) }
+	return task.Result{Value: ImportResult{list(o.Failed), Report{list(o.Warnings), list(o.Added), list(o.Removed)}}}
+}
+
+// maxInline is the largest JSON of outcomes that is kept in the task's row, in
+// bytes; maxParts bounds the objects that a cursor names.
+const (
+	maxInline = 32 << 10
+	maxParts  = 64
+)
+
+// putPart stores outcomes as an object that the cursor names. When there are
+// many objects, it makes one of them.
+func (s *Store) putPart(ctx context.Context, a *task.Attempt, at *cursor, o outcomes) error {
+	if len(at.Parts) >= maxParts {
+		former, err := s.outcomes(ctx, *at)
+		if err != nil {
+			return err
+		}
+		former.append(o)
+		o, at.Parts = former, nil
+	}
+	data, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	key := fmt.Sprintf("private/tasks/%d/outcomes-%d-%s", a.ID(), a.Token(), named.NewUUID())
+	if _, err := s.Pool.Blobs.Put(ctx, key, bytes.NewReader(data), driver.PutOptions{Size: int64(len(data))}); err != nil {
+		return err
+	}
+	at.Parts = append(slices.Clone(at.Parts), key)
+	return nil
+}
+
+// outcomes returns all outcomes that a cursor names.
+func (s *Store) outcomes(ctx context.Context, at cursor) (outcomes, error) {
+	var all outcomes
+	for _, key := range at.Parts {
+		var part outcomes
+		if err := s.getJSON(ctx, key, &part); err != nil {
+			return all, err
+		}
+		all.append(part)
+	}
+	if at.Outcomes != nil {
+		all.append(*at.Outcomes)
+	}
+	return all, nil
+}
+
+// getJSON reads an object into v.
+func (s *Store) getJSON(ctx context.Context, key string, v any) error {
+	r, _, err := s.Pool.Blobs.Open(ctx, key, nil)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return json.NewDecoder(r).Decode(v)
+}
