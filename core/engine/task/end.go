@@ -179,7 +179,7 @@ func (d *Dispatcher) giveUp(ctx context.Context, a *Attempt, kind Kind, spent, r
 		a.rewind()
 		a.Warn("not finished after %s, goes on later: %s", spent, reason)
 		return d.unwritten(ctx, a, d.end(ctx, a, finish{blame: reason, change: func(t *Task) {
-			t.State, t.Error = Succeeded, ""
+			t.State, t.Error, t.Unfinished = Succeeded, "", true
 			if t.Code == 0 {
 				t.Code = 200
 			}

@@ -173,7 +173,7 @@ func TestCommittedTaskNeverFails(t *testing.T) {
 				t.Errorf("the task was tried for %v", took)
 			}
 			got := w.task(t, id)
-			if got.State != Succeeded || got.Code != 201 || string(got.Value) != `"committed"` || len(got.Warnings) != 1 || len(got.Debts) != 1 {
+			if got.State != Succeeded || got.Code != 201 || string(got.Value) != `"committed"` || len(got.Warnings) != 1 || len(got.Debts) != 1 || !got.Unfinished {
 				t.Errorf("state %d, code %d, value %s, warnings %q, debts %q", got.State, got.Code, got.Value, got.Warnings, got.Debts)
 			}
 			if e, ok := w.debt(t, debtName); !ok || e.Reason == "" || !strings.Contains(got.Warnings[0], e.Reason) {

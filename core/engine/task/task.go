@@ -60,6 +60,10 @@ type Task struct {
 	Debts     []string `json:",omitempty"` // calendar entries that it has committed to and not paid
 	Warnings  []string `json:",omitempty"`
 
+	// Unfinished says that the task has succeeded by its commit, and that what was
+	// to be done after it is not done.
+	Unfinished bool `json:",omitempty"`
+
 	Entry  string `json:",omitempty"` // calendar entry that it was admitted for
 	Undo   bool   `json:",omitempty"` // it runs the Undo of the task Origin
 	Origin int64  `json:",omitempty"` // the task whose debt it pays

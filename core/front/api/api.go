@@ -128,7 +128,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err
 	if t.Code == http.StatusNoContent {
 		return writeNothing(w)
 	}
-	return writeRaw(w, t.Code, withWarnings(value, t.Warnings))
+	return writeRaw(w, t.Code, withWarnings(value, t))
 }
 
 // finish waits for a task and, unless its value is still to be read, removes

@@ -103,14 +103,14 @@ func (s *Server) cancelTask(w http.ResponseWriter, r *http.Request, t task.Task)
 	return WriteJSON(w, http.StatusOK, viewTask(now))
 }
 
-// withWarnings adds the warnings of a task to an answer that is an object without
-// any.
-func withWarnings(value json.RawMessage, warnings []string) json.RawMessage {
+// withWarnings adds the warnings of a task that is committed and not finished to
+// its answer, if that is an object without any.
+func withWarnings(value json.RawMessage, t task.Task) json.RawMessage {
 	object := map[string]json.RawMessage{}
-	if len(warnings) == 0 || json.Unmarshal(value, &object) != nil || object == nil || object["Warnings"] != nil {
+	if !t.Unfinished || json.Unmarshal(value, &object) != nil || object == nil || object["Warnings"] != nil {
 		return value
 	}
-	list, err := json.Marshal(warnings)
+	list, err := json.Marshal(t.Warnings)
 	if err != nil {
 		return value
 	}

@@ -29,3 +29,25 @@ func TestDetail(t *testing.T) {
 		}
 	}
 }
+
+// TestWarningsOfUnfinishedTask holds that the answer of a task which is committed
+// and not finished says so, where it is an object, and that other answers stay.
+func TestWarningsOfUnfinishedTask(t *testing.T) {
+	for _, c := range []struct {
+		value      string
+		unfinished bool
+		want       string
+	}{
+		{`{"A":1}`, true, `{"A":1,"Warnings":["goes on later"]}`},
+		{`{}`, true, `{"Warnings":["goes on later"]}`},
+		{`{"Warnings":[]}`, true, `{"Warnings":[]}`},
+		{`[1]`, true, `[1]`},
+		{`null`, true, `null`},
+		{`{"A":1}`, false, `{"A":1}`},
+	} {
+		got := withWarnings(json.RawMessage(c.value), task.Task{Unfinished: c.unfinished, Warnings: []string{"goes on later"}})
+		if string(got) != c.want {
+			t.Errorf("%s, unfinished %v: %s, want %s", c.value, c.unfinished, got, c.want)
+		}
+	}
+}
