@@ -64,6 +64,8 @@ type Faults struct {
 	plan   map[int]Fault
 	outage *Outage // nil: none
 	calls  []string
+	made   int  // number of calls
+	forget bool // their names
 	dead   bool
 	died   []context.CancelFunc
 	ended  func(call int) // told of each call, perhaps more than once, when it has its effect; may be nil
@@ -101,6 +103,14 @@ func (f *Faults) Suffer(o *Outage) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.outage = o
+}
+
+// Forget drops the names of calls, also of those to come: a process that lives
+// long makes many.
+func (f *Faults) Forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls, f.forget = nil, true
 }
 
 // Kill makes every later call fail, without effect, as if the process had died.
@@ -170,8 +180,11 @@ func (f *Faults) number(name string) (attempt, *Outage, error) {
 	if f.dead {
 		return a, nil, a.error()
 	}
-	f.calls = append(f.calls, a.name)
-	a.call = len(f.calls)
+	f.made++
+	a.call = f.made
+	if !f.forget {
+		f.calls = append(f.calls, a.name)
+	}
 	a.fault, a.fails = f.plan[a.call]
 	if a.fails && (a.fault.When == Before || a.fault.When == Midway && !Partial(a.name)) {
 		a.strike()

@@ -21,6 +21,9 @@ type World struct {
 	Signer pgp.Signer
 	Config func(*app.Config) // changes the settings of every process; may be nil
 
+	// Forget says that processes need not know the names of their calls.
+	Forget bool
+
 	// Outage is suffered by all processes that start while it is set; nil is none.
 	Outage *drivertest.Outage
 }
@@ -51,6 +54,9 @@ type Living struct {
 func (w *World) Start(t testing.TB) *Living {
 	t.Helper()
 	f := drivertest.NewFaults(w.Memory.Blobs, w.Memory.Table, w.Memory.Queue)
+	if w.Forget {
+		f.Forget()
+	}
 	if w.Outage != nil {
 		f.Suffer(w.Outage)
 	}
