@@ -1,59 +1,20 @@
-// Command api is the Lambda function behind API Gateway: it answers the API and
+// Command api is the Lambda function of API Gateway: it answers the API and
 // admits tasks.
 package main
 
 import (
-	"context"
-	"log/slog"
 	"os"
 	"time"
 
 	runtime "github.com/aws/aws-lambda-go/lambda"
 
-	"aptless/core/formats/pgp"
 	"aptless/core/front/app"
-	"aptless/functions/options"
-	"aptless/infra/aws"
-	"aptless/infra/aws/lambda"
+	"aptless/functions/boot"
 )
 
 // wait is how long a call waits for its task: API Gateway waits 30 s.
 const wait = 25 * time.Second
 
 func main() {
-	if err := run(context.Background()); err != nil {
-		slog.Error("function did not start", "error", err)
-		os.Exit(1)
-	}
-}
-
-func run(ctx context.Context) error {
-	c, err := aws.FromEnv(os.Getenv)
-	if err != nil {
-		return err
-	}
-	config, err := options.FromEnv(os.Getenv)
-	if err != nil {
-		return err
-	}
-	d, err := aws.Open(ctx, c)
-	if err != nil {
-		return err
-	}
-	keys, err := d.Secret(ctx, os.Getenv("APTLESS_PUBLIC_KEY"))
-	if err != nil {
-		return err
-	}
-	signer, err := pgp.PublicOnly(keys)
-	if err != nil {
-		return err
-	}
-	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	config.Storages, config.Log, config.Now, config.Wait = d.Storages, log, time.Now, wait
-	a, err := app.New(ctx, app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, signer, config)
-	if err != nil {
-		return err
-	}
-	runtime.Start(lambda.API(a.Handler))
-	return nil
+	runtime.Start(boot.New(os.Getenv, "", func(c *app.Config) { c.Wait = wait }).API)
 }

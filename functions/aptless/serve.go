@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type settings struct {
 	buckets        []string
 	address        string
 	passphraseFile string
+	memory         options.Bytes
 	shared         options.Options
 	out, err       io.Writer // what clients of the command read, and its log
 }
@@ -61,6 +63,8 @@ The variable SOURCE_DATE_EPOCH, in seconds, is the date of all Release files whe
 	flags.StringVar(&opt.data, "data", "data", "folder for everything that is kept")
 	flags.StringVar(&opt.passphraseFile, "passphrase-file", "", "file with the passphrase of the signing key; a key that is made is locked with it")
 	flags.IntVar(&opt.workers, "workers", 8, "tasks that run at the same time")
+	opt.memory = app.DefaultMemory
+	flags.Var(&opt.memory, "memory", "memory of the process, as 512MiB or 2GiB, at least 256MiB: tasks wait for each other before they take more. GOMEMLIMIT, where it is set, is not changed")
 	flags.StringToStringVar(&opt.storages, "storage", nil, "further folder to publish to, as name=folder: filesystem:<name> in the API, below /repos/<name>/ here, and below public in the folder")
 	flags.StringArrayVar(&opt.buckets, "s3-storage", nil, "bucket of S3 or of what speaks it to publish to, as name=s3://bucket/prefix?region=eu-central-1 or ?endpoint=https://s3.example.org&profile=lab, with the credentials of the AWS SDK: s3:<name> in the API; may be repeated")
 	flags.StringVar(&opt.address, "address", "", "address at which clients reach this server, for links in Release files, as https://deb.example.org")
@@ -77,6 +81,9 @@ func serve(ctx context.Context, opt settings) error {
 	log := logger(opt)
 	config, err := opt.shared.Config()
 	if err != nil {
+		return err
+	}
+	if config.Memory, err = limitMemory(opt.memory); err != nil {
 		return err
 	}
 	if config.SourceDate, err = sourceDate(os.Getenv("SOURCE_DATE_EPOCH")); err != nil {
@@ -101,6 +108,18 @@ func serve(ctx context.Context, opt settings) error {
 		return nil
 	}
 	return err
+}
+
+// limitMemory has the runtime keep to the memory of the process.
+func limitMemory(memory options.Bytes) (int64, error) {
+	if memory < app.MinMemory {
+		least := options.Bytes(app.MinMemory)
+		return 0, fmt.Errorf("memory: %s are less than %s", &memory, &least)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(memory))
+	}
+	return int64(memory), nil
 }
 
 // run serves until ctx is done.

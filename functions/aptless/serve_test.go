@@ -198,6 +198,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		"port in use":     {"--listen", taken.Addr().String()},
 		"no port":         {"--listen", "8080"},
 		"option":          {"--mirror-parallel", "0"},
+		"memory":          {"--memory", "10MiB"},
 		"storage":         {"--storage", "a=" + filepath.Join("DIR", "www", "a"), "--storage", "b=" + file},
 		"bucket":          {"--s3-storage", "x=nonsense"},
 		"passphrase file": {"--passphrase-file", "/none"},

@@ -83,9 +83,9 @@ type Drivers struct {
 	requests driver.Requests
 }
 
-// Open connects the ports. Region and credentials are those of the AWS SDK's
-// default chain.
-func Open(ctx context.Context, c Config) (*Drivers, error) {
+// Connect connects the ports; it sends no request. Region and credentials are
+// those of the AWS SDK's default chain.
+func Connect(ctx context.Context, c Config) (*Drivers, error) {
 	d := &Drivers{}
 	sdk, err := load(ctx, &d.requests)
 	if err != nil {
@@ -103,7 +103,16 @@ func Open(ctx context.Context, c Config) (*Drivers, error) {
 	d.Queue = &Queue{urls: c.Queues, client: sqs.NewFromConfig(sdk, func(o *sqs.Options) {
 		o.BaseEndpoint = endpoint(c.SQSURL)
 	})}
-	d.Storages, err = openStorages(ctx, c.Storages, &d.requests)
+	return d, nil
+}
+
+// Open is Connect with the further places to publish to.
+func Open(ctx context.Context, c Config) (*Drivers, error) {
+	d, err := Connect(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	d.Storages, err = d.Places(ctx, c.Storages)
 	return d, err
 }
 

@@ -126,6 +126,12 @@ func checkConditions(ctx context.Context, b driver.Blobs) error {
 	return errors.Join(err, b.Delete(ctx, key))
 }
 
+// Places connects further places to publish to, named as app.Config has them. It
+// sends no request.
+func (d *Drivers) Places(ctx context.Context, all map[string]Storage) (map[string]driver.Blobs, error) {
+	return openStorages(ctx, all, &d.requests)
+}
+
 func openStorages(ctx context.Context, all map[string]Storage, total *driver.Requests) (map[string]driver.Blobs, error) {
 	open := map[string]driver.Blobs{}
 	for name, s := range all {

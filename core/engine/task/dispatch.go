@@ -55,6 +55,7 @@ type Dispatcher struct {
 	// once.
 	Alone bool
 
+	unready error // why no task can run; see Unready
 	kinds   map[string]Kind
 	process string // random; the Owner of this process's attempts
 

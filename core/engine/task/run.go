@@ -48,6 +48,8 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 	}()
 	kind, known := d.kinds[t.Kind]
 	switch {
+	case d.unready != nil:
+		return d.notReady(ctx, a)
 	case tries >= maxTries:
 		return d.giveUp(ctx, a, kind, fmt.Sprintf("%d attempts", maxTries), t.Error)
 	case !known:

@@ -1,0 +1,36 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"aptless/core/engine/driver"
+)
+
+// Unready returns the dispatcher of a process that cannot run tasks. It notes why
+// as the error of each task that is delivered, and puts its message back. A task
+// waits so for any time: nothing of it is run, and nothing of its budgets is used.
+func Unready(store *Store, lease time.Duration, why error) *Dispatcher {
+	d, err := NewDispatcher(store, nil)
+	if err != nil {
+		panic(err) // there are no kinds that could be wrong
+	}
+	d.Lease, d.unready = lease, why
+	return d
+}
+
+// notReady ends an attempt of a process that cannot run tasks.
+func (d *Dispatcher) notReady(ctx context.Context, a *Attempt) (driver.Outcome, error) {
+	wait := time.Second
+	err := a.write(ctx, writing{change: func(t *Task) {
+		t.Error, t.Owner, t.Lease, t.Tries = d.unready.Error(), "", d.Store.Now().UTC(), max(t.Tries-1, 0)
+		t.Failures++
+		wait = backoff(t.Failures)
+	}})
+	if lost(ctx, err) {
+		return driver.Outcome{Retry: wait}, nil
+	}
+	return driver.Outcome{Retry: wait}, errors.Join(fmt.Errorf("task %d: %w", a.begun.ID, d.unready), err)
+}

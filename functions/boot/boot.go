@@ -1,0 +1,151 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/task"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/app"
+	"aptless/functions/options"
+	"aptless/infra/aws"
+	"aptless/infra/aws/lambda"
+)
+
+// Function is a function of Lambda. Its application is made when it is needed.
+type Function struct {
+	Log *slog.Logger
+
+	connect func(context.Context) (*ports, error)
+	build   func(context.Context, *ports) (*app.App, error)
+
+	mu    sync.Mutex // guards the rest; held while the application is made
+	ports *ports
+	app   *app.App
+}
+
+// ports are the storage of a function.
+type ports struct {
+	app.Drivers
+	hide  func(context.Context, driver.Message, time.Duration) error
+	lease time.Duration
+
+	aws    *aws.Drivers
+	config aws.Config
+}
+
+// New returns a function that is configured by the variables of getenv. signing
+// names the secret keys, "" for a function that does not sign; see newSigner.
+// set completes the configuration.
+func New(getenv func(string) string, signing string, set func(*app.Config)) *Function {
+	f := &Function{Log: slog.New(slog.NewJSONHandler(os.Stdout, nil))}
+	f.connect = func(ctx context.Context) (*ports, error) {
+		c, err := aws.FromEnv(getenv)
+		if err != nil {
+			return nil, err
+		}
+		d, err := aws.Connect(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return &ports{app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, d.Queue.Hide, c.Lease, d, c}, nil
+	}
+	f.build = func(ctx context.Context, p *ports) (*app.App, error) {
+		config, err := options.FromEnv(getenv)
+		if err != nil {
+			return nil, err
+		}
+		if config.Memory, err = memory(getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")); err != nil {
+			return nil, err
+		}
+		debug.SetMemoryLimit(config.Memory)
+		if config.Storages, err = p.aws.Places(ctx, p.config.Storages); err != nil {
+			return nil, err
+		}
+		var signer pgp.Signer
+		if signer, err = newSigner(ctx, p.aws, signing, getenv("APTLESS_PUBLIC_KEY")); err != nil {
+			return nil, err
+		}
+		config.Log, config.Now = f.Log, time.Now
+		if set != nil {
+			set(&config)
+		}
+		// The application outlives the call that makes it.
+		a, err := app.New(context.WithoutCancel(ctx), p.Drivers, signer, config)
+		if err != nil {
+			return nil, err
+		}
+		a.Dispatcher.Lease = p.lease
+		return a, nil
+	}
+	return f
+}
+
+// memory returns the part of the memory of a function, in MB, that is for Go: the
+// rest is for the program and the system.
+func memory(size string) (int64, error) {
+	if size == "" {
+		return app.DefaultMemory, nil
+	}
+	n, err := strconv.ParseInt(size, 10, 32)
+	if err != nil || n <= 0 {
+		return 0, fmt.Errorf("AWS_LAMBDA_FUNCTION_MEMORY_SIZE: %q is not a number of megabytes", size)
+	}
+	return max(n<<20/8*7, app.MinMemory), nil
+}
+
+// open returns the application, which it makes if there is none yet.
+func (f *Function) open(ctx context.Context) (*app.App, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.app != nil {
+		return f.app, nil
+	}
+	p, err := f.connected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f.app, err = f.build(ctx, p)
+	return f.app, err
+}
+
+// connected returns the ports. f.mu is held.
+func (f *Function) connected(ctx context.Context) (_ *ports, err error) {
+	if f.ports == nil {
+		f.ports, err = f.connect(ctx)
+	}
+	return f.ports, err
+}
+
+// worker returns what handles the messages of a queue. It needs the ports only.
+func (f *Function) worker(ctx context.Context, slice time.Duration) (*lambda.Worker, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, err := f.connected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	handle := func(ctx context.Context, m driver.Message) (driver.Outcome, error) {
+		a, err := f.open(ctx)
+		if err != nil {
+			f.Log.Error("function cannot run tasks", "error", err)
+			return unready(p, f.Log, err).Handle(ctx, m)
+		}
+		a.Dispatcher.Slice = slice
+		return a.Dispatcher.Handle(ctx, m)
+	}
+	return &lambda.Worker{Handle: handle, Hide: p.hide, Log: f.Log, Lease: p.lease}, nil
+}
+
+// unready returns a dispatcher that notes in tasks why they cannot run.
+func unready(p *ports, log *slog.Logger, why error) *task.Dispatcher {
+	store := &task.Store{Table: p.Table, Blobs: p.Blobs, Queue: p.Queue, Now: time.Now, Log: log}
+	return task.Unready(store, p.lease, fmt.Errorf("the worker cannot start: %w", why))
+}

@@ -1,0 +1,156 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/engine/task"
+	"aptless/core/front/app"
+	"aptless/core/front/app/apptest"
+)
+
+// fixture is a function on memory, whose application cannot be made as long as
+// broken is not nil.
+type fixture struct {
+	*Function
+	memory *drivertest.Memory
+	broken error
+	hidden []time.Duration // of messages, in order
+	built  int             // how many times an application was asked for
+}
+
+func newFixture(t *testing.T) *fixture {
+	m := drivertest.NewMemory(time.Now)
+	f := &fixture{Function: &Function{Log: slog.New(slog.DiscardHandler)}, memory: m}
+	f.connect = func(context.Context) (*ports, error) {
+		hide := func(_ context.Context, _ driver.Message, d time.Duration) error {
+			f.hidden = append(f.hidden, d)
+			return nil
+		}
+		return &ports{Drivers: apptest.On(m), hide: hide, lease: time.Minute}, nil
+	}
+	f.build = func(_ context.Context, p *ports) (*app.App, error) {
+		if f.built++; len(f.hidden) == 0 && f.broken != nil {
+			t.Error("the application was made before the message was hidden")
+		}
+		if f.broken != nil {
+			return nil, f.broken
+		}
+		return app.New(t.Context(), p.Drivers, apptest.Signer(t), app.Config{Version: "test", Async: true, Log: f.Log, Now: time.Now})
+	}
+	return f
+}
+
+// deliver delivers the message of a task.
+func (f *fixture) deliver(t *testing.T, id int64) (again bool) {
+	t.Helper()
+	out, err := f.Worker(time.Minute)(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{
+		MessageId: "m", Body: strconv.FormatInt(id, 10), ReceiptHandle: "r",
+		Attributes: map[string]string{"MessageGroupId": "g", "MessageDeduplicationId": "d"},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(out.BatchItemFailures) > 0
+}
+
+// admit has another process admit a task that makes nothing difficult.
+func (f *fixture) admit(t *testing.T) (*task.Store, int64) {
+	t.Helper()
+	p := apptest.New(t, apptest.On(f.memory), func(c *app.Config) { c.Async = true })
+	var answer struct{ ID int64 }
+	p.Must(t, "POST", "/api/db/cleanup", "", &answer)
+	return &task.Store{Table: f.memory.Table, Blobs: f.memory.Blobs, Queue: f.memory.Queue, Now: time.Now, Log: f.Log}, answer.ID
+}
+
+// A worker that cannot start hides its message first, says in the task why, and
+// has the message come again soon. When what was missing is there, it runs.
+func TestWorkerThatCannotStartSaysSoInTheTask(t *testing.T) {
+	f := newFixture(t)
+	tasks, id := f.admit(t)
+	f.broken = errors.New("secret signing: AccessDenied")
+	for range 10 { // more than a task may die
+		f.hidden = nil
+		if !f.deliver(t, id) {
+			t.Fatal("the message was removed")
+		}
+		if last := f.hidden[len(f.hidden)-1]; len(f.hidden) < 2 || last > time.Minute {
+			t.Errorf("hidden for %v", f.hidden)
+		}
+	}
+	got, err := tasks.Get(t.Context(), id)
+	if err != nil || got.State.Ended() || got.Error != "the worker cannot start: secret signing: AccessDenied" || !got.Failing.IsZero() {
+		t.Errorf("%+v, %v", got, err)
+	}
+	f.broken = nil
+	for n := 0; f.deliver(t, id); n++ {
+		if n == 100 {
+			t.Fatal("the task does not end")
+		}
+	}
+	if got, err := tasks.Get(t.Context(), id); err != nil || got.State != task.Succeeded || f.built != 11 {
+		t.Errorf("%v after the application was made %d times: %s, %v", got.State, f.built, got.Error, err)
+	}
+}
+
+func TestAPIThatCannotStartAnswers(t *testing.T) {
+	f := newFixture(t)
+	f.hidden = []time.Duration{0} // there are no messages
+	f.broken = errors.New("secret keys: not there")
+	ask := func() (int, string) {
+		var event events.APIGatewayV2HTTPRequest
+		event.RawPath, event.RequestContext.HTTP.Method, event.RequestContext.HTTP.Path = "/api/version", http.MethodGet, "/api/version"
+		out, err := f.API(t.Context(), event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.StatusCode, out.Body
+	}
+	if code, body := ask(); code != 503 || !strings.Contains(body, "its log says why") || strings.Contains(body, "secret") {
+		t.Errorf("%d %s", code, body)
+	}
+	if err := f.Schedule(t.Context()); !errors.Is(err, f.broken) {
+		t.Error(err)
+	}
+	f.broken = nil
+	if code, body := ask(); code != 200 {
+		t.Errorf("%d %s", code, body)
+	}
+	if err := f.Schedule(t.Context()); err != nil || f.built != 3 {
+		t.Errorf("made %d times, %v", f.built, err)
+	}
+}
+
+func TestFunctionWithoutStorageFails(t *testing.T) {
+	f := New(func(string) string { return "" }, "", nil)
+	f.Log = slog.New(slog.DiscardHandler)
+	if _, err := f.Worker(time.Minute)(t.Context(), events.SQSEvent{}); err == nil || !strings.Contains(err.Error(), "APTLESS_") {
+		t.Error(err)
+	}
+	if err := f.Schedule(t.Context()); err == nil {
+		t.Error("it does what is due without storage")
+	}
+}
+
+func TestMemoryOfAFunction(t *testing.T) {
+	for size, want := range map[string]int64{"": app.DefaultMemory, "1769": 1769 << 20 / 8 * 7, "128": app.MinMemory} {
+		if got, err := memory(size); err != nil || got != want {
+			t.Errorf("%s: %d, %v", size, got, err)
+		}
+	}
+	for _, size := range []string{"x", "-1", "0", "1769MB"} {
+		if _, err := memory(size); err == nil {
+			t.Errorf("%s is taken", size)
+		}
+	}
+}
