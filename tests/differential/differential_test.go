@@ -3,7 +3,7 @@ package differential
 import "testing"
 
 // minRequests is how many requests and trees there are to be at least.
-const minRequests = 200
+const minRequests = 380
 
 // tables are the requests by subject.
 var tables = []struct {

@@ -32,6 +32,7 @@ func (s *Store) finishApply(ctx context.Context, a *task.Attempt, p Publication)
 	if err := s.tidy(ctx, a, p, m); err != nil {
 		return p.State, err
 	}
+	p.Left = p.Left[len(p.cleaned()):]
 	p.Applied, p.Old, p.SkipCleanup, p.Leaving = true, "", false, nil
 	return p.State, nil
 }
@@ -59,10 +60,8 @@ func (s *Store) tidy(ctx context.Context, a *task.Attempt, p Publication, m *tre
 		if err := tree.Delete(ctx, s.Blobs, s.tree(p).Lost(old, m)); err != nil {
 			return err
 		}
-		if !p.SkipCleanup {
-			if err := s.cleaner(p, m.Lists).Clean(ctx, old.Lists); err != nil {
-				return err
-			}
+		if err := s.cleanPackages(ctx, p, m.Lists, old.Lists); err != nil {
+			return err
 		}
 	}
 	if err := tree.Delete(ctx, s.Blobs, m.Expired); err != nil {

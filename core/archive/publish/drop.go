@@ -92,10 +92,8 @@ func (s *Store) removeTree(ctx context.Context, a *task.Attempt, p Publication, 
 	if err := tree.Delete(ctx, s.Blobs, t.Lost(m, nil)); err != nil {
 		return err
 	}
-	if !args.SkipCleanup {
-		if err := s.cleaner(p, nil).Clean(ctx, m.Lists); err != nil {
-			return err
-		}
+	if err := s.dropPackages(ctx, p, m.Lists, args.SkipCleanup); err != nil {
+		return err
 	}
 	return tree.Delete(ctx, s.Blobs, t.Inventory(m))
 }

@@ -184,6 +184,9 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Ma
 	p.Unsigned, p.Keys = d.how.SkipSigning, d.how.Keys
 	p.Old, p.Manifest, p.Generation, p.Date = p.Manifest, tree.Key(m.Folder), m.Generation, m.Date
 	p.Applied, p.SkipCleanup = false, d.how.skipCleanup
+	if p.SkipCleanup {
+		p.Left = p.leave(d.last.Lists, m.Lists)
+	}
 	p.Dropping = false
 	if err := p.schedule(ctx, a); err != nil {
 		return err

@@ -55,6 +55,7 @@ type State struct {
 	// stay if SkipCleanup is set.
 	Old         string
 	SkipCleanup bool
+	Left        []Leftover `json:",omitempty"` // package files that updates with SkipCleanup have left, the oldest first
 	Leaving     []string   `json:",omitempty"` // aliases that are gone and whose trees exist until Applied
 	Dropping    bool       // files are being removed: no file of the manifest can be relied on
 	Revisions   []Revision // that can be published again, the current one last

@@ -171,6 +171,9 @@ func (s *Store) Roots(ctx context.Context, data []byte) (gc.Roots, error) {
 			roots.Lists = append(roots.Lists, *rev.Contents)
 		}
 	}
+	for _, l := range p.Left {
+		roots.Packages = append(roots.Packages, l.List)
+	}
 	var missing error
 	for _, key := range []string{p.Manifest, p.Old} {
 		if key == "" {
