@@ -15,7 +15,7 @@ import (
 type EditArgs struct {
 	Filter, ArchiveURL                                                *string
 	FilterWithDeps, DownloadInstaller, DownloadSources, DownloadUdebs *bool
-	DownloadTranslations                                              *bool
+	DownloadTranslations, Strict                                      *bool
 	Architectures                                                     []string
 	Keyrings                                                          []string
 	IgnoreSignatures                                                  *bool
@@ -72,7 +72,7 @@ func (s *Store) edited(ctx context.Context, m *Mirror, args EditArgs) error {
 	for field, value := range map[*bool]*bool{
 		&m.FilterWithDeps: args.FilterWithDeps, &m.DownloadInstaller: args.DownloadInstaller,
 		&m.DownloadSources: args.DownloadSources, &m.DownloadUdebs: args.DownloadUdebs,
-		&m.DownloadTranslations: args.DownloadTranslations,
+		&m.DownloadTranslations: args.DownloadTranslations, &m.Strict: args.Strict,
 	} {
 		if value != nil {
 			*field = *value

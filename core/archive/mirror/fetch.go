@@ -33,6 +33,7 @@ type outcome struct {
 	fresh bool // the pool is known not to have its file
 	odd   *odd
 	why   string // it could not be fetched
+	lacks bool   // because the archive does not have it as listed; the others are fetched
 	err   error  // of the storage
 }
 
@@ -192,7 +193,7 @@ func (f *fetching) count(got outcome) {
 		f.odds[got.odd.Want] = got.odd.Got
 		f.fresh = append(f.fresh, *got.odd)
 	}
-	if f.failed++; got.why == "" {
+	if f.failed++; got.why == "" || got.lacks {
 		f.failed = 0
 	}
 	f.shown.count(got)
@@ -209,6 +210,9 @@ func (f *fetching) count(got outcome) {
 		f.at.Detail.count(o)
 		switch {
 		case o.why == "":
+		case o.lacks:
+			f.at.Partial.addFile(o.why)
+			f.shown.Partial = f.at.Partial
 		case len(f.at.Failed) < maxFailures:
 			f.at.Failed = append(f.at.Failed, clip(o.why))
 		default:
@@ -275,6 +279,7 @@ func (f *fetching) one(ctx context.Context, o *outcome) {
 	default:
 		o.why = err.Error()
 	}
+	o.lacks = err != nil && !f.strict() && (upstream.Missing(err) || errors.Is(err, upstream.ErrMismatch))
 }
 
 // keep puts a file into the pool while it is fetched. What it returns is an
@@ -290,7 +295,7 @@ func (f *fetching) keep(ctx context.Context, o *outcome, file *upstream.File, le
 	}
 	want := o.entry.Want
 	var err error
-	if want.SHA256 != "" && !f.args.IgnoreChecksums {
+	if want.SHA256 != "" && want.Size > 0 && !f.args.IgnoreChecksums {
 		err = f.Pool.Keep(ctx, want.SHA256, want.Size, r)
 	} else {
 		err = f.Pool.KeepUnknown(ctx, r, file.Got)

@@ -49,6 +49,7 @@ type Settings struct {
 	DownloadInstaller     bool
 	DownloadAppStream     bool
 	DownloadTranslations  bool // of descriptions; aptly has none
+	Strict                bool `json:",omitempty"` // an update fails if anything cannot be taken
 }
 
 // Flat reports whether the archive has no components.
@@ -65,6 +66,7 @@ type state struct {
 	Seen       upstream.Seen // the Release file
 	Date       time.Time     // of it
 	ValidUntil time.Time     // of it
+	Lacks      bool          `json:",omitempty"` // files were missing: the next update does not end at an unchanged Release
 }
 
 // View is a mirror as clients see it.
@@ -88,6 +90,8 @@ type View struct {
 	DownloadInstaller     bool
 	DownloadAppStream     bool
 	DownloadTranslations  bool   `json:",omitempty"`
+	Strict                bool   `json:",omitempty"`
+	Partial               bool   `json:",omitempty"` // the last update could not take everything
 	Schedule              string `json:",omitempty"` // when it is updated without being asked
 }
 
@@ -166,6 +170,7 @@ func (s *Store) View(ctx context.Context, m Mirror) (View, error) {
 		FilterWithDeps: m.FilterWithDeps, SkipComponentCheck: m.SkipComponentCheck, SkipArchitectureCheck: m.SkipArchitectureCheck,
 		DownloadSources: m.DownloadSources, DownloadUdebs: m.DownloadUdebs, DownloadInstaller: m.DownloadInstaller,
 		DownloadAppStream: m.DownloadAppStream, DownloadTranslations: m.DownloadTranslations,
+		Strict: m.Strict, Partial: m.Last.Lacks,
 	}
 	if m.Schedule != nil {
 		v.Schedule = m.Schedule.When

@@ -15,11 +15,11 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Packages are completed so many at a time, and so many are held before they are
-// stored.
+// completeBatch is how many packages are completed concurrently; flushAfter is how
+// many changes are buffered before the list is stored.
 const (
-	settled   = 256
-	maxStored = 8192
+	completeBatch = 256
+	flushAfter    = 8192
 )
 
 // settle stores the mirror's new list: that which was staged, its packages with
@@ -37,60 +37,84 @@ func (u *update) settle(ctx context.Context, m Mirror) (lists.Ref, error) {
 	if err != nil {
 		return lists.Ref{}, err
 	}
-	list, edit, changes := prev, prev.Edit(), 0
-	store := func() (err error) {
-		if list, err = edit.Apply(ctx, nil); err == nil {
-			edit, changes = list.Edit(), 0
+	c := &completing{update: u, odds: odds, list: prev, edit: prev.Edit(), partial: u.at.Partial}
+	for diff, err := range pkglist.Changes(ctx, prev, staged) {
+		if err == nil {
+			err = c.add(ctx, change{old: diff.Old, new: diff.New})
 		}
-		return err
-	}
-	batch := make([]*deb.Package, 0, settled)
-	flush := func() error {
-		err := parallel.Each(ctx, probes, len(batch), func(ctx context.Context, i int) error {
-			if err := u.complete(ctx, batch[i], odds); err != nil {
-				return err
-			}
-			return u.recorded(ctx, batch[i])
-		})
-		if err != nil {
-			return err
-		}
-		for _, p := range batch {
-			if err := edit.Add(p); err != nil {
-				return err
-			}
-		}
-		batch = batch[:0]
-		return u.pause(ctx)
-	}
-	for c, err := range pkglist.Changes(ctx, prev, staged) {
 		if err != nil {
 			return lists.Ref{}, err
 		}
-		if changes++; changes >= maxStored && len(batch) == 0 {
-			if err := store(); err != nil {
-				return lists.Ref{}, err
-			}
-		}
-		if c.Old != nil {
-			edit.Remove(deb.Key{Architecture: c.Old.Architecture, Name: c.Old.Name, Version: c.Old.Version})
-		}
-		if c.New == nil {
-			continue
-		}
-		if batch = append(batch, c.New); len(batch) == settled {
-			if err := flush(); err != nil {
-				return lists.Ref{}, err
-			}
-		}
 	}
-	if err := flush(); err != nil {
+	if err := c.flush(ctx); err != nil {
 		return lists.Ref{}, err
 	}
-	if err := store(); err != nil {
+	if err := c.store(ctx); err != nil {
 		return lists.Ref{}, err
 	}
-	return list.Ref(), nil
+	u.at.Partial = c.partial
+	if c.list.Count() == 0 && c.partial.lacks() {
+		return lists.Ref{}, c.partial.failures()
+	}
+	return c.list.Ref(), nil
+}
+
+// completing makes the new list out of the previous one.
+type completing struct {
+	*update
+	odds    map[deb.File]deb.File
+	list    *pkglist.List // with the changes that are stored
+	edit    *pkglist.Edit // the others
+	edits   int           // in edit
+	batch   []change      // that are to be completed
+	partial Partial
+}
+
+// add takes a change. Batches of them are completed together.
+func (c *completing) add(ctx context.Context, one change) error {
+	if c.batch = append(c.batch, one); len(c.batch) < completeBatch {
+		return nil
+	}
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	if c.edits < flushAfter {
+		return nil
+	}
+	return c.store(ctx)
+}
+
+// flush completes the batch, and ends the slice if it is over.
+func (c *completing) flush(ctx context.Context) error {
+	err := parallel.Each(ctx, probes, len(c.batch), func(ctx context.Context, i int) error { return c.taken(ctx, &c.batch[i], c.odds) })
+	if err != nil {
+		return err
+	}
+	for _, one := range c.batch {
+		if one.lacks != "" {
+			c.partial.addPackage(one.new.String(), one.lacks)
+			continue // a package that the mirror had before stays
+		}
+		if old := one.old; old != nil {
+			c.edit.Remove(deb.Key{Architecture: old.Architecture, Name: old.Name, Version: old.Version})
+		}
+		if one.new != nil {
+			if err := c.edit.Add(one.new); err != nil {
+				return err
+			}
+		}
+		c.edits++
+	}
+	c.batch = c.batch[:0]
+	return c.pause(ctx)
+}
+
+// store applies the edits to the list.
+func (c *completing) store(ctx context.Context) (err error) {
+	if c.list, err = c.edit.Apply(ctx, nil); err == nil {
+		c.edit, c.edits = c.list.Edit(), 0
+	}
+	return err
 }
 
 // pause ends the slice if it is over: the records that were written are found
@@ -105,29 +129,29 @@ func (u *update) pause(ctx context.Context) error {
 	return task.ErrContinue
 }
 
-// complete gives the files of a package all their digests.
-func (u *update) complete(ctx context.Context, p *deb.Package, odds map[deb.File]deb.File) error {
+// complete gives the files of a package all their digests. If the pool does not
+// have one of them, lacks says why.
+func (u *update) complete(ctx context.Context, p *deb.Package, odds map[deb.File]deb.File) (lacks string, err error) {
 	for i, f := range p.Files {
 		got, ok := odds[f]
 		if !ok && f.SHA256 == "" {
-			return task.Fail(500, updateError+": %s of %v was not fetched", f.Name, p)
+			return f.Name + " was not fetched", nil
 		}
 		if !ok {
-			var err error
 			got, err = u.Pool.Sums(ctx, f.SHA256, f.Name)
 			if errors.Is(err, driver.ErrNotFound) {
-				return task.Fail(500, updateError+": %s of %v is another file than the one fetched from its path", f.Name, p)
+				return f.Name + " was not fetched, or is another file than the one listed", nil
 			}
 			if err != nil {
-				return err
+				return "", err
 			}
 		}
 		if !u.args.IgnoreChecksums && !agree([]deb.File{f}, []deb.File{got}) {
-			return task.Fail(500, updateError+": checksums of %s of %v contradict each other", f.Name, p)
+			return "checksums of " + f.Name + " contradict each other", nil
 		}
 		p.Files[i] = got
 	}
-	return nil
+	return "", nil
 }
 
 // recorded sees to it that a package has its record.

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,7 +24,6 @@ import (
 const (
 	flushAt  = 8192 // packages that are held before they are stored
 	maxSkips = 100  // lines about packages that are skipped
-	maxPath  = 900  // of a file, in bytes
 )
 
 // stage stores the list of the packages that the mirror is to have, and the
@@ -59,15 +59,15 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 	}
 	in := &intake{skipper: skipper{u: u}, prev: prev, list: list, dirs: &spill{store: u.Lists.Chunks}}
 	for found, err := range u.listed(ctx, release) {
-		if errors.Is(err, deb.ErrInvalid) {
-			in.say("%s", err)
+		if bad := (*upstream.StanzaError)(nil); errors.As(err, &bad) {
+			in.skip(bad, "%v", bad)
 			continue
 		}
 		if err != nil {
 			return nil, nil, failure(ctx, err)
 		}
 		if p := found.Package; !u.args.IgnoreChecksums && slices.ContainsFunc(p.Files, func(f deb.File) bool { return !proven(f) }) {
-			in.say("%v: no checksums in packages index", p)
+			in.skip(errNoChecksums, "%v: %v", p, errNoChecksums)
 			continue
 		}
 		if in.held = append(in.held, found); len(in.held) == flushAt {
@@ -79,8 +79,14 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 	if err := in.flush(ctx); err != nil {
 		return nil, nil, err
 	}
+	if in.skipped > 0 && (u.strict() || in.list.Count() == 0) {
+		return nil, nil, failure(ctx, fmt.Errorf("%d packages cannot be taken, the first is %w", in.skipped, in.first))
+	}
+	u.at.Partial.SkippedStanzas, u.at.Partial.Partial = in.skipped, in.skipped > 0
 	return in.list, in.dirs, nil
 }
+
+var errNoChecksums = errors.New("no checksums in packages index")
 
 // intake takes packages of indexes into a list, many at a time.
 type intake struct {
@@ -144,8 +150,18 @@ func (u *update) listed(ctx context.Context, release *upstream.Release) iter.Seq
 
 // skipper says which packages are skipped, as long as they are not too many.
 type skipper struct {
-	u *update
-	n int
+	u       *update
+	n       int
+	skipped int   // stanzas that describe no package
+	first   error // why the first of them does not
+}
+
+// skip says that a stanza describes no package that can be taken.
+func (s *skipper) skip(why error, format string, args ...any) {
+	if s.skipped++; s.first == nil {
+		s.first = why
+	}
+	s.say(format, args...)
 }
 
 func (s *skipper) say(format string, args ...any) {
@@ -157,10 +173,11 @@ func (s *skipper) say(format string, args ...any) {
 // proven reports whether an index says by a digest what a file is.
 func proven(f deb.File) bool { return f.MD5 != "" || f.SHA1 != "" || f.SHA256 != "" || f.SHA512 != "" }
 
-// agree reports whether files are those of an index, as far as that says.
+// agree reports whether files are those of an index, as far as that says; a size
+// of 0 says nothing.
 func agree(index, files []deb.File) bool {
 	return slices.EqualFunc(index, files, func(want, got deb.File) bool {
-		if want.Name != got.Name || want.Size != got.Size || !proven(want) {
+		if want.Name != got.Name || want.Size != got.Size && want.Size != 0 || !proven(want) {
 			return false
 		}
 		for _, d := range [][2]string{{want.MD5, got.MD5}, {want.SHA1, got.SHA1}, {want.SHA256, got.SHA256}, {want.SHA512, got.SHA512}} {
@@ -210,12 +227,15 @@ type entry struct {
 	Meta bool     // Path is relative to Release; the file may be missing
 }
 
-// key is the entry's in the queue: what clients are told of comes last.
+// key is the entry's in the queue: the files of packages come last. Two packages
+// may list one path with different files, one of which the archive has: each is
+// an entry of its own.
 func (e entry) key() []byte {
 	if e.Meta {
 		return []byte("1/" + e.Path)
 	}
-	return []byte("2/" + e.Path)
+	f := e.Want
+	return fmt.Appendf(nil, "2/%s\x00%d %.16s", e.Path, f.Size, cmp.Or(f.SHA256, f.SHA512, f.SHA1, f.MD5))
 }
 
 // enqueue stores the queue, and counts what clients are told of.
@@ -276,10 +296,7 @@ func (u *update) wanted(ctx context.Context, prev, staged *pkglist.List, dirs *s
 			in = string(dir.Val)
 		}
 		for _, e := range entries(c.New) {
-			if e.Path, err = upstream.FilePath(in, strings.TrimPrefix(e.Want.Name, "./")); err == nil && len(e.Path) > maxPath {
-				err = fmt.Errorf("path %.100q: %w", e.Path, upstream.ErrPath)
-			}
-			if err != nil {
+			if e.Path, err = upstream.FilePath(in, strings.TrimPrefix(e.Want.Name, "./")); err != nil {
 				return nil, failure(ctx, err)
 			}
 			val, err := json.Marshal(e)
@@ -380,7 +397,7 @@ func (u *update) metadata(release *upstream.Release) []entry {
 	for _, c := range u.mirror.Components {
 		for _, dir := range dirs {
 			for _, f := range release.Below(c + dir) {
-				if f.SHA256 != "" && path.Clean(f.Name) == f.Name && len(f.Name) <= maxPath {
+				if f.SHA256 != "" && path.Clean(f.Name) == f.Name && len(f.Name) <= upstream.MaxPath {
 					files = append(files, entry{Path: f.Name, Want: f, Meta: true})
 				}
 			}

@@ -25,9 +25,10 @@ type UpdateArgs struct {
 	Name             string // that it gets; "" leaves it
 	Keyrings         []string
 	IgnoreSignatures *bool
-	IgnoreChecksums  bool // take files that are not as the indexes say
-	IgnoreValidUntil bool // take Release files that have expired, or are older than the last
-	LatestOnly       bool // keep the highest version of each name and architecture
+	IgnoreChecksums  bool  // take files that are not as the indexes say
+	IgnoreValidUntil bool  // take Release files that have expired, or are older than the last
+	LatestOnly       bool  // keep the highest version of each name and architecture
+	Strict           *bool // fail if anything cannot be taken; nil is what the mirror says
 }
 
 const updateError = "unable to update"
@@ -70,13 +71,14 @@ func renameError(err error) error {
 
 // place is the cursor of an update.
 type place struct {
-	Now    state        // what will be remembered if it succeeds; its Proof says for what settings all this was found
-	Staged lists.Ref    // the packages that the mirror is to have, with the digests that are known before the files are
-	Queue  lists.Ref    // the files that are to be fetched
-	After  []byte       // the key in Queue up to which they were
-	Odd    []oddObjects `json:",omitempty"` // that have the files that are not as the indexes say
-	Failed []string     // why files could not be fetched
-	More   int          // files that could not either
+	Now     state        // what will be remembered if it succeeds; its Proof says for what settings all this was found
+	Staged  lists.Ref    // the packages that the mirror is to have, with the digests that are known before the files are
+	Queue   lists.Ref    // the files that are to be fetched
+	After   []byte       // the key in Queue up to which they were
+	Odd     []oddObjects `json:",omitempty"` // that have the files that are not as the indexes say
+	Failed  []string     // why files could not be fetched
+	More    int          // files that could not either
+	Partial Partial      // what the archive does not have as it says
 
 	Fetched bool // all that can be
 	Detail  progress
@@ -88,6 +90,7 @@ type progress struct {
 	RemainingDownloadSize     int64
 	TotalNumberOfPackages     int
 	RemainingNumberOfPackages int
+	Partial                   // what was not taken, as far as is known
 }
 
 // update is an attempt at an update.
@@ -126,7 +129,10 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 			return task.Result{}, err
 		}
 	}
-	return task.Result{Code: 204}, u.finish(ctx)
+	if err := u.finish(ctx); err != nil {
+		return task.Result{}, err
+	}
+	return u.report(), nil
 }
 
 // proves returns a digest of all that decides what is taken of an archive.
@@ -196,7 +202,7 @@ const maxEditions = 3
 func (u *update) begin(ctx context.Context) (done bool, err error) {
 	before := u.mirror
 	seen := upstream.Seen{}
-	if before.Updated() && before.Last.Proof == u.proof {
+	if before.Updated() && before.Last.Proof == u.proof && !before.Last.Lacks {
 		seen = before.Last.Seen
 	}
 	release, err := u.release(ctx, seen)
@@ -279,6 +285,10 @@ func (u *update) finish(ctx context.Context) error {
 	if m.AppStreamFiles, err = u.appStream(ctx); err != nil {
 		return err
 	}
+	u.at.Now.Lacks = u.at.Partial.lacks()
+	shown := u.at.Detail
+	shown.Partial = u.at.Partial
+	u.attempt.Detail(shown)
 	return u.commit(ctx, m)
 }
 

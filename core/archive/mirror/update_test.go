@@ -186,7 +186,7 @@ func TestUpdateFilters(t *testing.T) {
 }
 
 // TestUpdateFails is section 4.4: what a failed update leaves behind, and what
-// it says.
+// it says. The update is strict: a file that is missing or wrong fails it.
 func TestUpdateFails(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Archive(t)
@@ -211,7 +211,7 @@ func TestUpdateFails(t *testing.T) {
 		}
 		fails := func(text string) {
 			t.Helper()
-			code, got := s.Ask(t, "PUT", "/api/mirrors/m", `{}`)
+			code, got := s.Ask(t, "PUT", "/api/mirrors/m", `{"Strict":true}`)
 			var answer struct{ Error string }
 			if err := json.Unmarshal([]byte(got), &answer); err != nil || code != 500 || !strings.HasPrefix(answer.Error, text) {
 				t.Errorf("%d %s, want %s", code, got, text)
@@ -243,7 +243,7 @@ func TestUpdateFails(t *testing.T) {
 		good := s.Names(t, "/api/mirrors/m")
 		s.Want(t, "POST", "/api/mirrors/m", `{"DownloadUdebs":true}`, 200, "")
 		spoil(map[string]func([]byte) ([]byte, error){"pool/main/kernel_6.1_amd64.udeb": changed})
-		if code, got := s.Ask(t, "PUT", "/api/mirrors/m", `{}`); code != 500 {
+		if code, got := s.Ask(t, "PUT", "/api/mirrors/m", `{"Strict":true}`); code != 500 {
 			t.Errorf("%d %s", code, got)
 		}
 		if got := s.Names(t, "/api/mirrors/m"); got != good {

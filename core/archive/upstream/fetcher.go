@@ -87,7 +87,7 @@ func (e *StatusError) Error() string {
 // what was asked for, or does not show it to everybody.
 func Missing(err error) bool {
 	var status *StatusError
-	return errors.As(err, &status) && (status.Code == 404 || status.Code == 403)
+	return errors.As(err, &status) && (status.Code == 404 || status.Code == 403 || status.Code == 410)
 }
 
 // Shown returns a URL as it may be told to anybody: without user and password.

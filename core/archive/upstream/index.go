@@ -127,9 +127,28 @@ func (r *Reader) Indexes(w Wanted) []Index {
 // unlisted reports whether an index that Release does not list may be read.
 func (r *Reader) unlisted() bool { return r.Unchecked || r.Unlisted && r.Trust.Ring == nil }
 
-// Packages yields the packages that an index lists. An error that matches
-// deb.ErrInvalid is about one package, and others follow; after every other
-// one nothing follows, and what was yielded does not count.
+// StanzaError is about one stanza of an index, which describes no package that
+// can be taken.
+type StanzaError struct {
+	Index  string // the index's path, relative to Release
+	Number int    // of the stanza, counted from 1
+	Name   string // and version, as far as the stanza has them
+	Err    error
+}
+
+func (e *StanzaError) Error() string {
+	if e.Name == "" {
+		return fmt.Sprintf("without a name (stanza %d of %s): %v", e.Number, e.Index, e.Err)
+	}
+	return fmt.Sprintf("%s: %v", e.Name, e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *StanzaError) Unwrap() error { return e.Err }
+
+// Packages yields the packages that an index lists. A *StanzaError is about one
+// stanza, and others follow; after every other error nothing follows, and what
+// was yielded does not count.
 func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error] {
 	if x.Kind == deb.Installer {
 		return r.installer(ctx, x)
@@ -142,12 +161,15 @@ func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error]
 		}
 		defer f.Close()
 		paragraphs := deb.NewParagraphReader(plain, deb.ModeControl)
-		for {
+		for n := 1; ; n++ {
 			p, err := paragraphs.Next()
 			if err == io.EOF {
 				// What is behind the end of a compressed stream has to be what it
 				// should be, too.
-				if _, err = io.Copy(io.Discard, f); err != nil {
+				if _, err = io.Copy(io.Discard, f); err == nil {
+					err = plain.whole(x.Path)
+				}
+				if err != nil {
 					yield(Listed{}, err)
 				}
 				return
@@ -157,7 +179,10 @@ func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error]
 				return
 			}
 			found, err := listed(p, x.Kind)
-			if !yield(found, err) || err != nil && !errors.Is(err, deb.ErrInvalid) {
+			if err != nil {
+				err = &StanzaError{Index: x.Path, Number: n, Name: strings.TrimSpace(p.Get("Package") + " " + p.Get("Version")), Err: err}
+			}
+			if !yield(found, err) {
 				return
 			}
 		}
@@ -168,19 +193,48 @@ func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error]
 func listed(p deb.Paragraph, kind deb.Kind) (Listed, error) {
 	pkg, dir, err := deb.PackageFromIndex(p, kind)
 	if err != nil {
-		return Listed{}, fmt.Errorf("%s %s: %w", p.Get("Package"), p.Get("Version"), err)
+		return Listed{}, err
 	}
 	for _, f := range pkg.Files {
-		if _, err := FilePath(dir, f.Name); err != nil {
-			return Listed{}, fmt.Errorf("%s: %w", pkg, err)
+		name, err := FilePath(dir, f.Name)
+		if err == nil && len(name) > MaxPath {
+			err = fmt.Errorf("path %.100q: %w", name, ErrPath)
+		}
+		if err != nil {
+			return Listed{}, err
 		}
 	}
 	return Listed{Package: pkg, Dir: dir}, nil
 }
 
+// MaxPath is the longest path of a file, relative to the archive's root, in bytes.
+const MaxPath = 900
+
+// unpacked is an index without its compression.
+type unpacked struct {
+	io.Reader
+	want deb.File // as Release lists the text; Name is "" if it does not or it does not count
+	read int64    // bytes
+}
+
+func (u *unpacked) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	u.read += int64(n)
+	return n, err
+}
+
+// whole returns an ErrMismatch if the text is shorter than listed, as when bytes
+// between two compressed streams hide the second.
+func (u *unpacked) whole(name string) error {
+	if u.want.Name != "" && u.read != u.want.Size {
+		return &mismatch{fmt.Sprintf("%s unpacks to %d bytes, Release lists %d", name, u.read, u.want.Size)}
+	}
+	return nil
+}
+
 // open opens the first of an index's files that the archive has. If Release
 // lists any of them, the others do not count.
-func (r *Reader) open(ctx context.Context, name string) (*File, io.Reader, error) {
+func (r *Reader) open(ctx context.Context, name string) (*File, *unpacked, error) {
 	var last error
 	others := r.Unchecked || r.unlisted() && !r.Release.lists(name)
 	for _, suffix := range compressions {
@@ -197,15 +251,18 @@ func (r *Reader) open(ctx context.Context, name string) (*File, io.Reader, error
 			return nil, nil, err
 		}
 		limit := int64(maxUnpacked)
-		if unpacked, ok := r.Release.Find(name); ok && !r.Unchecked {
-			limit = unpacked.Size
+		text, ok := r.Release.Find(name)
+		if ok && !r.Unchecked {
+			limit = text.Size
+		} else {
+			text = deb.File{}
 		}
 		plain, err := deb.Decompress(f, suffix, max(f.size, want.Size), limit)
 		if err != nil {
 			f.Close()
 			return nil, nil, fmt.Errorf("%s: %w", name+suffix, err)
 		}
-		return f, plain, nil
+		return f, &unpacked{Reader: plain, want: text}, nil
 	}
 	switch {
 	case last != nil:
@@ -272,6 +329,9 @@ func (r *Reader) installer(ctx context.Context, x Index) iter.Seq2[Listed, error
 			name, err := FilePath(dir, strings.TrimPrefix(f.Name, "./"))
 			if err == nil {
 				pkg.Files[i].Size, err = r.Size(ctx, r.FileURL(name))
+			}
+			if Missing(err) { // told when the file is fetched
+				err = nil
 			}
 			if err != nil {
 				yield(Listed{}, err)

@@ -316,13 +316,18 @@ func TestStanzas(t *testing.T) {
 		keys   int
 		want   error // nil: none
 	}{
-		"outside":        {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: ../../x.deb\nSize: 1\n", 0, upstream.ErrPath},
-		"outside inside": {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: pool/../../x.deb\nSize: 1\n", 0, upstream.ErrPath},
-		"source outside": {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: a/..\nSize: 1\n", 1, deb.ErrInvalid},
-		"absolute":       {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: /pool/x.deb\nSize: 1\n", 2, nil},
-		"bad name":       {"Package: ../a\nVersion: 1\nArchitecture: amd64\nFilename: x.deb\nSize: 1\n", 1, deb.ErrInvalid},
-		"bad digest":     {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: x.deb\nSize: 1\nSHA256: 1\n", 1, deb.ErrInvalid},
-		"no colon":       {"Package: aa\nVersion\n", 0, deb.ErrSyntax},
+		"outside":         {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: ../../x.deb\nSize: 1\n", 1, upstream.ErrPath},
+		"outside inside":  {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: pool/../../x.deb\nSize: 1\n", 1, upstream.ErrPath},
+		"source outside":  {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: a/..\nSize: 1\n", 1, deb.ErrInvalid},
+		"absolute":        {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: /pool/x.deb\nSize: 1\n", 2, nil},
+		"bad name":        {"Package: ../a\nVersion: 1\nArchitecture: amd64\nFilename: x.deb\nSize: 1\n", 1, deb.ErrInvalid},
+		"bad digest":      {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: x.deb\nSize: 1\nSHA256: 1\n", 1, deb.ErrInvalid},
+		"long path":       {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: " + strings.Repeat("x/", 500) + "x.deb\nSize: 1\n", 1, upstream.ErrPath},
+		"no name":         {"Version: 1\nArchitecture: amd64\nFilename: x.deb\nSize: 1\n", 1, deb.ErrNoName},
+		"no version":      {"Package: aa\nArchitecture: amd64\nFilename: x.deb\nSize: 1\n", 1, deb.ErrNoVersion},
+		"no architecture": {"Package: aa\nVersion: 1\nFilename: x.deb\nSize: 1\n", 1, deb.ErrNoArchitecture},
+		"no size":         {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: x.deb\n", 2, nil},
+		"no colon":        {"Package: aa\nVersion\n", 0, deb.ErrSyntax},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := spec(signer)

@@ -8,8 +8,9 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// mirrorCreateParams is the body of the creation of a mirror. The last two fields
-// are not aptly's: Schedule says when the mirror is updated without being asked.
+// mirrorCreateParams is the body of the creation of a mirror. The last fields are
+// not aptly's: Schedule says when the mirror is updated without being asked, Strict
+// that an update fails if a file is missing or is not as listed.
 type mirrorCreateParams struct {
 	Name                  string `binding:"required"`
 	ArchiveURL            string `binding:"required"`
@@ -28,6 +29,7 @@ type mirrorCreateParams struct {
 	IgnoreSignatures      *bool
 	Schedule              string
 	DownloadTranslations  bool
+	Strict                bool
 }
 
 // mirrorEditParams is the body of a change; what is absent stays.
@@ -44,9 +46,10 @@ type mirrorEditParams struct {
 	Schedule          *string
 
 	DownloadTranslations *bool
+	Strict               *bool
 }
 
-// mirrorUpdateParams is the body of an update. The last field is not aptly's.
+// mirrorUpdateParams is the body of an update. The last two fields are not aptly's.
 // Older clients send the whole description of the mirror besides, which changes
 // nothing. SkipExistingPackages and ForceUpdate ask for what is always so: what the
 // mirror has is not fetched again, and an update that is not alive is not waited for.
@@ -57,6 +60,7 @@ type mirrorUpdateParams struct {
 	IgnoreSignatures *bool
 	LatestOnly       bool
 	IgnoreValidUntil bool
+	Strict           *bool
 }
 
 // listedMirror is a mirror in a list.
@@ -127,7 +131,7 @@ func (s *Server) createMirror(w http.ResponseWriter, r *http.Request) error {
 			Filter: body.Filter, FilterWithDeps: body.FilterWithDeps, SkipComponentCheck: body.SkipComponentCheck,
 			SkipArchitectureCheck: body.SkipArchitectureCheck, DownloadUdebs: body.DownloadUdebs,
 			DownloadInstaller: body.DownloadInstaller, DownloadAppStream: body.DownloadAppStream,
-			DownloadTranslations: body.DownloadTranslations,
+			DownloadTranslations: body.DownloadTranslations, Strict: body.Strict,
 		},
 	})
 	if err != nil {
@@ -149,7 +153,7 @@ func (s *Server) editMirror(w http.ResponseWriter, r *http.Request) error {
 		Filter: body.Filter, ArchiveURL: body.ArchiveURL, FilterWithDeps: body.FilterWithDeps,
 		DownloadInstaller: body.DownloadInstaller, DownloadSources: body.DownloadSources, DownloadUdebs: body.DownloadUdebs,
 		Architectures: body.Architectures, Keyrings: body.Keyrings, IgnoreSignatures: body.IgnoreSignatures, Schedule: body.Schedule,
-		DownloadTranslations: body.DownloadTranslations,
+		DownloadTranslations: body.DownloadTranslations, Strict: body.Strict,
 	})
 	if err != nil {
 		return err
@@ -168,7 +172,7 @@ func (s *Server) updateMirror(w http.ResponseWriter, r *http.Request) error {
 	}
 	spec, err := s.Mirrors.CheckUpdate(r.Context(), name, mirror.UpdateArgs{Name: body.Name, Keyrings: body.Keyrings,
 		IgnoreChecksums: body.IgnoreChecksums, IgnoreSignatures: body.IgnoreSignatures, LatestOnly: body.LatestOnly,
-		IgnoreValidUntil: body.IgnoreValidUntil})
+		IgnoreValidUntil: body.IgnoreValidUntil, Strict: body.Strict})
 	return s.run(w, r, spec, err)
 }
 
