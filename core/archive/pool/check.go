@@ -37,6 +37,16 @@ type Checking struct {
 	Report CheckReport
 }
 
+// NewChecking returns the checkpoint of a check that has not begun. Its lists are
+// not null in JSON.
+func NewChecking() Checking {
+	var c Checking
+	for _, l := range []*Listed{&c.Report.Missing, &c.Report.WrongSize, &c.Report.Damaged} {
+		l.Names = []string{}
+	}
+	return c
+}
+
 // pausePage is how many records are compared between two pauses.
 const pausePage = 1000
 

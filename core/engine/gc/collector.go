@@ -30,6 +30,8 @@ type Collector struct {
 	// FileName that of a package file.
 	Refs     func(record lists.Record) ([]string, error)
 	FileName func(sha256 string) string
+
+	held int // dead items that are held at a time; 0 is maxDead
 }
 
 // kindName is that of the collector's tasks.

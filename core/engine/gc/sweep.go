@@ -51,13 +51,16 @@ func (c *collection) list(ctx context.Context, area *Area) error {
 		c.attempt.Printf("%s", area.Listing)
 	}
 	c.at.Told = true
-	n := 0
+	n, most := 0, c.held
+	if most == 0 {
+		most = maxDead
+	}
 	for item, err := range area.Items(ctx, &Sweep{c}, c.at.At) {
 		if err != nil {
 			return err
 		}
 		c.at.At = item.At
-		if full := len(c.dead) >= maxDead; c.isDead(item) {
+		if full := len(c.dead) >= most; c.isDead(item) {
 			if full && c.at.Resume == "" {
 				c.at.Resume = c.dead[len(c.dead)-1].At
 			}

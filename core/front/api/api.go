@@ -36,6 +36,7 @@ type Server struct {
 	Mirrors   *mirror.Store
 	Publish   *publish.Store
 	Collector *gc.Collector
+	Repairs   Repairs
 	Keyrings  *keyring.Store
 	Tree      *Tree
 
@@ -86,6 +87,7 @@ func (s *Server) Handler() http.Handler {
 	rt.Handle("POST", "/api/db/cleanup", func(w http.ResponseWriter, r *http.Request) error {
 		return s.run(w, r, s.Collector.Check(), nil)
 	})
+	rt.Handle("POST", "/api/db/repair", s.repair)
 	return rt
 }
 

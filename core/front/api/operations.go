@@ -186,6 +186,7 @@ func statusOperations() []openapi.Operation {
 		op("GET", "/api/jfrog", status, "listJFrog", "List the JFrog repositories to publish to", nil, 200, []string{}),
 		graph, metrics, document,
 		tasked("POST", "/api/db/cleanup", "Database", "cleanup", "Delete what nothing refers to", nil, 200, openapi.Any{}),
+		tasked("POST", "/api/db/repair", "Database", "repair", "Compare what is stored with what should be, and put back what can be", nil, 200, map[string]openapi.Any{}, dryRun),
 		op("GET", "/api/gpg/keys", "Keys", "listKeys", "List the trusted keys of a keyring", nil, 200, struct{ Keys []keyring.View }{}, openapi.Param{Name: "keyring", About: "its name"}),
 		op("POST", "/api/gpg/key", "Keys", "addKey", "Trust a key", gpgAddKeyParams{}, 200, text),
 		op("DELETE", "/api/gpg/key", "Keys", "deleteKey", "Trust a key no more", gpgDeleteKeyParams{}, 200, text),

@@ -173,7 +173,8 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	for _, src := range collector.Sources {
 		epoch.Heads = append(epoch.Heads, src.Part)
 	}
-	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), collector.Kinds()))
+	repairs := api.Repairs{api.PoolRepairer(files)}
+	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), collector.Kinds(), []task.Kind{repairs.Kind()}))
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Direct: direct,
 		Nodes:  drawing{publications, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}.nodes, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
-		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Keyrings: keyrings, Problems: a.Problems,
+		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Problems: a.Problems,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, Dated: publications.AsOf, Log: c.Log,
 			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },
