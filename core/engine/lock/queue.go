@@ -43,7 +43,7 @@ type entry struct {
 
 func conflict(a, b Mode) bool { return a == Exclusive || b == Exclusive }
 
-// Merge sorts wants by resource and makes one of those that name the same,
+// Merge sorts wants by resource. Wants of the same resource become one, which is
 // exclusive if one of them is.
 func Merge(wants []Want) []Want {
 	byName := map[string]Mode{}
@@ -88,9 +88,9 @@ func decode(row driver.Row) ([]entry, error) {
 	return queue, nil
 }
 
-// Change returns the operations that take the task out of the queues of from
-// and append it to those of to, conditioned on the queues as they are now, and
-// the tasks whose turn it may become by that.
+// Change returns the operations that take the task out of the queues of from and
+// append it to the queues of to, conditioned on the queues as they are now. next
+// are the tasks that may hold their locks by that.
 func Change(ctx context.Context, t driver.Table, task int64, from, to []Want) (ops []driver.Op, next []int64, err error) {
 	for _, w := range Merge(slices.Concat(from, to)) {
 		queue, version, err := load(ctx, t, w.Resource)
@@ -123,7 +123,7 @@ func Change(ctx context.Context, t driver.Table, task int64, from, to []Want) (o
 	return ops, next, nil
 }
 
-// freed returns the tasks for which the entry at a place was in the way.
+// freed returns the tasks that waited for the entry at a place.
 func freed(queue []entry, at int) []int64 {
 	var next []int64
 	for _, e := range queue[at+1:] {
@@ -131,7 +131,7 @@ func freed(queue []entry, at int) []int64 {
 			next = append(next, e.Task)
 		}
 		if e.Mode == Exclusive {
-			break // whoever comes after it waits for it
+			break // later entries wait for this one
 		}
 	}
 	return next
@@ -150,7 +150,7 @@ func absent(task int64, resource string) error {
 }
 
 // Ahead returns the tasks, in queue order, that the task has to wait for: none
-// means that it is its turn.
+// means that it holds its locks.
 func Ahead(ctx context.Context, t driver.Table, task int64, wants []Want) ([]int64, error) {
 	var ahead []int64
 	for _, w := range Merge(wants) {

@@ -211,3 +211,32 @@ func TestQueues(t *testing.T) {
 		}
 	})
 }
+
+// TestHeads finds the tasks that wait for no other one, with one scan.
+func TestHeads(t *testing.T) {
+	env := drivertest.NewEnv()
+	for id, wants := range [][]Want{
+		{},
+		{{Resource: "a"}, {Resource: "b"}}, // 1: first of both
+		{{Resource: "b"}, {Resource: "c"}}, // 2: waits for 1 on b
+		{{Resource: "c", Mode: Shared}, {Resource: "d", Mode: Shared}}, // 3: waits for 2 on c
+		{{Resource: "d", Mode: Shared}, {Resource: "e", Mode: Shared}}, // 4: shares d with 3
+		{{Resource: "e"}}, // 5: waits for 4
+	} {
+		if len(wants) == 0 {
+			continue
+		}
+		ops, _, err := Change(t.Context(), env.Table, int64(id), nil, wants)
+		if err == nil {
+			_, err = env.Table.Write(t.Context(), ops...)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := env.Memory.Counts()["Table.Get"]
+	heads, err := Heads(t.Context(), env.Table)
+	if err != nil || !slices.Equal(heads, []int64{1, 4}) || env.Memory.Counts()["Table.Get"] != before {
+		t.Errorf("%v, %v", heads, err)
+	}
+}

@@ -10,15 +10,16 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Tx collects what a task read and means to write. Nothing is written before
-// its operations are: they require every row that was read to be as it was
-// read, and every row that is written to be as it was read or created.
+// Tx collects the rows that a task has read and the rows that it will write. It
+// writes nothing itself: the caller passes its operations to Table.Write. They
+// require every row to be as it was read, and a row that is written without having
+// been read not to exist.
 //
 // A Tx is not safe for concurrent use.
 type Tx struct {
 	table driver.Table
 	rows  map[driver.Key]*txRow
-	order []driver.Key // in which rows were first met, so that equal runs make equal writes
+	order []driver.Key // of the first use of each row, so equal runs make equal writes
 	err   error
 }
 
@@ -34,8 +35,8 @@ func NewTx(table driver.Table) *Tx {
 	return &Tx{table: table, rows: map[driver.Key]*txRow{}}
 }
 
-// Get reads a row, once: later calls answer what the first one read, or what
-// was put since. driver.ErrNotFound, which is remembered as well, if there is none.
+// Get reads a row once. Later calls return what the first one has read, or what
+// was put since. driver.ErrNotFound, which is remembered too, if there is none.
 func (tx *Tx) Get(ctx context.Context, key driver.Key) ([]byte, error) {
 	r, err := tx.row(ctx, key)
 	if err != nil {
@@ -81,8 +82,8 @@ func (tx *Tx) row(ctx context.Context, key driver.Key) (*txRow, error) {
 	return r, nil
 }
 
-// Put has the row written with data. A row that was not read before is created:
-// the write then requires that there is none.
+// Put writes the row with data. A row that was not read before is created: the
+// write requires that there is none.
 func (tx *Tx) Put(key driver.Key, data []byte) {
 	r := tx.rows[key]
 	if r == nil {

@@ -187,6 +187,35 @@ func canceled(t testing.TB) context.Context {
 	return ctx
 }
 
+// TestLostAnswersAreNoDeaths loses the answer to the first write of every attempt,
+// more often than an attempt may die.
+func TestLostAnswersAreNoDeaths(t *testing.T) {
+	env, runs := drivertest.NewEnv(), 0
+	s, d := single(t, env, func(context.Context, *Attempt, struct{}) (Result, error) {
+		if runs++; runs < 12 {
+			return Result{}, errors.New("out of reach")
+		}
+		return Result{}, nil
+	})
+	d.Outage = time.Hour
+	id := admit(t, s, x()).ID
+	s.Table = answerless{env.Table}
+	drain(t, env, d)
+	if got := get(t, s, id); got.State != Succeeded || got.Attempt != 12 {
+		t.Errorf("state %d after %d attempts: %q", got.State, got.Attempt, got.Error)
+	}
+}
+
+// answerless loses the answers to all writes.
+type answerless struct{ driver.Table }
+
+func (a answerless) Write(ctx context.Context, ops ...driver.Op) (string, error) {
+	if _, err := a.Table.Write(ctx, ops...); err != nil {
+		return "", err
+	}
+	return "", errors.New("answer was lost")
+}
+
 // TestLiveLeaseIsRespected delivers a task while another process runs it, and
 // while this process does; the lease of a process that has died counts only
 // where others may live.

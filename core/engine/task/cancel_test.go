@@ -92,6 +92,34 @@ func TestCancelOfRunningTask(t *testing.T) {
 	}
 }
 
+// TestUndoOfCancelledTaskHasItsSlice has an Undo look for the end of its slice
+// before each step.
+func TestUndoOfCancelledTaskHasItsSlice(t *testing.T) {
+	w := newShop(t, drivertest.NewEnv())
+	steps := 0
+	d, err := NewDispatcher(w.store, []Kind{Define("t.x", func(ctx context.Context, a *Attempt, _ struct{}) (Result, error) {
+		if _, err := w.store.Cancel(ctx, a.ID()); err != nil {
+			return Result{}, err
+		}
+		return Result{}, a.Checkpoint(ctx, "staged")
+	}, WithUndo(func(ctx context.Context, a *Attempt, _ struct{}) error {
+		for ; steps < 5; steps++ {
+			if a.SliceOver() {
+				return ErrContinue
+			}
+		}
+		return nil
+	}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := admit(t, w.store, x()).ID
+	drain(t, w.env, d)
+	if got := w.task(t, id); got.State != Failed || got.Attempt != 1 || steps != 5 {
+		t.Errorf("state %d after %d attempts, %d steps", got.State, got.Attempt, steps)
+	}
+}
+
 // TestCancelOfStoppedTask cancels a task between two of its attempts, by whose end
 // it holds its locks.
 func TestCancelOfStoppedTask(t *testing.T) {

@@ -27,7 +27,7 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 	if t.Started.IsZero() {
 		t.Started = now.UTC()
 	}
-	version, err := d.Store.Table.Write(ctx, putOp(t, version))
+	version, err := d.take(ctx, t, version)
 	if errors.Is(err, driver.ErrConflict) {
 		return driver.Outcome{Retry: time.Second}, nil // another delivery was first
 	}
@@ -37,7 +37,7 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 	ctx, cancel := context.WithCancelCause(ctx)
 	a := &Attempt{store: d.Store, writing: newMutex(), lease: d.Lease, until: m.until, lost: cancel, counted: counted, tx: lock.NewTx(d.Store.Table),
 		begun: t, cursor: t.Cursor, task: t, version: version, debts: map[string]string{}}
-	a.cancelled.Store(t.Cancelled)
+	a.cancelled.Store(t.stops())
 	var beating sync.WaitGroup
 	beats, stop := context.WithCancel(ctx)
 	beating.Go(func() { a.beat(beats, d.Store.Log) })
@@ -52,6 +52,8 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 		return d.notReady(ctx, a)
 	case tries >= maxTries:
 		return d.giveUp(ctx, a, kind, fmt.Sprintf("%d attempts", maxTries), t.Error)
+	case !known && t.Committed: // by a newer version of the program
+		return d.broken(ctx, a, kind, fmt.Errorf("unknown kind of task %q", t.Kind))
 	case !known:
 		return d.refuse(ctx, a, kind, 500, fmt.Errorf("unknown kind of task %q", t.Kind))
 	}
@@ -63,10 +65,24 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 	switch {
 	case t.Undo || t.Undoing:
 		return d.undo(ctx, a, kind)
-	case t.Cancelled && !t.Committed:
+	case t.stops():
 		return d.refuse(ctx, a, kind, 409, ErrCancelled)
 	}
 	return d.run(ctx, a, kind)
+}
+
+// take writes the row with which an attempt begins. A write whose answer was lost
+// is told from one that another delivery has beaten by the row.
+func (d *Dispatcher) take(ctx context.Context, t Task, version string) (string, error) {
+	version, err := d.Store.Table.Write(ctx, putOp(t, version))
+	if err == nil {
+		return version, nil
+	}
+	now, v, getErr := d.Store.get(ctx, t.ID)
+	if getErr == nil && now.Owner == t.Owner && now.Attempt == t.Attempt && now.Seq == t.Seq {
+		return v, nil
+	}
+	return "", err
 }
 
 // run calls the kind's function until it has an outcome other than a conflict.

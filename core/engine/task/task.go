@@ -85,6 +85,10 @@ type Task struct {
 	Created, Started, Finished time.Time
 }
 
+// stops reports whether the task ends at its next write because a client has
+// cancelled it. A task that has committed, and an Undo, go on.
+func (t Task) stops() bool { return t.Cancelled && !t.Committed && !t.Undoing }
+
 // Key returns the key of a task's row.
 func Key(id int64) driver.Key {
 	return driver.Key{Part: "task", Sort: fmt.Sprintf("%016d", id)}

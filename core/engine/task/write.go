@@ -38,7 +38,7 @@ func (a *Attempt) write(ctx context.Context, w writing) error {
 		if a.over {
 			return fmt.Errorf("task %d: %w", a.begun.ID, ErrLost)
 		}
-		if w.stoppable && a.task.Cancelled && !a.task.Committed && !a.task.Undoing {
+		if w.stoppable && a.task.stops() {
 			return ErrCancelled
 		}
 		a.seq = max(a.seq, a.task.Seq) + 1
@@ -87,9 +87,7 @@ func (a *Attempt) try(ctx context.Context, w writing, next Task) (version string
 func (a *Attempt) adopt(stored *adopted, w writing) error {
 	moved := stored.task.Seq != a.task.Seq
 	a.task, a.version = stored.task, stored.version
-	if a.task.Cancelled {
-		a.cancelled.Store(true)
-	}
+	a.cancelled.Store(a.task.stops())
 	if moved && w.tx != nil {
 		return fmt.Errorf("task %d: answer to an earlier write was lost", a.begun.ID)
 	}
@@ -99,6 +97,7 @@ func (a *Attempt) adopt(stored *adopted, w writing) error {
 // written notes that next is stored.
 func (a *Attempt) written(next Task, version string, w writing, printed int) {
 	a.task, a.version, a.over = next, version, next.State != Running
+	a.cancelled.Store(next.stops())
 	if w.done != nil {
 		w.done(version)
 	}
