@@ -9,7 +9,7 @@ import (
 
 	"aptless/core/archive/query"
 	"aptless/core/archive/upstream"
-	"aptless/core/engine/driver"
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
@@ -67,7 +67,7 @@ func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
 
 // add writes the rows of a mirror that is new.
 func (s *Store) add(ctx context.Context, m Mirror) (Mirror, error) {
-	ops, err := s.entry(m, driver.Absent)
+	ops, err := s.entry(m, calendar.Entry{Name: entryName(m.UUID)})
 	if err == nil {
 		err = taken(s.Rows().Add(ctx, &m, ops...))
 	}

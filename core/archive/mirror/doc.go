@@ -5,7 +5,7 @@
 //
 //	mirror / <uuid>                       the Mirror as JSON, with a reference to its list
 //	mirror-name / <name>                  the uuid; there is one row per name, so a name is taken once
-//	mirror-due / <uuid>                   when a mirror with a schedule is updated next
+//	calendar / mirror/<uuid>              when a mirror with a schedule is updated next
 //	ref/mirror/<uuid> / snapshot/<uuid>   a snapshot of the mirror, written by package snapshot
 //
 // Names, UUIDs and references are those of package named, with its invariants.

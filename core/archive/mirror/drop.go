@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"aptless/core/archive/source"
+	"aptless/core/engine/calendar"
+	"aptless/core/engine/driver"
 	"aptless/core/engine/gc"
 	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
@@ -44,7 +46,7 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	if strings.HasPrefix(by, "snapshot/") && !args.Force {
 		return task.Result{}, task.Fail(403, "won't delete mirror with snapshots, use 'force=1' to override")
 	}
-	return task.Result{Code: 204}, s.Rows().Drop(ctx, a, &m, dueKey(m.UUID))
+	return task.Result{Code: 204}, s.Rows().Drop(ctx, a, &m, calendar.Key(entryName(m.UUID)), driver.Key{Part: formerCalendar, Sort: m.UUID})
 }
 
 // Roots returns what the row of a mirror needs of the storage.

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
@@ -20,23 +22,18 @@ type Schedule struct {
 	IgnoreSignatures *bool    `json:",omitempty"`
 }
 
-// calendar is the partition of the mirrors that have a schedule. Every tick
-// reads it.
-const calendar = "mirror-due"
+// UpdateEntry is the kind of calendar entries that are updates of mirrors.
+const UpdateEntry = "mirror.update"
 
-// due is a row of the calendar.
-type due struct {
-	At time.Time // of the next update
-}
-
-func dueKey(uuid string) driver.Key { return driver.Key{Part: calendar, Sort: uuid} }
+// entryName returns the name of a mirror's calendar entry.
+func entryName(uuid string) string { return "mirror/" + uuid }
 
 // schedule gives a mirror a schedule; "" takes it away.
 func (m *Mirror) schedule(text string, keyrings []string, ignore *bool) error {
 	if m.Schedule = nil; text == "" {
 		return nil
 	}
-	if _, err := parseWhen(text); err != nil {
+	if _, err := parseCron(text); err != nil {
 		return err
 	}
 	m.Schedule = &Schedule{text, keyrings, ignore}
@@ -45,7 +42,7 @@ func (m *Mirror) schedule(text string, keyrings []string, ignore *bool) error {
 
 // next returns when a mirror that has a schedule is next updated.
 func (m *Mirror) next(now time.Time) (time.Time, error) {
-	w, err := parseWhen(m.Schedule.When)
+	w, err := parseCron(m.Schedule.When)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -56,94 +53,89 @@ func (m *Mirror) next(now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// entry returns the operation that has the calendar say when the mirror is next
-// updated; version is that of its row there, Absent if there is none.
-func (s *Store) entry(m Mirror, version string) ([]driver.Op, error) {
+// entry returns the operation that has the calendar say when a mirror is next
+// updated; was is its entry there, as calendar.Get returns it.
+func (s *Store) entry(m Mirror, was calendar.Entry) ([]driver.Op, error) {
 	if m.Schedule == nil {
-		if version == driver.Absent {
+		if !was.Exists() {
 			return nil, nil
 		}
-		return []driver.Op{{Do: driver.OpDelete, Key: dueKey(m.UUID), If: version}}, nil
+		return []driver.Op{was.DeleteOp()}, nil
 	}
 	at, err := m.next(s.Now())
 	if err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(due{at.UTC()})
-	return []driver.Op{{Do: driver.OpPut, Key: dueKey(m.UUID), If: version, Data: data}}, err
+	e := calendar.Entry{Name: entryName(m.UUID), Kind: UpdateEntry, Due: at}
+	return []driver.Op{e.Over(was).PutOp()}, nil
 }
 
 // planned returns entry's operation for a mirror that is edited.
 func (s *Store) planned(ctx context.Context, m Mirror) ([]driver.Op, error) {
-	row, err := s.Table.Get(ctx, dueKey(m.UUID))
+	was, err := calendar.Get(ctx, s.Table, entryName(m.UUID))
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
 		return nil, err
 	}
-	return s.entry(m, row.Version)
+	return s.entry(m, was)
 }
 
 // askAgain is how long an update that is due waits for a mirror that is in use.
 const askAgain = 10 * time.Minute
 
-// Due returns the updates that are due, each of them to one caller only. That of
-// a mirror that a task holds or waits for is put off.
-func (s *Store) Due(ctx context.Context) ([]task.Spec, error) {
-	var specs []task.Spec
-	var problems error
-	for row, err := range s.Table.Scan(ctx, calendar, "") {
-		var d due
-		if err == nil {
-			err = json.Unmarshal(row.Data, &d)
-		}
-		if err != nil {
-			return specs, errors.Join(problems, fmt.Errorf("calendar of mirrors: %w", err))
-		}
-		if s.Now().Before(d.At) {
-			continue
-		}
-		spec, err := s.claim(ctx, row)
-		if err != nil {
-			problems = errors.Join(problems, fmt.Errorf("scheduled update of mirror %s: %w", row.Sort, err))
-		}
-		if err == nil && spec.Kind != "" {
-			specs = append(specs, spec)
-		}
-	}
-	return specs, problems
-}
-
-// claim moves a row of the calendar to its next time and returns the update
-// that is due. There is none if another was first, or the mirror is in use.
-func (s *Store) claim(ctx context.Context, row driver.Row) (task.Spec, error) {
-	m, err := s.Rows().ByUUID(ctx, s.Rows().Get, row.Sort, row.Sort)
+// Plan plans the calendar entry of a mirror: an update, and the time of the next
+// one. While a task holds the mirror or waits for it, the update is put off.
+func (s *Store) Plan(ctx context.Context, e calendar.Entry) (task.Plan, error) {
+	uuid := strings.TrimPrefix(e.Name, entryName(""))
+	m, err := s.Rows().ByUUID(ctx, s.Rows().Get, uuid, uuid)
 	if errors.Is(err, driver.ErrNotFound) || err == nil && m.Schedule == nil {
-		return task.Spec{}, nil // dropped or edited since the row was read
+		return task.Plan{}, nil // dropped or edited since the entry was read
 	}
 	if err != nil {
-		return task.Spec{}, err
+		return task.Plan{}, err
 	}
 	next, err := m.next(s.Now())
 	if err != nil {
-		return task.Spec{}, err
+		return task.Plan{}, err
 	}
+	plan := task.Plan{Next: next, Anew: true}
 	_, err = s.Table.Get(ctx, lock.Key(s.Rows().Lock(m.UUID, lock.Exclusive).Resource))
-	inUse := err == nil
-	if err != nil && !errors.Is(err, driver.ErrNotFound) {
-		return task.Spec{}, err
+	switch {
+	case err == nil:
+		if again := s.Now().Add(askAgain); again.Before(next) {
+			plan.Next = again
+		}
+		return plan, nil
+	case !errors.Is(err, driver.ErrNotFound):
+		return task.Plan{}, err
 	}
-	if again := s.Now().Add(askAgain); inUse && again.Before(next) {
-		next = again
+	plan.Spec, err = s.CheckUpdate(ctx, m.Name, UpdateArgs{Keyrings: m.Schedule.Keyrings, IgnoreSignatures: m.Schedule.IgnoreSignatures})
+	return plan, err
+}
+
+// formerCalendar is the partition in which schedules were kept before there was
+// a calendar of all packages.
+const formerCalendar = "mirror-due"
+
+// TakeOver moves schedules from the former calendar of mirrors to the calendar.
+func (s *Store) TakeOver(ctx context.Context) error {
+	for row, err := range s.Table.Scan(ctx, formerCalendar, "") {
+		if err != nil {
+			return err
+		}
+		var due struct{ At time.Time }
+		if err := json.Unmarshal(row.Data, &due); err != nil {
+			return fmt.Errorf("former calendar of mirrors, %s: %w", row.Sort, err)
+		}
+		ops := []driver.Op{{Do: driver.OpDelete, Key: row.Key, If: row.Version}}
+		_, err := calendar.Get(ctx, s.Table, entryName(row.Sort))
+		if errors.Is(err, driver.ErrNotFound) {
+			ops = append(ops, calendar.Entry{Name: entryName(row.Sort), Kind: UpdateEntry, Due: due.At}.PutOp())
+		} else if err != nil {
+			return err
+		}
+		if _, err := s.Table.Write(ctx, ops...); err != nil && !errors.Is(err, driver.ErrConflict) {
+			return err
+		}
 	}
-	data, err := json.Marshal(due{next.UTC()})
-	if err != nil {
-		return task.Spec{}, err
-	}
-	_, err = s.Table.Write(ctx, driver.Op{Do: driver.OpPut, Key: row.Key, If: row.Version, Data: data})
-	if errors.Is(err, driver.ErrConflict) || err == nil && inUse {
-		return task.Spec{}, nil
-	}
-	if err != nil {
-		return task.Spec{}, err
-	}
-	return s.CheckUpdate(ctx, m.Name, UpdateArgs{Keyrings: m.Schedule.Keyrings, IgnoreSignatures: m.Schedule.IgnoreSignatures})
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/front/app/apptest"
 )
@@ -111,5 +112,67 @@ func TestSchedule(t *testing.T) {
 	env.Clock.Advance(25 * time.Hour)
 	if n := updates(); n != 1 {
 		t.Errorf("%d updates of a mirror created with a schedule", n)
+	}
+}
+
+// TestFormerScheduleIsTakenOver: rows of the calendar that mirrors had for
+// themselves go to the calendar of everything with their time. A newer entry stays.
+func TestFormerScheduleIsTakenOver(t *testing.T) {
+	w, env := apptest.NewMirroring(t), drivertest.NewEnv()
+	if err := w.Begin(t.Context(), env); err != nil {
+		t.Fatal(err)
+	}
+	w.Env = nil
+	p, err := w.Start(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Do("POST", "/api/mirrors/m", "application/json", []byte(`{"Schedule":"6h"}`)); err != nil {
+		t.Fatal(err)
+	}
+	var uuid, entry string
+	for key, data := range env.Memory.Rows("calendar") {
+		if name, ok := strings.CutPrefix(key, "calendar/mirror/"); ok {
+			uuid, entry = name, data
+		}
+	}
+	former := driver.Key{Part: "mirror-due", Sort: uuid}
+	put := func() {
+		t.Helper()
+		data, _ := json.Marshal(map[string]time.Time{"At": env.Clock.Now().Add(-time.Minute)})
+		if _, err := env.Memory.Table.Write(t.Context(), driver.Op{Do: driver.OpPut, Key: former, Data: data}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tick := func() string {
+		t.Helper()
+		if err := p.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Drain(); err != nil {
+			t.Fatal(err)
+		}
+		if left := env.Memory.Rows(former.Part); len(left) > 0 {
+			t.Errorf("%v is left", left)
+		}
+		return env.Memory.Rows("calendar")["calendar/mirror/"+uuid]
+	}
+	put()
+	if got := tick(); got != entry {
+		t.Errorf("the entry is %s, want %s", got, entry)
+	}
+	row, err := env.Memory.Table.Get(t.Context(), driver.Key{Part: "calendar", Sort: "mirror/" + uuid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.Memory.Table.Write(t.Context(), driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version}); err != nil {
+		t.Fatal(err)
+	}
+	put()
+	if got := tick(); !strings.Contains(got, `"Task":`) {
+		t.Errorf("nothing was planned: %s", got)
+	}
+	if got, err := w.State(env); err != nil || !strings.Contains(got, "fresh") {
+		t.Errorf("after the update: %s, %v", got, err)
 	}
 }

@@ -178,7 +178,8 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, signatures: signatures{public, signer}, now: c.Now}
+	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors,
+		planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan}, signatures: signatures{public, signer}, now: c.Now}
 	dispatcher.Alone, dispatcher.Outage = c.Alone, cmp.Or(c.Outage, dispatcher.Outage)
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
@@ -228,7 +229,7 @@ func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error)
 // Tick does what is due, then sends the messages that nobody has sent. It is
 // called every minute or so, from anywhere.
 func (a *App) Tick(ctx context.Context) error {
-	return errors.Join(a.due(ctx, a.publications.Due), a.due(ctx, a.mirrors.Due), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false))
+	return errors.Join(a.due(ctx, a.publications.Due), a.mirrors.TakeOver(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false))
 }
 
 // due admits the tasks that are due: publications are signed anew whose Release

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestWhen(t *testing.T) {
+func TestCron(t *testing.T) {
 	after := time.Date(2026, 2, 27, 22, 30, 15, 0, time.UTC) // a Friday
 	for text, want := range map[string]string{
 		"5m": "2026-02-27 22:35:15", "6h": "2026-02-28 04:30:15", "1d": "2026-02-28 22:30:15", "2w": "2026-03-13 22:30:15",
@@ -18,7 +18,7 @@ func TestWhen(t *testing.T) {
 		"0 12 * * 0": "2026-03-01 12:00:00", "0 12 * * 7": "2026-03-01 12:00:00", "10/20 22 * * *": "2026-02-27 22:50:00",
 		"0 0 1 1 *": "2027-01-01 00:00:00",
 	} {
-		w, err := parseWhen(text)
+		w, err := parseCron(text)
 		got, ok := w.next(after)
 		if err != nil || !ok || got.Format("2006-01-02 15:04:05") != want {
 			t.Errorf("%q: %v, %t, %v, want %s", text, got, ok, err, want)
@@ -28,7 +28,7 @@ func TestWhen(t *testing.T) {
 		"", "m", "4m", "0h", "367d", "-6h", "6", "6y", "99999999999999w", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *",
 		"* * * 13 *", "* * * * 8", "5-4 * * * *", "*/0 * * * *", "*/60 * * * *", "a * * * *", "1, * * * *", "0 0 30 2 *", "0 0 31 4,6,9,11 *", "@daily",
 	} {
-		if w, err := parseWhen(text); err == nil {
+		if w, err := parseCron(text); err == nil {
 			t.Errorf("%q is taken as %+v", text, w)
 		}
 	}
@@ -43,7 +43,7 @@ func TestNextIsFirst(t *testing.T) {
 			return rapid.SampledFrom([]string{"*", fmt.Sprint(a), fmt.Sprintf("%d-%d", a, b), fmt.Sprintf("%d,%d", a, b), fmt.Sprintf("*/%d", max(a, 1)), fmt.Sprintf("%d-%d/3", a, b)}).Draw(t, name+" form")
 		}
 		text := fmt.Sprintf("%s %s %s * %s", field("minute", 0, 59), field("hour", 0, 23), field("day", 1, 28), field("weekday", 0, 6))
-		w, err := parseWhen(text)
+		w, err := parseCron(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func FuzzParseWhen(f *testing.F) {
 	}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, text string) {
-		w, err := parseWhen(text)
+		w, err := parseCron(text)
 		if err != nil {
 			return
 		}

@@ -17,8 +17,8 @@ const (
 // farthest is how far ahead a time is looked for: leap days can be 8 years apart.
 const farthest = 9 * 366 * 24 * time.Hour
 
-// when says at what times something happens.
-type when struct {
+// cron says at what times something happens.
+type cron struct {
 	every time.Duration // 0 of a crontab's line
 
 	minutes, hours, days, months, weekdays uint64 // bits of what matches
@@ -27,24 +27,24 @@ type when struct {
 
 var rateUnits = map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 
-// parseWhen reads a number of minutes, hours, days or weeks, such as "6h", or the
+// parseCron reads a number of minutes, hours, days or weeks, such as "6h", or the
 // five fields of a line of crontab(5), such as "30 4 * * 1-5", in UTC. It has
 // numbers, ranges, steps and lists, and no names.
-func parseWhen(text string) (when, error) {
+func parseCron(text string) (cron, error) {
 	fields := strings.Fields(text)
 	if len(fields) == 1 && len(fields[0]) > 1 {
 		word := fields[0]
 		unit, ok := rateUnits[word[len(word)-1]]
 		n, err := strconv.ParseUint(word[:len(word)-1], 10, 20)
 		if every := time.Duration(n) * unit; ok && err == nil && every >= minRate && every <= maxRate {
-			return when{every: every}, nil
+			return cron{every: every}, nil
 		}
 	}
 	wrong := fmt.Errorf("invalid schedule %.100q: a number of m, h, d or w, from 5m to 366d, or five fields of crontab", text)
 	if len(fields) != 5 || len(text) > 500 {
-		return when{}, wrong
+		return cron{}, wrong
 	}
-	var w when
+	var w cron
 	for i, f := range []struct {
 		bits     *uint64
 		min, max int
@@ -52,7 +52,7 @@ func parseWhen(text string) (when, error) {
 		for part := range strings.SplitSeq(fields[i], ",") {
 			set, ok := parseRange(part, f.min, f.max)
 			if !ok {
-				return when{}, wrong
+				return cron{}, wrong
 			}
 			*f.bits |= set
 		}
@@ -62,7 +62,7 @@ func parseWhen(text string) (when, error) {
 	}
 	w.eitherDay = !strings.HasPrefix(fields[2], "*") && !strings.HasPrefix(fields[4], "*")
 	if _, ok := w.next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)); !ok {
-		return when{}, fmt.Errorf("invalid schedule %.100q: there is no such day", text)
+		return cron{}, fmt.Errorf("invalid schedule %.100q: there is no such day", text)
 	}
 	return w, nil
 }
@@ -102,7 +102,7 @@ func number(text string, least, most int) (int, bool) {
 }
 
 // next returns the first time after one, if there is any.
-func (w when) next(after time.Time) (time.Time, bool) {
+func (w cron) next(after time.Time) (time.Time, bool) {
 	if w.every > 0 {
 		return after.Add(w.every), true
 	}
@@ -125,7 +125,7 @@ func (w when) next(after time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-func (w when) onDay(t time.Time) bool {
+func (w cron) onDay(t time.Time) bool {
 	month, week := w.days&(1<<t.Day()) != 0, w.weekdays&(1<<t.Weekday()) != 0
 	if w.eitherDay {
 		return month || week
