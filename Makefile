@@ -4,8 +4,25 @@ LISTEN   ?= 127.0.0.1:8080
 DATA     ?= data
 FUZZTIME ?= 20s
 
-# What the tests and the demo call besides Go; Debian's names of the packages.
-TOOLS := aptly debmirror debootstrap fakeroot gpgv gnupg apt-file apt-utils dpkg-dev reprepro bzip2 xz-utils zstd curl graphviz nodejs python3-venv
+# What the tests call besides Go, by Debian's names of the packages. `make test-core`
+# needs none of them.
+TOOLS := aptly            # the server whose answers and trees are compared
+TOOLS += debmirror        # a client of published trees, and of mirrors
+TOOLS += debootstrap      # installs a system from a published tree, and the apt of another Debian
+TOOLS += fakeroot         # lets debootstrap and dpkg run without root
+TOOLS += gpgv gnupg       # judge signatures, and make keys and signatures
+TOOLS += apt-file         # a client of Contents
+TOOLS += apt-utils        # apt-ftparchive makes the indexes that are compared
+TOOLS += dpkg-dev         # builds packages, and scans trees
+TOOLS += reprepro         # another maker of trees that are mirrored
+TOOLS += bzip2 xz-utils zstd # unpack indexes
+TOOLS += curl             # the client of the demo
+TOOLS += graphviz         # draws the graph of the API
+TOOLS += nodejs           # runs the code of infra/edge
+TOOLS += python3-venv     # cfn-lint is installed with it
+
+# What stands in for AWS is written in Java: only `make parts` needs it.
+AWS_TOOLS := default-jre-headless maven
 
 # cfn-lint reads template.yaml; it lives in a place of its own.
 CFN_LINT := 1.58.0
@@ -44,10 +61,19 @@ run: build ## serve on LISTEN (127.0.0.1:8080) with data in DATA (./data)
 demo: build tools ## upload, publish and apt-get a package against a fresh server
 	tests/demo.sh bin/aptless
 
-test: tools parts lint ## check the sources, then run the tests with -race and -short
-	go test -race -short -timeout 14m -json ./... | $(REPORT)
+# The packages whose tests `make test` runs with -race: where goroutines meet. It
+# makes tests several times slower; `make test-all` runs all of them so.
+RACED := ./core/engine/... ./core/archive/pool ./infra/... ./functions/...
 
-test-all: tools parts lint ## the same without -short
+test: everything parts lint ## check the sources, then run the tests with -short, some with -race
+	@raced=$$(go list $(RACED)); others=$$(go list ./... | grep -vxF "$$raced"); \
+	{ failed=0; go test -race -short -timeout 14m -json $$raced || failed=1; \
+	go test -short -timeout 14m -json $$others || failed=1; exit $$failed; } | $(REPORT)
+
+test-core: ## the tests of core, which need nothing but Go; what would need more is named as skipped
+	CI= go test -short -timeout 14m -json ./core/... | go run ./tests/report -allowed tests/core-skips.txt
+
+test-all: everything parts lint ## all tests, with -race and without -short
 	go test -race -timeout 60m -json ./... | $(REPORT)
 
 test-readers: tools ## 10,000 publications with readers, and publishers that die, in a model; 1,000 with apt-get
@@ -74,7 +100,7 @@ aws-local: tools parts ## run what is deployed to AWS on this machine: API at LI
 	go build -trimpath -o bin/aws-local ./localstack/serve
 	bin/aws-local --listen $(LISTEN)
 
-parts: tools ## fetch what stands in for AWS in the tests; see localstack
+parts: aws-tools ## fetch what stands in for AWS in the tests; see localstack
 	@localstack/install.sh >/dev/null
 
 bench: ## run the benchmarks
@@ -98,25 +124,41 @@ $(CACHE)/cfn-lint/$(CFN_LINT):
 	$(CACHE)/cfn-lint/bin/pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT)
 	@touch $@
 
-tools: packages ## install what the tests call and is missing
+tools: ## install what the tests and the demo call and is missing
+	@$(call install,$(TOOLS))
 	@$(MAKE) --no-print-directory $(CACHE)/cfn-lint/$(CFN_LINT)
 
-packages: ## the Debian packages of tools, with apt-get
-	@missing=; \
-	for p in $(TOOLS); do \
-		dpkg-query -W -f '$${Status}' "$$p" 2>/dev/null | grep -q '^install ok installed$$' || missing="$$missing $$p"; \
-	done; \
-	command -v java >/dev/null || missing="$$missing default-jre-headless"; \
-	command -v mvn >/dev/null || missing="$$missing maven"; \
-	[ -n "$$missing" ] || exit 0; \
-	echo "tools: installing$$missing with apt-get"; \
-	if [ "$$(id -u)" = 0 ]; then as_root=; \
-	elif command -v sudo >/dev/null; then as_root=sudo; \
-	else echo "tools: neither root nor sudo: install$$missing and come back" >&2; exit 1; fi; \
-	$$as_root apt-get update -qq; \
-	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+aws-tools: ## install what stands in for AWS in the tests needs and is missing
+	@$(call install,$(AWS_TOOLS))
+
+everything: # both, with one call of apt-get
+	@$(call install,$(TOOLS) $(AWS_TOOLS))
+	@$(MAKE) --no-print-directory $(CACHE)/cfn-lint/$(CFN_LINT)
+
+# install installs packages with apt-get: one update and one install, and none if
+# nothing is missing. A java and a mvn that are there in another way do as well.
+define install
+missing=; \
+for p in $(1); do \
+	case $$p in \
+	default-jre-headless) if command -v java >/dev/null; then continue; fi ;; \
+	maven) if command -v mvn >/dev/null; then continue; fi ;; \
+	esac; \
+	dpkg-query -W -f '$${Status}' "$$p" 2>/dev/null | grep -q '^install ok installed$$' || missing="$$missing $$p"; \
+done; \
+[ -n "$$missing" ] || exit 0; \
+echo "installing$$missing with apt-get"; \
+if [ "$$(id -u)" = 0 ]; then as_root=; \
+elif command -v sudo >/dev/null; then as_root=sudo; \
+else echo "neither root nor sudo: install$$missing and come back" >&2; exit 1; fi; \
+$$as_root apt-get update -qq -o Acquire::Retries=3; \
+$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 --no-install-recommends $$missing >/dev/null
+endef
+
+template: ## write the code of infra/edge into template.yaml
+	go run ./infra/edge/write
 
 clean: ## remove what was built; data stay
 	rm -rf bin dist
 
-.PHONY: help parts build functions deploy run demo test test-readers test-newer-apt test-aws cost aws-local test-all bench fuzz lint tools packages clean
+.PHONY: help parts build functions deploy run demo template test test-core test-readers test-newer-apt test-aws cost aws-local test-all bench fuzz lint tools aws-tools everything clean

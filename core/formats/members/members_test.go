@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"slices"
 	"testing"
@@ -36,6 +37,7 @@ func joined(t *testing.T, how Packing, plains [][]byte) []byte {
 
 // TestPackings joins what pieces were compressed to: other programs read it.
 func TestPackings(t *testing.T) {
+	unjudged := map[string]error{} // tools that are not there, and why
 	random := make([]byte, maxBlock)
 	rand.NewChaCha8([32]byte{1}).Read(random)
 	words := bytes.Repeat([]byte("Package: alpha\nArchitecture: amd64\n\n"), 3000)
@@ -64,6 +66,10 @@ func TestPackings(t *testing.T) {
 				t.Errorf("%s of %s: %d bytes instead of %d, %v", suffix, name, len(got), len(want), err)
 			}
 			tool := map[string]string{".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}[suffix]
+			if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") != "true" {
+				unjudged[tool] = err
+				continue
+			}
 			cmd := exec.Command(tool, "-dcq")
 			cmd.Stdin = bytes.NewReader(file)
 			if got, err := cmd.Output(); err != nil || !bytes.Equal(got, want) {
@@ -73,6 +79,9 @@ func TestPackings(t *testing.T) {
 				t.Errorf("%s of %s differs the second time", suffix, name)
 			}
 		}
+	}
+	for tool, err := range unjudged {
+		t.Run("by "+tool, func(t *testing.T) { t.Skip(err) })
 	}
 }
 
