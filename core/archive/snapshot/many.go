@@ -165,7 +165,8 @@ type manyCursor struct {
 	Kept map[int]int // the reasons, by place in the list
 }
 
-// dropMany removes one snapshot after the other, each with a Save of its own.
+// dropMany removes one snapshot after the other, each in a transaction of its own. With
+// the first of them it owes the others: it does not fail between two.
 func (s *Store) dropMany(ctx context.Context, a *task.Attempt, args dropManyArgs) (task.Result, error) {
 	var at manyCursor
 	if _, err := a.Cursor(&at); err != nil {
@@ -191,11 +192,28 @@ func (s *Store) dropMany(ctx context.Context, a *task.Attempt, args dropManyArgs
 		} else {
 			a.Printf("Deleted snapshot %s\n", src.Name)
 		}
-		if err := a.Checkpoint(ctx, next); err != nil {
+		if a.Committed() {
+			err = a.Checkpoint(ctx, next)
+		} else {
+			err = s.commitMany(ctx, a, args, next)
+		}
+		if err != nil {
 			return task.Result{}, err
 		}
 	}
+	a.Pay(owedDrops(a))
 	return task.Result{Value: at.removal(args.Snapshots)}, nil
+}
+
+// owedDrops is the name of the debt of a removal.
+func owedDrops(a *task.Attempt) string { return fmt.Sprintf("snapshot/drop-many/%016d", a.ID()) }
+
+// commitMany commits the first step of a removal.
+func (s *Store) commitMany(ctx context.Context, a *task.Attempt, args dropManyArgs, next manyCursor) error {
+	locks, resources := s.batch(args.Snapshots)
+	a.Answer(task.Result{Value: next.removal(args.Snapshots[:next.Done])})
+	return a.Commit(ctx, next, task.Debt{Name: owedDrops(a), Spec: task.Spec{
+		Kind: "snapshot.drop-many", Name: fmt.Sprintf("Delete the rest of %d snapshots", len(args.Snapshots)), Resources: resources, Locks: locks, Args: args}})
 }
 
 // dropOne removes a snapshot, or returns why it stays. One that is gone already

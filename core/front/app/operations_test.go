@@ -114,6 +114,7 @@ func operations() []operation {
 		{kind: "snapshot.filter", method: "POST", path: "/api/snapshots/one/filter", body: `{"Destination":"new","Queries":["aa"]}`},
 		{kind: "snapshot.update", method: "PUT", path: "/api/snapshots/one", body: `{"Name":"renamed","Description":"d"}`},
 		{kind: "snapshot.drop", method: "DELETE", path: "/api/snapshots/unused?force=1"},
+		{kind: "snapshot.drop-many", method: "DELETE", path: "/api/snapshots?pattern=*&force=1"},
 		{kind: "publish.create", method: "POST", path: "/api/publish/new", body: `{"SourceKind":"local","Distribution":"s","Aliases":["alias"],"Sources":[{"Name":"r","Component":"main"},{"Name":"q","Component":"more"}]}`},
 		{kind: "publish.update", method: "PUT", path: stable, body: `{"Aliases":["alias"]}`},
 		{kind: "publish.drop", method: "DELETE", path: "/api/publish/x/stable"},
