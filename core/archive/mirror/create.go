@@ -94,6 +94,10 @@ func (s *Settings) place() error {
 		return err
 	case flat && len(s.Components) > 0:
 		return upstream.ErrFlatComponents
+	case s.KeepVersions < 0:
+		return fmt.Errorf("KeepVersions is %d, it has to be 0 (all) or more", s.KeepVersions)
+	case s.NoRelease && !flat:
+		return errors.New("NoRelease is for flat repos, whose distribution ends with a slash")
 	case flat && s.DownloadUdebs:
 		return upstream.ErrFlatUdebs
 	case flat && (s.DownloadAppStream || s.DownloadTranslations):
@@ -154,6 +158,12 @@ const describeIn = 25 * time.Second
 func (s *Store) describe(ctx context.Context, m *Mirror, ring *pgp.Keyring) error {
 	ctx, cancel := context.WithTimeout(ctx, describeIn)
 	defer cancel()
+	if m.NoRelease {
+		if ring != nil {
+			return refuse(errNoRelease)
+		}
+		return m.adopt(upstream.NoRelease())
+	}
 	release, _, err := m.archive().FetchRelease(ctx, s.asker(nil), upstream.Trust{Ring: ring, Now: s.Now()}, upstream.Seen{})
 	if err == nil && ring != nil {
 		err = release.BadValidUntil
@@ -163,6 +173,8 @@ func (s *Store) describe(ctx context.Context, m *Mirror, ring *pgp.Keyring) erro
 	}
 	return m.adopt(release)
 }
+
+var errNoRelease = errors.New("without a Release file nothing can be verified: NoRelease needs IgnoreSignatures")
 
 // adopt takes over what a Release file says: its fields, and the components and
 // architectures unless the mirror has its own, which must then be in it.

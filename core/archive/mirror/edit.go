@@ -16,6 +16,7 @@ type EditArgs struct {
 	Filter, ArchiveURL                                                *string
 	FilterWithDeps, DownloadInstaller, DownloadSources, DownloadUdebs *bool
 	DownloadTranslations, Strict                                      *bool
+	KeepVersions                                                      *int
 	Architectures                                                     []string
 	Keyrings                                                          []string
 	IgnoreSignatures                                                  *bool
@@ -77,6 +78,12 @@ func (s *Store) edited(ctx context.Context, m *Mirror, args EditArgs) error {
 		if value != nil {
 			*field = *value
 		}
+	}
+	if args.KeepVersions != nil {
+		if *args.KeepVersions < 0 {
+			return task.Fail(400, editError+": KeepVersions is %d, it has to be 0 (all) or more", *args.KeepVersions)
+		}
+		m.KeepVersions = *args.KeepVersions
 	}
 	if args.Schedule != nil {
 		if err := m.schedule(*args.Schedule, args.Keyrings, args.IgnoreSignatures); err != nil {

@@ -50,6 +50,8 @@ type Settings struct {
 	DownloadAppStream     bool
 	DownloadTranslations  bool // of descriptions; aptly has none
 	Strict                bool `json:",omitempty"` // an update fails if anything cannot be taken
+	KeepVersions          int  `json:",omitempty"` // newest versions of each name and architecture that are taken; 0 is all
+	NoRelease             bool `json:",omitempty"` // a flat folder without a Release file, of which nothing can be verified
 }
 
 // Flat reports whether the archive has no components.
@@ -91,6 +93,8 @@ type View struct {
 	DownloadAppStream     bool
 	DownloadTranslations  bool   `json:",omitempty"`
 	Strict                bool   `json:",omitempty"`
+	KeepVersions          int    `json:",omitempty"`
+	NoRelease             bool   `json:",omitempty"`
 	Partial               bool   `json:",omitempty"` // the last update could not take everything
 	Schedule              string `json:",omitempty"` // when it is updated without being asked
 }
@@ -170,7 +174,7 @@ func (s *Store) View(ctx context.Context, m Mirror) (View, error) {
 		FilterWithDeps: m.FilterWithDeps, SkipComponentCheck: m.SkipComponentCheck, SkipArchitectureCheck: m.SkipArchitectureCheck,
 		DownloadSources: m.DownloadSources, DownloadUdebs: m.DownloadUdebs, DownloadInstaller: m.DownloadInstaller,
 		DownloadAppStream: m.DownloadAppStream, DownloadTranslations: m.DownloadTranslations,
-		Strict: m.Strict, Partial: m.Last.Lacks,
+		Strict: m.Strict, KeepVersions: m.KeepVersions, NoRelease: m.NoRelease, Partial: m.Last.Lacks,
 	}
 	if m.Schedule != nil {
 		v.Schedule = m.Schedule.When

@@ -282,3 +282,64 @@ func TestIndexesWithTails(t *testing.T) {
 	s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)
 	s.Want(t, "PUT", "/api/mirrors/m", "{}", 500, `{"error":"unable to update: …`)
 }
+
+// TestKeepVersions: a mirror takes the newest versions of each name and
+// architecture; LatestOnly of a request is one.
+func TestKeepVersions(t *testing.T) {
+	s := inMemory(t)
+	spec := s.Archive(t)
+	var packages []debtest.Spec
+	for _, version := range []string{"1.0", "1:0.1", "1.10", "1.9"} {
+		packages = append(packages, debtest.Spec{Package: "foo", Version: version}, debtest.Spec{Package: "foo", Version: version, Architecture: "amd64", Files: map[string]string{"a": version}})
+	}
+	spec.Components = map[string]upstreamtest.Component{"main": {Packages: append(packages, debtest.Spec{Package: "bar"})}}
+	s.Upstream.Set(upstreamtest.Build(spec))
+	s.Refused(t, "POST", "/api/mirrors", strings.TrimSuffix(apptest.CreateMirror, "}")+`,"KeepVersions":-1}`, 400,
+		"unable to create mirror: KeepVersions is -1, it has to be 0 (all) or more")
+	s.Must(t, "POST", "/api/mirrors", strings.TrimSuffix(apptest.CreateMirror, "}")+`,"KeepVersions":2}`, nil)
+	for _, c := range []struct{ edit, update, want string }{
+		{"", "{}", "bar_1.0_all foo_1.10_all foo_1:0.1_all foo_1.10_amd64 foo_1:0.1_amd64"},
+		{"", `{"LatestOnly":true}`, "bar_1.0_all foo_1:0.1_all foo_1:0.1_amd64"},
+		{`{"KeepVersions":1}`, "{}", "bar_1.0_all foo_1:0.1_all foo_1:0.1_amd64"},
+		{`{"KeepVersions":3}`, "{}", "bar_1.0_all foo_1.10_all foo_1.9_all foo_1:0.1_all foo_1.10_amd64 foo_1.9_amd64 foo_1:0.1_amd64"},
+	} {
+		if c.edit != "" {
+			s.Want(t, "POST", "/api/mirrors/m", c.edit, 200, "")
+		}
+		s.Want(t, "PUT", "/api/mirrors/m", c.update, 204, "")
+		got := strings.Fields(s.Names(t, "/api/mirrors/m"))
+		want := strings.Fields(c.want)
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s %s: %v, want %v", c.edit, c.update, got, want)
+		}
+	}
+	s.Refused(t, "POST", "/api/mirrors/m", `{"KeepVersions":-2}`, 400, "unable to edit: KeepVersions is -2, it has to be 0 (all) or more")
+}
+
+// TestFolderWithoutRelease: a flat folder with an index and no Release is
+// mirrored if the mirror says so and no signature is asked for.
+func TestFolderWithoutRelease(t *testing.T) {
+	s := inMemory(t)
+	foo := debtest.Spec{Package: "foo", Architecture: "amd64"}
+	const flat = `{"Name":"m","ArchiveURL":"https://archive.example.org/debian/","Distribution":"./"`
+	for suffix, dir := range map[string]string{"": "", ".gz": "sub/", ".xz": "", ".bz2": "", ".zst": ""} {
+		text := []byte(stanza(foo, dir+"foo.deb", "{sha256}\n"))
+		s.Upstream.Set(upstreamtest.Tree{dir + "Packages" + suffix: upstreamtest.Compress(text, suffix), dir + "foo.deb": debtest.Deb(foo)})
+		create := strings.Replace(flat, "./", "./"+dir, 1)
+		s.Want(t, "POST", "/api/mirrors", create+`,"IgnoreSignatures":true}`, 400, `{"error":"unable to fetch mirror: HTTP code 404…`)
+		s.Refused(t, "POST", "/api/mirrors", create+`,"NoRelease":true,"IgnoreSignatures":false}`, 400,
+			"unable to fetch mirror: without a Release file nothing can be verified: NoRelease needs IgnoreSignatures")
+		s.Want(t, "POST", "/api/mirrors", create+`,"NoRelease":true,"IgnoreSignatures":true}`, 201, "")
+		s.Want(t, "PUT", "/api/mirrors/m", `{"IgnoreSignatures":false}`, 500, `{"error":"unable to update: without a Release file…`)
+		s.Want(t, "PUT", "/api/mirrors/m", `{"IgnoreSignatures":true}`, 204, "")
+		if got := s.Names(t, "/api/mirrors/m"); got != "foo_1.0_amd64" {
+			t.Errorf("%s: %s", suffix, got)
+		}
+		s.Want(t, "PUT", "/api/mirrors/m", `{"IgnoreSignatures":true}`, 204, "")
+		s.Want(t, "DELETE", "/api/mirrors/m", "", 204, "")
+	}
+	s.Refused(t, "POST", "/api/mirrors", strings.TrimSuffix(apptest.CreateMirror, "}")+`,"NoRelease":true,"IgnoreSignatures":true}`, 400,
+		"unable to create mirror: NoRelease is for flat repos, whose distribution ends with a slash")
+}

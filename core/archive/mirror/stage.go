@@ -40,13 +40,22 @@ func (u *update) stage(ctx context.Context, release *upstream.Release) error {
 	if staged, err = u.filtered(ctx, staged); err != nil {
 		return err
 	}
-	if u.args.LatestOnly {
-		if staged, err = staged.Latest(ctx); err != nil {
+	if n := u.versions(); n > 0 {
+		if staged, err = staged.Newest(ctx, n); err != nil {
 			return err
 		}
 	}
 	u.at.Staged = staged.Ref()
 	return u.enqueue(ctx, release, prev, staged, dirs)
+}
+
+// versions returns how many versions of each name and architecture are kept, 0
+// for all.
+func (u *update) versions() int {
+	if u.args.LatestOnly {
+		return 1
+	}
+	return u.mirror.KeepVersions
 }
 
 // index reads the indexes into a list. A package that the previous list has too
@@ -135,7 +144,7 @@ func (in *intake) flush(ctx context.Context) error {
 func (u *update) listed(ctx context.Context, release *upstream.Release) iter.Seq2[upstream.Listed, error] {
 	m := u.mirror
 	reader := &upstream.Reader{Asker: u.asker(), Archive: m.archive(), Release: release, Trust: u.trust,
-		Unlisted: m.SkipComponentCheck, Unchecked: u.args.IgnoreChecksums}
+		Unlisted: m.SkipComponentCheck || m.NoRelease, Unchecked: u.args.IgnoreChecksums}
 	return func(yield func(upstream.Listed, error) bool) {
 		for _, x := range reader.Indexes(upstream.Wanted{Components: m.Components, Architectures: m.Architectures,
 			Sources: m.DownloadSources, Udebs: m.DownloadUdebs, Installer: m.DownloadInstaller}) {

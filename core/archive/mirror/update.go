@@ -169,6 +169,13 @@ func (u *update) asker() upstream.Asker {
 // release fetches the Release file, and notes what is to be remembered of it. It
 // is nil if it is the one that was seen.
 func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Release, error) {
+	if u.mirror.NoRelease {
+		if u.trust.Ring != nil {
+			return nil, failure(ctx, errNoRelease)
+		}
+		u.at = place{Now: state{Proof: u.proof}}
+		return upstream.NoRelease(), nil
+	}
 	last := u.mirror.Last
 	release, now, err := u.mirror.archive().FetchRelease(ctx, u.asker(), u.trust, seen)
 	if err != nil {

@@ -149,20 +149,21 @@ func overlay(versions []*candidate, right int) {
 	}
 }
 
-// Latest stores the list of the highest version of each architecture and name;
-// of equal ones that whose key is least.
-func (l *List) Latest(ctx context.Context) (*List, error) {
+// Latest is Newest of one version.
+func (l *List) Latest(ctx context.Context) (*List, error) { return l.Newest(ctx, 1) }
+
+// Newest stores the list of the n highest versions of each architecture and
+// name; of equal ones those whose keys are least.
+func (l *List) Newest(ctx context.Context, n int) (*List, error) {
 	var name string
-	var seen []string // architectures of the name: few
+	kept := map[string]int{} // of the name, by architecture
 	return l.keep(ctx, func(id *identity, _ lists.Record) (bool, error) {
 		if id.name != name {
-			name, seen = id.name, seen[:0]
+			name = id.name
+			clear(kept)
 		}
-		if slices.Contains(seen, id.arch) {
-			return false, nil
-		}
-		seen = append(seen, id.arch)
-		return true, nil
+		kept[id.arch]++
+		return kept[id.arch] <= n, nil
 	})
 }
 

@@ -79,6 +79,10 @@ func (a Archive) ParseRelease(text []byte) (*Release, error) {
 	return r, nil
 }
 
+// NoRelease returns the Release file of an archive that has none: it says
+// nothing and lists nothing.
+func NoRelease() *Release { return &Release{Fields: map[string]string{}} }
+
 // digestOf returns what the lines of a field of Release are digests for, nil
 // if the field is no list of files.
 func digestOf(field string) func(*deb.File) *string {

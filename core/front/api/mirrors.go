@@ -10,7 +10,9 @@ import (
 
 // mirrorCreateParams is the body of the creation of a mirror. The last fields are
 // not aptly's: Schedule says when the mirror is updated without being asked, Strict
-// that an update fails if a file is missing or is not as listed.
+// that an update fails if a file is missing or is not as listed, KeepVersions how
+// many newest versions of each name and architecture are taken (0 is all), and
+// NoRelease that a flat archive has no Release file and is not verified at all.
 type mirrorCreateParams struct {
 	Name                  string `binding:"required"`
 	ArchiveURL            string `binding:"required"`
@@ -30,6 +32,8 @@ type mirrorCreateParams struct {
 	Schedule              string
 	DownloadTranslations  bool
 	Strict                bool
+	KeepVersions          int
+	NoRelease             bool
 }
 
 // mirrorEditParams is the body of a change; what is absent stays.
@@ -47,6 +51,7 @@ type mirrorEditParams struct {
 
 	DownloadTranslations *bool
 	Strict               *bool
+	KeepVersions         *int
 }
 
 // mirrorUpdateParams is the body of an update. The last two fields are not aptly's.
@@ -132,6 +137,7 @@ func (s *Server) createMirror(w http.ResponseWriter, r *http.Request) error {
 			SkipArchitectureCheck: body.SkipArchitectureCheck, DownloadUdebs: body.DownloadUdebs,
 			DownloadInstaller: body.DownloadInstaller, DownloadAppStream: body.DownloadAppStream,
 			DownloadTranslations: body.DownloadTranslations, Strict: body.Strict,
+			KeepVersions: body.KeepVersions, NoRelease: body.NoRelease,
 		},
 	})
 	if err != nil {
@@ -153,7 +159,7 @@ func (s *Server) editMirror(w http.ResponseWriter, r *http.Request) error {
 		Filter: body.Filter, ArchiveURL: body.ArchiveURL, FilterWithDeps: body.FilterWithDeps,
 		DownloadInstaller: body.DownloadInstaller, DownloadSources: body.DownloadSources, DownloadUdebs: body.DownloadUdebs,
 		Architectures: body.Architectures, Keyrings: body.Keyrings, IgnoreSignatures: body.IgnoreSignatures, Schedule: body.Schedule,
-		DownloadTranslations: body.DownloadTranslations, Strict: body.Strict,
+		DownloadTranslations: body.DownloadTranslations, Strict: body.Strict, KeepVersions: body.KeepVersions,
 	})
 	if err != nil {
 		return err
