@@ -28,17 +28,17 @@ const maxFile = 16 << 30
 
 // outcome is what became of an entry of the queue.
 type outcome struct {
-	n     int // of the entry, counted from 0
-	entry entry
-	fresh bool // the pool is known not to have its file
-	odd   *odd
-	why   string // it could not be fetched
-	lacks bool   // because the archive does not have it as listed; the others are fetched
-	err   error  // of the storage
+	n        int // of the entry, counted from 0
+	entry    entry
+	fresh    bool // the pool is known not to have its file
+	mismatch *mismatch
+	why      string // it could not be fetched
+	lacks    bool   // because the archive does not have it as listed; the others are fetched
+	err      error  // of the storage
 }
 
 // fetch fetches the files of the queue, several at a time. Each is in the pool
-// as soon as it is complete; the place that is saved only says from where on to look.
+// as soon as it is complete. The saved cursor only says from which entry on to look.
 func (u *update) fetch(ctx context.Context) error {
 	queue, err := u.Lists.Chunks.Open(ctx, u.at.Queue)
 	if err != nil {
@@ -48,11 +48,11 @@ func (u *update) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	odds, err := u.odds(ctx)
+	mismatches, err := u.mismatches(ctx)
 	if err != nil {
 		return err
 	}
-	f := &fetching{update: u, staged: staged, odds: odds, done: map[int]outcome{}, shown: u.at.Detail, given: map[uint64]bool{}}
+	f := &fetching{update: u, staged: staged, mismatches: mismatches, done: map[int]outcome{}, shown: u.at.Detail, given: map[uint64]bool{}}
 	u.attempt.Detail(f.shown)
 	if err := f.all(ctx, queue); err != nil {
 		return err
@@ -70,20 +70,20 @@ func (u *update) fetch(ctx context.Context) error {
 // fetching is the fetching of the files of a queue.
 type fetching struct {
 	*update
-	staged *pkglist.List
-	odds   map[deb.File]deb.File
-	fresh  []odd           // that were not saved
-	done   map[int]outcome // of entries that are done while one before them is not: the place does not count them
-	next   int             // the first that is not done
-	shown  progress        // counts all
-	failed int             // in a row
-	given  map[uint64]bool // the beginnings of the SHA-256 of the files that were handed out
+	staged     *pkglist.List
+	mismatches map[deb.File]deb.File
+	fresh      []mismatch      // that were not saved
+	done       map[int]outcome // out-of-order completions: entries finished while an earlier one is still running
+	next       int             // the first that is not done
+	shown      progress        // counts all
+	failed     int             // in a row
+	given      map[uint64]bool // the beginnings of the SHA-256 of the files that were handed out
 }
 
 // defaultFetches is how many files are fetched at a time unless the operator has said.
 const defaultFetches = 4
 
-// all has workers fetch the entries that were not fetched before the place.
+// all fetches the entries after the cursor by several workers.
 func (f *fetching) all(ctx context.Context, queue *lists.List) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -140,7 +140,7 @@ func (f *fetching) feed(ctx context.Context, queue *lists.List, jobs chan<- outc
 		job.n, job.fresh = given, f.probed && !job.entry.Meta && !f.given[begins]
 		given++
 		f.given[begins] = true
-		if _, ok := f.odds[job.entry.Want]; ok { // it came before the place was saved
+		if _, ok := f.mismatches[job.entry.Want]; ok { // it was fetched before the cursor was saved
 			f.count(job)
 			continue
 		}
@@ -189,9 +189,9 @@ func beginning(sha256 string) uint64 {
 
 // count notes what became of an entry.
 func (f *fetching) count(got outcome) {
-	if got.odd != nil {
-		f.odds[got.odd.Want] = got.odd.Got
-		f.fresh = append(f.fresh, *got.odd)
+	if got.mismatch != nil {
+		f.mismatches[got.mismatch.Want] = got.mismatch.Got
+		f.fresh = append(f.fresh, *got.mismatch)
 	}
 	if f.failed++; got.why == "" || got.lacks {
 		f.failed = 0
@@ -229,10 +229,10 @@ func (p *progress) count(o outcome) {
 	}
 }
 
-// save saves the place, and the odd files before it.
+// save stores the mismatches, then the cursor that knows of them.
 func (f *fetching) save(ctx context.Context) error {
 	if len(f.fresh) > 0 {
-		if err := f.saveOdds(ctx, f.fresh); err != nil {
+		if err := f.saveMismatches(ctx, f.fresh); err != nil {
 			return err
 		}
 		f.fresh = nil
@@ -316,7 +316,7 @@ func (f *fetching) keep(ctx context.Context, o *outcome, file *upstream.File, le
 	got := file.Got()
 	got.Name = want.Name
 	if want.SHA256 == "" || want.SHA256 != got.SHA256 {
-		o.odd = &odd{want, got}
+		o.mismatch = &mismatch{want, got}
 	}
 	rows := []driver.Row{f.Pool.SumsRow(got)}
 	if contents != nil {

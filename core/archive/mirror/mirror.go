@@ -64,11 +64,11 @@ func (s Settings) archive() upstream.Archive {
 
 // state is what an update remembers for the next one.
 type state struct {
-	Proof      string        `json:",omitempty"` // digest of all that decided what was taken
-	Seen       upstream.Seen // the Release file
-	Date       time.Time     // of it
-	ValidUntil time.Time     // of it
-	Lacks      bool          `json:",omitempty"` // files were missing: the next update does not end at an unchanged Release
+	Fingerprint string        `json:"Proof,omitempty"` // digest of all that decided what was taken
+	Seen        upstream.Seen // the Release file
+	Date        time.Time     // of it
+	ValidUntil  time.Time     // of it
+	Lacks       bool          `json:",omitempty"` // files were missing: the next update does not end at an unchanged Release
 }
 
 // View is a mirror as clients see it.

@@ -61,12 +61,12 @@ func (u *update) versions() int {
 // index reads the indexes into a list. A package that the previous list has too
 // gets all the digests that are known of its files; of the others the
 // directories are returned, by index key.
-func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkglist.List) (*pkglist.List, *spill, error) {
+func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkglist.List) (*pkglist.List, *sorter, error) {
 	list, err := u.Lists.Open(ctx, pkglist.Ref{})
 	if err != nil {
 		return nil, nil, err
 	}
-	in := &intake{skipper: skipper{u: u}, prev: prev, list: list, dirs: &spill{store: u.Lists.Chunks}}
+	in := &indexReader{skipper: skipper{u: u}, prev: prev, list: list, dirs: &sorter{store: u.Lists.Chunks}}
 	for found, err := range u.listed(ctx, release) {
 		if bad := (*upstream.StanzaError)(nil); errors.As(err, &bad) {
 			in.skip(bad, "%v", bad)
@@ -97,16 +97,16 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 
 var errNoChecksums = errors.New("no checksums in packages index")
 
-// intake takes packages of indexes into a list, many at a time.
-type intake struct {
+// indexReader takes packages of indexes into a list, many at a time.
+type indexReader struct {
 	skipper
 	prev, list *pkglist.List
 	held       []upstream.Listed
-	dirs       *spill
+	dirs       *sorter
 }
 
 // flush stores what is held.
-func (in *intake) flush(ctx context.Context) error {
+func (in *indexReader) flush(ctx context.Context) error {
 	packages := make([]*deb.Package, len(in.held))
 	for i, found := range in.held {
 		packages[i] = found.Package
@@ -248,7 +248,7 @@ func (e entry) key() []byte {
 }
 
 // enqueue stores the queue, and counts what clients are told of.
-func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, staged *pkglist.List, dirs *spill) error {
+func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, staged *pkglist.List, dirs *sorter) error {
 	wanted, err := u.wanted(ctx, prev, staged, dirs)
 	if err != nil {
 		return err
@@ -278,8 +278,8 @@ func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, s
 
 // wanted returns the entries of the files of the packages that the previous list
 // does not have as they are staged.
-func (u *update) wanted(ctx context.Context, prev, staged *pkglist.List, dirs *spill) (*spill, error) {
-	wanted := &spill{store: u.Lists.Chunks}
+func (u *update) wanted(ctx context.Context, prev, staged *pkglist.List, dirs *sorter) (*sorter, error) {
+	wanted := &sorter{store: u.Lists.Chunks}
 	next, stop := iter.Pull2(dirs.all(ctx))
 	defer stop()
 	dir, err, more := next()

@@ -69,16 +69,16 @@ func renameError(err error) error {
 	return err
 }
 
-// place is the cursor of an update.
-type place struct {
-	Now     state        // what will be remembered if it succeeds; its Proof says for what settings all this was found
-	Staged  lists.Ref    // the packages that the mirror is to have, with the digests that are known before the files are
-	Queue   lists.Ref    // the files that are to be fetched
-	After   []byte       // the key in Queue up to which they were
-	Odd     []oddObjects `json:",omitempty"` // that have the files that are not as the indexes say
-	Failed  []string     // why files could not be fetched
-	More    int          // files that could not either
-	Partial Partial      // what the archive does not have as it says
+// cursor is the checkpoint of an update.
+type cursor struct {
+	Now        state             // what will be remembered if it succeeds; its Fingerprint says for what settings all this was found
+	Staged     lists.Ref         // the packages that the mirror is to have, with the digests that are known before the files are
+	Queue      lists.Ref         // the files that are to be fetched
+	After      []byte            // the key in Queue up to which they were
+	Mismatches []mismatchObjects `json:"Odd,omitempty"` // objects with the files that differ from their index
+	Failed     []string          // why files could not be fetched
+	More       int               // files that could not either
+	Partial    Partial           // what the archive does not have as it says
 
 	Fetched bool // all that can be
 	Detail  progress
@@ -96,13 +96,13 @@ type progress struct {
 // update is an attempt at an update.
 type update struct {
 	*Store
-	attempt *task.Attempt
-	args    UpdateArgs
-	mirror  Mirror // as read when the attempt began
-	trust   upstream.Trust
-	proof   string
-	at      place
-	probed  bool // the pool had no file of the queue when this attempt began
+	attempt     *task.Attempt
+	args        UpdateArgs
+	mirror      Mirror // as read when the attempt began
+	trust       upstream.Trust
+	fingerprint string
+	at          cursor
+	probed      bool // the pool had no file of the queue when this attempt began
 }
 
 func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (task.Result, error) {
@@ -115,11 +115,11 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 		return task.Result{}, err
 	}
 	u := &update{Store: s, attempt: a, args: args, mirror: m, trust: upstream.Trust{Ring: ring, Now: s.Now()}}
-	u.proof = u.proves(m.Settings, ring)
+	u.fingerprint = u.fingerprintOf(m.Settings, ring)
 	if _, err := a.Cursor(&u.at); err != nil {
 		return task.Result{}, err
 	}
-	if u.at.Now.Proof != u.proof { // it begins, or the mirror was edited meanwhile
+	if u.at.Now.Fingerprint != u.fingerprint { // it begins, or the mirror was edited meanwhile
 		if done, err := u.begin(ctx); err != nil || done {
 			return task.Result{Code: 204}, err
 		}
@@ -135,8 +135,8 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	return u.report(), nil
 }
 
-// proves returns a digest of all that decides what is taken of an archive.
-func (u *update) proves(s Settings, ring *pgp.Keyring) string {
+// fingerprintOf returns a digest of all that decides what is taken of an archive.
+func (u *update) fingerprintOf(s Settings, ring *pgp.Keyring) string {
 	var keys []byte
 	if ring != nil {
 		keys = ring.Binary()
@@ -173,7 +173,7 @@ func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Rel
 		if u.trust.Ring != nil {
 			return nil, failure(ctx, errNoRelease)
 		}
-		u.at = place{Now: state{Proof: u.proof}}
+		u.at = cursor{Now: state{Fingerprint: u.fingerprint}}
 		return upstream.NoRelease(), nil
 	}
 	last := u.mirror.Last
@@ -181,7 +181,7 @@ func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Rel
 	if err != nil {
 		return nil, failure(ctx, err)
 	}
-	u.at = place{Now: state{Proof: u.proof, Seen: now, Date: last.Date, ValidUntil: last.ValidUntil}}
+	u.at = cursor{Now: state{Fingerprint: u.fingerprint, Seen: now, Date: last.Date, ValidUntil: last.ValidUntil}}
 	checked := release
 	if release == nil {
 		_, bad := upstream.ParseDate("Valid-Until", u.mirror.Meta)
@@ -209,7 +209,7 @@ const maxEditions = 3
 func (u *update) begin(ctx context.Context) (done bool, err error) {
 	before := u.mirror
 	seen := upstream.Seen{}
-	if before.Updated() && before.Last.Proof == u.proof && !before.Last.Lacks {
+	if before.Updated() && before.Last.Fingerprint == u.fingerprint && !before.Last.Lacks {
 		seen = before.Last.Seen
 	}
 	release, err := u.release(ctx, seen)
@@ -248,8 +248,8 @@ func (u *update) begin(ctx context.Context) (done bool, err error) {
 	}
 	// The components and architectures of the Release file may have become the
 	// mirror's: from here on they prove.
-	u.proof = u.proves(m.Settings, u.trust.Ring)
-	u.at.Now.Proof = u.proof
+	u.fingerprint = u.fingerprintOf(m.Settings, u.trust.Ring)
+	u.at.Now.Fingerprint = u.fingerprint
 	u.mirror = m
 	u.attempt.Detail(u.at.Detail)
 	return false, u.attempt.Save(ctx, u.at)
@@ -278,15 +278,15 @@ func (u *update) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if u.proves(m.Settings, u.trust.Ring) != u.proof {
+	if u.fingerprintOf(m.Settings, u.trust.Ring) != u.fingerprint {
 		// It was edited while no attempt was alive: what was fetched is in the
 		// pool, what was found does not count.
-		if err := u.attempt.Save(ctx, place{}); err != nil {
+		if err := u.attempt.Save(ctx, cursor{}); err != nil {
 			return err
 		}
 		return task.ErrContinue
 	}
-	if m.List, err = u.settle(ctx, m); err != nil {
+	if m.List, err = u.completeList(ctx, m); err != nil {
 		return err
 	}
 	if m.AppStreamFiles, err = u.appStream(ctx); err != nil {
@@ -299,16 +299,15 @@ func (u *update) finish(ctx context.Context) error {
 	return u.commit(ctx, m)
 }
 
-// While files are fetched the place is saved so often, and after so many: who is
-// killed again and again gets on between two deaths, and is not given up.
+// The cursor is saved every saveEvery, or after saveAfter files, so that a worker
+// that keeps being killed still makes progress.
 const (
 	saveEvery = 5 * time.Second
 	saveAfter = 100
 )
 
-// maxFailures is how many files in a row may fail before the others are not tried
-// any more, and how many are named; maxFailure how much of an error is kept, in
-// characters.
+// After maxFailures failed files in a row no further file is tried. maxFailures is
+// also how many of them are named. maxFailure bounds an error's text, in characters.
 const (
 	maxFailures = 50
 	maxFailure  = 300

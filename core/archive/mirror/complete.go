@@ -22,9 +22,9 @@ const (
 	flushAfter    = 8192
 )
 
-// settle stores the mirror's new list: that which was staged, its packages with
+// completeList stores the mirror's new list: that which was staged, its packages with
 // all digests of their files. Every package has its record before.
-func (u *update) settle(ctx context.Context, m Mirror) (lists.Ref, error) {
+func (u *update) completeList(ctx context.Context, m Mirror) (lists.Ref, error) {
 	prev, err := u.Packages(ctx, m)
 	if err != nil {
 		return lists.Ref{}, err
@@ -33,11 +33,11 @@ func (u *update) settle(ctx context.Context, m Mirror) (lists.Ref, error) {
 	if err != nil {
 		return lists.Ref{}, err
 	}
-	odds, err := u.odds(ctx)
+	mismatches, err := u.mismatches(ctx)
 	if err != nil {
 		return lists.Ref{}, err
 	}
-	c := &completing{update: u, odds: odds, list: prev, edit: prev.Edit(), partial: u.at.Partial}
+	c := &completing{update: u, mismatches: mismatches, list: prev, edit: prev.Edit(), partial: u.at.Partial}
 	for diff, err := range pkglist.Changes(ctx, prev, staged) {
 		if err == nil {
 			err = c.add(ctx, change{old: diff.Old, new: diff.New})
@@ -62,12 +62,12 @@ func (u *update) settle(ctx context.Context, m Mirror) (lists.Ref, error) {
 // completing makes the new list out of the previous one.
 type completing struct {
 	*update
-	odds    map[deb.File]deb.File
-	list    *pkglist.List // with the changes that are stored
-	edit    *pkglist.Edit // the others
-	edits   int           // in edit
-	batch   []change      // that are to be completed
-	partial Partial
+	mismatches map[deb.File]deb.File
+	list       *pkglist.List // with the changes that are stored
+	edit       *pkglist.Edit // the others
+	edits      int           // in edit
+	batch      []change      // that are to be completed
+	partial    Partial
 }
 
 // add takes a change. Batches of them are completed together.
@@ -86,7 +86,7 @@ func (c *completing) add(ctx context.Context, one change) error {
 
 // flush completes the batch, and ends the slice if it is over.
 func (c *completing) flush(ctx context.Context) error {
-	err := parallel.Each(ctx, probes, len(c.batch), func(ctx context.Context, i int) error { return c.taken(ctx, &c.batch[i], c.odds) })
+	err := parallel.Each(ctx, probes, len(c.batch), func(ctx context.Context, i int) error { return c.taken(ctx, &c.batch[i], c.mismatches) })
 	if err != nil {
 		return err
 	}
@@ -131,9 +131,9 @@ func (u *update) pause(ctx context.Context) error {
 
 // complete gives the files of a package all their digests. If the pool does not
 // have one of them, lacks says why.
-func (u *update) complete(ctx context.Context, p *deb.Package, odds map[deb.File]deb.File) (lacks string, err error) {
+func (u *update) complete(ctx context.Context, p *deb.Package, mismatches map[deb.File]deb.File) (lacks string, err error) {
 	for i, f := range p.Files {
-		got, ok := odds[f]
+		got, ok := mismatches[f]
 		if !ok && f.SHA256 == "" {
 			return f.Name + " was not fetched", nil
 		}
@@ -194,7 +194,7 @@ func (u *update) appStream(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	odds, err := u.odds(ctx)
+	mismatches, err := u.mismatches(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,7 @@ func (u *update) appStream(ctx context.Context) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if got, ok := odds[e.Want]; ok {
+		if got, ok := mismatches[e.Want]; ok {
 			files[e.Path] = got.SHA256
 			continue
 		}

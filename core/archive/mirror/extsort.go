@@ -9,12 +9,13 @@ import (
 	"aptless/core/engine/lists"
 )
 
-// maxHeld is how much a spill holds in memory, in bytes of keys and values.
+// maxHeld is how many bytes of keys and values a sorter holds in memory.
 const maxHeld = 16 << 20
 
-// spill sorts records of which there may be more than fit into memory: those that
-// do not are stored as sorted runs, which nothing refers to once they are read.
-type spill struct {
+// sorter is an external merge sort. Records that do not fit into memory are stored
+// as sorted runs, which are merged when they are read. Nothing refers to the runs,
+// so the collector removes them.
+type sorter struct {
 	store *lists.Store
 	held  map[string][]byte
 	size  int
@@ -22,7 +23,7 @@ type spill struct {
 }
 
 // add takes a record. Of several with one key the first stays.
-func (s *spill) add(ctx context.Context, key, val []byte) error {
+func (s *sorter) add(ctx context.Context, key, val []byte) error {
 	if _, ok := s.held[string(key)]; ok {
 		return nil
 	}
@@ -39,7 +40,7 @@ func (s *spill) add(ctx context.Context, key, val []byte) error {
 }
 
 // sorted yields what is held in memory.
-func (s *spill) sorted() iter.Seq2[lists.Record, error] {
+func (s *sorter) sorted() iter.Seq2[lists.Record, error] {
 	return func(yield func(lists.Record, error) bool) {
 		for _, key := range slices.Sorted(maps.Keys(s.held)) {
 			if !yield(lists.Record{Key: []byte(key), Val: s.held[key]}, nil) {
@@ -50,7 +51,7 @@ func (s *spill) sorted() iter.Seq2[lists.Record, error] {
 }
 
 // all yields all records, ascending. Nothing is added any more.
-func (s *spill) all(ctx context.Context) iter.Seq2[lists.Record, error] {
+func (s *sorter) all(ctx context.Context) iter.Seq2[lists.Record, error] {
 	if s.runs == nil {
 		return s.sorted()
 	}

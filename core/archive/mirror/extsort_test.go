@@ -11,11 +11,11 @@ import (
 	"aptless/core/engine/lists"
 )
 
-// TestSpill takes records in any order, some of them twice, as many as fit into
+// TestSorterYieldsEachKeyOnce takes records in any order, some of them twice, as many as fit into
 // memory and more.
-func TestSpill(t *testing.T) {
+func TestSorterYieldsEachKeyOnce(t *testing.T) {
 	for _, size := range []int{10, 100 << 10} {
-		s := &spill{store: &lists.Store{Blobs: drivertest.NewMemory(time.Now).Blobs, Epoch: func() int64 { return 0 }}}
+		s := &sorter{store: &lists.Store{Blobs: drivertest.NewMemory(time.Now).Blobs, Epoch: func() int64 { return 0 }}}
 		const n = 500
 		want := map[string]string{}
 		for i := range n {
