@@ -18,6 +18,7 @@ import (
 type operation struct {
 	name               string
 	kind               string // of its task; "" for a request that makes none
+	owes               string // kind of the tasks that do what it has left to do
 	method, path, body string
 	files              map[string][]byte // uploaded to the directory path, instead of a request
 	wait               time.Duration     // passes without any process, instead of a request
@@ -88,8 +89,9 @@ func (tr *trial) send(p *apptest.Living) (answer []byte, err error) {
 }
 
 // run runs the operation in an outage. With kill, the process that is told to
-// do it dies in the middle of the outage and another one starts.
-func (tr *trial) run(t *testing.T, o *drivertest.Outage, kill bool) error {
+// do it dies in the middle of the outage and another one starts. It adds the kinds
+// of all tasks to kinds.
+func (tr *trial) run(t *testing.T, o *drivertest.Outage, kill bool, kinds map[string]bool) error {
 	time.Sleep(tr.wait)
 	w := tr.ready.Copy()
 	w.Outage = o
@@ -115,6 +117,15 @@ func (tr *trial) run(t *testing.T, o *drivertest.Outage, kill bool) error {
 	answer := <-sent
 	p.Kill()
 	w.Outage = nil
+	for key, row := range w.Memory.Rows("task") {
+		if _, old := tr.ready.Memory.Rows("task")[key]; !old {
+			var task struct{ Kind string }
+			if err := json.Unmarshal([]byte(row), &task); err != nil {
+				return err
+			}
+			kinds[task.Kind] = true
+		}
+	}
 	state, err := taskOf(w, tr.kind, tr.ready)
 	if err != nil {
 		return err
@@ -122,6 +133,7 @@ func (tr *trial) run(t *testing.T, o *drivertest.Outage, kill bool) error {
 	if tr.kind == "" && answer != nil { // what makes no task is not all or nothing: the client tries again
 		p := w.Start(t)
 		_, answer = tr.send(p)
+		time.Sleep(time.Minute)
 		p.Kill()
 	}
 	got, err := tr.finish(t, w)
