@@ -51,7 +51,7 @@ func (s *Store) checkSigner(how Signing) error {
 	for _, k := range signer.PublicKeys() {
 		for _, p := range pgp.Lint(k, s.Now()) {
 			if p.Fatal {
-				return task.Fail(500, "%s: %s", noSigner, p.Text)
+				return task.Fail(400, "%s: %s Sign with a key of RSA with 3072 bits or more, or of Ed25519, or publish with Signing.Skip", noSigner, p.Text)
 			}
 		}
 	}

@@ -74,7 +74,8 @@ func TestUnfitKey(t *testing.T) {
 	r.publish.Signer, err = pgp.NewSigner(key)
 	must(t, err)
 	_, err = r.checkCreate(t.Context(), ":.", from("stable", "r"))
-	refused(t, "key", err, 500, fmt.Sprintf("unable to initialize GPG signer: The key %s is not valid yet.", key.ID()))
+	refused(t, "key", err, 400, fmt.Sprintf("unable to initialize GPG signer: The key %s is not valid yet. "+
+		"Sign with a key of RSA with 3072 bits or more, or of Ed25519, or publish with Signing.Skip", key.ID()))
 	args := from("stable", "r")
 	args.SkipSigning = true
 	must(t, r.create(args))
