@@ -92,6 +92,9 @@ $(NEWER_APT)/usr/bin/apt:
 test-aws: tools parts ## all of the tests of aptless as it is deployed to AWS, on this machine
 	go test -race -timeout 60m -v ./localstack/... ./infra/aws/... ./tests/aws
 
+test-aws-slices: tools parts ## import 50,000 packages and collect 10,000 snapshots with functions that live 20 s: an hour or two
+	go test -timeout 5h -v -run TestShortFunctions ./tests/aws -slice-packages 50000 -slice-snapshots 10000
+
 cost: tools parts ## measure what operations ask of AWS: docs/cost.md
 	go test -timeout 30m -v -run 'TestCost' ./tests/aws
 
@@ -161,4 +164,4 @@ template: ## write the code of infra/edge into template.yaml
 clean: ## remove what was built; data stay
 	rm -rf bin dist
 
-.PHONY: help parts build functions deploy run demo template test test-core test-readers test-newer-apt test-aws cost aws-local test-all bench fuzz lint tools aws-tools everything clean
+.PHONY: help parts build functions deploy run demo template test test-core test-readers test-newer-apt test-aws test-aws-slices cost aws-local test-all bench fuzz lint tools aws-tools everything clean

@@ -513,3 +513,27 @@ func TestWaitLeavesNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestSliceEndsBeforeTheFunction has a delivery in a function that is ended at its
+// deadline: the slice leaves half of the time for the way to the next checkpoint.
+func TestSliceEndsBeforeTheFunction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tc := range []struct{ slice, function, want time.Duration }{
+			{5 * time.Minute, 20 * time.Second, 10 * time.Second},
+			{5 * time.Minute, time.Hour, 5 * time.Minute},
+			{0, 20 * time.Second, 0},
+			{5 * time.Minute, 0, 5 * time.Minute},
+			{5 * time.Minute, -time.Second, time.Millisecond},
+		} {
+			ctx := t.Context()
+			if tc.function != 0 {
+				c, cancel := context.WithTimeout(ctx, tc.function)
+				defer cancel()
+				ctx = c
+			}
+			if got := (&Dispatcher{Slice: tc.slice}).slice(ctx); got != tc.want {
+				t.Errorf("slice %s in a function of %s: %s, want %s", tc.slice, tc.function, got, tc.want)
+			}
+		}
+	})
+}

@@ -92,8 +92,8 @@ func (d *Dispatcher) Handle(ctx context.Context, m driver.Message) (driver.Outco
 		return driver.Outcome{}, nil
 	}
 	del := delivery{Message: m}
-	if d.Slice > 0 {
-		del.until = d.Store.Now().Add(d.Slice)
+	if slice := d.slice(ctx); slice > 0 {
+		del.until = d.Store.Now().Add(slice)
 	}
 	out, err := d.deliver(ctx, del, id)
 	d.mu.Lock()
@@ -104,6 +104,17 @@ func (d *Dispatcher) Handle(ctx context.Context, m driver.Message) (driver.Outco
 	}
 	d.failures[id]++
 	return driver.Outcome{Retry: backoff(d.failures[id])}, err
+}
+
+// slice returns how long a delivery may take; 0 for no limit. A context with a
+// deadline, such as that of a function on Lambda, leaves at most half of its time:
+// the other half is for the work between two checkpoints.
+func (d *Dispatcher) slice(ctx context.Context) time.Duration {
+	end, limited := ctx.Deadline()
+	if d.Slice <= 0 || !limited {
+		return d.Slice
+	}
+	return min(d.Slice, max(time.Until(end)/2, time.Millisecond))
 }
 
 // deliver runs the task if no other one is before it.

@@ -149,12 +149,21 @@ func call(ctx context.Context, kind Kind, a *Attempt) (result Result, err error)
 	return kind.run(ctx, a, args)
 }
 
-// guard makes a panic an error.
+// guard makes a panic a failure of the task: of the goroutine that runs the kind's
+// function, and of a goroutine that it started by package parallel.
 func (a *Attempt) guard(kind Kind, err *error) {
+	var value any
+	var stack []byte
+	var other *parallel.PanicError
 	if p := recover(); p != nil {
-		a.store.Log.Error("task panicked", "task", a.begun.ID, "kind", kind.Name, "panic", p, "stack", string(debug.Stack()))
-		*err = Fail(500, "internal error: %v", p)
+		value, stack = p, debug.Stack()
+	} else if errors.As(*err, &other) {
+		value, stack = other.Value, other.Stack
+	} else {
+		return
 	}
+	a.store.Log.Error("task panicked", "task", a.begun.ID, "kind", kind.Name, "panic", value, "stack", string(stack))
+	*err = Fail(500, "internal error: %v", value)
 }
 
 // broken records the error of an attempt that another one will repeat, or gives

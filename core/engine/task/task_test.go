@@ -14,6 +14,7 @@ import (
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/parallel"
 )
 
 // incArgs name counters; the task appends its number to the log of each.
@@ -39,6 +40,8 @@ func inc(ctx context.Context, a *Attempt, args incArgs) (Result, error) {
 		return Result{}, Fail(409, "refused")
 	case "panic":
 		panic("oops")
+	case "worker panic":
+		return Result{}, parallel.Each(ctx, 2, 3, func(context.Context, int) error { panic("oops") })
 	case "break":
 		return Result{}, errors.New("broken")
 	}
@@ -140,6 +143,7 @@ func TestOutcomes(t *testing.T) {
 		{"u.relock", "", Succeeded, 200, "counted\nTask succeeded", "1 "},
 		{"t.inc", "refuse", Failed, 409, "counted\nTask failed with error: refused", ""},
 		{"t.inc", "panic", Failed, 500, "counted\nTask failed with error: internal error: oops", ""},
+		{"t.inc", "worker panic", Failed, 500, "counted\nTask failed with error: internal error: oops", ""},
 		{"t.inc", "break", Failed, 500, "Task failed with error: given up after 15m0s: broken", ""},
 		{"t.none", "", Failed, 500, `Task failed with error: unknown kind of task "t.none"`, ""},
 	} {
