@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
@@ -52,7 +53,7 @@ func (u *update) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := &fetching{update: u, staged: staged, mismatches: mismatches, done: map[int]outcome{}, shown: u.at.Detail, given: map[uint64]bool{}}
+	f := &fetching{update: u, staged: staged, mismatches: mismatches, shown: u.at.Detail, given: map[uint64]bool{}}
 	u.attempt.Detail(f.shown)
 	if err := f.all(ctx, queue); err != nil {
 		return err
@@ -67,117 +68,112 @@ func (u *update) fetch(ctx context.Context) error {
 	return f.save(ctx)
 }
 
-// fetching is the fetching of the files of a queue.
+// fetching is the fetching of the files of a queue. mu guards all that workers
+// change; given belongs to the loop that hands out the entries.
 type fetching struct {
 	*update
-	staged     *pkglist.List
+	staged *pkglist.List
+	given  map[uint64]bool // the beginnings of the SHA-256 of the files that were handed out
+
+	mu         sync.Mutex
 	mismatches map[deb.File]deb.File
-	fresh      []mismatch      // that were not saved
-	done       map[int]outcome // out-of-order completions: entries finished while an earlier one is still running
-	next       int             // the first that is not done
-	shown      progress        // counts all
-	failed     int             // in a row
-	given      map[uint64]bool // the beginnings of the SHA-256 of the files that were handed out
+	fresh      []mismatch       // that were not saved
+	finished   inOrder[outcome] // the cursor advances over these
+	shown      progress         // counts all
+	failed     int              // in a row
+	stop       bool             // no further entry is to be fetched
+	saved      time.Time        // when the cursor was
+	since      int              // entries since then
 }
 
 // defaultFetches is how many files are fetched at a time unless the operator has said.
 const defaultFetches = 4
 
-// all fetches the entries after the cursor by several workers.
+// all fetches the entries after the cursor by several workers, until all are
+// done, too many in a row have failed or the slice is over.
 func (f *fetching) all(ctx context.Context, queue *lists.List) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	n := f.Options.Parallel
 	if n <= 0 {
 		n = defaultFetches
 	}
-	jobs, results := make(chan outcome), make(chan outcome)
-	var workers sync.WaitGroup
-	defer workers.Wait()
-	defer close(jobs)
-	for range n {
-		workers.Go(func() {
-			for job := range jobs {
-				f.one(ctx, &job)
-				select {
-				case results <- job:
-				case <-ctx.Done(): // nobody asks any more
-				}
-			}
-		})
-	}
-	defer cancel(context.Canceled)
-	return f.feed(ctx, queue, jobs, results)
-}
-
-// feed hands out the entries and takes what became of them, until all are done,
-// too many have failed or the slice is over.
-func (f *fetching) feed(ctx context.Context, queue *lists.List, jobs chan<- outcome, results <-chan outcome) error {
-	saved, since, running, stopped := f.Now(), 0, 0, false
-	take := func(got outcome) error {
-		running--
-		if got.err != nil {
-			return got.err
-		}
-		f.count(got)
-		stopped = stopped || f.failed >= maxFailures || f.attempt.SliceOver()
-		if since++; since < saveAfter && f.Now().Sub(saved) < saveEvery {
-			return nil
-		}
-		saved, since = f.Now(), 0
-		return f.save(ctx)
-	}
+	f.saved = f.Now()
 	given := 0
-	for r, err := range queue.From(ctx, append(bytes.Clone(f.at.After), 0)) {
-		var job outcome
-		if err == nil {
-			err = json.Unmarshal(r.Val, &job.entry)
-		}
-		if err != nil {
-			return err
-		}
-		begins := beginning(job.entry.Want.SHA256)
-		job.n, job.fresh = given, f.probed && !job.entry.Meta && !f.given[begins]
-		given++
-		f.given[begins] = true
-		if _, ok := f.mismatches[job.entry.Want]; ok { // it was fetched before the cursor was saved
-			f.count(job)
-			continue
-		}
-		for sent := false; !sent && !stopped; {
-			select {
-			case jobs <- job:
-				running++
-				sent = true
-			case got := <-results:
-				if err := take(got); err != nil {
-					return err
-				}
-			case <-ctx.Done():
-				return context.Cause(ctx)
+	err := parallel.Run(ctx, n, func(ctx context.Context, g *parallel.Group) error {
+		for r, err := range queue.From(ctx, append(bytes.Clone(f.at.After), 0)) {
+			job := outcome{n: given}
+			if err == nil {
+				err = json.Unmarshal(r.Val, &job.entry)
 			}
-		}
-		if stopped {
-			break
-		}
-	}
-	for running > 0 {
-		select {
-		case got := <-results:
-			if err := take(got); err != nil {
+			if err != nil {
 				return err
 			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
+			begins := beginning(job.entry.Want.SHA256)
+			job.fresh = f.probed && !job.entry.Meta && !f.given[begins]
+			f.given[begins] = true
+			given++
+			if f.known(job) {
+				continue
+			}
+			if f.stopped() || !g.Go(func(ctx context.Context) error { return f.work(ctx, job) }) {
+				break
+			}
+		}
+		return nil
+	})
+	if err == nil && f.stopped() && f.failed < maxFailures && f.finished.next < given {
+		if err = f.save(ctx); err == nil {
+			err = task.ErrContinue
 		}
 	}
-	if stopped && f.failed < maxFailures && f.next < given {
-		if err := f.save(ctx); err != nil {
-			return err
-		}
-		return task.ErrContinue
+	return err
+}
+
+// work fetches an entry and notes what became of it. The cursor is saved when it
+// is time.
+func (f *fetching) work(ctx context.Context, job outcome) error {
+	if f.outOfTime() { // since the entry was handed out
+		return nil
 	}
-	return nil
+	if f.one(ctx, &job); job.err != nil {
+		return job.err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.count(job)
+	f.stop = f.stop || f.failed >= maxFailures || f.attempt.SliceOver()
+	if f.since++; f.since < saveAfter && f.Now().Sub(f.saved) < saveEvery {
+		return nil
+	}
+	f.saved, f.since = f.Now(), 0
+	return f.save(ctx)
+}
+
+// known reports whether an entry was fetched before the cursor was saved, and
+// counts it then.
+func (f *fetching) known(job outcome) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.mismatches[job.entry.Want]
+	if ok {
+		f.count(job)
+	}
+	return ok
+}
+
+// outOfTime reports whether the slice is over. An entry that was handed out before
+// too many have failed is still fetched: the cursor does not advance over a gap, and
+// what failed after it would not be told.
+func (f *fetching) outOfTime() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stop && f.failed < maxFailures
+}
+
+// stopped reports whether no further entry is to be fetched.
+func (f *fetching) stopped() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stop
 }
 
 // beginning is the first part of a digest in hex: few have it in common, and of a
@@ -198,14 +194,7 @@ func (f *fetching) count(got outcome) {
 	}
 	f.shown.count(got)
 	f.attempt.Detail(f.shown)
-	f.done[got.n] = got
-	for {
-		o, ok := f.done[f.next]
-		if !ok {
-			return
-		}
-		delete(f.done, f.next)
-		f.next++
+	for _, o := range f.finished.add(got.n, got) {
 		f.at.After = o.entry.key()
 		f.at.Detail.count(o)
 		switch {

@@ -28,6 +28,15 @@ func FuzzIndex(f *testing.F) {
 	f.Add([]byte("Package: aa\nVersion: 1\nArchitecture: all\nFilename: ../../x.deb\n\n"), uint8(0), uint8(deb.Binary))
 	f.Add([]byte("Package: aa\nVersion: 1\nFormat: 1.0\nDirectory: /..\nFiles:\n 0 1 ../x\n"), uint8(0), uint8(deb.Source))
 	f.Add([]byte(strings.Repeat("0", 64)+"  ../../../x\n"), uint8(0), uint8(deb.Installer))
+	for i, suffix := range []string{"", ".gz", ".xz", ".zst", ".bz2"} { // tails, and files that are not compressed
+		for _, tail := range []string{"\x00", strings.Repeat("\x00", 17), "junkjunk"} {
+			f.Add(append(upstreamtest.Compress([]byte(binary), suffix), tail...), uint8(i), uint8(deb.Binary))
+		}
+		f.Add([]byte(binary), uint8(i), uint8(deb.Binary))
+	}
+	for _, without := range []string{"Package: hello\n", "Version: 2.10-3\n", "Architecture: amd64\n", "Size: 53080\n"} {
+		f.Add([]byte(strings.Replace(binary, without, "", 1)+binary), uint8(0), uint8(deb.Binary))
+	}
 	suffixes := []string{"", ".gz", ".xz", ".zst", ".bz2"}
 	f.Fuzz(func(t *testing.T, data []byte, suffix, kind uint8) {
 		x := upstream.Index{Path: "main/binary-amd64/Packages", Kind: deb.Kind(kind % 4), Arch: "amd64"}
@@ -47,7 +56,8 @@ func FuzzIndex(f *testing.F) {
 			case failed:
 				t.Fatal("something follows an error")
 			case err != nil:
-				failed = !errors.Is(err, deb.ErrInvalid)
+				stanza := (*upstream.StanzaError)(nil)
+				failed = !errors.As(err, &stanza)
 				continue
 			case l.Package.Kind != x.Kind:
 				t.Fatalf("%s is of kind %d", l.Package, l.Package.Kind)

@@ -452,6 +452,14 @@ func FuzzReadBinary(f *testing.F) {
 	f.Add(arArchive(member{"data.tar.bz2", "BZh9"}, member{"control.tar.xz", "\xfd7zXZ\x00"}))
 	f.Add(arArchive(member{"data.tar.zst", "\x28\xb5\x2f\xfd"}, member{"control.tar", control}))
 	f.Add(arArchive(member{"control.tar", control}, member{"data.tar", sparse(f, "./hole", "1\n0\n512\n")}))
+	f.Add(rawArchive(member{"control.tar", control}, member{"data.tar", control}))
+	f.Add(rawArchive(member{"debian-binary", "3.0\n"}, member{"control.tar", control}, member{"data.tar", control}))
+	f.Add(arArchive(member{"control.tar", control}, member{"control.tar.gz", gzipped(control)}, member{"data.tar", control}))
+	for _, suffix := range suffixes() {
+		body := packed(f, suffix, control)
+		f.Add(arArchive(member{"control.tar", control}, member{"data.tar" + suffix, body + strings.Repeat("\x00", 17)}))
+		f.Add(arArchive(member{"control.tar" + suffix, body[:len(body)-3]}, member{"data.tar" + suffix, body + "junk"}))
+	}
 	var sound []string
 	for _, compression := range []string{"none", "gzip", "xz", "zstd"} {
 		spec := debtest.Spec{Compression: compression, Files: map[string]string{"a": strings.Repeat("ab", 100)}}
