@@ -21,7 +21,9 @@ func (s *Store) finishApply(ctx context.Context, a *task.Attempt, p Publication)
 		return p.State, err
 	}
 	if !p.Applied {
-		err := s.tree(p).Apply(ctx, m)
+		t := s.tree(p)
+		t.Store = s.filesOf(a)
+		err := t.Apply(ctx, m)
 		if errors.Is(err, tree.ErrSuperseded) { // another attempt has the locks by now
 			err = task.ErrLost
 		}
@@ -33,7 +35,7 @@ func (s *Store) finishApply(ctx context.Context, a *task.Attempt, p Publication)
 		return p.State, err
 	}
 	p.Left = p.Left[len(p.cleaned()):]
-	p.Applied, p.Old, p.SkipCleanup, p.Leaving = true, "", false, nil
+	p.Applied, p.Old, p.SkipCleanup, p.Leaving, p.Forgotten = true, "", false, nil, nil
 	return p.State, nil
 }
 
@@ -55,25 +57,53 @@ func (s *Store) tidy(ctx context.Context, a *task.Attempt, p Publication, m *tre
 	if err != nil {
 		return err
 	}
+	var gone []string
 	if old != nil {
 		a.Printf("Cleaning up published repository %s...\n", p.Dist())
-		if err := tree.Delete(ctx, s.Blobs, s.tree(p).Lost(old, m)); err != nil {
-			return err
-		}
-		if err := s.cleanPackages(ctx, p, m.Lists, old.Lists); err != nil {
+		gone = s.tree(p).Lost(old, m)
+		if err := s.cleanPackages(ctx, a, p, m.Lists, old.Lists); err != nil {
 			return err
 		}
 	}
-	if err := tree.Delete(ctx, s.Blobs, m.Expired); err != nil {
+	gone = append(gone, m.Expired...)
+	for _, rev := range p.Forgotten {
+		gone = append(gone, tree.Staged(rev.Manifest, p.Distribution, rev.Aliases)...)
+	}
+	var st staging
+	switch err := a.GetJSON(ctx, stagingKey(p.Name), &st); {
+	case err == nil:
+		staged, err := s.undoFiles(ctx, a, st, p, m)
+		if err != nil {
+			return err
+		}
+		gone = append(gone, staged...)
+		a.Drop(stagingKey(p.Name))
+	case !errors.Is(err, driver.ErrNotFound):
 		return err
 	}
-	return s.removeStaged(ctx, p)
+	return s.delete(ctx, a, p, gone)
+}
+
+// delete deletes objects of a publication, unless the task has been overtaken. If
+// it is overtaken meanwhile, it puts back those that the publication has by now.
+func (s *Store) delete(ctx context.Context, a *task.Attempt, p Publication, keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	if _, err := a.Write(ctx); err != nil {
+		return err
+	}
+	err := tree.Delete(ctx, s.Blobs, keys)
+	if _, fenced := a.Write(ctx); errors.Is(fenced, task.ErrLost) {
+		return errors.Join(fenced, s.putBack(ctx, p.Name, keys))
+	}
+	return err
 }
 
 // cleaner removes package files that a publication has lost. keeps are the lists
 // that it has, nil for none.
-func (s *Store) cleaner(p Publication, keeps map[string]index.Published) *files.Cleaner {
-	return &files.Cleaner{Store: s.files(), Scope: p.scope(), Keeps: keeps, Others: func(ctx context.Context, dir string) ([]lists.Ref, error) {
+func (s *Store) cleaner(a *task.Attempt, p Publication, keeps map[string]index.Published) *files.Cleaner {
+	return &files.Cleaner{Store: s.filesOf(a), Scope: p.scope(), Keeps: keeps, Others: func(ctx context.Context, dir string) ([]lists.Ref, error) {
 		return s.users(ctx, &p, dir)
 	}}
 }

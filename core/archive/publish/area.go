@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"iter"
 	"path"
+	"slices"
 
 	"aptless/core/archive/publish/paths"
-	"aptless/core/engine/driver"
 	"aptless/core/engine/gc"
 )
 
@@ -37,7 +37,7 @@ func (s *Store) staged(ctx context.Context, sweep *gc.Sweep, after string) iter.
 		busy, err := sweep.Busy(ctx)
 		var kept map[string]bool
 		if err == nil {
-			kept, err = s.keptFolders(sweep.Heads(ctx, paths.Row("").Part))
+			kept, err = s.keptFolders(ctx, sweep)
 		}
 		if err != nil {
 			yield(gc.Item{}, err)
@@ -56,24 +56,39 @@ func (s *Store) staged(ctx context.Context, sweep *gc.Sweep, after string) iter.
 	}
 }
 
-// keptFolders returns the folders that rows of publications name.
-func (s *Store) keptFolders(rows iter.Seq2[driver.Row, error]) (map[string]bool, error) {
+// keptFolders returns the folders that rows name: of publications, of those whose
+// removal is owed, and of attempts that are not undone yet.
+func (s *Store) keptFolders(ctx context.Context, sweep *gc.Sweep) (map[string]bool, error) {
 	kept := map[string]bool{}
-	for row, err := range rows {
+	for _, part := range []string{paths.Row("").Part, RemovalPart} {
+		for row, err := range sweep.Heads(ctx, part) {
+			if err != nil {
+				return nil, err
+			}
+			p, err := decode(row)
+			if err != nil {
+				return nil, err
+			}
+			for _, manifest := range []string{p.Manifest, p.Old} {
+				if manifest != "" {
+					kept[path.Dir(manifest)] = true
+				}
+			}
+			for _, rev := range slices.Concat(p.Revisions, p.Forgotten) {
+				kept[path.Dir(rev.Manifest)] = true
+			}
+		}
+	}
+	for row, err := range sweep.Heads(ctx, StagingPart) {
 		if err != nil {
 			return nil, err
 		}
-		var p Publication
-		if err := json.Unmarshal(row.Data, &p); err != nil {
+		var st staging
+		if err := json.Unmarshal(row.Data, &st); err != nil {
 			return nil, err
 		}
-		for _, manifest := range []string{p.Manifest, p.Old} {
-			if manifest != "" {
-				kept[path.Dir(manifest)] = true
-			}
-		}
-		for _, rev := range p.Revisions {
-			kept[path.Dir(rev.Manifest)] = true
+		for _, folder := range st.Folders {
+			kept[folder] = true
 		}
 	}
 	return kept, nil

@@ -150,6 +150,9 @@ func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (t
 	if at.Committed {
 		return s.apply(ctx, a, args.Name, 201)
 	}
+	if err := s.finishRemoval(ctx, a, args.Name); err != nil {
+		return task.Result{}, err
+	}
 	a.Printf("Loading packages...\n")
 	d, err := s.planCreate(ctx, a.GetJSON, args)
 	if err != nil {

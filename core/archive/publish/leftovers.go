@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"aptless/core/archive/publish/index"
+	"aptless/core/engine/task"
 )
 
 // Leftover is a list that a component had, whose package files an update with
@@ -44,8 +45,8 @@ func (p *Publication) cleaned() []Leftover {
 
 // cleanPackages removes the package files that the publication has lost since the
 // lists of last, unless SkipCleanup says that they stay, and those of leftovers.
-func (s *Store) cleanPackages(ctx context.Context, p Publication, lists, last map[string]index.Published) error {
-	c := s.cleaner(p, lists)
+func (s *Store) cleanPackages(ctx context.Context, a *task.Attempt, p Publication, lists, last map[string]index.Published) error {
+	c := s.cleaner(a, p, lists)
 	if !p.SkipCleanup {
 		if err := c.Clean(ctx, last); err != nil {
 			return err
@@ -61,12 +62,12 @@ func (s *Store) cleanPackages(ctx context.Context, p Publication, lists, last ma
 
 // dropPackages removes the package files of a publication that is dropped. With
 // skipCleanup those stay that are in a directory which another publication has, too.
-func (s *Store) dropPackages(ctx context.Context, p Publication, lists map[string]index.Published, skipCleanup bool) error {
+func (s *Store) dropPackages(ctx context.Context, a *task.Attempt, p Publication, lists map[string]index.Published, skipCleanup bool) error {
 	all := slices.Clone(p.Left)
 	for component, published := range lists {
 		all = append(all, Leftover{component, published})
 	}
-	c := s.cleaner(p, nil)
+	c := s.cleaner(a, p, nil)
 	for _, l := range all {
 		if skipCleanup {
 			others, err := c.Others(ctx, l.PoolDir)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"aptless/core/archive/pkglist"
+	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
 	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
@@ -23,9 +24,10 @@ import (
 //	commit  draft, manifest    moves the publication's row to the manifest
 //	apply   row     brings the mutable names of the tree to the manifest
 //
-// Until the commit the task may fail, and readers see nothing of it. From the
-// commit on only apply is left to do, which the next task on the publication
-// does if this one cannot.
+// Until the commit the task may fail: it is undone, and readers see nothing of
+// it. The commit also writes the debt of the apply, so the task cannot fail any
+// more. If it cannot apply the manifest, the next task on the publication does,
+// or publish.finish, which the tick admits until it has succeeded.
 
 // draft is a planned publication.
 type draft struct {
@@ -43,12 +45,14 @@ type request struct {
 	verb        string // begins the texts of refusals: "unable to update"
 	force       bool   // replace package files that are different
 	skipCleanup bool   // leave package files that are no longer published
+	resetDate   bool   // the date of the Release may go back
 }
 
 // cursor says how far a task has come.
 type cursor struct {
-	Linked    int  // packages whose files are linked
-	Committed bool // the row names the new manifest, or is gone
+	Linked    int    // packages whose files are linked
+	Progress  string // key of the index.Progress of staging; "" before it
+	Committed bool   // the row names the new manifest, or is being dropped
 }
 
 // plan returns the draft of a publication with the lists that its sources have
@@ -61,7 +65,7 @@ func (s *Store) plan(ctx context.Context, get source.Getter, p Publication, had 
 	d = draft{next: p, had: had, lists: map[string]*pkglist.List{}, extra: map[string]map[string]string{}, how: how}
 	d.next.Components = map[string]Component{}
 	if p.Dropping { // their objects may be gone
-		d.next.Revisions = nil
+		d.next.forget(len(p.Revisions))
 	}
 	var sources []source.Source
 	for _, c := range p.components() {
@@ -137,7 +141,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, at cursor, d draft
 	if err != nil {
 		return task.Result{}, withVerb(d.how.verb, err)
 	}
-	if err := s.commit(ctx, a, d, m); err != nil {
+	if err := s.commit(ctx, a, d, m, code); err != nil {
 		return task.Result{}, err
 	}
 	return s.apply(ctx, a, d.next.Name, code)
@@ -147,21 +151,32 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, at cursor, d draft
 // the manifest, which it returns. No reader sees any of them yet.
 func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, signer pgp.Signer) (m *tree.Manifest, err error) {
 	base := d.base()
+	m = &tree.Manifest{Generation: d.last.Generation + 1, Signed: signer != nil, Aliases: slices.Clone(d.next.Aliases),
+		Folder: fmt.Sprintf("%s/%d-%d", d.next.Dist().Private(), a.ID(), a.Token())}
+	inventories, err := s.begin(ctx, a, d, m.Folder)
+	if err != nil {
+		return nil, err
+	}
 	a.Printf("Generating metadata files and linking package files...\n")
 	if err := s.link(ctx, a, at, d); err != nil {
 		return nil, err
 	}
-	m = &tree.Manifest{Generation: d.last.Generation + 1, Signed: signer != nil, Aliases: slices.Clone(d.next.Aliases),
-		Folder: fmt.Sprintf("%s/%d-%d", d.next.Dist().Private(), a.ID(), a.Token())}
-	st := s.stager(&d.next, m.Folder)
+	st, err := s.resume(ctx, a, at, d, m.Folder)
+	if err != nil {
+		return nil, err
+	}
+	st.Continue(inventories)
 	if m.Set, err = s.stageSet(ctx, a, st, d, signer); err != nil {
 		return nil, err
 	}
 	if err := tree.CopyAliases(ctx, st, m, base); err != nil {
 		return nil, err
 	}
+	m.Inventories = st.Written()
 	a.Printf("Finalizing metadata files...\n")
-	m.Date = s.nextDate(d.next.Date)
+	if m.Date, err = s.nextDate(d.next.Date, d.how.resetDate); err != nil {
+		return nil, err
+	}
 	if err := s.sign(ctx, st, m, signer); err != nil {
 		return nil, err
 	}
@@ -175,7 +190,7 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 
 // commit moves the publication's row to the manifest. It adds a reference row
 // for each new source and removes those of sources that are no longer published.
-func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Manifest) error {
+func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Manifest, code int) error {
 	p := d.next
 	if err := p.refer(ctx, a, d.had, uuids(p.Components)); err != nil {
 		return err
@@ -193,7 +208,20 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Ma
 	}
 	p.addRevision(Revision{m.Generation, m.Date, p.Manifest, maps.Clone(p.Components), m.Contents, m.Aliases})
 	a.PutJSON(p.Dist().Row(), p)
-	return a.Save(ctx, cursor{Committed: true})
+	a.Answer(task.Result{Code: code, Value: p.answer()})
+	return a.Commit(ctx, cursor{Committed: true}, p.debt())
+}
+
+// debtName is the calendar entry of what a commit to a publication owes.
+func debtName(d paths.Dist) string { return "publish/" + d.ID() }
+
+// debt is the apply that a commit owes. The task that commits pays it, else the
+// next one that changes the publication, else publish.finish.
+func (p *Publication) debt() task.Debt {
+	l := lockPublication(p.Dist())
+	l.pool(p.Dist()) // the manifest before may have had files there
+	return task.Debt{Name: debtName(p.Dist()), Spec: task.Spec{Kind: "publish.finish", Name: "Finish published repository " + p.Dist().String(),
+		Resources: l.names, Locks: l.locks, Args: FinishArgs{p.Name}}}
 }
 
 // refer writes the reference rows of sources: had are those that have one, want
@@ -227,6 +255,24 @@ func (s *Store) apply(ctx context.Context, a *task.Attempt, n Name, code int) (t
 		return task.Result{}, err
 	}
 	a.PutJSON(p.Dist().Row(), p)
+	a.Pay(debtName(p.Dist()))
 	v, err := s.view(ctx, p)
 	return task.Result{Code: code, Value: v}, err
+}
+
+// finish applies the committed manifest of a publication if that is left to do.
+func (s *Store) finish(ctx context.Context, a *task.Attempt, args FinishArgs) (task.Result, error) {
+	done := task.Result{NoValue: true}
+	p, err := s.read(ctx, a.GetJSON, args.Name)
+	if errors.Is(err, driver.ErrNotFound) || err == nil && (p.Applied || p.Dropping) {
+		return done, nil
+	}
+	if err != nil {
+		return task.Result{}, err
+	}
+	if p.State, err = s.finishApply(ctx, a, p); err != nil {
+		return task.Result{}, err
+	}
+	a.PutJSON(p.Dist().Row(), p)
+	return done, nil
 }

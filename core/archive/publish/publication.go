@@ -59,6 +59,7 @@ type State struct {
 	Leaving     []string   `json:",omitempty"` // aliases that are gone and whose trees exist until Applied
 	Dropping    bool       // files are being removed: no file of the manifest can be relied on
 	Revisions   []Revision // that can be published again, the current one last
+	Forgotten   []Revision `json:",omitempty"` // whose private objects are there until Applied; only Manifest and Aliases
 	Expires     bool       // a row of the calendar says when the Release is to be signed anew
 }
 
@@ -134,10 +135,19 @@ func (p *Publication) addRevision(now Revision) {
 	for first < len(p.Revisions)-1 && tree.Outlived(p.Revisions[first].Generation, p.Revisions[first+1].Date, now.Generation, now.Date) {
 		first++
 	}
-	p.Revisions = p.Revisions[first:]
+	p.forget(first)
 	for len(p.Revisions) > 1 && p.size() > maxRow {
-		p.Revisions = p.Revisions[1:]
+		p.forget(1)
 	}
+}
+
+// forget forgets the oldest revisions.
+func (p *Publication) forget(n int) {
+	p.Forgotten = slices.Clone(p.Forgotten)
+	for _, rev := range p.Revisions[:n] {
+		p.Forgotten = append(p.Forgotten, Revision{Manifest: rev.Manifest, Aliases: rev.Aliases})
+	}
+	p.Revisions = p.Revisions[n:]
 }
 
 // size is the size of the row in bytes.

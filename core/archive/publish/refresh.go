@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"aptless/core/archive/publish/paths"
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 )
@@ -46,17 +48,12 @@ func ShowValidity(d time.Duration) string {
 	return ""
 }
 
-// calendar is the partition of the publications that expire: it is small when
-// few do, and read by every tick.
-const calendar = "expiry"
+// ExpiryKind is the kind of the calendar entries of publications that expire;
+// PlanRefresh is their planner.
+const ExpiryKind = "publish.expiry"
 
-// expiry is a row of the calendar.
-type expiry struct {
-	Storage, Prefix, Distribution string
-	Due                           time.Time // when the Release is made anew, or a tick asks for that again
-}
-
-func calendarKey(id string) driver.Key { return driver.Key{Part: calendar, Sort: id} }
+// expiryName is the calendar entry that says when a Release is signed anew.
+func expiryName(d paths.Dist) string { return "expiry/" + d.ID() }
 
 // due is when the Release is made anew: at half of its life, so that half is left
 // to mend what keeps it from being made.
@@ -64,64 +61,76 @@ func (p *Publication) due() time.Time { return p.Date.Add(p.ValidFor / 2) }
 
 // schedule puts the publication into the calendar, or takes it out.
 func (p *Publication) schedule(ctx context.Context, a *task.Attempt) error {
-	if p.ValidFor == 0 && !p.Expires {
+	had := p.Expires
+	if p.Expires = p.ValidFor > 0; p.Expires {
+		data, err := json.Marshal(p.Name)
+		if err != nil {
+			return err
+		}
+		return calendar.Schedule(ctx, a, calendar.Entry{Name: expiryName(p.Dist()), Kind: ExpiryKind, Data: data, Due: p.due()})
+	}
+	if !had {
 		return nil
 	}
-	key := calendarKey(p.Dist().ID())
-	if _, err := a.Get(ctx, key); err != nil && !errors.Is(err, driver.ErrNotFound) {
-		return err
-	}
-	if p.Expires = p.ValidFor > 0; p.Expires {
-		a.PutJSON(key, expiry{p.Storage, p.Prefix, p.Distribution, p.due()})
-	} else {
-		a.Drop(key)
-	}
-	return nil
+	return calendar.Remove(ctx, a, expiryName(p.Dist()))
 }
 
-// askAgain is how long a tick waits for the task that another one asked for.
-const askAgain = time.Hour
-
-// Due returns the tasks that make anew the Release files that expire, each of
-// them to one caller only. They need no more than a signature.
-func (s *Store) Due(ctx context.Context) ([]task.Spec, error) {
-	var specs []task.Spec
-	for row, err := range s.Table.Scan(ctx, calendar, "") {
-		if err != nil {
-			return specs, err
-		}
-		var e expiry
-		if err := json.Unmarshal(row.Data, &e); err != nil {
-			return specs, fmt.Errorf("calendar %s: %w", row.Sort, err)
-		}
-		if s.Now().Before(e.Due) {
-			continue
-		}
-		n := Name{e.Storage, e.Prefix, e.Distribution}
-		p, err := s.read(ctx, s.get, n)
-		if errors.Is(err, driver.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return specs, err
-		}
-		e.Due = s.Now().Add(askAgain)
-		data, err := json.Marshal(e)
-		if err != nil {
-			return specs, err
-		}
-		_, err = s.Table.Write(ctx, driver.Op{Do: driver.OpPut, Key: row.Key, If: row.Version, Data: data})
-		if errors.Is(err, driver.ErrConflict) {
-			continue // another tick was first, or it was published meanwhile
-		}
-		if err != nil {
-			return specs, err
-		}
-		l := p.lockUpdate(change{want: p.Components})
-		specs = append(specs, task.Spec{Kind: "publish.refresh", Name: "Sign anew published repository " + p.Dist().String(),
-			Resources: l.names, Locks: l.locks, Args: RefreshArgs{n}})
+// PlanRefresh plans a calendar entry: the Release is signed anew if it is due. If
+// that does not succeed, it is asked for again after an eighth of its validity,
+// an hour at most.
+func (s *Store) PlanRefresh(ctx context.Context, e calendar.Entry) (task.Plan, error) {
+	var n Name
+	if err := json.Unmarshal(e.Data, &n); err != nil {
+		return task.Plan{}, err
 	}
-	return specs, nil
+	p, err := s.read(ctx, s.get, n)
+	if errors.Is(err, driver.ErrNotFound) || err == nil && p.ValidFor == 0 {
+		return task.Plan{}, nil
+	}
+	if err != nil {
+		return task.Plan{}, err
+	}
+	if s.Now().Before(p.due()) { // it was published since the entry was read
+		return task.Plan{Next: p.due()}, nil
+	}
+	l := p.lockUpdate(change{want: p.Components})
+	return task.Plan{Next: calendar.Until(s.Now(), p.ValidFor), Spec: task.Spec{Kind: "publish.refresh",
+		Name: "Sign anew published repository " + p.Dist().String(), Resources: l.names, Locks: l.locks, Args: RefreshArgs{n}}}, nil
+}
+
+// oldCalendar is the partition in which earlier releases had the publications
+// that expire.
+const oldCalendar = "expiry"
+
+// TakeOver moves the rows of the old calendar into the present one.
+func (s *Store) TakeOver(ctx context.Context) error {
+	for row, err := range s.Table.Scan(ctx, oldCalendar, "") {
+		if err != nil {
+			return err
+		}
+		var old struct {
+			Name
+			Due time.Time
+		}
+		if err := json.Unmarshal(row.Data, &old); err != nil {
+			return fmt.Errorf("%s: %w", row.Key, err)
+		}
+		ops := []driver.Op{{Do: driver.OpDelete, Key: row.Key, If: row.Version}}
+		e, err := calendar.Get(ctx, s.Table, expiryName(old.dist()))
+		if errors.Is(err, driver.ErrNotFound) {
+			e.Kind, e.Due = ExpiryKind, old.Due
+			if e.Data, err = json.Marshal(old.Name); err == nil {
+				ops = append(ops, e.PutOp())
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := s.Table.Write(ctx, ops...); err != nil && !errors.Is(err, driver.ErrConflict) {
+			return err
+		}
+	}
+	return nil
 }
 
 // refresh publishes under a new date the lists that the publication has, if its
@@ -148,7 +157,7 @@ func (s *Store) refresh(ctx context.Context, a *task.Attempt, args RefreshArgs) 
 	if err := p.lockUpdate(change{want: p.Components}).held(a); err != nil {
 		return task.Result{}, err
 	}
-	if p.State, err = s.finishEarlier(ctx, a, p); err != nil {
+	if p, err = s.finishEarlier(ctx, a, p, at); err != nil {
 		return task.Result{}, err
 	}
 	d, err := s.planAgain(ctx, p, uuids(p.Components), request{verb: toRefresh, Signing: Signing{p.Unsigned, p.Keys}})

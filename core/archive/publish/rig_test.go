@@ -21,6 +21,7 @@ import (
 	"aptless/core/archive/publish/index"
 	"aptless/core/archive/publish/paths"
 	sourcepkg "aptless/core/archive/source"
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/engine/lists"
@@ -115,6 +116,19 @@ func (p archived) Use(_ context.Context, f func([]byte) error) (string, error) {
 	return "", nil
 }
 
+// admitDue admits the tasks that are due, and returns how many they are.
+func (r *rig) admitDue() (int, error) {
+	before := len(r.env.Memory.Rows("task"))
+	err := cmp.Or(r.publish.TakeOver(r.ctx), r.tasks.Due(r.ctx, map[string]task.Planner{publish.ExpiryKind: r.publish.PlanRefresh}))
+	return len(r.env.Memory.Rows("task")) - before, err
+}
+
+// tick does what is due, and returns how many tasks that were.
+func (r *rig) tick() (int, error) {
+	n, err := r.admitDue()
+	return n, cmp.Or(err, r.env.Drain(r.ctx, r.dispatcher.Handle))
+}
+
 func hashed(name, content string) deb.File {
 	h := deb.NewHasher()
 	io.WriteString(h, content)
@@ -191,8 +205,8 @@ type request struct {
 	Options                     publish.Options
 	ForceOverwrite, SkipCleanup bool
 	publish.Signing
-	Staged, Force bool
-	Generation    int64
+	Staged, Force, ResetDate bool
+	Generation               int64
 }
 
 func (r *rig) checkCreate(ctx context.Context, segment string, q request) (task.Spec, error) {
@@ -202,7 +216,7 @@ func (r *rig) checkCreate(ctx context.Context, segment string, q request) (task.
 
 func (r *rig) checkUpdate(ctx context.Context, q request) (task.Spec, error) {
 	return r.publish.CheckUpdate(ctx, publish.UpdateArgs{Name: q.Name, Sources: q.Sources, PoolLayout: q.PoolLayout, Options: q.Options,
-		ForceOverwrite: q.ForceOverwrite, SkipCleanup: q.SkipCleanup, Staged: q.Staged, Signing: q.Signing})
+		ForceOverwrite: q.ForceOverwrite, SkipCleanup: q.SkipCleanup, Staged: q.Staged, ResetDate: q.ResetDate, Signing: q.Signing})
 }
 
 func (r *rig) checkRollback(ctx context.Context, q request) (task.Spec, error) {
@@ -259,6 +273,23 @@ func (r *rig) ended(id int64) error {
 	t, err := r.tasks.Get(r.ctx, id)
 	if err == nil && t.State != task.Succeeded {
 		err = fmt.Errorf("task %d is in state %d: %s", id, t.State, t.Error)
+	}
+	return err
+}
+
+// owes returns an error unless the last task has succeeded with a warning that
+// has a reason, and left a debt of a distribution of the root prefix.
+func (r *rig) owes(dist, reason string) error {
+	last, err := r.tasks.Get(r.ctx, int64(len(r.env.Memory.Rows("task"))))
+	if err != nil {
+		return err
+	}
+	if last.State != task.Succeeded || !strings.Contains(strings.Join(last.Warnings, "\n"), reason) {
+		return fmt.Errorf("task %d is in state %d with warnings %q", last.ID, last.State, last.Warnings)
+	}
+	e, err := calendar.Get(r.ctx, r.env.Table, "publish/:./"+dist)
+	if err == nil && !strings.Contains(e.Reason, reason) {
+		err = fmt.Errorf("the debt of %s has the reason %q", dist, e.Reason)
 	}
 	return err
 }

@@ -71,7 +71,7 @@ func (s *Store) rollback(ctx context.Context, a *task.Attempt, args RollbackArgs
 	if err := p.lockUpdate(change{want: to.Components}).held(a); err != nil {
 		return task.Result{}, err
 	}
-	if p.State, err = s.finishEarlier(ctx, a, p); err != nil {
+	if p, err = s.finishEarlier(ctx, a, p, at); err != nil {
 		return task.Result{}, err
 	}
 	d, err := s.planRollback(ctx, p, args, to)

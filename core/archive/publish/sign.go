@@ -58,14 +58,26 @@ func (s *Store) checkSigner(how Signing) error {
 	return nil
 }
 
+// maxAhead is how far the date of a Release may lie ahead of the clock.
+const maxAhead = time.Minute
+
 // nextDate returns the date of a Release that follows one of a date: now, but
-// at least a second later, since apt takes an equal second for "not modified".
-func (s *Store) nextDate(last time.Time) time.Time {
+// at least a second later, since apt takes an equal second for "not modified". It
+// refuses a date that lies ahead of the clock, as after a publication that was
+// made while the clock was wrong: apt refuses it, too. reset lets the date go back.
+func (s *Store) nextDate(last time.Time, reset bool) (time.Time, error) {
 	now := s.Now().UTC().Truncate(time.Second)
-	if next := last.Add(time.Second); now.Before(next) {
-		return next
+	next := last.Add(time.Second)
+	switch {
+	case !now.Before(next):
+		return now, nil
+	case next.Sub(now) <= maxAhead:
+		return next, nil
+	case reset:
+		return now, nil
 	}
-	return now
+	return next, task.Fail(500, "the last Release has the date %s, which lies ahead of the clock: correct the clock, or update with ResetDate to let the date go back",
+		last.UTC().Format(time.RFC1123))
 }
 
 // shownDate returns the date that the Release of a manifest shows.

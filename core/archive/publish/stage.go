@@ -1,8 +1,11 @@
 package publish
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -16,12 +19,9 @@ import (
 // link publishes the package files that the last manifest has not.
 func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) error {
 	l := &files.Linker{
-		Store: s.files(), Scope: d.next.scope(), Force: d.how.force, Linked: at.Linked, OutOfTime: a.SliceOver,
+		Store: s.filesOf(a), Scope: d.next.scope(), Force: d.how.force, Linked: at.Linked, OutOfTime: a.SliceOver,
 		Pause: func(ctx context.Context, linked int) error {
-			if err := a.Save(ctx, cursor{Linked: linked}); err != nil {
-				return err
-			}
-			return task.ErrContinue
+			return cmp.Or(a.Checkpoint(ctx, cursor{Linked: linked}), task.ErrContinue)
 		},
 		Report: func(total, left int) {
 			if d.next.Manifest == "" { // clients know the progress of a creation only
@@ -29,8 +29,41 @@ func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) e
 			}
 		},
 	}
+	err := l.Link(ctx, d.base().Lists, d.lists)
+	var refusal *task.Error
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	// A path may be taken by a file that a failed task has left.
+	if found, undoErr := s.undoNeighbours(ctx, a, &d.next); undoErr != nil || !found {
+		return cmp.Or(undoErr, err)
+	}
+	l.Restart()
 	return l.Link(ctx, d.base().Lists, d.lists)
 }
+
+// resume returns the stager of an attempt, which goes on where an earlier slice
+// of the task has stopped.
+func (s *Store) resume(ctx context.Context, a *task.Attempt, at cursor, d draft, folder string) (*index.Stager, error) {
+	st := s.stager(&d.next, folder)
+	st.Inventory, st.OutOfTime = true, a.SliceOver
+	st.Pause = func(ctx context.Context, p index.Progress) error {
+		key, err := st.SaveProgress(ctx, p)
+		if err != nil {
+			return err
+		}
+		return cmp.Or(a.Checkpoint(ctx, cursor{Linked: allLinked, Progress: key}), task.ErrContinue)
+	}
+	if at.Progress == "" {
+		return st, nil
+	}
+	var err error
+	st.Begun, err = index.ReadProgress(ctx, s.Blobs, at.Progress)
+	return st, err
+}
+
+// allLinked is cursor.Linked of a task that has linked all packages.
+const allLinked = math.MaxInt
 
 // progress is the detail of a creation, as clients know it.
 type progress struct {
@@ -70,7 +103,7 @@ func (s *Store) stageSet(ctx context.Context, a *task.Attempt, st *index.Stager,
 	if set.Indexes, set.Releases, err = st.Packages(ctx, base, d.lists); err != nil {
 		return set, err
 	}
-	contents, paths, err := st.Contents(ctx, base, d.lists, a.Printf)
+	contents, paths, err := st.Contents(ctx, base, set.Indexes, d.lists, a.Printf)
 	if err != nil {
 		return set, fmt.Errorf("unable to generate contents index: %w", err)
 	}

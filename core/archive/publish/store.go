@@ -18,6 +18,7 @@ import (
 	"aptless/core/engine/driver"
 	"aptless/core/engine/gc"
 	"aptless/core/engine/parallel"
+	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 )
 
@@ -57,9 +58,16 @@ type Store struct {
 	zips sync.Pool // of *gzip.Writer
 }
 
-// files is the store of package files.
+// files is the store of package files for those that only read.
 func (s *Store) files() *files.Store {
-	return &files.Store{Table: s.Table, Blobs: s.Blobs, Lists: s.Lists, PoolKey: s.PoolKey}
+	return &files.Store{Table: s.Table, Blobs: s.Blobs, Lists: s.Lists, PoolKey: s.PoolKey, Write: s.Table.Write}
+}
+
+// filesOf is the store of package files for a task.
+func (s *Store) filesOf(a *task.Attempt) *files.Store {
+	f := s.files()
+	f.Write = a.Write
+	return f
 }
 
 // get is the source.Getter outside of tasks.
@@ -91,13 +99,20 @@ func (s *Store) scan(ctx context.Context, prefix string) ([]Publication, error) 
 		if !strings.HasPrefix(row.Sort, prefix) {
 			break // rows are in the order of their keys
 		}
-		var p Publication
-		if err := json.Unmarshal(row.Data, &p); err != nil {
-			return nil, fmt.Errorf("publication %s: %w", row.Sort, err)
+		p, err := decode(row)
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+func decode(row driver.Row) (p Publication, err error) {
+	if err := json.Unmarshal(row.Data, &p); err != nil {
+		return p, fmt.Errorf("publication %s: %w", row.Sort, err)
+	}
+	return p, nil
 }
 
 // neighbours returns the other publications of the same storage and prefix.
@@ -130,12 +145,17 @@ func (s *Store) read(ctx context.Context, get source.Getter, n Name) (Publicatio
 	return p, err
 }
 
-// manifest reads the manifest with a key; an empty one for "".
+// manifest reads the manifest with a key; an empty one for "". A manifest that a
+// row names and that does not exist is damage: a task.Error with status 500.
 func (s *Store) manifest(ctx context.Context, key string) (*tree.Manifest, error) {
 	if key == "" {
 		return &tree.Manifest{}, nil
 	}
-	return tree.Read(ctx, s.Blobs, key)
+	m, err := tree.Read(ctx, s.Blobs, key)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil, task.Fail(500, "the manifest %s is lost: drop the publication with force and publish it again", key)
+	}
+	return m, err
 }
 
 // older returns the manifest before the committed one: nil if there is none, or
@@ -144,7 +164,7 @@ func (s *Store) older(ctx context.Context, p *Publication) (*tree.Manifest, erro
 	if p.Old == "" {
 		return nil, nil
 	}
-	old, err := s.manifest(ctx, p.Old)
+	old, err := tree.Read(ctx, s.Blobs, p.Old)
 	if errors.Is(err, driver.ErrNotFound) {
 		return nil, nil
 	}
@@ -179,7 +199,7 @@ func (s *Store) Roots(ctx context.Context, data []byte) (gc.Roots, error) {
 		if key == "" {
 			continue
 		}
-		m, err := s.manifest(ctx, key)
+		m, err := tree.Read(ctx, s.Blobs, key)
 		if errors.Is(err, driver.ErrNotFound) {
 			missing = err
 			continue

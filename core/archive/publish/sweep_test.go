@@ -253,9 +253,10 @@ func (f failing) Delete(ctx context.Context, keys ...string) error {
 	return f.Blobs.Delete(ctx, keys...)
 }
 
-// TestGivenUp has tasks given up at places where the tree is not what the record
-// says. What another publication uses stays, and the next task mends it.
-func TestGivenUp(t *testing.T) {
+// TestOwedIsDoneByNextTask has the storage fail for longer than a task tries, at
+// places where the tree is not as the row says. The tasks succeed with a warning.
+// Files of other publications stay, and the next task does what is owed.
+func TestOwedIsDoneByNextTask(t *testing.T) {
 	for name, tc := range map[string]struct {
 		method, key string // of the calls that fail
 		do          func(*rig) error
@@ -278,9 +279,7 @@ func TestGivenUp(t *testing.T) {
 			r := newRig(t.Context(), env)
 			must(t, r.put("a", hello, common), r.put("b", hello), r.create(from("one", "a")), r.create(from("two", "b")), r.put("a", newer))
 			broken = true
-			if err := tc.do(r); err == nil || !strings.Contains(err.Error(), "given up after") || !strings.Contains(err.Error(), "broken") {
-				t.Fatalf("first task: %v", err)
-			}
+			must(t, tc.do(r), r.owes("one", "broken"))
 			if tc.want == nil { // it does not care whether files go
 				must(t, tc.next(r))
 				if views, err := r.publish.List(t.Context()); err != nil || len(views) != 1 {
@@ -313,9 +312,7 @@ func TestOldTreeKeepsFiles(t *testing.T) {
 	}}
 	r := newRig(t.Context(), env)
 	must(t, r.put("a", hello), r.put("b", hello), r.create(from("one", "a")), r.create(from("two", "b")), r.put("a", newer), r.put("b", common))
-	if err := updateOne(r); err == nil {
-		t.Fatal("the update was to fail")
-	}
+	must(t, updateOne(r), r.owes("one", "broken"))
 	must(t, r.update(at("two")))
 	const file = "public/pool/main/h/hello/hello_1_amd64.deb"
 	if env.Memory.Objects(file)[file] == "" {

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -79,6 +80,7 @@ type UpdateArgs struct {
 	ForceOverwrite bool // replace package files that are different
 	SkipCleanup    bool // leave package files that are no longer published
 	Staged         bool // publish the staged sources, not Sources
+	ResetDate      bool // the date may go back: the last one is ahead of the clock
 	Signing
 }
 
@@ -100,15 +102,21 @@ type DropArgs struct {
 	SkipCleanup bool // leave package files
 }
 
+// FinishArgs are the arguments of the task that pays the debt of a commit.
+type FinishArgs struct{ Name }
+
 // Kinds returns the tasks of publications.
 func (s *Store) Kinds() []task.Kind {
 	return []task.Kind{
-		task.Define("publish.create", s.create),
-		task.Define("publish.update", s.update),
+		task.Define("publish.create", s.create, task.WithUndo(func(ctx context.Context, a *task.Attempt, args CreateArgs) error { return s.undo(ctx, a, args.Name) })),
+		task.Define("publish.update", s.update, task.WithUndo(func(ctx context.Context, a *task.Attempt, args UpdateArgs) error { return s.undo(ctx, a, args.Name) })),
+		task.Define("publish.rollback", s.rollback, task.WithUndo(func(ctx context.Context, a *task.Attempt, args RollbackArgs) error { return s.undo(ctx, a, args.Name) })),
+		task.Define("publish.refresh", s.refresh, task.WithUndo(func(ctx context.Context, a *task.Attempt, args RefreshArgs) error { return s.undo(ctx, a, args.Name) })),
+		task.Define("publish.finish", s.finish),
 		task.Define("publish.drop", s.drop),
+		task.Define("publish.remove", s.remove),
 		task.Define("publish.stage", s.stageSources),
-		task.Define("publish.rollback", s.rollback),
-		task.Define("publish.refresh", s.refresh),
+		task.Define("publish.repair", s.repair),
 	}
 }
 

@@ -56,7 +56,7 @@ func (args UpdateArgs) change(want map[string]Component) change {
 }
 
 func (args UpdateArgs) request() request {
-	return request{verb: toUpdate, Signing: args.Signing, force: args.ForceOverwrite, skipCleanup: args.SkipCleanup}
+	return request{verb: toUpdate, Signing: args.Signing, force: args.ForceOverwrite, skipCleanup: args.SkipCleanup, resetDate: args.ResetDate}
 }
 
 // checkUpdate refuses an update that the publication cannot have.
@@ -162,7 +162,7 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	if err := p.lockUpdate(args.change(want)).held(a); err != nil {
 		return task.Result{}, err
 	}
-	if p.State, err = s.finishEarlier(ctx, a, p); err != nil {
+	if p, err = s.finishEarlier(ctx, a, p, at); err != nil {
 		return task.Result{}, err
 	}
 	a.Printf("Loading packages...\n")
@@ -173,11 +173,20 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	return s.publish(ctx, a, at, d, 200)
 }
 
-// finishEarlier applies what an earlier task has committed and could not apply.
-// It returns the State after it.
-func (s *Store) finishEarlier(ctx context.Context, a *task.Attempt, p Publication) (State, error) {
+// finishEarlier applies what an earlier task has committed and could not apply,
+// and saves that. It returns the publication after it.
+func (s *Store) finishEarlier(ctx context.Context, a *task.Attempt, p Publication, at cursor) (Publication, error) {
 	if p.Applied || p.Dropping {
-		return p.State, nil
+		return p, nil
 	}
-	return s.finishApply(ctx, a, p)
+	var err error
+	if p.State, err = s.finishApply(ctx, a, p); err != nil {
+		return p, err
+	}
+	a.PutJSON(p.Dist().Row(), p)
+	a.Pay(debtName(p.Dist()))
+	if err := a.Save(ctx, at); err != nil {
+		return p, err
+	}
+	return s.read(ctx, a.GetJSON, p.Name)
 }

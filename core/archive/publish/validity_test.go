@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"aptless/core/archive/publish"
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver/drivertest"
 )
 
@@ -47,12 +48,9 @@ func TestExpires(t *testing.T) {
 	r := newRig(t.Context(), env)
 	// tick does what is due, and returns how many tasks that were.
 	tick := func() int {
-		specs, err := r.publish.Due(t.Context())
+		n, err := r.tick()
 		must(t, err)
-		for _, spec := range specs {
-			must(t, r.run(spec, nil))
-		}
-		return len(specs)
+		return n
 	}
 	valid := func() (from, to string) {
 		release := env.Memory.Objects("public/dists/stable/Release")["public/dists/stable/Release"]
@@ -87,14 +85,17 @@ func TestExpires(t *testing.T) {
 		t.Errorf("%d tasks at once", n)
 	}
 	env.Clock.Advance(4 * 24 * time.Hour)
-	specs, err := r.publish.Due(t.Context())
-	if must(t, err); len(specs) != 1 {
-		t.Fatalf("%d tasks", len(specs))
+	entry, err := calendar.Get(t.Context(), env.Table, "expiry/:./stable")
+	must(t, err)
+	plan, err := r.publish.PlanRefresh(t.Context(), entry)
+	must(t, err)
+	if n, err := r.admitDue(); err != nil || n != 1 {
+		t.Fatalf("%d tasks, %v", n, err)
 	}
-	if n := tick(); n != 0 {
-		t.Errorf("%d more tasks of a second tick", n)
+	if n, err := r.admitDue(); err != nil || n != 0 {
+		t.Errorf("%d more tasks of a second tick, %v", n, err)
 	}
-	must(t, r.run(specs[0], nil), r.run(specs[0], nil)) // the second finds nothing to do
+	must(t, env.Drain(t.Context(), r.dispatcher.Handle), r.run(plan.Spec, nil)) // the second finds nothing to do
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1"})
 	if again := check(); again.Sub(first) < 4*24*time.Hour {
 		t.Errorf("made at %v, then at %v", first, again)
@@ -103,7 +104,10 @@ func TestExpires(t *testing.T) {
 		t.Errorf("%v, %v", revisions, err)
 	}
 	env.Clock.Advance(4 * 24 * time.Hour)
-	_, err = r.publish.Due(t.Context()) // asked for by a process that dies
+	if n, err := r.admitDue(); err != nil || n != 1 { // it dies before it has run
+		t.Fatalf("%d tasks, %v", n, err)
+	}
+	_, err = r.tasks.Cancel(t.Context(), int64(len(env.Memory.Rows("task"))))
 	must(t, err)
 	env.Clock.Advance(time.Hour)
 	if n := tick(); n != 1 {
@@ -114,11 +118,11 @@ func TestExpires(t *testing.T) {
 	update := at("stable")
 	update.Options.ValidFor = &forEver
 	must(t, r.update(update))
-	if _, until := valid(); until != "" || len(env.Memory.Rows("expiry")) > 0 {
+	if _, until := valid(); until != "" || len(env.Memory.Rows("calendar")) > 0 {
 		t.Errorf("valid until %q", until)
 	}
 	must(t, r.drop(at("stable")), r.create(args), r.drop(at("stable")))
-	if rows := env.Memory.Rows("expiry"); len(rows) > 0 {
+	if rows := env.Memory.Rows("calendar"); len(rows) > 0 {
 		t.Errorf("%v", rows)
 	}
 	gone(t, env)
@@ -142,12 +146,8 @@ func TestSweepRefresh(t *testing.T) {
 		},
 		func(r *rig) error {
 			for range 2 { // a second time after the process that asked first is dead
-				specs, err := r.publish.Due(r.ctx)
-				if err != nil {
+				if n, err := r.tick(); n > 0 || err != nil {
 					return err
-				}
-				if len(specs) == 1 {
-					return r.run(specs[0], nil)
 				}
 				r.env.Clock.Advance(time.Hour)
 			}

@@ -11,6 +11,7 @@ import (
 
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/source"
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 )
 
@@ -29,7 +30,21 @@ type View struct {
 	Storage, Suite, Version                             string
 	ValidFor                                            string   `json:",omitempty"` // aptly knows none
 	Aliases                                             []string `json:",omitempty"` // aptly knows none
+	Owed                                                *Owed    `json:",omitempty"` // what the commit made necessary and is not done yet
+	Warnings                                            []string `json:",omitempty"` // of the answer to a publication that is not applied yet
 }
+
+// Owed is work that is left after a commit: the apply of a publication, or its
+// removal. The server goes on with it until it is done.
+type Owed struct {
+	What   string    // "apply" or "drop"
+	Since  time.Time // the commit
+	Tries  int       // tasks that have tried it after the one that committed
+	Reason string    // why the last try did not succeed; "" if there was none
+}
+
+// notApplied is the warning of an answer to a publication that is committed.
+const notApplied = "published, but not all files of the tree are up to date yet: the server goes on until they are"
 
 // SourceView is a component and the name of its source.
 type SourceView struct{ Component, Name string }
@@ -46,13 +61,53 @@ func views(names map[string]string) []SourceView {
 // view returns the publication as clients see it.
 func (s *Store) view(ctx context.Context, p Publication) (View, error) {
 	names, err := s.sourceNames(ctx, &p)
+	if err != nil {
+		return View{}, err
+	}
+	v := p.view(names)
+	v.Owed, err = s.owed(ctx, &p)
+	return v, err
+}
+
+// owed returns what is left to do for a publication, nil if nothing is.
+func (s *Store) owed(ctx context.Context, p *Publication) (*Owed, error) {
+	if p.Applied && !p.Dropping {
+		return nil, nil
+	}
+	owed := &Owed{What: "apply", Since: p.Date}
+	if p.Dropping {
+		owed.What = "drop"
+	}
+	e, err := calendar.Get(ctx, s.Table, debtName(p.Dist()))
+	if errors.Is(err, driver.ErrNotFound) { // the task that committed is about to write the row
+		return owed, nil
+	}
+	owed.Since, owed.Tries, owed.Reason = e.Since, e.Tries, e.Reason
+	return owed, err
+}
+
+// view returns the publication as clients see it, with the names of its sources
+// by component.
+func (p *Publication) view(names map[string]string) View {
 	return View{
 		AcquireByHash: p.ByHash, Architectures: p.Architectures, ButAutomaticUpgrades: p.ButAutomaticUpgrades,
 		Distribution: p.Distribution, Label: p.Label, MultiDist: p.MultiDist, NotAutomatic: p.NotAutomatic, Origin: p.Origin,
 		Path: p.Dist().String(), PoolLayout: p.PoolLayout, Prefix: p.Prefix, SignedBy: p.SignedBy,
 		SkipContents: p.SkipContents, SourceKind: string(p.Kind), Sources: views(names), Storage: p.Storage,
 		Suite: p.Suite, Codename: p.Codename, Version: p.Version, ValidFor: ShowValidity(p.ValidFor), Aliases: p.Aliases,
-	}, err
+	}
+}
+
+// answer is the view that a task answers if it has committed and does not get to
+// the end of its apply.
+func (p *Publication) answer() View {
+	names := map[string]string{}
+	for c, src := range p.Components {
+		names[c] = src.Name
+	}
+	v := p.view(names)
+	v.Warnings = []string{notApplied}
+	return v
 }
 
 // sourceNames returns the names that the sources have now, by component. A

@@ -9,6 +9,7 @@ import (
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/files"
 	"aptless/core/archive/repo"
 	"aptless/core/archive/snapshot"
 	"aptless/core/formats/openapi"
@@ -158,6 +159,8 @@ func publishOperations() []openapi.Operation {
 		tasked("POST", one+"/update", tag, "update", "Publish the changes that were asked for", publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun),
 		op("GET", one+"/revisions", tag, "listRevisions", "List what was published before", nil, 200, []publish.RevisionView{}),
 		tasked("POST", one+"/rollback", tag, "rollback", "Publish again what was published before", rollbackParams{}, 200, publish.View{}, dryRun),
+		tasked("POST", one+"/repair", tag, "repairPublication", "Put back what a published tree lacks", nil, 200, files.Report{}, dryRun),
+		tasked("POST", "/api/db/repair", tag, "repairPublications", "Put back what published trees lack", nil, 200, files.Report{}, dryRun),
 	}
 }
 

@@ -90,6 +90,7 @@ type publishedRepoUpdateSwitchParams struct {
 	PoolLayout     paths.Layout // that which it has
 	ValidFor       *string
 	Aliases        *[]string
+	ResetDate      bool // the date of the Release may go back; aptly knows none
 	Signing        signingParams
 }
 
@@ -127,6 +128,7 @@ func (s *Server) publishRoutes(rt *Router) {
 	})
 	s.stagingRoutes(rt)
 	s.revisionRoutes(rt)
+	s.repairRoutes(rt)
 	rt.Handle("DELETE", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
 		args := publish.DropArgs{Name: published(r), Force: Flag(r, "force"), SkipCleanup: Flag(r, "SkipCleanup")}
 		spec, err := s.Publish.CheckDrop(r.Context(), args)
@@ -195,6 +197,7 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 	args := publish.UpdateArgs{
 		Name: published(r), Sources: named(body.Snapshots), Staged: staged, ForceOverwrite: body.ForceOverwrite,
 		Signing: body.Signing.signing(), PoolLayout: body.PoolLayout, SkipCleanup: body.SkipCleanup != nil && *body.SkipCleanup,
+		ResetDate: body.ResetDate,
 	}
 	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy, Suite: body.Suite, Codename: body.Codename,
 		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)}
@@ -312,5 +315,18 @@ func (s *Server) revisionRoutes(rt *Router) {
 			SkipCleanup: body.SkipCleanup, Signing: body.Signing.signing()}
 		spec, err := s.Publish.CheckRollback(r.Context(), args)
 		return s.planOrRun(w, r, spec, err)
+	})
+}
+
+// repairRoutes compare published trees with what they should have and put back
+// what is missing; aptly has none.
+func (s *Server) repairRoutes(rt *Router) {
+	rt.Handle("POST", "/api/publish/{prefix}/{distribution}/repair", func(w http.ResponseWriter, r *http.Request) error {
+		spec, err := s.Publish.CheckRepair(r.Context(), publish.RepairArgs{Name: published(r), DryRun: Flag(r, "dryRun")})
+		return s.run(w, r, spec, err)
+	})
+	rt.Handle("POST", "/api/db/repair", func(w http.ResponseWriter, r *http.Request) error {
+		spec, err := s.Publish.CheckRepairAll(r.Context(), Flag(r, "dryRun"))
+		return s.run(w, r, spec, err)
 	})
 }

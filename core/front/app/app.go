@@ -166,6 +166,8 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 			{Part: "mirror", Roots: mirrors.Roots},
 			{Part: "snapshot", Roots: snapshots.Roots},
 			{Part: "publish", Roots: publications.Roots},
+			{Part: publish.RemovalPart, Roots: publications.Roots},
+			{Part: publish.StagingPart, Roots: publications.StagingRoots},
 		},
 		Areas: slices.Concat(files.Areas(), []gc.Area{gc.ListArea(lists.Chunks), publications.Area()}, uploads.Areas()),
 		Refs:  packageNames, FileName: pool.FilePin,
@@ -179,7 +181,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		return nil, err
 	}
 	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors,
-		planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan}, signatures: signatures{public, signer}, now: c.Now}
+		planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh}, signatures: signatures{public, signer}, now: c.Now}
 	dispatcher.Alone, dispatcher.Outage = c.Alone, cmp.Or(c.Outage, dispatcher.Outage)
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
@@ -229,7 +231,7 @@ func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error)
 // Tick does what is due, then sends the messages that nobody has sent. It is
 // called every minute or so, from anywhere.
 func (a *App) Tick(ctx context.Context) error {
-	return errors.Join(a.due(ctx, a.publications.Due), a.mirrors.TakeOver(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false))
+	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.TakeOver(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false))
 }
 
 // due admits the tasks that are due: publications are signed anew whose Release

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/index"
@@ -21,6 +22,11 @@ type Cleaner struct {
 	// Others returns the lists of other publications that have files in a
 	// directory of the pool.
 	Others func(ctx context.Context, dir string) ([]lists.Ref, error)
+	// Restore puts the files of Keeps back in the place of files by which a
+	// failed attempt has replaced them.
+	Restore bool
+
+	unused []string // paths that are to be removed
 }
 
 // Clean removes the files that the lists of last have, unless the publication
@@ -65,17 +71,15 @@ func (c *Cleaner) component(ctx context.Context, component string, was index.Pub
 		return err
 	}
 	part.users = append(part.users, to)
-	group := parallel.NewGroup(ctx, maxParallel)
 	for change, err := range pkglist.Changes(ctx, from, to) {
 		if err == nil && change.Old != nil && c.Scope.Publishes(change.Old) && c.Scope.Copies(change.Old) {
-			err = c.unlinkUnused(ctx, group, part, change.Old)
+			err = c.unlinkUnused(ctx, part, change.Old)
 		}
 		if err != nil {
-			group.Fail(err)
-			break
+			return err
 		}
 	}
-	return group.Wait()
+	return c.flush(ctx)
 }
 
 // users returns the lists, besides that of the component, whose packages have
@@ -104,48 +108,60 @@ func (c *Cleaner) users(ctx context.Context, component, dir string) ([]*pkglist.
 // unlinkUnused removes the files of a package that no user of the directory has.
 // The files of an installer are not in the pool: they stay if the component has
 // kept them, whatever its directory is now.
-func (c *Cleaner) unlinkUnused(ctx context.Context, group *parallel.Group, part lost, p *deb.Package) error {
+func (c *Cleaner) unlinkUnused(ctx context.Context, part lost, p *deb.Package) error {
 	for _, f := range Of(p) {
 		name, err := c.Scope.Location(part.name, part.dir, p, f)
 		if err != nil {
 			return err
 		}
-		var used bool
+		var user *deb.File
 		if p.Kind == deb.Installer {
-			used, err = c.Scope.keepsInstaller(ctx, part.kept, p.Architecture, f.Name)
+			user, err = c.Scope.keptInstaller(ctx, part.kept, p.Architecture, f.Name)
 		} else {
-			used, err = c.Scope.uses(ctx, part.users, p, f.Name)
+			user, err = c.Scope.user(ctx, part.users, p, f.Name)
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case user == nil:
+			c.unused = append(c.unused, name)
+		case c.Restore && user.SHA256 != f.SHA256:
+			if err := c.restore(ctx, name, *user, p.Kind); err != nil {
+				return err
+			}
 		}
-		if !used {
-			group.Go(func(ctx context.Context) error { return c.unlink(ctx, name) })
+		if len(c.unused) >= removeBatch {
+			if err := c.flush(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// uses reports whether a list has a file of that name in a package of the same
-// name and directory. A file of a source package may belong to several of its
-// versions.
-func (sc Scope) uses(ctx context.Context, users []*pkglist.List, p *deb.Package, file string) (bool, error) {
+// user returns the file of that name in a package of the same name and directory
+// in one of the lists, nil if there is none. A file of a source package may
+// belong to several of its versions.
+func (sc Scope) user(ctx context.Context, users []*pkglist.List, p *deb.Package, file string) (*deb.File, error) {
 	for _, list := range users {
 		for other, err := range list.ByName(ctx, p.Name) {
 			if err != nil {
-				return false, err
+				return nil, err
 			}
-			if sc.Together(p, other) && slices.ContainsFunc(other.Files, func(f deb.File) bool { return f.Name == file }) {
-				return true, nil
+			if !sc.Together(p, other) {
+				continue
+			}
+			if i := slices.IndexFunc(other.Files, func(f deb.File) bool { return f.Name == file }); i >= 0 {
+				return &other.Files[i], nil
 			}
 		}
 	}
-	return false, nil
+	return nil, nil
 }
 
-// unlink removes a published package file: the object first. The worst that a
-// crash leaves is a row without an object, which Link mends.
-func (c *Cleaner) unlink(ctx context.Context, name string) error {
+// restore puts the file of a committed list back in the place of one by which a
+// failed attempt has replaced it.
+func (c *Cleaner) restore(ctx context.Context, name string, f deb.File, kind deb.Kind) error {
 	row, err := c.Table.Get(ctx, c.Scope.PoolRow(name))
 	if errors.Is(err, driver.ErrNotFound) {
 		return nil
@@ -153,9 +169,87 @@ func (c *Cleaner) unlink(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Blobs.Delete(ctx, c.Scope.key(name)); err != nil {
+	if has, marked := Mark(row.Data); has == f.SHA256 && !marked {
+		return nil
+	}
+	return c.Replace(ctx, c.Scope, Replacement{row.Version, name, f, PublishedAs(f, kind)})
+}
+
+// removeBatch is how many package files are removed together: marks of their rows,
+// and the end of them, are one transaction each.
+const removeBatch = 50
+
+// flush removes the unused files that were found. Their rows are marked first, in
+// a fenced transaction, so an attempt that stalls and is overtaken removes none.
+// The rows go last. A crash between leaves marked rows, which Link and the next
+// removal take for files that may be missing.
+func (c *Cleaner) flush(ctx context.Context) error {
+	names := c.unused
+	c.unused = nil
+	rows := make([]driver.Row, len(names))
+	err := parallel.Each(ctx, maxParallel, len(names), func(ctx context.Context, i int) (err error) {
+		rows[i], err = c.Table.Get(ctx, c.Scope.PoolRow(names[i]))
+		if errors.Is(err, driver.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	_, err = c.Table.Write(ctx, driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version})
-	return err
+	rows = slices.DeleteFunc(rows, func(r driver.Row) bool { return r.Version == driver.Absent })
+	if len(rows) == 0 {
+		return nil
+	}
+	var marks, ends []driver.Op
+	var keys []string
+	for _, row := range rows {
+		sha256, _ := Mark(row.Data)
+		marks = append(marks, driver.Op{Do: driver.OpPut, Key: row.Key, If: row.Version, Data: []byte(sha256 + removing)})
+		keys = append(keys, c.Scope.key(row.Sort))
+	}
+	version, err := c.Write(ctx, marks...)
+	if err != nil {
+		return err
+	}
+	deleted := c.Blobs.Delete(ctx, keys...)
+	if deleted == nil {
+		for _, row := range rows {
+			ends = append(ends, driver.Op{Do: driver.OpDelete, Key: row.Key, If: version})
+		}
+		_, deleted = c.Table.Write(ctx, ends...)
+	}
+	if errors.Is(deleted, driver.ErrConflict) || ctx.Err() != nil {
+		return errors.Join(deleted, c.putBack(ctx, rows))
+	}
+	return deleted
+}
+
+// putBackWithin bounds how long an attempt that was overtaken puts back files.
+const putBackWithin = 30 * time.Second
+
+// putBack copies again the files that were published while an attempt that was
+// overtaken deleted them: those whose rows name a file by now.
+func (c *Cleaner) putBack(ctx context.Context, rows []driver.Row) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
+	defer cancel()
+	for _, was := range rows {
+		row, err := c.Table.Get(ctx, was.Key)
+		if errors.Is(err, driver.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		sha256, marked := Mark(row.Data)
+		if marked {
+			continue // another attempt is at it
+		}
+		opt := PublishedAs(deb.File{SHA256: sha256}, deb.Binary)
+		opt.IfAbsent = true
+		if err := index.UnlessExists(c.copyFile(ctx, c.Scope, was.Sort, deb.File{SHA256: sha256}, opt)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -36,18 +36,23 @@ func (sc Scope) Installers(ctx context.Context, list *pkglist.List) iter.Seq2[*d
 	}
 }
 
-// keepsInstaller reports whether a list has a file in its installer of an
-// architecture.
-func (sc Scope) keepsInstaller(ctx context.Context, list *pkglist.List, arch, name string) (bool, error) {
+// keptInstaller returns the file of a name in a list's installer of an
+// architecture, nil if there is none.
+func (sc Scope) keptInstaller(ctx context.Context, list *pkglist.List, arch, name string) (*deb.File, error) {
 	for p, err := range sc.Installers(ctx, list) {
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		if p.Architecture == arch && slices.ContainsFunc(Of(p), func(f deb.File) bool { return f.Name == name }) {
-			return true, nil
+		if p.Architecture != arch {
+			continue
+		}
+		for _, f := range Of(p) {
+			if f.Name == name {
+				return &f, nil
+			}
 		}
 	}
-	return false, nil
+	return nil, nil
 }
 
 // InstallerLists stages for each installer the list of its files and, with a

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/index"
@@ -60,6 +59,9 @@ func (l *Linker) Link(ctx context.Context, last map[string]index.Published, now 
 	return nil
 }
 
+// Restart lets Link begin anew.
+func (l *Linker) Restart() { l.total, l.left, l.done = 0, 0, 0 }
+
 // component links the packages that a component has gained.
 func (l *Linker) component(ctx context.Context, component, dir string, old, list *pkglist.List) error {
 	group := parallel.NewGroup(ctx, maxParallel)
@@ -103,10 +105,6 @@ func (l *Linker) pack(group *parallel.Group, component, dir string, p *deb.Packa
 	return nil
 }
 
-// replacing ends the row of a path whose file is being replaced. As long as it
-// is there, the bytes may be those of the old file.
-const replacing = " replacing"
-
 // file publishes a package file under a path. The row of the path says which
 // file it has: another file is a conflict unless Force is set. The files of an
 // installer have the same names in each of its versions: the old ones stay until
@@ -125,7 +123,7 @@ func (l *Linker) file(ctx context.Context, name string, f deb.File, kind deb.Kin
 		if err != nil {
 			return err
 		}
-		has, marked := strings.CutSuffix(string(row.Data), replacing)
+		has, marked := Mark(row.Data)
 		switch {
 		case has == f.SHA256 && !marked:
 			opt := PublishedAs(f, kind)

@@ -21,7 +21,7 @@ type Replacement struct {
 // driver.ErrConflict says that the row or the object has changed meanwhile.
 func (s *Store) Replace(ctx context.Context, sc Scope, r Replacement) error {
 	op := driver.Op{Do: driver.OpPut, Key: sc.PoolRow(r.Name), If: r.Version, Data: []byte(r.File.SHA256 + replacing)}
-	version, err := s.Table.Write(ctx, op)
+	version, err := s.Write(ctx, op)
 	if err != nil {
 		return err
 	}

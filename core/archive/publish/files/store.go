@@ -1,7 +1,9 @@
 package files
 
 import (
+	"context"
 	"slices"
+	"strings"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/paths"
@@ -19,6 +21,24 @@ type Store struct {
 	Blobs   driver.Blobs
 	Lists   pkglist.Store
 	PoolKey func(sha256 string) string // key of a file in the pool of all packages
+
+	// Write is a Table.Write that fails if the task has been overtaken:
+	// task.Attempt.Write. Replacing and removing a file begin with one.
+	Write func(ctx context.Context, ops ...driver.Op) (version string, err error)
+}
+
+// Marks end the row of a path whose object is being replaced or removed. As long
+// as one is there, the object may be that of the old file, or none.
+const (
+	replacing = " replacing"
+	removing  = " removing"
+)
+
+// Mark splits the data of a row: the SHA-256 of the file, and whether it is
+// marked.
+func Mark(data []byte) (sha256 string, marked bool) {
+	sha256, _, marked = strings.Cut(string(data), " ")
+	return sha256, marked
 }
 
 // Scope is the packages that a distribution publishes: those of its

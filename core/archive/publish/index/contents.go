@@ -43,13 +43,14 @@ func (sp contentsSpec) owns(owner string) bool {
 }
 
 // Contents stages the Contents indexes, and returns them and the list of paths
-// that they were made of. base is the last publication. say gets a line for each
-// package whose paths cannot be read. Without Stager.Paths it does nothing.
-func (st *Stager) Contents(ctx context.Context, base *Set, byComponent map[string]*pkglist.List, say func(string, ...any)) ([]Index, *lists.Ref, error) {
+// that they were made of. base is the last publication, made are the indexes of
+// this one. say gets a line for each package whose paths cannot be read. Without
+// Stager.Paths it does nothing.
+func (st *Stager) Contents(ctx context.Context, base *Set, made []Index, byComponent map[string]*pkglist.List, say func(string, ...any)) ([]Index, *lists.Ref, error) {
 	if st.Paths == nil {
 		return nil, nil, nil
 	}
-	b := &pathListBuilder{Stager: st, say: say}
+	b := &pathListBuilder{Stager: st, say: say, made: made}
 	lease, err := st.Tasks.Acquire(ctx, pathListMemory)
 	if err != nil {
 		return nil, nil, err
@@ -59,6 +60,9 @@ func (st *Stager) Contents(ctx context.Context, base *Set, byComponent map[strin
 	if err != nil {
 		return nil, nil, err
 	}
+	ref := list.Ref()
+	done := PathProgress{Fresh: b.fresh, List: &ref, Component: allComponents}
+	base = st.Begun.over(base)
 	var indexes []Index
 	for _, sp := range contentsSpecs(slices.Sorted(maps.Keys(byComponent)), st.Header.Architectures) {
 		x, err := st.contentsIndex(ctx, list, sp, base.Find(sp.path()))
@@ -68,8 +72,10 @@ func (st *Stager) Contents(ctx context.Context, base *Set, byComponent map[strin
 		if x != nil {
 			indexes = append(indexes, *x)
 		}
+		if err := st.pause(ctx, Progress{Indexes: slices.Concat(made, indexes), Paths: &done}); err != nil {
+			return nil, nil, err
+		}
 	}
-	ref := list.Ref()
 	return indexes, &ref, nil
 }
 

@@ -65,7 +65,7 @@ func (w *world) contentsOf(t tester, lists map[string]*pkglist.List, prev *Set) 
 		m.Lists[name] = Published{List: l.Ref()}
 	}
 	var err error
-	m.Indexes, m.Contents, err = w.stager().Contents(context.Background(), prev, lists, func(format string, args ...any) { t.Fatalf(format, args...) })
+	m.Indexes, m.Contents, err = w.stager().Contents(context.Background(), prev, nil, lists, func(format string, args ...any) { t.Fatalf(format, args...) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestContentsUnreadable(t *testing.T) {
 	lists := map[string]*pkglist.List{"main": w.edit(t, nil, []*deb.Package{good, bad}, nil)}
 	m, said := &Set{}, ""
 	var err error
-	m.Indexes, m.Contents, err = w.stager().Contents(t.Context(), &Set{}, lists, func(format string, args ...any) { said += fmt.Sprintf(format, args...) })
+	m.Indexes, m.Contents, err = w.stager().Contents(t.Context(), &Set{}, nil, lists, func(format string, args ...any) { said += fmt.Sprintf(format, args...) })
 	if err != nil {
 		t.Fatal(err)
 	}

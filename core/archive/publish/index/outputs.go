@@ -70,29 +70,48 @@ func (out *outputs) add(p part) error {
 	return nil
 }
 
-// stage ends the files, stages them and records them in x.
+// stage ends the files, lists them, stages them and records them in x.
 func (out *outputs) stage(st *Stager, src *source, x *Index) error {
-	stage := func(s *Spool, to *Object) error {
-		f, err := st.Stage(s.ctx, x.Path, s)
-		*to = f.Object
+	if err := out.finish(src); err != nil {
 		return err
 	}
+	type target struct {
+		from *Spool
+		to   *Object
+	}
 	x.Pieces = out.pieces
-	if len(x.Pieces) == 0 { // no member at all is no gzip file
+	x.Plain = objectOf(out.plain.hash)
+	targets := []target{{out.gz, &x.GZ}}
+	if !x.Packed {
+		targets = append([]target{{out.plain, &x.Plain}}, targets...)
+	}
+	for _, o := range out.more {
+		targets = append(targets, target{o.file, &o.File})
+	}
+	for _, t := range targets {
+		*t.to = objectOf(t.from.hash)
+		st.Expect(File{x.Path, *t.to}.ByHash(st.tree())...)
+	}
+	for _, t := range targets {
+		if _, err := st.Stage(t.from.ctx, x.Path, t.from); err != nil {
+			return err
+		}
+	}
+	for _, o := range out.more {
+		x.More = append(x.More, o.Variant)
+	}
+	return nil
+}
+
+// finish writes the ends of the compressed files.
+func (out *outputs) finish(src *source) error {
+	if len(out.pieces) == 0 { // no member at all is no gzip file
 		if _, err := out.gz.Write(src.member(nil, nil)); err != nil {
 			return err
 		}
 	}
-	if x.Packed {
-		x.Plain = objectOf(out.plain.hash)
-	} else if err := stage(out.plain, &x.Plain); err != nil {
-		return err
-	}
-	if err := stage(out.gz, &x.GZ); err != nil {
-		return err
-	}
-	plain := make([]int64, len(x.Pieces))
-	for i, p := range x.Pieces {
+	plain := make([]int64, len(out.pieces))
+	for i, p := range out.pieces {
 		plain[i] = p.Plain
 	}
 	for _, o := range out.more {
@@ -102,10 +121,6 @@ func (out *outputs) stage(st *Stager, src *source, x *Index) error {
 		if err := o.bits.Close(); err != nil {
 			return err
 		}
-		if err := stage(o.file, &o.File); err != nil {
-			return err
-		}
-		x.More = append(x.More, o.Variant)
 	}
 	return nil
 }

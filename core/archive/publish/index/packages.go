@@ -59,22 +59,36 @@ func specs(component, arch, poolDir string, list *pkglist.List) []spec {
 // Packages stages the indexes of all components, and the Release beside each.
 // base has the indexes of the last publication.
 func (st *Stager) Packages(ctx context.Context, base *Set, lists map[string]*pkglist.List) (indexes []Index, releases []File, err error) {
+	base = st.Begun.over(base)
 	for _, c := range slices.Sorted(maps.Keys(lists)) {
 		for _, arch := range st.Header.Architectures {
 			for _, sp := range specs(c, arch, st.Dist.PoolDir(c), lists[c]) {
-				x, err := st.index(ctx, sp, lists[c], base.Find(sp.Path))
-				if err != nil {
-					return nil, nil, err
-				}
-				release, err := st.Text(ctx, base, path.Dir(sp.Path)+"/Release", st.Header.component(st.Dist, c, arch))
+				x, release, err := st.withRelease(ctx, sp, base, lists[c])
 				if err != nil {
 					return nil, nil, err
 				}
 				indexes, releases = append(indexes, *x), append(releases, release)
+				if err := st.pause(ctx, Progress{Indexes: indexes}); err != nil {
+					return nil, nil, err
+				}
 			}
 		}
 	}
 	return indexes, releases, nil
+}
+
+// withRelease stages an index and the Release beside it. One inventory lists both.
+func (st *Stager) withRelease(ctx context.Context, sp spec, base *Set, list *pkglist.List) (*Index, File, error) {
+	name, text := path.Dir(sp.Path)+"/Release", st.Header.component(st.Dist, sp.Component, sp.Arch)
+	if f := (File{name, Sum(text)}); !st.has(base, f) {
+		st.Expect(f.ByHash(st.tree())...)
+	}
+	x, err := st.index(ctx, sp, list, base.Find(sp.Path))
+	if err != nil {
+		return nil, File{}, err
+	}
+	release, err := st.Text(ctx, base, name, text)
+	return x, release, err
 }
 
 // index stages an index of a list of packages. prev is the index of the last

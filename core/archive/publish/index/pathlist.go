@@ -76,7 +76,13 @@ type pathListBuilder struct {
 	edits map[string][]byte // values by key, not yet in a list; nil removes
 	size  int               // bytes of the keys of edits
 	fresh bool              // the list is made by an external sort
+	made  []Index           // of this publication, for the progress
+	at    PathProgress      // where this slice has come to
 }
+
+// allComponents is the Component of a PathProgress whose list is complete. It is
+// greater than the name of any component.
+const allComponents = "\U0010FFFF"
 
 // build returns the list of the paths of all packages.
 func (b *pathListBuilder) build(ctx context.Context, base *Set, byComponent map[string]*pkglist.List) (*lists.List, error) {
@@ -85,17 +91,20 @@ func (b *pathListBuilder) build(ctx context.Context, base *Set, byComponent map[
 		return nil, err
 	}
 	b.edits = map[string][]byte{}
-	if b.fresh = base.Contents == nil || mostlyNew(was, byComponent); b.fresh {
-		was = nil
+	b.fresh = base.Contents == nil || mostlyNew(was, byComponent)
+	from := lists.Ref{}
+	if !b.fresh {
+		from = *base.Contents
+	}
+	if err := b.resume(ctx, &from); err != nil {
+		return nil, err
 	}
 	store := b.Lists.Chunks
-	if b.fresh {
-		b.list, err = store.Open(ctx, lists.Ref{})
-	} else {
-		b.list, err = store.Open(ctx, *base.Contents)
-	}
-	if err != nil {
+	if b.list, err = store.Open(ctx, from); err != nil {
 		return nil, err
+	}
+	if b.fresh {
+		was = nil
 	}
 	if err := b.changes(ctx, was, byComponent); err != nil {
 		return nil, err
@@ -103,10 +112,34 @@ func (b *pathListBuilder) build(ctx context.Context, base *Set, byComponent map[
 	if err := b.flush(ctx); err != nil {
 		return nil, err
 	}
-	if len(b.runs) < 2 {
+	if len(b.runs) == 1 {
+		return b.runs[0], nil
+	}
+	if len(b.runs) == 0 {
 		return b.list, nil
 	}
 	return store.Build(ctx, pathSchema(), lists.Merge(ctx, b.runs, lists.First), b.runs...)
+}
+
+// resume goes on where an earlier slice of the task has stopped: from is the list
+// that it has made.
+func (b *pathListBuilder) resume(ctx context.Context, from *lists.Ref) error {
+	begun := b.Begun.Paths
+	if begun == nil {
+		return nil
+	}
+	b.at, b.fresh = *begun, begun.Fresh
+	if begun.List != nil {
+		*from = *begun.List
+	}
+	for _, ref := range begun.Runs {
+		run, err := b.Lists.Chunks.Open(ctx, ref)
+		if err != nil {
+			return err
+		}
+		b.runs = append(b.runs, run)
+	}
+	return nil
 }
 
 // changes adds the changes of all components.
@@ -130,10 +163,15 @@ func (b *pathListBuilder) changes(ctx context.Context, was, now map[string]*pkgl
 		if to == nil {
 			to = none
 		}
-		if from.Ref().Digest == to.Ref().Digest {
+		if name < b.at.Component || from.Ref().Digest == to.Ref().Digest {
 			continue
 		}
-		if err := b.component(ctx, name, pkglist.Changes(ctx, from, to)); err != nil {
+		skip := 0
+		if name == b.at.Component {
+			skip = b.at.Packages
+		}
+		b.at.Component, b.at.Packages = name, 0
+		if err := b.component(ctx, name, skip, pkglist.Changes(ctx, from, to)); err != nil {
 			return err
 		}
 	}
@@ -186,16 +224,37 @@ type changed struct {
 // component adds the changes of a component's packages. The records of several
 // packages are read at the same time; the paths of one are unpacked while they
 // are added.
-func (b *pathListBuilder) component(ctx context.Context, name string, changes iter.Seq2[pkglist.Change, error]) error {
+func (b *pathListBuilder) component(ctx context.Context, name string, skip int, changes iter.Seq2[pkglist.Change, error]) error {
 	pipe := parallel.Pipe[changed, changed]{
 		Workers: b.parallel(),
 		Work: func(ctx context.Context, _ *parallel.Lease, ch changed) (_ changed, err error) {
 			ch.paths, err = b.Paths(ctx, ch.p.Key())
 			return ch, err
 		},
-		Use: func(ctx context.Context, ch changed) error { return b.add(ctx, name, ch) },
+		Use: func(ctx context.Context, ch changed) error {
+			if err := b.add(ctx, name, ch); err != nil {
+				return err
+			}
+			b.at.Packages++
+			return b.pauseAfter(ctx)
+		},
 	}
+	b.at.Packages = skip
 	return pipe.Run(ctx, func(yield func(changed, error) bool) {
+		for ch, err := range packagesOf(changes) {
+			if skip--; err == nil && skip >= 0 {
+				continue
+			}
+			if !yield(ch, err) {
+				return
+			}
+		}
+	})
+}
+
+// packagesOf yields the packages with paths that come or go with changes.
+func packagesOf(changes iter.Seq2[pkglist.Change, error]) iter.Seq2[changed, error] {
+	return func(yield func(changed, error) bool) {
 		for change, err := range changes {
 			if err != nil {
 				yield(changed{}, err)
@@ -208,7 +267,27 @@ func (b *pathListBuilder) component(ctx context.Context, name string, changes it
 				return
 			}
 		}
-	})
+	}
+}
+
+// pauseAfter ends the slice after a package if its time is over.
+func (b *pathListBuilder) pauseAfter(ctx context.Context) error {
+	if b.OutOfTime == nil || !b.OutOfTime() {
+		return nil
+	}
+	if err := b.flush(ctx); err != nil {
+		return err
+	}
+	at := b.at
+	at.Fresh, at.Runs, at.List = b.fresh, nil, nil
+	if !b.fresh {
+		ref := b.list.Ref()
+		at.List = &ref
+	}
+	for _, run := range b.runs {
+		at.Runs = append(at.Runs, run.Ref())
+	}
+	return b.Pause(ctx, Progress{Indexes: slices.Concat(b.made), Paths: &at})
 }
 
 func hasPaths(p *deb.Package) bool { return p.Kind == deb.Binary || p.Kind == deb.Udeb }

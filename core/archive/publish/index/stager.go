@@ -29,13 +29,23 @@ type Stager struct {
 	Header       Header
 	SkipBz2      bool
 	Folder       string // key prefix of private objects, of this attempt alone
+	Inventory    bool   // files are listed in the folder before they are staged
 
 	// Tasks bounds what attempts hold while they stage, Parts the parts of indexes
 	// that are made at the same time. An attempt that holds some of Tasks may wait
 	// for Parts, and never the other way round. Nil is without a bound.
 	Tasks, Parts *parallel.Budget
 
-	packings map[string]members.Packing // in use, by suffix
+	// OutOfTime says that the slice of the task is over. Pause then saves how far
+	// staging has come and returns the error that ends the slice. nil: no limit.
+	OutOfTime func() bool
+	Pause     func(ctx context.Context, p Progress) error
+	Begun     Progress // by earlier slices
+
+	inventories int                        // that are written
+	listed      map[string]bool            // keys in inventories, and those in unlisted
+	unlisted    []string                   // keys that the next inventory lists
+	packings    map[string]members.Packing // in use, by suffix
 }
 
 // tree is the key prefix of the distribution.
@@ -43,10 +53,15 @@ func (st *Stager) tree() string { return st.Dist.Tree(st.Dist.Name) }
 
 // Text stages a small file, unless the last publication had it.
 func (st *Stager) Text(ctx context.Context, base *Set, name string, text []byte) (File, error) {
-	if f := (File{name, Sum(text)}); slices.Contains(base.Releases, f) && st.Staged(base) {
+	if f := (File{name, Sum(text)}); st.has(base, f) {
 		return f, nil
 	}
 	return st.Data(ctx, name, text)
+}
+
+// has reports whether the last publication has staged a file beside an index.
+func (st *Stager) has(base *Set, f File) bool {
+	return slices.Contains(base.Releases, f) && st.Staged(base)
 }
 
 // Staged reports whether the files of the last publication are there under all
@@ -68,6 +83,10 @@ func (st *Stager) Data(ctx context.Context, name string, data []byte) (File, err
 func (st *Stager) Stage(ctx context.Context, name string, s *Spool) (File, error) {
 	f := File{name, objectOf(s.hash)}
 	keys := f.ByHash(st.tree())
+	st.Expect(keys...)
+	if err := st.List(ctx); err != nil {
+		return File{}, err
+	}
 	if err := s.store(keys[0], f.Object, byDigest(f.Size)); err != nil {
 		return File{}, err
 	}

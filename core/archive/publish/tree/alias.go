@@ -21,17 +21,29 @@ func CopyAliases(ctx context.Context, st *index.Stager, m, prev *Manifest) error
 	for _, f := range prev.Files() {
 		had[f] = prev.ByHash
 	}
-	copies := parallel.NewGroup(ctx, maxParallel)
+	type copied struct {
+		index.File
+		alias string
+	}
+	var fresh []copied
 	for _, alias := range m.Aliases {
 		old := slices.Contains(prev.Aliases, alias)
 		for _, f := range m.FilesIn(st.Dist, alias) {
 			if old && had[f] {
 				continue
 			}
-			copies.Go(func(ctx context.Context) error {
-				return st.CopyByHash(ctx, f.ByHash(st.Dist.Tree(st.Dist.Name))[0], f.Size, f.ByHash(st.Dist.Tree(alias)))
-			})
+			fresh = append(fresh, copied{f, alias})
+			st.Expect(f.ByHash(st.Dist.Tree(alias))...)
 		}
+	}
+	if err := st.List(ctx); err != nil {
+		return err
+	}
+	copies := parallel.NewGroup(ctx, maxParallel)
+	for _, c := range fresh {
+		copies.Go(func(ctx context.Context) error {
+			return st.CopyByHash(ctx, c.ByHash(st.Dist.Tree(st.Dist.Name))[0], c.Size, c.ByHash(st.Dist.Tree(c.alias)))
+		})
 	}
 	return copies.Wait()
 }

@@ -3,6 +3,7 @@ package tree
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -157,18 +158,30 @@ func (t *Tree) replace(ctx context.Context, key, staged string, opt driver.PutOp
 	return err
 }
 
+// Bounds of wait: of one wait, and of a time of the store that is taken for one.
+const (
+	maxWait  = 10 * time.Second
+	maxAhead = time.Minute
+)
+
 // wait lets the clock pass the second of the object that is replaced and reach
 // the date of the new one. apt takes an equal second for "not modified", and
-// refuses a date in the future.
+// refuses a date in the future. A wait of more than seconds is an error: the
+// apply is repeated later. An object whose time lies far ahead was written while
+// the clock was wrong, and is not waited for.
 func (t *Tree) wait(ctx context.Context, last, date time.Time) error {
 	until := date
-	if next := last.Truncate(time.Second).Add(time.Second); !last.IsZero() && next.After(until) {
+	next := last.Truncate(time.Second).Add(time.Second)
+	if !last.IsZero() && next.After(until) && next.Sub(t.Now()) <= maxAhead {
 		until = next
 	}
 	for {
 		left := until.Sub(t.Now())
 		if left <= 0 {
 			return nil
+		}
+		if left > maxWait {
+			return fmt.Errorf("the date %s of the Release has not come", date.Format(time.RFC3339))
 		}
 		if err := t.Sleep(ctx, left); err != nil {
 			return err

@@ -23,9 +23,10 @@ type Manifest struct {
 	Folder     string    // key prefix of Release and its signatures, as they were staged
 	Signed     bool
 	index.Set
-	Aliases []string  `json:",omitempty"` // other names, whose trees have all files but installers
-	Retired []Retired // by-hash objects that older Releases name
-	Expired []string  // keys that are deleted when this manifest is applied
+	Aliases     []string  `json:",omitempty"` // other names, whose trees have all files but installers
+	Retired     []Retired // by-hash objects that older Releases name
+	Inventories int       `json:",omitempty"` // in Folder; see index.Inventory
+	Expired     []string  // keys that are deleted when this manifest is applied
 
 	// Unchanged are the paths whose files are those of the manifest before:
 	// apply skips them. UnchangedAliases are the aliases for which that holds too.

@@ -1,0 +1,218 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+
+	"aptless/core/archive/publish/index"
+	"aptless/core/engine/driver"
+	"aptless/core/formats/deb"
+)
+
+// maxNames bounds the names in each part of a Report.
+const maxNames = 100
+
+// Names are names of files: all are counted, the first 100 are named.
+type Names struct {
+	Number int
+	Names  []string
+}
+
+func (n *Names) add(name string) {
+	n.Number++
+	if len(n.Names) < maxNames {
+		n.Names = append(n.Names, name)
+	}
+}
+
+// Report is what a repair has found and done.
+type Report struct {
+	DryRun    bool  // nothing was changed
+	Checked   int   // objects
+	Missing   Names // objects that were missing
+	WrongSize Names // objects that had another size
+	NoRow     Names // package files without a row, or with a marked one
+	Replaced  Names // package files in whose place another publication has put another file
+	PutBack   Names // objects and rows that are as they should be again
+	Lost      Names // objects that cannot be put back: no copy of them is left
+}
+
+// NewReport returns an empty report, whose lists of names are not null in JSON.
+func NewReport(dryRun bool) *Report {
+	r := &Report{DryRun: dryRun}
+	for _, n := range []*Names{&r.Missing, &r.WrongSize, &r.NoRow, &r.Replaced, &r.PutBack, &r.Lost} {
+		n.Names = []string{}
+	}
+	return r
+}
+
+// Check counts an object and reports whether it has to be put back.
+func (r *Report) Check(key string, size int64, have map[string]int64) bool {
+	r.Checked++
+	got, ok := have[key]
+	switch {
+	case !ok:
+		r.Missing.add(key)
+	case got != size:
+		r.WrongSize.add(key)
+	default:
+		return false
+	}
+	return true
+}
+
+// Restored notes the outcome of putting an object back. An error that no copy is
+// left is noted; other errors are returned.
+func (r *Report) Restored(key string, err error) error {
+	switch {
+	case err == nil:
+		r.PutBack.add(key)
+	case errors.Is(err, driver.ErrNotFound):
+		r.Lost.add(key)
+	default:
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return nil
+}
+
+// Repairer compares package files with the lists of a publication, and puts back
+// what is missing or has another size.
+type Repairer struct {
+	*Store
+	Scope  Scope
+	Report *Report
+
+	// OutOfTime says that the slice of the task is over. Pause then saves how
+	// many packages are done and returns the error that ends the slice.
+	OutOfTime func() bool
+	Pause     func(ctx context.Context, done int) error
+
+	rows map[string]driver.Row // by path
+	have map[string]int64      // sizes of objects, by key
+}
+
+// Repair repairs the files of all packages but the first done ones.
+func (r *Repairer) Repair(ctx context.Context, published map[string]index.Published, done int) error {
+	if err := r.read(ctx, published); err != nil {
+		return err
+	}
+	n := 0
+	for _, c := range slices.Sorted(maps.Keys(published)) {
+		list, err := r.Lists.Open(ctx, published[c].List)
+		if err != nil {
+			return err
+		}
+		for p, err := range list.All(ctx) {
+			if err != nil {
+				return err
+			}
+			if n++; n <= done || !r.Scope.Publishes(p) {
+				continue
+			}
+			if err := r.pack(ctx, c, published[c].PoolDir, p); err != nil {
+				return err
+			}
+			if r.OutOfTime() {
+				return r.Pause(ctx, n)
+			}
+		}
+	}
+	return nil
+}
+
+// read reads which rows and objects there are.
+func (r *Repairer) read(ctx context.Context, published map[string]index.Published) error {
+	r.rows, r.have = map[string]driver.Row{}, map[string]int64{}
+	for row, err := range r.Table.Scan(ctx, r.Scope.PoolRow("x").Part, "") {
+		if err != nil {
+			return err
+		}
+		r.rows[row.Sort] = row
+	}
+	dirs := map[string]bool{}
+	for _, l := range published {
+		dirs[l.PoolDir] = true
+	}
+	if r.Scope.Hashed() {
+		dirs = map[string]bool{path.Dir(r.Scope.PoolDir("")): true} // packages by digest are not copied
+	}
+	for dir := range dirs {
+		for info, err := range r.Blobs.List(ctx, r.Scope.key(dir)+"/", "") {
+			if err != nil {
+				return err
+			}
+			r.have[info.Key] = info.Size
+		}
+	}
+	return nil
+}
+
+// pack repairs the files of a package.
+func (r *Repairer) pack(ctx context.Context, component, dir string, p *deb.Package) error {
+	for _, f := range Of(p) {
+		var err error
+		if !r.Scope.Copies(p) {
+			err = r.pooled(ctx, f)
+		} else {
+			var name string
+			if name, err = r.Scope.Location(component, dir, p, f); err == nil {
+				err = r.file(ctx, name, f, p.Kind)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pooled looks whether a file that is not copied is in the pool of all packages.
+func (r *Repairer) pooled(ctx context.Context, f deb.File) error {
+	key := r.PoolKey(f.SHA256)
+	info, err := r.Blobs.Stat(ctx, key)
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+		return err
+	}
+	have := map[string]int64{}
+	if err == nil {
+		have[key] = info.Size
+	}
+	if r.Report.Check(key, f.Size, have) {
+		r.Report.Lost.add(key)
+	}
+	return nil
+}
+
+// file repairs a package file and its row.
+func (r *Repairer) file(ctx context.Context, name string, f deb.File, kind deb.Kind) error {
+	key := r.Scope.key(name)
+	if kind == deb.Installer { // it is not in the directories that were listed
+		info, err := r.Blobs.Stat(ctx, key)
+		if err == nil {
+			r.have[key] = info.Size
+		} else if !errors.Is(err, driver.ErrNotFound) {
+			return err
+		}
+	}
+	row := r.rows[name]
+	sha256, marked := Mark(row.Data)
+	if row.Version != driver.Absent && sha256 != f.SHA256 {
+		r.Report.Checked++
+		r.Report.Replaced.add(key)
+		return nil
+	}
+	bad := r.Report.Check(key, f.Size, r.have)
+	if row.Version == driver.Absent || marked {
+		r.Report.NoRow.add(key)
+		bad = true
+	}
+	if !bad || r.Report.DryRun {
+		return nil
+	}
+	err := r.Replace(ctx, r.Scope, Replacement{row.Version, name, f, PublishedAs(f, kind)})
+	return r.Report.Restored(key, err)
+}

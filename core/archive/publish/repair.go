@@ -1,0 +1,218 @@
+package publish
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"aptless/core/archive/publish/files"
+	"aptless/core/archive/publish/index"
+	"aptless/core/archive/publish/tree"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/task"
+)
+
+// RepairArgs are the arguments of a repair: of one publication, or of all.
+type RepairArgs struct {
+	Name
+	All    bool
+	DryRun bool // only report
+}
+
+// repairCursor says how far a repair has come.
+type repairCursor struct {
+	After  string // ID of the last publication that is done
+	Tree   bool   // the tree of the next one is done
+	Done   int    // packages of the next one whose files are done
+	Report *files.Report
+}
+
+// maxRepairLocks is how many publications a repair of all locks at once.
+const maxRepairLocks = 40
+
+// CheckRepair makes the task that compares a publication with its manifest and
+// rows, and puts back what is missing.
+func (s *Store) CheckRepair(ctx context.Context, args RepairArgs) (task.Spec, error) {
+	p, err := s.mustRead(ctx, s.get, args.Name, "unable to repair", 404)
+	if err != nil {
+		return task.Spec{}, err
+	}
+	l := p.lockRepair()
+	return task.Spec{Kind: "publish.repair", Name: "Repair published repository " + p.Dist().String(), Resources: l.names, Locks: l.locks, Args: args}, nil
+}
+
+// CheckRepairAll makes the task that does so for all publications.
+func (s *Store) CheckRepairAll(ctx context.Context, dryRun bool) (task.Spec, error) {
+	l, err := s.lockRepairs(ctx, "")
+	return task.Spec{Kind: "publish.repair", Name: "Repair published repositories", Resources: l.names, Locks: l.locks,
+		Args: RepairArgs{All: true, DryRun: dryRun}}, err
+}
+
+func (p *Publication) lockRepair() *lockSet {
+	l := lockPublication(p.Dist())
+	l.pool(p.Dist())
+	return l
+}
+
+// lockRepairs returns the locks for the publications after an ID, a part of them
+// at a time.
+func (s *Store) lockRepairs(ctx context.Context, after string) (*lockSet, error) {
+	l := &lockSet{locks: []lock.Want{{Resource: "repair"}}}
+	n := 0
+	for row, err := range s.Table.Scan(ctx, "publish", after) {
+		if err != nil {
+			return nil, err
+		}
+		p, err := decode(row)
+		if err != nil {
+			return nil, err
+		}
+		more := p.lockRepair()
+		l.locks, l.names = append(l.locks, more.locks...), append(l.names, more.names...)
+		if n++; n == maxRepairLocks {
+			break
+		}
+	}
+	l.locks = lock.Merge(l.locks)
+	return l, nil
+}
+
+// repair repairs publications in the order of their IDs.
+func (s *Store) repair(ctx context.Context, a *task.Attempt, args RepairArgs) (task.Result, error) {
+	at := repairCursor{Report: files.NewReport(args.DryRun)}
+	if _, err := a.Cursor(&at); err != nil {
+		return task.Result{}, err
+	}
+	if !args.All {
+		p, err := s.mustRead(ctx, a.GetJSON, args.Name, "unable to repair", 404)
+		if err != nil {
+			return task.Result{}, err
+		}
+		if err := p.lockRepair().held(a); err != nil {
+			return task.Result{}, err
+		}
+		return task.Result{Value: at.Report}, s.repairOne(ctx, a, p, &at)
+	}
+	for {
+		row, err := s.nextPublication(ctx, at.After)
+		if errors.Is(err, driver.ErrNotFound) {
+			return task.Result{Value: at.Report}, nil
+		}
+		if err != nil {
+			return task.Result{}, err
+		}
+		p, err := decode(row)
+		if err != nil {
+			return task.Result{}, err
+		}
+		if p.lockRepair().held(a) != nil {
+			l, err := s.lockRepairs(ctx, at.After)
+			if err != nil {
+				return task.Result{}, err
+			}
+			return task.Result{}, &task.Relock{Locks: l.locks, Resources: l.names}
+		}
+		if err := s.repairOne(ctx, a, p, &at); err != nil {
+			return task.Result{}, err
+		}
+		at.After, at.Tree, at.Done = row.Sort, false, 0
+		if err := a.Checkpoint(ctx, at); err != nil {
+			return task.Result{}, err
+		}
+	}
+}
+
+// nextPublication returns the first row of a publication after an ID.
+func (s *Store) nextPublication(ctx context.Context, after string) (driver.Row, error) {
+	for row, err := range s.Table.Scan(ctx, "publish", after) {
+		return row, err
+	}
+	return driver.Row{}, driver.ErrNotFound
+}
+
+// repairOne repairs a publication: its tree, then its package files.
+func (s *Store) repairOne(ctx context.Context, a *task.Attempt, p Publication, at *repairCursor) error {
+	if p.Dropping {
+		return nil // its files are being removed
+	}
+	m, err := s.manifest(ctx, p.Manifest)
+	if err != nil {
+		return err
+	}
+	if !at.Tree {
+		if !p.Applied {
+			a.Printf("%s is committed and not applied: its names are not compared\n", p.Dist())
+		} else if err := s.repairTree(ctx, s.filesOf(a), p, m, nil, at.Report); err != nil {
+			return err
+		}
+		at.Tree = true
+	}
+	r := &files.Repairer{Store: s.filesOf(a), Scope: p.scope(), Report: at.Report, OutOfTime: a.SliceOver,
+		Pause: func(ctx context.Context, done int) error {
+			at.Done = done
+			return cmp.Or(a.Checkpoint(ctx, at), task.ErrContinue)
+		}}
+	if err := r.Repair(ctx, m.Lists, at.Done); err != nil {
+		return err
+	}
+	a.Printf("%s: %d files were missing and %d had another size, %d are put back, %d are lost\n", p.Dist(),
+		at.Report.Missing.Number, at.Report.WrongSize.Number, at.Report.PutBack.Number, at.Report.Lost.Number)
+	return nil
+}
+
+// repairTree repairs the tree of a publication: all of it, or some keys.
+func (s *Store) repairTree(ctx context.Context, store *files.Store, p Publication, m *tree.Manifest, keys []string, report *files.Report) error {
+	t := s.tree(p)
+	t.Store = store
+	var have tree.Sizes
+	var only map[string]bool
+	var err error
+	if keys == nil {
+		have, err = t.Sizes(ctx, m)
+	} else {
+		only = map[string]bool{}
+		for _, key := range keys {
+			only[key] = true
+		}
+		have, err = t.SizesOf(ctx, keys)
+	}
+	if err != nil {
+		return err
+	}
+	return t.Repair(ctx, m, have, only, func() error { return s.stageAgain(ctx, p, m) }, report)
+}
+
+// stageAgain renders all index files of a manifest from its lists, as they were
+// rendered at first, and stages those that are not there.
+func (s *Store) stageAgain(ctx context.Context, p Publication, m *tree.Manifest) error {
+	d, err := s.planAgain(ctx, p, uuids(p.Components), request{})
+	if err != nil {
+		return err
+	}
+	st := s.stager(&d.next, p.Dist().Private()+"/0-0")
+	indexes, _, err := st.Packages(ctx, &index.Set{}, d.lists)
+	if err != nil {
+		return err
+	}
+	_, _, err = st.Contents(ctx, &index.Set{}, indexes, d.lists, func(string, ...any) {})
+	return err
+}
+
+// putBack puts back those of the keys that the publication has by now: an attempt
+// that was overtaken has deleted them.
+func (s *Store) putBack(ctx context.Context, n Name, keys []string) error {
+	ctx = context.WithoutCancel(ctx)
+	p, err := s.read(ctx, s.get, n)
+	if errors.Is(err, driver.ErrNotFound) || err == nil && p.Dropping {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	m, err := s.manifest(ctx, p.Manifest)
+	if err != nil {
+		return err
+	}
+	return s.repairTree(ctx, s.files(), p, m, keys, files.NewReport(false))
+}

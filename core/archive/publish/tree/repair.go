@@ -1,0 +1,176 @@
+package tree
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"aptless/core/archive/publish/files"
+	"aptless/core/archive/publish/index"
+	"aptless/core/archive/publish/paths"
+	"aptless/core/engine/driver"
+)
+
+// wanted is an object that the tree is to have.
+type wanted struct {
+	key    string
+	size   int64      // bytes
+	file   index.File // of a file that is there by hash
+	byHash bool       // the key is one of the file's digests
+	main   bool       // the key by which the file is staged
+	staged string     // key from which the object can be copied; "" if there is none
+}
+
+// wants returns the objects that the tree has to have by the manifest: first the
+// by-hash objects of the distribution, then those of aliases and mutable names.
+func (t *Tree) wants(m *Manifest) (objects []wanted, signatures []wanted) {
+	own := t.Scope.Tree(t.Scope.Name)
+	var names []wanted
+	for _, name := range m.Names(t.Scope.Name) {
+		dir := t.Scope.Tree(name)
+		for _, f := range m.FilesIn(t.Scope.Dist, name) {
+			keys, from := f.ByHash(dir), f.ByHash(own)[0]
+			if !m.ByHash {
+				keys = keys[:1]
+				if name != t.Scope.Name {
+					keys = nil
+				}
+			}
+			for i, key := range keys {
+				objects = append(objects, wanted{key: key, size: f.Size, file: f, byHash: true, main: i == 0 && name == t.Scope.Name, staged: from})
+			}
+			names = append(names, wanted{key: dir + "/" + f.Path, size: f.Size, file: f, staged: from})
+		}
+		for _, file := range m.Signatures() {
+			signatures = append(signatures, wanted{key: dir + "/" + file, staged: m.ReleaseFolder(t.Scope.Dist, name) + "/" + file})
+		}
+	}
+	return append(objects, names...), signatures
+}
+
+// Sizes are the sizes of the objects that there are, by key.
+type Sizes map[string]int64
+
+// Sizes returns those of all objects in the trees of the manifest.
+func (t *Tree) Sizes(ctx context.Context, m *Manifest) (Sizes, error) {
+	sizes := Sizes{}
+	for _, name := range m.Names(t.Scope.Name) {
+		for info, err := range t.Blobs.List(ctx, t.Scope.Tree(name)+"/", "") {
+			if err != nil {
+				return nil, err
+			}
+			sizes[info.Key] = info.Size
+		}
+	}
+	return sizes, nil
+}
+
+// SizesOf returns those of some objects.
+func (t *Tree) SizesOf(ctx context.Context, keys []string) (Sizes, error) {
+	sizes := Sizes{}
+	for _, key := range keys {
+		info, err := t.Blobs.Stat(ctx, key)
+		if errors.Is(err, driver.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		sizes[key] = info.Size
+	}
+	return sizes, nil
+}
+
+// Repair compares the trees of the manifest with the objects that there are, and
+// unless the report is of a dry run puts back what is missing or has another
+// size. only limits it to some keys; nil is all. stage makes all index files
+// again, for those of which nothing is left.
+func (t *Tree) Repair(ctx context.Context, m *Manifest, have Sizes, only map[string]bool, stage func() error, report *files.Report) error {
+	objects, signatures := t.wants(m)
+	staged := false
+	for _, w := range objects {
+		if only != nil && !only[w.key] || !report.Check(w.key, w.size, have) || report.DryRun {
+			continue
+		}
+		err := t.putBack(ctx, w, have)
+		if errors.Is(err, driver.ErrNotFound) && !staged {
+			staged = true
+			if err = stage(); err == nil {
+				err = t.putBack(ctx, w, have)
+			}
+		}
+		if err := report.Restored(w.key, err); err != nil {
+			return err
+		}
+	}
+	for _, w := range signatures {
+		if only != nil && !only[w.key] {
+			continue
+		}
+		info, err := t.Blobs.Stat(ctx, w.staged)
+		if err != nil && !errors.Is(err, driver.ErrNotFound) {
+			return err
+		}
+		if err == nil && !report.Check(w.key, info.Size, have) || report.DryRun && err == nil {
+			continue
+		}
+		if err == nil {
+			err = t.applyOne(ctx, w.key, w.staged, time.Time{})
+		} else {
+			report.Check(w.key, -1, have)
+		}
+		if report.DryRun {
+			continue
+		}
+		if err := report.Restored(w.key, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putBack puts an object back from any copy of it. The store checks the digest of
+// the bytes. driver.ErrNotFound if there is no copy.
+func (t *Tree) putBack(ctx context.Context, w wanted, have Sizes) error {
+	own := t.Scope.Tree(t.Scope.Name)
+	if !w.byHash {
+		if err := t.current(ctx); err != nil {
+			return err
+		}
+		return t.applyOne(ctx, w.key, w.staged, time.Time{})
+	}
+	candidates := append(w.file.ByHash(own), own+"/"+w.file.Path, t.PoolKey(w.file.SHA256))
+	for _, from := range candidates {
+		if size, ok := have[from]; from == w.key || ok && size != w.size || !ok && !w.main && strings.HasPrefix(from, own) && from != w.staged {
+			continue
+		}
+		err := t.copyChecked(ctx, w, from)
+		switch {
+		case err == nil:
+			have[w.key] = w.size
+			return nil
+		case !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, driver.ErrInvalid):
+			return err
+		}
+	}
+	if info, err := t.Blobs.Stat(ctx, w.key); err == nil && info.Size == w.size { // staged again
+		return nil
+	}
+	return driver.ErrNotFound
+}
+
+// copyChecked copies an object if it has the digest that is wanted.
+func (t *Tree) copyChecked(ctx context.Context, w wanted, from string) error {
+	r, info, err := t.Blobs.Open(ctx, from, nil)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if info.Size != w.size {
+		return driver.ErrNotFound
+	}
+	opt := driver.PutOptions{Size: w.size, SHA256: w.file.SHA256, CacheControl: paths.Immutable, ContentType: "application/octet-stream"}
+	_, err = t.Blobs.Put(ctx, w.key, r, opt)
+	return err
+}
