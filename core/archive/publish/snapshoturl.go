@@ -22,20 +22,14 @@ func (s *Store) AsOf(ctx context.Context, id, name string) (key string, err erro
 	if err != nil || at.After(s.Now()) {
 		return "", driver.ErrNotFound
 	}
-	all, err := s.All(ctx)
+	prefix, below := splitPrefix(name)
+	all, err := s.scan(ctx, Name{Prefix: prefix}.dist().StoragePrefix()+"/")
 	if err != nil {
 		return "", err
 	}
 	for _, p := range all {
-		below := name
-		if p.Prefix != "." {
-			var ok bool
-			if below, ok = strings.CutPrefix(name, p.Prefix+"/"); !ok {
-				continue
-			}
-		}
 		rev := p.revisionAt(at)
-		if p.Storage != "" || p.Dropping || rev == nil {
+		if p.Prefix != prefix || p.Dropping || rev == nil {
 			continue
 		}
 		if key, err = s.asOf(ctx, &p, rev, below); key != "" || err != nil {
@@ -43,6 +37,17 @@ func (s *Store) AsOf(ctx context.Context, id, name string) (key string, err erro
 		}
 	}
 	return "", driver.ErrNotFound
+}
+
+// splitPrefix splits the path of a file into the prefix and the rest, which
+// begins with dists or pool: no prefix has a component of these names.
+func splitPrefix(name string) (prefix, below string) {
+	parts := strings.Split(name, "/")
+	i := slices.IndexFunc(parts, func(part string) bool { return part == "dists" || part == "pool" })
+	if i <= 0 {
+		return ".", name
+	}
+	return strings.Join(parts[:i], "/"), strings.Join(parts[i:], "/")
 }
 
 // revisionAt returns the revision that was current at a time, nil if it is not
