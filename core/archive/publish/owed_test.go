@@ -62,8 +62,8 @@ func TestOutageAfterCommitIsFinishedByTick(t *testing.T) {
 		t.Errorf("%d tasks, %v", n, err)
 	}
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "common=1 hello=2"})
-	if v, err = r.publish.Show(t.Context(), stable); err != nil || v.Owed != nil || len(env.Memory.Rows("calendar")) > 0 {
-		t.Errorf("owed is %+v at the end, %v, %v", v.Owed, env.Memory.Rows("calendar"), err)
+	if v, err = r.publish.Show(t.Context(), stable); err != nil || v.Owed != nil || len(due(env)) > 0 {
+		t.Errorf("owed is %+v at the end, %v, %v", v.Owed, due(env), err)
 	}
 }
 
@@ -93,10 +93,13 @@ func TestDropIsFinishedByTick(t *testing.T) {
 		_, err = r.tick()
 		must(t, err)
 		gone(t, env)
-		for _, part := range []string{"calendar", "removal", "staging", "publish", "ref/"} {
+		for _, part := range []string{"removal", "staging", "publish", "ref/"} {
 			if rows := env.Memory.Rows(part); len(rows) > 0 {
 				t.Errorf("force %t: %s has %v", force, part, rows)
 			}
+		}
+		if entries := due(env); len(entries) > 0 {
+			t.Errorf("force %t: the calendar has %v", force, entries)
 		}
 		if left := env.Memory.Objects("private/publish/"); len(left) > 0 {
 			t.Errorf("force %t: %d private objects are left", force, len(left))
@@ -141,7 +144,10 @@ func everything(env *drivertest.Env) map[string]string {
 	for key := range env.Memory.Objects("private/publish/") {
 		all[key] = "there"
 	}
-	for _, part := range []string{"pool/", "ref/", "staging", "calendar"} {
+	for key, data := range due(env) {
+		all[key] = data
+	}
+	for _, part := range []string{"pool/", "ref/", "staging"} {
 		for key, data := range env.Memory.Rows(part) {
 			all[key] = data
 		}
@@ -327,7 +333,7 @@ func (r *rig) repair(t *testing.T, args publish.RepairArgs) files.Report {
 		spec, err = r.publish.CheckRepair(t.Context(), args)
 	}
 	must(t, r.run(spec, err))
-	last, err := r.tasks.Get(t.Context(), int64(len(r.env.Memory.Rows("task"))))
+	last, err := r.tasks.Get(t.Context(), r.lastTask())
 	must(t, err)
 	var report files.Report
 	must(t, json.Unmarshal(last.Value, &report))

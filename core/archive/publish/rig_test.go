@@ -12,6 +12,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -118,9 +119,26 @@ func (p archived) Use(_ context.Context, f func([]byte) error) (string, error) {
 
 // admitDue admits the tasks that are due, and returns how many they are.
 func (r *rig) admitDue() (int, error) {
-	before := len(r.env.Memory.Rows("task"))
+	before := r.lastTask()
 	err := cmp.Or(r.publish.TakeOver(r.ctx), r.tasks.Due(r.ctx, map[string]task.Planner{publish.ExpiryKind: r.publish.PlanRefresh}))
-	return len(r.env.Memory.Rows("task")) - before, err
+	return int(r.lastTask() - before), err
+}
+
+// lastTask is the highest number of a task.
+func (r *rig) lastTask() (last int64) {
+	for key := range r.env.Memory.Rows("task") {
+		if id, err := strconv.ParseInt(strings.TrimPrefix(key, "task/"), 10, 64); err == nil {
+			last = max(last, id)
+		}
+	}
+	return last
+}
+
+// due are the entries of the calendar that are of publications.
+func due(env *drivertest.Env) map[string]string {
+	entries := env.Memory.Rows("calendar")
+	delete(entries, "calendar/tasks/retention")
+	return entries
 }
 
 // tick does what is due, and returns how many tasks that were.
@@ -195,67 +213,6 @@ func (r *rig) put(name string, packs ...pack) error {
 	return r.env.Table.Put(r.ctx, driver.Row{Key: shelfKey(name), Data: data})
 }
 
-// request is a request of any kind for a publication.
-type request struct {
-	publish.Name
-	Kind                        publish.SourceKind
-	Sources                     []publish.NamedSource
-	Architectures               []string
-	PoolLayout                  paths.Layout
-	Options                     publish.Options
-	ForceOverwrite, SkipCleanup bool
-	publish.Signing
-	Staged, Force, ResetDate bool
-	Generation               int64
-}
-
-func (r *rig) checkCreate(ctx context.Context, segment string, q request) (task.Spec, error) {
-	return r.publish.CheckCreate(ctx, segment, publish.CreateArgs{Name: q.Name, Kind: q.Kind, Sources: slices.Clone(q.Sources), Architectures: q.Architectures,
-		PoolLayout: q.PoolLayout, Options: q.Options, ForceOverwrite: q.ForceOverwrite, Signing: q.Signing})
-}
-
-func (r *rig) checkUpdate(ctx context.Context, q request) (task.Spec, error) {
-	return r.publish.CheckUpdate(ctx, publish.UpdateArgs{Name: q.Name, Sources: q.Sources, PoolLayout: q.PoolLayout, Options: q.Options,
-		ForceOverwrite: q.ForceOverwrite, SkipCleanup: q.SkipCleanup, Staged: q.Staged, ResetDate: q.ResetDate, Signing: q.Signing})
-}
-
-func (r *rig) checkRollback(ctx context.Context, q request) (task.Spec, error) {
-	return r.publish.CheckRollback(ctx, publish.RollbackArgs{Name: q.Name, Generation: q.Generation, ForceOverwrite: q.ForceOverwrite,
-		SkipCleanup: q.SkipCleanup, Signing: q.Signing})
-}
-
-func (r *rig) checkDrop(ctx context.Context, q request) (task.Spec, error) {
-	return r.publish.CheckDrop(ctx, publish.DropArgs{Name: q.Name, Force: q.Force, SkipCleanup: q.SkipCleanup})
-}
-
-// at names a distribution of the root prefix.
-func at(dist string) request { return request{Name: publish.Name{Prefix: ".", Distribution: dist}} }
-
-// from is at with a source as component main.
-func from(dist, source string) request {
-	args := at(dist)
-	args.Kind, args.Sources = publish.Local, []publish.NamedSource{{Component: "main", Name: source}}
-	if strings.HasPrefix(source, "snap") {
-		args.Kind = publish.Snapshot
-	}
-	return args
-}
-
-func (r *rig) create(args request) error {
-	spec, err := r.checkCreate(r.ctx, ":.", args)
-	return r.run(spec, err)
-}
-
-func (r *rig) update(args request) error {
-	spec, err := r.checkUpdate(r.ctx, args)
-	return r.run(spec, err)
-}
-
-func (r *rig) drop(args request) error {
-	spec, err := r.checkDrop(r.ctx, args)
-	return r.run(spec, err)
-}
-
 // run admits a task and delivers messages until there are none.
 func (r *rig) run(spec task.Spec, err error) error {
 	if err != nil {
@@ -280,7 +237,7 @@ func (r *rig) ended(id int64) error {
 // owes returns an error unless the last task has succeeded with a warning that
 // has a reason, and left a debt of a distribution of the root prefix.
 func (r *rig) owes(dist, reason string) error {
-	last, err := r.tasks.Get(r.ctx, int64(len(r.env.Memory.Rows("task"))))
+	last, err := r.tasks.Get(r.ctx, r.lastTask())
 	if err != nil {
 		return err
 	}

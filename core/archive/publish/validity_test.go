@@ -107,7 +107,7 @@ func TestExpires(t *testing.T) {
 	if n, err := r.admitDue(); err != nil || n != 1 { // it dies before it has run
 		t.Fatalf("%d tasks, %v", n, err)
 	}
-	_, err = r.tasks.Cancel(t.Context(), int64(len(env.Memory.Rows("task"))))
+	_, err = r.tasks.Cancel(t.Context(), r.lastTask())
 	must(t, err)
 	env.Clock.Advance(time.Hour)
 	if n := tick(); n != 1 {
@@ -118,11 +118,11 @@ func TestExpires(t *testing.T) {
 	update := at("stable")
 	update.Options.ValidFor = &forEver
 	must(t, r.update(update))
-	if _, until := valid(); until != "" || len(env.Memory.Rows("calendar")) > 0 {
+	if _, until := valid(); until != "" || len(due(env)) > 0 {
 		t.Errorf("valid until %q", until)
 	}
 	must(t, r.drop(at("stable")), r.create(args), r.drop(at("stable")))
-	if rows := env.Memory.Rows("calendar"); len(rows) > 0 {
+	if rows := due(env); len(rows) > 0 {
 		t.Errorf("%v", rows)
 	}
 	gone(t, env)
