@@ -18,6 +18,7 @@ import (
 	"aptless/core/archive/publish/index"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
+	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 )
@@ -322,13 +323,13 @@ func TestClockAheadIsRefused(t *testing.T) {
 	}
 }
 
-// repair repairs stable and returns the report.
+// repair repairs a publication, or all, and returns the report.
 func (r *rig) repair(t *testing.T, args publish.RepairArgs) files.Report {
 	t.Helper()
 	var spec task.Spec
 	var err error
-	if args.All {
-		spec, err = r.publish.CheckRepairAll(t.Context(), args.DryRun)
+	if args.Distribution == "" {
+		spec = task.Spec{Kind: "test.repair", Name: "all", Locks: []lock.Want{{Resource: "repair"}}, Args: args}
 	} else {
 		spec, err = r.publish.CheckRepair(t.Context(), args)
 	}
@@ -358,7 +359,7 @@ func TestRepairPutsBackWhatIsLost(t *testing.T) {
 	if left := env.Memory.Objects("public/"); len(left) > 0 || dry.Missing.Number < len(before) || dry.PutBack.Number > 0 {
 		t.Errorf("a dry run has put back %d objects: %+v", len(left), dry)
 	}
-	done := r.repair(t, publish.RepairArgs{All: true})
+	done := r.repair(t, publish.RepairArgs{})
 	if done.Lost.Number > 0 || done.PutBack.Number != dry.Missing.Number {
 		t.Errorf("%+v", done)
 	}

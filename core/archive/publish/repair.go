@@ -3,6 +3,7 @@ package publish
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 
 	"aptless/core/archive/publish/files"
@@ -13,10 +14,9 @@ import (
 	"aptless/core/engine/task"
 )
 
-// RepairArgs are the arguments of a repair: of one publication, or of all.
+// RepairArgs are the arguments of a repair.
 type RepairArgs struct {
 	Name
-	All    bool
 	DryRun bool // only report
 }
 
@@ -40,13 +40,6 @@ func (s *Store) CheckRepair(ctx context.Context, args RepairArgs) (task.Spec, er
 	}
 	l := p.lockRepair()
 	return task.Spec{Kind: "publish.repair", Name: "Repair published repository " + p.Dist().String(), Resources: l.names, Locks: l.locks, Args: args}, nil
-}
-
-// CheckRepairAll makes the task that does so for all publications.
-func (s *Store) CheckRepairAll(ctx context.Context, dryRun bool) (task.Spec, error) {
-	l, err := s.lockRepairs(ctx, "")
-	return task.Spec{Kind: "publish.repair", Name: "Repair published repositories", Resources: l.names, Locks: l.locks,
-		Args: RepairArgs{All: true, DryRun: dryRun}}, err
 }
 
 func (p *Publication) lockRepair() *lockSet {
@@ -78,47 +71,58 @@ func (s *Store) lockRepairs(ctx context.Context, after string) (*lockSet, error)
 	return l, nil
 }
 
-// repair repairs publications in the order of their IDs.
+// repair repairs one publication.
 func (s *Store) repair(ctx context.Context, a *task.Attempt, args RepairArgs) (task.Result, error) {
 	at := repairCursor{Report: files.NewReport(args.DryRun)}
 	if _, err := a.Cursor(&at); err != nil {
 		return task.Result{}, err
 	}
-	if !args.All {
-		p, err := s.mustRead(ctx, a.GetJSON, args.Name, "unable to repair", 404)
-		if err != nil {
-			return task.Result{}, err
+	p, err := s.mustRead(ctx, a.GetJSON, args.Name, "unable to repair", 404)
+	if err != nil {
+		return task.Result{}, err
+	}
+	if err := p.lockRepair().held(a); err != nil {
+		return task.Result{}, err
+	}
+	save := func(ctx context.Context, cursor any) error { return a.Checkpoint(ctx, cursor) }
+	return task.Result{Value: at.Report}, s.repairOne(ctx, a, p, &at, save)
+}
+
+// RepairAll repairs all publications, in the order of their IDs, as a part of a
+// task. It takes their locks as it comes to them. cursor is the last that save was
+// called with, null at first.
+func (s *Store) RepairAll(ctx context.Context, a *task.Attempt, dryRun bool, cursor json.RawMessage, save func(context.Context, any) error) (any, error) {
+	at := repairCursor{Report: files.NewReport(dryRun)}
+	if cursor != nil {
+		if err := json.Unmarshal(cursor, &at); err != nil {
+			return nil, err
 		}
-		if err := p.lockRepair().held(a); err != nil {
-			return task.Result{}, err
-		}
-		return task.Result{Value: at.Report}, s.repairOne(ctx, a, p, &at)
 	}
 	for {
 		row, err := s.nextPublication(ctx, at.After)
 		if errors.Is(err, driver.ErrNotFound) {
-			return task.Result{Value: at.Report}, nil
+			return at.Report, nil
 		}
 		if err != nil {
-			return task.Result{}, err
+			return nil, err
 		}
 		p, err := decode(row)
 		if err != nil {
-			return task.Result{}, err
+			return nil, err
 		}
 		if p.lockRepair().held(a) != nil {
 			l, err := s.lockRepairs(ctx, at.After)
 			if err != nil {
-				return task.Result{}, err
+				return nil, err
 			}
-			return task.Result{}, &task.Relock{Locks: l.locks, Resources: l.names}
+			return nil, &task.Relock{Locks: l.locks, Resources: l.names}
 		}
-		if err := s.repairOne(ctx, a, p, &at); err != nil {
-			return task.Result{}, err
+		if err := s.repairOne(ctx, a, p, &at, save); err != nil {
+			return nil, err
 		}
 		at.After, at.Tree, at.Done = row.Sort, false, 0
-		if err := a.Checkpoint(ctx, at); err != nil {
-			return task.Result{}, err
+		if err := save(ctx, at); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -132,7 +136,7 @@ func (s *Store) nextPublication(ctx context.Context, after string) (driver.Row, 
 }
 
 // repairOne repairs a publication: its tree, then its package files.
-func (s *Store) repairOne(ctx context.Context, a *task.Attempt, p Publication, at *repairCursor) error {
+func (s *Store) repairOne(ctx context.Context, a *task.Attempt, p Publication, at *repairCursor, save func(context.Context, any) error) error {
 	if p.Dropping {
 		return nil // its files are being removed
 	}
@@ -151,7 +155,7 @@ func (s *Store) repairOne(ctx context.Context, a *task.Attempt, p Publication, a
 	r := &files.Repairer{Store: s.filesOf(a), Scope: p.scope(), Report: at.Report, OutOfTime: a.SliceOver,
 		Pause: func(ctx context.Context, done int) error {
 			at.Done = done
-			return cmp.Or(a.Checkpoint(ctx, at), task.ErrContinue)
+			return cmp.Or(save(ctx, at), task.ErrContinue)
 		}}
 	if err := r.Repair(ctx, m.Lists, at.Done); err != nil {
 		return err

@@ -101,7 +101,7 @@ func newRig(ctx context.Context, env *drivertest.Env) *rig {
 		},
 	}
 	r.tasks = &task.Store{Table: env.Table, Blobs: env.Blobs, Queue: env.Queue, Now: env.Clock.Now, Log: slog.New(slog.DiscardHandler)}
-	r.dispatcher, _ = task.NewDispatcher(r.tasks, r.publish.Kinds())
+	r.dispatcher, _ = task.NewDispatcher(r.tasks, append(r.publish.Kinds(), task.Define("test.repair", r.repairAll)))
 	return r
 }
 
@@ -115,6 +115,16 @@ func (p archived) Use(_ context.Context, f func([]byte) error) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// repairAll is a task that repairs all publications.
+func (r *rig) repairAll(ctx context.Context, a *task.Attempt, args publish.RepairArgs) (task.Result, error) {
+	var at json.RawMessage
+	if _, err := a.Cursor(&at); err != nil {
+		return task.Result{}, err
+	}
+	report, err := r.publish.RepairAll(ctx, a, args.DryRun, at, func(ctx context.Context, cursor any) error { return a.Checkpoint(ctx, cursor) })
+	return task.Result{Value: report}, err
 }
 
 // admitDue admits the tasks that are due, and returns how many they are.

@@ -160,7 +160,6 @@ func publishOperations() []openapi.Operation {
 		op("GET", one+"/revisions", tag, "listRevisions", "List what was published before", nil, 200, []publish.RevisionView{}),
 		tasked("POST", one+"/rollback", tag, "rollback", "Publish again what was published before", rollbackParams{}, 200, publish.View{}, dryRun),
 		tasked("POST", one+"/repair", tag, "repairPublication", "Put back what a published tree lacks", nil, 200, files.Report{}, dryRun),
-		tasked("POST", "/api/db/repair", tag, "repairPublications", "Put back what published trees lack", nil, 200, files.Report{}, dryRun),
 	}
 }
 

@@ -325,8 +325,4 @@ func (s *Server) repairRoutes(rt *Router) {
 		spec, err := s.Publish.CheckRepair(r.Context(), publish.RepairArgs{Name: published(r), DryRun: Flag(r, "dryRun")})
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("POST", "/api/db/repair", func(w http.ResponseWriter, r *http.Request) error {
-		spec, err := s.Publish.CheckRepairAll(r.Context(), Flag(r, "dryRun"))
-		return s.run(w, r, spec, err)
-	})
 }

@@ -174,7 +174,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	for _, src := range collector.Sources {
 		epoch.Heads = append(epoch.Heads, src.Part)
 	}
-	repairs := api.Repairs{api.PoolRepairer(files)}
+	repairs := api.Repairs{api.PoolRepairer(files), {Name: "Publications", Repair: publications.RepairAll}}
 	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), collector.Kinds(), []task.Kind{repairs.Kind()}))
 	if err != nil {
 		return nil, err
