@@ -232,15 +232,3 @@ func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error)
 func (a *App) Tick(ctx context.Context) error {
 	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.TakeOver(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false))
 }
-
-// due admits the tasks that are due: publications are signed anew whose Release
-// files expire, mirrors are updated that have a schedule.
-func (a *App) due(ctx context.Context, due func(context.Context) ([]task.Spec, error)) error {
-	specs, err := due(ctx)
-	for _, spec := range specs {
-		if _, admitErr := a.tasks.Admit(ctx, spec, false); admitErr != nil {
-			err = errors.Join(err, admitErr)
-		}
-	}
-	return err
-}
