@@ -96,9 +96,6 @@ func beginnings(calls []string, match func(string) bool) []int {
 	return slices.Compact(from)
 }
 
-// publishOwes says that publications that are committed are finished.
-const publishOwes = false
-
 // maxFailures is how many failures of one operation are told.
 const maxFailures = 3
 
@@ -117,9 +114,6 @@ func TestOutageLeavesTheOutcomeOrNothing(t *testing.T) {
 			op.name = op.kind
 		}
 		t.Run(op.name, func(t *testing.T) {
-			if strings.HasPrefix(op.kind, "publish.") && op.kind != "publish.repair-all" && !publishOwes {
-				t.Skip("publications do not owe yet")
-			}
 			tr := &trial{operation: op, ready: ready}
 			apptest.Bubble(t, readyAt, func(t *testing.T) {
 				if err := tr.undisturbed(t); err != nil {
@@ -131,7 +125,7 @@ func TestOutageLeavesTheOutcomeOrNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
-			if tr.wait == 0 && tr.after.differs(tr.before) == "" && op.kind != "cleanup.db" && op.kind != "publish.repair-all" {
+			if tr.wait == 0 && tr.after.differs(tr.before) == "" && op.kind != "cleanup.db" && !strings.HasPrefix(op.kind, "publish.repair") {
 				t.Error("the operation changes nothing")
 			}
 			failures, kinds := 0, map[string]bool{}

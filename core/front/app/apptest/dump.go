@@ -25,7 +25,8 @@ var (
 	signatures = regexp.MustCompile(`(?s)-----BEGIN PGP SIGNATURE-----.*?-----END PGP SIGNATURE-----`)
 	attempts   = regexp.MustCompile(`(private/publish/[0-9a-f]{32}/)\d+-\d+`)
 	epochs     = regexp.MustCompile(`(private/chunks/|"[Ee]poch":)\d+`)
-	updating   = regexp.MustCompile(`"Updating":\d+,`) // of a mirror: the task that updated it last
+	reasons    = regexp.MustCompile(`,"(Reason":"(?:[^"\\\\]|\\\\.)*"|Tries":\d+)`) // of entries of the calendar, of the last time that they failed
+	updating   = regexp.MustCompile(`"Updating":\d+,`)                              // of a mirror: the task that updated it last
 	incoming   = regexp.MustCompile(`(private/incoming/)[A-Z2-7]{26}\b`)
 	numbers    = regexp.MustCompile(`\b\d{10,19}\b`) // times and numbers of tasks, in keys of rows
 )
@@ -98,7 +99,7 @@ func (d *Dumper) text(text, of string, names map[string]string) string {
 	normal = signatures.ReplaceAllString(normal, "<signature>")
 	normal = attempts.ReplaceAllString(normal, "$1<attempt>")
 	normal = incoming.ReplaceAllString(normal, "$1<upload>")
-	normal = updating.ReplaceAllString(normal, "")
+	normal = reasons.ReplaceAllString(updating.ReplaceAllString(normal, ""), "")
 	normal = epochs.ReplaceAllString(normal, "$1<epoch>")
 	if d.texts == nil {
 		d.texts = map[string]string{}
