@@ -4,6 +4,10 @@
 //	stage.go, sign.go what stage writes
 //	apply.go          what is left to do after the commit
 //	create.go, update.go, rollback.go, refresh.go, drop.go, stagedsources.go  the tasks
+//	undo.go           what attempts have staged: listed first, removed if they fail
+//	repair.go         puts back what a tree or the pool directories lack
+//	leftovers.go      package files that an update with SkipCleanup has left
+//	area.go           which private files the collector keeps
 //	dryrun.go         what a task would do
 //	snapshoturl.go    files as they were published at a time
 //	publication.go, store.go, view.go, source.go  rows, and how clients see them
@@ -21,7 +25,10 @@
 //
 //	publish / <storage>:<prefix>/<dist>         the Publication
 //	ref/<repo|snapshot>/<uuid> / publish/<storage>:<prefix>/<dist>  one for each source
-//	expiry / <storage>:<prefix>/<dist>          when its Release is to be signed anew; only if it expires
+//	staging / <storage>:<prefix>/<dist>         what attempts are staging
+//	removal / <storage>:<prefix>/<dist>         a publication dropped by force whose files are there
+//	calendar / publish/<storage>:<prefix>/<dist>  the debt of a commit: an apply or a removal
+//	calendar / expiry/<storage>:<prefix>/<dist>   when its Release is signed anew; only if it expires
 //	pool/<storage>:<prefix> / <path>            a published package file: see package files
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
 //
@@ -32,6 +39,7 @@
 //  2. The commit is one transaction: the row, its reference rows, the calendar.
 //  3. The tree is never ahead of the row. Any task on the publication can finish
 //     an apply that was interrupted.
-//  4. A manifest, its lists and its by-hash objects stay as long as the row names
+//  4. Nothing is staged that staging row, inventories and lists do not name.
+//  5. A manifest, its lists and its by-hash objects stay as long as the row names
 //     the revision.
 package publish

@@ -64,19 +64,25 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 			return task.Result{}, err
 		}
 	}
+	return done, s.endDrop(ctx, a, p)
+}
+
+// endDrop removes the private files of a publication, and with the end of the task
+// its row and those that belong to it.
+func (s *Store) endDrop(ctx context.Context, a *task.Attempt, p Publication) error {
 	if err := s.delete(ctx, a, p, p.privateKeys()); err != nil {
-		return task.Result{}, err
+		return err
 	}
 	if err := p.refer(ctx, a, uuids(p.Components), nil); err != nil {
-		return task.Result{}, err
+		return err
 	}
 	p.ValidFor = 0
 	if err := p.schedule(ctx, a); err != nil {
-		return task.Result{}, err
+		return err
 	}
 	a.Drop(p.Dist().Row())
 	a.Pay(debtName(p.Dist()))
-	return done, nil
+	return nil
 }
 
 // beginDrop commits that the files of the publication are being removed.

@@ -184,12 +184,13 @@ func (s *Store) repairTree(ctx context.Context, store *files.Store, p Publicatio
 	if err != nil {
 		return err
 	}
-	return t.Repair(ctx, m, have, only, func() error { return s.stageAgain(ctx, p, m) }, report)
+	repair := tree.Repair{Tree: t, Manifest: m, Have: have, Only: only, Report: report, Stage: func() error { return s.stageAgain(ctx, p) }}
+	return repair.Do(ctx)
 }
 
 // stageAgain renders all index files of a manifest from its lists, as they were
 // rendered at first, and stages those that are not there.
-func (s *Store) stageAgain(ctx context.Context, p Publication, m *tree.Manifest) error {
+func (s *Store) stageAgain(ctx context.Context, p Publication) error {
 	d, err := s.planAgain(ctx, p, uuids(p.Components), request{})
 	if err != nil {
 		return err

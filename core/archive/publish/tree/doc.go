@@ -6,6 +6,7 @@
 //	apply.go     the mutable names of the tree
 //	installer.go files of debian-installer, which are mutable
 //	tidy.go      what only the manifest before has
+//	repair.go    puts back what the tree lacks
 //	asof.go      files of a former manifest, for apt --snapshot
 //
 // Stored layout: a manifest is the object <folder>/manifest.json, beside the
@@ -18,5 +19,5 @@
 //  2. The tree is never ahead of the publication's row: each name is read before
 //     the row and replaced only as it was read.
 //  3. Dates of Release and of the object InRelease grow by a second at least.
-//  4. A key is deleted only if a manifest names it.
+//  4. A key is deleted only if a manifest or an inventory names it.
 package tree

@@ -82,52 +82,77 @@ func (t *Tree) SizesOf(ctx context.Context, keys []string) (Sizes, error) {
 	return sizes, nil
 }
 
-// Repair compares the trees of the manifest with the objects that there are, and
-// unless the report is of a dry run puts back what is missing or has another
-// size. only limits it to some keys; nil is all. stage makes all index files
-// again, for those of which nothing is left.
-func (t *Tree) Repair(ctx context.Context, m *Manifest, have Sizes, only map[string]bool, stage func() error, report *files.Report) error {
-	objects, signatures := t.wants(m)
-	staged := false
+// Repair is a repair of the trees of a manifest.
+type Repair struct {
+	*Tree
+	Manifest *Manifest
+	Have     Sizes           // of the objects that there are
+	Only     map[string]bool // limits it to some keys; nil is all
+	Report   *files.Report
+	// Stage makes all index files again, for those of which nothing is left.
+	Stage func() error
+
+	staged bool
+}
+
+// Do compares the objects that the trees have to have with those that there are.
+// Unless the report is of a dry run, it puts back what is missing or has another
+// size.
+func (r *Repair) Do(ctx context.Context) error {
+	objects, signatures := r.wants(r.Manifest)
 	for _, w := range objects {
-		if only != nil && !only[w.key] || !report.Check(w.key, w.size, have) || report.DryRun {
+		if r.skips(w.key) || !r.Report.Check(w.key, w.size, r.Have) || r.Report.DryRun {
 			continue
 		}
-		err := t.putBack(ctx, w, have)
-		if errors.Is(err, driver.ErrNotFound) && !staged {
-			staged = true
-			if err = stage(); err == nil {
-				err = t.putBack(ctx, w, have)
-			}
-		}
-		if err := report.Restored(w.key, err); err != nil {
+		if err := r.Report.Restored(w.key, r.object(ctx, w)); err != nil {
 			return err
 		}
 	}
 	for _, w := range signatures {
-		if only != nil && !only[w.key] {
+		if r.skips(w.key) {
 			continue
 		}
-		info, err := t.Blobs.Stat(ctx, w.staged)
-		if err != nil && !errors.Is(err, driver.ErrNotFound) {
-			return err
-		}
-		if err == nil && !report.Check(w.key, info.Size, have) || report.DryRun && err == nil {
-			continue
-		}
-		if err == nil {
-			err = t.applyOne(ctx, w.key, w.staged, time.Time{})
-		} else {
-			report.Check(w.key, -1, have)
-		}
-		if report.DryRun {
-			continue
-		}
-		if err := report.Restored(w.key, err); err != nil {
+		if err := r.signature(ctx, w); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// skips reports whether a key is not to be looked at.
+func (r *Repair) skips(key string) bool { return r.Only != nil && !r.Only[key] }
+
+// object puts an object back, if need be after all index files are made again.
+func (r *Repair) object(ctx context.Context, w wanted) error {
+	err := r.putBack(ctx, w, r.Have)
+	if !errors.Is(err, driver.ErrNotFound) || r.staged {
+		return err
+	}
+	r.staged = true
+	if err := r.Stage(); err != nil {
+		return err
+	}
+	return r.putBack(ctx, w, r.Have)
+}
+
+// signature repairs a Release or a signature of it. What was staged says which size
+// it has.
+func (r *Repair) signature(ctx context.Context, w wanted) error {
+	info, err := r.Blobs.Stat(ctx, w.staged)
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+		return err
+	}
+	size := info.Size
+	if err != nil {
+		size = -1 // the tree cannot be right
+	}
+	if !r.Report.Check(w.key, size, r.Have) || r.Report.DryRun {
+		return nil
+	}
+	if err == nil {
+		err = r.applyOne(ctx, w.key, w.staged, time.Time{})
+	}
+	return r.Report.Restored(w.key, err)
 }
 
 // putBack puts an object back from any copy of it. The store checks the digest of
@@ -140,9 +165,8 @@ func (t *Tree) putBack(ctx context.Context, w wanted, have Sizes) error {
 		}
 		return t.applyOne(ctx, w.key, w.staged, time.Time{})
 	}
-	candidates := append(w.file.ByHash(own), own+"/"+w.file.Path, t.PoolKey(w.file.SHA256))
-	for _, from := range candidates {
-		if size, ok := have[from]; from == w.key || ok && size != w.size || !ok && !w.main && strings.HasPrefix(from, own) && from != w.staged {
+	for _, from := range append(w.file.ByHash(own), own+"/"+w.file.Path, t.PoolKey(w.file.SHA256)) {
+		if from == w.key || !w.mayCopy(from, own, have) {
 			continue
 		}
 		err := t.copyChecked(ctx, w, from)
@@ -158,6 +182,16 @@ func (t *Tree) putBack(ctx context.Context, w wanted, have Sizes) error {
 		return nil
 	}
 	return driver.ErrNotFound
+}
+
+// mayCopy reports whether an object may be a copy of the one that is wanted. own is
+// the tree of the distribution; of its objects the sizes are known.
+func (w wanted) mayCopy(from, own string, have Sizes) bool {
+	size, ok := have[from]
+	if ok {
+		return size == w.size
+	}
+	return w.main || from == w.staged || !strings.HasPrefix(from, own)
 }
 
 // copyChecked copies an object if it has the digest that is wanted.
