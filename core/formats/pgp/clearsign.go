@@ -91,6 +91,9 @@ func parseClear(data []byte) (*clear, error) {
 		if text, escaped := bytes.CutPrefix(line, []byte(dashEscape)); escaped {
 			line = text
 		} else if kind, begins := beginsBlock(trimLine(line)); begins && kind == armorSignature {
+			if len(c.lines) == 0 {
+				c.lines = [][]byte{nil} // the signature of no line is that of one empty line
+			}
 			c.sigs, err = unwrap(before, true, armorSignature)
 			return &c, err
 		} else if len(line) > 0 && line[0] == '-' {

@@ -44,6 +44,21 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// TestNoLineIsAnEmptyLine: both have the same signature, so both are the same text.
+func TestNoLineIsAnEmptyLine(t *testing.T) {
+	k := edSecret(t)
+	signed := clearsign(t, "", noon, k)
+	less := bytes.Replace(signed, []byte("\n\n\n"), []byte("\n\n"), 1)
+	if bytes.Equal(less, signed) {
+		t.Fatalf("%q has no empty line", signed)
+	}
+	for _, data := range [][]byte{signed, less} {
+		if got, _, err := ring(t, k).VerifyClearsigned(data, noon); err != nil || string(got) != "\n" {
+			t.Errorf("%q: %q, %v", data, got, err)
+		}
+	}
+}
+
 func TestVerifyRefuses(t *testing.T) {
 	k, other := edSecret(t), edSecret(t)
 	life := uint32(3600)
