@@ -269,7 +269,17 @@ func TestMirrorSettingsSurviveEveryFault(t *testing.T) {
 					return fmt.Errorf("%s is of nothing", key)
 				}
 			}
-			if slices.Sort(rows); strings.Join(rows, ",") != "mirror ,mirror-due ,mirror-name o" {
+			for key := range env.Memory.Rows("calendar") {
+				uuid, ofMirror := strings.CutPrefix(key, "calendar/mirror/")
+				if !ofMirror {
+					continue
+				}
+				if _, there := env.Memory.Rows("mirror")["mirror/"+uuid]; !there {
+					return fmt.Errorf("%s is of nothing", key)
+				}
+				rows = append(rows, "calendar")
+			}
+			if slices.Sort(rows); strings.Join(rows, ",") != "calendar,mirror ,mirror-name o" {
 				return fmt.Errorf("rows %q", rows)
 			}
 			got, err := w.State(env)
