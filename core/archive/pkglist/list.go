@@ -46,6 +46,13 @@ func (c *Chunk) MayHave(prefix string, whole bool) bool {
 	return c.last >= prefix && (c.first <= prefix || strings.HasPrefix(c.first, prefix))
 }
 
+// MayHaveOne reports whether the chunk may have a package of one of the names, which
+// ascend.
+func (c *Chunk) MayHaveOne(names []string) bool {
+	i, _ := slices.BinarySearch(names, c.first)
+	return i < len(names) && names[i] <= c.last
+}
+
 // MayProvide reports whether the chunk may have a package that provides name.
 // It may err on the side of true.
 func (c *Chunk) MayProvide(name string) bool { return c.provided.may(name) }

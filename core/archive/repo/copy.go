@@ -8,6 +8,7 @@ import (
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/query"
 	"aptless/core/archive/source"
+	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/named"
 	"aptless/core/engine/task"
@@ -53,6 +54,15 @@ func (s *Store) CheckCopy(ctx context.Context, args CopyArgs) (task.Spec, error)
 	}, nil
 }
 
+// copyCursor says how far a copy has come.
+type copyCursor struct {
+	List lists.Ref // of the destination, with what is copied so far
+	Done int       // selected packages that it has
+}
+
+// copy selects packages and adds them to the destination. The selection reads
+// each part of the two lists once, and repeats the same in every slice, since the
+// task holds both repositories. The additions go on from a cursor.
 func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.Result, error) {
 	to, err := s.row(ctx, a, args.ToUUID, args.To, 400, destError)
 	if err != nil {
@@ -75,19 +85,15 @@ func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.
 		return task.Result{}, err
 	}
 	result := CopyResult{Report{Warnings: []string{}, Added: []string{}, Removed: []string{}}}
-	edit := dest.Edit()
-	for p, err := range selected.All(ctx) {
-		if err != nil {
-			return task.Result{}, err
-		}
-		result.Report.Added = append(result.Report.Added, fmt.Sprintf("added %s-%s(%s)", p.Name, p.Version, p.Architecture))
-		if err := edit.Add(p.Package); err != nil {
-			return task.Result{}, err
-		}
+	changed, err := s.addSelected(ctx, a, dest, selected, &result.Report)
+	if err == nil {
+		err = collides(ctx, dest, changed)
 	}
-	changed, err := edit.Apply(ctx, nil)
 	if conflict := (*pkglist.ConflictError)(nil); errors.As(err, &conflict) {
 		return task.Result{}, task.Fail(500, "error processing dest add: %w", conflict)
+	}
+	if collision := (*pkglist.Collision)(nil); errors.As(err, &collision) {
+		return task.Result{}, task.Fail(500, "error processing dest add: %w", collision)
 	}
 	if err != nil {
 		return task.Result{}, err
@@ -96,11 +102,65 @@ func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.
 		result.Report.Warnings = append(result.Report.Warnings, "Changes not saved, as dry run has been requested")
 		return task.Result{Value: result}, nil
 	}
+	if to, err = s.row(ctx, a, args.ToUUID, args.To, 400, destError); err != nil {
+		return task.Result{}, err // read again: a checkpoint begins a new transaction
+	}
 	to.List = changed.Ref()
 	return task.Result{Value: result}, s.save(a, &to)
 }
 
-// choose returns the packages of src that are to be copied.
+// collides returns the *pkglist.Collision of a list that is made of another one.
+func collides(ctx context.Context, from, to *pkglist.List) error {
+	collision, err := pkglist.Collisions(ctx, from, to)
+	if err == nil && collision != nil {
+		err = collision
+	}
+	return err
+}
+
+// minSlice is how many packages every slice of a task adds at least.
+const minSlice = 100
+
+// addSelected returns the list of the destination with the selected packages. A
+// checkpoint is saved when the slice is over, and before the packages that wait to
+// be stored take more than maxHeld bytes.
+func (s *Store) addSelected(ctx context.Context, a *task.Attempt, dest *pkglist.List, selected *pkglist.Subset, report *Report) (*pkglist.List, error) {
+	at := copyCursor{List: dest.Ref()}
+	if _, err := a.Cursor(&at); err != nil {
+		return nil, err
+	}
+	list, err := s.Lists.Open(ctx, at.List)
+	if err != nil {
+		return nil, err
+	}
+	edit, n, added := list.Edit(), 0, 0
+	for p, err := range selected.All(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		report.Added = append(report.Added, fmt.Sprintf("added %s-%s(%s)", p.Name, p.Version, p.Architecture))
+		if n++; n <= at.Done {
+			continue // in a former slice
+		}
+		if err := edit.Add(p.Package); err != nil {
+			return nil, err
+		}
+		added++
+		if edit.Size() < maxHeld && (added%minSlice != 0 || !a.SliceOver()) {
+			continue
+		}
+		if list, err = edit.Apply(ctx, nil); err != nil {
+			return nil, err
+		}
+		edit = list.Edit()
+		if err := a.Checkpoint(ctx, copyCursor{list.Ref(), n}); err != nil {
+			return nil, err
+		}
+	}
+	return edit.Apply(ctx, nil)
+}
+
+// choose returns the packages of src that are copied.
 func (s *Store) choose(ctx context.Context, dest, src *pkglist.List, args CopyArgs) (*pkglist.Subset, error) {
 	o := s.Dependencies
 	if len(o.Architectures) == 0 {

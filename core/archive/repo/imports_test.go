@@ -73,7 +73,7 @@ func TestPackagesOfOneFileNameAreRefused(t *testing.T) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)
 		got := importOf(t, s, "", map[string][]byte{"foo_2.0_amd64.deb": apptest.Deb("foo", "2.0", "amd64"), "sub.deb": apptest.Deb("foo", "1:2.0", "amd64")})
 		refusal := func(what, file, old string) string {
-			return "Unable to add package " + what + ": its file " + file + " differs from that of " + old + ", and both have one place in the pool: " +
+			return "Unable to add package " + what + ": its file " + file + " differs from that of " + old + ", and both have the same path in the pool: " +
 				"remove " + old + " first, import with forceReplace=1, or give the package another version"
 		}
 		if want := "[foo_2.0_amd64 added] [] [" + refusal("foo_1:2.0_amd64", "foo_2.0_amd64.deb", "foo_2.0_amd64") + "] [/aptless/upload/d/sub.deb]"; got.lines() != want {

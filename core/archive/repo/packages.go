@@ -7,7 +7,9 @@ import (
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -37,7 +39,7 @@ func (s *Store) checkRefs(ctx context.Context, kind, title, name string, refs []
 		Locks: []lock.Want{s.Rows().Lock(r.UUID, lock.Exclusive)}, Args: RefsArgs{r.UUID, name, refs}}, nil
 }
 
-// record reads the package of a key; one that is no package key is not found.
+// record reads the package of a key. A text that is no package key is not found.
 func (s *Store) record(ctx context.Context, key string) (*deb.Package, error) {
 	_, err := deb.ParseKey(key)
 	if err == nil {
@@ -64,36 +66,94 @@ func (s *Store) remove(ctx context.Context, a *task.Attempt, args RefsArgs) (tas
 	})
 }
 
+// refsCursor says how far a change by keys has come.
+type refsCursor struct {
+	List lists.Ref // with the changes so far
+	Done int       // keys that are done
+}
+
+// change adds or removes the packages of keys. It reads the records of minSlice
+// keys at a time, and saves a checkpoint when the slice is over.
 func (s *Store) change(ctx context.Context, a *task.Attempt, args RefsArgs, verb string,
 	step func(*pkglist.Edit, *deb.Package) error) (task.Result, error) {
 	r, err := s.row(ctx, a, args.UUID, args.Name, 404, "%w")
 	if err != nil {
 		return task.Result{}, err
 	}
-	a.Printf("Loading packages...\n")
-	list, err := s.Packages(ctx, r)
+	at := refsCursor{List: r.List}
+	begun, err := a.Cursor(&at)
+	if err != nil {
+		return task.Result{}, err
+	}
+	if !begun {
+		a.Printf("Loading packages...\n")
+	}
+	list, err := s.Lists.Open(ctx, at.List)
 	if err != nil {
 		return task.Result{}, err
 	}
 	edit := list.Edit()
-	for _, ref := range args.Refs {
-		p, err := s.record(ctx, ref)
-		if err != nil {
+	for at.Done < len(args.Refs) {
+		keys := args.Refs[at.Done:min(at.Done+minSlice, len(args.Refs))]
+		if err := s.changeSome(ctx, a, edit, keys, verb, step); err != nil {
 			return task.Result{}, err
 		}
-		a.Printf("%s package %s\n", verb, p.Name)
-		if err := step(edit, p); err != nil {
-			return task.Result{}, err
+		at.Done += len(keys)
+		over := at.Done < len(args.Refs) && a.SliceOver()
+		if !over && edit.Size() < maxHeld && at.Done < len(args.Refs) {
+			continue
+		}
+		if list, err = edit.Apply(ctx, nil); err != nil {
+			return task.Result{}, unlessConflict(err)
+		}
+		if at.List, edit = list.Ref(), list.Edit(); over {
+			if err := a.Checkpoint(ctx, at); err != nil {
+				return task.Result{}, err
+			}
 		}
 	}
-	changed, err := edit.Apply(ctx, nil)
-	var conflict *pkglist.ConflictError
-	if errors.As(err, &conflict) {
-		return task.Result{}, task.Fail(400, "%w", conflict)
+	if r, err = s.row(ctx, a, args.UUID, args.Name, 404, "%w"); err != nil {
+		return task.Result{}, err // read again: a checkpoint begins a new transaction
+	}
+	before, err := s.Packages(ctx, r)
+	if err == nil {
+		err = collides(ctx, before, list)
 	}
 	if err != nil {
-		return task.Result{}, err
+		return task.Result{}, unlessConflict(err)
 	}
-	r.List = changed.Ref()
+	r.List = list.Ref()
 	return task.Result{Value: r.View()}, s.save(a, &r)
+}
+
+// unlessConflict makes an error the failure of the request if the package is one
+// that the repository cannot have.
+func unlessConflict(err error) error {
+	var conflict *pkglist.ConflictError
+	var collision *pkglist.Collision
+	if errors.As(err, &conflict) || errors.As(err, &collision) {
+		return task.Fail(400, "%w", err)
+	}
+	return err
+}
+
+// changeSome takes the steps of some keys, in their order.
+func (s *Store) changeSome(ctx context.Context, a *task.Attempt, edit *pkglist.Edit, keys []string, verb string,
+	step func(*pkglist.Edit, *deb.Package) error) error {
+	pipe := parallel.Pipe[string, *deb.Package]{Workers: maxWorkers,
+		Work: func(ctx context.Context, _ *parallel.Lease, key string) (*deb.Package, error) {
+			return s.record(ctx, key)
+		},
+		Use: func(_ context.Context, p *deb.Package) error {
+			a.Printf("%s package %s\n", verb, p.Name)
+			return step(edit, p)
+		},
+	}
+	return pipe.Run(ctx, func(yield func(string, error) bool) {
+		for _, key := range keys {
+			if !yield(key, nil) {
+				return
+			}
+		}
+	})
 }

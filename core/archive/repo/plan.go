@@ -16,15 +16,14 @@ import (
 type identity struct {
 	key, short, title string // as deb.Package has them
 	version, arch     string
-	source            bool
-	files             []deb.File
+	slim              *deb.Package // has the fields that pkglist.SharedFile compares, and no other
 }
 
 func identify(p *deb.Package) *identity {
 	id := &identity{key: p.Key(), short: p.ShortKey(), title: p.String(), version: strings.Clone(p.Version),
-		arch: strings.Clone(p.Architecture), source: p.Kind == deb.Source}
+		arch: strings.Clone(p.Architecture), slim: &deb.Package{Kind: p.Kind, Name: strings.Clone(p.Name), Source: strings.Clone(p.Source)}}
 	for _, f := range p.Files {
-		id.files = append(id.files, deb.File{Name: strings.Clone(f.Name), SHA256: strings.Clone(f.SHA256)})
+		id.slim.Files = append(id.slim.Files, deb.File{Name: strings.Clone(f.Name), SHA256: strings.Clone(f.SHA256)})
 	}
 	return id
 }
@@ -59,20 +58,20 @@ func (t *target) present(ctx context.Context, name string) ([]*identity, error) 
 }
 
 // plan has the edit add a package. With force it first removes the packages in
-// its way and returns a line for each. Without, it returns why a package cannot
-// be added. A package whose short key another one has is left to the edit.
+// its way and returns a line for each. Without force it returns why the package
+// cannot be added. The edit itself finds a package of the same short key.
 func (t *target) plan(ctx context.Context, p *deb.Package, id *identity, force bool) (removed []string, refusal string, err error) {
 	present, err := t.present(ctx, p.Name)
 	if err != nil {
 		return nil, "", err
 	}
 	for _, old := range present {
-		file := sharedFile(old, id)
+		file := pkglist.SharedFile(old.slim, id.slim)
 		if force && (inTheWay(old, id) || file != "") {
 			t.remove(p.Name, old)
 			removed = append(removed, old.title+" removed due to conflict with package being added")
 		} else if file != "" && old.short != id.short {
-			return nil, fmt.Sprintf("Unable to add package %s: its file %s differs from that of %s, and both have one place in the pool: "+
+			return nil, fmt.Sprintf("Unable to add package %s: its file %s differs from that of %s, and both have the same path in the pool: "+
 				"remove %s first, import with forceReplace=1, or give the package another version", id.title, file, old.title, old.title), nil
 		}
 	}
@@ -90,24 +89,7 @@ func (t *target) remove(name string, old *identity) {
 // same name, an equal version, and the same architecture, or the old one is for
 // all and the other no source package.
 func inTheWay(old, id *identity) bool {
-	return deb.CompareVersions(old.version, id.version) == 0 && (old.arch == id.arch || old.arch == deb.AllArch && !id.source)
-}
-
-// sharedFile returns the name of a file that two packages of one name and kind
-// have with different content, or "". Example: the .debs of 2.0 and 1:2.0, as
-// file names leave the epoch out (Debian policy 5.6.12), or two orig tarballs.
-func sharedFile(p, q *identity) string {
-	if p.source != q.source {
-		return ""
-	}
-	for _, f := range p.files {
-		for _, g := range q.files {
-			if f.Name == g.Name && f.SHA256 != g.SHA256 {
-				return f.Name
-			}
-		}
-	}
-	return ""
+	return deb.CompareVersions(old.version, id.version) == 0 && (old.arch == id.arch || old.arch == deb.AllArch && id.slim.Kind != deb.Source)
 }
 
 // apply stores the list that the edit makes and begins the next edit. It

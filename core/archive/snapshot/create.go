@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/named"
 	"aptless/core/engine/parallel"
@@ -164,19 +166,35 @@ func (s *Store) CheckCreate(ctx context.Context, name, description string, sourc
 		Locks: append([]lock.Want{s.Rows().NameLock(name)}, locks...), Args: CreateArgs{name, description, found, refs}}, nil
 }
 
+// progress is the cursor of a task that computes a list in several slices.
+type progress struct {
+	Merged lists.Ref // of a merge: what the first lists make together
+	Lists  int       // how many those are
+
+	List  lists.Ref // of packages that are added one by one, so far
+	Done  int       // how many those are
+	After string    // of a pull: their last name
+}
+
+// create makes a snapshot of lists and of packages by their keys. Both go on from
+// a cursor.
 func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (task.Result, error) {
+	var at progress
+	if _, err := a.Cursor(&at); err != nil {
+		return task.Result{}, err
+	}
 	from, lists, err := s.read(ctx, args.Sources)
 	if err != nil {
 		return task.Result{}, err
 	}
 	if len(args.Refs) > 0 {
-		chosen, err := s.chosen(ctx, args.Refs)
+		chosen, err := s.chosen(ctx, a, args.Refs, &at)
 		if err != nil {
 			return task.Result{}, err
 		}
 		lists = append(lists, chosen)
 	}
-	list, err := s.merged(ctx, pkglist.Replace, lists)
+	list, err := s.merged(ctx, a, pkglist.Replace, lists, &at)
 	if err != nil {
 		return task.Result{}, err
 	}
@@ -188,54 +206,107 @@ func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (t
 	return s.add(ctx, a, made, 400, "%w")
 }
 
-// merged returns one list as it is, several merged.
-func (s *Store) merged(ctx context.Context, mode pkglist.Mode, lists []*pkglist.List) (*pkglist.List, error) {
-	switch len(lists) {
+// DefaultMaxMerged is how many packages are merged in one step: some seconds of
+// reading.
+const DefaultMaxMerged = 500_000
+
+// merged returns one list as it is, several merged. Many large lists are merged in
+// steps, with a checkpoint after each: the lists so far are the first of the next
+// step, which makes no difference to either mode.
+func (s *Store) merged(ctx context.Context, a *task.Attempt, mode pkglist.Mode, all []*pkglist.List, at *progress) (*pkglist.List, error) {
+	if at.Lists > 0 {
+		first, err := s.Lists.Open(ctx, at.Merged)
+		if err != nil {
+			return nil, err
+		}
+		all = append([]*pkglist.List{first}, all[at.Lists:]...)
+	}
+	for len(all) > 2 {
+		n, count := 0, 0
+		for n < len(all) && (n < 2 || count+all[n].Count() <= cmp.Or(s.MaxMerged, DefaultMaxMerged)) {
+			count += all[n].Count()
+			n++
+		}
+		if n == len(all) {
+			break
+		}
+		list, err := s.Lists.Merge(ctx, mode, all[:n]...)
+		if err != nil {
+			return nil, err
+		}
+		at.Merged, at.Lists = list.Ref(), at.Lists+n-min(at.Lists, 1)
+		if err := a.Checkpoint(ctx, at); err != nil {
+			return nil, err
+		}
+		all = append([]*pkglist.List{list}, all[n:]...)
+	}
+	switch len(all) {
 	case 0:
 		return s.Lists.Open(ctx, pkglist.Ref{})
 	case 1:
-		return lists[0], nil
+		return all[0], nil
 	}
-	return s.Lists.Merge(ctx, mode, lists...)
+	return s.Lists.Merge(ctx, mode, all...)
 }
 
-// chosen stores the list of the packages with the keys.
-func (s *Store) chosen(ctx context.Context, keys []string) (*pkglist.List, error) {
-	packages, err := s.packages(ctx, keys)
+// Bounds of a list to which packages are added one by one.
+const (
+	minSlice = 100      // packages that every slice adds at least
+	maxHeld  = 16 << 20 // bytes of packages that wait to be stored
+)
+
+// chosen stores the list of the packages with the keys. It reads the records of
+// minSlice keys at a time, and saves a checkpoint when the slice is over.
+func (s *Store) chosen(ctx context.Context, a *task.Attempt, keys []string, at *progress) (*pkglist.List, error) {
+	list, err := s.Lists.Open(ctx, at.List)
 	if err != nil {
 		return nil, err
 	}
-	empty, err := s.Lists.Open(ctx, pkglist.Ref{})
-	if err != nil {
-		return nil, err
-	}
-	edit := empty.Edit()
-	for i, p := range packages {
-		if err := edit.Add(p); err != nil {
+	edit := list.Edit()
+	for at.Done < len(keys) {
+		some := keys[at.Done:min(at.Done+minSlice, len(keys))]
+		packages, err := s.packages(ctx, some)
+		if err != nil {
 			return nil, err
 		}
-		packages[i] = nil // the edit has what it needs
+		for _, p := range packages {
+			if err := edit.Add(p); err != nil {
+				return nil, err
+			}
+		}
+		at.Done += len(some)
+		over := at.Done < len(keys) && a.SliceOver()
+		if !over && edit.Size() < maxHeld && at.Done < len(keys) {
+			continue
+		}
+		list, err = edit.Apply(ctx, nil)
+		if conflict := (*pkglist.ConflictError)(nil); errors.As(err, &conflict) {
+			return nil, task.Fail(400, "%w", conflict)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if at.List, edit = list.Ref(), list.Edit(); over {
+			if err := a.Checkpoint(ctx, at); err != nil {
+				return nil, err
+			}
+		}
 	}
-	list, err := edit.Apply(ctx, nil)
-	var conflict *pkglist.ConflictError
-	if errors.As(err, &conflict) {
-		return nil, task.Fail(400, "%w", conflict)
-	}
-	return list, err
+	return list, nil
 }
 
 // readers is how many records are read at a time.
 const readers = 16
 
-// packages reads the packages with the keys, in their order. Of the keys that
-// are unknown the first one is told.
+// packages reads the packages with the keys, in their order. The error names the
+// first key that is unknown.
 func (s *Store) packages(ctx context.Context, keys []string) ([]*deb.Package, error) {
 	return parallel.Results(ctx, readers, len(keys), func(ctx context.Context, i int) (*deb.Package, error) {
 		return s.pkg(ctx, keys[i])
 	})
 }
 
-// pkg reads a package that is to be in a list. A key that is none is not found.
+// pkg reads the package of a key. A text that is no package key is not found.
 func (s *Store) pkg(ctx context.Context, key string) (*deb.Package, error) {
 	_, err := deb.ParseKey(key)
 	if err == nil {

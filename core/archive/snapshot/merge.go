@@ -36,7 +36,13 @@ func (s *Store) CheckMerge(ctx context.Context, name string, sources []string, l
 		Locks: append([]lock.Want{s.Rows().NameLock(name)}, locks...), Args: MergeArgs{name, found, latest, noRemove}}, nil
 }
 
+// merge merges lists, see merged. To choose the latest versions reads and writes
+// one list.
 func (s *Store) merge(ctx context.Context, a *task.Attempt, args MergeArgs) (task.Result, error) {
+	var at progress
+	if _, err := a.Cursor(&at); err != nil {
+		return task.Result{}, err
+	}
 	from, lists, err := s.read(ctx, args.Sources)
 	if err != nil {
 		return task.Result{}, err
@@ -45,7 +51,7 @@ func (s *Store) merge(ctx context.Context, a *task.Attempt, args MergeArgs) (tas
 	if args.Latest || args.NoRemove {
 		mode = pkglist.KeepVersions
 	}
-	list, err := s.merged(ctx, mode, lists)
+	list, err := s.merged(ctx, a, mode, lists, &at)
 	if err == nil && args.Latest {
 		list, err = list.Latest(ctx)
 	}

@@ -78,6 +78,9 @@ type Pulled struct {
 	Removed []string `json:"removed_packages"`
 }
 
+// pull selects packages and puts them into the base. The selection reads each part
+// of the two lists once, and repeats the same in every slice, since snapshots do not
+// change. The additions go on from a cursor.
 func (s *Store) pull(ctx context.Context, a *task.Attempt, args PullArgs) (task.Result, error) {
 	from, lists, err := s.read(ctx, []Source{args.Base, args.From})
 	if err != nil {
@@ -98,17 +101,12 @@ func (s *Store) pull(ctx context.Context, a *task.Attempt, args PullArgs) (task.
 	if err != nil {
 		return task.Result{}, err
 	}
-	edit, done, err := replay(ctx, base, selected, args)
+	list, done, err := s.replay(ctx, a, base, selected, args)
 	if err != nil {
 		return task.Result{}, err
 	}
 	if args.DryRun {
 		return task.Result{Value: done}, nil
-	}
-	// Packages that the base has too, and differ, stay as the base has them.
-	list, err := edit.Apply(ctx, func(*pkglist.ConflictError) error { return nil })
-	if err != nil {
-		return task.Result{}, err
 	}
 	made := derived(args.Destination, fmt.Sprintf("Pulled into '%s' with '%s' as source, pull request was: '%s'",
 		from[0].Name, from[1].Name, strings.Join(args.Queries, ", ")), from)
@@ -157,49 +155,110 @@ func closure(ctx context.Context, selected *pkglist.Subset, base []*pkglist.List
 }
 
 // replay puts the selected packages into the base one after another, in index
-// order: the first one of an architecture and name removes those of the name
-// that serve the architecture, unless nothing is to be removed; the others are
-// added if all matches are asked for.
-func replay(ctx context.Context, base *pkglist.List, selected *pkglist.Subset, args PullArgs) (*pkglist.Edit, Pulled, error) {
-	edit, done := base.Edit(), Pulled{Added: []string{}, Removed: []string{}}
-	namesakes, err := namesakesOf(ctx, base, selected)
+// order. The first one of an architecture and name removes the packages of the name
+// that serve the architecture, unless NoRemove is set. The others are added if
+// AllMatches is set. Packages that the base has too, and differ, stay as the base
+// has them.
+//
+// A checkpoint is saved between two names when the slice is over. With DryRun
+// nothing is stored, and the list is nil.
+func (s *Store) replay(ctx context.Context, a *task.Attempt, base *pkglist.List, selected *pkglist.Subset, args PullArgs) (*pkglist.List, Pulled, error) {
+	r := &replayed{store: s, attempt: a, args: args, at: progress{List: base.Ref()}, done: Pulled{Added: []string{}, Removed: []string{}}}
+	if _, err := a.Cursor(&r.at); err != nil {
+		return nil, r.done, err
+	}
+	list, err := s.Lists.Open(ctx, r.at.List)
 	if err != nil {
-		return nil, Pulled{}, err
+		return nil, r.done, err
+	}
+	r.edit = list.Edit()
+	namesakes, err := namesakesOf(ctx, base, selected, r.at.After)
+	if err != nil {
+		return nil, r.done, err
 	}
 	defer namesakes.stop()
-	var name string
-	var there []*deb.Package // of that name, in index order
-	var seen []string        // architectures of that name
 	for p, err := range selected.All(ctx) {
-		if err == nil && (p.Name != name || seen == nil) {
-			name, seen = p.Name, nil
-			there, err = namesakes.of(name)
+		if err == nil && r.at.After != "" && p.Name <= r.at.After {
+			continue // in a former slice
+		}
+		if err == nil && (p.Name != r.name || r.seen == nil) {
+			if err = r.pause(ctx); err == nil {
+				r.name, r.seen = p.Name, nil
+				r.there, err = namesakes.of(p.Name)
+			}
+		}
+		if err == nil {
+			err = r.take(p.Package)
 		}
 		if err != nil {
-			return nil, Pulled{}, err
+			return nil, r.done, err
 		}
-		first := !slices.Contains(seen, p.Architecture)
-		if first && !args.NoRemove {
-			there = slices.DeleteFunc(there, func(q *deb.Package) bool {
-				if !deb.MatchArchitecture(q.Architecture, p.Architecture) {
-					return false
-				}
-				edit.Remove(deb.Key{Architecture: q.Architecture, Name: q.Name, Version: q.Version})
-				done.Removed = append(done.Removed, q.String())
-				return true
-			})
-		}
-		if first || args.AllMatches {
-			if err := edit.Add(p.Package); err != nil {
-				return nil, Pulled{}, err
-			}
-			at, _ := slices.BinarySearchFunc(there, p.Package, compareIndex)
-			there = slices.Insert(there, at, p.Package)
-			done.Added = append(done.Added, p.String())
-		}
-		seen = append(seen, p.Architecture)
 	}
-	return edit, done, nil
+	if args.DryRun {
+		return nil, r.done, nil
+	}
+	list, err = r.apply(ctx)
+	return list, r.done, err
+}
+
+// replayed is the state of a replay.
+type replayed struct {
+	store   *Store
+	attempt *task.Attempt
+	args    PullArgs
+	edit    *pkglist.Edit
+	at      progress
+	added   int    // since the last checkpoint
+	done    Pulled // of this slice: a dry run has no checkpoints
+
+	name  string
+	there []*deb.Package // of the name, in index order
+	seen  []string       // architectures of the name
+}
+
+// take puts a selected package into the base.
+func (r *replayed) take(p *deb.Package) error {
+	first := !slices.Contains(r.seen, p.Architecture)
+	if first && !r.args.NoRemove {
+		r.there = slices.DeleteFunc(r.there, func(q *deb.Package) bool {
+			if !deb.MatchArchitecture(q.Architecture, p.Architecture) {
+				return false
+			}
+			r.edit.Remove(deb.Key{Architecture: q.Architecture, Name: q.Name, Version: q.Version})
+			r.done.Removed = append(r.done.Removed, q.String())
+			return true
+		})
+	}
+	if first || r.args.AllMatches {
+		if !r.args.DryRun {
+			if err := r.edit.Add(p); err != nil {
+				return err
+			}
+		}
+		at, _ := slices.BinarySearchFunc(r.there, p, compareIndex)
+		r.there = slices.Insert(r.there, at, p)
+		r.done.Added = append(r.done.Added, p.String())
+	}
+	r.seen, r.added = append(r.seen, p.Architecture), r.added+1
+	return nil
+}
+
+// pause saves a checkpoint after the packages of a name, when the slice is over or
+// the packages that wait to be stored are many.
+func (r *replayed) pause(ctx context.Context) error {
+	if r.args.DryRun || r.edit.Size() < maxHeld && (r.added < minSlice || !r.attempt.SliceOver()) {
+		return nil
+	}
+	list, err := r.apply(ctx)
+	if err != nil {
+		return err
+	}
+	r.at, r.edit, r.added = progress{List: list.Ref(), After: r.name}, list.Edit(), 0
+	return r.attempt.Checkpoint(ctx, r.at)
+}
+
+func (r *replayed) apply(ctx context.Context) (*pkglist.List, error) {
+	return r.edit.Apply(ctx, func(*pkglist.ConflictError) error { return nil })
 }
 
 // namesakes reads the packages of a list that have the names of a selection,
@@ -210,19 +269,20 @@ type namesakes struct {
 	head *deb.Package // read and not asked for yet
 }
 
-func namesakesOf(ctx context.Context, list *pkglist.List, selected *pkglist.Subset) (*namesakes, error) {
+// namesakesOf begins with the first selected name that comes after after.
+func namesakesOf(ctx context.Context, list *pkglist.List, selected *pkglist.Subset, after string) (*namesakes, error) {
 	var names []string
 	for p, err := range selected.All(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		if len(names) == 0 || names[len(names)-1] != p.Name {
+		if p.Name > after && (len(names) == 0 || names[len(names)-1] != p.Name) {
 			names = append(names, p.Name)
 		}
 	}
 	n := &namesakes{}
 	n.next, n.stop = iter.Pull2(list.Some(ctx, func(c *pkglist.Chunk) bool {
-		return slices.ContainsFunc(names, func(name string) bool { return c.MayHave(name, true) })
+		return c.MayHaveOne(names)
 	}))
 	return n, nil
 }

@@ -71,9 +71,11 @@ type Store struct {
 	Mirrors source.Finder
 	Now     func() time.Time
 
-	// Dependencies say what is followed, and for which architectures if not
-	// for those that the packages are of.
+	// Dependencies say which fields are followed, and for which architectures. Nil
+	// architectures are those of the packages.
 	Dependencies query.Options
+
+	MaxMerged int // packages that are merged in one step; 0 is DefaultMaxMerged
 }
 
 // Bounds of what a snapshot's row has to hold, in bytes and numbers.
