@@ -34,7 +34,7 @@ func (s *sorter) add(ctx context.Context, key, val []byte) error {
 	if s.size += len(key) + len(val); s.size < maxHeld {
 		return nil
 	}
-	run, err := s.store.Build(ctx, lists.Kind{}, s.sorted())
+	run, err := s.store.Build(ctx, lists.Schema{}, s.sorted())
 	s.held, s.size, s.runs = nil, 0, append(s.runs, run)
 	return err
 }
@@ -56,7 +56,7 @@ func (s *sorter) all(ctx context.Context) iter.Seq2[lists.Record, error] {
 		return s.sorted()
 	}
 	return func(yield func(lists.Record, error) bool) {
-		last, err := s.store.Build(ctx, lists.Kind{}, s.sorted())
+		last, err := s.store.Build(ctx, lists.Schema{}, s.sorted())
 		if err != nil {
 			yield(lists.Record{}, err)
 			return

@@ -255,7 +255,7 @@ func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, s
 	}
 	metadata := u.metadata(release)
 	slices.SortFunc(metadata, func(a, b entry) int { return strings.Compare(a.Path, b.Path) })
-	list, err := u.Lists.Chunks.Build(ctx, lists.Kind{}, func(yield func(lists.Record, error) bool) {
+	list, err := u.Lists.Chunks.Build(ctx, lists.Schema{}, func(yield func(lists.Record, error) bool) {
 		for _, e := range metadata {
 			val, err := json.Marshal(e)
 			if !yield(lists.Record{Key: e.key(), Val: val}, err) {

@@ -58,7 +58,7 @@ func (c *Chunk) MayHaveOne(names []string) bool {
 func (c *Chunk) MayProvide(name string) bool { return c.provided.may(name) }
 
 // kind is that of all lists of packages.
-func kind() lists.Kind { return lists.Kind{Summary: summarise} }
+func kind() lists.Schema { return lists.Schema{Summary: summarise} }
 
 // Open reads the root of a list.
 func (s Store) Open(ctx context.Context, ref Ref) (*List, error) {

@@ -174,7 +174,7 @@ func ok(t *testing.T, err error) {
 // list stores a list with these records, in the epoch that the world has seen.
 func (w *world) list(t *testing.T, names ...string) lists.Ref {
 	t.Helper()
-	l, err := w.collector.Lists.Build(t.Context(), lists.Kind{Target: 4}, func(yield func(lists.Record, error) bool) {
+	l, err := w.collector.Lists.Build(t.Context(), lists.Schema{Target: 4}, func(yield func(lists.Record, error) bool) {
 		for _, name := range names {
 			if !yield(lists.Record{Key: []byte(name), Val: []byte("v")}, nil) {
 				return

@@ -10,22 +10,22 @@ func BenchmarkBuild(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s, _ := newStore()
-		build(b, s, Kind{}, m)
+		build(b, s, Schema{}, m)
 	}
 }
 
 func BenchmarkEditOne(b *testing.B) {
 	s, _ := newStore()
-	l := build(b, s, Kind{}, numbered(50_000))
+	l := build(b, s, Schema{}, numbered(50_000))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		edit(b, s, Kind{}, l, map[string]string{fmt.Sprintf("package-%06d+", i%50_000): "new"})
+		edit(b, s, Schema{}, l, map[string]string{fmt.Sprintf("package-%06d+", i%50_000): "new"})
 	}
 }
 
 func BenchmarkScan(b *testing.B) {
 	s, _ := newStore()
-	l := build(b, s, Kind{}, numbered(50_000))
+	l := build(b, s, Schema{}, numbered(50_000))
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
@@ -44,7 +44,7 @@ func BenchmarkScan(b *testing.B) {
 func BenchmarkGet(b *testing.B) {
 	s, _ := newStore()
 	s.Cache = NewCache(64 << 20)
-	l := build(b, s, Kind{}, numbered(50_000))
+	l := build(b, s, Schema{}, numbered(50_000))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		if _, found, err := l.Get(b.Context(), fmt.Appendf(nil, "package-%06d", i*7919%50_000)); !found || err != nil {

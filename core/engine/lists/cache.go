@@ -5,16 +5,16 @@ import (
 	"sync"
 )
 
-// Cache keeps objects as they are stored, compressed, up to a number of bytes;
-// those not used for longest go first. What it keeps is named by its content
-// and so never outdated. It may be used by many goroutines and Stores at once.
-// A nil Cache keeps nothing.
+// Cache keeps objects in their stored, compressed form, up to a number of bytes.
+// The least recently used objects are evicted first. Objects are named by their
+// content, so a cached one is never outdated. A Cache may be used by many
+// goroutines and Stores at once. A nil Cache keeps nothing.
 type Cache struct {
 	mu      sync.Mutex
 	limit   int64
 	size    int64
 	entries map[Digest]*list.Element
-	recent  list.List // of *cached, the latest used in front
+	recent  list.List // of *cached, most recently used first
 }
 
 type cached struct {
@@ -22,7 +22,7 @@ type cached struct {
 	data   []byte
 }
 
-// entryOverhead is about what an entry takes beside its data, in bytes.
+// entryOverhead estimates the memory of an entry besides its data, in bytes.
 const entryOverhead = 200
 
 // NewCache returns a Cache of at most limit bytes.

@@ -9,18 +9,18 @@ import (
 	"fmt"
 )
 
-// ErrDamaged says that a stored list is not what its name says: an object is
-// missing or has other bytes.
+// ErrDamaged reports that an object of a list is missing or that its content
+// does not match its name.
 var ErrDamaged = errors.New("damaged list")
 
-// Magic words. They begin the object and the content that its name is of.
+// Magic words. An object begins with its magic word; the digest covers it too.
 const (
 	chunkMagic = "aptless chunk 1\n"
 	rootMagic  = "aptless list 1\n"
 )
 
-// Digest is a SHA-256. As text it is lower-case hexadecimal; the zero Digest,
-// that of the empty list, is the empty text.
+// Digest is a SHA-256. Its text is lower-case hexadecimal. The zero Digest is
+// that of the empty list; its text is empty.
 type Digest [sha256.Size]byte
 
 func (d Digest) String() string {
@@ -48,7 +48,7 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// digestOf returns the name of an object's content.
+// digestOf returns the name of the object with this magic word and content.
 func digestOf(magic string, content []byte) (d Digest) {
 	h := sha256.New()
 	h.Write([]byte(magic))
@@ -57,8 +57,8 @@ func digestOf(magic string, content []byte) (d Digest) {
 	return d
 }
 
-// listDigest returns the digest of a list's content: of the digests and counts
-// of its chunks. It is zero for the empty list.
+// listDigest returns the digest of a list's content, made from the digests and
+// counts of its chunks. It is zero for the empty list.
 func listDigest(chunks []Chunk) (d Digest) {
 	if len(chunks) == 0 {
 		return d
@@ -83,7 +83,7 @@ func appendRecords(dst []byte, records []Record) []byte {
 }
 
 // decodeRecords reads the content of a chunk. The records share its memory. A
-// count below 0 is not known; otherwise it must be right.
+// count below 0 means unknown; any other count must be correct.
 func decodeRecords(content []byte, count int) ([]Record, error) {
 	if count > MaxRecords {
 		return nil, fmt.Errorf("chunk of %d records: %w", count, ErrDamaged)
@@ -147,7 +147,7 @@ func appendBytes(dst, b []byte) []byte {
 	return append(dst, b...)
 }
 
-// decoder takes content apart from the front. Once failed it yields zeros.
+// decoder consumes content from the front. Once failed, it returns zeros.
 type decoder struct {
 	rest   []byte
 	failed bool

@@ -15,7 +15,7 @@ import (
 
 func TestDamage(t *testing.T) {
 	good, _ := newStore()
-	l := build(t, good, Kind{Target: 16}, numbered(100))
+	l := build(t, good, Schema{Target: 16}, numbered(100))
 	objects := slices.Collect(l.Objects())
 	read := func(s *Store) error {
 		l, err := s.Open(t.Context(), l.Ref())
@@ -67,28 +67,28 @@ func TestDamage(t *testing.T) {
 		}
 		put(object)
 	}
-	other := build(t, good, Kind{Target: 16}, numbered(101)).Ref()
+	other := build(t, good, Schema{Target: 16}, numbered(101)).Ref()
 	other.Root, other.Epoch = l.Ref().Root, l.Ref().Epoch
 	if _, err := good.Open(t.Context(), other); !errors.Is(err, ErrDamaged) {
 		t.Errorf("root of another list: %v", err)
 	}
 }
 
-// TestFailedCalls makes each call of an edit fail: it says so, and nothing
-// that was there is harmed.
+// TestFailedCalls fails each storage call of an edit in turn. The edit must
+// report the error and leave the stored lists readable.
 func TestFailedCalls(t *testing.T) {
-	kind := Kind{Target: 8}
+	schema := Schema{Target: 8}
 	values := map[string]string{"package-000010": "-", "package-000100x": "1", "package-000180": "2"}
 	for _, parallel := range []int{1, 4} {
 		for call := 1; ; call++ {
 			m := drivertest.NewMemory(time.Now)
 			sound := &Store{Blobs: m.Blobs, Epoch: func() int64 { return 1 }}
-			base := build(t, sound, kind, numbered(200))
+			base := build(t, sound, schema, numbered(200))
 			f := drivertest.NewFaults(m.Blobs, m.Table, m.Queue, drivertest.Fault{Call: call})
 			s := &Store{Blobs: f.Blobs, Epoch: func() int64 { return 2 }, Parallel: parallel}
 			l, err := s.Open(t.Context(), base.Ref())
 			if err == nil {
-				l, err = s.Edit(t.Context(), kind, l, edits(values))
+				l, err = s.Edit(t.Context(), schema, l, edits(values))
 			}
 			if len(collect(t, base.All(t.Context()))) != 200 {
 				t.Fatal("base changed")
@@ -111,7 +111,7 @@ func TestFailedCalls(t *testing.T) {
 
 func TestCancelled(t *testing.T) {
 	s, _ := newStore()
-	l := build(t, s, Kind{Target: 8}, numbered(1000))
+	l := build(t, s, Schema{Target: 8}, numbered(1000))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	n := 0
@@ -125,24 +125,24 @@ func TestCancelled(t *testing.T) {
 	if !errors.Is(last, context.Canceled) {
 		t.Errorf("%d records, %v", n, last)
 	}
-	if _, err := s.Build(ctx, Kind{}, numbered(10).records()); !errors.Is(err, context.Canceled) {
+	if _, err := s.Build(ctx, Schema{}, numbered(10).records()); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
 
-// TestEpochs shows that equal lists written in several epochs never share a
-// root that refers to objects of which one writer knows nothing.
+// TestEpochs writes equal lists in several epochs. A writer must never return a
+// root that refers to objects it neither wrote nor was given.
 func TestEpochs(t *testing.T) {
 	epoch := int64(1)
 	blobs := drivertest.NewMemory(time.Now).Blobs
 	s := &Store{Blobs: blobs, Epoch: func() int64 { return epoch }}
-	kind := Kind{Target: 16}
+	schema := Schema{Target: 16}
 	m := numbered(200)
-	old := build(t, s, kind, m)
+	old := build(t, s, schema, m)
 	epoch = 2
-	edited := edit(t, s, kind, old, map[string]string{"package-000100": "new"})
+	edited := edit(t, s, schema, old, map[string]string{"package-000100": "new"})
 	m["package-000100"] = "new"
-	fresh := build(t, s, kind, m)
+	fresh := build(t, s, schema, m)
 	if edited.Ref().Digest != fresh.Ref().Digest || edited.Ref().Epoch != 2 || edited.Ref().Root == fresh.Ref().Root {
 		t.Errorf("%+v and %+v", edited.Ref(), fresh.Ref())
 	}
@@ -171,7 +171,7 @@ func TestCache(t *testing.T) {
 	s, blobs := newStore()
 	s.Cache = NewCache(1 << 20)
 	m := numbered(5000)
-	l := build(t, s, Kind{}, m)
+	l := build(t, s, Schema{}, m)
 	for range 2 {
 		if len(collect(t, l.All(t.Context()))) != 5000 {
 			t.Error("other records")

@@ -7,19 +7,19 @@ import (
 	"slices"
 )
 
-// Change is a difference between two lists: a nil Old is a record that only
-// the new list has, a nil New one that only the old list has.
+// Change is a difference between two lists. A nil Old means that the record is
+// only in the new list, a nil New that it is only in the old list.
 type Change struct {
 	Key      []byte
 	Old, New []byte
 }
 
-// Diff yields the differences from one list to another, ascending by key. It
-// reads only the chunks that the two do not share.
+// Diff yields the differences between two lists, ascending by key. It reads
+// only the chunks that the lists do not share.
 func Diff(ctx context.Context, from, to *List) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
-		sources := []source{{from.store, unshared(from, to)}, {to.store, unshared(to, from)}}
-		for m, err := range merge(ctx, sources) {
+		inputs := []input{{from.store, unshared(from, to)}, {to.store, unshared(to, from)}}
+		for m, err := range merge(ctx, inputs) {
 			if err != nil {
 				yield(Change{}, err)
 				return
@@ -35,8 +35,8 @@ func Diff(ctx context.Context, from, to *List) iter.Seq2[Change, error] {
 	}
 }
 
-// unshared returns the chunks of l that other does not have. A shared chunk
-// has in both lists all records from its first to its last key.
+// unshared returns the chunks of l that are not in other. Skipping a shared chunk
+// loses no difference: both lists have all its records from first to last key.
 func unshared(l, other *List) []Chunk {
 	has := make(map[Digest]bool, len(other.chunks))
 	for i := range other.chunks {
@@ -51,17 +51,17 @@ func unshared(l, other *List) []Chunk {
 	return chunks
 }
 
-// Merge yields, ascending, what resolve makes of each key that at least one of
-// the lists has. It is given the value in each list, nil where there is none,
-// and returns the value in the result and whether there is one. The slice of
-// values is used again for the next key.
+// Merge calls resolve for each key that is in at least one list and yields the
+// results, ascending. The vals are the key's values by list, nil for a list
+// without the key. keep says whether the result has the key. The slice vals is
+// reused for the next key.
 func Merge(ctx context.Context, lists []*List, resolve func(key []byte, vals [][]byte) (val []byte, keep bool)) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		sources := make([]source, len(lists))
+		inputs := make([]input, len(lists))
 		for i, l := range lists {
-			sources[i] = source{l.store, l.chunks}
+			inputs[i] = input{l.store, l.chunks}
 		}
-		for m, err := range merge(ctx, sources) {
+		for m, err := range merge(ctx, inputs) {
 			if err != nil {
 				yield(Record{}, err)
 				return
@@ -73,24 +73,24 @@ func Merge(ctx context.Context, lists []*List, resolve func(key []byte, vals [][
 	}
 }
 
-// First is a resolve of Merge: the value in the first of the lists that have the key.
+// First is a resolve function for Merge: the value of the first list with the key.
 func First(_ []byte, vals [][]byte) (val []byte, keep bool) {
 	return vals[slices.IndexFunc(vals, func(v []byte) bool { return v != nil })], true
 }
 
-// source is chunks and where they are read.
-type source struct {
+// input is the chunks of one list and the store to read them from.
+type input struct {
 	store  *Store
 	chunks []Chunk
 }
 
-// merged is a key and its value in each source, nil where there is none.
+// merged is a key and its value in each input, nil for an input without the key.
 type merged struct {
 	key  []byte
 	vals [][]byte
 }
 
-// head is the next record of a source.
+// head is the next record of an input.
 type head struct {
 	*reader
 	Record
@@ -102,11 +102,11 @@ func (h *head) advance() (err error) {
 	return err
 }
 
-// merge yields every key of the sources. The vals are overwritten by the next.
-func merge(ctx context.Context, sources []source) iter.Seq2[merged, error] {
+// merge yields every key of the inputs, ascending. It reuses vals for each key.
+func merge(ctx context.Context, inputs []input) iter.Seq2[merged, error] {
 	return func(yield func(merged, error) bool) {
-		heads := make([]head, len(sources))
-		for i, s := range sources {
+		heads := make([]head, len(inputs))
+		for i, s := range inputs {
 			heads[i].reader = newReader(ctx, s.store, s.chunks)
 			defer heads[i].close()
 		}
@@ -116,7 +116,7 @@ func merge(ctx context.Context, sources []source) iter.Seq2[merged, error] {
 				return
 			}
 		}
-		m := merged{vals: make([][]byte, len(sources))}
+		m := merged{vals: make([][]byte, len(inputs))}
 		for {
 			m.key = least(heads)
 			if m.key == nil {
@@ -139,7 +139,7 @@ func merge(ctx context.Context, sources []source) iter.Seq2[merged, error] {
 	}
 }
 
-// least returns the least key, nil if no head has one.
+// least returns the least key of the heads, nil if all inputs have ended.
 func least(heads []head) (key []byte) {
 	for i := range heads {
 		if h := &heads[i]; h.ok && (key == nil || bytes.Compare(h.Key, key) < 0) {

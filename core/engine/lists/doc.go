@@ -1,26 +1,37 @@
 // Package lists owns immutable lists: records in ascending byte order of their
-// keys, cut into chunks that are objects named by their content.
+// keys, cut into chunks. A chunk is an object named by its content.
 //
-// Stored layout: every object is named by the SHA-256 of its content before
-// compression, and its key says in which collection epoch it was written,
+// # Stored layout
+//
+// The name of an object is the SHA-256 of its content before compression. Its
+// key also holds the collection epoch in which the object was written:
 //
 //	private/chunks/<epoch>/<first two hex digits>/<SHA-256>
 //
-// An object is a magic word and one zstd frame. The content of a chunk is its
-// records in order, of each the length of its key, the key, the length of its
-// value, the value. The content of a root is for each chunk, in order: first
-// key, last key, count of records, bytes of keys and values, SHA-256, epoch and
-// summary. Lengths and numbers are unsigned varints. The empty list has no
-// object. The SHA-256 covers the magic word, so no chunk can pass for a root.
+// An object is a magic word and one zstd frame. Lengths and numbers in it are
+// unsigned varints. The empty list has no object.
 //
-// Whether a chunk ends behind a record depends on nothing but the records since
-// the last end: on the hash of the record's key and on how many they are. Two
-// consequences carry everything above. Lists of equal content have equal
-// chunks, whatever their history, so a comparison skips what is shared. And a
-// change resumes the old chunks soon behind the record it touched.
+//   - The content of a chunk is its records in order. A record is the length of
+//     its key, the key, the length of its value, the value.
+//   - The content of a root is its chunks in order. A chunk is its first key, last
+//     key, count of records, bytes of keys and values, SHA-256, epoch and summary.
 //
-// Invariant: an object, once written, never changes its meaning. A writer
-// refers to the objects it wrote itself and to those of the lists it was given,
-// and to no others: it never looks whether an object exists, since one that no
-// list refers to may be collected at any time.
+// The SHA-256 covers the magic word, so a chunk is never read as a root.
+//
+// # Boundaries
+//
+// A chunk ends after a record by two facts alone: the hash of the record's key,
+// and the number and size of the records since the last boundary. Therefore:
+//
+//   - Lists of equal content have equal chunks, whatever their history. A
+//     comparison skips the shared chunks.
+//   - An edit changes the chunk of the edited record and few chunks after it. The
+//     boundaries of the old and the new list soon meet again.
+//
+// # Invariants
+//
+//  1. An object, once written, never changes its meaning.
+//  2. A writer refers to objects that it wrote and to objects of the lists that
+//     it was given, to no others. It never asks whether an object exists: the
+//     collector may delete an object that no list refers to at any time.
 package lists

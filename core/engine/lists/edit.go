@@ -11,8 +11,8 @@ import (
 type Edit struct {
 	Key []byte
 
-	// Change is given the value under Key and whether there is one, and
-	// returns the value to be stored and whether there is to be one.
+	// Change returns the new value under Key; keep false deletes the record.
+	// It is given the old value; found says whether there is one.
 	Change func(old []byte, found bool) (val []byte, keep bool, err error)
 }
 
@@ -26,13 +26,13 @@ func Delete(key []byte) Edit {
 	return Edit{key, func([]byte, bool) ([]byte, bool, error) { return nil, false, nil }}
 }
 
-// Edit stores the list that base becomes by the edits, which must ascend by
-// key. It reads the chunks that may have one of the keys, and those behind
-// them until the old and the new cuts meet; all others are taken over unread.
-// If nothing changes the result is base. Keys and values are kept for a while
-// and must not be changed by the caller.
-func (s *Store) Edit(ctx context.Context, kind Kind, base *List, edits iter.Seq2[Edit, error]) (*List, error) {
-	return s.write(ctx, kind, []*List{base}, func(w *writer) error {
+// Edit stores the list that the edits make of base. Edits must ascend by key.
+// It reads the chunks that may contain an edited key, and the chunks after them
+// until the old and the new boundaries meet. All other chunks are reused unread.
+// If nothing changes, the result is base. Keys and values are retained until
+// Edit returns; the caller must not change them.
+func (s *Store) Edit(ctx context.Context, schema Schema, base *List, edits iter.Seq2[Edit, error]) (*List, error) {
+	return s.write(ctx, schema, []*List{base}, func(w *writer) error {
 		e := editor{writer: w, chunks: base.chunks}
 		var last []byte
 		for edit, err := range edits {
@@ -40,7 +40,7 @@ func (s *Store) Edit(ctx context.Context, kind Kind, base *List, edits iter.Seq2
 				return err
 			}
 			if bytes.Compare(last, edit.Key) >= 0 {
-				return fmt.Errorf("edit of %.100q behind %.100q: %w", edit.Key, last, ErrOrder)
+				return fmt.Errorf("edit of %.100q after %.100q: %w", edit.Key, last, ErrOrder)
 			}
 			last = edit.Key
 			if err := e.apply(edit); err != nil {
@@ -51,12 +51,12 @@ func (s *Store) Edit(ctx context.Context, kind Kind, base *List, edits iter.Seq2
 	})
 }
 
-// editor walks a list in step with its edits and copies it to the writer.
+// editor walks base in step with the edits and copies its records to the writer.
 type editor struct {
 	*writer
-	chunks []Chunk  // of the base, not passed; the first may be open
-	open   bool     // whether the first chunk has been read
-	rest   []Record // of the open chunk, not passed
+	chunks []Chunk  // of base, not yet copied; if open, the first is being copied
+	open   bool     // the first chunk has been read
+	rest   []Record // of the open chunk, not yet copied
 }
 
 func (e *editor) apply(edit Edit) error {
@@ -80,9 +80,9 @@ func (e *editor) apply(edit Edit) error {
 	return e.add(Record{edit.Key, val})
 }
 
-// advance passes all records before the key to, nil for all there are, and
-// all chunks that end before it. What remains is open, or begins behind the
-// key, or has the key between its first and its last.
+// advance copies all records with keys before to, or all records if to is nil.
+// Chunks that end before to are reused whole if boundaries allow. Afterwards the
+// first chunk left is open, or begins after to, or has to within its key range.
 func (e *editor) advance(to []byte) error {
 	for {
 		if e.open {
@@ -97,8 +97,8 @@ func (e *editor) advance(to []byte) error {
 		if err := e.endBefore(e.chunks[0].First); err != nil {
 			return err
 		}
-		if len(e.pending) == 0 && e.complete(to) {
-			e.take(e.chunks[0])
+		if len(e.pending) == 0 && e.keepsBoundary(to) {
+			e.reuse(e.chunks[0])
 			e.chunks = e.chunks[1:]
 		} else if err := e.read(nil); err != nil {
 			return err
@@ -106,9 +106,10 @@ func (e *editor) advance(to []byte) error {
 	}
 }
 
-// complete reports whether the first chunk ends where it does also if the key
-// next comes behind it, before the chunk that follows it in the base.
-func (e *editor) complete(next []byte) bool {
+// keepsBoundary reports whether the first chunk still ends where it does if the
+// next record is the one with key next, or the first of the following chunk of
+// base if that comes earlier.
+func (e *editor) keepsBoundary(next []byte) bool {
 	c := &e.chunks[0]
 	if next == nil {
 		return true
@@ -116,11 +117,11 @@ func (e *editor) complete(next []byte) bool {
 	if len(e.chunks) > 1 && bytes.Compare(e.chunks[1].First, next) <= 0 {
 		next = e.chunks[1].First
 	}
-	return e.kind.ends(c.Count, c.Bytes, c.Last, next)
+	return e.schema.ends(c.Count, c.Bytes, c.Last, next)
 }
 
-// read opens the first chunk and copies its records before the key to, none if
-// that is nil.
+// read opens the first chunk and copies its records with keys before to. It
+// copies none if to is nil.
 func (e *editor) read(to []byte) error {
 	c := e.chunks[0]
 	records, err := e.store.ReadChunk(e.ctx, c)
@@ -134,7 +135,7 @@ func (e *editor) read(to []byte) error {
 	return e.copy(to)
 }
 
-// copy adds the records of the open chunk before the key to, nil for all.
+// copy adds the open chunk's records with keys before to, all if to is nil.
 func (e *editor) copy(to []byte) error {
 	n := len(e.rest)
 	if to != nil {

@@ -8,22 +8,22 @@ import (
 	"sort"
 )
 
-// List is a list that was opened: its root is in memory, its chunks are not. It
-// may be used by many goroutines at once.
+// List is an open list: its root is in memory, its chunks are not. It may be
+// used by many goroutines at once.
 type List struct {
 	store  *Store
 	ref    Ref
 	chunks []Chunk
 }
 
-// Chunk is what a list says of one of its chunks.
+// Chunk describes one chunk of a list. A root consists of them.
 type Chunk struct {
 	Digest      Digest
 	Epoch       int64
 	Count       int   // of records
 	Bytes       int64 // of keys and values
 	First, Last []byte
-	Summary     []byte // what Kind.Summary said of the records
+	Summary     []byte // made by Schema.Summary
 }
 
 // Open reads the root of a list.
@@ -52,17 +52,16 @@ func countRecords(chunks []Chunk) (n int) {
 	return n
 }
 
-// Ref returns what names the list.
+// Ref returns the reference under which Open finds the list.
 func (l *List) Ref() Ref { return l.ref }
 
-// Count returns how many records the list has.
+// Count returns the number of records.
 func (l *List) Count() int { return l.ref.Count }
 
-// Chunks returns the list's chunks in order. They are the list's own: the
-// caller must not change them.
+// Chunks returns the list's chunks in order. The caller must not change them.
 func (l *List) Chunks() []Chunk { return l.chunks }
 
-// Objects yields the keys of all objects that the list consists of.
+// Objects yields the keys of all objects of the list: its root and its chunks.
 func (l *List) Objects() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if len(l.chunks) == 0 || !yield(ObjectKey(l.ref.Epoch, l.ref.Root)) {
@@ -76,8 +75,8 @@ func (l *List) Objects() iter.Seq[string] {
 	}
 }
 
-// ReadChunk returns the records of a chunk. They share memory and must not be
-// changed; the same goes for all records that lists yield.
+// ReadChunk returns the records of a chunk. The records share memory; the caller
+// must not change them. That holds for all records that a List yields.
 func (s *Store) ReadChunk(ctx context.Context, c Chunk) ([]Record, error) {
 	content, err := s.read(ctx, chunkMagic, c.Epoch, c.Digest)
 	if err != nil {
@@ -110,8 +109,8 @@ func (l *List) Prefix(ctx context.Context, prefix []byte) iter.Seq2[Record, erro
 	return l.Range(ctx, prefix, successor(prefix))
 }
 
-// successor returns the least string that is greater than all that begin with
-// prefix, nil if there is none.
+// successor returns the least key greater than all keys that begin with prefix,
+// nil if there is none.
 func successor(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xff {
@@ -123,8 +122,8 @@ func successor(prefix []byte) []byte {
 	return nil
 }
 
-// Range yields the records whose key is at least from and less than to; nil
-// means from the start and to the end. It reads only chunks that may have some.
+// Range yields the records with from <= key < to. A nil from means the start, a
+// nil to the end. It reads only chunks that may contain such records.
 func (l *List) Range(ctx context.Context, from, to []byte) iter.Seq2[Record, error] {
 	first := l.search(from)
 	end := len(l.chunks)
@@ -147,7 +146,7 @@ func (l *List) Range(ctx context.Context, from, to []byte) iter.Seq2[Record, err
 	}
 }
 
-// Records yields the records of some of the list's chunks.
+// Records yields the records of the given chunks of the list.
 func (l *List) Records(ctx context.Context, chunks []Chunk) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		r := newReader(ctx, l.store, chunks)
@@ -181,8 +180,8 @@ func (l *List) Get(ctx context.Context, key []byte) (val []byte, found bool, err
 	return nil, false, nil
 }
 
-// Find yields those of the records whose key is one of keys, which are ascending.
-// It reads only chunks that may have some.
+// Find yields the records whose key is in keys, which must ascend. It reads only
+// chunks that may contain one of the keys.
 func (l *List) Find(ctx context.Context, keys [][]byte) iter.Seq2[Record, error] {
 	var some []Chunk
 	last := -1
@@ -209,7 +208,7 @@ func (l *List) Find(ctx context.Context, keys [][]byte) iter.Seq2[Record, error]
 	}
 }
 
-// search returns the index of the first chunk that has a key of at least key.
+// search returns the index of the first chunk whose last key is at least key.
 func (l *List) search(key []byte) int {
 	return sort.Search(len(l.chunks), func(i int) bool { return bytes.Compare(l.chunks[i].Last, key) >= 0 })
 }

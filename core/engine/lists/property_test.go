@@ -11,39 +11,39 @@ import (
 	"pgregory.net/rapid"
 )
 
-// countSummary stands for what a package says of a chunk.
+// countSummary is a Schema.Summary for tests.
 func countSummary(records []Record) []byte {
 	return binary.AppendUvarint(nil, uint64(len(records)))
 }
 
-var kinds = []Kind{
+var schemas = []Schema{
 	{Target: 2, Summary: countSummary},
 	{Target: 5},
 	{Target: 3, Group: func(key []byte) []byte { return key[:1] }},
 	{Target: 4, Group: func(key []byte) []byte { return key[:min(3, len(key))] }, Summary: countSummary},
 }
 
-// TestHistories edits lists at random. Each has the records of the model and
-// the digest of a list that was built from them at once; differences and
-// merges are those of the models.
+// TestHistories edits lists at random. Each list must have the records of its
+// model and the digest of a list built from them at once. Diff and Merge must
+// agree with the models.
 func TestHistories(t *testing.T) {
 	key := rapid.StringMatching(`[a-d]{1,5}`)
 	rapid.Check(t, func(rt *rapid.T) {
 		s, _ := newStore()
 		s.Parallel = rapid.SampledFrom([]int{1, 3}).Draw(rt, "parallel")
-		kind := rapid.SampledFrom(kinds).Draw(rt, "kind")
+		schema := rapid.SampledFrom(schemas).Draw(rt, "schema")
 		m := model(rapid.MapOf(key, rapid.SampledFrom([]string{"", "1", "22"})).Draw(rt, "first"))
-		l := build(t, s, kind, m)
+		l := build(t, s, schema, m)
 		history, models := []*List{l}, []model{maps.Clone(m)}
 		for range rapid.IntRange(1, 6).Draw(rt, "edits") {
 			values := rapid.MapOfN(key, rapid.SampledFrom([]string{"-", "-", "", "1", "333"}), 0, 8).Draw(rt, "values")
-			l = edit(t, s, kind, l, values)
+			l = edit(t, s, schema, l, values)
 			for k, v := range values {
 				if m[k] = v; v == "-" {
 					delete(m, k)
 				}
 			}
-			check(rt, s, kind, l, m)
+			check(rt, s, schema, l, m)
 			history, models = append(history, l), append(models, maps.Clone(m))
 		}
 		checkDiff(rt, history[0], l, models[0], m)
@@ -51,8 +51,8 @@ func TestHistories(t *testing.T) {
 	})
 }
 
-func check(t *rapid.T, s *Store, kind Kind, l *List, m model) {
-	want, err := s.Build(t.Context(), kind, m.records())
+func check(t *rapid.T, s *Store, schema Schema, l *List, m model) {
+	want, err := s.Build(t.Context(), schema, m.records())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func check(t *rapid.T, s *Store, kind Kind, l *List, m model) {
 		t.Fatalf("%v, want %v", got, m)
 	}
 	for _, c := range opened.Chunks() {
-		if want := countSummary(make([]Record, c.Count)); kind.Summary != nil && !bytes.Equal(c.Summary, want) {
+		if want := countSummary(make([]Record, c.Count)); schema.Summary != nil && !bytes.Equal(c.Summary, want) {
 			t.Fatalf("summary %x of %d records", c.Summary, c.Count)
 		}
 	}
@@ -186,16 +186,16 @@ func FuzzObject(f *testing.F) {
 	})
 }
 
-// TestFind looks for keys that a list has and keys that it has not.
+// TestFind looks up keys that are in a list and keys that are not.
 func TestFind(t *testing.T) {
 	s, blobs := newStore()
 	m := numbered(3000)
-	l := build(t, s, Kind{}, m)
+	l := build(t, s, Schema{}, m)
 	rapid.Check(t, func(t *rapid.T) {
 		keys := map[string]bool{}
 		for _, n := range rapid.SliceOfN(rapid.IntRange(-10, 3010), 0, 50).Draw(t, "n") {
 			keys[fmt.Sprintf("package-%06d", n)] = true
-			keys[fmt.Sprintf("package-%06d ", n)] = true // of no record
+			keys[fmt.Sprintf("package-%06d ", n)] = true // no record has it
 		}
 		var asked [][]byte
 		var want []string

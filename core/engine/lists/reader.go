@@ -6,27 +6,27 @@ import (
 	"aptless/core/engine/parallel"
 )
 
-// readAhead is how many bytes of keys and values a reader keeps ahead of its
-// caller, beyond the one chunk that is next. It keeps less if Store.Ahead has less.
+// readAhead bounds the chunks that a reader holds beyond the next one, in bytes
+// of keys and values. Store.Ahead may bound them further.
 const readAhead = 32 << 20
 
-// reader yields the records of chunks and asks for chunks ahead of their use:
-// for none while the first is used, and more and more as the caller goes on.
+// reader yields the records of chunks. It prefetches chunks: none until the first
+// is used, then twice as many with each chunk used, up to Store.Parallel.
 type reader struct {
 	store  *Store
 	ctx    context.Context
 	cancel context.CancelFunc
-	chunks []Chunk // not asked for yet
-	ahead  []fetch
-	size   int64 // bytes of ahead
-	window int   // how many chunks to ask for; grows as more are used
+	chunks []Chunk // not yet requested
+	ahead  []fetch // requested, in order
+	size   int64   // bytes of ahead
+	window int     // maximum length of ahead
 	rest   []Record
 }
 
-// fetch is a chunk that is being read.
+// fetch is a requested chunk.
 type fetch struct {
 	chunk   Chunk
-	lease   *parallel.Lease // of Store.Ahead; nil for the chunk that is next
+	lease   *parallel.Lease // of Store.Ahead; nil if the chunk was next when requested
 	records *parallel.Call[[]Record]
 }
 
@@ -35,7 +35,7 @@ func newReader(ctx context.Context, s *Store, chunks []Chunk) *reader {
 	return &reader{store: s, ctx: ctx, cancel: cancel, chunks: chunks, window: 1}
 }
 
-// next returns the next record; false behind the last.
+// next returns the next record; false after the last.
 func (r *reader) next() (Record, bool, error) {
 	for len(r.rest) == 0 {
 		if len(r.chunks) == 0 && len(r.ahead) == 0 {
@@ -61,12 +61,12 @@ func (r *reader) nextChunk() ([]Record, error) {
 	f := r.ahead[0]
 	r.ahead = r.ahead[1:]
 	r.size -= f.chunk.Bytes
-	f.lease.Release() // from now on it is the one that is next
+	f.lease.Release() // Ahead counts only chunks beyond the next one
 	r.window = min(2*r.window, r.store.parallel())
 	return f.records.Result()
 }
 
-// ask asks for chunks until enough are on their way.
+// ask requests chunks until the window or a bound on memory is reached.
 func (r *reader) ask() {
 	for len(r.chunks) > 0 && len(r.ahead) < r.window {
 		c := r.chunks[0]
@@ -84,7 +84,7 @@ func (r *reader) ask() {
 	}
 }
 
-// close gives up what is still being read and waits until it is given up.
+// close cancels the requests under way and waits for them to end.
 func (r *reader) close() {
 	r.cancel()
 	for _, f := range r.ahead {

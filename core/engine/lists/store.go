@@ -17,20 +17,20 @@ import (
 // Store reads and writes lists. It may be used by many goroutines at once.
 type Store struct {
 	Blobs driver.Blobs
-	Epoch func() int64 // the collection epoch, for the keys of what is written
+	Epoch func() int64 // returns the collection epoch in which new objects are written
 	Cache *Cache       // may be nil
 
-	// Ahead bounds the chunks that all readers together keep ahead of their
-	// callers. Nil is without a bound.
+	// Ahead bounds the bytes of chunks that all readers together have prefetched.
+	// Nil means no bound.
 	Ahead *parallel.Budget
 
-	// Parallel is how many objects one reader or writer of a list asks for at
-	// once; 0 means 8. With 1 the calls are made one after another by the
-	// caller's goroutine, so equal work makes equal calls.
+	// Parallel is the number of concurrent requests of one reader or writer; 0
+	// means 8. With 1 the caller's goroutine makes all requests one by one, so
+	// equal work makes equal calls.
 	Parallel int
 
-	encoders sync.Pool // as many as were needed at once: each takes some megabytes
-	decoding sync.Once // makes the decoder
+	encoders sync.Pool // of *zstd.Encoder; each takes some megabytes
+	decoding sync.Once // creates decoder
 	decoder  *zstd.Decoder
 }
 
@@ -43,31 +43,31 @@ func (s *Store) parallel() int {
 	return defaultParallel
 }
 
-// Ref is what a row stores of a list. The zero Ref is the empty list.
+// Ref is the reference to a list that a row stores. The zero Ref is the empty list.
 type Ref struct {
-	// Digest depends on the content alone: lists of one Kind have equal
-	// digests exactly if they have equal records.
+	// Digest depends on the content alone. Two lists of one Schema have equal
+	// digests if and only if their records are equal.
 	Digest Digest `json:"digest,omitzero"`
 
 	// Root and Epoch name the root object. Lists of equal content may have
-	// several, which find the same chunks in different epochs.
+	// different roots, which name the same chunks in different epochs.
 	Root  Digest `json:"root,omitzero"`
 	Epoch int64  `json:"epoch,omitzero"`
 
 	Count int `json:"count,omitzero"` // of records
 }
 
-// ObjectKey returns the key of an object of the list's storage. The collector
-// finds by it what lives.
+// ObjectKey returns the storage key of an object. The collector marks objects by
+// this key.
 func ObjectKey(epoch int64, d Digest) string {
 	name := d.String()
 	return fmt.Sprintf("private/chunks/%d/%.2s/%s", epoch, name, name)
 }
 
-// zstdWindow is how far back the compression looks; chunks are seldom larger.
+// zstdWindow is the window of the compression in bytes. Few chunks are larger.
 const zstdWindow = 1 << 20
 
-// seal returns the object that has the content.
+// seal returns the object with the content: magic word and zstd frame.
 func (s *Store) seal(magic string, content []byte) []byte {
 	e, ok := s.encoders.Get().(*zstd.Encoder)
 	if !ok {
@@ -99,7 +99,7 @@ func (s *Store) unseal(magic string, object []byte) ([]byte, error) {
 	return content, nil
 }
 
-// read returns the content named d. What is not cached is verified.
+// read returns the content with digest d. It verifies objects not from the cache.
 func (s *Store) read(ctx context.Context, magic string, epoch int64, d Digest) ([]byte, error) {
 	if object, ok := s.Cache.get(d); ok {
 		return s.unseal(magic, object)
@@ -120,8 +120,8 @@ func (s *Store) read(ctx context.Context, magic string, epoch int64, d Digest) (
 	return content, nil
 }
 
-// fetch reads an object. One that is missing is damage and not
-// driver.ErrNotFound: for the caller the list exists.
+// fetch reads an object. A missing object is ErrDamaged, not driver.ErrNotFound,
+// because the list itself exists for the caller.
 func (s *Store) fetch(ctx context.Context, key string) ([]byte, error) {
 	body, info, err := s.Blobs.Open(ctx, key, nil)
 	if errors.Is(err, driver.ErrNotFound) {
@@ -141,7 +141,7 @@ func (s *Store) fetch(ctx context.Context, key string) ([]byte, error) {
 	return object, nil
 }
 
-// put stores the content named d in an epoch.
+// put stores the content with digest d in an epoch.
 func (s *Store) put(ctx context.Context, magic string, content []byte, d Digest, epoch int64) error {
 	object := s.seal(magic, content)
 	key := ObjectKey(epoch, d)

@@ -9,13 +9,13 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// prefix begins the keys of all objects of lists.
+// prefix is the key prefix of all objects of lists.
 const prefix = "private/chunks/"
 
 // Stored is an object below the prefix of lists.
 type Stored struct {
 	Key   string
-	Epoch int64 // in which it was written; -1 for an object that is not of a list
+	Epoch int64 // in which it was written; -1 if the key is not one of ObjectKey
 }
 
 // Stored yields the objects whose key is greater than after, in ascending byte

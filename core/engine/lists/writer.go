@@ -11,17 +11,17 @@ import (
 )
 
 var (
-	// ErrOrder says that keys to be written do not ascend.
+	// ErrOrder reports that the keys to be written do not ascend.
 	ErrOrder = errors.New("keys out of order")
-	// ErrTooLarge says that a key, a value, a group or a list is over its limit.
+	// ErrTooLarge reports that a key, value, group or root exceeds its limit.
 	ErrTooLarge = errors.New("list content too large")
 )
 
-// Build stores the list of the records, which must ascend by key. Chunks that
-// the given lists have already are not written again. Keys and values are kept
-// for a while and must not be changed by the caller.
-func (s *Store) Build(ctx context.Context, kind Kind, records iter.Seq2[Record, error], given ...*List) (*List, error) {
-	return s.write(ctx, kind, given, func(w *writer) error {
+// Build stores a list of the records, which must ascend by key. Chunks that the
+// given lists have are reused, not written again. Keys and values are retained
+// until Build returns; the caller must not change them.
+func (s *Store) Build(ctx context.Context, schema Schema, records iter.Seq2[Record, error], given ...*List) (*List, error) {
+	return s.write(ctx, schema, given, func(w *writer) error {
 		for _, l := range given {
 			for _, c := range l.chunks {
 				w.known[c.Digest] = c
@@ -41,25 +41,25 @@ func (s *Store) Build(ctx context.Context, kind Kind, records iter.Seq2[Record, 
 
 // writer cuts records into chunks and stores them.
 type writer struct {
-	store *Store
-	ctx   context.Context // ends when an object cannot be stored
-	puts  *parallel.Group
-	kind  Kind
-	known map[Digest]Chunk // chunks of the given lists, as far as they may come up
+	store  *Store
+	ctx    context.Context // canceled when an object cannot be stored
+	puts   *parallel.Group
+	schema Schema
+	known  map[Digest]Chunk // chunks of the given lists that may recur
 
-	pending []Record // of the chunk being collected
-	size    int64    // bytes of pending
-	last    []byte   // key of the last record or chunk
+	pending []Record // of the current chunk
+	size    int64    // bytes of keys and values of pending
+	last    []byte   // greatest key so far
 	chunks  []Chunk  // complete
 }
 
-// write stores the list of the records that add gives to the writer. A list of
-// the content of a given one is that one. The root is stored when all chunks are.
-func (s *Store) write(ctx context.Context, kind Kind, given []*List, add func(*writer) error) (*List, error) {
-	w := &writer{store: s, kind: kind, known: make(map[Digest]Chunk)}
+// write stores the list of the records that fill adds to the writer. If a given
+// list has that content, write returns it. The root is stored after all chunks.
+func (s *Store) write(ctx context.Context, schema Schema, given []*List, fill func(*writer) error) (*List, error) {
+	w := &writer{store: s, schema: schema, known: make(map[Digest]Chunk)}
 	err := parallel.Run(ctx, s.parallel(), func(ctx context.Context, g *parallel.Group) error {
 		w.ctx, w.puts = ctx, g
-		if err := add(w); err != nil || len(w.pending) == 0 {
+		if err := fill(w); err != nil || len(w.pending) == 0 {
 			return err
 		}
 		return w.flush()
@@ -76,7 +76,7 @@ func (w *writer) add(r Record) error {
 		return fmt.Errorf("record %.100q of %d and %d bytes: %w", r.Key, len(r.Key), len(r.Val), ErrTooLarge)
 	}
 	if bytes.Compare(w.last, r.Key) >= 0 {
-		return fmt.Errorf("%.100q behind %.100q: %w", r.Key, w.last, ErrOrder)
+		return fmt.Errorf("%.100q after %.100q: %w", r.Key, w.last, ErrOrder)
 	}
 	if err := w.endBefore(r.Key); err != nil {
 		return err
@@ -89,21 +89,21 @@ func (w *writer) add(r Record) error {
 	return nil
 }
 
-// framing is the most that the lengths of n records take, in bytes: 3 for that
-// of a key, 4 for that of a value.
+// framing bounds the bytes that encode the lengths of n records: 3 for the length
+// of a key and 4 for that of a value.
 func framing(n int) int64 { return int64(n) * (3 + 4) }
 
-// endBefore completes the chunk if it ends when next is the following key.
-// Whether something is pending then says whether the chunk goes on.
+// endBefore completes the current chunk if it ends before the key next. Pending
+// records afterwards mean that the chunk goes on.
 func (w *writer) endBefore(next []byte) error {
-	if len(w.pending) == 0 || !w.kind.ends(len(w.pending), w.size, w.last, next) {
+	if len(w.pending) == 0 || !w.schema.ends(len(w.pending), w.size, w.last, next) {
 		return nil
 	}
 	return w.flush()
 }
 
-// take appends a chunk of a given list as it is. Nothing may be pending.
-func (w *writer) take(c Chunk) {
+// reuse appends a chunk of a given list unchanged. Nothing may be pending.
+func (w *writer) reuse(c Chunk) {
 	w.chunks, w.last = append(w.chunks, c), c.Last
 }
 
@@ -120,11 +120,11 @@ func (w *writer) flush() error {
 	if known, ok := w.known[c.Digest]; ok {
 		w.chunks = append(w.chunks, known)
 	} else {
-		if w.kind.Summary != nil {
-			c.Summary = w.kind.Summary(w.pending)
+		if w.schema.Summary != nil {
+			c.Summary = w.schema.Summary(w.pending)
 		}
 		c.Epoch = w.store.Epoch()
-		// Keys may lie in the memory of a chunk that was read.
+		// A key may share the memory of a whole chunk that was read.
 		c.First, c.Last = bytes.Clone(c.First), bytes.Clone(c.Last)
 		w.chunks = append(w.chunks, c)
 		if err := w.put(content, c.Digest, c.Epoch); err != nil {
@@ -137,8 +137,8 @@ func (w *writer) flush() error {
 	return nil
 }
 
-// put stores a chunk, unless only one object may be written at a time, in the
-// background: an error ends the writer's context.
+// put stores a chunk. Unless Store.Parallel is 1 it does so in the background; an
+// error then cancels the writer's context.
 func (w *writer) put(content []byte, d Digest, epoch int64) error {
 	write := func(ctx context.Context) error { return w.store.put(ctx, chunkMagic, content, d, epoch) }
 	if w.store.parallel() == 1 {

@@ -45,8 +45,8 @@ type Paths interface {
 	Use(ctx context.Context, f func(path []byte) error) (unreadable string, err error)
 }
 
-func pathSchema() lists.Kind {
-	return lists.Kind{Target: pathTarget, Group: pathOf, Summary: summarisePaths}
+func pathSchema() lists.Schema {
+	return lists.Schema{Target: pathTarget, Group: pathOf, Summary: summarisePaths}
 }
 
 // pathOf returns the path in a record's key, with the zero that ends it.

@@ -19,7 +19,7 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-// counting counts the calls that Blobs gets.
+// counting counts the requests to Blobs.
 type counting struct {
 	driver.Blobs
 	mu          sync.Mutex
@@ -40,7 +40,7 @@ func (c *counting) Put(ctx context.Context, key string, r io.Reader, opt driver.
 	return c.Blobs.Put(ctx, key, r, opt)
 }
 
-// take returns the numbers since the last take.
+// take returns the counts since the last take and resets them.
 func (c *counting) take() (reads, puts int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,7 +54,7 @@ func newStore() (*Store, *counting) {
 	return &Store{Blobs: blobs, Epoch: func() int64 { return 1 }}, blobs
 }
 
-// model is a list as a map.
+// model is the expected content of a list.
 type model map[string]string
 
 func (m model) records() iter.Seq2[Record, error] {
@@ -67,7 +67,7 @@ func (m model) records() iter.Seq2[Record, error] {
 	}
 }
 
-// edits returns the edits that make those values of the keys; "-" deletes.
+// edits returns edits that set each key to its value; "-" deletes the key.
 func edits(values map[string]string) iter.Seq2[Edit, error] {
 	return func(yield func(Edit, error) bool) {
 		for _, k := range slices.Sorted(maps.Keys(values)) {
@@ -98,18 +98,18 @@ func collect(t testing.TB, seq iter.Seq2[Record, error]) model {
 	return got
 }
 
-func build(t testing.TB, s *Store, kind Kind, m model) *List {
+func build(t testing.TB, s *Store, schema Schema, m model) *List {
 	t.Helper()
-	l, err := s.Build(t.Context(), kind, m.records())
+	l, err := s.Build(t.Context(), schema, m.records())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
 }
 
-func edit(t testing.TB, s *Store, kind Kind, l *List, values map[string]string) *List {
+func edit(t testing.TB, s *Store, schema Schema, l *List, values map[string]string) *List {
 	t.Helper()
-	l, err := s.Edit(t.Context(), kind, l, edits(values))
+	l, err := s.Edit(t.Context(), schema, l, edits(values))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func numbered(n int) model {
 
 func TestEmpty(t *testing.T) {
 	s, blobs := newStore()
-	l := build(t, s, Kind{}, nil)
+	l := build(t, s, Schema{}, nil)
 	if l.Ref() != (Ref{}) || l.Count() != 0 || len(l.Chunks()) != 0 {
 		t.Errorf("%+v", l.Ref())
 	}
@@ -140,14 +140,14 @@ func TestEmpty(t *testing.T) {
 	if got := collect(t, l.From(t.Context(), []byte("a"))); len(got) != 0 {
 		t.Error(got)
 	}
-	if l = edit(t, s, Kind{}, l, map[string]string{"a": "-"}); l.Ref() != (Ref{}) {
+	if l = edit(t, s, Schema{}, l, map[string]string{"a": "-"}); l.Ref() != (Ref{}) {
 		t.Errorf("%+v", l.Ref())
 	}
 	if reads, puts := blobs.take(); reads != 0 || puts != 0 {
 		t.Errorf("%d reads, %d puts", reads, puts)
 	}
-	full := edit(t, s, Kind{}, l, map[string]string{"a": ""})
-	if l = edit(t, s, Kind{}, full, map[string]string{"a": "-"}); l.Ref() != (Ref{}) {
+	full := edit(t, s, Schema{}, l, map[string]string{"a": ""})
+	if l = edit(t, s, Schema{}, full, map[string]string{"a": "-"}); l.Ref() != (Ref{}) {
 		t.Errorf("%+v", l.Ref())
 	}
 }
@@ -155,7 +155,7 @@ func TestEmpty(t *testing.T) {
 func TestRefJSON(t *testing.T) {
 	s, _ := newStore()
 	for _, m := range []model{nil, {"a": "1"}} {
-		ref := build(t, s, Kind{}, m).Ref()
+		ref := build(t, s, Schema{}, m).Ref()
 		data, err := json.Marshal(ref)
 		if err != nil {
 			t.Fatal(err)
@@ -179,7 +179,7 @@ func TestRefJSON(t *testing.T) {
 func TestReading(t *testing.T) {
 	s, blobs := newStore()
 	m := numbered(10_000)
-	built := build(t, s, Kind{}, m)
+	built := build(t, s, Schema{}, m)
 	blobs.take()
 	l, err := s.Open(t.Context(), built.Ref())
 	if err != nil {
@@ -247,7 +247,7 @@ func TestSuccessor(t *testing.T) {
 func TestRequests(t *testing.T) {
 	s, blobs := newStore()
 	m := numbered(100_000)
-	l := build(t, s, Kind{}, m)
+	l := build(t, s, Schema{}, m)
 	if n := len(l.Chunks()); n < 100_000/256*8/10 || n > 100_000/256*12/10 {
 		t.Errorf("%d chunks", n)
 	}
@@ -263,7 +263,7 @@ func TestRequests(t *testing.T) {
 		case 2:
 			change = map[string]string{key: "-"}
 		}
-		changed := edit(t, s, Kind{}, l, change)
+		changed := edit(t, s, Schema{}, l, change)
 		if reads, puts := blobs.take(); reads > 3 || puts > 3 {
 			t.Errorf("%v: %d reads, %d puts", change, reads, puts)
 		}
@@ -278,17 +278,17 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%v: %d changes in %d reads", change, changes, reads)
 		}
 	}
-	end := edit(t, s, Kind{}, l, map[string]string{"z": "last"})
+	end := edit(t, s, Schema{}, l, map[string]string{"z": "last"})
 	if reads, puts := blobs.take(); reads > 1 || puts > 2 {
 		t.Errorf("at the end: %d reads, %d puts", reads, puts)
 	}
-	if same := edit(t, s, Kind{}, end, map[string]string{"z": "last", "zz": "-", "a": "-"}); same != end {
+	if same := edit(t, s, Schema{}, end, map[string]string{"z": "last", "zz": "-", "a": "-"}); same != end {
 		t.Error("no change made another list")
 	}
 	if _, puts := blobs.take(); puts != 0 {
 		t.Errorf("no change cost %d puts", puts)
 	}
-	if again, err := s.Build(t.Context(), Kind{}, m.records(), end); err != nil || again.Ref().Digest != l.Ref().Digest {
+	if again, err := s.Build(t.Context(), Schema{}, m.records(), end); err != nil || again.Ref().Digest != l.Ref().Digest {
 		t.Error(err)
 	}
 	if _, puts := blobs.take(); puts > 2 {
@@ -302,8 +302,8 @@ func TestOneAfterAnother(t *testing.T) {
 		m := drivertest.NewMemory(time.Now)
 		f := drivertest.NewFaults(m.Blobs, m.Table, m.Queue)
 		s := &Store{Blobs: f.Blobs, Epoch: func() int64 { return 1 }, Parallel: 1}
-		l := build(t, s, Kind{Target: 8}, numbered(1000))
-		l = edit(t, s, Kind{Target: 8}, l, map[string]string{"package-000100": "-", "package-000500x": "1"})
+		l := build(t, s, Schema{Target: 8}, numbered(1000))
+		l = edit(t, s, Schema{Target: 8}, l, map[string]string{"package-000100": "-", "package-000500x": "1"})
 		collect(t, l.All(t.Context()))
 		calls[i] = f.Calls()
 	}
@@ -312,7 +312,7 @@ func TestOneAfterAnother(t *testing.T) {
 	}
 }
 
-// byPath groups records by what precedes the first space, as Contents does.
+// byPath groups records by the part of the key before the first space, as Contents does.
 func byPath(key []byte) []byte {
 	path, _, _ := bytes.Cut(key, []byte(" "))
 	return path
@@ -320,7 +320,7 @@ func byPath(key []byte) []byte {
 
 func TestGroups(t *testing.T) {
 	s, _ := newStore()
-	kind := Kind{Target: 4, Group: byPath}
+	schema := Schema{Target: 4, Group: byPath}
 	m := model{}
 	for i := range 500 {
 		for j := range 1 + i%7 {
@@ -330,7 +330,7 @@ func TestGroups(t *testing.T) {
 	for j := range 300 { // more than cutFactor times Target
 		m[fmt.Sprintf("path250 p%03d", j)] = ""
 	}
-	l := build(t, s, kind, m)
+	l := build(t, s, schema, m)
 	check := func(l *List) {
 		t.Helper()
 		for i, c := range l.Chunks()[1:] {
@@ -345,38 +345,38 @@ func TestGroups(t *testing.T) {
 		if i%2 == 0 {
 			change[fmt.Sprintf("path%03d 000", i)] = ""
 		}
-		l = edit(t, s, kind, l, change)
+		l = edit(t, s, schema, l, change)
 		maps.Copy(m, change)
 	}
 	check(l)
-	if want := build(t, s, kind, m); want.Ref().Digest != l.Ref().Digest {
+	if want := build(t, s, schema, m); want.Ref().Digest != l.Ref().Digest {
 		t.Error("history shows in the digest")
 	}
 }
 
 func TestForcedCuts(t *testing.T) {
 	s, _ := newStore()
-	kind := Kind{Target: 4}
+	schema := Schema{Target: 4}
 	m := model{}
 	for i := 0; len(m) < 500; i++ {
-		if key := fmt.Sprintf("key%06d", i); !kind.full(1, 1, []byte(key)) {
+		if key := fmt.Sprintf("key%06d", i); !schema.full(1, 1, []byte(key)) {
 			m[key] = ""
 		}
 	}
-	l := build(t, s, kind, m)
+	l := build(t, s, schema, m)
 	if n := l.Chunks()[0].Count; n != cutFactor*4 {
 		t.Errorf("%d records in a chunk", n)
 	}
-	l = edit(t, s, kind, l, map[string]string{slices.Min(slices.Collect(maps.Keys(m))): "-"})
+	l = edit(t, s, schema, l, map[string]string{slices.Min(slices.Collect(maps.Keys(m))): "-"})
 	delete(m, slices.Min(slices.Collect(maps.Keys(m))))
-	if l.Ref().Digest != build(t, s, kind, m).Ref().Digest {
+	if l.Ref().Digest != build(t, s, schema, m).Ref().Digest {
 		t.Error("history shows in the digest")
 	}
 	large := model{}
 	for i := range 12 {
 		large[fmt.Sprint(100+i)] = strings.Repeat("v", 3<<20)
 	}
-	if l := build(t, s, Kind{}, large); len(l.Chunks()) < 4 || !maps.Equal(collect(t, l.All(t.Context())), large) {
+	if l := build(t, s, Schema{}, large); len(l.Chunks()) < 4 || !maps.Equal(collect(t, l.All(t.Context())), large) {
 		t.Errorf("%d chunks", len(l.Chunks()))
 	}
 }
@@ -395,7 +395,7 @@ func TestRefused(t *testing.T) {
 		"group":      {[]Record{{[]byte("a 1"), make([]byte, MaxValue)}, {[]byte("a 2"), make([]byte, MaxValue)}, {[]byte("a 3"), make([]byte, MaxValue)}}, ErrTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := s.Build(t.Context(), Kind{Group: byPath}, func(yield func(Record, error) bool) {
+			_, err := s.Build(t.Context(), Schema{Group: byPath}, func(yield func(Record, error) bool) {
 				for _, r := range tc.records {
 					if !yield(r, nil) {
 						return
@@ -407,8 +407,8 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
-	l := build(t, s, Kind{}, model{"m": "1"})
-	_, err := s.Edit(t.Context(), Kind{}, l, func(yield func(Edit, error) bool) {
+	l := build(t, s, Schema{}, model{"m": "1"})
+	_, err := s.Edit(t.Context(), Schema{}, l, func(yield func(Edit, error) bool) {
 		_ = yield(Delete([]byte("b")), nil) && yield(Delete([]byte("a")), nil)
 	})
 	if !errors.Is(err, ErrOrder) {
@@ -421,13 +421,13 @@ func TestRefused(t *testing.T) {
 		}
 		return nil, false, boom
 	}}
-	if _, err := s.Edit(t.Context(), Kind{}, l, func(yield func(Edit, error) bool) { yield(refuse, nil) }); !errors.Is(err, boom) {
+	if _, err := s.Edit(t.Context(), Schema{}, l, func(yield func(Edit, error) bool) { yield(refuse, nil) }); !errors.Is(err, boom) {
 		t.Error(err)
 	}
-	if _, err := s.Edit(t.Context(), Kind{}, l, func(yield func(Edit, error) bool) { yield(Edit{}, boom) }); !errors.Is(err, boom) {
+	if _, err := s.Edit(t.Context(), Schema{}, l, func(yield func(Edit, error) bool) { yield(Edit{}, boom) }); !errors.Is(err, boom) {
 		t.Error(err)
 	}
-	if _, err := s.Build(t.Context(), Kind{}, func(yield func(Record, error) bool) { yield(Record{}, boom) }); !errors.Is(err, boom) {
+	if _, err := s.Build(t.Context(), Schema{}, func(yield func(Record, error) bool) { yield(Record{}, boom) }); !errors.Is(err, boom) {
 		t.Error(err)
 	}
 }
