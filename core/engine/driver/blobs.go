@@ -12,39 +12,41 @@ import (
 
 // Blobs stores objects under keys.
 //
-// Reads see every write that returned before them, from any process. An object
-// is replaced whole: a reader has the old bytes or the new ones, never a
-// mixture, also when the object is replaced or deleted while it reads.
+// A read sees every write that returned before the read began, from any process.
+// An object is replaced whole. A reader gets the old bytes or the new bytes, never
+// a mixture, even if the object is replaced or deleted during the read.
 type Blobs interface {
-	// Open reads the object, or the part of it that rng names when rng is not
-	// nil. Info describes the whole object. ErrNotFound if there is none;
-	// ErrInvalid if rng is one that Bounds refuses. The caller closes the reader.
+	// Open reads the object, or the part rng of it if rng is not nil. Info
+	// describes the whole object. ErrNotFound: there is no such object.
+	// ErrInvalid: Bounds refuses rng. The caller closes the reader.
 	Open(ctx context.Context, key string, rng *Range) (io.ReadCloser, Info, error)
 
 	// Stat describes the object. ErrNotFound if there is none.
 	Stat(ctx context.Context, key string) (Info, error)
 
-	// Put stores what r yields, up to its end. A failed Put leaves what was
-	// visible under key before. ErrExists with IfAbsent when the object
-	// exists; ErrConflict with IfMatch when its ETag is another or it does not
-	// exist; ErrDigest when the bytes are not those announced; ErrInvalid with
-	// both conditions. Of racing conditional Puts exactly one wins.
+	// Put stores all bytes of r as the object. After a failed Put the object is
+	// unchanged. Of racing conditional Puts exactly one wins.
+	//
+	//   - ErrExists: IfAbsent is set and the object exists.
+	//   - ErrConflict: IfMatch is set and the object has another ETag or is missing.
+	//   - ErrDigest: the bytes do not have the announced size or SHA256.
+	//   - ErrInvalid: both conditions are set.
 	Put(ctx context.Context, key string, r io.Reader, opt PutOptions) (Info, error)
 
-	// Copy stores the bytes of src under dst without their passing through the
-	// caller. It takes the conditions of Put, for dst. SHA256 in opt is not
-	// looked at. Size is a hint that may save asking for it: what it is in Info
-	// then. ErrNotFound if src does not exist; ErrInvalid if it is dst.
+	// Copy stores the bytes of src under dst without a transfer to the caller.
+	// The conditions of Put apply to dst; opt.SHA256 is ignored. opt.Size is a
+	// hint that may save a request; if set, it is the Size of the returned Info.
+	// ErrNotFound: src does not exist. ErrInvalid: src is dst.
 	Copy(ctx context.Context, dst, src string, opt PutOptions) (Info, error)
 
 	// List yields the objects whose key begins with prefix and is greater than
-	// after, in ascending byte order of the key. The prefix need not end at a
-	// slash. Objects written or deleted meanwhile may or may not be seen.
-	// Each range over it begins anew. After an error it stops.
+	// after, in ascending byte order of the key. The prefix need not end in a
+	// slash. Objects written or deleted during a List may or may not appear.
+	// Each range over the result starts a new listing, which ends at an error.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 
-	// Delete removes objects; one that does not exist is not an error. Not
-	// atomic: on an error some may be gone.
+	// Delete removes objects. A missing object is not an error. Delete is not
+	// atomic: after an error some of the objects may be deleted.
 	Delete(ctx context.Context, keys ...string) error
 }
 
@@ -52,8 +54,8 @@ type Blobs interface {
 type Info struct {
 	Key     string
 	Size    int64     // bytes
-	ETag    string    // opaque, never empty; another one after every change of the bytes
-	ModTime time.Time // of the last Put or Copy; whole seconds are significant
+	ETag    string    // opaque, not empty; changes whenever the bytes change
+	ModTime time.Time // of the last Put or Copy, to the second
 }
 
 // Range is a part of an object.
@@ -62,10 +64,10 @@ type Range struct {
 	Length int64 // bytes; negative means up to the end
 }
 
-// Bounds returns where the part begins and how long it is in an object of size
-// bytes; a nil Range is all of it. A part that reaches beyond the end ends
-// there, and one that begins at the end is empty. ErrInvalid if it begins
-// before the start or past the end.
+// Bounds returns the offset and length of the part in an object of size bytes. A
+// nil Range is the whole object. A part that exceeds the end is cut there; a part
+// that begins at the end is empty. ErrInvalid: the part begins before the start or
+// after the end.
 func (r *Range) Bounds(size int64) (offset, length int64, err error) {
 	if r == nil {
 		return 0, size, nil
@@ -79,29 +81,30 @@ func (r *Range) Bounds(size int64) (offset, length int64, err error) {
 	return r.Offset, r.Length, nil
 }
 
-// PutOptions are the conditions and the description of a Put or Copy. The zero
-// value replaces whatever is there.
+// PutOptions are the conditions and metadata of a Put or Copy. The zero value
+// replaces any existing object.
 type PutOptions struct {
-	IfAbsent bool   // only if no object has the key
-	IfMatch  string // only if the object's ETag is this
+	IfAbsent bool   // require that the object does not exist
+	IfMatch  string // if not empty, require this ETag
 
-	SHA256 string // lower-case hex; checked by the store when not empty
-	Size   int64  // bytes; checked when not 0
+	SHA256 string // lower-case hex; verified if not empty
+	Size   int64  // bytes; verified if not 0
 
-	// What an HTTP server or cache in front of the store is to send. A driver
-	// whose objects are served by aptless itself may forget them.
+	// ContentType and CacheControl are HTTP headers for servers and caches that
+	// serve the store. A driver may drop them if aptless itself serves its objects.
 	ContentType  string
 	CacheControl string
 }
 
-// MaxKeyLen is the longest key of an object, in bytes.
+// MaxKeyLen is the maximum length of an object key, in bytes.
 const MaxKeyLen = 900
 
-// CheckKey returns ErrInvalid unless every driver can store an object under
-// key: valid UTF-8 without control characters, at most MaxKeyLen bytes, and
-// made of components between slashes that are neither empty nor "." nor ".."
-// nor longer than 240 bytes. No key may be a leading path of another ("a" and
-// "a/b"): drivers that keep files refuse the second to come with ErrInvalid.
+// CheckKey returns ErrInvalid unless every driver can store an object under key.
+// A key is valid UTF-8 without control characters, of at most MaxKeyLen bytes. Its
+// components between slashes are not empty, "." or "..", and have at most 240
+// bytes. CheckKey sees one key only; a driver that stores files also refuses a key
+// that is a leading path of an existing one, such as "a" beside "a/b", and the
+// reverse, with ErrInvalid.
 func CheckKey(key string) error {
 	if key == "" || len(key) > MaxKeyLen || !utf8.ValidString(key) {
 		return fmt.Errorf("object key %.100q: %w", key, ErrInvalid)

@@ -1,16 +1,17 @@
-// Package driver owns the ports: all that aptless asks of the world.
+// Package driver owns the ports: all that aptless requires of its storage.
 //
-// There are three, each at the height of the hardware behind it: an S3 object
-// (Blobs), a DynamoDB transaction with conditions (Table), a message of an SQS
-// FIFO queue (Queue). Policy lives above them, so a driver is small and every
-// driver behaves alike: package drivertest holds the one suite that each of
-// them passes.
+// There are three ports, at the level of the services they were made for: Blobs
+// is S3 objects, Table is DynamoDB transactions with conditions, Queue is an SQS
+// FIFO queue. Policy lives above the ports, so drivers are small and behave
+// alike. Package drivertest has one suite, which every driver passes.
 //
-// Errors are the sentinels of this package, wrapped once by the driver with
-// what was attempted; callers test them with errors.Is and errors.As.
+// Errors are the sentinels of this package. A driver wraps them once, with the
+// operation that failed. Callers test them with errors.Is and errors.As.
 //
-// Invariant: a call that returned nil has happened, durably, and is seen by
-// every later call from anywhere. A call that returned an error may or may not
-// have happened, except where the error is one of the sentinels, which promise
-// that it did not.
+// # Invariants
+//
+//  1. A call that returned nil has taken effect, durably. Every later call from
+//     any process sees the effect.
+//  2. A call that returned a sentinel has changed nothing.
+//  3. A call that returned any other error may or may not have taken effect.
 package driver

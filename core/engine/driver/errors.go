@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// Sentinels. Each promises that the call it is returned by changed nothing.
+// Sentinels. A call that returns one has changed nothing.
 var (
-	// ErrNotFound says that the object or row does not exist.
+	// ErrNotFound reports that the object or row does not exist.
 	ErrNotFound = errors.New("not found")
-	// ErrExists says that IfAbsent was asked for and the object exists.
+	// ErrExists reports that IfAbsent was set and the object exists.
 	ErrExists = errors.New("already exists")
-	// ErrConflict says that a condition did not hold: another writer was
+	// ErrConflict reports that a condition failed because another writer came
 	// first. A *ConflictError in the chain names the rows.
 	ErrConflict = errors.New("changed by another writer")
-	// ErrDigest says that the bytes received do not have the digest or the
-	// size that was announced.
+	// ErrDigest reports that the received bytes do not have the announced digest
+	// or size.
 	ErrDigest = errors.New("content does not match its digest")
-	// ErrInvalid says that a key, a name or a size is outside what the port allows.
+	// ErrInvalid reports that a key, a name or a size violates the port's limits.
 	ErrInvalid = errors.New("invalid argument")
 )
 

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Requests counts what drivers ask of what they store in, by kind, such as
-// "s3.PutObject": bills are made of these. The zero value has counted nothing.
+// Requests counts the requests that drivers make to their services, by kind, such
+// as "s3.PutObject". Services bill by these numbers. The zero value is ready to use.
 type Requests struct {
 	mu sync.Mutex
 	n  map[string]int64
@@ -23,7 +23,7 @@ func (r *Requests) Add(kind string, n int64) {
 	r.n[kind] += n
 }
 
-// Counts returns how many requests of each kind were made so far, nil if none was.
+// Counts returns the number of requests of each kind so far, nil if there are none.
 func (r *Requests) Counts() map[string]int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -32,15 +32,16 @@ func (r *Requests) Counts() map[string]int64 {
 
 type requestsKey struct{}
 
-// CountRequests returns a context, and what is asked for in it: not what is
-// asked for in a context made of it by another CountRequests.
+// CountRequests returns a context and the Requests that count the driver requests
+// made with it. A nested CountRequests takes over: the outer Requests do not count
+// the requests of the inner context.
 func CountRequests(ctx context.Context) (context.Context, *Requests) {
 	r := new(Requests)
 	return context.WithValue(ctx, requestsKey{}, r), r
 }
 
-// Count counts n requests of a kind for whoever wants to know of ctx. Drivers
-// call it with every request.
+// Count adds n requests of a kind to the Requests of ctx, if it has any. Drivers
+// call it for every request.
 func Count(ctx context.Context, kind string, n int64) {
 	if r, ok := ctx.Value(requestsKey{}).(*Requests); ok {
 		r.Add(kind, n)

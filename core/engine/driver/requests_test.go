@@ -9,9 +9,9 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// TestCountRequests holds that requests are counted once, for whoever asked last.
+// TestCountRequests holds that a request counts once, for the innermost CountRequests.
 func TestCountRequests(t *testing.T) {
-	driver.Count(t.Context(), "a", 1) // nobody wants to know
+	driver.Count(t.Context(), "a", 1) // a context without Requests
 	outer, all := driver.CountRequests(t.Context())
 	inner, some := driver.CountRequests(outer)
 	derived, cancel := context.WithCancel(inner)

@@ -9,37 +9,37 @@ import (
 
 // Table stores small versioned rows.
 //
-// Reads are consistent and writes serialisable: the effect is that of some
-// order of all calls, from all processes, that agrees with real time.
+// Reads are consistent and writes are serialisable. All calls of all processes
+// behave as if they had run one by one, in an order that agrees with real time.
 type Table interface {
 	// Get reads one row. ErrNotFound if there is none.
 	Get(ctx context.Context, key Key) (Row, error)
 
 	// Scan yields the rows of a partition whose Sort is greater than after, in
-	// ascending byte order of Sort. Each row is current when it is read; the
-	// scan as a whole is not a snapshot. Each range over it begins anew. After
-	// an error it stops.
+	// ascending byte order of Sort. Each row is current when it is read; the scan
+	// as a whole is not a snapshot. Example: a scan may miss row "a", which was
+	// written after the scan passed it, and still see row "b" written after "a".
+	// Each range over the result starts a new scan, which ends at an error.
 	Scan(ctx context.Context, part, after string) iter.Seq2[Row, error]
 
-	// Write applies 1 to MaxOps operations, all or none, each on another key.
-	// When a condition does not hold nothing is changed and the error is a
-	// *ConflictError that names every key whose condition failed, or at least
-	// those the store reports. The version returned is that of every row put.
+	// Write applies 1 to MaxOps operations, each on another key: all or none. If a
+	// condition fails, nothing changes and the error is a *ConflictError. It names
+	// every key whose condition failed, as far as the store reports them. All rows
+	// put get the returned version.
 	Write(ctx context.Context, ops ...Op) (version string, err error)
 
-	// Put stores rows without conditions. Each row is stored whole or not at
-	// all, but on an error any subset may be stored: for records that are
-	// named by their content. Versions given are not looked at; two rows of
-	// one key are ErrInvalid.
+	// Put stores rows without conditions. Each row is stored whole or not at all,
+	// but an error may leave any subset stored. It is for rows named by their
+	// content. Row.Version is ignored. ErrInvalid: two rows have the same key.
 	Put(ctx context.Context, rows ...Row) error
 
-	// Add adds delta to the counter under key, which counts from 0, and
-	// returns the sum: no two calls with a delta above 0 return the same. A
-	// counter is not a row: it has a key of its own space.
+	// Add adds delta to the counter under key and returns the sum. A counter starts
+	// at 0. Calls with a positive delta never return the same number twice.
+	// Counters and rows have separate key spaces.
 	Add(ctx context.Context, key Key, delta int64) (int64, error)
 }
 
-// Key names a row: a partition, and an order inside it.
+// Key names a row: a partition, and the row's place in the order of the partition.
 type Key struct {
 	Part string // 1 to 200 bytes
 	Sort string // 1 to 900 bytes
@@ -59,7 +59,7 @@ func (k Key) Check() error {
 // Row is a row as stored.
 type Row struct {
 	Key
-	Version string // opaque, never empty, never repeated for a key, also after a Delete
+	Version string // opaque, not empty; never repeats for a key, even after a Delete
 	Data    []byte
 }
 
@@ -67,7 +67,7 @@ type Row struct {
 type Op struct {
 	Do   Verb
 	Key  Key
-	If   string // the version that the row must have; Absent for none
+	If   string // version that the row must have; Absent: no such row
 	Data []byte // for OpPut
 }
 
@@ -80,8 +80,8 @@ const (
 	OpCheck              // only require the condition
 )
 
-// Absent as an Op's condition says that the row must not exist. An OpDelete
-// with it is invalid.
+// Absent as an Op's condition requires that the row does not exist. It is invalid
+// for OpDelete.
 const Absent = ""
 
 // Limits of the Table port.
@@ -91,7 +91,7 @@ const (
 	MaxTxSize  = 3 << 20   // bytes of Data in a Write
 )
 
-// CheckOps returns ErrInvalid unless ops are what Write takes.
+// CheckOps returns ErrInvalid unless Write accepts ops.
 func CheckOps(ops []Op) error {
 	if len(ops) == 0 || len(ops) > MaxOps {
 		return fmt.Errorf("write of %d operations: %w", len(ops), ErrInvalid)
@@ -112,7 +112,7 @@ func CheckOps(ops []Op) error {
 	return nil
 }
 
-// CheckRows returns ErrInvalid unless rows are what Put takes.
+// CheckRows returns ErrInvalid unless Put accepts rows.
 func CheckRows(rows []Row) error {
 	seen := make(map[Key]bool, len(rows))
 	for _, row := range rows {
@@ -123,7 +123,7 @@ func CheckRows(rows []Row) error {
 	return nil
 }
 
-// checkRow checks one row and that its key was not seen before.
+// checkRow checks one row, and that its key is not in seen.
 func checkRow(k Key, data []byte, seen map[Key]bool) error {
 	if err := k.Check(); err != nil {
 		return err

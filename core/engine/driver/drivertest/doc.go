@@ -1,16 +1,21 @@
-// Package drivertest owns what tests need of drivers: Memory, the ports in
-// memory; Faults, a wrapper that fails chosen calls; Outage, which makes it fail
-// all calls of a kind for some time; Sweep, which fails each call of a journey in
-// turn; and Run, the suite that every driver passes.
+// Package drivertest owns the tests' tools for drivers. Only tests import it.
 //
-// It is imported by tests only.
+//   - Run is the suite that every driver passes.
+//   - Memory is the three ports in memory.
+//   - Faults is a wrapper that fails chosen calls.
+//   - Outage makes Faults fail all calls of a kind for some time.
+//   - Sweep fails each call of a journey in turn.
 //
-// Memory behaves as AWS does, also where that is inconvenient: an ETag depends
-// on the bytes alone, an object cannot be copied to itself, a hint to wake a
-// message that is being handled is lost, a receipt dies with its delivery, and
-// an ID that was sent in the last five minutes is dropped although its message
-// is long handled. And it refuses what drivers that keep files refuse: a key
-// that is a leading path of another.
+// Memory behaves as AWS does where AWS is inconvenient:
+//
+//   - An ETag depends on the bytes alone.
+//   - An object cannot be copied to itself.
+//   - A Wake for a message that is being handled is lost.
+//   - A receipt is valid for one delivery only.
+//   - Send drops an ID that was sent in the last five minutes, even after the first
+//     message was handled.
+//
+// Like drivers that store files, it refuses a key that is a leading path of another.
 //
 // Invariant: with the same calls in the same order, Memory, Faults and Step
 // give the same results.

@@ -11,26 +11,26 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// ErrFault is the error of calls that were made to fail. It is none of the
-// sentinels of package driver, so it says nothing of what happened.
+// ErrFault is the error of injected faults. It is not a sentinel of package driver,
+// so the caller does not know whether the call took effect.
 var ErrFault = errors.New("injected fault")
 
-// When says how much of its effect a call has that is made to fail.
+// When says how much of its effect a failing call has.
 type When int
 
 const (
-	Before When = iota // none
-	After              // all of it; only the answer is lost
-	Midway             // part of it, if Partial; else none
+	Before When = iota // no effect
+	After              // the whole effect; only the answer is lost
+	Midway             // a part of the effect if Partial, else none
 )
 
 func (w When) String() string { return [...]string{"before", "after", "midway through"}[w] }
 
-// Fault makes a call fail.
+// Fault makes one call fail.
 type Fault struct {
 	Call int // its number, from 1
 	When When
-	Die  bool // every later call fails too, without effect, as if the process had died
+	Die  bool // the process dies: every later call fails too, without effect
 }
 
 func (f Fault) String() string {
@@ -41,20 +41,20 @@ func (f Fault) String() string {
 	return s
 }
 
-// Partial reports whether a call, named as in Calls, can happen in part. Midway
-// through
+// Partial reports whether the call, named as in Calls, can have a part of its
+// effect. A call that fails Midway has this part:
 //
-//   - Blobs.Put, its reader fails after half of the bytes;
-//   - Blobs.Open, the reader returned fails after half of the bytes;
-//   - Blobs.List and Table.Scan, half is yielded;
-//   - Blobs.Delete and Table.Put, the first half is deleted or stored.
+//   - Blobs.Put: its reader fails after half of the bytes.
+//   - Blobs.Open: the returned reader fails after half of the bytes.
+//   - Blobs.List and Table.Scan: half of the results are yielded.
+//   - Blobs.Delete and Table.Put: the first half is deleted or stored.
 func Partial(call string) bool {
 	name, _, _ := strings.Cut(call, " ")
 	return slices.Contains([]string{"Blobs.Put", "Blobs.Open", "Blobs.List", "Blobs.Delete", "Table.Scan", "Table.Put"}, name)
 }
 
-// Faults is drivers whose calls are numbered, all in one sequence, and fail as
-// planned. A List or Scan is one call, each time it is ranged over.
+// Faults wraps drivers. It numbers all their calls in one sequence and fails the
+// planned ones. Each range over a List or Scan is one call.
 type Faults struct {
 	Blobs driver.Blobs
 	Table driver.Table
@@ -62,16 +62,16 @@ type Faults struct {
 
 	mu     sync.Mutex
 	plan   map[int]Fault
-	outage *Outage // nil: none
+	outage *Outage // may be nil
 	calls  []string
-	made   int  // number of calls
-	forget bool // their names
+	made   int  // number of calls so far
+	forget bool // keep no names of calls
 	dead   bool
 	died   []context.CancelFunc
-	ended  func(call int) // told of each call, perhaps more than once, when it has its effect; may be nil
+	ended  func(call int) // called when a call has had its effect, perhaps repeatedly; may be nil
 }
 
-// NewFaults wraps drivers, any of which may be nil.
+// NewFaults wraps drivers. Any of them may be nil.
 func NewFaults(b driver.Blobs, t driver.Table, q driver.Queue, plan ...Fault) *Faults {
 	f := &Faults{plan: map[int]Fault{}}
 	for _, fault := range plan {
@@ -89,24 +89,24 @@ func NewFaults(b driver.Blobs, t driver.Table, q driver.Queue, plan ...Fault) *F
 	return f
 }
 
-// Calls returns the calls so far, such as "Blobs.Put private/x": number i is
-// at i-1. Calls of the dead are not among them.
+// Calls returns the names of the calls so far, such as "Blobs.Put private/x". Call
+// number i is at index i-1. Calls made after the process died are not included.
 func (f *Faults) Calls() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.calls)
 }
 
-// Suffer makes calls fail as o says. An Outage can be suffered by several Faults,
-// one after the other: it goes on when a process dies and the next one starts.
+// Suffer applies the outage o to all later calls. Several Faults may suffer one
+// Outage in turn: it continues when a process dies and the next one starts.
 func (f *Faults) Suffer(o *Outage) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.outage = o
 }
 
-// Forget drops the names of calls, also of those to come: a process that lives
-// long makes many.
+// Forget drops the names of calls, past and future. It bounds the memory of a
+// process that makes many calls.
 func (f *Faults) Forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -120,8 +120,8 @@ func (f *Faults) Kill() {
 	f.die()
 }
 
-// Call is a call of something that is no driver but fails like one, such as a
-// key service. It is numbered and fails as planned; half of its effect is none.
+// Call stands for a call to a service that is not a driver, such as a key service.
+// It is numbered and fails as planned. Its half effect is no effect.
 func (f *Faults) Call(ctx context.Context, name string) error {
 	a, err := f.begin(ctx, name, "")
 	if err != nil {
@@ -137,8 +137,8 @@ func (f *Faults) Dead() bool {
 	return f.dead
 }
 
-// Context returns a context that ends when the process dies. It ends the waits
-// of the dead process for other things than calls.
+// Context returns a context that is canceled when the process dies. It ends the
+// process's waits other than calls.
 func (f *Faults) Context(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	f.mu.Lock()
@@ -154,25 +154,25 @@ func (f *Faults) Context(parent context.Context) (context.Context, context.Cance
 type attempt struct {
 	*Faults
 	name  string
-	call  int // its number
+	call  int // number
 	fault Fault
 	fails bool
-	lost  bool // the answer is, by an Outage
+	lost  bool // an Outage loses the answer
 }
 
-// begin numbers a call. The error is that of a call which fails now.
+// begin numbers a call. It returns the error of a call that fails without effect.
 func (f *Faults) begin(ctx context.Context, method, arg string) (attempt, error) {
 	a, outage, err := f.number(strings.TrimSpace(method + " " + arg))
 	if err != nil || outage == nil {
 		return a, err
 	}
-	if a.lost, err = outage.meet(ctx, a.name); err == nil && f.Dead() { // while it waited
+	if a.lost, err = outage.meet(ctx, a.name); err == nil && f.Dead() { // died during the wait
 		err = a.error()
 	}
 	return a, err
 }
 
-// number numbers a call and fails it if that is planned.
+// number numbers a call and fails it if a fault Before its effect is planned.
 func (f *Faults) number(name string) (attempt, *Outage, error) {
 	a := attempt{Faults: f, name: name}
 	f.mu.Lock()
@@ -193,10 +193,10 @@ func (f *Faults) number(name string) (attempt, *Outage, error) {
 	return a, f.outage, nil
 }
 
-// midway reports whether the call is to have part of its effect.
+// midway reports whether the call is to have a part of its effect.
 func (a attempt) midway() bool { return a.fails && a.fault.When == Midway }
 
-// end returns what the call returns whose wrapped one has returned err.
+// end returns the error of the call, given that the wrapped call returned err.
 func (a attempt) end(err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -204,7 +204,7 @@ func (a attempt) end(err error) error {
 		a.strike()
 		return a.error()
 	}
-	if a.dead || a.lost { // dead since it began
+	if a.dead || a.lost { // the process died during the call
 		return a.error()
 	}
 	if a.ended != nil {
@@ -213,14 +213,14 @@ func (a attempt) end(err error) error {
 	return err
 }
 
-// strike lets the process die if that is planned. It is called with mu locked.
+// strike kills the process if the fault says so. f.mu is held.
 func (a attempt) strike() {
 	if a.fault.Die {
 		a.die()
 	}
 }
 
-// die ends the process. It is called with mu locked.
+// die marks the process as dead. f.mu is held.
 func (f *Faults) die() {
 	f.dead = true
 	for _, cancel := range f.died {

@@ -38,8 +38,8 @@ func (w faultyBlobs) Open(ctx context.Context, key string, rng *driver.Range) (i
 	return &faultyReader{a: a, r: r, left: -1}, info, nil
 }
 
-// faultyReader reads an object, until the process dies or, unless left is
-// negative, that many bytes were read.
+// faultyReader reads an object until the process dies. If left is not negative, it
+// fails after that many bytes.
 type faultyReader struct {
 	a    attempt
 	r    io.ReadCloser
@@ -73,7 +73,7 @@ func (w faultyBlobs) Stat(ctx context.Context, key string) (driver.Info, error) 
 	return answer(a, info, err)
 }
 
-// answer returns what a call returns whose wrapped one returned v and err.
+// answer returns the results of the call, given those of the wrapped call.
 func answer[T any](a attempt, v T, err error) (T, error) {
 	if err := a.end(err); err != nil {
 		var none T

@@ -13,7 +13,7 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// TestFaultsConform runs the suite through a wrapper that plans nothing.
+// TestFaultsConform runs the suite through a Faults without planned faults.
 func TestFaultsConform(t *testing.T) {
 	Run(t, func(*testing.T) Set {
 		m := NewMemory(time.Now)
@@ -24,7 +24,7 @@ func TestFaultsConform(t *testing.T) {
 	})
 }
 
-// state is all that a Memory has.
+// state is the whole content of a Memory.
 func state(m *Memory) string {
 	var pending []string
 	for _, msg := range m.Queue.Pending() {
@@ -33,7 +33,7 @@ func state(m *Memory) string {
 	return fmt.Sprint(m.Objects(""), m.Rows(""), m.Counters(), pending)
 }
 
-// drain reads all that a List or Scan yields.
+// drain reads all results of a List or Scan.
 func drain[T any](seq func(func(T, error) bool)) (n int, err error) {
 	for _, err := range seq {
 		if err != nil {
@@ -44,12 +44,12 @@ func drain[T any](seq func(func(T, error) bool)) (n int, err error) {
 	return n, nil
 }
 
-// faultyCall is a call made in a world that is beforeCall.
+// faultyCall is a call made in the state beforeCall.
 type faultyCall struct {
 	name          string
 	call          func(ctx context.Context, e *Env) (seen int, err error)
-	after, midway string // the world when it has failed so
-	seen          [3]int // what the caller has seen before the error: Before, After, Midway
+	after, midway string // state after a failure After or Midway
+	seen          [3]int // results seen before the error, by When
 }
 
 const beforeCall = "map[a:aaaa b:b] map[p/r:r p/s:s] map[] []"
@@ -134,7 +134,7 @@ func TestFaultEffects(t *testing.T) {
 				if got := state(e.Memory); got != want {
 					t.Errorf("%s: %s: left %s, want %s", tc.name, fault, got, want)
 				}
-				// The dead stay dead, and the living go on.
+				// A dead process stays dead, and one that survived goes on.
 				_, err = tc.call(t.Context(), e)
 				if die != errors.Is(err, ErrFault) || die != e.Faults.Dead() || die != (ctx.Err() != nil) {
 					t.Errorf("%s: %s: called again: %v", tc.name, fault, err)
@@ -155,8 +155,8 @@ func TestFaultEffects(t *testing.T) {
 	}
 }
 
-// TestDeadReader reads on from an object, and ranges on over a list, after the
-// process has died in another call.
+// TestDeadReader continues to read an object and to range over a list after another
+// call has killed the process.
 func TestDeadReader(t *testing.T) {
 	e := NewEnv(Fault{Call: 5, When: Before, Die: true})
 	for _, key := range []string{"a", "b"} {

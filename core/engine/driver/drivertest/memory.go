@@ -10,25 +10,25 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Memory is the three ports in memory. All of it may be used concurrently.
+// Memory is the three ports in memory. It may be used by many goroutines at once.
 type Memory struct {
 	Blobs driver.Blobs
 	Table driver.Table
 	Queue *MemoryQueue
 
 	now func() time.Time
-	mu  sync.Mutex // guards all that follows, and the fields of the ports
+	mu  sync.Mutex // guards the fields below, and those of the ports
 
 	counts   map[string]int
 	objects  map[string]object
-	dirs     map[string]int // by leading path: how many objects are below it
+	dirs     map[string]int // number of objects below each leading path
 	parts    map[string]*partition
 	counters map[driver.Key]int64
 	version  int64 // of the last row written
-	changes  int64 // of anything that Clone copies
+	changes  int64 // number of changes to the state that Clone copies
 }
 
-// NewMemory returns an empty Memory, whose times are those of now.
+// NewMemory returns an empty Memory with the clock now.
 func NewMemory(now func() time.Time) *Memory {
 	m := &Memory{
 		now:      now,
@@ -44,10 +44,9 @@ func NewMemory(now func() time.Time) *Memory {
 	return m
 }
 
-// Clone returns a copy of all that is stored, as a process finds it that
-// starts after every other has died: messages that were being handled are
-// there to be delivered again. The copy has counted no calls, and its queue
-// the settings of the original.
+// Clone returns a copy of the stored state, as a process sees it that starts after
+// all others died. Messages that were being handled can be delivered again. The
+// copy's queue keeps its settings; its counts of calls start at 0.
 func (m *Memory) Clone() *Memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -63,23 +62,23 @@ func (m *Memory) Clone() *Memory {
 	return c
 }
 
-// changed returns a number that grows with every change of what Clone copies.
+// changed returns a number that grows with every change of the state Clone copies.
 func (m *Memory) changed() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.changes
 }
 
-// Counts returns the number of calls so far by port and method, such as
-// "Blobs.Put". List and Scan count once for every page that AWS would have
-// been asked for, Blobs.Delete and Table.Put for every batch.
+// Counts returns the number of requests so far by port and method, such as
+// "Blobs.Put". It counts as AWS does: List and Scan once per page, Blobs.Delete and
+// Table.Put once per batch.
 func (m *Memory) Counts() map[string]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.counts)
 }
 
-// Objects returns the content of the objects whose key begins with prefix.
+// Objects returns the contents of the objects whose key begins with prefix.
 func (m *Memory) Objects(prefix string) map[string]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -93,8 +92,8 @@ func (m *Memory) Objects(prefix string) map[string]string {
 }
 
 // Rows returns the data of the rows whose partition begins with prefix, by
-// "partition/sort". Versions are left out, so that two histories with the same
-// outcome compare equal.
+// "partition/sort". It omits versions, so two histories with the same outcome
+// compare equal.
 func (m *Memory) Rows(prefix string) map[string]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,7 +119,8 @@ func (m *Memory) Counters() map[string]int64 {
 	return all
 }
 
-// enter begins a call: it counts it n times, also for whoever wants to know of ctx, and locks m, unless ctx is done.
+// enter begins a call. It counts n requests, also in the Requests of ctx, and locks
+// m. If ctx is done it returns an error and does not lock.
 func (m *Memory) enter(ctx context.Context, name string, n int) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -131,5 +131,5 @@ func (m *Memory) enter(ctx context.Context, name string, n int) error {
 	return nil
 }
 
-// batches returns how many batches of at most size n things make.
+// batches returns the number of batches of at most size that n items make.
 func batches(n, size int) int { return (n + size - 1) / size }

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	listPage    = 1000 // objects of a page of List, as of S3
-	deleteBatch = 1000 // objects of a DeleteObjects
+	listPage    = 1000 // objects in a page of S3's ListObjectsV2
+	deleteBatch = 1000 // keys in a request of S3's DeleteObjects
 )
 
-// object is a stored object; data is never changed.
+// object is a stored object. Its data is immutable.
 type object struct {
 	data []byte
 	info driver.Info
@@ -124,7 +124,7 @@ func (b memoryBlobs) copy(ctx context.Context, dst, src string, opt driver.PutOp
 	return b.store(dst, o.data, opt)
 }
 
-// checkPut checks what can be checked without the store.
+// checkPut checks the arguments of a Put or Copy.
 func checkPut(key string, opt driver.PutOptions) error {
 	if opt.IfAbsent && opt.IfMatch != "" {
 		return fmt.Errorf("both conditions: %w", driver.ErrInvalid)
@@ -132,7 +132,7 @@ func checkPut(key string, opt driver.PutOptions) error {
 	return driver.CheckKey(key)
 }
 
-// store puts data under key if the conditions hold. It is called with m locked.
+// store puts data under key if the conditions hold; m.mu is held.
 func (b memoryBlobs) store(key string, data []byte, opt driver.PutOptions) (driver.Info, error) {
 	old, exists := b.m.objects[key]
 	switch {
@@ -146,8 +146,8 @@ func (b memoryBlobs) store(key string, data []byte, opt driver.PutOptions) (driv
 			return driver.Info{}, err
 		}
 	}
-	// The ETag depends on the bytes alone, as that of S3 does: who takes an
-	// equal one for "nobody has written" is wrong.
+	// Like S3's, the ETag depends on the bytes alone. An equal ETag does not prove
+	// that nobody wrote in between.
 	sum := sha256.Sum256(data)
 	o := object{data, driver.Info{
 		Key:     key,
@@ -160,8 +160,8 @@ func (b memoryBlobs) store(key string, data []byte, opt driver.PutOptions) (driv
 	return o.info, nil
 }
 
-// makeRoom counts key, which is new, below its leading paths, or refuses it
-// because it is or has a leading path that is another object's.
+// makeRoom counts a new key below its leading paths. It refuses a key that has
+// another object's key as a leading path, or is one itself.
 func (b memoryBlobs) makeRoom(key string) error {
 	if b.m.dirs[key] > 0 {
 		return fmt.Errorf("there are objects below it: %w", driver.ErrInvalid)
@@ -251,8 +251,8 @@ func (b memoryBlobs) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
-// memoryReader reads an object that was opened. Like the body of an HTTP
-// response it ends with the context, and with Close.
+// memoryReader reads an open object. Like the body of an HTTP response it fails
+// after Close or when the context is done.
 type memoryReader struct {
 	ctx    context.Context
 	rest   []byte

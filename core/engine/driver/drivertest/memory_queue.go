@@ -13,34 +13,34 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// dedupWindow is that of SQS FIFO.
+// dedupWindow is the deduplication interval of SQS FIFO queues.
 const dedupWindow = 5 * time.Minute
 
-// MemoryQueue is the Queue port of a Memory. Its messages are handled by Serve
-// or, one at a time, by Step.
+// MemoryQueue is the Queue port of a Memory. Serve handles its messages; Step
+// handles one.
 type MemoryQueue struct {
-	// Pick chooses among n messages that could be delivered, which stand in
-	// the order of their groups' names: it returns a number below n. Nil is
-	// the first. It is called with the Memory locked.
+	// Pick chooses one of n deliverable messages, which are sorted by group: it
+	// returns an index below n. Nil chooses the first. The Memory is locked
+	// during the call.
 	Pick func(n int) int
 
-	// Visibility is how long a message that was delivered stays away while its
-	// handler does not return; then it is delivered again, and the outcome of
-	// the earlier delivery counts for nothing. 0 is for ever.
+	// Visibility is the time after which a message is delivered again if its
+	// handler has not returned. The outcome of the earlier delivery is then
+	// ignored. 0 means never.
 	Visibility time.Duration
 
 	m       *Memory
 	groups  map[string][]*message // none is empty
 	sent    map[string]time.Time  // by ID
-	receipt int64                 // the last one given
-	changed chan struct{}         // closed, and made anew, when something may have become deliverable
+	receipt int64                 // last one issued
+	changed chan struct{}         // closed and replaced when a message may have become deliverable
 }
 
 // message is a message in its group.
 type message struct {
 	driver.Message           // Receipt is of the last delivery
-	due            time.Time // when it may be delivered next
-	running        bool      // a handler has it
+	due            time.Time // earliest next delivery
+	running        bool      // a handler is working on it
 }
 
 func newMemoryQueue(m *Memory) *MemoryQueue {
@@ -52,7 +52,7 @@ func newMemoryQueue(m *Memory) *MemoryQueue {
 	}
 }
 
-// copyTo makes c, which is empty, a copy of q whose messages nobody handles.
+// copyTo copies q to the empty c. No message of c is being handled.
 func (q *MemoryQueue) copyTo(c *MemoryQueue) {
 	c.Pick, c.Visibility, c.receipt = q.Pick, q.Visibility, q.receipt
 	c.sent = maps.Clone(q.sent)
@@ -89,8 +89,8 @@ func (q *MemoryQueue) Send(ctx context.Context, m driver.Message) error {
 	return nil
 }
 
-// Wake implements driver.Queue. A message that is being handled is not woken:
-// the hint is lost.
+// Wake implements driver.Queue. For a message that is being handled the hint is
+// lost.
 func (q *MemoryQueue) Wake(ctx context.Context, m driver.Message) error {
 	if err := q.m.enter(ctx, "Queue.Wake", 1); err != nil {
 		return fmt.Errorf("wake %s: %w", m.Receipt, err)
@@ -116,13 +116,13 @@ func (q *MemoryQueue) delivered(m driver.Message) *message {
 	return nil
 }
 
-// notify lets the workers of Serve look again.
+// notify wakes the workers of Serve.
 func (q *MemoryQueue) notify() {
 	close(q.changed)
 	q.changed = make(chan struct{})
 }
 
-// Pending returns the messages that are not acknowledged, group by group.
+// Pending returns the unacknowledged messages, group by group.
 func (q *MemoryQueue) Pending() []driver.Message {
 	q.m.mu.Lock()
 	defer q.m.mu.Unlock()
@@ -135,8 +135,8 @@ func (q *MemoryQueue) Pending() []driver.Message {
 	return all
 }
 
-// Due returns when the next message can be delivered, which may be past; false
-// if there is none but those that are being handled.
+// Due returns when the next message can be delivered; the time may be past. It
+// returns false if there is no message besides those being handled.
 func (q *MemoryQueue) Due() (time.Time, bool) {
 	q.m.mu.Lock()
 	defer q.m.mu.Unlock()
@@ -152,13 +152,12 @@ func (q *MemoryQueue) due() (first time.Time, ok bool) {
 	return first, ok
 }
 
-// awaited reports whether the message will be deliverable when it is due.
+// awaited reports whether the message will become deliverable at m.due.
 func (q *MemoryQueue) awaited(m *message) bool { return !m.running || q.Visibility > 0 }
 
-// Step delivers one message, if one can be delivered now, and waits for its
-// handler. It returns the handler's error; a panic is one. A message whose
-// handler failed without saying for how long it is put back can be delivered
-// again at once.
+// Step delivers one message, if one is deliverable now, and waits for its handler.
+// It returns the handler's error; a panic counts as one. If the handler failed
+// without a Retry, the message is deliverable again at once.
 func (q *MemoryQueue) Step(ctx context.Context, h driver.Handler) (delivered bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -170,8 +169,8 @@ func (q *MemoryQueue) Step(ctx context.Context, h driver.Handler) (delivered boo
 	return true, q.handle(ctx, h, m, 0)
 }
 
-// Serve delivers messages to h, at most workers at a time, until ctx is done
-// and the handlers have returned.
+// Serve delivers messages to h, at most workers at a time, until ctx is done. It
+// returns after all handlers have returned.
 func (q *MemoryQueue) Serve(ctx context.Context, h driver.Handler, workers int) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -179,7 +178,7 @@ func (q *MemoryQueue) Serve(ctx context.Context, h driver.Handler, workers int) 
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				if m, ok := q.take(); ok {
-					_ = q.handle(ctx, h, m, driver.FailedPause) // the message comes again: that is all there is to do
+					_ = q.handle(ctx, h, m, driver.FailedPause) // a failed message is delivered again
 				} else {
 					q.await(ctx)
 				}
@@ -188,7 +187,7 @@ func (q *MemoryQueue) Serve(ctx context.Context, h driver.Handler, workers int) 
 	}
 }
 
-// await returns when a message may have become deliverable, or ctx is done.
+// await returns when a message may have become deliverable, or when ctx is done.
 func (q *MemoryQueue) await(ctx context.Context) {
 	q.m.mu.Lock()
 	changed := q.changed
@@ -206,7 +205,7 @@ func (q *MemoryQueue) await(ctx context.Context) {
 	}
 }
 
-// take begins the delivery of a message that is due.
+// take begins the delivery of a due message.
 func (q *MemoryQueue) take() (driver.Message, bool) {
 	q.m.mu.Lock()
 	defer q.m.mu.Unlock()
@@ -232,8 +231,8 @@ func (q *MemoryQueue) take() (driver.Message, bool) {
 	return m.Message, true
 }
 
-// handle calls h and does with the message what came of it. failed is the pause
-// after a failure without one.
+// handle calls h and settles the message by the outcome. failed is the delay after
+// a failure without a Retry.
 func (q *MemoryQueue) handle(ctx context.Context, h driver.Handler, m driver.Message, failed time.Duration) error {
 	out, err := call(ctx, h, m)
 	pause, again := out.Again(err)
@@ -252,8 +251,8 @@ func (q *MemoryQueue) handle(ctx context.Context, h driver.Handler, m driver.Mes
 	return err
 }
 
-// settle acknowledges a message or puts it back. It reports false if the message
-// was delivered again meanwhile.
+// settle acknowledges a message or puts it back. It returns false if the message
+// was delivered again in the meantime.
 func (q *MemoryQueue) settle(m driver.Message, pause time.Duration, again bool) bool {
 	q.m.mu.Lock()
 	defer q.m.mu.Unlock()
@@ -275,7 +274,7 @@ func (q *MemoryQueue) settle(m driver.Message, pause time.Duration, again bool) 
 	return true
 }
 
-// call calls h, and makes a panic an error.
+// call calls h and turns a panic into an error.
 func call(ctx context.Context, h driver.Handler, m driver.Message) (out driver.Outcome, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	scanPage = 1 << 20 // bytes of Data of a page of Scan, as of DynamoDB
-	putBatch = 25      // rows of a BatchWriteItem
+	scanPage = 1 << 20 // bytes of Data in a page of DynamoDB's Query
+	putBatch = 25      // rows in a request of DynamoDB's BatchWriteItem
 )
 
 // partition is the rows of one partition.
 type partition struct {
 	rows   map[string]stored
-	sorted []string // the keys of rows, ascending
+	sorted []string // keys of rows, ascending
 }
 
-// stored is a row; data is never changed.
+// stored is a stored row. Its data is immutable.
 type stored struct {
 	version string
 	data    []byte
@@ -51,7 +51,7 @@ func (t memoryTable) Get(ctx context.Context, key driver.Key) (driver.Row, error
 	return driver.Row{Key: key, Version: row.version, Data: bytes.Clone(row.data)}, nil
 }
 
-// row returns the row under key. It is called with m locked, like all that follow.
+// row returns the row under key; m.mu is held, as in all methods below.
 func (t memoryTable) row(key driver.Key) (stored, bool) {
 	p := t.m.parts[key.Part]
 	if p == nil {
@@ -74,7 +74,7 @@ func (t memoryTable) put(key driver.Key, version string, data []byte) {
 	p.rows[key.Sort] = stored{version, bytes.Clone(data)}
 }
 
-// remove removes a row that exists.
+// remove removes an existing row.
 func (t memoryTable) remove(key driver.Key) {
 	p := t.m.parts[key.Part]
 	delete(p.rows, key.Sort)
@@ -85,7 +85,7 @@ func (t memoryTable) remove(key driver.Key) {
 	}
 }
 
-// nextVersion returns a version that was never used.
+// nextVersion returns a new version.
 func (t memoryTable) nextVersion() string {
 	t.m.version++
 	t.m.changes++

@@ -32,8 +32,8 @@ func TestMemoryConforms(t *testing.T) {
 	Run(t, func(*testing.T) Set { return memorySet(NewMemory(time.Now)) })
 }
 
-// TestLeadingPaths puts and deletes at random and compares what is refused with
-// the rule.
+// TestLeadingPaths puts and deletes random keys and compares the refusals with the
+// rule.
 func TestLeadingPaths(t *testing.T) {
 	ctx := t.Context()
 	rapid.Check(t, func(t *rapid.T) {
@@ -123,7 +123,7 @@ func TestClone(t *testing.T) {
 	store(s, "one")
 	s.send(t, s.message("g", 1), s.message("g", 2))
 
-	// Cloned while the first message is handled.
+	// Clone while the first message is being handled.
 	var c *Memory
 	delivered, err := m.Queue.Step(t.Context(), func(context.Context, driver.Message) (driver.Outcome, error) {
 		c = m.Clone()
@@ -160,7 +160,7 @@ func TestClone(t *testing.T) {
 	}
 }
 
-// steps delivers what can be delivered now and returns the bodies.
+// steps delivers all messages deliverable now and returns their bodies.
 func steps(t *testing.T, q *MemoryQueue, h driver.Handler) (bodies []string) {
 	t.Helper()
 	for len(bodies) < 100 {
@@ -195,7 +195,7 @@ func TestStep(t *testing.T) {
 	if got := len(q.Pending()); got != 4 {
 		t.Errorf("%d messages are pending", got)
 	}
-	// In the order of the groups' names, one group's messages in theirs.
+	// Sorted by group; within a group in the order of sending.
 	expect("a 1", "a 2", "b 1", "b 2")
 
 	// The ID is remembered for five minutes.
@@ -208,7 +208,7 @@ func TestStep(t *testing.T) {
 	s.send(t, s.message("a", 1))
 	expect("a 1")
 
-	// A failure brings the message at once, a panic too.
+	// After an error or a panic the message is deliverable at once.
 	s.send(t, s.message("c", 1), s.message("c", 2))
 	_, err := q.Step(t.Context(), func(context.Context, driver.Message) (driver.Outcome, error) { panic("no") })
 	if err == nil || !strings.Contains(err.Error(), "panic: no") {
@@ -216,7 +216,7 @@ func TestStep(t *testing.T) {
 	}
 	expect("c 1", "c 2")
 
-	// A message put back comes when the clock says so.
+	// A message that was put back is deliverable when the clock reaches its time.
 	s.send(t, s.message("d", 1), s.message("d", 2))
 	putBack := func(context.Context, driver.Message) (driver.Outcome, error) {
 		return driver.Outcome{Retry: time.Minute}, nil
@@ -256,8 +256,8 @@ func TestStepPick(t *testing.T) {
 	}
 }
 
-// TestVisibility lets a message come again while its first handler hangs: what
-// that one returns later counts for nothing.
+// TestVisibility delivers a message again while its first handler hangs. The later
+// outcome of the first handler is ignored.
 func TestVisibility(t *testing.T) {
 	clock := &Clock{}
 	m := NewMemory(clock.Now)
@@ -281,7 +281,7 @@ func TestVisibility(t *testing.T) {
 		if err := m.Queue.Wake(ctx, first); !errors.Is(err, driver.ErrNotFound) {
 			t.Errorf("Wake with a stale receipt: %v", err)
 		}
-		return driver.Outcome{}, nil // stale: this acknowledges nothing
+		return driver.Outcome{}, nil // stale: acknowledges nothing
 	})
 	must(t, err)
 	if !slices.Equal(inner, []string{"g 1"}) || len(m.Queue.Pending()) != 2 {
@@ -292,8 +292,8 @@ func TestVisibility(t *testing.T) {
 	}
 }
 
-// TestWakeWhileHandled loses the hint, as SQS does when the handler's own
-// change of the delay comes after it.
+// TestWakeWhileHandled loses the hint, as SQS does: the handler's own change of the
+// delay comes after the Wake.
 func TestWakeWhileHandled(t *testing.T) {
 	clock := &Clock{}
 	m := NewMemory(clock.Now)
@@ -314,7 +314,7 @@ func TestWakeWhileHandled(t *testing.T) {
 	}
 }
 
-// TestServeWaits runs Serve on a clock that moves when everything waits.
+// TestServeWaits runs Serve in a synctest bubble, whose clock moves when all wait.
 func TestServeWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(time.Now)

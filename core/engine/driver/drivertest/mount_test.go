@@ -8,7 +8,7 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// TestMount runs the suite on two stores, of which one has the private keys.
+// TestMount runs the suite on two stores; one holds the private keys.
 func TestMount(t *testing.T) {
 	Run(t, func(*testing.T) Set {
 		base, other := NewMemory(time.Now), NewMemory(time.Now)
@@ -16,7 +16,7 @@ func TestMount(t *testing.T) {
 	})
 }
 
-// TestMountPlaces looks where objects are, and lists them.
+// TestMountPlaces checks in which store objects are, and lists them.
 func TestMountPlaces(t *testing.T) {
 	base, www := NewMemory(time.Now), NewMemory(time.Now)
 	blobs := driver.Mount(base.Blobs, driver.Mounted{Blobs: www.Blobs, At: "storage/www/", Keys: "public/"})

@@ -8,36 +8,35 @@ import (
 	"time"
 )
 
-// How says what a call meets during an Outage.
+// How says how an Outage affects a call.
 type How int
 
 const (
-	Refused How = iota // it fails at once, without effect
-	Lost               // it has its effect; its answer is lost
-	Hanging            // it fails, without effect, when its context or the outage ends
-	Slow               // it has its effect, and its answer, after Delay
+	Refused How = iota // the call fails at once, without effect
+	Lost               // the call has its effect; the answer is lost
+	Hanging            // the call fails without effect when its context or the outage ends
+	Slow               // the call has its effect and its answer, after Delay
 )
 
 func (h How) String() string { return [...]string{"refused", "lost", "hanging", "slow"}[h] }
 
-// Outage makes calls of drivers fail for some time. Faults.Suffer applies it.
-// It is over when its time is over, and does not come again. The bodies of
-// objects that were opened before it break off too, if it refuses or hangs.
+// Outage makes calls of drivers fail for some time, once. Faults.Suffer applies it.
+// A Refused or Hanging outage also breaks reads of objects opened before it.
 type Outage struct {
-	// Match reports whether a call fails, by its name as in Faults.Calls, such as
-	// "Blobs.Put private/x". Nil matches every call.
+	// Match reports whether the outage affects a call, named as in Faults.Calls,
+	// such as "Blobs.Put private/x". Nil matches every call.
 	Match func(call string) bool
 
-	// From is the number of the call with which the outage begins, from 1. The
-	// calls of all Faults that suffer it count, also those that do not match.
+	// From is the number of the call with which the outage begins, from 1. All
+	// calls of all Faults that suffer it count, even those that do not match.
 	From int
 
 	For   time.Duration
 	How   How
 	Delay time.Duration // of a Slow call
 
-	// Now and Sleep are the clock. Nil is the real one, or that of the bubble of
-	// a test (testing/synctest).
+	// Now and Sleep are the clock. Nil means package time, which in a
+	// testing/synctest bubble is the bubble's clock.
 	Now   func() time.Time
 	Sleep func(context.Context, time.Duration) error
 
@@ -47,22 +46,22 @@ type Outage struct {
 	begun time.Time
 }
 
-// Begun reports when the outage began; false if it has not yet.
+// Begun returns the time when the outage began; false if it has not begun.
 func (o *Outage) Begun() (time.Time, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.begun, !o.begun.IsZero()
 }
 
-// Met returns how many calls have met it.
+// Met returns the number of calls that the outage affected.
 func (o *Outage) Met() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.met
 }
 
-// meet counts a call. It reports whether the answer of the call is lost, or
-// returns the error of a call that fails now.
+// meet counts a call. It returns lost if the answer is to be lost, or the error of
+// a call that fails without effect.
 func (o *Outage) meet(ctx context.Context, call string) (lost bool, err error) {
 	left := o.count(call)
 	if left <= 0 {
@@ -86,8 +85,8 @@ func (o *Outage) meet(ctx context.Context, call string) (lost bool, err error) {
 	return false, failed
 }
 
-// count counts a call and returns how long the outage lasts for it; 0 if the
-// call does not meet it.
+// count counts a call and returns the rest of the outage's time; 0 if the outage
+// does not affect the call.
 func (o *Outage) count(call string) time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -102,7 +101,7 @@ func (o *Outage) count(call string) time.Duration {
 	return left
 }
 
-// left returns how long the outage lasts for a call. It is called with mu locked.
+// left returns the rest of the outage's time for a call; o.mu is held.
 func (o *Outage) left(call string) time.Duration {
 	if o.begun.IsZero() || o.Match != nil && !o.Match(call) {
 		return 0
@@ -110,7 +109,7 @@ func (o *Outage) left(call string) time.Duration {
 	return o.begun.Add(o.For).Sub(o.now())
 }
 
-// breaks reports whether the body that a call has opened breaks off now.
+// breaks reports whether reads of an object that the call has opened fail now.
 func (o *Outage) breaks(call string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -138,7 +137,7 @@ func (o *Outage) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// broken reports whether the body that a has opened breaks off now.
+// broken reports whether reads of the object that a has opened fail now.
 func (a attempt) broken() bool {
 	a.mu.Lock()
 	outage := a.outage
@@ -146,7 +145,7 @@ func (a attempt) broken() bool {
 	return outage != nil && outage.breaks(a.name)
 }
 
-// Matchers of the calls of one port, and of the objects of one half of the store.
+// Matchers for Outage.Match: the calls of one port, or those on some objects.
 
 // TableCalls matches the calls of the Table.
 func TableCalls(call string) bool { return strings.HasPrefix(call, "Table.") }
@@ -157,8 +156,8 @@ func BlobCalls(call string) bool { return strings.HasPrefix(call, "Blobs.") }
 // QueueCalls matches the calls of the Queue.
 func QueueCalls(call string) bool { return strings.HasPrefix(call, "Queue.") }
 
-// ObjectCalls returns the matcher of calls of the Blobs that name a key which
-// begins with prefix, such as "public/". A Copy names two keys.
+// ObjectCalls returns a matcher for calls of Blobs on keys that begin with prefix,
+// such as "public/". It compares both keys of a Copy.
 func ObjectCalls(prefix string) func(call string) bool {
 	return func(call string) bool {
 		method, keys, _ := strings.Cut(call, " ")

@@ -12,7 +12,7 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// suffering returns drivers on a Memory with the object private/a, which suffer o.
+// suffering returns drivers on a Memory with the object private/a, under the outage o.
 func suffering(t *testing.T, o *Outage) (*Memory, *Faults) {
 	t.Helper()
 	m := NewMemory(time.Now)
@@ -24,8 +24,8 @@ func suffering(t *testing.T, o *Outage) (*Memory, *Faults) {
 	return m, f
 }
 
-// TestOutageBeginsWithItsCallAndEndsWithItsTime holds that calls before the
-// outage, calls after it, and calls that do not match it have their effect.
+// TestOutageBeginsWithItsCallAndEndsWithItsTime holds that calls before the outage,
+// calls after it, and calls that do not match have their effect.
 func TestOutageBeginsWithItsCallAndEndsWithItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &Outage{Match: TableCalls, From: 3, For: time.Minute}
@@ -59,8 +59,8 @@ func TestOutageBeginsWithItsCallAndEndsWithItsTime(t *testing.T) {
 	})
 }
 
-// TestOutageGoesOnWhenAProcessDies holds that a process which starts during an
-// outage suffers what is left of it.
+// TestOutageGoesOnWhenAProcessDies holds that a process that starts during an outage
+// suffers the rest of it.
 func TestOutageGoesOnWhenAProcessDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &Outage{From: 1, For: time.Minute}
@@ -90,12 +90,12 @@ func TestOutageGoesOnWhenAProcessDies(t *testing.T) {
 	})
 }
 
-// TestOutageHow holds what a Put meets, by the kind of the outage: whether it
-// has its effect, whether it fails, and how long it takes.
+// TestOutageHow checks a Put under each kind of outage: its effect, its error, and
+// its duration.
 func TestOutageHow(t *testing.T) {
 	for _, tc := range []struct {
 		how           How
-		limit         time.Duration // of the context; 0 is none
+		limit         time.Duration // of the context; 0 means none
 		effect, fails bool
 		takes         time.Duration
 	}{
@@ -134,8 +134,8 @@ func TestOutageHow(t *testing.T) {
 	}
 }
 
-// TestOutageBreaksOpenBodies holds that the body of an object which was opened
-// before the outage breaks off in it.
+// TestOutageBreaksOpenBodies holds that an outage breaks reads of an object that was
+// opened before it.
 func TestOutageBreaksOpenBodies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, f := suffering(t, &Outage{From: 2, For: time.Minute})
@@ -155,7 +155,7 @@ func TestOutageBreaksOpenBodies(t *testing.T) {
 	})
 }
 
-// TestMatchersOfOutages holds which calls each matcher takes.
+// TestMatchersOfOutages checks which calls each matcher accepts.
 func TestMatchersOfOutages(t *testing.T) {
 	public, private := ObjectCalls("public/"), ObjectCalls("private/")
 	for _, tc := range []struct{ call, by string }{

@@ -14,39 +14,38 @@ import (
 
 // Set is the drivers under test.
 type Set struct {
-	Blobs driver.Blobs // takes keys below "private/" and "public/"
+	Blobs driver.Blobs // must accept keys below "private/" and "public/"
 	Table driver.Table
 	Queue driver.Queue
 
-	// Serve delivers the messages of Queue to the handler, those of different
-	// groups at the same time, until ctx is done and the handlers have
-	// returned.
+	// Serve delivers the messages of Queue to the handler until ctx is done, those
+	// of different groups concurrently. It returns after all handlers returned.
 	Serve func(ctx context.Context, h driver.Handler)
 
-	// NoBlobs, NoTable and NoQueue say that the set is without the port.
+	// NoBlobs, NoTable and NoQueue say that the set lacks the port.
 	NoBlobs, NoTable, NoQueue bool
 
-	// Patience is how long to wait for what must come, however slow the store
-	// is; 0 is a minute. Nothing waits that long unless a test fails.
+	// Patience bounds waits for an expected event; 0 means a minute. A slow store
+	// needs more. Only a failing test waits that long.
 	Patience time.Duration
 }
 
-// Run runs the suite. Each test calls open and uses keys, partitions and
-// groups of its own, so the drivers may stand on a store that others use. What
-// is left in it afterwards is of no use.
+// Run runs the suite. Each test calls open and uses keys, partitions and groups of
+// its own, so the drivers may share a store with others. The tests leave data in
+// the store, which may be deleted afterwards.
 func Run(t *testing.T, open func(t *testing.T) Set) {
 	t.Run("Blobs", func(t *testing.T) { runBlobs(t, open) })
 	t.Run("Table", func(t *testing.T) { runTable(t, open) })
 	t.Run("Queue", func(t *testing.T) { runQueue(t, open) })
 }
 
-// suite is what a test of the suite has at hand.
+// suite is the drivers and the name space of one test.
 type suite struct {
 	Set
-	id string // unlike that of any other test, ever
+	id string // unique to the test and the run
 }
 
-// part runs the tests of one port, if there is one, each on drivers of its own.
+// part runs the tests of one port unless it is absent, each on its own drivers.
 func part(t *testing.T, open func(t *testing.T) Set, absent func(Set) bool, tests []suiteTest) {
 	if absent(open(t)) {
 		return
@@ -67,15 +66,15 @@ type suiteTest struct {
 	run  func(t *testing.T, s suite)
 }
 
-// key returns an object's key that belongs to the test.
+// key returns an object key of the test's name space.
 func (s suite) key(name string) string { return "private/drivertest/" + s.id + "/" + name }
 
-// row returns a row's key that belongs to the test.
+// row returns a row key of the test's name space.
 func (s suite) row(sort string) driver.Key {
 	return driver.Key{Part: "drivertest/" + s.id, Sort: sort}
 }
 
-// unique returns a string that no other call returns.
+// unique returns a random string.
 func unique() string {
 	b := make([]byte, 8)
 	rand.Read(b) // never fails
@@ -98,7 +97,7 @@ func (s suite) put(t *testing.T, key, content string) driver.Info {
 	return info
 }
 
-// read returns the content of an object, or of the part of it in rng.
+// read returns the content of an object, or of the part rng of it.
 func (s suite) read(t *testing.T, key string, rng *driver.Range) (string, driver.Info) {
 	t.Helper()
 	r, info, err := s.Blobs.Open(t.Context(), key, rng)

@@ -48,8 +48,8 @@ func runBlobs(t *testing.T, open func(t *testing.T) Set) {
 func testReadWritten(t *testing.T, s suite) {
 	key := s.key("dir/object")
 	etags := map[string]string{}
-	// Every change is read back at once, also to an empty object and to one of
-	// the same length.
+	// Every change is read back at once, including one to an empty object and one
+	// to content of the same length.
 	for _, content := range []string{"first", "other", "", "longer than before", "x"} {
 		before := time.Now().Add(-time.Minute)
 		put := s.put(t, key, content)
@@ -243,7 +243,7 @@ func testFailingReader(t *testing.T, s suite) {
 	s.put(t, old, "before")
 	for _, size := range []int{0, 1, 100_000, 6 << 20} {
 		for _, key := range []string{old, fresh} {
-			// io.ErrUnexpectedEOF is how the body of a request ends that is cut off.
+			// A request body that is cut off ends with io.ErrUnexpectedEOF.
 			for _, broken := range []error{errors.New("broken"), io.ErrUnexpectedEOF} {
 				r := io.MultiReader(bytes.NewReader(make([]byte, size)), iotest.ErrReader(broken))
 				if _, err := s.Blobs.Put(t.Context(), key, r, driver.PutOptions{}); err == nil {
@@ -287,14 +287,14 @@ func testBlobsCancelled(t *testing.T, s suite) {
 		}
 	}
 
-	// Cancelled in the middle of the content.
+	// Cancel in the middle of the content.
 	ctx, cancel = context.WithCancel(t.Context())
 	defer cancel()
 	r := io.MultiReader(bytes.NewReader(make([]byte, 1<<20)), readerFunc(func([]byte) (int, error) {
 		cancel()
 		return 0, io.EOF
 	}))
-	// A driver that has all bytes when the context ends may still store them.
+	// A driver that has received all bytes before the cancellation may store them.
 	if _, err := s.Blobs.Put(ctx, key, io.MultiReader(r, bytes.NewReader(make([]byte, 1<<20))), driver.PutOptions{}); err == nil {
 		if info, err := s.Blobs.Stat(t.Context(), key); err != nil || info.Size != 2<<20 {
 			t.Errorf("Put succeeded, Stat: %+v, %v", info, err)
@@ -304,13 +304,13 @@ func testBlobsCancelled(t *testing.T, s suite) {
 	}
 }
 
-// readerFunc is a Read method.
+// readerFunc is an io.Reader made of a function.
 type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// testLarge passes 20 MiB through twice: with what is known of them announced,
-// and without.
+// testLarge puts and reads 20 MiB twice: once with size and digest announced, once
+// without.
 func testLarge(t *testing.T, s suite) {
 	const size = 20 << 20
 	content := func() io.Reader {

@@ -17,7 +17,7 @@ func testCopy(t *testing.T, s suite) {
 	src, dst := s.key("src"), "public/drivertest/"+s.id+"/pool/dst"
 	t.Cleanup(func() { must(t, s.Blobs.Delete(context.Background(), dst)) })
 	was := s.put(t, src, "content")
-	for range 2 { // anew, and over itself
+	for range 2 { // first to a new key, then over itself
 		info, err := s.Blobs.Copy(t.Context(), dst, src, driver.PutOptions{})
 		must(t, err)
 		got, stat := s.read(t, dst, nil)
@@ -25,7 +25,7 @@ func testCopy(t *testing.T, s suite) {
 			t.Errorf("Copy returned %+v; read %q with %+v", info, got, stat)
 		}
 	}
-	// The two are independent from here on.
+	// The two objects are independent after the copy.
 	s.put(t, src, "changed")
 	if got, _ := s.read(t, dst, nil); got != "content" {
 		t.Errorf("the copy is %q after a change of the source", got)
@@ -74,8 +74,8 @@ func testCopyConditions(t *testing.T, s suite) {
 	expect("digest and size, which Copy does not look at", err, nil, "a")
 }
 
-// oddKeys are names of which a store that quotes, trims, folds or cuts makes
-// something else.
+// oddKeys are names that a store would change if it quoted, trimmed, case-folded or
+// truncated keys.
 var oddKeys = []string{
 	"+", "a+b", "a b", " ", " a", "a ", "~", "a~rc1", "%", "%3a", "1%3a2", "%2f", "%252f", ":", "1:2", "a=b&c=d", "?", "a?b", "#", "a#b",
 	"ü", "u\u0308", "日本語", "\U0001F600", "A", "a", "...", "..a", "a..", ".a", "-", "-a", "_", "@", "!", "'", `"`, "(", "*", "[a]", "{a}",
@@ -132,7 +132,7 @@ func sameKeys(t *testing.T, list iter.Seq2[driver.Info, error], want []string) {
 	}
 }
 
-// firstDifference says where two lists part.
+// firstDifference describes the first difference of two lists.
 func firstDifference(got, want []string) string {
 	for i := 0; i < len(got) || i < len(want); i++ {
 		at := func(list []string) string {
@@ -162,7 +162,7 @@ func testRefusedKeys(t *testing.T, s suite) {
 		if _, err := s.Blobs.Copy(t.Context(), key, src, driver.PutOptions{}); !errors.Is(err, driver.ErrInvalid) {
 			t.Errorf("Copy to %.60q: %v, want ErrInvalid", key, err)
 		}
-		// What cannot be stored cannot be read, or deleted in place of something else.
+		// A refused key must not read or delete another object.
 		if _, err := s.Blobs.Stat(t.Context(), key); err == nil {
 			t.Errorf("Stat %.60q succeeded", key)
 		}
@@ -180,8 +180,8 @@ func testRefusedKeys(t *testing.T, s suite) {
 	}
 }
 
-// testLeadingPath stores an object below and above another. Drivers that keep
-// files refuse; none may lose the one that was there.
+// testLeadingPath stores an object below and above another. A driver that stores
+// files refuses; no driver may lose the first object.
 func testLeadingPath(t *testing.T, s suite) {
 	for _, tc := range [][2]string{
 		{s.key("1/a"), s.key("1/a/b")}, {s.key("2/a"), s.key("2/a/b/c")}, {s.key("3/a/b"), s.key("3/a")}, {s.key("4/a/b/c"), s.key("4/a")},
@@ -212,7 +212,7 @@ func testLeadingPath(t *testing.T, s suite) {
 		s.put(t, s.key("src"), "second")
 		_, err = s.Blobs.Copy(t.Context(), second, s.key("src"), driver.PutOptions{})
 		check("Copy", err)
-		// Nothing stands in the way of the second when the first is gone.
+		// Once the first object is deleted, the second can be stored.
 		must(t, s.Blobs.Delete(t.Context(), first))
 		s.put(t, second, "second")
 	}
@@ -226,7 +226,7 @@ func testDelete(t *testing.T, s suite) {
 	s.put(t, s.key("b/d"), "x")
 	must(t, s.Blobs.Delete(t.Context(), s.key("b/c"), s.key("never/was"), s.key("a"), s.key("a")))
 	sameKeys(t, s.Blobs.List(t.Context(), s.key(""), ""), []string{s.key("b/d")})
-	must(t, s.Blobs.Delete(t.Context(), s.key("b"))) // no object, but the leading path of one
+	must(t, s.Blobs.Delete(t.Context(), s.key("b"))) // the leading path of an object, but no object
 	sameKeys(t, s.Blobs.List(t.Context(), s.key(""), ""), []string{s.key("b/d")})
 	must(t, s.Blobs.Delete(t.Context(), s.key("b/d")))
 	s.put(t, s.key("b"), "what was a leading path")
@@ -257,7 +257,7 @@ func testList(t *testing.T, s suite) {
 		})
 	}
 	list := s.Blobs.List(t.Context(), s.key("c/"), "")
-	for range 2 { // each range begins anew
+	for range 2 { // each range starts a new listing
 		sameKeys(t, list, []string{s.key("c/1"), s.key("c/10"), s.key("c/2")})
 	}
 	for info, err := range s.Blobs.List(t.Context(), s.key(""), "") {
@@ -291,12 +291,12 @@ func testListPages(t *testing.T, s suite) {
 	slices.Sort(keys)
 	sameKeys(t, s.Blobs.List(t.Context(), s.key(""), ""), keys)
 	sameKeys(t, s.Blobs.List(t.Context(), s.key(""), keys[49]), keys[50:])
-	must(t, s.Blobs.Delete(t.Context(), keys...)) // and more than the 1,000 of a request
+	must(t, s.Blobs.Delete(t.Context(), keys...)) // more than the 1,000 of one request
 	sameKeys(t, s.Blobs.List(t.Context(), s.key(""), ""), nil)
 }
 
-// testListOrder has keys that a walk through folders would yield in another
-// order than that of their bytes.
+// testListOrder uses keys whose byte order differs from the order of a walk through
+// folders.
 func testListOrder(t *testing.T, s suite) {
 	var keys []string
 	for _, a := range []string{"a", "a!", "a-", "a.", "a0", "aa", "aé", "a\U0001F600", "a\uFF61", "B"} {

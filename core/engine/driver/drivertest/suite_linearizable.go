@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	linearKeys    = 3 // rows that the history is about
+	linearKeys    = 3 // rows of the history
 	linearClients = 6
 	linearCalls   = 50 // of each client
 )
 
-// cell is what a row holds; the zero value is no row.
+// cell is the content of a row; the zero value means no row.
 type cell struct{ version, data string }
 
-// linearState is the rows of the history.
+// linearState is the state of all rows of the history.
 type linearState [linearKeys]cell
 
 // linearCall is a Get of row key, or a Write of ops if there are any.
@@ -40,12 +40,12 @@ type linearOp struct {
 	data    string
 }
 
-// linearResult is what came of a call.
+// linearResult is the result of a call.
 type linearResult struct {
 	got      cell   // by Get
 	version  string // by Write
 	conflict bool
-	failed   []int // the rows named by the conflict
+	failed   []int // rows named by the conflict
 }
 
 // linearModel says which results are possible in a state.
@@ -86,8 +86,8 @@ func linearStep(state linearState, call linearCall, result linearResult) (bool, 
 	return len(failed) == 0, state
 }
 
-// testLinearizable records what concurrent clients see of a few rows and asks
-// whether one order of their calls, which agrees with real time, explains it.
+// testLinearizable records what concurrent clients observe of a few rows. Some order
+// of their calls that agrees with real time must explain all observations.
 func testLinearizable(t *testing.T, s suite) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -143,8 +143,8 @@ type linearClient struct {
 	suite
 	id   int
 	rand *rand.Rand
-	seen linearState // as the client knows it
-	past []int       // the rows that it knows to have changed since
+	seen linearState // last known state
+	past []int       // rows known to have changed since
 }
 
 // next returns the client's next call, the i-th.
@@ -174,7 +174,7 @@ func (c *linearClient) next(i int) linearCall {
 	return call
 }
 
-// do makes the call and keeps in mind what it shows.
+// do makes the call and remembers the state that it shows.
 func (c *linearClient) do(t *testing.T, call linearCall) (linearResult, error) {
 	key := func(i int) driver.Key { return c.row(strconv.Itoa(i)) }
 	if call.ops == nil {

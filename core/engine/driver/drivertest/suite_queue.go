@@ -31,20 +31,20 @@ func runQueue(t *testing.T, open func(t *testing.T) Set) {
 	})
 }
 
-// longRetry is a delay of which no test sees the end.
+// longRetry is a delay longer than any test.
 const longRetry = 10 * time.Minute
 
 func testOrderInGroup(t *testing.T, s suite) {
 	groups := []string{"a", "b", "c"}
 	var numbers []int
-	for n := range 6 { // before anybody serves
+	for n := range 6 { // before Serve runs
 		numbers = append(numbers, n)
 		for _, group := range groups {
 			s.send(t, s.message(group, n))
 		}
 	}
 	v := s.serve(t, done)
-	for n := range 6 { // and while somebody does
+	for n := range 6 { // while Serve runs
 		numbers = append(numbers, n+6)
 		for _, group := range groups {
 			s.send(t, s.message(group, n+6))
@@ -64,8 +64,8 @@ func testOrderInGroup(t *testing.T, s suite) {
 	}
 }
 
-// testOneAtATime holds the first message of a group while another group's
-// message passes; begin sees whether the second is delivered.
+// testOneAtATime blocks the first message of a group while a message of another
+// group passes. server.begin fails the test if the group's second is delivered.
 func testOneAtATime(t *testing.T, s suite) {
 	release := make(chan struct{})
 	v := s.serve(t, func(_ context.Context, m driver.Message) (driver.Outcome, error) {
@@ -86,7 +86,7 @@ func testOneAtATime(t *testing.T, s suite) {
 	v.expectOrder(t, "a", 1, 2, 3)
 }
 
-// testGroupsTogether has handlers that wait for each other.
+// testGroupsTogether uses handlers of different groups that wait for each other.
 func testGroupsTogether(t *testing.T, s suite) {
 	const groups = 4
 	var all sync.WaitGroup
@@ -121,7 +121,7 @@ func testGroupsTogether(t *testing.T, s suite) {
 	}
 }
 
-// failing sends three messages to a handler that fails at the first twice.
+// failing sends three messages to a handler that fails twice at the first.
 func (s suite) failing(t *testing.T, fail func() error) {
 	left := 2
 	v := s.serve(t, func(_ context.Context, m driver.Message) (driver.Outcome, error) {
@@ -147,13 +147,13 @@ func testHandlerPanic(t *testing.T, s suite) {
 
 func testRetry(t *testing.T, s suite) { s.retried(t, nil) }
 
-// testRetryAfterError has a handler that fails say when the message comes again.
+// testRetryAfterError uses a handler that returns an error together with a Retry.
 func testRetryAfterError(t *testing.T, s suite) { s.retried(t, errors.New("no")) }
 
-// retried puts a message back once, with an error if err is not nil.
+// retried puts a message back once, and returns err from the handler with it.
 func (s suite) retried(t *testing.T, err error) {
-	const delay = time.Second // the shortest that SQS has
-	var back time.Time        // when it was put back; its own group only
+	const delay = time.Second // the shortest delay of SQS
+	var back time.Time        // when the message was put back; used by one group only
 	v := s.serve(t, func(_ context.Context, m driver.Message) (driver.Outcome, error) {
 		if m.Body != s.message("a", 1).Body {
 			return driver.Outcome{}, nil
@@ -172,11 +172,11 @@ func (s suite) retried(t *testing.T, err error) {
 	v.expectOrder(t, "a", 1, 1, 2)
 }
 
-// putBackOnce returns a handler that puts each message with the body back for
-// long at its first delivery, fails at it before that if failFirst, and
-// acknowledges it after.
+// putBackOnce returns a handler for messages with the body: their first delivery is
+// put back for long, the next acknowledged. With failFirst an additional delivery
+// before that fails.
 func putBackOnce(body string, failFirst bool) driver.Handler {
-	turn := 0 // of one message, which is delivered to one handler at a time
+	turn := 0 // of one message; its deliveries never overlap
 	return func(_ context.Context, m driver.Message) (driver.Outcome, error) {
 		if m.Body != body {
 			return driver.Outcome{}, nil
@@ -203,8 +203,8 @@ func testWake(t *testing.T, s suite) {
 	v.expectOrder(t, "a", 1, 1, 2)
 }
 
-// testWakeInVain wakes with receipts that are none, of an acknowledged message,
-// and of a delivery before the last.
+// testWakeInVain wakes with unknown receipts, the receipt of an acknowledged message,
+// and the receipt of an earlier delivery.
 func testWakeInVain(t *testing.T, s suite) {
 	v := s.serve(t, putBackOnce(s.message("a", 1).Body, true))
 	s.send(t, s.message("b", 1))
@@ -230,8 +230,8 @@ func testWakeInVain(t *testing.T, s suite) {
 	v.expectOrder(t, "a", 1, 1, 1, 2)
 }
 
-// testDuplicate sends an ID again while its message waits and after it was
-// handled. Whether it comes again is up to the driver; what is behind it comes.
+// testDuplicate sends an ID again while its message waits and after it was handled.
+// The driver may deliver or drop the duplicate. Messages after it must come.
 func testDuplicate(t *testing.T, s suite) {
 	m := s.message("a", 1)
 	s.send(t, m, m)
@@ -289,8 +289,8 @@ func testRefusedMessages(t *testing.T, s suite) {
 	})
 }
 
-// testStop ends Serve while a handler runs, which is left to finish and whose
-// outcome counts, and serves again.
+// testStop stops Serve while a handler runs, then serves again. Serve must wait for
+// the handler, and the handler's outcome counts.
 func testStop(t *testing.T, s suite) {
 	for name, outcome := range map[string]error{"done": nil, "failed": errors.New("no")} {
 		started := make(chan struct{})
@@ -299,11 +299,11 @@ func testStop(t *testing.T, s suite) {
 			if m.Body == s.message(name, 1).Body {
 				close(started)
 				<-ending.Done()
-				time.Sleep(20 * time.Millisecond) // so that a Serve that does not wait is seen to
+				time.Sleep(20 * time.Millisecond) // shows a Serve that does not wait
 			}
 			return driver.Outcome{}, outcome
 		})
-		t.Cleanup(end) // before Serve is stopped
+		t.Cleanup(end) // runs before the cleanup that stops Serve
 		s.send(t, s.message(name, 1))
 		select {
 		case <-started:
@@ -330,8 +330,8 @@ func testStop(t *testing.T, s suite) {
 	}
 }
 
-// testManyGroups has handlers that fail now and then, and checks that no group
-// loses a message or its order.
+// testManyGroups uses handlers that fail sometimes. No group may lose a message or
+// its order.
 func testManyGroups(t *testing.T, s suite) {
 	const groups, each = 20, 5
 	var failed sync.Map

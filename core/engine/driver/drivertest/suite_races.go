@@ -13,11 +13,11 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// racers is how many calls race in a test of conditions.
+// racers is the number of racing calls in a test of conditions.
 const racers = 16
 
-// race calls f concurrently and returns which calls succeeded. It fails the
-// test unless all others failed with the error lost.
+// race calls f concurrently and returns the indexes of the calls that succeeded. All
+// others must have failed with the error lost.
 func race(t *testing.T, lost error, f func(i int) error) (won []int) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -41,8 +41,8 @@ func race(t *testing.T, lost error, f func(i int) error) (won []int) {
 	return won
 }
 
-// oneWinner fails the test unless exactly one call won and the object has what
-// it wrote.
+// oneWinner fails the test unless exactly one call won and the object has its
+// content.
 func (s suite) oneWinner(t *testing.T, key string, won []int) {
 	t.Helper()
 	got, _ := s.read(t, key, nil)
@@ -51,7 +51,7 @@ func (s suite) oneWinner(t *testing.T, key string, won []int) {
 	}
 }
 
-// content is what racer i writes: of a length of its own.
+// content is the content that racer i writes. Each has a different length.
 func content(i int) string { return strings.Repeat(strconv.Itoa(i)+",", 1000+i) }
 
 func testRaceIfAbsent(t *testing.T, s suite) {
@@ -77,7 +77,7 @@ func testRaceIfMatch(t *testing.T, s suite) {
 	}
 }
 
-// testRaceCopy lets Put and Copy race for one key.
+// testRaceCopy races Put and Copy for one key.
 func testRaceCopy(t *testing.T, s suite) {
 	for i := range racers {
 		s.put(t, s.key("src-"+strconv.Itoa(i)), content(i))
@@ -96,8 +96,8 @@ func testRaceCopy(t *testing.T, s suite) {
 	}
 }
 
-// testCountByIfMatch counts in an object, each writer reading the count and
-// writing the next on condition that nobody has written meanwhile.
+// testCountByIfMatch keeps a counter in an object. Each writer reads the count and
+// writes the next one on condition that the ETag is unchanged.
 func testCountByIfMatch(t *testing.T, s suite) {
 	const writers, each = 4, 10
 	key := s.key("count")
@@ -140,16 +140,16 @@ func (s suite) countOne(t *testing.T, key string) error {
 	}
 }
 
-// testReplaceWhileRead reads an object, in two halves and by ranges, while it
-// is replaced by others of another length.
+// testReplaceWhileRead reads an object, in halves and by ranges, while objects of
+// other lengths replace it.
 func testReplaceWhileRead(t *testing.T, s suite) {
 	const versions = 30
 	key := s.key("object")
 	text := func(i int) string { return strings.Repeat(string(rune('A'+i)), 60_000+i*1000) }
-	etags := make(map[string]int) // to the version; guarded by mu
+	etags := make(map[string]int) // ETag → version; guarded by mu
 	var mu sync.Mutex
 	write := func(i int) {
-		mu.Lock() // a reader asks for the ETag only when the Put is over
+		mu.Lock() // readers look up the ETag only after the Put has returned
 		defer mu.Unlock()
 		etags[s.put(t, key, text(i)).ETag] = i
 	}
@@ -194,7 +194,7 @@ func testReplaceWhileRead(t *testing.T, s suite) {
 	}
 }
 
-// readSlowly reads in two halves, with a Stat between them for delay.
+// readSlowly reads in two halves, with a Stat in between to pass time.
 func (s suite) readSlowly(t *testing.T, key string, rng *driver.Range) (string, driver.Info, error) {
 	r, info, err := s.Blobs.Open(t.Context(), key, rng)
 	if err != nil {
@@ -236,8 +236,8 @@ func testDeleteWhileRead(t *testing.T, s suite) {
 	}
 }
 
-// testSameFolder stores and deletes objects below one leading path at once,
-// so that it comes and goes.
+// testSameFolder stores and deletes objects below one leading path concurrently, so
+// that the folder appears and disappears.
 func testSameFolder(t *testing.T, s suite) {
 	const turns = 20
 	var wg sync.WaitGroup

@@ -11,7 +11,7 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// scan returns the sort keys that a Scan yields, after a check of its rows.
+// scan checks the rows that a Scan yields and returns their sort keys.
 func (s suite) scan(t *testing.T, after string) (sorts []string) {
 	t.Helper()
 	for row, err := range s.Table.Scan(t.Context(), s.row("").Part, after) {
@@ -32,7 +32,7 @@ func same(t *testing.T, what string, got, want []string) {
 	}
 }
 
-// fill stores a row with its own name as data, after size bytes, for each key.
+// fill stores a row for each key. Its data is size bytes followed by the key.
 func (s suite) fill(t *testing.T, size int, sorts []string) {
 	t.Helper()
 	var rows []driver.Row
@@ -46,7 +46,7 @@ func testScan(t *testing.T, s suite) {
 	same(t, "no rows", s.scan(t, ""), nil)
 	sorts := []string{"a", "b", "b/1", "b/10", "b/2", "c"}
 	s.fill(t, 0, sorts)
-	// The neighbours of the partition are not in it.
+	// Rows of neighbouring partitions do not appear.
 	for _, part := range []string{"0", "!", "/x", "\U0001F600"} {
 		key := driver.Key{Part: s.row("").Part + part, Sort: "neighbour"}
 		must(t, s.Table.Put(t.Context(), driver.Row{Key: key}))
@@ -55,7 +55,7 @@ func testScan(t *testing.T, s suite) {
 		same(t, "after "+after, s.scan(t, after), sorts[from:])
 	}
 	list := s.Table.Scan(t.Context(), s.row("").Part, "b/2")
-	for range 2 { // each range begins anew
+	for range 2 { // each range starts a new scan
 		var got []string
 		for row, err := range list {
 			must(t, err)
@@ -79,7 +79,7 @@ func testScan(t *testing.T, s suite) {
 	}
 }
 
-// testScanPages scans more than the megabyte of a page of DynamoDB.
+// testScanPages scans more than the 1 MB of a DynamoDB page.
 func testScanPages(t *testing.T, s suite) {
 	var sorts []string
 	for i := range 40 {
@@ -89,7 +89,7 @@ func testScanPages(t *testing.T, s suite) {
 	slices.Sort(sorts)
 	same(t, "all", s.scan(t, ""), sorts)
 	same(t, "after the 12th", s.scan(t, sorts[11]), sorts[12:])
-	// Rows of the largest size, and one after them.
+	// Rows of the maximum size, and one after them.
 	s.fill(t, driver.MaxRowSize-1, []string{"x", "y"})
 	s.fill(t, driver.MaxRowSize-1, []string{"z"})
 	same(t, "the largest", s.scan(t, sorts[len(sorts)-1]), []string{"x", "y", "z"})
@@ -112,8 +112,8 @@ func testScanOrder(t *testing.T, s suite) {
 	}
 }
 
-// testScanWhileWritten deletes, changes and adds rows between those it is
-// yielded: rows left alone are seen once, and each is current when it is read.
+// testScanWhileWritten deletes, changes and adds rows during a scan. Untouched rows
+// are yielded once, and each row is current when it is read.
 func testScanWhileWritten(t *testing.T, s suite) {
 	var sorts []string
 	for i := range 60 {
@@ -127,7 +127,7 @@ func testScanWhileWritten(t *testing.T, s suite) {
 		if row.Sort != "100" {
 			continue
 		}
-		s.fill(t, 10, []string{"001", "995"}) // behind and before
+		s.fill(t, 10, []string{"001", "995"}) // already scanned, and still to come
 		s.fill(t, 10, []string{"550"})        // changed
 		gone := s.get(t, s.row("500"))
 		s.write(t, driver.Op{Do: driver.OpDelete, Key: gone.Key, If: gone.Version})
@@ -154,7 +154,7 @@ func testPutRows(t *testing.T, s suite) {
 	s.fill(t, 0, sorts)
 	same(t, "all", s.scan(t, ""), sorts)
 	before := s.get(t, s.row("0500"))
-	s.fill(t, 3, sorts[400:600]) // over what is there
+	s.fill(t, 3, sorts[400:600]) // over existing rows
 	if row := s.get(t, before.Key); row.Version == before.Version || len(row.Data) != 7 {
 		t.Errorf("%+v, was %+v", row, before)
 	}

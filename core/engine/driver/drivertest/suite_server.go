@@ -13,7 +13,7 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// message returns a message of the test, number n of a group.
+// message returns the test's message number n of a group.
 func (s suite) message(group string, n int) driver.Message {
 	return driver.Message{
 		Group: s.id + "-" + group,
@@ -30,18 +30,18 @@ func (s suite) send(t *testing.T, messages ...driver.Message) {
 	}
 }
 
-// server is the deliveries of a test.
+// server records the deliveries of a test.
 type server struct {
 	suite
 	mu        sync.Mutex
 	delivered []driver.Message
 	running   map[string]int // by group
-	changed   chan struct{}  // closed, and made anew, after a handler has begun or returned
+	changed   chan struct{}  // closed and replaced when a handler begins or returns
 	stop      func()         // ends Serve and waits for it
 }
 
-// serve hands the test's messages to h, and those that others left behind to
-// nobody, until the test ends.
+// serve delivers the test's messages to h until the test ends. It acknowledges
+// messages that other tests left in the queue without a call to h.
 func (s suite) serve(t *testing.T, h driver.Handler) *server {
 	v := &server{suite: s, running: map[string]int{}, changed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -112,8 +112,8 @@ func (v *server) bodies(group string) []string {
 	return all
 }
 
-// await waits until ok, which is asked after every delivery and at least every
-// interval.
+// await waits until ok returns true. It calls ok after every delivery, and at least
+// every interval.
 func (v *server) await(t *testing.T, what string, interval time.Duration, ok func() bool) {
 	t.Helper()
 	deadline := time.After(v.Patience)
@@ -133,8 +133,8 @@ func (v *server) await(t *testing.T, what string, interval time.Duration, ok fun
 	}
 }
 
-// awaitDeliveries waits until there were n deliveries in the group and no
-// handler of it runs.
+// awaitDeliveries waits until the group had n deliveries and none of its handlers
+// runs.
 func (v *server) awaitDeliveries(t *testing.T, group string, n int) {
 	t.Helper()
 	v.await(t, fmt.Sprintf("%d deliveries in group %s", n, group), time.Second, func() bool {
@@ -145,8 +145,8 @@ func (v *server) awaitDeliveries(t *testing.T, group string, n int) {
 	})
 }
 
-// pass sends a message in a group of its own and waits until it was handled:
-// what could have been delivered before has had its chance.
+// pass sends a message in a new group and waits until it was handled. Messages that
+// were deliverable before are then delivered, too.
 func (v *server) pass(t *testing.T) {
 	t.Helper()
 	for range 3 {
@@ -156,8 +156,8 @@ func (v *server) pass(t *testing.T) {
 	}
 }
 
-// wake wakes the last delivery of the group until there were n. The hint may
-// be lost when it comes before the message was put back, so it is repeated.
+// wake wakes the last delivery of the group until the group had n deliveries. It
+// repeats the hint, which is lost if it precedes the put-back.
 func (v *server) wake(t *testing.T, group string, n int) {
 	t.Helper()
 	all := v.deliveries(group)
@@ -174,11 +174,11 @@ func (v *server) wake(t *testing.T, group string, n int) {
 	})
 }
 
-// done is the Handler that acknowledges.
+// done is a Handler that acknowledges every message.
 func done(context.Context, driver.Message) (driver.Outcome, error) { return driver.Outcome{}, nil }
 
-// expectOrder fails the test unless the group's deliveries were those of the
-// numbers.
+// expectOrder fails the test unless the group's deliveries were the messages with
+// these numbers, in this order.
 func (v *server) expectOrder(t *testing.T, group string, numbers ...int) {
 	t.Helper()
 	var want []string

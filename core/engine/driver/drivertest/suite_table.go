@@ -36,7 +36,7 @@ func runTable(t *testing.T, open func(t *testing.T) Set) {
 	})
 }
 
-// get returns a row that exists.
+// get returns an existing row.
 func (s suite) get(t *testing.T, key driver.Key) driver.Row {
 	t.Helper()
 	row, err := s.Table.Get(t.Context(), key)
@@ -44,7 +44,7 @@ func (s suite) get(t *testing.T, key driver.Key) driver.Row {
 	return row
 }
 
-// write writes without being refused.
+// write is a Write that must succeed.
 func (s suite) write(t *testing.T, ops ...driver.Op) string {
 	t.Helper()
 	version, err := s.Table.Write(t.Context(), ops...)
@@ -52,7 +52,7 @@ func (s suite) write(t *testing.T, ops ...driver.Op) string {
 	return version
 }
 
-// absent fails the test unless there is no row.
+// absent fails the test if the row exists.
 func (s suite) absent(t *testing.T, key driver.Key) {
 	t.Helper()
 	if row, err := s.Table.Get(t.Context(), key); !errors.Is(err, driver.ErrNotFound) {
@@ -60,8 +60,8 @@ func (s suite) absent(t *testing.T, key driver.Key) {
 	}
 }
 
-// refused fails the test unless err is a ConflictError that names at least one
-// of keys and no other.
+// refused fails the test unless err is a ConflictError that names at least one of
+// keys and no other key.
 func refused(t *testing.T, what string, err error, keys ...driver.Key) {
 	t.Helper()
 	var conflict *driver.ConflictError
@@ -102,12 +102,12 @@ func testWrite(t *testing.T, s suite) {
 	s.absent(t, s.row("c"))
 	s.write(t, driver.Op{Do: driver.OpDelete, Key: a, If: v2}, driver.Op{Key: s.row("c"), Data: []byte("three")})
 	s.absent(t, a)
-	// Only conditions: nothing changes.
+	// A Write of conditions only changes nothing.
 	s.write(t, driver.Op{Do: driver.OpCheck, Key: a}, driver.Op{Do: driver.OpCheck, Key: b, If: v1})
 	if row := s.get(t, b); row.Version != v1 {
 		t.Errorf("OpCheck changed %+v, which was at version %s", row, v1)
 	}
-	// The same order of bytes in partition and sort does not make the same row.
+	// Equal concatenations of partition and sort are different rows.
 	other := driver.Key{Part: b.Part + "/b", Sort: "b"}
 	s.write(t, driver.Op{Key: other, Data: []byte("other")})
 	s.write(t, driver.Op{Key: s.row("b/b"), Data: []byte("inner")})
@@ -227,8 +227,8 @@ func testWriteLimits(t *testing.T, s suite) {
 	}
 }
 
-// testVersions deletes and creates a row anew: what was read before may never
-// be taken for what is there now.
+// testVersions deletes and recreates a row. A version read before the deletion must
+// never match the new row.
 func testVersions(t *testing.T, s suite) {
 	a := s.row("a")
 	seen := map[string]bool{}
@@ -258,7 +258,7 @@ func testVersions(t *testing.T, s suite) {
 	}
 }
 
-// testAliasing changes slices after they were given and taken.
+// testAliasing changes slices after passing them to the table or receiving them.
 func testAliasing(t *testing.T, s suite) {
 	a, b, data := s.row("a"), s.row("b"), []byte("data")
 	s.write(t, driver.Op{Key: a, Data: data})
@@ -282,8 +282,7 @@ func testAliasing(t *testing.T, s suite) {
 	}
 }
 
-// winner fails the test unless exactly one racer won and all rows have what it
-// wrote.
+// winner fails the test unless exactly one racer won and all rows have its data.
 func (s suite) winner(t *testing.T, won []int, rows ...driver.Key) {
 	t.Helper()
 	if len(won) != 1 {
@@ -370,7 +369,7 @@ func testAdd(t *testing.T, s suite) {
 	add(a, -50, -8)
 	add(a, 1<<53, 1<<53-8)
 	add(a, 1, 1<<53-7)
-	// A counter is not a row, and a row does not hinder it.
+	// A counter is not a row, and a row of the same key does not affect it.
 	s.absent(t, a)
 	for row, err := range s.Table.Scan(t.Context(), a.Part, "") {
 		t.Errorf("Scan yields %+v, %v", row, err)

@@ -19,8 +19,7 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// wrong is a driver that breaks its promise in one way, and the test of the
-// suite that must see it.
+// wrong is a driver with one fault, and the test of the suite that must detect it.
 type wrong struct {
 	name, test string
 	spoil      func(s *Set, m *Memory)
@@ -119,7 +118,7 @@ func wrongBlobs() []wrong {
 		}},
 		{"lists one page", "ListPages", listing(func(all []driver.Info) []driver.Info { return all[:min(len(all), 1000)] })},
 		{"lists folder by folder", "ListOrder", listing(func(all []driver.Info) []driver.Info {
-			for i := 1; i < len(all); i++ { // "/" before all else: the order of a walk
+			for i := 1; i < len(all); i++ { // "/" sorts first: the order of a folder walk
 				for j := i; j > 0 && strings.ReplaceAll(all[j].Key, "/", "\x00") < strings.ReplaceAll(all[j-1].Key, "/", "\x00"); j-- {
 					all[j], all[j-1] = all[j-1], all[j]
 				}
@@ -249,7 +248,7 @@ func wrongTables() []wrong {
 						return "", err
 					}
 				}
-				time.Sleep(time.Millisecond) // the conditions of all but the first may have ceased to hold
+				time.Sleep(time.Millisecond) // by now the other conditions may have become false
 				version, err := m.Table.Write(ctx, ops[0])
 				if err != nil {
 					return "", err
@@ -271,7 +270,7 @@ func wrongScans() []wrong {
 	return []wrong{
 		{"scans one page", "ScanPages", scanning(func(rows []driver.Row) []driver.Row { return rows[:min(len(rows), 12)] })},
 		{"scans in another order", "ScanOrder", scanning(func(rows []driver.Row) []driver.Row {
-			for i := 1; i < len(rows); i++ { // that of UTF-16
+			for i := 1; i < len(rows); i++ { // UTF-16 order
 				for j := i; j > 0 && rows[j-1].Sort >= "\ue000" && rows[j-1].Sort < "\U00010000" && rows[j].Sort >= "\U00010000"; j-- {
 					rows[j], rows[j-1] = rows[j-1], rows[j]
 				}
@@ -323,7 +322,7 @@ func wrongScans() []wrong {
 }
 
 func wrongServers() []wrong {
-	// serving hands every delivery to change, which calls the handler.
+	// serving passes every delivery to change, which calls the handler.
 	serving := func(change func(m *Memory, h driver.Handler, ctx context.Context, msg driver.Message) (driver.Outcome, error)) func(*Set, *Memory) {
 		return func(s *Set, m *Memory) {
 			s.Serve = func(ctx context.Context, h driver.Handler) {
@@ -388,7 +387,7 @@ func wrongQueues() []wrong {
 			}}
 		}},
 		{"shuffles", "OrderInGroup", func(s *Set, m *Memory) {
-			var held *driver.Message // the first, until the next of its group
+			var held *driver.Message // the first of a group, until the next arrives
 			s.Queue = queueWith{Queue: m.Queue, send: func(ctx context.Context, msg driver.Message) error {
 				if held == nil {
 					held = &msg
@@ -416,11 +415,10 @@ func wrongQueues() []wrong {
 	}
 }
 
-const wrongEnv = "DRIVERTEST_WRONG" // to the other process: the name of the driver
+const wrongEnv = "DRIVERTEST_WRONG" // passes the name of the driver to the other process
 
-// TestWrong runs one test of the suite on a wrong driver. It is for
-// TestWrong hands each wrong driver to the test of the suite that must see it,
-// in another process, where the test may fail.
+// TestWrong runs each faulty driver against the test of the suite that must detect
+// it. That test runs, and fails, in another process; TestWrong is its entry point.
 func TestWrong(t *testing.T) {
 	parts := map[string][]wrong{
 		"Blobs": slices.Concat(wrongPuts(), wrongBlobs()),
@@ -446,7 +444,7 @@ func TestWrong(t *testing.T) {
 	}
 }
 
-// seen fails the test unless the suite sees what is wrong.
+// seen fails the test unless the suite detects the fault.
 func seen(t *testing.T, part string, w wrong) {
 	t.Parallel()
 	exe, err := os.Executable()

@@ -12,12 +12,11 @@ import (
 )
 
 const (
-	maxReports    = 10    // failures that Sweep reports before it gives up
-	maxDeliveries = 10000 // by Drain
+	maxReports    = 10    // failures after which Sweep stops
+	maxDeliveries = 10000 // of one Drain
 )
 
-// Clock is a time that moves only when told. The zero value is at the start of
-// 2026.
+// Clock is a clock that only Advance moves. The zero value shows the start of 2026.
 type Clock struct {
 	mu     sync.Mutex
 	passed time.Duration
@@ -30,32 +29,31 @@ func (c *Clock) Now() time.Time {
 	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(c.passed)
 }
 
-// Advance moves the time on.
+// Advance moves the clock forward by d.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.passed += d
 }
 
-// Env is the world of one process: drivers on a Memory, and the time.
+// Env is the environment of one process: drivers on a Memory, and a clock.
 type Env struct {
 	Blobs  driver.Blobs
 	Table  driver.Table
 	Queue  driver.Queue
 	Clock  *Clock
-	Memory *Memory // below the drivers, and without their faults
-	Faults *Faults // of the drivers
+	Memory *Memory // the drivers without faults
+	Faults *Faults // the faults of the drivers
 }
 
-// NewEnv returns an empty world, the calls of whose drivers fail as planned.
+// NewEnv returns an empty environment whose driver calls fail as planned.
 func NewEnv(plan ...Fault) *Env {
 	clock := &Clock{}
 	return newEnv(NewMemory(clock.Now), clock, plan)
 }
 
-// Restart returns the world of a process that starts when that of e is gone:
-// what it stored is there, on a copy, the time goes on, and nothing fails but
-// what is planned anew.
+// Restart returns the environment of the next process after that of e died. It has a
+// copy of the stored state and the same clock time, and only the faults of plan.
 func (e *Env) Restart(plan ...Fault) *Env {
 	clock := &Clock{}
 	clock.Advance(e.Clock.Now().Sub(clock.Now()))
@@ -69,9 +67,9 @@ func newEnv(m *Memory, clock *Clock, plan []Fault) *Env {
 	return &Env{Blobs: f.Blobs, Table: f.Table, Queue: f.Queue, Clock: clock, Memory: m, Faults: f}
 }
 
-// Drain delivers messages to h, one at a time, until there are none, and moves
-// the clock to when the next one is due. Messages whose handler fails come
-// again. It ends early with the context, as that of a dead process does.
+// Drain delivers messages to h one by one until none is left. It advances the clock
+// to the next due time. Messages with a failed handler are delivered again. Drain
+// stops when ctx is done, which is the case after the process died.
 func (e *Env) Drain(ctx context.Context, h driver.Handler) error {
 	var last error
 	for range maxDeliveries {
@@ -92,35 +90,34 @@ func (e *Env) Drain(ctx context.Context, h driver.Handler) error {
 	return errors.Join(fmt.Errorf("messages are left after %d deliveries", maxDeliveries), last)
 }
 
-// Journey is something that a process does, for Sweep to interrupt.
+// Journey is an operation of a process that Sweep interrupts.
 type Journey struct {
-	// Setup makes the world in which the journey begins, once. It may be nil.
+	// Setup creates the initial state, once. It may be nil.
 	Setup func(ctx context.Context, env *Env) error
 
-	// Run is the journey. The error that it returns when a call of it fails is
-	// only handed to Verify; when none fails it must be nil. Its context ends
-	// when the process dies; it must not leave goroutines behind.
+	// Run is the operation. Without a fault it must return nil; after a fault its
+	// error is passed to Verify. Its context is canceled when the process dies. It
+	// must leave no goroutines.
 	Run func(ctx context.Context, env *Env) error
 
-	// Recover is what the next process does, in which no call fails: what
-	// happens at start, and the client's or the queue's second try. It must
-	// succeed. It may be nil.
+	// Recover is the work of the next process, without faults: its start, and the
+	// second try by the client or the queue. It must succeed. It may be nil.
 	Recover func(ctx context.Context, env *Env) error
 
-	// Verify checks the outcome. ran is what Run returned: nil is a promise
-	// that was given to a client, and must have been kept.
+	// Verify checks the outcome. ran is the result of Run: nil is a promise to a
+	// client, which must hold.
 	Verify func(env *Env, ran error) error
 }
 
-// Sweep takes the journey once in peace, and then again and again, each time
-// in a world of its own in which another of its calls fails: before its effect
-// and after it and, where it has one, in the middle; with the process living on,
-// to handle the error, and with the process dying. What is then stored is all
-// that Recover and Verify get. With -short the process still dies after every
-// call, but of the other failures of a call one is tried, each in its turn.
+// Sweep runs the journey once without faults, then once per call and fault, each time
+// in a fresh environment. A call fails before its effect, after it, and Midway if it
+// is Partial. Each time the process either survives to handle the error or dies.
+// Recover and Verify see only the stored state.
 //
-// With -short a death is not acted out again but judged by a copy of what was
-// stored when the call had ended, and once for calls that change nothing.
+// With -short the process still dies after every call, but only one of the call's
+// other faults is tried, in rotation. A death is then not run again: Recover and
+// Verify get a copy of the state stored when the call had ended. A call that
+// changed nothing shares the copy of the call before it.
 func Sweep(t *testing.T, j Journey) {
 	t.Helper()
 	choose := faultsOf
@@ -134,8 +131,8 @@ func Sweep(t *testing.T, j Journey) {
 	t.Logf("%d runs", runs)
 }
 
-// sweep returns how many runs there were, of which copies may stand for deaths,
-// and what was wrong with them.
+// sweep returns the number of runs and their failures. With copies, a copy of the
+// stored state may replace a run that ends in death.
 func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fault, copies bool) (runs int, failures []error) {
 	start := NewEnv()
 	if j.Setup != nil {
@@ -143,11 +140,11 @@ func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fau
 			return 0, []error{fmt.Errorf("setup: %w", err)}
 		}
 	}
-	peace := start.Restart()
-	left := peace.keep()
-	calls, ran, err := j.take(ctx, peace)
+	clean := start.Restart()
+	left := clean.keep()
+	calls, ran, err := j.take(ctx, clean)
 	if err := errors.Join(ran, err); err != nil {
-		return 1, []error{fmt.Errorf("in peace: %w", err)}
+		return 1, []error{fmt.Errorf("without faults: %w", err)}
 	}
 	if len(calls) == 0 {
 		return 1, []error{errors.New("the journey makes no calls")}
@@ -176,8 +173,8 @@ func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fau
 	return runs, failures
 }
 
-// keep returns, once calls of e have ended, what each of them left: the same
-// world for those that changed nothing.
+// keep returns a map that receives, for each call of e that has ended, a copy of the
+// environment. Calls that changed nothing share the copy of the call before them.
 func (e *Env) keep() map[int]*Env {
 	left := map[int]*Env{}
 	var last *Env
@@ -194,8 +191,8 @@ func (e *Env) keep() map[int]*Env {
 	return left
 }
 
-// faultsOf returns what is to be tried of a call. To die before a call leaves
-// what dying after the one before it leaves, so it is tried for the first only.
+// faultsOf returns the faults to try on call n. A death before a call leaves the same
+// state as a death after the call before it, so only the first call gets it.
 func faultsOf(n int, call string) []Fault {
 	faults := []Fault{{n, Before, false}, {n, After, false}, {n, After, true}}
 	if n == 1 {
@@ -207,8 +204,8 @@ func faultsOf(n int, call string) []Fault {
 	return faults
 }
 
-// someFaultsOf is faultsOf with the deaths after and before the call, and one of
-// the others.
+// someFaultsOf returns the deaths of faultsOf before and after the call, and one of
+// its other faults.
 func someFaultsOf(n int, call string) []Fault {
 	var deaths, others []Fault
 	for _, f := range faultsOf(n, call) {
@@ -221,19 +218,19 @@ func someFaultsOf(n int, call string) []Fault {
 	return append(deaths, others[n%len(others)])
 }
 
-// take takes the journey in env and returns its calls, its own error, and what
-// Recover or Verify found wrong.
+// take runs the journey in env. It returns the calls, the result of Run, and the
+// failure found by Recover or Verify.
 func (j Journey) take(ctx context.Context, env *Env) (calls []string, ran, err error) {
 	process, end := env.Faults.Context(ctx)
 	ran = j.Run(process, env)
 	end()
 	if env.Faults.Dead() && ran == nil {
-		ran = ErrFault // the dead have answered nobody
+		ran = ErrFault // a dead process has answered no client
 	}
 	return env.Faults.Calls(), ran, j.judge(ctx, env, ran)
 }
 
-// judge returns what Recover or Verify find wrong with a copy of env.
+// judge runs Recover and Verify on a copy of env.
 func (j Journey) judge(ctx context.Context, env *Env, ran error) error {
 	env = env.Restart()
 	if j.Recover != nil {

@@ -12,8 +12,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// The journey of these tests publishes text: an object first, and then the row
-// that names it.
+// The journey of these tests publishes a text: first an object, then the row that
+// names it.
 const published = "text of some length"
 
 var head = driver.Key{Part: "head", Sort: "current"}
@@ -35,8 +35,8 @@ func commit(ctx context.Context, e *Env) error {
 	return err
 }
 
-// readable is what a client sees: nothing, or all of the text; all of it if
-// that was promised.
+// readable checks the client's view: no text or the whole text, and the whole text if
+// Run returned nil.
 func readable(e *Env, ran error) error {
 	row, err := e.Table.Get(context.Background(), head)
 	if errors.Is(err, driver.ErrNotFound) && ran != nil {
@@ -56,7 +56,7 @@ func readable(e *Env, ran error) error {
 	return nil
 }
 
-// sequence calls each in turn until one fails.
+// sequence calls the steps in order until one fails.
 func sequence(steps ...func(context.Context, *Env) error) func(context.Context, *Env) error {
 	return func(ctx context.Context, e *Env) error {
 		for _, step := range steps {
@@ -77,7 +77,7 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-// TestSweepFinds sweeps journeys that are wrong in one way each.
+// TestSweepFinds sweeps journeys with one fault each.
 func TestSweepFinds(t *testing.T) {
 	ignore := func(step func(context.Context, *Env) error) func(context.Context, *Env) error {
 		return func(ctx context.Context, e *Env) error {
@@ -102,7 +102,7 @@ func TestSweepFinds(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		journey Journey
-		want    string // in the first failure
+		want    string // part of the first failure
 	}{
 		"wrong order": {Journey{Run: sequence(commit, stage), Verify: readable},
 			"call 2 fails after its effect (Table.Write head/current): verify: open private/staged: not found"},
@@ -115,7 +115,7 @@ func TestSweepFinds(t *testing.T) {
 				return fmt.Errorf("counted %d", n)
 			}
 			return nil
-		}, Setup: count}, "in peace: verify: counted 3"},
+		}, Setup: count}, "without faults: verify: counted 3"},
 		"takes many for atomic": {Journey{Run: pair, Verify: func(e *Env, _ error) error {
 			if n := len(e.Memory.Rows("p")); n == 1 {
 				return errors.New("one of two")
@@ -133,8 +133,8 @@ func TestSweepFinds(t *testing.T) {
 			_, again := e.Table.Get(ctx, head)
 			return errors.Join(err, again)
 		}}, "call 1 fails before its effect (Table.Get head/current): recover"},
-		"fails in peace":  {Journey{Run: func(context.Context, *Env) error { return errors.New("no") }, Verify: readable}, "in peace: no"},
-		"fails to set up": {Journey{Setup: func(context.Context, *Env) error { return errors.New("no") }}, "setup: no"},
+		"fails without faults": {Journey{Run: func(context.Context, *Env) error { return errors.New("no") }, Verify: readable}, "without faults: no"},
+		"fails to set up":      {Journey{Setup: func(context.Context, *Env) error { return errors.New("no") }}, "setup: no"},
 		"calls nothing": {Journey{Run: func(context.Context, *Env) error { return nil },
 			Verify: func(*Env, error) error { return nil }}, "makes no calls"},
 	} {
@@ -147,8 +147,8 @@ func TestSweepFinds(t *testing.T) {
 	}
 }
 
-// TestSweepRuns counts: Put and Table.Put can happen in part, the first call
-// also not at all.
+// TestSweepRuns counts the runs: Put and Table.Put can fail Midway, and only the
+// first call has a death before its effect.
 func TestSweepRuns(t *testing.T) {
 	for _, copies := range []bool{false, true} {
 		runs, failures := sweep(t.Context(), Journey{Run: sequence(stage, commit), Verify: readable}, faultsOf, copies)
@@ -158,8 +158,8 @@ func TestSweepRuns(t *testing.T) {
 	}
 }
 
-// TestSweepCopies holds that a copy is what the dead leave: a death that is acted
-// out leaves the same rows, objects and messages at the same time.
+// TestSweepCopies holds that a copy equals the state after a death: a run that ends
+// in death leaves the same rows, objects and messages at the same time.
 func TestSweepCopies(t *testing.T) {
 	journey := func(ctx context.Context, e *Env) error {
 		if err := sequence(stage, commit)(ctx, e); err != nil {
@@ -197,13 +197,13 @@ func TestSweepCopies(t *testing.T) {
 		}
 		worlds[left[i+1]] = true
 	}
-	if len(calls) != 6 || len(worlds) != 5 { // reading the row before it is written changes nothing
+	if len(calls) != 6 || len(worlds) != 5 { // the read of the row before the write changes nothing
 		t.Errorf("%d worlds after %q", len(worlds), calls)
 	}
 }
 
-// TestDrain brings messages to their end on a clock of its own, over failures
-// and delays, and not those of a dead process.
+// TestDrain handles messages to their end by its own clock, through failures and
+// delays. It handles none for a dead process.
 func TestDrain(t *testing.T) {
 	e := NewEnv()
 	s := suite{Set: Set{Queue: e.Queue}, id: "x"}
@@ -218,7 +218,7 @@ func TestDrain(t *testing.T) {
 		}
 		return driver.Outcome{}, nil
 	}))
-	// Both groups wait at the same time, the second of a after the first.
+	// Both groups wait at the same time; the second message of a waits after its first.
 	if got, passed := fmt.Sprint(turns), e.Clock.Now().Sub(start); got != "map[a 1:3 a 2:3 b 1:3]" || passed != 2*time.Minute {
 		t.Errorf("deliveries were %s, in %v", got, passed)
 	}
@@ -239,8 +239,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestSomeFaults holds that with -short the process dies after every call, and
-// that every other failure comes up.
+// TestSomeFaults holds that with -short the process dies after every call, and that
+// every other fault is tried on some call.
 func TestSomeFaults(t *testing.T) {
 	seen := map[Fault]bool{}
 	for n := 1; n <= 12; n++ {

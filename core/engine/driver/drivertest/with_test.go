@@ -119,7 +119,7 @@ func (q queueWith) Wake(ctx context.Context, m driver.Message) error {
 	return q.Queue.Wake(ctx, m)
 }
 
-// listing makes a List of what change leaves of the right one.
+// listing makes a List whose results are the correct ones, changed by change.
 func listing(change func([]driver.Info) []driver.Info) func(*Set, *Memory) {
 	return func(s *Set, m *Memory) {
 		s.Blobs = blobsWith{Blobs: m.Blobs, list: func(ctx context.Context, prefix, after string) iter.Seq2[driver.Info, error] {
@@ -138,7 +138,7 @@ func listing(change func([]driver.Info) []driver.Info) func(*Set, *Memory) {
 	}
 }
 
-// scanning makes a Scan of what change leaves of the right one.
+// scanning makes a Scan whose results are the correct ones, changed by change.
 func scanning(change func([]driver.Row) []driver.Row) func(*Set, *Memory) {
 	return func(s *Set, m *Memory) {
 		s.Table = tableWith{Table: m.Table, scan: func(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
