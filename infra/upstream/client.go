@@ -67,7 +67,7 @@ func New(o Options) (*Client, error) {
 func newClient(dial func(ctx context.Context, network, address string) (net.Conn, error), proxy func(*http.Request) (*url.URL, error)) *Client {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	limited := &hosts{byName: map[string]*host{}, next: &http.Transport{
+	limited := &hosts{byName: map[string]*host{}, next: newTransports(&http.Transport{
 		DialContext:            dial,
 		Proxy:                  proxy,
 		TLSHandshakeTimeout:    connectTimeout,
@@ -78,7 +78,7 @@ func newClient(dial func(ctx context.Context, network, address string) (net.Conn
 		MaxIdleConnsPerHost:    perHost,
 		IdleConnTimeout:        idleTimeout,
 		Protocols:              &protocols,
-	}}
+	})}
 	return &Client{
 		http:   &http.Client{Transport: limited, CheckRedirect: redirect},
 		hosts:  limited,
@@ -164,6 +164,7 @@ func redirect(r *http.Request, via []*http.Request) error {
 	for _, step := range append(via[1:len(via):len(via)], r) {
 		if step.URL.Host != first.Host || step.URL.Scheme != first.Scheme {
 			r.Header.Del("Authorization")
+			permitOf(r).withdraw(r.Header)
 		}
 	}
 	return nil

@@ -144,7 +144,7 @@ func TestStatuses(t *testing.T) {
 				return
 			}
 			var status *port.StatusError
-			if !errors.As(err, &status) || status.Code != code || status.URL != "http://deb.example/a?b=c#d" || port.Missing(err) != (code == 403 || code == 404) {
+			if !errors.As(err, &status) || status.Code != code || status.URL != "http://deb.example/a?b=c#d" || port.Missing(err) != (code == 403 || code == 404 || code == 410) {
 				t.Errorf("%d: %v", code, err)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	port "aptless/core/archive/upstream"
@@ -47,6 +48,7 @@ func mayPass(err error) bool {
 	var name *net.DNSError
 	var plain tls.RecordHeaderError
 	var certificate *tls.CertificateVerificationError
+	var alert *net.OpError
 	switch {
 	case errors.As(err, &status):
 		return retried[status.Code]
@@ -54,6 +56,8 @@ func mayPass(err error) bool {
 		return false
 	case errors.As(err, &plain), errors.As(err, &certificate):
 		return false
+	case errors.As(err, &alert) && alert.Op == "remote error": // an alert of TLS
+		return !strings.Contains(alert.Error(), "certificate")
 	case errors.As(err, &name):
 		return !name.IsNotFound
 	}

@@ -59,7 +59,8 @@ func (t *transfer) try() (*http.Response, error) {
 		method = http.MethodHead
 	}
 	ctx, stop := context.WithCancelCause(t.ctx)
-	r, err := http.NewRequestWithContext(ctx, method, t.address.String(), nil)
+	permit := newPermit(t.request.Access, t.address)
+	r, err := http.NewRequestWithContext(permit.in(ctx), method, t.address.String(), nil)
 	if err != nil {
 		stop(err)
 		return nil, err
@@ -69,6 +70,7 @@ func (t *transfer) try() (*http.Response, error) {
 		password, _ := t.user.Password()
 		r.SetBasicAuth(t.user.Username(), password)
 	}
+	permit.show(r)
 	t.conditions(r.Header)
 	response, err := t.client.http.Do(r)
 	if err != nil {

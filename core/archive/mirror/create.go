@@ -16,13 +16,15 @@ import (
 )
 
 // CreateArgs describe a mirror that is to be created. ArchiveRoot may be
-// ppa:user/project; nil is what the operator has chosen.
+// ppa:user/project, or name a user and a password, which become Credentials. A nil
+// field is what the operator has chosen.
 type CreateArgs struct {
 	Name string
 	Settings
 	Sources, IgnoreSignatures *bool
 	Keyrings                  []string
 	Schedule                  string // "" for none
+	AccessArgs
 }
 
 const createError = "unable to create mirror"
@@ -46,6 +48,10 @@ func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
 		m.Architectures = slices.Clone(s.Options.Architectures)
 	}
 	err := m.place()
+	var own secret
+	if err == nil {
+		err = own.change(&m, m.ArchiveRoot, args.AccessArgs)
+	}
 	if err == nil {
 		err = m.schedule(args.Schedule, args.Keyrings, args.IgnoreSignatures)
 	}
@@ -59,16 +65,17 @@ func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
 	if err != nil {
 		return Mirror{}, verifierError(400, err)
 	}
-	if err := s.describe(ctx, &m, ring); err != nil {
+	if err := s.describe(ctx, &m, own.shown(), ring); err != nil {
 		return Mirror{}, fail(400, "unable to fetch mirror", err)
 	}
-	return s.add(ctx, m)
+	return s.add(ctx, m, own)
 }
 
 // add writes the rows of a mirror that is new.
-func (s *Store) add(ctx context.Context, m Mirror) (Mirror, error) {
+func (s *Store) add(ctx context.Context, m Mirror, own secret) (Mirror, error) {
 	ops, err := s.entry(m, calendar.Entry{Name: entryName(m.UUID)})
 	if err == nil {
+		ops = append(ops, own.ops(m)...)
 		err = taken(s.Rows().Add(ctx, &m, ops...))
 	}
 	return m, named.Refuse[*named.TooLarge](err, 400, createError+": %w")
@@ -134,15 +141,16 @@ func verifierError(code int, err error) error {
 	return task.Fail(code, "unable to initialize GPG verifier: %w", err)
 }
 
-// asker returns what fetches. Where nothing may be fetched, all is refused.
-func (s *Store) asker(say func(string)) upstream.Asker {
+// asker returns what fetches from the archive that has given the access. Where
+// nothing may be fetched, all is refused.
+func (s *Store) asker(access *upstream.Access, say func(string)) upstream.Asker {
 	if s.Fetcher == nil {
 		return upstream.Asker{Fetcher: nowhere{}, Say: say}
 	}
-	return upstream.Asker{Fetcher: s.Fetcher, Say: say}
+	return upstream.Asker{Fetcher: s.Fetcher, Access: access, Say: say}
 }
 
-// nowhere is the Fetcher of who may ask nobody.
+// nowhere is the Fetcher of a process that may not fetch.
 type nowhere struct{}
 
 func (nowhere) Fetch(_ context.Context, r upstream.Request) (*upstream.Answer, error) {
@@ -154,8 +162,8 @@ func (nowhere) Fetch(_ context.Context, r upstream.Request) (*upstream.Answer, e
 const describeIn = 25 * time.Second
 
 // describe fetches the Release file of a mirror that is created or edited, and
-// has the mirror say what it says.
-func (s *Store) describe(ctx context.Context, m *Mirror, ring *pgp.Keyring) error {
+// gives its fields to the mirror.
+func (s *Store) describe(ctx context.Context, m *Mirror, access *upstream.Access, ring *pgp.Keyring) error {
 	ctx, cancel := context.WithTimeout(ctx, describeIn)
 	defer cancel()
 	if m.NoRelease {
@@ -164,7 +172,7 @@ func (s *Store) describe(ctx context.Context, m *Mirror, ring *pgp.Keyring) erro
 		}
 		return m.adopt(upstream.NoRelease())
 	}
-	release, _, err := m.archive().FetchRelease(ctx, s.asker(nil), upstream.Trust{Ring: ring, Now: s.Now()}, upstream.Seen{})
+	release, _, err := m.archive().FetchRelease(ctx, s.asker(access, nil), upstream.Trust{Ring: ring, Now: s.Now()}, upstream.Seen{})
 	if err == nil && ring != nil {
 		err = release.BadValidUntil
 	}

@@ -46,7 +46,11 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	if strings.HasPrefix(by, "snapshot/") && !args.Force {
 		return task.Result{}, task.Fail(403, "won't delete mirror with snapshots, use 'force=1' to override")
 	}
-	return task.Result{Code: 204}, s.Rows().Drop(ctx, a, &m, calendar.Key(entryName(m.UUID)), driver.Key{Part: formerCalendar, Sort: m.UUID})
+	further := []driver.Key{calendar.Key(entryName(m.UUID)), {Part: formerCalendar, Sort: m.UUID}}
+	if m.Secrets != (Secrets{}) {
+		further = append(further, secretKey(m.UUID))
+	}
+	return task.Result{Code: 204}, s.Rows().Drop(ctx, a, &m, further...)
 }
 
 // Roots returns what the row of a mirror needs of the storage.

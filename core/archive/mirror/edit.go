@@ -21,6 +21,7 @@ type EditArgs struct {
 	Keyrings                                                          []string
 	IgnoreSignatures                                                  *bool
 	Schedule                                                          *string // "" takes it away
+	AccessArgs
 }
 
 const editError = "unable to edit"
@@ -49,10 +50,19 @@ func (s *Store) Edit(ctx context.Context, name string, args EditArgs) (Mirror, e
 		if err := s.mayEdit(ctx, *m); err != nil {
 			return nil, err
 		}
-		if err := s.edited(ctx, m, args); err != nil || args.Schedule == nil {
+		own, err := s.secret(ctx, *m)
+		if err != nil {
 			return nil, err
 		}
-		return s.planned(ctx, *m)
+		if err := s.edited(ctx, m, &own, args); err != nil {
+			return nil, err
+		}
+		ops := own.ops(*m)
+		if args.Schedule == nil {
+			return ops, nil
+		}
+		planned, err := s.planned(ctx, *m)
+		return append(ops, planned...), err
 	})
 	if refusal := (*task.Error)(nil); errors.As(err, &refusal) {
 		return Mirror{}, err
@@ -61,9 +71,9 @@ func (s *Store) Edit(ctx context.Context, name string, args EditArgs) (Mirror, e
 	return m, named.Refuse[*named.NotFound](err, 404, editError+": %w")
 }
 
-// edited makes the changes, and fetches the Release file if they are such that
-// it may say something else.
-func (s *Store) edited(ctx context.Context, m *Mirror, args EditArgs) error {
+// edited makes the changes. It fetches the Release file if URL or architectures
+// change.
+func (s *Store) edited(ctx context.Context, m *Mirror, own *secret, args EditArgs) error {
 	if args.Filter != nil {
 		if _, err := parseFilter(*args.Filter); err != nil {
 			return task.Fail(400, editError+": %w", err)
@@ -93,13 +103,9 @@ func (s *Store) edited(ctx context.Context, m *Mirror, args EditArgs) error {
 	if m.archive().Flat() && m.DownloadUdebs {
 		return task.Fail(400, editError+": flat mirrors don't support udebs")
 	}
-	fetch := false
-	if args.ArchiveURL != nil && *args.ArchiveURL != m.ArchiveRoot && *args.ArchiveURL != upstream.Shown(m.ArchiveRoot) {
-		root, err := upstream.ParseRoot(*args.ArchiveURL)
-		if err != nil {
-			return task.Fail(500, editError+": %w", err)
-		}
-		m.ArchiveRoot, m.Last, fetch = root, state{}, true
+	fetch, err := m.relocate(own, args)
+	if err != nil {
+		return err
 	}
 	if args.Architectures != nil {
 		now := slices.Compact(slices.Sorted(slices.Values(args.Architectures)))
@@ -117,5 +123,25 @@ func (s *Store) edited(ctx context.Context, m *Mirror, args EditArgs) error {
 	if err != nil {
 		return verifierError(500, err)
 	}
-	return fail(500, editError, s.describe(ctx, m, ring))
+	return fail(500, editError, s.describe(ctx, m, own.shown(), ring))
+}
+
+// relocate gives the mirror the URL and the secrets of an edit. It reports whether
+// the URL is another one: secrets alone do not change what the archive has, so the
+// Release file need not be fetched with them.
+func (m *Mirror) relocate(own *secret, args EditArgs) (moved bool, err error) {
+	root := m.ArchiveRoot
+	if args.ArchiveURL != nil && *args.ArchiveURL != root && *args.ArchiveURL != upstream.Shown(root) {
+		if root, err = upstream.ParseRoot(*args.ArchiveURL); err != nil {
+			return false, task.Fail(500, editError+": %w", err)
+		}
+	}
+	before, _, _ := upstream.SplitUser(m.ArchiveRoot)
+	if err := own.change(m, root, args.AccessArgs); err != nil {
+		return false, task.Fail(400, editError+": %w", err)
+	}
+	if moved = m.ArchiveRoot != before; moved {
+		m.Last = state{}
+	}
+	return moved, nil
 }

@@ -251,7 +251,7 @@ func (f *fetching) one(ctx context.Context, o *outcome) {
 		}
 		defer lease.Release()
 	}
-	file, err := f.Store.asker(nil).Open(ctx, address, o.entry.Want, !f.args.IgnoreChecksums, maxFile)
+	file, err := f.Store.asker(f.access, nil).Open(ctx, address, o.entry.Want, !f.args.IgnoreChecksums, maxFile)
 	if err == nil {
 		defer file.Close()
 		err = f.keep(ctx, o, file, lease)

@@ -25,6 +25,7 @@ type Mirror struct {
 	UUID string
 	Name string
 	Settings
+	Secrets
 	Meta             map[string]string // fields of the Release file that was fetched last
 	LastDownloadDate time.Time         // of the last update that succeeded; zero if there was none
 	AppStreamFiles   map[string]string `json:",omitempty"` // SHA-256 of a pool file by its path; translations, too
@@ -36,7 +37,7 @@ type Mirror struct {
 
 // Settings say what is mirrored.
 type Settings struct {
-	ArchiveRoot           string // ends with a slash; may name a user and a password
+	ArchiveRoot           string // ends with a slash; of rows of a former time it may name a user and a password
 	Distribution          string
 	Components            []string // nil of flat mirrors
 	Architectures         []string
@@ -91,12 +92,13 @@ type View struct {
 	DownloadUdebs         bool
 	DownloadInstaller     bool
 	DownloadAppStream     bool
-	DownloadTranslations  bool   `json:",omitempty"`
-	Strict                bool   `json:",omitempty"`
-	KeepVersions          int    `json:",omitempty"`
-	NoRelease             bool   `json:",omitempty"`
-	Partial               bool   `json:",omitempty"` // the last update could not take everything
-	Schedule              string `json:",omitempty"` // when it is updated without being asked
+	DownloadTranslations  bool `json:",omitempty"`
+	Strict                bool `json:",omitempty"`
+	KeepVersions          int  `json:",omitempty"`
+	NoRelease             bool `json:",omitempty"`
+	Secrets
+	Partial  bool   `json:",omitempty"` // the last update could not take everything
+	Schedule string `json:",omitempty"` // when it is updated without being asked
 }
 
 // Updated reports whether an update of the mirror has succeeded.
@@ -174,7 +176,7 @@ func (s *Store) View(ctx context.Context, m Mirror) (View, error) {
 		FilterWithDeps: m.FilterWithDeps, SkipComponentCheck: m.SkipComponentCheck, SkipArchitectureCheck: m.SkipArchitectureCheck,
 		DownloadSources: m.DownloadSources, DownloadUdebs: m.DownloadUdebs, DownloadInstaller: m.DownloadInstaller,
 		DownloadAppStream: m.DownloadAppStream, DownloadTranslations: m.DownloadTranslations,
-		Strict: m.Strict, KeepVersions: m.KeepVersions, NoRelease: m.NoRelease, Partial: m.Last.Lacks,
+		Strict: m.Strict, KeepVersions: m.KeepVersions, NoRelease: m.NoRelease, Secrets: m.shownSecrets(), Partial: m.Last.Lacks,
 	}
 	if m.Schedule != nil {
 		v.Schedule = m.Schedule.When

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"aptless/core/archive/mirror"
+	"aptless/core/archive/upstream"
 	"aptless/core/archive/upstream/upstreamtest"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
@@ -145,7 +146,7 @@ func TestCreateMirror(t *testing.T) {
 func TestNoPasswords(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Archive(t)
-		s.Upstream.Root = "https://me:secret@archive.example.org/debian/"
+		s.Upstream.Admits = func(a *upstream.Access) bool { return a != nil && a.User == "me" && a.Password == "secret" }
 		s.Want(t, "POST", "/api/mirrors", `{"Name":"m","ArchiveURL":"https://me:secret@archive.example.org/debian/","Distribution":"stable"}`, 201, "")
 		for _, r := range [][3]string{
 			{"GET", "/api/mirrors", ""}, {"GET", "/api/mirrors/m", ""}, {"GET", "/api/graph.dot", ""},

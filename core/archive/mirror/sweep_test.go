@@ -212,9 +212,9 @@ func TestMirrorSettingsSurviveEveryFault(t *testing.T) {
 			method, path, body string
 			done               func(map[string]bool) bool
 		}{
-			{"POST", "/api/mirrors", strings.TrimSuffix(strings.Replace(apptest.CreateMirror, `"m"`, `"n"`, 1), "}") + `,"Schedule":"1d"}`,
+			{"POST", "/api/mirrors", strings.TrimSuffix(strings.Replace(apptest.CreateMirror, `"m"`, `"n"`, 1), "}") + `,"Schedule":"1d","Credentials":{"User":"u","Password":"p"}}`,
 				func(found map[string]bool) bool { return found["n"] || found["o"] }},
-			{"POST", "/api/mirrors/n", `{"Filter":"fresh","Schedule":"2d"}`, func(found map[string]bool) bool { return !found["n"] }},
+			{"POST", "/api/mirrors/n", `{"Filter":"fresh","Schedule":"2d","Credentials":{"User":"u","Password":"q"}}`, func(found map[string]bool) bool { return !found["n"] }},
 			{"PUT", "/api/mirrors/n", `{"Name":"o"}`, func(found map[string]bool) bool { return !found["n"] }},
 			{"DELETE", "/api/mirrors/m", "", func(found map[string]bool) bool { return !found["m"] }},
 		} {
@@ -279,7 +279,7 @@ func TestMirrorSettingsSurviveEveryFault(t *testing.T) {
 				}
 				rows = append(rows, "calendar")
 			}
-			if slices.Sort(rows); strings.Join(rows, ",") != "calendar,mirror ,mirror-name o" {
+			if slices.Sort(rows); strings.Join(rows, ",") != "calendar,mirror ,mirror-name o,mirror-secret " {
 				return fmt.Errorf("rows %q", rows)
 			}
 			got, err := w.State(env)

@@ -98,7 +98,8 @@ type update struct {
 	*Store
 	attempt     *task.Attempt
 	args        UpdateArgs
-	mirror      Mirror // as read when the attempt began
+	mirror      Mirror           // as read when the attempt began
+	access      *upstream.Access // of its archive
 	trust       upstream.Trust
 	fingerprint string
 	at          cursor
@@ -114,7 +115,11 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	if err != nil {
 		return task.Result{}, err
 	}
-	u := &update{Store: s, attempt: a, args: args, mirror: m, trust: upstream.Trust{Ring: ring, Now: s.Now()}}
+	own, err := s.secret(ctx, m)
+	if err != nil {
+		return task.Result{}, err
+	}
+	u := &update{Store: s, attempt: a, args: args, mirror: m, access: own.shown(), trust: upstream.Trust{Ring: ring, Now: s.Now()}}
 	u.fingerprint = u.fingerprintOf(m.Settings, ring)
 	if _, err := a.Cursor(&u.at); err != nil {
 		return task.Result{}, err
@@ -163,7 +168,7 @@ func failure(ctx context.Context, err error) error {
 
 // asker returns what fetches and says so in the task's output.
 func (u *update) asker() upstream.Asker {
-	return u.Store.asker(func(line string) { u.attempt.Printf("%s\n", line) })
+	return u.Store.asker(u.access, func(line string) { u.attempt.Printf("%s\n", line) })
 }
 
 // release fetches the Release file, and notes what is to be remembered of it. It

@@ -16,13 +16,16 @@ type Fetcher interface {
 	//
 	// The error matches *StatusError if the server has answered with a status
 	// other than success, and ErrForbidden if the server may not be asked. No
-	// error has the password of a URL in it.
+	// error has the password of a URL or anything of an Access in it.
 	Fetch(ctx context.Context, r Request) (*Answer, error)
 }
 
 // Request is what a server is asked for.
 type Request struct {
 	URL string // http or https; may name a user and a password
+
+	// Access is sent if URL has its Origin; nil sends nothing.
+	Access *Access
 
 	// Head asks for the head of the answer only.
 	Head bool

@@ -58,7 +58,7 @@ func (k Asker) Open(ctx context.Context, address string, want deb.File, check bo
 	if check && want.Size > 0 {
 		limit = want.Size
 	}
-	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, Limit: limit})
+	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, Access: k.Access, Limit: limit})
 	f := &File{address: address, hash: deb.NewHasher(), want: want, check: check}
 	if err != nil {
 		return nil, f.tooLarge(err)
@@ -114,7 +114,7 @@ func (f *File) Got() deb.File { return f.got }
 
 // Size asks for the size of a file in bytes; 0 if the server does not say.
 func (k Asker) Size(ctx context.Context, address string) (int64, error) {
-	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, Head: true, Limit: maxIndex})
+	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, Access: k.Access, Head: true, Limit: maxIndex})
 	if err != nil {
 		return 0, err
 	}

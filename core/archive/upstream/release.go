@@ -167,6 +167,7 @@ type Trust struct {
 // Asker is what fetching needs besides the archive.
 type Asker struct {
 	Fetcher Fetcher
+	Access  *Access           // of the archive; nil if it needs none
 	Say     func(line string) // is told what is fetched; nil is not
 }
 
@@ -179,7 +180,7 @@ func (k Asker) say(format string, args ...any) {
 // get fetches a small file.
 func (k Asker) get(ctx context.Context, address string, seen Seen, limit int64) ([]byte, *Answer, error) {
 	k.say("Downloading: %s", Shown(address))
-	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, ETag: seen.ETag, Modified: seen.Modified, Limit: limit})
+	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, Access: k.Access, ETag: seen.ETag, Modified: seen.Modified, Limit: limit})
 	if err != nil {
 		return nil, nil, err
 	}

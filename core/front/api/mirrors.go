@@ -13,6 +13,8 @@ import (
 // that an update fails if a file is missing or is not as listed, KeepVersions how
 // many newest versions of each name and architecture are taken (0 is all), and
 // NoRelease that a flat archive has no Release file and is not verified at all.
+// Credentials, Headers, ClientCertificate and ClientKey (PEM) are sent to the
+// archive and are in no answer.
 type mirrorCreateParams struct {
 	Name                  string `binding:"required"`
 	ArchiveURL            string `binding:"required"`
@@ -34,6 +36,10 @@ type mirrorCreateParams struct {
 	Strict                bool
 	KeepVersions          int
 	NoRelease             bool
+	Credentials           *mirror.Credentials
+	Headers               map[string]string
+	ClientCertificate     *string
+	ClientKey             *string
 }
 
 // mirrorEditParams is the body of a change; what is absent stays.
@@ -52,9 +58,17 @@ type mirrorEditParams struct {
 	DownloadTranslations *bool
 	Strict               *bool
 	KeepVersions         *int
+
+	// An empty value takes away. A new ArchiveURL at another origin takes away what
+	// is not given with it.
+	Credentials       *mirror.Credentials
+	Headers           map[string]string
+	ClientCertificate *string
+	ClientKey         *string
 }
 
-// mirrorUpdateParams is the body of an update. The last two fields are not aptly's.
+// mirrorUpdateParams is the body of an update. IgnoreValidUntil and Strict are not
+// aptly's. Secrets are refused: the arguments of a task are stored with it.
 // Older clients send the whole description of the mirror besides, which changes
 // nothing. SkipExistingPackages and ForceUpdate ask for what is always so: what the
 // mirror has is not fetched again, and an update that is not alive is not waited for.
@@ -66,6 +80,11 @@ type mirrorUpdateParams struct {
 	LatestOnly       bool
 	IgnoreValidUntil bool
 	Strict           *bool
+
+	Credentials       *mirror.Credentials
+	Headers           map[string]string
+	ClientCertificate *string
+	ClientKey         *string
 }
 
 // listedMirror is a mirror in a list.
@@ -131,6 +150,7 @@ func (s *Server) createMirror(w http.ResponseWriter, r *http.Request) error {
 	}
 	made, err := s.Mirrors.Create(r.Context(), mirror.CreateArgs{
 		Name: body.Name, Keyrings: body.Keyrings, Schedule: body.Schedule, Sources: body.DownloadSources, IgnoreSignatures: body.IgnoreSignatures,
+		AccessArgs: mirror.AccessArgs{Credentials: body.Credentials, Headers: body.Headers, ClientCertificate: body.ClientCertificate, ClientKey: body.ClientKey},
 		Settings: mirror.Settings{
 			ArchiveRoot: body.ArchiveURL, Distribution: body.Distribution, Components: body.Components, Architectures: body.Architectures,
 			Filter: body.Filter, FilterWithDeps: body.FilterWithDeps, SkipComponentCheck: body.SkipComponentCheck,
@@ -160,6 +180,7 @@ func (s *Server) editMirror(w http.ResponseWriter, r *http.Request) error {
 		DownloadInstaller: body.DownloadInstaller, DownloadSources: body.DownloadSources, DownloadUdebs: body.DownloadUdebs,
 		Architectures: body.Architectures, Keyrings: body.Keyrings, IgnoreSignatures: body.IgnoreSignatures, Schedule: body.Schedule,
 		DownloadTranslations: body.DownloadTranslations, Strict: body.Strict, KeepVersions: body.KeepVersions,
+		AccessArgs: mirror.AccessArgs{Credentials: body.Credentials, Headers: body.Headers, ClientCertificate: body.ClientCertificate, ClientKey: body.ClientKey},
 	})
 	if err != nil {
 		return err
@@ -175,6 +196,10 @@ func (s *Server) updateMirror(w http.ResponseWriter, r *http.Request) error {
 	var body mirrorUpdateParams
 	if err := Bind(r, &body); err != nil {
 		return err
+	}
+	given := mirror.AccessArgs{Credentials: body.Credentials, Headers: body.Headers, ClientCertificate: body.ClientCertificate, ClientKey: body.ClientKey}
+	if given.Any() {
+		return Errorf(http.StatusBadRequest, "Credentials, Headers, ClientCertificate and ClientKey are set by POST /api/mirrors/{name}, not by an update")
 	}
 	spec, err := s.Mirrors.CheckUpdate(r.Context(), name, mirror.UpdateArgs{Name: body.Name, Keyrings: body.Keyrings,
 		IgnoreChecksums: body.IgnoreChecksums, IgnoreSignatures: body.IgnoreSignatures, LatestOnly: body.LatestOnly,

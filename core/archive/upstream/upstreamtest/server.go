@@ -17,6 +17,10 @@ import (
 type Server struct {
 	Root string // URL, ends with a slash
 
+	// Admits, if not nil, is asked whether an Access may read the tree. A request
+	// that is not admitted is answered with the status 401.
+	Admits func(*upstream.Access) bool
+
 	// Fault, if not nil, is asked before a file is served: for the path, and how
 	// often it was asked for before. What it returns is served in place of the
 	// file, or fails.
@@ -67,6 +71,9 @@ func (s *Server) Fetch(ctx context.Context, r upstream.Request) (*upstream.Answe
 		return nil, fmt.Errorf("%s: %w", upstream.Shown(r.URL), upstream.ErrForbidden)
 	}
 	path = strings.ReplaceAll(path, "%2b", "+")
+	if s.Admits != nil && !s.Admits(r.Access) {
+		return nil, s.Status(401, path)
+	}
 	data, before, ok := s.file(path)
 	if !ok {
 		return nil, s.Status(404, path)

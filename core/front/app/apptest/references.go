@@ -36,6 +36,10 @@ func Fits(state map[string]string) error {
 			if _, ok := state[strings.TrimSuffix(part, "-name")+"/"+data]; !ok {
 				return fmt.Errorf("%s is of nothing", key)
 			}
+		case "mirror-secret":
+			if _, ok := state["mirror/"+sort]; !ok {
+				return fmt.Errorf("%s is of no mirror", key)
+			}
 		case "ref":
 			target, by, ok := strings.Cut(sort, "/publish/")
 			if ok {
