@@ -83,7 +83,7 @@ func (f farTable) Put(ctx context.Context, rows ...driver.Row) error {
 func TestTenThousandSnapshotsAreCollectedInSlices(t *testing.T) {
 	heads := 10_000
 	if testing.Short() {
-		heads = 3_000
+		heads = 1_000
 	}
 	slice := 20 * time.Second * time.Duration(heads) / 10_000
 	synctest.Test(t, func(t *testing.T) {
