@@ -10,6 +10,42 @@
 //
 // A package imports lower storeys freely and upper storeys never.
 //
+// # The packages
+//
+//   - formats/deb: control files, versions, relations, packages; .deb, .dsc, .changes
+//   - formats/pgp: keys, signatures, verification, key lint
+//   - formats/members: bzip2, xz and zstd files that are joined from pieces
+//   - formats/openapi: a description of an HTTP API, by the types of its bodies
+//   - formats/graphviz: graphs in the language of Graphviz
+//   - engine/driver: the ports Blobs, Table, Queue and Direct
+//   - engine/parallel: workers, and the budget of memory
+//   - engine/lists: immutable lists in chunks that are named by their content
+//   - engine/lock: queues of tasks for resources, and transactions
+//   - engine/calendar: rows with a due time
+//   - engine/task: admission, attempts, checkpoints, commit, debts, undo, retention
+//   - engine/gc: the collector, a concurrent mark and sweep
+//   - engine/named: rows with a UUID, a unique name and references
+//   - archive/source: repositories, mirrors and snapshots as seen by other packages
+//   - archive/pkglist: lists of packages in the order of indexes
+//   - archive/query: aptly's query language, and dependencies
+//   - archive/pool: package files by digest, package records
+//   - archive/upload: the area that clients upload into
+//   - archive/keyring: named rings of trusted keys
+//   - archive/upstream: Release files, indexes and files of other servers
+//   - archive/repo: local repositories, imports, inclusions of .changes
+//   - archive/mirror: mirrors, their updates and schedules
+//   - archive/snapshot: snapshots: create, merge, pull, filter, diff, verify
+//   - archive/publish: publications and the protocol: plan, stage, commit, apply
+//   - archive/publish/paths: every key of a publication, as pure functions
+//   - archive/publish/index: index files, staged under their digests
+//   - archive/publish/files: package files below a published tree
+//   - archive/publish/tree: the manifest, and the public tree that follows it
+//   - front/api: routes, requests, answers and errors
+//   - front/app: composition: drivers and a Config in; handler, worker and tick out
+//
+// A package whose name ends in "test" has what tests need of the package above it:
+// drivertest the suite of all drivers, faults and outages; apptest a whole process.
+//
 // # What a package may import
 //
 // The table lists, for each package, the packages of its own storey that it may
