@@ -35,6 +35,7 @@ type outcome struct {
 	mismatch *mismatch
 	why      string // it could not be fetched
 	lacks    bool   // because the archive does not have it as listed; the others are fetched
+	damaged  string // it is as listed and cannot be unpacked: the package and the reason
 	err      error  // of the storage
 }
 
@@ -197,6 +198,10 @@ func (f *fetching) count(got outcome) {
 	for _, o := range f.finished.add(got.n, got) {
 		f.at.After = o.entry.key()
 		f.at.Detail.count(o)
+		if o.damaged != "" {
+			f.at.Partial.addDamaged(o.damaged)
+			f.shown.Partial = f.at.Partial
+		}
 		switch {
 		case o.why == "":
 		case o.lacks:
@@ -309,7 +314,7 @@ func (f *fetching) keep(ctx context.Context, o *outcome, file *upstream.File, le
 	}
 	rows := []driver.Row{f.Pool.SumsRow(got)}
 	if contents != nil {
-		row, err := f.record(ctx, o.entry, got, contents)
+		row, err := f.record(ctx, o, got, contents)
 		if err != nil {
 			o.err = err
 			return nil
@@ -321,8 +326,8 @@ func (f *fetching) keep(ctx context.Context, o *outcome, file *upstream.File, le
 }
 
 // record returns the row of the record of a package whose file has come.
-func (f *fetching) record(ctx context.Context, e entry, got deb.File, contents *reading) ([]driver.Row, error) {
-	p, found, err := f.staged.Get(ctx, e.Of)
+func (f *fetching) record(ctx context.Context, o *outcome, got deb.File, contents *reading) ([]driver.Row, error) {
+	p, found, err := f.staged.Get(ctx, o.entry.Of)
 	if err != nil || !found || len(p.Files) != 1 {
 		return nil, err
 	}
@@ -332,7 +337,9 @@ func (f *fetching) record(ctx context.Context, e entry, got deb.File, contents *
 	if err != nil {
 		return nil, err
 	}
-	rec.Paths, rec.NoPaths = pool.PathsOf(c.Paths), c.NoPaths
+	if rec.Paths, rec.NoPaths = pool.PathsOf(c.Paths), c.NoPaths; c.NoPaths != "" {
+		o.damaged = fmt.Sprintf("%v: %s", p, c.NoPaths)
+	}
 	row, err := f.Pool.Row(ctx, rec)
 	return []driver.Row{row}, err
 }

@@ -58,6 +58,9 @@ func TestArchivesOfTheField(t *testing.T) {
 		"binary-all of udebs":           {fields: map[string]string{"Architectures": "all amd64"}, allUdeb: udebs, create: `"Architectures":["amd64"],"DownloadUdebs":true`, want: "doc-udeb_1.0_all " + foo},
 		"binary-all of udebs, not told": {fields: map[string]string{"Architectures": "all amd64"}, allUdeb: udebs, create: `"Architectures":["amd64"]`, want: foo},
 		"only all":                      {fields: map[string]string{"Architectures": "all"}, archs: []string{}, all: doc, create: `"Architectures":["amd64"]`, want: "doc_1.0_all"},
+		"all and another":               {fields: map[string]string{"Architectures": "all arm64"}, archs: []string{"arm64"}, all: doc, create: `"Architectures":["amd64"]`, want: "doc_1.0_all"},
+		"another and no index of all":   {fields: map[string]string{"Architectures": "all arm64"}, archs: []string{"arm64"}, create: `"Architectures":["amd64"]`, want: "unable to fetch mirror: architecture amd64 not available in repo "},
+		"all for the listed ones only":  {fields: map[string]string{"Architectures": "all arm64", "No-Support-for-Architecture-all": "Packages"}, archs: []string{"arm64"}, all: doc, create: `"Architectures":["amd64"]`, want: "unable to fetch mirror: architecture amd64 not available in repo "},
 		"only all, none named":          {fields: map[string]string{"Architectures": "all"}, archs: []string{}, all: doc, want: "doc_1.0_all"},
 
 		"Components with a prefix":       {fields: map[string]string{"Components": "updates/main updates/contrib"}, create: `"Components":["main"]`, want: foo},

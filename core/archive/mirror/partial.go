@@ -25,6 +25,10 @@ type Partial struct {
 	SkippedStanzas  int      `json:",omitempty"` // of indexes, that describe no package
 	Missing         []string `json:",omitempty"` // at most maxNamed packages, with the reason
 	Reasons         []string `json:",omitempty"` // at most maxNamed files, with the reason
+
+	// Packages that were taken, since they are as listed, and cannot be unpacked.
+	DamagedPackages int      `json:",omitempty"`
+	Damaged         []string `json:",omitempty"` // at most maxNamed, with the reason
 }
 
 // maxNamed is how many files and how many packages an update names: the detail of
@@ -46,6 +50,14 @@ func (p *Partial) addPackage(name, reason string) {
 	p.MissingPackages++
 	if len(p.Missing) < maxNamed {
 		p.Missing = append(p.Missing, clip(name+": "+reason))
+	}
+}
+
+// addDamaged notes a package that is as listed and cannot be unpacked.
+func (p *Partial) addDamaged(reason string) {
+	p.DamagedPackages++
+	if len(p.Damaged) < maxNamed {
+		p.Damaged = append(p.Damaged, clip(reason))
 	}
 }
 
@@ -79,6 +91,12 @@ func (u *update) strict() bool {
 // the result of the task.
 func (u *update) report() task.Result {
 	p := u.at.Partial
+	for _, line := range p.Damaged {
+		u.attempt.Printf("@y[!]@| @!damaged, taken as listed: %s@|\n", line)
+	}
+	if p.DamagedPackages > 0 {
+		u.attempt.Warn("%d packages are as listed and cannot be unpacked, the first is %s", p.DamagedPackages, p.Damaged[0])
+	}
 	if !p.Partial {
 		return task.Result{Code: 204}
 	}

@@ -102,13 +102,17 @@ func (r *Release) HasComponent(component string) bool {
 }
 
 // HasArchitecture reports whether a mirror may name an architecture: the field
-// Architectures has it or is absent, Release lists an index of it, or Release
-// has packages for every architecture only.
+// Architectures has it or is absent, or Release lists an index of it. It is also
+// so if Release has packages for every architecture only, or an index of them that
+// apt reads for each architecture: of "all arm64" apt takes those for amd64.
 func (r *Release) HasArchitecture(arch string) bool {
 	if r.Architectures == nil || slices.Contains(r.Architectures, arch) || slices.Contains(r.available.architectures(nil), arch) {
 		return true
 	}
-	return slices.Equal(r.Architectures, []string{deb.AllArch}) && arch != deb.SourceArch
+	if arch == deb.SourceArch {
+		return false
+	}
+	return slices.Equal(r.Architectures, []string{deb.AllArch}) || r.readsAll() && slices.Contains(r.available.architectures(nil), deb.AllArch)
 }
 
 // DefaultComponents returns the components of a mirror that names none: those
