@@ -1,4 +1,4 @@
-// Package upstream fills the port core/upstream.Fetcher with HTTP.
+// Package upstream fills the port core/archive/upstream.Fetcher with HTTP.
 //
 // Whoever may make a mirror chooses what is asked, and whoever runs the server
 // that is asked chooses what it answers, so both are taken for hostile. An
