@@ -113,6 +113,7 @@ func cost(t *testing.T, n int) {
 	p.cost(fmt.Sprintf("publish of 1 more into %d", n), 200, func() { p.must("PUT", "/api/publish/:./"+name, "{}") })
 	p.cost(fmt.Sprintf("publish of 1 more into %d by digest", n), 200, func() { p.must("PUT", "/api/publish/hash/"+name, "{}") })
 	p.cost("publish of nothing new", 100, func() { p.must("PUT", "/api/publish/:./"+name, "{}") })
+	p.cost("tick of an hour, with the retention of tasks", 8, func() { must(p.Tick(t.Context())) })
 	p.cost("tick", 3, func() { must(p.Tick(t.Context())) })
 }
 

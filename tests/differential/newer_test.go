@@ -15,10 +15,11 @@ import (
 type newer []*newerAnswer
 
 type newerAnswer struct {
-	Request string            // as in reports
-	Source  string            // of what 1.6.3 answers
-	Fields  map[string][2]any // of 1.5.0 and of 1.6.3, by the path that a difference has
-	used    bool
+	Request   string            // as in reports
+	Source    string            // of what 1.6.3 answers
+	Sometimes string            // why 1.5.0 answers some runs like 1.6.3, if it does
+	Fields    map[string][2]any // of 1.5.0 and of 1.6.3, by the path that a difference has
+	used      bool
 }
 
 func readNewer(t *testing.T) newer {
@@ -89,11 +90,12 @@ func at(a answer, field string, change func(any) any) {
 	}
 }
 
-// unused returns the requests for which nothing was to be corrected.
+// unused returns the requests for which nothing was to be corrected, although 1.5.0
+// always answers in its own way.
 func (n newer) unused() []string {
 	var names []string
 	for _, c := range n {
-		if !c.used && !slices.Contains(names, c.Request) {
+		if !c.used && c.Sometimes == "" && !slices.Contains(names, c.Request) {
 			names = append(names, c.Request)
 		}
 	}
