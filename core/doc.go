@@ -87,6 +87,7 @@
 //	archive/publish/files          archive/publish/paths archive/publish/index archive/pkglist
 //	archive/publish/tree           archive/publish/paths archive/publish/index archive/publish/files archive/pkglist
 //	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/source
+//	archive/deliver                archive/publish archive/repo archive/source archive/upload
 //	front/api                      net/http github.com/prometheus/client_golang
 //	front/app                      front/api net/http github.com/prometheus/client_golang
 //	front/app/apptest              front/app net/http aptless/infra/embedded

@@ -8,6 +8,7 @@
 //	repair.go         puts back what a tree or the pool directories lack
 //	leftovers.go      package files that an update with SkipCleanup has left
 //	area.go           which private files the collector keeps
+//	part.go           an update as a part of a larger task
 //	dryrun.go         what a task would do
 //	snapshoturl.go    files as they were published at a time
 //	publication.go, store.go, view.go, source.go  rows, and how clients see them

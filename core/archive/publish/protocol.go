@@ -46,6 +46,7 @@ type request struct {
 	force       bool   // replace package files that are different
 	skipCleanup bool   // leave package files that are no longer published
 	resetDate   bool   // the date of the Release may go back
+	part        *Part  // of a larger task; nil if the task does nothing else
 }
 
 // cursor says how far a task has come.
@@ -208,6 +209,9 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Ma
 	}
 	p.addRevision(Revision{m.Generation, m.Date, p.Manifest, maps.Clone(p.Components), m.Contents, m.Aliases})
 	a.PutJSON(p.Dist().Row(), p)
+	if d.how.part != nil {
+		return d.how.part.Commit(ctx, p.answer(), p.debt())
+	}
 	a.Answer(task.Result{Code: code, Value: p.answer()})
 	return a.Commit(ctx, cursor{Committed: true}, p.debt())
 }

@@ -160,7 +160,7 @@ func (s *Store) refresh(ctx context.Context, a *task.Attempt, args RefreshArgs) 
 	if p, err = s.finishEarlier(ctx, a, p, at); err != nil {
 		return task.Result{}, err
 	}
-	d, err := s.planAgain(ctx, p, uuids(p.Components), request{verb: toRefresh, Signing: Signing{p.Unsigned, p.Keys}})
+	d, err := s.planAgain(ctx, p, uuids(p.Components), request{verb: toRefresh, Signing: p.signing()})
 	if err != nil {
 		return task.Result{}, err
 	}

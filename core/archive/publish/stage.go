@@ -21,7 +21,7 @@ func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) e
 	l := &files.Linker{
 		Store: s.filesOf(a), Scope: d.next.scope(), Force: d.how.force, Linked: at.Linked, OutOfTime: a.SliceOver,
 		Pause: func(ctx context.Context, linked int) error {
-			return cmp.Or(a.Checkpoint(ctx, cursor{Linked: linked}), task.ErrContinue)
+			return cmp.Or(a.Checkpoint(ctx, d.how.part.cursor(cursor{Linked: linked})), task.ErrContinue)
 		},
 		Report: func(total, left int) {
 			if d.next.Manifest == "" { // clients know the progress of a creation only
@@ -52,7 +52,7 @@ func (s *Store) resume(ctx context.Context, a *task.Attempt, at cursor, d draft,
 		if err != nil {
 			return err
 		}
-		return cmp.Or(a.Checkpoint(ctx, cursor{Linked: allLinked, Progress: key}), task.ErrContinue)
+		return cmp.Or(a.Checkpoint(ctx, d.how.part.cursor(cursor{Linked: allLinked, Progress: key})), task.ErrContinue)
 	}
 	if at.Progress == "" {
 		return st, nil

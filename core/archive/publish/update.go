@@ -174,8 +174,8 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 }
 
 // finishEarlier applies what an earlier task has committed and could not apply,
-// and saves that. It returns the publication after it.
-func (s *Store) finishEarlier(ctx context.Context, a *task.Attempt, p Publication, at cursor) (Publication, error) {
+// and saves that with the cursor of the task. It returns the publication after it.
+func (s *Store) finishEarlier(ctx context.Context, a *task.Attempt, p Publication, at any) (Publication, error) {
 	if p.Applied || p.Dropping {
 		return p, nil
 	}

@@ -46,7 +46,7 @@ func (s *Store) CheckImport(ctx context.Context, args ImportArgs) (task.Spec, er
 		Kind: "repo.import", Name: name, Resources: []string{source.Repo.Resource(r.UUID), from}, Args: args,
 		// The directory is locked also for one file of it: two imports of
 		// the same upload exclude each other however they were named.
-		Locks: []lock.Want{s.Rows().Lock(r.UUID, lock.Exclusive), {Resource: "uploads/" + args.Dir}},
+		Locks: []lock.Want{s.Rows().Lock(r.UUID, lock.Exclusive), {Resource: upload.Lock(args.Dir)}},
 	}, nil
 }
 
@@ -61,19 +61,29 @@ func (s *Store) importFiles(ctx context.Context, a *task.Attempt, args ImportArg
 	if err != nil {
 		return task.Result{}, err
 	}
-	found, err := s.collect(ctx, args.Dir, args.File)
+	found, err := im.importAll(ctx, into, args)
 	if err != nil {
 		return task.Result{}, err
+	}
+	return im.commit(ctx, found.ignored)
+}
+
+// importAll imports what is left of the uploads of a directory, or one file of
+// it, into the list of a target.
+func (im *importer) importAll(ctx context.Context, into *target, args ImportArgs) (collection, error) {
+	found, err := im.store.collect(ctx, args.Dir, args.File)
+	if err != nil {
+		return found, err
 	}
 	im.begin(found)
 	for batch := range batches(found.candidates, im.at.After) {
 		if err := im.checkpoint(ctx); err != nil {
-			return task.Result{}, err
+			return found, err
 		}
 		if err := im.batch(ctx, into, batch, nil); err != nil {
-			return task.Result{}, err
+			return found, err
 		}
 		im.at.After = batch[len(batch)-1].Name
 	}
-	return im.commit(ctx, found.ignored)
+	return found, nil
 }

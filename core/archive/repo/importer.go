@@ -26,10 +26,11 @@ type cursor struct {
 	Lists []stagedList `json:",omitempty"` // of the targets
 	Parts []string     `json:",omitempty"` // objects with outcomes, in their order
 
+	Staged    bool `json:",omitempty"` // all is done but the commit, and the outcomes are the whole report
 	Committed bool `json:",omitempty"`
 	Owes      bool `json:",omitempty"` // there is a debt: the removal of the uploads
 
-	// Of an import that has committed.
+	// Of an import that is staged or has committed.
 	Outcomes *outcomes `json:",omitempty"` // nil if they are in Parts
 
 	// Of imports that committed before there were parts.
@@ -50,6 +51,8 @@ type importer struct {
 	pending []entry   // since the edits were applied
 	since   time.Time // of the last checkpoint
 	said    outcomes  // since the last checkpoint
+
+	whole func(any) any // returns the cursor of the task; nil if that is the importer's
 }
 
 // entry is a candidate whose outcome waits for the edit of its target.
@@ -275,15 +278,24 @@ func (im *importer) checkpoint(ctx context.Context) error {
 	if err := im.apply(ctx); err != nil {
 		return err
 	}
-	im.at.Lists = nil
-	for _, t := range im.targets {
-		im.at.Lists = append(im.at.Lists, stagedList{t.uuid, t.list.Ref()})
-	}
+	im.at.Lists = im.lists()
 	if err := im.store.putPart(ctx, im.attempt, &im.at, im.said); err != nil {
 		return err
 	}
 	im.said, im.since = outcomes{}, im.store.Now()
+	if im.whole != nil {
+		return im.attempt.Checkpoint(ctx, im.whole(im.at))
+	}
 	return im.attempt.Checkpoint(ctx, im.at)
+}
+
+// lists returns the lists of the targets.
+func (im *importer) lists() []stagedList {
+	var all []stagedList
+	for _, t := range im.targets {
+		all = append(all, stagedList{t.uuid, t.list.Ref()})
+	}
+	return all
 }
 
 // commit gives the repositories their new lists.
@@ -304,28 +316,11 @@ func (im *importer) commit(ctx context.Context, ignored func(map[string]bool) []
 			return task.Result{}, err
 		}
 	}
-	all, err := im.store.outcomes(ctx, im.at)
+	all, err := im.settle(ctx, ignored)
 	if err != nil {
 		return task.Result{}, err
 	}
-	all.append(im.said)
-	taken := map[string]bool{}
-	all.Files = slices.DeleteFunc(all.Files, func(f file) bool {
-		p := upload.Path(f.Dir, f.Name)
-		was := taken[p]
-		taken[p] = true
-		return was
-	})
-	all.Warnings = append(all.Warnings, ignored(taken)...)
-	im.at = cursor{Committed: true, Outcomes: &all}
-	if data, err := json.Marshal(all); err != nil {
-		return task.Result{}, err
-	} else if len(data) > maxInline {
-		im.at.Outcomes = nil
-		if err := im.store.putPart(ctx, im.attempt, &im.at, all); err != nil {
-			return task.Result{}, err
-		}
-	}
+	im.at.Committed = true
 	im.attempt.Answer(all.result())
 	im.at.Owes = !im.keep && len(all.Files) > 0
 	var debts []task.Debt
@@ -338,11 +333,36 @@ func (im *importer) commit(ctx context.Context, ignored func(map[string]bool) []
 	return im.finish(ctx, nil)
 }
 
+// settle makes the cursor that of an import whose outcomes are the whole report,
+// which it returns.
+func (im *importer) settle(ctx context.Context, ignored func(map[string]bool) []string) (outcomes, error) {
+	all, err := im.store.outcomes(ctx, im.at)
+	if err != nil {
+		return all, err
+	}
+	all.append(im.said)
+	taken := map[string]bool{}
+	all.Files = slices.DeleteFunc(all.Files, func(f file) bool {
+		p := upload.Path(f.Dir, f.Name)
+		was := taken[p]
+		taken[p] = true
+		return was
+	})
+	all.Warnings = append(all.Warnings, ignored(taken)...)
+	im.at, im.said = cursor{Outcomes: &all}, outcomes{}
+	data, err := json.Marshal(all)
+	if err != nil || len(data) <= maxInline {
+		return all, err
+	}
+	im.at.Outcomes = nil
+	return all, im.store.putPart(ctx, im.attempt, &im.at, all)
+}
+
 // debt is the removal of the uploads that were imported.
 func (im *importer) debt() task.Debt {
 	return task.Debt{Name: fmt.Sprintf("uploads/%d", im.attempt.ID()), Spec: task.Spec{
 		Kind: "repo.tidy", Name: "Remove imported files of dir " + im.dir, Resources: []string{upload.Path(im.dir)},
-		Locks: []lock.Want{{Resource: "uploads/" + im.dir}}, Args: tidyArgs{im.dir, im.at},
+		Locks: []lock.Want{{Resource: upload.Lock(im.dir)}}, Args: tidyArgs{im.dir, im.at},
 	}}
 }
 

@@ -54,7 +54,7 @@ func (s *Store) CheckInclude(ctx context.Context, args IncludeArgs) (task.Spec, 
 	if err != nil {
 		return task.Spec{}, err
 	}
-	locks := []lock.Want{{Resource: "uploads/" + args.Dir}}
+	locks := []lock.Want{{Resource: upload.Lock(args.Dir)}}
 	if name.literal {
 		r, err := s.find(ctx, args.Name)
 		if err != nil {
@@ -127,7 +127,7 @@ func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) 
 	if err := in.read(ctx); err != nil {
 		return task.Result{}, err
 	}
-	locks := []lock.Want{{Resource: "uploads/" + args.Dir}}
+	locks := []lock.Want{{Resource: upload.Lock(args.Dir)}}
 	missing := false
 	for _, r := range in.releases {
 		if w := s.Rows().Lock(r.uuid, lock.Exclusive); r.uuid != "" && !slices.Contains(locks, w) {

@@ -38,11 +38,14 @@ func (o *outcomes) take(uploads ...upload.Upload) {
 // file names an uploaded file that was imported.
 type file struct{ Dir, Name, Blob string }
 
-// result returns the report as clients see it.
-func (o *outcomes) result() task.Result {
+// report returns the report as clients see it.
+func (o *outcomes) report() ImportResult {
 	list := func(lines []string) []string { return append([]string{}, lines...) }
-	return task.Result{Value: ImportResult{list(o.Failed), Report{list(o.Warnings), list(o.Added), list(o.Removed)}}}
+	return ImportResult{list(o.Failed), Report{list(o.Warnings), list(o.Added), list(o.Removed)}}
 }
+
+// result returns the report as the result of a task.
+func (o *outcomes) result() task.Result { return task.Result{Value: o.report()} }
 
 // maxInline is the largest JSON of outcomes that is kept in the task's row, in
 // bytes; maxParts bounds the objects that a cursor names.

@@ -17,6 +17,7 @@ const abandoned = 24 * time.Hour
 // Areas are the parts of the storage that the upload area offers to the collector.
 func (s *Store) Areas() []gc.Area {
 	return []gc.Area{
+		{Name: "deliveries", Items: s.deliveryItems}, // before their objects
 		{Name: "uploads", Items: s.incomingItems},
 		{Name: "announced uploads", Items: s.announcedItems},
 	}

@@ -156,7 +156,7 @@ func (s *Store) place(ctx context.Context, u Upload, more ...driver.Op) error {
 }
 
 // Dirs returns the names of the directories in the upload area, ascending; of
-// nested ones the first part.
+// nested ones the first part. Those of deliveries are left out.
 func (s *Store) Dirs(ctx context.Context) ([]string, error) {
 	dirs := []string{}
 	for row, err := range s.Table.Scan(ctx, uploadPart, "") {
@@ -164,7 +164,7 @@ func (s *Store) Dirs(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		first, _, _ := strings.Cut(row.Sort, "/")
-		if !slices.Contains(dirs, first) {
+		if !strings.HasPrefix(first, deliveryPrefix) && !slices.Contains(dirs, first) {
 			dirs = append(dirs, first)
 		}
 	}

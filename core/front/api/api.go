@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"aptless/core/archive/deliver"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/pool"
@@ -38,7 +39,9 @@ type Server struct {
 	Collector *gc.Collector
 	Repairs   Repairs
 	Keyrings  *keyring.Store
-	Tree      *Tree
+
+	Deliveries *deliver.Store
+	Tree       *Tree
 
 	Dependencies query.Options // of listings with dependencies
 
@@ -72,6 +75,7 @@ func (s *Server) Handler() http.Handler {
 	}
 	s.taskRoutes(rt)
 	s.fileRoutes(rt)
+	rt.Handle("POST", "/api/upload/{repo}", s.deliver)
 	s.repoRoutes(rt)
 	s.mirrorRoutes(rt)
 	s.snapshotRoutes(rt)

@@ -71,24 +71,38 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 	if s.Direct != nil && isJSON(r) {
 		return s.direct(w, r, dir)
 	}
+	stored, err := s.receiveForm(r, dir)
+	if err != nil {
+		return err
+	}
+	for i, name := range stored {
+		stored[i] = path.Join(Param(r, "dir"), name)
+	}
+	s.Metrics.uploaded(Param(r, "dir"))
+	return WriteJSON(w, http.StatusOK, stored)
+}
+
+// receiveForm stores every part of a form that has a file name, and returns the
+// names.
+func (s *Server) receiveForm(r *http.Request, dir string) ([]string, error) {
 	form, err := r.MultipartReader()
 	if err != nil {
-		return Errorf(http.StatusBadRequest, "%v", err)
+		return nil, Errorf(http.StatusBadRequest, "%v", err)
 	}
 	if err := s.Uploads.MakeDir(r.Context(), dir); err != nil {
-		return err
+		return nil, err
 	}
 	stored, values := []string{}, int64(0)
 	for parts := 0; ; parts++ {
 		part, err := form.NextRawPart()
 		if err == io.EOF { // wrapped, it says that the form is cut off
-			break
+			return stored, nil
 		}
 		if err == nil && parts >= maxParts {
 			err = multipart.ErrMessageTooLarge
 		}
 		if err != nil {
-			return Errorf(http.StatusBadRequest, "%v", err)
+			return nil, Errorf(http.StatusBadRequest, "%v", err)
 		}
 		name := baseName(part.FileName())
 		if name == "" {
@@ -97,24 +111,22 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 				err = multipart.ErrMessageTooLarge
 			}
 			if err != nil {
-				return Errorf(http.StatusBadRequest, "%v", err)
+				return nil, Errorf(http.StatusBadRequest, "%v", err)
 			}
 			continue
 		}
 		if !safe(name) {
-			return Errorf(http.StatusBadRequest, "wrong file")
+			return nil, Errorf(http.StatusBadRequest, "wrong file")
 		}
 		body, err := decoded(part)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := s.receive(r, dir, name, body); err != nil {
-			return err
+			return nil, err
 		}
-		stored = append(stored, path.Join(Param(r, "dir"), name))
+		stored = append(stored, name)
 	}
-	s.Metrics.uploaded(Param(r, "dir"))
-	return WriteJSON(w, http.StatusOK, stored)
 }
 
 // decoded returns the content of a part in the clear. Forms need no transfer

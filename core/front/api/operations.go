@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"aptless/core/archive/deliver"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/publish"
@@ -22,6 +23,7 @@ var (
 	listingQuery = []openapi.Param{{Name: "q", About: "query of packages"}, {Name: "withDeps", About: "with what those need", Values: []string{"1"}}, {Name: "format", About: "packages with all fields instead of their keys", Values: []string{"details"}}}
 	latest       = openapi.Param{Name: "maximumVersion", About: "of each package the highest version only", Values: []string{"1"}}
 	dryRun       = openapi.Param{Name: "dryRun", About: "answer what would be done, and do nothing", Values: []string{"1"}}
+	forceReplace = openapi.Param{Name: "forceReplace", About: "remove packages that are in the way", Values: []string{"1"}}
 	noRemove     = openapi.Param{Name: "noRemove", About: "keep the uploaded files", Values: []string{"1"}}
 )
 
@@ -61,7 +63,7 @@ func operations() []openapi.Operation {
 
 func repoOperations() []openapi.Operation {
 	const tag, one = "Repos", "/api/repos/{name}"
-	imports := []openapi.Param{noRemove, {Name: "forceReplace", About: "remove packages that are in the way", Values: []string{"1"}}}
+	imports := []openapi.Param{noRemove, forceReplace}
 	include := []openapi.Param{{Name: "noRemoveFiles", About: noRemove.About, Values: []string{"1"}}, imports[1],
 		{Name: "acceptUnsigned", About: "also .changes without a signature", Values: []string{"1"}}, {Name: "ignoreSignature", About: "do not look at signatures", Values: []string{"1"}}}
 	return []openapi.Operation{
@@ -92,7 +94,13 @@ func fileOperations() []openapi.Operation {
 	upload.Media = "multipart/form-data"
 	one := op("PUT", dir+"/{file}", tag, "uploadFile", "Upload a file", openapi.Binary{}, 200, []string{})
 	one.Media = "application/octet-stream"
+	deliveries := tasked("POST", "/api/upload/{repo}", tag, "deliver", "Import the files of the body into a repository and publish it: both or neither", openapi.Form{}, 200, deliver.Result{},
+		openapi.Param{Name: "publish", About: "the publication to update: prefix/distribution, as in paths below /api/publish"},
+		openapi.Param{Name: "file", About: "the name of the file, if the body is one file and no form"},
+		forceReplace, openapi.Param{Name: "forceOverwrite", About: "replace published package files that are different", Values: []string{"1"}})
+	deliveries.Media = "multipart/form-data"
 	return []openapi.Operation{
+		deliveries,
 		op("GET", "/api/files", tag, "listUploadDirs", "List the upload directories", nil, 200, []string{}),
 		upload, one,
 		op("GET", dir, tag, "listUploads", "List the files of an upload directory", nil, 200, []string{}),

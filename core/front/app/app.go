@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"aptless/core/archive/deliver"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/pkglist"
@@ -157,6 +158,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
 	}
+	deliveries := &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
 	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch}
 	mirrors.Tasks = tasks
 	collector := &gc.Collector{
@@ -175,7 +177,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		epoch.Heads = append(epoch.Heads, src.Part)
 	}
 	repairs := api.Repairs{api.PoolRepairer(files), {Name: "Publications", Repair: publications.RepairAll}}
-	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), collector.Kinds(), []task.Kind{repairs.Kind()}))
+	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), deliveries.Kinds(), collector.Kinds(), []task.Kind{repairs.Kind()}))
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +189,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Direct: direct,
 		Nodes:  drawing{publications, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}.nodes, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
-		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Problems: a.Problems,
+		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Deliveries: deliveries, Problems: a.Problems,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, Dated: publications.AsOf, Log: c.Log,
 			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },

@@ -106,6 +106,8 @@ func operations() []operation {
 		{kind: "repo.remove", method: "DELETE", path: "/api/repos/r/packages", body: refs("bb")},
 		{kind: "repo.import", owes: "repo.tidy", method: "POST", path: "/api/repos/r/file/import"},
 		{kind: "repo.include", owes: "repo.tidy", method: "POST", path: "/api/repos/r/include/include?acceptUnsigned=1"},
+		{kind: "deliver", owes: "deliver.tidy", method: "POST", path: "/api/upload/r", form: debs("ii", "jj")},
+		{name: "deliver and publish", kind: "deliver", owes: "publish.finish", method: "POST", path: "/api/upload/r?publish=./stable", form: debs("ii", "jj")},
 		{kind: "repo.copy", method: "POST", path: "/api/repos/q/copy/r/bb", body: "{}"},
 		{kind: "snapshot.take", method: "POST", path: "/api/repos/r/snapshots", body: `{"Name":"new"}`},
 		{kind: "snapshot.create", method: "POST", path: "/api/snapshots", body: strings.Replace(refs("aa"), "{", `{"Name":"new","SourceSnapshots":["two"],`, 1)},

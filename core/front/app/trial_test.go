@@ -21,6 +21,7 @@ type operation struct {
 	owes               string // kind of the tasks that do what it has left to do
 	method, path, body string
 	files              map[string][]byte // uploaded to the directory path, instead of a request
+	form               map[string][]byte // files in the body of the request
 	wait               time.Duration     // passes without any process, instead of a request
 }
 
@@ -82,6 +83,12 @@ func (tr *trial) send(p *apptest.Living) (answer []byte, err error) {
 	switch {
 	case tr.files != nil:
 		return nil, p.Upload(tr.path, tr.files)
+	case tr.form != nil:
+		body, contentType, err := apptest.FormOf(tr.form)
+		if err != nil {
+			return nil, err
+		}
+		return p.Do(tr.method, tr.path, contentType, body)
 	case tr.method != "":
 		return p.Do(tr.method, tr.path, "application/json", []byte(tr.body))
 	}

@@ -67,7 +67,7 @@ func (p *Process) Must(t *testing.T, method, path, body string, into any) {
 // Form uploads files, by name, into a directory.
 func (p *Process) Form(t *testing.T, dir string, files map[string][]byte) (int, string) {
 	t.Helper()
-	body, contentType, err := formOf(files)
+	body, contentType, err := FormOf(files)
 	if err != nil {
 		t.Fatal(err)
 	}

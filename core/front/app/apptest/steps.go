@@ -23,7 +23,7 @@ func (p *Process) Do(method, path, contentType string, body []byte) ([]byte, err
 
 // Upload stores files, by name, in a directory of the upload area.
 func (p *Process) Upload(dir string, files map[string][]byte) error {
-	body, contentType, err := formOf(files)
+	body, contentType, err := FormOf(files)
 	if err != nil {
 		return err
 	}
@@ -31,8 +31,8 @@ func (p *Process) Upload(dir string, files map[string][]byte) error {
 	return err
 }
 
-// formOf returns a form with files, in the order of their names, and its media type.
-func formOf(files map[string][]byte) (body []byte, contentType string, err error) {
+// FormOf returns a form with files, in the order of their names, and its media type.
+func FormOf(files map[string][]byte) (body []byte, contentType string, err error) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
 	for _, name := range sorted(files) {

@@ -1,0 +1,271 @@
+package deliver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"aptless/core/archive/publish"
+	"aptless/core/archive/repo"
+	"aptless/core/archive/source"
+	"aptless/core/archive/upload"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/named"
+	"aptless/core/engine/task"
+)
+
+// Store is where deliveries go.
+type Store struct {
+	Repos        *repo.Store
+	Publications *publish.Store
+	Uploads      *upload.Store
+}
+
+// Args are the arguments of a delivery.
+type Args struct {
+	UUID, Repo     string        // the repository; Check sets UUID
+	Publication    *publish.Name `json:",omitempty"` // nil if nothing is to be published
+	Dir            string        // of the upload area, see upload.NewDelivery
+	Files          int           // that the directory has
+	ForceReplace   bool          // remove conflicting packages from the repository
+	ForceOverwrite bool          // replace published package files that are different
+}
+
+// Result is the answer of a delivery.
+type Result struct {
+	repo.ImportResult
+	Publication *publish.View `json:",omitempty"`
+}
+
+// cursor says how far a delivery has got.
+type cursor struct {
+	Import    json.RawMessage `json:",omitempty"` // share of the import
+	Publish   json.RawMessage `json:",omitempty"` // share of the publication
+	Committed bool            `json:",omitempty"`
+}
+
+// Kinds returns the tasks of deliveries.
+func (s *Store) Kinds() []task.Kind {
+	return []task.Kind{
+		task.Define("deliver", s.deliver, task.WithUndo(s.undo)),
+		task.Define("deliver.tidy", s.tidy),
+	}
+}
+
+// Check makes the task of a delivery. The files may come after it.
+func (s *Store) Check(ctx context.Context, args Args) (task.Spec, error) {
+	r, err := s.Repos.ByName(ctx, args.Repo)
+	if err != nil {
+		return task.Spec{}, named.Refuse[*named.NotFound](err, 404, "%w")
+	}
+	args.UUID = r.UUID
+	name := fmt.Sprintf("Add uploaded packages to repo %s", args.Repo)
+	if args.Publication != nil {
+		name += " and publish them"
+	}
+	locks, resources, err := s.locks(ctx, s.get, args)
+	return task.Spec{Kind: "deliver", Name: name, Resources: resources, Locks: locks, Args: args}, err
+}
+
+// get reads a row outside of tasks.
+func (s *Store) get(ctx context.Context, key driver.Key, v any) error {
+	row, err := s.Repos.Table.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(row.Data, v)
+}
+
+// locks returns the locks of a delivery and their names for clients.
+func (s *Store) locks(ctx context.Context, get source.Getter, args Args) (locks []lock.Want, resources []string, err error) {
+	resources = []string{source.Repo.Resource(args.UUID)}
+	if args.Publication != nil {
+		var more []string
+		if locks, more, err = s.Publications.CheckPart(ctx, get, *args.Publication, args.UUID, args.Repo); err != nil {
+			return nil, nil, err
+		}
+		for _, name := range more {
+			if !slices.Contains(resources, name) {
+				resources = append(resources, name)
+			}
+		}
+	}
+	own := []lock.Want{s.Repos.Rows().Lock(args.UUID, lock.Exclusive), dirLock(args.Dir)}
+	return lock.Merge(append(own, locks...)), resources, nil
+}
+
+// dirLock is the lock of a directory of uploads; upload.Store.Areas knows it, too.
+func dirLock(dir string) lock.Want { return lock.Want{Resource: upload.Lock(dir)} }
+
+func (s *Store) deliver(ctx context.Context, a *task.Attempt, args Args) (task.Result, error) {
+	var at cursor
+	if _, err := a.Cursor(&at); err != nil {
+		return task.Result{}, err
+	}
+	if at.Committed {
+		return s.finish(ctx, a, args, at)
+	}
+	if err := s.held(ctx, a, args); err != nil {
+		return task.Result{}, err
+	}
+	staged, err := s.stage(ctx, a, args, &at)
+	if err != nil {
+		return task.Result{}, err
+	}
+	if args.Publication == nil {
+		if err := s.commit(ctx, a, args, &at, staged, nil); err != nil {
+			return task.Result{}, err
+		}
+		return s.finish(ctx, a, args, at)
+	}
+	view, err := s.Publications.UpdatePart(ctx, a, &publish.Part{
+		Name: *args.Publication, ForceOverwrite: args.ForceOverwrite, Get: staged.Get(a.GetJSON), Share: at.Publish,
+		Cursor: func(share any) any { return cursor{Import: at.Import, Publish: encode(share)} },
+		Commit: func(ctx context.Context, answer publish.View, debt task.Debt) error {
+			return s.commit(ctx, a, args, &at, staged, &answer, debt)
+		},
+	})
+	if err != nil {
+		return task.Result{}, err
+	}
+	return s.end(ctx, a, args, Result{staged.Result, &view})
+}
+
+// held returns a task.Relock if the task was admitted with other locks than it
+// needs by now.
+func (s *Store) held(ctx context.Context, a *task.Attempt, args Args) error {
+	locks, resources, err := s.locks(ctx, a.GetJSON, args)
+	if err != nil {
+		return err
+	}
+	for _, w := range locks {
+		if !a.Holds(w) {
+			return &task.Relock{Locks: locks, Resources: resources}
+		}
+	}
+	return nil
+}
+
+// maxTold is how many of the files that cannot be imported a refusal names.
+const maxTold = 20
+
+// stage imports the files, and refuses the delivery if one of them cannot be
+// imported.
+func (s *Store) stage(ctx context.Context, a *task.Attempt, args Args, at *cursor) (*repo.Staged, error) {
+	if at.Import == nil {
+		files, err := s.Uploads.List(ctx, args.Dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if len(files) != args.Files {
+			return nil, task.Fail(500, "nothing is imported: the upload area has %d of the %d uploaded files", len(files), args.Files)
+		}
+	}
+	staged, err := s.Repos.Stage(ctx, a, repo.ImportArgs{UUID: args.UUID, Name: args.Repo, Dir: args.Dir, ForceReplace: args.ForceReplace}, at.Import,
+		func(share any) any { return cursor{Import: encode(share)} })
+	if err != nil {
+		return nil, err
+	}
+	at.Import = encode(staged.Share)
+	if n := len(staged.Result.FailedFiles); n > 0 {
+		return nil, task.Fail(400, "nothing is imported, as %d of %d files cannot be: %s", n, args.Files, told(staged.Result.Report.Warnings))
+	}
+	if len(staged.Result.Report.Added) == 0 {
+		return nil, task.Fail(400, "nothing is imported, as there is no package among the files: %s", told(staged.Result.Report.Warnings))
+	}
+	return staged, nil
+}
+
+// told returns warnings as one text.
+func told(warnings []string) string {
+	if more := len(warnings) - maxTold; more > 0 {
+		warnings = append(slices.Clone(warnings[:maxTold]), fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(warnings, "; ")
+}
+
+// commit writes the new list of the repository, together with what is in the
+// transaction already. Besides debts it owes the removal of the uploads.
+func (s *Store) commit(ctx context.Context, a *task.Attempt, args Args, at *cursor, staged *repo.Staged, view *publish.View, debts ...task.Debt) error {
+	if err := staged.Put(ctx, a); err != nil {
+		return err
+	}
+	a.Answer(task.Result{Value: Result{staged.Result, view}})
+	*at = cursor{Import: at.Import, Committed: true}
+	return a.Commit(ctx, *at, append(debts, task.Debt{Name: debtName(args.Dir), Spec: task.Spec{
+		Kind: "deliver.tidy", Name: "Remove delivered files", Resources: []string{upload.Path(args.Dir)},
+		Locks: []lock.Want{dirLock(args.Dir)}, Args: tidyArgs{args.Dir},
+	}})...)
+}
+
+// debtName is the calendar entry of the removal of the uploads.
+func debtName(dir string) string { return "delivery/" + dir }
+
+// finish does what a delivery that has committed owes.
+func (s *Store) finish(ctx context.Context, a *task.Attempt, args Args, at cursor) (task.Result, error) {
+	staged, err := s.Repos.Stage(ctx, a, repo.ImportArgs{UUID: args.UUID, Name: args.Repo}, at.Import, nil)
+	if err != nil {
+		return task.Result{}, err
+	}
+	result := Result{staged.Result, nil}
+	if args.Publication != nil {
+		view, err := s.Publications.FinishPart(ctx, a, *args.Publication)
+		if err != nil {
+			return task.Result{}, err
+		}
+		result.Publication = &view
+	}
+	return s.end(ctx, a, args, result)
+}
+
+// end removes the uploads and reports.
+func (s *Store) end(ctx context.Context, a *task.Attempt, args Args, r Result) (task.Result, error) {
+	if err := s.Uploads.RemoveDir(ctx, args.Dir); err != nil {
+		return task.Result{}, err
+	}
+	a.Pay(debtName(args.Dir))
+	for _, part := range []struct {
+		title string
+		lines []string
+	}{{"Added", r.Report.Added}, {"Removed", r.Report.Removed}, {"Warnings", r.Report.Warnings}} {
+		if len(part.lines) > 0 {
+			a.Printf("%s: %s\n", part.title, strings.Join(part.lines, ", "))
+		}
+	}
+	for _, warning := range r.Report.Warnings {
+		a.Warn("%s", warning)
+	}
+	return task.Result{Value: r}, nil
+}
+
+// undo removes what a delivery that has failed has left.
+func (s *Store) undo(ctx context.Context, a *task.Attempt, args Args) error {
+	if args.Publication != nil {
+		if err := s.Publications.UndoPart(ctx, a, *args.Publication); err != nil {
+			return err
+		}
+	}
+	return s.Uploads.RemoveDir(ctx, args.Dir)
+}
+
+// tidyArgs are the arguments of the removal of delivered files.
+type tidyArgs struct{ Dir string }
+
+// tidy removes the files of a delivery that could not do so.
+func (s *Store) tidy(ctx context.Context, _ *task.Attempt, args tidyArgs) (task.Result, error) {
+	return task.Result{NoValue: true}, s.Uploads.RemoveDir(ctx, args.Dir)
+}
+
+// encode returns a share as JSON.
+func encode(share any) json.RawMessage {
+	data, err := json.Marshal(share)
+	if err != nil {
+		panic(err) // cursors are numbers, names and texts
+	}
+	return data
+}

@@ -1,0 +1,18 @@
+// Package deliver owns deliveries: files that are imported into a local
+// repository and, if the request says so, published, in one task.
+//
+// It stores nothing of its own. The files of a delivery are in a directory of the
+// upload area that is its own (upload.NewDelivery) and that clients do not see.
+//
+// Invariants:
+//
+//  1. Both or neither. One transaction writes the row of the repository and the row
+//     of the publication. Before it any refusal fails the task, and the task is
+//     undone: the repository and the publication are as they were.
+//  2. A file that cannot be imported refuses the whole delivery.
+//  3. The directory is removed however the task ends. The transaction owes the
+//     removal, as it owes the apply of the publication.
+//  4. The task holds the locks of the repository, of the publication, of its
+//     package files and of the directory from its beginning to its end, also
+//     between slices.
+package deliver

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"strings"
+
+	"aptless/core/archive/deliver"
+	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/paths"
+	"aptless/core/engine/lock"
+)
+
+// deliver imports the files of the body into a repository and, with publish=, has
+// the publication updated: both or neither.
+func (s *Server) deliver(w http.ResponseWriter, r *http.Request) (err error) {
+	args := deliver.Args{Repo: Param(r, "repo"), Dir: s.Uploads.NewDelivery(),
+		ForceReplace: Flag(r, "forceReplace"), ForceOverwrite: Flag(r, "forceOverwrite")}
+	if args.Publication, err = publicationOf(r.URL.Query().Get("publish")); err != nil {
+		return err
+	}
+	if _, err := s.Deliveries.Check(r.Context(), args); err != nil { // before the body is read
+		return err
+	}
+	admitted := false
+	defer func() {
+		if !admitted {
+			ctx := context.WithoutCancel(r.Context())
+			if left := s.Uploads.RemoveDir(ctx, args.Dir); left != nil {
+				s.Log.Warn("files of a refused upload are left to the next cleanup", "dir", args.Dir, "error", left)
+			}
+		}
+	}()
+	if args.Files, err = s.receiveAll(r, args.Dir); err != nil {
+		return err
+	}
+	spec, err := s.Deliveries.Check(r.Context(), args)
+	if err != nil {
+		return err
+	}
+	// An admission that fails may have been done, and only its answer be lost. Then
+	// the task needs the files.
+	admitted = true
+	err = s.run(w, r, spec, nil)
+	if errors.Is(err, lock.ErrTooMany) {
+		admitted = false
+	}
+	return err
+}
+
+// publicationOf returns the publication that a parameter names: prefix and
+// distribution as in the paths below /api/publish, or a distribution at the root.
+// It is nil for "".
+func publicationOf(value string) (*publish.Name, error) {
+	if value == "" {
+		return nil, nil
+	}
+	prefix, distribution, ok := strings.Cut(value, "/")
+	if !ok {
+		prefix, distribution = ".", value
+	}
+	if distribution == "" {
+		return nil, Errorf(http.StatusBadRequest, "publish=%s names no distribution: prefix/distribution is wanted, as ./stable", value)
+	}
+	n := publish.Name{Distribution: paths.Unescape(distribution)}
+	n.Storage, n.Prefix = paths.ParsePrefix(paths.Unescape(prefix))
+	return &n, nil
+}
+
+// receiveAll stores the files of a body: those of a form, or one whose name is the
+// parameter file. It returns their number.
+func (s *Server) receiveAll(r *http.Request, dir string) (int, error) {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if media == "multipart/form-data" {
+		names, err := s.receiveForm(r, dir)
+		if err != nil {
+			return 0, err
+		}
+		seen := map[string]bool{}
+		for _, name := range names {
+			if seen[name] {
+				return 0, Errorf(http.StatusBadRequest, "two files have the name %s", name)
+			}
+			seen[name] = true
+		}
+		if len(names) == 0 {
+			return 0, Errorf(http.StatusBadRequest, "no file in the form")
+		}
+		return len(names), nil
+	}
+	name := r.URL.Query().Get("file")
+	if name == "" {
+		return 0, Errorf(http.StatusBadRequest, "a form (multipart/form-data) with files is wanted, or one file as the body and its name as file=")
+	}
+	if !safe(name) || name != baseName(name) {
+		return 0, Errorf(http.StatusBadRequest, "wrong file")
+	}
+	if r.ContentLength > s.Uploads.Limit() {
+		return 0, s.tooLarge(name)
+	}
+	if err := s.Uploads.MakeDir(r.Context(), dir); err != nil {
+		return 0, err
+	}
+	if err := s.receive(r, dir, name, r.Body); err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
