@@ -145,8 +145,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Memory: memory.tasks, Uploads: uploads, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
 	mirrors := &mirror.Store{
-		Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Fetcher: c.Upstream, Keyring: keyrings.Keyring,
-		Options: c.Mirrors, Dependencies: c.Dependencies,
+		Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Fetcher: c.Upstream, Keyring: keyrings.Keyring, Options: c.Mirrors, Dependencies: c.Dependencies,
 	}
 	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repos, Mirrors: mirrors, Now: c.Now, Dependencies: c.Dependencies}
 	repos.Snapshots = snapshots
