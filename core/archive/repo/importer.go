@@ -415,13 +415,17 @@ func (im *importer) finish(ctx context.Context, err error) (task.Result, error) 
 }
 
 // removeUploads removes the uploads that were imported, as far as they are
-// still those, and their directory if nothing is left in it.
+// still those, and their directory if nothing is left in it. Objects whose rows an
+// attempt before has removed, or that were uploaded again, are removed too: no row
+// names them any more.
 func (s *Store) removeUploads(ctx context.Context, dir string, files []file) error {
 	var uploads []upload.Upload
+	var unnamed []string
 	for _, f := range files {
 		u, err := s.Uploads.Find(ctx, f.Dir, f.Name)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && u.Blob != f.Blob {
-			continue // gone already, or uploaded again
+			unnamed = append(unnamed, f.Blob)
+			continue
 		}
 		if err != nil {
 			return err
@@ -430,6 +434,11 @@ func (s *Store) removeUploads(ctx context.Context, dir string, files []file) err
 	}
 	if err := s.Uploads.Remove(ctx, uploads...); err != nil {
 		return err
+	}
+	if len(unnamed) > 0 {
+		if err := s.Uploads.Blobs.Delete(ctx, unnamed...); err != nil {
+			return err
+		}
 	}
 	return s.Uploads.RemoveIfEmpty(ctx, dir)
 }

@@ -13,4 +13,8 @@
 //  2. An object has one row at most. To upload a name again makes another object
 //     and moves the row, so a task that has read the row reads the same bytes
 //     until it ends or the file is removed.
+//  3. A row is removed before its object, so no reader finds a row without an
+//     object. An import that loses the storage between the two removes the object
+//     when it pays its debt. Other objects without a row are removed by the
+//     collection of a later day (areas.go).
 package upload
