@@ -12,7 +12,7 @@ var accepted = []acceptance{
 	accept(".*", "/body/error", `"Key: '[a-zA-Z]+[.]`, "1.6: parameters have names of types"),
 	accept(".*", "/body/error", `"json: cannot unmarshal .*(Params|api[.])`, "1.6: parameters have names of types"),
 	accept("(repos|snapshots): GET /api/(repos|snapshots)([?].*)?", "/body/[0-9]+/NumPackages", anything, "1.6: lists say how many packages there are"),
-	accept("imports: POST /api/repos/r/file/bad", "/body/Report/Warnings.*", `.*Ignored file .*/bad/notes[.]txt: `, "what an import passes over is told"),
+	accept("imports: POST /api/repos/r/file/bad", "/body/Report/Warnings.*", `.*Ignored file .*/bad/notes[.]txt: `, "every file of a folder is in the report; aptly says nothing of files that are no packages, and a report has no other field that its clients show"),
 
 	accept("snapshots: GET .*sort=nonsense", "/(status|body)", anything, "an unknown order is refused also when there are no snapshots"),
 

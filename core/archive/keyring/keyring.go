@@ -37,8 +37,8 @@ type Store struct {
 	Fetch func(ctx context.Context, url string) ([]byte, error)
 }
 
-// Refusal says why a request about keys cannot be done, in the words of gpg
-// where clients know those.
+// Refusal says why a request about keys is refused, in gpg's words where clients
+// know them.
 type Refusal struct{ text string }
 
 func (e *Refusal) Error() string { return e.text }
@@ -46,7 +46,7 @@ func (e *Refusal) Error() string { return e.text }
 func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
 
 // CleanName returns the name under which a ring is stored: the default one for
-// "", and of a path what does not lead out of its place.
+// "", and a cleaned path that does not lead out of the keyrings.
 func CleanName(raw string) (string, error) {
 	if raw == "" {
 		return Default, nil

@@ -47,7 +47,7 @@ func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
 	if len(m.Architectures) == 0 {
 		m.Architectures = slices.Clone(s.Options.Architectures)
 	}
-	err := m.place()
+	err := m.normalise()
 	var own secret
 	if err == nil {
 		err = own.change(&m, m.ArchiveRoot, args.AccessArgs)
@@ -85,9 +85,9 @@ func taken(err error) error {
 	return named.Refuse[*named.Taken](err, 500, "unable to add mirror: %w")
 }
 
-// place checks what is to be mirrored, and gives root and distribution the
+// normalise checks the settings, and gives root and distribution the
 // forms that rows have.
-func (s *Settings) place() error {
+func (s *Settings) normalise() error {
 	if _, err := parseFilter(s.Filter); err != nil {
 		return err
 	}

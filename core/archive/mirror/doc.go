@@ -1,5 +1,5 @@
-// Package mirror owns mirrors: what other archives publish, kept as lists of
-// packages, and the tasks that bring them up to date.
+// Package mirror owns mirrors: lists of the packages that other archives publish,
+// and the tasks that update them.
 //
 // Stored layout:
 //
@@ -11,8 +11,8 @@
 //
 // Names, UUIDs and references are those of package named, with its invariants.
 //
-// Creation and edits are no tasks, since clients expect them to be done with
-// the answer: each is one write, conditioned on the row as it was read. A task
+// Creation and edits are no tasks, since clients expect them to be done when the
+// answer comes: each is one write, conditioned on the row as it was read. A task
 // that replaces the list, drops the mirror or takes a snapshot of it holds its lock.
 //
 // Invariants:

@@ -44,7 +44,7 @@ type importer struct {
 	store   *Store
 	attempt *task.Attempt
 	dir     string
-	force   bool // remove packages that are in the way
+	force   bool // remove conflicting packages
 	keep    bool // keep the uploads
 	targets []*target
 	at      cursor

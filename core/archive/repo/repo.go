@@ -223,7 +223,7 @@ func (s *Store) edit(ctx context.Context, a *task.Attempt, args EditArgs) (task.
 	return task.Result{Value: r.View()}, s.save(a, &r)
 }
 
-// set gives a field a value that the request has.
+// set sets a field, unless the request has no value for it.
 func set(field, value *string) {
 	if value != nil {
 		*field = *value

@@ -23,19 +23,19 @@ type nameTemplate struct {
 // maxTemplate bounds the text of a template, in bytes.
 const maxTemplate = 4 << 10
 
-// errNotAllowed says that a template has something that could make it run long
-// or grow large: loops, other templates, and functions that put text together.
+// errNotAllowed says that a template could run long or grow large: by loops, other
+// templates, or functions that join texts.
 var errNotAllowed = errors.New("not allowed in the name of a repository")
 
-// templateFunctions are those that a template may call. What they return is
-// never longer than what they are given.
+// templateFunctions may be called by a template. Their results are never longer than
+// their arguments.
 var templateFunctions = map[string]any{
 	"and": true, "or": true, "not": true, "index": true, "slice": true, "len": true,
 	"eq": true, "ne": true, "lt": true, "le": true, "gt": true, "ge": true,
 }
 
-// parseTemplate reads the name of a repository that may be a template. One that
-// is a single piece is a name, also if that piece is an action.
+// parseTemplate reads the name of a repository, or a template of it. A text that is
+// a single node is a name, also if that node is an action, as in aptly.
 func parseTemplate(text string) (*nameTemplate, error) {
 	if len(text) > maxTemplate || !utf8.ValidString(text) {
 		return nil, badTemplate(fmt.Errorf("template: repo:1: %d bytes: %w", len(text), errNotAllowed))
@@ -59,7 +59,7 @@ func parseTemplate(text string) (*nameTemplate, error) {
 
 func badTemplate(err error) error { return task.Fail(400, "error parsing repo template: %w", err) }
 
-// checkNodes refuses what is not text, an action or a condition.
+// checkNodes refuses nodes other than texts, actions and conditions.
 func checkNodes(list *parse.ListNode) error {
 	if list == nil {
 		return nil
@@ -85,8 +85,8 @@ func checkNodes(list *parse.ListNode) error {
 	return nil
 }
 
-// render returns the name for a .changes. It is too long to be that of a
-// repository if it is longer than one may be.
+// render returns the name for a .changes, cut after named.MaxName+1 bytes: no
+// repository has a name of that length.
 func (n *nameTemplate) render(p deb.Paragraph) (string, error) {
 	fields := make(map[string]string, len(p))
 	for _, f := range p {
@@ -99,7 +99,7 @@ func (n *nameTemplate) render(p deb.Paragraph) (string, error) {
 	return name.String(), nil
 }
 
-// limited keeps the beginning of what is written.
+// limited keeps the first bytes that are written.
 type limited struct {
 	strings.Builder
 	left int

@@ -15,15 +15,15 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// Uploaders says who may upload what with a .changes into a repository. Without
-// it everybody may whose signature is good.
+// Uploaders says which keys may upload which packages with a .changes into a
+// repository. Without Uploaders every key of the keyring may.
 type Uploaders struct {
 	Groups map[string][]string `json:"groups"` // key IDs and names of groups, by name
-	Rules  []UploadersRule     `json:"rules"`  // the first that decides counts; none refuses
+	Rules  []UploadersRule     `json:"rules"`  // the first rule that decides counts; no rule refuses
 }
 
-// UploadersRule allows and denies keys those .changes of which its condition,
-// a query, holds. A key is named by an ID of 16 or 8 digits, a group or "*".
+// UploadersRule allows or denies keys. It applies to a .changes for which its
+// condition, a query, is true. A key is an ID of 16 or 8 digits, a group or "*".
 type UploadersRule struct {
 	Condition string   `json:"condition"`
 	Allow     []string `json:"allow"`
@@ -34,11 +34,11 @@ type UploadersRule struct {
 // repositories fit into one transaction, also twice.
 const MaxUploaders = 32 << 10
 
-// ErrUploaders is what every error of ParseUploaders is.
+// ErrUploaders is matched by every error of ParseUploaders.
 var ErrUploaders = errors.New("invalid uploaders")
 
 // ParseUploaders reads aptly's uploaders.json: JSON with comments, from two
-// slashes to the end of the line, and commas behind last elements.
+// slashes to the end of the line, and commas after last elements.
 func ParseUploaders(data []byte) (*Uploaders, error) {
 	if len(data) > MaxUploaders {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrUploaders, MaxUploaders)
@@ -59,10 +59,10 @@ func ParseUploaders(data []byte) (*Uploaders, error) {
 	return &u, nil
 }
 
-// plainJSON takes comments and commas before a closing bracket out.
+// plainJSON removes comments, and commas before a closing bracket.
 func plainJSON(data []byte) []byte {
 	out := make([]byte, 0, len(data))
-	comma := -1 // place in out of a comma behind which nothing but white space came
+	comma := -1 // index in out of a comma that only white space follows
 	for i := 0; i < len(data); i++ {
 		c := data[i]
 		switch {
@@ -98,8 +98,8 @@ func plainJSON(data []byte) []byte {
 	return out
 }
 
-// check refuses a release that its signers may not upload. The error is of the
-// rules, not of the release.
+// check refuses a release that its signers may not upload. An error is the fault of
+// the rules, not of the release.
 func (u *Uploaders) check(r *release) error {
 	if u == nil {
 		return nil
@@ -120,7 +120,7 @@ func (u *Uploaders) check(r *release) error {
 	return nil
 }
 
-// denial says why a release is refused; "" if it is not.
+// denial returns why a release is refused; "" if it is not.
 func (u *Uploaders) denial(r *release) (string, error) {
 	for _, rule := range u.Rules {
 		condition, err := query.Parse(rule.Condition)
@@ -141,7 +141,7 @@ func (u *Uploaders) denial(r *release) (string, error) {
 	return "denied as no rule matches", nil
 }
 
-// names says whether a list of keys and groups names one of the signers.
+// names reports whether a list of keys and groups names one of the signers.
 func (u *Uploaders) names(list []string, signers []pgp.KeyID) bool {
 	seen := map[string]bool{}
 	for len(list) > 0 {

@@ -50,7 +50,7 @@ func renameError(err error) error {
 	return err
 }
 
-// row is the snapshot of a task, read under its lock as part of the transaction.
+// row reads the snapshot of a task under its lock, as part of the transaction.
 func (s *Store) row(ctx context.Context, a *task.Attempt, src Source) (Snapshot, error) {
 	found, err := s.Rows().ByUUID(ctx, a.GetJSON, src.UUID, src.Name)
 	return found, named.Refuse[*named.NotFound](err, 500, "%w")

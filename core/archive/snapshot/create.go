@@ -72,7 +72,7 @@ func (s *Store) take(ctx context.Context, a *task.Attempt, args TakeArgs) (task.
 	return s.add(ctx, a, made, 400, "%w")
 }
 
-// add has the snapshot created at the end of the task: its row, its name, its
+// add creates the snapshot at the end of the task: its row, its name, its
 // references. If the name is taken the task fails with a status and a text.
 func (s *Store) add(ctx context.Context, a *task.Attempt, made Snapshot, code int, format string) (task.Result, error) {
 	made.CreatedAt = s.Now().UTC()
@@ -86,8 +86,8 @@ func (s *Store) add(ctx context.Context, a *task.Attempt, made Snapshot, code in
 	return task.Result{Code: 201, Value: made.View()}, nil
 }
 
-// sources finds snapshots by name, before the lock, and returns them with the
-// locks under which they are read and the names of these that clients know.
+// sources finds snapshots by name, before the task has its locks. It returns them with the
+// locks under which the task reads them, and their names among a task's resources.
 func (s *Store) sources(ctx context.Context, names []string) (found []Source, locks []lock.Want, resources []string, err error) {
 	seen := make(map[string]bool)
 	for _, name := range names {
@@ -109,8 +109,8 @@ func (s *Store) sources(ctx context.Context, names []string) (found []Source, lo
 	return found, locks, resources, nil
 }
 
-// read reads the snapshots of a task. Their rows are not part of the
-// transaction, which has no room for them: the locks keep them as they are.
+// read reads the snapshots of a task outside its transaction, which has no room for
+// their rows. The locks keep them unchanged.
 func (s *Store) read(ctx context.Context, sources []Source) ([]Snapshot, []*pkglist.List, error) {
 	found, lists := make([]Snapshot, len(sources)), make([]*pkglist.List, len(sources))
 	for i, src := range sources {

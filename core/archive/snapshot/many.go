@@ -158,11 +158,11 @@ func (s *Store) needed(ctx context.Context, uuid string, force bool, gone map[st
 	return 0, nil
 }
 
-// manyCursor says how far a removal has come: the number of snapshots that are done
-// with, and which of them stayed.
+// manyCursor is the checkpoint of a removal: how many snapshots are done, and which
+// of them stayed.
 type manyCursor struct {
 	Done int
-	Kept map[int]int // the reasons, by place in the list
+	Kept map[int]int // the reasons, by index in the list
 }
 
 // dropMany removes one snapshot after the other, each in a transaction of its own. With

@@ -14,7 +14,7 @@ type MergeArgs struct {
 	Name     string
 	Sources  []Source
 	Latest   bool // only the highest version of each architecture and name stays
-	NoRemove bool // all versions stay; else a package replaces those of the snapshots before
+	NoRemove bool // all versions stay; otherwise a package replaces those of earlier snapshots
 }
 
 // CheckMerge makes the task that merges snapshots, from left to right.

@@ -22,10 +22,10 @@ import (
 type PullArgs struct {
 	Base, From    Source
 	Destination   string
-	Queries       []string // a package that one of them is true of is pulled
+	Queries       []string // one of them is true of each package that is pulled
 	Architectures []string // beside those of the base
 	AllMatches    bool     // all versions, not the highest only
-	DryRun        bool     // only tell
+	DryRun        bool     // only report
 	NoDeps        bool     // without what the packages depend on
 	NoRemove      bool     // beside the versions that the base has
 }
@@ -37,7 +37,7 @@ const (
 	maxArchitectures = 100
 )
 
-// checkQueries refuses what no description could hold.
+// checkQueries refuses queries that do not fit into a description.
 func checkQueries(queries []string) error {
 	size := 0
 	for _, q := range queries {
@@ -72,7 +72,8 @@ func (s *Store) CheckPull(ctx context.Context, args PullArgs) (task.Spec, error)
 		Name: fmt.Sprintf("Pull snapshot %s into %s and save as %s", names[1], names[0], args.Destination)}, nil
 }
 
-// Pulled is what a pull would do, as "name_version_architecture".
+// Pulled lists the packages that a pull adds and removes, as
+// "name_version_architecture".
 type Pulled struct {
 	Added   []string `json:"added_packages"`
 	Removed []string `json:"removed_packages"`
@@ -144,8 +145,8 @@ func (s *Store) choose(ctx context.Context, list *pkglist.List, texts, archs []s
 	return query.Select(ctx, list, q)
 }
 
-// closure is query.Closure; what a package says that is no dependency is a
-// failure of the request.
+// closure is query.Closure. A field of a package that is no list of dependencies is
+// a failure of the request.
 func closure(ctx context.Context, selected *pkglist.Subset, base []*pkglist.List, o query.Options) (*pkglist.Subset, error) {
 	all, err := query.Closure(ctx, selected, base, o)
 	if errors.Is(err, deb.ErrRelation) {

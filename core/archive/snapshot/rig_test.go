@@ -28,10 +28,10 @@ type rig struct {
 	dispatcher *task.Dispatcher
 }
 
-// shelf has mirrors in memory. Those without a title were never updated.
-type shelf map[string]source.Source
+// fakeMirrors has mirrors in memory. Those without a title were never updated.
+type fakeMirrors map[string]source.Source
 
-func (s shelf) SourceByName(_ context.Context, name string) (source.Source, error) {
+func (s fakeMirrors) SourceByName(_ context.Context, name string) (source.Source, error) {
 	src, ok := s[name]
 	if !ok {
 		return src, &named.NotFound{Noun: "mirror", Name: name}
@@ -42,11 +42,11 @@ func (s shelf) SourceByName(_ context.Context, name string) (source.Source, erro
 	return src, nil
 }
 
-func (s shelf) SourceByUUID(ctx context.Context, _ named.Getter, _, name string) (source.Source, error) {
+func (s fakeMirrors) SourceByUUID(ctx context.Context, _ named.Getter, _, name string) (source.Source, error) {
 	return s.SourceByName(ctx, name)
 }
 
-func newRig(t testing.TB, mirrors shelf) *rig {
+func newRig(t testing.TB, mirrors fakeMirrors) *rig {
 	env := drivertest.NewEnv()
 	r := &rig{env: env}
 	r.snapshots = &snapshot.Store{Table: env.Table, Mirrors: mirrors, Now: env.Clock.Now,
@@ -148,7 +148,7 @@ func pack(id, content string) *deb.Package {
 // mirrored is a rig with mirrors that have lists.
 func mirrored(t testing.TB, lists map[string][]*deb.Package) *rig {
 	t.Helper()
-	mirrors := shelf{}
+	mirrors := fakeMirrors{}
 	r := newRig(t, mirrors)
 	for name, packages := range lists {
 		mirrors[name] = source.Source{UUID: "uuid-" + name, Name: name, Title: "[" + name + "]: http://example.org/ sid", List: r.list(t, packages...).Ref()}

@@ -20,7 +20,7 @@ import (
 	"aptless/core/engine/task"
 )
 
-// Kinds of what a snapshot is made of, in aptly's words.
+// The values of SourceKind, as aptly's API has them.
 const (
 	OfRepo      = "local"
 	OfMirror    = "repo"
@@ -33,7 +33,7 @@ type Snapshot struct {
 	Name                 string
 	CreatedAt            time.Time
 	SourceKind           string
-	Sources              []Source // as they were named then; they may be gone
+	Sources              []Source // with their names at that time; they may be gone
 	Description          string
 	Origin               string
 	NotAutomatic         string
@@ -42,7 +42,7 @@ type Snapshot struct {
 	List                 lists.Ref         // of its packages
 }
 
-// Source is what a snapshot was made of.
+// Source is a repository, mirror or snapshot that a snapshot was made of.
 type Source struct{ UUID, Name string }
 
 // View is a snapshot as clients see it.
@@ -78,7 +78,7 @@ type Store struct {
 	MaxMerged int // packages that are merged in one step; 0 is DefaultMaxMerged
 }
 
-// Bounds of what a snapshot's row has to hold, in bytes and numbers.
+// Bounds of a snapshot's row: bytes of its description, and sources.
 const (
 	maxDescription = 64 << 10
 	// maxSources leaves room in the transaction that creates the snapshot: it

@@ -19,7 +19,7 @@ import (
 // of itself.
 func TestOfMirror(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"m": {pack("aa_1_amd64", "a")}})
-	mirrors := r.snapshots.Mirrors.(shelf)
+	mirrors := r.snapshots.Mirrors.(fakeMirrors)
 	m := mirrors["m"]
 	m.Origin, m.NotAutomatic, m.ButAutomaticUpgrades, m.Files = "Debian", "yes", "no", map[string]string{"main/dep11/x": "abc"}
 	mirrors["m"], mirrors["new"] = m, source.Source{UUID: "uuid-new", Name: "new"}
@@ -58,7 +58,7 @@ func TestOfMirror(t *testing.T) {
 // TestAppStreamFiles: of several snapshots the later ones win.
 func TestAppStreamFiles(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"a": nil, "b": nil})
-	mirrors := r.snapshots.Mirrors.(shelf)
+	mirrors := r.snapshots.Mirrors.(fakeMirrors)
 	for name, files := range map[string]map[string]string{"a": {"x": "1", "y": "2"}, "b": {"y": "3"}} {
 		m := mirrors[name]
 		m.Files = files
@@ -132,7 +132,7 @@ func TestManyPackages(t *testing.T) {
 // long as these are there, and of each mirror once.
 func TestDefaultsComeFromTheLeaves(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"a": nil, "b": nil})
-	mirrors := r.snapshots.Mirrors.(shelf)
+	mirrors := r.snapshots.Mirrors.(fakeMirrors)
 	for name, components := range map[string][]string{"a": {"main", "contrib"}, "b": {"extra"}} {
 		m := mirrors[name]
 		m.Distributions, m.Components = []string{"dist-" + name}, components

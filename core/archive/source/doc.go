@@ -1,6 +1,5 @@
-// Package source owns what mirrors, local repositories and snapshots have in
-// common for those that take packages from them: publications, snapshots, copies
-// and drawings. It stores nothing: each of the three packages makes Sources of
+// Package source owns what mirrors, local repositories and snapshots have in common.
+// Publications, snapshots, copies and drawings take packages from them. It stores nothing: each of the three packages makes Sources of
 // its own rows and is a Finder.
 //
 // Invariants:

@@ -34,7 +34,7 @@ func (k Kind) Resource(uuid string) string {
 	return "S" + uuid
 }
 
-// Lock returns the lock of a source for those that only read it.
+// Lock returns the shared lock of a source, for tasks that only read it.
 func (k Kind) Lock(uuid string) lock.Want {
 	return lock.Want{Resource: string(k) + "/" + uuid, Mode: lock.Shared}
 }
@@ -46,7 +46,7 @@ func (k Kind) Ref(uuid, by string) driver.Key { return named.RefKey(string(k), u
 // Getter reads a row; see named.Getter.
 type Getter = named.Getter
 
-// Meta are fields of a Release file that go from a source to what is made of it.
+// Meta has fields of a mirror's Release file. A snapshot or publication inherits them.
 type Meta struct {
 	Origin               string
 	NotAutomatic         string
@@ -76,7 +76,7 @@ type Source struct {
 // Resource returns the name of the source among the resources of a task.
 func (s Source) Resource() string { return s.Kind.Resource(s.UUID) }
 
-// Lock returns the lock of the source for those that only read it.
+// Lock returns the shared lock of the source, for tasks that only read it.
 func (s Source) Lock() lock.Want { return s.Kind.Lock(s.UUID) }
 
 // String returns the title.

@@ -224,8 +224,8 @@ func (r Rows[T]) Free(ctx context.Context, name string) error {
 	return err
 }
 
-// Referrer returns the first of those that refer to a thing, in the order of
-// their names, or "". So publications come before snapshots.
+// Referrer returns the name of the first thing that refers to a thing, or "". Names
+// ascend, so publications come before snapshots.
 func (r Rows[T]) Referrer(ctx context.Context, uuid string) (string, error) {
 	for row, err := range r.Table.Scan(ctx, RefKey(r.Part, uuid, "").Part, "") {
 		return row.Sort, err
