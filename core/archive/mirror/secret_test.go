@@ -166,7 +166,13 @@ func TestSecretsBelongToAnOrigin(t *testing.T) {
 	s.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, s.Dispatcher.Handle, 8) })
 	s.Archive(t)
 	var sent *upstream.Access
-	s.Upstream.Admits = func(a *upstream.Access) bool { sent = a; return true }
+	var mu sync.Mutex // files are fetched by several workers
+	s.Upstream.Admits = func(a *upstream.Access) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		sent = a
+		return true
+	}
 	var view struct{ HasCredentials, HasHeaders, HasClientCertificate bool }
 	edit := func(body, want string) {
 		t.Helper()
