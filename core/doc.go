@@ -36,6 +36,7 @@
 //   - archive/mirror: mirrors, their updates and schedules
 //   - archive/snapshot: snapshots: create, merge, pull, filter, diff, verify
 //   - archive/publish: publications and the protocol: plan, stage, commit, apply
+//   - archive/deliver: files that are imported and published in one task
 //   - archive/publish/paths: every key of a publication, as pure functions
 //   - archive/publish/index: index files, staged under their digests
 //   - archive/publish/files: package files below a published tree

@@ -257,11 +257,11 @@ func TestCommandsInDocumentsExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, option := regexp.MustCompile(`\bmake ([a-z][a-z-]+)`), regexp.MustCompile(`--([a-z][a-z0-9-]+)`)
+	target, option := regexp.MustCompile(`^\s*make ([a-z][a-z-]+)`), regexp.MustCompile(`--([a-z][a-z0-9-]+)`)
 	for _, p := range pages(t) {
 		commands := slices.Clone(p.spans)
 		for line := range strings.Lines(p.text) {
-			if strings.HasPrefix(line, "    ") {
+			if strings.HasPrefix(line, "    ") && p.name == "README.md" {
 				commands = append(commands, line)
 			}
 		}
