@@ -90,8 +90,15 @@ func (l *life) snapshot(n int) error {
 	if err != nil {
 		return err
 	}
-	if _, err := l.client.now().Do("GET", fmt.Sprintf("/api/snapshots/s%d", n-12), "", nil); err != nil {
-		return nil // the first ones
+	for {
+		_, err := l.client.now().Do("GET", fmt.Sprintf("/api/snapshots/s%d", n-12), "", nil)
+		if err == nil {
+			break
+		}
+		if strings.Contains(err.Error(), ": 404") {
+			return nil // the first ones
+		}
+		time.Sleep(time.Minute)
 	}
 	return l.client.do(step{method: "DELETE", path: fmt.Sprintf("/api/snapshots/s%d?force=1&_async=0", n-12)})
 }
