@@ -11,19 +11,19 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Mode says which packages of the left list survive a merge. All of the right
-// list do.
+// Mode says which packages of the left list a merge keeps. It keeps all packages of
+// the right list.
 type Mode int
 
 const (
-	// Replace keeps those whose architecture and name the right list does not
-	// have, and those that overlay spares.
+	// Replace keeps a package if the right list has none of its architecture and
+	// name, or if overlay keeps it.
 	Replace Mode = iota
-	// KeepVersions keeps those whose short key the right list does not have.
+	// KeepVersions keeps a package if the right list does not have its short key.
 	KeepVersions
 )
 
-// Merge stores the list that remains when the lists are merged from left to right.
+// Merge stores the result of merging the lists from left to right.
 func (s Store) Merge(ctx context.Context, mode Mode, all ...*List) (*List, error) {
 	sources := make([]*lists.List, len(all))
 	for i, l := range all {
@@ -37,7 +37,7 @@ func (s Store) Merge(ctx context.Context, mode Mode, all ...*List) (*List, error
 	return s.build(ctx, replaced(ctx, sources), all...)
 }
 
-// lastOf returns the index of the last value there is; there is one.
+// lastOf returns the index of the last value that is not nil; there must be one.
 func lastOf(vals [][]byte) int {
 	i := len(vals) - 1
 	for vals[i] == nil {
@@ -46,15 +46,15 @@ func lastOf(vals [][]byte) int {
 	return i
 }
 
-// candidate is a package key that at least one list has.
+// candidate is a package key in at least one of the lists.
 type candidate struct {
 	key           []byte // of the record
 	arch, version string
-	vals          [][]byte // in each list, nil where there is none; first the result so far
+	vals          [][]byte // by list, nil if absent; the first becomes the result's
 }
 
-// replaced yields what remains of all lists when each one in turn is laid over
-// those before it. The packages of one name are held at a time.
+// replaced yields the result of overlaying each list on the result of the lists before
+// it. It holds the packages of one name at a time.
 func replaced(ctx context.Context, all []*lists.List) iter.Seq2[lists.Record, error] {
 	return func(yield func(lists.Record, error) bool) {
 		var name string
@@ -95,9 +95,8 @@ func replaced(ctx context.Context, all []*lists.List) iter.Seq2[lists.Record, er
 	}
 }
 
-// overlayAll merges the packages of one name, each architecture by itself: the
-// first value of each candidate becomes that of the result, nil if the result
-// has not the package.
+// overlayAll merges the packages of one name, separately for each architecture. The
+// first value of each candidate becomes the result's, nil if the package is dropped.
 func overlayAll(group []candidate) {
 	byArch := map[string][]*candidate{}
 	for i := range group {
@@ -111,13 +110,14 @@ func overlayAll(group []candidate) {
 	}
 }
 
-// overlay lays list number right over the result so far, for the versions of
-// one name and architecture, in the order of their texts. It is aptly's walk
-// (1.6.3) over two sorted lists: a package of the right list replaces the next
-// package of the left one, and from then on all that follow on the left, until
-// both lists have the same version. So a package that both lists have replaces
-// nothing: left 1.0 and 1.1, right 1.0 make 1.0 and 1.1. Left 1.0 and 1.1,
-// right 1.1 make 1.1.
+// overlay overlays list number right on the result so far, for the versions of one name
+// and architecture in text order. It follows aptly 1.6.3, which walks two sorted lists.
+// A package of the right list replaces the next package of the left list. It also
+// replaces the following ones, until both lists have the same version. A package in
+// both lists replaces nothing.
+//
+// Example: left 1.0 and 1.1, right 1.0 gives 1.0 and 1.1. Left 1.0 and 1.1, right 1.1
+// gives 1.1.
 func overlay(versions []*candidate, right int) {
 	next := func(from, list int) int {
 		for from < len(versions) && versions[from].vals[list] == nil {
@@ -149,14 +149,14 @@ func overlay(versions []*candidate, right int) {
 	}
 }
 
-// Latest is Newest of one version.
+// Latest is Newest with n = 1.
 func (l *List) Latest(ctx context.Context) (*List, error) { return l.Newest(ctx, 1) }
 
-// Newest stores the list of the n highest versions of each architecture and
-// name; of equal ones those whose keys are least.
+// Newest stores the list of the n highest versions of each architecture and name. Of
+// equal versions it keeps those with the least keys.
 func (l *List) Newest(ctx context.Context, n int) (*List, error) {
 	var name string
-	kept := map[string]int{} // of the name, by architecture
+	kept := map[string]int{} // packages kept of the current name, by architecture
 	return l.keep(ctx, func(id *identity, _ lists.Record) (bool, error) {
 		if id.name != name {
 			name = id.name
@@ -167,8 +167,8 @@ func (l *List) Newest(ctx context.Context, n int) (*List, error) {
 	})
 }
 
-// Filter stores the list of the packages for which pred is true. It is called
-// in index order.
+// Filter stores the list of the packages for which pred returns true. It calls pred in
+// index order.
 func (l *List) Filter(ctx context.Context, pred func(*deb.Package) bool) (*List, error) {
 	return l.keep(ctx, func(_ *identity, r lists.Record) (bool, error) {
 		p, err := Decode(r)
@@ -179,7 +179,7 @@ func (l *List) Filter(ctx context.Context, pred func(*deb.Package) bool) (*List,
 	})
 }
 
-// keep stores the list of the records for which pred is true.
+// keep stores the list of the records for which pred returns true.
 func (l *List) keep(ctx context.Context, pred func(*identity, lists.Record) (bool, error)) (*List, error) {
 	return l.store.build(ctx, func(yield func(lists.Record, error) bool) {
 		for r, err := range l.list.All(ctx) {
@@ -202,7 +202,7 @@ func (l *List) keep(ctx context.Context, pred func(*identity, lists.Record) (boo
 	}, l)
 }
 
-// Subtract stores the list of the packages of l whose key right does not have.
+// Subtract stores the list of the packages of l whose key is not in right.
 func (l *List) Subtract(ctx context.Context, right *List) (*List, error) {
 	both := []*lists.List{l.list, right.list}
 	return l.store.build(ctx, lists.Merge(ctx, both, func(_ []byte, vals [][]byte) ([]byte, bool) {
@@ -210,21 +210,21 @@ func (l *List) Subtract(ctx context.Context, right *List) (*List, error) {
 	}), l)
 }
 
-// samePackage reports whether the values of one short key have one key.
+// samePackage reports whether two values of one short key have the same package key.
 func samePackage(a, b []byte) bool {
 	return len(a) >= valueHead && len(b) >= valueHead && binary.BigEndian.Uint64(a) == binary.BigEndian.Uint64(b)
 }
 
-// Union yields the packages of all lists in index order, each key once, with
-// the control fields that the last list has. Packages that differ in their
-// files only come one after another, the least key first: it is no list.
+// Union yields the packages of all lists in index order, each key once, with the control
+// fields of the last list that has it. Packages with equal short keys and different
+// files follow one another, least key first. The result is therefore not a list.
 func Union(ctx context.Context, all ...*List) iter.Seq2[*deb.Package, error] {
 	sources := make([]*lists.List, len(all))
 	for i, l := range all {
 		sources[i] = l.list
 	}
 	return func(yield func(*deb.Package, error) bool) {
-		var variants [][]byte // of the short key
+		var variants [][]byte // values of one short key, distinct by files
 		merged := lists.Merge(ctx, sources, func(_ []byte, vals [][]byte) ([]byte, bool) {
 			variants = distinct(variants[:0], vals)
 			return nil, true
@@ -244,7 +244,7 @@ func Union(ctx context.Context, all ...*List) iter.Seq2[*deb.Package, error] {
 	}
 }
 
-// distinct appends the last value of each files' hash, in the order of package keys.
+// distinct appends the last value of each hash of files, in the order of package keys.
 func distinct(dst, vals [][]byte) [][]byte {
 	for _, val := range slices.Backward(vals) {
 		if val != nil && !slices.ContainsFunc(dst, func(other []byte) bool { return samePackage(val, other) }) {
@@ -257,8 +257,8 @@ func distinct(dst, vals [][]byte) [][]byte {
 	return dst
 }
 
-// compareHashes orders values of one short key as their package keys: by the
-// text of the files' hash, which has no leading zeros.
+// compareHashes orders values of one short key as their package keys: by the text of
+// the hash of files, which has no leading zeros.
 func compareHashes(a, b []byte) int {
 	return strings.Compare(hashText(binary.BigEndian.Uint64(a)), hashText(binary.BigEndian.Uint64(b)))
 }

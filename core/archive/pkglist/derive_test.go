@@ -160,7 +160,7 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// TestFailures makes each call of every way of reading fail: the error comes out.
+// TestFailures fails each storage call of every reading function; the error is returned.
 func TestFailures(t *testing.T) {
 	s, blobs := newStore()
 	l, other := listOf(t, s, "a 1 all", "b 1 all"), listOf(t, s, "c 1 all")

@@ -9,15 +9,15 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Change is a difference between two lists: a package added (Old is nil),
-// removed (New is nil), or with the same short key but other files or control
-// fields.
+// Change is a difference between two lists. Old is nil for an added package, New is nil
+// for a removed one. With both, the packages have the same short key and other files
+// or control fields.
 type Change struct {
 	Old, New *deb.Package
 }
 
-// Changes yields the differences from one list to another in index order. It
-// reads only the chunks that the two do not share.
+// Changes yields the differences between two lists in index order. It reads only the
+// chunks that the lists do not share.
 func Changes(ctx context.Context, from, to *List) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		for c, err := range lists.Diff(ctx, from.list, to.list) {
@@ -39,15 +39,15 @@ func Changes(ctx context.Context, from, to *List) iter.Seq2[Change, error] {
 	}
 }
 
-// Pair is an entry of a comparison: the keys of a package of the left and one
-// of the right list, "" if there is none.
+// Pair is one line of a comparison: the keys of a package of the left and of the right
+// list. One of them may be "".
 type Pair struct {
 	Left, Right string
 }
 
-// Diff compares the keys of two lists in ascending order, as users read it: a
-// package that is only in one list stands alone, but if the next one is only
-// in the other and has the same architecture and name, the two are a Pair.
+// Diff compares the keys of two lists, in ascending order for display. A package in only
+// one list is a line of its own. If the next one is only in the other list and has the
+// same architecture and name, the two share a Pair.
 func Diff(ctx context.Context, left, right *List) iter.Seq2[Pair, error] {
 	return diff(ctx, left, right, maxSorted)
 }
@@ -64,7 +64,7 @@ func diff(ctx context.Context, left, right *List, limit int) iter.Seq2[Pair, err
 		return oneSideds(ctx, left, right, archs)
 	})
 	return func(yield func(Pair, error) bool) {
-		var last oneSided // not yielded yet, if it has a key
+		var last oneSided // not yet yielded; empty if its key is ""
 		for s, err := range single {
 			if err != nil {
 				yield(Pair{}, err)
@@ -91,7 +91,7 @@ func diff(ctx context.Context, left, right *List, limit int) iter.Seq2[Pair, err
 	}
 }
 
-// oneSided is a package that only one of two lists has.
+// oneSided is a package in only one of two lists.
 type oneSided struct {
 	arch, name, key string
 	right           bool
@@ -104,7 +104,7 @@ func (s oneSided) pair() Pair {
 	return Pair{Left: s.key}
 }
 
-// with joins s with one of the other side.
+// with returns the Pair of s and a package of the other list.
 func (s oneSided) with(other oneSided) Pair {
 	if s.right {
 		s, other = other, s
@@ -112,8 +112,8 @@ func (s oneSided) with(other oneSided) Pair {
 	return Pair{s.key, other.key}
 }
 
-// oneSideds yields the packages of some architectures whose key only one list
-// has, in index order.
+// oneSideds yields the packages of some architectures whose key is in only one list, in
+// index order.
 func oneSideds(ctx context.Context, left, right *List, archs []string) iter.Seq2[keyed[oneSided], error] {
 	return func(yield func(keyed[oneSided], error) bool) {
 		for c, err := range lists.Diff(ctx, left.list, right.list) {

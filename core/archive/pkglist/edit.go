@@ -13,8 +13,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// ConflictError says that a package cannot be added, for the list has a
-// different one with its short key.
+// ConflictError reports that a package cannot be added, because the list has a different
+// package with the same short key.
 type ConflictError struct {
 	Existing, Added *deb.Package
 }
@@ -23,25 +23,25 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("package already exists and is different: %v", e.Added)
 }
 
-// Edit collects changes to a list. They take effect one after another as they
-// were made, all at once when they are applied.
+// Edit collects changes to a list. Apply carries them out all at once, in the order in
+// which they were made.
 type Edit struct {
 	base  *List
 	steps map[string][]step // by record key
 	size  int64             // bytes of steps
 }
 
-// step adds a package, or removes the one that is there.
+// step adds a package, or removes the present one.
 type step struct {
-	add  []byte // the value; nil to remove
-	hash string // to remove: that of the package's files, "" for any
+	add  []byte // value of the package to add; nil to remove
+	hash string // to remove: hash of the package's files, "" for any
 }
 
-// Edit returns an Edit of the list without changes.
+// Edit returns an empty Edit of the list.
 func (l *List) Edit() *Edit { return &Edit{base: l, steps: make(map[string][]step)} }
 
-// Add adds a package. If the list has an equal one, the new control fields
-// replace the old. The package is not kept.
+// Add adds a package. If the list has an equal one, the new control fields replace the
+// old ones. The Edit does not retain p.
 func (e *Edit) Add(p *deb.Package) error {
 	key, err := recordKey(p.Name, p.Version, p.Architecture)
 	if err != nil {
@@ -53,29 +53,29 @@ func (e *Edit) Add(p *deb.Package) error {
 	return nil
 }
 
-// Size returns how many bytes the packages to be added take until they are applied.
+// Size returns the memory of the packages to be added, in bytes.
 func (e *Edit) Size() int64 { return e.size }
 
-// Remove removes the package with the key. Without a FilesHash it is a short
-// key. That there is none is no error.
+// Remove removes the package with the key, if the list has it. A key without a FilesHash
+// is a short key.
 func (e *Edit) Remove(k deb.Key) {
 	key, err := recordKey(k.Name, k.Version, k.Architecture)
 	if err != nil {
-		return // no package has such a key
+		return // no package can have this key
 	}
 	e.steps[string(key)] = append(e.steps[string(key)], step{hash: k.FilesHash})
 }
 
-// Apply stores the list with the changes, in one pass over the chunks that
-// they touch. If nothing changes it is the list itself. A conflict is given to
-// onConflict, in index order of the packages: if that returns nil the package
-// is left out and the rest goes on. Without onConflict a conflict is the error.
+// Apply stores the changed list, in one pass over the chunks that contain changes. If
+// nothing changes, it returns the base list. It calls onConflict for each conflict, in
+// index order. If onConflict returns nil, the package is skipped and the rest continues.
+// If onConflict is nil, the first conflict is the error.
 func (e *Edit) Apply(ctx context.Context, onConflict func(*ConflictError) error) (*List, error) {
 	if onConflict == nil {
 		onConflict = func(c *ConflictError) error { return c }
 	}
 	s := e.base.store
-	list, err := s.Chunks.Edit(ctx, kind(), e.base.list, e.edits(onConflict))
+	list, err := s.Chunks.Edit(ctx, schema(), e.base.list, e.edits(onConflict))
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (e *Edit) edits(onConflict func(*ConflictError) error) iter.Seq2[lists.Edit
 	}
 }
 
-// change takes the steps, from the value that is there.
+// change applies the steps to the present value.
 func change(val []byte, found bool, steps []step, onConflict func(*ConflictError) error) ([]byte, bool, error) {
 	for _, s := range steps {
 		switch {
@@ -127,7 +127,7 @@ func (s step) removes(val []byte) bool {
 	return s.hash == "" || len(val) >= valueHead && s.hash == hashText(binary.BigEndian.Uint64(val))
 }
 
-// compare returns a conflict unless the two packages are equal.
+// compare returns a conflict if the two packages differ, else nil.
 func compare(existing, added []byte) (*ConflictError, error) {
 	p, err := decodeValue(existing)
 	if err != nil {

@@ -10,23 +10,23 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Package keys ascend by architecture, name, and version as a text; lists by
-// name and version. What is asked for in the order of keys is therefore read
-// in passes, each for some architectures, and sorted.
+// Package keys ascend by architecture, name, and version as text. Lists ascend by name
+// and version. To yield packages in the order of keys, a list is read in passes, each
+// for some architectures, and each pass is sorted.
 
-// maxSorted is how many items are sorted in memory at once, about 100 bytes
-// each. A single architecture may have more: it is read in a pass of its own,
-// where only the items of one name are out of order.
+// maxSorted bounds the items sorted in memory at once, about 100 bytes each. An
+// architecture with more items is read in a pass of its own; there, only the items of
+// one name are out of order.
 const maxSorted = 1 << 18
 
-// keyed is an item that is to come in the order of keys.
+// keyed is an item with its package key.
 type keyed[T any] struct {
 	name, key string
 	item      T
 }
 
-// inKeyOrder yields items in the order of keys. source yields those of some
-// architectures, in index order; counts bounds how many there are.
+// inKeyOrder yields items in the order of keys. source yields the items of some
+// architectures in index order; counts bounds their number.
 func inKeyOrder[T any](counts []Count, limit int, source func(archs []string) iter.Seq2[keyed[T], error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for _, archs := range passes(counts, limit) {
@@ -37,8 +37,8 @@ func inKeyOrder[T any](counts []Count, limit int, source func(archs []string) it
 	}
 }
 
-// passes divides the architectures of counts, which ascend, into runs of at
-// most limit items, or of one architecture.
+// passes divides the ascending architectures of counts into runs. A run has at most limit
+// items, or one architecture.
 func passes(counts []Count, limit int) (runs [][]string) {
 	size := 0
 	for len(counts) > 0 {
@@ -55,8 +55,8 @@ func passes(counts []Count, limit int) (runs [][]string) {
 	return runs
 }
 
-// sorted yields items by key: sorted as a whole, or only within each name. It
-// reports whether to go on.
+// sorted yields items by key. It sorts all items if whole, else those of each name. It
+// returns false if yield did.
 func sorted[T any](items iter.Seq2[keyed[T], error], whole bool, yield func(T, error) bool) bool {
 	var group []keyed[T]
 	flush := func() bool {
@@ -83,8 +83,8 @@ func sorted[T any](items iter.Seq2[keyed[T], error], whole bool, yield func(T, e
 	return flush()
 }
 
-// records yields the records of some architectures, in index order, from the
-// chunks that have any; of some packages if s is not nil.
+// records yields the records of some architectures in index order, only those in s if s
+// is not nil. It reads only chunks that have such records.
 func (l *List) records(ctx context.Context, archs []string, s *Subset) iter.Seq2[identified, error] {
 	with := func(i int) bool {
 		return (s == nil || s.has(i)) &&
@@ -135,8 +135,8 @@ func (l *List) keys(ctx context.Context, s *Subset, limit int) iter.Seq2[string,
 	})
 }
 
-// InKeyOrder yields all packages in ascending byte order of their keys. It
-// reads the list once for each architecture and holds the packages of a name.
+// InKeyOrder yields all packages in ascending byte order of their keys. It reads the list
+// once per architecture and holds the packages of one name.
 func (l *List) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] {
 	return l.inKeyOrder(ctx, nil, 0)
 }

@@ -12,16 +12,16 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Ref is what a row stores of a list. The zero Ref is the empty list.
+// Ref is the reference to a list that a row stores. The zero Ref is the empty list.
 type Ref = lists.Ref
 
-// Store is where lists are.
+// Store reads and writes lists of packages.
 type Store struct {
 	Chunks *lists.Store
 }
 
-// List is a list of packages that was opened. It never changes, and may be used
-// by many goroutines at once.
+// List is an open list of packages. It never changes. It may be used by many goroutines
+// at once.
 type List struct {
 	store  Store
 	list   *lists.List
@@ -29,16 +29,16 @@ type List struct {
 	counts []Count
 }
 
-// Chunk is a part of a list. Equal digests are equal packages.
+// Chunk is a part of a list. Chunks with equal digests have equal packages.
 type Chunk struct {
 	lists.Chunk
-	Counts      []Count // of its packages, ascending by architecture and kind
-	first, last string  // names of its first and last package
+	Counts      []Count // ascending by architecture and kind
+	first, last string  // names of the first and the last package
 	provided    provided
 }
 
-// MayHave reports whether the chunk may have a package whose name begins with
-// prefix, or is it if whole.
+// MayHave reports whether the chunk's range of names includes one that begins with
+// prefix, or, if whole, that equals it.
 func (c *Chunk) MayHave(prefix string, whole bool) bool {
 	if whole {
 		return c.first <= prefix && prefix <= c.last
@@ -46,19 +46,19 @@ func (c *Chunk) MayHave(prefix string, whole bool) bool {
 	return c.last >= prefix && (c.first <= prefix || strings.HasPrefix(c.first, prefix))
 }
 
-// MayHaveOne reports whether the chunk may have a package of one of the names, which
-// ascend.
+// MayHaveOne reports whether the chunk may have a package of one of the names. The
+// names ascend.
 func (c *Chunk) MayHaveOne(names []string) bool {
 	i, _ := slices.BinarySearch(names, c.first)
 	return i < len(names) && names[i] <= c.last
 }
 
-// MayProvide reports whether the chunk may have a package that provides name.
-// It may err on the side of true.
+// MayProvide reports whether the chunk may have a package that provides name. A false
+// result is certain; a true one is not.
 func (c *Chunk) MayProvide(name string) bool { return c.provided.may(name) }
 
-// kind is that of all lists of packages.
-func kind() lists.Schema { return lists.Schema{Summary: summarise} }
+// schema returns the schema of all lists of packages.
+func schema() lists.Schema { return lists.Schema{Summary: summarise} }
 
 // Open reads the root of a list.
 func (s Store) Open(ctx context.Context, ref Ref) (*List, error) {
@@ -95,14 +95,13 @@ func (s Store) list(list *lists.List) (*List, error) {
 	return l, nil
 }
 
-// build stores the list of records in their order. Chunks that the given lists
-// have are not written again.
+// build stores a list of the records. Chunks that the given lists have are reused.
 func (s Store) build(ctx context.Context, records iter.Seq2[lists.Record, error], given ...*List) (*List, error) {
 	known := make([]*lists.List, len(given))
 	for i, l := range given {
 		known[i] = l.list
 	}
-	list, err := s.Chunks.Build(ctx, kind(), records, known...)
+	list, err := s.Chunks.Build(ctx, schema(), records, known...)
 	if err != nil {
 		return nil, err
 	}
@@ -114,18 +113,18 @@ func (s Store) build(ctx context.Context, records iter.Seq2[lists.Record, error]
 	return s.list(list)
 }
 
-// Ref returns what names the list.
+// Ref returns the reference under which Open finds the list.
 func (l *List) Ref() Ref { return l.list.Ref() }
 
-// Count returns how many packages the list has.
+// Count returns the number of packages.
 func (l *List) Count() int { return l.list.Count() }
 
-// Counts returns how many packages of which architecture and kind the list has,
-// ascending by both. It is the list's own: the caller must not change it.
+// Counts returns the number of packages per architecture and kind, ascending by both.
+// The caller must not change it.
 func (l *List) Counts() []Count { return l.counts }
 
-// Architectures returns the architectures of the list's packages, ascending,
-// without "all" and, unless it is asked for, "source".
+// Architectures returns the architectures of the list's packages, ascending, without
+// "all". It includes "source" only if source is set.
 func (l *List) Architectures(source bool) []string {
 	var archs []string
 	for _, c := range l.counts {
@@ -138,11 +137,10 @@ func (l *List) Architectures(source bool) []string {
 	return archs
 }
 
-// Objects yields the keys of all objects that the list consists of.
+// Objects yields the keys of all objects of the list.
 func (l *List) Objects() iter.Seq[string] { return l.list.Objects() }
 
-// Chunks returns the parts of the list in index order. They are the list's own:
-// the caller must not change them.
+// Chunks returns the parts of the list in index order. The caller must not change them.
 func (l *List) Chunks() []Chunk { return l.chunks }
 
 // ReadChunk returns the packages of a part, in index order.
@@ -165,18 +163,18 @@ func (l *List) All(ctx context.Context) iter.Seq2[*deb.Package, error] {
 	return decoded(l.list.All(ctx))
 }
 
-// ByName yields the packages of a name in index order. It reads the chunks
-// that may have some: one, or a few if they are many.
+// ByName yields the packages of a name in index order. It reads only chunks that may
+// have such packages, usually one.
 func (l *List) ByName(ctx context.Context, name string) iter.Seq2[*deb.Package, error] {
 	return decoded(l.list.Prefix(ctx, appendName(nil, name)))
 }
 
-// Find yields the packages that have the short key of one of others, in index
-// order. It reads the chunks that may have some.
+// Find yields the packages that have the short key of one of others, in index order. It
+// reads only chunks that may have such packages.
 func (l *List) Find(ctx context.Context, others []*deb.Package) iter.Seq2[*deb.Package, error] {
 	var keys [][]byte
 	for _, p := range others {
-		if key, err := IndexKey(p); err == nil { // no package has another
+		if key, err := IndexKey(p); err == nil { // no listed package has an invalid key
 			keys = append(keys, key)
 		}
 	}
@@ -198,12 +196,12 @@ func decoded(records iter.Seq2[lists.Record, error]) iter.Seq2[*deb.Package, err
 	}
 }
 
-// Get returns the package with the key. Without a FilesHash it is a short key,
-// of which a list has at most one package.
+// Get returns the package with the key. A key without a FilesHash is a short key; a list
+// has at most one package with it.
 func (l *List) Get(ctx context.Context, k deb.Key) (p *deb.Package, found bool, err error) {
 	key, err := recordKey(k.Name, k.Version, k.Architecture)
 	if err != nil {
-		return nil, false, nil // no package has such a key
+		return nil, false, nil // no package can have this key
 	}
 	val, found, err := l.list.Get(ctx, key)
 	if err != nil || !found {

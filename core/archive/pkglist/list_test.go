@@ -19,7 +19,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// counting counts what is read and written.
+// counting counts reads and writes of objects.
 type counting struct {
 	driver.Blobs
 	reads, puts atomic.Int64
@@ -35,10 +35,10 @@ func (c *counting) Put(ctx context.Context, key string, r io.Reader, opt driver.
 	return c.Blobs.Put(ctx, key, r, opt)
 }
 
-// take returns the numbers since the last take.
+// take returns the counts since the last take and resets them.
 func (c *counting) take() (reads, puts int64) { return c.reads.Swap(0), c.puts.Swap(0) }
 
-// tester is what tests, benchmarks and properties share.
+// tester is the common part of testing.T, testing.B and rapid.T.
 type tester interface {
 	Helper()
 	Context() context.Context
@@ -50,8 +50,8 @@ func newStore() (Store, *counting) {
 	return Store{&lists.Store{Blobs: blobs, Epoch: func() int64 { return 1 }}}, blobs
 }
 
-// pkg makes a package from "name version arch", with files and control fields
-// that differ by what follows: "name version arch files section".
+// pkg returns the package of "name version arch files section". Files and section are
+// optional; they vary the files and the control fields.
 func pkg(spec string) *deb.Package {
 	f := append(strings.Fields(spec), "", "")
 	p := &deb.Package{Name: f[0], Version: f[1], Architecture: f[2]}
@@ -103,8 +103,7 @@ func collect[T any](t tester, seq iter.Seq2[T, error]) (all []T) {
 	return all
 }
 
-// text shows packages as "name version arch files section", files as a letter
-// that is as many.
+// text shows packages as "name version arch files section".
 func text(packages ...*deb.Package) (lines []string) {
 	for _, p := range packages {
 		lines = append(lines, strings.TrimSpace(fmt.Sprint(
@@ -113,7 +112,7 @@ func text(packages ...*deb.Package) (lines []string) {
 	return lines
 }
 
-// compareIndex is the order of an index, written without the keys of records.
+// compareIndex compares packages in index order, without record keys.
 func compareIndex(p, q *deb.Package) int {
 	c := cmp.Or(
 		cmp.Compare(p.Name, q.Name),
@@ -248,9 +247,9 @@ func TestEdit(t *testing.T) {
 		return k
 	}
 	for name, tc := range map[string]struct {
-		steps []any // a string is added, a key removed
+		steps []any // a string is added, a deb.Key removed
 		want  []string
-		fails bool // without onConflict
+		fails bool // if onConflict is nil
 	}{
 		"new":                       {[]any{"c 1 all"}, []string{"a 1 all x old", "b 1 all x", "c 1 all"}, false},
 		"same":                      {[]any{"a 1 all x old"}, []string{"a 1 all x old", "b 1 all x"}, false},

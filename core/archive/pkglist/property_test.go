@@ -28,8 +28,8 @@ func errorsOf[T any](seq iter.Seq2[T, error]) iter.Seq[error] {
 
 func second[T any](_ T, err error) error { return err }
 
-// TestLikeSlice edits lists at random and holds them, and what is derived from
-// them, against slices sorted by compareIndex.
+// TestLikeSlice edits lists at random. It compares them and the lists derived from them
+// with slices sorted by compareIndex.
 func TestLikeSlice(t *testing.T) {
 	spec := rapid.Custom(func(t *rapid.T) string {
 		return fmt.Sprint(
@@ -89,8 +89,8 @@ func checkList(t *rapid.T, l *List, m map[string]*deb.Package, limit int) {
 	}
 }
 
-// walkReplacing is aptly's merge (1.6.3), step by step over two sorted lists of
-// package keys, which go on with other names.
+// walkReplacing is the merge of aptly 1.6.3, step by step: a walk over two lists sorted
+// by package key, with replacing carried on across names.
 func walkReplacing(left, right map[string]*deb.Package) map[string]*deb.Package {
 	last := &deb.Package{Name: "~", Version: "1", Architecture: "~"}
 	refs := func(m map[string]*deb.Package) []*deb.Package {
@@ -163,8 +163,7 @@ func checkDerived(t *rapid.T, s Store, lists []*List, models []map[string]*deb.P
 	}
 }
 
-// walk is the comparison of two lists as aptly's users know it: a walk over
-// the keys of both.
+// walk is aptly's comparison of two lists: a walk over the keys of both.
 func walk(left, right map[string]*deb.Package) (pairs []Pair) {
 	l, r := keysOf(values(left)), keysOf(values(right))
 	slices.Sort(l)
@@ -200,8 +199,8 @@ func walk(left, right map[string]*deb.Package) (pairs []Pair) {
 	return pairs
 }
 
-// many returns packages such as a distribution has: some names with several
-// versions, each for one or two architectures.
+// many returns n packages like those of a distribution: some names have several versions,
+// each for one or two architectures.
 func many(n int) []*deb.Package {
 	rng := rand.New(rand.NewPCG(1, 2))
 	packages := make([]*deb.Package, 0, n)
@@ -224,8 +223,9 @@ func many(n int) []*deb.Package {
 	return packages[:n]
 }
 
-// TestMany holds a list of 10^5 packages, a tenth of that if tests are short, built in one go and by two edits
-// that also add and remove others, against a sorted slice, and counts requests.
+// TestMany compares a list of 10^5 packages (10^4 with -short) with a sorted slice. The
+// list is built at once, and by two edits that also add and remove other packages. It
+// counts the requests.
 func TestMany(t *testing.T) {
 	s, blobs := newStore()
 	n := 100_000

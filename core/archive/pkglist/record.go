@@ -11,7 +11,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// appendName appends what the keys of all packages of a name begin with.
+// appendName appends the common key prefix of all packages of a name.
 func appendName(dst []byte, name string) []byte {
 	return append(append(dst, name...), 0)
 }
@@ -34,12 +34,12 @@ func recordKey(name, version, arch string) ([]byte, error) {
 	return append(key, byte(len(arch))), nil
 }
 
-// IndexKey returns what lists order packages by: index order is the order of these
-// bytes. It is as unique as the short key.
+// IndexKey returns the bytes that define index order. They are as unique as the short
+// key.
 func IndexKey(p *deb.Package) ([]byte, error) { return recordKey(p.Name, p.Version, p.Architecture) }
 
-// plain reports whether s can be part of a package's key, where spaces
-// separate, and of a record's, where zeros do.
+// plain reports whether s can be a part of a package key, which uses spaces as
+// separators, and of a record key, which uses zero bytes.
 func plain(s string, limit int) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' {
@@ -49,14 +49,14 @@ func plain(s string, limit int) bool {
 	return s != "" && len(s) <= limit
 }
 
-// identity is what a record says without being decoded.
+// identity is the part of a record that is read without decoding the package.
 type identity struct {
 	name, version, arch string
 	hash                uint64
 	kind                deb.Kind
 }
 
-// valueHead is how many bytes of a value precede the package's record.
+// valueHead is the length of the value before the encoded package, in bytes.
 const valueHead = 8 + 1
 
 func recordValue(p *deb.Package) []byte {
@@ -75,8 +75,8 @@ func parseRecord(r lists.Record) (id identity, err error) {
 	return id, nil
 }
 
-// parseKey takes a record key apart, from both ends: what is between the name
-// and the architecture may hold any bytes.
+// parseKey splits a record key from both ends. The bytes between the name and the
+// architecture may be any.
 func parseKey(key []byte) (name, version, arch string, err error) {
 	nameEnd, end := bytes.IndexByte(key, 0), len(key)-2
 	if nameEnd > 0 && key[end] == 0 {
@@ -96,7 +96,7 @@ func (id *identity) key() string {
 	}.String()
 }
 
-// hashText is the files' hash as package keys have it: at least 8 digits.
+// hashText returns the hash of files as in package keys: at least 8 hex digits.
 func hashText(hash uint64) string {
 	text := strconv.FormatUint(hash, 16)
 	return strings.Repeat("0", max(0, 8-len(text))) + text

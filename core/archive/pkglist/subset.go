@@ -10,13 +10,13 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Placed is a package and its place in a list, counted in index order from 0.
+// Placed is a package and its index in the list, in index order from 0.
 type Placed struct {
 	At int
 	*deb.Package
 }
 
-// Some yields the packages of the chunks for which may is true, in index order.
+// Some yields the packages of the chunks for which may returns true, in index order.
 func (l *List) Some(ctx context.Context, may func(*Chunk) bool) iter.Seq2[Placed, error] {
 	return func(yield func(Placed, error) bool) {
 		for r, err := range l.placed(ctx, func(i int) bool { return may(&l.chunks[i]) }) {
@@ -31,13 +31,13 @@ func (l *List) Some(ctx context.Context, may func(*Chunk) bool) iter.Seq2[Placed
 	}
 }
 
-// placedRecord is a record and its place in its list.
+// placedRecord is a record and its index in the list.
 type placedRecord struct {
 	at int
 	lists.Record
 }
 
-// placed yields the records of the chunks whose index is asked for.
+// placed yields the records of the chunks for whose number with returns true.
 func (l *List) placed(ctx context.Context, with func(i int) bool) iter.Seq2[placedRecord, error] {
 	return func(yield func(placedRecord, error) bool) {
 		var some []lists.Chunk
@@ -49,7 +49,7 @@ func (l *List) placed(ctx context.Context, with func(i int) bool) iter.Seq2[plac
 			}
 			at += l.chunks[i].Count
 		}
-		left := 0 // of the chunk
+		left := 0 // records of the current chunk still to come
 		for r, err := range l.list.Records(ctx, some) {
 			if err != nil {
 				yield(placedRecord{}, err)
@@ -68,17 +68,16 @@ func (l *List) placed(ctx context.Context, with func(i int) bool) iter.Seq2[plac
 	}
 }
 
-// Subset is some of the packages of a list: what was chosen of it. It takes a
-// bit of memory for each package of the list. It must not be changed while it
-// is used elsewhere.
+// Subset is a selection of a list's packages. It takes one bit of memory per package of
+// the list. It must not be changed while another goroutine uses it.
 type Subset struct {
 	list  *List
-	ends  []int    // of each chunk: the place behind its last package
-	bits  []uint64 // by place
+	ends  []int    // by chunk: the index after its last package
+	bits  []uint64 // by package index
 	count int
 }
 
-// Subset returns the subset that is empty.
+// Subset returns the empty subset.
 func (l *List) Subset() *Subset {
 	s := &Subset{list: l, ends: make([]int, len(l.chunks)), bits: make([]uint64, (l.Count()+63)/64)}
 	end := 0
@@ -89,7 +88,7 @@ func (l *List) Subset() *Subset {
 	return s
 }
 
-// Whole returns the subset that is the list.
+// Whole returns the subset of all packages.
 func (l *List) Whole() *Subset {
 	s := l.Subset()
 	for at := range l.Count() {
@@ -98,10 +97,10 @@ func (l *List) Whole() *Subset {
 	return s
 }
 
-// List returns the list of which s is a subset.
+// List returns the list that s selects from.
 func (s *Subset) List() *List { return s.list }
 
-// Add adds the package at a place of the list.
+// Add adds the package with index at.
 func (s *Subset) Add(at int) {
 	if !s.Has(at) {
 		s.bits[at/64] |= 1 << (at % 64)
@@ -109,13 +108,13 @@ func (s *Subset) Add(at int) {
 	}
 }
 
-// Has reports whether the package at a place of the list is in s.
+// Has reports whether s has the package with index at.
 func (s *Subset) Has(at int) bool { return s.bits[at/64]&(1<<(at%64)) != 0 }
 
-// Count returns how many packages s has.
+// Count returns the number of packages in s.
 func (s *Subset) Count() int { return s.count }
 
-// has reports whether s has any package of the i-th chunk.
+// has reports whether s has a package of chunk i.
 func (s *Subset) has(i int) bool {
 	start := 0
 	if i > 0 {
@@ -130,7 +129,7 @@ func (s *Subset) has(i int) bool {
 	return false
 }
 
-// All yields the packages of s in index order. It reads the chunks that have some.
+// All yields the packages of s in index order. It reads only chunks with such packages.
 func (s *Subset) All(ctx context.Context) iter.Seq2[Placed, error] {
 	return func(yield func(Placed, error) bool) {
 		for r, err := range s.placed(ctx) {
@@ -167,11 +166,11 @@ func (s *Subset) Keys(ctx context.Context) iter.Seq2[string, error] {
 	return s.list.keys(ctx, s, limit)
 }
 
-// maxHeld is how many packages are held to be sorted, some kilobytes each.
+// maxHeld bounds the packages held for sorting, some kilobytes each.
 const maxHeld = 4096
 
-// InKeyOrder yields the packages in ascending byte order of their keys. If they
-// are many it reads them once for each architecture.
+// InKeyOrder yields the packages in ascending byte order of their keys. A large subset is
+// read once per architecture.
 func (s *Subset) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] {
 	limit := 0
 	if s.count <= maxHeld {
@@ -180,12 +179,12 @@ func (s *Subset) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] 
 	return s.list.inKeyOrder(ctx, s, limit)
 }
 
-// HighestVersions returns the subset that has of each name one package: of those
-// with the highest version, whatever their architecture and kind, that whose
-// key is least.
+// HighestVersions returns a subset with one package of each name. It is one of the
+// highest version, of any architecture and kind; among several, the one with the least
+// key.
 func (s *Subset) HighestVersions(ctx context.Context) (*Subset, error) {
 	highest := s.list.Subset()
-	var best identity // of the name; the first one has the highest version
+	var best identity // of the current name, whose first package has the highest version
 	var bestKey string
 	at := -1
 	for r, err := range s.placed(ctx) {

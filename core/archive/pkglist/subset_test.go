@@ -11,8 +11,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// TestSubset chooses packages of lists at random and holds what the subset
-// yields against the same done with slices.
+// TestSubset selects packages at random and compares the results of the subset with those
+// of slices.
 func TestSubset(t *testing.T) {
 	s, _ := newStore()
 	var all []*deb.Package
@@ -83,7 +83,7 @@ func TestSubset(t *testing.T) {
 	})
 }
 
-// TestSubsetReads says that only chunks with packages of the subset are read.
+// TestSubsetReads holds that only chunks with packages of the subset are read.
 func TestSubsetReads(t *testing.T) {
 	s, blobs := newStore()
 	l := newList(t, s, many(2000)...)
@@ -99,8 +99,8 @@ func TestSubsetReads(t *testing.T) {
 	}
 }
 
-// TestChunkIndex says that no chunk denies what it has, and that few claim what
-// they have not.
+// TestChunkIndex holds that MayHave and MayProvide are true of every package of a chunk,
+// and rarely true of others.
 func TestChunkIndex(t *testing.T) {
 	s, _ := newStore()
 	packages := many(3000)
@@ -135,7 +135,7 @@ func TestChunkIndex(t *testing.T) {
 	}
 }
 
-// TestManyProvided says that a chunk that provides too many names denies none.
+// TestManyProvided holds that a chunk with too many provided names may provide any name.
 func TestManyProvided(t *testing.T) {
 	hashes := make([]uint32, maxProvided+1)
 	for i := range hashes {

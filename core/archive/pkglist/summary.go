@@ -12,7 +12,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Count says how many packages of an architecture and a kind there are.
+// Count is the number of packages of an architecture and a kind.
 type Count struct {
 	Architecture string
 	Kind         deb.Kind
@@ -23,8 +23,8 @@ func compareCounts(a, b Count) int {
 	return cmp.Or(cmp.Compare(a.Architecture, b.Architecture), cmp.Compare(a.Kind, b.Kind))
 }
 
-// countUp adds n to the entry for arch and kind. There are few: a search is
-// faster than a map.
+// countUp adds n to the Count of arch and kind. There are few Counts, so a linear search
+// is faster than a map.
 func countUp(counts []Count, arch string, kind deb.Kind, n int) []Count {
 	for i := range counts {
 		if c := &counts[i]; c.Kind == kind && c.Architecture == arch {
@@ -35,15 +35,15 @@ func countUp(counts []Count, arch string, kind deb.Kind, n int) []Count {
 	return append(counts, Count{arch, kind, n})
 }
 
-// summarise is the summary of a chunk: the number of its Counts; of each,
-// ascending by architecture and kind, the length of the architecture, it, the
-// kind, and the number; then what the chunk provides, as appendProvided has it.
-// Numbers are unsigned varints but for the kind, a byte.
+// summarise makes the summary of a chunk. It begins with the number of Counts. Each Count,
+// ascending by architecture and kind, is the length of the architecture, the
+// architecture, the kind (a byte) and the number. The provided names follow, as
+// appendProvided writes them. Numbers are unsigned varints.
 func summarise(records []lists.Record) []byte {
 	var counts []Count
 	var names []uint32
 	for _, r := range records {
-		// What was written here parses: the keys come from recordKey.
+		// The keys come from recordKey, so they parse.
 		id, err := parseRecord(r)
 		if err != nil {
 			continue
@@ -113,19 +113,19 @@ func nameHash(name string) uint32 {
 
 const hashSize = 3 // bytes
 
-// maxProvided is how many names the summary of a chunk has, 48 KiB. Of a chunk
-// that provides more it says nothing.
+// maxProvided bounds the names in a chunk's summary, 48 KiB. A chunk that provides more
+// may provide any name.
 const maxProvided = 16 << 10
 
-// provided says which names the packages of a chunk provide: their hashes,
-// ascending, hashSize bytes each.
+// provided is the hashes of the names that a chunk's packages provide, ascending, of
+// hashSize bytes each.
 type provided struct {
 	hashes []byte
-	many   bool // more than maxProvided: it may be any
+	many   bool // more than maxProvided, so any name may be provided
 }
 
-// appendProvided appends the number of hashes and them; for too many only
-// maxProvided+1. It sorts them.
+// appendProvided sorts the hashes and appends their number and the hashes. If there are
+// too many, it appends only the number maxProvided+1.
 func appendProvided(dst []byte, hashes []uint32) []byte {
 	slices.Sort(hashes)
 	hashes = slices.Compact(hashes)
@@ -139,7 +139,7 @@ func appendProvided(dst []byte, hashes []uint32) []byte {
 	return dst
 }
 
-// parseProvided reads what appendProvided writes; it is all of b.
+// parseProvided reads the output of appendProvided, which must be the whole of b.
 func parseProvided(b []byte) (p provided, ok bool) {
 	n, size := binary.Uvarint(b)
 	if size <= 0 || n > maxProvided+1 {

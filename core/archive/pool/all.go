@@ -9,8 +9,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Packages yields all packages that have a record, in ascending byte order of
-// their keys. It holds a package at a time and a page of rows of each partition.
+// Packages yields all packages with a record, in ascending byte order of their
+// keys. It holds one package, and one page of rows per partition.
 func (s *Store) Packages(ctx context.Context) iter.Seq2[*deb.Package, error] {
 	return func(yield func(*deb.Package, error) bool) {
 		for row, err := range s.rows(ctx) {
@@ -19,7 +19,7 @@ func (s *Store) Packages(ctx context.Context) iter.Seq2[*deb.Package, error] {
 				p, err = s.packageOf(ctx, row)
 			}
 			if errors.Is(err, driver.ErrNotFound) {
-				continue // removed meanwhile
+				continue // the collector removed its object
 			}
 			if !yield(p, err) || err != nil {
 				return
@@ -28,7 +28,7 @@ func (s *Store) Packages(ctx context.Context) iter.Seq2[*deb.Package, error] {
 	}
 }
 
-// packageOf reads the package in the record of a row.
+// packageOf reads the package from a record's row.
 func (s *Store) packageOf(ctx context.Context, row driver.Row) (p *deb.Package, err error) {
 	err = s.unpack(ctx, row, func(h recordHead) (err error) {
 		p, err = deb.DecodePackage(h.pkg)
@@ -45,7 +45,7 @@ func (s *Store) rows(ctx context.Context) iter.Seq2[driver.Row, error] {
 		next func() (driver.Row, error, bool)
 	}
 	return func(yield func(driver.Row, error) bool) {
-		var scans []*scan // that are not at their end
+		var scans []*scan // scans with rows left
 		for n := range uint32(partitions) {
 			next, stop := iter.Pull2(s.Table.Scan(ctx, recordPart(n), ""))
 			defer stop()

@@ -12,15 +12,15 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// noise returns text that compression does not make shorter than half.
+// noise returns text that compresses to about half its size, not less.
 func noise(n int) string {
 	b := make([]byte, n/2)
 	rand.Read(b)
 	return hex.EncodeToString(b)
 }
 
-// TestPackages says that all packages come in the order of their keys, those
-// whose record is an object too, and that a damaged record is an error.
+// TestPackages holds that all packages come in the order of their keys, including
+// packages with a large record, and that a damaged record is an error.
 func TestPackages(t *testing.T) {
 	s, m := memory()
 	var want []string
@@ -48,7 +48,7 @@ func TestPackages(t *testing.T) {
 		if p.Key() != want[0] || err != nil {
 			t.Errorf("%v, %v", p, err)
 		}
-		break // a scan that is left early leaves nothing behind
+		break // leaving a scan early leaves no goroutine
 	}
 	for key := range m.Objects("private/records/") {
 		if err := m.Blobs.Delete(t.Context(), key); err != nil {

@@ -12,7 +12,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Names returns the names under which tasks pin a package's record and files.
+// Names returns the pins of a package's record and files.
 func Names(p *deb.Package) []string {
 	names := make([]string, 0, 1+len(p.Files))
 	names = append(names, PackagePin(p.Key()))
@@ -22,9 +22,10 @@ func Names(p *deb.Package) []string {
 	return names
 }
 
-// Areas are the parts of the storage that the pool offers to the collector. The
-// order matters: the record of a pinned package says which files stay, and an
-// object that no record names is only known when the records are removed.
+// Areas returns the pool's areas for the collector. Their order matters. Files come
+// after records, because the record of a pinned package names the files to keep.
+// Objects of large records come after records: an object is dead if no record
+// names it, which is known only when dead records are removed.
 func (s *Store) Areas() []gc.Area {
 	return []gc.Area{
 		{
@@ -41,7 +42,7 @@ func (s *Store) Areas() []gc.Area {
 	}
 }
 
-// needs returns the names of the files of a package with a record.
+// needs returns the pins of the files of a pinned package.
 func (s *Store) needs(ctx context.Context, pin string) ([]string, error) {
 	row, err := s.Table.Get(ctx, recordKey(strings.TrimPrefix(pin, PackagePin(""))))
 	var p *deb.Package
@@ -49,7 +50,7 @@ func (s *Store) needs(ctx context.Context, pin string) ([]string, error) {
 		p, err = s.packageOf(ctx, row)
 	}
 	if errors.Is(err, driver.ErrNotFound) {
-		return nil, nil // a task is about to store it, and pins its files itself
+		return nil, nil // a task is about to store the record, and pins its files itself
 	}
 	if err != nil {
 		return nil, err
@@ -57,8 +58,8 @@ func (s *Store) needs(ctx context.Context, pin string) ([]string, error) {
 	return Names(p), nil
 }
 
-// rowItems yields the rows of all partitions of one kind, in their order. The pin
-// of a row is made of its Sort.
+// rowItems yields the rows of all partitions of one kind, in order. pin makes the
+// pin of a row from its Sort.
 func (s *Store) rowItems(ctx context.Context, part func(uint32) string, pin func(string) string, after string) iter.Seq2[gc.Item, error] {
 	return func(yield func(gc.Item, error) bool) {
 		for row, err := range s.rowsAfter(ctx, part, after) {
@@ -69,8 +70,8 @@ func (s *Store) rowItems(ctx context.Context, part func(uint32) string, pin func
 	}
 }
 
-// rowsAfter yields the rows of all partitions of one kind, one partition after
-// another, from the first row after the one whose key is written as after.
+// rowsAfter yields the rows of all partitions of one kind, partition by partition.
+// after is the Key.String of the last row already seen.
 func (s *Store) rowsAfter(ctx context.Context, part func(uint32) string, after string) iter.Seq2[driver.Row, error] {
 	return func(yield func(driver.Row, error) bool) {
 		for n := range uint32(partitions) {
@@ -117,8 +118,8 @@ func (s *Store) fileItems(ctx context.Context, sweep *gc.Sweep, after string) it
 	}
 }
 
-// fileDigest returns the SHA-256 of the package file with a key; false for a key
-// that no package file has.
+// fileDigest returns the SHA-256 of the package file under key; false if the key is
+// not that of a package file.
 func fileDigest(key string) (string, bool) {
 	sha256 := key[strings.LastIndexByte(key, '/')+1:]
 	raw, err := hex.DecodeString(sha256)
@@ -128,9 +129,9 @@ func fileDigest(key string) (string, bool) {
 	return sha256, true
 }
 
-// objectItems yields the objects of large records. One is dead if no row names it:
-// its task ended before it put the row, or the row was removed. The object itself
-// says of which package it is.
+// objectItems yields the objects of large records. An object that no row names is
+// dead: its task ended before it put the row, or the row was removed. The object
+// itself names its package.
 func (s *Store) objectItems(ctx context.Context, sweep *gc.Sweep, after string) iter.Seq2[gc.Item, error] {
 	return func(yield func(gc.Item, error) bool) {
 		for info, err := range s.Blobs.List(ctx, recordPrefix, after) {
@@ -155,7 +156,7 @@ func (s *Store) ofPackage(ctx context.Context, sweep *gc.Sweep, item *gc.Item) e
 	}
 	switch key, err = s.packageKey(ctx, item.Object); {
 	case errors.Is(err, driver.ErrNotFound):
-		item.Live = true // removed meanwhile
+		item.Live = true // already deleted
 		return nil
 	case errors.Is(err, ErrRecord):
 		sweep.Foreign(item.Object)
@@ -164,15 +165,15 @@ func (s *Store) ofPackage(ctx context.Context, sweep *gc.Sweep, item *gc.Item) e
 	case err != nil:
 		return err
 	}
-	// The package may be marked and have another row by now. Only a pin keeps an
-	// object that its row does not name: the task that has it may put the row.
+	// The package may be marked and have a row that names another object. Then only
+	// a pin keeps this object: the pinning task may still put a row that names it.
 	item.Name, item.Row = PackagePin(key), recordKey(key)
 	item.Live, item.Version, err = s.named(ctx, key, item.Object)
 	item.Dead = !item.Live
 	return err
 }
 
-// named says whether the row of a package names an object, and the row's version.
+// named reports whether the row of a package names the object, and the row's version.
 func (s *Store) named(ctx context.Context, key, object string) (bool, string, error) {
 	row, err := s.Table.Get(ctx, recordKey(key))
 	if errors.Is(err, driver.ErrNotFound) {
@@ -181,7 +182,7 @@ func (s *Store) named(ctx context.Context, key, object string) (bool, string, er
 	return err == nil && blobOf(row) == object, row.Version, err
 }
 
-// packageKey returns the key of the package whose record an object has.
+// packageKey returns the key of the package whose record the object holds.
 func (s *Store) packageKey(ctx context.Context, object string) (string, error) {
 	p, err := s.packageOf(ctx, driver.Row{Data: append([]byte{formBlob}, object...)})
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"aptless/core/formats/deb/debtest"
 )
 
-// collected is a pool without heads, and its collector.
+// collected is a pool and its collector; nothing is marked unless a test does it.
 type collected struct {
 	*drivertest.Env
 	pool      *pool.Store
@@ -77,7 +77,7 @@ func largeRecord(t *testing.T, name, version string) pool.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var paths []string // random, so that compression does not make them fit
+	var paths []string // random, so that they do not compress
 	for range 20_000 {
 		var b [24]byte
 		rand.Read(b[:])
@@ -93,7 +93,7 @@ func largeRecord(t *testing.T, name, version string) pool.Record {
 	}}
 }
 
-// longName makes the key of a package too long for the name of an object.
+// longName makes a package key too long for an object name.
 var longName = strings.Repeat("n", 120)
 
 func TestObjectOfARecordThatGotNoRowIsCollected(t *testing.T) {

@@ -8,10 +8,10 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// maxListed bounds the names in each part of a report.
+// maxListed bounds the names in each Listed of a report.
 const maxListed = 100
 
-// Listed counts things and names the first 100 of them.
+// Listed is a count, and the names of the first 100 items counted.
 type Listed struct {
 	Number int
 	Names  []string
@@ -23,22 +23,22 @@ func (l *Listed) add(name string) {
 	}
 }
 
-// CheckReport is what a check of the pool has found.
+// CheckReport is the result of Check.
 type CheckReport struct {
-	Records   int    // package records that were compared
-	Missing   Listed // files of packages that the pool does not have, with the package
-	WrongSize Listed // files whose size is not that of the record, with the package
-	Damaged   Listed // packages whose record cannot be read
+	Records   int    // number of package records compared
+	Missing   Listed // files that the pool lacks, with their package
+	WrongSize Listed // files whose size is not that of the record, with their package
+	Damaged   Listed // packages with an unreadable record
 }
 
-// Checking is how far a check is: its checkpoint.
+// Checking is the checkpoint of a check.
 type Checking struct {
-	After  string // the last record that was compared
+	After  string // last record compared
 	Report CheckReport
 }
 
-// NewChecking returns the checkpoint of a check that has not begun. Its lists are
-// not null in JSON.
+// NewChecking returns the checkpoint of a new check. Its lists are [] in JSON, not
+// null.
 func NewChecking() Checking {
 	var c Checking
 	for _, l := range []*Listed{&c.Report.Missing, &c.Report.WrongSize, &c.Report.Damaged} {
@@ -47,15 +47,15 @@ func NewChecking() Checking {
 	return c
 }
 
-// pausePage is how many records are compared between two pauses.
+// pausePage is the number of records between two calls of pause.
 const pausePage = 1000
 
 // Check compares the records of packages with the files in the pool, by existence
-// and size. It changes nothing. It goes on from at, and calls pause whenever at is
-// a checkpoint; an error of pause ends it.
+// and size. It changes nothing. It continues from at and calls pause whenever at is a
+// checkpoint; an error of pause ends the check.
 //
-// It holds 40 bytes for each file. A file that is stored while the check runs is
-// asked for before it is called missing.
+// It holds 40 bytes of memory per file. It looks a file up again before it reports
+// it missing, since the file may have been stored during the check.
 func (s *Store) Check(ctx context.Context, at *Checking, pause func(context.Context) error) error {
 	sizes, err := s.sizes(ctx)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *Store) Check(ctx context.Context, at *Checking, pause func(context.Cont
 	return nil
 }
 
-// sizes returns the sizes of all package files.
+// sizes returns the sizes of all package files by SHA-256.
 func (s *Store) sizes(ctx context.Context) (map[[32]byte]int64, error) {
 	sizes := map[[32]byte]int64{}
 	for info, err := range s.Blobs.List(ctx, FilePrefix, "") {
@@ -100,13 +100,13 @@ func rawDigest(sha256 string) (raw [32]byte) {
 	return raw
 }
 
-// checkRecord compares the files of the package whose record a row is.
+// checkRecord compares the files of the package with this record row.
 func (s *Store) checkRecord(ctx context.Context, row driver.Row, sizes map[[32]byte]int64, report *CheckReport) error {
 	p, err := s.packageOf(ctx, row)
-	if errors.Is(err, driver.ErrNotFound) { // the object of a large record
+	if errors.Is(err, driver.ErrNotFound) { // the object of a large record is missing
 		_, getErr := s.Table.Get(ctx, row.Key)
 		if errors.Is(getErr, driver.ErrNotFound) {
-			return nil // the record was collected meanwhile
+			return nil // the record has been collected
 		}
 		if err = getErr; err == nil {
 			err = ErrRecord

@@ -1,15 +1,17 @@
-// Package pool owns what packages consist of: their files, and what is known of
-// each package.
+// Package pool owns the package files and the records of packages.
 //
-// Stored layout:
+// # Stored layout
 //
 //	private/pool/<sha256[:2]>/<sha256>         a package file, by its digest
 //	package-<0..f> / <package key>             the record: package and file list, compressed
-//	private/records/<package key>              a record that is too large for its row, which names it
-//	file-<0..f> / <sha256>                     all digests of a file, where they were computed while it was fetched
-//	private/incoming/<random>                  a file whose digest is not known before it is stored
+//	private/records/<package key>              a record too large for its row, which names it
+//	file-<0..f> / <sha256>                     all digests of a file, if computed while it was fetched
+//	private/incoming/<random>                  a file stored before its digest is known
 //
-// Invariant: a file is in the pool before a record names it, and a record is
-// there before a list names its package. Files and records are named by their
-// content, so to store one twice changes nothing.
+// # Invariants
+//
+//  1. A file is in the pool before a record names it.
+//  2. A record is stored before a list names its package.
+//  3. Files and records are named by their content, so storing one twice changes
+//     nothing.
 package pool

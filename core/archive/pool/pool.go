@@ -17,24 +17,24 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Store keeps package files and records.
+// Store stores package files and records.
 type Store struct {
 	Table driver.Table
 	Blobs driver.Blobs
-	Epoch *gc.Epoch // nil where nothing is collected
+	Epoch *gc.Epoch // nil if nothing is collected
 
-	Memory *parallel.Budget // for packages that are unpacked; nil is without a bound
+	Memory *parallel.Budget // for unpacking packages; nil means no bound
 
-	encoders  sync.Pool // as many as were needed at once: each takes some megabytes
-	unpackers sync.Pool // likewise
+	encoders  sync.Pool // of *zstd.Encoder; each takes some megabytes
+	unpackers sync.Pool // of *unpacker; each takes some megabytes
 }
 
-// FilePin and PackagePin are the names by which tasks pin files and records; see
-// package gc.
+// FilePin and PackagePin return the names under which tasks pin files and records;
+// see package gc.
 func FilePin(sha256 string) string { return "file/" + sha256 }
 func PackagePin(key string) string { return "package/" + key }
 
-// pin is called before something is stored or found to be stored already.
+// pin pins names before they are stored, or before they are found to exist.
 func (s *Store) pin(ctx context.Context, names ...string) error {
 	if s.Epoch == nil {
 		return nil
@@ -42,25 +42,25 @@ func (s *Store) pin(ctx context.Context, names ...string) error {
 	return s.Epoch.Pin(ctx, names...)
 }
 
-// FilePrefix begins the keys of package files. IncomingPrefix begins those of
-// files on their way into the pool: uploads, and files of unknown digest.
+// FilePrefix is the key prefix of package files. IncomingPrefix is that of files on
+// their way into the pool: uploads, and files of unknown digest.
 const (
 	FilePrefix     = "private/pool/"
 	IncomingPrefix = "private/incoming/"
 )
 
-// FileKey returns the key of the object that holds a package file.
+// FileKey returns the object key of a package file.
 func FileKey(sha256 string) string { return FilePrefix + sha256[:2] + "/" + sha256 }
 
-// fileOptions are those of a package file. It may be served as it is, by its
-// digest, and is then the same for ever.
+// fileOptions returns the options of a package file. HTTP caches may keep it for
+// ever, because its key is its digest.
 func fileOptions(sha256 string, size int64) driver.PutOptions {
 	return driver.PutOptions{IfAbsent: true, SHA256: sha256, Size: size,
 		ContentType: "application/octet-stream", CacheControl: "public, max-age=31536000, immutable, no-transform"}
 }
 
-// Hash returns the size and all digests of a pool file, read from its bytes,
-// and has it stay until the task has ended. driver.ErrNotFound if the pool does not have it.
+// Hash reads a pool file and returns its size and all digests. It pins the file until
+// the task ends. driver.ErrNotFound: the pool does not have the file.
 func (s *Store) Hash(ctx context.Context, sha256, name string) (deb.File, error) {
 	if err := s.pin(ctx, FilePin(sha256)); err != nil {
 		return deb.File{}, err
@@ -77,7 +77,7 @@ func (s *Store) Hash(ctx context.Context, sha256, name string) (deb.File, error)
 	return h.File(name), nil
 }
 
-// partitions is how many the records are spread over by their key.
+// partitions is the number of table partitions that records are spread over.
 const partitions = 16
 
 func recordKey(key string) driver.Key {
@@ -88,11 +88,11 @@ func recordKey(key string) driver.Key {
 
 func recordPart(n uint32) string { return fmt.Sprintf("package-%x", n) }
 
-// recordPrefix begins the keys of the objects of records too large for a row.
+// recordPrefix is the key prefix of the objects of large records.
 const recordPrefix = "private/records/"
 
-// recordBlob returns the key of the object for a record too large for a row. A
-// package key that no object can have as its name is replaced by its SHA-256.
+// recordBlob returns the object key of a record too large for a row. A package key
+// that is invalid as an object key is replaced by its SHA-256.
 func recordBlob(key string) string {
 	object := recordPrefix + strings.ReplaceAll(key, "/", "_")
 	if driver.CheckKey(object) != nil {
@@ -102,8 +102,8 @@ func recordBlob(key string) string {
 	return object
 }
 
-// blobOf returns the key of the object that a record's row names, "" if the record
-// is in the row.
+// blobOf returns the object key that a record's row names, "" if the row holds the
+// record itself.
 func blobOf(row driver.Row) string {
 	if len(row.Data) == 0 || row.Data[0] != formBlob {
 		return ""
@@ -111,8 +111,8 @@ func blobOf(row driver.Row) string {
 	return string(row.Data[1:])
 }
 
-// Take reads the record of a package that a task means to put into a list: it
-// and its files stay until the task has ended. driver.ErrNotFound if there is none.
+// Take reads the record of a package for use in a list. It pins the record and its
+// files until the task ends. driver.ErrNotFound: there is no such record.
 func (s *Store) Take(ctx context.Context, key string) (Record, error) {
 	if err := recordKey(key).Check(); err != nil {
 		return Record{}, err

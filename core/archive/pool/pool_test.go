@@ -77,7 +77,7 @@ func TestRecords(t *testing.T) {
 	if n := len(m.Objects("")); n != 0 {
 		t.Errorf("%d objects for records that fit into rows", n)
 	}
-	var paths []string // random, so that compression does not make them fit
+	var paths []string // random, so that they do not compress
 	for range 20_000 {
 		var b [24]byte
 		rand.Read(b[:])
@@ -110,7 +110,7 @@ func TestDamagedRecords(t *testing.T) {
 	}
 }
 
-// TestRecordsSpread holds that no partition has more than its share.
+// TestRecordsSpread holds that records spread evenly over the partitions.
 func TestRecordsSpread(t *testing.T) {
 	parts := map[string]int{}
 	const n = 16_000

@@ -18,15 +18,15 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Record is what is known of a package: what lists hold, and the paths in its
-// data archive, which only Contents needs.
+// Record is a package as the pool stores it: the package as lists hold it, and the
+// paths in its data archive. Only Contents indexes need the paths.
 type Record struct {
 	Package *deb.Package
-	Paths   iter.Seq2[[]byte, error] // ascending; nil is none. Each is valid until the next
-	NoPaths string                   // why the paths could not be read; "" if they could
+	Paths   iter.Seq2[[]byte, error] // ascending; nil means none. A path is valid until the next
+	NoPaths string                   // why the paths are unreadable; "" if they are readable
 }
 
-// PathsOf yields the paths of an archive for a Record.
+// PathsOf yields the paths of an archive in the form of Record.Paths.
 func PathsOf(paths *deb.Paths) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for p := range paths.All() {
@@ -39,24 +39,24 @@ func PathsOf(paths *deb.Paths) iter.Seq2[[]byte, error] {
 
 // Limits of records, in bytes.
 const (
-	maxRecord   = 512 << 20 // of one that is read, unpacked
-	smallRecord = 1 << 20   // of one that is packed and unpacked in memory; larger ones pass by
+	maxRecord   = 512 << 20 // uncompressed size of a record that is read
+	smallRecord = 1 << 20   // compressed and decompressed in memory; larger ones are streamed
 	zstdWindow  = 1 << 20
-	maxWindow   = 8 << 20 // of records that are read: former ones have it
+	maxWindow   = 8 << 20 // zstd window of records that are read; old records use it
 )
 
-// Forms of a row's data, its first byte.
+// Forms of a row's data. The first byte is the form.
 const (
 	formInline = 1 // the record, zstd-compressed
-	formBlob   = 2 // the key of the object that has it
+	formBlob   = 2 // the key of the object that holds the record
 )
 
-// ErrRecord says that a stored record cannot be read.
+// ErrRecord reports that a stored record is unreadable.
 var ErrRecord = errors.New("damaged package record")
 
-// Row returns the row that stores a record, for driver.Table.Put. A record that
-// does not fit into a row is stored as an object first, and the row refers to it.
-// Some megabytes are held, however many paths there are.
+// Row returns the row that stores a record, for driver.Table.Put. A record too large
+// for a row is stored as an object first, and the row refers to it. Memory is bounded
+// by some megabytes, for any number of paths.
 func (s *Store) Row(ctx context.Context, r Record) (driver.Row, error) {
 	if err := s.pin(ctx, PackagePin(r.Package.Key())); err != nil {
 		return driver.Row{}, err
@@ -69,19 +69,19 @@ func (s *Store) Row(ctx context.Context, r Record) (driver.Row, error) {
 	return driver.Row{Key: recordKey(r.Package.Key()), Data: data}, nil
 }
 
-// recordWriter packs a record. What is packed is held until it does not fit into
-// a row; from then on it passes to an object.
+// recordWriter compresses a record. It buffers the output until it is too large for a
+// row, and streams it to an object from then on.
 type recordWriter struct {
 	store *Store
 	ctx   context.Context
-	key   string // of the object
+	key   string // of the object for a large record
 
-	plain  bytes.Buffer  // not packed yet
-	stream *zstd.Encoder // nil while plain is all of the record
+	plain  bytes.Buffer  // not yet compressed
+	stream *zstd.Encoder // nil while plain is the whole record
 
-	packed bytes.Buffer // the form, and what was packed
+	packed bytes.Buffer // the form and the compressed bytes
 	pipe   *io.PipeWriter
-	put    *parallel.Call[driver.Info] // nil while packed is all
+	put    *parallel.Call[driver.Info] // nil while packed is the whole output
 }
 
 // write returns the data of the record's row.
@@ -130,7 +130,7 @@ func (w *recordWriter) write(r Record) (data []byte, err error) {
 	return append([]byte{formBlob}, w.key...), nil
 }
 
-// flush packs what is held of the record.
+// flush compresses plain.
 func (w *recordWriter) flush(e *zstd.Encoder) error {
 	if w.stream == nil {
 		e.Reset(w)
@@ -140,7 +140,7 @@ func (w *recordWriter) flush(e *zstd.Encoder) error {
 	return err
 }
 
-// Write takes packed bytes.
+// Write receives compressed bytes.
 func (w *recordWriter) Write(p []byte) (int, error) {
 	if w.put == nil && w.packed.Len()+len(p) <= driver.MaxRowSize {
 		return w.packed.Write(p)
@@ -149,9 +149,9 @@ func (w *recordWriter) Write(p []byte) (int, error) {
 		r, to := io.Pipe()
 		w.pipe = to
 		w.put = parallel.Start(func() (driver.Info, error) {
-			defer r.Close() // after a panic the writer does not wait for a reader
+			defer r.Close() // after a panic the writer does not wait for the reader
 			info, err := w.store.Blobs.Put(w.ctx, w.key, io.MultiReader(&w.packed, r), driver.PutOptions{})
-			r.CloseWithError(err) // the next Write fails with it
+			r.CloseWithError(err) // fails the next Write
 			return info, err
 		})
 	}
@@ -169,8 +169,8 @@ func (s *Store) encoder() *zstd.Encoder {
 	return e
 }
 
-// Record reads the record of a package, to show it. driver.ErrNotFound if
-// there is none. Its Paths are read from the store each time they are ranged over.
+// Record reads the record of a package for display. Its Paths read the store each time
+// they are ranged over. driver.ErrNotFound: there is no such record.
 func (s *Store) Record(ctx context.Context, key string) (Record, error) {
 	row, err := s.Table.Get(ctx, recordKey(key))
 	if err != nil {
@@ -179,7 +179,7 @@ func (s *Store) Record(ctx context.Context, key string) (Record, error) {
 	return s.record(ctx, row)
 }
 
-// record reads the record of a row, to its end: the checksum is there.
+// record reads a record's row to its end, which verifies the checksum.
 func (s *Store) record(ctx context.Context, row driver.Row) (r Record, err error) {
 	err = s.unpack(ctx, row, func(h recordHead) (err error) {
 		if r.Package, err = deb.DecodePackage(h.pkg); err != nil {
@@ -206,24 +206,24 @@ func (s *Store) record(ctx context.Context, row driver.Row) (r Record, err error
 	return r, nil
 }
 
-// errEnough ends the reading of paths of which no more are wanted.
+// errEnough ends a read of paths when the caller wants no more.
 var errEnough = errors.New("no more paths are wanted")
 
-// StoredPaths are the paths in a record whose row was read.
+// StoredPaths is the paths in a record whose row has been read.
 type StoredPaths struct {
 	store *Store
 	row   driver.Row
 }
 
-// Paths finds the record of a package. driver.ErrNotFound if there is none.
+// Paths returns the paths of a package. driver.ErrNotFound: there is no such record.
 func (s *Store) Paths(ctx context.Context, key string) (StoredPaths, error) {
 	row, err := s.Table.Get(ctx, recordKey(key))
 	return StoredPaths{s, row}, err
 }
 
-// Use unpacks the record and calls f for each path, ascending, with bytes that
-// are valid during the call. It returns why the paths could not be read from the
-// package, "" if they could. Some megabytes are held, however many paths there are.
+// Use decompresses the record and calls f for each path, ascending. The bytes are valid
+// during the call. unreadable says why the package has no readable paths, "" if it
+// has. Memory is bounded by some megabytes, for any number of paths.
 func (p StoredPaths) Use(ctx context.Context, f func(path []byte) error) (unreadable string, err error) {
 	var callers error
 	err = p.store.unpack(ctx, p.row, func(h recordHead) error {
@@ -250,25 +250,25 @@ func (p StoredPaths) Use(ctx context.Context, f func(path []byte) error) (unread
 	return unreadable, err
 }
 
-// recordHead is the beginning of a record, and a reader of the rest.
+// recordHead is the beginning of a record, and a reader of its paths.
 type recordHead struct {
-	pkg     []byte // for deb.DecodePackage
+	pkg     []byte // as deb.DecodePackage reads it
 	noPaths string
-	paths   *bufio.Reader // each ends with a zero byte
+	paths   *bufio.Reader // each path ends with a zero byte
 }
 
-// unpacker has what it takes to unpack a record.
+// unpacker holds the buffers that decompress a record.
 type unpacker struct {
 	decoder *zstd.Decoder
-	plain   []byte        // small records
-	reader  *bufio.Reader // as large as the longest path, and more
+	plain   []byte        // of a small record
+	reader  *bufio.Reader // its buffer exceeds the longest path
 }
 
 func (s *Store) unpacker() *unpacker {
 	if u, ok := s.unpackers.Get().(*unpacker); ok {
 		return u
 	}
-	// With a concurrency of 1 the decoder has no goroutines that would outlive it.
+	// With a concurrency of 1 the decoder has no goroutines of its own to leak.
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxMemory(maxRecord), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
@@ -277,8 +277,8 @@ func (s *Store) unpacker() *unpacker {
 	return &unpacker{decoder: d, reader: bufio.NewReaderSize(nil, 64<<10)}
 }
 
-// unpack calls f with the record of a row. An error of f that is not one of the
-// storage counts as damage.
+// unpack calls f with the record of a row. An error of f that is not a storage error
+// becomes ErrRecord.
 func (s *Store) unpack(ctx context.Context, row driver.Row, f func(recordHead) error) error {
 	packed := &packedReader{r: bytes.NewReader(row.Data)}
 	if len(row.Data) > 0 && row.Data[0] == formBlob {
@@ -292,7 +292,7 @@ func (s *Store) unpack(ctx context.Context, row driver.Row, f func(recordHead) e
 	u := s.unpacker()
 	defer func() {
 		u.reader.Reset(nil)
-		_ = u.decoder.Reset(nil) // fails if the record was damaged; the next Reset does not
+		_ = u.decoder.Reset(nil) // fails after a damaged record; the next Reset succeeds
 		s.unpackers.Put(u)
 	}()
 	err := u.open(packed, row.Data)
@@ -311,10 +311,10 @@ func (s *Store) unpack(ctx context.Context, row driver.Row, f func(recordHead) e
 	return nil
 }
 
-// packedReader remembers the error of the storage.
+// packedReader reads compressed bytes and remembers the storage error.
 type packedReader struct {
 	r   io.Reader
-	err error // other than io.EOF
+	err error // not io.EOF
 }
 
 func (p *packedReader) Read(b []byte) (int, error) {
@@ -327,7 +327,7 @@ func (p *packedReader) Read(b []byte) (int, error) {
 
 var errForm = errors.New("unknown form")
 
-// open has the reader give the record. A small one is unpacked at once.
+// open points the reader at the record. It decompresses a small record at once.
 func (u *unpacker) open(packed io.Reader, data []byte) error {
 	var form [1]byte
 	if _, err := io.ReadFull(packed, form[:]); err != nil || form[0] != formInline {
@@ -351,7 +351,7 @@ func (u *unpacker) open(packed io.Reader, data []byte) error {
 
 var errHead = errors.New("no package")
 
-// head reads the package and the reason why there are no paths.
+// head reads the package and NoPaths.
 func (u *unpacker) head() (recordHead, error) {
 	line, err := u.reader.ReadSlice('\n')
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// longPaths are n paths of 1,000 bytes that compression makes 10 or 500 bytes long.
+// longPaths returns n paths of 1,000 bytes, compressible to 10 bytes each if packs, else
+// to 500.
 func longPaths(n int, packs bool) []string {
 	paths := make([]string, n)
 	for i := range paths {
@@ -23,8 +24,8 @@ func longPaths(n int, packs bool) []string {
 	return paths
 }
 
-// A record that is larger than what is packed in memory is read as it was
-// stored, whether it fits into a row or not, and can be stored again from there.
+// TestLargeRecordsAreStoredAsTheyPass streams records that are larger than smallRecord,
+// in a row or in an object. A record that was read can be stored again.
 func TestLargeRecordsAreStoredAsTheyPass(t *testing.T) {
 	for _, packs := range []bool{true, false} {
 		s, m := memory()
@@ -39,19 +40,19 @@ func TestLargeRecordsAreStoredAsTheyPass(t *testing.T) {
 			t.Fatal(err)
 		}
 		got.Package.Extra["Section"] = "other"
-		put(t, s, got) // reads what it replaces
+		put(t, s, got) // reads the record that it replaces
 		check(t, s, large)
 		again, err := s.Record(t.Context(), large.Package.Key())
 		if err != nil || again.Package.Extra["Section"] != "other" {
 			t.Errorf("%v, %v", again.Package, err)
 		}
 		for range again.Paths {
-			break // what is left early leaves nothing behind
+			break // leaving the paths early leaves no goroutine
 		}
 	}
 }
 
-// A record whose paths cannot be read to the end leaves no object.
+// TestBrokenOffRecordIsNotStored holds that no object is left if the paths fail.
 func TestBrokenOffRecordIsNotStored(t *testing.T) {
 	s, m := memory()
 	lost := errors.New("connection lost")

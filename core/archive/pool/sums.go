@@ -12,8 +12,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Has says whether the pool has a file. If it does, or gets it, the file stays
-// until the task has ended.
+// Has reports whether the pool has a file. It pins the file, existing or not, until
+// the task ends.
 func (s *Store) Has(ctx context.Context, sha256 string) (bool, error) {
 	if err := s.pin(ctx, FilePin(sha256)); err != nil {
 		return false, err
@@ -25,8 +25,8 @@ func (s *Store) Has(ctx context.Context, sha256 string) (bool, error) {
 	return err == nil, err
 }
 
-// Keep stores what r yields as the pool file with a SHA-256, which the store
-// checks. That it has the file already is no error; r need then not be read.
+// Keep stores r as the pool file with a SHA-256, which the store verifies. If the pool
+// has the file already, Keep succeeds and may leave r unread.
 func (s *Store) Keep(ctx context.Context, sha256 string, size int64, r io.Reader) error {
 	if err := s.pin(ctx, FilePin(sha256)); err != nil {
 		return err
@@ -38,8 +38,8 @@ func (s *Store) Keep(ctx context.Context, sha256 string, size int64, r io.Reader
 	return err
 }
 
-// KeepUnknown stores what r yields as a pool file whose digests are only known
-// when r has been read: got returns them.
+// KeepUnknown stores r as a pool file of unknown digest. It calls got for the digests
+// after r has been read to its end.
 func (s *Store) KeepUnknown(ctx context.Context, r io.Reader, got func() deb.File) error {
 	object := IncomingPrefix + rand.Text()
 	if _, err := s.Blobs.Put(ctx, object, r, driver.PutOptions{}); err != nil {
@@ -51,9 +51,9 @@ func (s *Store) KeepUnknown(ctx context.Context, r io.Reader, got func() deb.Fil
 	return s.Blobs.Delete(ctx, object)
 }
 
-// Adopt copies an object into the pool as the file f, of which SHA256 and Size
-// are read. The caller has checked that the object has that digest. It is no
-// error if the pool has the file already. The file stays until the task has ended.
+// Adopt copies an object into the pool as the file f; it uses f's SHA256 and Size. The
+// caller has verified that the object has that digest. If the pool has the file
+// already, Adopt succeeds. It pins the file until the task ends.
 func (s *Store) Adopt(ctx context.Context, object string, f deb.File) error {
 	if err := s.pin(ctx, FilePin(f.SHA256)); err != nil {
 		return err
@@ -73,15 +73,15 @@ func sumsKey(sha256 string) driver.Key {
 
 func sumsPart(n uint32) string { return fmt.Sprintf("file-%x", n) }
 
-// SumsRow returns the row that stores the digests of a file that the pool has,
-// for driver.Table.Put. It is removed before the file is.
+// SumsRow returns the row that stores the digests of a pool file, for
+// driver.Table.Put. The row is removed before the file.
 func (s *Store) SumsRow(f deb.File) driver.Row {
 	return driver.Row{Key: sumsKey(f.SHA256), Data: fmt.Appendf(nil, "%d %s %s %s", f.Size, f.MD5, f.SHA1, f.SHA512)}
 }
 
-// Sums returns the size and all digests of a pool file under a name: those that
-// were stored, else as read from its bytes. The file stays until the task has
-// ended. driver.ErrNotFound if the pool does not have it.
+// Sums returns the size and all digests of a pool file under a name. It reads the file
+// if the digests are not stored. It pins the file until the task ends.
+// driver.ErrNotFound: the pool does not have the file.
 func (s *Store) Sums(ctx context.Context, sha256, name string) (deb.File, error) {
 	if err := s.pin(ctx, FilePin(sha256)); err != nil {
 		return deb.File{}, err

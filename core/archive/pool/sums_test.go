@@ -12,8 +12,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// TestKeep stores files whose digests are known and are not, asks for them, and
-// removes them.
+// TestKeep stores files of known and unknown digests, looks them up, and removes them.
 func TestKeep(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	s := &Store{Table: m.Table, Blobs: m.Blobs}

@@ -9,26 +9,26 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Contents is what was read from a package file.
+// Contents is the result of reading a package file.
 type Contents struct {
 	Control []byte
 	Paths   *deb.Paths
-	NoPaths string // why the paths could not be read; "" if they could
+	NoPaths string // why the paths are unreadable; "" if they are readable
 
-	// Warnings say why dpkg refuses the package or what is odd about it: those of
+	// Warnings are reasons why dpkg refuses the package, and oddities: the warnings of
 	// deb.ReadBinary, and NoPaths.
 	Warnings []string
 }
 
-// Reserve waits until there is memory to unpack a package. The lease is held
-// until the record of the package is packed.
+// Reserve waits for memory to unpack a package. The caller holds the lease until the
+// package's record is compressed.
 func (s *Store) Reserve(ctx context.Context) (*parallel.Lease, error) {
 	return s.Memory.Acquire(ctx, deb.BinaryMemory)
 }
 
-// Unpack reads a package file to its end. It grows the lease if the package needs
-// more than most, and reads no paths if they need more than there is. Errors are
-// those of deb.ReadBinary, without *deb.ContentsError.
+// Unpack reads a package file to its end. It grows the lease if the package needs more
+// memory than most. If the paths need more memory than the budget has, it omits them.
+// Errors are those of deb.ReadBinary, without *deb.ContentsError.
 func (s *Store) Unpack(ctx context.Context, lease *parallel.Lease, r io.Reader, name string) (Contents, error) {
 	growth := deb.Growth{Most: s.Memory.Growth(), Ask: func() error { return lease.Grow(ctx) }}
 	var c Contents
