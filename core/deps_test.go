@@ -14,10 +14,12 @@ import (
 )
 
 const (
-	module   = "aptless"
-	maxFile  = 500 // lines of a file
-	maxFunc  = 80  // lines of a function
-	testOnly = "test"
+	module    = "aptless"
+	maxFile   = 500 // lines of a file
+	maxFunc   = 80  // lines of a function
+	maxParam  = 6   // parameters of a function
+	maxBranch = 15  // if, for, case, && and || in a function
+	testOnly  = "test"
 )
 
 // guarded are the parts of the standard library that a row of the table has to
@@ -293,6 +295,12 @@ func checkDecl(t *testing.T, s source, d ast.Decl, used map[string]bool) {
 		if n := s.lines(d); n > maxFunc && !excused(used, "func "+s.dir+"."+d.Name.Name) {
 			t.Errorf("%s: %s has %d lines, more than %d", s.path, d.Name.Name, n, maxFunc)
 		}
+		if n := d.Type.Params.NumFields(); n > maxParam && !excused(used, "params "+s.dir+"."+d.Name.Name) {
+			t.Errorf("%s: %s has %d parameters, more than %d", s.path, d.Name.Name, n, maxParam)
+		}
+		if n := branches(d); n > maxBranch && !excused(used, "branches "+s.dir+"."+d.Name.Name) {
+			t.Errorf("%s: %s has %d branches, more than %d", s.path, d.Name.Name, n, maxBranch)
+		}
 		if d.Recv == nil && d.Name.Name == "init" {
 			t.Errorf("%s has an init function", s.path)
 		}
@@ -307,6 +315,69 @@ func checkDecl(t *testing.T, s source, d ast.Decl, used map[string]bool) {
 					t.Errorf("%s: variable %s is neither a sentinel, a pattern nor a table", s.path, name.Name)
 				}
 			}
+		}
+	}
+}
+
+// branches counts the if, for, case, && and || below a node; default is none.
+func branches(n ast.Node) int {
+	count := 0
+	ast.Inspect(n, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.IfStmt, *ast.ForStmt, *ast.RangeStmt:
+			count++
+		case *ast.CaseClause:
+			if n.List != nil {
+				count++
+			}
+		case *ast.CommClause:
+			if n.Comm != nil {
+				count++
+			}
+		case *ast.BinaryExpr:
+			if n.Op == token.LAND || n.Op == token.LOR {
+				count++
+			}
+		}
+		return true
+	})
+	return count
+}
+
+func TestBranches(t *testing.T) {
+	for expr, want := range map[string]int{
+		`func() {}`: 0,
+		`func() { if a && b || c { } else if d { } }`:                     4,
+		`func() { for { }; for range x { }; for i := range 3 { _ = i } }`: 3,
+		`func() { switch x { case 1, 2: case 3: default: } }`:             2,
+		`func() { select { case <-a: case b <- 1: default: } }`:           2,
+		`func() { func() { if a { } }() }`:                                1,
+	} {
+		e, err := parser.ParseExpr(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := branches(e); got != want {
+			t.Errorf("%s: %d, want %d", expr, got, want)
+		}
+	}
+}
+
+// TestRooms keeps the packages below archive/publish small: 12 files beside doc.go.
+func TestRooms(t *testing.T) {
+	const most = 12
+	files := map[string]int{}
+	for _, s := range sources(t) {
+		if within(s.dir, "core/archive/publish") && s.dir != "core/archive/publish" && !s.test && path.Base(s.path) != "doc.go" {
+			files[s.dir]++
+		}
+	}
+	if len(files) == 0 {
+		t.Error("no packages below core/archive/publish")
+	}
+	for dir, n := range files {
+		if n > most {
+			t.Errorf("%s has %d files beside doc.go, more than %d", dir, n, most)
 		}
 	}
 }

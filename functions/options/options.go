@@ -134,6 +134,10 @@ func (o Options) check() error {
 	if o.MaxUpload < 1 || o.MaxUpload > maxUpload {
 		return fmt.Errorf("max-upload: %d is not a number of MiB from 1 to %d", o.MaxUpload, maxUpload)
 	}
+	return o.checkMirrors()
+}
+
+func (o Options) checkMirrors() error {
 	if o.Mirrors.Parallel < 1 || o.Mirrors.Parallel > maxParallel {
 		return fmt.Errorf("mirror-parallel: %d is not a number from 1 to %d", o.Mirrors.Parallel, maxParallel)
 	}

@@ -116,6 +116,16 @@ func (t *transfer) conditions(h http.Header) {
 // strong reports whether an ETag promises equal bytes (RFC 9110, 8.8.1).
 func strong(etag string) bool { return strings.HasPrefix(etag, `"`) }
 
+// hold heeds the Retry-After of a response: the host is not asked before it is
+// over. One longer than maxPause ends the transfer.
+func (t *transfer) hold(response *http.Response) {
+	if d := retryAfter(response); d > maxPause {
+		t.refused = true
+	} else if d > 0 {
+		t.client.hosts.hold(response.Request.URL.Host, d)
+	}
+}
+
 // check returns an error unless the response has what was asked for.
 func (t *transfer) check(response *http.Response) error {
 	code := response.StatusCode
@@ -127,10 +137,8 @@ func (t *transfer) check(response *http.Response) error {
 	case code == http.StatusRequestedRangeNotSatisfiable && t.offset > 0:
 		return errChanged
 	case code < 200 || code > 299 || code == http.StatusPartialContent:
-		if d := retryAfter(response); retried[code] && d > maxPause {
-			t.refused = true
-		} else if retried[code] && d > 0 {
-			t.client.hosts.hold(response.Request.URL.Host, d)
+		if retried[code] {
+			t.hold(response)
 		}
 		return &port.StatusError{Code: code, URL: t.shown}
 	case t.answered:

@@ -138,6 +138,19 @@ func (v *verifier) release(ctx context.Context) (string, error) {
 	return text, nil
 }
 
+// dates checks that Release has a date, and is valid until after it.
+func (v *verifier) dates(rel map[string]string) {
+	date, err := time.Parse(time.RFC1123, rel["date"])
+	if err != nil {
+		v.fail("Release: Date %q", rel["date"])
+	}
+	if until := rel["valid-until"]; until != "" {
+		if u, err := time.Parse(time.RFC1123, until); err != nil || !u.After(date) {
+			v.fail("Release: Valid-Until %q, Date %q", until, rel["date"])
+		}
+	}
+}
+
 // index checks what Release says and all that it lists.
 func (v *verifier) index(ctx context.Context, suite, text string) {
 	all, err := stanzas(text)
@@ -149,15 +162,7 @@ func (v *verifier) index(ctx context.Context, suite, text string) {
 	if rel["suite"] != suite && rel["codename"] != suite {
 		v.fail("Release is for suite %q, codename %q", rel["suite"], rel["codename"])
 	}
-	date, err := time.Parse(time.RFC1123, rel["date"])
-	if err != nil {
-		v.fail("Release: Date %q", rel["date"])
-	}
-	if until := rel["valid-until"]; until != "" {
-		if u, err := time.Parse(time.RFC1123, until); err != nil || !u.After(date) {
-			v.fail("Release: Valid-Until %q, Date %q", until, rel["date"])
-		}
-	}
+	v.dates(rel)
 	v.byHash = rel["acquire-by-hash"] == "yes"
 	if v.InFlight && !v.byHash {
 		v.fail("Release: Acquire-By-Hash is %q, so that a reader can see a torn tree", rel["acquire-by-hash"])

@@ -118,7 +118,7 @@ func (s *Store) deliver(ctx context.Context, a *task.Attempt, args Args) (task.R
 		return task.Result{}, err
 	}
 	if args.Publication == nil {
-		if err := s.commit(ctx, a, args, &at, staged, nil); err != nil {
+		if err := s.commit(ctx, a, &at, staged, nil, tidyDebt(args.Dir)); err != nil {
 			return task.Result{}, err
 		}
 		return s.finish(ctx, a, args, at)
@@ -127,7 +127,7 @@ func (s *Store) deliver(ctx context.Context, a *task.Attempt, args Args) (task.R
 		Name: *args.Publication, ForceOverwrite: args.ForceOverwrite, Get: staged.Get(a.GetJSON), Share: at.Publish,
 		Cursor: func(share any) any { return cursor{Import: at.Import, Publish: encode(share)} },
 		Commit: func(ctx context.Context, answer publish.View, debt task.Debt) error {
-			return s.commit(ctx, a, args, &at, staged, &answer, debt)
+			return s.commit(ctx, a, &at, staged, &answer, debt, tidyDebt(args.Dir))
 		},
 	})
 	if err != nil {
@@ -190,17 +190,22 @@ func told(warnings []string) string {
 }
 
 // commit writes the new list of the repository, together with what is in the
-// transaction already. Besides debts it owes the removal of the uploads.
-func (s *Store) commit(ctx context.Context, a *task.Attempt, args Args, at *cursor, staged *repo.Staged, view *publish.View, debts ...task.Debt) error {
+// transaction already.
+func (s *Store) commit(ctx context.Context, a *task.Attempt, at *cursor, staged *repo.Staged, view *publish.View, debts ...task.Debt) error {
 	if err := staged.Put(ctx, a); err != nil {
 		return err
 	}
 	a.Answer(task.Result{Value: Result{staged.Result, view}})
 	*at = cursor{Import: at.Import, Committed: true}
-	return a.Commit(ctx, *at, append(debts, task.Debt{Name: debtName(args.Dir), Spec: task.Spec{
-		Kind: "deliver.tidy", Name: "Remove delivered files", Resources: []string{upload.Path(args.Dir)},
-		Locks: []lock.Want{dirLock(args.Dir)}, Args: tidyArgs{args.Dir},
-	}})...)
+	return a.Commit(ctx, *at, debts...)
+}
+
+// tidyDebt owes the removal of the uploads.
+func tidyDebt(dir string) task.Debt {
+	return task.Debt{Name: debtName(dir), Spec: task.Spec{
+		Kind: "deliver.tidy", Name: "Remove delivered files", Resources: []string{upload.Path(dir)},
+		Locks: []lock.Want{dirLock(dir)}, Args: tidyArgs{dir},
+	}}
 }
 
 // debtName is the calendar entry of the removal of the uploads.

@@ -188,6 +188,21 @@ var errNoRelease = errors.New("without a Release file nothing can be verified: N
 // architectures unless the mirror has its own, which must then be in it.
 func (m *Mirror) adopt(r *upstream.Release) error {
 	flat := m.archive().Flat()
+	if err := m.adoptComponents(r, flat); err != nil {
+		return err
+	}
+	if err := m.adoptArchitectures(r, flat); err != nil {
+		return err
+	}
+	m.Meta = r.Fields
+	if err := m.check(); err != nil {
+		return refuse(err)
+	}
+	return nil
+}
+
+// adoptComponents takes over the components; a flat archive has none.
+func (m *Mirror) adoptComponents(r *upstream.Release, flat bool) error {
 	if !flat && len(m.Components) == 0 {
 		if m.Components = r.DefaultComponents(); len(m.Components) == 0 {
 			return refuse(errors.New("no components found, please specify"))
@@ -199,6 +214,10 @@ func (m *Mirror) adopt(r *upstream.Release) error {
 			}
 		}
 	}
+	return nil
+}
+
+func (m *Mirror) adoptArchitectures(r *upstream.Release, flat bool) error {
 	switch {
 	case len(m.Architectures) == 0 && flat:
 		m.Architectures = append([]string{}, r.Architectures...)
@@ -213,10 +232,6 @@ func (m *Mirror) adopt(r *upstream.Release) error {
 	}
 	if len(m.Architectures) == 0 && !flat { // a flat index has packages of every architecture
 		return refuse(errors.New("no architectures found, please specify"))
-	}
-	m.Meta = r.Fields
-	if err := m.check(); err != nil {
-		return refuse(err)
 	}
 	return nil
 }

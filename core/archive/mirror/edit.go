@@ -71,6 +71,13 @@ func (s *Store) Edit(ctx context.Context, name string, args EditArgs) (Mirror, e
 	return m, named.Refuse[*named.NotFound](err, 404, editError+": %w")
 }
 
+// set changes the field if there is a value for it.
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
 // edited makes the changes. It fetches the Release file if URL or architectures
 // change.
 func (s *Store) edited(ctx context.Context, m *Mirror, own *secret, args EditArgs) error {
@@ -80,15 +87,12 @@ func (s *Store) edited(ctx context.Context, m *Mirror, own *secret, args EditArg
 		}
 		m.Filter = *args.Filter
 	}
-	for field, value := range map[*bool]*bool{
-		&m.FilterWithDeps: args.FilterWithDeps, &m.DownloadInstaller: args.DownloadInstaller,
-		&m.DownloadSources: args.DownloadSources, &m.DownloadUdebs: args.DownloadUdebs,
-		&m.DownloadTranslations: args.DownloadTranslations, &m.Strict: args.Strict,
-	} {
-		if value != nil {
-			*field = *value
-		}
-	}
+	set(&m.FilterWithDeps, args.FilterWithDeps)
+	set(&m.DownloadInstaller, args.DownloadInstaller)
+	set(&m.DownloadSources, args.DownloadSources)
+	set(&m.DownloadUdebs, args.DownloadUdebs)
+	set(&m.DownloadTranslations, args.DownloadTranslations)
+	set(&m.Strict, args.Strict)
 	if args.KeepVersions != nil {
 		if *args.KeepVersions < 0 {
 			return task.Fail(400, editError+": KeepVersions is %d, it has to be 0 (all) or more", *args.KeepVersions)

@@ -261,6 +261,12 @@ func (f *fetching) one(ctx context.Context, o *outcome) {
 		defer file.Close()
 		err = f.keep(ctx, o, file, lease)
 	}
+	f.explain(ctx, o, err)
+}
+
+// explain notes in the outcome why an entry was not fetched, and whether the
+// archive lacks it.
+func (f *fetching) explain(ctx context.Context, o *outcome, err error) {
 	switch {
 	case o.err != nil:
 	case err == nil:

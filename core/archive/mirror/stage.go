@@ -304,20 +304,30 @@ func (u *update) wanted(ctx context.Context, prev, staged *pkglist.List, dirs *s
 		if more && bytes.Equal(dir.Key, key) {
 			in = string(dir.Val)
 		}
-		for _, e := range entries(c.New) {
-			if e.Path, err = upstream.FilePath(in, strings.TrimPrefix(e.Want.Name, "./")); err != nil {
-				return nil, failure(ctx, err)
-			}
-			val, err := json.Marshal(e)
-			if err == nil {
-				err = wanted.add(ctx, e.key(), val)
-			}
-			if err != nil {
-				return nil, err
-			}
+		if err := wanted.addFiles(ctx, c.New, in); err != nil {
+			return nil, err
 		}
 	}
 	return wanted, nil
+}
+
+// addFiles adds an entry for each file of a package whose index names files
+// below the directory dir.
+func (s *sorter) addFiles(ctx context.Context, p *deb.Package, dir string) error {
+	for _, e := range entries(p) {
+		var err error
+		if e.Path, err = upstream.FilePath(dir, strings.TrimPrefix(e.Want.Name, "./")); err != nil {
+			return failure(ctx, err)
+		}
+		val, err := json.Marshal(e)
+		if err == nil {
+			err = s.add(ctx, e.key(), val)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // entries returns those of the files of a package, without their paths.

@@ -25,24 +25,9 @@ func (c *Collision) Error() string {
 // reads the chunks that the two lists do not share, and those of to that may
 // have packages of the same names.
 func Collisions(ctx context.Context, from, to *List) (*Collision, error) {
-	added := map[string]map[string]bool{} // keys by name
-	var names []string
-	for change, err := range Changes(ctx, from, to) {
-		if err != nil {
-			return nil, err
-		}
-		p := change.New
-		if p == nil || change.Old != nil && change.Old.Key() == p.Key() {
-			continue
-		}
-		if added[p.Name] == nil {
-			added[p.Name] = map[string]bool{}
-			names = append(names, p.Name)
-		}
-		added[p.Name][p.Key()] = true
-	}
-	if len(names) == 0 {
-		return nil, nil
+	added, names, err := additions(ctx, from, to)
+	if err != nil || len(names) == 0 {
+		return nil, err
 	}
 	var group []*deb.Package // of one name
 	for p, err := range to.Some(ctx, func(c *Chunk) bool { return c.MayHaveOne(names) }) {
@@ -69,6 +54,27 @@ func Collisions(ctx context.Context, from, to *List) (*Collision, error) {
 		group = append(group, p.Package)
 	}
 	return nil, nil
+}
+
+// additions returns the keys of the packages that from lacks and to has, by the
+// name of the package, and these names in index order.
+func additions(ctx context.Context, from, to *List) (added map[string]map[string]bool, names []string, err error) {
+	added = map[string]map[string]bool{}
+	for change, err := range Changes(ctx, from, to) {
+		if err != nil {
+			return nil, nil, err
+		}
+		p := change.New
+		if p == nil || change.Old != nil && change.Old.Key() == p.Key() {
+			continue
+		}
+		if added[p.Name] == nil {
+			added[p.Name] = map[string]bool{}
+			names = append(names, p.Name)
+		}
+		added[p.Name][p.Key()] = true
+	}
+	return added, names, nil
 }
 
 // SharedFile returns the name of a file that two packages of one name have in

@@ -178,17 +178,13 @@ func (in *inclusion) release(ctx context.Context, r *release) error {
 			return err
 		}
 	}
-	for _, u := range r.files {
-		if _, other := in.listed[u.Path()]; other && r.refusal == "" {
-			in.listed[u.Path()] = true
-		}
-	}
 	if r.refusal != "" {
 		if !begun {
 			in.refuse(r.upload, r.refusal)
 		}
 		return nil
 	}
+	in.accept(r.files)
 	into, err := in.target(ctx, r.uuid, r.repo, "unable to import changes files: unable to load repo: %w")
 	if err != nil {
 		return err
@@ -211,6 +207,15 @@ func (in *inclusion) release(ctx context.Context, r *release) error {
 		r.changes, r.files = nil, nil
 	}
 	return nil
+}
+
+// accept notes that an accepted .changes lists the files.
+func (in *inclusion) accept(files map[string]upload.Upload) {
+	for _, u := range files {
+		if _, other := in.listed[u.Path()]; other {
+			in.listed[u.Path()] = true
+		}
+	}
 }
 
 // candidates returns the packages that the release lists, in ascending order,

@@ -72,6 +72,16 @@ type refsCursor struct {
 	Done int       // keys that are done
 }
 
+// beginRefs returns how far former slices have come with a change of the list.
+func beginRefs(a *task.Attempt, list lists.Ref) (refsCursor, error) {
+	at := refsCursor{List: list}
+	begun, err := a.Cursor(&at)
+	if err == nil && !begun {
+		a.Printf("Loading packages...\n")
+	}
+	return at, err
+}
+
 // change adds or removes the packages of keys. It reads the records of minSlice
 // keys at a time, and saves a checkpoint when the slice is over.
 func (s *Store) change(ctx context.Context, a *task.Attempt, args RefsArgs, verb string,
@@ -80,13 +90,9 @@ func (s *Store) change(ctx context.Context, a *task.Attempt, args RefsArgs, verb
 	if err != nil {
 		return task.Result{}, err
 	}
-	at := refsCursor{List: r.List}
-	begun, err := a.Cursor(&at)
+	at, err := beginRefs(a, r.List)
 	if err != nil {
 		return task.Result{}, err
-	}
-	if !begun {
-		a.Printf("Loading packages...\n")
 	}
 	list, err := s.Lists.Open(ctx, at.List)
 	if err != nil {

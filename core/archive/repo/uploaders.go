@@ -59,6 +59,19 @@ func ParseUploaders(data []byte) (*Uploaders, error) {
 	return &u, nil
 }
 
+// stringEnd returns the place of the quotation mark that ends the string which
+// begins at i; of the last byte if nothing ends it.
+func stringEnd(data []byte, i int) int {
+	end := i + 1
+	for end < len(data) && data[end] != '"' {
+		if data[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	return min(end, len(data)-1)
+}
+
 // plainJSON removes comments, and commas before a closing bracket.
 func plainJSON(data []byte) []byte {
 	out := make([]byte, 0, len(data))
@@ -67,14 +80,7 @@ func plainJSON(data []byte) []byte {
 		c := data[i]
 		switch {
 		case c == '"':
-			end := i + 1
-			for end < len(data) && data[end] != '"' {
-				if data[end] == '\\' {
-					end++
-				}
-				end++
-			}
-			end = min(end, len(data)-1)
+			end := stringEnd(data, i)
 			out, comma = append(out, data[i:end+1]...), -1
 			i = end
 			continue

@@ -117,6 +117,16 @@ func (d *Dispatcher) slice(ctx context.Context) time.Duration {
 	return min(d.Slice, max(time.Until(end)/2, time.Millisecond))
 }
 
+// unqueued returns an error for a task of that version which waits in a queue
+// that has no row. Without an error the task ended, or moved to other queues,
+// between two reads.
+func (d *Dispatcher) unqueued(ctx context.Context, id int64, version string) error {
+	if now, v, err := d.Store.get(ctx, id); err == nil && v == version && !now.State.Ended() {
+		return fmt.Errorf("task %d: %w", id, driver.ErrNotFound)
+	}
+	return nil
+}
+
 // deliver runs the task if no other one is before it.
 func (d *Dispatcher) deliver(ctx context.Context, m delivery, id int64) (driver.Outcome, error) {
 	ctx, counted := driver.CountRequests(ctx)
@@ -133,10 +143,9 @@ func (d *Dispatcher) deliver(ctx context.Context, m delivery, id int64) (driver.
 		}
 		ahead, err := lock.Ahead(ctx, d.Store.Table, id, t.Locks)
 		if errors.Is(err, driver.ErrNotFound) {
-			if now, v, err := d.Store.get(ctx, id); err == nil && v == version && !now.State.Ended() {
-				return driver.Outcome{}, fmt.Errorf("task %d: %w", id, driver.ErrNotFound)
+			if err = d.unqueued(ctx, id, version); err == nil {
+				continue
 			}
-			continue // it ended, or moved to other queues, between the two reads
 		}
 		if err != nil {
 			return driver.Outcome{}, err

@@ -195,23 +195,14 @@ func (b *binaryReader) open(suffix string, size, limit int64) (io.Reader, error)
 // debian-binary or has two control.tar before the data.tar is refused: tools
 // would disagree on which of them counts.
 func (b *binaryReader) read() error {
-	if err := b.ar.open(b.buffer); err != nil {
-		return b.fail(err, "unable to read .deb archive %s: %v", b.name, err)
-	}
-	if err := b.readFormat(); err != nil {
+	if err := b.begin(); err != nil {
 		return err
 	}
 	var dataErr error
 	for seenData := false; b.control == nil || !seenData; {
-		member, size, err := b.ar.next()
-		if err == io.EOF {
-			if b.control == nil {
-				return b.fail(nil, "unable to find control.tar.* part in package %s", b.name)
-			}
-			return b.damaged(nil, "unable to find data.tar.* part in package %s", b.name)
-		}
+		member, size, err := b.next()
 		if err != nil {
-			return b.damaged(err, "unable to read .deb archive %s: %v", b.name, err)
+			return err
 		}
 		control, isControl := strings.CutPrefix(member, "control.tar")
 		data, isData := strings.CutPrefix(member, "data.tar")
@@ -223,9 +214,7 @@ func (b *binaryReader) read() error {
 			b.control = nil
 			err = b.fail(nil, "%s has two control archives", b.name)
 		case isData && !seenData:
-			if seenData = true; b.control == nil {
-				b.tell("member " + printable(member) + " is before control.tar")
-			}
+			seenData = true
 			dataErr = b.readData(member, data, size)
 		case b.control == nil || !seenData:
 			b.tell("member " + printable(member) + " is between debian-binary and data.tar")
@@ -241,6 +230,29 @@ func (b *binaryReader) read() error {
 		}
 	}
 	return dataErr
+}
+
+// begin reads the archive's first member, debian-binary.
+func (b *binaryReader) begin() error {
+	if err := b.ar.open(b.buffer); err != nil {
+		return b.fail(err, "unable to read .deb archive %s: %v", b.name, err)
+	}
+	return b.readFormat()
+}
+
+// next returns the next member. An archive without one lacks its control archive
+// or its data archive.
+func (b *binaryReader) next() (member string, size int64, err error) {
+	member, size, err = b.ar.next()
+	switch {
+	case err == io.EOF && b.control == nil:
+		err = b.fail(nil, "unable to find control.tar.* part in package %s", b.name)
+	case err == io.EOF:
+		err = b.damaged(nil, "unable to find data.tar.* part in package %s", b.name)
+	case err != nil:
+		err = b.damaged(err, "unable to read .deb archive %s: %v", b.name, err)
+	}
+	return member, size, err
 }
 
 // maxFormat bounds the content of debian-binary that is looked at, in bytes.
@@ -310,6 +322,9 @@ func (b *binaryReader) readControl(member, suffix string, size int64) error {
 }
 
 func (b *binaryReader) readData(member, suffix string, size int64) error {
+	if b.control == nil {
+		b.tell("member " + printable(member) + " is before control.tar")
+	}
 	r, err := b.open(suffix, size, maxDataTar)
 	if err == nil {
 		b.paths, err = readDataTar(r, maxEntries, maxPaths, func(held int64) error {

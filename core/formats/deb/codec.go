@@ -95,6 +95,25 @@ func hexDigit(c byte) byte {
 	return c - 'a' + 10
 }
 
+// extra reads fields, each with a name above that of the field before it.
+func (d *decoder) extra() map[string]string {
+	n := d.count(2)
+	if n == 0 {
+		return nil
+	}
+	fields := make(map[string]string, n)
+	last := ""
+	for i := range n {
+		name := d.string()
+		d.failed = d.failed || i > 0 && name <= last
+		if d.failed {
+			break
+		}
+		fields[name], last = d.string(), name
+	}
+	return fields
+}
+
 // DecodePackage reads a record. The strings of the package share one copy of
 // data. Bytes that AppendPackage does not write are ErrRecord.
 func DecodePackage(data []byte) (*Package, error) {
@@ -119,18 +138,7 @@ func DecodePackage(data []byte) (*Package, error) {
 			*p.relation(name) = items
 		}
 	}
-	if n := d.count(2); n > 0 {
-		p.Extra = make(map[string]string, n)
-		last := ""
-		for i := range n {
-			name := d.string()
-			d.failed = d.failed || i > 0 && name <= last
-			if d.failed {
-				break
-			}
-			p.Extra[name], last = d.string(), name
-		}
-	}
+	p.Extra = d.extra()
 	if n := d.count(2 + len(digestLens)); n > 0 {
 		p.Files = make([]File, n)
 		for i := range p.Files {

@@ -51,26 +51,32 @@ func crc24(data []byte) uint32 {
 	return crc & 0xffffff
 }
 
+// skipHeaders returns the lines after the headers of a block and the empty line
+// that ends them, or the reason for which it refuses them.
+func skipHeaders(rest []byte) (text []byte, wrong string) {
+	for n := 0; len(rest) > 0; n++ {
+		var line []byte
+		if line, rest = cutLine(rest); len(line) == 0 {
+			return rest, ""
+		}
+		if n == maxArmorHeader || !bytes.Contains(line, []byte(":")) {
+			return nil, "headers"
+		}
+	}
+	return nil, "no end"
+}
+
 // dearmor returns what follows a line that has been read as the beginning of a
 // block of the given kind, decoded, and the lines behind the block's end.
 func dearmor(kind string, lines []byte) (data, rest []byte, err error) {
 	bad := func(what string) ([]byte, []byte, error) {
 		return nil, nil, fmt.Errorf("armor of %s: %s: %w", kind, what, ErrMalformed)
 	}
-	rest = lines
-	var line []byte
-	for n := 0; ; n++ {
-		if len(rest) == 0 {
-			return bad("no end")
-		}
-		if line, rest = cutLine(rest); len(line) == 0 {
-			break
-		}
-		if n == maxArmorHeader || !bytes.Contains(line, []byte(":")) {
-			return bad("headers")
-		}
+	rest, wrong := skipHeaders(lines)
+	if wrong != "" {
+		return bad(wrong)
 	}
-	var text []byte
+	var line, text []byte
 	sum := -1
 	for {
 		if len(rest) == 0 {

@@ -314,37 +314,46 @@ func (k *Key) maySign(h half, now time.Time) error {
 	if k.primary.revoked || h.revoked {
 		return ErrRevoked
 	}
-	if !h.PubKeyAlgo.CanSign() {
+	if !k.forSigning(h) {
 		return ErrNotSigning
 	}
-	if primary := h.PublicKey == k.primary.PublicKey; primary {
-		// A primary key without flags may do what its algorithm can.
-		for _, sig := range []*packet.Signature{h.self, h.direct} {
-			if sig != nil && sig.FlagsValid && !sig.FlagSign {
-				return ErrNotSigning
-			}
-		}
-	} else if !h.self.FlagSign {
-		return ErrNotSigning
-	}
-	if now.IsZero() {
-		return nil
-	}
-	for _, part := range []half{k.primary, h} {
-		if part.CreationTime.After(now.Add(clockSkew)) {
-			return ErrExpired
-		}
-		if end, ok := part.expires(); ok && now.After(end) {
-			return ErrExpired
-		}
-		if part.self == nil {
-			continue
-		}
-		if cross := part.self.EmbeddedSignature; lapsed(part.self, now) || cross != nil && lapsed(cross, now) {
-			return ErrExpired
-		}
+	if !now.IsZero() && (k.primary.expired(now) || h.expired(now)) {
+		return ErrExpired
 	}
 	return nil
+}
+
+// forSigning reports whether algorithm and flags of the half allow signatures.
+func (k *Key) forSigning(h half) bool {
+	if !h.PubKeyAlgo.CanSign() {
+		return false
+	}
+	if h.PublicKey != k.primary.PublicKey {
+		return h.self.FlagSign
+	}
+	// A primary key without flags may do what its algorithm can.
+	for _, sig := range []*packet.Signature{h.self, h.direct} {
+		if sig != nil && sig.FlagsValid && !sig.FlagSign {
+			return false
+		}
+	}
+	return true
+}
+
+// expired reports whether the half, or a signature that binds it, does not hold
+// at now.
+func (h half) expired(now time.Time) bool {
+	if h.CreationTime.After(now.Add(clockSkew)) {
+		return true
+	}
+	if end, ok := h.expires(); ok && now.After(end) {
+		return true
+	}
+	if h.self == nil {
+		return false
+	}
+	cross := h.self.EmbeddedSignature
+	return lapsed(h.self, now) || cross != nil && lapsed(cross, now)
 }
 
 // lapsed reports whether the signature itself has a time of validity that is

@@ -127,15 +127,23 @@ func (r *Keyring) verifyOne(f frame, now time.Time, write func(packet.SignatureT
 	return s, nil
 }
 
-// check verifies a signature by the key with the given ID.
-func (r *Keyring) check(sig *packet.Signature, id KeyID, now time.Time, write func(packet.SignatureType, hash.Hash)) (Signature, error) {
+// supported returns an error for a signature that no key can make good.
+func supported(sig *packet.Signature) error {
 	switch {
 	case sig.SigType != packet.SigTypeBinary && sig.SigType != packet.SigTypeText:
-		return Signature{}, fmt.Errorf("signature of type %#x: %w", uint8(sig.SigType), ErrMalformed)
+		return fmt.Errorf("signature of type %#x: %w", uint8(sig.SigType), ErrMalformed)
 	case weak(sig.Hash):
-		return Signature{}, ErrWeakDigest
+		return ErrWeakDigest
 	case hasCriticalNotation(sig):
-		return Signature{}, fmt.Errorf("critical notation: %w", ErrUnsupported)
+		return fmt.Errorf("critical notation: %w", ErrUnsupported)
+	}
+	return nil
+}
+
+// check verifies a signature by the key with the given ID.
+func (r *Keyring) check(sig *packet.Signature, id KeyID, now time.Time, write func(packet.SignatureType, hash.Hash)) (Signature, error) {
+	if err := supported(sig); err != nil {
+		return Signature{}, err
 	}
 	h, err := sig.PrepareVerify()
 	if err != nil {

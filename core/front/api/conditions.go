@@ -67,6 +67,17 @@ func unchanged(r *http.Request, info driver.Info) bool {
 	return err == nil && !info.ModTime.Truncate(time.Second).After(since)
 }
 
+// sameObject reports whether the object is the one of which the client has read
+// another part, by its If-Range (RFC 9110, 13.1.5).
+func sameObject(r *http.Request, info driver.Info) bool {
+	tag, since := entityTag(info.ETag), r.Header.Get("If-Range")
+	if since == "" || since == tag && !strings.HasPrefix(tag, "W/") {
+		return true
+	}
+	at, err := http.ParseTime(since)
+	return err == nil && at.Equal(info.ModTime.Truncate(time.Second))
+}
+
 // requested returns the part of the object that is asked for: nil for all of
 // it, also if the request names several parts or the object has changed since
 // the client read another part of it.
@@ -75,12 +86,8 @@ func requested(r *http.Request, info driver.Info) (part *driver.Range, ok bool) 
 	if !found || strings.Contains(spec, ",") {
 		return nil, true
 	}
-	tag := entityTag(info.ETag)
-	if since := r.Header.Get("If-Range"); since != "" && (since != tag || strings.HasPrefix(tag, "W/")) {
-		at, err := http.ParseTime(since)
-		if err != nil || !at.Equal(info.ModTime.Truncate(time.Second)) {
-			return nil, true
-		}
+	if !sameObject(r, info) {
+		return nil, true
 	}
 	first, last, dash := strings.Cut(spec, "-")
 	if !dash {

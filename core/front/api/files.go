@@ -62,6 +62,16 @@ func (s *Server) fileRoutes(rt *Router) {
 	})
 }
 
+// skipValue reads over a value of a form, and returns the bytes of all values so
+// far, of which values were before it.
+func skipValue(part io.Reader, values int64) (int64, error) {
+	n, err := io.Copy(io.Discard, io.LimitReader(part, maxValues+1-values))
+	if values += n; err == nil && values > maxValues {
+		err = multipart.ErrMessageTooLarge
+	}
+	return values, err
+}
+
 // upload stores every part of a form that has a file name.
 func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 	dir, err := CleanDir(Param(r, "dir"))
@@ -106,11 +116,7 @@ func (s *Server) receiveForm(r *http.Request, dir string) ([]string, error) {
 		}
 		name := baseName(part.FileName())
 		if name == "" {
-			n, err := io.Copy(io.Discard, io.LimitReader(part, maxValues+1-values))
-			if values += n; err == nil && values > maxValues {
-				err = multipart.ErrMessageTooLarge
-			}
-			if err != nil {
+			if values, err = skipValue(part, values); err != nil {
 				return nil, Errorf(http.StatusBadRequest, "%v", err)
 			}
 			continue

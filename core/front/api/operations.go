@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -37,14 +38,33 @@ func answers(status int, body any) []openapi.Answer {
 	return []openapi.Answer{{Status: status, Body: body}}
 }
 
-// op describes an operation that answers with a status and a body.
-func op(method, path, tag, id, summary string, body any, status int, answer any, query ...openapi.Param) openapi.Operation {
-	return openapi.Operation{Method: method, Path: path, Tag: tag, ID: id, Summary: summary, Body: body, Query: query, Answers: answers(status, answer)}
+// exchange is what an operation takes, and what it answers with if it succeeds.
+type exchange struct {
+	body   any // nil: none
+	query  []openapi.Param
+	status int
+	answer any
+}
+
+// gives is the exchange of an operation without a body.
+func gives(status int, answer any, query ...openapi.Param) exchange {
+	return exchange{nil, query, status, answer}
+}
+
+// takes is the exchange of an operation with a body.
+func takes(body any, status int, answer any, query ...openapi.Param) exchange {
+	return exchange{body, query, status, answer}
+}
+
+// op describes an operation.
+func op(method, path, tag, id, summary string, x exchange) openapi.Operation {
+	return openapi.Operation{Method: method, Path: path, Tag: tag, ID: id, Summary: summary, Body: x.body, Query: x.query, Answers: answers(x.status, x.answer)}
 }
 
 // tasked describes an operation that is a task: with _async it answers with that.
-func tasked(method, path, tag, id, summary string, body any, status int, answer any, query ...openapi.Param) openapi.Operation {
-	o := op(method, path, tag, id, summary, body, status, answer, append(query, async)...)
+func tasked(method, path, tag, id, summary string, x exchange) openapi.Operation {
+	x.query = append(slices.Clone(x.query), async)
+	o := op(method, path, tag, id, summary, x)
 	o.Answers = append(o.Answers, openapi.Answer{Status: http.StatusAccepted, About: "the task, which goes on", Body: taskView{}})
 	return o
 }
@@ -67,59 +87,59 @@ func repoOperations() []openapi.Operation {
 	include := []openapi.Param{{Name: "noRemoveFiles", About: noRemove.About, Values: []string{"1"}}, imports[1],
 		{Name: "acceptUnsigned", About: "also .changes without a signature", Values: []string{"1"}}, {Name: "ignoreSignature", About: "do not look at signatures", Values: []string{"1"}}}
 	return []openapi.Operation{
-		op("GET", "/api/repos", tag, "listRepos", "List the local repositories", nil, 200, []listedRepo{}),
-		tasked("POST", "/api/repos", tag, "createRepo", "Create a repository", repoCreateParams{}, 201, repo.View{}),
-		op("GET", one, tag, "showRepo", "Show a repository", nil, 200, repo.View{}),
-		tasked("PUT", one, tag, "editRepo", "Change a repository", reposEditParams{}, 200, repo.View{}),
-		tasked("DELETE", one, tag, "dropRepo", "Drop a repository", nil, 200, empty{}, force),
-		op("GET", one+"/packages", tag, "listRepoPackages", "List the packages of a repository", nil, 200, []string{}, append(listingQuery, latest)...),
-		tasked("POST", one+"/packages", tag, "addRepoPackages", "Add packages by key", reposPackagesAddDeleteParams{}, 200, repo.View{}),
-		tasked("DELETE", one+"/packages", tag, "removeRepoPackages", "Remove packages by key", reposPackagesAddDeleteParams{}, 200, repo.View{}),
-		tasked("POST", one+"/file/{dir}", tag, "importDir", "Import all packages of an upload directory", nil, 200, repo.ImportResult{}, imports...),
-		tasked("POST", one+"/file/{dir}/{file}", tag, "importFile", "Import an uploaded file", nil, 200, repo.ImportResult{}, imports...),
-		tasked("POST", one+"/include/{dir}", tag, "includeDir", "Include all .changes of an upload directory", nil, 200, repo.ImportResult{}, include...),
-		tasked("POST", one+"/include/{dir}/{file}", tag, "includeFile", "Include an uploaded .changes", nil, 200, repo.ImportResult{}, include...),
-		tasked("POST", one+"/copy/{src}/{file}", tag, "copyPackages", "Copy packages from another repository by a query", reposCopyPackageParams{}, 200, openapi.Any{}),
-		tasked("POST", one+"/snapshots", tag, "snapshotRepo", "Make a snapshot of a repository", snapshotsCreateFromRepositoryParams{}, 201, snapshot.View{}),
-		op("GET", one+"/uploaders", tag, "showUploaders", "Show who may upload what", nil, 200, repo.Uploaders{}),
-		tasked("PUT", one+"/uploaders", tag, "setUploaders", "Say who may upload what", repo.Uploaders{}, 200, repo.View{}),
-		tasked("DELETE", one+"/uploaders", tag, "clearUploaders", "Let anybody upload", nil, 200, repo.View{}),
+		op("GET", "/api/repos", tag, "listRepos", "List the local repositories", gives(200, []listedRepo{})),
+		tasked("POST", "/api/repos", tag, "createRepo", "Create a repository", takes(repoCreateParams{}, 201, repo.View{})),
+		op("GET", one, tag, "showRepo", "Show a repository", gives(200, repo.View{})),
+		tasked("PUT", one, tag, "editRepo", "Change a repository", takes(reposEditParams{}, 200, repo.View{})),
+		tasked("DELETE", one, tag, "dropRepo", "Drop a repository", gives(200, empty{}, force)),
+		op("GET", one+"/packages", tag, "listRepoPackages", "List the packages of a repository", gives(200, []string{}, append(listingQuery, latest)...)),
+		tasked("POST", one+"/packages", tag, "addRepoPackages", "Add packages by key", takes(reposPackagesAddDeleteParams{}, 200, repo.View{})),
+		tasked("DELETE", one+"/packages", tag, "removeRepoPackages", "Remove packages by key", takes(reposPackagesAddDeleteParams{}, 200, repo.View{})),
+		tasked("POST", one+"/file/{dir}", tag, "importDir", "Import all packages of an upload directory", gives(200, repo.ImportResult{}, imports...)),
+		tasked("POST", one+"/file/{dir}/{file}", tag, "importFile", "Import an uploaded file", gives(200, repo.ImportResult{}, imports...)),
+		tasked("POST", one+"/include/{dir}", tag, "includeDir", "Include all .changes of an upload directory", gives(200, repo.ImportResult{}, include...)),
+		tasked("POST", one+"/include/{dir}/{file}", tag, "includeFile", "Include an uploaded .changes", gives(200, repo.ImportResult{}, include...)),
+		tasked("POST", one+"/copy/{src}/{file}", tag, "copyPackages", "Copy packages from another repository by a query", takes(reposCopyPackageParams{}, 200, openapi.Any{})),
+		tasked("POST", one+"/snapshots", tag, "snapshotRepo", "Make a snapshot of a repository", takes(snapshotsCreateFromRepositoryParams{}, 201, snapshot.View{})),
+		op("GET", one+"/uploaders", tag, "showUploaders", "Show who may upload what", gives(200, repo.Uploaders{})),
+		tasked("PUT", one+"/uploaders", tag, "setUploaders", "Say who may upload what", takes(repo.Uploaders{}, 200, repo.View{})),
+		tasked("DELETE", one+"/uploaders", tag, "clearUploaders", "Let anybody upload", gives(200, repo.View{})),
 	}
 }
 
 func fileOperations() []openapi.Operation {
 	const tag, dir = "Files", "/api/files/{dir}"
-	upload := op("POST", dir, tag, "uploadFiles", "Upload files, or ask for URLs to upload to", openapi.Form{}, 200, []string{},
-		openapi.Param{Name: "confirm", About: "what was put to its URL becomes a file of the directory", Values: []string{"1"}})
+	upload := op("POST", dir, tag, "uploadFiles", "Upload files, or ask for URLs to upload to", takes(openapi.Form{}, 200, []string{},
+		openapi.Param{Name: "confirm", About: "what was put to its URL becomes a file of the directory", Values: []string{"1"}}))
 	upload.Media = "multipart/form-data"
-	one := op("PUT", dir+"/{file}", tag, "uploadFile", "Upload a file", openapi.Binary{}, 200, []string{})
+	one := op("PUT", dir+"/{file}", tag, "uploadFile", "Upload a file", takes(openapi.Binary{}, 200, []string{}))
 	one.Media = "application/octet-stream"
-	deliveries := tasked("POST", "/api/upload/{repo}", tag, "deliver", "Import the files of the body into a repository and publish it: both or neither", openapi.Form{}, 200, deliver.Result{},
+	deliveries := tasked("POST", "/api/upload/{repo}", tag, "deliver", "Import the files of the body into a repository and publish it: both or neither", takes(openapi.Form{}, 200, deliver.Result{},
 		openapi.Param{Name: "publish", About: "the publication to update: prefix/distribution, as in paths below /api/publish"},
 		openapi.Param{Name: "file", About: "the name of the file, if the body is one file and no form"},
-		forceReplace, openapi.Param{Name: "forceOverwrite", About: "replace published package files that are different", Values: []string{"1"}})
+		forceReplace, openapi.Param{Name: "forceOverwrite", About: "replace published package files that are different", Values: []string{"1"}}))
 	deliveries.Media = "multipart/form-data"
 	return []openapi.Operation{
 		deliveries,
-		op("GET", "/api/files", tag, "listUploadDirs", "List the upload directories", nil, 200, []string{}),
+		op("GET", "/api/files", tag, "listUploadDirs", "List the upload directories", gives(200, []string{})),
 		upload, one,
-		op("GET", dir, tag, "listUploads", "List the files of an upload directory", nil, 200, []string{}),
-		op("DELETE", dir, tag, "deleteUploadDir", "Remove an upload directory", nil, 200, empty{}),
-		op("DELETE", dir+"/{file}", tag, "deleteUpload", "Remove an uploaded file", nil, 200, empty{}),
+		op("GET", dir, tag, "listUploads", "List the files of an upload directory", gives(200, []string{})),
+		op("DELETE", dir, tag, "deleteUploadDir", "Remove an upload directory", gives(200, empty{})),
+		op("DELETE", dir+"/{file}", tag, "deleteUpload", "Remove an uploaded file", gives(200, empty{})),
 	}
 }
 
 func mirrorOperations() []openapi.Operation {
 	const tag, one = "Mirrors", "/api/mirrors/{name}"
 	return []openapi.Operation{
-		op("GET", "/api/mirrors", tag, "listMirrors", "List the mirrors", nil, 200, []listedMirror{}),
-		op("POST", "/api/mirrors", tag, "createMirror", "Create a mirror", mirrorCreateParams{}, 201, mirror.View{}),
-		op("GET", one, tag, "showMirror", "Show a mirror", nil, 200, mirror.View{}),
-		op("POST", one, tag, "editMirror", "Change a mirror", mirrorEditParams{}, 200, mirror.View{}),
-		tasked("PUT", one, tag, "updateMirror", "Update a mirror", mirrorUpdateParams{}, 204, nil),
-		tasked("DELETE", one, tag, "dropMirror", "Drop a mirror", nil, 204, nil, force),
-		op("GET", one+"/packages", tag, "listMirrorPackages", "List the packages of a mirror", nil, 200, []string{}, listingQuery...),
-		tasked("POST", one+"/snapshots", tag, "snapshotMirror", "Make a snapshot of a mirror", snapshotsCreateFromMirrorParams{}, 201, snapshot.View{}),
+		op("GET", "/api/mirrors", tag, "listMirrors", "List the mirrors", gives(200, []listedMirror{})),
+		op("POST", "/api/mirrors", tag, "createMirror", "Create a mirror", takes(mirrorCreateParams{}, 201, mirror.View{})),
+		op("GET", one, tag, "showMirror", "Show a mirror", gives(200, mirror.View{})),
+		op("POST", one, tag, "editMirror", "Change a mirror", takes(mirrorEditParams{}, 200, mirror.View{})),
+		tasked("PUT", one, tag, "updateMirror", "Update a mirror", takes(mirrorUpdateParams{}, 204, nil)),
+		tasked("DELETE", one, tag, "dropMirror", "Drop a mirror", gives(204, nil, force)),
+		op("GET", one+"/packages", tag, "listMirrorPackages", "List the packages of a mirror", gives(200, []string{}, listingQuery...)),
+		tasked("POST", one+"/snapshots", tag, "snapshotMirror", "Make a snapshot of a mirror", takes(snapshotsCreateFromMirrorParams{}, 201, snapshot.View{})),
 	}
 }
 
@@ -129,21 +149,21 @@ func snapshotOperations() []openapi.Operation {
 		return openapi.Param{Name: name, About: about, Values: []string{"1"}}
 	}
 	return []openapi.Operation{
-		op("GET", "/api/snapshots", tag, "listSnapshots", "List the snapshots", nil, 200, []listedSnapshot{}, openapi.Param{Name: "sort", About: "the order", Values: []string{"name", "time"}}),
-		tasked("POST", "/api/snapshots", tag, "createSnapshot", "Make a snapshot of others, of packages, or of nothing", snapshotsCreateParams{}, 201, snapshot.View{}),
-		tasked("DELETE", "/api/snapshots", tag, "dropSnapshots", "Drop the snapshots that match", nil, 200, snapshot.Removal{},
-			openapi.Param{Name: "pattern", About: "of names: * stands for any text, ? for one character"}, openapi.Param{Name: "olderThan", About: "only those that were made before, as 30d"}, force, dryRun),
-		op("GET", one, tag, "showSnapshot", "Show a snapshot", nil, 200, snapshot.View{}),
-		tasked("PUT", one, tag, "editSnapshot", "Change name and description of a snapshot", snapshotsUpdateParams{}, 200, snapshot.View{}),
-		tasked("DELETE", one, tag, "dropSnapshot", "Drop a snapshot", nil, 200, empty{}, force),
-		op("GET", one+"/packages", tag, "listSnapshotPackages", "List the packages of a snapshot", nil, 200, []string{}, append(listingQuery, latest)...),
-		op("GET", one+"/diff/{withSnapshot}", tag, "diffSnapshots", "List how two snapshots differ", nil, 200, []difference{}, flag("onlyMatching", "packages that both have, in other versions, only")),
-		tasked("POST", one+"/merge", tag, "mergeSnapshots", "Make a snapshot of several others", snapshotsMergeParams{}, 201, snapshot.View{}, flag("latest", "of each package the highest version only"), flag("no-remove", "all versions")),
-		tasked("POST", one+"/pull", tag, "pullSnapshot", "Make a snapshot with packages and what they need from another", snapshotsPullParams{}, 200, snapshot.View{},
-			flag("all-matches", "all packages that match, not the newest"), flag("dry-run", "say what would be done"), flag("no-deps", "without what they need"), flag("no-remove", "keep other versions")),
-		tasked("POST", one+"/filter", tag, "filterSnapshot", "Make a snapshot of the packages that match queries", snapshotsFilterParams{}, 201, snapshot.View{}, flag("withDeps", "with what those need")),
-		op("GET", one+"/verify", tag, "verifySnapshot", "List the dependencies that nothing satisfies", nil, 200, []string{},
-			openapi.Param{Name: "with", About: "another snapshot that may satisfy them; may be repeated"}, openapi.Param{Name: "architectures", About: "with commas between them"}),
+		op("GET", "/api/snapshots", tag, "listSnapshots", "List the snapshots", gives(200, []listedSnapshot{}, openapi.Param{Name: "sort", About: "the order", Values: []string{"name", "time"}})),
+		tasked("POST", "/api/snapshots", tag, "createSnapshot", "Make a snapshot of others, of packages, or of nothing", takes(snapshotsCreateParams{}, 201, snapshot.View{})),
+		tasked("DELETE", "/api/snapshots", tag, "dropSnapshots", "Drop the snapshots that match", gives(200, snapshot.Removal{},
+			openapi.Param{Name: "pattern", About: "of names: * stands for any text, ? for one character"}, openapi.Param{Name: "olderThan", About: "only those that were made before, as 30d"}, force, dryRun)),
+		op("GET", one, tag, "showSnapshot", "Show a snapshot", gives(200, snapshot.View{})),
+		tasked("PUT", one, tag, "editSnapshot", "Change name and description of a snapshot", takes(snapshotsUpdateParams{}, 200, snapshot.View{})),
+		tasked("DELETE", one, tag, "dropSnapshot", "Drop a snapshot", gives(200, empty{}, force)),
+		op("GET", one+"/packages", tag, "listSnapshotPackages", "List the packages of a snapshot", gives(200, []string{}, append(listingQuery, latest)...)),
+		op("GET", one+"/diff/{withSnapshot}", tag, "diffSnapshots", "List how two snapshots differ", gives(200, []difference{}, flag("onlyMatching", "packages that both have, in other versions, only"))),
+		tasked("POST", one+"/merge", tag, "mergeSnapshots", "Make a snapshot of several others", takes(snapshotsMergeParams{}, 201, snapshot.View{}, flag("latest", "of each package the highest version only"), flag("no-remove", "all versions"))),
+		tasked("POST", one+"/pull", tag, "pullSnapshot", "Make a snapshot with packages and what they need from another", takes(snapshotsPullParams{}, 200, snapshot.View{},
+			flag("all-matches", "all packages that match, not the newest"), flag("dry-run", "say what would be done"), flag("no-deps", "without what they need"), flag("no-remove", "keep other versions"))),
+		tasked("POST", one+"/filter", tag, "filterSnapshot", "Make a snapshot of the packages that match queries", takes(snapshotsFilterParams{}, 201, snapshot.View{}, flag("withDeps", "with what those need"))),
+		op("GET", one+"/verify", tag, "verifySnapshot", "List the dependencies that nothing satisfies", gives(200, []string{},
+			openapi.Param{Name: "with", About: "another snapshot that may satisfy them; may be repeated"}, openapi.Param{Name: "architectures", About: "with commas between them"})),
 	}
 }
 
@@ -152,64 +172,64 @@ func publishOperations() []openapi.Operation {
 	sources := []publish.SourceView{}
 	skipCleanup := openapi.Param{Name: "SkipCleanup", About: "package files stay", Values: []string{"1"}}
 	return []openapi.Operation{
-		op("GET", "/api/publish", tag, "listPublications", "List the publications", nil, 200, []publish.View{}),
-		tasked("POST", "/api/publish", tag, "publishAtRoot", "Publish repositories or snapshots", publishedRepoCreateParams{}, 201, publish.View{}, dryRun),
-		tasked("POST", "/api/publish/{prefix}", tag, "publish", "Publish repositories or snapshots below a prefix", publishedRepoCreateParams{}, 201, publish.View{}, dryRun),
-		op("GET", one, tag, "showPublication", "Show a publication", nil, 200, publish.View{}),
-		tasked("PUT", one, tag, "updateOrSwitch", "Publish what repositories have now, or other snapshots", publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun),
-		tasked("DELETE", one, tag, "dropPublication", "Drop a publication", nil, 200, empty{}, force, skipCleanup, dryRun),
-		op("GET", one+"/sources", tag, "listSources", "List what the next update is to publish", nil, 200, sources),
-		tasked("POST", one+"/sources", tag, "addSource", "Add a component", sourceParams{}, 201, sources),
-		tasked("PUT", one+"/sources", tag, "setSources", "Replace all components", []sourceParams{}, 200, sources),
-		tasked("DELETE", one+"/sources", tag, "dropSources", "Forget the changes that were asked for", nil, 200, empty{}),
-		tasked("PUT", one+"/sources/{component}", tag, "setSource", "Change a component", sourceParams{}, 200, sources),
-		tasked("DELETE", one+"/sources/{component}", tag, "removeSource", "Remove a component", nil, 200, sources),
-		tasked("POST", one+"/update", tag, "update", "Publish the changes that were asked for", publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun),
-		op("GET", one+"/revisions", tag, "listRevisions", "List what was published before", nil, 200, []publish.RevisionView{}),
-		tasked("POST", one+"/rollback", tag, "rollback", "Publish again what was published before", rollbackParams{}, 200, publish.View{}, dryRun),
-		tasked("POST", one+"/repair", tag, "repairPublication", "Put back what a published tree lacks", nil, 200, files.Report{}, dryRun),
+		op("GET", "/api/publish", tag, "listPublications", "List the publications", gives(200, []publish.View{})),
+		tasked("POST", "/api/publish", tag, "publishAtRoot", "Publish repositories or snapshots", takes(publishedRepoCreateParams{}, 201, publish.View{}, dryRun)),
+		tasked("POST", "/api/publish/{prefix}", tag, "publish", "Publish repositories or snapshots below a prefix", takes(publishedRepoCreateParams{}, 201, publish.View{}, dryRun)),
+		op("GET", one, tag, "showPublication", "Show a publication", gives(200, publish.View{})),
+		tasked("PUT", one, tag, "updateOrSwitch", "Publish what repositories have now, or other snapshots", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun)),
+		tasked("DELETE", one, tag, "dropPublication", "Drop a publication", gives(200, empty{}, force, skipCleanup, dryRun)),
+		op("GET", one+"/sources", tag, "listSources", "List what the next update is to publish", gives(200, sources)),
+		tasked("POST", one+"/sources", tag, "addSource", "Add a component", takes(sourceParams{}, 201, sources)),
+		tasked("PUT", one+"/sources", tag, "setSources", "Replace all components", takes([]sourceParams{}, 200, sources)),
+		tasked("DELETE", one+"/sources", tag, "dropSources", "Forget the changes that were asked for", gives(200, empty{})),
+		tasked("PUT", one+"/sources/{component}", tag, "setSource", "Change a component", takes(sourceParams{}, 200, sources)),
+		tasked("DELETE", one+"/sources/{component}", tag, "removeSource", "Remove a component", gives(200, sources)),
+		tasked("POST", one+"/update", tag, "update", "Publish the changes that were asked for", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun)),
+		op("GET", one+"/revisions", tag, "listRevisions", "List what was published before", gives(200, []publish.RevisionView{})),
+		tasked("POST", one+"/rollback", tag, "rollback", "Publish again what was published before", takes(rollbackParams{}, 200, publish.View{}, dryRun)),
+		tasked("POST", one+"/repair", tag, "repairPublication", "Put back what a published tree lacks", gives(200, files.Report{}, dryRun)),
 	}
 }
 
 func packageOperations() []openapi.Operation {
 	return []openapi.Operation{
-		op("GET", "/api/packages", "Packages", "listPackages", "List all packages", nil, 200, []string{}, append(listingQuery, latest)...),
-		op("GET", "/api/packages/{key}", "Packages", "showPackage", "Show a package", nil, 200, map[string]string{}),
+		op("GET", "/api/packages", "Packages", "listPackages", "List all packages", gives(200, []string{}, append(listingQuery, latest)...)),
+		op("GET", "/api/packages/{key}", "Packages", "showPackage", "Show a package", gives(200, map[string]string{})),
 	}
 }
 
 func statusOperations() []openapi.Operation {
 	const status, tasks, one = "Status", "Tasks", "/api/tasks/{id}"
-	graph := op("GET", "/api/graph.{ext}", status, "graph", "Draw how everything derives from each other", nil, 200, openapi.Binary{},
-		openapi.Param{Name: "layout", About: "how it is laid out", Values: []string{"horizontal", "vertical"}})
+	graph := op("GET", "/api/graph.{ext}", status, "graph", "Draw how everything derives from each other", gives(200, openapi.Binary{},
+		openapi.Param{Name: "layout", About: "how it is laid out", Values: []string{"horizontal", "vertical"}}))
 	graph.Answers[0].Media = "image/svg+xml"
-	metrics := op("GET", "/api/metrics", status, "metrics", "Metrics for Prometheus, where they are enabled", nil, 200, text)
+	metrics := op("GET", "/api/metrics", status, "metrics", "Metrics for Prometheus, where they are enabled", gives(200, text))
 	metrics.Answers[0].Media = "text/plain"
-	document := op("GET", "/api/openapi.json", status, "openapi", "This document", nil, 200, openapi.Any{})
+	document := op("GET", "/api/openapi.json", status, "openapi", "This document", gives(200, openapi.Any{}))
 	return []openapi.Operation{
-		op("GET", "/api/version", status, "version", "Show the version", nil, 200, struct{ Version string }{}),
-		op("GET", "/api/ready", status, "ready", "Whether requests are answered; Warnings say what an operator should mend", nil, 200, readiness{}),
-		op("GET", "/api/healthy", status, "healthy", "Whether the process is alive", nil, 200, readiness{}),
-		op("GET", "/api/storage", status, "storage", "Show how much room there is, in MiB", nil, 200, room{}),
-		op("GET", "/api/s3", status, "listS3", "List the S3 buckets to publish to", nil, 200, []string{}),
-		op("GET", "/api/gcs", status, "listGCS", "List the Google buckets to publish to", nil, 200, []string{}),
-		op("GET", "/api/jfrog", status, "listJFrog", "List the JFrog repositories to publish to", nil, 200, []string{}),
+		op("GET", "/api/version", status, "version", "Show the version", gives(200, struct{ Version string }{})),
+		op("GET", "/api/ready", status, "ready", "Whether requests are answered; Warnings say what an operator should mend", gives(200, readiness{})),
+		op("GET", "/api/healthy", status, "healthy", "Whether the process is alive", gives(200, readiness{})),
+		op("GET", "/api/storage", status, "storage", "Show how much room there is, in MiB", gives(200, room{})),
+		op("GET", "/api/s3", status, "listS3", "List the S3 buckets to publish to", gives(200, []string{})),
+		op("GET", "/api/gcs", status, "listGCS", "List the Google buckets to publish to", gives(200, []string{})),
+		op("GET", "/api/jfrog", status, "listJFrog", "List the JFrog repositories to publish to", gives(200, []string{})),
 		graph, metrics, document,
-		tasked("POST", "/api/db/cleanup", "Database", "cleanup", "Delete what nothing refers to", nil, 200, openapi.Any{}),
-		tasked("POST", "/api/db/repair", "Database", "repair", "Compare what is stored with what should be, and put back what can be", nil, 200, map[string]openapi.Any{}, dryRun),
-		op("GET", "/api/gpg/keys", "Keys", "listKeys", "List the trusted keys of a keyring", nil, 200, struct{ Keys []keyring.View }{}, openapi.Param{Name: "keyring", About: "its name"}),
-		op("POST", "/api/gpg/key", "Keys", "addKey", "Trust a key", gpgAddKeyParams{}, 200, text),
-		op("DELETE", "/api/gpg/key", "Keys", "deleteKey", "Trust a key no more", gpgDeleteKeyParams{}, 200, text),
-		op("GET", "/api/tasks", tasks, "listTasks", "List the tasks", nil, 200, []taskView{}),
-		op("POST", "/api/tasks-clear", tasks, "clearTasks", "Forget the tasks that have ended", nil, 200, empty{}),
-		op("GET", "/api/tasks-wait", tasks, "waitForTasks", "Wait until all tasks have ended", nil, 200, empty{}),
-		op("GET", one, tasks, "showTask", "Show a task", nil, 200, taskView{}),
-		op("GET", one+"/wait", tasks, "waitForTask", "Wait until a task has ended", nil, 200, taskView{}),
-		op("GET", one+"/output", tasks, "taskOutput", "Show what a task says", nil, 200, text),
-		op("GET", one+"/detail", tasks, "taskDetail", "Show how far a task is", nil, 200, openapi.Any{}),
-		op("GET", one+"/return_value", tasks, "taskResult", "Show the result of a task", nil, 200, returnValue{}),
-		op("POST", one+"/cancel", tasks, "cancelTask", "Stop a task that has not committed its changes", nil, 200, taskView{}),
-		op("DELETE", one, tasks, "deleteTask", "Forget a task that has ended", nil, 200, taskView{}),
+		tasked("POST", "/api/db/cleanup", "Database", "cleanup", "Delete what nothing refers to", gives(200, openapi.Any{})),
+		tasked("POST", "/api/db/repair", "Database", "repair", "Compare what is stored with what should be, and put back what can be", gives(200, map[string]openapi.Any{}, dryRun)),
+		op("GET", "/api/gpg/keys", "Keys", "listKeys", "List the trusted keys of a keyring", gives(200, struct{ Keys []keyring.View }{}, openapi.Param{Name: "keyring", About: "its name"})),
+		op("POST", "/api/gpg/key", "Keys", "addKey", "Trust a key", takes(gpgAddKeyParams{}, 200, text)),
+		op("DELETE", "/api/gpg/key", "Keys", "deleteKey", "Trust a key no more", takes(gpgDeleteKeyParams{}, 200, text)),
+		op("GET", "/api/tasks", tasks, "listTasks", "List the tasks", gives(200, []taskView{})),
+		op("POST", "/api/tasks-clear", tasks, "clearTasks", "Forget the tasks that have ended", gives(200, empty{})),
+		op("GET", "/api/tasks-wait", tasks, "waitForTasks", "Wait until all tasks have ended", gives(200, empty{})),
+		op("GET", one, tasks, "showTask", "Show a task", gives(200, taskView{})),
+		op("GET", one+"/wait", tasks, "waitForTask", "Wait until a task has ended", gives(200, taskView{})),
+		op("GET", one+"/output", tasks, "taskOutput", "Show what a task says", gives(200, text)),
+		op("GET", one+"/detail", tasks, "taskDetail", "Show how far a task is", gives(200, openapi.Any{})),
+		op("GET", one+"/return_value", tasks, "taskResult", "Show the result of a task", gives(200, returnValue{})),
+		op("POST", one+"/cancel", tasks, "cancelTask", "Stop a task that has not committed its changes", gives(200, taskView{})),
+		op("DELETE", one, tasks, "deleteTask", "Forget a task that has ended", gives(200, taskView{})),
 	}
 }
 

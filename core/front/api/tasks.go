@@ -19,18 +19,7 @@ func (s *Server) taskRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, struct{}{})
 	})
-	rt.Handle("GET", "/api/tasks-wait", func(w http.ResponseWriter, r *http.Request) error {
-		limited, cancel := s.limit(r.Context())
-		defer cancel()
-		err := s.Tasks.WaitAll(limited)
-		if err != nil && limited.Err() != nil && r.Context().Err() == nil {
-			return WriteJSON(w, http.StatusAccepted, struct{}{})
-		}
-		if err != nil {
-			return err
-		}
-		return WriteJSON(w, http.StatusOK, struct{}{})
-	})
+	rt.Handle("GET", "/api/tasks-wait", s.waitTasks)
 	rt.Handle("GET", "/api/tasks/{id}", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, _ *http.Request, t task.Task) error {
 		return WriteJSON(w, http.StatusOK, viewTask(t))
 	}))
@@ -72,18 +61,34 @@ func (s *Server) taskRoutes(rt *Router) {
 		return WriteJSON(w, http.StatusOK, returnValue{t.Code, value})
 	}))
 	rt.Handle("POST", "/api/tasks/{id}/cancel", s.withTask(http.StatusNotFound, s.cancelTask))
-	rt.Handle("DELETE", "/api/tasks/{id}", s.withTask(http.StatusBadRequest, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
-		gone, err := s.Tasks.Delete(r.Context(), t.ID)
-		switch {
-		case errors.Is(err, task.ErrUnknown):
-			return unknownTask(http.StatusBadRequest, t.ID)
-		case errors.Is(err, task.ErrNotEnded):
-			return Errorf(http.StatusBadRequest, "task with id %d is still in state=%d", t.ID, gone.State)
-		case err != nil:
-			return err
-		}
-		return WriteJSON(w, http.StatusOK, viewTask(gone))
-	}))
+	rt.Handle("DELETE", "/api/tasks/{id}", s.withTask(http.StatusBadRequest, s.deleteTask))
+}
+
+// waitTasks waits for all tasks, 202 while some have not ended.
+func (s *Server) waitTasks(w http.ResponseWriter, r *http.Request) error {
+	limited, cancel := s.limit(r.Context())
+	defer cancel()
+	err := s.Tasks.WaitAll(limited)
+	if err != nil && limited.Err() != nil && r.Context().Err() == nil {
+		return WriteJSON(w, http.StatusAccepted, struct{}{})
+	}
+	if err != nil {
+		return err
+	}
+	return WriteJSON(w, http.StatusOK, struct{}{})
+}
+
+func (s *Server) deleteTask(w http.ResponseWriter, r *http.Request, t task.Task) error {
+	gone, err := s.Tasks.Delete(r.Context(), t.ID)
+	switch {
+	case errors.Is(err, task.ErrUnknown):
+		return unknownTask(http.StatusBadRequest, t.ID)
+	case errors.Is(err, task.ErrNotEnded):
+		return Errorf(http.StatusBadRequest, "task with id %d is still in state=%d", t.ID, gone.State)
+	case err != nil:
+		return err
+	}
+	return WriteJSON(w, http.StatusOK, viewTask(gone))
 }
 
 // cancelTask stops a task that has not committed. One that runs ends at its next

@@ -144,6 +144,16 @@ func (w *Mirroring) Begin(ctx context.Context, env *drivertest.Env) error {
 	return nil
 }
 
+// complete checks that the files of a package have every digest, and are in the pool.
+func complete(p *deb.Package, objects map[string]string) error {
+	for _, f := range p.Files {
+		if data, ok := objects[pool.FileKey(f.SHA256)]; !ok || int64(len(data)) != f.Size || f.MD5 == "" || f.SHA1 == "" || f.SHA512 == "" {
+			return fmt.Errorf("file %+v of %v: in the pool %v", f, p, ok)
+		}
+	}
+	return nil
+}
+
 // State returns packages, files and settings of the mirror m, without its UUID and
 // times.
 func (w *Mirroring) State(env *drivertest.Env) (string, error) {
@@ -180,10 +190,8 @@ func (w *Mirroring) State(env *drivertest.Env) (string, error) {
 			paths = append(paths, string(path))
 		}
 		fmt.Fprintf(&b, "%s %v %s\n", p.Key(), paths, rec.NoPaths)
-		for _, f := range p.Files {
-			if data, ok := objects[pool.FileKey(f.SHA256)]; !ok || int64(len(data)) != f.Size || f.MD5 == "" || f.SHA1 == "" || f.SHA512 == "" {
-				return "", fmt.Errorf("file %+v of %v: in the pool %v", f, p, ok)
-			}
+		if err := complete(p, objects); err != nil {
+			return "", err
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(m.AppStreamFiles)) {

@@ -21,6 +21,20 @@ func Referring(memory *drivertest.Memory) map[string]string {
 	return state
 }
 
+// dangles reports whether one of the two ends of a reference is missing.
+func dangles(state map[string]string, reference string) bool {
+	target, by, ok := strings.Cut(reference, "/publish/")
+	if ok {
+		by = "publish/" + by
+	} else {
+		target, by, ok = strings.Cut(strings.TrimPrefix(reference, "snapshot/"), "/snapshot/")
+		by = "snapshot/" + by
+	}
+	_, there := state[by]
+	_, published := state[target]
+	return !ok || !there || strings.HasPrefix(by, "publish/") && !published
+}
+
 // Fits checks that names, rows and references belong together: each name has its
 // row, each reference its two ends, and each source of a publication exists.
 func Fits(state map[string]string) error {
@@ -41,16 +55,7 @@ func Fits(state map[string]string) error {
 				return fmt.Errorf("%s is of no mirror", key)
 			}
 		case "ref":
-			target, by, ok := strings.Cut(sort, "/publish/")
-			if ok {
-				by = "publish/" + by
-			} else {
-				target, by, ok = strings.Cut(strings.TrimPrefix(sort, "snapshot/"), "/snapshot/")
-				by = "snapshot/" + by
-			}
-			_, there := state[by]
-			_, published := state[target]
-			if !ok || !there || strings.HasPrefix(by, "publish/") && !published {
+			if dangles(state, sort) {
 				return fmt.Errorf("%s dangles", key)
 			}
 		case "publish":
@@ -58,17 +63,25 @@ func Fits(state map[string]string) error {
 			if err := json.Unmarshal([]byte(data), &r); err != nil {
 				return err
 			}
-			for _, c := range r.Components {
-				kind := map[publish.SourceKind]string{publish.Local: "repo", publish.Snapshot: "snapshot"}[r.Kind]
-				_, there := state[kind+"/"+c.UUID]
-				_, referred := state["ref/"+kind+"/"+c.UUID+"/"+key]
-				if !there || !referred {
-					return fmt.Errorf("%s publishes %s, which is there: %v, and referred to: %v", key, c.UUID, there, referred)
-				}
+			if err := published(state, key, r); err != nil {
+				return err
 			}
 		}
 	}
 	return made(state)
+}
+
+// published checks that the sources of a publication exist, and are referred to.
+func published(state map[string]string, key string, r publish.Publication) error {
+	for _, c := range r.Components {
+		kind := map[publish.SourceKind]string{publish.Local: "repo", publish.Snapshot: "snapshot"}[r.Kind]
+		_, there := state[kind+"/"+c.UUID]
+		_, referred := state["ref/"+kind+"/"+c.UUID+"/"+key]
+		if !there || !referred {
+			return fmt.Errorf("%s publishes %s, which is there: %v, and referred to: %v", key, c.UUID, there, referred)
+		}
+	}
+	return nil
 }
 
 // made checks that snapshots refer to all that they were made of.

@@ -54,21 +54,32 @@ func VerifyTree(objects map[string]string, dist string) (map[string][]string, er
 		if !strings.HasSuffix(name, "/Packages") {
 			continue
 		}
-		for stanza := range strings.SplitSeq(objects[root+name], "\n\n") {
-			p, err := deb.ParseParagraph(stanza, deb.ModeControl)
-			if err != nil {
-				return nil, err
-			}
-			if p.Get("Package") == "" {
-				continue
-			}
-			h := deb.NewHasher()
-			io.WriteString(h, objects["public/"+p.Get("Filename")])
-			if h.File("").SHA256 != p.Get("SHA256") {
-				return nil, fmt.Errorf("%s is not as %s says", p.Get("Filename"), name)
-			}
-			found[name] = append(found[name], p.Get("Package")+"="+p.Get("Version"))
+		if found[name], err = packagesOf(objects, name, objects[root+name]); err != nil {
+			return nil, err
 		}
+		if found[name] == nil {
+			delete(found, name)
+		}
+	}
+	return found, nil
+}
+
+// packagesOf reads an index, and checks the file of each of its packages.
+func packagesOf(objects map[string]string, name, index string) (found []string, err error) {
+	for stanza := range strings.SplitSeq(index, "\n\n") {
+		p, err := deb.ParseParagraph(stanza, deb.ModeControl)
+		if err != nil {
+			return nil, err
+		}
+		if p.Get("Package") == "" {
+			continue
+		}
+		h := deb.NewHasher()
+		io.WriteString(h, objects["public/"+p.Get("Filename")])
+		if h.File("").SHA256 != p.Get("SHA256") {
+			return nil, fmt.Errorf("%s is not as %s says", p.Get("Filename"), name)
+		}
+		found = append(found, p.Get("Package")+"="+p.Get("Version"))
 	}
 	return found, nil
 }
