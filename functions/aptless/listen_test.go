@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"os"
@@ -58,7 +59,9 @@ func TestListenOnSocket(t *testing.T) {
 	}
 	defer l.Close()
 	go http.Serve(l, http.NotFoundHandler())
-	client := http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}}
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}}
 	defer client.CloseIdleConnections()
 	resp, err := client.Get("http://aptless/api/version")
 	if err != nil || resp.StatusCode != 404 {

@@ -66,10 +66,6 @@ func (r *rig) state() map[string]string {
 	return state
 }
 
-func (r *rig) packages(t *testing.T, repo string) string {
-	return r.Names(t, "/api/repos/"+repo+"/packages")
-}
-
 const stableIndex = "dists/stable/main/binary-amd64/Packages"
 
 // TestDeliveryImportsAndPublishes delivers a form and a single file: the answer has

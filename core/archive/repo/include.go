@@ -264,7 +264,8 @@ func (in *inclusion) mention(r *release, text []byte) {
 	for _, f := range c.Files {
 		p := upload.Path(r.upload.Dir, dir+f.Name)
 		if _, found := slices.BinarySearchFunc(in.others, dir+f.Name, func(u upload.Upload, name string) int { return strings.Compare(u.Name, name) }); found {
-			in.listed[p] = in.listed[p] // false unless it is accepted already
+			accepted := in.listed[p]
+			in.listed[p] = accepted // the file is listed, and counts as refused unless it is accepted already
 		}
 	}
 }

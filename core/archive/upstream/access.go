@@ -112,7 +112,7 @@ func (a *Access) Check(root string) error {
 		return err
 	}
 	if a.Certificate != "" && !strings.HasPrefix(Origin(root), "https:") {
-		return errors.New("ClientCertificate: the URL of the archive is not https")
+		return errors.New("field ClientCertificate: the URL of the archive is not https")
 	}
 	a.Origin = Origin(root)
 	return nil
@@ -121,13 +121,13 @@ func (a *Access) Check(root string) error {
 func (a *Access) checkUser() error {
 	switch {
 	case a.User == "" && a.Password != "":
-		return errors.New("Credentials: there is a Password and no User")
+		return errors.New("field Credentials: there is a Password and no User")
 	case len(a.User) > maxUser || len(a.Password) > maxPassword:
-		return fmt.Errorf("Credentials: User has more than %d bytes, or Password more than %d", maxUser, maxPassword)
+		return fmt.Errorf("field Credentials: User has more than %d bytes, or Password more than %d", maxUser, maxPassword)
 	case strings.Contains(a.User, ":"):
-		return errors.New("Credentials: User has a colon, which HTTP does not allow")
+		return errors.New("field Credentials: User has a colon, which HTTP does not allow")
 	case strings.ContainsFunc(a.User+a.Password, isControl):
-		return errors.New("Credentials: User or Password has a control character")
+		return errors.New("field Credentials: User or Password has a control character")
 	}
 	return nil
 }
@@ -136,28 +136,28 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 func (a *Access) checkHeaders() error {
 	if len(a.Headers) > maxHeaders {
-		return fmt.Errorf("Headers: there are more than %d", maxHeaders)
+		return fmt.Errorf("field Headers: there are more than %d", maxHeaders)
 	}
 	canonical, size := map[string]string{}, 0
 	for name, value := range a.Headers {
 		if size += len(name) + len(value); size > maxAllHeaders {
-			return fmt.Errorf("Headers: they have more than %d bytes", maxAllHeaders)
+			return fmt.Errorf("field Headers: they have more than %d bytes", maxAllHeaders)
 		}
 		if !isToken(name) {
-			return fmt.Errorf("Headers: %.100q is not the name of a header", name)
+			return fmt.Errorf("field Headers: %.100q is not the name of a header", name)
 		}
 		switch as := canonicalHeader(name); {
 		case slices.Contains(connectionHeaders, as):
-			return fmt.Errorf("Headers: %s cannot be set", as)
+			return fmt.Errorf("field Headers: %s cannot be set", as)
 		case len(value) > maxPassword:
-			return fmt.Errorf("Headers: the value of %s has more than %d bytes", as, maxPassword)
+			return fmt.Errorf("field Headers: the value of %s has more than %d bytes", as, maxPassword)
 		case strings.TrimSpace(value) != value || strings.ContainsFunc(value, isControl):
-			return fmt.Errorf("Headers: the value of %s has a control character, or a blank at its beginning or end", as)
+			return fmt.Errorf("field Headers: the value of %s has a control character, or a blank at its beginning or end", as)
 		case as == "Authorization" && a.HasCredentials():
-			return errors.New("Headers: Authorization contradicts Credentials")
+			return errors.New("field Headers: Authorization contradicts Credentials")
 		default:
 			if _, twice := canonical[as]; twice {
-				return fmt.Errorf("Headers: %s is there twice", as)
+				return fmt.Errorf("field Headers: %s is there twice", as)
 			}
 			canonical[as] = value
 		}
@@ -191,15 +191,15 @@ func canonicalHeader(name string) string {
 func (a *Access) checkCertificate() error {
 	switch {
 	case len(a.Certificate) > maxPEM || len(a.Key) > maxPEM:
-		return fmt.Errorf("ClientCertificate: it or ClientKey has more than %d bytes", maxPEM)
+		return fmt.Errorf("field ClientCertificate: it or ClientKey has more than %d bytes", maxPEM)
 	case a.Certificate == "" && a.Key == "":
 		return nil
 	case a.Certificate == "":
-		return errors.New("ClientKey: there is no ClientCertificate")
+		return errors.New("field ClientKey: there is no ClientCertificate")
 	case a.Key == "":
-		return errors.New("ClientCertificate: there is no ClientKey")
+		return errors.New("field ClientCertificate: there is no ClientKey")
 	case strings.Contains(a.Key, "ENCRYPTED"):
-		return errors.New("ClientKey: it has a passphrase: give the key without one")
+		return errors.New("field ClientKey: it has a passphrase: give the key without one")
 	}
 	if _, err := a.KeyPair(); err != nil {
 		return err
@@ -214,7 +214,7 @@ func (a Access) KeyPair() (tls.Certificate, error) {
 		return pair, nil
 	}
 	if strings.Contains(err.Error(), "does not match") {
-		return pair, errors.New("ClientKey: it does not belong to ClientCertificate")
+		return pair, errors.New("field ClientKey: it does not belong to ClientCertificate")
 	}
-	return pair, errors.New("ClientCertificate, ClientKey: they are not a certificate and its private key as PEM")
+	return pair, errors.New("field ClientCertificate, ClientKey: they are not a certificate and its private key as PEM")
 }

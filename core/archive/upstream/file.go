@@ -34,10 +34,6 @@ func mismatched(address string, got, want deb.File) error {
 	return nil
 }
 
-func hasDigest(f deb.File) bool {
-	return f.MD5 != "" || f.SHA1 != "" || f.SHA256 != "" || f.SHA512 != ""
-}
-
 // File is a file that is being fetched.
 type File struct {
 	address string

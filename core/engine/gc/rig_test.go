@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
@@ -37,7 +36,6 @@ type hooks struct {
 	write  func(ops []driver.Op) error
 	wrote  func(ops []driver.Op, err error)
 	remove func(keys []string) error
-	open   func(key string) error
 }
 
 type hookedTable struct {
@@ -243,14 +241,6 @@ func (w *world) collect(t *testing.T) task.Task {
 	id := w.admit(t)
 	ok(t, w.Drain(t.Context(), w.dispatcher.Handle))
 	return w.ended(t, id)
-}
-
-// tick runs what is due, after some time.
-func (w *world) tick(t *testing.T) {
-	t.Helper()
-	w.Clock.Advance(10 * time.Minute)
-	ok(t, w.collector.Tasks.Due(t.Context(), nil))
-	ok(t, w.Drain(t.Context(), w.dispatcher.Handle))
 }
 
 // ended returns a task that has ended, and checks that no collection is under way

@@ -315,8 +315,8 @@ func TestUUIDs(t *testing.T) {
 			seen[uuid] = true
 		}
 	}
-	if named.UUIDOf("a") != named.UUIDOf("a") {
-		t.Error("a name has two UUIDs")
+	if first, again := named.UUIDOf("a"), named.UUIDOf("a"); first != again {
+		t.Errorf("a name has two UUIDs: %s and %s", first, again)
 	}
 }
 
