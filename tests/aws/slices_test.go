@@ -36,40 +36,43 @@ func TestShortFunctions(t *testing.T) {
 	if testing.Short() {
 		packages, snapshots = 60, 10
 	}
+	name := fmt.Sprint("slices", time.Now().UnixNano()) // the table is that of all tests
 	p := deploy(t, 0, nil, func(o *localstack.Options) { o.Timeout = shortTimeout })
-	p.must("POST", "/api/repos", `{"Name":"slices"}`)
+	p.must("POST", "/api/repos", fmt.Sprintf(`{"Name":%q}`, name))
 	const batch = 200 // packages of an upload: less than the 6 MB of an event
 	for first := 0; first < packages; first += batch {
 		var some []debtest.Spec
 		for n := first; n < min(first+batch, packages); n++ {
 			some = append(some, debtest.Spec{Package: fmt.Sprintf("pkg%05d", n), Files: map[string]string{"usr/share/doc/" + fmt.Sprint(n): "text"}})
 		}
-		if err := p.upload("slices", some...); err != nil {
+		if err := p.upload(name, some...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	p.ends("import", p.admit("POST", "/api/repos/slices/file/slices", ""))
+	p.ends("import", p.admit("POST", "/api/repos/"+name+"/file/"+name, ""))
 	var keys []string
-	if err := json.Unmarshal(p.must("GET", "/api/repos/slices/packages", ""), &keys); err != nil || len(keys) != packages {
+	if err := json.Unmarshal(p.must("GET", "/api/repos/"+name+"/packages", ""), &keys); err != nil || len(keys) != packages {
 		t.Fatalf("%d packages, %v, want %d", len(keys), err, packages)
 	}
-	p.snapshots(keys, snapshots)
+	p.snapshots(name, keys, snapshots)
 	for n := range snapshots / 2 {
-		p.must("DELETE", fmt.Sprintf("/api/snapshots/s%05d", n), "")
+		p.must("DELETE", fmt.Sprintf("/api/snapshots/%s-%05d", name, n), "")
 	}
 	p.ends("collection", p.admit("POST", "/api/db/cleanup", ""))
 	var left []struct{ Name string }
-	if err := json.Unmarshal(p.must("GET", "/api/snapshots", ""), &left); err != nil || len(left) != snapshots-snapshots/2 {
-		t.Errorf("%d snapshots, %v, want %d", len(left), err, snapshots-snapshots/2)
+	err := json.Unmarshal(p.must("GET", "/api/snapshots", ""), &left)
+	left = slices.DeleteFunc(left, func(s struct{ Name string }) bool { return !strings.HasPrefix(s.Name, name) })
+	if err != nil || len(left) != snapshots-snapshots/2 {
+		t.Errorf("%v are left, %v, want %d snapshots", left, err, snapshots-snapshots/2)
 	}
-	last := fmt.Sprintf("/api/snapshots/s%05d/packages", snapshots-1)
+	last := fmt.Sprintf("/api/snapshots/%s-%05d/packages", name, snapshots-1)
 	if err := json.Unmarshal(p.must("GET", last, ""), &keys); err != nil || len(keys) == 0 {
 		t.Errorf("%d packages in the last snapshot, %v", len(keys), err)
 	}
 }
 
-// snapshots makes snapshots of different packages, many at a time.
-func (p *deployed) snapshots(keys []string, n int) {
+// snapshots makes snapshots of different packages, named after name, many at a time.
+func (p *deployed) snapshots(name string, keys []string, n int) {
 	p.t.Helper()
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -85,7 +88,7 @@ func (p *deployed) snapshots(keys []string, n int) {
 					p.t.Error(err)
 					return
 				}
-				body := fmt.Sprintf(`{"Name":"s%05d","PackageRefs":%s}`, i, refs)
+				body := fmt.Sprintf(`{"Name":"%s-%05d","PackageRefs":%s}`, name, i, refs)
 				status, data, _, err := insist(func() (int, []byte, error) {
 					return p.send(http.MethodPost, "/api/snapshots", "application/json", []byte(body))
 				}, crowded)

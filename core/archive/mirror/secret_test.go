@@ -207,7 +207,7 @@ func TestSecretsBelongToAnOrigin(t *testing.T) {
 	edit(`{"Filter":"hello"}`, here+" v:q map[X-Token:3] false")
 	edit(`{"ClientCertificate":`+apptest.JSON(cert)+`,"ClientKey":`+apptest.JSON(key)+`}`, here+" v:q map[X-Token:3] true")
 	edit(`{"Credentials":{}}`, here+" : map[X-Token:3] true")
-	s.Refused(t, "POST", "/api/mirrors/m", `{"ClientKey":""}`, 400, "unable to edit: ClientCertificate: there is no ClientKey")
+	s.Refused(t, "POST", "/api/mirrors/m", `{"ClientKey":""}`, 400, "unable to edit: field ClientCertificate: there is no ClientKey")
 	s.Refused(t, "POST", "/api/mirrors/m", `{"ArchiveURL":"https://v:q@archive.example.org/debian/","Credentials":{"User":"u"}}`, 400,
 		"unable to edit: Credentials: the URL of the archive has a user, too")
 	s.Upstream.Root = "https://mirror.example.net/debian/"
