@@ -143,9 +143,9 @@ func (c fieldArchive) mirror(t *testing.T, s *apptest.Process) {
 	}
 }
 
-// TestOneGoodSignatureIsEnough: an archive that signs with an old and a new key
-// is taken by whoever knows one of them (apt 2.6, methods/gpgv.cc); without a
-// known key the error names the keys.
+// TestOneGoodSignatureIsEnough mirrors an archive that signs with an old and a new
+// key. A keyring with one of the two is enough (apt 2.6, methods/gpgv.cc). Without
+// a known key the error names both.
 func TestOneGoodSignatureIsEnough(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		var keys [2]*pgp.SecretKey

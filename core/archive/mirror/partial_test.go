@@ -270,7 +270,7 @@ func TestIndexesWithTails(t *testing.T) {
 			}
 		}
 	}
-	// A stream that is hidden behind junk is no silent loss: the text is too short.
+	// Junk hides a second stream. The text is then shorter than listed, and the update says so.
 	s := inMemory(t)
 	spec := s.Archive(t)
 	spec.Components = map[string]upstreamtest.Component{"main": {}}

@@ -62,7 +62,7 @@ func (s *Store) secret(ctx context.Context, m Mirror) (own secret, err error) {
 	return own, nil
 }
 
-// shown returns what is sent to the archive, nil if nothing is.
+// shown returns the credentials that the archive is sent, nil if there are none.
 func (s *secret) shown() *upstream.Access {
 	if s.access.Empty() {
 		return nil

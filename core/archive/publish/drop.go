@@ -97,7 +97,7 @@ func (s *Store) beginDrop(ctx context.Context, a *task.Attempt, p Publication, a
 }
 
 // removeTree removes the files of the publication and saves that they are gone.
-// With Force it goes on when they cannot be removed: what is left is owed.
+// With Force it goes on when files cannot be removed. Their removal is then owed.
 func (s *Store) removeTree(ctx context.Context, a *task.Attempt, p Publication, args DropArgs) (Publication, error) {
 	err := s.removeFiles(ctx, a, p, args.SkipCleanup)
 	var debts []task.Debt

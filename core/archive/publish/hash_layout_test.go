@@ -74,7 +74,7 @@ func TestHashLayout(t *testing.T) {
 			t.Errorf("after a cleanup the file has %d bytes, want %d", len(got), len(data))
 		}
 		s.Must(t, "DELETE", "/api/publish/team_x/one", "", nil)
-		if got := s.File(t, path); got != string(data) { // for whoever reads indexes of before
+		if got := s.File(t, path); got != string(data) { // readers with a former index still ask for it
 			t.Errorf("after the drop the file has %d bytes, want %d", len(got), len(data))
 		}
 		s.Must(t, "POST", "/api/db/cleanup", "", nil)

@@ -66,8 +66,8 @@ func TestPublishObjectStatusesEscaping(t *testing.T) {
 	})
 }
 
-// Item 4: keys in any case; what is not known is ignored, and of what is secret
-// nothing is kept.
+// TestPublishUnknownFields sends keys in any case, unknown fields and secrets.
+// Unknown fields are ignored, and no secret is stored.
 func TestPublishUnknownFields(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))

@@ -69,7 +69,7 @@ func (s *Store) view(ctx context.Context, p Publication) (View, error) {
 	return v, err
 }
 
-// owed returns what is left to do for a publication, nil if nothing is.
+// owed returns the work that a publication's commit has left, nil if it is done.
 func (s *Store) owed(ctx context.Context, p *Publication) (*Owed, error) {
 	if p.Applied && !p.Dropping {
 		return nil, nil

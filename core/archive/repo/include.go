@@ -263,9 +263,9 @@ func (in *inclusion) mention(r *release, text []byte) {
 	dir, _ := path.Split(r.upload.Name)
 	for _, f := range c.Files {
 		p := upload.Path(r.upload.Dir, dir+f.Name)
-		if _, found := slices.BinarySearchFunc(in.others, dir+f.Name, func(u upload.Upload, name string) int { return strings.Compare(u.Name, name) }); found {
-			accepted := in.listed[p]
-			in.listed[p] = accepted // the file is listed, and counts as refused unless it is accepted already
+		_, found := slices.BinarySearchFunc(in.others, dir+f.Name, func(u upload.Upload, name string) int { return strings.Compare(u.Name, name) })
+		if _, listed := in.listed[p]; found && !listed {
+			in.listed[p] = false // not accepted yet
 		}
 	}
 }

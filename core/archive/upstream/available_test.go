@@ -205,8 +205,9 @@ func TestTamperedIndexNeverCounts(t *testing.T) {
 	}
 }
 
-// TestUncheckedIndexes: IgnoreChecksums takes what is not listed or is not as
-// listed; SkipComponentCheck without signatures takes the first only.
+// TestUncheckedIndexes reads indexes that Release does not list, and indexes that
+// differ from it. IgnoreChecksums takes both. SkipComponentCheck without
+// signatures takes only an unlisted index.
 func TestUncheckedIndexes(t *testing.T) {
 	other := upstreamtest.Compress([]byte("Package: other\nVersion: 1\nArchitecture: amd64\nFilename: pool/o.deb\nSize: 1\n\n"), ".gz")
 	for _, c := range []struct {

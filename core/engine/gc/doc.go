@@ -53,8 +53,8 @@
 //     one that is under way is given up.
 //  7. A collection that fails, is given up or cancelled is ended by its Undo: no
 //     Collecting stays that would cost every task a row for each thing.
-//  8. What is not understood is not deleted: a foreign object is counted, named and
-//     passed over; a head whose list is damaged ends the collection.
+//  8. The collector deletes only objects whose key it understands. A foreign object is
+//     counted, named and passed over. A head whose list is damaged ends the collection.
 //  9. Every slice makes progress: it marks one head at least, lists 256 things or
 //     removes one batch. Marks and dead things are stored between slices and checked
 //     by their digest.

@@ -77,7 +77,8 @@ func (s *Spool) forget() {
 	s.given = nil
 }
 
-// spill begins to put the private Object: what is held, then what is written.
+// spill begins to put the private Object. The bytes held come first, then the
+// bytes of later writes.
 func (s *Spool) spill() {
 	r, w := io.Pipe()
 	s.pipe = w

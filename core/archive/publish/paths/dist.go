@@ -105,12 +105,6 @@ func (d Dist) PoolRow(name string) driver.Key {
 	return driver.Key{Part: "pool/" + d.StoragePrefix(), Sort: name}
 }
 
-// RefRow is the key of the row that says that the publication has a source.
-// kind is the first part of the source's own keys: "repo" or "snapshot".
-func (d Dist) RefRow(kind, uuid string) driver.Key {
-	return driver.Key{Part: "ref/" + kind + "/" + uuid, Sort: "publish/" + d.ID()}
-}
-
 // Lock is the lock of the publication's row.
 func (d Dist) Lock() string { return "publish/" + d.ID() }
 

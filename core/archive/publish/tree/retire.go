@@ -7,8 +7,8 @@ import (
 	"aptless/core/archive/publish/paths"
 )
 
-// Superseded by-hash objects stay for at least so many generations and for at
-// least so long: a reader that has an old Release finds its indexes.
+// A superseded by-hash object stays for keepGenerations and for keepFor, whichever
+// ends later. A reader with an old Release finds its indexes that long.
 const (
 	keepGenerations = 3
 	keepFor         = 7 * 24 * time.Hour
