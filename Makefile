@@ -61,9 +61,10 @@ run: build ## serve on LISTEN (127.0.0.1:8080) with data in DATA (./data)
 demo: build tools ## upload, publish and apt-get a package against a fresh server
 	tests/demo.sh bin/aptless
 
-# The packages whose tests `make test` runs with -race: where goroutines meet. It
+# The packages whose tests `make test` runs with -race: where goroutines meet. -race
 # makes tests several times slower; `make test-all` runs all of them so.
-RACED := ./core/engine/... ./core/archive/pool ./infra/... ./functions/...
+RACED := ./core/engine/... ./core/front/api ./infra/... ./functions/... \
+	$(addprefix ./core/archive/,deliver keyring mirror pkglist pool query repo snapshot source upload upstream)
 
 test: everything parts lint ## check the sources, then run the tests with -short, some with -race
 	@raced=$$(go list $(RACED)); others=$$(go list ./... | grep -vxF "$$raced"); \

@@ -105,10 +105,10 @@ func (tr *trial) run(t *testing.T, o *drivertest.Outage, kill bool, kinds map[st
 	start := time.Now()
 	p := w.Start(t)
 	sent := make(chan error, 1)
-	go func() {
-		_, err := tr.send(p)
+	go func(asked *apptest.Living) {
+		_, err := tr.send(asked)
 		sent <- err
-	}()
+	}(p)
 	if kill {
 		for range 100 {
 			if _, begun := o.Begun(); begun {
