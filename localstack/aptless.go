@@ -83,9 +83,9 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	}
 	a.API = host.Gateway{Function: f}
 	a.Public = &api.Tree{Blobs: d.Blobs, Log: o.Log,
-		Dated:   func(context.Context, string, string) (string, error) { return "", driver.ErrNotFound },
+		AsOf:    func(context.Context, string, string) (string, error) { return "", driver.ErrNotFound },
 		Key:     func(context.Context) ([]byte, error) { return os.ReadFile(public) },
-		Sources: func(context.Context, string, api.Wanted) (string, error) { return "", errors.New("not served here") },
+		Sources: func(context.Context, string, api.Selection) (string, error) { return "", errors.New("not served here") },
 	}
 	return a, nil
 }

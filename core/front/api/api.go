@@ -23,10 +23,10 @@ import (
 	"aptless/core/formats/graphviz"
 )
 
-// Server has what the endpoints need.
+// Server holds the stores and settings that the handlers use.
 type Server struct {
 	Version string
-	Async   bool // the default of _async
+	Async   bool // whether a request without _async is answered with its task
 	Log     *slog.Logger
 
 	Tasks     *task.Store
@@ -43,23 +43,23 @@ type Server struct {
 	Deliveries *deliver.Store
 	Tree       *Tree
 
-	Dependencies query.Options // of listings with dependencies
+	Dependencies query.Options // settings of dependency resolution in listings
 
-	Nodes func(context.Context) ([]graphviz.Node, error) // of the graph of everything
+	Nodes func(context.Context) ([]graphviz.Node, error) // the nodes of GET /api/graph
 	Draw  Draw
 
-	Problems func() []string // what an operator should mend; nil without
+	Problems func() []string // configuration problems that GET /api/ready reports; may be nil
 
-	Space   func() (Space, error) // nil where storage has no end
-	Metrics *Metrics              // nil without
+	Space   func() (Space, error) // nil if the storage is unbounded, as S3 is
+	Metrics *Metrics              // nil if metrics are disabled
 
-	Direct driver.Direct // nil where clients send all files through the API
+	Direct driver.Direct // nil if clients cannot upload directly to the storage
 
-	Base context.Context // of waits that outlive their request
+	Base context.Context // the context of waits that outlive their request
 
-	// Wait is how long a request waits for a task before it is answered with
-	// 202 and the task as it is; 0 is without limit. Where there is a limit,
-	// nothing goes on behind an answer.
+	// Wait bounds the time that a request waits for its task; 0 is unbounded. The
+	// answer after that time is 202 with the task as it is. A server with a bound
+	// does nothing after an answer: a Lambda function is frozen then.
 	Wait time.Duration
 }
 
@@ -99,8 +99,8 @@ func constant(v any) HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) error { return WriteJSON(w, http.StatusOK, v) }
 }
 
-// run admits a task and answers for it: at once with the task, or when it has
-// ended with its result.
+// run admits a task and answers the request. With _async the answer is the task.
+// Otherwise it is the task's result, once the task has ended.
 func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err error) error {
 	if err != nil {
 		return err
@@ -137,9 +137,10 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err
 	return writeRaw(w, t.Code, withWarnings(value, t))
 }
 
-// finish waits for a task and, unless its value is still to be read, removes
-// its record: also when the client goes away meanwhile. A task that has not
-// ended when the time to wait is over keeps it.
+// finish waits for a task. It removes the record of a failed task; run removes the
+// record of another one after reading its value. If the client goes away, a
+// goroutine waits on and removes the record. A task that has not ended within
+// s.Wait keeps its record.
 func (s *Server) finish(ctx context.Context, t task.Task) (task.Task, error) {
 	ended, err := s.wait(ctx, t)
 	if err != nil {
@@ -158,7 +159,7 @@ func (s *Server) finish(ctx context.Context, t task.Task) (task.Task, error) {
 	return ended, nil
 }
 
-// wait returns the task once it has ended, or as it is when the time to wait is over.
+// wait returns the task once it has ended, or its current state after s.Wait.
 func (s *Server) wait(ctx context.Context, t task.Task) (task.Task, error) {
 	limited, cancel := s.limit(ctx)
 	defer cancel()
@@ -166,16 +167,16 @@ func (s *Server) wait(ctx context.Context, t task.Task) (task.Task, error) {
 	if err == nil || limited.Err() == nil || ctx.Err() != nil {
 		return now, err
 	}
-	if now.ID == 0 { // the last reading was broken off
+	if now.ID == 0 { // the deadline interrupted the last read
 		now = t
 	}
 	return now, nil
 }
 
-// reserve is what is kept of the time of a request to answer that its task goes on.
+// reserve is the part of a request's time that is kept for the answer 202.
 const reserve = 2 * time.Second
 
-// limit returns a context that ends when the time to wait is over.
+// limit returns a context that ends after s.Wait, and before the request's own deadline.
 func (s *Server) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	if s.Wait == 0 {
 		return ctx, func() {}
@@ -189,24 +190,24 @@ func (s *Server) limit(ctx context.Context) (context.Context, context.CancelFunc
 
 func (s *Server) forget(id int64) {
 	if _, err := s.Tasks.Delete(s.Base, id); err != nil {
-		s.Log.Warn("record of a task is left", "task", id, "error", err)
+		s.Log.Warn("record of a task was not removed", "task", id, "error", err)
 	}
 }
 
-// taskView is a task as clients see it.
+// taskView is the JSON form of a task.
 type taskView struct {
 	Name      string
 	ID        int64
 	State     task.State
 	Resources []string
-	Warnings  []string `json:",omitempty"` // of aptless
+	Warnings  []string `json:",omitempty"` // an addition to aptly's API
 }
 
 func viewTask(t task.Task) taskView {
 	return taskView{t.Name, t.ID, t.State, t.Resources, t.Warnings}
 }
 
-// returnValue is the result of a task as clients see it.
+// returnValue is the JSON form of a task's result.
 type returnValue struct {
 	Code  int
 	Value json.RawMessage

@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// array answers a JSON array element by element, so that a list of any length
-// needs the memory of one element.
+// array writes a JSON array element by element. A list of any length needs the
+// memory of one element.
 type array struct {
 	w     http.ResponseWriter
 	buf   *bufio.Writer
@@ -22,7 +22,7 @@ func newArray(w http.ResponseWriter) *array {
 func (a *array) add(v any) {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // elements are strings and maps of strings
+		panic(err) // impossible: elements are strings and maps of strings
 	}
 	a.open(',')
 	a.buf.Write(data)
@@ -44,12 +44,13 @@ func (a *array) open(between byte) {
 func (a *array) end() error {
 	a.open(0)
 	a.buf.WriteByte(']')
-	a.buf.Flush() // an error is the client's going away
+	a.buf.Flush() // an error means that the client has disconnected
 	return nil
 }
 
-// fail gives up: with an answer if nothing was sent, else by breaking off, so
-// that the client sees that the array is not whole.
+// fail reports err. Before the first byte is sent it returns err, which the router
+// answers. After that it aborts the connection, so that the client sees a
+// truncated array.
 func (a *array) fail(err error) error {
 	if a.buf.Buffered() == a.size {
 		return err

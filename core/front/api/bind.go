@@ -16,31 +16,31 @@ import (
 	"strings"
 )
 
-// maxBody bounds a JSON or form body, in bytes; maxDepth how deep JSON may nest.
+// maxBody bounds a JSON or form body, in bytes. maxDepth bounds the nesting of JSON.
 const (
 	maxBody  = 32 << 20
 	maxDepth = 64
 )
 
-// BindError says that a request's parameters cannot be decoded.
+// BindError says that the parameters of a request cannot be decoded.
 type BindError struct{ text string }
 
 func (e *BindError) Error() string { return e.text }
 
-// Query returns the first value of a query parameter. Pairs with a raw
-// semicolon do not count.
+// Query returns the first value of a query parameter. A pair that contains a raw
+// semicolon is ignored, as net/url does.
 func Query(r *http.Request, name string) string { return queryValues(r).Get(name) }
 
 func queryValues(r *http.Request) url.Values {
-	values, _ := url.ParseQuery(r.URL.RawQuery) // what can be parsed counts
+	values, _ := url.ParseQuery(r.URL.RawQuery) // a malformed pair does not spoil the others
 	return values
 }
 
-// Flag says whether a query parameter is exactly "1".
+// Flag reports whether a query parameter is exactly "1".
 func Flag(r *http.Request, name string) bool { return Query(r, name) == "1" }
 
-// Async says whether the request is to be answered before its task has run;
-// def is the answer if the request does not say.
+// Async reports whether the request is answered before its task has run. def is the
+// result for a request without _async.
 func Async(r *http.Request, def bool) bool {
 	values := queryValues(r)
 	if !values.Has("_async") {
@@ -53,14 +53,14 @@ func Async(r *http.Request, def bool) bool {
 	return true
 }
 
-// Bind decodes the parameters of a request into the struct that v points to:
-// JSON by its Content-Type, else form fields of the body and the query string.
-// Fields tagged `binding:"required"` must not be empty. The error is a *BindError,
-// or an *Error if the body is too large or of a type that only aptly reads.
+// Bind decodes the parameters of a request into the struct that v points to. A body
+// of JSON is decoded by its Content-Type; otherwise form fields of the body and the
+// query string are. Fields tagged `binding:"required"` must not be empty. The error
+// is a *BindError, or an *Error if the body is too large or of an unsupported type.
 func Bind(r *http.Request, v any) error {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	var err error
-	unread := "" // why a body of JSON is not read
+	unread := "" // the reason why a body of JSON is ignored
 	switch media {
 	case "application/json":
 		err = bindJSON(r.Body, v)
@@ -71,9 +71,9 @@ func Bind(r *http.Request, v any) error {
 			if readErr != nil {
 				return readErr
 			}
-			unread = unreadJSON(media, body)
+			unread = mislabelledJSON(media, body)
 			fields, _ := url.ParseQuery(string(body))
-			for name, list := range values { // those of the body come first
+			for name, list := range values { // values of the body come before values of the query
 				fields[name] = append(fields[name], list...)
 			}
 			values = fields
@@ -86,11 +86,11 @@ func Bind(r *http.Request, v any) error {
 		}
 		err = bindForm(values, v)
 	default:
-		begin, refusal := refuse(media, r.Body)
+		begin, refusal := refuseUnsupported(media, r.Body)
 		if refusal != nil {
 			return refusal
 		}
-		unread = unreadJSON(media, begin)
+		unread = mislabelledJSON(media, begin)
 		err = bindForm(queryValues(r), v)
 	}
 	if err != nil {
@@ -106,9 +106,9 @@ func Bind(r *http.Request, v any) error {
 	return &BindError{unread}
 }
 
-// unreadJSON says why a body that is JSON and not empty is not read: "" if it is
-// not JSON. body may be only how it begins.
-func unreadJSON(media string, body []byte) string {
+// mislabelledJSON returns the reason why a body that looks like JSON is ignored. It
+// returns "" for other bodies and for an empty object or array. body may be a prefix.
+func mislabelledJSON(media string, body []byte) string {
 	text := bytes.TrimSpace(body)
 	if len(text) < 2 || text[0] != '{' && text[0] != '[' {
 		return ""
@@ -122,30 +122,30 @@ func unreadJSON(media string, body []byte) string {
 	return "the body is JSON and its Content-Type is " + media + ": send application/json"
 }
 
-// undecoded are the types of bodies that aptly decodes, no client that is known
-// sends, and that are not read here.
-var undecoded = []string{"application/xml", "text/xml", "application/x-yaml", "application/yaml", "application/toml",
+// unsupportedTypes are the media types that aptly decodes and this API does not. No
+// known client sends them.
+var unsupportedTypes = []string{"application/xml", "text/xml", "application/x-yaml", "application/yaml", "application/toml",
 	"application/x-msgpack", "application/msgpack", "application/x-protobuf"}
 
-// maxBegin is how much of a body that is not read is looked at, in bytes.
-const maxBegin = 512
+// maxPeek bounds the part of an ignored body that is examined, in bytes.
+const maxPeek = 512
 
-// refuse refuses a body with parameters that would not be read: its sender would
-// be told that something was done, and it was something else. It returns how
-// another body begins.
-func refuse(media string, body io.Reader) ([]byte, error) {
+// refuseUnsupported refuses a body of an unsupported type. Ignoring the body would
+// report success for an operation without its parameters. For another type it
+// returns the beginning of the body.
+func refuseUnsupported(media string, body io.Reader) ([]byte, error) {
 	if body == nil {
 		return nil, nil
 	}
-	begin := make([]byte, maxBegin)
+	begin := make([]byte, maxPeek)
 	n, _ := io.ReadFull(body, begin)
-	if n > 0 && slices.Contains(undecoded, media) {
+	if n > 0 && slices.Contains(unsupportedTypes, media) {
 		return nil, Errorf(http.StatusUnsupportedMediaType, "a request body of the type %s is not read: send application/json", media)
 	}
 	return begin[:n], nil
 }
 
-// readBody reads a body of bounded size.
+// readBody reads a body of at most maxBody bytes.
 func readBody(body io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	if err != nil {
@@ -157,8 +157,8 @@ func readBody(body io.Reader) ([]byte, error) {
 	return data, nil
 }
 
-// multipartValues returns the fields of a form that are not files, in the
-// order in which they were sent.
+// multipartValues returns the fields of a form that are not files. Values of one
+// field keep the order in which they were sent.
 func multipartValues(r *http.Request) (url.Values, error) {
 	data, err := readBody(r.Body)
 	if err != nil {
@@ -172,7 +172,7 @@ func multipartValues(r *http.Request) (url.Values, error) {
 	values := url.Values{}
 	for parts := 0; ; parts++ {
 		part, err := form.NextPart()
-		if err == io.EOF { // wrapped, it says that the form is cut off
+		if err == io.EOF { // a wrapped io.EOF means that the form is truncated
 			return values, nil
 		}
 		if err == nil && parts >= maxParts {
@@ -197,7 +197,7 @@ func bindJSON(body io.Reader, v any) error {
 	if err != nil {
 		return err
 	}
-	if deep(data) {
+	if tooDeep(data) {
 		return &BindError{fmt.Sprintf("JSON is nested more than %d deep", maxDepth)}
 	}
 	err = json.NewDecoder(bytes.NewReader(data)).Decode(v)
@@ -211,8 +211,8 @@ func bindJSON(body io.Reader, v any) error {
 	return &BindError{err.Error()}
 }
 
-// deep says whether JSON text nests too deeply; strings are skipped.
-func deep(data []byte) bool {
+// tooDeep reports whether JSON text nests deeper than maxDepth. It skips strings.
+func tooDeep(data []byte) bool {
 	depth, quoted := 0, false
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {
@@ -232,7 +232,7 @@ func deep(data []byte) bool {
 	return false
 }
 
-// bindForm sets the fields of simple types by their Go names.
+// bindForm sets fields of type string, bool and []string. The form uses their Go names.
 func bindForm(values url.Values, v any) error {
 	s := reflect.ValueOf(v).Elem()
 	if s.Kind() != reflect.Struct {
@@ -266,9 +266,8 @@ func bindForm(values url.Values, v any) error {
 	return nil
 }
 
-// required checks the fields that must not be empty: strings, and slices that
-// must be there though they may have no elements. Of a slice of structs it checks
-// each.
+// required checks the fields tagged as required. A string must not be empty. A
+// slice must be present but may have no elements. v may be a slice of structs.
 func required(v any) error {
 	s := reflect.Indirect(reflect.ValueOf(v))
 	if s.Kind() == reflect.Slice {

@@ -33,7 +33,7 @@ func bindRequest(method, contentType, query string, body []byte) *http.Request {
 	return r
 }
 
-func TestBind(t *testing.T) {
+func TestBindDecodesEachMediaType(t *testing.T) {
 	const js, form, multi = "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
 	part := func(name, value string) string {
 		return fmt.Sprintf("--x\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n", name, value)
@@ -97,7 +97,7 @@ func TestBind(t *testing.T) {
 	}
 }
 
-// endless is a body without end.
+// endless is a body without an end. It counts the bytes read.
 type endless struct{ read int64 }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -106,7 +106,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestBindTooLarge(t *testing.T) {
+func TestBindStopsReadingALargeBody(t *testing.T) {
 	for _, contentType := range []string{"application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"} {
 		body := &endless{}
 		r := httptest.NewRequest("POST", "/", body)
@@ -118,9 +118,9 @@ func TestBindTooLarge(t *testing.T) {
 	}
 }
 
-// TestBindUnread holds that a body is refused whose parameters aptly would read,
-// and none if there is none.
-func TestBindUnread(t *testing.T) {
+// TestBindRefusesTypesThatOnlyAptlyReads also holds that an empty body of such a
+// type is accepted.
+func TestBindRefusesTypesThatOnlyAptlyReads(t *testing.T) {
 	for _, contentType := range []string{"application/x-yaml", "text/xml; charset=utf-8", "application/x-msgpack"} {
 		var refusal *Error
 		if err := Bind(bindRequest("PUT", contentType, "Name=a", []byte("name: b")), &everyParams{}); !errors.As(err, &refusal) || refusal.Status != http.StatusUnsupportedMediaType {
@@ -132,8 +132,8 @@ func TestBindUnread(t *testing.T) {
 	}
 }
 
-func TestFlags(t *testing.T) {
-	for query, want := range map[string][3]bool{ // force, and _async without and with the default
+func TestFlagsAndAsyncReadTheQueryAsAptly(t *testing.T) {
+	for query, want := range map[string][3]bool{ // Flag(force), Async with the default false, with the default true
 		"": {false, false, true}, "force=1": {true, false, true}, "force=true": {false, false, true}, "force=01": {false, false, true},
 		"Force=1": {false, false, true}, "force=0&force=1": {false, false, true}, "force=1;x": {false, false, true},
 		"_async": {false, true, true}, "_async=": {false, true, true}, "_async=No": {false, false, false}, "_async=off&force=1": {true, false, false},
@@ -146,8 +146,8 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// FuzzBind decodes any body as any type: what is refused is the request's
-// fault, and what is not has what is required.
+// FuzzBind decodes any body as any type. An error is a *BindError, and a decoded
+// body has its required fields.
 func FuzzBind(f *testing.F) {
 	types := []string{"application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "multipart/form-data", "", "a;b"}
 	f.Add(uint8(0), "", []byte(`{"Name":"a","Refs":["x"],"Sources":[{"Name":"y"}],"Options":{"a":[null]}}`))
@@ -177,9 +177,9 @@ func FuzzBind(f *testing.F) {
 	})
 }
 
-// TestJSONThatIsNotRead holds that a body of JSON of another type is never passed
-// over in silence, unless it is empty or the parameters are in the query.
-func TestJSONThatIsNotRead(t *testing.T) {
+// TestMislabelledJSONIsRefused holds that JSON with another Content-Type is refused.
+// It is ignored if it is empty or if the query has the parameters.
+func TestMislabelledJSONIsRefused(t *testing.T) {
 	const form = "application/x-www-form-urlencoded"
 	for _, tc := range []struct{ contentType, query, body, want string }{
 		{form, "", `{"Comment":"c"}`, "its Content-Type is " + form},

@@ -12,7 +12,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestProbes: what probes compare as text.
+// TestProbes holds the texts that monitors compare.
 func TestProbes(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Want(t, "GET", "/api/ready", "", 200, `{"Status":"Aptly is ready"}`)
@@ -21,14 +21,13 @@ func TestProbes(t *testing.T) {
 	})
 }
 
-// TestClients goes through what clients of aptly do that a strict server would
-// refuse, by the client that does it.
+// TestClients repeats requests of known clients that a strict server would refuse.
 func TestClients(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *apptest.Process){
 		"aptly-api-client: any field name, DELETE with a body, unknown fields, flags of 0": pythonClient,
 		"aptly-ctl: every answer is JSON":                                                  everyAnswerIsJSON,
 		"python-aptly: a media type on requests without a body":                            mediaTypeOnGet,
-		"molior: _async on whatever there is, integers in tasks":                           asyncEverywhere,
+		"molior: _async on all requests, integers in tasks":                                asyncEverywhere,
 		"aptly-api: capitalised query keys, several files":                                 rubyClient,
 		"aptly_cli: fields in any case, a second question mark":                            capitalisedFields,
 		"aptly-rest-tools: names with slashes and colons, yes and nothing":                 namesOfApertis,
@@ -39,7 +38,8 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// form uploads files under the names of fields.
+// fields uploads the same data as several files. The map gives each form field its
+// file name.
 func fields(t *testing.T, s *apptest.Process, dir string, fields map[string]string, data []byte) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -112,7 +112,7 @@ func asyncEverywhere(t *testing.T, s *apptest.Process) {
 	deb := apptest.Deb("aa", "1", "amd64")
 	fields(t, s, "d?_async=true", map[string]string{"file": "aa_1_amd64.deb"}, deb)
 	for _, r := range [][3]string{{"POST", "/api/repos?_async=true", `{"Name":"r"}`}, {"POST", "/api/repos/r/file/d?_async=true", ""}} {
-		var task struct{ ID, State int } // an ID that is a text cannot be decoded
+		var task struct{ ID, State int } // decoding fails if an ID is a string
 		if code, got := s.Ask(t, r[0], r[1], r[2]); code != 202 || json.Unmarshal([]byte(got), &task) != nil || task.ID == 0 {
 			t.Fatalf("%v: %d %s", r, code, got)
 		}
@@ -147,7 +147,7 @@ func rubyClient(t *testing.T, s *apptest.Process) {
 	}
 	s.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))
 	s.Must(t, "POST", "/api/repos/r/snapshots", `{"Name":"s"}`, nil)
-	s.Want(t, "DELETE", "/api/repos/r?Force=1", "", 409, "") // aptly does not know it either
+	s.Want(t, "DELETE", "/api/repos/r?Force=1", "", 409, "") // the name of a flag is case-sensitive, as in aptly
 	s.Want(t, "DELETE", "/api/repos/r?force=1", "", 200, "{}")
 }
 

@@ -10,10 +10,10 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// entityTag returns the ETag of a driver as an entity-tag of HTTP (RFC 9110
-// 8.8.3). Tags that have the form already, as those of S3 do, stay as they are.
-// Others are put in quotes, in hexadecimal if they have characters that may not
-// stand there. Equal ETags have equal entity-tags, and others have others.
+// entityTag returns a driver's ETag in the form of an entity-tag (RFC 9110 8.8.3).
+// A tag that has the form already stays as it is, for example an ETag of S3.
+// Another one is quoted. It is written in hexadecimal if it contains characters
+// that an entity-tag must not contain. The mapping is injective.
 func entityTag(etag string) string {
 	if opaque, rest, ok := cutTag(strings.TrimPrefix(etag, "W/")); ok && opaque != "" && rest == "" {
 		return etag
@@ -24,7 +24,8 @@ func entityTag(etag string) string {
 	return `"x-` + hex.EncodeToString([]byte(etag)) + `"`
 }
 
-// cutTag cuts an opaque-tag with its quotes off the beginning of a header's value.
+// cutTag splits a header's value after the opaque-tag at its beginning. The tag
+// includes its quotes.
 func cutTag(s string) (opaque, rest string, ok bool) {
 	if !strings.HasPrefix(s, `"`) {
 		return "", s, false
@@ -40,8 +41,8 @@ func cutTag(s string) (opaque, rest string, ok bool) {
 	return "", s, false
 }
 
-// listsTag says whether a value of If-None-Match lists an entity-tag, by the weak
-// comparison (RFC 9110 8.8.3.2): "a" and W/"a" are equal.
+// listsTag reports whether a value of If-None-Match contains an entity-tag. It uses
+// the weak comparison (RFC 9110 8.8.3.2): "a" and W/"a" are equal.
 func listsTag(list, tag string) bool {
 	tag = strings.TrimPrefix(tag, "W/")
 	for list = strings.TrimSpace(list); list != ""; list = strings.TrimLeft(list, ", \t") {
@@ -57,8 +58,8 @@ func listsTag(list, tag string) bool {
 	return false
 }
 
-// unchanged says whether the client has the object already (RFC 9110 13.1.2
-// and 13.1.3). apt sends If-Modified-Since; an equal second is "not modified".
+// unchanged reports whether the client's copy of the object is current (RFC 9110
+// 13.1.2 and 13.1.3). apt sends If-Modified-Since; an equal second is "not modified".
 func unchanged(r *http.Request, info driver.Info) bool {
 	if tags := strings.TrimSpace(strings.Join(r.Header.Values("If-None-Match"), ", ")); tags != "" {
 		return tags == "*" || listsTag(tags, entityTag(info.ETag))
@@ -67,8 +68,8 @@ func unchanged(r *http.Request, info driver.Info) bool {
 	return err == nil && !info.ModTime.Truncate(time.Second).After(since)
 }
 
-// sameObject reports whether the object is the one of which the client has read
-// another part, by its If-Range (RFC 9110, 13.1.5).
+// sameObject evaluates If-Range (RFC 9110 13.1.5): it reports whether the object is
+// the one of which the client has another part.
 func sameObject(r *http.Request, info driver.Info) bool {
 	tag, since := entityTag(info.ETag), r.Header.Get("If-Range")
 	if since == "" || since == tag && !strings.HasPrefix(tag, "W/") {
@@ -78,9 +79,9 @@ func sameObject(r *http.Request, info driver.Info) bool {
 	return err == nil && at.Equal(info.ModTime.Truncate(time.Second))
 }
 
-// requested returns the part of the object that is asked for: nil for all of
-// it, also if the request names several parts or the object has changed since
-// the client read another part of it.
+// requested returns the range that the client asks for. It returns nil for the
+// whole object: without a range, with several ranges, or if If-Range fails. ok is
+// false if the range cannot be satisfied.
 func requested(r *http.Request, info driver.Info) (part *driver.Range, ok bool) {
 	spec, found := strings.CutPrefix(r.Header.Get("Range"), "bytes=")
 	if !found || strings.Contains(spec, ",") {
@@ -93,7 +94,7 @@ func requested(r *http.Request, info driver.Info) (part *driver.Range, ok bool) 
 	if !dash {
 		return nil, true
 	}
-	if first == "" { // the last so many bytes
+	if first == "" { // "bytes=-500" means the last 500 bytes
 		n, err := strconv.ParseInt(last, 10, 64)
 		if err != nil || n < 0 {
 			return nil, true

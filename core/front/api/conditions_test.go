@@ -9,8 +9,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// TestEntityTags holds that what drivers call an ETag becomes one entity-tag by
-// the grammar of RFC 9110 8.8.3, and that different ones stay different.
+// TestEntityTags holds that every ETag of a driver becomes a valid entity-tag (RFC
+// 9110 8.8.3). Different ETags become different entity-tags.
 func TestEntityTags(t *testing.T) {
 	grammar := regexp.MustCompile(`^(W/)?"[\x21\x23-\x7e\x80-\xff]*"$`)
 	seen := map[string]string{}
@@ -38,7 +38,7 @@ func TestEntityTags(t *testing.T) {
 	}
 }
 
-func TestConditions(t *testing.T) {
+func TestConditionalHeadersCompareEntityTags(t *testing.T) {
 	info := driver.Info{ETag: `"a-1"`, Size: 10, ModTime: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)}
 	for value, want := range map[string]bool{
 		`"a-1"`: true, `W/"a-1"`: true, `*`: true, ` "x", "a-1" `: true, `"x","y,z" , W/"a-1"`: true,

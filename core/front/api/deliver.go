@@ -13,15 +13,15 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// deliver imports the files of the body into a repository and, with publish=, has
-// the publication updated: both or neither.
+// deliver imports the files of the body into a repository. With publish= it also
+// updates that publication. The task does both or neither.
 func (s *Server) deliver(w http.ResponseWriter, r *http.Request) (err error) {
 	args := deliver.Args{Repo: Param(r, "repo"), Dir: s.Uploads.NewDelivery(),
 		ForceReplace: Flag(r, "forceReplace"), ForceOverwrite: Flag(r, "forceOverwrite")}
 	if args.Publication, err = publicationOf(r.URL.Query().Get("publish")); err != nil {
 		return err
 	}
-	if _, err := s.Deliveries.Check(r.Context(), args); err != nil { // before the body is read
+	if _, err := s.Deliveries.Check(r.Context(), args); err != nil { // refuses a bad request before its body is read
 		return err
 	}
 	admitted := false
@@ -29,7 +29,7 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request) (err error) {
 		if !admitted {
 			ctx := context.WithoutCancel(r.Context())
 			if left := s.Uploads.RemoveDir(ctx, args.Dir); left != nil {
-				s.Log.Warn("files of a refused upload are left to the next cleanup", "dir", args.Dir, "error", left)
+				s.Log.Warn("files of a refused upload stay until the next cleanup", "dir", args.Dir, "error", left)
 			}
 		}
 	}()
@@ -40,8 +40,8 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request) (err error) {
 	if err != nil {
 		return err
 	}
-	// An admission that fails may have been done, and only its answer be lost. Then
-	// the task needs the files.
+	// An admission that returns an error may have been committed: its answer was lost.
+	// The task then needs the files, so they stay.
 	admitted = true
 	err = s.run(w, r, spec, nil)
 	if errors.Is(err, lock.ErrTooMany) {
@@ -50,9 +50,8 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request) (err error) {
 	return err
 }
 
-// publicationOf returns the publication that a parameter names: prefix and
-// distribution as in the paths below /api/publish, or a distribution at the root.
-// It is nil for "".
+// publicationOf parses the value of publish=. The value is prefix/distribution as in
+// the paths below /api/publish, or a distribution at the root. "" gives nil.
 func publicationOf(value string) (*publish.Name, error) {
 	if value == "" {
 		return nil, nil
@@ -69,8 +68,8 @@ func publicationOf(value string) (*publish.Name, error) {
 	return &n, nil
 }
 
-// receiveAll stores the files of a body: those of a form, or one whose name is the
-// parameter file. It returns their number.
+// receiveAll stores the files of a body and returns their number. The body is a
+// form, or one file with its name in file=.
 func (s *Server) receiveAll(r *http.Request, dir string) (int, error) {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if media == "multipart/form-data" {

@@ -12,14 +12,14 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// announced is a file as a client announces it.
+// announced is a file that a client wants to upload directly to the storage.
 type announced struct {
 	Name   string `json:"name"`
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
 }
 
-// destination is where a client puts a file.
+// destination is the signed request by which a client uploads a file.
 type destination struct {
 	Name    string            `json:"name"`
 	Method  string            `json:"method"`
@@ -32,8 +32,9 @@ func isJSON(r *http.Request) bool {
 	return media == "application/json"
 }
 
-// direct answers where to put files that are too large for a request; with
-// confirm=1, it makes those that were put there files of the directory.
+// direct answers with signed requests for uploads directly to the storage. Files
+// that exceed the size of an API request go this way. With confirm=1 it adds the
+// uploaded files to the directory.
 func (s *Server) direct(w http.ResponseWriter, r *http.Request, dir string) error {
 	var list []announced
 	if err := bindJSON(r.Body, &list); err != nil {
@@ -68,7 +69,7 @@ func (s *Server) direct(w http.ResponseWriter, r *http.Request, dir string) erro
 	return WriteJSON(w, http.StatusOK, to)
 }
 
-// check refuses an announcement of a file that is larger than limit, in bytes.
+// check refuses a file of more than limit bytes, a bad name, and a bad digest.
 func (a announced) check(limit int64) error {
 	digest, err := hex.DecodeString(a.SHA256)
 	switch {

@@ -19,14 +19,14 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// directBlobs are Blobs that clients can put to. The URL is the key.
+// directBlobs are Blobs with signed uploads. The URL is the key.
 type directBlobs struct{ driver.Blobs }
 
 func (directBlobs) SignPut(_ context.Context, key string, size int64, sha256 string, _ time.Duration) (driver.SignedPut, error) {
 	return driver.SignedPut{URL: key, Headers: map[string]string{"digest": sha256, "size": fmt.Sprint(size)}}, nil
 }
 
-// announce returns the request of a list of files, by name.
+// announce returns the JSON body that announces files.
 func announce(t *testing.T, files map[string][]byte) string {
 	t.Helper()
 	var list []map[string]any
@@ -41,7 +41,7 @@ func announce(t *testing.T, files map[string][]byte) string {
 	return string(body)
 }
 
-// directly returns aptless over Blobs that clients can put to.
+// directly returns a process over directBlobs.
 func directly(t *testing.T) *apptest.Process {
 	m := drivertest.NewMemory(time.Now)
 	s := apptest.New(t, app.Drivers{Blobs: directBlobs{m.Blobs}, Table: m.Table, Queue: m.Queue})
@@ -49,8 +49,8 @@ func directly(t *testing.T) *apptest.Process {
 	return s
 }
 
-// TestDirectUpload holds that a file goes into a repository whose bytes did not
-// pass through a request: announced, put, confirmed.
+// TestDirectUpload imports a file that no request contains: it is announced, put to
+// its URL and confirmed.
 func TestDirectUpload(t *testing.T) {
 	s := directly(t)
 	deb := debtest.Deb(debtest.Spec{})
@@ -71,13 +71,13 @@ func TestDirectUpload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A store that takes what was not announced is not believed.
+	// A store may accept a file that differs from the announcement. Confirmation checks it.
 	put(deb[1:])
 	s.Refused(t, "POST", "/api/files/in?confirm=1", list, 400, fmt.Sprintf("/aptless/upload/in/hello.deb was not put to its URL: it has %d bytes", len(deb)-1))
 	other := bytes.Clone(deb)
-	other[24]++ // the time of the first member: still a package
+	other[24]++ // the time of the first ar member: the file stays a package
 	put(other)
-	s.Want(t, "POST", "/api/files/in?confirm=1", list, 200, `["in/hello.deb"]`) // without being read
+	s.Want(t, "POST", "/api/files/in?confirm=1", list, 200, `["in/hello.deb"]`) // confirmation does not read the file
 	s.Must(t, "POST", "/api/repos", `{"Name":"stable"}`, nil)
 	sum := sha256.Sum256(other)
 	s.Want(t, "POST", "/api/repos/stable/file/in", "", 200, fmt.Sprintf(`{"FailedFiles":["/aptless/upload/in/hello.deb"],"Report":{"Warnings":["Unable to read file `+
@@ -89,7 +89,7 @@ func TestDirectUpload(t *testing.T) {
 		t.Error("another file may be put over one that is confirmed")
 	}
 	put(deb)
-	for range 2 { // the answer to the first may have been lost
+	for range 2 { // a client repeats a confirmation whose answer was lost
 		s.Want(t, "POST", "/api/files/in?confirm=1", list, 200, `["in/hello.deb"]`)
 	}
 	s.Want(t, "GET", "/api/files/in", "", 200, `["hello.deb"]`)
@@ -100,8 +100,7 @@ func TestDirectUpload(t *testing.T) {
 	}
 }
 
-// TestDirectRefusals holds that what cannot be announced is refused before
-// anything is done.
+// TestDirectRefusals holds that a bad announcement is refused and changes nothing.
 func TestDirectRefusals(t *testing.T) {
 	s := directly(t)
 	digest := strings.Repeat("0a", 32)

@@ -15,8 +15,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Limits of a multipart upload: the number of parts, and the bytes of those
-// that are not files.
+// Limits of a multipart upload. maxParts bounds the number of parts. maxValues
+// bounds the bytes of all parts without a file name together.
 const (
 	maxParts  = 1000
 	maxValues = 20 << 20
@@ -62,8 +62,8 @@ func (s *Server) fileRoutes(rt *Router) {
 	})
 }
 
-// skipValue reads over a value of a form, and returns the bytes of all values so
-// far, of which values were before it.
+// skipValue discards the value of a form field. values counts the bytes of all
+// values before it; the result includes this one.
 func skipValue(part io.Reader, values int64) (int64, error) {
 	n, err := io.Copy(io.Discard, io.LimitReader(part, maxValues+1-values))
 	if values += n; err == nil && values > maxValues {
@@ -93,7 +93,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 }
 
 // receiveForm stores every part of a form that has a file name, and returns the
-// names.
+// stored names.
 func (s *Server) receiveForm(r *http.Request, dir string) ([]string, error) {
 	form, err := r.MultipartReader()
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *Server) receiveForm(r *http.Request, dir string) ([]string, error) {
 	stored, values := []string{}, int64(0)
 	for parts := 0; ; parts++ {
 		part, err := form.NextRawPart()
-		if err == io.EOF { // wrapped, it says that the form is cut off
+		if err == io.EOF { // a wrapped io.EOF means that the form is truncated
 			return stored, nil
 		}
 		if err == nil && parts >= maxParts {
@@ -135,8 +135,8 @@ func (s *Server) receiveForm(r *http.Request, dir string) ([]string, error) {
 	}
 }
 
-// decoded returns the content of a part in the clear. Forms need no transfer
-// encoding any more (RFC 7578 4.7), and some clients use one (RFC 2045 6).
+// decoded returns the content of a part without its transfer encoding (RFC 2045 6).
+// RFC 7578 4.7 deprecates transfer encodings in forms, but some clients use them.
 func decoded(part *multipart.Part) (io.Reader, error) {
 	encoding := strings.TrimSpace(part.Header.Get("Content-Transfer-Encoding"))
 	switch strings.ToLower(encoding) {
@@ -150,7 +150,7 @@ func decoded(part *multipart.Part) (io.Reader, error) {
 	return nil, Errorf(http.StatusBadRequest, "%s: Content-Transfer-Encoding %.100s is not known", baseName(part.FileName()), encoding)
 }
 
-// baseName is the last component of a file name, whatever system it is from.
+// baseName returns the last component of a file name of Unix or Windows.
 func baseName(name string) string {
 	if name == "" {
 		return ""
@@ -186,17 +186,17 @@ func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
 	return WriteJSON(w, http.StatusOK, []string{path.Join(Param(r, "dir"), name)})
 }
 
-// receive stores a file from the request. That the client's part of the
-// stream broke off is the request's fault, and nothing is stored.
+// receive stores a file from the request. If the client's stream breaks off, it
+// answers 400 and stores nothing.
 func (s *Server) receive(r *http.Request, dir, name string, body io.Reader) error {
 	if r.Method == http.MethodPut && r.ContentLength > s.Uploads.Limit() {
 		return s.tooLarge(name)
 	}
-	source := &source{Reader: body}
-	err := s.Uploads.Receive(r.Context(), dir, name, source)
+	stream := &clientStream{Reader: body}
+	err := s.Uploads.Receive(r.Context(), dir, name, stream)
 	switch {
-	case source.err != nil:
-		return Errorf(http.StatusBadRequest, "%v", source.err)
+	case stream.err != nil:
+		return Errorf(http.StatusBadRequest, "%v", stream.err)
 	case errors.Is(err, upload.ErrTooLarge):
 		return s.tooLarge(name)
 	case errors.Is(err, driver.ErrInvalid):
@@ -209,13 +209,13 @@ func (s *Server) tooLarge(name string) error {
 	return Errorf(http.StatusRequestEntityTooLarge, "%s: more than %d bytes, the most that is taken of a file", name, s.Uploads.Limit())
 }
 
-// source remembers the error with which a reader ended.
-type source struct {
+// clientStream keeps the error with which reading from the client ended.
+type clientStream struct {
 	io.Reader
 	err error
 }
 
-func (s *source) Read(p []byte) (int, error) {
+func (s *clientStream) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err

@@ -54,8 +54,8 @@ func TestFileThatIsTooLargeIsRefused(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
-	for _, tc := range []struct{ raw, dir, file string }{ // "!" is refused
+func TestUploadNamesAreCleaned(t *testing.T) {
+	for _, tc := range []struct{ raw, dir, file string }{ // "!" stands for a refusal
 		{"d", "d", "d"},
 		{"a..b", "ab", "ab"},
 		{"do$lar`", "dolar", "dolar"},
@@ -93,7 +93,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// FuzzNames has no name lead out of the upload area.
+// FuzzNames holds that no name leads out of the upload area.
 func FuzzNames(f *testing.F) {
 	for _, s := range []string{"a/../b", ".$./x", "`..`", "//", "a\\..\\b", "..$.."} {
 		f.Add(s)
@@ -114,7 +114,7 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-// TestBrokenUpload has the client go away within a file: nothing of it is stored.
+// TestBrokenUpload holds that a file is not stored if its client disconnects.
 func TestBrokenUpload(t *testing.T) {
 	rt := filesServer()
 	var b bytes.Buffer
@@ -139,8 +139,8 @@ func TestBrokenUpload(t *testing.T) {
 	}
 }
 
-// FuzzUpload reads any form: what it says is stored is, and nothing else is
-// the server's fault.
+// FuzzUpload holds that every file in the answer is stored, and that no form causes
+// a status of 500 or more.
 func FuzzUpload(f *testing.F) {
 	part := func(header, value string) string { return "--x\r\n" + header + "\r\n\r\n" + value + "\r\n" }
 	file := func(name string) string {
@@ -179,8 +179,8 @@ func FuzzUpload(f *testing.F) {
 	})
 }
 
-// TestTransferEncodings holds that parts of a form are stored in the clear,
-// whatever encoding they were sent in, and refused in one that is not known.
+// TestTransferEncodings holds that parts are stored without their transfer encoding.
+// An unknown encoding is refused.
 func TestTransferEncodings(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	s := &Server{Uploads: &upload.Store{Table: m.Table, Blobs: m.Blobs}}

@@ -47,7 +47,7 @@ func (s *Server) gpgRoutes(rt *Router) {
 	})
 }
 
-// badKey makes a refusal the request's fault.
+// badKey returns status 400 for a key that the keyring refuses.
 func badKey(title string, err error) error {
 	if refusal := (*keyring.Refusal)(nil); errors.As(err, &refusal) {
 		return Errorf(http.StatusBadRequest, "%s%v", title, refusal)
@@ -55,8 +55,8 @@ func badKey(title string, err error) error {
 	return err
 }
 
-// addKey imports keys. What is wrong with them is answered as a bare string, in
-// the form of gpg's output.
+// addKey imports keys. It answers a refusal with a bare string in the form of gpg's
+// output.
 func (s *Server) addKey(w http.ResponseWriter, r *http.Request) error {
 	var body gpgAddKeyParams
 	if err := Bind(r, &body); err != nil {

@@ -8,11 +8,11 @@ import (
 	"aptless/core/formats/graphviz"
 )
 
-// Draw makes a picture of a graph: format is one of those that the program dot
-// knows, such as "svg".
+// Draw renders a graph in the DOT language. format is an output format of the
+// program dot, for example "svg".
 type Draw func(ctx context.Context, format string, dot []byte) ([]byte, error)
 
-// graph answers how all objects derive from each other, as text or drawn.
+// graph answers with the graph of all objects and their sources, as DOT or rendered.
 func (s *Server) graph(w http.ResponseWriter, r *http.Request) error {
 	layout := graphviz.Horizontal
 	if Query(r, "layout") == "vertical" {
@@ -20,7 +20,7 @@ func (s *Server) graph(w http.ResponseWriter, r *http.Request) error {
 	}
 	nodes, err := s.Nodes(r.Context())
 	if err != nil {
-		s.Log.Error("graph was not made", "error", err)
+		s.Log.Error("graph could not be made", "error", err)
 		return WriteJSON(w, http.StatusInternalServerError, struct{}{})
 	}
 	dot := graphviz.Dot(nodes, layout)

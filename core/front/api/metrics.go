@@ -14,14 +14,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// maxLabels is how many values of a label that clients choose are told apart;
-// the others are otherLabel.
+// maxLabels bounds the number of values of a label that clients choose. Further
+// values are counted under otherLabel.
 const (
 	maxLabels  = 1000
 	otherLabel = "other"
 )
 
-// Metrics counts requests and packages by aptly's names, for Prometheus.
+// Metrics counts requests, uploads and packages for Prometheus. Names are aptly's.
 type Metrics struct {
 	registry *prometheus.Registry
 	inFlight *prometheus.GaugeVec
@@ -37,7 +37,7 @@ type Metrics struct {
 	paths, dirs labels
 }
 
-// NewMetrics puts the metrics into a registry, which may have others.
+// NewMetrics registers the metrics in a registry, which may contain others.
 func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 	answered := []string{"code", "method", "path"}
 	summary := func(name, help string) *prometheus.SummaryVec {
@@ -60,7 +60,7 @@ func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 	m.owed = prometheus.NewGauge(prometheus.GaugeOpts{Name: "aptless_owed",
 		Help: "Number of committed changes whose remaining work is not done."})
 	m.oldest = prometheus.NewGauge(prometheus.GaugeOpts{Name: "aptless_owed_oldest_age_seconds",
-		Help: "Age of the oldest of them; 0 if there is none."})
+		Help: "Age of the oldest committed change with remaining work; 0 without one."})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "aptly_build_info", Help: "The build; always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
 	build.Set(1)
@@ -68,13 +68,13 @@ func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 	return m
 }
 
-// labels are the values of a label so far: anybody can make up others.
+// labels is the bounded set of the values of one label. Clients can send any value.
 type labels struct {
 	mu   sync.Mutex
 	seen map[string]bool
 }
 
-func (l *labels) take(value string) string {
+func (l *labels) bounded(value string) string {
 	value = strings.ToValidUTF8(value, "\uFFFD")
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,7 +91,7 @@ func (l *labels) take(value string) string {
 	return value
 }
 
-// label returns the first two segments of a path.
+// label returns the first two segments of a path. "/api/repos/x" gives "/api/repos".
 func label(path string) string {
 	segments := strings.SplitN(path, "/", 4)
 	return strings.Join(segments[:min(len(segments), 3)], "/")
@@ -99,7 +99,7 @@ func label(path string) string {
 
 // count serves a request and counts it.
 func (m *Metrics) count(w *recorder, r *http.Request, serve func(http.ResponseWriter, *http.Request)) {
-	began, path, method := time.Now(), m.paths.take(label(r.URL.Path)), r.Method
+	began, path, method := time.Now(), m.paths.bounded(label(r.URL.Path)), r.Method
 	if !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}, method) {
 		method = otherLabel
 	}
@@ -119,11 +119,11 @@ func (m *Metrics) count(w *recorder, r *http.Request, serve func(http.ResponseWr
 // uploaded counts a request that uploaded files to a directory.
 func (m *Metrics) uploaded(dir string) {
 	if m != nil {
-		m.uploads.WithLabelValues(m.dirs.take(dir)).Inc()
+		m.uploads.WithLabelValues(m.dirs.bounded(dir)).Inc()
 	}
 }
 
-// metrics answers all metrics, of packages those of now.
+// metrics answers with all metrics. It counts packages and debts for each request.
 func (s *Server) metrics() HandlerFunc {
 	handler := promhttp.InstrumentMetricHandler(s.Metrics.registry, promhttp.HandlerFor(s.Metrics.registry, promhttp.HandlerOpts{}))
 	return func(w http.ResponseWriter, r *http.Request) error {

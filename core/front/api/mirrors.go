@@ -8,13 +8,16 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// mirrorCreateParams is the body of the creation of a mirror. The last fields are
-// not aptly's: Schedule says when the mirror is updated without being asked, Strict
-// that an update fails if a file is missing or is not as listed, KeepVersions how
-// many newest versions of each name and architecture are taken (0 is all), and
-// NoRelease that a flat archive has no Release file and is not verified at all.
-// Credentials, Headers, ClientCertificate and ClientKey (PEM) are sent to the
-// archive and are in no answer.
+// mirrorCreateParams is the body of the creation of a mirror. The fields from
+// Schedule on are additions to aptly's API:
+//
+//   - Schedule: the cron expression of automatic updates.
+//   - Strict: an update fails if a file is missing or differs from its index.
+//   - KeepVersions: the number of newest versions to keep of each name and
+//     architecture; 0 keeps all.
+//   - NoRelease: a flat archive has no Release file and is not verified.
+//   - Credentials, Headers, ClientCertificate, ClientKey (PEM): sent to the archive,
+//     never part of an answer.
 type mirrorCreateParams struct {
 	Name                  string `binding:"required"`
 	ArchiveURL            string `binding:"required"`
@@ -42,7 +45,7 @@ type mirrorCreateParams struct {
 	ClientKey             *string
 }
 
-// mirrorEditParams is the body of a change; what is absent stays.
+// mirrorEditParams is the body of a change. An absent field keeps its value.
 type mirrorEditParams struct {
 	Filter            *string
 	FilterWithDeps    *bool
@@ -59,19 +62,20 @@ type mirrorEditParams struct {
 	Strict               *bool
 	KeepVersions         *int
 
-	// An empty value takes away. A new ArchiveURL at another origin takes away what
-	// is not given with it.
+	// An empty value removes the secret. A new ArchiveURL at another origin removes
+	// every secret that the request does not set.
 	Credentials       *mirror.Credentials
 	Headers           map[string]string
 	ClientCertificate *string
 	ClientKey         *string
 }
 
-// mirrorUpdateParams is the body of an update. IgnoreValidUntil and Strict are not
-// aptly's. Secrets are refused: the arguments of a task are stored with it.
-// Older clients send the whole description of the mirror besides, which changes
-// nothing. SkipExistingPackages and ForceUpdate ask for what is always so: what the
-// mirror has is not fetched again, and an update that is not alive is not waited for.
+// mirrorUpdateParams is the body of an update. IgnoreValidUntil and Strict are
+// additions to aptly's API. Secrets are refused, because a task stores its arguments.
+//
+// Older clients send the whole description of the mirror; it changes nothing.
+// SkipExistingPackages and ForceUpdate have no effect. Existing files are never
+// fetched again, and an update never waits for a dead one.
 type mirrorUpdateParams struct {
 	Name             string
 	Keyrings         []string
@@ -87,7 +91,7 @@ type mirrorUpdateParams struct {
 	ClientKey         *string
 }
 
-// listedMirror is a mirror in a list.
+// listedMirror is an element of the list of mirrors.
 type listedMirror struct {
 	mirror.View
 	NumPackages int
@@ -169,7 +173,7 @@ func (s *Server) createMirror(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) editMirror(w http.ResponseWriter, r *http.Request) error {
 	name := Param(r, "name")
 	if err := s.Mirrors.CheckEdit(r.Context(), name); err != nil {
-		return err // before the body is looked at
+		return err // a missing mirror is answered before a bad body
 	}
 	var body mirrorEditParams
 	if err := Bind(r, &body); err != nil {
@@ -191,7 +195,7 @@ func (s *Server) editMirror(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) updateMirror(w http.ResponseWriter, r *http.Request) error {
 	name := Param(r, "name")
 	if _, err := s.Mirrors.ByName(r.Context(), name); err != nil {
-		return err // before the body is looked at
+		return err // a missing mirror is answered before a bad body
 	}
 	var body mirrorUpdateParams
 	if err := Bind(r, &body); err != nil {
@@ -207,7 +211,8 @@ func (s *Server) updateMirror(w http.ResponseWriter, r *http.Request) error {
 	return s.run(w, r, spec, err)
 }
 
-// mirrorPackages answers the packages of a mirror. It has no maximumVersion.
+// mirrorPackages answers with the packages of a mirror. As in aptly, it ignores
+// maximumVersion.
 func (s *Server) mirrorPackages(w http.ResponseWriter, r *http.Request) error {
 	m, err := s.Mirrors.ByName(r.Context(), Param(r, "name"))
 	if err != nil {

@@ -8,16 +8,16 @@ import (
 	"unicode/utf8"
 )
 
-// sanitise takes out of a name what could lead out of its place.
+// sanitise removes the characters that aptly removes from names: "..", "$", "`" and
+// leading slashes.
 func sanitise(s string) string {
 	s = strings.ReplaceAll(s, "..", "")
 	s = strings.NewReplacer("$", "", "`", "").Replace(s)
 	return strings.TrimLeft(s, "/")
 }
 
-// safe says whether a name is one or more plain path components. aptly looks
-// at the name before it takes characters out; we look at what remains as well,
-// since ".$." would become "..".
+// safe reports whether a name consists of plain path components. aptly checks a name
+// before sanitise; callers here also check the result, because ".$." becomes "..".
 func safe(s string) bool {
 	clean := path.Clean(s)
 	for c := range strings.SplitSeq(clean, "/") {
@@ -37,8 +37,7 @@ func CleanDir(raw string) (string, error) {
 	return path.Clean(dir), nil
 }
 
-// CleanFile returns the name of a file in an upload directory; "" means that
-// none was given.
+// CleanFile returns the name of a file in an upload directory, or "" if raw is empty.
 func CleanFile(raw string) (string, error) {
 	file := sanitise(raw)
 	if file == "" {

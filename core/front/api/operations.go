@@ -17,41 +17,41 @@ import (
 	"aptless/core/formats/openapi"
 )
 
-// Parameters of the query that many operations have.
+// Query parameters that many operations have.
 var (
-	async        = openapi.Param{Name: "_async", About: "answer at once with the task, and do not wait for it", Values: []string{"1", "0"}}
-	force        = openapi.Param{Name: "force", About: "also if something was derived from it", Values: []string{"1"}}
-	listingQuery = []openapi.Param{{Name: "q", About: "query of packages"}, {Name: "withDeps", About: "with what those need", Values: []string{"1"}}, {Name: "format", About: "packages with all fields instead of their keys", Values: []string{"details"}}}
-	latest       = openapi.Param{Name: "maximumVersion", About: "of each package the highest version only", Values: []string{"1"}}
-	dryRun       = openapi.Param{Name: "dryRun", About: "answer what would be done, and do nothing", Values: []string{"1"}}
-	forceReplace = openapi.Param{Name: "forceReplace", About: "remove packages that are in the way", Values: []string{"1"}}
+	async        = openapi.Param{Name: "_async", About: "answer at once with the task instead of its result", Values: []string{"1", "0"}}
+	force        = openapi.Param{Name: "force", About: "also if other objects derive from it", Values: []string{"1"}}
+	listingQuery = []openapi.Param{{Name: "q", About: "query of packages"}, {Name: "withDeps", About: "with the dependencies of the matching packages", Values: []string{"1"}}, {Name: "format", About: "whole packages instead of their keys", Values: []string{"details"}}}
+	latest       = openapi.Param{Name: "maximumVersion", About: "only the highest version of each package", Values: []string{"1"}}
+	dryRun       = openapi.Param{Name: "dryRun", About: "answer with the plan and change nothing", Values: []string{"1"}}
+	forceReplace = openapi.Param{Name: "forceReplace", About: "replace conflicting packages", Values: []string{"1"}}
 	noRemove     = openapi.Param{Name: "noRemove", About: "keep the uploaded files", Values: []string{"1"}}
 )
 
-// text and empty are bodies.
+// text and empty are the types of bodies: a string, and an empty object.
 const text = ""
 
 type empty struct{}
 
-// answers returns the answers of an operation that succeeds with a status.
+// answers returns the answer of an operation that succeeds.
 func answers(status int, body any) []openapi.Answer {
 	return []openapi.Answer{{Status: status, Body: body}}
 }
 
-// exchange is what an operation takes, and what it answers with if it succeeds.
+// exchange is the request and the successful answer of an operation.
 type exchange struct {
-	body   any // nil: none
+	body   any // nil for no body
 	query  []openapi.Param
 	status int
 	answer any
 }
 
-// gives is the exchange of an operation without a body.
+// gives returns the exchange of an operation without a body.
 func gives(status int, answer any, query ...openapi.Param) exchange {
 	return exchange{nil, query, status, answer}
 }
 
-// takes is the exchange of an operation with a body.
+// takes returns the exchange of an operation with a body.
 func takes(body any, status int, answer any, query ...openapi.Param) exchange {
 	return exchange{body, query, status, answer}
 }
@@ -61,16 +61,17 @@ func op(method, path, tag, id, summary string, x exchange) openapi.Operation {
 	return openapi.Operation{Method: method, Path: path, Tag: tag, ID: id, Summary: summary, Body: x.body, Query: x.query, Answers: answers(x.status, x.answer)}
 }
 
-// tasked describes an operation that is a task: with _async it answers with that.
+// tasked describes an operation that runs as a task. With _async it answers with the
+// task.
 func tasked(method, path, tag, id, summary string, x exchange) openapi.Operation {
 	x.query = append(slices.Clone(x.query), async)
 	o := op(method, path, tag, id, summary, x)
-	o.Answers = append(o.Answers, openapi.Answer{Status: http.StatusAccepted, About: "the task, which goes on", Body: taskView{}})
+	o.Answers = append(o.Answers, openapi.Answer{Status: http.StatusAccepted, About: "the task, which is still running", Body: taskView{}})
 	return o
 }
 
-// operations describes every route below /api. A test compares it with the
-// routes that are served.
+// operations describes every route below /api. TestOperations compares it with the
+// served routes.
 func operations() []openapi.Operation {
 	all := repoOperations()
 	all = append(all, fileOperations()...)
@@ -85,7 +86,7 @@ func repoOperations() []openapi.Operation {
 	const tag, one = "Repos", "/api/repos/{name}"
 	imports := []openapi.Param{noRemove, forceReplace}
 	include := []openapi.Param{{Name: "noRemoveFiles", About: noRemove.About, Values: []string{"1"}}, imports[1],
-		{Name: "acceptUnsigned", About: "also .changes without a signature", Values: []string{"1"}}, {Name: "ignoreSignature", About: "do not look at signatures", Values: []string{"1"}}}
+		{Name: "acceptUnsigned", About: "accept .changes without a signature", Values: []string{"1"}}, {Name: "ignoreSignature", About: "do not verify signatures", Values: []string{"1"}}}
 	return []openapi.Operation{
 		op("GET", "/api/repos", tag, "listRepos", "List the local repositories", gives(200, []listedRepo{})),
 		tasked("POST", "/api/repos", tag, "createRepo", "Create a repository", takes(repoCreateParams{}, 201, repo.View{})),
@@ -101,16 +102,16 @@ func repoOperations() []openapi.Operation {
 		tasked("POST", one+"/include/{dir}/{file}", tag, "includeFile", "Include an uploaded .changes", gives(200, repo.ImportResult{}, include...)),
 		tasked("POST", one+"/copy/{src}/{file}", tag, "copyPackages", "Copy packages from another repository by a query", takes(reposCopyPackageParams{}, 200, openapi.Any{})),
 		tasked("POST", one+"/snapshots", tag, "snapshotRepo", "Make a snapshot of a repository", takes(snapshotsCreateFromRepositoryParams{}, 201, snapshot.View{})),
-		op("GET", one+"/uploaders", tag, "showUploaders", "Show who may upload what", gives(200, repo.Uploaders{})),
-		tasked("PUT", one+"/uploaders", tag, "setUploaders", "Say who may upload what", takes(repo.Uploaders{}, 200, repo.View{})),
-		tasked("DELETE", one+"/uploaders", tag, "clearUploaders", "Let anybody upload", gives(200, repo.View{})),
+		op("GET", one+"/uploaders", tag, "showUploaders", "Show the uploaders and their rules", gives(200, repo.Uploaders{})),
+		tasked("PUT", one+"/uploaders", tag, "setUploaders", "Set the uploaders and their rules", takes(repo.Uploaders{}, 200, repo.View{})),
+		tasked("DELETE", one+"/uploaders", tag, "clearUploaders", "Remove the rules: anybody may upload", gives(200, repo.View{})),
 	}
 }
 
 func fileOperations() []openapi.Operation {
 	const tag, dir = "Files", "/api/files/{dir}"
-	upload := op("POST", dir, tag, "uploadFiles", "Upload files, or ask for URLs to upload to", takes(openapi.Form{}, 200, []string{},
-		openapi.Param{Name: "confirm", About: "what was put to its URL becomes a file of the directory", Values: []string{"1"}}))
+	upload := op("POST", dir, tag, "uploadFiles", "Upload files, or request URLs for uploads", takes(openapi.Form{}, 200, []string{},
+		openapi.Param{Name: "confirm", About: "add the files uploaded to their URLs to the directory", Values: []string{"1"}}))
 	upload.Media = "multipart/form-data"
 	one := op("PUT", dir+"/{file}", tag, "uploadFile", "Upload a file", takes(openapi.Binary{}, 200, []string{}))
 	one.Media = "application/octet-stream"
@@ -150,44 +151,44 @@ func snapshotOperations() []openapi.Operation {
 	}
 	return []openapi.Operation{
 		op("GET", "/api/snapshots", tag, "listSnapshots", "List the snapshots", gives(200, []listedSnapshot{}, openapi.Param{Name: "sort", About: "the order", Values: []string{"name", "time"}})),
-		tasked("POST", "/api/snapshots", tag, "createSnapshot", "Make a snapshot of others, of packages, or of nothing", takes(snapshotsCreateParams{}, 201, snapshot.View{})),
+		tasked("POST", "/api/snapshots", tag, "createSnapshot", "Make a snapshot of other snapshots, of packages, or an empty one", takes(snapshotsCreateParams{}, 201, snapshot.View{})),
 		tasked("DELETE", "/api/snapshots", tag, "dropSnapshots", "Drop the snapshots that match", gives(200, snapshot.Removal{},
-			openapi.Param{Name: "pattern", About: "of names: * stands for any text, ? for one character"}, openapi.Param{Name: "olderThan", About: "only those that were made before, as 30d"}, force, dryRun)),
+			openapi.Param{Name: "pattern", About: "pattern of names: * matches any text, ? one character"}, openapi.Param{Name: "olderThan", About: "only snapshots older than this age, for example 30d"}, force, dryRun)),
 		op("GET", one, tag, "showSnapshot", "Show a snapshot", gives(200, snapshot.View{})),
 		tasked("PUT", one, tag, "editSnapshot", "Change name and description of a snapshot", takes(snapshotsUpdateParams{}, 200, snapshot.View{})),
 		tasked("DELETE", one, tag, "dropSnapshot", "Drop a snapshot", gives(200, empty{}, force)),
 		op("GET", one+"/packages", tag, "listSnapshotPackages", "List the packages of a snapshot", gives(200, []string{}, append(listingQuery, latest)...)),
-		op("GET", one+"/diff/{withSnapshot}", tag, "diffSnapshots", "List how two snapshots differ", gives(200, []difference{}, flag("onlyMatching", "packages that both have, in other versions, only"))),
-		tasked("POST", one+"/merge", tag, "mergeSnapshots", "Make a snapshot of several others", takes(snapshotsMergeParams{}, 201, snapshot.View{}, flag("latest", "of each package the highest version only"), flag("no-remove", "all versions"))),
-		tasked("POST", one+"/pull", tag, "pullSnapshot", "Make a snapshot with packages and what they need from another", takes(snapshotsPullParams{}, 200, snapshot.View{},
-			flag("all-matches", "all packages that match, not the newest"), flag("dry-run", "say what would be done"), flag("no-deps", "without what they need"), flag("no-remove", "keep other versions"))),
-		tasked("POST", one+"/filter", tag, "filterSnapshot", "Make a snapshot of the packages that match queries", takes(snapshotsFilterParams{}, 201, snapshot.View{}, flag("withDeps", "with what those need"))),
+		op("GET", one+"/diff/{withSnapshot}", tag, "diffSnapshots", "List how two snapshots differ", gives(200, []difference{}, flag("onlyMatching", "only packages that both snapshots have in different versions"))),
+		tasked("POST", one+"/merge", tag, "mergeSnapshots", "Make a snapshot of several others", takes(snapshotsMergeParams{}, 201, snapshot.View{}, flag("latest", "only the highest version of each package"), flag("no-remove", "keep all versions"))),
+		tasked("POST", one+"/pull", tag, "pullSnapshot", "Make a snapshot with packages and their dependencies from another snapshot", takes(snapshotsPullParams{}, 200, snapshot.View{},
+			flag("all-matches", "all matching packages, not only the newest"), flag("dry-run", "show the changes and make none"), flag("no-deps", "without dependencies"), flag("no-remove", "keep other versions"))),
+		tasked("POST", one+"/filter", tag, "filterSnapshot", "Make a snapshot of the packages that match queries", takes(snapshotsFilterParams{}, 201, snapshot.View{}, flag("withDeps", "with the dependencies of the matching packages"))),
 		op("GET", one+"/verify", tag, "verifySnapshot", "List the dependencies that nothing satisfies", gives(200, []string{},
-			openapi.Param{Name: "with", About: "another snapshot that may satisfy them; may be repeated"}, openapi.Param{Name: "architectures", About: "with commas between them"})),
+			openapi.Param{Name: "with", About: "another snapshot that may satisfy dependencies; may be repeated"}, openapi.Param{Name: "architectures", About: "separated by commas"})),
 	}
 }
 
 func publishOperations() []openapi.Operation {
 	const tag, one = "Publish", "/api/publish/{prefix}/{distribution}"
 	sources := []publish.SourceView{}
-	skipCleanup := openapi.Param{Name: "SkipCleanup", About: "package files stay", Values: []string{"1"}}
+	skipCleanup := openapi.Param{Name: "SkipCleanup", About: "keep package files", Values: []string{"1"}}
 	return []openapi.Operation{
 		op("GET", "/api/publish", tag, "listPublications", "List the publications", gives(200, []publish.View{})),
 		tasked("POST", "/api/publish", tag, "publishAtRoot", "Publish repositories or snapshots", takes(publishedRepoCreateParams{}, 201, publish.View{}, dryRun)),
 		tasked("POST", "/api/publish/{prefix}", tag, "publish", "Publish repositories or snapshots below a prefix", takes(publishedRepoCreateParams{}, 201, publish.View{}, dryRun)),
 		op("GET", one, tag, "showPublication", "Show a publication", gives(200, publish.View{})),
-		tasked("PUT", one, tag, "updateOrSwitch", "Publish what repositories have now, or other snapshots", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun)),
+		tasked("PUT", one, tag, "updateOrSwitch", "Publish the current packages of the repositories, or other snapshots", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun)),
 		tasked("DELETE", one, tag, "dropPublication", "Drop a publication", gives(200, empty{}, force, skipCleanup, dryRun)),
-		op("GET", one+"/sources", tag, "listSources", "List what the next update is to publish", gives(200, sources)),
+		op("GET", one+"/sources", tag, "listSources", "List the sources of the next update", gives(200, sources)),
 		tasked("POST", one+"/sources", tag, "addSource", "Add a component", takes(sourceParams{}, 201, sources)),
 		tasked("PUT", one+"/sources", tag, "setSources", "Replace all components", takes([]sourceParams{}, 200, sources)),
-		tasked("DELETE", one+"/sources", tag, "dropSources", "Forget the changes that were asked for", gives(200, empty{})),
+		tasked("DELETE", one+"/sources", tag, "dropSources", "Discard the staged changes", gives(200, empty{})),
 		tasked("PUT", one+"/sources/{component}", tag, "setSource", "Change a component", takes(sourceParams{}, 200, sources)),
 		tasked("DELETE", one+"/sources/{component}", tag, "removeSource", "Remove a component", gives(200, sources)),
-		tasked("POST", one+"/update", tag, "update", "Publish the changes that were asked for", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun)),
-		op("GET", one+"/revisions", tag, "listRevisions", "List what was published before", gives(200, []publish.RevisionView{})),
-		tasked("POST", one+"/rollback", tag, "rollback", "Publish again what was published before", takes(rollbackParams{}, 200, publish.View{}, dryRun)),
-		tasked("POST", one+"/repair", tag, "repairPublication", "Put back what a published tree lacks", gives(200, files.Report{}, dryRun)),
+		tasked("POST", one+"/update", tag, "update", "Publish the staged changes", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun)),
+		op("GET", one+"/revisions", tag, "listRevisions", "List the former states of a publication", gives(200, []publish.RevisionView{})),
+		tasked("POST", one+"/rollback", tag, "rollback", "Publish a former state again", takes(rollbackParams{}, 200, publish.View{}, dryRun)),
+		tasked("POST", one+"/repair", tag, "repairPublication", "Restore the missing files of a published tree", gives(200, files.Report{}, dryRun)),
 	}
 }
 
@@ -200,41 +201,41 @@ func packageOperations() []openapi.Operation {
 
 func statusOperations() []openapi.Operation {
 	const status, tasks, one = "Status", "Tasks", "/api/tasks/{id}"
-	graph := op("GET", "/api/graph.{ext}", status, "graph", "Draw how everything derives from each other", gives(200, openapi.Binary{},
-		openapi.Param{Name: "layout", About: "how it is laid out", Values: []string{"horizontal", "vertical"}}))
+	graph := op("GET", "/api/graph.{ext}", status, "graph", "Draw the graph of all objects and their sources", gives(200, openapi.Binary{},
+		openapi.Param{Name: "layout", About: "orientation", Values: []string{"horizontal", "vertical"}}))
 	graph.Answers[0].Media = "image/svg+xml"
 	metrics := op("GET", "/api/metrics", status, "metrics", "Metrics for Prometheus, where they are enabled", gives(200, text))
 	metrics.Answers[0].Media = "text/plain"
 	document := op("GET", "/api/openapi.json", status, "openapi", "This document", gives(200, openapi.Any{}))
 	return []openapi.Operation{
 		op("GET", "/api/version", status, "version", "Show the version", gives(200, struct{ Version string }{})),
-		op("GET", "/api/ready", status, "ready", "Whether requests are answered; Warnings say what an operator should mend", gives(200, readiness{})),
-		op("GET", "/api/healthy", status, "healthy", "Whether the process is alive", gives(200, readiness{})),
-		op("GET", "/api/storage", status, "storage", "Show how much room there is, in MiB", gives(200, room{})),
+		op("GET", "/api/ready", status, "ready", "Readiness; Warnings list configuration problems", gives(200, readiness{})),
+		op("GET", "/api/healthy", status, "healthy", "Liveness of the process", gives(200, readiness{})),
+		op("GET", "/api/storage", status, "storage", "Show the size of the storage, in MiB", gives(200, room{})),
 		op("GET", "/api/s3", status, "listS3", "List the S3 buckets to publish to", gives(200, []string{})),
 		op("GET", "/api/gcs", status, "listGCS", "List the Google buckets to publish to", gives(200, []string{})),
 		op("GET", "/api/jfrog", status, "listJFrog", "List the JFrog repositories to publish to", gives(200, []string{})),
 		graph, metrics, document,
-		tasked("POST", "/api/db/cleanup", "Database", "cleanup", "Delete what nothing refers to", gives(200, openapi.Any{})),
-		tasked("POST", "/api/db/repair", "Database", "repair", "Compare what is stored with what should be, and put back what can be", gives(200, map[string]openapi.Any{}, dryRun)),
-		op("GET", "/api/gpg/keys", "Keys", "listKeys", "List the trusted keys of a keyring", gives(200, struct{ Keys []keyring.View }{}, openapi.Param{Name: "keyring", About: "its name"})),
+		tasked("POST", "/api/db/cleanup", "Database", "cleanup", "Delete unreferenced files and records", gives(200, openapi.Any{})),
+		tasked("POST", "/api/db/repair", "Database", "repair", "Check the storage and restore missing files", gives(200, map[string]openapi.Any{}, dryRun)),
+		op("GET", "/api/gpg/keys", "Keys", "listKeys", "List the trusted keys of a keyring", gives(200, struct{ Keys []keyring.View }{}, openapi.Param{Name: "keyring", About: "name of the keyring"})),
 		op("POST", "/api/gpg/key", "Keys", "addKey", "Trust a key", takes(gpgAddKeyParams{}, 200, text)),
-		op("DELETE", "/api/gpg/key", "Keys", "deleteKey", "Trust a key no more", takes(gpgDeleteKeyParams{}, 200, text)),
+		op("DELETE", "/api/gpg/key", "Keys", "deleteKey", "Remove a trusted key", takes(gpgDeleteKeyParams{}, 200, text)),
 		op("GET", "/api/tasks", tasks, "listTasks", "List the tasks", gives(200, []taskView{})),
-		op("POST", "/api/tasks-clear", tasks, "clearTasks", "Forget the tasks that have ended", gives(200, empty{})),
+		op("POST", "/api/tasks-clear", tasks, "clearTasks", "Remove the records of ended tasks", gives(200, empty{})),
 		op("GET", "/api/tasks-wait", tasks, "waitForTasks", "Wait until all tasks have ended", gives(200, empty{})),
 		op("GET", one, tasks, "showTask", "Show a task", gives(200, taskView{})),
 		op("GET", one+"/wait", tasks, "waitForTask", "Wait until a task has ended", gives(200, taskView{})),
-		op("GET", one+"/output", tasks, "taskOutput", "Show what a task says", gives(200, text)),
-		op("GET", one+"/detail", tasks, "taskDetail", "Show how far a task is", gives(200, openapi.Any{})),
+		op("GET", one+"/output", tasks, "taskOutput", "Show the output of a task", gives(200, text)),
+		op("GET", one+"/detail", tasks, "taskDetail", "Show the progress of a task", gives(200, openapi.Any{})),
 		op("GET", one+"/return_value", tasks, "taskResult", "Show the result of a task", gives(200, returnValue{})),
 		op("POST", one+"/cancel", tasks, "cancelTask", "Stop a task that has not committed its changes", gives(200, taskView{})),
-		op("DELETE", one, tasks, "deleteTask", "Forget a task that has ended", gives(200, taskView{})),
+		op("DELETE", one, tasks, "deleteTask", "Remove the record of an ended task", gives(200, taskView{})),
 	}
 }
 
-// description is the API, named as generated clients of aptly know it: types of
-// parameters as they are here, objects as aptly's package deb has them.
+// description returns the API's description. Its names are the names that generated
+// clients of aptly use: api.<type> for parameters, deb.<type> for objects.
 func description(version string) openapi.API {
 	type failure struct {
 		Error string `json:"error"`
@@ -265,8 +266,8 @@ func description(version string) openapi.API {
 	}
 }
 
-// documentRoutes serve the description. It is put into words when it is first
-// asked for: every start of a function would pay for it.
+// documentRoutes serves the description. The document is rendered at its first
+// request, to keep the start of a function short.
 func (s *Server) documentRoutes(rt *Router) {
 	document := sync.OnceValues(func() ([]byte, error) { return description(s.Version).Document() })
 	page := sync.OnceValues(func() ([]byte, error) { return description(s.Version).Page("/docs/doc.json") })

@@ -13,8 +13,8 @@ import (
 	"aptless/core/formats/openapi"
 )
 
-// TestOperations holds that what is served is described, and what is described
-// is served.
+// TestOperations holds that the described operations and the served routes are the
+// same.
 func TestOperations(t *testing.T) {
 	s := &Server{Version: "1", Log: slog.New(slog.DiscardHandler), Tree: &Tree{}, Metrics: NewMetrics(prometheus.NewRegistry(), "1")}
 	served := map[string]bool{}
@@ -40,8 +40,8 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// TestDocument holds that the document can be used: what it refers to is there,
-// each operation has a name of its own and the parameters of its path.
+// TestDocument holds that the document is usable. Its references resolve, operation
+// IDs are unique, and each path parameter is declared.
 func TestDocument(t *testing.T) {
 	data, err := description("1").Document()
 	if err != nil {
@@ -107,7 +107,7 @@ func mustDecode(t *testing.T, data []byte) (v any) {
 	return v
 }
 
-// refer checks every reference below v.
+// refer checks that every reference below v resolves.
 func refer(t *testing.T, schemas map[string]any, at string, v any) {
 	t.Helper()
 	switch v := v.(type) {

@@ -32,7 +32,7 @@ func (s *Server) packageRoutes(rt *Router) {
 
 func errNoKey() error { return Errorf(http.StatusNotFound, "key not found") }
 
-// listing is what a request for packages asks for.
+// listing holds the parameters of a request for packages.
 type listing struct {
 	query          query.Query // nil for all packages
 	withDeps       bool
@@ -52,8 +52,8 @@ func listingOf(r *http.Request) (l listing, err error) {
 	return l, nil
 }
 
-// packages answers the keys of a list's packages in ascending order, or with
-// format=details the packages; those only that the request asks for.
+// packages answers with the keys of the selected packages in ascending order. With
+// format=details it answers with whole packages.
 func (s *Server) packages(w http.ResponseWriter, r *http.Request, list *pkglist.List) error {
 	l, err := listingOf(r)
 	if err != nil {
@@ -92,14 +92,14 @@ func (s *Server) packages(w http.ResponseWriter, r *http.Request, list *pkglist.
 	return writeKeys(w, selected.Keys(ctx))
 }
 
-// dependencies are the options of listings: the architectures ascend.
+// dependencies returns the settings of dependency resolution, with sorted architectures.
 func (s *Server) dependencies() query.Options {
 	o := s.Dependencies
 	o.Architectures = slices.Sorted(slices.Values(o.Architectures))
 	return o
 }
 
-// listAllPackages answers like packages, of all packages that have a record.
+// listAllPackages answers like packages, from the records of all packages.
 func (s *Server) listAllPackages(w http.ResponseWriter, r *http.Request) error {
 	l, err := listingOf(r)
 	if err != nil {

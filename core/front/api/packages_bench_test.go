@@ -13,7 +13,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// discarded is an answer that nobody reads: only its length is kept.
+// discarded is a ResponseWriter that counts the bytes of an answer.
 type discarded struct {
 	header http.Header
 	status int
@@ -27,8 +27,7 @@ func (d *discarded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BenchmarkListing answers requests for the packages of a list, whole answers
-// with their JSON.
+// BenchmarkListing measures whole answers to requests for packages, including JSON.
 func BenchmarkListing(b *testing.B) {
 	for _, n := range []int{10_000, 50_000} {
 		s := pkglist.Store{Chunks: &lists.Store{Blobs: drivertest.NewMemory(time.Now).Blobs, Epoch: func() int64 { return 1 }}}
@@ -41,7 +40,7 @@ func BenchmarkListing(b *testing.B) {
 			if err := edit.Add(&deb.Package{Name: fmt.Sprintf("lib%05d-%d", i/3, i%3), Version: fmt.Sprintf("%d.%d-1", i%7, i%10), Architecture: []string{"amd64", "all"}[i%2],
 				Depends: []string{"libc6 (>= 2.36)", fmt.Sprintf("lib%05d-0", (i*31)%n/3)},
 				Extra: map[string]string{"Section": []string{"libs", "net"}[i%2], "Maintainer": "Debian Maintainers <maintainers@example.org>",
-					"Description": fmt.Sprintf(" library number %d\n It does what libraries do, and has the number %d.\n", i, i*7919)},
+					"Description": fmt.Sprintf(" library number %d\n It is the library with the number %d of this list.\n", i, i*7919)},
 				Files: []deb.File{{Name: fmt.Sprintf("f%d.deb", i), Size: int64(i), SHA256: fmt.Sprintf("%064x", i)}}}); err != nil {
 				b.Fatal(err)
 			}

@@ -2,13 +2,13 @@ package api
 
 import "net/http"
 
-// readiness answers a probe. Warnings is not aptly's.
+// readiness is the answer to a probe. Warnings is an addition to aptly's API.
 type readiness struct {
 	Status   string
 	Warnings []string `json:",omitempty"`
 }
 
-// probeRoutes are what monitors ask, by GET or HEAD.
+// probeRoutes adds the routes for monitors, for GET and HEAD.
 func (s *Server) probeRoutes(rt *Router) {
 	ready := func(w http.ResponseWriter, _ *http.Request) error {
 		answer := readiness{Status: "Aptly is ready"}

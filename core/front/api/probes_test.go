@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestProbes holds that monitors may ask by HEAD, that warnings are told, and that
-// nothing else of the API answers HEAD, as aptly does not.
-func TestProbes(t *testing.T) {
+// TestProbesAnswerHEAD also holds that warnings are reported, and that the rest of
+// the API does not answer HEAD, as aptly does not.
+func TestProbesAnswerHEAD(t *testing.T) {
 	var warnings []string
 	s := &Server{Version: "1", Log: slog.New(slog.DiscardHandler), Tree: &Tree{}, Problems: func() []string { return warnings }}
 	h := s.Handler()

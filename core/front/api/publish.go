@@ -14,8 +14,8 @@ type sourceParams struct {
 	Name      string `binding:"required"`
 }
 
-// named returns sources as publications know them.
-func named(params []sourceParams) []publish.NamedSource {
+// namedSources converts the sources of a body.
+func namedSources(params []sourceParams) []publish.NamedSource {
 	var sources []publish.NamedSource
 	for _, p := range params {
 		sources = append(sources, publish.NamedSource{Component: p.Component, Name: p.Name})
@@ -23,8 +23,8 @@ func named(params []sourceParams) []publish.NamedSource {
 	return sources
 }
 
-// signingParams says how a publication is signed: with the server's own keys, of
-// which GpgKey names some. Keyrings, which aptly knows besides, are not read.
+// signingParams selects the signing of a publication. GpgKey names keys of the
+// server; "" selects its default. aptly's Keyrings are ignored.
 type signingParams struct {
 	Skip           bool
 	GpgKey         string
@@ -32,7 +32,7 @@ type signingParams struct {
 	PassphraseFile string // likewise
 }
 
-// check refuses a passphrase, which no key would be unlocked with.
+// check refuses a passphrase: the server unlocks its keys when it starts.
 func (p signingParams) check() error {
 	if p.Skip {
 		return nil
@@ -65,9 +65,9 @@ type publishedRepoCreateParams struct {
 	Suite                *string
 	Codename             *string
 	MultiDist            *bool
-	PoolLayout           paths.Layout // aptly knows none, and has one: debian
-	ValidFor             *string      // how long a Release is valid; aptly knows none
-	Aliases              *[]string    // other names of the distribution; aptly knows none
+	PoolLayout           paths.Layout // an addition to aptly's API; aptly's layout is "debian"
+	ValidFor             *string      // validity of the Release file, for example "14d"; an addition to aptly's API
+	Aliases              *[]string    // further names of the distribution; an addition to aptly's API
 	Signing              signingParams
 }
 
@@ -87,10 +87,10 @@ type publishedRepoUpdateSwitchParams struct {
 	Origin         *string
 	Version        *string
 	SkipCleanup    *bool
-	PoolLayout     paths.Layout // that which it has
+	PoolLayout     paths.Layout // refused unless it is the publication's layout
 	ValidFor       *string
 	Aliases        *[]string
-	ResetDate      bool // the date of the Release may go back; aptly knows none
+	ResetDate      bool // lets the Date of the Release go back; an addition to aptly's API
 	Signing        signingParams
 }
 
@@ -136,7 +136,7 @@ func (s *Server) publishRoutes(rt *Router) {
 	})
 }
 
-// planOrRun runs a task, or with dryRun=1 answers what it would do.
+// planOrRun runs a task. With dryRun=1 it answers with the plan instead.
 func (s *Server) planOrRun(w http.ResponseWriter, r *http.Request, spec task.Spec, err error) error {
 	if err != nil || !Flag(r, "dryRun") {
 		return s.run(w, r, spec, err)
@@ -156,7 +156,7 @@ func published(r *http.Request) publish.Name {
 	return n
 }
 
-// signing returns how a publication is signed.
+// signing converts the selection of keys.
 func (p signingParams) signing() publish.Signing {
 	return publish.Signing{SkipSigning: p.Skip, Keys: p.GpgKey}
 }
@@ -172,7 +172,7 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 	segment := paths.Unescape(Param(r, "prefix"))
 	args := publish.CreateArgs{
 		Name: publish.Name{Distribution: paths.Sanitise(body.Distribution)},
-		Kind: publish.SourceKind(body.SourceKind), Sources: named(body.Sources), NotAutomatic: body.NotAutomatic, ButAutomaticUpgrades: body.ButAutomaticUpgrades,
+		Kind: publish.SourceKind(body.SourceKind), Sources: namedSources(body.Sources), NotAutomatic: body.NotAutomatic, ButAutomaticUpgrades: body.ButAutomaticUpgrades,
 		PoolLayout: body.PoolLayout, ForceOverwrite: body.ForceOverwrite, Signing: body.Signing.signing(),
 		Options: publish.Options{Origin: &body.Origin, Label: &body.Label, Version: &body.Version, SignedBy: body.SignedBy, Suite: body.Suite, Codename: body.Codename,
 			SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)},
@@ -186,8 +186,8 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 	return s.planOrRun(w, r, spec, err)
 }
 
-// publishedRepoUpdateParams is the body of an update of what is staged; of
-// Snapshots it takes no notice.
+// publishedRepoUpdateParams is the body of an update of staged sources. Snapshots
+// is ignored.
 type publishedRepoUpdateParams publishedRepoUpdateSwitchParams
 
 func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body publishedRepoUpdateSwitchParams, staged bool) error {
@@ -195,7 +195,7 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 		return err
 	}
 	args := publish.UpdateArgs{
-		Name: published(r), Sources: named(body.Snapshots), Staged: staged, ForceOverwrite: body.ForceOverwrite,
+		Name: published(r), Sources: namedSources(body.Snapshots), Staged: staged, ForceOverwrite: body.ForceOverwrite,
 		Signing: body.Signing.signing(), PoolLayout: body.PoolLayout, SkipCleanup: body.SkipCleanup != nil && *body.SkipCleanup,
 		ResetDate: body.ResetDate,
 	}
@@ -208,7 +208,7 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 	return s.planOrRun(w, r, spec, err)
 }
 
-// sanitised returns names as paths know them.
+// sanitised returns names in the form that paths use.
 func sanitised(names []string) []string {
 	clean := []string{}
 	for _, name := range names {
@@ -217,7 +217,7 @@ func sanitised(names []string) []string {
 	return clean
 }
 
-// aliases are the other names of a distribution that a request gives, if it does.
+// aliases returns the sanitised aliases of a request, or nil if it has none.
 func aliases(names *[]string) *[]string {
 	if names == nil {
 		return nil
@@ -226,7 +226,7 @@ func aliases(names *[]string) *[]string {
 	return &clean
 }
 
-// validity sets how long a Release is valid, if the request says so.
+// validity sets the validity of the Release file, if the request has one.
 func validity(text *string, o *publish.Options) error {
 	if text == nil {
 		return nil
@@ -236,7 +236,7 @@ func validity(text *string, o *publish.Options) error {
 	return err
 }
 
-// stagingRoutes are those of what the next update is to publish.
+// stagingRoutes adds the routes of staged sources: the next update publishes them.
 func (s *Server) stagingRoutes(rt *Router) {
 	const all = "/api/publish/{prefix}/{distribution}/sources"
 	const one = all + "/{component}"
@@ -277,7 +277,7 @@ func (s *Server) stagingRoutes(rt *Router) {
 }
 
 func (s *Server) stage(w http.ResponseWriter, r *http.Request, change publish.Change, sources ...sourceParams) error {
-	args := publish.StageArgs{Name: published(r), Change: change, Sources: named(sources)}
+	args := publish.StageArgs{Name: published(r), Change: change, Sources: namedSources(sources)}
 	if change == publish.Set || change == publish.Remove {
 		args.Component = paths.Unescape(Param(r, "component"))
 	}
@@ -293,7 +293,8 @@ type rollbackParams struct {
 	Signing        signingParams
 }
 
-// revisionRoutes are those of what was published before; aptly has none.
+// revisionRoutes adds the routes of former states of a publication, an addition to
+// aptly's API.
 func (s *Server) revisionRoutes(rt *Router) {
 	const publication = "/api/publish/{prefix}/{distribution}"
 	rt.Handle("GET", publication+"/revisions", func(w http.ResponseWriter, r *http.Request) error {
@@ -318,8 +319,7 @@ func (s *Server) revisionRoutes(rt *Router) {
 	})
 }
 
-// repairRoutes compare published trees with what they should have and put back
-// what is missing; aptly has none.
+// repairRoutes adds the repair of one published tree, an addition to aptly's API.
 func (s *Server) repairRoutes(rt *Router) {
 	rt.Handle("POST", "/api/publish/{prefix}/{distribution}/repair", func(w http.ResponseWriter, r *http.Request) error {
 		spec, err := s.Publish.CheckRepair(r.Context(), publish.RepairArgs{Name: published(r), DryRun: Flag(r, "dryRun")})

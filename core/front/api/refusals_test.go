@@ -11,8 +11,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestRefusals sends requests that are to be refused: each is answered as
-// clients of aptly know it, and changes nothing.
+// TestRefusals holds that bad requests get the answers that clients of aptly know,
+// and change nothing.
 func TestRefusals(t *testing.T) {
 	env := drivertest.NewEnv()
 	p, err := apptest.Start(t.Context(), env, apptest.Signer(t))

@@ -10,31 +10,31 @@ import (
 	"aptless/core/engine/task"
 )
 
-// Repairer repairs a part of the storage, or only says what it lacks.
+// Repairer checks and repairs one part of the storage.
 type Repairer struct {
-	Name string // of its report in the answer
-	// Repair goes on from the cursor that save was called with last, null at first, and
-	// returns a report that JSON can hold. It calls save regularly, and returns its
-	// error. With dryRun it changes nothing.
+	Name string // the key of its report in the answer
+	// Repair continues from cursor, the last argument of save; null in the first
+	// attempt. It returns a report that is marshalled as JSON. It calls save
+	// regularly and returns save's error at once. With dryRun it changes nothing.
 	Repair func(ctx context.Context, a *task.Attempt, dryRun bool, cursor json.RawMessage, save func(context.Context, any) error) (report any, err error)
 }
 
-// Repairs are the parts of a repair of everything, in their order.
+// Repairs are the parts of a repair of the whole storage, in the order of their runs.
 type Repairs []Repairer
 
-// repairKind is that of the task. It is of the class of publications, which may
-// write what is published.
+// repairKind is the kind of the task. Its class is that of publications, because
+// only tasks of that class may write published files.
 const repairKind = "publish.repair-all"
 
 type repairArgs struct{ DryRun bool }
 
-// repairCursor says how far a repair has come.
+// repairCursor is the checkpoint of a repair.
 type repairCursor struct {
-	Reports map[string]json.RawMessage // of the parts that are done, by name
-	At      json.RawMessage            // of the next part
+	Reports map[string]json.RawMessage // reports of finished parts, by name
+	At      json.RawMessage            // the cursor of the part in progress
 }
 
-// Kind returns the task of a repair.
+// Kind returns the kind of the task.
 func (rs Repairs) Kind() task.Kind { return task.Define(repairKind, rs.run) }
 
 func (rs Repairs) check(dryRun bool) task.Spec {
@@ -71,8 +71,8 @@ func (rs Repairs) run(ctx context.Context, a *task.Attempt, args repairArgs) (ta
 	return task.Result{Value: at.Reports}, nil
 }
 
-// PoolRepairer compares the records of packages with the files in the pool. It can
-// put nothing back: what it names has to be imported or mirrored again.
+// PoolRepairer compares the records of packages with the files of the pool. It
+// restores nothing: a reported file has to be imported or mirrored again.
 func PoolRepairer(store *pool.Store) Repairer {
 	return Repairer{Name: "Pool", Repair: func(ctx context.Context, a *task.Attempt, _ bool, cursor json.RawMessage, save func(context.Context, any) error) (any, error) {
 		at := pool.NewChecking()
@@ -91,7 +91,7 @@ func PoolRepairer(store *pool.Store) Repairer {
 	}}
 }
 
-// repair starts a repair of everything.
+// repair starts a repair of the whole storage.
 func (s *Server) repair(w http.ResponseWriter, r *http.Request) error {
 	return s.run(w, r, s.Repairs.check(Flag(r, "dryRun")), nil)
 }

@@ -15,7 +15,7 @@ type repoCreateParams struct {
 	FromSnapshot        string
 }
 
-// reposEditParams is the body of a change; what is absent stays.
+// reposEditParams is the body of a change. An absent field keeps its value.
 type reposEditParams struct {
 	Name                *string
 	Comment             *string
@@ -23,7 +23,7 @@ type reposEditParams struct {
 	DefaultComponent    *string
 }
 
-// reposPackagesAddDeleteParams is the body of adding and removing by key.
+// reposPackagesAddDeleteParams is the body of adding and removing packages by key.
 type reposPackagesAddDeleteParams struct {
 	PackageRefs []string `binding:"required"`
 }
@@ -34,7 +34,7 @@ type reposCopyPackageParams struct {
 	DryRun   bool `json:"dry-run"`
 }
 
-// listedRepo is a repository in a list.
+// listedRepo is an element of the list of repositories.
 type listedRepo struct {
 	repo.View
 	NumPackages int
@@ -118,8 +118,8 @@ func (s *Server) createRepo(w http.ResponseWriter, r *http.Request) error {
 	return s.run(w, r, spec, err)
 }
 
-// uploaded returns the uploaded directory, and the file in it if one is named,
-// that a request is about.
+// uploaded returns the upload directory that the path names, and the file if it
+// names one.
 func uploaded(r *http.Request) (dir, file string, err error) {
 	if dir, err = CleanDir(Param(r, "dir")); err == nil {
 		file, err = CleanFile(Param(r, "file"))

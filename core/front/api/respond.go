@@ -37,7 +37,7 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 // jsonType is the media type of answers.
 const jsonType = "application/json; charset=utf-8"
 
-// writeNothing answers 204. aptly 1.6.3 gives a media type for no content, too.
+// writeNothing answers 204. aptly 1.6.3 sends a Content-Type here, and so does this.
 func writeNothing(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", jsonType)
 	w.WriteHeader(http.StatusNoContent)
@@ -49,19 +49,20 @@ func writeRaw(w http.ResponseWriter, status int, data []byte) error {
 	w.WriteHeader(status)
 	_, err := w.Write(data)
 	if err != nil {
-		return nil // the client is gone
+		return nil // the client has disconnected
 	}
 	return nil
 }
 
-// writeBytes answers with data of another type.
+// writeBytes answers 200 with data of any media type.
 func writeBytes(w http.ResponseWriter, contentType string, data []byte) error {
 	w.Header().Set("Content-Type", contentType)
-	w.Write(data) // an error is the client's going away
+	w.Write(data) // an error means that the client has disconnected
 	return nil
 }
 
-// fail answers with an error: its status, and its text as JSON.
+// fail answers with the status of an error and its text. Clients of aptly expect
+// text/plain for a *BindError and JSON otherwise; the body is JSON in both cases.
 func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 	body, _ := json.Marshal(map[string]string{"error": err.Error()})
 	var binding *BindError
@@ -78,7 +79,7 @@ func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 	_ = writeRaw(w, status, body)
 }
 
-// statusOf is the one place where errors become HTTP statuses.
+// statusOf is the only mapping of errors to HTTP statuses.
 func statusOf(err error) int {
 	var own *Error
 	var failure *task.Error
@@ -93,7 +94,7 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, driver.ErrInvalid):
 		return http.StatusBadRequest
-	case errors.Is(err, context.DeadlineExceeded): // the time of a function is over
+	case errors.Is(err, context.DeadlineExceeded): // the Lambda function's time is over
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

@@ -13,35 +13,36 @@ import (
 	"time"
 )
 
-// HandlerFunc answers a request. An error that it returns is answered in its place.
+// HandlerFunc answers a request. The router answers an error that it returns.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
-// Router finds the handler of a request by its method and its path as it was
-// sent: a percent-encoded slash belongs to the value of a parameter, two
-// slashes are not one, and dots are not resolved.
+// Router finds the handler of a request by its method and its escaped path. A
+// percent-encoded slash is part of a parameter's value. Repeated slashes are not
+// merged, and dots are not resolved.
 type Router struct {
 	Log      *slog.Logger
-	Fallback http.Handler // asked for GET and HEAD of paths outside /api that have no route
-	Metrics  *Metrics     // nil without
+	Fallback http.Handler // serves GET and HEAD of paths outside /api without a route
+	Metrics  *Metrics     // nil if metrics are disabled
 	routes   []route
 }
 
 type route struct {
 	method   string
-	segments []string // "{name}" matches any one, "x.{name}" any that begins so
+	segments []string // "{name}" matches any segment, "x.{name}" one with the prefix "x."
 	handle   HandlerFunc
-	head     bool // HEAD is answered, too
+	head     bool // the route also answers HEAD
 }
 
-// Handle adds a route, such as "/api/repos/{name}".
+// Handle adds a route. The pattern has parameters in braces, for example
+// "/api/repos/{name}".
 func (rt *Router) Handle(method, pattern string, h HandlerFunc) {
 	if rt.Metrics != nil {
-		rt.Metrics.paths.take(label(pattern)) // before clients make up others
+		rt.Metrics.paths.bounded(label(pattern)) // routes get their labels before the bound is reached
 	}
 	rt.routes = append(rt.routes, route{method: method, segments: strings.Split(pattern, "/"), handle: h})
 }
 
-// Probe adds a route for GET that answers HEAD, too.
+// Probe adds a route for GET and HEAD.
 func (rt *Router) Probe(pattern string, h HandlerFunc) {
 	rt.Handle(http.MethodGet, pattern, h)
 	rt.routes[len(rt.routes)-1].head = true
@@ -87,14 +88,14 @@ func (ro *route) match(method string, segments []string) (map[string]string, boo
 	return params, true
 }
 
-// ServeHTTP answers a request.
+// ServeHTTP answers a request. It answers 500 for a handler that panics.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	out := &recorder{ResponseWriter: w}
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
-				panic(p) // the connection is to be broken off
+				panic(p) // net/http closes the connection
 			}
 			rt.Log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 			if !out.begun() {
@@ -110,8 +111,8 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt.serve(out, r)
 }
 
-// log writes a line for a request. What monitors ask again and again is told only
-// if more is to be told.
+// log writes a line for a request. Probes and metrics are logged at the level debug,
+// because monitors repeat them.
 func (rt *Router) log(r *http.Request, out *recorder, took time.Duration) {
 	level := slog.LevelInfo
 	switch r.URL.Path {
@@ -122,11 +123,11 @@ func (rt *Router) log(r *http.Request, out *recorder, took time.Duration) {
 		"took", took.Round(time.Microsecond), "client", client(r))
 }
 
-// maxForwarded bounds what is told of X-Forwarded-For, in bytes.
+// maxForwarded bounds the logged part of X-Forwarded-For, in bytes.
 const maxForwarded = 200
 
-// client returns the address that a request comes from, and what a proxy in front
-// says of the client, if one does: whoever reaches us directly can say anything.
+// client returns the client's address, and the value of X-Forwarded-For if there is
+// one. A client without a proxy can put anything into that header.
 func client(r *http.Request) string {
 	host := "local" // a request on a socket has no address
 	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
@@ -164,15 +165,15 @@ func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {
 	notFound(w)
 }
 
-// notFound answers a request that has no route.
+// notFound answers 404 with aptly's text.
 func notFound(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(http.StatusNotFound)
 	w.Write([]byte("404 page not found"))
 }
 
-// redirect sends the client to the same path with or without its last slash:
-// 301 for GET; 307, which has method and body sent again, for the rest.
+// redirect sends the client to another path with the same query. The status is 301
+// for GET. It is 307 for other methods: the client then repeats method and body.
 func redirect(w http.ResponseWriter, r *http.Request, path string) {
 	location := Prefix(r) + path
 	if r.URL.RawQuery != "" {
@@ -188,8 +189,8 @@ func redirect(w http.ResponseWriter, r *http.Request, path string) {
 	w.WriteHeader(http.StatusTemporaryRedirect)
 }
 
-// Prefix returns the path below which a proxy in front serves us, as it says in
-// X-Forwarded-Prefix: "" or one slash and more, so that it cannot name another host.
+// Prefix returns the path prefix of a reverse proxy, from X-Forwarded-Prefix. The
+// result is "" or has exactly one leading slash, so it cannot name another host.
 func Prefix(r *http.Request) string {
 	prefix := strings.Trim(r.Header.Get("X-Forwarded-Prefix"), "/")
 	if prefix == "" || strings.ContainsFunc(prefix, func(c rune) bool { return c <= ' ' || c == '\\' || c >= 0x7f }) {
@@ -198,7 +199,7 @@ func Prefix(r *http.Request) string {
 	return "/" + prefix
 }
 
-// recorder remembers what was answered.
+// recorder counts the bytes of an answer and keeps its status.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -223,5 +224,5 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap lets http.ResponseController find the inner writer.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// echo answers the parameters of a route.
+// echo answers with the parameters of a route.
 func echo(route string, names ...string) HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		answer := []string{route}
@@ -34,7 +34,7 @@ func testRouter() *Router {
 	return rt
 }
 
-// ask sends a request whose path is as it stands on the line.
+// ask sends a request with a raw path.
 func ask(h http.Handler, method, path string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "/", nil)
 	path, r.URL.RawQuery, _ = strings.Cut(path, "?")
@@ -50,7 +50,7 @@ func ask(h http.Handler, method, path string, header ...string) *httptest.Respon
 	return w
 }
 
-func TestRouter(t *testing.T) {
+func TestRouterMatchesRawPathsAndRedirects(t *testing.T) {
 	rt := testRouter()
 	for _, tc := range []struct {
 		method, path string
@@ -113,7 +113,8 @@ func TestRouter(t *testing.T) {
 	}
 }
 
-// TestForwardedPrefix redirects behind a proxy, and to no other host.
+// TestForwardedPrefix holds that redirects keep a proxy's prefix and never name
+// another host.
 func TestForwardedPrefix(t *testing.T) {
 	rt := testRouter()
 	for prefix, want := range map[string]string{
@@ -127,7 +128,7 @@ func TestForwardedPrefix(t *testing.T) {
 	}
 }
 
-// TestPanic answers for a handler that panics, and goes on.
+// TestPanic holds that the router answers 500 for a panicking handler and goes on.
 func TestPanic(t *testing.T) {
 	rt := testRouter()
 	rt.Handle("GET", "/api/panic", func(http.ResponseWriter, *http.Request) error { panic("x") })
@@ -139,8 +140,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// FuzzRouter finds the route of any path: a name that was escaped arrives as it
-// was, and a redirect leads to a route of the same host.
+// FuzzRouter holds that an escaped name arrives unchanged. A redirect leads to a
+// route of the same host.
 func FuzzRouter(f *testing.F) {
 	for _, s := range []string{"a", "a/b", "..", "%", "%2F", "a b+c", "\x00\xff", "//x", "api/repos/"} {
 		f.Add(s)
@@ -166,8 +167,8 @@ func FuzzRouter(f *testing.F) {
 	})
 }
 
-// TestRequestLog holds that each request is told with the client's address, and
-// that of probes only if more is told.
+// TestRequestLog holds that a request is logged with its client's address. Probes
+// are logged only at the level debug.
 func TestRequestLog(t *testing.T) {
 	var log bytes.Buffer
 	rt := &Router{Log: slog.New(slog.NewTextHandler(&log, nil))}

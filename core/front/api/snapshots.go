@@ -21,7 +21,7 @@ type snapshotsCreateFromMirrorParams struct {
 	Description string
 }
 
-// snapshotsCreateParams is the body of a snapshot made of others and of packages.
+// snapshotsCreateParams is the body of a snapshot of other snapshots and of packages.
 type snapshotsCreateParams struct {
 	Name            string `binding:"required"`
 	Description     string
@@ -29,7 +29,7 @@ type snapshotsCreateParams struct {
 	PackageRefs     []string
 }
 
-// snapshotsUpdateParams is the body of a change; what is empty stays.
+// snapshotsUpdateParams is the body of a change. An empty field keeps its value.
 type snapshotsUpdateParams struct {
 	Name        string
 	Description string
@@ -40,8 +40,8 @@ type snapshotsMergeParams struct {
 	Sources []string `binding:"required"`
 }
 
-// snapshotsPullParams is the body of a pull; the path has the snapshot that is
-// pulled into.
+// snapshotsPullParams is the body of a pull. The path names the snapshot that the
+// packages are pulled into.
 type snapshotsPullParams struct {
 	Source        string   `binding:"required"`
 	Destination   string   `binding:"required"`
@@ -49,14 +49,14 @@ type snapshotsPullParams struct {
 	Architectures []string
 }
 
-// snapshotsFilterParams is the body of a filter, which aptly has only on its
-// command line.
+// snapshotsFilterParams is the body of a filter. aptly filters only on its command
+// line.
 type snapshotsFilterParams struct {
 	Destination string   `binding:"required"`
 	Queries     []string `binding:"required"`
 }
 
-// listedSnapshot is a snapshot in a list.
+// listedSnapshot is an element of the list of snapshots.
 type listedSnapshot struct {
 	snapshot.View
 	NumPackages int
@@ -157,8 +157,8 @@ func (s *Server) listSnapshots(w http.ResponseWriter, r *http.Request) error {
 	return WriteJSON(w, http.StatusOK, list)
 }
 
-// dropSnapshots deletes the snapshots whose names are like pattern=, and that are
-// olderThan= a time like 30d. With dryRun=1 it answers which those are.
+// dropSnapshots drops every snapshot that matches pattern= and is olderThan= an age
+// such as 30d. With dryRun=1 it answers with their names instead.
 func (s *Server) dropSnapshots(w http.ResponseWriter, r *http.Request) error {
 	args := snapshot.ManyArgs{Pattern: Query(r, "pattern"), Force: Flag(r, "force")}
 	if text := Query(r, "olderThan"); text != "" {
@@ -188,7 +188,7 @@ func (s *Server) snapshotPackages(r *http.Request, param string) (*pkglist.List,
 	return s.Snapshots.Packages(r.Context(), found)
 }
 
-// difference is an entry of a comparison; nil says that a side has nothing.
+// difference is one package of a comparison. A side without the package is nil.
 type difference struct{ Left, Right *string }
 
 func (s *Server) diffSnapshots(w http.ResponseWriter, r *http.Request) error {
@@ -220,7 +220,7 @@ func orNull(key string) *string {
 	return &key
 }
 
-// pullSnapshot reads its body as JSON whatever its type is said to be.
+// pullSnapshot decodes its body as JSON, whichever Content-Type it has, as aptly does.
 func (s *Server) pullSnapshot(w http.ResponseWriter, r *http.Request) error {
 	var body snapshotsPullParams
 	if err := bindJSON(r.Body, &body); err != nil {
@@ -237,8 +237,8 @@ func (s *Server) pullSnapshot(w http.ResponseWriter, r *http.Request) error {
 	return s.run(w, r, spec, err)
 }
 
-// verifySnapshot answers the dependencies that a snapshot leaves open, beside
-// those named by with=, for architectures=a,b.
+// verifySnapshot answers with the unsatisfied dependencies of a snapshot. The
+// snapshots in with= may satisfy them too. architectures=a,b selects architectures.
 func (s *Server) verifySnapshot(w http.ResponseWriter, r *http.Request) error {
 	var archs []string
 	if list := Query(r, "architectures"); list != "" {

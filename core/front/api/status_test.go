@@ -19,7 +19,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestStorage answers how much room there is, and the places to publish to.
+// TestStorage holds the answers for the size of the storage and the further storages.
 func TestStorage(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	var broken error
@@ -41,7 +41,7 @@ func TestStorage(t *testing.T) {
 	endless.Want(t, "GET", "/api/storage", "", 200, `{"Total":1099511627776,"Free":1099511627776,"PercentFull":0}`)
 }
 
-// TestMetrics counts requests, uploads and packages by aptly's names.
+// TestMetrics holds that requests, uploads and packages are counted by aptly's names.
 func TestMetrics(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	s := apptest.New(t, apptest.On(m), func(c *app.Config) { c.Metrics = prometheus.NewRegistry() })
@@ -53,7 +53,7 @@ func TestMetrics(t *testing.T) {
 	}
 	s.Ask(t, "GET", "/a/b/c/d", "")
 	s.Ask(t, "BREW", "/a/b/c/d", "")
-	for i := range 2000 { // what anybody may do is bounded
+	for i := range 2000 { // the number of labels that clients can cause is bounded
 		s.Ask(t, "GET", "/api/"+strings.Repeat("x", i%300)+string(rune('a'+i%26)), "")
 	}
 
@@ -95,11 +95,11 @@ func TestMetrics(t *testing.T) {
 	}
 	s.Must(t, "DELETE", "/api/publish//x", "", nil)
 	if _, text := s.Ask(t, "GET", "/api/metrics", ""); strings.Contains(text, "aptly_repos_package_count{") {
-		t.Error("what is not published any more is counted")
+		t.Error("a dropped publication is counted")
 	}
 }
 
-// TestDocs serves the description of the API to programs and to people.
+// TestDocs holds that the API's description is served as JSON and as a page.
 func TestDocs(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	s := apptest.New(t, apptest.On(m))

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// Space is how much room there is for data, in bytes.
+// Space is the size and the free part of the storage, in bytes.
 type Space struct{ Total, Free uint64 }
 
-// room is Space as clients see it, in MiB.
+// room is the JSON form of Space, in MiB.
 type room struct {
 	Total, Free uint64
 	PercentFull float32
 }
 
-// unbounded is what is said to be there where storage has no end: 1 EiB.
+// unbounded is the reported size of an unbounded storage: 1 EiB.
 const unbounded = 1 << 60
 
-// storage answers how much room there is, in MiB.
+// storage answers with the size of the storage, in MiB.
 func (s *Server) storage(w http.ResponseWriter, _ *http.Request) error {
 	space := Space{Total: unbounded, Free: unbounded}
 	if s.Space != nil {
@@ -34,8 +34,7 @@ func (s *Server) storage(w http.ResponseWriter, _ *http.Request) error {
 	return WriteJSON(w, http.StatusOK, room{space.Total >> 20, space.Free >> 20, full})
 }
 
-// endpointRoutes are the lists of further places to publish to. aptly lists
-// three kinds of them.
+// endpointRoutes adds the lists of further storages, by aptly's three kinds.
 func (s *Server) endpointRoutes(rt *Router) {
 	for _, kind := range []string{"s3", "gcs", "jfrog"} {
 		names := []string{}

@@ -14,7 +14,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestCancelTask cancels tasks that wait, that have ended and that do not exist.
+// TestCancelTask cancels waiting tasks, ended tasks and unknown tasks.
 func TestCancelTask(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	a, err := app.New(t.Context(), apptest.On(m), apptest.Signer(t), app.Config{Version: "test", Async: true, Log: slog.New(slog.DiscardHandler), Now: time.Now})
@@ -47,8 +47,8 @@ func TestCancelTask(t *testing.T) {
 	ask("GET", "/api/repos", "", 200, "[]")
 }
 
-// TestTooManyTasksWait answers 429 in the form of the API when a resource has as
-// many waiting tasks as may be.
+// TestTooManyTasksWait holds that a full queue of a resource is answered with 429 in
+// the API's form.
 func TestTooManyTasksWait(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	a, err := app.New(t.Context(), apptest.On(m), apptest.Signer(t), app.Config{Version: "test", Async: true, Log: slog.New(slog.DiscardHandler), Now: time.Now})

@@ -15,7 +15,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestAsync is section 4.1: which requests are answered with a task.
+// TestAsync holds which values of _async and which default give a task as the answer.
 func TestAsync(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		for i, tc := range []struct {
@@ -29,7 +29,7 @@ func TestAsync(t *testing.T) {
 			code, got := s.Ask(t, "POST", "/api/repos"+tc.query, body)
 			want := fmt.Sprintf(`201 {"Name":"r%d","Comment":"","DefaultDistribution":"","DefaultComponent":""}`, i)
 			if tc.async {
-				want = fmt.Sprintf(`202 {"Name":"Create repository r%d","ID":%d,"State":0,"Resources":null}`, i, i+1) // all tasks count
+				want = fmt.Sprintf(`202 {"Name":"Create repository r%d","ID":%d,"State":0,"Resources":null}`, i, i+1) // tasks with and without _async share the numbering
 			}
 			if fmt.Sprint(code, " ", got) != want {
 				t.Errorf("%s: %d %s, want %s", tc.query, code, got, want)
@@ -38,7 +38,7 @@ func TestAsync(t *testing.T) {
 		s.Want(t, "GET", "/api/tasks-wait", "", 200, "{}")
 		var tasks []struct{ ID, State int }
 		s.Must(t, "GET", "/api/tasks", "", &tasks)
-		for i, id := range []int{9, 10, 11, 12, 13, 14} { // those of requests that waited are gone
+		for i, id := range []int{9, 10, 11, 12, 13, 14} { // records of synchronous requests are removed
 			if len(tasks) != 6 || tasks[i].ID != id || tasks[i].State != 2 {
 				t.Fatalf("tasks %v", tasks)
 			}
@@ -46,7 +46,7 @@ func TestAsync(t *testing.T) {
 	})
 }
 
-// TestTaskEndpoints is section 4.9 and the conversations of B.3 and B.4.
+// TestTaskEndpoints walks through the life of a task, from 202 to its deletion.
 func TestTaskEndpoints(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Want(t, "GET", "/api/tasks", "", 200, "[]")
@@ -110,8 +110,8 @@ func TestTaskEndpoints(t *testing.T) {
 	})
 }
 
-// TestTasksOfOneObjectFollowEachOther is check 25 for tasks of repositories: tasks on one object
-// follow one another, those on different ones go side by side, and all end.
+// TestTasksOfOneObjectFollowEachOther also holds that tasks of different objects run
+// side by side, and that all tasks end.
 func TestTasksOfOneObjectFollowEachOther(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		for _, repo := range []string{"a", "b"} {
@@ -149,7 +149,7 @@ func TestTasksOfOneObjectFollowEachOther(t *testing.T) {
 	})
 }
 
-// TestIdleTask is section 4.9 for a task that nothing has run yet.
+// TestIdleTask holds the answers for a task that no worker has run yet.
 func TestIdleTask(t *testing.T) {
 	env := drivertest.NewEnv()
 	p, err := apptest.Start(t.Context(), env, apptest.Signer(t))
@@ -186,25 +186,24 @@ func TestIdleTask(t *testing.T) {
 	}
 }
 
-// telling is a queue that tells when something was sent.
-type telling struct {
+// signalling is a queue that sends to a channel after each Send.
+type signalling struct {
 	driver.Queue
 	sent chan struct{}
 }
 
-func (q telling) Send(ctx context.Context, m driver.Message) error {
+func (q signalling) Send(ctx context.Context, m driver.Message) error {
 	err := q.Queue.Send(ctx, m)
 	q.sent <- struct{}{}
 	return err
 }
 
-// TestWaitingRequests is section 4.4: a request that waits is answered when its
-// task has ended; when its client goes away the task runs all the same, and its
-// record is removed.
+// TestWaitingRequests holds that a waiting request is answered when its task ends.
+// If the client disconnects, the task runs on and its record is removed.
 func TestWaitingRequests(t *testing.T) {
 	env := drivertest.NewEnv()
 	sent := make(chan struct{})
-	env.Queue = telling{env.Queue, sent}
+	env.Queue = signalling{env.Queue, sent}
 	p, err := apptest.Start(t.Context(), env, apptest.Signer(t))
 	if err != nil {
 		t.Fatal(err)

@@ -64,7 +64,7 @@ func (s *Server) taskRoutes(rt *Router) {
 	rt.Handle("DELETE", "/api/tasks/{id}", s.withTask(http.StatusBadRequest, s.deleteTask))
 }
 
-// waitTasks waits for all tasks, 202 while some have not ended.
+// waitTasks waits for all tasks. It answers 202 if some have not ended within s.Wait.
 func (s *Server) waitTasks(w http.ResponseWriter, r *http.Request) error {
 	limited, cancel := s.limit(r.Context())
 	defer cancel()
@@ -91,8 +91,8 @@ func (s *Server) deleteTask(w http.ResponseWriter, r *http.Request, t task.Task)
 	return WriteJSON(w, http.StatusOK, viewTask(gone))
 }
 
-// cancelTask stops a task that has not committed. One that runs ends at its next
-// checkpoint: the answer is the task as it is by now.
+// cancelTask stops a task that has not committed. A running task ends at its next
+// checkpoint; the answer is its current state.
 func (s *Server) cancelTask(w http.ResponseWriter, r *http.Request, t task.Task) error {
 	now, err := s.Tasks.Cancel(r.Context(), t.ID)
 	switch {
@@ -108,8 +108,9 @@ func (s *Server) cancelTask(w http.ResponseWriter, r *http.Request, t task.Task)
 	return WriteJSON(w, http.StatusOK, viewTask(now))
 }
 
-// withWarnings adds the warnings of a task that is committed and not finished to
-// its answer, if that is an object without any.
+// withWarnings adds the warnings of an unfinished task to its answer. A task is
+// unfinished if it has committed and still owes work. An answer that is no object
+// or has warnings stays as it is.
 func withWarnings(value json.RawMessage, t task.Task) json.RawMessage {
 	object := map[string]json.RawMessage{}
 	if !t.Unfinished || json.Unmarshal(value, &object) != nil || object == nil || object["Warnings"] != nil {
@@ -122,7 +123,7 @@ func withWarnings(value json.RawMessage, t task.Task) json.RawMessage {
 	return withField(value, "Warnings", list)
 }
 
-// withField adds a field at the end of an object.
+// withField appends a field to a JSON object.
 func withField(object []byte, name string, value []byte) []byte {
 	before, ok := bytes.CutSuffix(bytes.TrimSpace(object), []byte("}"))
 	if !ok {
@@ -134,8 +135,8 @@ func withField(object []byte, name string, value []byte) []byte {
 	return fmt.Appendf(nil, `%s%q:%s}`, before, name, value)
 }
 
-// detail returns the detail of a task, of one that has ended with the requests
-// that it made as a field more.
+// detail returns the progress of a task. The detail of an ended task also has the
+// number of its storage requests in the field Requests.
 func detail(t task.Task) ([]byte, error) {
 	data := bytes.TrimSpace(t.Detail)
 	if data == nil {
@@ -166,13 +167,13 @@ func unknownTask(status int, id int64) error {
 	return Errorf(status, "could not find task with id %d", id)
 }
 
-// withTask reads the task that the path names; unknown is the status if there
-// is none.
+// withTask reads the task that the path names. It answers with the status unknown if
+// there is none.
 func (s *Server) withTask(unknown int, h func(http.ResponseWriter, *http.Request, task.Task) error) HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, err := strconv.ParseInt(Param(r, "id"), 10, 64)
 		if err != nil {
-			return err // 500 with strconv's text, as clients know it
+			return err // answered with 500 and strconv's text, as aptly does
 		}
 		t, err := s.Tasks.Get(r.Context(), id)
 		if errors.Is(err, task.ErrUnknown) {

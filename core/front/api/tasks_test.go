@@ -7,8 +7,8 @@ import (
 	"aptless/core/engine/task"
 )
 
-// TestDetail holds that the requests of a task that has ended are a field more
-// of whatever detail the operation has.
+// TestDetail holds that the detail of an ended task has the field Requests, whichever
+// detail its operation writes.
 func TestDetail(t *testing.T) {
 	requests := map[string]int64{"b": 2, "a": 1}
 	for name, c := range map[string]struct {
@@ -30,8 +30,8 @@ func TestDetail(t *testing.T) {
 	}
 }
 
-// TestWarningsOfUnfinishedTask holds that the answer of a task which is committed
-// and not finished says so, where it is an object, and that other answers stay.
+// TestWarningsOfUnfinishedTask holds that warnings of an unfinished task are added to
+// an answer that is an object. Other answers stay as they are.
 func TestWarningsOfUnfinishedTask(t *testing.T) {
 	for _, c := range []struct {
 		value      string

@@ -19,15 +19,15 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Tree serves the published trees: that of the default storage at the root, and
-// those of file-system storages below /repos/<name>/. Paths that have a digest by
-// the pool layout hash are answered from the pool, below any of them.
+// Tree serves the published trees. The tree of the default storage is at the root.
+// The tree of a file-system storage is below /repos/<name>/. A path in the pool
+// layout "hash" contains a digest: it is answered from the package pool.
 type Tree struct {
 	Blobs    driver.Blobs
-	Storages []string                                                            // as publish.Store knows them
-	Dated    func(ctx context.Context, id, name string) (key string, err error)  // what is below /snapshots/<id>/
-	Key      func(context.Context) ([]byte, error)                               // the public key, armoured
-	Sources  func(ctx context.Context, base string, want Wanted) (string, error) // what /aptless.sources says; with driver.ErrNotFound why there is none
+	Storages []string                                                               // names as in publish.Store, for example "filesystem:www"
+	AsOf     func(ctx context.Context, id, name string) (key string, err error)     // maps a path below /snapshots/<id>/ to its object
+	Key      func(context.Context) ([]byte, error)                                  // returns the armoured public key
+	Sources  func(ctx context.Context, base string, want Selection) (string, error) // returns the text of /aptless.sources; the text explains an ErrNotFound
 	Log      *slog.Logger
 }
 
@@ -43,7 +43,7 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if place, ok := strings.CutSuffix(r.URL.Path, "/aptless.sources"); ok {
-		text, err := t.Sources(r.Context(), base(r), t.wanted(r, place))
+		text, err := t.Sources(r.Context(), base(r), t.selection(r, place))
 		t.text(w, r, "text/plain; charset=utf-8", text, err)
 		return
 	}
@@ -52,16 +52,16 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.missing(w)
 		return
 	}
-	var name string // by which headers are chosen; the key if there is none
+	var name string // selects the headers; "" stands for the key
 	if sha256, ok := paths.Digest(r.URL.Path); ok {
 		key, name = pool.FileKey(sha256), r.URL.Path
 	} else if rest, ok := strings.CutPrefix(r.URL.Path, "/snapshots/"); ok {
 		id, name, _ := strings.Cut(rest, "/")
 		var dated string
-		if dated, err = t.Dated(r.Context(), id, name); err == nil {
+		if dated, err = t.AsOf(r.Context(), id, name); err == nil {
 			key = dated
 		} else if errors.Is(err, driver.ErrNotFound) {
-			err = nil // it may be a prefix of that name
+			err = nil // "snapshots" may be the prefix of a publication
 		}
 	}
 	if err == nil {
@@ -76,10 +76,9 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// merge sends the client to the path in which slashes that follow each other are
-// one: debmirror asks for //dists if its root is /. It is not answered at
-// once, so that a proxy in front, which may let only some read a path, sees the
-// path that is served. The API has no such paths.
+// merge redirects to the path with repeated slashes merged, for example for debmirror,
+// which asks for //dists if its root is /. A redirect lets a proxy apply its access
+// rules to the final path. Paths of the API are refused.
 func (t *Tree) merge(w http.ResponseWriter, r *http.Request, path string) {
 	one := strings.Join(slices.DeleteFunc(strings.Split(path, "/"), func(part string) bool { return part == "" }), "/")
 	if one == "" || one == "api" || strings.HasPrefix(one, "api/") {
@@ -92,7 +91,8 @@ func (t *Tree) merge(w http.ResponseWriter, r *http.Request, path string) {
 	redirect(w, r, "/"+one)
 }
 
-// folders returns a link to each file-system storage, else to the default one.
+// folders returns links to the file-system storages, or to the default one if there
+// is none.
 func (t *Tree) folders() string {
 	var b strings.Builder
 	for _, storage := range t.Storages {
@@ -111,7 +111,7 @@ func (t *Tree) folders() string {
 func (t *Tree) key(path string) string {
 	if rest, ok := strings.CutPrefix(path, "/repos/"); ok {
 		name, file, _ := strings.Cut(rest, "/")
-		if name == "-" { // as aptly serves the same tree
+		if name == "-" { // aptly serves the default tree below /repos/-/ too
 			return "public/" + file
 		}
 		if storage := "filesystem:" + name; slices.Contains(t.Storages, storage) {
@@ -121,8 +121,8 @@ func (t *Tree) key(path string) string {
 	return "public" + path
 }
 
-// text answers with a text that is made for the request. With driver.ErrNotFound it
-// says what is missing.
+// text answers with a text made for the request. The status is 404 if err is
+// driver.ErrNotFound; the text then explains it.
 func (t *Tree) text(w http.ResponseWriter, r *http.Request, contentType, text string, err error) {
 	h, status := w.Header(), http.StatusOK
 	h.Set("Cache-Control", "no-store")
@@ -147,7 +147,7 @@ func (t *Tree) missing(w http.ResponseWriter) {
 	notFound(w)
 }
 
-// serve answers with an object that is published under a name.
+// serve answers with an object. name selects its headers.
 func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key, name string) error {
 	info, err := t.Blobs.Stat(r.Context(), key)
 	if err != nil {
@@ -178,7 +178,7 @@ func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key, name string) e
 		return err
 	}
 	defer body.Close()
-	if now.ETag != info.ETag { // replaced between the two calls: what we hold is the new one, whole or not at all
+	if now.ETag != info.ETag { // the object was replaced between Stat and Open
 		if part != nil {
 			return t.serve(w, r, key, name)
 		}
@@ -193,11 +193,11 @@ func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key, name string) e
 	}
 	h.Set("Content-Length", strconv.FormatInt(size, 10))
 	w.WriteHeader(status)
-	io.Copy(w, body) // an error is the client's going away; the length tells it
+	io.Copy(w, body) // after an error the client sees fewer bytes than Content-Length
 	return nil
 }
 
-// CacheControl returns the header for a file of the published tree.
+// CacheControl returns the header Cache-Control of a published file.
 func CacheControl(name string) string { return paths.CacheControl(name) }
 
 func contentType(key string) string {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestSlashes holds that slashes that follow each other are made one, and that
-// no such path leads to another host or to the API.
+// TestSlashes holds that repeated slashes are merged by a redirect. The redirect
+// never leads to another host or to the API.
 func TestSlashes(t *testing.T) {
 	for path, want := range map[string]string{
 		"//dists/stable/InRelease":          "/dists/stable/InRelease",
@@ -36,7 +36,7 @@ func TestSlashes(t *testing.T) {
 	}
 }
 
-func TestCacheControl(t *testing.T) {
+func TestCacheControlDependsOnTheName(t *testing.T) {
 	for key, want := range map[string]string{
 		"public/dists/stable/InRelease":                                              "public, max-age=0, s-maxage=30, no-transform",
 		"public/dists/stable/main/binary-amd64/Packages.gz":                          "public, max-age=0, s-maxage=30, no-transform",

@@ -7,8 +7,8 @@ import (
 	"aptless/core/archive/repo"
 )
 
-// uploadersRoutes lets the uploaders of a repository be read, set and taken
-// away. aptly sets them from its command line; no repository object has them.
+// uploadersRoutes adds the routes of a repository's uploaders. aptly sets them only
+// on its command line, so the JSON form of a repository does not contain them.
 func (s *Server) uploadersRoutes(rt *Router) {
 	const path = "/api/repos/{name}/uploaders"
 	rt.Handle("GET", path, func(w http.ResponseWriter, r *http.Request) error {

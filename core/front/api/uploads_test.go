@@ -14,7 +14,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestUploadsAreListedAndRemoved is check 22, and sections 9.2 to 9.7: the upload area.
+// TestUploadsAreListedAndRemoved walks through the upload area.
 func TestUploadsAreListedAndRemoved(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		put := func(path, body string, status int, answer string) {
@@ -57,7 +57,7 @@ func TestUploadsAreListedAndRemoved(t *testing.T) {
 	})
 }
 
-// TestUploadNames is section 9.1: what names of directories and files become.
+// TestUploadNames holds the stored names of directories and files.
 func TestUploadNames(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		for _, tc := range []struct{ dir, answer, stored string }{
@@ -83,7 +83,7 @@ func TestUploadNames(t *testing.T) {
 	})
 }
 
-// TestNestedDirectories is sections 9.5 and 9.7 for directories in others.
+// TestNestedDirectories covers upload directories inside other ones.
 func TestNestedDirectories(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		for _, dir := range []string{"a", "a%2Fb", "a%2Fb%2Fc"} {
@@ -120,7 +120,7 @@ func TestNestedDirectories(t *testing.T) {
 	})
 }
 
-// TestUploadForms is section 9.3: what of a form is stored.
+// TestUploadForms holds which parts of a form are stored.
 func TestUploadForms(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		form := func(build func(*multipart.Writer)) (int, string) {
@@ -162,12 +162,12 @@ func TestUploadForms(t *testing.T) {
 		if code, _ := s.Send(t, "POST", "/api/files/broken", "multipart/form-data; boundary=x", []byte("--x\r\nContent-Disposition: form-data; name=a; filename=f\r\n\r\nda")); code != 400 {
 			t.Errorf("a form that is cut off: %d", code)
 		}
-		s.Want(t, "GET", "/api/files/broken", "", 200, "[]") // the directory is there, the file is not
+		s.Want(t, "GET", "/api/files/broken", "", 200, "[]") // the directory exists without the file
 	})
 }
 
-// TestUploadNamesLeadNowhereElse is check 23: no name leads out of the upload area, and
-// nothing is deleted by one that tries.
+// TestUploadNamesLeadNowhereElse holds that no name leads out of the upload area,
+// and that a refused name deletes nothing.
 func TestUploadNamesLeadNowhereElse(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		if code, got := s.Form(t, "dir", map[string][]byte{"f": []byte("f")}); code != 200 {
@@ -180,7 +180,7 @@ func TestUploadNamesLeadNowhereElse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.URL.Path, r.URL.RawPath = decoded, path // as a client sends it that resolves nothing
+			r.URL.Path, r.URL.RawPath = decoded, path // as sent by a client that does not resolve dots
 			w := httptest.NewRecorder()
 			s.Handler.ServeHTTP(w, r)
 			if w.Code != 400 && w.Code != 404 {
@@ -192,8 +192,7 @@ func TestUploadNamesLeadNowhereElse(t *testing.T) {
 	})
 }
 
-// TestPutAndImport is section 9.4: what is sent by PUT, file by file, is imported
-// like a form.
+// TestPutAndImport holds that files sent by PUT are imported like files of a form.
 func TestPutAndImport(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)

@@ -14,9 +14,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestWaitLimit holds that where requests wait for a limited time, one whose
-// task takes longer is answered with the task, which goes on and is there to
-// be asked for.
+// TestWaitLimit holds that a request with bounded waiting is answered with its task
+// if the task takes longer. The task runs on and clients can read it.
 func TestWaitLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := drivertest.NewMemory(time.Now)
@@ -39,8 +38,8 @@ func TestWaitLimit(t *testing.T) {
 	})
 }
 
-// TestWaitDeadline holds that a request whose own time is nearly over, as that
-// of a function, is answered with its task and not with an error.
+// TestWaitDeadline holds that a request near its own deadline is answered with its
+// task instead of an error. A Lambda function has such a deadline.
 func TestWaitDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := drivertest.NewMemory(time.Now)

@@ -190,7 +190,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Deliveries: deliveries, Problems: a.Problems,
 		Tree: &api.Tree{
-			Blobs: public, Storages: storages, Dated: publications.AsOf, Log: c.Log,
+			Blobs: public, Storages: storages, AsOf: publications.AsOf, Log: c.Log,
 			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },
 			Sources: a.sourcesText,
 		},

@@ -112,7 +112,7 @@ func (a *App) SignedByOthers(ctx context.Context) ([]string, error) {
 // (sources.list(5), Signed-By). What apt would refuse is left out: a tree that is
 // not signed, and one that is signed by keys which the server does not have. The
 // error matches driver.ErrNotFound if nothing is left; the text says why.
-func (a *App) sourcesText(ctx context.Context, base string, want api.Wanted) (string, error) {
+func (a *App) sourcesText(ctx context.Context, base string, want api.Selection) (string, error) {
 	views, err := a.publications.List(ctx)
 	if err != nil {
 		return "", err
@@ -148,7 +148,7 @@ func (a *App) sourcesText(ctx context.Context, base string, want api.Wanted) (st
 }
 
 // nothingThere says in comments what there is in place of what was asked for.
-func nothingThere(base string, want api.Wanted, views []publish.View) string {
+func nothingThere(base string, want api.Selection, views []publish.View) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# There is no signed publication of the prefix %s", want.Prefix)
 	if want.Distributions != nil {

@@ -8,14 +8,14 @@ import (
 	"aptless/core/archive/publish/paths"
 )
 
-// Wanted says which publications a text for apt is to have: those of a storage and
-// prefix, of all distributions if Distributions is nil.
-type Wanted struct {
+// Selection selects the publications of a text for apt. nil Distributions selects all
+// distributions of the storage and prefix.
+type Selection struct {
 	Storage, Prefix string
 	Distributions   []string
 }
 
-// base returns the address at which a client reaches us, without a slash at its end.
+// base returns the URL by which the client reaches the server, without a final slash.
 func base(r *http.Request) string {
 	scheme := "http"
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
@@ -24,11 +24,11 @@ func base(r *http.Request) string {
 	return scheme + "://" + r.Host + Prefix(r)
 }
 
-// wanted returns what /aptless.sources below a path is for: that of the path, as
-// /team/a or /team/a/dists/stable, or what the query says by prefix, as
-// filesystem:www:team/a, and distribution, which may be repeated.
-func (t *Tree) wanted(r *http.Request, place string) Wanted {
-	var w Wanted
+// selection returns the publications that /aptless.sources below a path describes. The
+// path selects a prefix or a distribution: /team/a or /team/a/dists/stable. The query
+// overrides it: prefix=filesystem:www:team/a, and distribution=, which may be repeated.
+func (t *Tree) selection(r *http.Request, place string) Selection {
+	var w Selection
 	if rest, ok := strings.CutPrefix(place, "/repos/"); ok {
 		name, below, _ := strings.Cut(rest, "/")
 		if storage := "filesystem:" + name; slices.Contains(t.Storages, storage) {
