@@ -13,7 +13,7 @@ import (
 	"aptless/core/archive/upload"
 )
 
-// collection is what a directory of uploads has, or one file of it.
+// collection is what a directory of uploads has, or a part of it.
 type collection struct {
 	candidates []upload.Upload // packages, ascending by name
 	processed  []upload.Upload // .buildinfo files: they are removed with the packages
@@ -24,35 +24,94 @@ type collection struct {
 // failure is a file that could not be imported, and why.
 type failure struct{ path, warning string }
 
-// collect finds the files that can be imported from a directory, or from one
-// file of it, as they are now.
-func (s *Store) collect(ctx context.Context, dir, name string) (collection, error) {
-	var c collection
-	if name != "" {
-		u, err := s.Uploads.Find(ctx, dir, name)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			p := upload.Path(dir, name)
-			c.failed = append(c.failed, failure{p, fmt.Sprintf("Unable to process %s: %v", p, err)})
-			return c, nil
-		case err != nil:
-			return c, err
-		}
-		if c.add(u); len(c.others) > 0 {
-			c.failed = append(c.failed, failure{u.Path(), "Unknown file extension: " + u.Path()})
-			c.others = nil
-		}
+// collectFile finds one file of a directory that can be imported.
+func (s *Store) collectFile(ctx context.Context, dir, name string) (c collection, err error) {
+	u, err := s.Uploads.Find(ctx, dir, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		p := upload.Path(dir, name)
+		c.failed = append(c.failed, failure{p, fmt.Sprintf("Unable to process %s: %v", p, err)})
 		return c, nil
+	case err != nil:
+		return c, err
 	}
-	files, err := s.Uploads.List(ctx, dir)
+	if c.add(u); len(c.others) > 0 {
+		c.failed = append(c.failed, failure{u.Path(), "Unknown file extension: " + u.Path()})
+		c.others = nil
+	}
+	return c, nil
+}
+
+// maxGathered bounds the files of a collection that is a part of a directory.
+const maxGathered = 1000
+
+// collect yields the files that can be imported from a directory, as they are now,
+// in parts: a batch of packages, and what is beside them. It goes on after a key;
+// with each part comes the key of its last file.
+func (s *Store) collect(ctx context.Context, dir, after string) iter.Seq2[part, error] {
+	return func(yield func(part, error) bool) {
+		var p part
+		var size int64
+		n := 0
+		for u, err := range s.Uploads.Each(ctx, dir, after) {
+			if errors.Is(err, fs.ErrNotExist) {
+				p.failed = append(p.failed, noSuchFile(dir))
+				break
+			}
+			if err != nil {
+				yield(p, err)
+				return
+			}
+			next := size + u.File.Size
+			if n == maxGathered || isPackage(u.Name) && (len(p.candidates) == maxBatch || len(p.candidates) > 0 && next > maxBatchBytes) {
+				if !yield(p, nil) {
+					return
+				}
+				p, next, n = part{}, u.File.Size, 0
+			}
+			p.add(u)
+			p.last, n = u.Key(), n+1
+			if isPackage(u.Name) {
+				size = next
+			}
+		}
+		yield(p, nil)
+	}
+}
+
+// part is a part of a directory; last is the key of its last file.
+type part struct {
+	collection
+	last string
+}
+
+// collectChanges finds the .changes files as they are now, in ascending order,
+// and the other files.
+func (in *inclusion) collectChanges(ctx context.Context) ([]upload.Upload, error) {
+	s, dir, name := in.store, in.args.Dir, in.args.File
+	isChanges := func(u upload.Upload) bool { return strings.HasSuffix(u.Name, ".changes") }
+	if name == "" {
+		files, err := s.Uploads.List(ctx, dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			in.failed = append(in.failed, noSuchFile(dir))
+			return nil, nil
+		}
+		for _, u := range files {
+			if !isChanges(u) {
+				in.others = append(in.others, u)
+			}
+		}
+		return slices.DeleteFunc(files, func(u upload.Upload) bool { return !isChanges(u) }), err
+	}
+	u, err := s.Uploads.Find(ctx, dir, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		c.failed = append(c.failed, noSuchFile(dir))
-		return c, nil
+		in.failed = append(in.failed, noSuchFile(dir, name))
+		return nil, nil
 	}
-	for _, u := range files {
-		c.add(u)
+	if err != nil || !isChanges(u) {
+		return nil, err
 	}
-	return c, err
+	return []upload.Upload{u}, nil
 }
 
 // noSuchFile returns the failure of a directory or a file that is not there.
@@ -76,18 +135,6 @@ func (c *collection) add(u upload.Upload) {
 var packageExtensions = []string{".deb", ".udeb", ".ddeb", ".dsc"}
 
 func isPackage(name string) bool { return slices.Contains(packageExtensions, path.Ext(name)) }
-
-// ignored returns a line for each of the other files that no imported .dsc has
-// taken. taken has the paths of files that were imported.
-func (c *collection) ignored(taken map[string]bool) []string {
-	var lines []string
-	for _, u := range c.others {
-		if !taken[u.Path()] {
-			lines = append(lines, fmt.Sprintf("Ignored file %s: %s", u.Path(), whyIgnored(u.Name)))
-		}
-	}
-	return lines
-}
 
 // whyIgnored says why an import passes over a file.
 func whyIgnored(name string) string {

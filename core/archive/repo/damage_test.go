@@ -2,6 +2,7 @@ package repo_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +11,6 @@ import (
 	"aptless/core/archive/pool"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/engine/task"
-	"aptless/core/formats/deb"
 	"aptless/core/formats/deb/debtest"
 	"aptless/core/front/app/apptest"
 )
@@ -143,38 +143,13 @@ func TestInclusionGoesOnInSlices(t *testing.T) {
 	files := map[string][]byte{}
 	const count = 30
 	for i := range count {
-		name := fmt.Sprintf("p%02d", i)
-		data := apptest.Deb(name, "1", "all")
-		files[name+"_1_all.deb"] = data
-		sum := deb.NewHasher()
-		sum.Write(data)
-		f := sum.File(name + "_1_all.deb")
-		files[name+"_1.changes"] = fmt.Appendf(nil, "Format: 1.8\nSource: %s\nBinary: %s\nArchitecture: all\nVersion: 1\nDistribution: sid\nFiles:\n %s %d misc optional %s\nChecksums-Sha1:\n %s %d %s\nChecksums-Sha256:\n %s %d %s\n",
-			name, name, f.MD5, f.Size, f.Name, f.SHA1, f.Size, f.Name, f.SHA256, f.Size, f.Name)
+		maps.Copy(files, changesOf(fmt.Sprintf("p%02d", i)))
 	}
 	if err := p.Upload("d", files); err != nil {
 		t.Fatal(err)
 	}
-	p.Dispatcher.Slice = time.Second
-	p.Dispatcher.Store.Now = func() time.Time {
-		env.Clock.Advance(time.Second)
-		return env.Clock.Now()
-	}
 	id := begin(t, p, "/api/repos/r/include/d?acceptUnsigned=1")
-	deliveries := 0
-	for range 300 {
-		delivered, err := env.Memory.Queue.Step(t.Context(), p.Dispatcher.Handle)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if delivered {
-			deliveries++
-		} else if due, ok := env.Memory.Queue.Due(); ok {
-			env.Clock.Advance(due.Sub(env.Clock.Now()))
-		} else {
-			break
-		}
-	}
+	deliveries, _ := sliced(t, p, env)
 	got, report := outcome(t, p, id)
 	if got.State != task.Succeeded || len(report.Report.Added) != count || len(report.FailedFiles)+len(report.Report.Warnings) > 0 || !slices.IsSorted(report.Report.Added) {
 		t.Errorf("state %d %s: %s", got.State, got.Error, report.lines())

@@ -61,29 +61,46 @@ func (s *Store) importFiles(ctx context.Context, a *task.Attempt, args ImportArg
 	if err != nil {
 		return task.Result{}, err
 	}
-	found, err := im.importAll(ctx, into, args)
-	if err != nil {
+	if err := im.importAll(ctx, into, args); err != nil {
 		return task.Result{}, err
 	}
-	return im.commit(ctx, found.ignored)
+	return im.commit(ctx, nil)
 }
 
 // importAll imports what is left of the uploads of a directory, or one file of
 // it, into the list of a target.
-func (im *importer) importAll(ctx context.Context, into *target, args ImportArgs) (collection, error) {
-	found, err := im.store.collect(ctx, args.Dir, args.File)
-	if err != nil {
-		return found, err
-	}
-	im.begin(found)
-	for batch := range batches(found.candidates, im.at.After) {
-		if err := im.checkpoint(ctx); err != nil {
-			return found, err
+func (im *importer) importAll(ctx context.Context, into *target, args ImportArgs) error {
+	if args.File != "" {
+		found, err := im.store.collectFile(ctx, args.Dir, args.File)
+		if err != nil {
+			return err
 		}
-		if err := im.batch(ctx, into, batch, nil); err != nil {
-			return found, err
-		}
-		im.at.After = batch[len(batch)-1].Name
+		return im.importPart(ctx, into, part{collection: found})
 	}
-	return found, nil
+	for p, err := range im.store.collect(ctx, args.Dir, im.at.After) {
+		if err == nil {
+			err = im.importPart(ctx, into, p)
+		}
+		if err == nil {
+			err = im.checkpoint(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// importPart imports a part of a directory.
+func (im *importer) importPart(ctx context.Context, into *target, p part) error {
+	if len(p.candidates) > 0 {
+		if err := im.batch(ctx, into, p.candidates, nil); err != nil {
+			return err
+		}
+	}
+	im.said.gather(p.collection)
+	if p.last != "" {
+		im.at.After = p.last
+	}
+	return nil
 }

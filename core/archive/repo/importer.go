@@ -3,9 +3,7 @@ package repo
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -19,9 +17,9 @@ import (
 
 // cursor says how far an import or an inclusion has got.
 type cursor struct {
-	Release     string `json:",omitempty"` // the .changes that is imported; those before it are done
-	ReleaseBlob string `json:",omitempty"` // its content
-	After       string `json:",omitempty"` // the last candidate that is done
+	Release     string `json:"Changes,omitempty"` // path of the .changes that is imported; those before it are done
+	ReleaseBlob string `json:",omitempty"`        // its content
+	After       string `json:"Last,omitempty"`    // the last file that is done: its key, or in a .changes its name
 
 	Lists []stagedList `json:",omitempty"` // of the targets
 	Parts []string     `json:",omitempty"` // objects with outcomes, in their order
@@ -29,6 +27,7 @@ type cursor struct {
 	Staged    bool `json:",omitempty"` // all is done but the commit, and the outcomes are the whole report
 	Committed bool `json:",omitempty"`
 	Owes      bool `json:",omitempty"` // there is a debt: the removal of the uploads
+	Removed   int  `json:",omitempty"` // uploads that are removed, of those imported
 
 	// Of an import that is staged or has committed.
 	Outcomes *outcomes `json:",omitempty"` // nil if they are in Parts
@@ -86,7 +85,7 @@ func (im *importer) adoptFormer(ctx context.Context) error {
 	}
 	if r := im.at.Result; r != nil {
 		im.at.Committed = true
-		im.at.Outcomes = &outcomes{r.FailedFiles, r.Report.Warnings, r.Report.Added, r.Report.Removed, im.at.Files}
+		im.at.Outcomes = &outcomes{Failed: r.FailedFiles, Warnings: r.Report.Warnings, Added: r.Report.Added, Removed: r.Report.Removed, Files: im.at.Files}
 	}
 	return nil
 }
@@ -115,17 +114,6 @@ func (im *importer) target(ctx context.Context, uuid, name, missing string) (*ta
 	t.reset(list)
 	im.targets = append(im.targets, t)
 	return t, nil
-}
-
-// begin reports what was collected, once.
-func (im *importer) begin(c collection) {
-	if len(im.at.Parts) > 0 {
-		return // in a former slice
-	}
-	for _, f := range c.failed {
-		im.said.fail(f)
-	}
-	im.said.take(c.processed...)
 }
 
 // maxHeld is how many bytes of rows or of packages wait to be stored.
@@ -272,7 +260,7 @@ const (
 // the slice is over the error is task.ErrContinue.
 func (im *importer) checkpoint(ctx context.Context) error {
 	due := im.attempt.SliceOver() || len(im.pending) >= maxPending || im.store.Now().Sub(im.since) >= saveEvery
-	if !due || len(im.pending) == 0 && len(im.said.Files)+len(im.said.Failed) == 0 {
+	if !due || len(im.pending) == 0 && len(im.said.Files)+len(im.said.Failed)+len(im.said.Others) == 0 {
 		return nil
 	}
 	if err := im.apply(ctx); err != nil {
@@ -300,8 +288,8 @@ func (im *importer) lists() []stagedList {
 
 // commit gives the repositories their new lists.
 //
-// ignored returns the lines of the report about files that were not imported;
-// it is given the paths of those that were.
+// ignored returns the lines of the report about files that were not imported, besides
+// those of the outcomes; nil for none. It is given the paths of those that were.
 func (im *importer) commit(ctx context.Context, ignored func(map[string]bool) []string) (task.Result, error) {
 	if err := im.apply(ctx); err != nil {
 		return task.Result{}, err
@@ -348,7 +336,10 @@ func (im *importer) settle(ctx context.Context, ignored func(map[string]bool) []
 		taken[p] = true
 		return was
 	})
-	all.Warnings = append(all.Warnings, ignored(taken)...)
+	all.ignore(taken)
+	if ignored != nil {
+		all.Warnings = append(all.Warnings, ignored(taken)...)
+	}
 	im.at, im.said = cursor{Outcomes: &all}, outcomes{}
 	data, err := json.Marshal(all)
 	if err != nil || len(data) <= maxInline {
@@ -373,12 +364,16 @@ type tidyArgs struct {
 }
 
 // tidy removes the uploads of an import that could not do so.
-func (s *Store) tidy(ctx context.Context, _ *task.Attempt, args tidyArgs) (task.Result, error) {
+func (s *Store) tidy(ctx context.Context, a *task.Attempt, args tidyArgs) (task.Result, error) {
 	all, err := s.outcomes(ctx, args.At)
 	if err != nil {
 		return task.Result{}, err
 	}
-	return task.Result{Value: struct{}{}}, s.removeUploads(ctx, args.Dir, all.Files)
+	done := args.At.Removed
+	if _, err := a.Cursor(&done); err != nil {
+		return task.Result{}, err
+	}
+	return task.Result{Value: struct{}{}}, s.removeUploads(ctx, a, removal{dir: args.Dir, files: all.Files, done: done, cursor: func(done int) any { return done }})
 }
 
 // finish removes the uploads that were imported and reports.
@@ -391,7 +386,11 @@ func (im *importer) finish(ctx context.Context, err error) (task.Result, error) 
 		return task.Result{}, err
 	}
 	if !im.keep {
-		if err := im.store.removeUploads(ctx, im.dir, all.Files); err != nil {
+		err := im.store.removeUploads(ctx, im.attempt, removal{dir: im.dir, files: all.Files, done: im.at.Removed, cursor: func(done int) any {
+			im.at.Removed = done
+			return im.at
+		}})
+		if err != nil {
 			return task.Result{}, err
 		}
 	}
@@ -412,33 +411,4 @@ func (im *importer) finish(ctx context.Context, err error) (task.Result, error) 
 		im.attempt.Warn("%s", warning)
 	}
 	return all.result(), nil
-}
-
-// removeUploads removes the uploads that were imported, as far as they are
-// still those, and their directory if nothing is left in it. Objects whose rows an
-// attempt before has removed, or that were uploaded again, are removed too: no row
-// names them any more.
-func (s *Store) removeUploads(ctx context.Context, dir string, files []file) error {
-	var uploads []upload.Upload
-	var unnamed []string
-	for _, f := range files {
-		u, err := s.Uploads.Find(ctx, f.Dir, f.Name)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && u.Blob != f.Blob {
-			unnamed = append(unnamed, f.Blob)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		uploads = append(uploads, u)
-	}
-	if err := s.Uploads.Remove(ctx, uploads...); err != nil {
-		return err
-	}
-	if len(unnamed) > 0 {
-		if err := s.Uploads.Blobs.Delete(ctx, unnamed...); err != nil {
-			return err
-		}
-	}
-	return s.Uploads.RemoveIfEmpty(ctx, dir)
 }

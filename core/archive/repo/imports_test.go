@@ -196,32 +196,13 @@ func owesNothing(t *testing.T, env *drivertest.Env) {
 // with the report of one that is not cut, and reads each file once.
 func TestImportGoesOnInSlices(t *testing.T) {
 	p, env := many(t, 130)
-	p.Dispatcher.Slice = time.Second
-	p.Dispatcher.Store.Now = func() time.Time {
-		env.Clock.Advance(time.Second)
-		return env.Clock.Now()
-	}
 	id := begin(t, p, "/api/repos/r/file/d")
-	deliveries, opens := 0, 0
-	for range 100 {
-		before := len(env.Faults.Calls())
-		delivered, err := env.Memory.Queue.Step(t.Context(), p.Dispatcher.Handle)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !delivered {
-			due, ok := env.Memory.Queue.Due()
-			if !ok {
-				break
-			}
-			env.Clock.Advance(due.Sub(env.Clock.Now()))
-			continue
-		}
-		deliveries++
-		for _, call := range env.Faults.Calls()[before:] {
-			if strings.HasPrefix(call, "Blobs.Open "+pool.IncomingPrefix) {
-				opens++
-			}
+	before := len(env.Faults.Calls())
+	deliveries, _ := sliced(t, p, env)
+	opens := 0
+	for _, call := range env.Faults.Calls()[before:] {
+		if strings.HasPrefix(call, "Blobs.Open "+pool.IncomingPrefix) {
+			opens++
 		}
 	}
 	got, report := outcome(t, p, id)

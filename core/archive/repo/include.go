@@ -141,7 +141,9 @@ func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) 
 	if missing {
 		return task.Result{}, &task.Relock{Locks: locks, Resources: args.resources()}
 	}
-	im.begin(in.collection)
+	if len(im.at.Parts) == 0 { // else a former slice has told
+		im.said.gather(collection{failed: in.failed})
+	}
 	for _, r := range in.releases {
 		if err := in.release(ctx, r); err != nil {
 			return task.Result{}, err
@@ -157,7 +159,7 @@ type inclusion struct {
 	args     IncludeArgs
 	template *nameTemplate
 	ring     *pgp.Keyring
-	releases []*release // ascending by name
+	releases []*release // ascending by path
 
 	mu         sync.Mutex      // guards what follows while releases are read
 	listed     map[string]bool // paths of other files that some .changes lists; true if that was accepted
@@ -166,12 +168,12 @@ type inclusion struct {
 
 // release imports one release. Every repository that is named is locked.
 func (in *inclusion) release(ctx context.Context, r *release) error {
-	if r.upload.Name < in.at.Release {
+	if r.upload.Path() < in.at.Release {
 		return nil // done in a former slice
 	}
-	begun := in.at.Release == r.upload.Name && in.at.ReleaseBlob == r.upload.Blob
+	begun := in.at.Release == r.upload.Path() && in.at.ReleaseBlob == r.upload.Blob
 	if !begun {
-		in.at.Release, in.at.ReleaseBlob, in.at.After = r.upload.Name, r.upload.Blob, ""
+		in.at.Release, in.at.ReleaseBlob, in.at.After = r.upload.Path(), r.upload.Blob, ""
 	}
 	if r.refusal == "" && r.changes == nil {
 		if err := in.readAgain(ctx, r); err != nil {
@@ -263,7 +265,7 @@ func (in *inclusion) mention(r *release, text []byte) {
 	dir, _ := path.Split(r.upload.Name)
 	for _, f := range c.Files {
 		p := upload.Path(r.upload.Dir, dir+f.Name)
-		_, found := slices.BinarySearchFunc(in.others, dir+f.Name, func(u upload.Upload, name string) int { return strings.Compare(u.Name, name) })
+		_, found := slices.BinarySearchFunc(in.others, p, func(u upload.Upload, p string) int { return strings.Compare(u.Path(), p) })
 		if _, listed := in.listed[p]; found && !listed {
 			in.listed[p] = false // not accepted yet
 		}
@@ -368,35 +370,6 @@ func (in *inclusion) readRelease(ctx context.Context, r *release) error {
 		return nil
 	}
 	return err
-}
-
-// collectChanges finds the .changes files as they are now, in ascending order,
-// and the other files.
-func (in *inclusion) collectChanges(ctx context.Context) ([]upload.Upload, error) {
-	s, dir, name := in.store, in.args.Dir, in.args.File
-	isChanges := func(u upload.Upload) bool { return strings.HasSuffix(u.Name, ".changes") }
-	if name == "" {
-		files, err := s.Uploads.List(ctx, dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			in.failed = append(in.failed, noSuchFile(dir))
-			return nil, nil
-		}
-		for _, u := range files {
-			if !isChanges(u) {
-				in.others = append(in.others, u)
-			}
-		}
-		return slices.DeleteFunc(files, func(u upload.Upload) bool { return !isChanges(u) }), err
-	}
-	u, err := s.Uploads.Find(ctx, dir, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		in.failed = append(in.failed, noSuchFile(dir, name))
-		return nil, nil
-	}
-	if err != nil || !isChanges(u) {
-		return nil, err
-	}
-	return []upload.Upload{u}, nil
 }
 
 // verify reads a .changes and checks its signature and that the files it lists

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 
 	"aptless/core/archive/upload"
@@ -16,13 +17,14 @@ import (
 // outcomes are lines of a report and the uploads that it is about.
 type outcomes struct {
 	Failed, Warnings, Added, Removed []string
-	Files                            []file // that were imported
+	Files                            []file   // that were imported
+	Others                           []string `json:",omitempty"` // paths of files that are no packages
 }
 
 func (o *outcomes) append(more outcomes) {
 	o.Failed, o.Warnings = append(o.Failed, more.Failed...), append(o.Warnings, more.Warnings...)
 	o.Added, o.Removed = append(o.Added, more.Added...), append(o.Removed, more.Removed...)
-	o.Files = append(o.Files, more.Files...)
+	o.Files, o.Others = append(o.Files, more.Files...), append(o.Others, more.Others...)
 }
 
 func (o *outcomes) fail(f failure) {
@@ -33,6 +35,29 @@ func (o *outcomes) take(uploads ...upload.Upload) {
 	for _, u := range uploads {
 		o.Files = append(o.Files, file{u.Dir, u.Name, u.Blob})
 	}
+}
+
+// gather notes files that are in a directory besides its packages.
+func (o *outcomes) gather(c collection) {
+	for _, f := range c.failed {
+		o.fail(f)
+	}
+	o.take(c.processed...)
+	for _, u := range c.others {
+		o.Others = append(o.Others, u.Path())
+	}
+}
+
+// ignore adds a warning for each of the other files that no imported .dsc has
+// taken. taken has the paths of files that were imported.
+func (o *outcomes) ignore(taken map[string]bool) {
+	slices.Sort(o.Others)
+	for _, p := range o.Others {
+		if !taken[p] {
+			o.Warnings = append(o.Warnings, fmt.Sprintf("Ignored file %s: %s", p, whyIgnored(path.Base(p))))
+		}
+	}
+	o.Others = nil
 }
 
 // file names an uploaded file that was imported.

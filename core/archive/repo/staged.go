@@ -37,12 +37,11 @@ func (s *Store) Stage(ctx context.Context, a *task.Attempt, args ImportArgs, sha
 		if err != nil {
 			return nil, err
 		}
-		found, err := im.importAll(ctx, into, args)
-		if err == nil {
+		if err = im.importAll(ctx, into, args); err == nil {
 			err = im.apply(ctx)
 		}
 		if err == nil {
-			_, err = im.settle(ctx, found.ignored)
+			_, err = im.settle(ctx, nil)
 		}
 		if err != nil {
 			return nil, err

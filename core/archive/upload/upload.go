@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -74,6 +75,9 @@ type Upload struct {
 
 	version string // of the row
 }
+
+// Key orders the files of the upload area; see Each.
+func (u Upload) Key() string { return uploadKey(u.Dir, u.Name).Sort }
 
 // Path returns the path by which clients see the file.
 func (u Upload) Path() string { return Path(u.Dir, u.Name) }
@@ -203,6 +207,35 @@ func upload(row driver.Row, dir, name string) (Upload, error) {
 		return Upload{}, fmt.Errorf("upload %s: %w", u.Path(), err)
 	}
 	return u, nil
+}
+
+// Each yields the files of a directory and of those below it, in ascending order of
+// their keys, from the first key greater than after on: first the files of the
+// directory itself. The error matches fs.ErrNotExist if there is no such directory.
+func (s *Store) Each(ctx context.Context, dir, after string) iter.Seq2[Upload, error] {
+	return func(yield func(Upload, error) bool) {
+		found := after != ""
+		for row, err := range s.Table.Scan(ctx, uploadPart, max(after, dir+"/")) {
+			if err != nil {
+				yield(Upload{}, err)
+				return
+			}
+			if !strings.HasPrefix(row.Sort, dir+"/") {
+				break
+			}
+			found = true
+			d, name, _ := strings.Cut(row.Sort, "//")
+			if name == "" {
+				continue
+			}
+			if u, err := upload(row, d, name); !yield(u, err) || err != nil {
+				return
+			}
+		}
+		if !found {
+			yield(Upload{}, Missing("lstat", Path(dir)))
+		}
+	}
 }
 
 // List returns the files of a directory and of those below it, in ascending
@@ -351,11 +384,20 @@ func (s *Store) RemoveDir(ctx context.Context, dir string) error {
 
 // RemoveIfEmpty removes a directory if nothing is in it.
 func (s *Store) RemoveIfEmpty(ctx context.Context, dir string) error {
-	files, dirs, err := s.scan(ctx, dir)
-	if err != nil || len(files) > 0 || len(dirs) != 1 {
-		return err
+	var own []driver.Row
+	for row, err := range s.Table.Scan(ctx, uploadPart, dir+"/") {
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(row.Sort, dir+"/") {
+			break
+		}
+		if row.Key != dirKey(dir) {
+			return nil
+		}
+		own = append(own, row)
 	}
-	return s.removeRows(ctx, dirs)
+	return s.removeRows(ctx, own)
 }
 
 func (s *Store) removeRows(ctx context.Context, rows []driver.Row) error {

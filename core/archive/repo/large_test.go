@@ -1,0 +1,149 @@
+package repo_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"aptless/core/archive/pool"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/engine/task"
+	"aptless/core/formats/deb"
+	"aptless/core/front/app/apptest"
+)
+
+// rowsOf counts the rows of a partition that scans yield.
+type rowsOf struct {
+	driver.Table
+	part string
+	n    int
+}
+
+func (c *rowsOf) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
+	return func(yield func(driver.Row, error) bool) {
+		for row, err := range c.Table.Scan(ctx, part, after) {
+			if part == c.part {
+				c.n++
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
+}
+
+// sliced runs a task in slices that end with the first look at the clock. It returns
+// the number of deliveries, and of the calls in the longest one.
+func sliced(t *testing.T, p *apptest.Process, env *drivertest.Env) (deliveries, most int) {
+	t.Helper()
+	p.Dispatcher.Slice = time.Second
+	p.Dispatcher.Store.Now = func() time.Time {
+		env.Clock.Advance(time.Second)
+		return env.Clock.Now()
+	}
+	for range 1000 {
+		before := len(env.Faults.Calls())
+		delivered, err := env.Memory.Queue.Step(t.Context(), p.Dispatcher.Handle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if delivered {
+			deliveries, most = deliveries+1, max(most, len(env.Faults.Calls())-before)
+		} else if due, ok := env.Memory.Queue.Due(); ok {
+			env.Clock.Advance(due.Sub(env.Clock.Now()))
+		} else {
+			break
+		}
+	}
+	return deliveries, most
+}
+
+// TestImportOfManyDirectoriesGoesOnInSlices: names in one directory need not come
+// after those of the directory before. Nothing is left out, each slice reads on where
+// the last one has stopped, and the uploads are removed in slices, too.
+func TestImportOfManyDirectoriesGoesOnInSlices(t *testing.T) {
+	env := drivertest.NewEnv()
+	rows := &rowsOf{Table: env.Table, part: "upload"}
+	env.Table = rows
+	p, err := apptest.Start(t.Context(), env, apptest.Signer(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each = 200
+	if err := p.Step("POST", "/api/repos", `{"Name":"r"}`); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"d%2Fb", "d%2Fa", "d"} {
+		files := map[string][]byte{"README": []byte("text"), "x.buildinfo": []byte("text")}
+		for i := range each {
+			name := fmt.Sprintf("%c%c%03d", 'z'-dir[len(dir)-1]+'a', dir[len(dir)-1], i) // the last directory has the first names
+			files[name+"_1_all.deb"] = apptest.Deb(name, "1", "all")
+		}
+		if err := p.Upload(dir, files); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows.n = 0
+	id := begin(t, p, "/api/repos/r/file/d")
+	deliveries, most := sliced(t, p, env)
+	got, report := outcome(t, p, id)
+	if got.State != task.Succeeded || len(report.Report.Added) != 3*each || len(report.FailedFiles) > 0 {
+		t.Errorf("state %d %s: %d packages were added, failed %v", got.State, got.Error, len(report.Report.Added), report.FailedFiles)
+	}
+	if len(report.Report.Warnings) != 3 {
+		t.Errorf("warnings %q, want one for each README", report.Report.Warnings)
+	}
+	if want := 3 * each / 50; deliveries < 2*want || most > 400 {
+		t.Errorf("%d deliveries, %d calls in the longest one: want one for each of %d batches, and again for their removal", deliveries, most, want)
+	}
+	// The first row of a batch is read by two slices.
+	if files := 3 * (each + 2); rows.n > files+deliveries+20 {
+		t.Errorf("%d rows were read for %d files in %d slices", rows.n, files, deliveries)
+	}
+	var keys []string
+	if data, err := p.Do("GET", "/api/repos/r/packages", "", nil); err != nil || json.Unmarshal(data, &keys) != nil || len(keys) != 3*each {
+		t.Errorf("%d packages, %v", len(keys), err)
+	}
+	owesNothing(t, env)
+	if data, err := p.Do("GET", "/api/files/d", "", nil); err != nil || strings.Contains(string(data), ".deb") || strings.Count(string(data), "README") != 3 {
+		t.Errorf("files %s, %v", data, err)
+	}
+}
+
+// changesOf returns an upload of one package with its .changes.
+func changesOf(name string) map[string][]byte {
+	data := apptest.Deb(name, "1", "all")
+	sum := deb.NewHasher()
+	sum.Write(data)
+	f := sum.File(name + "_1_all.deb")
+	return map[string][]byte{f.Name: data, name + "_1.changes": fmt.Appendf(nil, "Format: 1.8\nSource: %s\nBinary: %s\nArchitecture: all\nVersion: 1\nDistribution: sid\nFiles:\n %s %d misc optional %s\nChecksums-Sha1:\n %s %d %s\nChecksums-Sha256:\n %s %d %s\n",
+		name, name, f.MD5, f.Size, f.Name, f.SHA1, f.Size, f.Name, f.SHA256, f.Size, f.Name)}
+}
+
+// TestInclusionOfManyDirectoriesGoesOnInSlices: an inclusion leaves no .changes of a
+// directory out whose name comes before that of another directory's.
+func TestInclusionOfManyDirectoriesGoesOnInSlices(t *testing.T) {
+	p, env := many(t, 0)
+	var dirs []string
+	for i := range 12 {
+		dirs = append(dirs, fmt.Sprintf("d%%2F%c", 'a'+i))
+		if err := p.Upload(dirs[i], changesOf(fmt.Sprintf("p%02d", 50-i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := begin(t, p, "/api/repos/r/include/d?acceptUnsigned=1")
+	deliveries, _ := sliced(t, p, env)
+	got, report := outcome(t, p, id)
+	if got.State != task.Succeeded || len(report.Report.Added) != len(dirs) || len(report.FailedFiles)+len(report.Report.Warnings) > 0 || deliveries < 5 {
+		t.Errorf("state %d %s in %d slices: %s", got.State, got.Error, deliveries, report.lines())
+	}
+	if left := env.Memory.Objects(pool.IncomingPrefix); len(left) > 0 {
+		t.Errorf("%d uploads are left", len(left))
+	}
+	owesNothing(t, env)
+}
