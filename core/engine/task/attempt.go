@@ -1,7 +1,6 @@
 package task
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -147,76 +146,6 @@ func (a *Attempt) SliceOver() bool {
 	return a.cancelled.Load() || !a.until.IsZero() && !a.store.Now().Before(a.until)
 }
 
-// Save commits what was put so far, together with the cursor from which the
-// next attempt goes on. After it the transaction is empty: what was read
-// before no longer conditions anything. A cursor of other bytes than the last
-// one is progress: both budgets begin anew.
-//
-// driver.ErrConflict says that a row that was read has changed: return it and
-// the task runs again from its last cursor. ErrLost says that another attempt
-// goes on, ErrCancelled that a client has cancelled the task.
-func (a *Attempt) Save(ctx context.Context, cursor any) error {
-	return a.save(ctx, cursor, func(*Task) {}, nil)
-}
-
-// Checkpoint is Save, and then ErrContinue if the slice is over. Every loop that
-// can outlast a slice calls it.
-func (a *Attempt) Checkpoint(ctx context.Context, cursor any) error {
-	if err := a.Save(ctx, cursor); err != nil {
-		return err
-	}
-	if a.SliceOver() {
-		return ErrContinue
-	}
-	return nil
-}
-
-// save is Save with a further change of the row, and with debts to write.
-func (a *Attempt) save(ctx context.Context, cursor any, change func(*Task), debts []owed) error {
-	data, err := encode(cursor)
-	if err != nil {
-		return fmt.Errorf("cursor of task %d: %w", a.begun.ID, err)
-	}
-	if len(data) > maxCursor {
-		return fmt.Errorf("cursor of task %d has %d bytes: %w", a.begun.ID, len(data), driver.ErrInvalid)
-	}
-	tx, versions := a.tx, map[string]string{}
-	err = a.write(ctx, writing{
-		change: func(t *Task) {
-			if !bytes.Equal(t.Cursor, data) {
-				t.Tries, t.Failures, t.Failing, t.Error = 0, 0, time.Time{}, ""
-			}
-			t.Cursor = data
-			if a.SliceOver() {
-				t.Owner = "" // nobody has to wait for the lease
-			}
-			change(t)
-			a.settle(t, debts)
-		},
-		settle: true, stoppable: true, result: a.answer, tx: tx,
-		more: func(ctx context.Context, again bool) ([]driver.Op, error) {
-			ops, err := a.ops(tx)
-			if err != nil {
-				return nil, err
-			}
-			return a.debtOps(ctx, ops, debts, again)
-		},
-		done: func(version string) {
-			for _, d := range debts {
-				versions[d.entry.Name] = version
-			}
-		},
-	})
-	if err != nil {
-		return err
-	}
-	for name, version := range versions {
-		a.debts[name] = version
-	}
-	a.tx, a.cursor, a.paid, a.answer = lock.NewTx(a.store.Table), data, nil, nil
-	return nil
-}
-
 // ops returns the operations of a transaction, and while a collection is under
 // way those that keep the heads it replaces.
 func (a *Attempt) ops(tx *lock.Tx) ([]driver.Op, error) {
@@ -226,6 +155,13 @@ func (a *Attempt) ops(tx *lock.Tx) ([]driver.Op, error) {
 	}
 	name := fmt.Sprintf("%d-%d-%d", a.begun.ID, a.begun.Attempt, a.seq)
 	return append(ops, a.store.Epoch.Keep(name, tx.Replaced())...), nil
+}
+
+// stored returns the row as the attempt wrote it last.
+func (a *Attempt) stored() Task {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	return a.task
 }
 
 // rewind forgets what was read, put and printed since the last Save.

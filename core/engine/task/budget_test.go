@@ -310,7 +310,7 @@ func TestOvertakenDeletesNothing(t *testing.T) {
 	var second *Dispatcher
 	stalled := false
 	remove := func(ctx context.Context, a *Attempt, _ struct{}) (Result, error) {
-		if err := a.write(ctx, writing{change: func(*Task) {}}); err != nil { // a heartbeat does not disturb it
+		if err := a.write(ctx, rowWrite{change: func(*Task) {}}); err != nil { // a heartbeat does not disturb it
 			return Result{}, err
 		}
 		if !stalled {

@@ -192,7 +192,7 @@ func TestSweepCancel(t *testing.T) {
 func TestCancelTellsAttempt(t *testing.T) {
 	env := drivertest.NewEnv()
 	for name, meet := range map[string]func(ctx context.Context, a *Attempt) error{
-		"heartbeat": func(ctx context.Context, a *Attempt) error { return a.write(ctx, writing{change: func(*Task) {}}) },
+		"heartbeat": func(ctx context.Context, a *Attempt) error { return a.write(ctx, rowWrite{change: func(*Task) {}}) },
 		"write": func(ctx context.Context, a *Attempt) error {
 			_, err := a.Write(ctx, driver.Op{Key: driver.Key{Part: "p", Sort: fmt.Sprint(a.ID())}})
 			return err

@@ -1,48 +1,85 @@
 package task
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 )
 
-// Debt is work that a commit makes necessary: the tree of a publication has to
-// be brought to its manifest, imported uploads have to be removed. It is a
-// calendar entry from the commit on until it is paid.
-type Debt struct {
-	Name string    // of the entry; a later commit of that name replaces the debt
-	Spec Spec      // the task that pays it if the one which committed does not
-	Due  time.Time // when that task is admitted; zero is a minute after the commit
+// Save commits what was put so far, together with the cursor from which the
+// next attempt goes on. After it the transaction is empty: what was read
+// before no longer conditions anything. A cursor of other bytes than the last
+// one is progress: both budgets begin anew.
+//
+// driver.ErrConflict says that a row that was read has changed: return it and
+// the task runs again from its last cursor. ErrLost says that another attempt
+// goes on, ErrCancelled that a client has cancelled the task.
+func (a *Attempt) Save(ctx context.Context, cursor any) error {
+	return a.save(ctx, cursor, func(*Task) {}, nil)
 }
 
-// debtKind is the kind of the entries that are debts.
-const debtKind = "debt"
-
-// debtData is the Data of a debt's entry: the task to be admitted.
-type debtData struct {
-	Kind      string
-	Name      string
-	Resources []string `json:",omitempty"`
-	Locks     []lock.Want
-	Args      json.RawMessage `json:",omitempty"`
-	ArgsBlob  string          `json:",omitempty"`
-	Origin    int64           // the task that made the debt; its objects are kept while it is owed
-
-	// Of an Undo.
-	Undo    bool            `json:",omitempty"`
-	Cursor  json.RawMessage `json:",omitempty"`
-	Attempt int64           `json:",omitempty"` // the last of the origin
+// Checkpoint is Save, and then ErrContinue if the slice is over. Every loop that
+// can outlast a slice calls it.
+func (a *Attempt) Checkpoint(ctx context.Context, cursor any) error {
+	if err := a.Save(ctx, cursor); err != nil {
+		return err
+	}
+	if a.SliceOver() {
+		return ErrContinue
+	}
+	return nil
 }
 
-// owed is a debt as it is stored.
-type owed struct{ entry calendar.Entry }
+// save is Save with a further change of the row, and with debts to write.
+func (a *Attempt) save(ctx context.Context, cursor any, change func(*Task), debts []owed) error {
+	data, err := encode(cursor)
+	if err != nil {
+		return fmt.Errorf("cursor of task %d: %w", a.begun.ID, err)
+	}
+	if len(data) > maxCursor {
+		return fmt.Errorf("cursor of task %d has %d bytes: %w", a.begun.ID, len(data), driver.ErrInvalid)
+	}
+	tx, versions := a.tx, map[string]string{}
+	err = a.write(ctx, rowWrite{
+		change: func(t *Task) {
+			if !bytes.Equal(t.Cursor, data) {
+				t.Tries, t.Failures, t.Failing, t.Error = 0, 0, time.Time{}, ""
+			}
+			t.Cursor = data
+			if a.SliceOver() {
+				t.Owner = "" // nobody has to wait for the lease
+			}
+			change(t)
+			a.settle(t, debts)
+		},
+		settle: true, stoppable: true, result: a.answer, tx: tx,
+		more: func(ctx context.Context, again bool) ([]driver.Op, error) {
+			ops, err := a.ops(tx)
+			if err != nil {
+				return nil, err
+			}
+			return a.debtOps(ctx, ops, debts, again)
+		},
+		done: func(version string) {
+			for _, d := range debts {
+				versions[d.entry.Name] = version
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	for name, version := range versions {
+		a.debts[name] = version
+	}
+	a.tx, a.cursor, a.paid, a.answer = lock.NewTx(a.store.Table), data, nil, nil
+	return nil
+}
 
 // Commit is the last Save that may fail the task. In the same transaction the
 // debts are written. From then on no error fails the task: also a task.Error is
@@ -65,41 +102,6 @@ func (a *Attempt) Commit(ctx context.Context, cursor any, debts ...Debt) error {
 	}, list)
 }
 
-// debt returns a debt as it is stored.
-func (a *Attempt) debt(ctx context.Context, d Debt) (owed, error) {
-	if d.Name == "" || len(d.Spec.Locks) == 0 {
-		return owed{}, fmt.Errorf("debt %q of task %d names no resource: %w", d.Name, a.begun.ID, driver.ErrInvalid)
-	}
-	args, err := encode(d.Spec.Args)
-	if err != nil {
-		return owed{}, fmt.Errorf("debt %s of task %d: %w", d.Name, a.begun.ID, err)
-	}
-	data := debtData{Kind: d.Spec.Kind, Name: clip(d.Spec.Name, maxName), Resources: d.Spec.Resources, Locks: lock.Merge(d.Spec.Locks),
-		Args: args, Origin: a.begun.ID}
-	if len(args) > maxInline {
-		data.Args = nil
-		a.objects++
-		name := fmt.Sprintf("debt-%d-%d", a.begun.Attempt, a.objects)
-		if data.ArgsBlob, err = a.store.writeBlob(ctx, a.begun.ID, name, args); err != nil {
-			return owed{}, err
-		}
-	}
-	due := d.Due
-	if due.IsZero() {
-		due = a.store.Now().Add(calendar.Pause(1))
-	}
-	return a.entry(d.Name, data, due)
-}
-
-// entry returns the calendar entry of a debt of this task.
-func (a *Attempt) entry(name string, data debtData, due time.Time) (owed, error) {
-	raw, err := encode(data)
-	if err != nil {
-		return owed{}, err
-	}
-	return owed{calendar.Entry{Name: name, Kind: debtKind, Data: raw, Due: due, Since: a.store.Now(), Task: a.begun.ID}}, nil
-}
-
 // Committed reports whether the task has committed. The task that is admitted to
 // pay a debt has from its beginning.
 func (a *Attempt) Committed() bool {
@@ -119,71 +121,3 @@ func (a *Attempt) Pay(name string) {
 // Answer sets what the task answers if it has committed and ends without getting
 // to its own result. It is stored by the next Save or Commit.
 func (a *Attempt) Answer(r Result) { a.answer = &r }
-
-// settle updates the names of the debts in the row.
-func (a *Attempt) settle(t *Task, debts []owed) {
-	names := slices.Clone(t.Debts)
-	for _, d := range debts {
-		if !slices.Contains(names, d.entry.Name) {
-			names = append(names, d.entry.Name)
-		}
-	}
-	t.Debts = slices.DeleteFunc(names, func(n string) bool { return slices.Contains(a.paid, n) })
-	if len(t.Debts) == 0 {
-		t.Debts = nil
-	}
-}
-
-// debtOps adds to ops those that write debts and remove the debts that are paid.
-// The first try takes rows to be as this attempt left them, or absent, which
-// saves reading them; further tries read them.
-func (a *Attempt) debtOps(ctx context.Context, ops []driver.Op, debts []owed, again bool) ([]driver.Op, error) {
-	for _, d := range debts {
-		e := d.entry.At(a.debts[d.entry.Name])
-		if again {
-			was, err := calendar.Get(ctx, a.store.Table, e.Name)
-			if err != nil && !errors.Is(err, driver.ErrNotFound) {
-				return nil, err
-			}
-			e = e.Over(was)
-		}
-		ops = append(ops, e.PutOp())
-	}
-	for _, name := range a.paid {
-		if slices.ContainsFunc(debts, func(d owed) bool { return d.entry.Name == name }) {
-			continue
-		}
-		e := calendar.Entry{Name: name}.At(a.debts[name])
-		if again || !e.Exists() {
-			was, err := calendar.Get(ctx, a.store.Table, name)
-			if errors.Is(err, driver.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			e = was
-		}
-		ops = append(ops, e.DeleteOp())
-	}
-	return ops, nil
-}
-
-// blameOps adds to ops those that note why debts are not paid.
-func (a *Attempt) blameOps(ctx context.Context, ops []driver.Op, names []string, reason string) ([]driver.Op, error) {
-	for _, name := range names {
-		if name == "" || slices.Contains(a.paid, name) {
-			continue
-		}
-		e, err := calendar.Get(ctx, a.store.Table, name)
-		if errors.Is(err, driver.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		e.Reason = reason
-		ops = append(ops, e.PutOp())
-	}
-	return ops, nil
-}

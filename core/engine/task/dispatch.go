@@ -2,86 +2,14 @@ package task
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 )
-
-// Bounds of what a task may cost before it ends.
-const (
-	maxTries   = 5                // deaths without progress
-	maxReruns  = 5                // reruns of an attempt because rows outside its locks changed
-	maxRelocks = 20               // changes of locks
-	outage     = 15 * time.Minute // default of Dispatcher.Outage
-	patience   = 30 * time.Second // default of Dispatcher.Patience
-)
-
-// maxBack is the longest time for which a message is put back.
-const maxBack = time.Minute
-
-// firstBack is the pause after the first error. It doubles with every error.
-const firstBack = 250 * time.Millisecond
-
-// noteWithin bounds how long the last write of an attempt may take whose context
-// is over: a function has a second between its end and its death.
-const noteWithin = 700 * time.Millisecond
-
-// backoff returns the pause after so many errors in a row: 250 ms, 500 ms … a
-// minute. It is the only back-off of tasks: queues obey Outcome.Retry.
-func backoff(failures int) time.Duration {
-	return min(firstBack<<min(max(failures-1, 0), 10), maxBack)
-}
-
-// Dispatcher runs tasks as their messages arrive.
-type Dispatcher struct {
-	Store *Store
-	Lease time.Duration // how long an attempt that is silent counts as alive
-	Slice time.Duration // how long a delivery may take; 0 for no limit
-
-	// Outage is how long errors of the storage may last, without progress, before
-	// a task is given up. Patience is how long they may last before a task that
-	// has committed leaves its debts to the tick.
-	Outage   time.Duration
-	Patience time.Duration
-
-	// Alone says that no other process runs tasks of this storage. A lease of
-	// another process is then that of one which has died, and is taken over at
-	// once.
-	Alone bool
-
-	unready error // why no task can run; see Unready
-	kinds   map[string]Kind
-	process string // random; the Owner of this process's attempts
-
-	mu       sync.Mutex
-	running  map[int64]bool // tasks of which an attempt runs in this process
-	failures map[int64]int  // deliveries in a row that failed, of tasks whose row could not be read or written
-}
-
-// NewDispatcher returns a dispatcher for the kinds given.
-func NewDispatcher(store *Store, list []Kind) (*Dispatcher, error) {
-	byName, err := kinds(list)
-	if err != nil {
-		return nil, err
-	}
-	return &Dispatcher{Store: store, Lease: time.Minute, Outage: outage, Patience: patience, kinds: byName,
-		process: rand.Text()[:16], running: map[int64]bool{}, failures: map[int64]int{}}, nil
-}
-
-// delivery is one message on its way.
-type delivery struct {
-	driver.Message
-	until time.Time // end of the slice; zero if there is none
-}
-
-// over reports whether the slice of the delivery is over.
-func (m delivery) over(now time.Time) bool { return !m.until.IsZero() && !now.Before(m.until) }
 
 // Handle is the driver.Handler of the task queues. With an error it returns for
 // how long the message is put back.
@@ -191,23 +119,6 @@ func (d *Dispatcher) alive(t Task) time.Duration {
 		left = time.Second // it is alive, and late with its heartbeat
 	}
 	return min(max(left, 0), maxBack)
-}
-
-// begin notes that an attempt runs in this process; false if one does already.
-func (d *Dispatcher) begin(id int64) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.running[id] {
-		return false
-	}
-	d.running[id] = true
-	return true
-}
-
-func (d *Dispatcher) ended(id int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.running, id)
 }
 
 // startable returns the first of the tasks ahead that nobody runs and whose

@@ -44,6 +44,22 @@
 // The tick admits the debt's task after 1, 2, 4 … minutes. The first one that
 // finds room applies the tree and pays.
 //
+// # Files
+//
+// References between files run down this list, never up:
+//
+//	tick.go, wait.go, cancel.go   calls of the tick and of clients
+//	dispatch.go                   a message arrives: does its task run now?
+//	run.go                        one attempt, from the row's first write on
+//	outcome.go                    an attempt has ended: again, later, or for good?
+//	end.go                        the last write of a task
+//	commit.go                     Save, Checkpoint, Commit: the calls of a running task
+//	debt.go, write.go             the rows that these calls write
+//	kind.go, call.go              the functions that a task runs
+//	admit.go                      a task and its places in the queues
+//	attempt.go, store.go          what an attempt and the store of tasks are
+//	task.go, text.go, retry.go    the row, its bounds, pauses
+//
 // # Messages
 //
 // A message carries the number of a task and nothing else. A delivery whose task

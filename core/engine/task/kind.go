@@ -5,18 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-
-	"aptless/core/engine/lock"
 )
-
-// Spec is a task to be admitted: the outcome of an operation's early check.
-type Spec struct {
-	Kind      string
-	Name      string
-	Resources []string    // for clients
-	Locks     []lock.Want // at least one; the group is that of the first exclusive one
-	Args      any         // as JSON: names and parameters, nothing that was loaded
-}
 
 // Kind is an operation: what runs under the locks, and what undoes it.
 type Kind struct {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -98,7 +97,7 @@ func (d *Dispatcher) run(ctx context.Context, a *Attempt, kind Kind) (driver.Out
 		switch {
 		case err == nil:
 			return driver.Outcome{}, nil
-		case lost(ctx, err):
+		case overtaken(ctx, err):
 			d.Store.Log.Warn("attempt was overtaken", "task", a.begun.ID, "attempt", a.Token())
 			return driver.Outcome{Retry: time.Second}, nil
 		case errors.Is(err, ErrContinue):
@@ -117,108 +116,4 @@ func (d *Dispatcher) run(ctx context.Context, a *Attempt, kind Kind) (driver.Out
 		}
 		return d.broken(ctx, a, kind, err)
 	}
-}
-
-// next ends an attempt that goes on in another slice: at once, or when err, a Later,
-// says. Mostly its Save has told so already, and the row is not written again.
-func (d *Dispatcher) next(ctx context.Context, a *Attempt, err error) (driver.Outcome, error) {
-	wait := time.Millisecond
-	if l := (*later)(nil); errors.As(err, &l) {
-		wait = max(wait, l.after)
-	}
-	if t := a.stored(); t.Owner != "" || t.Tries > 0 {
-		return d.unwritten(ctx, a, a.write(ctx, writing{change: func(t *Task) {
-			t.Owner, t.Tries = "", max(t.Tries-1, 0)
-		}}), wait)
-	}
-	return driver.Outcome{Retry: wait}, nil
-}
-
-// lost reports whether another attempt has taken the task over.
-func lost(ctx context.Context, err error) bool {
-	return errors.Is(context.Cause(ctx), ErrLost) || errors.Is(err, ErrLost)
-}
-
-// call runs the kind's function; a panic becomes a failure of the task.
-func call(ctx context.Context, kind Kind, a *Attempt) (result Result, err error) {
-	defer a.guard(kind, &err)
-	args, err := a.store.args(ctx, a.begun)
-	if err != nil {
-		return Result{}, fmt.Errorf("arguments of %s: %w", kind.Name, err)
-	}
-	return kind.run(ctx, a, args)
-}
-
-// guard makes a panic a failure of the task: of the goroutine that runs the kind's
-// function, and of a goroutine that it started by package parallel.
-func (a *Attempt) guard(kind Kind, err *error) {
-	var value any
-	var stack []byte
-	var other *parallel.PanicError
-	if p := recover(); p != nil {
-		value, stack = p, debug.Stack()
-	} else if errors.As(*err, &other) {
-		value, stack = other.Value, other.Stack
-	} else {
-		return
-	}
-	a.store.Log.Error("task panicked", "task", a.begun.ID, "kind", kind.Name, "panic", value, "stack", string(stack))
-	*err = Fail(500, "internal error: %v", value)
-}
-
-// broken records the error of an attempt that another one will repeat, or gives
-// the task up when its errors have lasted too long. An attempt that ran out of
-// time counts as a death: it needs a checkpoint. One that was told to stop,
-// because its process ends, costs nothing.
-func (d *Dispatcher) broken(ctx context.Context, a *Attempt, kind Kind, cause error) (driver.Outcome, error) {
-	a.rewind()
-	note, cancel := outlive(ctx, noteWithin)
-	defer cancel()
-	now, wait := d.Store.Now(), time.Second
-	err := a.write(note, writing{change: func(t *Task) {
-		t.Error, t.Owner = cause.Error(), ""
-		switch {
-		case errors.Is(ctx.Err(), context.DeadlineExceeded):
-			return
-		case ctx.Err() != nil:
-			t.Tries = max(t.Tries-1, 0)
-			return
-		}
-		t.Tries, t.Lease = max(t.Tries-1, 0), now.UTC()
-		t.Failures++
-		if t.Failing.IsZero() {
-			t.Failing = now.UTC()
-		}
-		wait = backoff(t.Failures)
-	}})
-	if lost(ctx, err) {
-		return driver.Outcome{Retry: time.Second}, nil
-	}
-	if err != nil {
-		return driver.Outcome{}, errors.Join(fmt.Errorf("task %d: %w", a.begun.ID, cause), err)
-	}
-	within := d.Outage
-	if a.Committed() {
-		within = d.Patience
-	}
-	if ctx.Err() == nil && now.Sub(a.stored().Failing) >= within {
-		return d.giveUp(ctx, a, kind, within.String(), cause.Error())
-	}
-	return driver.Outcome{Retry: wait}, fmt.Errorf("task %d: %w", a.begun.ID, cause)
-}
-
-// stored returns the row as the attempt wrote it last.
-func (a *Attempt) stored() Task {
-	a.writing.Lock()
-	defer a.writing.Unlock()
-	return a.task
-}
-
-// outlive returns a context for a write after ctx is over: ctx itself if it is
-// not.
-func outlive(ctx context.Context, within time.Duration) (context.Context, context.CancelFunc) {
-	if ctx.Err() == nil {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(context.WithoutCancel(ctx), within)
 }

@@ -3,31 +3,23 @@ package task
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"aptless/core/engine/driver"
-	"aptless/core/engine/lock"
-	"aptless/core/engine/parallel"
 )
 
 // maxStored bounds what is read of one object, in bytes.
 const maxStored = 256 << 20
-
-// sendWithin bounds how long the message of an admitted task may take, whatever
-// becomes of the request that admitted it.
-const sendWithin = 10 * time.Second
 
 // Epoch is what tasks need of the collector that works beside them; package gc
 // says why.
@@ -53,80 +45,45 @@ type Store struct {
 	waiting notifier
 }
 
-// Admit creates the task of a spec and sends its message. From then on it will
-// run, whatever happens to the caller; only an error before that means that
-// there is no task. lock.ErrTooMany says that too many tasks wait for one of its
-// resources.
-func (s *Store) Admit(ctx context.Context, spec Spec, sync bool) (Task, error) {
-	args, err := encode(spec.Args)
-	if err != nil {
-		return Task{}, fmt.Errorf("arguments of %s: %w", spec.Kind, err)
-	}
-	t := Task{Kind: spec.Kind, Name: spec.Name, Resources: spec.Resources, Locks: spec.Locks, Args: args, Sync: sync}
-	return s.admit(ctx, t, nil)
+// notifier tells the waiting calls of this process that a task has ended. Each
+// call has a channel of its own, from join to leave, so nothing is left of calls
+// that have returned.
+type notifier struct {
+	mu    sync.Mutex
+	chans map[int64][]chan struct{} // by task; those waiting for all are under 0
 }
 
-// admit creates a task that has everything but a number, in one transaction with
-// the operation that claim returns for the number, if it is not nil. A conflict
-// on the claim is an error.
-func (s *Store) admit(ctx context.Context, t Task, claim func(id int64) driver.Op) (Task, error) {
-	if len(t.Locks) == 0 {
-		return Task{}, fmt.Errorf("task %s names no resource: %w", t.Kind, driver.ErrInvalid)
+func (n *notifier) join(id int64) chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.chans == nil {
+		n.chans = map[int64][]chan struct{}{}
 	}
-	id, err := s.Table.Add(ctx, driver.Key{Part: "task", Sort: "next"}, 1)
-	if err != nil {
-		return Task{}, fmt.Errorf("number of a task: %w", err)
-	}
-	t.ID, t.Group, t.Locks, t.Created = id, group(t.Kind, t.Locks), lock.Merge(t.Locks), s.Now().UTC()
-	t.Name, t.Resources = clip(t.Name, maxName), clipAll(t.Resources, maxName, maxResources)
-	if len(t.Args) > maxInline {
-		if t.ArgsBlob, err = s.writeBlob(ctx, id, "args", t.Args); err != nil {
-			return Task{}, fmt.Errorf("arguments of %s: %w", t.Kind, err)
-		}
-		t.Args = nil
-	}
-	if err := s.create(ctx, t, claim); err != nil {
-		return Task{}, fmt.Errorf("admission of %q: %w", t.Name, err)
-	}
-	// The request may be over: the task is there all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin)
-	defer cancel()
-	if err := s.send(ctx, t); err != nil {
-		// Resend will find the task.
-		s.Log.Warn("message of a task was not sent", "task", id, "error", err)
-	}
-	return t, nil
+	ch := make(chan struct{}, 1)
+	n.chans[id] = append(n.chans[id], ch)
+	return ch
 }
 
-// create writes the row of a task and its places in the queues.
-func (s *Store) create(ctx context.Context, t Task, claim func(id int64) driver.Op) error {
-	return unwrapFinal(retryConflicts(ctx, admissionWait, func() error {
-		ops, _, err := lock.Change(ctx, s.Table, t.ID, nil, t.Locks)
-		if err != nil {
-			return err
+func (n *notifier) leave(id int64, ch chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.chans[id] = slices.DeleteFunc(n.chans[id], func(c chan struct{}) bool { return c == ch })
+	if len(n.chans[id]) == 0 {
+		delete(n.chans, id)
+	}
+}
+
+func (n *notifier) ended(id int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, id := range []int64{id, 0} {
+		for _, ch := range n.chans[id] {
+			select {
+			case ch <- struct{}{}:
+			default: // it has not yet looked after the last time
+			}
 		}
-		ops = append(ops, putOp(t, driver.Absent))
-		var claimed driver.Key
-		if claim != nil {
-			op := claim(t.ID)
-			ops, claimed = append(ops, op), op.Key
-		}
-		_, err = s.Table.Write(ctx, ops...)
-		if err == nil {
-			return nil
-		}
-		var conflict *driver.ConflictError
-		if errors.As(err, &conflict) && !slices.Contains(conflict.Keys, Key(t.ID)) && !slices.Contains(conflict.Keys, claimed) {
-			return err
-		}
-		// The number is ours alone: if the row is there, an answer was lost.
-		look, cancel := outlive(ctx, sendWithin)
-		defer cancel()
-		if _, there := s.Get(look, t.ID); there == nil {
-			return nil
-		}
-		return final{err}
-	}))
+	}
 }
 
 // send sends the message of a task. Its ID is that of the state of the task, so
@@ -137,49 +94,6 @@ func (s *Store) send(ctx context.Context, t Task) error {
 		ID:    fmt.Sprintf("%d-%d-%d", t.ID, t.Attempt, t.Seq),
 		Body:  strconv.FormatInt(t.ID, 10),
 	})
-}
-
-// group names the message group of a task: one per first exclusive resource
-// and class of work.
-func group(kind string, wants []lock.Want) string {
-	first := wants[0].Resource
-	for _, w := range wants {
-		if w.Mode == lock.Exclusive {
-			first = w.Resource
-			break
-		}
-	}
-	sum := sha256.Sum256([]byte(first))
-	return Class(kind) + "-" + hex.EncodeToString(sum[:16])
-}
-
-// The longest pauses between writes that lose to others. Hundreds of admissions
-// may want one row, so an admission makes room. Other tasks wait for the end of a
-// task, so an end does not.
-const (
-	admissionWait = 5 * time.Second
-	attemptWait   = 100 * time.Millisecond
-)
-
-// retryConflicts calls write until it does not lose to another writer. Between
-// calls it waits a random time that grows with every call, up to three times as
-// long as write has taken. A write that takes long has many competitors: coming
-// back early only makes it take longer.
-func retryConflicts(ctx context.Context, longest time.Duration, write func() error) error {
-	const attempts = 200
-	wait := time.Millisecond
-	var err error
-	for range attempts {
-		begun := time.Now()
-		if err = write(); !errors.Is(err, driver.ErrConflict) {
-			return err
-		}
-		wait = min(max(wait*3/2, 3*time.Since(begun)), longest)
-		if err := parallel.Sleep(ctx, time.Duration(rand.Int64N(int64(wait)))); err != nil {
-			return err
-		}
-	}
-	return err
 }
 
 func putOp(t Task, version string) driver.Op {
@@ -209,6 +123,19 @@ func (s *Store) get(ctx context.Context, id int64) (t Task, version string, err 
 func (s *Store) Get(ctx context.Context, id int64) (Task, error) {
 	t, _, err := s.get(ctx, id)
 	return t, err
+}
+
+// wake tells the messages of tasks that wait to come back now.
+func (s *Store) wake(ctx context.Context, tasks []int64) {
+	for _, id := range tasks {
+		t, err := s.Get(ctx, id)
+		if err != nil || t.Receipt == "" {
+			continue
+		}
+		if err := s.Queue.Wake(ctx, driver.Message{Group: t.Group, Receipt: t.Receipt}); err != nil {
+			s.Log.Warn("waiting task was not woken", "task", id, "error", err)
+		}
+	}
 }
 
 // All yields the tasks in ascending order of their numbers.

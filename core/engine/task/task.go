@@ -139,6 +139,15 @@ func Fail(code int, format string, args ...any) error {
 	return &Error{Code: code, Err: fmt.Errorf(format, args...)}
 }
 
+// Spec is a task to be admitted: the outcome of an operation's early check.
+type Spec struct {
+	Kind      string
+	Name      string
+	Resources []string    // for clients
+	Locks     []lock.Want // at least one; the group is that of the first exclusive one
+	Args      any         // as JSON: names and parameters, nothing that was loaded
+}
+
 // Relock is returned by a Run that needs other locks than those it holds: the
 // task gives its locks back and goes to the end of the queues of Locks.
 type Relock struct {

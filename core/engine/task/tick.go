@@ -2,7 +2,6 @@ package task
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -58,15 +57,6 @@ func (s *Store) Due(ctx context.Context, planners map[string]Planner) error {
 		problems = errors.Join(problems, s.retain(ctx, retention))
 	}
 	return problems
-}
-
-// debtOf decodes the Data of a debt.
-func debtOf(e calendar.Entry) (debtData, error) {
-	var data debtData
-	if err := json.Unmarshal(e.Data, &data); err != nil {
-		return data, fmt.Errorf("debt %s: %w", e.Name, err)
-	}
-	return data, nil
 }
 
 // planDebt is the Planner of debts.

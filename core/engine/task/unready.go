@@ -24,12 +24,12 @@ func Unready(store *Store, lease time.Duration, why error) *Dispatcher {
 // notReady ends an attempt of a process that cannot run tasks.
 func (d *Dispatcher) notReady(ctx context.Context, a *Attempt) (driver.Outcome, error) {
 	wait := time.Second
-	err := a.write(ctx, writing{change: func(t *Task) {
+	err := a.write(ctx, rowWrite{change: func(t *Task) {
 		t.Error, t.Owner, t.Lease, t.Tries = d.unready.Error(), "", d.Store.Now().UTC(), max(t.Tries-1, 0)
 		t.Failures++
 		wait = backoff(t.Failures)
 	}})
-	if lost(ctx, err) {
+	if overtaken(ctx, err) {
 		return driver.Outcome{Retry: wait}, nil
 	}
 	return driver.Outcome{Retry: wait}, errors.Join(fmt.Errorf("task %d: %w", a.begun.ID, d.unready), err)

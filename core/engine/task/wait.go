@@ -2,8 +2,6 @@ package task
 
 import (
 	"context"
-	"slices"
-	"sync"
 	"time"
 
 	"aptless/core/engine/lock"
@@ -71,45 +69,4 @@ func waitOr(ctx context.Context, ended <-chan struct{}, poll time.Duration) erro
 	case <-timer.C:
 	}
 	return nil
-}
-
-// notifier tells the waiting calls of this process that a task has ended. Each
-// call has a channel of its own, from join to leave, so nothing is left of calls
-// that have returned.
-type notifier struct {
-	mu    sync.Mutex
-	chans map[int64][]chan struct{} // by task; those waiting for all are under 0
-}
-
-func (n *notifier) join(id int64) chan struct{} {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.chans == nil {
-		n.chans = map[int64][]chan struct{}{}
-	}
-	ch := make(chan struct{}, 1)
-	n.chans[id] = append(n.chans[id], ch)
-	return ch
-}
-
-func (n *notifier) leave(id int64, ch chan struct{}) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.chans[id] = slices.DeleteFunc(n.chans[id], func(c chan struct{}) bool { return c == ch })
-	if len(n.chans[id]) == 0 {
-		delete(n.chans, id)
-	}
-}
-
-func (n *notifier) ended(id int64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, id := range []int64{id, 0} {
-		for _, ch := range n.chans[id] {
-			select {
-			case ch <- struct{}{}:
-			default: // it has not yet looked after the last time
-			}
-		}
-	}
 }

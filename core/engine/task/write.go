@@ -12,8 +12,8 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// writing is one write of a task's row.
-type writing struct {
+// rowWrite is one write of a task's row.
+type rowWrite struct {
 	change    func(*Task) // changes the row
 	settle    bool        // the output so far becomes part of Output
 	stoppable bool        // a task that is cancelled gets ErrCancelled instead
@@ -31,7 +31,7 @@ type writing struct {
 // conflict on rows on which no decision depends, as those of lock queues, is
 // tried again with fresh operations. A conflict on a row that w.tx has read is
 // returned.
-func (a *Attempt) write(ctx context.Context, w writing) error {
+func (a *Attempt) write(ctx context.Context, w rowWrite) error {
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	for {
@@ -64,7 +64,7 @@ func (a *Attempt) write(ctx context.Context, w writing) error {
 }
 
 // try makes the Write until it neither loses to others nor fails.
-func (a *Attempt) try(ctx context.Context, w writing, next Task) (version string, err error) {
+func (a *Attempt) try(ctx context.Context, w rowWrite, next Task) (version string, err error) {
 	again := false
 	err = retryConflicts(ctx, attemptWait, func() error {
 		var ops []driver.Op
@@ -84,7 +84,7 @@ func (a *Attempt) try(ctx context.Context, w writing, next Task) (version string
 // cancelled the task, or an earlier write of the attempt was done although its
 // answer was lost. In the second case a transaction that was made since is
 // based on too little: the attempt ends, and the next one begins with the row.
-func (a *Attempt) adopt(stored *adopted, w writing) error {
+func (a *Attempt) adopt(stored *adopted, w rowWrite) error {
 	moved := stored.task.Seq != a.task.Seq
 	a.task, a.version = stored.task, stored.version
 	a.cancelled.Store(a.task.stops())
@@ -95,7 +95,7 @@ func (a *Attempt) adopt(stored *adopted, w writing) error {
 }
 
 // written notes that next is stored.
-func (a *Attempt) written(next Task, version string, w writing, printed int) {
+func (a *Attempt) written(next Task, version string, w rowWrite, printed int) {
 	a.task, a.version, a.over = next, version, next.State != Running
 	a.cancelled.Store(next.stops())
 	if w.done != nil {
@@ -112,7 +112,7 @@ func (a *Attempt) written(next Task, version string, w writing, printed int) {
 
 // next returns the row that is to be written and how much of the text printed
 // it has.
-func (a *Attempt) next(ctx context.Context, w writing) (Task, int, error) {
+func (a *Attempt) next(ctx context.Context, w rowWrite) (Task, int, error) {
 	a.mu.Lock()
 	out, text, detail, warnings := a.out.String(), a.out.text.Len(), a.detail, slices.Clone(a.warnings)
 	a.mu.Unlock()
@@ -191,18 +191,6 @@ func (a *Attempt) putResult(ctx context.Context, t *Task, r Result) error {
 // objectName returns the name of an object of the write that is under way.
 func (a *Attempt) objectName(what string) string {
 	return fmt.Sprintf("%s-%d-%d", what, a.begun.Attempt, a.seq)
-}
-
-// final is an error that another try of the same Write would not change. It does
-// not unwrap, so retryConflicts returns it also if it is of a conflict.
-type final struct{ error }
-
-func unwrapFinal(err error) error {
-	var f final
-	if errors.As(err, &f) {
-		return f.error
-	}
-	return err
 }
 
 // staleError is a conflict on a row that the transaction has read: the run
@@ -284,7 +272,7 @@ func (a *Attempt) Write(ctx context.Context, ops ...driver.Op) (version string, 
 		case now.Attempt != a.begun.Attempt || now.State != Running || v == a.version:
 			return "", fmt.Errorf("task %d: %w", a.begun.ID, ErrLost)
 		}
-		if err := a.adopt(&adopted{now, v}, writing{}); err != nil {
+		if err := a.adopt(&adopted{now, v}, rowWrite{}); err != nil {
 			return "", err
 		}
 	}
@@ -310,7 +298,7 @@ func (a *Attempt) beat(ctx context.Context, log *slog.Logger) {
 		if over || !fresh && !due {
 			continue
 		}
-		err := a.write(ctx, writing{change: func(*Task) {}})
+		err := a.write(ctx, rowWrite{change: func(*Task) {}})
 		switch {
 		case err == nil || ctx.Err() != nil:
 			continue

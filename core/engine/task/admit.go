@@ -1,0 +1,108 @@
+package task
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
+)
+
+// sendWithin bounds how long the message of an admitted task may take, whatever
+// becomes of the request that admitted it.
+const sendWithin = 10 * time.Second
+
+// Admit creates the task of a spec and sends its message. From then on it will
+// run, whatever happens to the caller; only an error before that means that
+// there is no task. lock.ErrTooMany says that too many tasks wait for one of its
+// resources.
+func (s *Store) Admit(ctx context.Context, spec Spec, sync bool) (Task, error) {
+	args, err := encode(spec.Args)
+	if err != nil {
+		return Task{}, fmt.Errorf("arguments of %s: %w", spec.Kind, err)
+	}
+	t := Task{Kind: spec.Kind, Name: spec.Name, Resources: spec.Resources, Locks: spec.Locks, Args: args, Sync: sync}
+	return s.admit(ctx, t, nil)
+}
+
+// admit creates a task that has everything but a number, in one transaction with
+// the operation that claim returns for the number, if it is not nil. A conflict
+// on the claim is an error.
+func (s *Store) admit(ctx context.Context, t Task, claim func(id int64) driver.Op) (Task, error) {
+	if len(t.Locks) == 0 {
+		return Task{}, fmt.Errorf("task %s names no resource: %w", t.Kind, driver.ErrInvalid)
+	}
+	id, err := s.Table.Add(ctx, driver.Key{Part: "task", Sort: "next"}, 1)
+	if err != nil {
+		return Task{}, fmt.Errorf("number of a task: %w", err)
+	}
+	t.ID, t.Group, t.Locks, t.Created = id, group(t.Kind, t.Locks), lock.Merge(t.Locks), s.Now().UTC()
+	t.Name, t.Resources = clip(t.Name, maxName), clipAll(t.Resources, maxName, maxResources)
+	if len(t.Args) > maxInline {
+		if t.ArgsBlob, err = s.writeBlob(ctx, id, "args", t.Args); err != nil {
+			return Task{}, fmt.Errorf("arguments of %s: %w", t.Kind, err)
+		}
+		t.Args = nil
+	}
+	if err := s.create(ctx, t, claim); err != nil {
+		return Task{}, fmt.Errorf("admission of %q: %w", t.Name, err)
+	}
+	// The request may be over: the task is there all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin)
+	defer cancel()
+	if err := s.send(ctx, t); err != nil {
+		// Resend will find the task.
+		s.Log.Warn("message of a task was not sent", "task", id, "error", err)
+	}
+	return t, nil
+}
+
+// create writes the row of a task and its places in the queues.
+func (s *Store) create(ctx context.Context, t Task, claim func(id int64) driver.Op) error {
+	return unwrapFinal(retryConflicts(ctx, admissionWait, func() error {
+		ops, _, err := lock.Change(ctx, s.Table, t.ID, nil, t.Locks)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, putOp(t, driver.Absent))
+		var claimed driver.Key
+		if claim != nil {
+			op := claim(t.ID)
+			ops, claimed = append(ops, op), op.Key
+		}
+		_, err = s.Table.Write(ctx, ops...)
+		if err == nil {
+			return nil
+		}
+		var conflict *driver.ConflictError
+		if errors.As(err, &conflict) && !slices.Contains(conflict.Keys, Key(t.ID)) && !slices.Contains(conflict.Keys, claimed) {
+			return err
+		}
+		// The number is ours alone: if the row is there, an answer was lost.
+		look, cancel := outlive(ctx, sendWithin)
+		defer cancel()
+		if _, there := s.Get(look, t.ID); there == nil {
+			return nil
+		}
+		return final{err}
+	}))
+}
+
+// group names the message group of a task: one per first exclusive resource
+// and class of work.
+func group(kind string, wants []lock.Want) string {
+	first := wants[0].Resource
+	for _, w := range wants {
+		if w.Mode == lock.Exclusive {
+			first = w.Resource
+			break
+		}
+	}
+	sum := sha256.Sum256([]byte(first))
+	return Class(kind) + "-" + hex.EncodeToString(sum[:16])
+}

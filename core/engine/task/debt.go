@@ -1,0 +1,166 @@
+package task
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"aptless/core/engine/calendar"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
+)
+
+// Debt is work that a commit makes necessary: the tree of a publication has to
+// be brought to its manifest, imported uploads have to be removed. It is a
+// calendar entry from the commit on until it is paid.
+type Debt struct {
+	Name string    // of the entry; a later commit of that name replaces the debt
+	Spec Spec      // the task that pays it if the one which committed does not
+	Due  time.Time // when that task is admitted; zero is a minute after the commit
+}
+
+// debtKind is the kind of the entries that are debts.
+const debtKind = "debt"
+
+// debtData is the Data of a debt's entry: the task to be admitted.
+type debtData struct {
+	Kind      string
+	Name      string
+	Resources []string `json:",omitempty"`
+	Locks     []lock.Want
+	Args      json.RawMessage `json:",omitempty"`
+	ArgsBlob  string          `json:",omitempty"`
+	Origin    int64           // the task that made the debt; its objects are kept while it is owed
+
+	// Of an Undo.
+	Undo    bool            `json:",omitempty"`
+	Cursor  json.RawMessage `json:",omitempty"`
+	Attempt int64           `json:",omitempty"` // the last of the origin
+}
+
+// owed is a debt as it is stored.
+type owed struct{ entry calendar.Entry }
+
+// debtOf decodes the Data of a debt.
+func debtOf(e calendar.Entry) (debtData, error) {
+	var data debtData
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return data, fmt.Errorf("debt %s: %w", e.Name, err)
+	}
+	return data, nil
+}
+
+// debt returns a debt as it is stored.
+func (a *Attempt) debt(ctx context.Context, d Debt) (owed, error) {
+	if d.Name == "" || len(d.Spec.Locks) == 0 {
+		return owed{}, fmt.Errorf("debt %q of task %d names no resource: %w", d.Name, a.begun.ID, driver.ErrInvalid)
+	}
+	args, err := encode(d.Spec.Args)
+	if err != nil {
+		return owed{}, fmt.Errorf("debt %s of task %d: %w", d.Name, a.begun.ID, err)
+	}
+	data := debtData{Kind: d.Spec.Kind, Name: clip(d.Spec.Name, maxName), Resources: d.Spec.Resources, Locks: lock.Merge(d.Spec.Locks),
+		Args: args, Origin: a.begun.ID}
+	if len(args) > maxInline {
+		data.Args = nil
+		a.objects++
+		name := fmt.Sprintf("debt-%d-%d", a.begun.Attempt, a.objects)
+		if data.ArgsBlob, err = a.store.writeBlob(ctx, a.begun.ID, name, args); err != nil {
+			return owed{}, err
+		}
+	}
+	due := d.Due
+	if due.IsZero() {
+		due = a.store.Now().Add(calendar.Pause(1))
+	}
+	return a.entry(d.Name, data, due)
+}
+
+// entry returns the calendar entry of a debt of this task.
+func (a *Attempt) entry(name string, data debtData, due time.Time) (owed, error) {
+	raw, err := encode(data)
+	if err != nil {
+		return owed{}, err
+	}
+	return owed{calendar.Entry{Name: name, Kind: debtKind, Data: raw, Due: due, Since: a.store.Now(), Task: a.begun.ID}}, nil
+}
+
+// undoDebt is the Undo of a task that is given up before the Undo is done.
+func (a *Attempt) undoDebt() (owed, error) {
+	t := a.begun
+	return a.entry(fmt.Sprintf("undo/%016d", t.ID), debtData{
+		Kind: t.Kind, Name: clip("Undo: "+t.Name, maxName), Resources: t.Resources, Locks: t.Locks, Args: t.Args, ArgsBlob: t.ArgsBlob,
+		Origin: t.ID, Undo: true, Cursor: a.task.Cursor, Attempt: t.Attempt,
+	}, a.store.Now().Add(calendar.Pause(1)))
+}
+
+// settle updates the names of the debts in the row.
+func (a *Attempt) settle(t *Task, debts []owed) {
+	names := slices.Clone(t.Debts)
+	for _, d := range debts {
+		if !slices.Contains(names, d.entry.Name) {
+			names = append(names, d.entry.Name)
+		}
+	}
+	t.Debts = slices.DeleteFunc(names, func(n string) bool { return slices.Contains(a.paid, n) })
+	if len(t.Debts) == 0 {
+		t.Debts = nil
+	}
+}
+
+// debtOps adds to ops those that write debts and remove the debts that are paid.
+// The first try takes rows to be as this attempt left them, or absent, which
+// saves reading them; further tries read them.
+func (a *Attempt) debtOps(ctx context.Context, ops []driver.Op, debts []owed, again bool) ([]driver.Op, error) {
+	for _, d := range debts {
+		e := d.entry.At(a.debts[d.entry.Name])
+		if again {
+			was, err := calendar.Get(ctx, a.store.Table, e.Name)
+			if err != nil && !errors.Is(err, driver.ErrNotFound) {
+				return nil, err
+			}
+			e = e.Over(was)
+		}
+		ops = append(ops, e.PutOp())
+	}
+	for _, name := range a.paid {
+		if slices.ContainsFunc(debts, func(d owed) bool { return d.entry.Name == name }) {
+			continue
+		}
+		e := calendar.Entry{Name: name}.At(a.debts[name])
+		if again || !e.Exists() {
+			was, err := calendar.Get(ctx, a.store.Table, name)
+			if errors.Is(err, driver.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			e = was
+		}
+		ops = append(ops, e.DeleteOp())
+	}
+	return ops, nil
+}
+
+// blameOps adds to ops those that note why debts are not paid.
+func (a *Attempt) blameOps(ctx context.Context, ops []driver.Op, names []string, reason string) ([]driver.Op, error) {
+	for _, name := range names {
+		if name == "" || slices.Contains(a.paid, name) {
+			continue
+		}
+		e, err := calendar.Get(ctx, a.store.Table, name)
+		if errors.Is(err, driver.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		e.Reason = reason
+		ops = append(ops, e.PutOp())
+	}
+	return ops, nil
+}
