@@ -14,10 +14,6 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// MaxDirect is the size in bytes of the largest file that a client can put into
-// the store directly: the most that S3 takes in one request.
-const MaxDirect = 5 << 30
-
 // MaxAnnounced is how many files Announce takes at a time.
 const MaxAnnounced = driver.MaxOps
 

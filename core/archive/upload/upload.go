@@ -29,6 +29,10 @@ type Store struct {
 	MaxSize int64 // bytes of a file; 0 is DefaultMaxSize
 }
 
+// MaxDirect is the size in bytes of the largest file that a client can put into
+// the store directly: the most that S3 takes in one request.
+const MaxDirect = 5 << 30
+
 // DefaultMaxSize is the size in bytes of the largest file that is taken, unless the
 // Store says otherwise. It is MaxDirect: an S3 object that is larger cannot be
 // copied in one request.
@@ -158,6 +162,10 @@ func (s *Store) place(ctx context.Context, u Upload, more ...driver.Op) error {
 		return s.Blobs.Delete(ctx, old.Blob)
 	}
 }
+
+// deliveryPrefix begins the names of the directories of deliveries. Names that
+// clients give have no "$".
+const deliveryPrefix = "$delivery-"
 
 // Dirs returns the names of the directories in the upload area, ascending; of
 // nested ones the first part. Those of deliveries are left out.

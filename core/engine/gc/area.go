@@ -7,6 +7,7 @@ import (
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/task"
 )
 
 // Source is a partition of heads: rows that name lists and files.
@@ -62,42 +63,41 @@ type Item struct {
 }
 
 // Sweep is what an area may ask of the collection that lists it.
-type Sweep struct{ c *collection }
+type Sweep struct {
+	epoch   int64
+	now     func() time.Time
+	table   driver.Table
+	tasks   *task.Store
+	marks   *marks
+	foreign func(key string)
+}
 
 // Epoch returns the epoch of the collection. What was written in it stays.
-func (s *Sweep) Epoch() int64 { return s.c.at.Epoch }
+func (s *Sweep) Epoch() int64 { return s.epoch }
 
 // Now returns the time.
-func (s *Sweep) Now() time.Time { return s.c.Now() }
+func (s *Sweep) Now() time.Time { return s.now() }
 
 // Marked says whether a head needs the thing with this name.
-func (s *Sweep) Marked(name string) bool { return s.c.marks.has(name) }
+func (s *Sweep) Marked(name string) bool { return s.marks.has(name) }
 
 // Foreign notes an object that aptless did not store. It is counted, shown and
 // left alone.
-func (s *Sweep) Foreign(key string) {
-	if s.c.at.Counted {
-		return
-	}
-	s.c.at.Foreign++
-	if len(s.c.at.Strange) < maxStrange {
-		s.c.at.Strange = append(s.c.at.Strange, key)
-	}
-}
+func (s *Sweep) Foreign(key string) { s.foreign(key) }
 
 // Busy returns the tasks that may still use objects of their own, as of now.
-func (s *Sweep) Busy(ctx context.Context) (map[int64]bool, error) { return s.c.Tasks.Kept(ctx) }
+func (s *Sweep) Busy(ctx context.Context) (map[int64]bool, error) { return s.tasks.Kept(ctx) }
 
 // Heads yields the rows of a partition as they are now, and then those that were
 // replaced since the epoch began.
 func (s *Sweep) Heads(ctx context.Context, part string) iter.Seq2[driver.Row, error] {
 	return func(yield func(driver.Row, error) bool) {
-		for row, err := range s.c.Table.Scan(ctx, part, "") {
+		for row, err := range s.table.Scan(ctx, part, "") {
 			if !yield(row, err) || err != nil {
 				return
 			}
 		}
-		for row, err := range replaced(ctx, s.c.Table, s.c.at.Epoch, "") {
+		for row, err := range replaced(ctx, s.table, s.epoch, "") {
 			if err == nil && row.Part != part {
 				continue
 			}

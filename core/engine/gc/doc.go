@@ -32,6 +32,18 @@
 // that it replaces in the transaction that replaces them, and pins things before it
 // looks whether they exist.
 //
+// # Files
+//
+// References between files run down this list, never up:
+//
+//	collector.go                 the task: its steps, its end, its Undo
+//	mark.go, sweep.go, remove.go steps 3 and 4
+//	collection.go                an attempt: its cursor, its checkpoints
+//	pin.go, epoch.go             tasks beside the collection
+//	area.go, marks.go, replaced.go   things, marks and replaced heads
+//
+// lists.go stands apart: the area of the objects of lists.
+//
 // # Invariants
 //
 //  1. After step 2 every task that runs has seen the epoch.

@@ -10,6 +10,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
+const pinPart = "claim"
+
 // ErrDeleting says that something is being deleted at the moment. It is an error
 // of the attempt and not of the task: a later attempt finds the thing gone and
 // makes it anew.

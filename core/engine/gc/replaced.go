@@ -3,17 +3,14 @@ package gc
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
-	"slices"
 
 	"aptless/core/engine/driver"
 )
 
 const (
 	replacedPart = "superseded"
-	pinPart      = "claim"
 )
 
 // prefix begins the Sort of an epoch's rows: ascending as the epochs do.
@@ -42,71 +39,4 @@ func replaced(ctx context.Context, t driver.Table, epoch int64, after string) it
 			}
 		}
 	}
-}
-
-// forget removes the replaced heads and the pins of an epoch and of those before
-// it. Tombstones stay. more is called after each batch; its error ends the call.
-func forget(ctx context.Context, t driver.Table, epoch int64, more func() error) error {
-	var batch []driver.Row
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		if err := removeRows(ctx, t, batch); err != nil {
-			return err
-		}
-		batch = batch[:0]
-		return more()
-	}
-	add := func(row driver.Row) error {
-		if batch = append(batch, row); len(batch) < driver.MaxOps {
-			return nil
-		}
-		return flush()
-	}
-	for row, err := range t.Scan(ctx, replacedPart, "") {
-		if err != nil {
-			return err
-		}
-		if row.Sort >= prefix(epoch+1) {
-			break
-		}
-		if err := add(row); err != nil {
-			return err
-		}
-	}
-	for row, err := range t.Scan(ctx, pinPart, "") {
-		if err != nil {
-			return err
-		}
-		p, err := decodePin(row)
-		if err != nil {
-			return err
-		}
-		if p.tombstone() || p.Epoch > epoch {
-			continue
-		}
-		if err := add(row); err != nil {
-			return err
-		}
-	}
-	return flush()
-}
-
-// removeRows deletes up to driver.MaxOps rows. A row that has changed since it was
-// read stays.
-func removeRows(ctx context.Context, t driver.Table, rows []driver.Row) error {
-	for len(rows) > 0 {
-		ops := make([]driver.Op, len(rows))
-		for i, row := range rows {
-			ops[i] = driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version}
-		}
-		_, err := t.Write(ctx, ops...)
-		var conflict *driver.ConflictError
-		if !errors.As(err, &conflict) {
-			return err
-		}
-		rows = slices.DeleteFunc(slices.Clone(rows), func(r driver.Row) bool { return slices.Contains(conflict.Keys, r.Key) })
-	}
-	return nil
 }

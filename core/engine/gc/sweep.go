@@ -1,9 +1,7 @@
 package gc
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -55,7 +53,8 @@ func (c *collection) list(ctx context.Context, area *Area) error {
 	if most == 0 {
 		most = maxDead
 	}
-	for item, err := range area.Items(ctx, &Sweep{c}, c.at.At) {
+	asks := &Sweep{c.at.Epoch, c.Now, c.Table, c.Tasks, c.marks, c.foreign}
+	for item, err := range area.Items(ctx, asks, c.at.At) {
 		if err != nil {
 			return err
 		}
@@ -86,6 +85,17 @@ func (c *collection) list(ctx context.Context, area *Area) error {
 		c.tell(area)
 	}
 	return nil
+}
+
+// foreign notes an object that aptless did not store, in the first listing.
+func (c *collection) foreign(key string) {
+	if c.at.Counted {
+		return
+	}
+	c.at.Foreign++
+	if len(c.at.Strange) < maxStrange {
+		c.at.Strange = append(c.at.Strange, key)
+	}
 }
 
 // isDead says whether nothing needs an item.
@@ -146,27 +156,4 @@ func (c *collection) load(ctx context.Context) error {
 	c.dead, err = decodeItems(data)
 	c.stored = true
 	return err
-}
-
-func encodeItems(items []Item) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	for _, item := range items {
-		if err := enc.Encode(item); err != nil {
-			panic(err) // strings and integers
-		}
-	}
-	return b.Bytes()
-}
-
-func decodeItems(data []byte) (items []Item, err error) {
-	for dec := json.NewDecoder(bytes.NewReader(data)); dec.More(); {
-		var item Item
-		if err := dec.Decode(&item); err != nil {
-			return nil, fmt.Errorf("%w: %w", errDamaged, err)
-		}
-		items = append(items, item)
-	}
-	return items, nil
 }
