@@ -1,5 +1,4 @@
-// Command api is the Lambda function of API Gateway: it answers the API and
-// admits tasks.
+// Command api is the Lambda function of API Gateway. It answers the API and admits tasks.
 package main
 
 import (
@@ -12,7 +11,7 @@ import (
 	"aptless/functions/boot"
 )
 
-// wait is how long a call waits for its task: API Gateway waits 30 s.
+// wait bounds the wait of a request for its task. API Gateway's limit is 30 s.
 const wait = 25 * time.Second
 
 func main() {

@@ -12,27 +12,27 @@ import (
 	"time"
 )
 
-// Bounds of drawing: what one picture may take, and what of dot's complaints is
-// told to clients, in bytes. Pictures are made one at a time.
+// Bounds of rendering: the time and the size of a picture, and the part of dot's error
+// output that clients see, in bytes. Pictures are rendered one at a time.
 const (
 	drawTime     = time.Minute
 	maxPicture   = 64 << 20
 	maxComplaint = 1 << 10
 )
 
-// format is how dot's output formats look: svg, png, svg:cairo.
+// format matches dot's output formats: svg, png, svg:cairo.
 var format = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_.:-]{0,31}$`)
 
-// dot draws with Graphviz' program of that name, if it is installed.
+// dot renders graphs with the program dot of Graphviz.
 type dot struct {
 	program string
-	turn    chan struct{}
+	running chan struct{}
 }
 
 func newDot() dot { return dot{"dot", make(chan struct{}, 1)} }
 
-// draw returns the picture of a graph. The program is looked up each time: it
-// may be installed while we serve.
+// draw renders a graph. It looks the program up each time, because it may be installed
+// while the server runs.
 func (d dot) draw(ctx context.Context, as string, graph []byte) ([]byte, error) {
 	if !format.MatchString(as) {
 		return nil, fmt.Errorf("format %q not recognized", as)
@@ -44,14 +44,14 @@ func (d dot) draw(ctx context.Context, as string, graph []byte) ([]byte, error) 
 	ctx, cancel := context.WithTimeout(ctx, drawTime)
 	defer cancel()
 	select {
-	case d.turn <- struct{}{}:
-		defer func() { <-d.turn }()
+	case d.running <- struct{}{}:
+		defer func() { <-d.running }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	picture, complaint := &limited{max: maxPicture, stop: cancel}, &limited{max: maxComplaint}
 	cmd := exec.CommandContext(ctx, program, "-T"+as)
-	// Without a display, formats that open a window are refused.
+	// dot refuses formats that open a window if there is no display.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir()}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(graph), picture, complaint
 	cmd.WaitDelay = time.Second
@@ -67,7 +67,7 @@ func (d dot) draw(ctx context.Context, as string, graph []byte) ([]byte, error) 
 	return picture.text.Bytes(), nil
 }
 
-// limited keeps what is written until it is too much, and then calls stop.
+// limited keeps at most max bytes. It calls stop when more are written.
 type limited struct {
 	text bytes.Buffer
 	max  int

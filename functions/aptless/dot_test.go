@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// program writes a shell script that stands for dot.
+// program writes a shell script that takes the place of dot.
 func program(t *testing.T, script string) dot {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dot")
@@ -24,7 +24,7 @@ func program(t *testing.T, script string) dot {
 
 func TestDraw(t *testing.T) {
 	t.Setenv("DISPLAY", ":0")
-	graph := strings.Repeat("graph ", 100_000) // more than a pipe holds
+	graph := strings.Repeat("graph ", 100_000) // exceeds the buffer of a pipe
 	got, err := program(t, `echo "$1 [$DISPLAY]"; cat`).draw(t.Context(), "svg:cairo", []byte(graph))
 	if want := "-Tsvg:cairo []\n" + graph; err != nil || string(got) != want {
 		t.Errorf("%.40q, %v", got, err)
@@ -54,15 +54,15 @@ func TestDraw(t *testing.T) {
 	}
 }
 
-// TestDrawEndless breaks off a program that does not stop writing.
+// TestDrawEndless holds that a program without end is stopped.
 func TestDrawEndless(t *testing.T) {
 	if _, err := program(t, "exec cat /dev/zero").draw(t.Context(), "svg", nil); err == nil || !strings.HasPrefix(err.Error(), "picture has more than") {
 		t.Error(err)
 	}
 }
 
-// TestGraphviz draws with the program itself, where it is installed: names have
-// characters that mean something to it.
+// TestGraphviz renders with Graphviz, if it is installed. The names contain characters
+// that are special in DOT.
 func TestGraphviz(t *testing.T) {
 	if _, err := exec.LookPath("dot"); err != nil {
 		t.Skip("graphviz is not installed")

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// greet tells where the server is: one line on stdout, or in a log of JSON. On a
-// terminal, as long as nothing is published, it tells also how to begin.
+// greet prints the server's URL as one line on stdout, or logs it with --log-json. On a
+// terminal it also prints the first steps, as long as nothing is published.
 func (s *server) greet(addr net.Addr, opt settings) {
 	url := "http://" + addr.String()
 	if addr.Network() == "unix" {
@@ -27,7 +27,7 @@ func (s *server) greet(addr net.Addr, opt settings) {
 	}
 }
 
-// empty says whether nothing is published.
+// empty reports whether there is no publication.
 func (s *server) empty() bool {
 	for range s.data.Table.Scan(context.Background(), "publish", "") {
 		return false
@@ -35,7 +35,7 @@ func (s *server) empty() bool {
 	return true
 }
 
-// terminal says whether a person reads what is written.
+// terminal reports whether w is a terminal.
 func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -45,7 +45,7 @@ func terminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
 }
 
-// quickStart is the way from a .deb to apt install.
+// quickStart is the way from a .deb to apt install. Its argument is the server's URL.
 const quickStart = `
 From a .deb to apt install:
 
@@ -61,14 +61,14 @@ The next version: upload and import it as the first, then
 
 `
 
-// sourceDate returns the time that SOURCE_DATE_EPOCH says, zero if it is not set
-// (reproducible-builds.org/specs/source-date-epoch).
+// sourceDate parses SOURCE_DATE_EPOCH (reproducible-builds.org/specs/source-date-epoch).
+// It returns the zero time for "".
 func sourceDate(epoch string) (time.Time, error) {
 	if epoch == "" {
 		return time.Time{}, nil
 	}
 	seconds, err := strconv.ParseInt(epoch, 10, 64)
-	if err != nil || seconds < 0 || seconds >= 1<<32 { // times of signatures have 32 bits
+	if err != nil || seconds < 0 || seconds >= 1<<32 { // the time of an OpenPGP signature has 32 bits
 		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is %q, which is not a number of seconds since 1970", epoch)
 	}
 	return time.Unix(seconds, 0).UTC(), nil

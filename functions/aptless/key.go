@@ -16,12 +16,12 @@ import (
 )
 
 func keyCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "key", Short: "Make a key that signs publications, or show one that is in AWS KMS"}
+	cmd := &cobra.Command{Use: "key", Short: "Make a signing key, or show one of AWS KMS"}
 	cmd.AddCommand(newKeyCommand(), kmsKeyCommand())
 	return cmd
 }
 
-// kinds are the kinds of keys that can be made.
+// kinds are the values of --type.
 var kinds = map[string]pgp.Algorithm{"rsa4096": pgp.RSA4096, "rsa3072": pgp.RSA3072, "ed25519": pgp.Ed25519}
 
 func newKeyCommand() *cobra.Command {
@@ -30,14 +30,14 @@ func newKeyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new",
 		Short: "Make a signing key in a data folder that has none",
-		Long: `Make a signing key in a data folder that has none, as the first "aptless serve" does. It is for a server
-whose key is lost: then start it, update each publication (PUT /api/publish/…), and give the public key,
-which is at /key.asc and in /aptless.sources, to every client. The public key is printed.`,
+		Long: `Make a signing key in a data folder that has none, as the first "aptless serve" does. Use it for a server
+whose key is lost. Then start the server, update each publication (PUT /api/publish/…), and give the public
+key to every client: /key.asc and /aptless.sources have it. The command prints the public key.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var ok bool
 			if want.kind, ok = kinds[kind]; !ok {
-				return fmt.Errorf("--type %s: there are rsa4096, rsa3072 and ed25519", kind)
+				return fmt.Errorf("--type %s: expected rsa4096, rsa3072 or ed25519", kind)
 			}
 			file.path = filepath.Join(data, keyName)
 			keys, err := file.make(cmd.Context(), want)
@@ -63,11 +63,11 @@ func kmsKeyCommand() *cobra.Command {
 	var name, email, created string
 	cmd := &cobra.Command{
 		Use:   "kms ID",
-		Short: "Print the OpenPGP public key of a signing key that stays in AWS KMS",
-		Long: `Print the OpenPGP public key of a key that stays in AWS KMS: its ARN, or "kms:" and an ID or alias.
-The key is for signing: RSA_3072, RSA_4096 or ECC_NIST_P256. Its fingerprint depends on the key and on
-the time of creation only. Region and credentials are those of the AWS SDK; the rights
-kms:GetPublicKey and kms:Sign are needed.`,
+		Short: "Print the OpenPGP public key of a signing key in AWS KMS",
+		Long: `Print the OpenPGP public key of a signing key in AWS KMS. ID is an ARN, or "kms:" with an ID or alias.
+The key's type is RSA_3072, RSA_4096 or ECC_NIST_P256. The fingerprint depends only on the key and on
+the time of creation. The AWS SDK's configuration selects region and credentials. The command needs
+the rights kms:GetPublicKey and kms:Sign.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			at, err := time.Parse(time.RFC3339, created)

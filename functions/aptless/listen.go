@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// firstFD is the first descriptor that systemd hands over (sd_listen_fds(3)).
+// firstFD is the first file descriptor that systemd passes (sd_listen_fds(3)).
 const firstFD = 3
 
-// listen returns the listener that systemd has handed over, else one at the
-// address: host:port, or unix:///path.
+// listen returns the listener passed by systemd, or else one at the address: host:port
+// or unix:///path.
 func listen(address string) (net.Listener, error) {
 	handed, err := activated(os.Getenv, os.Getpid())
 	if handed != nil || err != nil {
@@ -39,12 +39,12 @@ func listen(address string) (net.Listener, error) {
 	return net.Listen("unix", path)
 }
 
-// removeStale removes a socket that a server left when it was killed. Anything
-// else at the path, and a socket at which somebody answers, stays.
+// removeStale removes the socket of a killed server. A file of another type stays, and
+// so does a socket with a listening process.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().Type() != fs.ModeSocket {
-		return nil // to listen fails with the reason if something is there
+		return nil // net.Listen reports another file at the path
 	}
 	if err != nil {
 		return err
@@ -60,9 +60,8 @@ func removeStale(path string) error {
 	return os.Remove(path)
 }
 
-// activated returns the socket that systemd has handed over to the process with
-// the ID pid, nil if there is none. Its variables are not for programs that we
-// start.
+// activated returns the socket that systemd passed to the process pid, or nil. It unsets
+// systemd's variables, so that child processes do not see them.
 func activated(getenv func(string) string, pid int) (net.Listener, error) {
 	defer func() {
 		for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
@@ -84,7 +83,7 @@ func activated(getenv func(string) string, pid int) (net.Listener, error) {
 	}
 	syscall.CloseOnExec(firstFD)
 	file := os.NewFile(firstFD, "socket of systemd")
-	defer file.Close() // the listener has a descriptor of its own
+	defer file.Close() // the listener has a duplicate of the descriptor
 	l, err := net.FileListener(file)
 	if err != nil {
 		return nil, fmt.Errorf("socket of systemd: %w", err)

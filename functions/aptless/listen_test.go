@@ -40,8 +40,8 @@ func TestListenRefuses(t *testing.T) {
 	}
 }
 
-// TestListenOnSocket holds that a socket that a killed server left is taken, and
-// one at which somebody answers is not.
+// TestListenOnSocket holds that the socket of a killed server is replaced, and that the
+// socket of a running server is not.
 func TestListenOnSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	left, err := net.Listen("unix", path)

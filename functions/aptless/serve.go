@@ -37,10 +37,10 @@ type settings struct {
 	passphraseFile string
 	memory         options.Bytes
 	shared         options.Options
-	out, err       io.Writer // what clients of the command read, and its log
+	out, err       io.Writer // the greeting is written to out, the log to err
 }
 
-// grace is how long requests and tasks may go on after the signal to stop.
+// grace bounds the time that running requests and tasks have after the signal to stop.
 const grace = 30 * time.Second
 
 func serveCommand() *cobra.Command {
@@ -49,9 +49,9 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API and the published repositories from a folder on this machine",
 		Long: `Serve the API below /api and the published repositories at the root of the same address,
-with all data in one folder. There is no authentication: listen on loopback, or put a proxy in front.
+with all data in one folder. There is no authentication: listen on loopback, or use a proxy with authentication.
 
-The variable SOURCE_DATE_EPOCH, in seconds, is the date of all Release files where it is set.`,
+If the variable SOURCE_DATE_EPOCH is set, it is the date of all Release files, in seconds since 1970.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opt.out, opt.err = cmd.OutOrStdout(), cmd.ErrOrStderr()
@@ -59,24 +59,24 @@ The variable SOURCE_DATE_EPOCH, in seconds, is the date of all Release files whe
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opt.listen, "listen", "127.0.0.1:8080", "address to listen on, as host:port or unix:///path/of/socket; a socket of systemd (LISTEN_FDS) takes its place")
-	flags.StringVar(&opt.data, "data", "data", "folder for everything that is kept")
-	flags.StringVar(&opt.passphraseFile, "passphrase-file", "", "file with the passphrase of the signing key; a key that is made is locked with it")
+	flags.StringVar(&opt.listen, "listen", "127.0.0.1:8080", "address to listen on, host:port or unix:///path/of/socket; a socket passed by systemd (LISTEN_FDS) replaces it")
+	flags.StringVar(&opt.data, "data", "data", "folder for all data")
+	flags.StringVar(&opt.passphraseFile, "passphrase-file", "", "file with the passphrase of the signing key; a new key is locked with it")
 	flags.IntVar(&opt.workers, "workers", 8, "tasks that run at the same time")
 	opt.memory = app.DefaultMemory
-	flags.Var(&opt.memory, "memory", "memory of the process, as 512MiB or 2GiB, at least 256MiB: tasks wait for each other before they take more. GOMEMLIMIT, where it is set, is not changed")
-	flags.StringToStringVar(&opt.storages, "storage", nil, "further folder to publish to, as name=folder: filesystem:<name> in the API, below /repos/<name>/ here, and below public in the folder")
-	flags.StringArrayVar(&opt.buckets, "s3-storage", nil, "bucket of S3 or of what speaks it to publish to, as name=s3://bucket/prefix?region=eu-central-1 or ?endpoint=https://s3.example.org&profile=lab, with the credentials of the AWS SDK: s3:<name> in the API; may be repeated")
-	flags.StringVar(&opt.address, "address", "", "address at which clients reach this server, for links in Release files, as https://deb.example.org")
+	flags.Var(&opt.memory, "memory", "memory budget of the process, for example 2GiB; at least 256MiB. Tasks wait before they exceed it. GOMEMLIMIT takes precedence for the garbage collector")
+	flags.StringToStringVar(&opt.storages, "storage", nil, "further folder to publish to, name=folder. The API calls it filesystem:<name>, its files are served below /repos/<name>/ and stored below public in the folder")
+	flags.StringArrayVar(&opt.buckets, "s3-storage", nil, "bucket to publish to, on S3 or a compatible service: name=s3://bucket/prefix?region=eu-central-1, or ?endpoint=https://s3.example.org&profile=lab. The API calls it s3:<name>. Credentials are found as by the AWS SDK. May be repeated")
+	flags.StringVar(&opt.address, "address", "", "URL of this server for clients, for links in Release files, for example https://deb.example.org")
 	opt.shared.Flags(flags)
-	flags.BoolVar(&opt.metrics, "metrics", false, "answer /api/metrics, for Prometheus")
+	flags.BoolVar(&opt.metrics, "metrics", false, "serve /api/metrics for Prometheus")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
-	flags.BoolVar(&opt.verbose, "verbose", false, "log more: probes and metrics, too")
+	flags.BoolVar(&opt.verbose, "verbose", false, "log requests for probes and metrics too")
 	return cmd
 }
 
-// serve checks all that can be checked and listens before it makes or opens a
-// folder: a start that fails leaves nothing.
+// serve checks its settings and listens before it makes or opens a folder. A failed start
+// leaves no folder and no key.
 func serve(ctx context.Context, opt settings) error {
 	log := logger(opt)
 	config, err := opt.shared.Config()
@@ -110,7 +110,7 @@ func serve(ctx context.Context, opt settings) error {
 	return err
 }
 
-// limitMemory has the runtime keep to the memory of the process.
+// limitMemory sets the soft memory limit of the Go runtime, unless GOMEMLIMIT is set.
 func limitMemory(memory options.Bytes) (int64, error) {
 	if memory < app.MinMemory {
 		least := options.Bytes(app.MinMemory)
@@ -149,12 +149,12 @@ func (s *server) run(ctx context.Context, listener net.Listener, config app.Conf
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.log.Info("stopping: requests and tasks that run may end", "within", grace)
-	// Requests end first: those that wait for a task need the workers.
+	s.log.Info("stopping: running requests and tasks may end", "within", grace)
+	// Requests end before workers: a waiting request needs the workers.
 	shut, cancelShut := context.WithTimeout(base, grace)
 	defer cancelShut()
 	if shutErr := server.Shutdown(shut); shutErr != nil {
-		s.log.Warn("requests were broken off", "error", shutErr)
+		s.log.Warn("requests were interrupted", "error", shutErr)
 		server.Close()
 	}
 	stopWorking()
@@ -165,7 +165,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, config app.Conf
 	return err
 }
 
-// compare warns of published trees that are signed by other keys than the server has.
+// compare warns of published trees that are signed only by keys the server does not have.
 func (s *server) compare(ctx context.Context, a *app.App) {
 	others, err := a.SignedByOthers(ctx)
 	if err != nil {
@@ -180,7 +180,7 @@ func (s *server) compare(ctx context.Context, a *app.App) {
 	}
 }
 
-// registry returns the metrics of the process, nil without.
+// registry returns the metrics of the process, or nil without --metrics.
 func registry(opt settings) *prometheus.Registry {
 	if !opt.metrics {
 		return nil
@@ -218,7 +218,7 @@ func tick(ctx context.Context, a *app.App, log *slog.Logger) {
 	}
 }
 
-// embeddedOptions are those of the data folder.
+// embeddedOptions returns the options of the data folder.
 func embeddedOptions(opt settings, log *slog.Logger) embedded.Options {
 	return embedded.Options{
 		Workers: opt.workers, Grace: grace,

@@ -19,7 +19,7 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// TestMain makes the test's program the command itself where a test asks for it.
+// TestMain runs the command itself if a test starts the test binary for that.
 func TestMain(m *testing.M) {
 	if os.Getenv("TEST_AS_APTLESS") != "" {
 		main()
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// writer is a buffer that goroutines share.
+// writer is a buffer that is safe for concurrent use.
 type writer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -46,7 +46,7 @@ func (w *writer) String() string {
 	return w.b.String()
 }
 
-// running is a server in this process, on a socket.
+// running is a server in the process of the test, on a socket.
 type running struct {
 	t        *testing.T
 	client   http.Client
@@ -85,7 +85,7 @@ func (r *running) end() string {
 	return r.log.String()
 }
 
-// ask sends a request, again until the server listens.
+// ask sends a request. It retries until the server listens.
 func (r *running) ask(method, path, body string) (int, string) {
 	r.t.Helper()
 	for {
@@ -132,9 +132,9 @@ func withKey(t *testing.T) string {
 
 const createEmpty = `{"SourceKind":"local","Distribution":"stable","Architectures":["amd64"],"Sources":[{"Name":"r"}]}`
 
-// TestMissingKeyIsNotReplaced holds that a server with publications does not
-// start without their key, that it says how to go on, and that with another key it
-// tells which publications are signed by the former one until they are updated.
+// TestMissingKeyIsNotReplaced holds that a server with publications does not start
+// without its key, and that the error names the remedies. With another key, the log names
+// the publications signed by the former key until they are updated.
 func TestMissingKeyIsNotReplaced(t *testing.T) {
 	data := withKey(t)
 	path := filepath.Join(data, keyName)
@@ -184,8 +184,7 @@ func (r *running) started() *running {
 	return r
 }
 
-// TestFailedStartLeavesNothing has starts fail in all ways: no folder and no key
-// is left.
+// TestFailedStartLeavesNothing holds that a failed start leaves no folder and no key.
 func TestFailedStartLeavesNothing(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -232,7 +231,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestInterruptedFirstStart stops the first start while the key is made.
+// TestInterruptedFirstStart stops the first start while it makes the key.
 func TestInterruptedFirstStart(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -247,7 +246,7 @@ func TestInterruptedFirstStart(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left is %v, %v", left, err)
 	}
-	// A folder that was there stays, with what is in it.
+	// An existing folder stays with its content.
 	put(t, filepath.Join(dir, "mine"), "x", 0o600)
 	if err := cmd.ExecuteContext(ctx); err != nil {
 		t.Error(err)
@@ -257,8 +256,8 @@ func TestInterruptedFirstStart(t *testing.T) {
 	}
 }
 
-// TestGreeting holds that stdout has one line, which says where the server is, and
-// none with a log of JSON.
+// TestGreeting holds that stdout has one line with the server's URL. With --log-json it
+// has none.
 func TestGreeting(t *testing.T) {
 	s := newRunning(t, withKey(t)).started()
 	log := s.end()
@@ -284,8 +283,8 @@ func TestGreeting(t *testing.T) {
 	}
 }
 
-// TestRefusedKeyIsTold starts with a key that apt refuses: the log, the probe and
-// the refusal of a publication say so, with the remedy; what is not signed goes.
+// TestRefusedKeyIsTold starts with a key that apt refuses. The log, the probe and the
+// refusal of a publication name the problem and the remedy. Unsigned publications work.
 func TestRefusedKeyIsTold(t *testing.T) {
 	data := t.TempDir()
 	put(t, filepath.Join(data, keyName), dsaKey(t), 0o600)
@@ -303,12 +302,12 @@ func TestRefusedKeyIsTold(t *testing.T) {
 	}
 }
 
-// dsaKey returns a key of DSA, by gpg.
+// dsaKey returns a DSA key made by gpg.
 func dsaKey(t *testing.T) string {
 	if _, err := exec.LookPath("gpg"); err != nil {
 		t.Skipf("gpg is not installed: %v", err)
 	}
-	home, err := os.MkdirTemp("", "gpg") // the path of the agent's socket is to be short
+	home, err := os.MkdirTemp("", "gpg") // the path of gpg-agent's socket has a short limit
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,8 +327,8 @@ func dsaKey(t *testing.T) string {
 	return string(gpg("--armor", "--export-secret-keys"))
 }
 
-// TestSourceDateEpoch holds that all Release files have the date of the variable
-// and a signature that is good, and are byte for byte the same after an update.
+// TestSourceDateEpoch holds that all Release files have the date of the variable and a
+// good signature. After an update they are the same byte for byte.
 func TestSourceDateEpoch(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1234567890")
 	s := newRunning(t, withKey(t))
@@ -353,7 +352,7 @@ func TestSourceDateEpoch(t *testing.T) {
 	s.end()
 }
 
-// TestSocketActivation has the command serve on a socket that is handed over to it.
+// TestSocketActivation holds that the command serves on a socket passed by systemd.
 func TestSocketActivation(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -389,8 +388,8 @@ func TestSocketActivation(t *testing.T) {
 	}
 }
 
-// TestFailuresAreTold holds that the log warns of files that were not imported,
-// with the reason, and has a line for each request.
+// TestFailuresAreTold holds that the log has a warning with the reason for each file that
+// was not imported, and a line for each request.
 func TestFailuresAreTold(t *testing.T) {
 	s := newRunning(t, withKey(t))
 	s.must("POST", "/api/repos", `{"Name":"r"}`)

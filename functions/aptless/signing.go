@@ -17,31 +17,30 @@ import (
 // keyName is the name of the file with the signing keys in the data folder.
 const keyName = "signing-key.asc"
 
-// newKey is what a signing key is to be.
+// newKey describes a signing key to be made.
 type newKey struct {
 	name, email string
 	kind        pgp.Algorithm
 }
 
-// defaultKey is the key of a first start. RSA is what aptly's documentation makes
-// and what every apt reads.
+// defaultKey is the key of a first start. aptly's documentation uses RSA, and every apt
+// verifies it.
 var defaultKey = newKey{"aptless", "aptless@localhost", pgp.RSA4096}
 
-// keyFile is the file with the signing keys, and the file with their passphrase,
-// if they have one.
+// keyFile is the file with the signing keys, and the optional file with their passphrase.
 type keyFile struct {
 	path, passphraseFile string
 	log                  *slog.Logger
 }
 
-// passphrase returns the first line of the passphrase's file.
+// passphrase returns the first line of the passphrase file.
 func (f keyFile) passphrase() ([]byte, error) {
 	if f.passphraseFile == "" {
 		return nil, nil
 	}
 	data, err := os.ReadFile(f.passphraseFile)
 	if err != nil {
-		return nil, fmt.Errorf("passphrase: %v", err) // must not look as if the key were missing
+		return nil, fmt.Errorf("passphrase: %v", err) // %v hides fs.ErrNotExist, which means a missing key to callers
 	}
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	if line = bytes.TrimSuffix(line, []byte("\r")); len(line) == 0 {
@@ -51,8 +50,7 @@ func (f keyFile) passphrase() ([]byte, error) {
 	return line, nil
 }
 
-// read returns the keys, unlocked. The error matches fs.ErrNotExist if there is
-// no file.
+// read returns the unlocked keys. The error is fs.ErrNotExist if there is no key file.
 func (f keyFile) read() ([]*pgp.SecretKey, error) {
 	passphrase, err := f.passphrase()
 	if err != nil {
@@ -85,14 +83,14 @@ func (f keyFile) read() ([]*pgp.SecretKey, error) {
 	return keys, nil
 }
 
-// secretFile warns of a secret that every user of the machine can read.
+// secretFile warns if every user of the machine can read the file.
 func (f keyFile) secretFile(path string) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
 		f.log.Warn("every user of this machine can read a secret: chmod 600 "+path, "file", path, "mode", info.Mode().Perm().String())
 	}
 }
 
-// make makes a key and writes it to the file, which must not be there.
+// make makes a key and writes it to the file, which must not exist.
 func (f keyFile) make(ctx context.Context, want newKey) ([]*pgp.SecretKey, error) {
 	passphrase, err := f.passphrase()
 	if err != nil {
@@ -107,7 +105,7 @@ func (f keyFile) make(ctx context.Context, want newKey) ([]*pgp.SecretKey, error
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, err // the signal to stop came meanwhile
+		return nil, err // the signal to stop arrived meanwhile
 	}
 	if err := f.write(secret); err != nil {
 		return nil, err
@@ -115,8 +113,8 @@ func (f keyFile) make(ctx context.Context, want newKey) ([]*pgp.SecretKey, error
 	return []*pgp.SecretKey{key}, nil
 }
 
-// write puts a secret into the file, which must not be there. Only a whole one
-// gets the name: a crash leaves at most the other file.
+// write writes a secret to the file, which must not exist. The file appears with its
+// whole content: a crash leaves at most the file with the suffix .new.
 func (f keyFile) write(secret []byte) error {
 	temp := f.path + ".new"
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -131,7 +129,7 @@ func (f keyFile) write(secret []byte) error {
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(temp, f.path); err != nil { // unlike a rename, never over another key
+	if err := os.Link(temp, f.path); err != nil { // unlike a rename, a link never replaces a key
 		return err
 	}
 	dir, err := os.Open(filepath.Dir(f.path))

@@ -14,10 +14,10 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// small is a key that is made fast.
+// small is a key that is generated fast.
 var small = newKey{"Test", "test@example.org", pgp.Ed25519}
 
-// testKeyFile returns a file of signing keys in a folder of its own, and its log.
+// testKeyFile returns a key file in its own folder, and its log.
 func testKeyFile(t *testing.T) (keyFile, *bytes.Buffer) {
 	var log bytes.Buffer
 	return keyFile{path: filepath.Join(t.TempDir(), keyName), log: slog.New(slog.NewTextHandler(&log, nil))}, &log
@@ -33,14 +33,14 @@ func put(t *testing.T, path, text string, mode os.FileMode) {
 	}
 }
 
-// TestSigningKey holds that the key is made once, kept readable for its owner
-// only, and never made anew over one that is there, whatever is in it.
+// TestSigningKey holds that the key is made once and readable only for its owner. An
+// existing key file is never replaced, whichever content it has.
 func TestSigningKey(t *testing.T) {
 	f, log := testKeyFile(t)
 	if _, err := f.read(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a key that is missing: %v", err)
 	}
-	put(t, f.path+".new", "half", 0o644) // what a crash left before the key had its name
+	put(t, f.path+".new", "half", 0o644) // left by a crash before the rename
 	made, err := f.make(t.Context(), small)
 	if err != nil {
 		t.Fatal(err)
@@ -70,8 +70,8 @@ func TestSigningKey(t *testing.T) {
 	}
 }
 
-// TestLockedKey holds that a key with a passphrase is unlocked by it alone, and
-// that the messages say which switch or file is to be mended.
+// TestLockedKey holds that only the passphrase unlocks the key. Each message names the
+// flag or the file to correct.
 func TestLockedKey(t *testing.T) {
 	f, log := testKeyFile(t)
 	f.passphraseFile = filepath.Join(t.TempDir(), "passphrase")
@@ -112,7 +112,7 @@ func TestLockedKey(t *testing.T) {
 	}
 }
 
-// TestPublicKeyIsNoSigningKey holds that the message tells a public key from a
+// TestPublicKeyIsNoSigningKey holds that the message distinguishes a public key from a
 // damaged one.
 func TestPublicKeyIsNoSigningKey(t *testing.T) {
 	f, _ := testKeyFile(t)
@@ -128,7 +128,7 @@ func TestPublicKeyIsNoSigningKey(t *testing.T) {
 	}
 }
 
-// TestReadableKey warns of secrets that every user can read.
+// TestReadableKey holds that the log warns of secrets that every user can read.
 func TestReadableKey(t *testing.T) {
 	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o640: false, 0o644: true, 0o404: true} {
 		f, log := testKeyFile(t)

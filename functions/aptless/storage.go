@@ -21,18 +21,18 @@ import (
 	"aptless/infra/embedded"
 )
 
-// server has what is open while aptless serves.
+// server holds the open folders, buckets and keys of serve.
 type server struct {
 	log      *slog.Logger
 	data     *folder
-	folders  []*folder // all, in the order in which they were opened
+	folders  []*folder // in the order of their opening
 	storages map[string]driver.Blobs
 	keys     keyFile
 	signer   pgp.Signer
 }
 
-// open opens the folders and buckets, and reads the signing key or makes it at
-// the first start. If it fails, what it has made is gone again.
+// open opens the folders and buckets. It reads the signing key, or makes it at the first
+// start. If it fails, it removes the folders that it has made.
 func open(ctx context.Context, opt settings, log *slog.Logger) (_ *server, err error) {
 	s := &server{log: log, keys: keyFile{path: filepath.Join(opt.data, keyName), passphraseFile: opt.passphraseFile, log: log}}
 	defer func() {
@@ -76,8 +76,8 @@ func open(ctx context.Context, opt settings, log *slog.Logger) (_ *server, err e
 	return s, err
 }
 
-// neverSigned refuses a data folder without its key in which there are
-// publications: clients know them by the key that is missing.
+// neverSigned refuses a data folder that has publications but no key: clients trust the
+// missing key.
 func (s *server) neverSigned(ctx context.Context) error {
 	records, err := (&publish.Store{Table: s.data.Table}).All(ctx)
 	if err != nil || len(records) == 0 {
@@ -89,7 +89,7 @@ If it is lost: "aptless key new --data %s" makes another. Then start, update eac
 		s.keys.path, len(records), records[0].Dist().Display(), records[0].Distribution, filepath.Dir(s.keys.path))
 }
 
-// folder is an open folder, and the folders that were made for it, the outmost first.
+// folder is an open folder. made are the folders created for it, outermost first.
 type folder struct {
 	*embedded.Store
 	path string
@@ -108,7 +108,7 @@ func (s *server) open(path string, mode os.FileMode, opt embedded.Options) (*fol
 	return f, err
 }
 
-// make makes a folder and those above it, and remembers which.
+// make creates a folder and its missing parents, and records them.
 func (f *folder) make(path string, mode os.FileMode) error {
 	if info, err := os.Stat(path); err == nil {
 		if !info.IsDir() {
@@ -125,7 +125,7 @@ func (f *folder) make(path string, mode os.FileMode) error {
 	}
 	err := os.Mkdir(path, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return nil // another process made it
+		return nil // another process created it
 	}
 	if err == nil {
 		f.made = append(f.made, path)
@@ -133,8 +133,8 @@ func (f *folder) make(path string, mode os.FileMode) error {
 	return err
 }
 
-// discard removes the folders that were made at this start. What is in one is
-// removed only if it was opened here: nobody else has it open then.
+// discard removes the folders created by this start. It removes their content only if
+// this process opened the folder, because no other process has it open then.
 func (s *server) discard() error {
 	var all []error
 	for _, f := range slices.Backward(s.folders) {
@@ -161,7 +161,7 @@ func (s *server) close() {
 	s.folders = nil
 }
 
-// space returns how much room the file system of a folder has.
+// space returns the size of a folder's file system.
 func space(folder string) (api.Space, error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(folder, &s); err != nil {

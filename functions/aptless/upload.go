@@ -20,9 +20,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Limits of the client: the largest file that it sends in a request of the API
-// where the API offers another way, what it reads of an answer, in bytes, and
-// how long it waits for the headers of one.
+// Limits of the client. maxInRequest is the size of the largest file sent in a request,
+// if the server offers direct uploads. maxAnswer bounds the bytes read of an answer.
+// maxWait bounds the wait for the headers of an answer.
 const (
 	maxInRequest = 4 << 20
 	maxAnswer    = 16 << 20
@@ -41,8 +41,8 @@ func uploadCommand() *cobra.Command {
 		Use:   "upload DIR FILE...",
 		Short: "Upload files to a directory of the upload area",
 		Long: `Upload files to a directory of the upload area of a server that speaks aptly's API.
-Files too large for a request go to the store directly, where the server offers that.
-A bearer token is read from the environment, APTLESS_TOKEN.`,
+A file that is too large for a request goes directly to the storage if the server offers that.
+The environment variable APTLESS_TOKEN holds a bearer token.`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -61,7 +61,7 @@ A bearer token is read from the environment, APTLESS_TOKEN.`,
 	return cmd
 }
 
-// upload sends a file by the way that the server has for its size.
+// upload sends a file. A large file goes directly to the storage if the server offers it.
 func (c *client) upload(ctx context.Context, dir, name string) error {
 	f, err := os.Open(name)
 	if err != nil {
@@ -87,7 +87,7 @@ func (c *client) upload(ctx context.Context, dir, name string) error {
 	return c.form(ctx, dir, f)
 }
 
-// form sends a file as aptly takes it, without keeping it in memory.
+// form sends a file as a multipart form, as aptly expects. It streams the file.
 func (c *client) form(ctx context.Context, dir string, f *os.File) error {
 	body, w := io.Pipe()
 	defer body.Close()
@@ -106,7 +106,7 @@ func (c *client) form(ctx context.Context, dir string, f *os.File) error {
 	return err
 }
 
-// refusal is an answer that is not a success.
+// refusal is an answer with an error status.
 type refusal struct {
 	status int
 	text   string
@@ -114,8 +114,8 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf("%d %s", r.status, r.text) }
 
-// direct puts a file into the store and confirms it. It reports false if the
-// server has no such way.
+// direct puts a file into the storage and confirms it. It reports false if the server has
+// no direct uploads.
 func (c *client) direct(ctx context.Context, dir string, f *os.File) (bool, error) {
 	hash := sha256.New()
 	size, err := io.Copy(hash, f)
@@ -131,7 +131,7 @@ func (c *client) direct(ctx context.Context, dir string, f *os.File) (bool, erro
 	answer, err := c.ask(ctx, dir, "", "application/json", bytes.NewReader(list))
 	var refused *refusal
 	if errors.As(err, &refused) && refused.status == http.StatusBadRequest && strings.Contains(refused.text, "multipart/form-data") {
-		return false, nil // a list is no form: the server takes forms only
+		return false, nil // the server expects a form and has no direct uploads
 	}
 	if err != nil {
 		return false, err
@@ -141,20 +141,20 @@ func (c *client) direct(ctx context.Context, dir string, f *os.File) (bool, erro
 		Headers     map[string]string
 	}
 	if err := json.Unmarshal(answer, &to); err != nil || len(to) != 1 {
-		return false, fmt.Errorf("no URL in the answer %.200q", answer)
+		return false, fmt.Errorf("the answer has no URL: %.200q", answer)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return false, err
 	}
 	req, err := http.NewRequestWithContext(ctx, to[0].Method, to[0].URL, io.NopCloser(f))
 	if err != nil {
-		return false, errors.New("the URL to put the file to is none")
+		return false, errors.New("the answer has an invalid URL")
 	}
 	req.ContentLength = size
 	for name, value := range to[0].Headers {
 		req.Header.Set(name, value)
 	}
-	// Who put the same file before, and did not come to confirm it, is told 412.
+	// An earlier upload of the same file without confirmation is answered with 412.
 	_, err = c.send(req)
 	if err != nil && !(errors.As(err, &refused) && refused.status == http.StatusPreconditionFailed) {
 		return false, err
@@ -163,7 +163,7 @@ func (c *client) direct(ctx context.Context, dir string, f *os.File) (bool, erro
 	return true, err
 }
 
-// ask sends a request for the directory.
+// ask sends a request for the upload directory.
 func (c *client) ask(ctx context.Context, dir, query, contentType string, body io.Reader) ([]byte, error) {
 	address := strings.TrimSuffix(c.url, "/") + "/api/files/" + url.PathEscape(dir) + query
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, body)
@@ -177,8 +177,8 @@ func (c *client) ask(ctx context.Context, dir, query, contentType string, body i
 	return c.send(req)
 }
 
-// send returns the body of an answer that is a success. What an error tells has
-// no URL in it: a signed one is a secret.
+// send returns the body of a successful answer. Its errors contain no URL, because a
+// signed URL is a secret.
 func (c *client) send(req *http.Request) ([]byte, error) {
 	resp, err := c.http.Do(req)
 	var failed *url.Error

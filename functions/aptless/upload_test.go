@@ -15,12 +15,12 @@ import (
 	"testing"
 )
 
-// fakeServer takes files as forms and, if it is direct, at a signed URL.
+// fakeServer accepts files as forms. If direct is set, it also accepts them at signed URLs.
 type fakeServer struct {
 	*httptest.Server
 	direct bool
-	had    bool              // the store has what is put
-	forms  map[string][]byte // by directory and name
+	had    bool              // the storage has the file already
+	forms  map[string][]byte // files by directory and name
 	put    []byte
 	calls  []string
 }

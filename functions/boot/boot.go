@@ -19,19 +19,19 @@ import (
 	"aptless/infra/aws/lambda"
 )
 
-// Function is a function of Lambda. Its application is made when it is needed.
+// Function is a Lambda function. It makes its application at the first call that needs it.
 type Function struct {
 	Log *slog.Logger
 
 	connect func(context.Context) (*ports, error)
 	build   func(context.Context, *ports) (*app.App, error)
 
-	mu    sync.Mutex // guards the rest; held while the application is made
+	mu    sync.Mutex // held while the application is made; guards ports and app
 	ports *ports
 	app   *app.App
 }
 
-// ports are the storage of a function.
+// ports are the drivers of a function.
 type ports struct {
 	app.Drivers
 	hide  func(context.Context, driver.Message, time.Duration) error
@@ -41,9 +41,9 @@ type ports struct {
 	config aws.Config
 }
 
-// New returns a function that is configured by the variables of getenv. signing
-// names the secret keys, "" for a function that does not sign; see newSigner.
-// set completes the configuration.
+// New returns a function configured by the environment variables that getenv returns.
+// signing names the secret keys (see newSigner); "" is a function that does not sign. set
+// completes the configuration and may be nil.
 func New(getenv func(string) string, signing string, set func(*app.Config)) *Function {
 	f := &Function{Log: slog.New(slog.NewJSONHandler(os.Stdout, nil))}
 	f.connect = func(ctx context.Context) (*ports, error) {
@@ -88,8 +88,8 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 	return f
 }
 
-// memory returns the part of the memory of a function, in MB, that is for Go: the
-// rest is for the program and the system.
+// memory returns the memory budget of a function with size MB. An eighth is left for the
+// program and the system.
 func memory(size string) (int64, error) {
 	if size == "" {
 		return app.DefaultMemory, nil
@@ -101,7 +101,7 @@ func memory(size string) (int64, error) {
 	return max(n<<20/8*7, app.MinMemory), nil
 }
 
-// open returns the application, which it makes if there is none yet.
+// open returns the application. It makes the application if there is none.
 func (f *Function) open(ctx context.Context) (*app.App, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -116,7 +116,7 @@ func (f *Function) open(ctx context.Context) (*app.App, error) {
 	return f.app, err
 }
 
-// connected returns the ports. f.mu is held.
+// connected returns the ports. The caller holds f.mu.
 func (f *Function) connected(ctx context.Context) (_ *ports, err error) {
 	if f.ports == nil {
 		f.ports, err = f.connect(ctx)
@@ -124,7 +124,8 @@ func (f *Function) connected(ctx context.Context) (_ *ports, err error) {
 	return f.ports, err
 }
 
-// worker returns what handles the messages of a queue. It needs the ports only.
+// worker returns the receiver of a queue's messages. It needs only the ports, so messages
+// are handled even if the application cannot be made.
 func (f *Function) worker(ctx context.Context, slice time.Duration) (*lambda.Worker, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -144,7 +145,7 @@ func (f *Function) worker(ctx context.Context, slice time.Duration) (*lambda.Wor
 	return &lambda.Worker{Handle: handle, Hide: p.hide, Log: f.Log, Lease: p.lease}, nil
 }
 
-// unready returns a dispatcher that notes in tasks why they cannot run.
+// unready returns a dispatcher that writes the reason into tasks: the worker cannot start.
 func unready(p *ports, log *slog.Logger, why error) *task.Dispatcher {
 	store := &task.Store{Table: p.Table, Blobs: p.Blobs, Queue: p.Queue, Now: time.Now, Log: log}
 	return task.Unready(store, p.lease, fmt.Errorf("the worker cannot start: %w", why))

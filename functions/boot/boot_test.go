@@ -19,14 +19,13 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// fixture is a function on memory, whose application cannot be made as long as
-// broken is not nil.
+// fixture is a function on memory. Its application cannot be made while broken is set.
 type fixture struct {
 	*Function
 	memory *drivertest.Memory
 	broken error
-	hidden []time.Duration // of messages, in order
-	built  int             // how many times an application was asked for
+	hidden []time.Duration // the delays of hidden messages, in order
+	built  int             // number of attempts to make the application
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -64,7 +63,7 @@ func (f *fixture) deliver(t *testing.T, id int64) (again bool) {
 	return len(out.BatchItemFailures) > 0
 }
 
-// admit has another process admit a task that makes nothing difficult.
+// admit lets another process admit a simple task.
 func (f *fixture) admit(t *testing.T) (*task.Store, int64) {
 	t.Helper()
 	p := apptest.New(t, apptest.On(f.memory), func(c *app.Config) { c.Async = true })
@@ -73,13 +72,13 @@ func (f *fixture) admit(t *testing.T) (*task.Store, int64) {
 	return &task.Store{Table: f.memory.Table, Blobs: f.memory.Blobs, Queue: f.memory.Queue, Now: time.Now, Log: f.Log}, answer.ID
 }
 
-// A worker that cannot start hides its message first, says in the task why, and
-// has the message come again soon. When what was missing is there, it runs.
+// TestWorkerThatCannotStartSaysSoInTheTask also holds that such a worker hides its message
+// first. The message comes again soon, and its task runs once the cause is gone.
 func TestWorkerThatCannotStartSaysSoInTheTask(t *testing.T) {
 	f := newFixture(t)
 	tasks, id := f.admit(t)
 	f.broken = errors.New("secret signing: AccessDenied")
-	for range 10 { // more than a task may die
+	for range 10 { // exceeds the budget of deaths
 		f.hidden = nil
 		if !f.deliver(t, id) {
 			t.Fatal("the message was removed")
@@ -105,7 +104,7 @@ func TestWorkerThatCannotStartSaysSoInTheTask(t *testing.T) {
 
 func TestAPIThatCannotStartAnswers(t *testing.T) {
 	f := newFixture(t)
-	f.hidden = []time.Duration{0} // there are no messages
+	f.hidden = []time.Duration{0} // API Gateway sends no messages
 	f.broken = errors.New("secret keys: not there")
 	ask := func() (int, string) {
 		var event events.APIGatewayV2HTTPRequest
@@ -138,7 +137,7 @@ func TestFunctionWithoutStorageFails(t *testing.T) {
 		t.Error(err)
 	}
 	if err := f.Schedule(t.Context()); err == nil {
-		t.Error("it does what is due without storage")
+		t.Error("a tick without storage succeeds")
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"aptless/infra/aws/lambda"
 )
 
-// API answers the requests of API Gateway. Until there is an application, each is
-// answered with 503.
+// API answers the requests of API Gateway. It answers 503 while the application cannot be
+// made.
 func (f *Function) API(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, err := f.open(r.Context())
@@ -26,8 +26,8 @@ func (f *Function) API(ctx context.Context, event events.APIGatewayV2HTTPRequest
 	return lambda.API(handler)(ctx, event)
 }
 
-// Worker returns what runs the tasks of the messages of SQS. A delivery takes
-// slice, and a task that takes longer goes on in another one.
+// Worker returns the handler of SQS events. It runs their tasks. A delivery has the time
+// slice; a longer task continues in another delivery.
 func (f *Function) Worker(slice time.Duration) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 		w, err := f.worker(ctx, slice)
@@ -39,11 +39,11 @@ func (f *Function) Worker(slice time.Duration) func(context.Context, events.SQSE
 	}
 }
 
-// Schedule does what is due.
+// Schedule runs one tick.
 func (f *Function) Schedule(ctx context.Context) error {
 	a, err := f.open(ctx)
 	if err != nil {
-		f.Log.Error("function cannot do what is due", "error", err)
+		f.Log.Error("tick failed: the application cannot be made", "error", err)
 		return err
 	}
 	return lambda.Schedule(a.Tick)(ctx)

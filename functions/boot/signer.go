@@ -10,10 +10,10 @@ import (
 	"aptless/infra/aws"
 )
 
-// newSigner returns what signs publications with all of the keys that signing
-// names, with blanks between them: secrets with secret keys, and keys of KMS.
-// public is the secret with the public keys; those of keys of KMS are taken
-// from it. If signing is "", the signer knows the public keys only.
+// newSigner returns a signer with all keys that signing names, separated by blanks: names
+// of secrets, and ARNs of KMS keys. public names the secret with the public keys; it must
+// contain the public key of each KMS key. If signing is "", the signer has only the
+// public keys.
 func newSigner(ctx context.Context, d *aws.Drivers, signing, public string) (pgp.Signer, error) {
 	ids := strings.Fields(signing)
 	if len(ids) == 0 {
@@ -46,7 +46,7 @@ func newSigner(ctx context.Context, d *aws.Drivers, signing, public string) (pgp
 	return pgp.NewSigner(keys...)
 }
 
-// kmsKey returns a key of KMS as the one of the public keys that belongs to it.
+// kmsKey returns a signing key of KMS, joined with its OpenPGP public key.
 func kmsKey(ctx context.Context, d *aws.Drivers, id, public string) (*pgp.SecretKey, error) {
 	data, err := d.Secret(ctx, public)
 	if err != nil {

@@ -74,8 +74,8 @@ func kmsServer(t *testing.T, keys map[string]crypto.Signer) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 }
 
-// TestSigner holds that publications are signed by keys that stay in KMS,
-// together with one of a secret, and that gpgv takes the signatures.
+// TestSigner holds that publications are signed by KMS keys and a key of a secret
+// together, and that gpgv accepts the signatures.
 func TestSigner(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 3072)
 	if err != nil {

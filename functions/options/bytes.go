@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Bytes is a flag whose value is a number of bytes, such as "1GiB" or "512MiB".
+// Bytes is a flag with a number of bytes, for example "1GiB" or "512MiB".
 type Bytes int64
 
-// units are those of GOMEMLIMIT.
+// units are the units of GOMEMLIMIT.
 var units = []struct {
 	name string
 	size int64
@@ -43,5 +43,5 @@ func (b *Bytes) Set(text string) error {
 	return fmt.Errorf("%q is not a number of bytes such as 512MiB or 1GiB", text)
 }
 
-// Type is what help shows for the value.
+// Type is the name of the value in the help.
 func (*Bytes) Type() string { return "bytes" }

@@ -18,7 +18,7 @@ import (
 	"aptless/infra/upstream"
 )
 
-// Options are what is the same for one process and for functions.
+// Options are the settings that both deployments share.
 type Options struct {
 	Async         bool
 	Dependencies  query.Options
@@ -32,29 +32,29 @@ type Options struct {
 	Mirrors       mirror.Options
 }
 
-// Flags adds the flags that set the options, and sets their defaults.
+// Flags adds a flag for each option and sets the defaults.
 func (o *Options) Flags(flags *pflag.FlagSet) {
-	flags.BoolVar(&o.Async, "async", false, "answer mutating calls at once with a task, unless they say _async=false")
+	flags.BoolVar(&o.Async, "async", false, "answer changing requests at once with their task, unless they have _async=false")
 	d := &o.Dependencies
-	flags.StringSliceVar(&d.Architectures, "architectures", nil, "architectures for which dependencies are looked up, and of new mirrors; those of the packages, and of the archive, if empty")
-	flags.BoolVar(&d.FollowRecommends, "follow-recommends", false, "dependencies are recommended packages too")
-	flags.BoolVar(&d.FollowSuggests, "follow-suggests", false, "dependencies are suggested packages too")
-	flags.BoolVar(&d.FollowSource, "follow-source", false, "dependencies are source packages too")
-	flags.BoolVar(&d.FollowAllVariants, "follow-all-variants", false, "dependencies are all alternatives, and all packages that satisfy them")
+	flags.StringSliceVar(&d.Architectures, "architectures", nil, "architectures of dependency resolution and of new mirrors; by default the architectures of the packages and of the archive")
+	flags.BoolVar(&d.FollowRecommends, "follow-recommends", false, "dependencies include recommended packages")
+	flags.BoolVar(&d.FollowSuggests, "follow-suggests", false, "dependencies include suggested packages")
+	flags.BoolVar(&d.FollowSource, "follow-source", false, "dependencies include source packages")
+	flags.BoolVar(&d.FollowAllVariants, "follow-all-variants", false, "dependencies include all alternatives and every package that satisfies them")
 	flags.StringSliceVar(&o.Compressions, "compress", nil, "compress published indexes as xz, zst or both, besides gz and bz2")
 	flags.BoolVar(&o.SkipContents, "skip-contents", false, "publish no Contents, unless a publication is created with SkipContents=false")
-	flags.DurationVar(&o.Outage, "outage", 15*time.Minute, "how long a task is tried again while storage fails, before it is given up")
+	flags.DurationVar(&o.Outage, "outage", 15*time.Minute, "time for which a task is retried while the storage fails")
 	flags.BoolVar(&o.SkipBz2, "skip-bz2", false, "publish no .bz2 of indexes, unless a publication is created with SkipBz2=false")
-	flags.StringArrayVar(&o.AllowUpstream, "allow-upstream", nil, "network, address or host that mirrors and key servers may be on although it is not public, as 10.1.0.0/16 or deb.example.org; may be repeated")
-	flags.Int64Var(&o.DownloadLimit, "download-limit", 0, "KiB a second that are fetched from other servers; 0 is without limit")
-	flags.Int64Var(&o.MaxUpload, "max-upload", upload.DefaultMaxSize>>20, "MiB that an uploaded file may have")
+	flags.StringArrayVar(&o.AllowUpstream, "allow-upstream", nil, "network, address or host that is not public but may be used for mirrors and key servers, for example 10.1.0.0/16 or deb.example.org; may be repeated")
+	flags.Int64Var(&o.DownloadLimit, "download-limit", 0, "limit of all downloads from other servers, in KiB a second; 0 is unlimited")
+	flags.Int64Var(&o.MaxUpload, "max-upload", upload.DefaultMaxSize>>20, "limit of an uploaded file, in MiB")
 	m := &o.Mirrors
-	flags.BoolVar(&m.DownloadSources, "mirror-sources", false, "mirrors have source packages too, unless their creation says otherwise")
-	flags.BoolVar(&m.IgnoreSignatures, "mirror-unverified", false, "signatures of mirrored archives are not looked at, unless a request says otherwise")
-	flags.IntVar(&m.Parallel, "mirror-parallel", 4, "files that an update of a mirror fetches at the same time")
-	flags.StringVar(&m.PPA.Codename, "ppa-codename", "", "distribution of mirrors of ppa:user/project, as noble; without it there are none")
+	flags.BoolVar(&m.DownloadSources, "mirror-sources", false, "new mirrors download source packages, unless their creation sets DownloadSources")
+	flags.BoolVar(&m.IgnoreSignatures, "mirror-unverified", false, "signatures of mirrored archives are not verified, unless a request sets IgnoreSignatures")
+	flags.IntVar(&m.Parallel, "mirror-parallel", 4, "files that an update of a mirror downloads at the same time")
+	flags.StringVar(&m.PPA.Codename, "ppa-codename", "", "distribution of mirrors of ppa:user/project, for example noble; such mirrors need it")
 	flags.StringVar(&m.PPA.Distributor, "ppa-distributor", "ubuntu", "distributor of mirrors of ppa:user/project")
-	flags.StringVar(&m.PPA.BaseURL, "ppa-url", "http://ppa.launchpad.net", "where the archives of ppa:user/project are")
+	flags.StringVar(&m.PPA.BaseURL, "ppa-url", "http://ppa.launchpad.net", "URL of the archives of ppa:user/project")
 }
 
 // Variable returns the name of the variable for a flag.
@@ -62,8 +62,8 @@ func Variable(flag string) string {
 	return "APTLESS_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// FromEnv returns the configuration that the environment asks for, which is
-// read with a function like os.Getenv.
+// FromEnv returns the configuration of the environment. getenv is a function like
+// os.Getenv.
 func FromEnv(getenv func(string) string) (app.Config, error) {
 	o, err := parse(getenv)
 	if err != nil {
@@ -90,32 +90,32 @@ func parse(getenv func(string) string) (Options, error) {
 			err = f.Value.Set(value)
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %q is not what it takes: %w", Variable(f.Name), value, err))
+			problems = append(problems, fmt.Errorf("%s: %q is not valid: %w", Variable(f.Name), value, err))
 		}
 	})
 	return o, errors.Join(problems...)
 }
 
-// fields returns the parts of a list.
+// fields splits a list at blanks and commas.
 func fields(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
 }
 
-// Bounds of what can be set.
+// Bounds of the options.
 const (
 	minOutage   = time.Minute
 	maxOutage   = 24 * time.Hour
-	maxParallel = 64      // files of one mirror at a time: each has a connection
-	maxLimit    = 1 << 40 // KiB a second: more does not fit when counted in bytes
-	maxUpload   = 1 << 20 // MiB: one file cannot be larger on any storage
+	maxParallel = 64      // connections of one mirror at a time
+	maxLimit    = 1 << 40 // KiB a second; the number of bytes fits into an int64
+	maxUpload   = 1 << 20 // MiB; no storage has larger files
 )
 
 var (
-	archPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`) // Debian policy 5.6.8, and 11.1
+	archPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`) // Debian policy 5.6.8 and 11.1
 	namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+_~-]*$`)
 )
 
-// check refuses what cannot be meant, by the names of the flags.
+// check refuses invalid values. Errors name the flag.
 func (o Options) check() error {
 	for _, arch := range o.Dependencies.Architectures {
 		if !archPattern.MatchString(arch) {
@@ -154,8 +154,8 @@ func (o Options) checkMirrors() error {
 	return nil
 }
 
-// Config checks the options and returns the configuration they make, without
-// what depends on where aptless runs.
+// Config checks the options and returns their configuration. The caller sets the fields
+// that depend on the deployment.
 func (o Options) Config() (app.Config, error) {
 	if err := o.check(); err != nil {
 		return app.Config{}, err

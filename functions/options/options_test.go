@@ -14,7 +14,7 @@ import (
 	"aptless/core/archive/upstream"
 )
 
-// env returns a function like os.Getenv for pairs of name and value.
+// env returns a function like os.Getenv from pairs of name and value.
 func env(pairs ...string) func(string) string {
 	return func(name string) string {
 		for i := 0; i < len(pairs); i += 2 {
@@ -55,8 +55,8 @@ func TestFromEnv(t *testing.T) {
 	}
 }
 
-// TestRefusals holds that what cannot be meant is refused, with the name that
-// the operator used.
+// TestRefusals holds that an invalid value is refused, and that the error has the name
+// that the operator used.
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct{ name, value, want string }{
 		{"APTLESS_ASYNC", "perhaps", "APTLESS_ASYNC"},
@@ -82,8 +82,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestDefaults holds that an empty environment and no flags mean the same, and
-// that every option is set by a flag.
+// TestDefaults holds that an empty environment and no flags mean the same, and that every
+// option has a flag.
 func TestDefaults(t *testing.T) {
 	fromEnv, err := parse(env())
 	if err != nil {
@@ -110,7 +110,7 @@ func TestDefaults(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	// Those of mirrors are those of dependencies: app.New copies them.
+	// Mirrors.Architectures stays empty: app.New copies Dependencies.Architectures.
 	fromFlags.Mirrors.Architectures = fromFlags.Dependencies.Architectures
 	if field := unset(reflect.ValueOf(fromFlags)); field != "" {
 		t.Errorf("no flag sets %s", field)

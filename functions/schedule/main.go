@@ -1,5 +1,5 @@
-// Command schedule is the Lambda function that EventBridge calls every minute: it
-// sends what was not sent, and admits what is due.
+// Command schedule is the Lambda function that EventBridge calls every minute. It runs
+// due entries of the calendar and sends lost messages again.
 package main
 
 import (

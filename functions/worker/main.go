@@ -11,7 +11,7 @@ import (
 	"aptless/functions/boot"
 )
 
-// slice is how long a delivery may take before the task goes on in another one.
+// slice is the time of one delivery. A longer task continues in another delivery.
 const slice = 5 * time.Minute
 
 func main() {

@@ -36,14 +36,15 @@ import (
 	"aptless/core/front/api"
 )
 
-// Drivers is where aptless runs.
+// Drivers are the ports to storage, table and queue.
 type Drivers struct {
 	Blobs driver.Blobs
 	Table driver.Table
 	Queue driver.Queue
 }
 
-// trees returns the storage of published trees, and the names of the storages.
+// trees mounts the further storages into blobs. It returns the result and the names of
+// the storages.
 func trees(blobs driver.Blobs, storages map[string]driver.Blobs) (driver.Blobs, []string) {
 	names := slices.Sorted(maps.Keys(storages))
 	var mounted []driver.Mounted
@@ -53,74 +54,72 @@ func trees(blobs driver.Blobs, storages map[string]driver.Blobs) (driver.Blobs, 
 	return driver.Mount(blobs, mounted...), names
 }
 
-// Version is what /api/version answers: the version of aptly's API that is
-// spoken, then aptless's own.
+// Version is the answer of /api/version: the version of aptly's API, then aptless's own.
 const Version = "1.6.3+aptless0.1"
 
-// Config is what an operator may set.
+// Config holds the settings that an operator may change.
 type Config struct {
-	Version      string        // as /api/version answers it
-	Async        bool          // answer mutating calls at once unless they say otherwise
-	Wait         time.Duration // how long a call waits for its task before it is answered with 202; 0 is without limit
-	Dependencies query.Options // what listings and snapshots with dependencies follow, and for which architectures
-	Memory       int64         // bytes that all work together may hold; 0 is DefaultMemory
+	Version      string        // the answer of /api/version
+	Async        bool          // the default of _async: answer with the task
+	Wait         time.Duration // bounds the wait of a request for its task; 0 is unbounded
+	Dependencies query.Options // settings of dependency resolution
+	Memory       int64         // the memory budget of the process in bytes; 0 is DefaultMemory
 	Cache        int64         // bytes of list chunks kept in memory; 0 is a sixteenth of Memory
 	Log          *slog.Logger
 	Now          func() time.Time
-	Compressions []string // of published indexes, besides gz and bz2: "xz", "zst"
-	MaxUpload    int64    // bytes of an uploaded file; 0 is upload.DefaultMaxSize
-	SkipContents bool     // of publications whose creation does not say; SkipBz2 too
+	Compressions []string // additional forms of published indexes: "xz", "zst"
+	MaxUpload    int64    // the limit of an uploaded file in bytes; 0 is upload.DefaultMaxSize
+	SkipContents bool     // the default of new publications; so is SkipBz2
 	SkipBz2      bool
-	Upstream     upstream.Fetcher                           // asks other servers; nil asks none
-	Sleep        func(context.Context, time.Duration) error // lets time pass, as Now tells it; nil waits
-	Draw         api.Draw                                   // the program dot; nil where there is none
+	Upstream     upstream.Fetcher                           // sends requests to other servers; nil disables them
+	Sleep        func(context.Context, time.Duration) error // sleeps on the clock of Now; nil sleeps in real time
+	Draw         api.Draw                                   // runs the program dot; nil if it is not installed
 
-	Space   func() (api.Space, error) // how much room there is; nil where storage has no end
-	Metrics *prometheus.Registry      // gets the metrics of the API, and is served; nil is without
+	Space   func() (api.Space, error) // returns the size of the storage; nil if it is unbounded
+	Metrics *prometheus.Registry      // receives the metrics of the API; nil disables them
 
-	// Alone says that no other process works on the storage, so tasks of an earlier
-	// process go on at once.
+	// Alone declares that no other process uses the storage. Tasks of an earlier process
+	// then resume without waiting for its leases.
 	Alone bool
-	// Outage is how long a task is tried again while the storage fails, before it
-	// is given up; 0 is 15 minutes.
+	// Outage bounds the time for which a task is retried while the storage fails; 0 is
+	// 15 minutes.
 	Outage time.Duration
 
-	// Storages are further places to publish to, by the names that clients use,
-	// such as "filesystem:www" or "s3:eu". Of each only keys below "public/" are
-	// written.
+	// Storages are further places to publish to, by the names that clients use:
+	// "filesystem:www", "s3:eu". Only keys below "public/" are written to them.
 	Storages map[string]driver.Blobs
 
-	Mirrors mirror.Options // Architectures are those of Dependencies if nil
+	Mirrors mirror.Options // nil Architectures default to Dependencies.Architectures
 
-	// SourceDate is the date of all Release files; zero is when each is made.
+	// SourceDate is the Date of every Release file; zero stands for the current time.
 	SourceDate time.Time
 
-	// Address is where clients reach Handler. Release files then tell apt where
-	// to find former revisions.
+	// Address is the URL of Handler. Release files then have the field Snapshots, by
+	// which apt finds former states.
 	Address string
 }
 
-// Limits of what a key server is asked. Clients wait for it.
+// Limits of a request to a key server. A client waits for the request.
 const (
 	keyTimeout = 20 * time.Second
 	maxKeys    = 16 << 20 // bytes
 )
 
-// App is aptless, put together.
+// App is the composed application.
 type App struct {
-	Handler    http.Handler // the API, and the published tree at the root
+	Handler    http.Handler // the API, and the published trees outside /api
 	Dispatcher *task.Dispatcher
 
 	tasks        *task.Store
-	planners     map[string]task.Planner // of calendar entries, by their kind
+	planners     map[string]task.Planner // planners of calendar entries, by kind
 	publications *publish.Store
 	signatures   signatures
 	now          func() time.Time
 	mirrors      *mirror.Store
 }
 
-// New connects everything. Signer makes the signatures of publications; base
-// is the context of work that outlives its request.
+// New composes an App. Signer signs publications and may be nil. base is the context
+// of work that outlives its request.
 func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, error) {
 	memory := divide(c.Memory, c.Cache)
 	if c.Sleep == nil {
@@ -202,12 +201,12 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	return a, nil
 }
 
-// pathsIn returns how publications find the paths of packages.
+// pathsIn returns the function by which publications read the paths of a package.
 func pathsIn(files *pool.Store) func(context.Context, string) (index.Paths, error) {
 	return func(ctx context.Context, key string) (index.Paths, error) { return files.Paths(ctx, key) }
 }
 
-// packageNames returns the names of what a package in a list needs.
+// packageNames returns the names of the pool objects that a package of a list refers to.
 func packageNames(r lists.Record) ([]string, error) {
 	p, err := pkglist.Decode(r)
 	if err != nil {
@@ -216,7 +215,8 @@ func packageNames(r lists.Record) ([]string, error) {
 	return pool.Names(p), nil
 }
 
-// fetchKeys returns how key servers are asked, nil if they are not.
+// fetchKeys returns the function that requests keys from key servers, or nil if there
+// is no Fetcher.
 func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error) {
 	if f == nil {
 		return nil
@@ -228,8 +228,8 @@ func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error)
 	}
 }
 
-// Tick does what is due, then sends the messages that nobody has sent. It is
-// called every minute or so, from anywhere.
+// Tick runs the due entries of the calendar, then sends lost messages again. Any
+// process may call it, about once a minute.
 func (a *App) Tick(ctx context.Context) error {
 	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.TakeOver(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false))
 }

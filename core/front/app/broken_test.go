@@ -24,8 +24,8 @@ import (
 
 var errBroken = errors.New("broken storage")
 
-// breakage says what fails: reads of lists, and scans of records, or of another
-// part, after a number of rows.
+// breakage makes calls fail: reads of lists, or the scan of a partition after a number
+// of rows.
 type breakage struct {
 	broken bool
 	rows   int
@@ -68,9 +68,9 @@ func (b breakingTable) Scan(ctx context.Context, part, after string) iter.Seq2[d
 	}
 }
 
-// TestBrokenListings says that storage that fails is an error as long as
-// nothing was sent, and breaks the answer off afterwards: no answer looks whole
-// and is not.
+// TestBrokenListings holds that a truncated answer never looks complete. A failure
+// before the first byte is answered with an error. A later failure breaks the
+// connection.
 func TestBrokenListings(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	b := &breakage{}
@@ -99,7 +99,7 @@ func TestBrokenListings(t *testing.T) {
 			t.Errorf("%s: %d %s", query, code, got)
 		}
 	}
-	b.rows = 3 // of each partition: enough to be sent before it breaks
+	b.rows = 3 // rows of each partition: more than fit into the buffer of an answer
 	func() {
 		defer func() {
 			if p := recover(); p != http.ErrAbortHandler {

@@ -12,10 +12,11 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// patience is how long a client tries a request before it gives up.
+// patience bounds the time for which a client retries a request.
 const patience = 8 * time.Hour
 
-// client sends requests to the process of a world that lives, until they succeed.
+// client sends requests to the living process of a world, and retries them until they
+// succeed.
 type client struct {
 	world *apptest.World
 
@@ -43,7 +44,7 @@ func (c *client) restart(t *testing.T) {
 	c.living = next
 }
 
-// restartIn kills the process in the middle of an outage. done ends the wait for it.
+// restartIn kills the process in the middle of an outage. done receives the next one.
 func (c *client) restartIn(t *testing.T, o *drivertest.Outage, done <-chan struct{}) {
 	for {
 		if _, begun := o.Begun(); begun {
@@ -59,8 +60,8 @@ func (c *client) restartIn(t *testing.T, o *drivertest.Outage, done <-chan struc
 	c.restart(t)
 }
 
-// do sends a request until its task has succeeded. If a request fails although an
-// earlier try may have been admitted, that one is taken to have done it.
+// do sends a request until its task has succeeded. If a retry is refused because an
+// earlier try was admitted, the earlier try counts.
 func (c *client) do(s step) error {
 	tried := false
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Minute) {
@@ -115,7 +116,7 @@ type step struct {
 	then               func()            // happens elsewhere when the step is done
 }
 
-// all does steps one after the other.
+// all runs steps one after the other.
 func (c *client) all(steps []step) error {
 	for _, s := range steps {
 		if err := c.do(s); err != nil {

@@ -1,6 +1,6 @@
-// Package app puts aptless together: drivers and a Config in, a handler for
-// HTTP requests, one for messages and a tick out. Every kind of task is named
-// in New.
+// Package app is the composition root: it connects drivers and a Config to a handler
+// for HTTP requests, a dispatcher for messages, and a tick. New lists every kind of
+// task.
 //
-// Invariant: nothing in it decides anything about packages; it only connects.
+// Invariant: app makes no decision about packages; it connects.
 package app

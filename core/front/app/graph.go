@@ -14,14 +14,14 @@ import (
 	"aptless/core/formats/graphviz"
 )
 
-// drawing reads what a drawing of everything has.
+// drawing reads the objects of the graph.
 type drawing struct {
 	publications *publish.Store
-	sources      []func(context.Context) ([]source.Source, error) // in the order in which they are drawn
+	sources      []func(context.Context) ([]source.Source, error) // in the order of their nodes
 }
 
-// nodes returns the nodes of all sources, then those of all publications.
-// Nothing is locked: some nodes may be older than others.
+// nodes returns the nodes of all sources, then the nodes of all publications. It takes
+// no lock, so nodes may have different ages.
 func (d drawing) nodes(ctx context.Context) ([]graphviz.Node, error) {
 	var nodes []graphviz.Node
 	for _, read := range d.sources {
@@ -51,7 +51,7 @@ func (d drawing) nodes(ctx context.Context) ([]graphviz.Node, error) {
 	return nodes, nil
 }
 
-// sourceNode returns the node of a source, in aptly's words and colours.
+// sourceNode returns the node of a source, with aptly's labels and colours.
 func sourceNode(src source.Source) graphviz.Node {
 	n := graphviz.Node{ID: src.UUID, From: src.Made}
 	title := ""
@@ -67,8 +67,8 @@ func sourceNode(src source.Source) graphviz.Node {
 	return n
 }
 
-// errNoDot is what a system says that is without the program.
+// errNoDot is the error of os/exec for a missing program dot; aptly answers with it.
 var errNoDot = errors.New(`exec: "dot": executable file not found in $PATH`)
 
-// drawNothing is the Draw of a system that cannot make pictures.
+// drawNothing is the Draw of a system without the program dot.
 func drawNothing(context.Context, string, []byte) ([]byte, error) { return nil, errNoDot }

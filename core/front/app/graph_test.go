@@ -15,8 +15,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestGraphDrawsWhatIsThere is check 27: how everything derives from each other, as text
-// and drawn.
+// TestGraphDrawsWhatIsThere holds the graph of all objects and their sources, as DOT and
+// rendered.
 func TestGraphDrawsWhatIsThere(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	b := &breakage{}
@@ -99,7 +99,7 @@ func TestGraphDrawsWhatIsThere(t *testing.T) {
 	get("/api/graph.dot", 500, "application/json; charset=utf-8", "{}")
 }
 
-// TestGraphWithoutProgram refuses pictures where nothing can draw them.
+// TestGraphWithoutProgram holds that a picture is refused if dot is not installed.
 func TestGraphWithoutProgram(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	s := apptest.New(t, apptest.On(m))

@@ -16,15 +16,14 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// journey is requests that belong together, and those that remove all again.
+// journey is a sequence of requests, and the requests that remove its objects again.
 type journey struct {
 	name  string
 	steps []step
 	ends  []step
 }
 
-// journeys go through several packages each. The archive of the mirror changes
-// when the step says so.
+// journeys cross several packages each. A step may change the archive of the mirror.
 func journeys(change func()) []journey {
 	const stable, snap = "/api/publish/:./stable", "/api/publish/deb/snap"
 	post := func(path, body string) step { return step{method: "POST", path: path, body: body} }
@@ -56,15 +55,15 @@ func journeys(change func()) []journey {
 // trip is a journey in a world of its own.
 type trip struct {
 	journey
-	world  func() *apptest.World // an empty one
+	world  func() *apptest.World // a world without objects
 	dumps  apptest.Dumper
 	calls  []string
-	public map[string]string // at the end of the steps
-	left   map[string]string // when all is removed again
+	public map[string]string // after the steps
+	left   map[string]string // after the removal
 }
 
-// travel takes the journey and returns the public tree, and what is stored when
-// all has been removed again and what nobody needs has been collected.
+// travel runs the journey. It returns the public tree after the steps, and the storage
+// after the removal and a collection.
 func (tr *trip) travel(t *testing.T, o *drivertest.Outage, kill bool) (public, left map[string]string, err error) {
 	w := tr.world()
 	w.Outage = o
@@ -97,7 +96,7 @@ func (tr *trip) travel(t *testing.T, o *drivertest.Outage, kill bool) (public, l
 	return public, left, err
 }
 
-// remove removes all that the journey has made.
+// remove removes all objects of the journey.
 func (tr *trip) remove(t *testing.T, w *apptest.World) (map[string]string, error) {
 	c := newClient(t, w)
 	cleanup := step{method: "POST", path: "/api/db/cleanup"}
@@ -112,10 +111,10 @@ func (tr *trip) remove(t *testing.T, w *apptest.World) (map[string]string, error
 	return tr.dumps.Dump(w.Memory), errors.Join(err, open)
 }
 
-// TestJourneysEndInOutages takes every journey through outages of every port, at
-// several times, with processes that are killed. A client that sends again what
-// was refused ends with the tree of an undisturbed journey, and when all has been
-// removed again nothing else is stored than after an undisturbed one.
+// TestJourneysEndInOutages runs every journey through outages of every port, at several
+// times, and kills processes. A client that retries refused requests ends with the
+// tree of an undisturbed journey. After the removal of all objects, the storage equals
+// that of an undisturbed journey.
 func TestJourneysEndInOutages(t *testing.T) {
 	every := 3
 	if testing.Short() {
@@ -157,7 +156,7 @@ func TestJourneysEndInOutages(t *testing.T) {
 	}
 }
 
-// newTrip returns the journey of a name. Each of its worlds has an archive of its own.
+// newTrip returns the named journey. Each of its worlds has its own archive.
 func newTrip(signer pgp.Signer, name string) *trip {
 	tr := &trip{}
 	var server *upstreamtest.Server

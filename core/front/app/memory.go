@@ -6,26 +6,26 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// DefaultMemory is the default of Config.Memory, MinMemory the least, in bytes.
+// Bounds of Config.Memory, in bytes.
 const (
 	DefaultMemory = 1 << 30
 	MinMemory     = 256 << 20
 )
 
-// memory is the division of Config.Memory. The shares add up to three quarters of
-// it; the rest is for requests, buffers and garbage.
+// memory divides Config.Memory into budgets. The shares add up to three quarters; the
+// rest is for requests, buffers and garbage.
 //
-// Nobody who holds some of items or ahead waits for tasks, so that holders never
-// wait in a circle: see package parallel.
+// A holder of items or ahead never waits for tasks, so there is no circular wait:
+// see package parallel.
 type memory struct {
 	cache *lists.Cache
-	ahead *parallel.Budget // chunks of lists that are read ahead
-	tasks *parallel.Budget // what a task holds while it goes through many packages
-	items *parallel.Budget // one package, one part of an index
+	ahead *parallel.Budget // read-ahead of list chunks
+	tasks *parallel.Budget // data that a task holds while it processes many packages
+	items *parallel.Budget // one package, or one part of an index
 }
 
-// divide divides bytes, 0 is DefaultMemory. A cache of other than 0 bytes is as
-// large as that.
+// divide divides bytes; 0 is DefaultMemory. cache overrides the size of the chunk
+// cache unless it is 0.
 func divide(bytes, cache int64) memory {
 	if bytes == 0 {
 		bytes = DefaultMemory

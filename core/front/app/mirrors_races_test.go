@@ -8,9 +8,9 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestMirrorRaces drops, updates, renames and edits a mirror while snapshots are
-// made of it, merged and published, in many orders of their calls: nothing
-// refers to what is not there, and whatever was refused had its reason.
+// TestMirrorRaces drops, updates, renames and edits a mirror while snapshots are made of
+// it, merged and published, in many orders of their calls. No reference dangles, and
+// every refusal has a reason.
 func TestMirrorRaces(t *testing.T) {
 	seeds := 100
 	if testing.Short() {
@@ -29,7 +29,7 @@ func TestMirrorRaces(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.Env = nil // many fetch at the same time, each for itself
+	w.Env = nil // updates run at the same time and fetch independently
 	races(t, seeds, ready, w.Signer, [][3]string{
 		{"DELETE", "/api/mirrors/m", ""}, {"DELETE", "/api/mirrors/m?force=1", ""}, {"DELETE", "/api/snapshots/s1?force=1", ""},
 		{"DELETE", "/api/snapshots/s1", ""}, {"DELETE", "/api/snapshots/m?force=1", ""},

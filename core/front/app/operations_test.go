@@ -13,10 +13,10 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// readyAt is when the world of the operations is ready.
+// readyAt is the time at which the world of the operations is ready.
 var readyAt = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 
-// uploaded is an upload as a developer makes it, with a .changes that is not signed.
+// uploaded is a developer's upload with an unsigned .changes.
 func uploaded() map[string][]byte {
 	files := debtest.Source(debtest.SourceSpec{})
 	spec := debtest.Spec{Version: "1.0-1", Architecture: "amd64"}
@@ -34,7 +34,7 @@ func debs(names ...string) map[string][]byte {
 	return files
 }
 
-// refs is the body that names packages.
+// refs is a JSON body that names packages.
 func refs(names ...string) string {
 	keys := make([]string, len(names))
 	for i, name := range names {
@@ -43,7 +43,7 @@ func refs(names ...string) string {
 	return `{"PackageRefs":[` + strings.Join(keys, ",") + `]}`
 }
 
-// readyWorld returns a world with something for each operation.
+// readyWorld returns a world with the objects that the operations need.
 func readyWorld(t *testing.T) *apptest.World {
 	t.Helper()
 	signer := apptest.Signer(t)
@@ -95,7 +95,7 @@ func readyWorld(t *testing.T) *apptest.World {
 	return ready
 }
 
-// operations are requests of every kind of task, and those that make no task.
+// operations has a request for every kind of task, and requests without a task.
 func operations() []operation {
 	const stable = "/api/publish/:./stable"
 	return []operation{

@@ -11,7 +11,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// ports are what fails in an outage.
+// ports are the ports that fail in an outage.
 var ports = []struct {
 	name  string
 	match func(call string) bool
@@ -25,8 +25,8 @@ var ports = []struct {
 	{"signer", func(call string) bool { return strings.HasPrefix(call, "Signer.") }},
 }
 
-// archiveRows matches the calls of the table that concern no rows of tasks, of
-// locks and of the calendar: a part of a table can fail alone.
+// archiveRows matches calls of the table for other rows than tasks, locks and the
+// calendar. A part of a table can fail alone.
 func archiveRows(call string) bool {
 	_, key, _ := strings.Cut(call, " ")
 	part, _, _ := strings.Cut(key, "/")
@@ -36,7 +36,7 @@ func archiveRows(call string) bool {
 // lengths of outages.
 var lengths = []time.Duration{time.Second, 30 * time.Second, 5 * time.Minute, 2 * time.Hour}
 
-// outage is one way to disturb an operation.
+// outage is one disturbance of an operation.
 type outage struct {
 	port int
 	from int
@@ -53,8 +53,8 @@ func (o outage) String() string {
 	return text
 }
 
-// outages returns how an operation with these calls is disturbed. Of every n one
-// is taken.
+// outages returns the disturbances of an operation with these calls. It takes one of
+// every n.
 func outages(calls []string, every int) []outage {
 	var all []outage
 	turn := 0
@@ -73,9 +73,9 @@ func outages(calls []string, every int) []outage {
 	return all
 }
 
-// beginnings returns the numbers of the calls with which outages begin: the first
-// and the last one that meets it, one in the middle, and the one after each
-// change of a task's row, as a commit is.
+// beginnings returns the numbers of the calls with which outages begin. These are the
+// first and the last matching call, one in the middle, and every call after a change of
+// a task's row, for example after a commit.
 func beginnings(calls []string, match func(string) bool) []int {
 	var met, from []int
 	for i, call := range calls {
@@ -96,13 +96,13 @@ func beginnings(calls []string, match func(string) bool) []int {
 	return slices.Compact(from)
 }
 
-// maxFailures is how many failures of one operation are told.
+// maxFailures bounds the number of reported failures of one operation.
 const maxFailures = 3
 
-// TestOutageLeavesTheOutcomeOrNothing disturbs every operation by outages of
-// every port, of several lengths, from several calls on, and kills the process in
-// the middle of some: when time has passed, the store is as after an undisturbed
-// operation or as after a refused one. No lock is held and nothing else is left.
+// TestOutageLeavesTheOutcomeOrNothing disturbs every operation by outages. They hit every
+// port, have several lengths and begin at several calls. In some of them the process
+// is killed. After some time the storage is as after an undisturbed or a refused
+// operation. No lock is held, and nothing else is left.
 func TestOutageLeavesTheOutcomeOrNothing(t *testing.T) {
 	every := 1
 	if testing.Short() {
@@ -143,13 +143,13 @@ func TestOutageLeavesTheOutcomeOrNothing(t *testing.T) {
 				}
 			}
 			if op.owes != "" && !kinds[op.owes] && !testing.Short() {
-				t.Errorf("no task of the kind %s has done what was owed", op.owes)
+				t.Errorf("no task of the kind %s has paid the debt", op.owes)
 			}
 		})
 	}
 }
 
-// TestEveryKindHasOutages holds that every kind of task is disturbed by outages.
+// TestEveryKindHasOutages holds that outages disturb every kind of task.
 func TestEveryKindHasOutages(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	p := apptest.New(t, apptest.On(m))

@@ -7,8 +7,8 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// problems returns sentences about signing keys that some apt in use refuses, or
-// will soon, with the remedy.
+// problems returns warnings about signing keys that a supported apt refuses or will
+// soon refuse. Each warning names the remedy.
 func problems(signer pgp.Signer, now time.Time) []string {
 	if signer == nil {
 		return nil
@@ -26,6 +26,6 @@ func problems(signer pgp.Signer, now time.Time) []string {
 	return texts
 }
 
-// Problems returns sentences about what an operator should mend: signing keys
-// that apt refuses, or will soon.
+// Problems returns warnings for the operator: signing keys that apt refuses or will
+// soon refuse.
 func (a *App) Problems() []string { return problems(a.signatures.signer, a.now()) }

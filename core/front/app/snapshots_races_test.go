@@ -22,21 +22,21 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// turns is a Table of whose calls one goes on at a time: which one, a schedule
-// says. It keeps what rows there were after each write.
-type turns struct {
+// scheduledTable is a Table that runs one call at a time, in the order of a schedule. It
+// records the rows after each write.
+type scheduledTable struct {
 	driver.Table
 	memory *drivertest.Memory
 
 	mu      sync.Mutex
 	waiting []chan struct{}
-	states  []map[string]string // of the rows that say who refers to whom
-	begun   map[int64]int       // number of states when a task began to run
-	ended   map[int64]int       // and when it ended
+	states  []map[string]string // states of the reference rows
+	begun   map[int64]int       // number of states at the start of a task
+	ended   map[int64]int       // number of states at its end
 }
 
-// await blocks until it is the caller's turn.
-func (s *turns) await() {
+// await blocks until the schedule selects the caller.
+func (s *scheduledTable) await() {
 	turn := make(chan struct{})
 	s.mu.Lock()
 	s.waiting = append(s.waiting, turn)
@@ -44,12 +44,12 @@ func (s *turns) await() {
 	<-turn
 }
 
-func (s *turns) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
+func (s *scheduledTable) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
 	s.await()
 	return s.Table.Get(ctx, key)
 }
 
-func (s *turns) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
+func (s *scheduledTable) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
 	return func(yield func(driver.Row, error) bool) {
 		s.await()
 		for row, err := range s.Table.Scan(ctx, part, after) {
@@ -61,7 +61,7 @@ func (s *turns) Scan(ctx context.Context, part, after string) iter.Seq2[driver.R
 	}
 }
 
-func (s *turns) Write(ctx context.Context, ops ...driver.Op) (string, error) {
+func (s *scheduledTable) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 	s.await()
 	version, err := s.Table.Write(ctx, ops...)
 	if err != nil {
@@ -85,11 +85,11 @@ func (s *turns) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 	return version, nil
 }
 
-// record keeps the rows as they are now.
-func (s *turns) record() { s.states = append(s.states, apptest.Referring(s.memory)) }
+// record appends the current rows to the states.
+func (s *scheduledTable) record() { s.states = append(s.states, apptest.Referring(s.memory)) }
 
-// next lets one of those who wait go on, and says whether there was one.
-func (s *turns) next(rng *rand.Rand) bool {
+// next lets one waiting call proceed. It reports false if none waits.
+func (s *scheduledTable) next(rng *rand.Rand) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.waiting) == 0 {
@@ -101,13 +101,13 @@ func (s *turns) next(rng *rand.Rand) bool {
 	return true
 }
 
-// ever reports whether something held in one of the states from the last before
-// begin up to end.
-func (s *turns) ever(begin, end int, holds func(map[string]string) bool) bool {
+// ever reports whether a condition held in a state between begin and end, the state
+// before begin included.
+func (s *scheduledTable) ever(begin, end int, holds func(map[string]string) bool) bool {
 	return slices.ContainsFunc(s.states[max(0, begin-1):end+1], holds)
 }
 
-// refersTo reports whether somebody of a kind refers to something in a state.
+// refersTo reports whether an object of a kind refers to another one in a state.
 func refersTo(state map[string]string, target, by string) bool {
 	for key := range state {
 		if strings.HasPrefix(key, "ref/"+target+"/"+by+"/") {
@@ -117,9 +117,9 @@ func refersTo(state map[string]string, target, by string) bool {
 	return false
 }
 
-// TestSnapshotRaces drops repositories and snapshots while others are made of
-// them and published, in many orders of their calls: whatever was refused had
-// its reason at the time, and nothing refers to what is not there.
+// TestSnapshotRaces drops repositories and snapshots while others are made of them and
+// published, in many orders of their calls. Every refusal has a reason at its time,
+// and no reference dangles.
 func TestSnapshotRaces(t *testing.T) {
 	seeds := 150
 	if testing.Short() {
@@ -151,12 +151,12 @@ func TestSnapshotRaces(t *testing.T) {
 	}, []string{"published", "used", "taken", "gone"})
 }
 
-// moreSeeds is by how many times the orders may grow in which races waits for
-// each reason to come up: names are random, so an order is not the same each time.
+// moreSeeds is the factor by which races may exceed its seeds until every reason has
+// come up. UUIDs are random, so a seed does not determine the order.
 const moreSeeds = 50
 
-// races has requests race, in an order for each seed and in more until tasks were
-// refused for all of the reasons, and checks that they were for no other.
+// races runs requests concurrently, in one order for each seed. It goes on until tasks
+// were refused for every reason. It fails if a task is refused for another one.
 func races(t *testing.T, seeds int, ready *drivertest.Env, signer pgp.Signer, requests [][3]string, reasons []string, set ...func(*app.Config)) {
 	refused := map[string]int{}
 	lacking := func(reason string) bool { return refused[reason] == 0 }
@@ -164,7 +164,7 @@ func races(t *testing.T, seeds int, ready *drivertest.Env, signer pgp.Signer, re
 	for ; seed < seeds || seed < moreSeeds*seeds && slices.ContainsFunc(reasons, lacking); seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			env := ready.Restart()
-			s := &turns{Table: env.Table, memory: env.Memory, begun: map[int64]int{}, ended: map[int64]int{}}
+			s := &scheduledTable{Table: env.Table, memory: env.Memory, begun: map[int64]int{}, ended: map[int64]int{}}
 			s.record()
 			env.Table = s
 			p, err := apptest.Start(t.Context(), env, signer, set...)
@@ -188,13 +188,12 @@ func races(t *testing.T, seeds int, ready *drivertest.Env, signer pgp.Signer, re
 	}
 	t.Logf("refusals in %d orders: %v", seed, refused)
 	for _, reason := range slices.DeleteFunc(slices.Clone(reasons), func(r string) bool { return !lacking(r) }) {
-		t.Errorf("no task was refused for what it names is %s: the orders are too few", reason)
+		t.Errorf("no task was refused because its object is %s: more orders are needed", reason)
 	}
 }
 
-// race has three clients send requests, and four workers run their tasks, all
-// in the order of rng.
-func race(t *testing.T, p *apptest.Process, s *turns, rng *rand.Rand, requests [][3]string) {
+// race runs three clients and four workers in the order of rng.
+func race(t *testing.T, p *apptest.Process, s *scheduledTable, rng *rand.Rand, requests [][3]string) {
 	ctx, stop := context.WithCancel(p.Ctx)
 	var clients, workers sync.WaitGroup
 	sent := make(chan struct{})
@@ -242,9 +241,9 @@ func race(t *testing.T, p *apptest.Process, s *turns, rng *rand.Rand, requests [
 	}
 }
 
-// check looks at every state and at the end of every task, and returns why
-// tasks were refused.
-func (s *turns) check(t *testing.T, memory *drivertest.Memory) map[int64]string {
+// check examines every state and the end of every task. It returns the reasons of the
+// refusals.
+func (s *scheduledTable) check(t *testing.T, memory *drivertest.Memory) map[int64]string {
 	for i, state := range s.states {
 		if err := apptest.Fits(state); err != nil {
 			t.Fatalf("after write %d: %v", i, err)
@@ -273,7 +272,7 @@ func (s *turns) check(t *testing.T, memory *drivertest.Memory) map[int64]string 
 	return reasons
 }
 
-// targetOf is what a task has the lock of that it drops or renames.
+// targetOf returns the object that a task drops or renames.
 func targetOf(got task.Task) string {
 	for _, w := range got.Locks {
 		if part, _, _ := strings.Cut(w.Resource, "/"); part == "snapshot" || part == "repo" || part == "mirror" {
@@ -283,9 +282,9 @@ func targetOf(got task.Task) string {
 	return ""
 }
 
-// refusal checks that the reason for which a task failed was one, at some time
-// while it ran, and names it.
-func (s *turns) refusal(t *testing.T, got task.Task) string {
+// refusal checks that the reason of a failed task held at some time of its run. It
+// returns the reason's name.
+func (s *scheduledTable) refusal(t *testing.T, got task.Task) string {
 	at := func(holds func(map[string]string) bool) bool { return s.ever(s.begun[got.ID], s.ended[got.ID], holds) }
 	target := targetOf(got)
 	right, reason := false, ""
@@ -324,7 +323,7 @@ func (s *turns) refusal(t *testing.T, got task.Task) string {
 	return reason
 }
 
-// nameIn is the word of a text behind the first of the prefixes that it has.
+// nameIn returns the word after the first matching prefix in a text.
 func nameIn(text string, prefixes ...string) string {
 	for _, p := range prefixes {
 		if _, rest, ok := strings.Cut(text, p); ok {

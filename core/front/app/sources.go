@@ -18,7 +18,7 @@ import (
 	"aptless/core/front/api"
 )
 
-// armored returns keys as text blocks, one after the other.
+// armored returns keys as concatenated armoured blocks.
 func armored(keys []*pgp.Key) []byte {
 	var b bytes.Buffer
 	for _, k := range keys {
@@ -27,17 +27,17 @@ func armored(keys []*pgp.Key) []byte {
 	return b.Bytes()
 }
 
-// maxInRelease bounds what is read of an InRelease, in bytes.
+// maxInRelease bounds the size of an InRelease that is read, in bytes.
 const maxInRelease = 32 << 20
 
-// signatures tells by which keys published trees are signed.
+// signatures finds the keys by which published trees are signed.
 type signatures struct {
-	blobs  driver.Blobs // of published trees
+	blobs  driver.Blobs // published trees
 	signer pgp.Signer
 }
 
-// of returns the keys of the server that have signed a published tree, and the
-// IDs of other keys that have. Both are nil if the tree is not signed.
+// of returns the server's keys that have signed a published tree, and the IDs of
+// other signing keys. Both are nil if the tree is not signed.
 func (s signatures) of(ctx context.Context, storage, prefix, distribution string) (own []*pgp.Key, others []pgp.KeyID, err error) {
 	root := "public"
 	if storage != "" {
@@ -80,11 +80,12 @@ func (s signatures) keys() []*pgp.Key {
 	return s.signer.PublicKeys()
 }
 
-// maxListed is how many publications one warning names.
+// maxListed bounds the number of publications in one warning.
 const maxListed = 10
 
-// SignedByOthers names publications whose trees are signed, and by no key that
-// the server has: its key was replaced. Of more than ten, one more says so.
+// SignedByOthers names the publications that are signed only by keys the server does
+// not have, for example after its key was replaced. It names at most maxListed and
+// then adds "and others".
 func (a *App) SignedByOthers(ctx context.Context) ([]string, error) {
 	records, err := a.publications.All(ctx)
 	if err != nil {
@@ -107,11 +108,10 @@ func (a *App) SignedByOthers(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// sourcesText returns the deb822 text with which apt uses the publications that
-// are wanted: one stanza each, with the keys in it that the tree is signed by
-// (sources.list(5), Signed-By). What apt would refuse is left out: a tree that is
-// not signed, and one that is signed by keys which the server does not have. The
-// error matches driver.ErrNotFound if nothing is left; the text says why.
+// sourcesText returns the deb822 text with which apt uses the selected publications.
+// There is one stanza each, with the signing keys in Signed-By (sources.list(5)). A
+// tree without a signature of the server's keys is left out, because apt would refuse
+// it. If no stanza is left, the error is driver.ErrNotFound and the text explains it.
 func (a *App) sourcesText(ctx context.Context, base string, want api.Selection) (string, error) {
 	views, err := a.publications.List(ctx)
 	if err != nil {
@@ -147,7 +147,8 @@ func (a *App) sourcesText(ctx context.Context, base string, want api.Selection) 
 	return notes.String() + stanzas.String(), nil
 }
 
-// nothingThere says in comments what there is in place of what was asked for.
+// nothingThere returns comments that name the existing publications instead of the
+// selected ones.
 func nothingThere(base string, want api.Selection, views []publish.View) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# There is no signed publication of the prefix %s", want.Prefix)
@@ -169,7 +170,7 @@ func nothingThere(base string, want api.Selection, views []publish.View) string 
 	return b.String()
 }
 
-// uriOf returns the address of a publication for apt; "" if it is not served here.
+// uriOf returns the URL of a publication for apt, or "" if this server does not serve it.
 func uriOf(base string, v publish.View) string {
 	if name, ok := strings.CutPrefix(v.Storage, "filesystem:"); ok {
 		base += "/repos/" + name

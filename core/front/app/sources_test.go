@@ -47,8 +47,8 @@ func suites(t *testing.T, s *apptest.Process, path string) string {
 	return strings.Join(found, ", ")
 }
 
-// TestSourcesAreThoseAskedFor holds that a text for apt enrols a machine in the
-// prefix or publication that was asked for, and never in what is not signed.
+// TestSourcesAreThoseAskedFor holds that a text for apt enrols a machine in the requested
+// prefix or publication, and never in an unsigned one.
 func TestSourcesAreThoseAskedFor(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	www := drivertest.NewMemory(time.Now)
@@ -105,8 +105,8 @@ func TestSourcesAreThoseAskedFor(t *testing.T) {
 	}
 }
 
-// TestSourcesHaveTheKeyOfTheTree holds that the key in a text for apt is the one
-// that the tree is signed by, when the server has come to have other keys.
+// TestSourcesHaveTheKeyOfTheTree holds that a text for apt contains the key that signed
+// the tree, also after the server has received other keys.
 func TestSourcesHaveTheKeyOfTheTree(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	var keys []*pgp.SecretKey
@@ -150,7 +150,7 @@ func TestSourcesHaveTheKeyOfTheTree(t *testing.T) {
 	old.Fill(t, "r", apptest.Deb("a1", "1", "amd64"))
 	old.Must(t, "POST", "/api/publish", `{"SourceKind":"local","Distribution":"sid","Sources":[{"Name":"r"}]}`, nil)
 	has(old, keys[0])
-	has(with(keys[1], keys[0]), keys[0]) // a rotation has begun, the tree is as it was
+	has(with(keys[1], keys[0]), keys[0]) // a key rotation has begun; the tree has its former signature
 	has(with(keys[1]))
 	if _, text := with(keys[1]).Ask(t, "GET", "/aptless.sources", ""); !strings.Contains(text, keys[0].ID().String()) {
 		t.Errorf("the key that signed is not named in\n%s", text)

@@ -10,8 +10,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestTicksForgetEndedTasks holds that the records of tasks that clients did not
-// wait for are gone after a year with ticks.
+// TestTicksForgetEndedTasks holds that ticks remove the records of ended asynchronous
+// tasks within a year.
 func TestTicksForgetEndedTasks(t *testing.T) {
 	env := drivertest.NewEnv()
 	p, err := apptest.Start(t.Context(), env, apptest.Signer(t))

@@ -6,7 +6,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestTreeIsServedBelowRepos reads what is published where aptly serves it.
+// TestTreeIsServedBelowRepos reads published files at the paths where aptly serves them.
 func TestTreeIsServedBelowRepos(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))

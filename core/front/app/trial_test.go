@@ -14,15 +14,15 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// operation is a request, or something that aptless does when its time comes.
+// operation is a request, or an action of aptless that becomes due.
 type operation struct {
 	name               string
-	kind               string // of its task; "" for a request that makes none
-	owes               string // kind of the tasks that do what it has left to do
+	kind               string // kind of its task; "" for a request without a task
+	owes               string // kind of the tasks that pay its debts
 	method, path, body string
-	files              map[string][]byte // uploaded to the directory path, instead of a request
+	files              map[string][]byte // files uploaded to the directory path, instead of a request
 	form               map[string][]byte // files in the body of the request
-	wait               time.Duration     // passes without any process, instead of a request
+	wait               time.Duration     // time that passes without a process, instead of a request
 }
 
 // trial is an operation in a world that is ready for it.
@@ -31,23 +31,24 @@ type trial struct {
 	ready *apptest.World
 	dumps apptest.Dumper
 
-	calls         []string // of the undisturbed run, up to its settled
+	calls         []string // calls of the undisturbed run, up to settled
 	before, after outcome
 }
 
-// outcome is what is stored in the end.
+// outcome is the storage after a run.
 type outcome struct {
-	public map[string]string // when all is settled
-	all    map[string]string // when what nobody needs has been collected as well
+	public map[string]string // after all tasks and debts
+	all    map[string]string // after a collection too
 }
 
-// Times of a run, from its beginning.
+// Times of a run, from its start.
 const (
-	settled = 4 * time.Hour // all that was interrupted has been finished or undone
+	settled = 4 * time.Hour // every interrupted task has been finished or undone
 	later   = 25 * time.Hour
 )
 
-// undisturbed runs the operation in peace, and also the same time without it.
+// undisturbed runs the operation without an outage. It also runs the same time without
+// the operation.
 func (tr *trial) undisturbed(t *testing.T) error {
 	time.Sleep(tr.wait)
 	w := tr.ready.Copy()
@@ -95,9 +96,8 @@ func (tr *trial) send(p *apptest.Living) (answer []byte, err error) {
 	return nil, nil
 }
 
-// run runs the operation in an outage. With kill, the process that is told to
-// do it dies in the middle of the outage and another one starts. It adds the kinds
-// of all tasks to kinds.
+// run runs the operation in an outage. With kill, the process dies in the middle of the
+// outage and another one starts. It adds the kinds of all tasks to kinds.
 func (tr *trial) run(t *testing.T, o *drivertest.Outage, kill bool, kinds map[string]bool) error {
 	time.Sleep(tr.wait)
 	w := tr.ready.Copy()
@@ -137,7 +137,7 @@ func (tr *trial) run(t *testing.T, o *drivertest.Outage, kill bool, kinds map[st
 	if err != nil {
 		return err
 	}
-	if tr.kind == "" && answer != nil { // what makes no task is not all or nothing: the client tries again
+	if tr.kind == "" && answer != nil { // a request without a task may be done in part: the client retries it
 		p := w.Start(t)
 		_, answer = tr.send(p)
 		time.Sleep(time.Minute)
@@ -150,8 +150,8 @@ func (tr *trial) run(t *testing.T, o *drivertest.Outage, kill bool, kinds map[st
 	return tr.judge(state, answer, got)
 }
 
-// judge compares the outcome with the end of the task: a request that makes none,
-// and what comes by itself, has succeeded.
+// judge compares the outcome with the end of the task. A request without a task, and a
+// scheduled action, must succeed.
 func (tr *trial) judge(state int, answer error, got outcome) error {
 	if state == 2 || tr.kind == "" || tr.wait > 0 {
 		if d := got.differs(tr.after); d != "" {
@@ -165,7 +165,7 @@ func (tr *trial) judge(state int, answer error, got outcome) error {
 	return nil
 }
 
-// differs tells how an outcome differs from the wanted one; "" if it does not.
+// differs describes how an outcome differs from the wanted one; "" means not at all.
 func (o outcome) differs(want outcome) string {
 	if d := apptest.Difference(o.public, want.public); d != "" {
 		return "in the public tree: " + d
@@ -173,8 +173,8 @@ func (o outcome) differs(want outcome) string {
 	return apptest.Difference(o.all, want.all)
 }
 
-// taskOf returns the state of the first task of a kind that the world has and had
-// not when it was ready: 0 if there is none. All tasks must have ended.
+// taskOf returns the state of the first task of a kind that is not in the initial world,
+// or 0 if there is none. All tasks must have ended.
 func taskOf(w *apptest.World, kind string, ready *apptest.World) (state int, err error) {
 	had := ready.Memory.Rows("task")
 	rows := w.Memory.Rows("task")
@@ -199,7 +199,8 @@ func taskOf(w *apptest.World, kind string, ready *apptest.World) (state int, err
 	return state, nil
 }
 
-// finish collects what nobody needs, twice: some of it only when it is a day old.
+// finish collects unreferenced objects twice, because some are collected only at the age
+// of a day.
 func (tr *trial) finish(t *testing.T, w *apptest.World) (outcome, error) {
 	var o outcome
 	o.public = tr.dumps.Dump(w.Memory)

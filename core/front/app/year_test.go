@@ -22,8 +22,8 @@ import (
 // yearBegins is the first hour of the year.
 var yearBegins = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// remembered is the time after which nothing that happened is stored any more but
-// its outcome: package files of former generations and tasks are kept for 7 days.
+// remembered is the time after which only the outcome of an operation is stored. Files of
+// former generations and records of tasks are kept for 7 days.
 const remembered = 10 * 24 // hours
 
 // life is a world in use.
@@ -33,8 +33,8 @@ type life struct {
 	signer   pgp.Signer
 }
 
-// newLife begins a world: a repository that is published, one that cannot be
-// published beside it, and a mirror that is updated every day.
+// newLife begins a world with a published repository, a repository that conflicts with it,
+// and a mirror that is updated every day.
 func newLife(t *testing.T, signer pgp.Signer) (*life, error) {
 	l := &life{upstream: upstreamtest.Serve(apptest.UpstreamRoot, archiveOf(signer, 0)), signer: signer}
 	w := apptest.NewWorld(signer)
@@ -52,7 +52,7 @@ func newLife(t *testing.T, signer pgp.Signer) (*life, error) {
 	})
 }
 
-// archiveOf is the archive in a week.
+// archiveOf returns the archive of a week.
 func archiveOf(signer pgp.Signer, week int) upstreamtest.Tree {
 	spec := apptest.ArchiveSpec(signer)
 	spec.Components = map[string]upstreamtest.Component{"main": {Packages: []debtest.Spec{{Package: "hello", Version: fmt.Sprintf("2.%d-1", week), Architecture: "amd64"}}}}
@@ -60,8 +60,8 @@ func archiveOf(signer pgp.Signer, week int) upstreamtest.Tree {
 	return upstreamtest.Build(spec)
 }
 
-// hour is what happens in an hour of the year: a package is replaced and
-// published, and now and then a snapshot replaced and the store collected.
+// hour runs one hour of the year. A package is replaced and published. At some hours a
+// snapshot is replaced and the storage collected.
 func (l *life) hour(hour, every int) error {
 	n := hour / every
 	name, dir := fmt.Sprintf("p%d", n%5), fmt.Sprintf("at-%d", n)
@@ -96,15 +96,14 @@ func (l *life) snapshot(n int) error {
 			break
 		}
 		if strings.Contains(err.Error(), ": 404") {
-			return nil // the first ones
+			return nil // the first two hours have no former snapshot
 		}
 		time.Sleep(time.Minute)
 	}
 	return l.client.do(step{method: "DELETE", path: fmt.Sprintf("/api/snapshots/s%d?force=1&_async=0", n-12)})
 }
 
-// refused asks for a publication that is refused after some of its files have
-// been linked: one of them is there with another content.
+// refused publishes with a conflict: the task fails after some files have been linked.
 func (l *life) refused() error {
 	err := l.client.try(step{method: "POST", path: "/api/publish", body: `{"SourceKind":"local","Distribution":"other","Architectures":["amd64"],"Sources":[{"Name":"other"}]}`})
 	if err == nil {
@@ -113,7 +112,7 @@ func (l *life) refused() error {
 	return nil
 }
 
-// old removes the package of r whose key begins so, if it is there.
+// old removes the package of r with the given key prefix, if there is one.
 func (l *life) old(begin string) error {
 	for {
 		data, err := l.client.now().Do("GET", "/api/repos/r/packages", "", nil)
@@ -136,8 +135,8 @@ func (l *life) old(begin string) error {
 	}
 }
 
-// disturb lets an outage begin with the next call, and kills the process in the
-// middle of every other one.
+// disturb begins an outage with the next call. It kills the process in the middle of every
+// second outage.
 func (l *life) disturb(t *testing.T, n int, done <-chan struct{}) <-chan struct{} {
 	o := &drivertest.Outage{Match: ports[n%len(ports)].match, From: 1 + n*17%150, For: lengths[n%len(lengths)], How: drivertest.How(n % 4), Delay: 10 * time.Second}
 	l.client.world.Outage = o
@@ -152,7 +151,7 @@ func (l *life) disturb(t *testing.T, n int, done <-chan struct{}) <-chan struct{
 	return over
 }
 
-// live lives through every so many of the hours, in peace or with what disturbs.
+// live runs every n-th of the hours, undisturbed or with outages.
 func (l *life) live(t *testing.T, from, to, every int, peace bool) error {
 	for hour := from; hour < to; hour += every {
 		time.Sleep(time.Until(yearBegins.Add(time.Duration(hour) * time.Hour)))
@@ -179,15 +178,15 @@ func (l *life) live(t *testing.T, from, to, every int, peace bool) error {
 	return nil
 }
 
-// legacy is what is there after some time.
+// legacy describes the storage after some time.
 type legacy struct {
-	counts     map[string]int    // of rows and objects, by what their keys begin with
-	keys       map[string]string // of the rows and objects, but for those of lists
+	counts     map[string]int    // numbers of rows and objects, by class of their keys
+	keys       map[string]string // keys of rows and objects, except chunks of lists
 	goroutines int
 	heap       int64 // bytes
 }
 
-// end collects what nobody needs, and returns what is there.
+// end collects unreferenced objects and describes the storage.
 func (l *life) end(t *testing.T) (legacy, error) {
 	cleanup := step{method: "POST", path: "/api/db/cleanup"}
 	time.Sleep(settled)
@@ -213,17 +212,16 @@ func (l *life) end(t *testing.T) (legacy, error) {
 	return left, errors.Join(err, open)
 }
 
-// class is the first word of a key, and the second one of an object.
+// class is the first segment of a key, and the first two of an object's key.
 func class(key string) string {
 	words := strings.SplitN(key, "/", 3)
 	return strings.Join(words[:min(2, len(words)-1)], "/")
 }
 
-// TestYearOfUseLeavesItsStateOnly publishes every hour for a year, with refused
-// publications, outages, killed processes, snapshots, a mirror with a schedule
-// and a collection every week. In the end the store has what that of a world has
-// which was used for the last days only, and in peace; and the process has as many
-// goroutines and as much memory.
+// TestYearOfUseLeavesItsStateOnly publishes every hour for a year. The year has refused
+// publications, outages, killed processes, snapshots, a scheduled mirror and weekly
+// collections. In the end the storage equals that of a world used only for the last
+// days and undisturbed. The process has as many goroutines and as much memory as then.
 func TestYearOfUseLeavesItsStateOnly(t *testing.T) {
 	hours, every := 365*24, 1
 	if testing.Short() {
@@ -253,7 +251,7 @@ func TestYearOfUseLeavesItsStateOnly(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(year.counts)) {
 		want := fresh.counts[name]
 		if name == "row task" {
-			want += want / 4 // those that were refused, and what was asked for again
+			want += want / 4 // refused and retried requests
 		}
 		if got := year.counts[name]; got > want {
 			t.Errorf("%d of %s after the year, %d after %d hours", got, name, want, remembered)
@@ -268,8 +266,8 @@ func TestYearOfUseLeavesItsStateOnly(t *testing.T) {
 	t.Logf("%d rows and objects, %d KiB of memory, %d goroutines", len(year.keys), year.heap>>10, year.goroutines)
 }
 
-// keysOf returns the keys of all rows and objects, but for those of lists: the
-// chunks of a list name the epochs in which they were written.
+// keysOf returns the keys of all rows and objects except chunks of lists, because a
+// chunk's content has the epoch of its write.
 func keysOf(m *drivertest.Memory) map[string]string {
 	var dumps apptest.Dumper
 	keys := map[string]string{}

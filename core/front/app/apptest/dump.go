@@ -17,31 +17,31 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-// Of what differs between two histories with the same outcome. Names of rows and
-// objects are subject to them as well as their content.
+// Patterns of text that varies between two histories with the same outcome. They apply
+// to names of rows and objects and to their content.
 var (
 	uuids      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	times      = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d UTC`)
 	signatures = regexp.MustCompile(`(?s)-----BEGIN PGP SIGNATURE-----.*?-----END PGP SIGNATURE-----`)
 	attempts   = regexp.MustCompile(`(private/publish/[0-9a-f]{32}/)\d+-\d+`)
 	epochs     = regexp.MustCompile(`(private/chunks/|"[Ee]poch":)\d+`)
-	reasons    = regexp.MustCompile(`,"(Reason":"(?:[^"\\\\]|\\\\.)*"|Tries":\d+)`) // of entries of the calendar, of the last time that they failed
-	updating   = regexp.MustCompile(`"Updating":\d+,`)                              // of a mirror: the task that updated it last
+	reasons    = regexp.MustCompile(`,"(Reason":"(?:[^"\\\\]|\\\\.)*"|Tries":\d+)`) // the last failure of a calendar entry
+	updating   = regexp.MustCompile(`"Updating":\d+,`)                              // the last updating task of a mirror
 	incoming   = regexp.MustCompile(`(private/incoming/)[A-Z2-7]{26}\b`)
-	numbers    = regexp.MustCompile(`\b\d{10,19}\b`) // times and numbers of tasks, in keys of rows
+	numbers    = regexp.MustCompile(`\b\d{10,19}\b`) // times and task numbers in keys of rows
 )
 
-// Dumper makes dumps. It remembers what it has made of texts, so that many dumps
-// of similar stores are cheap. It is used by one goroutine at a time.
+// Dumper makes dumps. It caches normalised texts, so that many dumps of similar stores
+// are cheap. It is not safe for concurrent use.
 type Dumper struct {
-	texts map[string]string // by the names of UUIDs and the text
+	texts map[string]string // normalised texts, by names of UUIDs and text
 }
 
-// Dump returns all rows and objects of a Memory, by "row <key>" and "object
-// <key>", without what differs between two histories that have the same outcome:
-// UUIDs are replaced by names, and times, signatures, numbers of attempts and of
-// epochs, and digests of what has one of them, by placeholders. Ended tasks, and
-// the objects that their rows name, are left out.
+// Dump returns all rows and objects of a Memory, keyed "row <key>" and "object <key>".
+// Names replace UUIDs. Placeholders replace times, signatures, numbers of attempts and
+// epochs, and digests of texts that contain one of them. Ended tasks and the objects
+// that their rows name are left out. Two histories with the same outcome have equal
+// dumps.
 func (d *Dumper) Dump(m *drivertest.Memory) map[string]string {
 	rows, objects := m.Rows(""), m.Objects("")
 	withoutTasks(rows, objects)
@@ -51,7 +51,7 @@ func (d *Dumper) Dump(m *drivertest.Memory) map[string]string {
 			names[uuid] = "<" + strings.TrimSuffix(part, "-name") + " " + name + ">"
 		}
 	}
-	known := map[string]string{} // digests of texts that change
+	known := map[string]string{} // digests of texts that vary
 	of := fmt.Sprint(names)
 	for _, content := range objects {
 		if !varies(content) {
@@ -70,7 +70,7 @@ func (d *Dumper) Dump(m *drivertest.Memory) map[string]string {
 		}
 		return replaceDigests(d.text(content, of, names), known)
 	}
-	all := map[string][]string{} // several attempts have one name
+	all := map[string][]string{} // objects of several attempts share one name
 	for key, content := range rows {
 		key = "row " + numbers.ReplaceAllString(normal(key), "<number>")
 		all[key] = append(all[key], normal(content))
@@ -87,7 +87,7 @@ func (d *Dumper) Dump(m *drivertest.Memory) map[string]string {
 	return dump
 }
 
-// text returns a text without what differs, but with its digests. of stands for names.
+// text replaces the varying parts of a text except digests. of maps UUIDs to names.
 func (d *Dumper) text(text, of string, names map[string]string) string {
 	if normal, ok := d.texts[of+text]; ok {
 		return normal
@@ -108,7 +108,7 @@ func (d *Dumper) text(text, of string, names map[string]string) string {
 	return normal
 }
 
-// replaceDigests replaces the digests that are known, each a whole run of hex.
+// replaceDigests replaces known digests. A digest is a whole run of hex digits.
 func replaceDigests(text string, known map[string]string) string {
 	var b strings.Builder
 	for from := 0; from < len(text); {
@@ -131,7 +131,7 @@ func replaceDigests(text string, known map[string]string) string {
 
 func hexDigit(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }
 
-// varies reports whether a text is of a form that can have what differs: JSON, a
+// varies reports whether a text may contain varying parts. Such a text is JSON, a
 // Release file, a signature, a UUID, or the name of a row or object.
 func varies(text string) bool {
 	if len(text) <= maxName {
@@ -145,7 +145,7 @@ func varies(text string) bool {
 	return false
 }
 
-// maxName is the longest name of a row or an object.
+// maxName is the greatest length of a row's or an object's name.
 const maxName = 1000
 
 // digestsOf returns the digests of a text in hex, and its ETag in a Memory.
@@ -155,8 +155,7 @@ func digestsOf(text string) []string {
 	return []string{hex.EncodeToString(a[:]), hex.EncodeToString(b[:]), hex.EncodeToString(c[:]), hex.EncodeToString(d[:]), hex.EncodeToString(c[:16])}
 }
 
-// withoutTasks takes the rows of ended tasks, and the objects that they name, out
-// of the maps.
+// withoutTasks removes the rows of ended tasks, and the objects that they name.
 func withoutTasks(rows, objects map[string]string) {
 	for key, text := range rows {
 		var t struct{ State int }
@@ -172,11 +171,11 @@ func withoutTasks(rows, objects map[string]string) {
 	}
 }
 
-// maxDifferences is how many differences are told.
+// maxDifferences bounds the number of reported differences.
 const maxDifferences = 12
 
-// Difference returns what one dump lacks, has besides, or has otherwise than the
-// wanted one; "" if they are equal.
+// Difference describes how a dump differs from the wanted one: missing, additional and
+// changed entries. "" means that they are equal.
 func Difference(got, want map[string]string) string {
 	all := differences(got, want)
 	if n := len(all); n > maxDifferences {
@@ -201,7 +200,7 @@ func differences(got, want map[string]string) (all []string) {
 	return all
 }
 
-// change shows where two texts begin to differ.
+// change shows the first difference of two texts.
 func change(got, want string) string {
 	at := 0
 	for at < min(len(got), len(want)) && got[at] == want[at] {

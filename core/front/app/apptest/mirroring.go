@@ -22,7 +22,7 @@ import (
 	"aptless/core/front/app"
 )
 
-// UpstreamRoot is the address of the archive that can be mirrored.
+// UpstreamRoot is the URL of the archive that tests mirror.
 const UpstreamRoot = "https://archive.example.org/debian/"
 
 // CreateMirror is the body that creates the mirror m of the archive.
@@ -75,19 +75,19 @@ func KeyBody(signer pgp.Signer) string {
 	return JSON(map[string]string{"GpgKeyArmor": armor.String()})
 }
 
-// Mirroring is a world with an archive that changes and that is mirrored.
+// Mirroring is a world with an archive that changes while a mirror copies it.
 type Mirroring struct {
-	Signer pgp.Signer           // of the archive, and of publications
-	Server *upstreamtest.Server // of the archive
+	Signer pgp.Signer           // signer of the archive and of publications
+	Server *upstreamtest.Server // serves the archive
 
-	// Before and Now are the archive when Begin updates the mirror, and afterwards.
+	// Before is the archive when Begin updates the mirror. Now is the archive afterwards.
 	Before, Now upstreamtest.Tree
 
-	Env   *drivertest.Env // of the process that runs
-	Again []string        // files that were asked for although they are in the pool
+	Env   *drivertest.Env // belongs to the running process
+	Again []string        // requests for files that the pool has already
 }
 
-// NewMirroring returns the world, in which nothing is mirrored yet.
+// NewMirroring returns a world without a mirror.
 func NewMirroring(t *testing.T) *Mirroring {
 	w := &Mirroring{Signer: Signer(t)}
 	spec := ArchiveSpec(w.Signer)
@@ -144,7 +144,7 @@ func (w *Mirroring) Begin(ctx context.Context, env *drivertest.Env) error {
 	return nil
 }
 
-// complete checks that the files of a package have every digest, and are in the pool.
+// complete checks that every file of a package is in the pool and has every digest.
 func complete(p *deb.Package, objects map[string]string) error {
 	for _, f := range p.Files {
 		if data, ok := objects[pool.FileKey(f.SHA256)]; !ok || int64(len(data)) != f.Size || f.MD5 == "" || f.SHA1 == "" || f.SHA512 == "" {
@@ -160,7 +160,7 @@ func (w *Mirroring) State(env *drivertest.Env) (string, error) {
 	var m mirror.Mirror
 	for key, data := range env.Memory.Rows("mirror") {
 		if !strings.HasPrefix(key, "mirror/") {
-			continue // of a name, or of the calendar
+			continue // row of a name, or of the calendar
 		}
 		if err := json.Unmarshal([]byte(data), &m); err != nil {
 			return "", err

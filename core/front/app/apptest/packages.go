@@ -17,7 +17,7 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// SigningTime is when the keys of Signer are made.
+// SigningTime is the creation time of the keys of Signer.
 var SigningTime = time.Date(2010, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // Signer returns a signer with a new key.
@@ -129,7 +129,7 @@ func (p *Process) Stock(t *testing.T, repo string, sources []debtest.SourceSpec,
 	}
 }
 
-// Keys returns the keys of the packages at path, such as "/api/repos/r".
+// Keys returns the keys of the packages at a path, for example "/api/repos/r".
 func (p *Process) Keys(t *testing.T, path string) []string {
 	t.Helper()
 	var keys []string
@@ -150,7 +150,7 @@ func (p *Process) Names(t *testing.T, path string) string {
 	return strings.Join(names, " ")
 }
 
-// Short returns keys without "P" and without the hash of their files.
+// Short returns keys without the prefix "P" and the hash of their files.
 func Short(keys []string) string {
 	for i, key := range keys {
 		keys[i] = strings.TrimPrefix(key[:strings.LastIndexByte(key, ' ')], "P")

@@ -14,7 +14,7 @@ import (
 	"aptless/infra/embedded"
 )
 
-// Process is aptless on some storage.
+// Process is a running aptless with its storage.
 type Process struct {
 	*app.App
 	Drivers app.Drivers
@@ -23,8 +23,7 @@ type Process struct {
 	Env *drivertest.Env
 	// Ctx is the context of the requests of Do.
 	Ctx context.Context
-	// Upstream is the archive at UpstreamRoot of a process that New made. It is
-	// empty at first.
+	// Upstream is the initially empty archive at UpstreamRoot, for a process made by New.
 	Upstream *upstreamtest.Server
 }
 
@@ -46,8 +45,8 @@ func Start(ctx context.Context, env *drivertest.Env, signer pgp.Signer, set ...f
 	return &Process{App: a, Drivers: d, Env: env, Ctx: ctx}, nil
 }
 
-// New makes a process whose requests wait for their tasks. Serve has to run
-// them. Its sleeps pass at once and move its clock.
+// New makes a process whose requests wait for their tasks; call Serve to run them. Its
+// sleeps return at once and advance its clock.
 func New(t *testing.T, d app.Drivers, set ...func(*app.Config)) *Process {
 	t.Helper()
 	var slept atomic.Int64 // nanoseconds
@@ -65,7 +64,7 @@ func New(t *testing.T, d app.Drivers, set ...func(*app.Config)) *Process {
 	return &Process{App: a, Drivers: d, Ctx: t.Context(), Upstream: server}
 }
 
-// Serve runs workers until the test is over.
+// Serve runs workers until the test ends.
 func (p *Process) Serve(t *testing.T, workers func(context.Context)) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})

@@ -21,7 +21,7 @@ func Referring(memory *drivertest.Memory) map[string]string {
 	return state
 }
 
-// dangles reports whether one of the two ends of a reference is missing.
+// dangles reports whether one end of a reference is missing.
 func dangles(state map[string]string, reference string) bool {
 	target, by, ok := strings.Cut(reference, "/publish/")
 	if ok {
@@ -35,8 +35,8 @@ func dangles(state map[string]string, reference string) bool {
 	return !ok || !there || strings.HasPrefix(by, "publish/") && !published
 }
 
-// Fits checks that names, rows and references belong together: each name has its
-// row, each reference its two ends, and each source of a publication exists.
+// Fits checks the references between rows. Each name has its row, each reference has
+// both ends, and each source of a publication exists.
 func Fits(state map[string]string) error {
 	for key, data := range state {
 		part, sort, _ := strings.Cut(key, "/")
@@ -71,7 +71,7 @@ func Fits(state map[string]string) error {
 	return made(state)
 }
 
-// published checks that the sources of a publication exist, and are referred to.
+// published checks that each source of a publication exists and has a reference row.
 func published(state map[string]string, key string, r publish.Publication) error {
 	for _, c := range r.Components {
 		kind := map[publish.SourceKind]string{publish.Local: "repo", publish.Snapshot: "snapshot"}[r.Kind]
@@ -84,7 +84,7 @@ func published(state map[string]string, key string, r publish.Publication) error
 	return nil
 }
 
-// made checks that snapshots refer to all that they were made of.
+// made checks that each snapshot has a reference row for every source.
 func made(state map[string]string) error {
 	for key, data := range state {
 		if !strings.HasPrefix(key, "snapshot/") {

@@ -25,8 +25,8 @@ func (p *Process) Send(t *testing.T, method, path, contentType string, body []by
 	return w.Code, w.Body.String()
 }
 
-// Want sends a request whose answer is known. A wanted answer that ends in "…"
-// is a prefix of the answer; an empty one is not compared.
+// Want sends a request and compares status and answer. A wanted answer that ends in
+// "…" is a prefix; "" is not compared.
 func (p *Process) Want(t *testing.T, method, path, body string, status int, answer string) {
 	t.Helper()
 	code, got := p.Ask(t, method, path, body)
@@ -39,7 +39,7 @@ func (p *Process) Want(t *testing.T, method, path, body string, status int, answ
 	}
 }
 
-// Refused sends a request that is answered with an error.
+// Refused sends a request and requires an error as the answer.
 func (p *Process) Refused(t *testing.T, method, path, body string, status int, text string) {
 	t.Helper()
 	answer, err := json.Marshal(map[string]string{"error": text})
@@ -49,7 +49,7 @@ func (p *Process) Refused(t *testing.T, method, path, body string, status int, t
 	p.Want(t, method, path, body, status, string(answer))
 }
 
-// Must sends a request that has to succeed and decodes its answer, unless into is nil.
+// Must sends a request that must succeed. It decodes the answer unless into is nil.
 func (p *Process) Must(t *testing.T, method, path, body string, into any) {
 	t.Helper()
 	code, got := p.Ask(t, method, path, body)
@@ -64,7 +64,7 @@ func (p *Process) Must(t *testing.T, method, path, body string, into any) {
 	}
 }
 
-// Form uploads files, by name, into a directory.
+// Form uploads files, by name, into an upload directory.
 func (p *Process) Form(t *testing.T, dir string, files map[string][]byte) (int, string) {
 	t.Helper()
 	body, contentType, err := FormOf(files)
@@ -74,7 +74,8 @@ func (p *Process) Form(t *testing.T, dir string, files map[string][]byte) (int, 
 	return p.Send(t, "POST", "/api/files/"+dir, contentType, body)
 }
 
-// MustUpload uploads files, by name, into a directory.
+// MustUpload uploads files, by name, into an upload directory and fails the test on an
+// error.
 func (p *Process) MustUpload(t *testing.T, dir string, files map[string][]byte) {
 	t.Helper()
 	if code, got := p.Form(t, dir, files); code != 200 {
@@ -82,7 +83,7 @@ func (p *Process) MustUpload(t *testing.T, dir string, files map[string][]byte) 
 	}
 }
 
-// Task runs a request as a task, waits for it, and returns its last state and its output.
+// Task runs a request with _async, waits for its task, and returns state and output.
 func (p *Process) Task(t *testing.T, method, path, body string) (state int, output string) {
 	t.Helper()
 	separator := "?"

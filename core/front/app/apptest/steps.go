@@ -49,7 +49,7 @@ func FormOf(files map[string][]byte) (body []byte, contentType string, err error
 // Drain runs the queue of the Env until it is empty.
 func (p *Process) Drain() error { return p.Env.Drain(p.Ctx, p.Dispatcher.Handle) }
 
-// Step sends a request, drains the queue and checks that all tasks have ended well.
+// Step sends a request, drains the queue and checks that all tasks have succeeded.
 func (p *Process) Step(method, path, body string) error {
 	if _, err := p.Do(method, path, "application/json", []byte(body)); err != nil {
 		return err
@@ -60,8 +60,8 @@ func (p *Process) Step(method, path, body string) error {
 	return p.Ended()
 }
 
-// Resume does what a process does at its start: it sends the messages of all
-// open tasks again and drains the queue.
+// Resume repeats the start of a process: it sends the messages of all open tasks again
+// and drains the queue.
 func (p *Process) Resume() error {
 	if err := p.Dispatcher.Resend(p.Ctx, true); err != nil {
 		return err

@@ -16,12 +16,12 @@ import (
 const (
 	// PublishBody creates the publication stable of the repository r.
 	PublishBody = `{"SourceKind":"local","Distribution":"stable","Architectures":["amd64"],"Sources":[{"Name":"r"}]}`
-	// Unsigned is the member of a request that leaves a publication unsigned.
+	// Unsigned is the JSON field that leaves a publication unsigned.
 	Unsigned = `"Signing":{"Skip":true}`
 )
 
-// VerifyTree reads a published distribution as apt does. It returns the
-// packages, "name=version", by the path of their index in the distribution.
+// VerifyTree reads a published distribution as apt does. It returns the packages as
+// "name=version", by the path of their index.
 func VerifyTree(objects map[string]string, dist string) (map[string][]string, error) {
 	root := "public/dists/" + dist + "/"
 	release, ok := objects[root+"Release"]
@@ -42,7 +42,7 @@ func VerifyTree(objects map[string]string, dist string) (map[string][]string, er
 			return nil, fmt.Errorf("line %q: %w", line, err)
 		}
 		if base := path.Base(name); strings.HasPrefix(base, "Contents-") && !strings.HasSuffix(base, ".gz") {
-			continue // listed, and not in the tree
+			continue // a listed file is missing in the tree
 		}
 		for _, key := range []string{root + name, path.Join(root, path.Dir(name), "by-hash/SHA256", sum)} {
 			h := deb.NewHasher()
@@ -64,7 +64,7 @@ func VerifyTree(objects map[string]string, dist string) (map[string][]string, er
 	return found, nil
 }
 
-// packagesOf reads an index, and checks the file of each of its packages.
+// packagesOf reads an index and checks the files of its packages.
 func packagesOf(objects map[string]string, name, index string) (found []string, err error) {
 	for stanza := range strings.SplitSeq(index, "\n\n") {
 		p, err := deb.ParseParagraph(stanza, deb.ModeControl)
@@ -84,7 +84,7 @@ func packagesOf(objects map[string]string, name, index string) (found []string, 
 	return found, nil
 }
 
-// File reads a published file; "" if there is none.
+// File reads a published file. It returns "" if there is none.
 func (p *Process) File(t *testing.T, path string) string {
 	t.Helper()
 	code, got := p.Send(t, "GET", path, "", nil)

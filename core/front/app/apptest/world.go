@@ -14,33 +14,32 @@ import (
 	"aptless/core/front/app"
 )
 
-// World is storage on which processes come and go, in the bubble of a test
-// (testing/synctest). Its time is that of the bubble.
+// World is storage and a sequence of processes, in the bubble of a test
+// (testing/synctest). Its clock is the clock of the bubble.
 type World struct {
 	Memory *drivertest.Memory
 	Signer pgp.Signer
 	Config func(*app.Config) // changes the settings of every process; may be nil
 
-	// Forget says that processes need not know the names of their calls.
+	// Forget turns off the recording of the names of calls.
 	Forget bool
 
-	// Outage is suffered by all processes that start while it is set; nil is none.
+	// Outage applies to every process that starts while it is set; nil is no outage.
 	Outage *drivertest.Outage
 }
 
-// NewWorld returns a world without any object.
+// NewWorld returns a world with empty storage.
 func NewWorld(signer pgp.Signer) *World {
 	return &World{Memory: drivertest.NewMemory(time.Now), Signer: signer}
 }
 
-// Copy returns a world with a copy of what is stored, as it is found when every
-// process has died.
+// Copy returns a world with a copy of the storage and no process.
 func (w *World) Copy() *World {
 	return &World{Memory: w.Memory.Clone(), Signer: w.Signer, Config: w.Config}
 }
 
-// Living is a process of a World that serves: a worker runs tasks, and Tick is
-// called every minute.
+// Living is a running process of a World: a worker runs tasks, and Tick runs every
+// minute.
 type Living struct {
 	*Process
 	Faults *drivertest.Faults
@@ -49,8 +48,8 @@ type Living struct {
 	all  sync.WaitGroup
 }
 
-// Start starts a process. As long as it cannot read the open tasks it tries
-// again: that stands for whatever starts processes. It has to be ended by Kill.
+// Start starts a process. It repeats the start until the open tasks can be read, as a
+// supervisor would. Kill must end the process.
 func (w *World) Start(t testing.TB) *Living {
 	t.Helper()
 	f := drivertest.NewFaults(w.Memory.Blobs, w.Memory.Table, w.Memory.Queue)
@@ -86,18 +85,18 @@ func (l *Living) live(ctx context.Context, queue *drivertest.MemoryQueue) {
 	}
 	l.all.Go(func() { queue.Serve(ctx, l.Dispatcher.Handle, 1) })
 	for pause(ctx, time.Minute) {
-		_ = l.Tick(ctx) // the next one is in a minute
+		_ = l.Tick(ctx) // the next tick follows in a minute
 	}
 }
 
-// Kill ends the process in the middle of what it does.
+// Kill ends the process at any point of its work.
 func (l *Living) Kill() {
 	l.Faults.Kill()
 	l.stop()
 	l.all.Wait()
 }
 
-// pause waits for d and reports whether ctx is not done.
+// pause waits for d. It reports false if ctx is done.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -109,7 +108,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// signing is a signer whose calls fail with those of drivers: "Signer.Clearsign"
+// signing is a signer that fails as drivers do. Its calls are named "Signer.Clearsign"
 // and "Signer.DetachSign".
 type signing struct {
 	pgp.Signer
@@ -130,7 +129,7 @@ func (s signing) DetachSign(ctx context.Context, w io.Writer, data []byte, at ti
 	return s.Signer.DetachSign(ctx, w, data, at)
 }
 
-// Bubble runs a test in a bubble (testing/synctest) whose time is at.
+// Bubble runs a test in a bubble (testing/synctest) whose clock starts at the given time.
 func Bubble(t *testing.T, at time.Time, test func(*testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
