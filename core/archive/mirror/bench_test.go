@@ -14,8 +14,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// manyPackages is an archive of n packages that all have the same file, so that
-// what is measured is everything but the network. The first of them are new.
+// manyPackages makes an archive of n packages with one shared file, so that the
+// benchmark leaves out the network. The first packages are new.
 func manyPackages(w *apptest.Mirroring, n, fresh int, date string) upstreamtest.Tree {
 	data := debtest.Deb(debtest.Spec{})
 	h := deb.NewHasher()
@@ -47,8 +47,8 @@ func manyPackages(w *apptest.Mirroring, n, fresh int, date string) upstreamtest.
 	return tree
 }
 
-// BenchmarkMirror updates a mirror of 60,000 packages for the first time, and
-// then of 100 that are new, and tells the most memory that was in use.
+// BenchmarkMirror updates a mirror of 60,000 packages for the first time, then
+// with 100 new ones. It reports the peak of the memory.
 func BenchmarkMirror(b *testing.B) {
 	w := &apptest.Mirroring{Signer: apptest.Signer(b)}
 	first := manyPackages(w, 60_000, 0, "Sat, 11 Jul 2026 10:16:37 UTC")
@@ -91,7 +91,7 @@ func BenchmarkMirror(b *testing.B) {
 		close(done)
 		b.ReportMetric(time.Since(began).Seconds(), step.name+"-s")
 		b.ReportMetric(float64(<-most)/(1<<20), step.name+"-MiB")
-		runtime.GC() // what is left is the archive and the storage
+		runtime.GC() // the archive and the storage remain
 		var stored runtime.MemStats
 		runtime.ReadMemStats(&stored)
 		b.ReportMetric(float64(stored.HeapInuse)/(1<<20), step.name+"-stored-MiB")

@@ -15,21 +15,21 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// completeBatch is how many packages are completed concurrently; flushAfter is how
-// many changes are buffered before the list is stored.
+// completeBatch is how many packages are completed concurrently. flushAfter is
+// how many changes are buffered before the list is stored.
 const (
 	completeBatch = 256
 	flushAfter    = 8192
 )
 
-// completeList stores the mirror's new list: that which was staged, its packages with
-// all digests of their files. Every package has its record before.
+// completeList stores the mirror's new list: the staged packages with all digests
+// of their files. The record of each package is stored before the list.
 func (u *update) completeList(ctx context.Context, m Mirror) (lists.Ref, error) {
 	prev, err := u.Packages(ctx, m)
 	if err != nil {
 		return lists.Ref{}, err
 	}
-	staged, err := u.Lists.Open(ctx, u.at.Staged)
+	staged, err := u.Lists.Open(ctx, u.cursor.Staged)
 	if err != nil {
 		return lists.Ref{}, err
 	}
@@ -37,7 +37,7 @@ func (u *update) completeList(ctx context.Context, m Mirror) (lists.Ref, error) 
 	if err != nil {
 		return lists.Ref{}, err
 	}
-	c := &completing{update: u, mismatches: mismatches, list: prev, edit: prev.Edit(), partial: u.at.Partial}
+	c := &completer{update: u, mismatches: mismatches, list: prev, edit: prev.Edit(), partial: u.cursor.Partial}
 	for diff, err := range pkglist.Changes(ctx, prev, staged) {
 		if err == nil {
 			err = c.add(ctx, change{old: diff.Old, new: diff.New})
@@ -52,26 +52,26 @@ func (u *update) completeList(ctx context.Context, m Mirror) (lists.Ref, error) 
 	if err := c.store(ctx); err != nil {
 		return lists.Ref{}, err
 	}
-	u.at.Partial = c.partial
-	if c.list.Count() == 0 && c.partial.lacks() {
-		return lists.Ref{}, c.partial.failures()
+	u.cursor.Partial = c.partial
+	if c.list.Count() == 0 && c.partial.incomplete() {
+		return lists.Ref{}, c.partial.noPackagesError()
 	}
 	return c.list.Ref(), nil
 }
 
-// completing makes the new list out of the previous one.
-type completing struct {
+// completer edits the previous list into the new one.
+type completer struct {
 	*update
 	mismatches map[deb.File]deb.File
-	list       *pkglist.List // with the changes that are stored
-	edit       *pkglist.Edit // the others
-	edits      int           // in edit
-	batch      []change      // that are to be completed
+	list       *pkglist.List // with the stored changes
+	edit       *pkglist.Edit // further changes
+	edits      int           // the number of changes in edit
+	batch      []change      // changes to complete together
 	partial    Partial
 }
 
-// add takes a change. Batches of them are completed together.
-func (c *completing) add(ctx context.Context, one change) error {
+// add takes a change. It completes a full batch.
+func (c *completer) add(ctx context.Context, one change) error {
 	if c.batch = append(c.batch, one); len(c.batch) < completeBatch {
 		return nil
 	}
@@ -84,16 +84,16 @@ func (c *completing) add(ctx context.Context, one change) error {
 	return c.store(ctx)
 }
 
-// flush completes the batch, and ends the slice if it is over.
-func (c *completing) flush(ctx context.Context) error {
-	err := parallel.Each(ctx, probes, len(c.batch), func(ctx context.Context, i int) error { return c.taken(ctx, &c.batch[i], c.mismatches) })
+// flush completes the batch and ends the slice if it is over.
+func (c *completer) flush(ctx context.Context) error {
+	err := parallel.Each(ctx, concurrentProbes, len(c.batch), func(ctx context.Context, i int) error { return c.completeChange(ctx, &c.batch[i], c.mismatches) })
 	if err != nil {
 		return err
 	}
 	for _, one := range c.batch {
-		if one.lacks != "" {
-			c.partial.addPackage(one.new.String(), one.lacks)
-			continue // a package that the mirror had before stays
+		if one.missing != "" {
+			c.partial.addPackage(one.new.String(), one.missing)
+			continue // the previous version of the package stays
 		}
 		if old := one.old; old != nil {
 			c.edit.Remove(deb.Key{Architecture: old.Architecture, Name: old.Name, Version: old.Version})
@@ -106,31 +106,31 @@ func (c *completing) flush(ctx context.Context) error {
 		c.edits++
 	}
 	c.batch = c.batch[:0]
-	return c.pause(ctx)
+	return c.endSlice(ctx)
 }
 
 // store applies the edits to the list.
-func (c *completing) store(ctx context.Context) (err error) {
+func (c *completer) store(ctx context.Context) (err error) {
 	if c.list, err = c.edit.Apply(ctx, nil); err == nil {
 		c.edit, c.edits = c.list.Edit(), 0
 	}
 	return err
 }
 
-// pause ends the slice if it is over: the records that were written are found
-// by the next one.
-func (u *update) pause(ctx context.Context) error {
+// endSlice ends the slice if it is over. The next slice finds the records that
+// this one wrote.
+func (u *update) endSlice(ctx context.Context) error {
 	if !u.attempt.SliceOver() {
 		return nil
 	}
-	if err := u.attempt.Save(ctx, u.at); err != nil {
+	if err := u.attempt.Save(ctx, u.cursor); err != nil {
 		return err
 	}
 	return task.ErrContinue
 }
 
-// complete gives the files of a package all their digests. If the pool does not
-// have one of them, lacks says why.
+// complete fills in all digests of a package's files. If the pool lacks one of
+// the files, lacks gives the reason.
 func (u *update) complete(ctx context.Context, p *deb.Package, mismatches map[deb.File]deb.File) (lacks string, err error) {
 	for i, f := range p.Files {
 		got, ok := mismatches[f]
@@ -146,7 +146,7 @@ func (u *update) complete(ctx context.Context, p *deb.Package, mismatches map[de
 				return "", err
 			}
 		}
-		if !u.args.IgnoreChecksums && !agree([]deb.File{f}, []deb.File{got}) {
+		if !u.args.IgnoreChecksums && !sameFiles([]deb.File{f}, []deb.File{got}) {
 			return "checksums of " + f.Name + " contradict each other", nil
 		}
 		p.Files[i] = got
@@ -154,13 +154,13 @@ func (u *update) complete(ctx context.Context, p *deb.Package, mismatches map[de
 	return "", nil
 }
 
-// recorded sees to it that a package has its record.
-func (u *update) recorded(ctx context.Context, p *deb.Package) error {
+// ensureRecord stores the record of a package unless it is there.
+func (u *update) ensureRecord(ctx context.Context, p *deb.Package) error {
 	rec, err := u.Pool.Take(ctx, p.Key())
 	switch {
 	case err == nil && bytes.Equal(deb.AppendPackage(nil, rec.Package), deb.AppendPackage(nil, p)):
 		return nil
-	case err == nil: // other control fields
+	case err == nil: // the record has other control fields
 	case !errors.Is(err, driver.ErrNotFound):
 		return err
 	case isBinary(p.Kind, false):
@@ -188,9 +188,9 @@ func (u *update) recorded(ctx context.Context, p *deb.Package) error {
 	return u.Table.Put(ctx, row)
 }
 
-// appStream returns the AppStream files that were fetched, by their paths.
+// appStream returns the digests of the fetched AppStream files by path.
 func (u *update) appStream(ctx context.Context) (map[string]string, error) {
-	queue, err := u.Lists.Chunks.Open(ctx, u.at.Queue)
+	queue, err := u.Lists.Chunks.Open(ctx, u.cursor.Queue)
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,9 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// CreateArgs describe a mirror that is to be created. ArchiveRoot may be
-// ppa:user/project, or name a user and a password, which become Credentials. A nil
-// field is what the operator has chosen.
+// CreateArgs describe a new mirror. ArchiveRoot may be ppa:user/project. A user
+// and a password in it become Credentials. A nil field means the operator's
+// default.
 type CreateArgs struct {
 	Name string
 	Settings
@@ -53,7 +53,7 @@ func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
 		err = own.change(&m, m.ArchiveRoot, args.AccessArgs)
 	}
 	if err == nil {
-		err = m.schedule(args.Schedule, args.Keyrings, args.IgnoreSignatures)
+		err = m.setSchedule(args.Schedule, args.Keyrings, args.IgnoreSignatures)
 	}
 	if err != nil {
 		return Mirror{}, task.Fail(400, createError+": %w", err)
@@ -61,19 +61,19 @@ func (s *Store) Create(ctx context.Context, args CreateArgs) (Mirror, error) {
 	if err := s.Rows().Free(ctx, m.Name); err != nil {
 		return Mirror{}, taken(err)
 	}
-	ring, err := s.ring(ctx, args.Keyrings, args.IgnoreSignatures)
+	ring, err := s.keyring(ctx, args.Keyrings, args.IgnoreSignatures)
 	if err != nil {
 		return Mirror{}, verifierError(400, err)
 	}
-	if err := s.describe(ctx, &m, own.shown(), ring); err != nil {
+	if err := s.fetchRelease(ctx, &m, own.accessOrNil(), ring); err != nil {
 		return Mirror{}, fail(400, "unable to fetch mirror", err)
 	}
 	return s.add(ctx, m, own)
 }
 
-// add writes the rows of a mirror that is new.
+// add writes the rows of a new mirror.
 func (s *Store) add(ctx context.Context, m Mirror, own secret) (Mirror, error) {
-	ops, err := s.entry(m, calendar.Entry{Name: entryName(m.UUID)})
+	ops, err := s.entryOps(m, calendar.Entry{Name: entryName(m.UUID)})
 	if err == nil {
 		ops = append(ops, own.ops(m)...)
 		err = taken(s.Rows().Add(ctx, &m, ops...))
@@ -85,7 +85,7 @@ func taken(err error) error {
 	return named.Refuse[*named.Taken](err, 500, "unable to add mirror: %w")
 }
 
-// normalise checks the settings, and gives root and distribution the
+// normalise checks the settings. It rewrites ArchiveRoot and Distribution to the
 // forms that rows have.
 func (s *Settings) normalise() error {
 	if _, err := parseFilter(s.Filter); err != nil {
@@ -125,8 +125,9 @@ func parseFilter(text string) (query.Query, error) {
 	return query.Parse(text)
 }
 
-// ring returns the keys that may sign, nil if signatures are not looked at.
-func (s *Store) ring(ctx context.Context, names []string, ignore *bool) (*pgp.Keyring, error) {
+// keyring returns the keys that may sign Release files. It returns nil if
+// signatures are not checked.
+func (s *Store) keyring(ctx context.Context, names []string, ignore *bool) (*pgp.Keyring, error) {
 	off := s.Options.IgnoreSignatures
 	if ignore != nil {
 		off = *ignore
@@ -141,57 +142,58 @@ func verifierError(code int, err error) error {
 	return task.Fail(code, "unable to initialize GPG verifier: %w", err)
 }
 
-// asker returns what fetches from the archive that has given the access. Where
-// nothing may be fetched, all is refused.
-func (s *Store) asker(access *upstream.Access, say func(string)) upstream.Asker {
+// upstreamAsker returns an Asker that fetches from the archive with the given
+// access. A Store without a Fetcher refuses each request.
+func (s *Store) upstreamAsker(access *upstream.Access, say func(string)) upstream.Asker {
 	if s.Fetcher == nil {
-		return upstream.Asker{Fetcher: nowhere{}, Say: say}
+		return upstream.Asker{Fetcher: noFetcher{}, Say: say}
 	}
 	return upstream.Asker{Fetcher: s.Fetcher, Access: access, Say: say}
 }
 
-// nowhere is the Fetcher of a process that may not fetch.
-type nowhere struct{}
+// noFetcher is the Fetcher of a process without network access.
+type noFetcher struct{}
 
-func (nowhere) Fetch(_ context.Context, r upstream.Request) (*upstream.Answer, error) {
+func (noFetcher) Fetch(_ context.Context, r upstream.Request) (*upstream.Answer, error) {
 	return nil, fmt.Errorf("%s: %w", upstream.Shown(r.URL), upstream.ErrForbidden)
 }
 
-// describeIn is how long a request may wait for the Release file: API Gateway
+// releaseTimeout bounds the wait of a request for the Release file. API Gateway
 // gives up after 29 seconds.
-const describeIn = 25 * time.Second
+const releaseTimeout = 25 * time.Second
 
-// describe fetches the Release file of a mirror that is created or edited, and
-// gives its fields to the mirror.
-func (s *Store) describe(ctx context.Context, m *Mirror, access *upstream.Access, ring *pgp.Keyring) error {
-	ctx, cancel := context.WithTimeout(ctx, describeIn)
+// fetchRelease fetches the Release file of a mirror that is created or edited,
+// and applies it to the mirror.
+func (s *Store) fetchRelease(ctx context.Context, m *Mirror, access *upstream.Access, ring *pgp.Keyring) error {
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
 	if m.NoRelease {
 		if ring != nil {
 			return refuse(errNoRelease)
 		}
-		return m.adopt(upstream.NoRelease())
+		return m.applyRelease(upstream.NoRelease())
 	}
-	release, _, err := m.archive().FetchRelease(ctx, s.asker(access, nil), upstream.Trust{Ring: ring, Now: s.Now()}, upstream.Seen{})
+	release, _, err := m.archive().FetchRelease(ctx, s.upstreamAsker(access, nil), upstream.Trust{Ring: ring, Now: s.Now()}, upstream.Seen{})
 	if err == nil && ring != nil {
 		err = release.BadValidUntil
 	}
 	if err != nil {
 		return refuse(err)
 	}
-	return m.adopt(release)
+	return m.applyRelease(release)
 }
 
 var errNoRelease = errors.New("without a Release file nothing can be verified: NoRelease needs IgnoreSignatures")
 
-// adopt takes over what a Release file says: its fields, and the components and
-// architectures unless the mirror has its own, which must then be in it.
-func (m *Mirror) adopt(r *upstream.Release) error {
+// applyRelease copies the fields of a Release file into the mirror. A mirror
+// without components or architectures gets those of the file. A mirror with its
+// own is refused if the file lacks one.
+func (m *Mirror) applyRelease(r *upstream.Release) error {
 	flat := m.archive().Flat()
-	if err := m.adoptComponents(r, flat); err != nil {
+	if err := m.applyComponents(r, flat); err != nil {
 		return err
 	}
-	if err := m.adoptArchitectures(r, flat); err != nil {
+	if err := m.applyArchitectures(r, flat); err != nil {
 		return err
 	}
 	m.Meta = r.Fields
@@ -201,8 +203,8 @@ func (m *Mirror) adopt(r *upstream.Release) error {
 	return nil
 }
 
-// adoptComponents takes over the components; a flat archive has none.
-func (m *Mirror) adoptComponents(r *upstream.Release, flat bool) error {
+// applyComponents sets or checks the components. A flat archive has none.
+func (m *Mirror) applyComponents(r *upstream.Release, flat bool) error {
 	if !flat && len(m.Components) == 0 {
 		if m.Components = r.DefaultComponents(); len(m.Components) == 0 {
 			return refuse(errors.New("no components found, please specify"))
@@ -217,7 +219,7 @@ func (m *Mirror) adoptComponents(r *upstream.Release, flat bool) error {
 	return nil
 }
 
-func (m *Mirror) adoptArchitectures(r *upstream.Release, flat bool) error {
+func (m *Mirror) applyArchitectures(r *upstream.Release, flat bool) error {
 	switch {
 	case len(m.Architectures) == 0 && flat:
 		m.Architectures = append([]string{}, r.Architectures...)

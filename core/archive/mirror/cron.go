@@ -8,28 +8,29 @@ import (
 	"time"
 )
 
-// Bounds of the time between two updates of a schedule that is a number of units.
+// Bounds of the interval of a schedule such as "6h".
 const (
 	minRate = 5 * time.Minute
 	maxRate = 366 * 24 * time.Hour
 )
 
-// farthest is how far ahead a time is looked for: leap days can be 8 years apart.
-const farthest = 9 * 366 * 24 * time.Hour
+// searchLimit bounds the search for the next time. Two leap days can be 8 years
+// apart.
+const searchLimit = 9 * 366 * 24 * time.Hour
 
-// cron says at what times something happens.
+// cron is a parsed schedule.
 type cron struct {
-	every time.Duration // 0 of a crontab's line
+	every time.Duration // 0 for a line of crontab
 
-	minutes, hours, days, months, weekdays uint64 // bits of what matches
-	eitherDay                              bool   // a day of the month or of the week is enough
+	minutes, hours, days, months, weekdays uint64 // bit n is set if n matches
+	eitherDay                              bool   // a match of the day of the month or of the week suffices
 }
 
 var rateUnits = map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 
-// parseCron reads a number of minutes, hours, days or weeks, such as "6h", or the
-// five fields of a line of crontab(5), such as "30 4 * * 1-5", in UTC. It has
-// numbers, ranges, steps and lists, and no names.
+// parseCron parses a schedule, in UTC. It is a number of minutes, hours, days or
+// weeks, such as "6h", or five fields of crontab(5), such as "30 4 * * 1-5". A
+// field is made of numbers, ranges, steps and lists. Names are not accepted.
 func parseCron(text string) (cron, error) {
 	fields := strings.Fields(text)
 	if len(fields) == 1 && len(fields[0]) > 1 {
@@ -57,7 +58,7 @@ func parseCron(text string) (cron, error) {
 			*f.bits |= set
 		}
 	}
-	if w.weekdays&(1<<7) != 0 { // Sunday, too
+	if w.weekdays&(1<<7) != 0 { // 7 is Sunday, like 0
 		w.weekdays |= 1
 	}
 	w.eitherDay = !strings.HasPrefix(fields[2], "*") && !strings.HasPrefix(fields[4], "*")
@@ -67,23 +68,23 @@ func parseCron(text string) (cron, error) {
 	return w, nil
 }
 
-// parseRange reads "*", "a", "a-b" or one of these with "/step" behind it.
+// parseRange parses "*", "a" or "a-b", each optionally followed by "/step".
 func parseRange(text string, first, last int) (set uint64, ok bool) {
 	span, step, stepped := strings.Cut(text, "/")
 	by := 1
 	if stepped {
-		if by, ok = number(step, 1, last); !ok {
+		if by, ok = parseNumber(step, 1, last); !ok {
 			return 0, false
 		}
 	}
 	if span != "*" {
 		from, to, ranged := strings.Cut(span, "-")
 		top := last
-		if first, ok = number(from, first, top); !ok {
+		if first, ok = parseNumber(from, first, top); !ok {
 			return 0, false
 		}
 		if last = first; ranged {
-			if last, ok = number(to, first, top); !ok {
+			if last, ok = parseNumber(to, first, top); !ok {
 				return 0, false
 			}
 		} else if stepped {
@@ -96,23 +97,23 @@ func parseRange(text string, first, last int) (set uint64, ok bool) {
 	return set, true
 }
 
-func number(text string, least, most int) (int, bool) {
+func parseNumber(text string, least, most int) (int, bool) {
 	n, err := strconv.ParseUint(text, 10, 8)
 	return int(n), err == nil && int(n) >= least && int(n) <= most
 }
 
-// next returns the first time after one, if there is any.
+// next returns the first matching time after another, if there is one.
 func (w cron) next(after time.Time) (time.Time, bool) {
 	if w.every > 0 {
 		return after.Add(w.every), true
 	}
 	t := after.UTC().Truncate(time.Minute).Add(time.Minute)
-	for end := t.Add(farthest); t.Before(end); {
+	for end := t.Add(searchLimit); t.Before(end); {
 		year, month, day := t.Date()
 		switch {
 		case w.months&(1<<month) == 0:
 			t = time.Date(year, month+1, 1, 0, 0, 0, 0, time.UTC)
-		case !w.onDay(t):
+		case !w.matchesDay(t):
 			t = time.Date(year, month, day+1, 0, 0, 0, 0, time.UTC)
 		case w.hours&(1<<t.Hour()) == 0:
 			t = time.Date(year, month, day, t.Hour()+1, 0, 0, 0, time.UTC)
@@ -125,7 +126,7 @@ func (w cron) next(after time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-func (w cron) onDay(t time.Time) bool {
+func (w cron) matchesDay(t time.Time) bool {
 	month, week := w.days&(1<<t.Day()) != 0, w.weekdays&(1<<t.Weekday()) != 0
 	if w.eitherDay {
 		return month || week

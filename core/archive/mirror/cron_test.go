@@ -34,7 +34,7 @@ func TestCron(t *testing.T) {
 	}
 }
 
-// TestNextIsFirst compares the next time with a search through all minutes.
+// TestNextIsFirst compares next with a search minute by minute.
 func TestNextIsFirst(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		field := func(name string, least, most int) string {
@@ -50,7 +50,7 @@ func TestNextIsFirst(t *testing.T) {
 		after := time.Unix(1_700_000_000+rapid.Int64Range(0, 400_000_000).Draw(t, "after"), 0).UTC()
 		got, ok := w.next(after)
 		matches := func(at time.Time) bool {
-			return w.minutes&(1<<at.Minute()) != 0 && w.hours&(1<<at.Hour()) != 0 && w.onDay(at)
+			return w.minutes&(1<<at.Minute()) != 0 && w.hours&(1<<at.Hour()) != 0 && w.matchesDay(at)
 		}
 		if !ok || !matches(got) || got.Second() != 0 || !got.After(after) {
 			t.Fatalf("%q after %v: %v", text, after, got)
@@ -63,7 +63,7 @@ func TestNextIsFirst(t *testing.T) {
 	})
 }
 
-func FuzzParseWhen(f *testing.F) {
+func FuzzParseCron(f *testing.F) {
 	for _, text := range []string{"6h", "* * * * *", "30 4 * * 1-5", "*/5 1,2 1-31/2 12 0", "0 0 30 2 *"} {
 		f.Add(text)
 	}

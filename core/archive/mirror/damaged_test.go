@@ -12,9 +12,9 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestDamagedPackagesAreTold: a package that is as its index says and cannot be
-// unpacked is taken, and output, warnings and detail of the update name it.
-func TestDamagedPackagesAreTold(t *testing.T) {
+// TestDamagedPackagesAreReported mirrors a package that is as listed but cannot
+// be unpacked. It is taken. Output, warnings and detail name it.
+func TestDamagedPackagesAreReported(t *testing.T) {
 	s := inMemory(t)
 	spec := s.Archive(t)
 	var stanzas []string

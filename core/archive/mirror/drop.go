@@ -16,7 +16,7 @@ import (
 	"aptless/core/engine/task"
 )
 
-// DropArgs are the arguments of the removal of a mirror.
+// DropArgs are the arguments of a drop.
 type DropArgs struct {
 	UUID, Name string
 	Force      bool
@@ -24,7 +24,7 @@ type DropArgs struct {
 
 const dropError = "unable to drop: %w"
 
-// CheckDrop makes the task that removes a mirror.
+// CheckDrop makes the task that drops a mirror.
 func (s *Store) CheckDrop(ctx context.Context, name string, force bool) (task.Spec, error) {
 	m, err := s.ByName(ctx, name)
 	if err != nil {
@@ -46,14 +46,14 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	if strings.HasPrefix(by, "snapshot/") && !args.Force {
 		return task.Result{}, task.Fail(403, "won't delete mirror with snapshots, use 'force=1' to override")
 	}
-	further := []driver.Key{calendar.Key(entryName(m.UUID)), {Part: formerCalendar, Sort: m.UUID}}
+	further := []driver.Key{calendar.Key(entryName(m.UUID)), {Part: oldCalendar, Sort: m.UUID}}
 	if m.Secrets != (Secrets{}) {
 		further = append(further, secretKey(m.UUID))
 	}
 	return task.Result{Code: 204}, s.Rows().Drop(ctx, a, &m, further...)
 }
 
-// Roots returns what the row of a mirror needs of the storage.
+// Roots returns the list and the files that a mirror's row refers to.
 func (s *Store) Roots(_ context.Context, data []byte) (gc.Roots, error) {
 	var m Mirror
 	err := json.Unmarshal(data, &m)

@@ -11,7 +11,7 @@ import (
 	"aptless/core/engine/task"
 )
 
-// EditArgs change a mirror; nil leaves as it is.
+// EditArgs change a mirror. A nil field stays unchanged.
 type EditArgs struct {
 	Filter, ArchiveURL                                                *string
 	FilterWithDeps, DownloadInstaller, DownloadSources, DownloadUdebs *bool
@@ -20,7 +20,7 @@ type EditArgs struct {
 	Architectures                                                     []string
 	Keyrings                                                          []string
 	IgnoreSignatures                                                  *bool
-	Schedule                                                          *string // "" takes it away
+	Schedule                                                          *string // "" removes it
 	AccessArgs
 }
 
@@ -32,10 +32,10 @@ func (s *Store) CheckEdit(ctx context.Context, name string) error {
 	if err != nil {
 		return fail(404, editError, err)
 	}
-	return s.mayEdit(ctx, m)
+	return s.checkEditable(ctx, m)
 }
 
-func (s *Store) mayEdit(ctx context.Context, m Mirror) error {
+func (s *Store) checkEditable(ctx context.Context, m Mirror) error {
 	err := s.idle(ctx, m)
 	if busy := (*ErrBusy)(nil); errors.As(err, &busy) {
 		return task.Fail(409, editError+": %w", busy)
@@ -43,25 +43,25 @@ func (s *Store) mayEdit(ctx context.Context, m Mirror) error {
 	return err
 }
 
-// Edit changes a mirror in one write, at the version at which it was read: when
-// an update, a drop or another edit comes between, the edit begins again.
+// Edit changes a mirror in one write, conditioned on the version that it read. It
+// starts again after a concurrent update, drop or edit.
 func (s *Store) Edit(ctx context.Context, name string, args EditArgs) (Mirror, error) {
 	m, err := s.Rows().Edit(ctx, name, func(m *Mirror) ([]driver.Op, error) {
-		if err := s.mayEdit(ctx, *m); err != nil {
+		if err := s.checkEditable(ctx, *m); err != nil {
 			return nil, err
 		}
 		own, err := s.secret(ctx, *m)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.edited(ctx, m, &own, args); err != nil {
+		if err := s.applyEdit(ctx, m, &own, args); err != nil {
 			return nil, err
 		}
 		ops := own.ops(*m)
 		if args.Schedule == nil {
 			return ops, nil
 		}
-		planned, err := s.planned(ctx, *m)
+		planned, err := s.editEntry(ctx, *m)
 		return append(ops, planned...), err
 	})
 	if refusal := (*task.Error)(nil); errors.As(err, &refusal) {
@@ -71,16 +71,16 @@ func (s *Store) Edit(ctx context.Context, name string, args EditArgs) (Mirror, e
 	return m, named.Refuse[*named.NotFound](err, 404, editError+": %w")
 }
 
-// set changes the field if there is a value for it.
+// set assigns a value unless it is nil.
 func set[T any](field, value *T) {
 	if value != nil {
 		*field = *value
 	}
 }
 
-// edited makes the changes. It fetches the Release file if URL or architectures
-// change.
-func (s *Store) edited(ctx context.Context, m *Mirror, own *secret, args EditArgs) error {
+// applyEdit applies the changes. It fetches the Release file if the URL or the
+// architectures change.
+func (s *Store) applyEdit(ctx context.Context, m *Mirror, own *secret, args EditArgs) error {
 	if args.Filter != nil {
 		if _, err := parseFilter(*args.Filter); err != nil {
 			return task.Fail(400, editError+": %w", err)
@@ -100,7 +100,7 @@ func (s *Store) edited(ctx context.Context, m *Mirror, own *secret, args EditArg
 		m.KeepVersions = *args.KeepVersions
 	}
 	if args.Schedule != nil {
-		if err := m.schedule(*args.Schedule, args.Keyrings, args.IgnoreSignatures); err != nil {
+		if err := m.setSchedule(*args.Schedule, args.Keyrings, args.IgnoreSignatures); err != nil {
 			return task.Fail(400, editError+": %w", err)
 		}
 	}
@@ -123,16 +123,16 @@ func (s *Store) edited(ctx context.Context, m *Mirror, own *secret, args EditArg
 	if !fetch {
 		return nil
 	}
-	ring, err := s.ring(ctx, args.Keyrings, args.IgnoreSignatures)
+	ring, err := s.keyring(ctx, args.Keyrings, args.IgnoreSignatures)
 	if err != nil {
 		return verifierError(500, err)
 	}
-	return fail(500, editError, s.describe(ctx, m, own.shown(), ring))
+	return fail(500, editError, s.fetchRelease(ctx, m, own.accessOrNil(), ring))
 }
 
-// relocate gives the mirror the URL and the secrets of an edit. It reports whether
-// the URL is another one: secrets alone do not change what the archive has, so the
-// Release file need not be fetched with them.
+// relocate applies the URL and the secrets of an edit. It reports whether the URL
+// changes. New secrets alone need no new Release file, since the archive stays
+// the same.
 func (m *Mirror) relocate(own *secret, args EditArgs) (moved bool, err error) {
 	root := m.ArchiveRoot
 	if args.ArchiveURL != nil && *args.ArchiveURL != root && *args.ArchiveURL != upstream.Shown(root) {

@@ -9,48 +9,48 @@ import (
 	"aptless/core/engine/lists"
 )
 
-// maxHeld is how many bytes of keys and values a sorter holds in memory.
-const maxHeld = 16 << 20
+// maxBuffer bounds the keys and values that a sorter holds in memory, in bytes.
+const maxBuffer = 16 << 20
 
-// sorter is an external merge sort. Records that do not fit into memory are stored
-// as sorted runs, which are merged when they are read. Nothing refers to the runs,
-// so the collector removes them.
+// sorter is an external merge sort. Records beyond maxBuffer are stored as sorted
+// runs, and merged when read. No row refers to the runs, so the collector removes
+// them.
 type sorter struct {
-	store *lists.Store
-	held  map[string][]byte
-	size  int
-	runs  []*lists.List
+	store  *lists.Store
+	buffer map[string][]byte
+	size   int
+	runs   []*lists.List
 }
 
-// add takes a record. Of several with one key the first stays.
+// add adds a record. Of records with equal keys, the first stays.
 func (s *sorter) add(ctx context.Context, key, val []byte) error {
-	if _, ok := s.held[string(key)]; ok {
+	if _, ok := s.buffer[string(key)]; ok {
 		return nil
 	}
-	if s.held == nil {
-		s.held = map[string][]byte{}
+	if s.buffer == nil {
+		s.buffer = map[string][]byte{}
 	}
-	s.held[string(key)] = val
-	if s.size += len(key) + len(val); s.size < maxHeld {
+	s.buffer[string(key)] = val
+	if s.size += len(key) + len(val); s.size < maxBuffer {
 		return nil
 	}
 	run, err := s.store.Build(ctx, lists.Schema{}, s.sorted())
-	s.held, s.size, s.runs = nil, 0, append(s.runs, run)
+	s.buffer, s.size, s.runs = nil, 0, append(s.runs, run)
 	return err
 }
 
-// sorted yields what is held in memory.
+// sorted yields the records in memory, ascending.
 func (s *sorter) sorted() iter.Seq2[lists.Record, error] {
 	return func(yield func(lists.Record, error) bool) {
-		for _, key := range slices.Sorted(maps.Keys(s.held)) {
-			if !yield(lists.Record{Key: []byte(key), Val: s.held[key]}, nil) {
+		for _, key := range slices.Sorted(maps.Keys(s.buffer)) {
+			if !yield(lists.Record{Key: []byte(key), Val: s.buffer[key]}, nil) {
 				return
 			}
 		}
 	}
 }
 
-// all yields all records, ascending. Nothing is added any more.
+// all yields all records, ascending. No record may be added after it.
 func (s *sorter) all(ctx context.Context) iter.Seq2[lists.Record, error] {
 	if s.runs == nil {
 		return s.sorted()
@@ -61,7 +61,7 @@ func (s *sorter) all(ctx context.Context) iter.Seq2[lists.Record, error] {
 			yield(lists.Record{}, err)
 			return
 		}
-		s.held = nil
+		s.buffer = nil
 		for r, err := range lists.Merge(ctx, append(s.runs, last), lists.First) {
 			if !yield(r, err) || err != nil {
 				return

@@ -11,8 +11,8 @@ import (
 	"aptless/core/engine/lists"
 )
 
-// TestSorterYieldsEachKeyOnce takes records in any order, some of them twice, as many as fit into
-// memory and more.
+// TestSorterYieldsEachKeyOnce adds records in random order, some twice. One case
+// fits into memory, another does not.
 func TestSorterYieldsEachKeyOnce(t *testing.T) {
 	for _, size := range []int{10, 100 << 10} {
 		s := &sorter{store: &lists.Store{Blobs: drivertest.NewMemory(time.Now).Blobs, Epoch: func() int64 { return 0 }}}
@@ -29,7 +29,7 @@ func TestSorterYieldsEachKeyOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if stored := len(s.runs) > 1; stored != (size*n > 2*maxHeld) {
+		if stored := len(s.runs) > 1; stored != (size*n > 2*maxBuffer) {
 			t.Errorf("%d bytes make %d runs", size*n, len(s.runs))
 		}
 		got, last := map[string]string{}, ""

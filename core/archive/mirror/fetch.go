@@ -23,30 +23,30 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// maxFile is the largest file that is fetched although nothing says how large
-// it is, in bytes.
+// maxFile bounds a download of unknown size, in bytes.
 const maxFile = 16 << 30
 
-// outcome is what became of an entry of the queue.
+// outcome is the result of one entry of the queue.
 type outcome struct {
-	n        int // of the entry, counted from 0
-	entry    entry
-	fresh    bool // the pool is known not to have its file
-	mismatch *mismatch
-	why      string // it could not be fetched
-	lacks    bool   // because the archive does not have it as listed; the others are fetched
-	damaged  string // it is as listed and cannot be unpacked: the package and the reason
-	err      error  // of the storage
+	n         int // number of the entry, from 0
+	entry     entry
+	notInPool bool // the pool lacks the file, so it need not be asked
+	mismatch  *mismatch
+	reason    string // of the failed download
+	missing   bool   // the archive lacks the file as listed; the update goes on
+	damaged   string // the package and the reason, if it is as listed but cannot be unpacked
+	err       error  // of the storage
 }
 
-// fetch fetches the files of the queue, several at a time. Each is in the pool
-// as soon as it is complete. The saved cursor only says from which entry on to look.
+// fetch fetches the files of the queue, several at a time. A complete file is in
+// the pool at once. The saved cursor only bounds which entries the next attempt
+// looks at.
 func (u *update) fetch(ctx context.Context) error {
-	queue, err := u.Lists.Chunks.Open(ctx, u.at.Queue)
+	queue, err := u.Lists.Chunks.Open(ctx, u.cursor.Queue)
 	if err != nil {
 		return err
 	}
-	staged, err := u.Lists.Open(ctx, u.at.Staged)
+	staged, err := u.Lists.Open(ctx, u.cursor.Staged)
 	if err != nil {
 		return err
 	}
@@ -54,45 +54,46 @@ func (u *update) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := &fetching{update: u, staged: staged, mismatches: mismatches, shown: u.at.Detail, given: map[uint64]bool{}}
-	u.attempt.Detail(f.shown)
-	if err := f.all(ctx, queue); err != nil {
+	f := &fetcher{update: u, staged: staged, mismatches: mismatches, progress: u.cursor.Detail, handedOut: map[uint64]bool{}}
+	u.attempt.Detail(f.progress)
+	if err := f.fetchAll(ctx, queue); err != nil {
 		return err
 	}
-	if failed := u.at.Failed; len(failed) > 0 {
-		if u.at.More > 0 {
-			failed = append(failed, fmt.Sprintf("and %d more", u.at.More))
+	if failed := u.cursor.Failed; len(failed) > 0 {
+		if u.cursor.More > 0 {
+			failed = append(failed, fmt.Sprintf("and %d more", u.cursor.More))
 		}
 		return task.Fail(500, updateError+": download errors:\n  %s", strings.Join(failed, "\n  "))
 	}
-	u.at.Fetched = true
+	u.cursor.Fetched = true
 	return f.save(ctx)
 }
 
-// fetching is the fetching of the files of a queue. mu guards all that workers
-// change; given belongs to the loop that hands out the entries.
-type fetching struct {
+// fetcher runs the downloads of a queue. mu guards the fields after it. handedOut
+// belongs to the loop that hands out the entries.
+type fetcher struct {
 	*update
-	staged *pkglist.List
-	given  map[uint64]bool // the beginnings of the SHA-256 of the files that were handed out
+	staged    *pkglist.List
+	handedOut map[uint64]bool // digestPrefix of the files handed out
 
 	mu         sync.Mutex
 	mismatches map[deb.File]deb.File
-	fresh      []mismatch       // that were not saved
-	finished   inOrder[outcome] // the cursor advances over these
-	shown      progress         // counts all
-	failed     int              // in a row
-	stop       bool             // no further entry is to be fetched
-	saved      time.Time        // when the cursor was
-	since      int              // entries since then
+	unsaved    []mismatch       // found since the last save
+	finished   inOrder[outcome] // the cursor advances over a prefix without gaps
+	progress   progress         // over all finished entries
+	failed     int              // failures in a row
+	stop       bool             // hand out no further entry
+	saved      time.Time        // time of the last save
+	sinceSave  int              // entries since the last save
 }
 
-// defaultFetches is how many files are fetched at a time unless the operator has said.
+// defaultFetches is the number of concurrent downloads unless Options say
+// otherwise.
 const defaultFetches = 4
 
-// all fetches the entries after the cursor by several workers, until all are
-// done, too many in a row have failed or the slice is over.
-func (f *fetching) all(ctx context.Context, queue *lists.List) error {
+// fetchAll fetches the entries after the cursor. It ends when all are done, when
+// too many in a row have failed, or when the slice is over.
+func (f *fetcher) fetchAll(ctx context.Context, queue *lists.List) error {
 	n := f.Options.Parallel
 	if n <= 0 {
 		n = defaultFetches
@@ -100,7 +101,7 @@ func (f *fetching) all(ctx context.Context, queue *lists.List) error {
 	f.saved = f.Now()
 	given := 0
 	err := parallel.Run(ctx, n, func(ctx context.Context, g *parallel.Group) error {
-		for r, err := range queue.From(ctx, append(bytes.Clone(f.at.After), 0)) {
+		for r, err := range queue.From(ctx, append(bytes.Clone(f.cursor.After), 0)) {
 			job := outcome{n: given}
 			if err == nil {
 				err = json.Unmarshal(r.Val, &job.entry)
@@ -108,11 +109,11 @@ func (f *fetching) all(ctx context.Context, queue *lists.List) error {
 			if err != nil {
 				return err
 			}
-			begins := beginning(job.entry.Want.SHA256)
-			job.fresh = f.probed && !job.entry.Meta && !f.given[begins]
-			f.given[begins] = true
+			begins := digestPrefix(job.entry.Want.SHA256)
+			job.notInPool = f.probed && !job.entry.Meta && !f.handedOut[begins]
+			f.handedOut[begins] = true
 			given++
-			if f.known(job) {
+			if f.alreadyFetched(job) {
 				continue
 			}
 			if f.stopped() || !g.Go(func(ctx context.Context) error { return f.work(ctx, job) }) {
@@ -129,29 +130,28 @@ func (f *fetching) all(ctx context.Context, queue *lists.List) error {
 	return err
 }
 
-// work fetches an entry and notes what became of it. The cursor is saved when it
-// is time.
-func (f *fetching) work(ctx context.Context, job outcome) error {
-	if f.outOfTime() { // since the entry was handed out
+// work fetches an entry, counts it, and saves the cursor when a save is due.
+func (f *fetcher) work(ctx context.Context, job outcome) error {
+	if f.outOfTime() { // the slice ended after the entry was handed out
 		return nil
 	}
-	if f.one(ctx, &job); job.err != nil {
+	if f.fetchOne(ctx, &job); job.err != nil {
 		return job.err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.count(job)
 	f.stop = f.stop || f.failed >= maxFailures || f.attempt.SliceOver()
-	if f.since++; f.since < saveAfter && f.Now().Sub(f.saved) < saveEvery {
+	if f.sinceSave++; f.sinceSave < saveAfter && f.Now().Sub(f.saved) < saveEvery {
 		return nil
 	}
-	f.saved, f.since = f.Now(), 0
+	f.saved, f.sinceSave = f.Now(), 0
 	return f.save(ctx)
 }
 
-// known reports whether an entry was fetched before the cursor was saved, and
-// counts it then.
-func (f *fetching) known(job outcome) bool {
+// alreadyFetched reports whether the mismatches of an earlier save include the
+// entry. If so it counts the entry.
+func (f *fetcher) alreadyFetched(job outcome) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, ok := f.mismatches[job.entry.Want]
@@ -161,82 +161,82 @@ func (f *fetching) known(job outcome) bool {
 	return ok
 }
 
-// outOfTime reports whether the slice is over. An entry that was handed out before
-// too many have failed is still fetched: the cursor does not advance over a gap, and
-// what failed after it would not be told.
-func (f *fetching) outOfTime() bool {
+// outOfTime reports whether the slice is over. Entries handed out before too many
+// failures are still fetched. The cursor cannot pass a gap, so failures after the
+// gap would not be reported.
+func (f *fetcher) outOfTime() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.stop && f.failed < maxFailures
 }
 
-// stopped reports whether no further entry is to be fetched.
-func (f *fetching) stopped() bool {
+// stopped reports whether to hand out no further entry.
+func (f *fetcher) stopped() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.stop
 }
 
-// beginning is the first part of a digest in hex: few have it in common, and of a
-// file that has it is only looked for in the pool once more.
-func beginning(sha256 string) uint64 {
+// digestPrefix returns the first 64 bits of a digest in hex. Two files with one
+// prefix cost one needless probe of the pool.
+func digestPrefix(sha256 string) uint64 {
 	n, _ := strconv.ParseUint(sha256[:min(16, len(sha256))], 16, 64)
 	return n
 }
 
-// count notes what became of an entry.
-func (f *fetching) count(got outcome) {
+// count counts a finished entry and advances the cursor.
+func (f *fetcher) count(got outcome) {
 	if got.mismatch != nil {
 		f.mismatches[got.mismatch.Want] = got.mismatch.Got
-		f.fresh = append(f.fresh, *got.mismatch)
+		f.unsaved = append(f.unsaved, *got.mismatch)
 	}
-	if f.failed++; got.why == "" || got.lacks {
+	if f.failed++; got.reason == "" || got.missing {
 		f.failed = 0
 	}
-	f.shown.count(got)
-	f.attempt.Detail(f.shown)
+	f.progress.count(got)
+	f.attempt.Detail(f.progress)
 	for _, o := range f.finished.add(got.n, got) {
-		f.at.After = o.entry.key()
-		f.at.Detail.count(o)
+		f.cursor.After = o.entry.key()
+		f.cursor.Detail.count(o)
 		if o.damaged != "" {
-			f.at.Partial.addDamaged(o.damaged)
-			f.shown.Partial = f.at.Partial
+			f.cursor.Partial.addDamaged(o.damaged)
+			f.progress.Partial = f.cursor.Partial
 		}
 		switch {
-		case o.why == "":
-		case o.lacks:
-			f.at.Partial.addFile(o.why)
-			f.shown.Partial = f.at.Partial
-		case len(f.at.Failed) < maxFailures:
-			f.at.Failed = append(f.at.Failed, clip(o.why))
+		case o.reason == "":
+		case o.missing:
+			f.cursor.Partial.addFile(o.reason)
+			f.progress.Partial = f.cursor.Partial
+		case len(f.cursor.Failed) < maxFailures:
+			f.cursor.Failed = append(f.cursor.Failed, clip(o.reason))
 		default:
-			f.at.More++
+			f.cursor.More++
 		}
 	}
 }
 
-// count takes off what has been fetched.
+// count subtracts a fetched file.
 func (p *progress) count(o outcome) {
-	if o.why == "" && !o.entry.Meta {
+	if o.reason == "" && !o.entry.Meta {
 		p.RemainingNumberOfPackages--
 		p.RemainingDownloadSize -= o.entry.Want.Size
 	}
 }
 
-// save stores the mismatches, then the cursor that knows of them.
-func (f *fetching) save(ctx context.Context) error {
-	if len(f.fresh) > 0 {
-		if err := f.saveMismatches(ctx, f.fresh); err != nil {
+// save stores new mismatches, then the cursor that refers to them.
+func (f *fetcher) save(ctx context.Context) error {
+	if len(f.unsaved) > 0 {
+		if err := f.saveMismatches(ctx, f.unsaved); err != nil {
 			return err
 		}
-		f.fresh = nil
+		f.unsaved = nil
 	}
-	return f.attempt.Save(ctx, f.at)
+	return f.attempt.Save(ctx, f.cursor)
 }
 
-// one fetches an entry, unless the pool may have its file and does.
-func (f *fetching) one(ctx context.Context, o *outcome) {
-	if o.entry.Want.SHA256 != "" && !o.fresh {
+// fetchOne fetches an entry, unless the pool has its file.
+func (f *fetcher) fetchOne(ctx context.Context, o *outcome) {
+	if o.entry.Want.SHA256 != "" && !o.notInPool {
 		there, err := f.Pool.Has(ctx, o.entry.Want.SHA256)
 		if there || err != nil {
 			o.err = err
@@ -247,47 +247,47 @@ func (f *fetching) one(ctx context.Context, o *outcome) {
 	address := archive.FileURL(o.entry.Path)
 	if o.entry.Meta {
 		address = archive.IndexURL(o.entry.Path)
-		f.attempt.Printf("Downloading %s %s...\n", o.entry.what(), o.entry.Path)
+		f.attempt.Printf("Downloading %s %s...\n", o.entry.description(), o.entry.Path)
 	}
 	var lease *parallel.Lease
-	if isBinary(o.entry.Kind, o.entry.Meta) { // before the other server is kept waiting
+	if isBinary(o.entry.Kind, o.entry.Meta) { // memory is reserved before the connection opens
 		if lease, o.err = f.Pool.Reserve(ctx); o.err != nil {
 			return
 		}
 		defer lease.Release()
 	}
-	file, err := f.Store.asker(f.access, nil).Open(ctx, address, o.entry.Want, !f.args.IgnoreChecksums, maxFile)
+	file, err := f.Store.upstreamAsker(f.access, nil).Open(ctx, address, o.entry.Want, !f.args.IgnoreChecksums, maxFile)
 	if err == nil {
 		defer file.Close()
-		err = f.keep(ctx, o, file, lease)
+		err = f.store(ctx, o, file, lease)
 	}
 	f.explain(ctx, o, err)
 }
 
-// explain notes in the outcome why an entry was not fetched, and whether the
-// archive lacks it.
-func (f *fetching) explain(ctx context.Context, o *outcome, err error) {
+// explain sets the reason of a failed entry, and whether the archive lacks the
+// file.
+func (f *fetcher) explain(ctx context.Context, o *outcome, err error) {
 	switch {
 	case o.err != nil:
 	case err == nil:
 	case ctx.Err() != nil:
 		o.err = context.Cause(ctx)
 	case o.entry.Meta && upstream.Missing(err):
-		f.attempt.Printf("@y[!]@| @!skipping %s %s: not found@|\n", o.entry.what(), o.entry.Path)
+		f.attempt.Printf("@y[!]@| @!skipping %s %s: not found@|\n", o.entry.description(), o.entry.Path)
 	case o.entry.Meta:
-		o.why = fmt.Sprintf("unable to download %s %s: %v", o.entry.what(), o.entry.Path, err)
+		o.reason = fmt.Sprintf("unable to download %s %s: %v", o.entry.description(), o.entry.Path, err)
 	default:
-		o.why = err.Error()
+		o.reason = err.Error()
 	}
-	o.lacks = err != nil && !f.strict() && (upstream.Missing(err) || errors.Is(err, upstream.ErrMismatch))
+	o.missing = err != nil && !f.strict() && (upstream.Missing(err) || errors.Is(err, upstream.ErrMismatch))
 }
 
-// keep puts a file into the pool while it is fetched. What it returns is an
-// error of upstream; one of the storage is the outcome's.
-func (f *fetching) keep(ctx context.Context, o *outcome, file *upstream.File, lease *parallel.Lease) error {
+// store streams a file into the pool. It returns an error of the archive; an
+// error of the storage goes into the outcome.
+func (f *fetcher) store(ctx context.Context, o *outcome, file *upstream.File, lease *parallel.Lease) error {
 	body := &errorKeeper{Reader: file}
 	var r io.Reader = body
-	var contents *reading // nil without paths
+	var contents *pathReader // nil if the file has no paths to read
 	if isBinary(o.entry.Kind, o.entry.Meta) {
 		contents = readPaths(ctx, f.Pool, lease, path.Base(o.entry.Path))
 		defer contents.end()
@@ -301,7 +301,8 @@ func (f *fetching) keep(ctx context.Context, o *outcome, file *upstream.File, le
 		err = f.Pool.KeepUnknown(ctx, r, file.Got)
 	}
 	if wrong := errors.Is(err, driver.ErrDigest); body.err == nil && (err == nil || wrong) {
-		// The store need not have looked for the end, which says what is wrong.
+		// The pool may stop before the end of the body. Reading on reveals the
+		// archive's own error.
 		if _, endErr := io.Copy(io.Discard, r); err == nil {
 			err = endErr
 		}
@@ -331,8 +332,8 @@ func (f *fetching) keep(ctx context.Context, o *outcome, file *upstream.File, le
 	return nil
 }
 
-// record returns the row of the record of a package whose file has come.
-func (f *fetching) record(ctx context.Context, o *outcome, got deb.File, contents *reading) ([]driver.Row, error) {
+// record returns the row with the record of a package whose file was fetched.
+func (f *fetcher) record(ctx context.Context, o *outcome, got deb.File, contents *pathReader) ([]driver.Row, error) {
 	p, found, err := f.staged.Get(ctx, o.entry.Of)
 	if err != nil || !found || len(p.Files) != 1 {
 		return nil, err
@@ -350,12 +351,12 @@ func (f *fetching) record(ctx context.Context, o *outcome, got deb.File, content
 	return []driver.Row{row}, err
 }
 
-// isBinary reports whether a file is one whose archive has paths.
+// isBinary reports whether a file is a .deb or .udeb, so its paths are read.
 func isBinary(kind deb.Kind, meta bool) bool {
 	return !meta && (kind == deb.Binary || kind == deb.Udeb)
 }
 
-// errorKeeper remembers the error of what is read.
+// errorKeeper keeps the error of its Reader.
 type errorKeeper struct {
 	io.Reader
 	err error
@@ -369,24 +370,25 @@ func (s *errorKeeper) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// reading reads the paths of a binary package that is written to it.
-type reading struct {
+// pathReader reads the paths of the binary package that is written to it.
+type pathReader struct {
 	*io.PipeWriter
 	found *parallel.Call[pool.Contents]
 	lease *parallel.Lease
 }
 
-func readPaths(ctx context.Context, from *pool.Store, lease *parallel.Lease, name string) *reading {
+func readPaths(ctx context.Context, from *pool.Store, lease *parallel.Lease, name string) *pathReader {
 	r, w := io.Pipe()
-	return &reading{w, parallel.Start(func() (pool.Contents, error) {
-		defer r.Close() // after a panic the writer does not wait for a reader
+	return &pathReader{w, parallel.Start(func() (pool.Contents, error) {
+		defer r.Close() // unblocks the writer after a panic
 		c, err := unpack(ctx, from, lease, r, name)
-		io.Copy(io.Discard, r) // the writer does not wait for a reader that has seen enough
+		io.Copy(io.Discard, r) // unblocks the writer after the last needed byte
 		return c, err
 	}), lease}
 }
 
-// unpack is pool.Store.Unpack; a file that is no package is one without readable paths.
+// unpack is pool.Store.Unpack, except that a damaged package has NoPaths instead
+// of an error.
 func unpack(ctx context.Context, from *pool.Store, lease *parallel.Lease, r io.Reader, name string) (pool.Contents, error) {
 	c, err := from.Unpack(ctx, lease, r, name)
 	if errors.Is(err, deb.ErrArchive) {
@@ -395,8 +397,8 @@ func unpack(ctx context.Context, from *pool.Store, lease *parallel.Lease, r io.R
 	return c, err
 }
 
-// end says that the package has ended and returns its paths.
-func (c *reading) end() (pool.Contents, error) {
+// end closes the writer and returns the paths.
+func (c *pathReader) end() (pool.Contents, error) {
 	c.Close()
 	return c.found.Result()
 }

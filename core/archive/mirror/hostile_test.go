@@ -12,7 +12,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// stanza is that of a package of debtest in an index, with its digests or others.
+// stanza returns the stanza of a package of debtest in an index, with its own
+// digests or other ones.
 func stanza(spec debtest.Spec, filename, sums string) string {
 	data := debtest.Deb(spec)
 	h := deb.NewHasher()
@@ -22,7 +23,7 @@ func stanza(spec debtest.Spec, filename, sums string) string {
 	return fmt.Sprintf("%sFilename: %s\nSize: %d\n%s\n", debtest.Control(spec), filename, f.Size, sums)
 }
 
-// lists has the archive's main component list stanzas, and have files.
+// lists publishes an archive whose main component lists stanzas and has files.
 func lists(s *apptest.Process, spec upstreamtest.Spec, stanzas []string, files map[string][]byte) {
 	text := []byte(strings.Join(stanzas, ""))
 	spec.Components = map[string]upstreamtest.Component{"main": {}}
@@ -34,9 +35,9 @@ func lists(s *apptest.Process, spec upstreamtest.Spec, stanzas []string, files m
 	s.Upstream.Set(tree)
 }
 
-// TestWeakDigests mirrors packages of which the index has only MD5: they are
-// fetched, checked by it, and known by all digests then.
-func TestWeakDigests(t *testing.T) {
+// TestMD5IndexesAreCheckedAndCompleted mirrors packages whose index has only MD5.
+// Their files are checked by MD5, and have all digests afterwards.
+func TestMD5IndexesAreCheckedAndCompleted(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		aa, bb := debtest.Spec{Package: "aa"}, debtest.Spec{Package: "bb"}
@@ -48,7 +49,7 @@ func TestWeakDigests(t *testing.T) {
 		if s.Must(t, "GET", "/api/mirrors/m/packages?format=details", "", &details); len(details) != 2 || len(details[0]["SHA256"]) != 64 || len(details[1]["SHA1"]) != 40 {
 			t.Errorf("packages %v", details)
 		}
-		// Another update takes what is known of them from the mirror's list.
+		// The next update takes the digests from the mirror's list.
 		s.Upstream.Asked()
 		s.Want(t, "PUT", "/api/mirrors/m", `{"LatestOnly":true}`, 204, "")
 		for path := range s.Upstream.Asked() {
@@ -73,8 +74,7 @@ func TestWeakDigests(t *testing.T) {
 	})
 }
 
-// TestHostileIndexes: an index may say anything.
-func TestHostileIndexes(t *testing.T) {
+func TestHostileIndexesAreRefusedOrSkipped(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		lists(s, spec, nil, nil)
@@ -84,7 +84,7 @@ func TestHostileIndexes(t *testing.T) {
 		good := stanza(aa, "aa_1.0_all.deb", "{sha256}\n")
 		for name, c := range map[string]struct {
 			stanzas   []string
-			want, say string // packages, or the error if it has a blank
+			want, say string // packages; or an error, which has a blank
 		}{
 			"path out of the archive":  {[]string{stanza(aa, "../../etc/aa_1.0_all.deb", "{sha256}\n")}, "path leads out of the archive", ""},
 			"no stanza":                {[]string{good, "no stanza\n\n"}, "malformed stanza syntax", ""},
@@ -111,9 +111,9 @@ func TestHostileIndexes(t *testing.T) {
 	})
 }
 
-// TestUnlistedIndexes is D-09 without its hole: with SkipComponentCheck, indexes
-// count that Release does not list, unless signatures are looked at.
-func TestUnlistedIndexes(t *testing.T) {
+// TestUnlistedIndexesNeedSkipComponentCheck reads an index that Release does not
+// list. It counts with SkipComponentCheck if signatures are not checked.
+func TestUnlistedIndexesNeedSkipComponentCheck(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		spec.Fields = map[string]string{"Components": "main contrib"}
@@ -128,13 +128,13 @@ func TestUnlistedIndexes(t *testing.T) {
 		}
 		s.Upstream.Set(without)
 		for _, c := range []struct {
-			create, update, want string // the error of the update, or its packages
+			create, update, want string // want is the error of the update, or the packages
 		}{
 			{`"Components":["main"],"IgnoreSignatures":true`, `{"IgnoreSignatures":true}`, "no candidates for "},
 			{`"Components":["main"],"IgnoreSignatures":true,"SkipComponentCheck":true`, `{"IgnoreSignatures":true}`, "hello-data_1:2.10+b1_all hello_2.10-3_amd64"},
 			{`"Components":["main"],"SkipComponentCheck":true`, `{}`, "the signed Release file does not list it"},
 			{`"Components":["main"],"SkipComponentCheck":true`, `{"IgnoreChecksums":true}`, "hello-data_1:2.10+b1_all hello_2.10-3_amd64"},
-			{`"Components":[]`, `{}`, "other_1.0_all"}, // as apt: a component without an index is passed over
+			{`"Components":[]`, `{}`, "other_1.0_all"}, // like apt, ignore a component without an index
 		} {
 			s.Must(t, "POST", "/api/mirrors", strings.TrimSuffix(apptest.CreateMirror, "}")+","+c.create+"}", nil)
 			code, got := s.Ask(t, "PUT", "/api/mirrors/m", c.update)
@@ -149,9 +149,9 @@ func TestUnlistedIndexes(t *testing.T) {
 	})
 }
 
-// TestSkippedComponentCheckVerifies: a mirror with SkipComponentCheck does not
-// take an index that differs from the signed Release, whatever index it is.
-func TestSkippedComponentCheckVerifies(t *testing.T) {
+// TestSkipComponentCheckStillVerifiesIndexes serves an index that differs from
+// the signed Release. A mirror with SkipComponentCheck refuses it too.
+func TestSkipComponentCheckStillVerifiesIndexes(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		good := upstreamtest.Build(spec)

@@ -1,14 +1,13 @@
 package mirror
 
-// inOrder gives values in the order of their numbers, which begin at 0, whatever
-// the order in which they come. Example: after 1 and 2 came nothing is given, and
-// when 0 comes all three are.
+// inOrder reorders numbered values that arrive in any order. Numbers begin at 0.
+// Example: values 1 and 2 wait; once 0 arrives, all three are released.
 type inOrder[T any] struct {
-	waiting map[int]T // those after next
-	next    int       // the first number that has not come
+	waiting map[int]T // by number, all above next
+	next    int       // the first number that has not arrived
 }
 
-// add takes the value of a number and returns those that are next.
+// add takes value n and returns the values that are now in order.
 func (q *inOrder[T]) add(n int, value T) []T {
 	if q.waiting == nil {
 		q.waiting = map[int]T{}

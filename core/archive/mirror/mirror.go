@@ -26,22 +26,22 @@ type Mirror struct {
 	Name string
 	Settings
 	Secrets
-	Meta             map[string]string // fields of the Release file that was fetched last
-	LastDownloadDate time.Time         // of the last update that succeeded; zero if there was none
-	AppStreamFiles   map[string]string `json:",omitempty"` // SHA-256 of a pool file by its path; translations, too
+	Meta             map[string]string // fields of the latest Release file
+	LastDownloadDate time.Time         // of the last successful update; zero if there was none
+	AppStreamFiles   map[string]string `json:",omitempty"` // SHA-256 of pool files by path: AppStream files and translations
 	List             lists.Ref         // of its packages
-	Updating         int64             `json:",omitempty"` // task that updates it, or did last
-	Last             state             // of the last update that succeeded
-	Schedule         *Schedule         `json:",omitempty"` // nil if it is only updated when it is asked for
+	Updating         int64             `json:",omitempty"` // ID of the latest update task
+	Last             state             // of the last successful update
+	Schedule         *Schedule         `json:",omitempty"` // nil if updates need a request
 }
 
-// Settings say what is mirrored.
+// Settings say which packages are mirrored.
 type Settings struct {
-	ArchiveRoot           string // ends with a slash; of rows of a former time it may name a user and a password
+	ArchiveRoot           string // ends with a slash; in old rows it may have a user and a password
 	Distribution          string
-	Components            []string // nil of flat mirrors
+	Components            []string // nil for flat mirrors
 	Architectures         []string
-	Filter                string // a query, "" for all
+	Filter                string // a query, "" for all packages
 	FilterWithDeps        bool
 	SkipComponentCheck    bool
 	SkipArchitectureCheck bool
@@ -49,10 +49,10 @@ type Settings struct {
 	DownloadUdebs         bool
 	DownloadInstaller     bool
 	DownloadAppStream     bool
-	DownloadTranslations  bool // of descriptions; aptly has none
-	Strict                bool `json:",omitempty"` // an update fails if anything cannot be taken
-	KeepVersions          int  `json:",omitempty"` // newest versions of each name and architecture that are taken; 0 is all
-	NoRelease             bool `json:",omitempty"` // a flat folder without a Release file, of which nothing can be verified
+	DownloadTranslations  bool // of descriptions; an extension of aptly's API
+	Strict                bool `json:",omitempty"` // an update fails if it cannot take everything
+	KeepVersions          int  `json:",omitempty"` // newest versions per name and architecture to take; 0 is all
+	NoRelease             bool `json:",omitempty"` // a flat folder without a Release file, so nothing is verified
 }
 
 // Flat reports whether the archive has no components.
@@ -63,13 +63,13 @@ func (s Settings) archive() upstream.Archive {
 	return upstream.Archive{Root: s.ArchiveRoot, Distribution: s.Distribution}
 }
 
-// state is what an update remembers for the next one.
+// state is kept from one update for the next one.
 type state struct {
-	Fingerprint string        `json:"Proof,omitempty"` // digest of all that decided what was taken
+	Fingerprint string        `json:"Proof,omitempty"` // digest of the settings, keys and options of the update
 	Seen        upstream.Seen // the Release file
-	Date        time.Time     // of it
-	ValidUntil  time.Time     // of it
-	Lacks       bool          `json:",omitempty"` // files were missing: the next update does not end at an unchanged Release
+	Date        time.Time     // of the Release file
+	ValidUntil  time.Time     // of the Release file
+	Incomplete  bool          `json:"Lacks,omitempty"` // files were missing: the next update runs even if Release is unchanged
 }
 
 // View is a mirror as clients see it.
@@ -83,7 +83,7 @@ type View struct {
 	Meta                  map[string]string
 	LastDownloadDate      time.Time
 	Filter                string
-	Status                int // 1 while it is being updated
+	Status                int // 1 during an update
 	WorkerPID             int64
 	FilterWithDeps        bool
 	SkipComponentCheck    bool
@@ -97,23 +97,23 @@ type View struct {
 	KeepVersions          int  `json:",omitempty"`
 	NoRelease             bool `json:",omitempty"`
 	Secrets
-	Partial  bool   `json:",omitempty"` // the last update could not take everything
-	Schedule string `json:",omitempty"` // when it is updated without being asked
+	Partial  bool   `json:",omitempty"` // the last update did not take everything
+	Schedule string `json:",omitempty"` // of updates without a request
 }
 
 // Updated reports whether an update of the mirror has succeeded.
 func (m Mirror) Updated() bool { return !m.LastDownloadDate.IsZero() }
 
-// Options are what an operator may set for all mirrors.
+// Options are the operator's settings for all mirrors.
 type Options struct {
-	Architectures    []string // of mirrors whose creation names none; nil for all that upstream has
+	Architectures    []string // for a mirror created without any; nil for all that the archive has
 	DownloadSources  bool     // unless the creation says otherwise
 	IgnoreSignatures bool     // unless the request says otherwise
 	PPA              upstream.PPA
-	Parallel         int // files fetched at the same time; 0 is 4
+	Parallel         int // concurrent downloads; 0 is 4
 }
 
-// Store reads mirrors and makes and runs the tasks that change them.
+// Store reads mirrors. It makes and runs the tasks that change them.
 type Store struct {
 	Table   driver.Table
 	Lists   pkglist.Store
@@ -122,20 +122,20 @@ type Store struct {
 	Now     func() time.Time
 	Options Options
 
-	Fetcher upstream.Fetcher // nil where nothing may be fetched
+	Fetcher upstream.Fetcher // nil without network access
 
-	// Keyring returns the keys that may sign Release files; nil names are
-	// those of the default ring.
+	// Keyring returns the keys that may sign Release files. nil names the default
+	// ring.
 	Keyring func(ctx context.Context, names []string) (*pgp.Keyring, error)
 
-	// Dependencies say what filters with dependencies follow.
+	// Dependencies are the options of filters with dependencies.
 	Dependencies query.Options
 }
 
-// Bounds of what a mirror's row has to hold, in bytes and numbers.
+// Bounds of the fields of a mirror's row.
 const (
-	maxField = 64 << 10 // of a filter or a distribution
-	maxNames = 1000     // components, and architectures
+	maxField = 64 << 10 // bytes of a filter
+	maxNames = 1000     // components, and also architectures
 )
 
 // ErrBusy says that a mirror is being updated.
@@ -145,13 +145,13 @@ func (e *ErrBusy) Error() string {
 	return fmt.Sprintf("mirror is locked by update operation, PID %d", e.PID)
 }
 
-// Rows returns how mirrors are stored and named.
+// Rows returns the stored rows of mirrors.
 func (s *Store) Rows() named.Rows[Mirror] {
 	return named.Rows[Mirror]{Table: s.Table, Part: "mirror", Noun: "mirror", Title: "mirror",
 		Fields: func(m *Mirror) (uuid, name *string) { return &m.UUID, &m.Name }}
 }
 
-// ByName reads a mirror. *named.NotFound if there is none.
+// ByName reads a mirror. The error is *named.NotFound if there is none.
 func (s *Store) ByName(ctx context.Context, name string) (Mirror, error) {
 	return s.Rows().ByName(ctx, name)
 }
@@ -168,7 +168,7 @@ func (s *Store) Packages(ctx context.Context, m Mirror) (*pkglist.List, error) {
 	return s.Lists.Open(ctx, m.List)
 }
 
-// View returns what clients see of a mirror.
+// View returns a mirror as clients see it.
 func (s *Store) View(ctx context.Context, m Mirror) (View, error) {
 	v := View{
 		UUID: m.UUID, Name: m.Name, ArchiveRoot: upstream.Shown(m.ArchiveRoot), Distribution: m.Distribution, Components: m.Components,
@@ -176,7 +176,7 @@ func (s *Store) View(ctx context.Context, m Mirror) (View, error) {
 		FilterWithDeps: m.FilterWithDeps, SkipComponentCheck: m.SkipComponentCheck, SkipArchitectureCheck: m.SkipArchitectureCheck,
 		DownloadSources: m.DownloadSources, DownloadUdebs: m.DownloadUdebs, DownloadInstaller: m.DownloadInstaller,
 		DownloadAppStream: m.DownloadAppStream, DownloadTranslations: m.DownloadTranslations,
-		Strict: m.Strict, KeepVersions: m.KeepVersions, NoRelease: m.NoRelease, Secrets: m.shownSecrets(), Partial: m.Last.Lacks,
+		Strict: m.Strict, KeepVersions: m.KeepVersions, NoRelease: m.NoRelease, Secrets: m.shownSecrets(), Partial: m.Last.Incomplete,
 	}
 	if m.Schedule != nil {
 		v.Schedule = m.Schedule.When
@@ -189,9 +189,8 @@ func (s *Store) View(ctx context.Context, m Mirror) (View, error) {
 	return v, err
 }
 
-// idle returns an *ErrBusy if a mirror is being updated. The task that is said
-// to do it may have ended, or have no attempt that is alive: then it does not
-// count, and if it goes on it sees that the row has changed.
+// idle returns an *ErrBusy if a mirror is being updated. A task counts only while
+// its lease is live. A task that resumes later sees that the row has changed.
 func (s *Store) idle(ctx context.Context, m Mirror) error {
 	if m.Updating == 0 {
 		return nil
@@ -217,14 +216,14 @@ func (s *Store) Kinds() []task.Kind {
 	}
 }
 
-// read reads the mirror of a task under its lock.
+// read reads the mirror of a task. The task holds its lock.
 func (s *Store) read(ctx context.Context, a *task.Attempt, uuid, name, format string) (Mirror, error) {
 	m, err := s.Rows().ByUUID(ctx, a.GetJSON, uuid, name)
 	return m, named.Refuse[*named.NotFound](err, 500, format)
 }
 
-// fail makes an error a refusal with a text before it. Errors of the storage
-// are no refusals and stay what they are.
+// fail turns err into a refusal with a prefix. Errors of the storage pass through
+// unchanged.
 func fail(code int, prefix string, err error) error {
 	if failure := (*task.Error)(nil); errors.As(err, &failure) {
 		return task.Fail(code, "%s: %w", prefix, failure.Err)
@@ -233,10 +232,10 @@ func fail(code int, prefix string, err error) error {
 	return named.Refuse[*named.NotFound](err, code, prefix+": %w")
 }
 
-// refuse returns a refusal whose text is to stand behind another.
+// refuse returns a refusal that a caller gives a prefix.
 func refuse(err error) error { return &task.Error{Code: 500, Err: err} }
 
-// check refuses settings that no row could hold, or no URL.
+// check refuses settings that fit neither a row nor a URL.
 func (s Settings) check() error {
 	if len(s.Filter) > maxField || len(s.Distribution) > named.MaxName || len(s.Components) > maxNames || len(s.Architectures) > maxNames {
 		return fmt.Errorf("filter, distribution or lists of the mirror are too long")

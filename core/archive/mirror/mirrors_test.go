@@ -19,7 +19,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// mirrorText is the JSON of a mirror, but for its uuid.
+// mirrorText is the JSON of a mirror without its UUID.
 const mirrorText = `"Name":"m","ArchiveRoot":"https://archive.example.org/debian/","Distribution":"stable",` +
 	`"Components":["contrib","main"],"Architectures":["amd64"],` +
 	`"Meta":{"Architectures":"amd64","Codename":"trixie","Components":"contrib main","Date":"Sat, 11 Jul 2026 10:16:37 UTC","Origin":"Upstream","Suite":"stable"},` +
@@ -27,7 +27,7 @@ const mirrorText = `"Name":"m","ArchiveRoot":"https://archive.example.org/debian
 	`"SkipComponentCheck":false,"SkipArchitectureCheck":false,"DownloadSources":false,"DownloadUdebs":false,` +
 	`"DownloadInstaller":false,"DownloadAppStream":false`
 
-// withoutUUID takes a mirror's uuid out of its JSON.
+// withoutUUID removes a mirror's UUID from its JSON.
 func withoutUUID(t *testing.T, text string) string {
 	t.Helper()
 	head, rest, ok := strings.Cut(text, `"UUID":"`)
@@ -38,8 +38,7 @@ func withoutUUID(t *testing.T, text string) string {
 	return head + rest
 }
 
-// TestMirrorIsCreatedShownAndDropped is sections 2.1, 3.1 to 3.4 and 3.6: the life of a mirror
-// that is never updated.
+// TestMirrorIsCreatedShownAndDropped follows a mirror without updates.
 func TestMirrorIsCreatedShownAndDropped(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Archive(t)
@@ -69,9 +68,7 @@ func TestMirrorIsCreatedShownAndDropped(t *testing.T) {
 	})
 }
 
-// TestCreateMirror is section 3.3: what can be created and what is refused, and
-// with what words.
-func TestCreateMirror(t *testing.T) {
+func TestCreateMirrorChecksItsArguments(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		const where = `"ArchiveURL":"https://archive.example.org/debian/",`
@@ -116,7 +113,7 @@ func TestCreateMirror(t *testing.T) {
 		}
 		spec.Fields = map[string]string{"Architectures": ""}
 		s.Upstream.Set(upstreamtest.Build(spec))
-		// As for apt, the list of files says what there is.
+		// Without a field Components, the list of files decides, as for apt.
 		s.Must(t, "POST", "/api/mirrors", strings.Replace(apptest.CreateMirror, `"m"`, `"listed"`, 1), &found)
 		if fmt.Sprint(found) != "{[amd64] [contrib main]}" {
 			t.Errorf("without Architectures: %v", found)
@@ -141,9 +138,9 @@ func TestCreateMirror(t *testing.T) {
 	})
 }
 
-// TestNoPasswords holds that what stands before the host of an archive is sent
-// there and is in no answer.
-func TestNoPasswords(t *testing.T) {
+// TestPasswordsAreInNoAnswer puts a user and a password into the URL of an
+// archive. They are sent there and are in no answer.
+func TestPasswordsAreInNoAnswer(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Archive(t)
 		s.Upstream.Admits = func(a *upstream.Access) bool { return a != nil && a.User == "me" && a.Password == "secret" }
@@ -152,18 +149,17 @@ func TestNoPasswords(t *testing.T) {
 			{"GET", "/api/mirrors", ""}, {"GET", "/api/mirrors/m", ""}, {"GET", "/api/graph.dot", ""},
 			{"POST", "/api/mirrors/m", `{"ArchiveURL":"https://me:secret@archive.example.org/other/"}`},
 			{"POST", "/api/mirrors/m", `{"ArchiveURL":"https://me:secret@archive.exa mple.org/"}`},
-			{"POST", "/api/mirrors/m", `{"ArchiveURL":"https://archive.example.org/debian/","Filter":"hello"}`}, // as it was shown
+			{"POST", "/api/mirrors/m", `{"ArchiveURL":"https://archive.example.org/debian/","Filter":"hello"}`}, // the URL as answered before
 		} {
 			if code, got := s.Ask(t, r[0], r[1], r[2]); strings.Contains(got, "secret") || strings.Contains(got, "me:") {
 				t.Errorf("%s %s %s: %d %s", r[0], r[1], r[2], code, got)
 			}
 		}
-		s.Must(t, "POST", "/api/mirrors/m", `{"Architectures":[]}`, nil) // fetched with the password
+		s.Must(t, "POST", "/api/mirrors/m", `{"Architectures":[]}`, nil) // the Release file is fetched with the password
 	})
 }
 
-// TestEditMirror is section 3.4.
-func TestEditMirror(t *testing.T) {
+func TestEditChangesAllOrNothing(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)
@@ -189,7 +185,7 @@ func TestEditMirror(t *testing.T) {
 			"unable to edit: https://archive.example.org/none/dists/stable/Release: address is not allowed by --allow-upstream")
 		s.Refused(t, "POST", "/api/mirrors/m", `{"Filter":"hello","Architectures":[],"Keyrings":["empty.gpg"]}`, 500,
 			"unable to edit: verification of detached signature failed: exit status 2: signature by "+apptest.KeyID(spec.Signer)+": no public key")
-		s.Want(t, "GET", "/api/mirrors/m", "", 200, before) // on any error nothing is saved
+		s.Want(t, "GET", "/api/mirrors/m", "", 200, before) // a refused edit changes nothing
 		spec.Architectures, spec.Fields = []string{"arm64", "amd64"}, map[string]string{"Label": "new"}
 		s.Upstream.Set(upstreamtest.Build(spec))
 		var now struct {
@@ -203,9 +199,9 @@ func TestEditMirror(t *testing.T) {
 	})
 }
 
-// TestEditWhileUpdating is section 4.8: a mirror whose update has an attempt
-// that is alive is not edited; one whose update is over, or dead, is.
-func TestEditWhileUpdating(t *testing.T) {
+// TestEditIsRefusedWhileUpdating edits a mirror during its update. Only a live
+// attempt forbids the edit.
+func TestEditIsRefusedWhileUpdating(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Archive(t)
 		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)
@@ -244,8 +240,7 @@ func TestEditWhileUpdating(t *testing.T) {
 	})
 }
 
-// TestMirrorNameRace is D-03: of many who create a mirror of one name one does.
-func TestMirrorNameRace(t *testing.T) {
+func TestOneOfManyCreationsWins(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Archive(t)
 		codes := map[int]int{}
@@ -270,8 +265,7 @@ func TestMirrorNameRace(t *testing.T) {
 	})
 }
 
-// TestEditsMeet holds that of two edits at the same time none is lost.
-func TestEditsMeet(t *testing.T) {
+func TestConcurrentEditsAreAllKept(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Archive(t)
 		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)

@@ -10,11 +10,11 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// mismatch is a file that differs from its index, or of which the index does not
-// say enough to find it in the pool. Want is the index's description, Got the file's.
+// mismatch is a file that differs from its index, or whose SHA-256 the index does
+// not give. Want is the index's description, Got the file's.
 type mismatch struct{ Want, Got deb.File }
 
-// mismatchObjects says how many objects with mismatches an attempt has written.
+// mismatchObjects counts the objects with mismatches that an attempt has written.
 type mismatchObjects struct {
 	Token int64 // of the attempt
 	N     int
@@ -30,22 +30,22 @@ func (u *update) saveMismatches(ctx context.Context, list []mismatch) error {
 	if err != nil {
 		return err
 	}
-	token, last := u.attempt.Token(), len(u.at.Mismatches)-1
-	if last < 0 || u.at.Mismatches[last].Token != token {
-		u.at.Mismatches = append(u.at.Mismatches, mismatchObjects{Token: token})
+	token, last := u.attempt.Token(), len(u.cursor.Mismatches)-1
+	if last < 0 || u.cursor.Mismatches[last].Token != token {
+		u.cursor.Mismatches = append(u.cursor.Mismatches, mismatchObjects{Token: token})
 		last++
 	}
-	if _, err := u.Pool.Blobs.Put(ctx, u.mismatchKey(token, u.at.Mismatches[last].N), bytes.NewReader(data), driver.PutOptions{}); err != nil {
+	if _, err := u.Pool.Blobs.Put(ctx, u.mismatchKey(token, u.cursor.Mismatches[last].N), bytes.NewReader(data), driver.PutOptions{}); err != nil {
 		return err
 	}
-	u.at.Mismatches[last].N++
+	u.cursor.Mismatches[last].N++
 	return nil
 }
 
-// mismatches returns the mismatches that were fetched before the cursor was saved.
+// mismatches reads all mismatches that the cursor refers to.
 func (u *update) mismatches(ctx context.Context) (map[deb.File]deb.File, error) {
 	known := map[deb.File]deb.File{}
-	for _, o := range u.at.Mismatches {
+	for _, o := range u.cursor.Mismatches {
 		for n := range o.N {
 			list, err := u.readMismatches(ctx, u.mismatchKey(o.Token, n))
 			if err != nil {

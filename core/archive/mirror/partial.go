@@ -10,32 +10,32 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Partial says what an update could not take. It is part of the task's detail,
-// and the body of the answer to an update that is not complete.
+// Partial lists the packages and files that an update could not take. It is part
+// of the task's detail, and the body of the answer to a partial update.
 //
-// A package is missing if the archive does not have one of its files (404, 410
-// or 403) or has another one than its index says. It is not in the mirror's list
-// then, so no snapshot and no publication names a file that is not there; a
-// package of the same version that the mirror had before stays. The next update
-// asks for what is missing, also if the archive has not changed.
+// A package is missing if the archive lacks one of its files (404, 410 or 403),
+// or has a file that differs from the index. A missing package is not in the
+// mirror's list, so snapshots and publications never name a missing file. The
+// previous package of the same version stays. The next update asks for missing
+// files again, even if Release is unchanged.
 type Partial struct {
 	Partial         bool     `json:",omitempty"` // something was not taken
 	MissingPackages int      `json:",omitempty"`
-	MissingFiles    int      `json:",omitempty"` // of packages and beside them
-	SkippedStanzas  int      `json:",omitempty"` // of indexes, that describe no package
+	MissingFiles    int      `json:",omitempty"` // of packages, and metadata files
+	SkippedStanzas  int      `json:",omitempty"` // stanzas of indexes that describe no valid package
 	Missing         []string `json:",omitempty"` // at most maxNamed packages, with the reason
 	Reasons         []string `json:",omitempty"` // at most maxNamed files, with the reason
 
-	// Packages that were taken, since they are as listed, and cannot be unpacked.
+	// Damaged packages are as listed, so they are taken, but cannot be unpacked.
 	DamagedPackages int      `json:",omitempty"`
 	Damaged         []string `json:",omitempty"` // at most maxNamed, with the reason
 }
 
-// maxNamed is how many files and how many packages an update names: the detail of
+// maxNamed bounds the files and the packages that an update names. The detail of
 // a task is limited to 16 KiB.
 const maxNamed = 20
 
-// addFile notes a file that was not taken.
+// addFile counts a file that was not taken.
 func (p *Partial) addFile(reason string) {
 	p.Partial = true
 	p.MissingFiles++
@@ -44,7 +44,7 @@ func (p *Partial) addFile(reason string) {
 	}
 }
 
-// addPackage notes a package that was not taken.
+// addPackage counts a package that was not taken.
 func (p *Partial) addPackage(name, reason string) {
 	p.Partial = true
 	p.MissingPackages++
@@ -53,7 +53,7 @@ func (p *Partial) addPackage(name, reason string) {
 	}
 }
 
-// addDamaged notes a package that is as listed and cannot be unpacked.
+// addDamaged counts a package that is as listed and cannot be unpacked.
 func (p *Partial) addDamaged(reason string) {
 	p.DamagedPackages++
 	if len(p.Damaged) < maxNamed {
@@ -61,11 +61,11 @@ func (p *Partial) addDamaged(reason string) {
 	}
 }
 
-// lacks reports whether an update of the same archive may find what this one
-// has not.
-func (p *Partial) lacks() bool { return p.MissingPackages > 0 || p.MissingFiles > 0 }
+// incomplete reports whether the next update must run although Release is
+// unchanged.
+func (p *Partial) incomplete() bool { return p.MissingPackages > 0 || p.MissingFiles > 0 }
 
-// summary is one line about all of it.
+// summary returns the counts in one line.
 func (p *Partial) summary() string {
 	var parts []string
 	for _, part := range []struct {
@@ -79,7 +79,7 @@ func (p *Partial) summary() string {
 	return strings.Join(parts, ", ")
 }
 
-// strict reports whether an update fails if anything cannot be taken.
+// strict reports whether the update fails if it cannot take everything.
 func (u *update) strict() bool {
 	if u.args.Strict != nil {
 		return *u.args.Strict
@@ -87,10 +87,10 @@ func (u *update) strict() bool {
 	return u.mirror.Strict
 }
 
-// report tells in output, warnings and detail what was not taken, and returns
-// the result of the task.
+// report writes the missing and damaged packages to output, warnings and detail.
+// It returns the result of the task.
 func (u *update) report() task.Result {
-	p := u.at.Partial
+	p := u.cursor.Partial
 	for _, line := range p.Damaged {
 		u.attempt.Printf("@y[!]@| @!damaged, taken as listed: %s@|\n", line)
 	}
@@ -112,15 +112,15 @@ func (u *update) report() task.Result {
 	return task.Result{Code: 200, Value: p}
 }
 
-// change is a package whose entry in the mirror's list changes.
+// change is a changed package of the mirror's list.
 type change struct {
-	old, new *deb.Package // nil of a package that is new or has gone
-	lacks    string       // why the files of new are not all there
+	old, new *deb.Package // old is nil for a new package, new for a removed one
+	missing  string       // the reason, if a file of new is missing
 }
 
-// taken completes the packages of changes and stores their records. A package
-// that lacks a file is named in its change, or fails a strict update.
-func (u *update) taken(ctx context.Context, c *change, differ map[deb.File]deb.File) error {
+// completeChange completes a changed package and stores its record. A missing
+// file is noted in the change, or fails a strict update.
+func (u *update) completeChange(ctx context.Context, c *change, differ map[deb.File]deb.File) error {
 	if c.new == nil {
 		return nil
 	}
@@ -131,14 +131,14 @@ func (u *update) taken(ctx context.Context, c *change, differ map[deb.File]deb.F
 	case lacks != "" && u.strict():
 		return task.Fail(500, updateError+": %s of %v", lacks, c.new)
 	case lacks != "":
-		c.lacks = lacks
+		c.missing = lacks
 		return nil
 	}
-	return u.recorded(ctx, c.new)
+	return u.ensureRecord(ctx, c.new)
 }
 
-// failures is the error of an update of which nothing was taken.
-func (p *Partial) failures() error {
+// noPackagesError is the error of an update that took no package.
+func (p *Partial) noPackagesError() error {
 	reasons := slices.Clone(p.Reasons)
 	if len(reasons) == 0 {
 		reasons = slices.Clone(p.Missing)

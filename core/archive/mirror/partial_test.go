@@ -18,7 +18,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// inMemory is a process with its workers whose storage is in memory.
+// inMemory returns a process with workers and storage in memory.
 func inMemory(t *testing.T) *apptest.Process {
 	t.Helper()
 	m := drivertest.NewMemory(time.Now)
@@ -27,7 +27,7 @@ func inMemory(t *testing.T) *apptest.Process {
 	return p
 }
 
-// partial updates a mirror and returns what the answer says was not taken.
+// partial updates a mirror and returns the Partial of the answer.
 func partial(t *testing.T, s *apptest.Process, body string) (code int, p mirror.Partial) {
 	t.Helper()
 	code, got := s.Ask(t, "PUT", "/api/mirrors/m", body)
@@ -41,10 +41,11 @@ func partial(t *testing.T, s *apptest.Process, body string) (code int, p mirror.
 	return code, p
 }
 
-// TestPartialMirrorOfLargeTree mirrors packages of which one in a hundred each is
-// missing, is not as listed, and has a stanza that describes no package; then
-// updates again, when the archive still is so and when it is mended.
-func TestPartialMirrorOfLargeTree(t *testing.T) {
+// TestLargePartialUpdateTakesTheRest mirrors an archive in which each kind of
+// fault hits one package in a hundred. A file is missing, differs from the index,
+// or has a bad stanza. Further updates run before and after the archive is
+// mended.
+func TestLargePartialUpdateTakesTheRest(t *testing.T) {
 	n := 10000
 	if testing.Short() {
 		n = 500
@@ -66,7 +67,7 @@ func TestPartialMirrorOfLargeTree(t *testing.T) {
 		case 40:
 			missing++
 			broken[path] = append(bytes.Clone(files[path]), 0)
-			if i%200 == 40 { // of the same size
+			if i%200 == 40 { // same size, other bytes
 				broken[path] = bytes.Clone(files[path])
 				broken[path][len(broken[path])-1] ^= 1
 			}
@@ -92,7 +93,7 @@ func TestPartialMirrorOfLargeTree(t *testing.T) {
 	if s.Must(t, "GET", "/api/mirrors/m", "", &view); !view.Partial {
 		t.Error("the mirror does not say that it is partial")
 	}
-	// What was made of it names no file that is not there.
+	// A snapshot of the mirror can be published, since it names no missing file.
 	s.Want(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"s"}`, 201, "")
 	s.Want(t, "POST", "/api/publish/:.", `{"SourceKind":"snapshot","Sources":[{"Name":"s"}],"Architectures":["amd64"],"Signing":{"Skip":true}}`, 201, "")
 
@@ -122,9 +123,9 @@ func TestPartialMirrorOfLargeTree(t *testing.T) {
 	}
 }
 
-// TestMissingFileLeavesTheRest: what is missing or wrong of one package stops no
-// other, whatever it is, and is named with its reason; a strict update fails.
-func TestMissingFileLeavesTheRest(t *testing.T) {
+// TestMissingFileStopsNoOtherPackage damages one package in several ways. The
+// others are mirrored, and the answer gives the reason. A strict update fails.
+func TestMissingFileStopsNoOtherPackage(t *testing.T) {
 	foo, bar := debtest.Spec{Package: "foo"}, debtest.Spec{Package: "bar"}
 	const fooPath, barPath = "pool/foo_1.0_all.deb", "pool/bar_1.0_all.deb"
 	fooText, barText := stanza(foo, fooPath, "{sha256}\n"), stanza(bar, barPath, "{sha256}\n")
@@ -140,9 +141,9 @@ func TestMissingFileLeavesTheRest(t *testing.T) {
 	stale := stanza(old, fooPath, "{sha256}\n")
 	for name, c := range map[string]struct {
 		foo    []string // stanzas
-		file   []byte   // of foo; nil is missing
+		file   []byte   // of foo; nil if missing
 		want   string   // packages
-		reason string   // "" is a whole mirror
+		reason string   // "" for a complete mirror
 	}{
 		"all there":            {[]string{fooText}, debtest.Deb(foo), "bar_1.0_all foo_1.0_all", ""},
 		"missing":              {[]string{fooText}, nil, "bar_1.0_all", "HTTP code 404"},
@@ -190,8 +191,8 @@ func TestMissingFileLeavesTheRest(t *testing.T) {
 	}
 }
 
-// TestStrictMirror: the setting of a mirror counts unless a request says otherwise.
-func TestStrictMirror(t *testing.T) {
+// TestRequestOverridesStrict sets Strict in the mirror and in the request.
+func TestRequestOverridesStrict(t *testing.T) {
 	s := inMemory(t)
 	spec := s.Archive(t)
 	foo, bar := debtest.Spec{Package: "foo"}, debtest.Spec{Package: "bar"}
@@ -208,14 +209,14 @@ func TestStrictMirror(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.edit, c.update, code, got)
 		}
 	}
-	// Of an archive of which nothing can be had, there is no mirror.
+	// An archive without any valid package cannot be mirrored.
 	lists(s, spec, []string{stanza(foo, "foo.deb", "{sha256}\n")}, nil)
 	s.Must(t, "POST", "/api/mirrors", strings.Replace(apptest.CreateMirror, `"m"`, `"n"`, 1), nil)
 	s.Want(t, "PUT", "/api/mirrors/n", `{}`, 500, `{"error":"unable to update: download errors:…`)
 }
 
-// TestMissingNewVersionKeepsTheOld: a package that the mirror has stays when the
-// archive lists other bytes for its version and does not have them.
+// TestMissingNewVersionKeepsTheOld changes the digests of a version in the index
+// without the file. The package that the mirror has stays.
 func TestMissingNewVersionKeepsTheOld(t *testing.T) {
 	s := inMemory(t)
 	spec := s.Archive(t)
@@ -238,9 +239,10 @@ func TestMissingNewVersionKeepsTheOld(t *testing.T) {
 	}
 }
 
-// TestIndexesWithTails: what follows a compressed index does not count, as for
-// apt 2.6.2, and a list of two streams of one compression is read whole.
-func TestIndexesWithTails(t *testing.T) {
+// TestBytesAfterCompressedIndexAreIgnored appends bytes to a compressed index.
+// Junk is ignored, as by apt 2.6.2. A second stream of the same compression is
+// read.
+func TestBytesAfterCompressedIndexAreIgnored(t *testing.T) {
 	foo, bar := debtest.Spec{Package: "foo"}, debtest.Spec{Package: "bar"}
 	text := []byte(stanza(foo, "foo.deb", "{sha256}\n") + stanza(bar, "bar.deb", "{sha256}\n"))
 	for _, suffix := range []string{".gz", ".xz", ".bz2", ".zst"} {
@@ -270,7 +272,8 @@ func TestIndexesWithTails(t *testing.T) {
 			}
 		}
 	}
-	// Junk hides a second stream. The text is then shorter than listed, and the update says so.
+	// Junk hides the second stream. The text is shorter than listed, and the error
+	// says so.
 	s := inMemory(t)
 	spec := s.Archive(t)
 	spec.Components = map[string]upstreamtest.Component{"main": {}}
@@ -283,9 +286,9 @@ func TestIndexesWithTails(t *testing.T) {
 	s.Want(t, "PUT", "/api/mirrors/m", "{}", 500, `{"error":"unable to update: …`)
 }
 
-// TestKeepVersions: a mirror takes the newest versions of each name and
-// architecture; LatestOnly of a request is one.
-func TestKeepVersions(t *testing.T) {
+// TestKeepVersionsTakesTheNewest sets KeepVersions. LatestOnly in a request means
+// 1.
+func TestKeepVersionsTakesTheNewest(t *testing.T) {
 	s := inMemory(t)
 	spec := s.Archive(t)
 	var packages []debtest.Spec
@@ -318,9 +321,7 @@ func TestKeepVersions(t *testing.T) {
 	s.Refused(t, "POST", "/api/mirrors/m", `{"KeepVersions":-2}`, 400, "unable to edit: KeepVersions is -2, it has to be 0 (all) or more")
 }
 
-// TestFolderWithoutRelease: a flat folder with an index and no Release is
-// mirrored if the mirror says so and no signature is asked for.
-func TestFolderWithoutRelease(t *testing.T) {
+func TestFolderWithoutReleaseNeedsIgnoreSignatures(t *testing.T) {
 	s := inMemory(t)
 	foo := debtest.Spec{Package: "foo", Architecture: "amd64"}
 	const flat = `{"Name":"m","ArchiveURL":"https://archive.example.org/debian/","Distribution":"./"`

@@ -14,22 +14,22 @@ import (
 	"aptless/core/engine/task"
 )
 
-// Schedule says when a mirror is updated without being asked, and whose Release
-// files then count.
+// Schedule says when a mirror is updated without a request, and how its Release
+// files are verified then.
 type Schedule struct {
 	When             string
 	Keyrings         []string `json:",omitempty"`
 	IgnoreSignatures *bool    `json:",omitempty"`
 }
 
-// UpdateEntry is the kind of calendar entries that are updates of mirrors.
+// UpdateEntry is the kind of calendar entries that update mirrors.
 const UpdateEntry = "mirror.update"
 
 // entryName returns the name of a mirror's calendar entry.
 func entryName(uuid string) string { return "mirror/" + uuid }
 
-// schedule gives a mirror a schedule; "" takes it away.
-func (m *Mirror) schedule(text string, keyrings []string, ignore *bool) error {
+// setSchedule parses and sets a schedule. "" removes it.
+func (m *Mirror) setSchedule(text string, keyrings []string, ignore *bool) error {
 	if m.Schedule = nil; text == "" {
 		return nil
 	}
@@ -40,8 +40,9 @@ func (m *Mirror) schedule(text string, keyrings []string, ignore *bool) error {
 	return nil
 }
 
-// next returns when a mirror that has a schedule is next updated.
-func (m *Mirror) next(now time.Time) (time.Time, error) {
+// nextUpdate returns the time of the next update. The mirror must have a
+// schedule.
+func (m *Mirror) nextUpdate(now time.Time) (time.Time, error) {
 	w, err := parseCron(m.Schedule.When)
 	if err != nil {
 		return time.Time{}, err
@@ -53,16 +54,16 @@ func (m *Mirror) next(now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// entry returns the operation that has the calendar say when a mirror is next
-// updated; was is its entry there, as calendar.Get returns it.
-func (s *Store) entry(m Mirror, was calendar.Entry) ([]driver.Op, error) {
+// entryOps returns the operation that puts a mirror's next update into the
+// calendar. was is its present entry, as calendar.Get returns it.
+func (s *Store) entryOps(m Mirror, was calendar.Entry) ([]driver.Op, error) {
 	if m.Schedule == nil {
 		if !was.Exists() {
 			return nil, nil
 		}
 		return []driver.Op{was.DeleteOp()}, nil
 	}
-	at, err := m.next(s.Now())
+	at, err := m.nextUpdate(s.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -70,30 +71,30 @@ func (s *Store) entry(m Mirror, was calendar.Entry) ([]driver.Op, error) {
 	return []driver.Op{e.Over(was).PutOp()}, nil
 }
 
-// planned returns entry's operation for a mirror that is edited.
-func (s *Store) planned(ctx context.Context, m Mirror) ([]driver.Op, error) {
+// editEntry is entryOps for an edit. It reads the present entry.
+func (s *Store) editEntry(ctx context.Context, m Mirror) ([]driver.Op, error) {
 	was, err := calendar.Get(ctx, s.Table, entryName(m.UUID))
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
 		return nil, err
 	}
-	return s.entry(m, was)
+	return s.entryOps(m, was)
 }
 
-// askAgain is how long an update that is due waits for a mirror that is in use.
-const askAgain = 10 * time.Minute
+// busyDelay postpones a due update of a mirror that a task holds.
+const busyDelay = 10 * time.Minute
 
 // Plan plans the calendar entry of a mirror: an update, and the time of the next
-// one. While a task holds the mirror or waits for it, the update is put off.
+// one. While a task holds the mirror or waits for it, the update is postponed.
 func (s *Store) Plan(ctx context.Context, e calendar.Entry) (task.Plan, error) {
 	uuid := strings.TrimPrefix(e.Name, entryName(""))
 	m, err := s.Rows().ByUUID(ctx, s.Rows().Get, uuid, uuid)
 	if errors.Is(err, driver.ErrNotFound) || err == nil && m.Schedule == nil {
-		return task.Plan{}, nil // dropped or edited since the entry was read
+		return task.Plan{}, nil // the mirror was dropped, or lost its schedule, after the entry was read
 	}
 	if err != nil {
 		return task.Plan{}, err
 	}
-	next, err := m.next(s.Now())
+	next, err := m.nextUpdate(s.Now())
 	if err != nil {
 		return task.Plan{}, err
 	}
@@ -101,7 +102,7 @@ func (s *Store) Plan(ctx context.Context, e calendar.Entry) (task.Plan, error) {
 	_, err = s.Table.Get(ctx, lock.Key(s.Rows().Lock(m.UUID, lock.Exclusive).Resource))
 	switch {
 	case err == nil:
-		if again := s.Now().Add(askAgain); again.Before(next) {
+		if again := s.Now().Add(busyDelay); again.Before(next) {
 			plan.Next = again
 		}
 		return plan, nil
@@ -112,13 +113,13 @@ func (s *Store) Plan(ctx context.Context, e calendar.Entry) (task.Plan, error) {
 	return plan, err
 }
 
-// formerCalendar is the partition in which schedules were kept before there was
-// a calendar of all packages.
-const formerCalendar = "mirror-due"
+// oldCalendar is the partition that held schedules before package calendar
+// existed.
+const oldCalendar = "mirror-due"
 
-// TakeOver moves schedules from the former calendar of mirrors to the calendar.
-func (s *Store) TakeOver(ctx context.Context) error {
-	for row, err := range s.Table.Scan(ctx, formerCalendar, "") {
+// MigrateCalendar moves schedules from the old partition into the calendar.
+func (s *Store) MigrateCalendar(ctx context.Context) error {
+	for row, err := range s.Table.Scan(ctx, oldCalendar, "") {
 		if err != nil {
 			return err
 		}

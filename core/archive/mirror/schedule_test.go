@@ -12,9 +12,9 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestSchedule updates a mirror by its schedule: once when it is due, however
-// many ticks there are, and not while a task has it.
-func TestSchedule(t *testing.T) {
+// TestScheduledUpdateRunsOnce runs many ticks. A due mirror is updated once, and
+// not while a task holds it.
+func TestScheduledUpdateRunsOnce(t *testing.T) {
 	w, env := apptest.NewMirroring(t), drivertest.NewEnv()
 	if err := w.Begin(t.Context(), env); err != nil {
 		t.Fatal(err)
@@ -77,12 +77,12 @@ func TestSchedule(t *testing.T) {
 	if n := updates(); n != 0 {
 		t.Errorf("%d updates after it", n)
 	}
-	// Somebody has the mirror: the update is put off, not left out.
+	// While a task holds the mirror, the update is postponed.
 	env.Clock.Advance(7 * time.Hour)
 	if _, err := p.Do("POST", "/api/mirrors/m/snapshots", "application/json", []byte(`{"Name":"s"}`)); err != nil {
 		t.Fatal(err)
 	}
-	if n := updates(); n != 1 { // the snapshot
+	if n := updates(); n != 1 { // the snapshot's task
 		t.Errorf("%d tasks while the mirror is in use", n)
 	}
 	env.Clock.Advance(11 * time.Minute)
@@ -115,9 +115,9 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// TestFormerScheduleIsTakenOver: rows of the calendar that mirrors had for
-// themselves go to the calendar of everything with their time. A newer entry stays.
-func TestFormerScheduleIsTakenOver(t *testing.T) {
+// TestOldCalendarIsMigrated moves rows of the old partition into the calendar
+// with their times. A newer entry stays.
+func TestOldCalendarIsMigrated(t *testing.T) {
 	w, env := apptest.NewMirroring(t), drivertest.NewEnv()
 	if err := w.Begin(t.Context(), env); err != nil {
 		t.Fatal(err)

@@ -12,8 +12,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Secrets says what the archive of a mirror is shown besides requests. The
-// values are in a row of their own and are shown to nobody else.
+// Secrets says which secrets a mirror has for its archive. Their values are in a
+// row of their own and are sent to the archive only.
 type Secrets struct {
 	HasCredentials       bool `json:",omitempty"` // a user and a password
 	HasHeaders           bool `json:",omitempty"`
@@ -23,11 +23,11 @@ type Secrets struct {
 // Credentials are a user and a password for an archive.
 type Credentials struct{ User, Password string }
 
-// AccessArgs give an archive's secrets to a mirror. A nil field leaves what there
-// is, an empty one removes it.
+// AccessArgs give a mirror secrets for its archive. A nil field keeps the present
+// value. An empty field removes it.
 type AccessArgs struct {
 	Credentials                  *Credentials
-	Headers                      map[string]string // all of them
+	Headers                      map[string]string // replaces all headers
 	ClientCertificate, ClientKey *string           // PEM
 }
 
@@ -40,13 +40,13 @@ func (a AccessArgs) Any() bool {
 type secret struct {
 	access  upstream.Access
 	version string // of the row; driver.Absent if there is none
-	stored  []byte // the row as it was read
-	data    []byte // the row as it is to be; nil if nothing was changed
+	stored  []byte // the row as read
+	data    []byte // the row to write; nil if unchanged
 }
 
 func secretKey(uuid string) driver.Key { return driver.Key{Part: "mirror-secret", Sort: uuid} }
 
-// secret reads the secrets of a mirror. It asks for nothing if there are none.
+// secret reads the secrets of a mirror. A mirror without secrets costs no read.
 func (s *Store) secret(ctx context.Context, m Mirror) (own secret, err error) {
 	if m.Secrets == (Secrets{}) {
 		return own, nil
@@ -56,22 +56,22 @@ func (s *Store) secret(ctx context.Context, m Mirror) (own secret, err error) {
 		return own, fmt.Errorf("secrets of the mirror %s: %w", m.Name, err)
 	}
 	own.version, own.stored = row.Version, row.Data
-	if json.Unmarshal(row.Data, &own.access) != nil { // the error may have a piece of the text
+	if json.Unmarshal(row.Data, &own.access) != nil { // the error may quote the row
 		return own, fmt.Errorf("secrets of the mirror %s: the row is damaged", m.Name)
 	}
 	return own, nil
 }
 
-// shown returns the credentials that the archive is sent, nil if there are none.
-func (s *secret) shown() *upstream.Access {
+// accessOrNil returns the secrets to send to the archive, nil if there are none.
+func (s *secret) accessOrNil() *upstream.Access {
 	if s.access.Empty() {
 		return nil
 	}
 	return &s.access
 }
 
-// change gives a mirror the root of its archive, with the user taken out of it,
-// and secrets. What was given for another origin is removed.
+// change sets the root of a mirror's archive, without its user, and the secrets.
+// Secrets given for another origin are removed.
 func (s *secret) change(m *Mirror, root string, args AccessArgs) error {
 	clean, user, password := upstream.SplitUser(root)
 	a := s.access
@@ -113,7 +113,8 @@ func (s *secret) change(m *Mirror, root string, args AccessArgs) error {
 	return nil
 }
 
-// ops returns the operation that stores the secrets with the row of the mirror.
+// ops returns the operation that stores the secrets together with the row of the
+// mirror.
 func (s *secret) ops(m Mirror) []driver.Op {
 	key := secretKey(m.UUID)
 	switch {
@@ -127,8 +128,8 @@ func (s *secret) ops(m Mirror) []driver.Op {
 	return nil
 }
 
-// shownSecrets returns what clients see. The root of a row of a former time may
-// have a user, which an edit moves to the row of secrets.
+// shownSecrets returns the Secrets that clients see. The root in an old row may
+// have a user. An edit moves it to the row of secrets.
 func (m Mirror) shownSecrets() Secrets {
 	shown := m.Secrets
 	if _, user, password := upstream.SplitUser(m.ArchiveRoot); user != "" || password != "" {

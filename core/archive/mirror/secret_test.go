@@ -30,7 +30,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// buffer is a log that many goroutines write.
+// buffer is a log for concurrent writers.
 type buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -42,8 +42,8 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// clientPair returns a client certificate and its key as PEM, each with a marker
-// beside its block.
+// clientPair returns a client certificate and its key as PEM. Each has a marker
+// outside of its block.
 func clientPair(t *testing.T, marker string) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -63,9 +63,9 @@ func clientPair(t *testing.T, marker string) (certificate, key string) {
 		marker + "\n" + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
-// TestSecretsAreInTheirRowOnly plants markers in all secrets of mirrors, works with
-// the mirrors in good and in bad ways, and looks for the markers in all rows,
-// objects, answers and logs.
+// TestSecretsAreInTheirRowOnly plants markers in all secrets of mirrors, and uses
+// the mirrors in valid and invalid ways. No other row, object, answer or log has
+// a marker.
 func TestSecretsAreInTheirRowOnly(t *testing.T) {
 	const marker = "m4rk3r"
 	encoded := base64.StdEncoding.EncodeToString([]byte("u" + marker))[:6] // of Basic authentication
@@ -105,7 +105,7 @@ func TestSecretsAreInTheirRowOnly(t *testing.T) {
 	ask("POST", "/api/mirrors", creation("m", root, whole), 201)
 	ask("POST", "/api/mirrors", creation("url", "https://u"+marker+":p"+marker+"@archive.example.org/debian/", `"Schedule":"1d"`), 201)
 	for _, wrong := range []string{
-		`"Credentials":{"User":"x` + marker + `","Password":"p` + marker + `"}`, // the archive does not know it
+		`"Credentials":{"User":"x` + marker + `","Password":"p` + marker + `"}`, // the archive refuses it
 		`"Credentials":{"User":":` + marker + `"}`,
 		`"Credentials":{"User":["` + marker + `"]}`,
 		`"Credentials":"` + marker + `"`,
@@ -114,7 +114,7 @@ func TestSecretsAreInTheirRowOnly(t *testing.T) {
 		`"ClientCertificate":` + apptest.JSON(cert) + `,"ClientKey":` + apptest.JSON(strings.Replace(key, "M", "N", 3)),
 	} {
 		ask("POST", "/api/mirrors", creation("bad", root, wrong), 400)
-		if !strings.Contains(wrong, `"x`) { // an edit does not ask the archive
+		if !strings.Contains(wrong, `"x`) { // an edit of secrets does not contact the archive
 			ask("POST", "/api/mirrors/m", "{"+wrong+"}", 400)
 		}
 	}
@@ -126,7 +126,7 @@ func TestSecretsAreInTheirRowOnly(t *testing.T) {
 	ask("GET", "/api/tasks-wait", "", 200)
 	ask("POST", "/api/mirrors/n/snapshots", `{"Name":"s"}`, 201)
 	ask("POST", "/api/mirrors/n", `{"Credentials":{"User":"x`+marker+`","Password":"q`+marker+`"}}`, 200)
-	ask("PUT", "/api/mirrors/n", "{}", 500) // 401
+	ask("PUT", "/api/mirrors/n", "{}", 500) // the archive answers 401
 	ask("POST", "/api/mirrors/n", `{"Credentials":{"User":"u`+marker+`","Password":"q`+marker+`"},"Filter":"hello"}`, 200)
 	ask("PUT", "/api/mirrors/n", "{}", 204)
 	for _, path := range []string{"/api/mirrors", "/api/mirrors/n", "/api/mirrors/url", "/api/graph.dot", "/api/snapshots/s", "/api/metrics",
@@ -159,14 +159,15 @@ func TestSecretsAreInTheirRowOnly(t *testing.T) {
 	}
 }
 
-// TestSecretsBelongToAnOrigin follows secrets through edits, renamings and the removal.
-func TestSecretsBelongToAnOrigin(t *testing.T) {
+// TestSecretsStayAtTheirOrigin follows secrets through edits, renames and the
+// drop.
+func TestSecretsStayAtTheirOrigin(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	s := apptest.New(t, apptest.On(m))
 	s.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, s.Dispatcher.Handle, 8) })
 	s.Archive(t)
 	var sent *upstream.Access
-	var mu sync.Mutex // files are fetched by several workers
+	var mu sync.Mutex // several workers fetch
 	s.Upstream.Admits = func(a *upstream.Access) bool {
 		mu.Lock()
 		defer mu.Unlock()
@@ -225,9 +226,9 @@ func TestSecretsBelongToAnOrigin(t *testing.T) {
 	}
 }
 
-// TestFormerPasswordInURL: rows of a former time have the user in the URL. It is
-// used and not shown, and the first edit moves it.
-func TestFormerPasswordInURL(t *testing.T) {
+// TestPasswordInOldRowMovesToSecrets reads an old row with a user in the URL. The
+// user is sent and never shown. The first edit moves it to the secrets.
+func TestPasswordInOldRowMovesToSecrets(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	s := apptest.New(t, apptest.On(m))
 	s.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, s.Dispatcher.Handle, 8) })

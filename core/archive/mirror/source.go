@@ -10,8 +10,8 @@ import (
 	"aptless/core/engine/named"
 )
 
-// Source returns what others take from a mirror. Nothing can be made of a
-// mirror before its first update.
+// Source returns the mirror as a source of snapshots and publications. A mirror
+// that was never updated has a Reason that forbids its use.
 func (m Mirror) Source() source.Source {
 	src := source.Source{Kind: source.Mirror, UUID: m.UUID, Name: m.Name, Title: m.Title(), List: m.List, Files: m.AppStreamFiles,
 		Meta: source.Meta{Origin: m.Meta["Origin"], NotAutomatic: m.Meta["NotAutomatic"], ButAutomaticUpgrades: m.Meta["ButAutomaticUpgrades"]},
@@ -26,7 +26,7 @@ func (m Mirror) Source() source.Source {
 	return src
 }
 
-// Title is how a mirror is called in descriptions and errors.
+// Title names a mirror in descriptions and errors.
 func (m Mirror) Title() string {
 	distribution := m.Distribution
 	if distribution == "" {
@@ -44,7 +44,7 @@ func (m Mirror) Title() string {
 	return title
 }
 
-// SourceByName is that of source.Finder.
+// SourceByName implements source.Finder.
 func (s *Store) SourceByName(ctx context.Context, name string) (source.Source, error) {
 	m, err := s.ByName(ctx, name)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Store) SourceByName(ctx context.Context, name string) (source.Source, e
 	return m.Source(), nil
 }
 
-// SourceByUUID is that of source.Finder.
+// SourceByUUID implements source.Finder.
 func (s *Store) SourceByUUID(ctx context.Context, get named.Getter, uuid, name string) (source.Source, error) {
 	m, err := s.Rows().ByUUID(ctx, get, uuid, name)
 	if err != nil {

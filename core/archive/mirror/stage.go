@@ -20,14 +20,14 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Limits of what is taken of an archive.
+// Limits of one update.
 const (
-	flushAt  = 8192 // packages that are held before they are stored
-	maxSkips = 100  // lines about packages that are skipped
+	flushAt  = 8192 // packages buffered before they are stored
+	maxSkips = 100  // lines of output about skipped packages
 )
 
-// stage stores the list of the packages that the mirror is to have, and the
-// queue of files that the pool lacks.
+// stage stores the list of the new packages, and the queue of the files that the
+// pool lacks.
 func (u *update) stage(ctx context.Context, release *upstream.Release) error {
 	prev, err := u.Packages(ctx, u.mirror)
 	if err != nil {
@@ -37,7 +37,7 @@ func (u *update) stage(ctx context.Context, release *upstream.Release) error {
 	if err != nil {
 		return err
 	}
-	if staged, err = u.filtered(ctx, staged); err != nil {
+	if staged, err = u.applyFilter(ctx, staged); err != nil {
 		return err
 	}
 	if n := u.versions(); n > 0 {
@@ -45,12 +45,12 @@ func (u *update) stage(ctx context.Context, release *upstream.Release) error {
 			return err
 		}
 	}
-	u.at.Staged = staged.Ref()
+	u.cursor.Staged = staged.Ref()
 	return u.enqueue(ctx, release, prev, staged, dirs)
 }
 
-// versions returns how many versions of each name and architecture are kept, 0
-// for all.
+// versions returns how many versions per name and architecture to keep, 0 for
+// all.
 func (u *update) versions() int {
 	if u.args.LatestOnly {
 		return 1
@@ -58,15 +58,15 @@ func (u *update) versions() int {
 	return u.mirror.KeepVersions
 }
 
-// index reads the indexes into a list. A package that the previous list has too
-// gets all the digests that are known of its files; of the others the
-// directories are returned, by index key.
+// index reads the indexes into a list. A package that is also in prev gets all
+// known digests of its files. For each other package the sorter holds the
+// directory of its files, by index key.
 func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkglist.List) (*pkglist.List, *sorter, error) {
 	list, err := u.Lists.Open(ctx, pkglist.Ref{})
 	if err != nil {
 		return nil, nil, err
 	}
-	in := &indexReader{skipper: skipper{u: u}, prev: prev, list: list, dirs: &sorter{store: u.Lists.Chunks}}
+	in := &indexReader{warnings: warnings{u: u}, prev: prev, list: list, dirs: &sorter{store: u.Lists.Chunks}}
 	for found, err := range u.listed(ctx, release) {
 		if bad := (*upstream.StanzaError)(nil); errors.As(err, &bad) {
 			in.skip(bad, "%v", bad)
@@ -75,11 +75,11 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 		if err != nil {
 			return nil, nil, failure(ctx, err)
 		}
-		if p := found.Package; !u.args.IgnoreChecksums && slices.ContainsFunc(p.Files, func(f deb.File) bool { return !proven(f) }) {
+		if p := found.Package; !u.args.IgnoreChecksums && slices.ContainsFunc(p.Files, func(f deb.File) bool { return !hasDigest(f) }) {
 			in.skip(errNoChecksums, "%v: %v", p, errNoChecksums)
 			continue
 		}
-		if in.held = append(in.held, found); len(in.held) == flushAt {
+		if in.buffered = append(in.buffered, found); len(in.buffered) == flushAt {
 			if err := in.flush(ctx); err != nil {
 				return nil, nil, err
 			}
@@ -91,24 +91,24 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 	if in.skipped > 0 && (u.strict() || in.list.Count() == 0) {
 		return nil, nil, failure(ctx, fmt.Errorf("%d packages cannot be taken, the first is %w", in.skipped, in.first))
 	}
-	u.at.Partial.SkippedStanzas, u.at.Partial.Partial = in.skipped, in.skipped > 0
+	u.cursor.Partial.SkippedStanzas, u.cursor.Partial.Partial = in.skipped, in.skipped > 0
 	return in.list, in.dirs, nil
 }
 
 var errNoChecksums = errors.New("no checksums in packages index")
 
-// indexReader takes packages of indexes into a list, many at a time.
+// indexReader adds packages of indexes to a list, in batches.
 type indexReader struct {
-	skipper
+	warnings
 	prev, list *pkglist.List
-	held       []upstream.Listed
+	buffered   []upstream.Listed
 	dirs       *sorter
 }
 
-// flush stores what is held.
+// flush adds the buffered packages to the list.
 func (in *indexReader) flush(ctx context.Context) error {
-	packages := make([]*deb.Package, len(in.held))
-	for i, found := range in.held {
+	packages := make([]*deb.Package, len(in.buffered))
+	for i, found := range in.buffered {
 		packages[i] = found.Package
 	}
 	known := map[string][]deb.File{}
@@ -119,9 +119,9 @@ func (in *indexReader) flush(ctx context.Context) error {
 		known[p.ShortKey()] = p.Files
 	}
 	edit := in.list.Edit()
-	for _, found := range in.held {
+	for _, found := range in.buffered {
 		p := found.Package
-		if files, ok := known[p.ShortKey()]; ok && agree(p.Files, files) {
+		if files, ok := known[p.ShortKey()]; ok && sameFiles(p.Files, files) {
 			p.Files = files
 		} else if key, err := pkglist.IndexKey(p); err == nil {
 			if err := in.dirs.add(ctx, key, []byte(found.Dir)); err != nil {
@@ -129,21 +129,21 @@ func (in *indexReader) flush(ctx context.Context) error {
 			}
 		}
 		if err := edit.Add(p); err != nil {
-			in.say("%s", err)
+			in.warn("%s", err)
 		}
 	}
 	list, err := edit.Apply(ctx, func(c *pkglist.ConflictError) error {
-		in.say("%v: duplicate in packages index", c.Added)
+		in.warn("%v: duplicate in packages index", c.Added)
 		return nil
 	})
-	in.list, in.held = list, in.held[:0]
+	in.list, in.buffered = list, in.buffered[:0]
 	return err
 }
 
-// listed yields what all indexes list, one after another.
+// listed yields the packages of all indexes, index by index.
 func (u *update) listed(ctx context.Context, release *upstream.Release) iter.Seq2[upstream.Listed, error] {
 	m := u.mirror
-	reader := &upstream.Reader{Asker: u.asker(), Archive: m.archive(), Release: release, Trust: u.trust,
+	reader := &upstream.Reader{Asker: u.loggingAsker(), Archive: m.archive(), Release: release, Trust: u.trust,
 		Unlisted: m.SkipComponentCheck || m.NoRelease, Unchecked: u.args.IgnoreChecksums}
 	return func(yield func(upstream.Listed, error) bool) {
 		for _, x := range reader.Indexes(upstream.Wanted{Components: m.Components, Architectures: m.Architectures,
@@ -157,36 +157,39 @@ func (u *update) listed(ctx context.Context, release *upstream.Release) iter.Seq
 	}
 }
 
-// skipper says which packages are skipped, as long as they are not too many.
-type skipper struct {
+// warnings reports skipped packages in the task's output, at most maxSkips of
+// them.
+type warnings struct {
 	u       *update
 	n       int
 	skipped int   // stanzas that describe no package
-	first   error // why the first of them does not
+	first   error // the reason for the first of them
 }
 
-// skip says that a stanza describes no package that can be taken.
-func (s *skipper) skip(why error, format string, args ...any) {
+// skip counts and reports a stanza that describes no valid package.
+func (s *warnings) skip(why error, format string, args ...any) {
 	if s.skipped++; s.first == nil {
 		s.first = why
 	}
-	s.say(format, args...)
+	s.warn(format, args...)
 }
 
-func (s *skipper) say(format string, args ...any) {
+func (s *warnings) warn(format string, args ...any) {
 	if s.n++; s.n <= maxSkips {
 		s.u.attempt.Printf("@y[!]@| @!skipping package "+format+"@|\n", args...)
 	}
 }
 
-// proven reports whether an index says by a digest what a file is.
-func proven(f deb.File) bool { return f.MD5 != "" || f.SHA1 != "" || f.SHA256 != "" || f.SHA512 != "" }
+// hasDigest reports whether an index gives at least one digest of a file.
+func hasDigest(f deb.File) bool {
+	return f.MD5 != "" || f.SHA1 != "" || f.SHA256 != "" || f.SHA512 != ""
+}
 
-// agree reports whether files are those of an index, as far as that says; a size
-// of 0 says nothing.
-func agree(index, files []deb.File) bool {
+// sameFiles reports whether files match an index in every field that the index
+// gives. A size of 0 means that the index gives none.
+func sameFiles(index, files []deb.File) bool {
 	return slices.EqualFunc(index, files, func(want, got deb.File) bool {
-		if want.Name != got.Name || want.Size != got.Size && want.Size != 0 || !proven(want) {
+		if want.Name != got.Name || want.Size != got.Size && want.Size != 0 || !hasDigest(want) {
 			return false
 		}
 		for _, d := range [][2]string{{want.MD5, got.MD5}, {want.SHA1, got.SHA1}, {want.SHA256, got.SHA256}, {want.SHA512, got.SHA512}} {
@@ -198,8 +201,8 @@ func agree(index, files []deb.File) bool {
 	})
 }
 
-// filtered returns the packages that the mirror's filter lets through.
-func (u *update) filtered(ctx context.Context, list *pkglist.List) (*pkglist.List, error) {
+// applyFilter returns the packages that match the mirror's filter.
+func (u *update) applyFilter(ctx context.Context, list *pkglist.List) (*pkglist.List, error) {
 	q, err := parseFilter(u.mirror.Filter)
 	if err != nil {
 		return nil, failure(ctx, err)
@@ -210,7 +213,7 @@ func (u *update) filtered(ctx context.Context, list *pkglist.List) (*pkglist.Lis
 	chosen, err := query.Select(ctx, list, q)
 	if err == nil && u.mirror.FilterWithDeps {
 		o := u.Dependencies
-		if o.Architectures = u.mirror.Architectures; len(o.Architectures) == 0 { // a flat archive that does not say
+		if o.Architectures = u.mirror.Architectures; len(o.Architectures) == 0 { // a flat archive whose Release names none
 			o.Architectures = list.Architectures(false)
 		}
 		chosen, err = query.Closure(ctx, chosen, nil, o)
@@ -227,18 +230,18 @@ func (u *update) filtered(ctx context.Context, list *pkglist.List) (*pkglist.Lis
 	return chosen.Store(ctx)
 }
 
-// entry is a file that is to be fetched.
+// entry is a file to fetch.
 type entry struct {
-	Path string   // relative to the archive's root, or to Release
-	Want deb.File // as upstream says
-	Of   deb.Key  `json:",omitzero"` // of the package that it is the only file of
-	Kind deb.Kind // of its package
-	Meta bool     // Path is relative to Release; the file may be missing
+	Path string   // relative to the archive's root; if Meta, to Release
+	Want deb.File // size and digests in the index
+	Of   deb.Key  `json:",omitzero"` // the package, if this is its only file
+	Kind deb.Kind // of the package
+	Meta bool     // no package's file: it may be missing
 }
 
-// key is the entry's in the queue: the files of packages come last. Two packages
-// may list one path with different files, one of which the archive has: each is
-// an entry of its own.
+// key returns the entry's key in the queue. Files of packages sort last. Two
+// packages may list one path with different digests, of which the archive has
+// one. So the key includes the digest.
 func (e entry) key() []byte {
 	if e.Meta {
 		return []byte("1/" + e.Path)
@@ -247,9 +250,9 @@ func (e entry) key() []byte {
 	return fmt.Appendf(nil, "2/%s\x00%d %.16s", e.Path, f.Size, cmp.Or(f.SHA256, f.SHA512, f.SHA1, f.MD5))
 }
 
-// enqueue stores the queue, and counts what clients are told of.
+// enqueue stores the queue and sets the totals of the progress.
 func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, staged *pkglist.List, dirs *sorter) error {
-	wanted, err := u.wanted(ctx, prev, staged, dirs)
+	wanted, err := u.filesToFetch(ctx, prev, staged, dirs)
 	if err != nil {
 		return err
 	}
@@ -262,7 +265,7 @@ func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, s
 				return
 			}
 		}
-		for r, err := range u.lacking(ctx, wanted.all(ctx)) {
+		for r, err := range u.notInPool(ctx, wanted.all(ctx)) {
 			if !yield(r, err) {
 				return
 			}
@@ -271,14 +274,14 @@ func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, s
 	if err != nil {
 		return err
 	}
-	u.at.Detail.RemainingDownloadSize, u.at.Detail.RemainingNumberOfPackages = u.at.Detail.TotalDownloadSize, u.at.Detail.TotalNumberOfPackages
-	u.at.Queue, u.probed = list.Ref(), true
+	u.cursor.Detail.RemainingDownloadSize, u.cursor.Detail.RemainingNumberOfPackages = u.cursor.Detail.TotalDownloadSize, u.cursor.Detail.TotalNumberOfPackages
+	u.cursor.Queue, u.probed = list.Ref(), true
 	return nil
 }
 
-// wanted returns the entries of the files of the packages that the previous list
-// does not have as they are staged.
-func (u *update) wanted(ctx context.Context, prev, staged *pkglist.List, dirs *sorter) (*sorter, error) {
+// filesToFetch returns the entries of all files of packages that are new or
+// changed since prev.
+func (u *update) filesToFetch(ctx context.Context, prev, staged *pkglist.List, dirs *sorter) (*sorter, error) {
 	wanted := &sorter{store: u.Lists.Chunks}
 	next, stop := iter.Pull2(dirs.all(ctx))
 	defer stop()
@@ -311,8 +314,8 @@ func (u *update) wanted(ctx context.Context, prev, staged *pkglist.List, dirs *s
 	return wanted, nil
 }
 
-// addFiles adds an entry for each file of a package whose index names files
-// below the directory dir.
+// addFiles adds an entry for each file of a package. File names are relative to
+// dir.
 func (s *sorter) addFiles(ctx context.Context, p *deb.Package, dir string) error {
 	for _, e := range entries(p) {
 		var err error
@@ -330,7 +333,7 @@ func (s *sorter) addFiles(ctx context.Context, p *deb.Package, dir string) error
 	return nil
 }
 
-// entries returns those of the files of a package, without their paths.
+// entries returns an entry for each file of a package, without its path.
 func entries(p *deb.Package) []entry {
 	list := make([]entry, 0, len(p.Files))
 	for _, f := range p.Files {
@@ -343,16 +346,17 @@ func entries(p *deb.Package) []entry {
 	return list
 }
 
-// Files are looked for in the pool so many at a time, of so many that are held.
+// notInPool collects probeBatch entries, then asks the pool for concurrentProbes
+// of them at a time.
 const (
-	probes     = 16
-	maxProbing = 1024
+	concurrentProbes = 16
+	probeBatch       = 1024
 )
 
-// lacking yields the entries whose file the pool does not have, and counts them.
-func (u *update) lacking(ctx context.Context, wanted iter.Seq2[lists.Record, error]) iter.Seq2[lists.Record, error] {
+// notInPool yields and counts the entries whose file the pool lacks.
+func (u *update) notInPool(ctx context.Context, wanted iter.Seq2[lists.Record, error]) iter.Seq2[lists.Record, error] {
 	return func(yield func(lists.Record, error) bool) {
-		held := make([]lists.Record, 0, maxProbing)
+		held := make([]lists.Record, 0, probeBatch)
 		probe := func() bool {
 			lacking, err := u.probe(ctx, held)
 			held = held[:0]
@@ -368,7 +372,7 @@ func (u *update) lacking(ctx context.Context, wanted iter.Seq2[lists.Record, err
 				yield(r, err)
 				return
 			}
-			if held = append(held, r); len(held) == maxProbing && !probe() {
+			if held = append(held, r); len(held) == probeBatch && !probe() {
 				return
 			}
 		}
@@ -376,10 +380,10 @@ func (u *update) lacking(ctx context.Context, wanted iter.Seq2[lists.Record, err
 	}
 }
 
-// probe returns those of some entries whose file the pool does not have.
+// probe returns the entries of a batch whose file the pool lacks.
 func (u *update) probe(ctx context.Context, wanted []lists.Record) ([]lists.Record, error) {
 	files, there := make([]entry, len(wanted)), make([]bool, len(wanted))
-	err := parallel.Each(ctx, probes, len(wanted), func(ctx context.Context, i int) (err error) {
+	err := parallel.Each(ctx, concurrentProbes, len(wanted), func(ctx context.Context, i int) (err error) {
 		if err = json.Unmarshal(wanted[i].Val, &files[i]); err == nil && files[i].Want.SHA256 != "" {
 			there[i], err = u.Pool.Has(ctx, files[i].Want.SHA256)
 		}
@@ -391,8 +395,8 @@ func (u *update) probe(ctx context.Context, wanted []lists.Record) ([]lists.Reco
 	var lacking []lists.Record
 	for i, r := range wanted {
 		if !there[i] {
-			u.at.Detail.TotalNumberOfPackages++
-			u.at.Detail.TotalDownloadSize += files[i].Want.Size
+			u.cursor.Detail.TotalNumberOfPackages++
+			u.cursor.Detail.TotalDownloadSize += files[i].Want.Size
 			lacking = append(lacking, r)
 		}
 	}
@@ -425,8 +429,8 @@ func (u *update) metadata(release *upstream.Release) []entry {
 	return files
 }
 
-// what is how the task's output calls a file that is no package's.
-func (e entry) what() string {
+// description names a metadata file in the task's output.
+func (e entry) description() string {
 	if strings.Contains(e.Path, "/dep11/") {
 		return "AppStream file"
 	}

@@ -21,19 +21,19 @@ import (
 
 // UpdateArgs are the arguments of an update.
 type UpdateArgs struct {
-	UUID, Was        string // set by CheckUpdate; Was is the name it was addressed by
-	Name             string // that it gets; "" leaves it
+	UUID, Was        string // set by CheckUpdate; Was is the name in the request
+	Name             string // the new name; "" keeps the present one
 	Keyrings         []string
 	IgnoreSignatures *bool
-	IgnoreChecksums  bool  // take files that are not as the indexes say
-	IgnoreValidUntil bool  // take Release files that have expired, or are older than the last
+	IgnoreChecksums  bool  // take files that differ from the indexes
+	IgnoreValidUntil bool  // accept Release files that have expired, or are older than the last one
 	LatestOnly       bool  // keep the highest version of each name and architecture
-	Strict           *bool // fail if anything cannot be taken; nil is what the mirror says
+	Strict           *bool // fail if a file cannot be taken; nil means the mirror's setting
 }
 
 const updateError = "unable to update"
 
-// CheckUpdate makes the task that brings a mirror up to date.
+// CheckUpdate makes the task that updates a mirror.
 func (s *Store) CheckUpdate(ctx context.Context, name string, args UpdateArgs) (task.Spec, error) {
 	m, err := s.ByName(ctx, name)
 	if errors.Is(err, driver.ErrNotFound) {
@@ -54,14 +54,14 @@ func (s *Store) CheckUpdate(ctx context.Context, name string, args UpdateArgs) (
 			return task.Spec{}, renameError(err)
 		}
 	}
-	if _, err := s.ring(ctx, args.Keyrings, args.IgnoreSignatures); err != nil {
+	if _, err := s.keyring(ctx, args.Keyrings, args.IgnoreSignatures); err != nil {
 		return task.Spec{}, verifierError(400, err)
 	}
 	return task.Spec{Kind: "mirror.update", Name: "Update mirror " + args.Name, Resources: []string{source.Mirror.Resource(m.UUID)},
 		Locks: []lock.Want{s.Rows().Lock(m.UUID, lock.Exclusive)}, Args: args}, nil
 }
 
-// renameError gives *named.Taken the text that clients know.
+// renameError gives *named.Taken the text of aptly's API.
 func renameError(err error) error {
 	if taken := (*named.Taken)(nil); errors.As(err, &taken) {
 		return task.Fail(409, "unable to rename: mirror %s already exists", taken.Name)
@@ -71,39 +71,39 @@ func renameError(err error) error {
 
 // cursor is the checkpoint of an update.
 type cursor struct {
-	Now        state             // what will be remembered if it succeeds; its Fingerprint says for what settings all this was found
-	Staged     lists.Ref         // the packages that the mirror is to have, with the digests that are known before the files are
-	Queue      lists.Ref         // the files that are to be fetched
-	After      []byte            // the key in Queue up to which they were
-	Mismatches []mismatchObjects `json:"Odd,omitempty"` // objects with the files that differ from their index
-	Failed     []string          // why files could not be fetched
-	More       int               // files that could not either
-	Partial    Partial           // what the archive does not have as it says
+	Now        state             // becomes Mirror.Last on success; its Fingerprint is that of the settings used here
+	Staged     lists.Ref         // the new packages, with the digests that the indexes say
+	Queue      lists.Ref         // the files to fetch
+	After      []byte            // the key in Queue up to which files are done
+	Mismatches []mismatchObjects `json:"Odd,omitempty"` // objects that list files which differ from their index
+	Failed     []string          // errors of downloads, at most maxFailures
+	More       int               // the number of further errors
+	Partial    Partial           // the packages and files that the archive lacks
 
-	Fetched bool // all that can be
+	Fetched bool // the queue is done
 	Detail  progress
 }
 
-// progress is what clients see of an update.
+// progress is the detail of an update's task that clients see.
 type progress struct {
 	TotalDownloadSize         int64
 	RemainingDownloadSize     int64
 	TotalNumberOfPackages     int
 	RemainingNumberOfPackages int
-	Partial                   // what was not taken, as far as is known
+	Partial                   // as far as is known
 }
 
-// update is an attempt at an update.
+// update is one attempt at an update.
 type update struct {
 	*Store
 	attempt     *task.Attempt
 	args        UpdateArgs
-	mirror      Mirror           // as read when the attempt began
+	mirror      Mirror           // as read at the beginning of the attempt
 	access      *upstream.Access // of its archive
 	trust       upstream.Trust
 	fingerprint string
-	at          cursor
-	probed      bool // the pool had no file of the queue when this attempt began
+	cursor      cursor
+	probed      bool // this attempt made the queue, so the pool had none of its files
 }
 
 func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (task.Result, error) {
@@ -111,7 +111,7 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	if err != nil {
 		return task.Result{}, err
 	}
-	ring, err := s.ring(ctx, args.Keyrings, args.IgnoreSignatures)
+	ring, err := s.keyring(ctx, args.Keyrings, args.IgnoreSignatures)
 	if err != nil {
 		return task.Result{}, err
 	}
@@ -119,17 +119,17 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	if err != nil {
 		return task.Result{}, err
 	}
-	u := &update{Store: s, attempt: a, args: args, mirror: m, access: own.shown(), trust: upstream.Trust{Ring: ring, Now: s.Now()}}
+	u := &update{Store: s, attempt: a, args: args, mirror: m, access: own.accessOrNil(), trust: upstream.Trust{Ring: ring, Now: s.Now()}}
 	u.fingerprint = u.fingerprintOf(m.Settings, ring)
-	if _, err := a.Cursor(&u.at); err != nil {
+	if _, err := a.Cursor(&u.cursor); err != nil {
 		return task.Result{}, err
 	}
-	if u.at.Now.Fingerprint != u.fingerprint { // it begins, or the mirror was edited meanwhile
+	if u.cursor.Now.Fingerprint != u.fingerprint { // the update begins, or the mirror was edited since the checkpoint
 		if done, err := u.begin(ctx); err != nil || done {
 			return task.Result{Code: 204}, err
 		}
 	}
-	if !u.at.Fetched {
+	if !u.cursor.Fetched {
 		if err := u.fetch(ctx); err != nil {
 			return task.Result{}, err
 		}
@@ -140,7 +140,8 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	return u.report(), nil
 }
 
-// fingerprintOf returns a digest of all that decides what is taken of an archive.
+// fingerprintOf returns a digest of everything that decides which packages are
+// taken.
 func (u *update) fingerprintOf(s Settings, ring *pgp.Keyring) string {
 	var keys []byte
 	if ring != nil {
@@ -151,14 +152,14 @@ func (u *update) fingerprintOf(s Settings, ring *pgp.Keyring) string {
 	data, err := json.Marshal([]any{s, keys, ring != nil, u.args.IgnoreChecksums, u.args.LatestOnly,
 		follow.FollowRecommends, follow.FollowSuggests, follow.FollowSource, follow.FollowAllVariants})
 	if err != nil {
-		panic(err) // texts and switches
+		panic(err) // strings and booleans always marshal
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 
-// failure ends the task with an error of the archive, and the attempt with one
-// that only says that the attempt is over.
+// failure turns an error of the archive into a refusal. If the attempt is over it
+// returns the cause of that.
 func failure(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -166,35 +167,35 @@ func failure(ctx context.Context, err error) error {
 	return task.Fail(500, updateError+": %w", err)
 }
 
-// asker returns what fetches and says so in the task's output.
-func (u *update) asker() upstream.Asker {
-	return u.Store.asker(u.access, func(line string) { u.attempt.Printf("%s\n", line) })
+// loggingAsker returns an Asker that writes each request to the task's output.
+func (u *update) loggingAsker() upstream.Asker {
+	return u.Store.upstreamAsker(u.access, func(line string) { u.attempt.Printf("%s\n", line) })
 }
 
-// release fetches the Release file, and notes what is to be remembered of it. It
-// is nil if it is the one that was seen.
+// release fetches the Release file and begins a new cursor. It returns nil if the
+// file is the one in seen.
 func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Release, error) {
 	if u.mirror.NoRelease {
 		if u.trust.Ring != nil {
 			return nil, failure(ctx, errNoRelease)
 		}
-		u.at = cursor{Now: state{Fingerprint: u.fingerprint}}
+		u.cursor = cursor{Now: state{Fingerprint: u.fingerprint}}
 		return upstream.NoRelease(), nil
 	}
 	last := u.mirror.Last
-	release, now, err := u.mirror.archive().FetchRelease(ctx, u.asker(), u.trust, seen)
+	release, now, err := u.mirror.archive().FetchRelease(ctx, u.loggingAsker(), u.trust, seen)
 	if err != nil {
 		return nil, failure(ctx, err)
 	}
-	u.at = cursor{Now: state{Fingerprint: u.fingerprint, Seen: now, Date: last.Date, ValidUntil: last.ValidUntil}}
+	u.cursor = cursor{Now: state{Fingerprint: u.fingerprint, Seen: now, Date: last.Date, ValidUntil: last.ValidUntil}}
 	checked := release
 	if release == nil {
 		_, bad := upstream.ParseDate("Valid-Until", u.mirror.Meta)
 		checked = &upstream.Release{Date: last.Date, ValidUntil: last.ValidUntil, BadValidUntil: bad, Fields: u.mirror.Meta}
 	} else {
-		u.at.Now.ValidUntil = release.ValidUntil
-		if !release.Date.IsZero() { // a file without a date does not end the check of those after it
-			u.at.Now.Date = release.Date
+		u.cursor.Now.ValidUntil = release.ValidUntil
+		if !release.Date.IsZero() { // without a date, the last known date is kept for the next check
+			u.cursor.Now.Date = release.Date
 		}
 	}
 	if u.trust.Ring != nil && !u.args.IgnoreValidUntil {
@@ -205,16 +206,16 @@ func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Rel
 	return release, nil
 }
 
-// maxEditions is how often the indexes are read anew because the archive has
-// changed while they were.
-const maxEditions = 3
+// maxReadings bounds how often the indexes are read because the archive changes
+// during the reading.
+const maxReadings = 3
 
-// begin fetches the Release file and the indexes, and saves what is to be done.
-// If nothing has changed since the last update it is done.
+// begin fetches the Release file and the indexes, and saves the first checkpoint.
+// It returns done if the archive has not changed since the last update.
 func (u *update) begin(ctx context.Context) (done bool, err error) {
 	before := u.mirror
 	seen := upstream.Seen{}
-	if before.Updated() && before.Last.Fingerprint == u.fingerprint && !before.Last.Lacks {
+	if before.Updated() && before.Last.Fingerprint == u.fingerprint && !before.Last.Incomplete {
 		seen = before.Last.Seen
 	}
 	release, err := u.release(ctx, seen)
@@ -227,18 +228,18 @@ func (u *update) begin(ctx context.Context) (done bool, err error) {
 	}
 	for edition := 1; ; edition++ {
 		u.mirror = before
-		if err := u.mirror.adopt(release); err != nil {
+		if err := u.mirror.applyRelease(release); err != nil {
 			return false, fail(500, updateError, err)
 		}
 		err := u.stage(ctx, release)
 		if err == nil {
 			break
 		}
-		if edition == maxEditions || !errors.Is(err, upstream.ErrMismatch) && !upstream.Missing(err) {
+		if edition == maxReadings || !errors.Is(err, upstream.ErrMismatch) && !upstream.Missing(err) {
 			return false, err
 		}
-		newer, newerErr := u.release(ctx, u.at.Now.Seen)
-		if newerErr != nil || newer == nil { // the archive is not what it says
+		newer, newerErr := u.release(ctx, u.cursor.Now.Seen)
+		if newerErr != nil || newer == nil { // Release is the same, so the archive contradicts itself
 			return false, err
 		}
 		release = newer
@@ -251,16 +252,16 @@ func (u *update) begin(ctx context.Context) (done bool, err error) {
 	if err := u.Rows().Save(u.attempt, &m); err != nil {
 		return false, fail(500, updateError, err)
 	}
-	// The components and architectures of the Release file may have become the
-	// mirror's: from here on they prove.
+	// applyRelease may have set components and architectures. The fingerprint of
+	// later attempts includes them.
 	u.fingerprint = u.fingerprintOf(m.Settings, u.trust.Ring)
-	u.at.Now.Fingerprint = u.fingerprint
+	u.cursor.Now.Fingerprint = u.fingerprint
 	u.mirror = m
-	u.attempt.Detail(u.at.Detail)
-	return false, u.attempt.Save(ctx, u.at)
+	u.attempt.Detail(u.cursor.Detail)
+	return false, u.attempt.Save(ctx, u.cursor)
 }
 
-// rename gives the mirror the name that was asked for.
+// rename gives the mirror the name in the request.
 func (u *update) rename(ctx context.Context, m *Mirror) error {
 	if u.args.Name == u.args.Was || u.args.Name == m.Name {
 		return nil
@@ -268,24 +269,24 @@ func (u *update) rename(ctx context.Context, m *Mirror) error {
 	return renameError(u.Rows().Rename(ctx, u.attempt, m, u.args.Name))
 }
 
-// commit writes the row of a mirror that is up to date.
+// commit writes the row of an updated mirror.
 func (u *update) commit(ctx context.Context, m Mirror) error {
 	if err := u.rename(ctx, &m); err != nil {
 		return err
 	}
-	m.Last, m.LastDownloadDate, m.Updating = u.at.Now, u.Now().UTC(), 0
+	m.Last, m.LastDownloadDate, m.Updating = u.cursor.Now, u.Now().UTC(), 0
 	return fail(500, updateError, u.Rows().Save(u.attempt, &m))
 }
 
-// finish moves the mirror to its new list.
+// finish completes the new list and commits it.
 func (u *update) finish(ctx context.Context) error {
 	m, err := u.read(ctx, u.attempt, u.args.UUID, u.args.Was, updateError+": %w")
 	if err != nil {
 		return err
 	}
 	if u.fingerprintOf(m.Settings, u.trust.Ring) != u.fingerprint {
-		// It was edited while no attempt was alive: what was fetched is in the
-		// pool, what was found does not count.
+		// An edit came between two attempts. The files fetched so far stay in the
+		// pool; the plan starts again.
 		if err := u.attempt.Save(ctx, cursor{}); err != nil {
 			return err
 		}
@@ -297,22 +298,22 @@ func (u *update) finish(ctx context.Context) error {
 	if m.AppStreamFiles, err = u.appStream(ctx); err != nil {
 		return err
 	}
-	u.at.Now.Lacks = u.at.Partial.lacks()
-	shown := u.at.Detail
-	shown.Partial = u.at.Partial
+	u.cursor.Now.Incomplete = u.cursor.Partial.incomplete()
+	shown := u.cursor.Detail
+	shown.Partial = u.cursor.Partial
 	u.attempt.Detail(shown)
 	return u.commit(ctx, m)
 }
 
-// The cursor is saved every saveEvery, or after saveAfter files, so that a worker
+// fetch saves its cursor every saveEvery, or after saveAfter files. So a worker
 // that keeps being killed still makes progress.
 const (
 	saveEvery = 5 * time.Second
 	saveAfter = 100
 )
 
-// After maxFailures failed files in a row no further file is tried. maxFailures is
-// also how many of them are named. maxFailure bounds an error's text, in characters.
+// After maxFailures failed files in a row no further file is tried. At most
+// maxFailures failures are named. maxFailure bounds an error's text, in bytes.
 const (
 	maxFailures = 50
 	maxFailure  = 300

@@ -23,7 +23,7 @@ type detail struct {
 	TotalNumberOfPackages, RemainingNumberOfPackages int
 }
 
-// updated updates a mirror in the background and returns output and detail.
+// updated updates a mirror in the background. It returns output and detail.
 func updated(t *testing.T, s *apptest.Process, name, body string) (string, detail) {
 	t.Helper()
 	var admitted struct {
@@ -44,7 +44,7 @@ func updated(t *testing.T, s *apptest.Process, name, body string) (string, detai
 	return output, d
 }
 
-// packageFiles returns the package files that were asked for, with how often.
+// packageFiles returns the requested package files and their counts.
 func packageFiles(asked map[string]int) map[string]int {
 	files := map[string]int{}
 	for path, n := range asked {
@@ -55,9 +55,9 @@ func packageFiles(asked map[string]int) map[string]int {
 	return files
 }
 
-// TestUpdateMirror is sections 3.5, 3.7, 3.8 and 4.9: a mirror is updated, has
-// the packages, is made a snapshot of and follows its archive.
-func TestUpdateMirror(t *testing.T) {
+// TestUpdateFollowsTheArchive updates a mirror, takes a snapshot, changes the
+// archive and updates again.
+func TestUpdateFollowsTheArchive(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		s.Refused(t, "PUT", "/api/mirrors/m", "{", 404, "mirror with name m not found")
@@ -82,7 +82,7 @@ func TestUpdateMirror(t *testing.T) {
 		if s.Must(t, "GET", "/api/mirrors", "", &listed); listed[0].NumPackages != 5 || listed[0].Status != 0 || strings.HasPrefix(listed[0].LastDownloadDate, "0001") {
 			t.Errorf("listed %+v", listed)
 		}
-		// What has not changed costs one request.
+		// An unchanged archive costs one request.
 		output, d := updated(t, s, "m", `{}`)
 		if asked := s.Upstream.Asked(); len(asked) != 1 || asked["dists/stable/InRelease"] != 1 {
 			t.Errorf("asked for %v", asked)
@@ -90,7 +90,8 @@ func TestUpdateMirror(t *testing.T) {
 		if output != "Downloading: https://archive.example.org/debian/dists/stable/InRelease\nTask succeeded" || d != (detail{}) {
 			t.Errorf("output %q, detail %+v", output, d)
 		}
-		// Its files are in the pool, its records have paths, its key is that of the package imported.
+		// The files are in the pool and the records have paths. The key equals that
+		// of the imported package.
 		keys := s.Keys(t, "/api/mirrors/m")
 		if own := imported(t, s, debtest.Deb(spec.Components["main"].Packages[0])); !slices.Contains(keys, own) {
 			t.Errorf("imported %s is not in %v", own, keys)
@@ -102,7 +103,7 @@ func TestUpdateMirror(t *testing.T) {
 		}
 		s.Refused(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"first"}`, 400, "snapshot with name first already exists")
 		s.Refused(t, "DELETE", "/api/mirrors/m", "", 403, "won't delete mirror with snapshots, use 'force=1' to override")
-		// One package is new, one is gone; the rest is not fetched again.
+		// One package is new and one is gone. The rest is not fetched again.
 		main := spec.Components["main"]
 		main.Packages = append(slices.Clone(main.Packages[1:]), debtest.Spec{Package: "hello", Version: "2.11-1", Architecture: "amd64"})
 		spec.Components["main"] = main
@@ -136,8 +137,7 @@ func imported(t *testing.T, s *apptest.Process, data []byte) string {
 	return s.Keys(t, "/api/repos/r")[0]
 }
 
-// TestUpdateRenames is D-08.
-func TestUpdateRenames(t *testing.T) {
+func TestUpdateRenamesTheMirror(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Archive(t)
 		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)
@@ -151,15 +151,15 @@ func TestUpdateRenames(t *testing.T) {
 		if got := s.Names(t, "/api/mirrors/new"); got != "hello-data_1:2.10+b1_all other_1.0_all hello_2.10-3_amd64" {
 			t.Errorf("packages %s", got)
 		}
-		s.Want(t, "PUT", "/api/mirrors/new", `{"Name":"m"}`, 204, "") // also when nothing has changed
+		s.Want(t, "PUT", "/api/mirrors/new", `{"Name":"m"}`, 204, "") // also for an unchanged archive
 		s.Want(t, "GET", "/api/mirrors/m", "", 200, "")
 		s.Must(t, "POST", "/api/mirrors", strings.Replace(apptest.CreateMirror, `"m"`, `"new"`, 1), nil)
 	})
 }
 
-// TestUpdateFilters is section 4.5: filters with dependencies and sources, and
+// TestUpdateAppliesTheFilter uses filters with dependencies and sources, and
 // LatestOnly.
-func TestUpdateFilters(t *testing.T) {
+func TestUpdateAppliesTheFilter(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		main := spec.Components["main"]
@@ -185,9 +185,9 @@ func TestUpdateFilters(t *testing.T) {
 	})
 }
 
-// TestUpdateFails is section 4.4: what a failed update leaves behind, and what
-// it says. The update is strict: a file that is missing or wrong fails it.
-func TestUpdateFails(t *testing.T) {
+// TestFailedUpdateChangesNothing fails strict updates in each way. A file is
+// missing, wrong, or unreadable.
+func TestFailedUpdateChangesNothing(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Archive(t)
 		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)
@@ -252,9 +252,7 @@ func TestUpdateFails(t *testing.T) {
 	})
 }
 
-// TestIgnoreChecksums is D-15: what is not as the index says is taken for what
-// it is.
-func TestIgnoreChecksums(t *testing.T) {
+func TestIgnoreChecksumsTakesDifferingFiles(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Archive(t)
 		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)
@@ -272,9 +270,9 @@ func TestIgnoreChecksums(t *testing.T) {
 	})
 }
 
-// TestOldReleases: a Release file that has expired, or is older than the last,
-// is refused unless the request wants it.
-func TestOldReleases(t *testing.T) {
+// TestExpiredAndOlderReleasesAreRefused serves Release files with bad times. Only
+// IgnoreValidUntil accepts them.
+func TestExpiredAndOlderReleasesAreRefused(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)
@@ -288,13 +286,11 @@ func TestOldReleases(t *testing.T) {
 			s.Want(t, "PUT", "/api/mirrors/m", `{}`, 500, `{"error":"unable to update: release file …`)
 		}
 		s.Want(t, "PUT", "/api/mirrors/m", `{"IgnoreValidUntil":true}`, 204, "")
-		s.Want(t, "PUT", "/api/mirrors/m", `{}`, 500, `{"error":"unable to update: release file expired: …`) // although it was seen before
+		s.Want(t, "PUT", "/api/mirrors/m", `{}`, 500, `{"error":"unable to update: release file expired: …`) // although it is the known file
 	})
 }
 
-// TestFlatMirror updates a flat mirror: it takes all packages whatever their
-// architecture.
-func TestFlatMirror(t *testing.T) {
+func TestFlatMirrorTakesAllArchitectures(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		spec.Distribution = "./binary/"
@@ -310,9 +306,7 @@ func TestFlatMirror(t *testing.T) {
 	})
 }
 
-// TestWhileUpdating is section 4.8: during an update the mirror is busy and
-// shows what it had.
-func TestWhileUpdating(t *testing.T) {
+func TestUpdatingMirrorShowsItsOldState(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Archive(t)
 		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)
@@ -346,15 +340,14 @@ func TestWhileUpdating(t *testing.T) {
 	})
 }
 
-// TestMirrorOptions: what the operator has set counts unless a request says
-// otherwise (section 1.7).
-func TestMirrorOptions(t *testing.T) {
+// TestRequestOverridesOptions sets operator's options and request fields.
+func TestRequestOverridesOptions(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	s := apptest.New(t, apptest.On(m), func(c *app.Config) {
 		c.Dependencies.Architectures = []string{"arm64"}
 		c.Mirrors = mirror.Options{DownloadSources: true, IgnoreSignatures: true, PPA: upstream.PPA{BaseURL: "https://archive.example.org/", Codename: "stable"}}
 	})
-	spec := apptest.ArchiveSpec(apptest.Signer(t)) // nobody trusts its key
+	spec := apptest.ArchiveSpec(apptest.Signer(t)) // no keyring has its key
 	spec.Architectures = []string{"amd64", "arm64"}
 	s.Upstream.Root = "https://archive.example.org/me/tools/ubuntu/"
 	s.Upstream.Set(upstreamtest.Build(spec))
@@ -374,9 +367,10 @@ func TestMirrorOptions(t *testing.T) {
 	s.Want(t, "POST", "/api/mirrors/n", `{"Architectures":["amd64"],"IgnoreSignatures":false}`, 500, `{"error":"unable to edit: verification…`)
 }
 
-// TestChangesMeanwhile: an archive that changes while its indexes are read is
-// mirrored as it is then; one that is not as it says is not.
-func TestChangesMeanwhile(t *testing.T) {
+// TestArchiveThatChangesWhileReadIsReadAgain changes an archive while its indexes
+// are read. The mirror gets the new state. An archive that contradicts its
+// Release is refused.
+func TestArchiveThatChangesWhileReadIsReadAgain(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)

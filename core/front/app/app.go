@@ -231,5 +231,5 @@ func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error)
 // Tick runs the due entries of the calendar, then sends lost messages again. Any
 // process may call it, about once a minute.
 func (a *App) Tick(ctx context.Context) error {
-	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.TakeOver(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false))
+	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.MigrateCalendar(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false))
 }

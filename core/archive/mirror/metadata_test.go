@@ -17,9 +17,9 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestAppStream is section 4.7: the files that Release lists are kept, those
-// that the archive does not have are passed over, and snapshots have them.
-func TestAppStream(t *testing.T) {
+// TestAppStreamFilesArePublished mirrors AppStream files. Files that Release
+// lists and the archive lacks are skipped. Snapshots have the others.
+func TestAppStreamFilesArePublished(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		spec.Extra = map[string][]byte{
@@ -52,7 +52,8 @@ func TestAppStream(t *testing.T) {
 		if !maps.Equal(shot.AppStreamFiles, want) {
 			t.Errorf("snapshot %v", shot)
 		}
-		// Published under their component they are there and in Release, by hash too.
+		// They are published in their component and listed in Release, also by
+		// hash.
 		s.Must(t, "POST", "/api/publish/parts", `{"SourceKind":"snapshot","Distribution":"x","Sources":[{"Name":"s","Component":"main"}],`+apptest.Unsigned+`}`, nil)
 		if got := s.File(t, "/parts/dists/x/main/dep11/Components-amd64.yml.gz"); got != "packed" {
 			t.Errorf("published %q", got)
@@ -79,8 +80,7 @@ func TestAppStream(t *testing.T) {
 	})
 }
 
-// TestInstaller is section 4.5: the files of an installer are one package.
-func TestInstaller(t *testing.T) {
+func TestInstallerIsOnePackage(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		const images = "main/installer-amd64/current/images/"
@@ -97,7 +97,7 @@ func TestInstaller(t *testing.T) {
 		if len(keys) != 3 || !strings.HasPrefix(keys[2], "Pamd64 installer  ") {
 			t.Fatalf("packages %q", keys)
 		}
-		if asked := s.Upstream.Asked(); asked["dists/stable/"+images+"netboot/linux"] != 2 { // its size, and itself
+		if asked := s.Upstream.Asked(); asked["dists/stable/"+images+"netboot/linux"] != 2 { // its size, then its bytes
 			t.Errorf("asked for %v", asked)
 		}
 		s.Want(t, "PUT", "/api/mirrors/m", `{"LatestOnly":true}`, 204, "")
@@ -131,7 +131,7 @@ func TestInstaller(t *testing.T) {
 		newer := sha256.Sum256([]byte("a newer kernel"))
 		spec.Fields = map[string]string{"Date": "Sun, 12 Jul 2026 10:16:37 UTC"}
 		newSums := hex.EncodeToString(newer[:]) + "  ./netboot/linux\n"
-		// Its list names also what would be in the place of the list and of its signature.
+		// The list also names itself and its signature, which must not be replaced.
 		hostile := hex.EncodeToString(newer[:]) + "  ./SHA256SUMS\n" + hex.EncodeToString(newer[:]) + "  ./SHA256SUMS.gpg\n"
 		spec.Extra = map[string][]byte{images + "SHA256SUMS": []byte(hostile + newSums), images + "netboot/linux": []byte("a newer kernel")}
 		s.Upstream.Set(upstreamtest.Build(spec))
@@ -160,9 +160,9 @@ func TestInstaller(t *testing.T) {
 	})
 }
 
-// TestContentsOfMirror publishes a snapshot of a mirror: it has the mirror's
-// distribution and component, and Contents has the paths of its packages.
-func TestContentsOfMirror(t *testing.T) {
+// TestSnapshotOfMirrorHasContents publishes a snapshot of a mirror. Distribution
+// and component are the mirror's. Contents has the paths of its packages.
+func TestSnapshotOfMirrorHasContents(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		main := spec.Components["main"]
@@ -184,9 +184,9 @@ func TestContentsOfMirror(t *testing.T) {
 	})
 }
 
-// TestManyFailures: all files are tried, whatever fails, unless too many in a row
-// do; what was fetched is kept.
-func TestManyFailures(t *testing.T) {
+// TestFailuresInARowStopTheUpdate lets downloads fail. All files are tried unless
+// too many in a row fail. Fetched files stay in the pool.
+func TestFailuresInARowStopTheUpdate(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		main := spec.Components["main"]
@@ -229,8 +229,9 @@ func TestManyFailures(t *testing.T) {
 	})
 }
 
-// TestKnownFiles: files that the pool has already are not fetched, nor counted.
-func TestKnownFiles(t *testing.T) {
+// TestFilesOfThePoolAreNotFetched holds that known files are neither fetched nor
+// counted.
+func TestFilesOfThePoolAreNotFetched(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		imported(t, s, debtest.Deb(spec.Components["main"].Packages[0]))
@@ -246,9 +247,7 @@ func TestKnownFiles(t *testing.T) {
 	})
 }
 
-// TestTranslations: they are kept as AppStream files are, for a mirror that asks
-// for them.
-func TestTranslations(t *testing.T) {
+func TestTranslationsAreKeptOnRequest(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := s.Archive(t)
 		spec.Extra = map[string][]byte{"main/i18n/Translation-de.bz2": []byte("deutsch"), "main/dep11/x": []byte("x")}
@@ -265,9 +264,9 @@ func TestTranslations(t *testing.T) {
 	})
 }
 
-// TestOtherFields: fields that change without the files are taken over, and
-// nothing is fetched for them.
-func TestOtherFields(t *testing.T) {
+// TestChangedFieldsFetchNoFiles changes control fields only. The mirror gets them
+// without any download.
+func TestChangedFieldsFetchNoFiles(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec, aa := s.Archive(t), debtest.Spec{Package: "aa"}
 		entry := stanza(aa, "aa_1.0_all.deb", "{sha256}\n")

@@ -19,11 +19,10 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestMirrorFollows has an archive change at random and checks after each update
-// that the mirror has exactly what the archive has, or with LatestOnly the
-// highest versions of it, and that a file was fetched at most once in all its
-// life.
-func TestMirrorFollows(t *testing.T) {
+// TestMirrorEqualsTheArchiveAfterEachUpdate changes an archive at random and
+// updates. The mirror then has exactly the packages of the archive, or with
+// LatestOnly their highest versions. No file is ever fetched twice.
+func TestMirrorEqualsTheArchiveAfterEachUpdate(t *testing.T) {
 	signer := apptest.Signer(t)
 	rapid.Check(t, func(t *rapid.T) {
 		env := drivertest.NewEnv()
@@ -87,7 +86,7 @@ func TestMirrorFollows(t *testing.T) {
 	})
 }
 
-// kept returns the packages that a mirror is to have, ascending.
+// kept returns the expected packages of a mirror, ascending.
 func kept(listed map[string]debtest.Spec, latest bool) []string {
 	order := []string{"1", "2", "10"}
 	return slices.Sorted(func(yield func(string) bool) {

@@ -15,9 +15,9 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestMirrorUpdateSurvivesEveryFault interrupts the update of a mirror at every call of a port:
-// the next process finishes it, the mirror is what it is without interruption,
-// and no file that is in the pool is fetched.
+// TestMirrorUpdateSurvivesEveryFault breaks each storage call of an update once.
+// The next process finishes the update. The mirror equals that of an undisturbed
+// run, and no pool file is fetched again.
 func TestMirrorUpdateSurvivesEveryFault(t *testing.T) {
 	t.Parallel()
 	w := apptest.NewMirroring(t)
@@ -62,7 +62,7 @@ func TestMirrorUpdateSurvivesEveryFault(t *testing.T) {
 	})
 }
 
-// weaken takes the SHA-256 of the packages out of the archive's index.
+// weaken removes SHA-256 from the archive's index.
 func weaken(w *apptest.Mirroring) {
 	spec := apptest.ArchiveSpec(w.Signer)
 	spec.Suffixes = []string{""}
@@ -82,9 +82,9 @@ func weaken(w *apptest.Mirroring) {
 	w.Before = upstreamtest.Build(spec)
 }
 
-// TestMirrorSlices updates a mirror in slices that are over after each file, and
-// loses the process after each: nothing is fetched twice.
-func TestMirrorSlices(t *testing.T) {
+// TestSlicedUpdateFetchesNothingTwice ends the slice after each file and replaces
+// the process. No file is fetched twice.
+func TestSlicedUpdateFetchesNothingTwice(t *testing.T) {
 	t.Run("digests", func(t *testing.T) { updateInSlices(t, apptest.NewMirroring(t)) })
 	t.Run("weak digests", func(t *testing.T) {
 		w := apptest.NewMirroring(t)
@@ -140,9 +140,9 @@ func updateInSlices(t *testing.T, w *apptest.Mirroring) {
 	}
 }
 
-// TestEditBetweenSlices edits a mirror while its update has no attempt that is
-// alive: the update begins again with the settings that the mirror has.
-func TestEditBetweenSlices(t *testing.T) {
+// TestEditBetweenSlicesRestartsTheUpdate edits a mirror between two attempts. The
+// update starts again with the new settings.
+func TestEditBetweenSlicesRestartsTheUpdate(t *testing.T) {
 	w := apptest.NewMirroring(t)
 	env := drivertest.NewEnv()
 	if err := w.Begin(t.Context(), env); err != nil {
@@ -189,9 +189,8 @@ func TestEditBetweenSlices(t *testing.T) {
 	}
 }
 
-// TestMirrorSettingsSurviveEveryFault interrupts the creation, the edit, the renaming and the
-// removal of mirrors at every call of a port: what is left fits together, and the
-// next process finishes it.
+// TestMirrorSettingsSurviveEveryFault breaks each storage call of creation, edit,
+// rename and drop once. The rows stay consistent, and the next process finishes.
 func TestMirrorSettingsSurviveEveryFault(t *testing.T) {
 	t.Parallel()
 	w := apptest.NewMirroring(t)

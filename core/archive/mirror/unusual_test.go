@@ -12,20 +12,20 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// fieldArchive is an archive as somebody publishes it, and a mirror of it.
+// fieldArchive describes an archive and its mirror.
 type fieldArchive struct {
-	fields  map[string]string // of Release; "" takes one away
-	rename  string            // the component main has this folder
+	fields  map[string]string // of Release; "" removes one
+	rename  string            // the folder of the component main
 	all     []debtest.Spec    // packages that only binary-all of main lists
-	allUdeb []debtest.Spec    // and of debian-installer
+	allUdeb []debtest.Spec    // the same for debian-installer
 	archs   []string          // "amd64" if nil
 	flat    bool
-	ignored bool   // signatures are not looked at
-	create  string // further fields of the creation
+	ignored bool   // IgnoreSignatures
+	create  string // further JSON fields of the creation
 	want    string // the packages of the mirror, or the beginning of an error
 }
 
-// binaryAll adds an index of packages for every architecture to a spec.
+// binaryAll adds an index binary-all to a spec.
 func binaryAll(spec *upstreamtest.Spec, files map[string][]byte, dir string, packages []debtest.Spec) {
 	if packages == nil {
 		return
@@ -43,9 +43,9 @@ func binaryAll(spec *upstreamtest.Spec, files map[string][]byte, dir string, pac
 	spec.Extra[dir+"/binary-all/Packages.gz"] = upstreamtest.Compress(text, ".gz")
 }
 
-// TestArchivesOfTheField mirrors archives that apt 2.6.2 takes in silence or
-// with a warning, as public reports describe them.
-func TestArchivesOfTheField(t *testing.T) {
+// TestMirrorsTakeArchivesThatAptTakes mirrors unusual archives from public
+// reports. apt 2.6.2 reads them, some with a warning.
+func TestMirrorsTakeArchivesThatAptTakes(t *testing.T) {
 	const both = "doc_1.0_all foo_1.0_amd64"
 	doc, foo := []debtest.Spec{{Package: "doc"}}, "foo_1.0_amd64"
 	udebs := []debtest.Spec{{Package: "doc-udeb", Udeb: true}}
@@ -95,7 +95,7 @@ func TestArchivesOfTheField(t *testing.T) {
 	}
 }
 
-// mirror makes the archive and the mirror, and compares what it has.
+// mirror makes the archive and the mirror, and compares the packages.
 func (c fieldArchive) mirror(t *testing.T, s *apptest.Process) {
 	t.Helper()
 	signer := apptest.Signer(t)
@@ -143,9 +143,9 @@ func (c fieldArchive) mirror(t *testing.T, s *apptest.Process) {
 	}
 }
 
-// TestOneGoodSignatureIsEnough mirrors an archive that signs with an old and a new
-// key. A keyring with one of the two is enough (apt 2.6, methods/gpgv.cc). Without
-// a known key the error names both.
+// TestOneGoodSignatureIsEnough mirrors an archive that signs with two keys. A
+// keyring with one of them suffices (apt 2.6, methods/gpgv.cc). Without a known
+// key the error names both.
 func TestOneGoodSignatureIsEnough(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		var keys [2]*pgp.SecretKey
