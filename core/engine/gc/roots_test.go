@@ -1,0 +1,159 @@
+package gc
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/engine/lists"
+	"aptless/core/engine/task"
+)
+
+// TestEveryAttemptReadsTheEpoch has another process run the task that moves a list
+// while a collection is under way: that process has not seen the epoch before.
+func TestEveryAttemptReadsTheEpoch(t *testing.T) {
+	env := drivertest.NewEnv()
+	w, other := newWorld(t, env), newWorld(t, env)
+	w.things(t, "a")
+	w.head(t, "late", "x", w.list(t, "a"))
+	w.hooks.scan = func(part string) {
+		if part != "late" {
+			return
+		}
+		w.hooks.scan = nil
+		w.move(t, "late", "head")
+		for range 10 {
+			if _, err := w.Memory.Queue.Step(t.Context(), other.dispatcher.Handle); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	w.succeeded(t, w.collect(t).ID)
+	w.wantLeft(t, "a")
+	if _, there := w.Memory.Rows("head")["head/x"]; !there || !other.collector.Epoch.Seen().Collecting {
+		t.Errorf("the list has moved: %v; the other process has seen %v", there, other.collector.Epoch.Seen())
+	}
+}
+
+// TestHeadWhoseObjectIsGoneIsReadAgain has a head change between the read of its row
+// and that of an object which the row names: what the head needs by now stays.
+func TestHeadWhoseObjectIsGoneIsReadAgain(t *testing.T) {
+	w := newWorld(t, drivertest.NewEnv())
+	w.things(t, "a", "b")
+	w.head(t, "head", "x", w.list(t, "a"))
+	now, roots, changed := w.list(t, "b"), w.collector.Sources[0].Roots, false
+	w.collector.Sources[0].Roots = func(ctx context.Context, data []byte) (Roots, error) {
+		if !changed {
+			changed = true
+			w.head(t, "head", "x", now)
+			return Roots{}, driver.ErrNotFound
+		}
+		return roots(ctx, data)
+	}
+	w.succeeded(t, w.collect(t).ID)
+	w.wantLeft(t, "b")
+}
+
+// TestReplacedHeadNeedsWhatItsRowNames has an object go that only a replaced head
+// has named. The list that the row of that head names stays for its readers.
+func TestReplacedHeadNeedsWhatItsRowNames(t *testing.T) {
+	w := newWorld(t, drivertest.NewEnv())
+	w.things(t, "a")
+	w.head(t, "late", "x", w.list(t, "a"))
+	dropped := false
+	w.collector.Sources[1].Roots = func(_ context.Context, data []byte) (Roots, error) {
+		var r head
+		err := json.Unmarshal(data, &r)
+		if err == nil && dropped {
+			err = driver.ErrNotFound
+		}
+		return Roots{Packages: []lists.Ref{r.List}}, err
+	}
+	w.hooks.scan = func(part string) {
+		if part != "head" {
+			return
+		}
+		w.hooks.scan, dropped = nil, true
+		w.move(t, "late", "")
+		for range 10 {
+			if _, err := w.Memory.Queue.Step(t.Context(), w.dispatcher.Handle); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	w.succeeded(t, w.collect(t).ID)
+	w.wantLeft(t, "a")
+}
+
+// TestFilesAndListsOfRootsStay: heads need files that no list of packages has, and
+// lists whose records need nothing.
+func TestFilesAndListsOfRootsStay(t *testing.T) {
+	w := newWorld(t, drivertest.NewEnv())
+	w.things(t, "file", "record")
+	plain := w.list(t, "record")
+	w.head(t, "head", "x", w.list(t, "none"))
+	roots := w.collector.Sources[0].Roots
+	w.collector.Sources[0].Roots = func(ctx context.Context, data []byte) (Roots, error) {
+		r, err := roots(ctx, data)
+		r.Files, r.Lists = []string{"file"}, []lists.Ref{plain}
+		return r, err
+	}
+	w.succeeded(t, w.collect(t).ID)
+	w.wantLeft(t, "file")
+	if _, err := w.collector.Lists.Open(t.Context(), plain); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestUndoOfACollectionIsPaidByTheTick has the storage fail for longer than the Undo
+// of a collection is tried. The tick ends the collection within an hour after that:
+// until then tasks pay for pins.
+func TestUndoOfACollectionIsPaidByTheTick(t *testing.T) {
+	w := newWorld(t, drivertest.NewEnv())
+	w.things(t, "a")
+	w.head(t, "head", "x", w.list(t, "b"))
+	fails := true
+	w.hooks.remove = func(keys []string) error {
+		if fails && strings.HasPrefix(keys[0], "private/") {
+			return errBroken
+		}
+		return nil
+	}
+	w.hooks.write = func(ops []driver.Op) error {
+		if fails && ops[0].Key == stateKey() && ops[0].Do == driver.OpPut && strings.Contains(string(ops[0].Data), "false") {
+			return errBroken
+		}
+		return nil
+	}
+	id := w.admit(t)
+	ok(t, w.Drain(t.Context(), w.dispatcher.Handle))
+	got := must[task.Task](t)(w.collector.Tasks.Get(t.Context(), id))
+	if got.State != task.Failed || len(got.Debts)+len(w.Memory.Rows("calendar")) == 0 {
+		t.Fatalf("state %v %s, debts %q", got.State, got.Error, got.Debts)
+	}
+	if ok(t, w.collector.Epoch.Observe(t.Context())); !w.collector.Epoch.Seen().Collecting {
+		t.Fatal("the collection has ended although its Undo has failed")
+	}
+	tick := func(n int) {
+		for range n {
+			w.Clock.Advance(time.Minute)
+			ok(t, w.collector.Tasks.Due(t.Context(), nil))
+			ok(t, w.Drain(t.Context(), w.dispatcher.Handle))
+		}
+	}
+	tick(300)
+	fails = false
+	tick(61)
+	w.ended(t, id)
+	for key := range w.Memory.Rows("calendar") {
+		if strings.Contains(key, "undo") {
+			t.Errorf("%s is left", key)
+		}
+	}
+	w.succeeded(t, w.collect(t).ID)
+	w.wantLeft(t)
+}
