@@ -111,6 +111,14 @@ func TestDated(t *testing.T) {
 			t.Errorf("%s: %.40q, %v", name, data, err)
 		}
 	}
+	before := len(env.Faults.Calls())
+	_, err := read(second, "team/x/dists/a/b/InRelease")
+	must(t, err)
+	for _, call := range env.Faults.Calls()[before:] {
+		if strings.HasPrefix(call, "Table.Scan") {
+			t.Errorf("%s for a file of one distribution", call)
+		}
+	}
 	must(t, r.drop(request{Name: publish.Name{Prefix: "team/x", Distribution: "a/b"}}))
 	if _, err := read(second, "team/x/dists/a/b/InRelease"); !errors.Is(err, driver.ErrNotFound) {
 		t.Errorf("after the drop: %v", err)

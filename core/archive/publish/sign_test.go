@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/formats/pgp"
 )
@@ -84,6 +86,29 @@ func TestUnfitKey(t *testing.T) {
 	}
 	r.publish.Signer = nil
 	_, err = r.checkUpdate(t.Context(), at("stable"))
+	refused(t, "no key", err, 500, "unable to initialize GPG signer: "+pgp.ErrNoDefaultKey.Error())
+}
+
+// TestPartNeedsTheKeyOfItsPublication: a delivery into a publication that the server
+// cannot sign any more is refused before anything is stored.
+func TestPartNeedsTheKeyOfItsPublication(t *testing.T) {
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	must(t, r.put("r", hello), r.create(from("stable", "r")))
+	get := func(ctx context.Context, key driver.Key, v any) error {
+		row, err := env.Table.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(row.Data, v)
+	}
+	name := at("stable").Name
+	locks, _, err := r.publish.CheckPart(t.Context(), get, name, "uuid-r", "r")
+	if err != nil || len(locks) == 0 {
+		t.Fatal(locks, err)
+	}
+	r.publish.Signer = nil
+	_, _, err = r.publish.CheckPart(t.Context(), get, name, "uuid-r", "r")
 	refused(t, "no key", err, 500, "unable to initialize GPG signer: "+pgp.ErrNoDefaultKey.Error())
 }
 

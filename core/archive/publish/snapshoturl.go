@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,9 @@ func (s *Store) AsOf(ctx context.Context, id, name string) (key string, err erro
 		return "", driver.ErrNotFound
 	}
 	prefix, below := splitPrefix(name)
+	if key, err = s.indexAsOf(ctx, at, prefix, below); key != "" || err != nil {
+		return key, err
+	}
 	all, err := s.scan(ctx, Name{Prefix: prefix}.dist().StoragePrefix()+"/")
 	if err != nil {
 		return "", err
@@ -37,6 +41,36 @@ func (s *Store) AsOf(ctx context.Context, id, name string) (key string, err erro
 		}
 	}
 	return "", driver.ErrNotFound
+}
+
+// maxDistParts is how many parts the name of a distribution has that indexAsOf finds.
+const maxDistParts = 3
+
+// indexAsOf is asOf of a file below the directory of its distribution, whose name
+// the path has: it reads one row, where a scan reads those of all distributions. It
+// returns "" if no distribution of that name was published at the time.
+func (s *Store) indexAsOf(ctx context.Context, at time.Time, prefix, below string) (string, error) {
+	path, isIndex := strings.CutPrefix(below, "dists/")
+	parts := strings.Split(path, "/")
+	for n := 1; isIndex && n < len(parts) && n <= maxDistParts; n++ {
+		p, err := s.read(ctx, s.get, Name{Prefix: prefix, Distribution: strings.Join(parts[:n], "/")})
+		if errors.Is(err, driver.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		rev := p.revisionAt(at)
+		if p.Dropping || rev == nil {
+			return "", nil
+		}
+		key, err := s.asOf(ctx, &p, rev, below)
+		if key == "" && err == nil {
+			err = driver.ErrNotFound // no two trees have overlapped at a time
+		}
+		return key, err
+	}
+	return "", nil
 }
 
 // splitPrefix splits the path of a file into the prefix and the rest, which

@@ -15,6 +15,13 @@ const (
 // memory divides Config.Memory into budgets. The shares add up to three quarters; the
 // rest is for requests, buffers and garbage.
 //
+// No share covers:
+//
+//   - output of a task: 1 MiB between two writes (package task)
+//   - marks of a collection: 8 bytes per live item, and 100,000 dead items (package gc)
+//   - a repair of the pool: 40 bytes per package file (package pool)
+//   - a listing: its rows, or one page of rows if it is streamed
+//
 // A holder of items or ahead never waits for tasks, so there is no circular wait:
 // see package parallel.
 type memory struct {
