@@ -66,7 +66,7 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 			return nil, err
 		}
 		debug.SetMemoryLimit(config.Memory)
-		if config.Storages, err = p.aws.Places(ctx, p.config.Storages); err != nil {
+		if config.Storages, err = p.aws.ConnectStorages(ctx, p.config.Storages); err != nil {
 			return nil, err
 		}
 		var signer pgp.Signer

@@ -26,25 +26,25 @@ import (
 // Blobs is the Blobs port in two S3 buckets.
 type Blobs struct {
 	client  *s3.Client
-	buckets map[string]string // by place: the first component of keys
-	under   string            // what the keys in the buckets begin with
+	buckets map[string]string // by area, the first component of keys: "private" or "public"
+	under   string            // the prefix of all keys in the buckets
 }
 
 var _ driver.Blobs = (*Blobs)(nil)
 
-// at returns the bucket of a key and the key in it.
+// at returns the bucket of a key, and the key within the bucket.
 func (b *Blobs) at(key string) (bucket, name *string, err error) {
 	if err := driver.CheckKey(key); err != nil {
 		return nil, nil, err
 	}
 	place, rest, ok := strings.Cut(key, "/")
 	if !ok || b.buckets[place] == "" {
-		return nil, nil, fmt.Errorf("object key %.100q is in no place: %w", key, driver.ErrInvalid)
+		return nil, nil, fmt.Errorf("object key %.100q is in no bucket: %w", key, driver.ErrInvalid)
 	}
 	return aws.String(b.buckets[place]), aws.String(b.under + rest), nil
 }
 
-// status returns the HTTP status of an error's answer, 0 if there was none.
+// status returns the HTTP status of a failed call, or 0 if there was no answer.
 func status(err error) int {
 	var answer *awshttp.ResponseError
 	if errors.As(err, &answer) {
@@ -77,7 +77,7 @@ func (b *Blobs) Open(ctx context.Context, key string, rng *driver.Range) (io.Rea
 	}
 	in := &s3.GetObjectInput{Bucket: bucket, Key: name}
 	if rng != nil {
-		if rng.Offset < 0 || rng.Length == 0 { // no Range field says this
+		if rng.Offset < 0 || rng.Length == 0 { // HTTP's Range cannot express this
 			return b.bounded(ctx, key, rng)
 		}
 		in.Range = aws.String(rangeField(rng))
@@ -110,7 +110,7 @@ func rangeField(rng *driver.Range) string {
 	return fmt.Sprintf("bytes=%d-%d", rng.Offset, rng.Offset+rng.Length-1)
 }
 
-// bounded answers for a part that has no bytes.
+// bounded opens an empty range.
 func (b *Blobs) bounded(ctx context.Context, key string, rng *driver.Range) (io.ReadCloser, driver.Info, error) {
 	info, err := b.Stat(ctx, key)
 	if err != nil {
@@ -122,8 +122,8 @@ func (b *Blobs) bounded(ctx context.Context, key string, rng *driver.Range) (io.
 	return io.NopCloser(bytes.NewReader(nil)), info, nil
 }
 
-// refused turns the answer to a conditional write into the port's errors. With
-// a condition on an ETag it is NoSuchKey if there is no object.
+// refused maps the error of a conditional write to the port's errors. For a missing
+// object and a condition on an ETag, S3 answers NoSuchKey.
 func refused(err error, opt driver.PutOptions) error {
 	switch status(err) {
 	case http.StatusPreconditionFailed:
@@ -136,14 +136,14 @@ func refused(err error, opt driver.PutOptions) error {
 			return driver.ErrConflict
 		}
 	case http.StatusConflict:
-		if !busy(err) { // stores that keep files refuse "a/b" beside "a"
+		if !busy(err) { // a store over a file system refuses "a/b" if "a" exists
 			return fmt.Errorf("%w: %s", driver.ErrInvalid, code(err))
 		}
 	}
 	return err
 }
 
-// code returns the name of S3's refusal, "" if there was none.
+// code returns S3's error code, or "" if there is none.
 func code(err error) string {
 	var refusal smithy.APIError
 	if errors.As(err, &refusal) {
@@ -152,8 +152,8 @@ func code(err error) string {
 	return ""
 }
 
-// busy says that another conditional write was under way: nothing is known of
-// its outcome, so the call is made again.
+// busy reports whether S3 refused the call because of a concurrent conditional write.
+// The outcome of that write is unknown, so the call is repeated.
 func busy(err error) bool {
 	return slices.Contains([]string{"ConditionalRequestConflict", "OperationAborted"}, code(err))
 }
@@ -211,7 +211,7 @@ func (b *Blobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions
 		}
 		return out.CopyObjectResult.ETag, out.CopyObjectResult.LastModified, nil
 	})
-	if missing { // the source, or what the condition is on: S3 answers both alike
+	if missing { // S3 answers alike for a missing source and a missing destination
 		if _, gone := b.Stat(ctx, src); gone != nil {
 			err = gone
 		}
@@ -223,7 +223,8 @@ func (b *Blobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions
 	return info, nil
 }
 
-// copySource names an object in a header, where a plus would be a space.
+// copySource returns the value of the header x-amz-copy-source, in which a plus would be
+// a space.
 func copySource(bucket, name string) *string {
 	escaped := strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(name))
 	return aws.String(bucket + "/" + escaped)
@@ -245,10 +246,10 @@ func (b *Blobs) List(ctx context.Context, prefix, after string) iter.Seq2[driver
 					continue
 				}
 			}
-			start, behind := strings.CutPrefix(after, root)
-			if !behind {
+			start, inArea := strings.CutPrefix(after, root)
+			if !inArea {
 				if start = ""; after > root {
-					continue // all of the place comes before it
+					continue // every key of the area sorts before after
 				}
 			}
 			if !b.list(ctx, place, inside, start, yield) {
@@ -282,7 +283,7 @@ func (b *Blobs) list(ctx context.Context, place, prefix, after string, yield fun
 	}
 }
 
-// maxDelete is how many objects DeleteObjects takes.
+// maxDelete is DeleteObjects' limit.
 const maxDelete = 1000
 
 // Delete implements driver.Blobs.

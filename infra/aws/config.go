@@ -17,28 +17,28 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Config says where the storage is.
+// Config names the AWS resources.
 type Config struct {
 	Table         string
 	PrivateBucket string
 	PublicBucket  string
-	Queues        map[string]string // URL by class of work; "default" for those without one
+	Queues        map[string]string // queue URLs by class of work; "default" serves every other class
 
-	// Lease is how long a worker that is silent counts as alive.
+	// Lease is the time for which a silent worker counts as alive.
 	Lease time.Duration
 
 	Storages map[string]Storage // further places to publish to, by name
 
-	DynamoDBURL, S3URL, SQSURL string // of what stands in for AWS; "" for AWS itself
+	DynamoDBURL, S3URL, SQSURL string // endpoints of substitutes for AWS; "" is AWS
 }
 
-// defaultClass is the class of the queue for groups that have none.
+// defaultClass is the class of the queue for groups without their own queue.
 const defaultClass = "default"
 
-// classes are the classes of work that may have a queue of their own.
+// classes are the classes of work that may have their own queue.
 var classes = []string{"publish", "mirror", "cleanup"}
 
-// FromEnv reads a Config with a function like os.Getenv.
+// FromEnv reads a Config from the environment. getenv is a function like os.Getenv.
 func FromEnv(getenv func(string) string) (Config, error) {
 	c := Config{
 		Table: getenv("APTLESS_TABLE"), PrivateBucket: getenv("APTLESS_PRIVATE_BUCKET"), PublicBucket: getenv("APTLESS_PUBLIC_BUCKET"),
@@ -64,27 +64,27 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	return c, err
 }
 
-// defaultLease is that of the tasks' dispatcher.
+// defaultLease equals the default of task.Dispatcher.
 const defaultLease = time.Minute
 
 var errLease = fmt.Errorf("not a time of a second or more: %w", driver.ErrInvalid)
 
 var errUnset = fmt.Errorf("not set: %w", driver.ErrInvalid)
 
-// Drivers are the ports, and what they have asked for.
+// Drivers are the ports on AWS. They count their requests.
 type Drivers struct {
 	Blobs *Blobs
 	Table *Table
 	Queue *Queue
 
-	Storages map[string]driver.Blobs // as app.Config has them
+	Storages map[string]driver.Blobs // named as in app.Config.Storages
 
 	sdk      aws.Config
 	requests driver.Requests
 }
 
-// Connect connects the ports; it sends no request. Region and credentials are
-// those of the AWS SDK's default chain.
+// Connect makes the ports without sending a request. Region and credentials come from
+// the AWS SDK's default chain.
 func Connect(ctx context.Context, c Config) (*Drivers, error) {
 	d := &Drivers{}
 	sdk, err := load(ctx, &d.requests)
@@ -106,27 +106,26 @@ func Connect(ctx context.Context, c Config) (*Drivers, error) {
 	return d, nil
 }
 
-// Open is Connect with the further places to publish to.
+// Open is Connect with the further storages of c.
 func Open(ctx context.Context, c Config) (*Drivers, error) {
 	d, err := Connect(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	d.Storages, err = d.Places(ctx, c.Storages)
+	d.Storages, err = d.ConnectStorages(ctx, c.Storages)
 	return d, err
 }
 
-// load returns the SDK's configuration, whose requests are counted.
+// load returns the SDK's configuration with a counting HTTP client.
 func load(ctx context.Context, total *driver.Requests, more ...func(*config.LoadOptions) error) (aws.Config, error) {
 	sdk, err := config.LoadDefaultConfig(ctx, more...)
-	sdk.Logger = logging.Nop{} // it warns of answers that are not read to their end
+	sdk.Logger = logging.Nop{} // the SDK's logger warns of bodies that are not read to their end
 	sdk.HTTPClient = newClient(sdk.HTTPClient, total)
 	return sdk, err
 }
 
-// Counts returns the requests made so far, such as "s3.PutObject"; of batches
-// and transactions of DynamoDB their items. What the SDK repeats by itself is
-// counted each time.
+// Counts returns the number of requests by name, for example "s3.PutObject". A batch or
+// transaction of DynamoDB counts its items. Each retry of the SDK counts.
 func (d *Drivers) Counts() map[string]int64 { return d.requests.Counts() }
 
 func endpoint(url string) *string {

@@ -13,13 +13,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// visibility is that of the queues, in seconds, until a worker hides a message for
-// as long as it wants.
+// visibility is the queues' visibility timeout in seconds. It applies until a worker sets
+// its own.
 const visibility = "60"
 
-// Create makes the table, the buckets and a queue for each class of work, as far
-// as they are not there, and uses the queues: on what stands in for AWS. On AWS
-// the template makes them. The names of the queues begin with prefix.
+// Create makes the table, the buckets and a queue for each class of work, unless they
+// exist. It is for substitutes of AWS: on AWS template.yaml creates them. The names of
+// the queues begin with prefix.
 func (d *Drivers) Create(ctx context.Context, prefix string, classes ...string) error {
 	_, err := d.Table.client.CreateTable(ctx, &dynamodb.CreateTableInput{TableName: &d.Table.name, BillingMode: dynamodbtypes.BillingModePayPerRequest,
 		AttributeDefinitions: []dynamodbtypes.AttributeDefinition{

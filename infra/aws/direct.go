@@ -16,8 +16,8 @@ import (
 
 var _ driver.Direct = (*Blobs)(nil)
 
-// SignPut implements driver.Direct. No request is good for longer than the
-// credentials that signed it: those of a function are renewed after hours.
+// SignPut implements driver.Direct. A signed request expires with the credentials that
+// signed it; the credentials of a function are renewed after hours.
 func (b *Blobs) SignPut(ctx context.Context, key string, size int64, sha256 string, expires time.Duration) (driver.SignedPut, error) {
 	bucket, name, err := b.at(key)
 	if err != nil {
@@ -35,7 +35,7 @@ func (b *Blobs) SignPut(ctx context.Context, key string, size int64, sha256 stri
 	}
 	put := driver.SignedPut{URL: signed.URL, Headers: map[string]string{}}
 	for header, values := range signed.SignedHeader {
-		if !strings.EqualFold(header, "Host") && !strings.EqualFold(header, "Content-Length") { // clients send these by themselves
+		if !strings.EqualFold(header, "Host") && !strings.EqualFold(header, "Content-Length") { // HTTP clients set these headers themselves
 			put.Headers[header] = values[0]
 		}
 	}

@@ -1,4 +1,4 @@
-// Package aws is the ports on AWS: rows in DynamoDB, objects in S3, messages in
+// Package aws implements the ports on AWS: rows in DynamoDB, objects in S3, messages in
 // SQS FIFO.
 //
 // Stored layout:
@@ -7,23 +7,27 @@
 //	counter item  pk = "c#"+Part, sk = Sort    n = the sum
 //	private bucket <key without "private/">
 //	public bucket  <key without "public/">
-//	metadata of objects    write = the write that made it
+//	metadata of objects    write = the token of the write
 //
 // Config is read from the environment:
 //
 //	APTLESS_TABLE           the table
 //	APTLESS_PRIVATE_BUCKET  the bucket of private/
 //	APTLESS_PUBLIC_BUCKET   the bucket of public/
-//	APTLESS_QUEUE           the queue's URL; and for the classes of work that have their own
+//	APTLESS_QUEUE           URL of the queue
 //	APTLESS_QUEUE_PUBLISH, APTLESS_QUEUE_MIRROR, APTLESS_QUEUE_CLEANUP
-//	APTLESS_DYNAMODB_URL    where DynamoDB is, if not on AWS; likewise
-//	APTLESS_S3_URL          S3
-//	APTLESS_SQS_URL         SQS
-//	APTLESS_STORAGES        further places to publish to; see ParseStorages
-//	APTLESS_LEASE           how long a worker that is silent counts as alive; 1m
+//	                        URLs of the queues of three classes of work
+//	APTLESS_DYNAMODB_URL    endpoint of DynamoDB, if not on AWS
+//	APTLESS_S3_URL          endpoint of S3, if not on AWS
+//	APTLESS_SQS_URL         endpoint of SQS, if not on AWS
+//	APTLESS_STORAGES        further storages to publish to; see ParseStorages
+//	APTLESS_LEASE           time for which a silent worker counts as alive; 1m
 //
-// Invariant: a version, and the token in an object's metadata, is a random number
-// that one write alone has used, so an answer that was lost is told from another
-// writer's by reading what is there. Where another write followed it, the error
-// says neither that this one was done nor that it was not.
+// Invariants:
+//
+//  1. A version of a row, and the token in an object's metadata, is a random number of
+//     exactly one write. After a lost answer, a reader can tell its own write from
+//     another one.
+//  2. If another write followed a write whose answer was lost, the error is errUnsure:
+//     it claims neither success nor failure.
 package aws

@@ -15,27 +15,25 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Connections.
+// Settings of connections.
 const (
-	// silence is after what time without a byte an answer is given up. S3 sends
-	// blanks while it copies.
+	// silence bounds the time without a byte of an answer. S3 sends blanks while it
+	// copies.
 	silence = time.Minute
-	// idleConns is how many connections to a service are kept open: about as
-	// many as a task has requests under way.
+	// idleConns is the number of idle connections to keep for each service. A task has
+	// about as many concurrent requests.
 	idleConns = 64
 )
 
-// client makes the requests of the SDK's clients, and counts them: each try of
-// what the SDK repeats.
+// client sends the requests of the SDK's clients and counts them. It counts each retry.
 type client struct {
 	http  aws.HTTPClient
 	total *driver.Requests
 }
 
-// newClient returns a client that makes requests as the SDK's does, but for
-// what the constants say.
+// newClient returns the SDK's HTTP client with this package's settings.
 func newClient(sdk aws.HTTPClient, total *driver.Requests) *client {
-	if sdk == nil { // the SDK's own is made by each of its clients
+	if sdk == nil { // nil selects the SDK's default client
 		sdk = awshttp.NewBuildableClient()
 	}
 	if b, ok := sdk.(*awshttp.BuildableClient); ok {
@@ -61,33 +59,31 @@ func (c *client) Do(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// refusal says that a request was answered, and not done. 503 is how S3 asks for
-// fewer requests; behind any other error of a server it may have been done.
+// refusal reports whether an answer proves that the request had no effect. S3 answers 503
+// to reduce the rate of requests. After any other 5xx the request may have had its effect.
 func refusal(answer *http.Response, err error) bool {
 	return err == nil && (answer.StatusCode >= 400 && answer.StatusCode < 500 || answer.StatusCode == http.StatusServiceUnavailable)
 }
 
 type itemsKey struct{}
 
-// items has requests counted as many times as they have items: that is what
-// DynamoDB bills.
+// items returns a context whose requests count n each, because DynamoDB bills items.
 func items(ctx context.Context, n int) context.Context { return context.WithValue(ctx, itemsKey{}, n) }
 
 type triesKey struct{}
 
-// tries tells what is known of the tries of a call.
+// tries counts the attempts of a call whose outcome is unknown.
 type tries struct{ open atomic.Int64 }
 
-// watch returns a context, and what becomes of the requests made in it.
+// watch returns a context whose requests are counted in the returned tries.
 func watch(ctx context.Context) (context.Context, *tries) {
 	t := new(tries)
 	return context.WithValue(ctx, triesKey{}, t), t
 }
 
-// unsure says that some try may have been done: all that is known is that no
-// answer refused it.
+// unsure reports whether an attempt may have had its effect, because no answer refused it.
 func (t *tries) unsure() bool { return t.open.Load() > 0 }
 
-// errUnsure says that a conditional write may have been done before another
-// one's: neither a success nor a conflict, which promises that nothing was done.
+// errUnsure means that a conditional write may have been done before another one. It is
+// no success. It is no driver.ErrConflict either, which promises that nothing was done.
 var errUnsure = errors.New("the answer to a write was lost, and another one followed it")

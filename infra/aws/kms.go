@@ -18,24 +18,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
-// kmsPrefix begins the names of keys of KMS that are no ARNs.
+// kmsPrefix is the prefix of KMS key IDs that are no ARNs.
 const kmsPrefix = "kms:"
 
-// IsKMS reports whether an ID names a key of KMS and not a secret.
+// IsKMS reports whether an ID names a key of KMS instead of a secret.
 func IsKMS(id string) bool {
 	a, err := arn.Parse(id)
 	return strings.HasPrefix(id, kmsPrefix) || err == nil && a.Service == "kms"
 }
 
-// KMSKey is a crypto.Signer whose key stays in KMS.
+// KMSKey is a crypto.Signer whose private key stays in KMS.
 type KMSKey struct {
 	client *kms.Client
 	id     string
 	public crypto.PublicKey
 }
 
-// OpenKMS is Drivers.KMS where there are no drivers. Region and credentials are
-// those of the AWS SDK's default chain.
+// OpenKMS is Drivers.KMS without other drivers. Region and credentials come from the AWS
+// SDK's default chain.
 func OpenKMS(ctx context.Context, id string) (*KMSKey, error) {
 	sdk, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -44,9 +44,9 @@ func OpenKMS(ctx context.Context, id string) (*KMSKey, error) {
 	return openKMS(ctx, sdk, id)
 }
 
-// KMS returns a key of KMS, of which it asks for the public half: RSA, or ECDSA
-// over P-256. The key's usage is SIGN_VERIFY; id is its ARN, or "kms:" and an ID
-// or alias. It needs the rights kms:GetPublicKey and kms:Sign.
+// KMS returns a signing key of KMS: RSA, or ECDSA over P-256. It requests the public key.
+// The key's usage is SIGN_VERIFY. id is its ARN, or "kms:" with an ID or alias. The caller
+// needs the rights kms:GetPublicKey and kms:Sign.
 func (d *Drivers) KMS(ctx context.Context, id string) (*KMSKey, error) {
 	return openKMS(ctx, d.sdk, id)
 }
@@ -69,12 +69,12 @@ func openKMS(ctx context.Context, sdk aws.Config, id string) (*KMSKey, error) {
 // Public returns the public key.
 func (s *KMSKey) Public() crypto.PublicKey { return s.public }
 
-// Sign implements crypto.Signer; SignContext is called in its place.
+// Sign implements crypto.Signer. It always fails; callers use SignContext.
 func (s *KMSKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	return s.SignContext(context.Background(), digest, opts)
 }
 
-// SignContext has KMS sign a digest.
+// SignContext signs a digest in KMS.
 func (s *KMSKey) SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	algorithm, err := s.algorithm(opts)
 	if err != nil {
@@ -87,13 +87,13 @@ func (s *KMSKey) SignContext(ctx context.Context, digest []byte, opts crypto.Sig
 	return out.Signature, nil
 }
 
-// errUsage says that a key is not one that signs.
+// errUsage means that the key's usage is not SIGN_VERIFY.
 var errUsage = errors.New("not for SIGN_VERIFY")
 
-// errAlgorithm says that KMS cannot make a signature of that kind.
+// errAlgorithm means that KMS has no algorithm for a signature.
 var errAlgorithm = errors.New("kind of signature is not supported by KMS")
 
-// algorithm returns KMS' name of a kind of signature.
+// algorithm returns KMS's name of a signing algorithm.
 func (s *KMSKey) algorithm(opts crypto.SignerOpts) (types.SigningAlgorithmSpec, error) {
 	var names map[crypto.Hash]types.SigningAlgorithmSpec
 	switch s.public.(type) {

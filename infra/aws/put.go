@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	partSize   = 16 << 20  // bytes of a part, and of what is put with one request
-	maxParts   = 10_000    // of an upload
-	maxCopy    = 5 << 30   // bytes that CopyObject takes
-	copyPart   = 512 << 20 // bytes that are copied with one request when they are more
+	partSize   = 16 << 20  // bytes of a part; smaller objects are put with one request
+	maxParts   = 10_000    // parts of an upload
+	maxCopy    = 5 << 30   // CopyObject's limit in bytes
+	copyPart   = 512 << 20 // bytes of a part of a larger copy
 	abortAfter = 30 * time.Second
 )
 
-// Put implements driver.Blobs. Up to partSize bytes are one request, whose
-// digest S3 checks; more are parts, of which one is in memory.
+// Put implements driver.Blobs. An object of up to partSize bytes is one request, and S3
+// verifies its digest. A larger one is uploaded in parts, of which one is in memory.
 func (b *Blobs) Put(ctx context.Context, key string, r io.Reader, opt driver.PutOptions) (driver.Info, error) {
 	bucket, name, err := b.at(key)
 	if err != nil {
@@ -45,7 +45,7 @@ func (b *Blobs) Put(ctx context.Context, key string, r io.Reader, opt driver.Put
 	return info, nil
 }
 
-// readerOf ends a reader with its context.
+// readerOf returns a reader that fails when ctx is done.
 func readerOf(ctx context.Context, r io.Reader) io.Reader {
 	return readerFunc(func(p []byte) (int, error) {
 		if err := ctx.Err(); err != nil {
@@ -70,14 +70,14 @@ type put struct {
 	buffer       bytes.Buffer
 }
 
-// next reads a part; last says that it is the last. The memory it takes grows
-// with what there is to read.
+// next reads a part; last reports whether it is the last. Its memory grows with the data
+// that arrives.
 func (p *put) next() (part []byte, last bool, err error) {
 	p.buffer.Reset()
 	n, err := io.CopyN(io.MultiWriter(&p.buffer, p.sum), p.body, partSize)
 	p.size += n
 	switch {
-	case err == io.EOF: // and no other: a body that is cut off ends with io.ErrUnexpectedEOF
+	case err == io.EOF: // a truncated body ends with io.ErrUnexpectedEOF
 		return p.buffer.Bytes(), true, nil
 	case err == nil && p.opt.Size > 0 && p.size > p.opt.Size:
 		return nil, false, driver.ErrDigest
@@ -85,7 +85,7 @@ func (p *put) next() (part []byte, last bool, err error) {
 	return p.buffer.Bytes(), false, err
 }
 
-// check holds what was read against what was announced.
+// check compares the data with the announced size and digest.
 func (p *put) check() error {
 	if p.opt.Size > 0 && p.size != p.opt.Size || p.opt.SHA256 != "" && hex.EncodeToString(p.sum.Sum(nil)) != p.opt.SHA256 {
 		return driver.ErrDigest
@@ -118,7 +118,7 @@ func (p *put) run(ctx context.Context) (driver.Info, error) {
 	})
 }
 
-// parts uploads the first part and those that follow.
+// parts uploads the first part and the following ones.
 func (p *put) parts(ctx context.Context, first []byte) (info driver.Info, err error) {
 	w := p.newWrite(p.bucket, p.name, p.opt)
 	up, err := p.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: p.bucket, Key: p.name, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
@@ -159,8 +159,8 @@ func (p *put) parts(ctx context.Context, first []byte) (info driver.Info, err er
 	return w.complete(ctx, up.UploadId, done, p.size)
 }
 
-// abort gives up an upload, also when the caller's context is done. One that is
-// left is removed by the bucket's lifecycle rule.
+// abort aborts an upload, even if ctx is done. The bucket's lifecycle rule removes an
+// upload that could not be aborted.
 func (p *put) abort(ctx context.Context, id *string) { p.abortUpload(ctx, p.bucket, p.name, id) }
 
 func (b *Blobs) abortUpload(ctx context.Context, bucket, name, id *string) {
@@ -169,7 +169,7 @@ func (b *Blobs) abortUpload(ctx context.Context, bucket, name, id *string) {
 	_, _ = b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: bucket, Key: name, UploadId: id})
 }
 
-// copyParts copies an object that is too large for one request.
+// copyParts copies an object that exceeds the limit of one request.
 func (b *Blobs) copyParts(ctx context.Context, dst, src string, was driver.Info, opt driver.PutOptions) (info driver.Info, err error) {
 	bucket, name, err := b.at(dst)
 	if err != nil {

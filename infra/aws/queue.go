@@ -22,7 +22,7 @@ type Queue struct {
 
 var _ driver.Queue = (*Queue)(nil)
 
-// url returns the queue of a group: that of the class before its first hyphen.
+// url returns the queue of a group. The class of work is the text before the first hyphen.
 func (q *Queue) url(group string) *string {
 	class, _, _ := strings.Cut(group, "-")
 	if url, ok := q.urls[class]; ok {
@@ -52,17 +52,17 @@ func (q *Queue) Wake(ctx context.Context, m driver.Message) error {
 	return q.visible(ctx, q.url(m.Group), m.Receipt, 0)
 }
 
-// Hide makes a message that was delivered come again after a time and not
-// before. driver.ErrNotFound if that delivery is over.
+// Hide makes a delivered message visible again after a time. The error is
+// driver.ErrNotFound if the delivery is over.
 func (q *Queue) Hide(ctx context.Context, m driver.Message, d time.Duration) error {
 	return q.visible(ctx, q.url(m.Group), m.Receipt, d)
 }
 
-// maxVisibility is SQS's, 12 hours.
+// maxVisibility is SQS's limit: 12 hours.
 const maxVisibility = 12 * time.Hour
 
-// visible makes a message come again after a time, in whole seconds.
-// driver.ErrNotFound if the receipt is of a delivery that is over.
+// visible makes a message visible again after a time, in whole seconds. The error is
+// driver.ErrNotFound if the receipt's delivery is over.
 func (q *Queue) visible(ctx context.Context, url *string, receipt string, after time.Duration) error {
 	_, err := q.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: &receipt,
 		VisibilityTimeout: int32(min(after, maxVisibility).Seconds())})
@@ -72,16 +72,16 @@ func (q *Queue) visible(ctx context.Context, url *string, receipt string, after 
 	return err
 }
 
-// over says that a receipt is of a delivery that is over. Missing rights and
-// throttling do not say that.
+// over reports whether an error means that the receipt's delivery is over. Missing rights
+// and throttling are different errors.
 func over(err error) bool {
 	name := code(err)
 	return slices.Contains([]string{"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"},
 		name[strings.LastIndexByte(name, '.')+1:])
 }
 
-// Serve receives messages and delivers them one at a time, up to workers of each
-// queue at the same time, until ctx is done.
+// Serve delivers messages one at a time until ctx is done. Each queue has up to workers
+// concurrent deliveries.
 func (q *Queue) Serve(ctx context.Context, workers int, deliver Deliver, failed func(error)) {
 	var all sync.WaitGroup
 	for _, url := range q.urls {

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// Secret reads a secret of Secrets Manager by its name or ARN; "file:" and a
-// path, where nothing stands in for Secrets Manager, is a file.
+// Secret reads a secret of Secrets Manager by its name or ARN. "file:" with a path is a
+// file, for deployments without Secrets Manager.
 func (d *Drivers) Secret(ctx context.Context, id string) ([]byte, error) {
 	if path, ok := strings.CutPrefix(id, "file:"); ok {
 		return os.ReadFile(path)

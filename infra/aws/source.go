@@ -15,23 +15,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// Source feeds a function from a queue, as Lambda's event source mapping does:
-// what the function does not report as failed is deleted; everything else comes
-// again when it is visible again, also if the function died.
+// Source feeds a function from a queue, as Lambda's event source mapping does. It deletes
+// the messages that the function does not report as failed. Other messages come again
+// after their visibility timeout, also if the function died.
 type Source struct {
 	Client  *sqs.Client
 	URL     string
-	Batch   int // messages of an event, at most
-	Workers int // calls at the same time, at most
+	Batch   int // bounds the messages of an event
+	Workers int // bounds the concurrent calls
 	Deliver Deliver
-	Failed  func(error) // is told of what went wrong
+	Failed  func(error) // receives errors
 }
 
-// Deliver is what becomes of messages that were received; see lambda.Worker.
+// Deliver handles received messages; see lambda.Worker.
 type Deliver func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 
-// receiveWait is how long a request waits for messages. Whoever stops a source
-// may wait for that.
+// receiveWait is the duration of a long poll. Stopping a source takes as long.
 const receiveWait = time.Second
 
 // Serve feeds the function until ctx is done.
@@ -54,7 +53,7 @@ func (s *Source) Serve(ctx context.Context) {
 			s.Failed(err)
 			_ = pause(ctx, 5)
 			<-slots
-		case ctx.Err() != nil: // nobody is to handle it any more: others get it at once
+		case ctx.Err() != nil: // this source is stopping: the message becomes visible at once
 			s.giveBack(ctx, event)
 			return
 		case len(event.Records) == 0:
@@ -70,10 +69,9 @@ func (s *Source) Serve(ctx context.Context) {
 	}
 }
 
-// receive returns messages if there are any. It does not end with ctx: a request
-// that is given up may have been given a message, which would be hidden from
-// everybody for a while. If its answer is lost, it is repeated with its ID and
-// answered with the same messages.
+// receive polls for messages. It does not end with ctx: an interrupted request may have
+// received a message, which would stay hidden for a while. After a lost answer the SDK
+// repeats the request with its attempt ID and gets the same messages.
 func (s *Source) receive(ctx context.Context) (event events.SQSEvent, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiveWait+10*time.Second)
 	defer cancel()
@@ -99,11 +97,10 @@ func (s *Source) giveBack(ctx context.Context, event events.SQSEvent) {
 	}
 }
 
-// deleteWithin is how long messages that are done with are tried to be deleted.
+// deleteWithin bounds the time to delete handled messages.
 const deleteWithin = 10 * time.Second
 
-// call has the function work on messages and deletes those that are done, also
-// when ctx is done.
+// call calls the function with messages and deletes the handled ones, even if ctx is done.
 func (s *Source) call(ctx context.Context, event events.SQSEvent) error {
 	out, err := s.Deliver(ctx, event)
 	if err != nil {

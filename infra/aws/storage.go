@@ -16,29 +16,29 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Storage is a bucket to publish to besides the public one.
+// Storage is a further bucket to publish to.
 type Storage struct {
 	Bucket   string
-	Prefix   string // what keys in it begin with: "" or with a slash at its end
-	Region   string // "" is that of the default chain
-	Endpoint string // URL of a store that speaks S3; "" is AWS
-	Profile  string // whose credentials of the SDK's shared files; "" is the default chain
+	Prefix   string // prefix of all keys: "", or text with a final slash
+	Region   string // "" selects the region of the default chain
+	Endpoint string // URL of a service compatible with S3; "" is AWS
+	Profile  string // profile of the SDK's shared files; "" selects the default chain
 }
 
-// storageName is what storages are called: no colon, which ends the name in a
-// prefix of a publication, and nothing that a URL changes.
+// storageName matches names of storages. A colon would end the name in the prefix of a
+// publication. Other excluded characters would change in a URL.
 var storageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-// maxStorageName is the longest name, in bytes: it is in keys of rows.
+// maxStorageName bounds a name in bytes, because keys of rows contain it.
 const maxStorageName = 40
 
-// maxStoragePrefix is the longest prefix, in bytes: S3 takes keys of 1024, of
-// which the port uses 900.
+// maxStoragePrefix bounds a prefix in bytes. A key of S3 has at most 1024 bytes, and the
+// port uses 900.
 const maxStoragePrefix = 100
 
-var errStorage = fmt.Errorf("not name=s3://bucket/prefix, with region, endpoint or profile behind a question mark: %w", driver.ErrInvalid)
+var errStorage = fmt.Errorf("not name=s3://bucket/prefix, with region, endpoint or profile after a question mark: %w", driver.ErrInvalid)
 
-// ParseStorages reads storages with blanks between them:
+// ParseStorages parses storages, separated by blanks:
 //
 //	eu=s3://bucket/prefix?region=eu-central-1
 //	lab=s3://bucket?endpoint=https://s3.example.org&profile=lab
@@ -85,9 +85,8 @@ func parseStorage(field string) (name string, s Storage, err error) {
 	return name, s, nil
 }
 
-// OpenStorages connects storages where there are no drivers. They are called as
-// clients call them: "s3:" and the name. A store that is not AWS and disregards
-// conditions is refused.
+// OpenStorages connects storages without other drivers. The map's keys are the names that
+// clients use, for example "s3:eu". A service that ignores conditional writes is refused.
 func OpenStorages(ctx context.Context, all map[string]Storage) (map[string]driver.Blobs, error) {
 	open, err := openStorages(ctx, all, new(driver.Requests))
 	for name, s := range all {
@@ -101,15 +100,14 @@ func OpenStorages(ctx context.Context, all map[string]Storage) (map[string]drive
 	return open, err
 }
 
-// checkWithin is how long a store may take to be asked for conditions.
+// checkWithin bounds the time to check a service for conditional writes.
 const checkWithin = 15 * time.Second
 
-// errUnconditional says that a store would let an older Release file replace a
-// newer one.
+// errUnconditional means that a service could replace a newer Release file by an older one.
 var errUnconditional = errors.New("the store does not look at If-None-Match and If-Match when an object is put")
 
-// checkConditions puts an object that is there again, on conditions that do not
-// hold. A store that cannot be asked is asked again when something is published.
+// checkConditions tries conditional writes whose conditions do not hold. An unreachable
+// service passes: the next publication has to reach it anyway.
 func checkConditions(ctx context.Context, b driver.Blobs) error {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
@@ -126,9 +124,9 @@ func checkConditions(ctx context.Context, b driver.Blobs) error {
 	return errors.Join(err, b.Delete(ctx, key))
 }
 
-// Places connects further places to publish to, named as app.Config has them. It
-// sends no request.
-func (d *Drivers) Places(ctx context.Context, all map[string]Storage) (map[string]driver.Blobs, error) {
+// ConnectStorages connects further storages, named as in app.Config.Storages. It sends no
+// request.
+func (d *Drivers) ConnectStorages(ctx context.Context, all map[string]Storage) (map[string]driver.Blobs, error) {
 	return openStorages(ctx, all, &d.requests)
 }
 

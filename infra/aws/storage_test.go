@@ -35,14 +35,14 @@ func TestParseStorages(t *testing.T) {
 	}
 }
 
-// TestCheckConditions holds that a store which disregards conditions is not
-// published to, and that one which is out of reach may be.
+// TestCheckConditions holds that a service that ignores conditional writes is refused. An
+// unreachable one is accepted.
 func TestCheckConditions(t *testing.T) {
 	for name, value := range environment {
 		t.Setenv(name, value)
 	}
 	for name, c := range map[string]struct {
-		status int // of puts with a condition; 0 is out of reach
+		status int // status of a conditional write; 0 is an unreachable service
 		want   error
 	}{"AWS": {http.StatusPreconditionFailed, nil}, "disregards": {http.StatusOK, errUnconditional}, "refuses": {http.StatusNotImplemented, nil}, "away": {0, nil}} {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestCheckConditions(t *testing.T) {
 	}
 }
 
-// FuzzParseStorages holds that what is taken is what keys can be made of.
+// FuzzParseStorages holds that an accepted storage makes valid keys.
 func FuzzParseStorages(f *testing.F) {
 	f.Add("eu=s3://bucket/a/b?region=eu-central-1")
 	f.Add("lab=s3://bucket?endpoint=http://[::1]:9000")

@@ -30,7 +30,7 @@ type item = map[string]types.AttributeValue
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
-// rowKey and counterKey keep rows and counters apart.
+// rowKey and counterKey separate rows from counters.
 func rowKey(k driver.Key) item     { return item{"pk": text("r#" + k.Part), "sk": text(k.Sort)} }
 func counterKey(k driver.Key) item { return item{"pk": text("c#" + k.Part), "sk": text(k.Sort)} }
 
@@ -105,12 +105,12 @@ func (t *Table) Scan(ctx context.Context, part, after string) iter.Seq2[driver.R
 }
 
 const (
-	maxRetries = 12                     // of what throttling or another transaction stopped
-	firstWait  = 10 * time.Millisecond  // before the first
-	longWait   = 500 * time.Millisecond // before any
+	maxRetries = 12                     // retries after throttling or a concurrent transaction
+	firstWait  = 10 * time.Millisecond  // pause before the first retry
+	longWait   = 500 * time.Millisecond // longest pause
 )
 
-// pause waits before the nth retry, at random, longer each time.
+// pause waits before the nth retry. The time is random and grows with n.
 func pause(ctx context.Context, n int) error {
 	timer := time.NewTimer(time.Duration(mathrand.Int64N(int64(min(firstWait<<n, longWait)))) + time.Millisecond)
 	defer timer.Stop()
@@ -137,7 +137,7 @@ func (t *Table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 			return "", fmt.Errorf("write of %d rows, %s: %w", len(ops), ops[0].Key, err)
 		}
 		if running := (*types.TransactionInProgressException)(nil); !errors.As(err, &running) {
-			token = rand.Text() // what was refused is over; what runs on keeps its token, so that it cannot happen twice
+			token = rand.Text() // a refused transaction is over; a running one keeps its token, so that it cannot commit twice
 		}
 		if err := pause(ctx, n); err != nil {
 			return "", err
@@ -148,9 +148,8 @@ func (t *Table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 	}
 }
 
-// moved looks at the rows at which other transactions were when they stopped a
-// write. Mostly those have changed them, and to ask for the same write again
-// would be in vain and in the way of others: that is a conflict.
+// moved reads the rows at which concurrent transactions stopped a write. If a row has
+// changed, the write is a conflict. Repeating it would fail and delay the others.
 func (t *Table) moved(ctx context.Context, ops []driver.Op, stopped error) error {
 	var cancelled *types.TransactionCanceledException
 	if !errors.As(stopped, &cancelled) {
@@ -178,10 +177,10 @@ func (t *Table) moved(ctx context.Context, ops []driver.Op, stopped error) error
 	return conflict
 }
 
-// again says that a write was stopped by throttling or by another transaction,
-// or that the transaction of its token is still running: it is to be made again.
+// again reports whether a write is to be repeated: it was throttled, stopped by a
+// concurrent transaction, or the transaction with its token still runs.
 func again(err error) bool {
-	var conflict *types.TransactionConflictException // of calls that are no transaction
+	var conflict *types.TransactionConflictException // errors of single writes
 	var running *types.TransactionInProgressException
 	var cancelled *types.TransactionCanceledException
 	switch {
@@ -195,7 +194,7 @@ func again(err error) bool {
 	})
 }
 
-// write tries once. One row is put without the price of a transaction.
+// write tries once. A single row does not pay the price of a transaction.
 func (t *Table) write(ctx context.Context, version, token string, ops []driver.Op) error {
 	if len(ops) == 1 && ops[0].Do == driver.OpPut {
 		return t.putOne(ctx, version, ops[0])
@@ -242,9 +241,9 @@ func (t *Table) transactItem(version string, op driver.Op) types.TransactWriteIt
 		ConditionExpression: &expression, ExpressionAttributeValues: values}}
 }
 
-// putOne puts a row. When the condition fails on the row that this very call
-// has put, an answer was lost and the call repeated. If it fails on another one
-// after an answer was lost, nobody knows whether this call was done in between.
+// putOne puts one row. The condition fails if this call's own row is there: an answer was
+// lost and the SDK repeated the call. If another row is there after a lost answer, the
+// outcome of this call is unknown.
 func (t *Table) putOne(ctx context.Context, version string, op driver.Op) error {
 	expression, values := condition(op)
 	ctx, tries := watch(ctx)
@@ -265,7 +264,7 @@ func (t *Table) putOne(ctx context.Context, version string, op driver.Op) error 
 	return &driver.ConflictError{Keys: []driver.Key{op.Key}}
 }
 
-// maxBatch is how many rows BatchWriteItem takes.
+// maxBatch is BatchWriteItem's limit.
 const maxBatch = 25
 
 // Put implements driver.Table.

@@ -15,9 +15,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// answers serves each request the next of these answers of DynamoDB; the last
-// for all that follow. Names of errors are answered with status 400. Whoever
-// reads a row is answered with row.
+// answers serves the given answers of DynamoDB in turn, and then repeats the last one. A
+// name of an error is answered with status 400. A read of a row is answered with row.
 type answers struct {
 	list     []string
 	row      string
@@ -49,7 +48,7 @@ func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, answer)
 }
 
-// cancelled is the answer to a transaction that was stopped for these reasons.
+// cancelled is the answer to a transaction cancelled for these reasons.
 func cancelled(codes ...string) string {
 	reasons := make([]string, len(codes))
 	for i, code := range codes {
@@ -58,8 +57,7 @@ func cancelled(codes ...string) string {
 	return fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","CancellationReasons":[%s]}`, strings.Join(reasons, ","))
 }
 
-// table connects a table to a server that gives these answers. The SDK does not
-// repeat requests by itself.
+// table connects a table to a server with these answers. The SDK's own retries are off.
 func table(t *testing.T, list ...string) (*Table, *answers) {
 	t.Helper()
 	a := &answers{list: list, row: "{}"}
@@ -75,7 +73,7 @@ func table(t *testing.T, list ...string) (*Table, *answers) {
 	return d.Table, a
 }
 
-// environment keeps the SDK from looking for credentials and from repeating requests.
+// environment sets credentials and turns the SDK's retries off.
 var environment = map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "1"}
 
 var (
@@ -83,16 +81,15 @@ var (
 	two = driver.Op{Key: driver.Key{Part: "p", Sort: "two"}, Data: []byte("2")}
 )
 
-// TestWriteAgain holds what is tried again and what is not: DynamoDB Local gives
-// none of these answers.
+// TestWriteAgain holds which errors are retried. DynamoDB Local causes none of them.
 func TestWriteAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		ops     []driver.Op
 		answers []string
-		row     string // as it is when it is looked at; "" for none
+		row     string // the row found by a read; "" for none
 		calls   int
 		read    int
-		failed  []driver.Key // whose condition did not hold
+		failed  []driver.Key // index of the row whose condition failed
 		err     bool
 	}{
 		"row in a transaction":     {ops: []driver.Op{one}, answers: []string{"TransactionConflictException", "TransactionConflictException", "{}"}, calls: 3},
@@ -128,8 +125,8 @@ func TestWriteAgain(t *testing.T) {
 	}
 }
 
-// TestTokens holds that a transaction that may still be running is asked for
-// with its token, and one that was stopped with another.
+// TestTokens holds that a transaction that may still run is repeated with its token. A
+// cancelled one is repeated with another token.
 func TestTokens(t *testing.T) {
 	table, a := table(t, "TransactionInProgressException", cancelled("TransactionConflict", "None"), "{}")
 	if _, err := table.Write(t.Context(), one, two); err != nil {
@@ -144,7 +141,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestLostAnswer holds that a row which the same call has put is no conflict.
+// TestLostAnswer holds that a row put by the same call is no conflict.
 func TestLostAnswer(t *testing.T) {
 	version := ""
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -172,8 +169,8 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
-// TestUnsureRow holds that a row of another writer is no conflict when an answer
-// was lost: this call may have been done before it.
+// TestUnsureRow holds that another writer's row is no conflict after a lost answer: this
+// call may have been done first.
 func TestUnsureRow(t *testing.T) {
 	puts := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -197,7 +194,7 @@ func TestUnsureRow(t *testing.T) {
 	}
 }
 
-// TestPutAgain holds that rows which were not stored are sent again, and only those.
+// TestPutAgain holds that exactly the unprocessed rows are sent again.
 func TestPutAgain(t *testing.T) {
 	left := `{"UnprocessedItems":{"table":[{"PutRequest":{"Item":{"pk":{"S":"r#p"},"sk":{"S":"two"},"v":{"S":"x"},"d":{"B":""}}}}]}}`
 	table, a := table(t, "TransactionConflictException", left, "{}")

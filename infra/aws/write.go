@@ -14,12 +14,11 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// tokenField is the field of an object's metadata that says which write made it.
+// tokenField is the metadata field of an object with the token of its write.
 const tokenField = "write"
 
-// write is a call that makes an object. If the answer is lost and the call
-// repeated, its own object is in the way of its condition: it is known by the
-// token.
+// write is one write of an object. After a lost answer the repeated call fails its own
+// condition; the token tells that the object is its own.
 type write struct {
 	*Blobs
 	bucket, name *string
@@ -34,9 +33,8 @@ func (b *Blobs) newWrite(bucket, name *string, opt driver.PutOptions) *write {
 // metadata returns the metadata of the object.
 func (w *write) metadata() map[string]string { return map[string]string{tokenField: w.token} }
 
-// do calls until there is an answer, and describes the object of size bytes. S3
-// does not always tell its time, which callers that need it ask for: it is now,
-// in whole seconds.
+// do repeats the call until it has an answer, and describes the object of size bytes. If
+// S3 does not return the object's time, do uses the current time in whole seconds.
 func (w *write) do(ctx context.Context, size int64, call func(context.Context) (etag *string, at *time.Time, err error)) (driver.Info, error) {
 	ctx, tries := watch(ctx)
 	for n := 0; ; n++ {
@@ -60,7 +58,7 @@ func (w *write) do(ctx context.Context, size int64, call func(context.Context) (
 	}
 }
 
-// find returns the object if it is the one that was written.
+// find returns the object if this write made it.
 func (w *write) find(ctx context.Context, size int64) (driver.Info, error) {
 	out, err := w.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: w.bucket, Key: w.name})
 	if err != nil && status(err) != http.StatusNotFound {
@@ -72,7 +70,7 @@ func (w *write) find(ctx context.Context, size int64) (driver.Info, error) {
 	return driver.Info{Size: size, ETag: aws.ToString(out.ETag), ModTime: aws.ToTime(out.LastModified)}, nil
 }
 
-// complete makes an object of the parts of an upload.
+// complete joins the parts of an upload to an object.
 func (w *write) complete(ctx context.Context, id *string, done []types.CompletedPart, size int64) (driver.Info, error) {
 	in := &s3.CompleteMultipartUploadInput{Bucket: w.bucket, Key: w.name, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}}
 	in.IfNoneMatch, in.IfMatch = conditions(w.opt)

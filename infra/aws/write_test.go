@@ -11,13 +11,12 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// TestUnsure holds what a put says that was refused, after an answer was lost
-// and after none was.
+// TestUnsure holds the errors of refused puts, after a lost answer and without one.
 func TestUnsure(t *testing.T) {
 	for name, c := range map[string]struct {
-		lost  int    // requests whose connection is cut
-		slow  int    // requests that are refused for their number
-		other string // whose object there is: "own", "other's" or ""
+		lost  int    // number of requests whose connection is cut
+		slow  int    // number of throttled requests
+		other string // writer of the existing object: "own", "other's" or ""
 		want  error
 		heads int64
 	}{

@@ -16,7 +16,7 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// archive returns a server of a signed archive, and a ring with its key.
+// archive returns a server of a signed archive, and a keyring with its key.
 func archive(t *testing.T) (*upstreamtest.Server, *pgp.Keyring) {
 	t.Helper()
 	made := time.Date(2026, 7, 11, 0, 0, 0, 0, time.UTC)
@@ -42,7 +42,7 @@ func archive(t *testing.T) (*upstreamtest.Server, *pgp.Keyring) {
 
 const mirrorRoot = "http://deb.example/"
 
-// fetchAll fetches all packages of the archive and returns how many there are.
+// fetchAll fetches all packages of the archive and returns their number.
 func fetchAll(t *testing.T, c *Client, ring *pgp.Keyring) (packages int, err error) {
 	a := port.Archive{Root: mirrorRoot, Distribution: "stable"}
 	k := port.Asker{Fetcher: c}
@@ -74,8 +74,8 @@ func fetchAll(t *testing.T, c *Client, ring *pgp.Keyring) (packages int, err err
 	return packages, nil
 }
 
-// TestArchiveInTrouble reads an archive whose server breaks off, is busy and
-// slow, all of which passes.
+// TestArchiveInTrouble reads an archive from a server with temporary faults: it breaks
+// off, is busy and is slow.
 func TestArchiveInTrouble(t *testing.T) {
 	server, ring := archive(t)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -110,7 +110,7 @@ func TestArchiveInTrouble(t *testing.T) {
 	}
 }
 
-// TestArchiveWithoutHope has faults that do not pass; each ends the reading.
+// TestArchiveWithoutHope has lasting faults; each ends the reading.
 func TestArchiveWithoutHope(t *testing.T) {
 	const file = "pool/main/lib07++_1.0_amd64.deb"
 	for name, c := range map[string]struct {

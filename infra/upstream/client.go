@@ -17,11 +17,11 @@ import (
 
 // Limits of a request.
 const (
-	connectTimeout  = 10 * time.Second // to resolve a name and to connect; as much again for TLS
+	connectTimeout  = 10 * time.Second // resolving a name and connecting; TLS has the same limit
 	headTimeout     = 30 * time.Second // from the request to the head of its answer
 	maxHead         = 64 << 10         // bytes of an answer's head
 	maxRedirects    = 10
-	maxErrorBody    = 4 << 10 // bytes of the body of an answer that is no success, read to use the connection again
+	maxErrorBody    = 4 << 10 // bytes of an error's body that are read to reuse the connection
 	idleConnections = 64
 	idleTimeout     = 30 * time.Second
 )
@@ -30,7 +30,7 @@ const agent = "aptless"
 
 var errRedirects = fmt.Errorf("more than %d redirects", maxRedirects)
 
-// Client asks servers. It may be used by many goroutines.
+// Client sends requests to other servers. It is safe for concurrent use.
 type Client struct {
 	http   *http.Client
 	hosts  *hosts
@@ -38,14 +38,13 @@ type Client struct {
 	jitter func(time.Duration) time.Duration
 }
 
-// Options are what an operator chooses.
+// Options are the settings of a Client.
 type Options struct {
-	// Allow has the servers that may be asked although they are not public:
-	// networks as CIDR, addresses, and names of hosts whatever their addresses.
+	// Allow lists servers that are not public but may be requested: networks as CIDR,
+	// addresses, and host names with any address.
 	Allow []string
 
-	// Limit is how many bytes a second are read of all answers together; 0 is
-	// without limit.
+	// Limit bounds the bytes a second of all answers together; 0 is unlimited.
 	Limit int64
 }
 
@@ -73,7 +72,7 @@ func newClient(dial func(ctx context.Context, network, address string) (net.Conn
 		TLSHandshakeTimeout:    connectTimeout,
 		ResponseHeaderTimeout:  headTimeout,
 		MaxResponseHeaderBytes: maxHead,
-		DisableCompression:     true, // what is signed is the bytes as they are stored
+		DisableCompression:     true, // signatures and digests cover the stored bytes
 		MaxIdleConns:           idleConnections,
 		MaxIdleConnsPerHost:    perHost,
 		IdleConnTimeout:        idleTimeout,
@@ -86,7 +85,7 @@ func newClient(dial func(ctx context.Context, network, address string) (net.Conn
 	}
 }
 
-// Fetch implements the port.
+// Fetch implements the port Fetcher.
 func (c *Client) Fetch(ctx context.Context, r port.Request) (*port.Answer, error) {
 	address, user, err := parse(r.URL)
 	if err != nil {
@@ -126,10 +125,10 @@ func (c *Client) Fetch(ctx context.Context, r port.Request) (*port.Answer, error
 	return answer, nil
 }
 
-// parse takes a URL apart into what is asked and on whose behalf.
+// parse splits a URL into the requested URL and its user.
 func parse(text string) (*url.URL, *url.Userinfo, error) {
 	u, err := url.Parse(text)
-	if err != nil { // the error has the URL in it, and so perhaps a password
+	if err != nil { // the error may contain the URL's password
 		return nil, nil, errors.New("URL cannot be parsed")
 	}
 	if err := checkScheme(u); err != nil {
@@ -137,7 +136,7 @@ func parse(text string) (*url.URL, *url.Userinfo, error) {
 	}
 	user := u.User
 	u.User, u.Fragment, u.RawFragment = nil, "", ""
-	// Stores that take a plus for a blank (S3) have many packages of C++.
+	// S3 decodes a plus as a blank, and many C++ packages have a plus in their names.
 	u.RawPath = strings.ReplaceAll(u.EscapedPath(), "+", "%2B")
 	return u, user, nil
 }
@@ -149,8 +148,8 @@ func checkScheme(u *url.URL) error {
 	return nil
 }
 
-// redirect judges the redirect to r; via are the requests before it. The
-// addresses behind it are judged when they are dialed.
+// redirect checks the redirect to r; via are the requests before it. Its addresses are
+// checked when they are dialed.
 func redirect(r *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return errRedirects

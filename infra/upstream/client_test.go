@@ -18,8 +18,8 @@ import (
 	port "aptless/core/archive/upstream"
 )
 
-// pipes is a network in memory with one server for all addresses. In the bubble
-// of a test its time is that of the test, so that pauses take none.
+// pipes is a network in memory with one server for all addresses. In a synctest bubble its
+// time is that of the test, so pauses take no real time.
 type pipes struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -47,7 +47,7 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { close(p.done); return nil }
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// served runs test with a client of a server that has the handler.
+// served runs test with a client and a server with the handler.
 func served(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, c *Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestAnswer(t *testing.T) {
 		}
 		a.Body.Close()
 		if _, err := a.Body.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("read behind the end: %v", err)
+			t.Errorf("read after the end: %v", err)
 		}
 		for _, r := range []port.Request{{ETag: `"1"`}, {Modified: a.Modified}, {ETag: `"1"`, Modified: a.Modified}} {
 			r.URL, r.Limit = address, 5
@@ -109,7 +109,7 @@ func TestAnswer(t *testing.T) {
 	})
 }
 
-// TestLimit has a server that does not say how much it sends, and never ends.
+// TestLimit holds that an endless answer without a length is stopped.
 func TestLimit(t *testing.T) {
 	served(t, func(w http.ResponseWriter, _ *http.Request) {
 		for {
@@ -154,8 +154,8 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// TestRetryAfter asks for 40 seconds, which all requests to the host wait, then
-// for an hour, for which nobody does.
+// TestRetryAfter holds that all requests to a host wait for 40 seconds if it asks for that.
+// No request waits for an hour.
 func TestRetryAfter(t *testing.T) {
 	var calls []time.Time
 	served(t, func(w http.ResponseWriter, r *http.Request) {
@@ -205,7 +205,7 @@ func TestCredentials(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		// There and back: who was elsewhere stays without.
+		// After a redirect to another origin, the credentials stay withdrawn, even on the way back.
 		if _, err := get(t, c, "http://user:secret@deb.example/?to=http://a.example/?to=http%3a%2f%2fdeb.example%2fback"); err != nil {
 			t.Error(err)
 		}
@@ -243,8 +243,8 @@ func TestRedirectsWithoutEnd(t *testing.T) {
 	}
 }
 
-// TestDrip has servers that are silent before the head, and that send a byte
-// every ten seconds.
+// TestDrip has a server that is silent before the head, and one that sends a byte every
+// ten seconds.
 func TestDrip(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"no head": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
@@ -279,7 +279,7 @@ func TestDrip(t *testing.T) {
 	}
 }
 
-// TestSlowReader takes longer than any patience between two reads.
+// TestSlowReader holds that the time between two reads of the caller does not count.
 func TestSlowReader(t *testing.T) {
 	large := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
 	served(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(large) }, func(t *testing.T, c *Client) {
@@ -301,7 +301,7 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
-// TestPace has two read at the same time at the rate of the limit.
+// TestPace holds that two concurrent bodies share the limit.
 func TestPace(t *testing.T) {
 	const size, rate = 1 << 20, 100 << 10
 	served(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, size)) }, func(t *testing.T, c *Client) {
@@ -335,8 +335,7 @@ func TestCancelled(t *testing.T) {
 	})
 }
 
-// TestManyAtOnce counts what one host is asked at the same time, and how long
-// many requests take at the rate of the limit.
+// TestManyAtOnce holds the bounds of concurrent requests to one host, and of their rate.
 func TestManyAtOnce(t *testing.T) {
 	var mu sync.Mutex
 	now, most := 0, 0

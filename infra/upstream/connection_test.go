@@ -10,7 +10,7 @@ import (
 	port "aptless/core/archive/upstream"
 )
 
-// TestConnections holds that a connection is used again, whatever was answered.
+// TestConnections holds that a connection is reused after any answer.
 func TestConnections(t *testing.T) {
 	connections := map[string]bool{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -45,7 +45,7 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// BenchmarkFetch fetches from this machine: one large file.
+// BenchmarkFetch fetches one large file from this machine.
 func BenchmarkFetch(b *testing.B) {
 	large := make([]byte, 64<<20)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

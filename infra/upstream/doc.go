@@ -1,21 +1,21 @@
-// Package upstream fills the port core/archive/upstream.Fetcher with HTTP.
+// Package upstream implements the port core/archive/upstream.Fetcher with HTTP.
 //
-// Whoever may make a mirror chooses what is asked, and whoever runs the server
-// that is asked chooses what it answers, so both are taken for hostile. An
-// address is judged when it is dialed, after names were resolved and again at
-// every redirect: only what is public may be asked, and what the operator has
-// allowed. A user and password go to the server that the URL names and to no
-// other, and are in no answer, error or log.
+// Clients that may create mirrors choose the requested URLs, and the owners of the servers
+// choose the answers. Both are treated as hostile. An address is checked when it is
+// dialed: after name resolution, and again at every redirect. Only public addresses, and
+// addresses that the operator allows, may be requested.
 //
-// Where the environment names proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), they
-// are used. Then names are judged as far as they can be resolved here, and what
-// a proxy connects to is the proxy's affair.
+// A user and password are sent only to the server that the URL names. They are in no
+// answer, error or log.
 //
-// A failure that may pass is tried again with growing pauses, and as late as
-// the server has asked for. A body that breaks off goes on where it broke, if
-// the server still has the same. Requests to one host are bounded, at once and
-// by the second.
+// Proxies from the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) are used. Names are
+// then checked as far as this machine resolves them. The proxy decides which addresses
+// it connects to.
 //
-// Invariant: every call ends. Each phase has a time limit, bodies a floor rate
-// and a largest size, and tries a largest number.
+// A temporary failure is retried with growing pauses, and not before the time of a
+// Retry-After. A body that breaks off is resumed if the server still has the same
+// content. Each host has a bound of concurrent requests and of their rate.
+//
+// Invariant: every call ends. Each phase has a time limit, a body has a floor rate and a
+// largest size, and the number of retries is bounded.
 package upstream

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// FuzzContentRange holds that only the part that is missing is taken.
+// FuzzContentRange holds that only the missing part is accepted.
 func FuzzContentRange(f *testing.F) {
 	for _, seed := range []string{"bytes 10-99/100", "bytes 10-99/*", "bytes 9-99/100", "bytes 10-98/99", "bytes */100", "", "bytes 10-99", "bytes +10-99/100", "bytes  10-99/100"} {
 		f.Add(seed, int64(10), int64(100))
@@ -20,12 +20,12 @@ func FuzzContentRange(f *testing.F) {
 		err := part.checkRange(&http.Response{Header: http.Header{"Content-Range": {value}, "Etag": {`"1"`}}})
 		missing := fmt.Sprintf("bytes %d-%d/", offset, size-1)
 		if err == nil && size >= 0 && value != missing+"*" && value != fmt.Sprint(missing, size) {
-			t.Errorf("%q is taken for what follows %d of %d bytes", value, offset, size)
+			t.Errorf("%q is accepted as the continuation after %d of %d bytes", value, offset, size)
 		}
 	})
 }
 
-// FuzzGuard holds that what is allowed is no more than what was written.
+// FuzzGuard holds that a guard allows no more than its list says.
 func FuzzGuard(f *testing.F) {
 	f.Add("10.0.0.0/8", "10.1.2.3")
 	f.Add("[::1]", "::1")

@@ -13,39 +13,39 @@ import (
 	port "aptless/core/archive/upstream"
 )
 
-// notPublic are the networks whose addresses are not those of servers on the
-// internet, by IANA's registries of special addresses, and addresses at which
-// clouds tell machines their secrets. IPv6 is public below globalUnicast only.
+// notPublic are the networks of addresses that no public server has, from IANA's
+// registries of special addresses. It includes the addresses at which clouds give
+// machines their secrets. IPv6 addresses are public only in globalUnicast.
 var notPublic = []string{
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
 	"192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
-	"203.0.113.0/24", "224.0.0.0/3", // with the reserved ones, and broadcast
-	"168.63.129.16/32",           // Azure's
-	"2001::/23", "2001:db8::/32", // protocols, Teredo among them; examples
-	"2002::/16", // 6to4: has an IPv4 address in it
+	"203.0.113.0/24", "224.0.0.0/3", // reserved addresses and broadcast
+	"168.63.129.16/32",           // Azure's metadata service
+	"2001::/23", "2001:db8::/32", // protocols including Teredo; documentation
+	"2002::/16", // 6to4: contains an IPv4 address
 	"3fff::/20", // examples
 }
 
 const (
 	globalUnicast = "2000::/3"
-	// nat64 has the IPv4 address that is meant in its last four bytes (RFC 6052).
+	// nat64 contains the IPv4 destination in its last four bytes (RFC 6052).
 	nat64 = "64:ff9b::/96"
 )
 
-// guard judges addresses.
+// guard checks addresses before they are dialed.
 type guard struct {
 	allowed   []netip.Prefix
-	names     map[string]bool // hosts that may have any address
+	names     map[string]bool // names of hosts that may have any address
 	notPublic []netip.Prefix
 	global    netip.Prefix
 	nat64     netip.Prefix
 	dialer    net.Dialer
-	proxy     func(*http.Request) (*url.URL, error) // nil: there are none
+	proxy     func(*http.Request) (*url.URL, error) // nil without proxies
 	proxies   map[string]bool                       // host:port
 }
 
-// newGuard returns a guard that also lets pass what is listed: networks as
-// CIDR, addresses and names of hosts.
+// newGuard returns a guard that also allows the listed servers: networks as CIDR,
+// addresses, and host names.
 func newGuard(allow []string) (*guard, error) {
 	g := &guard{names: map[string]bool{}, proxies: map[string]bool{}, global: netip.MustParsePrefix(globalUnicast), nat64: netip.MustParsePrefix(nat64)}
 	g.dialer.Timeout = connectTimeout
@@ -90,12 +90,12 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 	return dialer.DialContext(ctx, network, address)
 }
 
-// useProxies has requests go where proxy says. It is asked now for the proxies
-// there are, so that they may be dialed.
+// useProxies sends requests through the proxies that the function returns. It asks for the
+// proxies once, to allow dialing them.
 func (g *guard) useProxies(proxy func(*http.Request) (*url.URL, error)) {
 	g.proxy = proxy
 	for _, scheme := range []string{"http", "https"} {
-		// No server can have this name (RFC 6761, 6.4).
+		// No server has this name (RFC 6761 6.4).
 		u, err := proxy(&http.Request{URL: &url.URL{Scheme: scheme, Host: "archive.invalid"}})
 		if err != nil || u == nil {
 			continue
@@ -104,7 +104,7 @@ func (g *guard) useProxies(proxy func(*http.Request) (*url.URL, error)) {
 	}
 }
 
-// hostPort returns what is dialed for a URL.
+// hostPort returns the host and port to dial for a URL.
 func hostPort(u *url.URL) string {
 	number := u.Port()
 	if number == "" {
@@ -115,13 +115,13 @@ func hostPort(u *url.URL) string {
 
 var defaultPorts = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
 
-// via returns the proxy for a request, nil if there is none. What resolves to
-// an address that may not be asked is refused here.
+// via returns the proxy of a request, or nil. It refuses a name that resolves to a
+// forbidden address.
 func (g *guard) via(r *http.Request) (*url.URL, error) {
 	if g.proxy == nil {
 		return nil, nil
 	}
-	if g.proxies[hostPort(r.URL)] { // dialed whatever its address, but not as a server
+	if g.proxies[hostPort(r.URL)] { // a proxy may have any address, but is never requested as a server
 		return nil, port.ErrForbidden
 	}
 	u, err := g.proxy(r)
@@ -134,7 +134,7 @@ func (g *guard) via(r *http.Request) (*url.URL, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), connectTimeout)
 	defer cancel()
-	// A name that cannot be resolved here is the proxy's to resolve.
+	// Only the proxy can resolve this name.
 	found, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	for _, ip := range found {
 		if !g.permits(ip) {
@@ -144,7 +144,7 @@ func (g *guard) via(r *http.Request) (*url.URL, error) {
 	return u, nil
 }
 
-// permits reports whether the address may be asked.
+// permits reports whether an address may be dialed.
 func (g *guard) permits(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	if contains(g.allowed, ip) {

@@ -79,15 +79,14 @@ func TestAllowedWords(t *testing.T) {
 	}
 }
 
-// get fetches a URL and returns what is there.
+// get fetches a URL and returns its content.
 func get(t *testing.T, c *Client, address string) (string, error) {
 	t.Helper()
 	body, err := port.Get(t.Context(), c, address, 1<<20)
 	return string(body), err
 }
 
-// TestLoopback asks a real server on this machine, which only those may whom
-// the operator lets.
+// TestLoopback requests a real server on this machine: only a client that allows it may.
 func TestLoopback(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if to := r.URL.Query().Get("to"); to != "" {
@@ -114,7 +113,7 @@ func TestLoopback(t *testing.T) {
 		switch body, err := get(t, client("10.0.0.0/8", "other.example"), forbidden); {
 		case err == nil:
 			t.Errorf("%s is asked, and answers %q", forbidden, body)
-		case strings.Contains(forbidden, "://0") || strings.Contains(forbidden, "://2"): // not every resolver takes it for an address
+		case strings.Contains(forbidden, "://0") || strings.Contains(forbidden, "://2"): // some resolvers do not accept this form of an address
 		case !errors.Is(err, port.ErrForbidden), strings.Contains(err.Error(), "dial"):
 			t.Errorf("%s: %v", forbidden, err)
 		}
@@ -124,9 +123,9 @@ func TestLoopback(t *testing.T) {
 			t.Errorf("with %s allowed: %q, %v", c.allow, body, err)
 		}
 	}
-	// A name that is allowed allows no other name, and no redirect to an address.
+	// An allowed name allows no other name, and no redirect to an address.
 	if _, err := get(t, client("localhost"), byName+"?to="+url.QueryEscape(server.URL)); !errors.Is(err, port.ErrForbidden) {
-		t.Errorf("redirect to what is not allowed: %v", err)
+		t.Errorf("redirect to a forbidden address: %v", err)
 	}
 	for _, to := range []string{"file:///etc/passwd", "ftp://localhost/x", "gopher://localhost:" + number} {
 		if _, err := get(t, client("127.0.0.1"), server.URL+"?to="+url.QueryEscape(to)); !errors.Is(err, port.ErrForbidden) {

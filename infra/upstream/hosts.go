@@ -10,14 +10,13 @@ import (
 )
 
 const (
-	perHost   = 8                    // requests to one host at the same time
-	interval  = 5 * time.Millisecond // between the beginnings of requests to one host
-	burst     = 100                  // requests that may begin without it
-	knownHost = 1024                 // hosts that are remembered without requests to them
+	perHost   = 8                    // concurrent requests to one host
+	interval  = 5 * time.Millisecond // average time between the starts of requests to one host
+	burst     = 100                  // requests that may start without that interval
+	knownHost = 1024                 // remembered hosts
 )
 
-// hosts bounds what each host is asked. It is an http.RoundTripper, so that it
-// sees every redirect.
+// hosts bounds the requests to each host. As an http.RoundTripper it also sees redirects.
 type hosts struct {
 	next http.RoundTripper
 
@@ -26,13 +25,13 @@ type hosts struct {
 }
 
 type host struct {
-	users int           // requests that wait or are under way
-	slots chan struct{} // has perHost places
-	busy  time.Time     // until when the host has been asked as often as it may be
+	users int           // waiting and running requests
+	slots chan struct{} // has the capacity perHost
+	busy  time.Time     // time up to which the rate is used
 }
 
-// RoundTrip waits for a place and sends the request. The place is given back
-// when the body is closed.
+// RoundTrip waits for a slot of the host and sends the request. Closing the body releases
+// the slot.
 func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	release, err := h.enter(r.Context(), strings.ToLower(r.URL.Host))
 	if err != nil {
@@ -47,8 +46,8 @@ func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// enter waits until a request to the host may begin. release is to be called
-// when it is over.
+// enter waits until a request to the host may start. The caller must call release after
+// the request.
 func (h *hosts) enter(ctx context.Context, name string) (release func(), err error) {
 	at := h.join(name)
 	leave := func() {
@@ -88,7 +87,7 @@ func (h *hosts) join(name string) *host {
 	return at
 }
 
-// forget drops the hosts of which nothing needs to be known.
+// forget removes hosts without requests and without a waiting time.
 func (h *hosts) forget() {
 	now := time.Now()
 	for name, at := range h.byName {
@@ -98,7 +97,7 @@ func (h *hosts) forget() {
 	}
 }
 
-// reserve returns how long a request to the host has to wait.
+// reserve reserves the next start of a request and returns the wait for it.
 func (h *hosts) reserve(at *host) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -110,7 +109,7 @@ func (h *hosts) reserve(at *host) time.Duration {
 	return at.busy.Sub(now) - burst*interval
 }
 
-// hold lets no request to the host begin before d has passed.
+// hold delays all requests to the host by d.
 func (h *hosts) hold(name string, d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -119,7 +118,7 @@ func (h *hosts) hold(name string, d time.Duration) {
 	}
 }
 
-// releasing is a body that gives the place at its host back.
+// releasing is a body that releases its host's slot when it is closed.
 type releasing struct {
 	io.ReadCloser
 	release func()
@@ -130,7 +129,7 @@ func (b *releasing) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// sleep waits for d, not at all if it is not positive.
+// sleep waits for d. It returns at once if d is not positive.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil

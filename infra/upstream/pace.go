@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// pace bounds how fast all bodies together are read.
+// pace bounds the reading rate of all bodies together.
 type pace struct {
-	limit int64 // bytes a second; 0 is none
+	limit int64 // bytes a second; 0 is unlimited
 
 	mu   sync.Mutex
-	free time.Time // when what was read so far was due
+	free time.Time // time at which the bytes read so far are due
 }
 
-// take waits until n bytes that were read are due.
+// take waits until n more bytes are due.
 func (p *pace) take(ctx context.Context, n int) error {
 	if p.limit <= 0 || n == 0 {
 		return nil

@@ -12,8 +12,8 @@ import (
 	port "aptless/core/archive/upstream"
 )
 
-// permit is the Access of one request and of its redirects. A nil permit shows
-// nothing.
+// permit is the Access of one request and its redirects. A nil permit sends no
+// credentials.
 type permit struct {
 	access *port.Access
 	left   bool // a redirect has led to another origin
@@ -21,7 +21,7 @@ type permit struct {
 
 type permitKey struct{}
 
-// newPermit returns the permit of a request, nil if the Access is of another origin.
+// newPermit returns the permit of a request, or nil if the Access belongs to another origin.
 func newPermit(access *port.Access, address *url.URL) *permit {
 	if access == nil || access.Empty() || access.Origin == "" || port.OriginOf(address) != access.Origin {
 		return nil
@@ -29,7 +29,7 @@ func newPermit(access *port.Access, address *url.URL) *permit {
 	return &permit{access: access}
 }
 
-// in returns a context that has the permit, for requests that redirects make.
+// in returns a context with the permit, for requests caused by redirects.
 func (p *permit) in(ctx context.Context) context.Context {
 	if p == nil {
 		return ctx
@@ -42,7 +42,7 @@ func permitOf(r *http.Request) *permit {
 	return p
 }
 
-// show adds the user and the headers to a request.
+// show adds user and headers to a request.
 func (p *permit) show(r *http.Request) {
 	if p == nil {
 		return
@@ -55,8 +55,8 @@ func (p *permit) show(r *http.Request) {
 	}
 }
 
-// withdraw takes the headers away from a request to another origin, and has no
-// further request show the certificate.
+// withdraw removes the headers from a request to another origin. Later requests of the
+// same call do not use the certificate.
 func (p *permit) withdraw(h http.Header) {
 	if p == nil {
 		return
@@ -68,23 +68,22 @@ func (p *permit) withdraw(h http.Header) {
 	h.Set("User-Agent", agent)
 }
 
-// certified reports whether a request shows a certificate.
+// certified reports whether a request uses the client certificate.
 func (p *permit) certified(r *http.Request) bool {
 	return p != nil && !p.left && p.access.Certificate != "" && port.OriginOf(r.URL) == p.access.Origin
 }
 
-// maxCertificates is how many certificates have connections that are kept. The
-// one that was not used for the longest time gives way.
+// maxCertificates bounds the certificates with open connections. The least recently used
+// one is closed.
 const maxCertificates = 16
 
-// transports has a transport of its own for each client certificate. So no
-// request goes over a connection that was opened with the certificate of another
-// mirror, or without one.
+// transports has one transport for each client certificate. So a connection opened with
+// one mirror's certificate never carries another mirror's request.
 type transports struct {
-	plain *http.Transport // without a certificate
+	plain *http.Transport // transport without a certificate
 
 	mu sync.Mutex
-	by map[[sha256.Size]byte]*certifiedTransport // by certificate and key
+	by map[[sha256.Size]byte]*certifiedTransport // transports by digest of certificate and key
 }
 
 type certifiedTransport struct {
@@ -109,7 +108,7 @@ func (t *transports) RoundTrip(r *http.Request) (*http.Response, error) {
 	return next.RoundTrip(r)
 }
 
-// with returns the transport that shows the certificate of an Access.
+// with returns the transport with the certificate of an Access.
 func (t *transports) with(access *port.Access) (*http.Transport, error) {
 	id := sha256.Sum256([]byte(access.Certificate + "\x00" + access.Key))
 	t.mu.Lock()
@@ -134,8 +133,8 @@ func (t *transports) with(access *port.Access) (*http.Transport, error) {
 	return made.Transport, nil
 }
 
-// forget closes the connections of the certificate that was not used for the
-// longest time. Requests that are under way end on theirs.
+// forget closes the idle connections of the least recently used certificate. Running
+// requests continue.
 func (t *transports) forget() {
 	var oldest [sha256.Size]byte
 	var found *certifiedTransport

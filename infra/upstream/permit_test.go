@@ -21,8 +21,8 @@ import (
 	port "aptless/core/archive/upstream"
 )
 
-// TestAccessStaysAtItsOrigin follows redirects within the origin, to another
-// origin, and from there back.
+// TestAccessStaysAtItsOrigin follows redirects within the origin, to another origin, and
+// back.
 func TestAccessStaysAtItsOrigin(t *testing.T) {
 	var shown []string
 	served(t, func(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +65,7 @@ func TestAccessStaysAtItsOrigin(t *testing.T) {
 	})
 }
 
-// TestResumptionShowsAccess: a body that broke is asked for again with the same user.
+// TestResumptionShowsAccess holds that a resumed body is requested with the same user.
 func TestResumptionShowsAccess(t *testing.T) {
 	var users []string
 	served(t, func(w http.ResponseWriter, r *http.Request) {
@@ -113,10 +113,10 @@ func client(t *testing.T, name string) (certificate, key string) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
-// TestCertificatesShareNoConnection has two mirrors with certificates and one
-// without at one server, and a redirect to another server.
+// TestCertificatesShareNoConnection has two mirrors with certificates and one without, at
+// one server. A redirect leads to another server.
 func TestCertificatesShareNoConnection(t *testing.T) {
-	names := map[string]string{} // of the certificate, by connection
+	names := map[string]string{} // serial number of the certificate, by connection
 	var asked []string
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		name := "nobody"
@@ -199,7 +199,8 @@ func TestCertificatesShareNoConnection(t *testing.T) {
 	}
 }
 
-// TestRefusedCertificateIsNotTriedAgain: the server wants a certificate and gets none.
+// TestRefusedCertificateIsNotTriedAgain holds that the refusal of a missing certificate is
+// not retried.
 func TestRefusedCertificateIsNotTriedAgain(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	tried := 0

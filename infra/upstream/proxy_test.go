@@ -14,7 +14,7 @@ import (
 	port "aptless/core/archive/upstream"
 )
 
-// TestProxy has a proxy on this machine, where nothing else may be asked.
+// TestProxy has a proxy on this machine, where direct requests are forbidden.
 func TestProxy(t *testing.T) {
 	var asked []string
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -47,7 +47,7 @@ func TestProxy(t *testing.T) {
 		t.Errorf("%q, %v", body, err)
 	}
 	if _, err := get(t, c, "https://deb.invalid/x"); err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("what the proxy refuses: %v", err)
+		t.Errorf("a request that the proxy refuses: %v", err)
 	}
 	if want := []string{"GET http://deb.invalid/x Basic dTpzZWNyZXQ=", "CONNECT deb.invalid:443 Basic dTpzZWNyZXQ="}; !slices.Equal(slices.Compact(asked), want) {
 		t.Errorf("the proxy was asked %q", asked)

@@ -15,7 +15,7 @@ import (
 	port "aptless/core/archive/upstream"
 )
 
-// TestRaw has servers that do not keep to the protocol.
+// TestRaw has servers that violate the protocol.
 func TestRaw(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\n"
 	for name, c := range map[string]struct {

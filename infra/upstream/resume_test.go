@@ -14,13 +14,13 @@ import (
 	port "aptless/core/archive/upstream"
 )
 
-// breaking serves content and breaks each answer off behind so many bytes, as
-// long as there are breaks.
+// breaking serves content. It breaks off each answer after a number of bytes, until no
+// breaks are left.
 type breaking struct {
 	content        []byte
 	etag, modified string
 	breaks         []int
-	whole          bool // parts are not sent
+	whole          bool // the server ignores Range
 	calls          int
 }
 
@@ -48,7 +48,7 @@ func (b *breaking) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", modified, bytes.NewReader(b.content))
 }
 
-// cut ends after some bytes.
+// cut fails after a number of bytes.
 type cut struct {
 	http.ResponseWriter
 	left int
@@ -97,8 +97,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestProgress breaks more often than there are tries, but after much was read
-// each time.
+// TestProgress holds that progress renews the retries: it breaks more often than the
+// limit of failures, with much data in between.
 func TestProgress(t *testing.T) {
 	s := &breaking{content: bytes.Repeat([]byte("x"), 20*progress), etag: `"1"`}
 	for range 3 * tries {
@@ -116,8 +116,7 @@ func TestProgress(t *testing.T) {
 	})
 }
 
-// TestChangedMeanwhile has a server whose content is another one after the
-// first break.
+// TestChangedMeanwhile has a server whose content changes after the first break.
 func TestChangedMeanwhile(t *testing.T) {
 	old, other := strings.Repeat("a", 1000), strings.Repeat("b", 1000)
 	for name, second := range map[string]func(w http.ResponseWriter, r *http.Request){
@@ -172,8 +171,8 @@ func TestChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestBrokenBeforeTheBody has a server that answers a conditional request anew,
-// breaks off before the first byte, and then has something else.
+// TestBrokenBeforeTheBody has a server that breaks off before the first byte of a
+// conditional answer. Afterwards its content is different.
 func TestBrokenBeforeTheBody(t *testing.T) {
 	for second, want := range map[string]string{`"1"`: errChanged.Error(), `"2"`: "", `"3"`: errChanged.Error()} {
 		calls := 0
@@ -199,8 +198,8 @@ func TestBrokenBeforeTheBody(t *testing.T) {
 	}
 }
 
-// TestResumeProperty: whatever breaks, what is read is the beginning of the
-// content, and all of it without an error.
+// TestResumeProperty holds that the read bytes are a prefix of the content, and all of it
+// if there is no error.
 func TestResumeProperty(t *testing.T) {
 	served(t, func(w http.ResponseWriter, r *http.Request) {
 		var seed, size int
@@ -231,7 +230,7 @@ func TestResumeProperty(t *testing.T) {
 	})
 }
 
-// pattern returns bytes of which no part is like another.
+// pattern returns bytes without repeated parts.
 func pattern(n int) []byte {
 	b := make([]byte, 0, n+8)
 	for i := 0; len(b) < n; i++ {

@@ -13,25 +13,25 @@ import (
 	port "aptless/core/archive/upstream"
 )
 
-// Of failures in a row the last is told. Pauses double, each cut at random by
-// up to a half.
+// Retries. Pauses double and are shortened at random by up to a half. After the last
+// retry, the last error is returned.
 const (
 	tries      = 5
 	firstPause = time.Second
 	maxPause   = time.Minute
-	progress   = 256 << 10 // bytes after which failures before them count no more
+	progress   = 256 << 10 // bytes of progress that reset the count of failures
 )
 
-// A body may lag behind the floor rate by patience.
+// A body may be late against the floor rate by patience.
 const (
 	floor    = 4 << 10 // bytes a second
 	patience = 30 * time.Second
 )
 
-// errSlow says that a body came slower than the floor rate.
+// errSlow means that a body was slower than the floor rate.
 var errSlow = errors.New("answer too slow")
 
-// retried are the codes of answers that may be others soon.
+// retried are the statuses that may be temporary.
 var retried = map[int]bool{
 	http.StatusRequestTimeout:      true,
 	http.StatusTooManyRequests:     true,
@@ -41,9 +41,9 @@ var retried = map[int]bool{
 	http.StatusGatewayTimeout:      true,
 }
 
-// mayPass reports whether the same request may succeed later. What net/http
-// says of broken connections has many forms, so what is not known may pass.
-func mayPass(err error) bool {
+// temporary reports whether a retry may succeed. net/http reports broken connections in
+// many forms, so an unknown error counts as temporary.
+func temporary(err error) bool {
 	var status *port.StatusError
 	var name *net.DNSError
 	var plain tls.RecordHeaderError
@@ -64,13 +64,12 @@ func mayPass(err error) bool {
 	return true
 }
 
-// flow is a body that has to come at the floor rate. The time between two
-// calls of Read does not count.
+// flow is a body with a floor rate. The time between two calls of Read does not count.
 type flow struct {
 	body io.ReadCloser
 	ctx  context.Context
 	stop context.CancelCauseFunc
-	left time.Duration // how long Read may still wait
+	left time.Duration // remaining waiting time of Read
 }
 
 func (f *flow) Read(p []byte) (int, error) {
@@ -85,8 +84,7 @@ func (f *flow) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// close lets go of the response; the connection is used again if the body was
-// read to its end.
+// close closes the response. The connection is reused if the body was read to its end.
 func (f *flow) close() {
 	f.body.Close()
 	f.stop(context.Canceled)

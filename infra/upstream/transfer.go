@@ -14,11 +14,10 @@ import (
 	port "aptless/core/archive/upstream"
 )
 
-// errChanged says that a body broke off and that the server no longer has the
-// same.
+// errChanged means that a body broke off and that the server's content has changed since.
 var errChanged = errors.New("changed while it was read")
 
-// transfer is one call of Fetch: the requests it takes, and the body.
+// transfer is one call of Fetch: its requests and its body.
 type transfer struct {
 	client  *Client
 	ctx     context.Context
@@ -27,19 +26,19 @@ type transfer struct {
 	user    *url.Userinfo
 	shown   string
 
-	answered       bool  // the caller has the head of the answer
-	body           *flow // of the last response; nil when there is none
-	size           int64 // of the whole, -1 if unknown
+	answered       bool  // the caller has received the head of the answer
+	body           *flow // body of the last response; may be nil
+	size           int64 // size of the whole content; -1 if unknown
 	etag, modified string
-	offset         int64 // bytes that were read
+	offset         int64 // bytes read so far
 
-	failures int   // in a row
-	mark     int64 // offset at the first of them
-	refused  bool  // the server asks to wait for longer than is waited
-	err      error // what every further Read returns
+	failures int   // consecutive failures
+	mark     int64 // offset at the first of these failures
+	refused  bool  // the server's Retry-After exceeds maxPause
+	err      error // the result of every further Read
 }
 
-// open sends the request, again while failures may pass.
+// open sends the request and retries temporary failures.
 func (t *transfer) open() (*http.Response, error) {
 	for {
 		response, err := t.try()
@@ -52,7 +51,7 @@ func (t *transfer) open() (*http.Response, error) {
 	}
 }
 
-// try sends the request for what is still missing.
+// try sends a request for the missing part.
 func (t *transfer) try() (*http.Response, error) {
 	method := http.MethodGet
 	if t.request.Head {
@@ -75,7 +74,7 @@ func (t *transfer) try() (*http.Response, error) {
 	response, err := t.client.http.Do(r)
 	if err != nil {
 		stop(err)
-		// net/http wraps it with a URL, which after redirects the server made up.
+		// net/http wraps the error with a URL, which a redirecting server chose.
 		var outer *url.Error
 		if errors.As(err, &outer) {
 			err = outer.Err
@@ -84,14 +83,14 @@ func (t *transfer) try() (*http.Response, error) {
 	}
 	t.body = &flow{body: response.Body, ctx: ctx, stop: stop, left: patience}
 	if err := t.check(response); err != nil {
-		io.CopyN(io.Discard, t.body, maxErrorBody) // an error changes nothing
+		io.CopyN(io.Discard, t.body, maxErrorBody) // an error only prevents the reuse of the connection
 		t.drop()
 		return nil, err
 	}
 	return response, nil
 }
 
-// conditions adds the headers that make the answer depend on what is there.
+// conditions adds conditional headers to the request.
 func (t *transfer) conditions(h http.Header) {
 	if t.answered && t.offset == 0 {
 		return
@@ -113,11 +112,11 @@ func (t *transfer) conditions(h http.Header) {
 	}
 }
 
-// strong reports whether an ETag promises equal bytes (RFC 9110, 8.8.1).
+// strong reports whether an ETag is a strong validator (RFC 9110 8.8.1).
 func strong(etag string) bool { return strings.HasPrefix(etag, `"`) }
 
-// hold heeds the Retry-After of a response: the host is not asked before it is
-// over. One longer than maxPause ends the transfer.
+// hold applies the Retry-After of a response to all requests to the host. A value above
+// maxPause ends the transfer.
 func (t *transfer) hold(response *http.Response) {
 	if d := retryAfter(response); d > maxPause {
 		t.refused = true
@@ -126,7 +125,7 @@ func (t *transfer) hold(response *http.Response) {
 	}
 }
 
-// check returns an error unless the response has what was asked for.
+// check returns an error unless the response is the expected one.
 func (t *transfer) check(response *http.Response) error {
 	code := response.StatusCode
 	switch {
@@ -147,8 +146,8 @@ func (t *transfer) check(response *http.Response) error {
 	return nil
 }
 
-// checkRange returns an error unless the response goes on where the last one
-// broke, and to the end (RFC 9110, 14.4).
+// checkRange returns an error unless the response continues at the break and reaches the
+// end (RFC 9110 14.4).
 func (t *transfer) checkRange(response *http.Response) error {
 	got, from := response.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", t.offset)
 	ok := t.same(response) && strings.HasPrefix(got, from)
@@ -162,7 +161,7 @@ func (t *transfer) checkRange(response *http.Response) error {
 	return nil
 }
 
-// skip reads what is known already, of a server that does not send parts.
+// skip discards the known part of a response without Range.
 func (t *transfer) skip(response *http.Response) error {
 	if response.ContentLength != t.size || !t.same(response) {
 		return errChanged
@@ -176,7 +175,7 @@ func (t *transfer) skip(response *http.Response) error {
 	return nil
 }
 
-// same reports whether the response is about what the first one was about.
+// same reports whether a response has the content of the first response.
 func (t *transfer) same(response *http.Response) bool {
 	if strong(t.etag) {
 		return response.Header.Get("ETag") == t.etag
@@ -219,7 +218,7 @@ func (t *transfer) Read(p []byte) (int, error) {
 	}
 }
 
-// resume asks for what is missing after the body broke with err.
+// resume requests the missing part after the body broke with err.
 func (t *transfer) resume(err error) error {
 	t.drop()
 	if !strong(t.etag) && t.modified == "" {
@@ -235,7 +234,7 @@ func (t *transfer) resume(err error) error {
 	return err
 }
 
-// pause waits before the next try, or returns why there is none.
+// pause waits before the next retry, or returns the error that forbids it.
 func (t *transfer) pause(err error) error {
 	if t.ctx.Err() != nil {
 		return context.Cause(t.ctx)
@@ -243,15 +242,15 @@ func (t *transfer) pause(err error) error {
 	if t.failures == 0 {
 		t.mark = t.offset
 	}
-	if t.failures++; t.failures >= tries || t.refused || !mayPass(err) {
+	if t.failures++; t.failures >= tries || t.refused || !temporary(err) {
 		return final(err)
 	}
 	d := min(firstPause<<(t.failures-1), maxPause)
 	return sleep(t.ctx, t.client.jitter(d))
 }
 
-// final returns an error as callers see it. Of what is forbidden it does not
-// tell the address: that a name has it may be known inside only.
+// final returns an error as callers see it. It hides a forbidden address: the mapping of
+// a name to an internal address is a secret of the operator's network.
 func final(err error) error {
 	if errors.Is(err, port.ErrForbidden) {
 		return port.ErrForbidden
@@ -265,7 +264,7 @@ func (t *transfer) Close() error {
 	return nil
 }
 
-// finish ends the transfer; err is what reading returns from now on.
+// finish ends the transfer; err is the result of further reads.
 func (t *transfer) finish(err error) {
 	if t.err == nil {
 		t.err = err
@@ -273,7 +272,7 @@ func (t *transfer) finish(err error) {
 	t.drop()
 }
 
-// drop lets go of the response.
+// drop closes the response.
 func (t *transfer) drop() {
 	if t.body != nil {
 		t.body.close()
@@ -281,7 +280,7 @@ func (t *transfer) drop() {
 	}
 }
 
-// retryAfter returns how long the server asks to wait, 0 if it does not.
+// retryAfter returns the wait that the server requests, or 0.
 func retryAfter(response *http.Response) time.Duration {
 	value := response.Header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {

@@ -16,18 +16,18 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// MaxBody is the largest body of a request, in bytes. A function is called with
-// at most 6 MB, in which a binary body is base64 and has headers beside it. API
-// Gateway refuses more by itself, in its own words.
+// MaxBody is the largest body of a request, in bytes. The event of a function has at most
+// 6 MB, and contains a binary body as base64 beside the headers. API Gateway refuses
+// larger ones itself, with its own text.
 const MaxBody = 4_500_000
 
-// maxAnswer is the largest event that a function may answer with, in bytes.
+// maxAnswer is the largest event that a function may return, in bytes.
 const maxAnswer = 6_000_000
 
-// margin is what is kept of the time of a call to answer and to let go.
+// margin is the time kept of each call to answer and to clean up.
 const margin = time.Second
 
-// API returns the function that answers the requests of API Gateway with a handler.
+// API returns a function that answers API Gateway's requests with a handler.
 func API(h http.Handler) func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	return func(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		ctx, cancel := early(ctx)
@@ -47,7 +47,7 @@ func API(h http.Handler) func(context.Context, events.APIGatewayV2HTTPRequest) (
 	}
 }
 
-// early returns a context that ends margin before the one given.
+// early returns a context that ends margin before its parent.
 func early(ctx context.Context) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok {
 		return context.WithDeadline(ctx, deadline.Add(-margin))
@@ -55,7 +55,7 @@ func early(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithCancel(ctx)
 }
 
-// request makes the request of an event.
+// request converts an event to a request.
 func request(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*http.Request, error) {
 	body := event.Body
 	if event.IsBase64Encoded {
@@ -66,7 +66,7 @@ func request(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*http.R
 		body = string(data)
 	}
 	u := &url.URL{Path: event.RawPath, RawQuery: event.RawQueryString}
-	// The path may come as it was sent, or with its escapes resolved.
+	// The path of the event is escaped or unescaped.
 	if p, err := url.PathUnescape(event.RawPath); err == nil {
 		u.Path, u.RawPath = p, event.RawPath
 	}
@@ -75,7 +75,7 @@ func request(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*http.R
 		return nil, err
 	}
 	req.URL, req.RequestURI = u, u.RequestURI()
-	for name, value := range event.Headers { // the values of one name are joined by commas
+	for name, value := range event.Headers { // API Gateway joins the values of one name with commas
 		req.Header.Set(name, value)
 	}
 	for _, c := range event.Cookies {
@@ -91,13 +91,13 @@ func request(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*http.R
 	return req, nil
 }
 
-// answer is an http.ResponseWriter that keeps what is written.
+// answer is an http.ResponseWriter that buffers the answer.
 type answer struct {
 	header http.Header
-	sent   http.Header // as they were when the status was written
+	sent   http.Header // the headers at the time of WriteHeader
 	status int
 	body   []byte
-	over   bool // the body is larger than can be answered
+	over   bool // the body exceeds maxAnswer
 }
 
 func (a *answer) Header() http.Header { return a.header }
@@ -118,14 +118,14 @@ func (a *answer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// refuse replaces whatever was written by an error in the form of the API.
+// refuse replaces the answer by an error in the form of the API.
 func (a *answer) refuse(status int, text string) {
 	a.status, a.over = status, false
 	a.sent = http.Header{"Content-Type": {"application/json; charset=utf-8"}}
 	a.body, _ = json.Marshal(map[string]string{"error": text})
 }
 
-// event returns the answer as API Gateway takes it.
+// event converts the answer to API Gateway's form.
 func (a *answer) event() events.APIGatewayV2HTTPResponse {
 	a.WriteHeader(http.StatusOK)
 	binary := !utf8.Valid(a.body) || a.sent.Get("Content-Encoding") != ""

@@ -62,7 +62,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestPaths holds that a path is understood whether it comes as it was sent or resolved.
+// TestPaths holds that escaped and unescaped paths of events are understood.
 func TestPaths(t *testing.T) {
 	for raw, want := range map[string]string{
 		"/api/files/a b":   "/api/files/a%20b",
@@ -99,7 +99,7 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// TestBodies holds that every body arrives as it was written.
+// TestBodies holds that every body arrives unchanged.
 func TestBodies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		body := rapid.SliceOf(rapid.Byte()).Draw(t, "body")
@@ -114,7 +114,7 @@ func TestBodies(t *testing.T) {
 		if !bytes.Equal(got, body) {
 			t.Fatalf("%q became %q", body, got)
 		}
-		// What is not base64 goes through JSON.
+		// A body without base64 passes through JSON.
 		data, err := json.Marshal(out)
 		if err != nil {
 			t.Fatal(err)
@@ -156,7 +156,7 @@ func TestLargeBodies(t *testing.T) {
 	}
 }
 
-// TestEarly holds that a request is over before the function is.
+// TestEarly holds that a request ends before the function's deadline.
 func TestEarly(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
@@ -171,7 +171,7 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// FuzzRequest holds that no event breaks the adapter, whatever is in it.
+// FuzzRequest holds that the adapter handles any event.
 func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/api/version", "q=1", "host", "example.org", "", false)
 	f.Add("POST", "/api/%zz", "%", "", "\r\n", "!", true)

@@ -2,8 +2,8 @@ package lambda
 
 import "context"
 
-// Schedule returns the function that calls a tick; what the event says is not
-// looked at. An error has Lambda call it again.
+// Schedule returns a function that runs a tick for each event. After an error Lambda
+// retries the event.
 func Schedule(tick func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		ctx, cancel := early(ctx)

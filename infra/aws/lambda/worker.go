@@ -14,35 +14,33 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Lease is that of an attempt (task.Dispatcher.Lease) unless another one is
-// configured; Hidden is for how long a message then stays hidden from when its
-// worker was last heard of.
+// Lease is the default lease of an attempt (task.Dispatcher.Lease). Hidden is the time
+// for which a message then stays hidden after the last heartbeat of its worker.
 const (
 	Lease  = time.Minute
 	Hidden = hiddenBy * Lease / 3
 )
 
-// hiddenBy is for how many thirds of a lease messages stay hidden.
+// hiddenBy is the ratio of Hidden to a third of the lease.
 const hiddenBy = 5
 
-// maxRecords is how many messages one event may have; the queues are read one
-// message at a time.
+// maxRecords bounds the messages of one event. The queues deliver one message at a time.
 const maxRecords = 10
 
-// putBackWithin is how long it may take to put a message back.
+// putBackWithin bounds the time to make a message visible again.
 const putBackWithin = 10 * time.Second
 
 // Worker handles the deliveries of SQS.
 type Worker struct {
 	Handle driver.Handler
-	// Hide makes a message that was delivered visible again after d and not before.
+	// Hide makes a delivered message visible again after d.
 	Hide func(ctx context.Context, m driver.Message, d time.Duration) error
 	Log  *slog.Logger
-	// Lease is that of an attempt, 0 is the constant.
+	// Lease is the lease of an attempt; 0 is the constant Lease.
 	Lease time.Duration
 }
 
-// hidden is for how long a message is hidden, in whole seconds as SQS counts.
+// hidden returns the time for which a message is hidden, in whole seconds as SQS needs it.
 func (w *Worker) hidden() time.Duration {
 	if w.Lease == 0 {
 		return Hidden
@@ -50,8 +48,8 @@ func (w *Worker) hidden() time.Duration {
 	return max((hiddenBy * w.Lease / 3).Truncate(time.Second), time.Second)
 }
 
-// Deliver handles the messages of an event in their order. From the first that
-// is to come again all are reported as failed, so that none overtakes it.
+// Deliver handles the messages of an event in order. From the first message that must
+// come again, it reports all as failed, so that no message overtakes another.
 func (w *Worker) Deliver(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	if len(event.Records) > maxRecords {
 		return events.SQSEventResponse{}, errors.New("more messages in an event than SQS delivers")
@@ -72,7 +70,7 @@ func failed(records []events.SQSMessage) events.SQSEventResponse {
 	return out
 }
 
-// deliver reports whether a message is done with.
+// deliver handles a message and reports whether it is acknowledged.
 func (w *Worker) deliver(ctx context.Context, record events.SQSMessage) bool {
 	m := driver.Message{
 		Group:   record.Attributes["MessageGroupId"],
@@ -85,7 +83,7 @@ func (w *Worker) deliver(ctx context.Context, record events.SQSMessage) bool {
 		return true
 	}
 	out, err := w.handle(ctx, m)
-	// The message is put back also when the worker was told to stop.
+	// The message becomes visible again even if the worker was told to stop.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
 	defer cancel()
 	pause, again := out.Again(err)
@@ -93,7 +91,7 @@ func (w *Worker) deliver(ctx context.Context, record events.SQSMessage) bool {
 		return true
 	}
 	if err != nil {
-		pause = max(pause, time.Second) // the shortest that SQS has
+		pause = max(pause, time.Second) // the shortest delay of SQS
 		w.Log.Warn("message will come again", "body", m.Body, "after", pause, "error", err)
 	}
 	w.hide(ctx, m, pause)
@@ -103,8 +101,8 @@ func (w *Worker) deliver(ctx context.Context, record events.SQSMessage) bool {
 	return false
 }
 
-// handle calls the handler and keeps the message hidden meanwhile. Nothing
-// runs on when it returns, and there is time left to hide the message.
+// handle calls the handler and keeps the message hidden meanwhile. When it returns, its
+// goroutines have ended, and time is left to hide the message.
 func (w *Worker) handle(ctx context.Context, m driver.Message) (driver.Outcome, error) {
 	ctx, cancel := early(ctx)
 	defer cancel()
@@ -119,7 +117,7 @@ func (w *Worker) handle(ctx context.Context, m driver.Message) (driver.Outcome, 
 	return guarded(ctx, w.Handle, m)
 }
 
-// guarded makes a panic of the handler its error.
+// guarded converts a panic of the handler to an error.
 func guarded(ctx context.Context, h driver.Handler, m driver.Message) (out driver.Outcome, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -142,10 +140,10 @@ func (w *Worker) beat(ctx context.Context, m driver.Message) {
 	}
 }
 
-// hide is a matter of when and not of whether a message comes again: that it
-// failed ends nothing.
+// hide sets the time at which a message comes again. A failure only changes that time, so
+// it is logged and ignored.
 func (w *Worker) hide(ctx context.Context, m driver.Message, d time.Duration) {
-	// SQS takes whole seconds. What is to come back at once has the least of times.
+	// SQS takes whole seconds. A message for immediate redelivery gets the shortest delay.
 	d = d.Round(time.Second)
 	if err := w.Hide(ctx, m, d); err != nil && ctx.Err() == nil {
 		w.Log.Warn("message is hidden for another time than wanted", "body", m.Body, "error", err)

@@ -22,8 +22,8 @@ type hidden struct {
 	For     time.Duration
 }
 
-// deliver sends messages with these bodies and returns which came to nothing
-// and how each was hidden.
+// deliver delivers messages with these bodies. It returns the failed ones and the calls
+// of Hide.
 func deliver(t *testing.T, ctx context.Context, h driver.Handler, bodies ...string) (again []string, hides []hidden) {
 	t.Helper()
 	w := &Worker{Handle: h, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -90,8 +90,8 @@ func TestDeliver(t *testing.T) {
 	}
 }
 
-// TestHeartbeat holds that a message stays hidden as long as its handler works,
-// and that a handler whose time is up leaves time to put the message back.
+// TestHeartbeat holds that a message stays hidden while its handler works. A handler whose
+// time is up leaves time to make the message visible again.
 func TestHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const timeout = 5 * time.Minute
@@ -119,8 +119,8 @@ func TestHeartbeat(t *testing.T) {
 	})
 }
 
-// TestRecheckAfterPutBack holds that a Wake which came before the message was put
-// back is not lost: what it told is seen afterwards.
+// TestRecheckAfterPutBack holds that a Wake is not lost if it arrives before the message
+// is visible again: the state is checked afterwards.
 func TestRecheckAfterPutBack(t *testing.T) {
 	for _, woken := range []bool{false, true} {
 		rechecked := 0

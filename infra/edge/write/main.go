@@ -1,5 +1,5 @@
-// Command write writes the code of infra/edge into template.yaml, where
-// CloudFront takes it from: `make template`.
+// Command write copies the code of infra/edge into template.yaml, from which CloudFront
+// takes it: `make template`.
 package main
 
 import (
@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// resources are the functions of the template, and the files with their code.
+// resources maps resources of the template to the files with their code.
 var resources = [][2]string{{"Authentication", "infra/edge/auth.js"}, {"PackageFiles", "infra/edge/pool.js"}}
 
 func main() {
@@ -36,14 +36,14 @@ func run(template string) error {
 	return os.WriteFile(template, []byte(text), 0o644)
 }
 
-// Lines of a resource of the template, and of its code.
+// Patterns of lines: a resource of the template, and the property with its code.
 const (
 	property = "      FunctionCode: |\n"
 	indent   = "        "
 )
 
-// replace returns the template with other code for a resource. The code is the
-// block of lines after the property that are empty or indented.
+// replace returns the template with other code for a resource. The code is the block of
+// empty or indented lines after the property.
 func replace(template, resource, code string) (string, error) {
 	head, rest, ok := strings.Cut(template, "\n  "+resource+":\n")
 	own, rest, found := strings.Cut(rest, property)
