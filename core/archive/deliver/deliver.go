@@ -19,7 +19,7 @@ import (
 	"aptless/core/engine/task"
 )
 
-// Store is where deliveries go.
+// Store makes and runs the tasks of deliveries.
 type Store struct {
 	Repos        *repo.Store
 	Publications *publish.Store
@@ -29,11 +29,11 @@ type Store struct {
 // Args are the arguments of a delivery.
 type Args struct {
 	UUID, Repo     string        // the repository; Check sets UUID
-	Publication    *publish.Name `json:",omitempty"` // nil if nothing is to be published
+	Publication    *publish.Name `json:",omitempty"` // nil for an import only
 	Dir            string        // of the upload area, see upload.NewDelivery
-	Files          int           // that the directory has
+	Files          int           // the number of files in Dir
 	ForceReplace   bool          // remove conflicting packages from the repository
-	ForceOverwrite bool          // replace published package files that are different
+	ForceOverwrite bool          // replace published package files that differ
 }
 
 // Result is the answer of a delivery.
@@ -42,10 +42,10 @@ type Result struct {
 	Publication *publish.View `json:",omitempty"`
 }
 
-// cursor says how far a delivery has got.
+// cursor is the checkpoint of a delivery.
 type cursor struct {
-	Import    json.RawMessage `json:",omitempty"` // share of the import
-	Publish   json.RawMessage `json:",omitempty"` // share of the publication
+	Import    json.RawMessage `json:",omitempty"` // the import's part
+	Publish   json.RawMessage `json:",omitempty"` // the publication's part
 	Committed bool            `json:",omitempty"`
 }
 
@@ -57,7 +57,7 @@ func (s *Store) Kinds() []task.Kind {
 	}
 }
 
-// Check makes the task of a delivery. The files may come after it.
+// Check makes the task of a delivery. The files may be uploaded after it.
 func (s *Store) Check(ctx context.Context, args Args) (task.Spec, error) {
 	r, err := s.Repos.ByName(ctx, args.Repo)
 	if err != nil {
@@ -136,8 +136,8 @@ func (s *Store) deliver(ctx context.Context, a *task.Attempt, args Args) (task.R
 	return s.end(ctx, a, args, Result{staged.Result, &view})
 }
 
-// held returns a task.Relock if the task was admitted with other locks than it
-// needs by now.
+// held returns a task.Relock if the task needs other locks than those of its
+// admission.
 func (s *Store) held(ctx context.Context, a *task.Attempt, args Args) error {
 	locks, resources, err := s.locks(ctx, a.GetJSON, args)
 	if err != nil {
@@ -151,11 +151,10 @@ func (s *Store) held(ctx context.Context, a *task.Attempt, args Args) error {
 	return nil
 }
 
-// maxTold is how many of the files that cannot be imported a refusal names.
+// maxTold bounds the files that a refusal names.
 const maxTold = 20
 
-// stage imports the files, and refuses the delivery if one of them cannot be
-// imported.
+// stage imports the files. It refuses the delivery if a file cannot be imported.
 func (s *Store) stage(ctx context.Context, a *task.Attempt, args Args, at *cursor) (*repo.Staged, error) {
 	if at.Import == nil {
 		files, err := s.Uploads.List(ctx, args.Dir)
@@ -181,7 +180,7 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, args Args, at *curso
 	return staged, nil
 }
 
-// told returns warnings as one text.
+// told joins warnings to one text.
 func told(warnings []string) string {
 	if more := len(warnings) - maxTold; more > 0 {
 		warnings = append(slices.Clone(warnings[:maxTold]), fmt.Sprintf("and %d more", more))
@@ -189,8 +188,7 @@ func told(warnings []string) string {
 	return strings.Join(warnings, "; ")
 }
 
-// commit writes the new list of the repository, together with what is in the
-// transaction already.
+// commit adds the repository's new list to the transaction and commits it.
 func (s *Store) commit(ctx context.Context, a *task.Attempt, at *cursor, staged *repo.Staged, view *publish.View, debts ...task.Debt) error {
 	if err := staged.Put(ctx, a); err != nil {
 		return err
@@ -200,7 +198,7 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, at *cursor, staged 
 	return a.Commit(ctx, *at, debts...)
 }
 
-// tidyDebt owes the removal of the uploads.
+// tidyDebt is the debt of removing the uploads.
 func tidyDebt(dir string) task.Debt {
 	return task.Debt{Name: debtName(dir), Spec: task.Spec{
 		Kind: "deliver.tidy", Name: "Remove delivered files", Resources: []string{upload.Path(dir)},
@@ -208,10 +206,10 @@ func tidyDebt(dir string) task.Debt {
 	}}
 }
 
-// debtName is the calendar entry of the removal of the uploads.
+// debtName names the debt of removing the uploads.
 func debtName(dir string) string { return "delivery/" + dir }
 
-// finish does what a delivery that has committed owes.
+// finish pays the debts of a committed delivery.
 func (s *Store) finish(ctx context.Context, a *task.Attempt, args Args, at cursor) (task.Result, error) {
 	staged, err := s.Repos.Stage(ctx, a, repo.ImportArgs{UUID: args.UUID, Name: args.Repo}, at.Import, nil)
 	if err != nil {
@@ -248,7 +246,7 @@ func (s *Store) end(ctx context.Context, a *task.Attempt, args Args, r Result) (
 	return task.Result{Value: r}, nil
 }
 
-// undo removes what a delivery that has failed has left.
+// undo removes the uploads and other traces of a failed delivery.
 func (s *Store) undo(ctx context.Context, a *task.Attempt, args Args) error {
 	if args.Publication != nil {
 		if err := s.Publications.UndoPart(ctx, a, *args.Publication); err != nil {
@@ -258,19 +256,19 @@ func (s *Store) undo(ctx context.Context, a *task.Attempt, args Args) error {
 	return s.Uploads.RemoveDir(ctx, args.Dir)
 }
 
-// tidyArgs are the arguments of the removal of delivered files.
+// tidyArgs are the arguments of the removal of uploads.
 type tidyArgs struct{ Dir string }
 
-// tidy removes the files of a delivery that could not do so.
+// tidy removes the uploads of a delivery that did not remove them itself.
 func (s *Store) tidy(ctx context.Context, _ *task.Attempt, args tidyArgs) (task.Result, error) {
 	return task.Result{NoValue: true}, s.Uploads.RemoveDir(ctx, args.Dir)
 }
 
-// encode returns a share as JSON.
+// encode returns a part of the cursor as JSON.
 func encode(share any) json.RawMessage {
 	data, err := json.Marshal(share)
 	if err != nil {
-		panic(err) // cursors are numbers, names and texts
+		panic(err) // cursors always marshal
 	}
 	return data
 }

@@ -16,14 +16,14 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// answer is what a delivery answers.
+// answer is the answer to a delivery.
 type answer struct {
 	FailedFiles []string
 	Report      struct{ Warnings, Added, Removed []string }
 	Publication *struct{ Distribution, Path string }
 }
 
-// rig is a process on a Memory, with repositories r and q that are published.
+// rig is a process on a Memory, with published repositories r and q.
 type rig struct {
 	*apptest.Process
 	memory *drivertest.Memory
@@ -57,7 +57,7 @@ func (r *rig) deliver(t *testing.T, path string, files map[string][]byte) (int, 
 	return r.Send(t, "POST", "/api/upload/"+path, contentType, body)
 }
 
-// state returns what a delivery may change, and what it must not leave.
+// state returns everything that a delivery may change or leave.
 func (r *rig) state() map[string]string {
 	state := r.memory.Objects("public/")
 	for _, part := range []string{"repo", "publish", "upload", "staging", "calendar", "lock", "ref", "pool/"} {
@@ -68,8 +68,8 @@ func (r *rig) state() map[string]string {
 
 const stableIndex = "dists/stable/main/binary-amd64/Packages"
 
-// TestDeliveryImportsAndPublishes delivers a form and a single file: the answer has
-// the report and the publication, and no upload is left.
+// TestDeliveryImportsAndPublishes delivers a form and a single file. The answer
+// has the report and the publication. No upload is left.
 func TestDeliveryImportsAndPublishes(t *testing.T) {
 	r := newRig(t)
 	code, text := r.deliver(t, "r?publish=./stable", map[string][]byte{
@@ -104,8 +104,8 @@ func TestDeliveryImportsAndPublishes(t *testing.T) {
 	}
 }
 
-// TestRefusedDeliveryChangesNothing refuses deliveries before and in their task:
-// no repository, publication, published file or upload is another one.
+// TestRefusedDeliveryChangesNothing refuses deliveries before and in their task.
+// Repositories, publications, published files and uploads are unchanged.
 func TestRefusedDeliveryChangesNothing(t *testing.T) {
 	good := map[string][]byte{"aa_1_amd64.deb": apptest.Deb("aa", "1", "amd64")}
 	with := func(name string, data []byte) map[string][]byte {

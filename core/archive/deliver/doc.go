@@ -1,8 +1,8 @@
 // Package deliver owns deliveries: files that are imported into a local
 // repository and, if the request says so, published, in one task.
 //
-// It stores nothing of its own. The files of a delivery are in a directory of the
-// upload area that is its own (upload.NewDelivery) and that clients do not see.
+// It stores nothing of its own. The files of a delivery are in their own directory
+// of the upload area (upload.NewDelivery), which clients do not see.
 //
 // Invariants:
 //

@@ -17,7 +17,7 @@ import (
 
 const publication = `{"SourceKind":"local","Distribution":"stable","Sources":[{"Name":"r"}]}`
 
-// ready makes a repository of one package that is published.
+// ready makes a published repository with one package.
 func ready(p *apptest.Process) error {
 	return errors.Join(p.Step("POST", "/api/repos", `{"Name":"r"}`),
 		p.Upload("d", map[string][]byte{"aa_1_amd64.deb": apptest.Deb("aa", "1", "amd64")}),
@@ -36,8 +36,8 @@ func send(p *apptest.Process, files map[string][]byte) error {
 	return p.Drain()
 }
 
-// published returns how many packages the repository has and how many are
-// published.
+// published returns the number of packages in the repository, and of published
+// ones.
 func published(p *apptest.Process) (have, shown int, err error) {
 	data, err := p.Do("GET", "/api/repos/r/packages", "", nil)
 	if err != nil {
@@ -47,8 +47,8 @@ func published(p *apptest.Process) (have, shown int, err error) {
 	return strings.Count(string(data), "Pamd64"), strings.Count(string(index), "Package: "), err
 }
 
-// TestDeliverySurvivesEveryFault interrupts a delivery at every call of a port: the
-// next process ends it. Repository and publication agree in the end.
+// TestDeliverySurvivesEveryFault breaks each storage call of a delivery once. The
+// next process ends the delivery. Repository and publication agree in the end.
 func TestDeliverySurvivesEveryFault(t *testing.T) {
 	t.Parallel()
 	signer := apptest.Signer(t)
@@ -80,7 +80,7 @@ func TestDeliverySurvivesEveryFault(t *testing.T) {
 			if err != nil || have != shown {
 				return fmt.Errorf("%d packages, %d published, %v", have, shown, err)
 			}
-			if have == 1 { // it was not admitted: the client sends it again
+			if have == 1 { // the admission failed, so the client repeats it
 				return send(p, files)
 			}
 			return nil
@@ -101,8 +101,8 @@ func TestDeliverySurvivesEveryFault(t *testing.T) {
 	})
 }
 
-// TestDeliveryGoesOnInSlices delivers 130 packages in slices of a few
-// packages: none is committed before all are.
+// TestDeliveryGoesOnInSlices delivers 130 packages in slices of a few. One commit
+// publishes all.
 func TestDeliveryGoesOnInSlices(t *testing.T) {
 	t.Parallel()
 	env := drivertest.NewEnv()
@@ -158,8 +158,8 @@ func TestDeliveryGoesOnInSlices(t *testing.T) {
 	}
 }
 
-// TestDeliveriesBesideOtherTasks sends deliveries, plain imports and plain updates
-// at once: all succeed, and nothing is lost.
+// TestDeliveriesBesideOtherTasks runs deliveries, imports and updates
+// concurrently. All succeed, and no package is lost.
 func TestDeliveriesBesideOtherTasks(t *testing.T) {
 	r := newRig(t)
 	var all sync.WaitGroup

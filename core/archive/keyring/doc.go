@@ -1,16 +1,17 @@
-// Package keyring owns the named sets of keys that are trusted to have signed
-// what aptless takes in: mirrors and .changes files. The keys with which it
-// signs are not here.
+// Package keyring owns the named rings of trusted public keys. They verify mirrors
+// and .changes files. The secret keys for signing are elsewhere.
 //
-// Stored layout: one row per key, so that two imports meet only in a key that
-// both have,
+// Stored layout: one row per key, so that two imports conflict only if they have a
+// key in common,
 //
 //	keyring/<name> / <fingerprint>   the key, as a sequence of OpenPGP packets
 //
-// A name is a cleaned path without slashes at its ends. A ring that has no keys
-// is not stored and not an error.
+// A name is a cleaned path without slashes at its ends. A ring without keys is not
+// stored and not an error.
 //
-// Invariant: what an import has put into a ring only grows: a later import of
-// the key unites what both say, so that a revocation is never lost. Only a
-// deletion takes a key away, and the whole of it.
+// Invariants:
+//
+//  1. A later import of a key is merged with the stored one, so a revocation is
+//     never lost.
+//  2. Only a deletion removes a key, and it removes all of it.
 package keyring

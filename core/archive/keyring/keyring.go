@@ -14,39 +14,39 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// Default is the ring that is asked when none is named.
+// Default is the ring of requests that name none.
 const Default = "trustedkeys.gpg"
 
-// Limits of a ring. They are below those of package pgp, so that what can be
-// stored can be read.
+// Limits of a ring. They are below those of package pgp, so every stored ring is
+// readable.
 const (
 	maxName    = 150      // bytes of a name
 	maxKeys    = 4096     // keys of a ring
 	maxBytes   = 16 << 20 // bytes of its keys
-	maxRings   = 20       // rings asked at once
-	maxRetries = 20       // of a write that met others
+	maxRings   = 20       // rings per request
+	maxRetries = 20       // of a conflicting write
 )
 
-// Store keeps rings.
+// Store keeps keyrings.
 type Store struct {
 	Table driver.Table
 	Now   func() time.Time
 
-	// Fetch answers a GET request with the body of its answer, which it must
-	// bound; nil where nothing may be fetched.
+	// Fetch returns the body of a GET request, which it must bound. It is nil
+	// without network access.
 	Fetch func(ctx context.Context, url string) ([]byte, error)
 }
 
-// Refusal says why a request about keys is refused, in gpg's words where clients
-// know them.
+// Refusal is the reason for refusing a request about keys, in gpg's words where
+// aptly has them.
 type Refusal struct{ text string }
 
 func (e *Refusal) Error() string { return e.text }
 
 func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
 
-// CleanName returns the name under which a ring is stored: the default one for
-// "", and a cleaned path that does not lead out of the keyrings.
+// CleanName returns the stored name of a ring: the default for "", else a cleaned
+// path. A path that leads out of the keyrings is refused.
 func CleanName(raw string) (string, error) {
 	if raw == "" {
 		return Default, nil
@@ -82,8 +82,8 @@ func (s *Store) read(ctx context.Context, name string) ([]stored, error) {
 	return keys, nil
 }
 
-// Keyring returns the keys of all rings named, or of the default one if none
-// is, as one ring. A ring that does not exist has none.
+// Keyring returns the keys of all named rings as one ring. nil names the default
+// ring. A ring that does not exist is empty.
 func (s *Store) Keyring(ctx context.Context, names []string) (*pgp.Keyring, error) {
 	if len(names) == 0 {
 		names = []string{Default}
@@ -108,8 +108,8 @@ func (s *Store) Keyring(ctx context.Context, names []string) (*pgp.Keyring, erro
 	return pgp.NewKeyring(keys...)
 }
 
-// Import puts keys, armoured or binary, into a ring and says in gpg's words
-// what became of each. A *Refusal if there are none that can be read.
+// Import adds keys, armored or binary, to a ring. It returns gpg's message for
+// each key. The error is a *Refusal if data has no readable key.
 func (s *Store) Import(ctx context.Context, name string, data []byte) (string, error) {
 	name, err := CleanName(name)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *Store) Import(ctx context.Context, name string, data []byte) (string, e
 	return s.put(ctx, name, keys)
 }
 
-// parse reads keys, each once.
+// parse reads keys and drops duplicates.
 func parse(data []byte) ([]*pgp.Key, error) {
 	if len(data) > maxBytes {
 		return nil, refuse("gpg: %d bytes of keys are more than %d\n", len(data), maxBytes)
@@ -143,7 +143,7 @@ func parse(data []byte) ([]*pgp.Key, error) {
 	return ring.Keys(), nil
 }
 
-// change says what became of a key that was imported.
+// change is the result of importing a key.
 type change int
 
 const (
@@ -152,8 +152,7 @@ const (
 	unchanged
 )
 
-// maxBatch is how many keys are written in one transaction: as many as their
-// largest sizes allow.
+// maxBatch is how many keys one transaction writes. Even the largest keys fit.
 const maxBatch = driver.MaxTxSize / driver.MaxRowSize
 
 // put adds keys to a ring.
@@ -185,8 +184,8 @@ func (s *Store) putBatch(ctx context.Context, name string, keys []*pgp.Key, chan
 	return fmt.Errorf("keyring %s: %w", name, driver.ErrConflict)
 }
 
-// plan returns what is to be written so that the ring has the keys, and notes
-// what becomes of each.
+// plan returns the operations that add the keys to the ring, and the change of
+// each key.
 func plan(name string, ring []stored, keys []*pgp.Key, changes []change) ([]driver.Op, error) {
 	size, known := 0, make(map[string]stored, len(ring))
 	for _, k := range ring {
@@ -221,7 +220,7 @@ func plan(name string, ring []stored, keys []*pgp.Key, changes []change) ([]driv
 	return ops, nil
 }
 
-// tell says what became of the keys.
+// tell returns gpg's messages about the keys.
 func tell(keys []*pgp.Key, changes []change) string {
 	var b strings.Builder
 	counts := map[change]int{}
@@ -249,11 +248,11 @@ func tell(keys []*pgp.Key, changes []change) string {
 	return b.String()
 }
 
-// keyID is how a key may be named: by fingerprint, or by key ID of 16 or 8 digits.
+// keyID matches a fingerprint, or a key ID of 16 or 8 digits.
 var keyID = regexp.MustCompile(`^(?:0[xX])?([0-9A-Fa-f]{40}|[0-9A-Fa-f]{16}|[0-9A-Fa-f]{8})!?$`)
 
-// parseID returns the digits of a reference to a key. Parts of user IDs are
-// none: anybody can make a key that has them.
+// parseID returns the digits of a reference to a key. It refuses parts of user
+// IDs, which any key may contain.
 func parseID(ref string) (string, bool) {
 	m := keyID.FindStringSubmatch(strings.ReplaceAll(ref, " ", ""))
 	if m == nil {
@@ -262,8 +261,8 @@ func parseID(ref string) (string, bool) {
 	return strings.ToUpper(m[1]), true
 }
 
-// Delete takes a key out of a ring, named by its fingerprint or key ID or by
-// one of a subkey. A *Refusal unless exactly one key answers to it.
+// Delete removes a key from a ring. ref is its fingerprint or key ID, or that of
+// a subkey. The error is a *Refusal unless ref matches exactly one key.
 func (s *Store) Delete(ctx context.Context, name, ref string) error {
 	name, err := CleanName(name)
 	if err != nil {

@@ -138,8 +138,8 @@ func TestRefusedImports(t *testing.T) {
 	}
 }
 
-// TestConcurrentImports has the same and other keys imported and deleted at
-// once: every key that nobody deletes is there in the end.
+// TestConcurrentImports imports and deletes keys concurrently. Every key without
+// a deletion is there in the end.
 func TestConcurrentImports(t *testing.T) {
 	s, ctx := newStore(), t.Context()
 	keys := make([]*pgp.Key, 6)
@@ -226,7 +226,7 @@ func TestFull(t *testing.T) {
 		ring[i] = stored{k, "1"}
 	}
 	if _, err := plan("r", ring, []*pgp.Key{other}, make([]change, 1)); err != nil {
-		t.Error(err) // all are one key
+		t.Error(err) // all of them are one key
 	}
 	ring = make([]stored, maxBytes/len(k.Binary()))
 	for i := range ring {
@@ -273,7 +273,7 @@ func TestDamagedRow(t *testing.T) {
 	}
 }
 
-// FuzzNames looks at everything that requests may say about rings and keys.
+// FuzzNames has any names of rings and keys.
 func FuzzNames(f *testing.F) {
 	for _, s := range []string{"", "/", "../x", "a//b/", "hkp://h", "http://[::1]:80", "0xDEADBEEF!", "A:\\\x00\xff"} {
 		f.Add(s)

@@ -12,8 +12,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestKeysAreImportedListedAndDeleted is item 30: keys are imported by armour and from a key
-// server, listed and deleted.
+// TestKeysAreImportedListedAndDeleted imports keys by armor and from a key
+// server.
 func TestKeysAreImportedListedAndDeleted(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		key := apptest.Signer(t).PublicKeys()[0]
@@ -32,7 +32,7 @@ func TestKeysAreImportedListedAndDeleted(t *testing.T) {
 		s.Want(t, "POST", "/api/gpg/key", `{"GpgKeyArmor":`+armor+`,"GpgKeyID":"X"}`, 400, `"gpg: conflicting commands\n"`)
 		s.Want(t, "POST", "/api/gpg/key", `{"GpgKeyID":"DEADBEEF"}`, 400, `"gpg: keyserver receive failed: https://keys.openpgp.org/…`)
 	})
-	p, err := apptest.Start(t.Context(), drivertest.NewEnv(), apptest.Signer(t)) // which may ask no other servers
+	p, err := apptest.Start(t.Context(), drivertest.NewEnv(), apptest.Signer(t)) // without network access
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,16 +9,16 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// DefaultServer is the key server that is asked when none is named.
+// DefaultServer is the key server of requests that name none.
 const DefaultServer = "hkps://keys.openpgp.org"
 
-// maxIDs is how many keys one request may fetch.
+// maxIDs bounds the keys of one request.
 const maxIDs = 20
 
-// Receive fetches keys from a key server (the protocol HKP) and puts them into
-// a ring. ids are fingerprints or key IDs with white space between them. Of an
-// answer only the key that was asked for is taken. A *Refusal unless all are
-// found; the ring is then as it was.
+// Receive fetches keys from a key server (protocol HKP) into a ring. ids are
+// fingerprints or key IDs, separated by white space. Further keys in an answer
+// are dropped. The error is a *Refusal, and the ring unchanged, unless all keys
+// are found.
 func (s *Store) Receive(ctx context.Context, name, server, ids string) (string, error) {
 	name, err := CleanName(name)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Store) Receive(ctx context.Context, name, server, ids string) (string, 
 	return s.put(ctx, name, ring.Keys())
 }
 
-// lookupURL returns the address at which a key server has a key
+// lookupURL returns the URL of a key on a key server
 // (draft-gallagher-openpgp-hkp, 3.1).
 func lookupURL(server, id string) (string, error) {
 	if !strings.Contains(server, "://") {

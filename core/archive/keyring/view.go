@@ -49,8 +49,8 @@ func (s *Store) List(ctx context.Context, name string) ([]View, error) {
 	return views, nil
 }
 
-// Escape writes a user ID as gpg lists it: control characters, the colon, the
-// backslash and what is not UTF-8 as \x and two digits.
+// Escape writes a user ID like gpg. Control characters, colons, backslashes and
+// invalid UTF-8 become \x and two digits.
 func Escape(id string) string {
 	var b strings.Builder
 	for i := 0; i < len(id); {

@@ -7,9 +7,9 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Collision is two packages of which a publication can have one only: both have
-// a file of the same path in the pool, with different content. Example: the .debs
-// of 2.0 and 1:2.0, since file names leave the epoch out (Debian policy 5.6.12).
+// Collision is two packages that one publication cannot have together. They have
+// a file with one path in the pool and different content. Example: the .debs of
+// 2.0 and 1:2.0, since file names have no epoch (Debian policy 5.6.12).
 type Collision struct {
 	File     string // base name
 	Old, New *deb.Package
@@ -20,10 +20,9 @@ func (c *Collision) Error() string {
 		c.File, c.New, c.Old, c.Old, c.New)
 }
 
-// Collisions returns the first Collision in index order, nil if there is none,
-// between a package that from lacks and to has, and another package of to. It
-// reads the chunks that the two lists do not share, and those of to that may
-// have packages of the same names.
+// Collisions returns the first Collision in index order, nil if there is none. It
+// is between a package that only to has and another package of to. It reads the
+// chunks that the lists do not share, and chunks of to that may have equal names.
 func Collisions(ctx context.Context, from, to *List) (*Collision, error) {
 	added, names, err := additions(ctx, from, to)
 	if err != nil || len(names) == 0 {
@@ -56,8 +55,8 @@ func Collisions(ctx context.Context, from, to *List) (*Collision, error) {
 	return nil, nil
 }
 
-// additions returns the keys of the packages that from lacks and to has, by the
-// name of the package, and these names in index order.
+// additions returns the keys of the packages that only to has, by package name,
+// and these names in index order.
 func additions(ctx context.Context, from, to *List) (added map[string]map[string]bool, names []string, err error) {
 	added = map[string]map[string]bool{}
 	for change, err := range Changes(ctx, from, to) {
@@ -77,9 +76,9 @@ func additions(ctx context.Context, from, to *List) (added map[string]map[string
 	return added, names, nil
 }
 
-// SharedFile returns the name of a file that two packages of one name have in
-// the same directory of the pool with different content, or "". The files of an
-// installer do not count: they have the same names in each of its versions.
+// SharedFile returns the name of a file that two packages of one name have in one
+// pool directory with different content, or "". It ignores installers, since all
+// their versions have equal file names.
 func SharedFile(p, q *deb.Package) string {
 	switch {
 	case p.Name != q.Name:

@@ -20,8 +20,7 @@ type Store struct {
 	Chunks *lists.Store
 }
 
-// List is an open list of packages. It never changes. It may be used by many goroutines
-// at once.
+// List is an open list of packages. It is immutable and safe for concurrent use.
 type List struct {
 	store  Store
 	list   *lists.List

@@ -89,8 +89,8 @@ func checkList(t *rapid.T, l *List, m map[string]*deb.Package, limit int) {
 	}
 }
 
-// walkReplacing is the merge of aptly 1.6.3, step by step: a walk over two lists sorted
-// by package key, with replacing carried on across names.
+// walkReplacing merges as aptly 1.6.3 does: a walk over two lists sorted by
+// package key, with replacing carried on across names.
 func walkReplacing(left, right map[string]*deb.Package) map[string]*deb.Package {
 	last := &deb.Package{Name: "~", Version: "1", Architecture: "~"}
 	refs := func(m map[string]*deb.Package) []*deb.Package {

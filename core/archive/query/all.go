@@ -11,10 +11,10 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// ClosureOfAll is Closure for packages that are no list, because several may
-// have one short key: it returns the keys of those for which q is true and of
-// those that they depend on. Without architectures in o it takes those of the
-// packages, as List.Architectures has them.
+// ClosureOfAll is Closure for packages outside of a list, several of which may
+// share a short key. It returns the keys of the packages for which q is true and
+// of their dependencies. Without architectures in o it uses those of the
+// packages, see List.Architectures.
 func ClosureOfAll(ctx context.Context, packages iter.Seq2[*deb.Package, error], q Query, o Options) (map[string]bool, error) {
 	shared := make(texts)
 	var entries []entry
@@ -60,9 +60,8 @@ func ClosureOfAll(ctx context.Context, packages iter.Seq2[*deb.Package, error], 
 	return keys, nil
 }
 
-// HighestVersions returns the keys of one package of each name: of those with
-// the highest version, whatever their architecture and kind, that whose key is
-// least.
+// HighestVersions returns one key per package name. Of the packages with the
+// highest version, of any architecture and kind, it is the least key.
 func HighestVersions(packages iter.Seq2[*deb.Package, error]) (map[string]bool, error) {
 	type best struct{ version, key string }
 	highest := make(map[string]best)

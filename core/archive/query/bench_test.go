@@ -61,7 +61,7 @@ func BenchmarkClosure(b *testing.B) {
 	}
 }
 
-// BenchmarkDetails reads a whole list in the order of keys, as format=details does.
+// BenchmarkDetails reads a whole list in the order of keys, like format=details.
 func BenchmarkDetails(b *testing.B) {
 	for _, n := range []int{10_000, 50_000} {
 		l, _ := newList(b, many(n)...)

@@ -11,19 +11,19 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// ErrNoArchitectures says that there is nothing for which dependencies could
-// be looked up.
+// ErrNoArchitectures says that dependencies have no architecture to be resolved
+// for.
 var ErrNoArchitectures = errors.New("no architectures defined, cannot verify dependencies")
 
-// Options say what is followed beside Depends and Pre-Depends.
+// Options select the followed fields besides Depends and Pre-Depends.
 type Options struct {
-	Architectures []string // for which dependencies are looked up, in this order
+	Architectures []string // in which dependencies are resolved, in this order
 
 	FollowRecommends, FollowSuggests bool
 	FollowSource                     bool // the source package of each binary
-	FollowAllVariants                bool // every alternative, and every package that satisfies it
+	FollowAllVariants                bool // every alternative, and every package that satisfies one
 
-	Report func(line string) // told of each step if not nil
+	Report func(line string) // gets a line per step; may be nil
 }
 
 func (o *Options) report(format string, args ...any) {
@@ -32,7 +32,7 @@ func (o *Options) report(format string, args ...any) {
 	}
 }
 
-// items appends the items of p that are followed.
+// items appends the followed items of p.
 func (o *Options) items(dst []string, p *deb.Package) []string {
 	dst = append(append(dst, p.Depends...), p.PreDepends...)
 	if o.FollowRecommends {
@@ -47,12 +47,12 @@ func (o *Options) items(dst []string, p *deb.Package) []string {
 	return dst
 }
 
-// Closure returns the chosen packages and those that they depend on: of the
-// list they were chosen from, as far as neither they nor the packages of base
-// satisfy a dependency. What nothing satisfies is passed over.
+// Closure returns the selected packages and their dependencies. A dependency that
+// neither they nor base satisfy is taken from the list of the selection.
+// Dependencies that no package satisfies are ignored.
 //
-// It holds names, versions and dependencies of all the lists in memory, some
-// hundred bytes for each package.
+// Names, versions and dependencies of all lists are in memory, some hundred bytes
+// per package.
 func Closure(ctx context.Context, selected *pkglist.Subset, base []*pkglist.List, o Options) (*pkglist.Subset, error) {
 	if len(o.Architectures) == 0 {
 		return nil, ErrNoArchitectures
@@ -78,9 +78,9 @@ func Closure(ctx context.Context, selected *pkglist.Subset, base []*pkglist.List
 	return closure, nil
 }
 
-// close adds to the chosen packages what they depend on.
+// close adds the dependencies of the chosen packages.
 func (r *resolver) close(ctx context.Context, x *index, chosen []bool) error {
-	var fresh []int // in index order
+	var fresh []int // the latest additions, in index order
 	for at, in := range chosen {
 		if in {
 			fresh = append(fresh, at)
@@ -99,8 +99,8 @@ func (r *resolver) close(ctx context.Context, x *index, chosen []bool) error {
 	return nil
 }
 
-// Missing returns the dependencies of a list's packages that no package of the
-// given lists satisfies, as texts in ascending order.
+// Missing returns the dependencies of a list that no package of the given lists
+// satisfies, ascending.
 func Missing(ctx context.Context, list *pkglist.List, given []*pkglist.List, o Options) ([]string, error) {
 	if len(o.Architectures) == 0 {
 		return nil, ErrNoArchitectures
@@ -125,15 +125,14 @@ func Missing(ctx context.Context, list *pkglist.List, given []*pkglist.List, o O
 	return lines, nil
 }
 
-// resolver finds what is missing, item by item.
+// resolver finds missing dependencies, item by item.
 type resolver struct {
 	o     Options
-	given []*index // satisfy as a whole
+	given []*index // all of their packages satisfy dependencies
 	done  map[wanted]bool
 }
 
-// newResolver reads the list whose dependencies are looked up, and those that
-// are given.
+// newResolver indexes a list and the given lists.
 func newResolver(ctx context.Context, list *pkglist.List, given []*pkglist.List, o Options) (*resolver, *index, error) {
 	r := &resolver{o: o, done: make(map[wanted]bool)}
 	shared := make(texts)
@@ -151,15 +150,15 @@ func newResolver(ctx context.Context, list *pkglist.List, given []*pkglist.List,
 	return r, x, nil
 }
 
-// wanted is an item looked up for an architecture. Once it was, looking again
-// finds nothing new: what it lacked was added then, if there is any.
+// wanted is an item resolved for an architecture. Each is resolved once: the
+// first time adds the packages that it lacks.
 type wanted struct {
 	item, arch string
 }
 
-// missing returns the alternatives of the packages' dependencies that nothing
-// satisfies, each once. Unless all variants are followed, one satisfied
-// alternative is enough for an item.
+// missing returns the alternatives that no package satisfies, without duplicates.
+// Unless all variants are followed, one satisfied alternative suffices for an
+// item.
 func (r *resolver) missing(x *index, packages []int, satisfied func(deb.Relation) bool) ([]deb.Relation, error) {
 	var missing []deb.Relation
 	seen := make(map[deb.Relation]bool)
@@ -191,8 +190,8 @@ func (r *resolver) missing(x *index, packages []int, satisfied func(deb.Relation
 	return missing, nil
 }
 
-// lacks returns the alternatives of an item that nothing satisfies; none if it
-// is enough that one is.
+// lacks returns the unsatisfied alternatives of an item. Unless all variants are
+// followed, it returns none if one alternative is satisfied.
 func (r *resolver) lacks(item, arch string, satisfied func(deb.Relation) bool) ([]deb.Relation, error) {
 	alternatives, err := deb.ParseAlternatives(item)
 	if err != nil {
@@ -212,8 +211,8 @@ func (r *resolver) lacks(item, arch string, satisfied func(deb.Relation) bool) (
 	return lacks, nil
 }
 
-// fill adds to the chosen packages what satisfies the missing dependencies, and
-// returns it in index order.
+// fill adds packages that satisfy the missing dependencies. It returns them in
+// index order.
 func (r *resolver) fill(x *index, chosen []bool, missing []deb.Relation) (added []int) {
 	if len(missing) > 0 && r.o.Report != nil {
 		lines := make([]string, len(missing))

@@ -15,7 +15,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// indexOrder sorts packages as lists do.
+// indexOrder sorts packages in index order.
 func indexOrder(packages []*deb.Package) []*deb.Package {
 	return slices.SortedFunc(slices.Values(packages), func(a, b *deb.Package) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 {
@@ -31,7 +31,8 @@ func indexOrder(packages []*deb.Package) []*deb.Package {
 	})
 }
 
-// searched returns the packages that satisfy a relation, those of its name first.
+// searched returns the packages that satisfy a relation, first by name, then by
+// Provides.
 func searched(packages []*deb.Package, r deb.Relation) (found []*deb.Package) {
 	for _, p := range packages {
 		if p.Name == r.Name && deb.MatchArchitecture(p.Architecture, r.Arch) && r.Op.Holds(p.Version, r.Version) {
@@ -46,8 +47,7 @@ func searched(packages []*deb.Package, r deb.Relation) (found []*deb.Package) {
 	return found
 }
 
-// plainClosure does what Closure does in plain rounds over all packages, from
-// the description in words.
+// plainClosure is a naive Closure: rounds over all packages.
 func plainClosure(universe, selected, base []*deb.Package, o Options) []*deb.Package {
 	chosen := slices.Clone(selected)
 	for {
@@ -153,7 +153,7 @@ func drawPackages(t *rapid.T, label string) []*deb.Package {
 	return indexOrder(slices.Collect(maps.Values(packages)))
 }
 
-// TestClosure holds closures of random lists against plainClosure.
+// TestClosure compares closures of random lists with plainClosure.
 func TestClosure(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		universe, base := drawPackages(rt, "universe"), drawPackages(rt, "base")
@@ -191,7 +191,7 @@ func TestClosure(t *testing.T) {
 	})
 }
 
-// checkMissing holds Missing against the description in words.
+// checkMissing compares Missing with a naive search.
 func checkMissing(t *rapid.T, universe, base []*deb.Package, o Options) {
 	want := map[string]bool{}
 	for _, arch := range o.Architectures {
@@ -301,7 +301,7 @@ func TestSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A Source field that is no name, as vendors write, asks for no source package.
+	// A vendor's invalid Source field selects no source package.
 	with, err := Sources(t.Context(), selected)
 	if err != nil || with.Count() != selected.Count() {
 		t.Errorf("%d of %d packages, %v", with.Count(), selected.Count(), err)
@@ -327,7 +327,7 @@ func TestForArchitectures(t *testing.T) {
 	}
 }
 
-// TestHighestVersionsOfAll is TestSubset's of pkglist for packages that are no list.
+// TestHighestVersionsOfAll has the cases of TestSubset in package pkglist.
 func TestHighestVersionsOfAll(t *testing.T) {
 	p := func(name, version, arch string, size int64) *deb.Package {
 		return &deb.Package{Name: name, Version: version, Architecture: arch, Files: []deb.File{{Name: "f", Size: size}}}

@@ -9,17 +9,17 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// op is a way of comparing a value with that of a condition.
+// op is a kind of comparison.
 type op uint8
 
 const (
-	opNone    op = iota // no condition was given
+	opNone    op = iota // no condition
 	opVersion           // as versions, by condition.rel
 	opGlob
 	opRegexp
 )
 
-// condition is what stands behind the name of a field or a package.
+// condition is the condition after the name of a field or a package.
 type condition struct {
 	op     op
 	rel    deb.Op // with opVersion
@@ -27,7 +27,7 @@ type condition struct {
 	regexp *regexp.Regexp // with opRegexp
 }
 
-// holds reports whether a value meets the condition. Without one any does.
+// holds reports whether a value meets the condition. opNone holds for any value.
 func (c *condition) holds(value string) bool {
 	switch c.op {
 	case opVersion:
@@ -42,10 +42,10 @@ func (c *condition) holds(value string) bool {
 	}
 }
 
-// equals reports whether the condition asks for a value as such.
+// equals reports whether the condition is "=".
 func (c *condition) equals() bool { return c.op == opVersion && c.rel == deb.Equal }
 
-// String returns the condition as it is written behind a name.
+// String returns the condition in the syntax of queries.
 func (c *condition) String() string {
 	switch c.op {
 	case opVersion:
@@ -59,15 +59,15 @@ func (c *condition) String() string {
 	}
 }
 
-// maxPattern bounds the text of a shell pattern and of a regular expression, in
-// bytes: a class such as \pL takes a thousand times its text when it is read.
+// maxPattern bounds a shell pattern or regular expression, in bytes. Parsing a
+// class such as \pL takes a thousand times its length in memory.
 const maxPattern = 16 << 10
 
-// maxRegexps bounds the compiled size of all regular expressions of a query,
-// in about as many instructions: matching takes time in proportion to it.
+// maxRegexps bounds the compiled size of a query's regular expressions, in
+// instructions. The time of a match is proportional to it.
 const maxRegexps = 20_000
 
-// compile compiles a regular expression of at most limit in size.
+// compile compiles a regular expression with at most limit instructions.
 func compile(pattern string, limit int) (*regexp.Regexp, int, error) {
 	if len(pattern) > maxPattern {
 		return nil, 0, tooLarge(pattern)
@@ -92,8 +92,8 @@ func tooLarge(pattern string) error {
 		&syntax.Error{Code: syntax.ErrLarge, Expr: fmt.Sprintf("%.50s", pattern)})
 }
 
-// sizeOf returns about how many instructions an expression compiles to.
-// syntax.Parse bounds its depth, and how often repetitions repeat.
+// sizeOf estimates the instructions of an expression. syntax.Parse bounds its
+// depth and its repetitions.
 func sizeOf(re *syntax.Regexp) int {
 	size := 1 + len(re.Rune)
 	for _, sub := range re.Sub {

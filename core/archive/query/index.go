@@ -9,16 +9,16 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// index is what looking up dependencies needs of the packages of a list.
+// index holds the packages of a list for resolving dependencies.
 type index struct {
 	packages []entry // in index order
 	named    map[string][]int32
-	offered  map[string][]offer // by what Provides names
+	offered  map[string][]offer // by name in Provides
 }
 
 type entry struct {
 	name, version, arch string
-	key                 string   // of the package; only where packages are no list
+	key                 string   // key of the package; only for packages outside of a list
 	items               []string // followed dependencies
 	provides            []provision
 }
@@ -26,17 +26,17 @@ type entry struct {
 // String returns the package as messages name it.
 func (e *entry) String() string { return e.name + "_" + e.version + "_" + e.arch }
 
-// provision is what a package provides besides its name.
+// provision is an entry of Provides.
 type provision struct{ name, version string }
 
-// offer is a package that provides something, and the version of that.
+// offer is a package that provides a name, with the provided version.
 type offer struct {
 	at      int32
 	version string
 }
 
-// texts has each text once: the packages of a list share most names, versions
-// and dependencies, and what is kept must not keep the records it is from.
+// texts interns strings. The packages of a list share most names, versions and
+// dependencies. A kept string must not keep its whole record in memory.
 type texts map[string]string
 
 func (t texts) keep(s string) string {
@@ -48,8 +48,8 @@ func (t texts) keep(s string) string {
 	return kept
 }
 
-// entry returns what an index has of p: with the dependencies that o follows,
-// or none without o.
+// entry returns the entry of p with the dependencies that o follows. A nil o
+// follows none.
 func (t texts) entry(p *deb.Package, o *Options) entry {
 	e := entry{name: t.keep(p.Name), version: t.keep(p.Version), arch: t.keep(p.Architecture)}
 	if o != nil {
@@ -64,7 +64,7 @@ func (t texts) entry(p *deb.Package, o *Options) entry {
 	return e
 }
 
-// newIndex returns the index of packages that are in index order.
+// newIndex indexes packages in index order.
 func newIndex(packages []entry) *index {
 	x := &index{packages: packages, named: make(map[string][]int32), offered: make(map[string][]offer)}
 	for at := range packages {
@@ -89,8 +89,8 @@ func load(ctx context.Context, list *pkglist.List, t texts, o *Options) (*index,
 	return newIndex(packages), nil
 }
 
-// search yields the places of the packages that satisfy a relation: those of
-// its name in index order, then those that provide it in index order.
+// search yields the places of the packages that satisfy a relation. First come
+// matches by name, then by Provides, each in index order.
 func (x *index) search(r deb.Relation) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		if r.Name == "" {
@@ -118,7 +118,7 @@ func (x *index) any(r deb.Relation) bool {
 	return false
 }
 
-// anyOf reports whether one of the chosen packages does.
+// anyOf reports whether a chosen package satisfies the relation.
 func (x *index) anyOf(chosen []bool, r deb.Relation) bool {
 	for at := range x.search(r) {
 		if chosen[at] {
@@ -128,7 +128,7 @@ func (x *index) anyOf(chosen []bool, r deb.Relation) bool {
 	return false
 }
 
-// names returns the chosen packages that do.
+// names returns the chosen packages that satisfy the relation.
 func (x *index) names(chosen []bool, r deb.Relation) (names []string) {
 	for at := range x.search(r) {
 		if chosen[at] {

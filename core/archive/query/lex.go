@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// kind says what a token is.
+// kind is the kind of a token.
 type kind uint8
 
 const (
-	end      kind = iota // of the text
+	end      kind = iota // end of the text
 	word                 // text is the word, without its quotes
 	operator             // text is one of ( ) { } | , ! < <= << > >= >> = % ~
-	broken               // a quoted word without its end
+	broken               // a quoted word without a closing quote
 )
 
 type token struct {
@@ -22,7 +22,7 @@ type token struct {
 	text string
 }
 
-// String returns the token as error texts have it.
+// String returns the token as in error texts.
 func (t token) String() string {
 	switch t.kind {
 	case end:
@@ -36,12 +36,12 @@ func (t token) String() string {
 	}
 }
 
-// is reports whether t is an operator, spelled op.
+// is reports whether t is the operator op.
 func (t token) is(op string) bool { return t.kind == operator && t.text == op }
 
 const (
-	operators = "(){}|,!<>=%~" // begin a token of their own
-	wordEnds  = ")|,!{}"       // end a word that is not quoted
+	operators = "(){}|,!<>=%~" // each begins a token
+	wordEnds  = ")|,!{}"       // each ends an unquoted word
 )
 
 // lex cuts the first token off text.
@@ -71,8 +71,8 @@ func endsWord(r rune) bool {
 	return unicode.IsSpace(r) || r < utf8.RuneSelf && strings.IndexByte(wordEnds, byte(r)) >= 0
 }
 
-// lexQuoted cuts off what is before the closing quote. A backslash takes the
-// byte behind it as it is.
+// lexQuoted cuts off the text before the closing quote. A backslash escapes the
+// next byte.
 func lexQuoted(text string, quote byte) (t token, rest string) {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -91,7 +91,7 @@ func lexQuoted(text string, quote byte) (t token, rest string) {
 	return token{kind: broken}, ""
 }
 
-// quoted returns a word as it is written in a query: bare if it can be.
+// quoted returns a word in the syntax of queries, without quotes if possible.
 func quoted(s string) string {
 	if t, rest := lex(s); t.kind == word && t.text == s && rest == "" {
 		return s

@@ -20,7 +20,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// counting counts the objects that are read.
+// counting counts reads of objects.
 type counting struct {
 	driver.Blobs
 	reads atomic.Int64
@@ -31,7 +31,7 @@ func (c *counting) Open(ctx context.Context, key string, rng *driver.Range) (io.
 	return c.Blobs.Open(ctx, key, rng)
 }
 
-// tester is what tests, benchmarks and properties share.
+// tester is the common part of tests, benchmarks and rapid properties.
 type tester interface {
 	Helper()
 	Context() context.Context
@@ -85,8 +85,8 @@ func keys(t tester, s *pkglist.Subset) []string {
 	return collect(t, s.Keys(t.Context()))
 }
 
-// many makes n packages whose names, versions, architectures, provides and
-// dependencies are spread like those of a distribution.
+// many makes n packages with names, versions, architectures, Provides and
+// dependencies distributed as in a distribution.
 func many(n int) []*deb.Package {
 	packages := make([]*deb.Package, n)
 	for i := range packages {
@@ -107,8 +107,8 @@ func many(n int) []*deb.Package {
 	return packages
 }
 
-// TestSelectLikeMatch says that a list's index leaves out nothing: Select
-// chooses what Match is true of, for queries made at random.
+// TestSelectLikeMatch compares Select with Match for random queries, so a list's
+// index leaves out no match.
 func TestSelectLikeMatch(t *testing.T) {
 	packages := many(1000)
 	for i, p := range packages {
@@ -160,8 +160,8 @@ func TestSelectLikeMatch(t *testing.T) {
 	})
 }
 
-// TestSelectReads says that looking up a name reads as much of a large list as
-// of a small one.
+// TestSelectReads holds that the lookup of a name reads as much of a large list
+// as of a small one.
 func TestSelectReads(t *testing.T) {
 	for _, n := range []int{2000, 6000} {
 		l, blobs := newList(t, many(n)...)
@@ -182,8 +182,8 @@ func TestSelectReads(t *testing.T) {
 	}
 }
 
-// TestSelectStops says that a request that is given up is not answered on, also
-// when nothing has to be read.
+// TestSelectStops holds that a cancelled request ends, also with all chunks in
+// the cache.
 func TestSelectStops(t *testing.T) {
 	l, _ := newList(t, many(300)...)
 	ctx, stop := context.WithCancel(t.Context())
@@ -198,7 +198,7 @@ func TestSelectStops(t *testing.T) {
 	}
 }
 
-// stopping is a query that tells of each package it is asked about.
+// stopping is a query that calls after for each package.
 type stopping struct {
 	Query
 	after func()

@@ -10,17 +10,17 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// ErrSyntax is what every error of Parse is.
+// ErrSyntax matches every error of Parse.
 var ErrSyntax = errors.New("parsing failed")
 
 // Limits of a query.
 const (
 	MaxText  = 256 << 10 // bytes
-	MaxDepth = 200       // of parentheses and negations in one another
+	MaxDepth = 200       // nesting of parentheses and negations
 	MaxTerms = 20_000
 )
 
-// Parse reads a query. Its errors are what clients of aptly know.
+// Parse parses a query. The texts of its errors are aptly's.
 func Parse(text string) (Query, error) {
 	if len(text) > MaxText {
 		return nil, fmt.Errorf("%w: query longer than %d bytes", ErrSyntax, MaxText)
@@ -37,7 +37,7 @@ func Parse(text string) (Query, error) {
 	return q, nil
 }
 
-// parser reads by recursive descent, one token ahead.
+// parser is a recursive descent parser with one token of lookahead.
 type parser struct {
 	rest    string
 	token   token
@@ -51,7 +51,7 @@ func (p *parser) unexpected(expected string) error {
 	return fmt.Errorf("unexpected token %s: expecting %s", p.token, expected)
 }
 
-// take goes on behind the operator op, which has to be next.
+// take consumes the operator op, which must be next.
 func (p *parser) take(op string) error {
 	if !p.token.is(op) {
 		return p.unexpected("'" + op + "'")
@@ -60,17 +60,17 @@ func (p *parser) take(op string) error {
 	return nil
 }
 
-// either reads alternatives between '|'.
+// either parses alternatives between '|'.
 func (p *parser) either(depth int) (Query, error) {
 	return p.joined("|", depth, p.all, func(parts []Query) Query { return anyOf(parts) })
 }
 
-// all reads conditions between ','.
+// all parses conditions between ','.
 func (p *parser) all(depth int) (Query, error) {
 	return p.joined(",", depth, p.unary, func(parts []Query) Query { return allOf(parts) })
 }
 
-// joined reads what part reads, one or more times with op between them.
+// joined parses one or more parts with op between them.
 func (p *parser) joined(op string, depth int, part func(int) (Query, error), join func([]Query) Query) (Query, error) {
 	first, err := part(depth)
 	if err != nil || !p.token.is(op) {
@@ -111,7 +111,7 @@ func (p *parser) unary(depth int) (Query, error) {
 	return p.term()
 }
 
-// term reads a word with what follows it: a field, a package or a dependency.
+// term parses a field, a package or a dependency.
 func (p *parser) term() (Query, error) {
 	if p.token.kind != word {
 		return nil, p.unexpected("field or package name")
@@ -144,13 +144,13 @@ func (p *parser) term() (Query, error) {
 	return d, err
 }
 
-// isField reports whether a term that begins with name is about a field.
+// isField reports whether a term that begins with name is a field.
 func isField(name string) bool {
 	first, _ := utf8.DecodeRuneInString(name)
 	return first == '$' || unicode.IsUpper(first) && !strings.Contains(name, "_")
 }
 
-// word reads a word; expected says for errors what it stands for.
+// word parses a word. expected names it in errors.
 func (p *parser) word(expected string) (string, error) {
 	if p.token.kind != word {
 		return "", p.unexpected(expected)
@@ -160,7 +160,7 @@ func (p *parser) word(expected string) (string, error) {
 	return text, nil
 }
 
-// condition reads "(op value)", if there is one.
+// condition parses "(op value)", if present.
 func (p *parser) condition() (condition, error) {
 	if !p.token.is("(") {
 		return condition{}, nil

@@ -8,28 +8,26 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Query is a condition on one package. It never changes and may be used by
-// many goroutines at once.
+// Query is a condition on one package. It is immutable and safe for concurrent
+// use.
 type Query interface {
 	// Match reports whether the condition holds for p.
 	Match(p *deb.Package) bool
 
-	// MatchFields reports whether it holds for control fields that are not
-	// those of a package, such as a .changes file's: get returns the value of
-	// a field, "" if there is none. What asks for a package is then false.
+	// MatchFields reports whether the condition holds for control fields of
+	// another file, such as a .changes. get returns a field's value, "" if it is
+	// absent. Conditions on packages are false then.
 	MatchFields(get func(name string) string) bool
 
-	// String returns the query in its shortest canonical form. Parsed again
-	// it is the same query.
+	// String returns the query in its shortest canonical form, which parses to the
+	// same query.
 	String() string
 
-	// may reports whether a part of a list may have packages for which the
-	// condition holds.
+	// may reports whether a chunk may have packages that match.
 	may(*pkglist.Chunk) bool
 }
 
-// Any returns the query that is true if one of the given ones is; there must be
-// one.
+// Any returns the query that is true if a given one is. It needs at least one.
 func Any(queries ...Query) Query {
 	if len(queries) == 1 {
 		return queries[0]
@@ -37,7 +35,7 @@ func Any(queries ...Query) Query {
 	return anyOf(slices.Clone(queries))
 }
 
-// All returns the query that is true if all the given ones are; there must be
+// All returns the query that is true if all given ones are. It needs at least
 // one.
 func All(queries ...Query) Query {
 	if len(queries) == 1 {
@@ -46,9 +44,9 @@ func All(queries ...Query) Query {
 	return allOf(slices.Clone(queries))
 }
 
-// ForArchitectures returns the query for the packages of some architectures. A
-// package for all architectures is always one of them, a source package if
-// "source" is.
+// ForArchitectures returns the query for packages of the given architectures.
+// Packages for all architectures always match. Source packages match if "source"
+// is given.
 func ForArchitectures(archs ...string) Query {
 	parts := anyOf{architecture(deb.AllArch)}
 	for _, arch := range archs {
@@ -148,13 +146,13 @@ func (q *exact) MatchFields(func(string) string) bool { return false }
 
 func (q *exact) String() string { return quoted(q.name + "_" + q.version + "_" + q.arch) }
 
-// dependency is what satisfies a dependency: a package of the name, or one that
-// provides it.
+// dependency matches the packages that satisfy a dependency, by name or by
+// Provides.
 type dependency struct {
 	name    string
 	cond    condition // on the version
 	arch    string
-	hasArch bool // or else any architecture will do
+	hasArch bool // false: any architecture
 }
 
 func (q *dependency) Match(p *deb.Package) bool {
@@ -174,12 +172,12 @@ func (q *dependency) String() string {
 	return s
 }
 
-// field is a field of a package, with a condition on its value or else the
-// condition that it be not empty. Names are those that deb.Package.Field knows.
+// field is a condition on a field of a package. Without a value, the field must
+// not be empty. Names are those of deb.Package.Field.
 type field struct {
 	name   string
 	cond   condition
-	prefix string // of all package names that the condition on Name allows
+	prefix string // of all package names that a condition on Name allows
 }
 
 func (q *field) Match(p *deb.Package) bool {

@@ -11,12 +11,12 @@ import (
 )
 
 // Select returns the packages of a list for which q is true. It reads only the
-// parts of the list that may have some.
+// chunks that may have matches.
 func Select(ctx context.Context, list *pkglist.List, q Query) (*pkglist.Subset, error) {
 	selected := list.Subset()
 	for p, err := range list.Some(ctx, q.may) {
 		if err == nil {
-			err = ctx.Err() // cached chunks need no storage, which would look
+			err = ctx.Err() // cached chunks are read without a check of ctx
 		}
 		if err != nil {
 			return nil, err
@@ -57,7 +57,7 @@ func (q *dependency) may(c *pkglist.Chunk) bool {
 	return (c.MayHave(q.name, true) || c.MayProvide(q.name)) && (!q.hasArch || mayServe(c, q.arch))
 }
 
-// mayServe reports whether a chunk has packages for an architecture.
+// mayServe reports whether a chunk may have packages for an architecture.
 func mayServe(c *pkglist.Chunk, arch string) bool {
 	return slices.ContainsFunc(c.Counts, func(n pkglist.Count) bool { return deb.MatchArchitecture(n.Architecture, arch) })
 }
@@ -71,19 +71,19 @@ func (q *field) may(c *pkglist.Chunk) bool {
 	case q.name == "$Architecture", q.name == "Architecture", q.name == "$PackageType":
 		return slices.ContainsFunc(c.Counts, func(n pkglist.Count) bool {
 			p := deb.Package{Kind: n.Kind, Architecture: n.Architecture}
-			// What sources say in Architecture is not in the index.
+			// The index does not have the Architecture field of sources.
 			return n.Kind == deb.Source && q.name == "Architecture" || q.holds(p.Field(q.name))
 		})
 	}
 	return true
 }
 
-// prefix returns what every package name that meets the condition begins with.
+// prefix returns the common prefix of all package names that meet the condition.
 func (c *condition) prefix() string {
 	switch {
 	case c.equals() && !strings.Contains(c.value, ":"):
-		// Up to the first digit texts that are equal as versions are the same,
-		// and what is behind the last hyphen is compared by itself.
+		// Versions that compare equal are identical up to the first digit. The text
+		// after the last hyphen is compared separately.
 		upstream := c.value
 		if i := strings.LastIndexByte(upstream, '-'); i >= 0 {
 			upstream = upstream[:i]
@@ -104,7 +104,8 @@ func upToAny(s, chars string) string {
 	return s
 }
 
-// anchored returns the text with which a regular expression begins behind '^'.
+// anchored returns the literal prefix of a regular expression that begins with
+// '^'.
 func anchored(pattern string) string {
 	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil || re.Op != syntax.OpConcat || len(re.Sub) < 2 || re.Sub[0].Op != syntax.OpBeginText ||

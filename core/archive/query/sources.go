@@ -8,13 +8,13 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Sources returns the chosen packages and, from the list they were chosen from,
-// the source packages of those that name one of another name than their own. A
-// Source field that names no source package, such as a URL, names none.
+// Sources returns the selected packages and their source packages. A source
+// package comes from the list of the selection if a binary names another source
+// than itself. Invalid Source fields, such as a URL, are ignored.
 func Sources(ctx context.Context, selected *pkglist.Subset) (*pkglist.Subset, error) {
 	list := selected.List()
 	with := list.Subset()
-	versions := make(map[string][]string) // wanted, by name of the source package
+	versions := make(map[string][]string) // wanted versions, by name of the source package
 	for p, err := range selected.All(ctx) {
 		if err != nil {
 			return nil, err

@@ -13,18 +13,18 @@ import (
 	"aptless/core/archive/upload"
 )
 
-// collection is what a directory of uploads has, or a part of it.
+// collection holds the files of a directory of uploads, or of a part of it.
 type collection struct {
 	candidates []upload.Upload // packages, ascending by name
-	processed  []upload.Upload // .buildinfo files: they are removed with the packages
-	others     []upload.Upload // files that are in a directory besides
+	processed  []upload.Upload // .buildinfo files; they are removed together with the packages
+	others     []upload.Upload // all other files
 	failed     []failure
 }
 
-// failure is a file that could not be imported, and why.
+// failure is a file that could not be imported, with the reason.
 type failure struct{ path, warning string }
 
-// collectFile finds one file of a directory that can be imported.
+// collectFile collects one file of a directory.
 func (s *Store) collectFile(ctx context.Context, dir, name string) (c collection, err error) {
 	u, err := s.Uploads.Find(ctx, dir, name)
 	switch {
@@ -45,9 +45,8 @@ func (s *Store) collectFile(ctx context.Context, dir, name string) (c collection
 // maxGathered bounds the files of a collection that is a part of a directory.
 const maxGathered = 1000
 
-// collect yields the files that can be imported from a directory, as they are now,
-// in parts: a batch of packages, and what is beside them. It goes on after a key;
-// with each part comes the key of its last file.
+// collect yields the files of a directory in parts of one batch of packages and
+// the files between them. It continues after the key of a part's last file.
 func (s *Store) collect(ctx context.Context, dir, after string) iter.Seq2[part, error] {
 	return func(yield func(part, error) bool) {
 		var p part
@@ -79,14 +78,14 @@ func (s *Store) collect(ctx context.Context, dir, after string) iter.Seq2[part, 
 	}
 }
 
-// part is a part of a directory; last is the key of its last file.
+// part is a part of a directory. last is the key of its last file.
 type part struct {
 	collection
 	last string
 }
 
-// collectChanges finds the .changes files as they are now, in ascending order,
-// and the other files.
+// collectChanges collects the .changes files in ascending order, and the other
+// files.
 func (in *inclusion) collectChanges(ctx context.Context) ([]upload.Upload, error) {
 	s, dir, name := in.store, in.args.Dir, in.args.File
 	isChanges := func(u upload.Upload) bool { return strings.HasSuffix(u.Name, ".changes") }
@@ -114,7 +113,7 @@ func (in *inclusion) collectChanges(ctx context.Context) ([]upload.Upload, error
 	return []upload.Upload{u}, nil
 }
 
-// noSuchFile returns the failure of a directory or a file that is not there.
+// noSuchFile returns the failure of a missing directory or file.
 func noSuchFile(names ...string) failure {
 	p := upload.Path(names...)
 	return failure{p, fmt.Sprintf("Unable to process %s: stat %s: no such file or directory", p, p)}
@@ -131,12 +130,12 @@ func (c *collection) add(u upload.Upload) {
 	}
 }
 
-// packageExtensions are those of files that are imported.
+// packageExtensions are the extensions of package files.
 var packageExtensions = []string{".deb", ".udeb", ".ddeb", ".dsc"}
 
 func isPackage(name string) bool { return slices.Contains(packageExtensions, path.Ext(name)) }
 
-// whyIgnored says why an import passes over a file.
+// whyIgnored returns the reason for which an import ignores a file.
 func whyIgnored(name string) string {
 	extension := strings.ToLower(path.Ext(strings.TrimSpace(name)))
 	switch {
@@ -148,15 +147,15 @@ func whyIgnored(name string) string {
 	return "its name ends in none of " + strings.Join(packageExtensions, ", ") + ", and no imported .dsc names it"
 }
 
-// Bounds of a batch: of candidates whose records are stored together, and of
-// their bytes. A slice ends between two batches.
+// Bounds of a batch: candidates, and bytes of their files. The records of a batch
+// are stored together. A slice ends between two batches.
 const (
 	maxBatch      = 50
 	maxBatchBytes = 64 << 20
 )
 
-// batches yields the candidates that come after the one with the name of after,
-// "" for all, in batches of at least one.
+// batches yields the candidates after the name after, "" for all, in batches of
+// at least one.
 func batches(candidates []upload.Upload, after string) iter.Seq[[]upload.Upload] {
 	return func(yield func([]upload.Upload) bool) {
 		for len(candidates) > 0 && after != "" && candidates[0].Name <= after {
@@ -172,7 +171,7 @@ func batches(candidates []upload.Upload, after string) iter.Seq[[]upload.Upload]
 	}
 }
 
-// batchOf returns how many of the candidates make the next batch.
+// batchOf returns the size of the next batch.
 func batchOf(candidates []upload.Upload) int {
 	var size int64
 	n := 0

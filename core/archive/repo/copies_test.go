@@ -14,7 +14,6 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestRepoIsCreatedFromSnapshot creates from a snapshot.
 func TestRepoIsCreatedFromSnapshot(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Refused(t, "POST", "/api/repos", `{"Name":"x","FromSnapshot":"s"}`, 404, "source snapshot not found: snapshot with name s not found")
@@ -36,8 +35,8 @@ func TestRepoIsCreatedFromSnapshot(t *testing.T) {
 	})
 }
 
-// TestNamesOfAnyCharacters has repositories with names that paths must encode,
-// and renames them.
+// TestNamesOfAnyCharacters creates and renames repositories whose names need
+// encoding in paths.
 func TestNamesOfAnyCharacters(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		for _, name := range []string{"with blank", "a:b/c", "100%", "a+b", "ü λ", ".", "..", `{{x`, "?#&;=", "a/", "/", "<b>", "'\"\\", "\u2028"} {
@@ -64,8 +63,8 @@ func TestNamesOfAnyCharacters(t *testing.T) {
 	})
 }
 
-// TestRenameKeepsIdentity renames a repository that is published, and gives its
-// name to another: the publication stays with the first.
+// TestRenameKeepsIdentity renames a published repository and gives its name to
+// another one. The publication stays with the first.
 func TestRenameKeepsIdentity(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))
@@ -87,7 +86,6 @@ func TestRenameKeepsIdentity(t *testing.T) {
 	})
 }
 
-// TestCopyBetweenRepos copies packages from one repository to another.
 func TestCopyBetweenRepos(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		app := debtest.Deb(debtest.Spec{Package: "app", Version: "1", Architecture: "amd64", Fields: map[string]string{"Depends": "lib (>= 1), base | other"}})
@@ -136,7 +134,7 @@ func TestCopyBetweenRepos(t *testing.T) {
 	})
 }
 
-// TestCopySurvivesEveryFault interrupts copying between repositories at every call of a port.
+// TestCopySurvivesEveryFault breaks each storage call of a copy once.
 func TestCopySurvivesEveryFault(t *testing.T) {
 	t.Parallel()
 	signer := apptest.Signer(t)
@@ -172,7 +170,7 @@ func TestCopySurvivesEveryFault(t *testing.T) {
 			if err := p.Resume(); err != nil {
 				return err
 			}
-			return p.Step("POST", path, "{}") // to copy again changes nothing
+			return p.Step("POST", path, "{}") // a second copy changes nothing
 		},
 		Verify: func(env *drivertest.Env, _ error) error {
 			p, err := apptest.Start(context.Background(), env, signer)

@@ -15,19 +15,19 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// CopyArgs are the arguments of copying packages from one repository to another.
+// CopyArgs are the arguments of a copy of packages between repositories.
 type CopyArgs struct {
 	To, From         string // names
 	ToUUID, FromUUID string // set by CheckCopy
 	Query            string // of the packages to copy
-	WithDeps         bool   // and what they depend on, as far as the destination lacks it
+	WithDeps         bool   // copy missing dependencies, too
 	DryRun           bool   // only report
 }
 
-// CopyResult is the result of copying packages.
+// CopyResult is the result of a copy.
 type CopyResult struct{ Report Report }
 
-// Texts that name the side which is wrong.
+// Error texts that name the faulty repository.
 const (
 	destError = "dest repo error: %w"
 	srcError  = "src repo error: %w"
@@ -54,15 +54,15 @@ func (s *Store) CheckCopy(ctx context.Context, args CopyArgs) (task.Spec, error)
 	}, nil
 }
 
-// copyCursor says how far a copy has come.
+// copyCursor is the checkpoint of a copy.
 type copyCursor struct {
-	List lists.Ref // of the destination, with what is copied so far
-	Done int       // selected packages that it has
+	List lists.Ref // of the destination, with the packages copied so far
+	Done int       // the number of selected packages in List
 }
 
-// copy selects packages and adds them to the destination. The selection reads
-// each part of the two lists once, and repeats the same in every slice, since the
-// task holds both repositories. The additions go on from a cursor.
+// copy adds selected packages to the destination. Each slice repeats the
+// selection, which reads each chunk of both lists once. Its result is the same,
+// since the task holds both repositories. The additions continue at the cursor.
 func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.Result, error) {
 	to, err := s.row(ctx, a, args.ToUUID, args.To, 400, destError)
 	if err != nil {
@@ -103,13 +103,13 @@ func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.
 		return task.Result{Value: result}, nil
 	}
 	if to, err = s.row(ctx, a, args.ToUUID, args.To, 400, destError); err != nil {
-		return task.Result{}, err // read again: a checkpoint begins a new transaction
+		return task.Result{}, err // a checkpoint began a new transaction, so the row is read again
 	}
 	to.List = changed.Ref()
 	return task.Result{Value: result}, s.save(a, &to)
 }
 
-// collides returns the *pkglist.Collision of a list that is made of another one.
+// collides returns the *pkglist.Collision that replacing list from by to causes.
 func collides(ctx context.Context, from, to *pkglist.List) error {
 	collision, err := pkglist.Collisions(ctx, from, to)
 	if err == nil && collision != nil {
@@ -118,12 +118,12 @@ func collides(ctx context.Context, from, to *pkglist.List) error {
 	return err
 }
 
-// minSlice is how many packages every slice of a task adds at least.
+// minSlice is the least number of packages that a slice adds.
 const minSlice = 100
 
-// addSelected returns the list of the destination with the selected packages. A
-// checkpoint is saved when the slice is over, and before the packages that wait to
-// be stored take more than maxHeld bytes.
+// addSelected returns the list of the destination with the selected packages. It
+// saves a checkpoint when the slice is over, and before the buffered packages
+// exceed maxHeld bytes.
 func (s *Store) addSelected(ctx context.Context, a *task.Attempt, dest *pkglist.List, selected *pkglist.Subset, report *Report) (*pkglist.List, error) {
 	at := copyCursor{List: dest.Ref()}
 	if _, err := a.Cursor(&at); err != nil {
@@ -140,7 +140,7 @@ func (s *Store) addSelected(ctx context.Context, a *task.Attempt, dest *pkglist.
 		}
 		report.Added = append(report.Added, fmt.Sprintf("added %s-%s(%s)", p.Name, p.Version, p.Architecture))
 		if n++; n <= at.Done {
-			continue // in a former slice
+			continue // an earlier slice added it
 		}
 		if err := edit.Add(p.Package); err != nil {
 			return nil, err
@@ -160,7 +160,7 @@ func (s *Store) addSelected(ctx context.Context, a *task.Attempt, dest *pkglist.
 	return edit.Apply(ctx, nil)
 }
 
-// choose returns the packages of src that are copied.
+// choose returns the packages of src to copy.
 func (s *Store) choose(ctx context.Context, dest, src *pkglist.List, args CopyArgs) (*pkglist.Subset, error) {
 	o := s.Dependencies
 	if len(o.Architectures) == 0 {

@@ -15,9 +15,9 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestDamagedIsRefusedAndOddIsTold: an archive that dpkg-deb cannot unpack fails
-// with the reason, one that dpkg only dislikes is added with a warning, and the
-// others of the folder are added.
+// TestDamagedIsRefusedAndOddIsTold imports a folder. An archive that dpkg-deb
+// cannot unpack fails with the reason. One that dpkg only refuses to install is
+// added with a warning.
 func TestDamagedIsRefusedAndOddIsTold(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)
@@ -51,16 +51,16 @@ func TestDamagedIsRefusedAndOddIsTold(t *testing.T) {
 	})
 }
 
-// TestFiveDeathsEndAnImport: a file that kills each process that reads it ends the
-// import with the reason. The repository is as it was, the uploads stay, and no lock
-// is held.
+// TestFiveDeathsEndAnImport imports a file that kills every process that reads
+// it. The import fails with the reason. The repository and the uploads are
+// unchanged, and no lock is held.
 func TestFiveDeathsEndAnImport(t *testing.T) {
 	p, env := many(t, 3)
 	id := begin(t, p, "/api/repos/r/file/d")
 	deaths := 0
 	for range 5 {
 		env = env.Restart()
-		env.Clock.Advance(time.Hour) // the lease of the process before is over
+		env.Clock.Advance(time.Hour) // the lease of the dead process expires
 		var err error
 		if p, err = apptest.Start(t.Context(), env, apptest.Signer(t)); err != nil {
 			t.Fatal(err)
@@ -105,9 +105,9 @@ func TestFiveDeathsEndAnImport(t *testing.T) {
 	owesNothing(t, env)
 }
 
-// TestObjectsOfUploadsGoAfterAnOutage: the rows of imported uploads are removed and
-// their objects are not, for hours. The import has succeeded with a warning, and the
-// tick removes the objects.
+// TestObjectsOfUploadsGoAfterAnOutage fails the removal of objects for hours
+// after the rows are removed. The import succeeds with a warning. The tick
+// removes the objects later.
 func TestObjectsOfUploadsGoAfterAnOutage(t *testing.T) {
 	p, env := many(t, 3)
 	broken := &drivertest.Outage{For: 3 * time.Hour, Now: env.Clock.Now, Match: func(call string) bool {
@@ -115,7 +115,7 @@ func TestObjectsOfUploadsGoAfterAnOutage(t *testing.T) {
 	}}
 	env.Faults.Suffer(broken)
 	id := begin(t, p, "/api/repos/r/file/d")
-	p.Drain() // its errors are those of the outage
+	p.Drain() // fails because of the outage
 	got, report := outcome(t, p, id)
 	if broken.Met() == 0 || got.State != task.Succeeded || len(report.Report.Added) != 3 || len(got.Warnings) == 0 {
 		t.Errorf("%d calls met the outage; state %d %s, warnings %q, %s", broken.Met(), got.State, got.Error, got.Warnings, report.lines())
@@ -136,8 +136,8 @@ func TestObjectsOfUploadsGoAfterAnOutage(t *testing.T) {
 	owesNothing(t, env)
 }
 
-// TestInclusionGoesOnInSlices: an inclusion of many .changes in slices of a second
-// ends with the report of one that is not cut.
+// TestInclusionGoesOnInSlices includes many .changes in slices of a second. The
+// report equals that of a single slice.
 func TestInclusionGoesOnInSlices(t *testing.T) {
 	p, env := many(t, 0)
 	files := map[string][]byte{}

@@ -13,12 +13,12 @@ import (
 // ImportArgs are the arguments of an import of uploaded files.
 type ImportArgs struct {
 	UUID, Name   string
-	Dir, File    string // File is "" for the whole directory
+	Dir, File    string // "" for the whole directory
 	NoRemove     bool   // keep the uploaded files
 	ForceReplace bool   // remove conflicting packages from the repository
 }
 
-// Report says what an import did, as clients see it.
+// Report lists the effects of an import for clients.
 type Report struct {
 	Warnings, Added, Removed []string
 }
@@ -44,14 +44,14 @@ func (s *Store) CheckImport(ctx context.Context, args ImportArgs) (task.Spec, er
 	}
 	return task.Spec{
 		Kind: "repo.import", Name: name, Resources: []string{source.Repo.Resource(r.UUID), from}, Args: args,
-		// The directory is locked also for one file of it: two imports of
-		// the same upload exclude each other however they were named.
+		// The directory is also locked for a single file. Two imports of one upload
+		// exclude each other, by file or by directory.
 		Locks: []lock.Want{s.Rows().Lock(r.UUID, lock.Exclusive), {Resource: upload.Lock(args.Dir)}},
 	}, nil
 }
 
-// importFiles imports uploaded files: it collects candidates, reads them in
-// batches, plans what each changes in the list, and commits the list.
+// importFiles imports uploaded files. It collects candidates, reads them in
+// batches, plans their changes to the list, and commits the list.
 func (s *Store) importFiles(ctx context.Context, a *task.Attempt, args ImportArgs) (task.Result, error) {
 	im, err := s.importer(ctx, a, args.Dir, args.ForceReplace, args.NoRemove)
 	if err != nil || im.at.Committed {
@@ -67,8 +67,8 @@ func (s *Store) importFiles(ctx context.Context, a *task.Attempt, args ImportArg
 	return im.commit(ctx, nil)
 }
 
-// importAll imports what is left of the uploads of a directory, or one file of
-// it, into the list of a target.
+// importAll imports the remaining uploads of a directory, or one file of it, into
+// a target.
 func (im *importer) importAll(ctx context.Context, into *target, args ImportArgs) error {
 	if args.File != "" {
 		found, err := im.store.collectFile(ctx, args.Dir, args.File)

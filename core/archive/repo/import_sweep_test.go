@@ -11,8 +11,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestImportSurvivesEveryFault interrupts an import at every call of a port: the next
-// process finishes it, and nothing is lost or done twice.
+// TestImportSurvivesEveryFault breaks each storage call of an import once. The
+// next process finishes the import. No package is lost or imported twice.
 func TestImportSurvivesEveryFault(t *testing.T) {
 	t.Parallel()
 	signer := apptest.Signer(t)
@@ -43,7 +43,7 @@ func TestImportSurvivesEveryFault(t *testing.T) {
 				return err
 			}
 			if tasks, err := p.Do("GET", "/api/tasks", "", nil); err != nil || !strings.Contains(string(tasks), "Add packages") {
-				return p.Step("POST", "/api/repos/r/file/d", "") // it was not admitted: the client sends it again
+				return p.Step("POST", "/api/repos/r/file/d", "") // the admission failed, so the client repeats it
 			}
 			return nil
 		},

@@ -15,25 +15,25 @@ import (
 	"aptless/core/engine/task"
 )
 
-// cursor says how far an import or an inclusion has got.
+// cursor is the checkpoint of an import or an inclusion.
 type cursor struct {
-	Release     string `json:"Changes,omitempty"` // path of the .changes that is imported; those before it are done
-	ReleaseBlob string `json:",omitempty"`        // its content
-	After       string `json:"Last,omitempty"`    // the last file that is done: its key, or in a .changes its name
+	Release     string `json:"Changes,omitempty"` // path of the current .changes; all before it are done
+	ReleaseBlob string `json:",omitempty"`        // the object with its content
+	After       string `json:"Last,omitempty"`    // the last finished file: its key, or its name in a .changes
 
 	Lists []stagedList `json:",omitempty"` // of the targets
-	Parts []string     `json:",omitempty"` // objects with outcomes, in their order
+	Parts []string     `json:",omitempty"` // objects with outcomes, in order
 
-	Staged    bool `json:",omitempty"` // all is done but the commit, and the outcomes are the whole report
+	Staged    bool `json:",omitempty"` // only the commit is left, and the outcomes are the whole report
 	Committed bool `json:",omitempty"`
-	Owes      bool `json:",omitempty"` // there is a debt: the removal of the uploads
-	Removed   int  `json:",omitempty"` // uploads that are removed, of those imported
+	Owes      bool `json:",omitempty"` // the removal of the uploads is a debt
+	Removed   int  `json:",omitempty"` // the number of imported uploads that are removed
 
-	// Of an import that is staged or has committed.
+	// For a staged or committed import.
 	Outcomes *outcomes `json:",omitempty"` // nil if they are in Parts
 
-	// Of imports that committed before there were parts.
-	Blob   string        `json:",omitempty"` // the object that has such a cursor
+	// For old imports, committed before Parts existed.
+	Blob   string        `json:",omitempty"` // the object with such a cursor
 	Files  []file        `json:",omitempty"`
 	Result *ImportResult `json:",omitempty"`
 }
@@ -47,25 +47,25 @@ type importer struct {
 	keep    bool // keep the uploads
 	targets []*target
 	at      cursor
-	pending []entry   // since the edits were applied
-	since   time.Time // of the last checkpoint
+	pending []entry   // since the last application of the edits
+	since   time.Time // time of the last checkpoint
 	said    outcomes  // since the last checkpoint
 
-	whole func(any) any // returns the cursor of the task; nil if that is the importer's
+	whole func(any) any // embeds the cursor in that of the task; nil if it is the task's
 }
 
-// entry is a candidate whose outcome waits for the edit of its target.
+// entry is a candidate that waits for the edit of its target.
 type entry struct {
 	upload  upload.Upload
 	beside  []upload.Upload
-	id      *identity // nil if it was refused when it was read
+	id      *identity // nil if reading refused it
 	into    *target
 	removed []string
 	refusal string
 	notes   []string
 }
 
-// importer returns an importer that goes on from the cursor.
+// importer returns an importer that continues at the cursor.
 func (s *Store) importer(ctx context.Context, a *task.Attempt, dir string, force, keep bool) (*importer, error) {
 	im := &importer{store: s, attempt: a, dir: dir, force: force, keep: keep, since: s.Now()}
 	found, err := a.Cursor(&im.at)
@@ -75,8 +75,7 @@ func (s *Store) importer(ctx context.Context, a *task.Attempt, dir string, force
 	return im, im.adoptFormer(ctx)
 }
 
-// adoptFormer reads the cursor of an import that committed before cursors had
-// parts: it has nothing but the files and the result.
+// adoptFormer reads an old cursor, which has the files and the result only.
 func (im *importer) adoptFormer(ctx context.Context) error {
 	if im.at.Blob != "" {
 		if err := im.store.getJSON(ctx, im.at.Blob, &im.at); err != nil {
@@ -90,7 +89,7 @@ func (im *importer) adoptFormer(ctx context.Context) error {
 	return nil
 }
 
-// target returns the target of a repository that the task holds.
+// target returns the target for a repository that the task holds.
 func (im *importer) target(ctx context.Context, uuid, name, missing string) (*target, error) {
 	for _, t := range im.targets {
 		if t.uuid == uuid {
@@ -116,11 +115,11 @@ func (im *importer) target(ctx context.Context, uuid, name, missing string) (*ta
 	return t, nil
 }
 
-// maxHeld is how many bytes of rows or of packages wait to be stored.
+// maxHeld bounds the rows or packages that wait to be stored, in bytes.
 const maxHeld = 16 << 20
 
-// batch reads candidates, several at a time, stores their files and records,
-// and plans what they change in the list of the target.
+// batch reads candidates concurrently, stores their files and records, and plans
+// their changes to the target's list.
 func (im *importer) batch(ctx context.Context, into *target, candidates []upload.Upload, from *release) error {
 	rows := rowWriter{table: im.store.Table, stored: map[string]bool{}}
 	pipe := parallel.Pipe[upload.Upload, stored]{
@@ -149,15 +148,15 @@ func (im *importer) batch(ctx context.Context, into *target, candidates []upload
 	return rows.flush(ctx)
 }
 
-// stored is a candidate that was read and, unless it is refused, whose files
-// the pool has.
+// stored is a candidate after reading. Unless it is refused, the pool has its
+// files.
 type stored struct {
 	result
-	row driver.Row // of its record
+	row driver.Row // with its record
 }
 
-// keep puts the files of a package that was read into the pool and returns the
-// row of its record.
+// keep moves the files of a candidate's package into the pool. It returns the row
+// of its record.
 func (s *Store) keep(ctx context.Context, res *result) (driver.Row, error) {
 	for _, f := range append([]upload.Upload{res.upload}, res.beside...) {
 		if err := s.Uploads.Adopt(ctx, f); err != nil {
@@ -169,7 +168,7 @@ func (s *Store) keep(ctx context.Context, res *result) (driver.Row, error) {
 	return row, err
 }
 
-// use stores the record of a candidate and plans what it changes.
+// use stores the record of a candidate and plans its changes.
 func (im *importer) use(ctx context.Context, into *target, c stored, rows *rowWriter) error {
 	e := entry{upload: c.upload, beside: c.beside, into: into, refusal: c.refusal, notes: c.notes}
 	if e.refusal == "" {
@@ -189,7 +188,7 @@ func (im *importer) use(ctx context.Context, into *target, c stored, rows *rowWr
 	return im.apply(ctx)
 }
 
-// rowWriter puts rows many at a time, each key once.
+// rowWriter puts rows in batches, each key once.
 type rowWriter struct {
 	table  driver.Table
 	stored map[string]bool
@@ -218,7 +217,7 @@ func (w *rowWriter) flush(ctx context.Context) error {
 	return err
 }
 
-// refuse reports a candidate, or a .changes, that cannot be imported.
+// refuse reports a candidate or .changes that cannot be imported.
 func (im *importer) refuse(u upload.Upload, warning string) {
 	im.pending = append(im.pending, entry{upload: u, refusal: warning})
 }
@@ -256,8 +255,8 @@ const (
 	maxPending = 2000 // candidates
 )
 
-// checkpoint saves how far the import has got, unless it has just done so. When
-// the slice is over the error is task.ErrContinue.
+// checkpoint saves the progress of the import unless it was saved recently. It
+// returns task.ErrContinue if the slice is over.
 func (im *importer) checkpoint(ctx context.Context) error {
 	due := im.attempt.SliceOver() || len(im.pending) >= maxPending || im.store.Now().Sub(im.since) >= saveEvery
 	if !due || len(im.pending) == 0 && len(im.said.Files)+len(im.said.Failed)+len(im.said.Others) == 0 {
@@ -288,8 +287,8 @@ func (im *importer) lists() []stagedList {
 
 // commit gives the repositories their new lists.
 //
-// ignored returns the lines of the report about files that were not imported, besides
-// those of the outcomes; nil for none. It is given the paths of those that were.
+// ignored, if not nil, gets the paths of the imported files. It returns further
+// lines of the report, about ignored files.
 func (im *importer) commit(ctx context.Context, ignored func(map[string]bool) []string) (task.Result, error) {
 	if err := im.apply(ctx); err != nil {
 		return task.Result{}, err
@@ -321,8 +320,7 @@ func (im *importer) commit(ctx context.Context, ignored func(map[string]bool) []
 	return im.finish(ctx, nil)
 }
 
-// settle makes the cursor that of an import whose outcomes are the whole report,
-// which it returns.
+// settle makes the outcomes the whole report, and returns them.
 func (im *importer) settle(ctx context.Context, ignored func(map[string]bool) []string) (outcomes, error) {
 	all, err := im.store.outcomes(ctx, im.at)
 	if err != nil {
@@ -349,7 +347,7 @@ func (im *importer) settle(ctx context.Context, ignored func(map[string]bool) []
 	return all, im.store.putPart(ctx, im.attempt, &im.at, all)
 }
 
-// debt is the removal of the uploads that were imported.
+// debt returns the debt of removing the imported uploads.
 func (im *importer) debt() task.Debt {
 	return task.Debt{Name: fmt.Sprintf("uploads/%d", im.attempt.ID()), Spec: task.Spec{
 		Kind: "repo.tidy", Name: "Remove imported files of dir " + im.dir, Resources: []string{upload.Path(im.dir)},
@@ -357,7 +355,7 @@ func (im *importer) debt() task.Debt {
 	}}
 }
 
-// tidyArgs are the arguments of the removal of uploads that were imported.
+// tidyArgs are the arguments of the removal of imported uploads.
 type tidyArgs struct {
 	Dir string
 	At  cursor
@@ -376,7 +374,7 @@ func (s *Store) tidy(ctx context.Context, a *task.Attempt, args tidyArgs) (task.
 	return task.Result{Value: struct{}{}}, s.removeUploads(ctx, a, removal{dir: args.Dir, files: all.Files, done: done, cursor: func(done int) any { return done }})
 }
 
-// finish removes the uploads that were imported and reports.
+// finish removes the imported uploads and reports.
 func (im *importer) finish(ctx context.Context, err error) (task.Result, error) {
 	if err != nil {
 		return task.Result{}, err

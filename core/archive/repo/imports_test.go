@@ -23,7 +23,8 @@ func importOf(t *testing.T, s *apptest.Process, query string, files map[string][
 	return got
 }
 
-// lines are those of a report: what was added, removed, warned of, and failed.
+// lines returns the lines of a report: additions, removals, warnings and
+// failures.
 func (r reported) lines() string {
 	return fmt.Sprintf("%v %v %v %v", r.Report.Added, r.Report.Removed, r.Report.Warnings, r.FailedFiles)
 }
@@ -45,8 +46,9 @@ func TestReportNamesEveryFileOfTheFolder(t *testing.T) {
 	})
 }
 
-// TestVersionsUploadedUnderOneNameAreApart: the pool names files by package,
-// version and architecture, so both versions are published.
+// TestVersionsUploadedUnderOneNameAreApart uploads two versions with one file
+// name. The pool names files by package, version and architecture, so both are
+// published.
 func TestVersionsUploadedUnderOneNameAreApart(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)
@@ -66,8 +68,9 @@ func TestVersionsUploadedUnderOneNameAreApart(t *testing.T) {
 	})
 }
 
-// TestPackagesOfOneFileNameAreRefused: file names leave the epoch out, so 2.0
-// and 1:2.0 have one name (Debian policy 3.2.2), and a tarball belongs to all revisions.
+// TestPackagesOfOneFileNameAreRefused imports packages whose files collide. File
+// names have no epoch, so 2.0 and 1:2.0 have one name (Debian policy 3.2.2). All
+// revisions share a tarball.
 func TestPackagesOfOneFileNameAreRefused(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)
@@ -96,8 +99,8 @@ func TestPackagesOfOneFileNameAreRefused(t *testing.T) {
 	})
 }
 
-// TestDscAndFilesBesideItAgree: what Sources says is what the .dsc says, or the
-// package is refused.
+// TestDscAndFilesBesideItAgree refuses a source package whose files differ from
+// its .dsc, so Sources is right.
 func TestDscAndFilesBesideItAgree(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)
@@ -133,7 +136,7 @@ func TestDscAndFilesBesideItAgree(t *testing.T) {
 	})
 }
 
-// many starts a process that has uploads, of which 50 make a batch.
+// many starts a process with uploads. 50 of them make a batch.
 func many(t *testing.T, count int) (*apptest.Process, *drivertest.Env) {
 	t.Helper()
 	env := drivertest.NewEnv()
@@ -154,7 +157,7 @@ func many(t *testing.T, count int) (*apptest.Process, *drivertest.Env) {
 	return p, env
 }
 
-// outcome returns the task that a request has made, as it is now, and its result.
+// outcome returns the present state and the result of a task.
 func outcome(t *testing.T, p *apptest.Process, id int64) (task.Task, reported) {
 	t.Helper()
 	store := p.Dispatcher.Store
@@ -171,7 +174,7 @@ func outcome(t *testing.T, p *apptest.Process, id int64) (task.Task, reported) {
 	return got, r
 }
 
-// begin sends an import and returns the number of its task.
+// begin requests an import and returns its task's number.
 func begin(t *testing.T, p *apptest.Process, path string) int64 {
 	t.Helper()
 	data, err := p.Do("POST", path, "application/json", nil)
@@ -182,7 +185,7 @@ func begin(t *testing.T, p *apptest.Process, path string) int64 {
 	return made.ID
 }
 
-// owesNothing checks that no task owes the removal of uploads.
+// owesNothing checks that no debt of removing uploads exists.
 func owesNothing(t *testing.T, env *drivertest.Env) {
 	t.Helper()
 	for key := range env.Memory.Rows("calendar") {
@@ -192,8 +195,8 @@ func owesNothing(t *testing.T, env *drivertest.Env) {
 	}
 }
 
-// TestImportGoesOnInSlices: in slices that end with each batch, an import ends
-// with the report of one that is not cut, and reads each file once.
+// TestImportGoesOnInSlices ends a slice with each batch. The report equals that
+// of a single slice, and each file is read once.
 func TestImportGoesOnInSlices(t *testing.T) {
 	p, env := many(t, 130)
 	id := begin(t, p, "/api/repos/r/file/d")
@@ -226,8 +229,9 @@ func TestImportGoesOnInSlices(t *testing.T) {
 	}
 }
 
-// TestCommittedImportDoesNotFail: when the uploads cannot be removed for hours,
-// the packages are there, the task has succeeded, and a tick removes the uploads later.
+// TestCommittedImportDoesNotFail fails the removal of the uploads for hours. The
+// task has succeeded and the packages are there. A tick removes the uploads
+// later.
 func TestCommittedImportDoesNotFail(t *testing.T) {
 	p, env := many(t, 3)
 	broken := &drivertest.Outage{For: 3 * time.Hour, Now: env.Clock.Now, Match: func(call string) bool {

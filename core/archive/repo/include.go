@@ -22,33 +22,34 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// IncludeArgs are the arguments of an import of what .changes files announce.
+// IncludeArgs are the arguments of an inclusion: the import of uploads that
+// .changes files announce.
 type IncludeArgs struct {
 	UUID            string // of the repository; "" if Name is a template
-	Name            string // of the repository, or a template of it
-	Dir, File       string // File is "" for the whole directory
+	Name            string // of the repository, or a template for it
+	Dir, File       string // "" for the whole directory
 	NoRemove        bool   // keep the uploaded files
 	ForceReplace    bool   // remove conflicting packages from the repository
-	AcceptUnsigned  bool   // take .changes that are not signed
-	IgnoreSignature bool   // do not look at signatures
+	AcceptUnsigned  bool   // accept unsigned .changes
+	IgnoreSignature bool   // skip the check of signatures
 }
 
 // Limits of one inclusion.
 const (
 	maxChanges    = 2000     // .changes files
 	maxChangesLen = 16 << 20 // bytes of one
-	maxTargets    = 40       // repositories: their rows and locks are written together
+	maxTargets    = 40       // repositories; one transaction writes all their rows and locks
 
-	// maxKept is how many bytes are kept of all .changes. The others are read
-	// again when they are imported.
+	// maxKept bounds the .changes that stay in memory, in bytes. The others are
+	// read again.
 	maxKept = 32 << 20
 )
 
-// fileMemory is how many bytes a file takes that a .changes lists, without its
-// names: a deb.File and an upload.Upload.
+// fileMemory is the memory of a listed file without its names, in bytes: a
+// deb.File and an upload.Upload.
 const fileMemory = 1 << 10
 
-// CheckInclude makes the task that imports what .changes files announce.
+// CheckInclude makes the task of an inclusion.
 func (s *Store) CheckInclude(ctx context.Context, args IncludeArgs) (task.Spec, error) {
 	name, err := parseTemplate(args.Name)
 	if err != nil {
@@ -74,7 +75,7 @@ func (s *Store) CheckInclude(ctx context.Context, args IncludeArgs) (task.Spec, 
 	}, nil
 }
 
-// resources are the task's as clients see them.
+// resources returns the resources of the task that clients see.
 func (args IncludeArgs) resources() []string {
 	from := upload.Path(args.Dir)
 	if args.File != "" {
@@ -86,20 +87,19 @@ func (args IncludeArgs) resources() []string {
 	return []string{"__alllocalrepos__", from}
 }
 
-// release is a .changes that was read, with the files that it lists as they
-// were then.
+// release is a .changes file, with its listed files at the time of reading.
 type release struct {
 	upload  upload.Upload
 	changes *deb.Changes
 	files   map[string]upload.Upload // by base name
 	signers []pgp.KeyID
-	repo    string // name of the repository it is meant for
+	repo    string // of the valid signatures
 	uuid    string
-	refusal string // why it is not imported; "" if it is
-	trimmed bool   // changes, files and signers are read again when the release is imported
+	refusal string // reason of a refusal; "" if accepted
+	trimmed bool   // changes, files and signers must be read again before the import
 }
 
-// find returns a file beside another: of a release one that it lists, else any.
+// find returns a file in a directory. For a release it must be a listed one.
 func (r *release) find(ctx context.Context, from *upload.Store, dir, name string) (upload.Upload, error) {
 	if r == nil {
 		return from.Find(ctx, dir, name)
@@ -110,9 +110,9 @@ func (r *release) find(ctx context.Context, from *upload.Store, dir, name string
 	return upload.Upload{}, upload.Missing("stat", upload.Path(dir, name))
 }
 
-// include imports what .changes files announce. A template names repositories
-// that are only known when the files are read: their locks are asked for then,
-// and all is read again under them.
+// include imports the files that .changes files announce. With a template,
+// reading the files reveals the repositories. Then the task asks for their locks
+// and reads everything again.
 func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) (task.Result, error) {
 	im, err := s.importer(ctx, a, args.Dir, args.ForceReplace, args.NoRemove)
 	if err != nil || im.at.Committed {
@@ -141,7 +141,7 @@ func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) 
 	if missing {
 		return task.Result{}, &task.Relock{Locks: locks, Resources: args.resources()}
 	}
-	if len(im.at.Parts) == 0 { // else a former slice has told
+	if len(im.at.Parts) == 0 { // else an earlier slice has reported
 		im.said.gather(collection{failed: in.failed})
 	}
 	for _, r := range in.releases {
@@ -152,7 +152,7 @@ func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) 
 	return im.commit(ctx, in.ignored)
 }
 
-// inclusion is an importer of what .changes files announce.
+// inclusion is an importer for .changes files.
 type inclusion struct {
 	*importer
 	collection
@@ -161,15 +161,15 @@ type inclusion struct {
 	ring     *pgp.Keyring
 	releases []*release // ascending by path
 
-	mu         sync.Mutex      // guards what follows while releases are read
-	listed     map[string]bool // paths of other files that some .changes lists; true if that was accepted
-	unreadable bool            // a .changes does not say what it lists
+	mu         sync.Mutex      // guards the fields after it while releases are read
+	listed     map[string]bool // paths of files that a .changes lists; true if that was accepted
+	unreadable bool            // the list of a .changes is unreadable
 }
 
-// release imports one release. Every repository that is named is locked.
+// release imports one release. All named repositories are locked.
 func (in *inclusion) release(ctx context.Context, r *release) error {
 	if r.upload.Path() < in.at.Release {
-		return nil // done in a former slice
+		return nil // an earlier slice imported it
 	}
 	begun := in.at.Release == r.upload.Path() && in.at.ReleaseBlob == r.upload.Blob
 	if !begun {
@@ -211,7 +211,7 @@ func (in *inclusion) release(ctx context.Context, r *release) error {
 	return nil
 }
 
-// accept notes that an accepted .changes lists the files.
+// accept notes the files of an accepted .changes.
 func (in *inclusion) accept(files map[string]upload.Upload) {
 	for _, u := range files {
 		if _, other := in.listed[u.Path()]; other {
@@ -220,8 +220,8 @@ func (in *inclusion) accept(files map[string]upload.Upload) {
 	}
 }
 
-// candidates returns the packages that the release lists, in ascending order,
-// and what goes with them.
+// candidates returns the listed packages in ascending order, and the files beside
+// them.
 func (r *release) candidates() collection {
 	var c collection
 	for _, f := range r.changes.Files {
@@ -230,8 +230,8 @@ func (r *release) candidates() collection {
 	return c
 }
 
-// ignored returns a line for each file of the directory that was not imported
-// and is not told of by the line of a .changes or a package.
+// ignored returns a line for each file of the directory that was neither imported
+// nor reported with a .changes or a package.
 func (in *inclusion) ignored(taken map[string]bool) []string {
 	var lines []string
 	for _, u := range in.others {
@@ -248,8 +248,7 @@ func (in *inclusion) ignored(taken map[string]bool) []string {
 	return lines
 }
 
-// mention notes the files that the text of a .changes lists, also if that is
-// refused later.
+// mention notes the files that a .changes lists, also if it is refused later.
 func (in *inclusion) mention(r *release, text []byte) {
 	var c *deb.Changes
 	p, err := deb.ParseParagraph(string(text), deb.ModeControl)
@@ -272,7 +271,7 @@ func (in *inclusion) mention(r *release, text []byte) {
 	}
 }
 
-// read reads the .changes files as they are now, several at a time.
+// read reads the .changes files concurrently.
 func (in *inclusion) read(ctx context.Context) error {
 	s, args := in.store, in.args
 	files, err := in.collectChanges(ctx)
@@ -311,8 +310,8 @@ func (in *inclusion) read(ctx context.Context) error {
 	})
 }
 
-// compact keeps of a .changes what is needed to import it: its text may have
-// megabytes. It returns the bytes that are kept.
+// compact drops the parts of a .changes that its import does not need, since the
+// text may have megabytes. It returns the remaining bytes.
 func (r *release) compact() int64 {
 	if r.refusal != "" {
 		r.changes, r.files = nil, nil
@@ -343,7 +342,7 @@ func (r *release) compact() int64 {
 	return int64(size)
 }
 
-// readAgain reads a release that was not kept.
+// readAgain reads a trimmed release.
 func (in *inclusion) readAgain(ctx context.Context, r *release) error {
 	lease, err := in.store.Pool.Memory.Acquire(ctx, readText*min(r.upload.File.Size, maxChangesLen))
 	if err != nil {
@@ -357,8 +356,8 @@ func (in *inclusion) readAgain(ctx context.Context, r *release) error {
 	return nil
 }
 
-// readRelease reads a release and finds the repository that it is meant for, or
-// says why it is refused.
+// readRelease reads a release and finds its repository, or sets the reason of a
+// refusal.
 func (in *inclusion) readRelease(ctx context.Context, r *release) error {
 	r.signers = nil
 	err := in.verify(ctx, r)
@@ -372,8 +371,8 @@ func (in *inclusion) readRelease(ctx context.Context, r *release) error {
 	return err
 }
 
-// verify reads a .changes and checks its signature and that the files it lists
-// are there as it says. A *badFile says why it is refused.
+// verify reads a .changes, checks its signature, and checks that its files are
+// uploaded as listed. A *badFile is the reason of a refusal.
 func (in *inclusion) verify(ctx context.Context, r *release) error {
 	s := in.store
 	if r.upload.File.Size > maxChangesLen {
@@ -419,7 +418,8 @@ func (s *Store) readUpload(ctx context.Context, u upload.Upload) ([]byte, error)
 	return io.ReadAll(body)
 }
 
-// findListed finds the files that a release lists, beside its .changes.
+// findListed finds the listed files of a release in the directory of its
+// .changes.
 func (s *Store) findListed(ctx context.Context, r *release) error {
 	dir, _ := path.Split(r.upload.Name)
 	r.files = make(map[string]upload.Upload, len(r.changes.Files))
@@ -445,8 +445,8 @@ func (s *Store) findListed(ctx context.Context, r *release) error {
 	return nil
 }
 
-// resolve finds the repository that a release is meant for, and looks whether
-// the signers may upload there.
+// resolve finds the repository of a release, and checks that the signers may
+// upload there.
 func (s *Store) resolve(ctx context.Context, r *release, args IncludeArgs, name *nameTemplate) error {
 	if args.UUID != "" {
 		found, err := s.Rows().ByUUID(ctx, s.Rows().Get, args.UUID, args.Name)

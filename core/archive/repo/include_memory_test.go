@@ -8,8 +8,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// A release that was read keeps what its import needs, and none of the text that
-// it was read from.
+// TestReleasesKeepNoText holds that a release in memory does not refer to the
+// text it was parsed from.
 func TestReleasesKeepNoText(t *testing.T) {
 	text := strings.Repeat("x", 1<<20)
 	r := &release{files: map[string]upload.Upload{"a.deb": {Dir: "d", Name: "a.deb"}}, changes: &deb.Changes{

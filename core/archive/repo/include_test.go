@@ -17,8 +17,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// sent is an upload of hello as a developer makes it: by name the source
-// package, the package for amd64 and the .changes, which is not signed.
+// sent returns a developer's upload of hello by name: the source package, the
+// package for amd64, and an unsigned .changes.
 func sent() map[string][]byte {
 	files := debtest.Source(debtest.SourceSpec{})
 	spec := debtest.Spec{Version: "1.0-1", Architecture: "amd64"}
@@ -51,7 +51,7 @@ type reported struct {
 	Report      struct{ Warnings, Added, Removed []string }
 }
 
-// report sends an import or an inclusion and compares what it answers.
+// report requests an import or an inclusion and compares the answer.
 func report(t *testing.T, s *apptest.Process, path string, added, warnings, failed []string) {
 	t.Helper()
 	var got reported
@@ -67,7 +67,6 @@ func report(t *testing.T, s *apptest.Process, path string, added, warnings, fail
 
 var helloAdded = []string{"hello_1.0-1_source added", "hello_1.0-1_amd64 added"}
 
-// TestIncludeAddsAndRemovesUpload is item 18 of the API's acceptance checks.
 func TestIncludeAddsAndRemovesUpload(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r")
@@ -83,7 +82,7 @@ func TestIncludeAddsAndRemovesUpload(t *testing.T) {
 	})
 }
 
-// TestIncludeByDput is the inclusion of item 19: files sent one by one, as dput does.
+// TestIncludeByDput sends files one by one, like dput, and includes them.
 func TestIncludeByDput(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r")
@@ -98,8 +97,8 @@ func TestIncludeByDput(t *testing.T) {
 	})
 }
 
-// TestIncludeNeedsTheSignersKey is items 20 and 30: without the signer's key
-// nothing is taken, and with it everything.
+// TestIncludeNeedsTheSignersKey includes without and with the signer's key in the
+// ring.
 func TestIncludeNeedsTheSignersKey(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		signer := apptest.Signer(t)
@@ -126,8 +125,8 @@ func TestIncludeNeedsTheSignersKey(t *testing.T) {
 	})
 }
 
-// TestIncludeWarnsOfEachChanges is item 21: what is wrong with one .changes
-// is its own warning.
+// TestIncludeWarnsOfEachChanges holds that each faulty .changes has its own
+// warning.
 func TestIncludeWarnsOfEachChanges(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r")
@@ -179,8 +178,8 @@ func TestIncludeWarnsOfEachChanges(t *testing.T) {
 	})
 }
 
-// TestIncludeByTemplate sends uploads to the repositories that their fields
-// name, and takes only what each .changes announces.
+// TestIncludeByTemplate sends uploads to the repositories that their fields name.
+// Only announced files are imported.
 func TestIncludeByTemplate(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		for _, name := range []string{"for-sid", "for-stable"} {
@@ -218,9 +217,9 @@ func TestIncludeByTemplate(t *testing.T) {
 	})
 }
 
-// TestIncludesInParallel has many inclusions by a template, from directories of
-// their own and into the same two repositories, and renames of these: nothing
-// is lost, and what was refused for a name that was gone for a moment is still there.
+// TestIncludesInParallel runs many inclusions by a template into the same two
+// repositories, while these are renamed. No package is lost. Uploads refused
+// because of a missing name stay.
 func TestIncludesInParallel(t *testing.T) {
 	const uploads = 12
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
@@ -263,8 +262,8 @@ func TestIncludesInParallel(t *testing.T) {
 	})
 }
 
-// TestIncludeReplaces includes a package that conflicts with one that is there:
-// it is kept out, unless it is to take the place.
+// TestIncludeReplaces includes a package that conflicts with a present one.
+// ForceReplace decides which of them stays.
 func TestIncludeReplaces(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", debtest.Deb(debtest.Spec{Version: "1.0-1", Architecture: "amd64", Files: map[string]string{"old": "x"}}))
@@ -272,7 +271,7 @@ func TestIncludeReplaces(t *testing.T) {
 		const deb = "/aptless/upload/d/hello_1.0-1_amd64.deb"
 		report(t, s, "/api/repos/r/include/d?acceptUnsigned=1", []string{"hello_1.0-1_source added"},
 			[]string{"Unable to add package: package already exists and is different: hello_1.0-1_amd64"}, []string{deb})
-		s.Want(t, "GET", "/api/files/d", "", 200, `["hello_1.0-1_amd64.deb"]`) // the .changes is gone all the same
+		s.Want(t, "GET", "/api/files/d", "", 200, `["hello_1.0-1_amd64.deb"]`) // the .changes is removed in any case
 		s.MustUpload(t, "d", sent())
 		var got reported
 		s.Must(t, "POST", "/api/repos/r/include/d/"+helloChanges+"?acceptUnsigned=1&forceReplace=1", "", &got)
@@ -283,7 +282,7 @@ func TestIncludeReplaces(t *testing.T) {
 	})
 }
 
-// TestUploaders has rules decide who may upload what.
+// TestUploaders holds that rules decide about uploads.
 func TestUploaders(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		signer := apptest.Signer(t)
@@ -328,8 +327,8 @@ func TestUploaders(t *testing.T) {
 	})
 }
 
-// TestIncludeSurvivesEveryFault interrupts an inclusion by a template, into two
-// repositories, at every call of a port.
+// TestIncludeSurvivesEveryFault breaks each storage call of an inclusion once. It
+// uses a template and two repositories.
 func TestIncludeSurvivesEveryFault(t *testing.T) {
 	t.Parallel()
 	signer := apptest.Signer(t)
@@ -370,7 +369,7 @@ func TestIncludeSurvivesEveryFault(t *testing.T) {
 				return err
 			}
 			if tasks, err := p.Do("GET", "/api/tasks", "", nil); err != nil || !strings.Contains(string(tasks), "Include packages") {
-				return p.Step("POST", path, "") // it was not admitted: the client sends it again
+				return p.Step("POST", path, "") // the admission failed, so the client repeats it
 			}
 			return nil
 		},

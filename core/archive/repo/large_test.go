@@ -17,7 +17,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// rowsOf counts the rows of a partition that scans yield.
+// rowsOf counts the scanned rows of a partition.
 type rowsOf struct {
 	driver.Table
 	part string
@@ -37,8 +37,8 @@ func (c *rowsOf) Scan(ctx context.Context, part, after string) iter.Seq2[driver.
 	}
 }
 
-// sliced runs a task in slices that end with the first look at the clock. It returns
-// the number of deliveries, and of the calls in the longest one.
+// sliced runs a task whose slices end at the first look at the clock. It returns
+// the number of deliveries, and the calls of the longest one.
 func sliced(t *testing.T, p *apptest.Process, env *drivertest.Env) (deliveries, most int) {
 	t.Helper()
 	p.Dispatcher.Slice = time.Second
@@ -63,9 +63,9 @@ func sliced(t *testing.T, p *apptest.Process, env *drivertest.Env) (deliveries, 
 	return deliveries, most
 }
 
-// TestImportOfManyDirectoriesGoesOnInSlices: names in one directory need not come
-// after those of the directory before. Nothing is left out, each slice reads on where
-// the last one has stopped, and the uploads are removed in slices, too.
+// TestImportOfManyDirectoriesGoesOnInSlices has directories whose file names are
+// not in ascending order overall. Each slice continues at the right place, and no
+// file is left out. The removal of the uploads is sliced, too.
 func TestImportOfManyDirectoriesGoesOnInSlices(t *testing.T) {
 	env := drivertest.NewEnv()
 	rows := &rowsOf{Table: env.Table, part: "upload"}
@@ -101,7 +101,7 @@ func TestImportOfManyDirectoriesGoesOnInSlices(t *testing.T) {
 	if want := 3 * each / 50; deliveries < 2*want || most > 400 {
 		t.Errorf("%d deliveries, %d calls in the longest one: want one for each of %d batches, and again for their removal", deliveries, most, want)
 	}
-	// The first row of a batch is read by two slices.
+	// Two slices read the first row of a batch.
 	if files := 3 * (each + 2); rows.n > files+deliveries+20 {
 		t.Errorf("%d rows were read for %d files in %d slices", rows.n, files, deliveries)
 	}
@@ -125,8 +125,8 @@ func changesOf(name string) map[string][]byte {
 		name, name, f.MD5, f.Size, f.Name, f.SHA1, f.Size, f.Name, f.SHA256, f.Size, f.Name)}
 }
 
-// TestInclusionOfManyDirectoriesGoesOnInSlices: an inclusion leaves no .changes of a
-// directory out whose name comes before that of another directory's.
+// TestInclusionOfManyDirectoriesGoesOnInSlices leaves no .changes out, for any
+// order of directories and names.
 func TestInclusionOfManyDirectoriesGoesOnInSlices(t *testing.T) {
 	p, env := many(t, 0)
 	var dirs []string

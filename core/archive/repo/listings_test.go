@@ -14,7 +14,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// shop is what the tests of queries choose from.
+// shop returns the packages for tests of queries.
 func shop() ([]debtest.SourceSpec, []debtest.Spec) {
 	fields := func(pairs ...string) map[string]string {
 		m := map[string]string{}
@@ -37,8 +37,7 @@ func shop() ([]debtest.SourceSpec, []debtest.Spec) {
 	}
 }
 
-// lists are the answers of a listing to queries; the same for a repository and
-// for all packages.
+// listings are queries with their results, for a repository and for all packages.
 var listings = []struct{ query, want string }{
 	{"", "all extra 1, all libx 1.5, all liby 1, amd64 hello 1.0, amd64 hello 2.0-1, amd64 inst 1, amd64 libz 2, amd64 libz 3, amd64 provider 7, i386 hello 2.0-1, source hello 2.0-1"},
 	{"q=hello", "amd64 hello 1.0, amd64 hello 2.0-1, i386 hello 2.0-1, source hello 2.0-1"},
@@ -69,8 +68,7 @@ var listings = []struct{ query, want string }{
 	{"q=hello;libz&maximumVersion=1", "all extra 1, all libx 1.5, all liby 1, amd64 hello 2.0-1, amd64 inst 1, amd64 libz 3, amd64 provider 7"},
 }
 
-// TestListingsAnswerQueries is check 15, and the rules of section 6: listings by query,
-// of a repository and of all packages.
+// TestListingsAnswerQueries lists a repository and all packages by query.
 func TestListingsAnswerQueries(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		sources, specs := shop()
@@ -106,7 +104,8 @@ func TestListingsAnswerQueries(t *testing.T) {
 	})
 }
 
-// TestListingWithoutArchitectures is step 3 of section 6.4.
+// TestListingWithoutArchitectures lists with dependencies where no architecture
+// is known.
 func TestListingWithoutArchitectures(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Stock(t, "r", nil, debtest.Spec{Package: "doc"})
@@ -117,7 +116,8 @@ func TestListingWithoutArchitectures(t *testing.T) {
 	})
 }
 
-// TestListingOfBadDependency is step 4 of section 6.4.
+// TestListingOfBadDependency lists with dependencies of which one cannot be
+// parsed.
 func TestListingOfBadDependency(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Stock(t, "r", nil, debtest.Spec{Package: "bad", Architecture: "amd64", Fields: map[string]string{"Depends": "x (>< 1)"}})
@@ -129,7 +129,8 @@ func TestListingOfBadDependency(t *testing.T) {
 	})
 }
 
-// TestPackagesAreFoundByKey is check 24: packages by key, and of all packages.
+// TestPackagesAreFoundByKey reads packages by key, from a repository and from all
+// packages.
 func TestPackagesAreFoundByKey(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := debtest.Spec{Package: "aa++", Version: "1:2.0+dfsg~rc1-1", Architecture: "amd64", Fields: map[string]string{
@@ -171,7 +172,7 @@ func TestPackagesAreFoundByKey(t *testing.T) {
 	})
 }
 
-// everyByte is a text with each byte percent-encoded.
+// everyByte percent-encodes each byte of a text.
 func everyByte(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -180,8 +181,8 @@ func everyByte(s string) string {
 	return b.String()
 }
 
-// TestAllPackagesWithOneShortKey is Q-12: packages that no list can have
-// together are all known.
+// TestAllPackagesWithOneShortKey lists all packages. Packages that no list can
+// have together are all there.
 func TestAllPackagesWithOneShortKey(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := debtest.Spec{Package: "foo", Architecture: "amd64", Files: map[string]string{"a": "1"}}
@@ -199,8 +200,7 @@ func TestAllPackagesWithOneShortKey(t *testing.T) {
 	})
 }
 
-// TestPackagesAreAddedAndRemovedByKey is check 16: packages are added and removed by key, in the
-// paths that end in a slash.
+// TestPackagesAreAddedAndRemovedByKey uses the paths that end in a slash.
 func TestPackagesAreAddedAndRemovedByKey(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Stock(t, "r", nil, debtest.Spec{Package: "aa"}, debtest.Spec{Package: "bb"})
@@ -249,7 +249,8 @@ func TestPackagesAreAddedAndRemovedByKey(t *testing.T) {
 	})
 }
 
-// TestAddConflict is the conflict of section 10.8, and removal by short key of 10.9.
+// TestAddConflict adds a conflicting package by key, and removes one by short
+// key.
 func TestAddConflict(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := debtest.Spec{Package: "foo", Architecture: "amd64", Files: map[string]string{"a": "1"}}

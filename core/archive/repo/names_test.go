@@ -11,9 +11,9 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestImportOfLongNamesIsReported holds that an import succeeds, and reports every
-// file that is no package, if the names of the files are six times as long in
-// JSON: the row of the task stays within the limit of the table.
+// TestImportOfLongNamesIsReported uploads files whose names are six times as long
+// in JSON. The import succeeds and reports every one. The task's row stays within
+// the limit of the table.
 func TestImportOfLongNamesIsReported(t *testing.T) {
 	const bad = 110
 	env := drivertest.NewEnv()

@@ -14,13 +14,13 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// RefsArgs are the arguments of adding and removing packages by key.
+// RefsArgs are the arguments of adding or removing packages by key.
 type RefsArgs struct {
 	UUID, Name string
 	Refs       []string // package keys
 }
 
-// CheckAdd makes the task that adds packages, known from anywhere, by key.
+// CheckAdd makes the task that adds known packages by key.
 func (s *Store) CheckAdd(ctx context.Context, name string, refs []string) (task.Spec, error) {
 	return s.checkRefs(ctx, "repo.add", "Add packages to repo ", name, refs)
 }
@@ -39,7 +39,8 @@ func (s *Store) checkRefs(ctx context.Context, kind, title, name string, refs []
 		Locks: []lock.Want{s.Rows().Lock(r.UUID, lock.Exclusive)}, Args: RefsArgs{r.UUID, name, refs}}, nil
 }
 
-// record reads the package of a key. A text that is no package key is not found.
+// record reads the package of a key. It returns an error for a key not found or
+// malformed.
 func (s *Store) record(ctx context.Context, key string) (*deb.Package, error) {
 	_, err := deb.ParseKey(key)
 	if err == nil {
@@ -66,13 +67,13 @@ func (s *Store) remove(ctx context.Context, a *task.Attempt, args RefsArgs) (tas
 	})
 }
 
-// refsCursor says how far a change by keys has come.
+// refsCursor is the checkpoint of a change by keys.
 type refsCursor struct {
 	List lists.Ref // with the changes so far
-	Done int       // keys that are done
+	Done int       // finished keys
 }
 
-// beginRefs returns how far former slices have come with a change of the list.
+// beginRefs returns the checkpoint of earlier slices.
 func beginRefs(a *task.Attempt, list lists.Ref) (refsCursor, error) {
 	at := refsCursor{List: list}
 	begun, err := a.Cursor(&at)
@@ -82,8 +83,8 @@ func beginRefs(a *task.Attempt, list lists.Ref) (refsCursor, error) {
 	return at, err
 }
 
-// change adds or removes the packages of keys. It reads the records of minSlice
-// keys at a time, and saves a checkpoint when the slice is over.
+// change adds or removes packages by key. It reads minSlice records at a time,
+// and saves a checkpoint when the slice is over.
 func (s *Store) change(ctx context.Context, a *task.Attempt, args RefsArgs, verb string,
 	step func(*pkglist.Edit, *deb.Package) error) (task.Result, error) {
 	r, err := s.row(ctx, a, args.UUID, args.Name, 404, "%w")
@@ -119,7 +120,7 @@ func (s *Store) change(ctx context.Context, a *task.Attempt, args RefsArgs, verb
 		}
 	}
 	if r, err = s.row(ctx, a, args.UUID, args.Name, 404, "%w"); err != nil {
-		return task.Result{}, err // read again: a checkpoint begins a new transaction
+		return task.Result{}, err // a checkpoint began a new transaction, so the row is read again
 	}
 	before, err := s.Packages(ctx, r)
 	if err == nil {
@@ -132,8 +133,7 @@ func (s *Store) change(ctx context.Context, a *task.Attempt, args RefsArgs, verb
 	return task.Result{Value: r.View()}, s.save(a, &r)
 }
 
-// unlessConflict makes an error the failure of the request if the package is one
-// that the repository cannot have.
+// unlessConflict turns a conflict of packages into a failure of the request.
 func unlessConflict(err error) error {
 	var conflict *pkglist.ConflictError
 	var collision *pkglist.Collision
@@ -143,7 +143,7 @@ func unlessConflict(err error) error {
 	return err
 }
 
-// changeSome takes the steps of some keys, in their order.
+// changeSome calls step for some keys in order.
 func (s *Store) changeSome(ctx context.Context, a *task.Attempt, edit *pkglist.Edit, keys []string, verb string,
 	step func(*pkglist.Edit, *deb.Package) error) error {
 	pipe := parallel.Pipe[string, *deb.Package]{Workers: maxWorkers,

@@ -12,11 +12,11 @@ import (
 )
 
 // identity is the part of a package that an import keeps until its edit is
-// applied: records may have megabytes.
+// applied. Whole records may have megabytes.
 type identity struct {
-	key, short, title string // as deb.Package has them
+	key, short, title string // as in deb.Package
 	version, arch     string
-	slim              *deb.Package // has the fields that pkglist.SharedFile compares, and no other
+	slim              *deb.Package // has only the fields that pkglist.SharedFile compares
 }
 
 func identify(p *deb.Package) *identity {
@@ -28,10 +28,10 @@ func identify(p *deb.Package) *identity {
 	return id
 }
 
-// target is a repository that is imported into. Its list is what the import has
-// made of it so far; the repository has that list from the commit on.
+// target is a repository of an import. Its list has the import's changes so far.
+// The repository gets that list with the commit.
 type target struct {
-	uuid, name, missing string // missing is the text for a repository that is gone
+	uuid, name, missing string // the error text for a missing repository
 	list                *pkglist.List
 	edit                *pkglist.Edit
 	fresh               map[string][]*identity // added by the edit, by name
@@ -43,7 +43,7 @@ func (t *target) reset(list *pkglist.List) {
 	t.list, t.edit, t.fresh, t.gone = list, list.Edit(), map[string][]*identity{}, map[string]bool{}
 }
 
-// present returns the packages of a name: those of the list and of the edit.
+// present returns the packages with a name, in the list and in the edit.
 func (t *target) present(ctx context.Context, name string) ([]*identity, error) {
 	var all []*identity
 	for p, err := range t.list.ByName(ctx, name) {
@@ -57,9 +57,9 @@ func (t *target) present(ctx context.Context, name string) ([]*identity, error) 
 	return append(all, t.fresh[name]...), nil
 }
 
-// plan has the edit add a package. With force it first removes the packages in
-// its way and returns a line for each. Without force it returns why the package
-// cannot be added. The edit itself finds a package of the same short key.
+// plan adds a package to the edit. With force it removes conflicting packages
+// first and returns a line for each. Without force, refusal says why the package
+// cannot be added. The edit itself detects equal short keys.
 func (t *target) plan(ctx context.Context, p *deb.Package, id *identity, force bool) (removed []string, refusal string, err error) {
 	present, err := t.present(ctx, p.Name)
 	if err != nil {
@@ -85,16 +85,15 @@ func (t *target) remove(name string, old *identity) {
 	t.fresh[name] = slices.DeleteFunc(t.fresh[name], func(id *identity) bool { return id.key == old.key })
 }
 
-// inTheWay reports whether force removes a package for another: they have the
-// same name, an equal version, and the same architecture, or the old one is for
-// all and the other no source package.
+// inTheWay reports whether force removes a package for another. They must have
+// the same name and an equal version. Their architectures are equal, or old is
+// for all and the other no source package.
 func inTheWay(old, id *identity) bool {
 	return deb.CompareVersions(old.version, id.version) == 0 && (old.arch == id.arch || old.arch == deb.AllArch && id.slim.Kind != deb.Source)
 }
 
-// apply stores the list that the edit makes and begins the next edit. It
-// returns the keys of the packages that were not added because the list has
-// another package of their short key.
+// apply stores the edited list and begins the next edit. It returns the keys that
+// were not added because the list has another package with that short key.
 func (t *target) apply(ctx context.Context) (conflicts map[string]bool, err error) {
 	conflicts = map[string]bool{}
 	changed, err := t.edit.Apply(ctx, func(c *pkglist.ConflictError) error {

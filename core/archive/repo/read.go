@@ -18,7 +18,7 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// badFile says that a candidate cannot be imported; the task goes on.
+// badFile says why a candidate cannot be imported. The task continues.
 type badFile struct{ warning string }
 
 func (e *badFile) Error() string { return e.warning }
@@ -28,11 +28,12 @@ func bad(format string, args ...any) error { return &badFile{fmt.Sprintf(format,
 // maxDsc bounds a .dsc file, in bytes.
 const maxDsc = 16 << 20
 
-// readText is how many bytes it takes to read a signed text for each of its own:
-// the file, the text without the signature, a string of it, and fields made of it.
+// readText is the memory of reading a signed text, as a multiple of its size. It
+// covers the file, the text without the signature, a string of it, and the
+// fields.
 const readText = 4
 
-// weight returns how many bytes it takes to read a candidate.
+// weight returns the memory of reading a candidate, in bytes.
 func weight(u upload.Upload) int64 {
 	if strings.HasSuffix(u.Name, ".dsc") {
 		return readText * min(u.File.Size, maxDsc)
@@ -40,17 +41,17 @@ func weight(u upload.Upload) int64 {
 	return deb.BinaryMemory
 }
 
-// result is a candidate that was read: a package, or why it is refused.
+// result is a candidate after reading: a package, or a refusal.
 type result struct {
 	upload  upload.Upload
-	record  pool.Record     // its Paths are gone once the record is stored
-	beside  []upload.Upload // files that a .dsc names
+	record  pool.Record     // Paths are dropped once the record is stored
+	beside  []upload.Upload // files that a .dsc lists
 	refusal string          // "" if the package can be added
-	notes   []string        // what is odd about a package that can be added
+	notes   []string        // faults of a package that can be added
 }
 
-// read reads a candidate. With a release, the package must be one that its
-// .changes announces. An error is one of the storage.
+// read reads a candidate. With a release, its .changes must announce the package.
+// An error is one of the storage.
 func (s *Store) read(ctx context.Context, lease *parallel.Lease, u upload.Upload, from *release) (result, error) {
 	res := result{upload: u}
 	var err error
@@ -84,11 +85,11 @@ func (s *Store) readBinary(ctx context.Context, lease *parallel.Lease, res *resu
 	}
 	defer r.Close()
 	c, err := s.Pool.Unpack(ctx, lease, r, u.Path())
-	if errors.Is(err, deb.ErrArchive) { // damaged ones, too
+	if errors.Is(err, deb.ErrArchive) { // includes damaged packages
 		return unable(u, err)
 	}
 	if err != nil {
-		return err // of the storage, not of the package
+		return err // an error of the storage
 	}
 	res.record = pool.Record{Paths: pool.PathsOf(c.Paths), NoPaths: c.NoPaths}
 	for _, text := range c.Warnings {
@@ -117,8 +118,8 @@ func (s *Store) readBinary(ctx context.Context, lease *parallel.Lease, res *resu
 	return unlessEmpty(u, err)
 }
 
-// ownFile returns the file of a package that has one, as it was received. A
-// *badFile says that it is not the file that was announced.
+// ownFile returns the single file of a package, as received. A *badFile says that
+// it differs from its announcement.
 func ownFile(r *upload.Reader, u upload.Upload) (deb.File, error) {
 	f, err := r.File()
 	if errors.Is(err, driver.ErrDigest) {
@@ -128,11 +129,11 @@ func ownFile(r *upload.Reader, u upload.Upload) (deb.File, error) {
 	return f, err
 }
 
-// fileName returns the name that the .deb or .dsc of a package has in the pool.
-// The uploaded name stays if it ends as policy's names do, in
-// "_<version>_<architecture>.deb" or "_<version>.dsc", with the epoch left out
-// (dpkg-name) or written "1%3a" (apt). Else the name is policy's. So two
-// versions that are uploaded as hello.deb have two names.
+// fileName returns the pool name of a package's .deb or .dsc. The uploaded name
+// stays if it ends as policy requires, in "_<version>_<architecture>.deb" or
+// "_<version>.dsc". The epoch may be absent (dpkg-name) or written "1%3a" (apt).
+// Any other name is replaced by policy's. So two versions uploaded as hello.deb
+// get two names.
 func fileName(p *deb.Package, uploaded string) string {
 	ending := "_" + p.Architecture + path.Ext(uploaded)
 	if p.Kind == deb.Source {
@@ -146,7 +147,7 @@ func fileName(p *deb.Package, uploaded string) string {
 		version = rest
 	}
 	ending = "_" + version + ending
-	if strings.HasSuffix(uploaded, ending) || deb.CheckFileName(p.Name+ending) != nil { // longer than the pool can have
+	if strings.HasSuffix(uploaded, ending) || deb.CheckFileName(p.Name+ending) != nil { // too long for the pool
 		return uploaded
 	}
 	return p.Name + ending
@@ -156,8 +157,8 @@ func unable(u upload.Upload, err error) error {
 	return bad("Unable to read file %s: %v", u.Path(), err)
 }
 
-// unlessEmpty makes an error of a package's fields the candidate's, except
-// those that have texts of their own.
+// unlessEmpty turns an error of a package's fields into a badFile. Errors with
+// texts of their own stay.
 func unlessEmpty(u upload.Upload, err error) error {
 	if err == nil || errors.Is(err, deb.ErrNoName) || errors.Is(err, deb.ErrNoVersion) || errors.Is(err, deb.ErrNoArchitecture) {
 		return err
@@ -165,8 +166,7 @@ func unlessEmpty(u upload.Upload, err error) error {
 	return unable(u, err)
 }
 
-// readSource reads a .dsc and finds the files that it names, beside it or in
-// the pool.
+// readSource reads a .dsc and finds its files, in the directory or in the pool.
 func (s *Store) readSource(ctx context.Context, res *result, from *release) error {
 	u := res.upload
 	if u.File.Size > maxDsc {
@@ -217,9 +217,9 @@ func (s *Store) readSource(ctx context.Context, res *result, from *release) erro
 	return nil
 }
 
-// sourceFile finds a file that a .dsc names: beside the .dsc, else in the pool
-// by its SHA-256. It must have the size and the digests that the .dsc says:
-// Sources then agrees with the .dsc, which dpkg-source checks.
+// sourceFile finds a file of a .dsc: beside the .dsc, else in the pool by
+// SHA-256. Size and digests must equal those in the .dsc, since dpkg-source
+// checks them.
 func (s *Store) sourceFile(ctx context.Context, res *result, f deb.File, from *release) (deb.File, error) {
 	u := res.upload
 	dir, _ := path.Split(u.Name)
@@ -260,11 +260,11 @@ func (s *Store) sourceFile(ctx context.Context, res *result, f deb.File, from *r
 	return h, nil
 }
 
-// agrees returns an error unless got has the size and each digest that f says.
+// agrees returns an error unless got has the size and each digest of f.
 func agrees(f, got deb.File) error {
 	f.MD5, f.SHA1, f.SHA256 = cmp.Or(f.MD5, got.MD5), cmp.Or(f.SHA1, got.SHA1), cmp.Or(f.SHA256, got.SHA256)
 	return f.Verify(got)
 }
 
-// maxWorkers is how many candidates are read at the same time.
+// maxWorkers bounds the candidates that are read concurrently.
 const maxWorkers = 8

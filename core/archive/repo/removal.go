@@ -10,20 +10,20 @@ import (
 	"aptless/core/engine/task"
 )
 
-// removal is the removal of uploads that were imported.
+// removal is a removal of imported uploads.
 type removal struct {
 	dir    string
 	files  []file
-	done   int                // the first so many files are removed
-	cursor func(done int) any // of the task
+	done   int                // files removed so far
+	cursor func(done int) any // returns the task's cursor
 }
 
-// removeBatch is how many uploads are removed between two looks at the slice.
+// removeBatch is how many uploads are removed between two checks of the slice.
 const removeBatch = 50
 
-// removeUploads removes uploads, as far as they are still those that were imported,
-// and their directory if nothing is left in it. When the slice is over the error is
-// task.ErrContinue.
+// removeUploads removes uploads unless they have changed since the import. It
+// removes their directory if that is empty then. It returns task.ErrContinue if
+// the slice is over.
 func (s *Store) removeUploads(ctx context.Context, a *task.Attempt, r removal) error {
 	since := s.Now()
 	for r.done < len(r.files) {
@@ -42,8 +42,8 @@ func (s *Store) removeUploads(ctx context.Context, a *task.Attempt, r removal) e
 	return s.Uploads.RemoveIfEmpty(ctx, r.dir)
 }
 
-// removeSome removes some uploads. Objects whose rows an attempt before has removed,
-// or that were uploaded again, are removed too: no row names them any more.
+// removeSome removes some uploads. It also removes objects whose rows are gone or
+// belong to a later upload, since no row names them.
 func (s *Store) removeSome(ctx context.Context, files []file) error {
 	found := make([]upload.Upload, len(files))
 	err := parallel.Each(ctx, maxWorkers, len(files), func(ctx context.Context, i int) (err error) {

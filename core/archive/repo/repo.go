@@ -28,7 +28,7 @@ type Repo struct {
 	DefaultDistribution string
 	DefaultComponent    string
 	List                lists.Ref  // of its packages
-	Uploaders           *Uploaders `json:",omitempty"` // nil lets everybody
+	Uploaders           *Uploaders `json:",omitempty"` // nil allows every key
 }
 
 // View is a repository as clients see it.
@@ -39,48 +39,48 @@ type View struct {
 	DefaultComponent    string
 }
 
-// View returns what clients see.
+// View returns the repository as clients see it.
 func (r Repo) View() View {
 	return View{r.Name, r.Comment, r.DefaultDistribution, r.DefaultComponent}
 }
 
-// Store reads repositories and makes and runs the tasks that change them.
+// Store reads repositories. It makes and runs the tasks that change them.
 type Store struct {
 	Table   driver.Table
 	Lists   pkglist.Store
 	Pool    *pool.Store
 	Uploads *upload.Store
 
-	// Memory is for what inclusions hold until they end. They may wait for the
-	// budget of Pool while they hold some of it, and never the other way round. Nil
-	// is without a bound.
+	// Memory bounds the data that inclusions hold until they end. A holder of
+	// Memory may wait for the budget of Pool, but never the reverse. Nil means no
+	// bound.
 	Memory *parallel.Budget
 
-	Snapshots source.Finder // of which repositories can be made
+	Snapshots source.Finder // from which repositories can be created
 
-	Now func() time.Time // at which signatures are judged
+	Now func() time.Time // for the verification of signatures
 
-	// Keyring returns the keys that may sign .changes files; nil names are
-	// those of the default ring.
+	// Keyring returns the keys that may sign .changes files. nil names the default
+	// ring.
 	Keyring func(ctx context.Context, names []string) (*pgp.Keyring, error)
 
-	// Dependencies say what copying with dependencies follows, and for which
-	// architectures if not those of the destination.
+	// Dependencies are the options of copies with dependencies. Without
+	// architectures, those of the destination apply.
 	Dependencies query.Options
 }
 
-// Rows returns how repositories are stored and named.
+// Rows returns the stored rows of repositories.
 func (s *Store) Rows() named.Rows[Repo] {
 	return named.Rows[Repo]{Table: s.Table, Part: "repo", Noun: "local repo", Title: "repository",
 		Fields: func(r *Repo) (uuid, name *string) { return &r.UUID, &r.Name }}
 }
 
-// ByName reads a repository. *named.NotFound if there is none.
+// ByName reads a repository. The error is *named.NotFound if there is none.
 func (s *Store) ByName(ctx context.Context, name string) (Repo, error) {
 	return s.Rows().ByName(ctx, name)
 }
 
-// All returns all repositories in the order of their UUIDs.
+// All returns all repositories, ascending by UUID.
 func (s *Store) All(ctx context.Context) ([]Repo, error) { return s.Rows().All(ctx) }
 
 // Packages opens the list of a repository's packages.
@@ -103,19 +103,19 @@ func (s *Store) Kinds() []task.Kind {
 	}
 }
 
-// row reads the repository of a task under its lock.
+// row reads the repository of a task. The task holds its lock.
 func (s *Store) row(ctx context.Context, a *task.Attempt, uuid, name string, code int, format string) (Repo, error) {
 	r, err := s.Rows().ByUUID(ctx, a.GetJSON, uuid, name)
 	return r, named.Refuse[*named.NotFound](err, code, format)
 }
 
-// find reads the repository of a request. The error is one of the request.
+// find reads the repository of a request. The error is a refusal.
 func (s *Store) find(ctx context.Context, name string) (Repo, error) {
 	r, err := s.ByName(ctx, name)
 	return r, named.Refuse[*named.NotFound](err, 404, "%w")
 }
 
-// save has the task write a repository that it has read.
+// save writes a repository that the task has read.
 func (s *Store) save(a *task.Attempt, r *Repo) error {
 	return named.Refuse[*named.TooLarge](s.Rows().Save(a, r), 400, "%w")
 }
@@ -124,7 +124,7 @@ func (s *Store) save(a *task.Attempt, r *Repo) error {
 type CreateArgs struct {
 	Name, Comment, DefaultDistribution, DefaultComponent string
 
-	FromSnapshot string // whose packages it begins with; "" for none
+	FromSnapshot string // the source of its packages; "" for none
 	SnapshotUUID string // set by CheckCreate
 }
 
@@ -167,16 +167,16 @@ func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (t
 	return task.Result{Code: 201, Value: r.View()}, nil
 }
 
-// EditArgs are the arguments of a change of a repository; nil leaves as it is.
+// EditArgs change a repository. A nil field stays unchanged.
 type EditArgs struct {
 	UUID                                                 string // set by CheckEdit
-	Was                                                  string // the name it was addressed by
+	Was                                                  string // the name in the request
 	Name, Comment, DefaultDistribution, DefaultComponent *string
 	Uploaders                                            *Uploaders `json:",omitempty"`
-	AnyUploader                                          bool       // takes the Uploaders away
+	AnyUploader                                          bool       // removes Uploaders
 }
 
-// CheckEdit makes the task that changes a repository's fields.
+// CheckEdit makes the task that edits a repository.
 func (s *Store) CheckEdit(ctx context.Context, name string, args EditArgs) (task.Spec, error) {
 	rows := s.Rows()
 	r, err := s.find(ctx, name)
@@ -223,20 +223,20 @@ func (s *Store) edit(ctx context.Context, a *task.Attempt, args EditArgs) (task.
 	return task.Result{Value: r.View()}, s.save(a, &r)
 }
 
-// set sets a field, unless the request has no value for it.
+// set assigns a value unless it is nil.
 func set(field, value *string) {
 	if value != nil {
 		*field = *value
 	}
 }
 
-// DropArgs are the arguments of the removal of a repository.
+// DropArgs are the arguments of a drop.
 type DropArgs struct {
 	UUID, Name string
 	Force      bool
 }
 
-// CheckDrop makes the task that removes a repository.
+// CheckDrop makes the task that drops a repository.
 func (s *Store) CheckDrop(ctx context.Context, name string, force bool) (task.Spec, error) {
 	r, err := s.find(ctx, name)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 	"aptless/core/engine/task"
 )
 
-// outcomes are lines of a report and the uploads that it is about.
+// outcomes are the lines of a report and their uploads.
 type outcomes struct {
 	Failed, Warnings, Added, Removed []string
-	Files                            []file   // that were imported
+	Files                            []file   // imported uploads
 	Others                           []string `json:",omitempty"` // paths of files that are no packages
 }
 
@@ -37,7 +37,7 @@ func (o *outcomes) take(uploads ...upload.Upload) {
 	}
 }
 
-// gather notes files that are in a directory besides its packages.
+// gather notes the files beside the packages of a directory.
 func (o *outcomes) gather(c collection) {
 	for _, f := range c.failed {
 		o.fail(f)
@@ -48,8 +48,8 @@ func (o *outcomes) gather(c collection) {
 	}
 }
 
-// ignore adds a warning for each of the other files that no imported .dsc has
-// taken. taken has the paths of files that were imported.
+// ignore adds a warning for each other file that no imported .dsc lists. taken
+// has the paths of imported files.
 func (o *outcomes) ignore(taken map[string]bool) {
 	slices.Sort(o.Others)
 	for _, p := range o.Others {
@@ -60,7 +60,7 @@ func (o *outcomes) ignore(taken map[string]bool) {
 	o.Others = nil
 }
 
-// file names an uploaded file that was imported.
+// file names an imported upload.
 type file struct{ Dir, Name, Blob string }
 
 // report returns the report as clients see it.
@@ -72,15 +72,15 @@ func (o *outcomes) report() ImportResult {
 // result returns the report as the result of a task.
 func (o *outcomes) result() task.Result { return task.Result{Value: o.report()} }
 
-// maxInline is the largest JSON of outcomes that is kept in the task's row, in
-// bytes; maxParts bounds the objects that a cursor names.
+// maxInline bounds the JSON of outcomes in the task's row, in bytes. maxParts
+// bounds the objects that a cursor names.
 const (
 	maxInline = 32 << 10
 	maxParts  = 64
 )
 
-// putPart stores outcomes as an object that the cursor names. When there are
-// many objects, it makes one of them.
+// putPart stores outcomes as an object and adds it to the cursor. At maxParts
+// objects it merges them into one.
 func (s *Store) putPart(ctx context.Context, a *task.Attempt, at *cursor, o outcomes) error {
 	if len(at.Parts) >= maxParts {
 		former, err := s.outcomes(ctx, *at)
@@ -102,7 +102,7 @@ func (s *Store) putPart(ctx context.Context, a *task.Attempt, at *cursor, o outc
 	return nil
 }
 
-// outcomes returns all outcomes that a cursor names.
+// outcomes returns all outcomes of a cursor.
 func (s *Store) outcomes(ctx context.Context, at cursor) (outcomes, error) {
 	var all outcomes
 	for _, key := range at.Parts {

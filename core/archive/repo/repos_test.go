@@ -12,7 +12,6 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestRepoIsCreatedShownAndListed is checks 1 and 2: a repository is created, shown and listed.
 func TestRepoIsCreatedShownAndListed(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		const repo = `{"Name":"r","Comment":"fun repo","DefaultDistribution":"","DefaultComponent":""}`
@@ -31,7 +30,6 @@ func TestRepoIsCreatedShownAndListed(t *testing.T) {
 	})
 }
 
-// TestRepoIsDroppedOnce is check 3: a repository is dropped once.
 func TestRepoIsDroppedOnce(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)
@@ -44,8 +42,7 @@ func TestRepoIsDroppedOnce(t *testing.T) {
 	})
 }
 
-// TestRepoIsEditedAndRenamed is checks 6 and 7: a repository is edited, and renamed to
-// what has to be encoded.
+// TestRepoIsEditedAndRenamed also renames to a name that needs encoding.
 func TestRepoIsEditedAndRenamed(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"a b","Comment":"old","DefaultDistribution":"d","DefaultComponent":"c"}`, nil)
@@ -66,8 +63,8 @@ func TestRepoIsEditedAndRenamed(t *testing.T) {
 	})
 }
 
-// TestImportRemovesTheFilesOfTheSource is checks 8 to 11: a source package is imported, and its
-// files are removed; not those of others, and not with noRemove.
+// TestImportRemovesTheFilesOfTheSource imports a source package and removes its
+// files only. With noRemove they stay.
 func TestImportRemovesTheFilesOfTheSource(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)
@@ -110,8 +107,8 @@ func TestImportRemovesTheFilesOfTheSource(t *testing.T) {
 	})
 }
 
-// TestKeyOfDebIsWhatClientsCompute is checks 12 and 13: the key of a .deb is what clients
-// compute, and versions come in the order of their paths.
+// TestKeyOfDebIsWhatClientsCompute compares the key of a .deb with the value that
+// clients compute. Versions come in the order of their paths.
 func TestKeyOfDebIsWhatClientsCompute(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)
@@ -140,8 +137,8 @@ func TestKeyOfDebIsWhatClientsCompute(t *testing.T) {
 	})
 }
 
-// TestImportKeepsConflictsOutOrReplaces is check 14, and section 11.4: what conflicts is kept out, or
-// replaces what is there.
+// TestImportKeepsConflictsOutOrReplaces imports conflicting packages with and
+// without forceReplace.
 func TestImportKeepsConflictsOutOrReplaces(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := debtest.Spec{Package: "foo", Architecture: "amd64", Files: map[string]string{"a": "1"}}
@@ -162,7 +159,7 @@ func TestImportKeepsConflictsOutOrReplaces(t *testing.T) {
 		}
 		s.Want(t, "GET", "/api/files", "", 200, "[]")
 
-		// What is for all architectures goes too, but takes nothing away itself.
+		// A package for all architectures is replaced, too, but replaces none.
 		all := debtest.Spec{Package: "bar", Version: "1.0"}
 		s.MustUpload(t, "d", map[string][]byte{debtest.FileName(all): debtest.Deb(all)})
 		s.Must(t, "POST", "/api/repos/r/file/d", "", nil)
@@ -175,8 +172,8 @@ func TestImportKeepsConflictsOutOrReplaces(t *testing.T) {
 	})
 }
 
-// TestImportWarnings is sections 11.3 and 11.4: what cannot be imported is
-// reported and stays, and fails nothing else.
+// TestImportWarnings imports invalid files. They are reported, stay uploaded, and
+// do not stop the others.
 func TestImportWarnings(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)

@@ -8,7 +8,7 @@ import (
 	"aptless/core/engine/lists"
 )
 
-// Roots returns what the row of a repository needs of the storage.
+// Roots returns the list that a repository's row refers to.
 func (s *Store) Roots(_ context.Context, data []byte) (gc.Roots, error) {
 	var r Repo
 	err := json.Unmarshal(data, &r)

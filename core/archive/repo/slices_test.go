@@ -18,7 +18,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// rig is a process that has local repositories and nothing else.
+// rig is a process with local repositories only.
 type rig struct {
 	env        *drivertest.Env
 	repos      *repo.Store
@@ -44,7 +44,7 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// pack returns a package with a file of that content, and stores its record.
+// pack returns a package with a file of the given content, and stores its record.
 func (r *rig) pack(t *testing.T, name, version, content string, fields ...func(*deb.Package)) *deb.Package {
 	t.Helper()
 	h := deb.NewHasher()
@@ -64,7 +64,7 @@ func (r *rig) pack(t *testing.T, name, version, content string, fields ...func(*
 	return p
 }
 
-// run runs a task and returns it with the number of its deliveries.
+// run runs a task. It returns the task and the number of deliveries.
 func (r *rig) run(t *testing.T, spec task.Spec, err error) (got task.Task, deliveries int) {
 	t.Helper()
 	if err != nil {
@@ -98,7 +98,7 @@ func (r *rig) run(t *testing.T, spec task.Spec, err error) (got task.Task, deliv
 	return got, deliveries
 }
 
-// done runs a task that has to succeed and returns the number of its deliveries.
+// done runs a task that must succeed. It returns the number of deliveries.
 func (r *rig) done(t *testing.T, spec task.Spec, err error) int {
 	t.Helper()
 	got, deliveries := r.run(t, spec, err)
@@ -129,8 +129,8 @@ func (r *rig) keys(t *testing.T, name string) []string {
 	return keys
 }
 
-// cut makes every storage call and every look at the clock take a second, and ends
-// slices after ten seconds.
+// cut makes every storage call and every look at the clock take a second. Slices
+// end after ten.
 func (r *rig) cut() {
 	seen := 0
 	r.tasks.Now = func() time.Time {
@@ -142,8 +142,8 @@ func (r *rig) cut() {
 	r.dispatcher.Slice = 10 * time.Second
 }
 
-// TestChangesByKeysAndCopiesGoOnInSlices: what adds, copies and removes many packages
-// takes several slices, and makes what it makes in one.
+// TestChangesByKeysAndCopiesGoOnInSlices adds, copies and removes many packages
+// in several slices. The result equals that of a single slice.
 func TestChangesByKeysAndCopiesGoOnInSlices(t *testing.T) {
 	r := newRig(t)
 	r.cut()
@@ -175,8 +175,8 @@ func TestChangesByKeysAndCopiesGoOnInSlices(t *testing.T) {
 	}
 }
 
-// TestPackagesWithOnePathAreNotAddedNorCopied: the refusal names both packages and
-// the remedy, and changes nothing.
+// TestPackagesWithOnePathAreNotAddedNorCopied holds that the refusal names both
+// packages and the remedy. It changes nothing.
 func TestPackagesWithOnePathAreNotAddedNorCopied(t *testing.T) {
 	r := newRig(t)
 	from := func(name string) func(*deb.Package) { return func(p *deb.Package) { p.Source = name } }

@@ -10,21 +10,20 @@ import (
 	"aptless/core/engine/task"
 )
 
-// Staged is an import that is done but for its commit: it is part of a task that
-// commits more than the repository. The list is stored, and no row has it.
+// Staged is an import without its commit, as a part of a task that commits more
+// than the repository. The list is stored but in no row.
 type Staged struct {
 	Result ImportResult
-	Share  any // of the cursor of the task, see Stage
+	Share  any // the import's part of the task's cursor, see Stage
 
 	store      *Store
 	uuid, name string
 	list       lists.Ref
 }
 
-// Stage imports uploaded files as a part of a task that holds the repository's
-// lock. It commits nothing and leaves the uploads. Share is the import's share of
-// the cursor saved last, nil at first; whole returns the cursor of the task with
-// another share.
+// Stage imports uploaded files within a task that holds the repository's lock. It
+// commits nothing and keeps the uploads. share is the import's part of the last
+// saved cursor, nil at first. whole returns the task's cursor with a new share.
 func (s *Store) Stage(ctx context.Context, a *task.Attempt, args ImportArgs, share json.RawMessage, whole func(share any) any) (*Staged, error) {
 	im := &importer{store: s, attempt: a, dir: args.Dir, force: args.ForceReplace, keep: true, since: s.Now(), whole: whole}
 	if share != nil {
@@ -55,7 +54,7 @@ func (s *Store) Stage(ctx context.Context, a *task.Attempt, args ImportArgs, sha
 	return &Staged{Result: all.report(), Share: im.at, store: s, uuid: args.UUID, name: args.Name, list: im.at.Lists[0].List}, nil
 }
 
-// Get returns a getter for which the repository has its new list already.
+// Get returns a getter that sees the repository with its new list.
 func (st *Staged) Get(get named.Getter) named.Getter {
 	return func(ctx context.Context, key driver.Key, v any) error {
 		if err := get(ctx, key, v); err != nil {
@@ -68,8 +67,7 @@ func (st *Staged) Get(get named.Getter) named.Getter {
 	}
 }
 
-// Put puts the row of the repository with its new list into the transaction of
-// the task.
+// Put adds the repository's row with its new list to the task's transaction.
 func (st *Staged) Put(ctx context.Context, a *task.Attempt) error {
 	r, err := st.store.row(ctx, a, st.uuid, st.name, 500, "%w")
 	if err != nil {

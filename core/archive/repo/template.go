@@ -13,29 +13,29 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// nameTemplate is a template of a repository's name, whose data are the fields
-// of a .changes.
+// nameTemplate is a template for a repository's name. Its data are the fields of
+// a .changes.
 type nameTemplate struct {
-	literal bool // the text is a name as it stands
+	literal bool // the text is a literal name
 	t       *template.Template
 }
 
 // maxTemplate bounds the text of a template, in bytes.
 const maxTemplate = 4 << 10
 
-// errNotAllowed says that a template could run long or grow large: by loops, other
-// templates, or functions that join texts.
+// errNotAllowed refuses templates with loops, other templates, or functions that
+// join texts. They could run long or produce long names.
 var errNotAllowed = errors.New("not allowed in the name of a repository")
 
-// templateFunctions may be called by a template. Their results are never longer than
-// their arguments.
+// templateFunctions are the allowed functions. Their results are never longer
+// than their arguments.
 var templateFunctions = map[string]any{
 	"and": true, "or": true, "not": true, "index": true, "slice": true, "len": true,
 	"eq": true, "ne": true, "lt": true, "le": true, "gt": true, "ge": true,
 }
 
-// parseTemplate reads the name of a repository, or a template of it. A text that is
-// a single node is a name, also if that node is an action, as in aptly.
+// parseTemplate parses a name or a template. As in aptly, a text with a single
+// node is a name, even if the node is an action.
 func parseTemplate(text string) (*nameTemplate, error) {
 	if len(text) > maxTemplate || !utf8.ValidString(text) {
 		return nil, badTemplate(fmt.Errorf("template: repo:1: %d bytes: %w", len(text), errNotAllowed))
@@ -85,7 +85,7 @@ func checkNodes(list *parse.ListNode) error {
 	return nil
 }
 
-// render returns the name for a .changes, cut after named.MaxName+1 bytes: no
+// render returns the name for a .changes, cut after named.MaxName+1 bytes. No
 // repository has a name of that length.
 func (n *nameTemplate) render(p deb.Paragraph) (string, error) {
 	fields := make(map[string]string, len(p))
@@ -99,7 +99,7 @@ func (n *nameTemplate) render(p deb.Paragraph) (string, error) {
 	return name.String(), nil
 }
 
-// limited keeps the first bytes that are written.
+// limited keeps the first left bytes.
 type limited struct {
 	strings.Builder
 	left int

@@ -15,30 +15,30 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// Uploaders says which keys may upload which packages with a .changes into a
-// repository. Without Uploaders every key of the keyring may.
+// Uploaders says which keys may upload which packages with a .changes. Without
+// Uploaders, every key of the keyring may.
 type Uploaders struct {
 	Groups map[string][]string `json:"groups"` // key IDs and names of groups, by name
-	Rules  []UploadersRule     `json:"rules"`  // the first rule that decides counts; no rule refuses
+	Rules  []UploadersRule     `json:"rules"`  // the first rule that allows or denies decides; without one the upload is refused
 }
 
-// UploadersRule allows or denies keys. It applies to a .changes for which its
-// condition, a query, is true. A key is an ID of 16 or 8 digits, a group or "*".
+// UploadersRule allows or denies keys. It applies to a .changes that matches its
+// condition, a query. A key is an ID of 16 or 8 digits, a group or "*".
 type UploadersRule struct {
 	Condition string   `json:"condition"`
 	Allow     []string `json:"allow"`
 	Deny      []string `json:"deny"`
 }
 
-// MaxUploaders bounds the text of an Uploaders, in bytes: the rows of maxTargets
-// repositories fit into one transaction, also twice.
+// MaxUploaders bounds the text of an Uploaders, in bytes. Rows of 2*maxTargets
+// repositories fit into one transaction.
 const MaxUploaders = 32 << 10
 
-// ErrUploaders is matched by every error of ParseUploaders.
+// ErrUploaders matches every error of ParseUploaders.
 var ErrUploaders = errors.New("invalid uploaders")
 
-// ParseUploaders reads aptly's uploaders.json: JSON with comments, from two
-// slashes to the end of the line, and commas after last elements.
+// ParseUploaders parses aptly's uploaders.json: JSON with comments, from two
+// slashes to the end of the line, and trailing commas.
 func ParseUploaders(data []byte) (*Uploaders, error) {
 	if len(data) > MaxUploaders {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrUploaders, MaxUploaders)
@@ -59,8 +59,8 @@ func ParseUploaders(data []byte) (*Uploaders, error) {
 	return &u, nil
 }
 
-// stringEnd returns the place of the quotation mark that ends the string which
-// begins at i; of the last byte if nothing ends it.
+// stringEnd returns the index of the closing quotation mark of the string at i,
+// or of the last byte.
 func stringEnd(data []byte, i int) int {
 	end := i + 1
 	for end < len(data) && data[end] != '"' {
@@ -72,10 +72,10 @@ func stringEnd(data []byte, i int) int {
 	return min(end, len(data)-1)
 }
 
-// plainJSON removes comments, and commas before a closing bracket.
+// plainJSON removes comments and trailing commas.
 func plainJSON(data []byte) []byte {
 	out := make([]byte, 0, len(data))
-	comma := -1 // index in out of a comma that only white space follows
+	comma := -1 // index in out of a comma followed by white space only
 	for i := 0; i < len(data); i++ {
 		c := data[i]
 		switch {
@@ -104,8 +104,8 @@ func plainJSON(data []byte) []byte {
 	return out
 }
 
-// check refuses a release that its signers may not upload. An error is the fault of
-// the rules, not of the release.
+// check refuses a release that its signers may not upload. An error is a fault of
+// the rules.
 func (u *Uploaders) check(r *release) error {
 	if u == nil {
 		return nil
@@ -126,7 +126,7 @@ func (u *Uploaders) check(r *release) error {
 	return nil
 }
 
-// denial returns why a release is refused; "" if it is not.
+// denial returns the reason of a refusal, "" if the upload is allowed.
 func (u *Uploaders) denial(r *release) (string, error) {
 	for _, rule := range u.Rules {
 		condition, err := query.Parse(rule.Condition)
@@ -147,7 +147,7 @@ func (u *Uploaders) denial(r *release) (string, error) {
 	return "denied as no rule matches", nil
 }
 
-// names reports whether a list of keys and groups names one of the signers.
+// names reports whether a list of keys and groups includes one of the signers.
 func (u *Uploaders) names(list []string, signers []pgp.KeyID) bool {
 	seen := map[string]bool{}
 	for len(list) > 0 {

@@ -47,7 +47,7 @@ func TestDenial(t *testing.T) {
 			{Condition: "Source (kernel)", Deny: []string{"23456789"}, Allow: []string{"*"}},
 			{Condition: "Distribution (stable)", Allow: []string{"none", "1111222233334444"}},
 			{Condition: "Distribution (unstable) | Distribution (stable)", Allow: []string{"devs"}},
-			{Condition: "$Version (>= 0) | kernel", Allow: []string{"*"}}, // asks for a package, which a .changes is not
+			{Condition: "$Version (>= 0) | kernel", Allow: []string{"*"}}, // a condition on a package, which a .changes is not
 		},
 	}
 	for _, tc := range []struct {
@@ -76,7 +76,7 @@ func TestDenial(t *testing.T) {
 	}
 }
 
-// FuzzUploaders reads JSON as what it is, whatever is around it.
+// FuzzUploaders reads JSON with comments and commas around it.
 func FuzzUploaders(f *testing.F) {
 	for _, s := range []string{`{"rules":[{"condition":"Source","allow":["*"]}]}`, `{"groups":{"a":["b",],},}//`, `{"a":"//,]\""}`, `"\`, "{,}", "/"} {
 		f.Add([]byte(s))

@@ -11,13 +11,13 @@ import (
 	"aptless/core/engine/task"
 )
 
-// UpdateArgs are the arguments of a change of a snapshot; "" leaves as it is.
+// UpdateArgs change a snapshot. An empty field stays unchanged.
 type UpdateArgs struct {
-	Snapshot          Source // as it was addressed
+	Snapshot          Source // as named in the request
 	Name, Description string
 }
 
-// CheckUpdate makes the task that gives a snapshot another name or description.
+// CheckUpdate makes the task that changes a snapshot's name or description.
 func (s *Store) CheckUpdate(ctx context.Context, was, name, description string) (task.Spec, error) {
 	found, err := s.find(ctx, was)
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Store) CheckUpdate(ctx context.Context, was, name, description string) 
 		Locks: locks, Args: UpdateArgs{Source{found.UUID, was}, name, description}}, nil
 }
 
-// renameError gives *named.Taken the text that clients know.
+// renameError gives *named.Taken the text of aptly's API.
 func renameError(err error) error {
 	if taken := (*named.Taken)(nil); errors.As(err, &taken) {
 		return task.Fail(409, "unable to rename: snapshot %s already exists", taken.Name)
@@ -50,7 +50,8 @@ func renameError(err error) error {
 	return err
 }
 
-// row reads the snapshot of a task under its lock, as part of the transaction.
+// row reads the snapshot of a task within its transaction. The task holds its
+// lock.
 func (s *Store) row(ctx context.Context, a *task.Attempt, src Source) (Snapshot, error) {
 	found, err := s.Rows().ByUUID(ctx, a.GetJSON, src.UUID, src.Name)
 	return found, named.Refuse[*named.NotFound](err, 500, "%w")
@@ -62,7 +63,7 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 		return task.Result{}, err
 	}
 	if args.Name != "" {
-		// The name it has already is refused as well: clients expect it.
+		// As in aptly, the present name is refused, too.
 		if err := s.Rows().Rename(ctx, a, &found, args.Name); err != nil {
 			return task.Result{}, renameError(err)
 		}
@@ -74,13 +75,13 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	return task.Result{Value: found.View()}, named.Refuse[*named.TooLarge](err, 500, "%w")
 }
 
-// DropArgs are the arguments of the removal of a snapshot.
+// DropArgs are the arguments of a drop.
 type DropArgs struct {
-	Snapshot Source // as it was addressed
-	Force    bool   // also if other snapshots were made of it
+	Snapshot Source // as named in the request
+	Force    bool   // even if other snapshots have it as a source
 }
 
-// CheckDrop makes the task that removes a snapshot.
+// CheckDrop makes the task that drops a snapshot.
 func (s *Store) CheckDrop(ctx context.Context, name string, force bool) (task.Spec, error) {
 	found, err := s.find(ctx, name)
 	if err != nil {

@@ -72,8 +72,8 @@ func (s *Store) take(ctx context.Context, a *task.Attempt, args TakeArgs) (task.
 	return s.add(ctx, a, made, 400, "%w")
 }
 
-// add creates the snapshot at the end of the task: its row, its name, its
-// references. If the name is taken the task fails with a status and a text.
+// add writes the snapshot, its name and its references at the end of the task. If
+// the name is taken the task fails with the given status and text.
 func (s *Store) add(ctx context.Context, a *task.Attempt, made Snapshot, code int, format string) (task.Result, error) {
 	made.CreatedAt = s.Now().UTC()
 	if err := s.Rows().Create(ctx, a, &made); err != nil {
@@ -86,8 +86,8 @@ func (s *Store) add(ctx context.Context, a *task.Attempt, made Snapshot, code in
 	return task.Result{Code: 201, Value: made.View()}, nil
 }
 
-// sources finds snapshots by name, before the task has its locks. It returns them with the
-// locks under which the task reads them, and their names among a task's resources.
+// sources finds snapshots by name before the task has its locks. It returns them
+// with the shared locks that the task needs, and their names among its resources.
 func (s *Store) sources(ctx context.Context, names []string) (found []Source, locks []lock.Want, resources []string, err error) {
 	seen := make(map[string]bool)
 	for _, name := range names {
@@ -109,8 +109,8 @@ func (s *Store) sources(ctx context.Context, names []string) (found []Source, lo
 	return found, locks, resources, nil
 }
 
-// read reads the snapshots of a task outside its transaction, which has no room for
-// their rows. The locks keep them unchanged.
+// read reads the snapshots of a task outside of its transaction, which has no
+// room for their rows. The locks keep them unchanged.
 func (s *Store) read(ctx context.Context, sources []Source) ([]Snapshot, []*pkglist.List, error) {
 	found, lists := make([]Snapshot, len(sources)), make([]*pkglist.List, len(sources))
 	for i, src := range sources {
@@ -125,7 +125,7 @@ func (s *Store) read(ctx context.Context, sources []Source) ([]Snapshot, []*pkgl
 	return found, lists, nil
 }
 
-// derived returns the snapshot that is made of others, without its list.
+// derived returns a snapshot with the given sources, without its list.
 func derived(name, description string, from []Snapshot) Snapshot {
 	made := Snapshot{Name: name, SourceKind: OfSnapshots, Description: description}
 	for _, src := range from {
@@ -138,19 +138,19 @@ func derived(name, description string, from []Snapshot) Snapshot {
 	return made
 }
 
-// CreateArgs are the arguments of a snapshot made of others and of packages.
+// CreateArgs are the arguments of a snapshot of other snapshots and of packages.
 type CreateArgs struct {
 	Name, Description string
 	Sources           []Source
 	Refs              []string // package keys
 }
 
-// maxRefs bounds the packages of which a snapshot is made by their keys.
+// maxRefs bounds the package keys of a new snapshot.
 const maxRefs = 250_000
 
-// CheckCreate makes the task that creates a snapshot of the packages of
-// others, of which the later ones replace those of the earlier ones, and of
-// packages known from anywhere, which replace both.
+// CheckCreate makes the task that creates a snapshot of other snapshots and of
+// known packages. Packages of later snapshots replace those of earlier ones.
+// Packages by key replace both.
 func (s *Store) CheckCreate(ctx context.Context, name, description string, sources, refs []string) (task.Spec, error) {
 	found, locks, resources, err := s.sources(ctx, sources)
 	if err == nil {
@@ -166,18 +166,18 @@ func (s *Store) CheckCreate(ctx context.Context, name, description string, sourc
 		Locks: append([]lock.Want{s.Rows().NameLock(name)}, locks...), Args: CreateArgs{name, description, found, refs}}, nil
 }
 
-// progress is the cursor of a task that computes a list in several slices.
+// progress is the checkpoint of a task that computes a list.
 type progress struct {
-	Merged lists.Ref // of a merge: what the first lists make together
-	Lists  int       // how many those are
+	Merged lists.Ref // of a merge: the result for the first lists
+	Lists  int       // the number of these lists
 
-	List  lists.Ref // of packages that are added one by one, so far
-	Done  int       // how many those are
-	After string    // of a pull: their last name
+	List  lists.Ref // with the packages added so far
+	Done  int       // the number of packages added
+	After string    // the last package name of a pull
 }
 
-// create makes a snapshot of lists and of packages by their keys. Both go on from
-// a cursor.
+// create makes a snapshot of lists and of packages by key. Both continue at a
+// cursor.
 func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (task.Result, error) {
 	var at progress
 	if _, err := a.Cursor(&at); err != nil {
@@ -206,13 +206,13 @@ func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (t
 	return s.add(ctx, a, made, 400, "%w")
 }
 
-// DefaultMaxMerged is how many packages are merged in one step: some seconds of
-// reading.
+// DefaultMaxMerged is how many packages one step of a merge reads, in some
+// seconds.
 const DefaultMaxMerged = 500_000
 
-// merged returns one list as it is, several merged. Many large lists are merged in
-// steps, with a checkpoint after each: the lists so far are the first of the next
-// step, which makes no difference to either mode.
+// merged merges lists; a single one stays as it is. It merges many large lists in
+// steps, with a checkpoint after each. The result so far is the first list of the
+// next step. In both modes that equals a merge in one step.
 func (s *Store) merged(ctx context.Context, a *task.Attempt, mode pkglist.Mode, all []*pkglist.List, at *progress) (*pkglist.List, error) {
 	if at.Lists > 0 {
 		first, err := s.Lists.Open(ctx, at.Merged)
@@ -249,14 +249,14 @@ func (s *Store) merged(ctx context.Context, a *task.Attempt, mode pkglist.Mode, 
 	return s.Lists.Merge(ctx, mode, all...)
 }
 
-// Bounds of a list to which packages are added one by one.
+// Bounds of adding packages one by one.
 const (
-	minSlice = 100      // packages that every slice adds at least
+	minSlice = 100      // the least number of packages per slice
 	maxHeld  = 16 << 20 // bytes of packages that wait to be stored
 )
 
-// chosen stores the list of the packages with the keys. It reads the records of
-// minSlice keys at a time, and saves a checkpoint when the slice is over.
+// chosen stores the list of the packages with the given keys. It reads minSlice
+// records at a time, and saves a checkpoint when the slice is over.
 func (s *Store) chosen(ctx context.Context, a *task.Attempt, keys []string, at *progress) (*pkglist.List, error) {
 	list, err := s.Lists.Open(ctx, at.List)
 	if err != nil {
@@ -295,18 +295,18 @@ func (s *Store) chosen(ctx context.Context, a *task.Attempt, keys []string, at *
 	return list, nil
 }
 
-// readers is how many records are read at a time.
+// readers bounds the records that are read concurrently.
 const readers = 16
 
-// packages reads the packages with the keys, in their order. The error names the
-// first key that is unknown.
+// packages reads the packages with the given keys, in order. The error names the
+// first unknown key.
 func (s *Store) packages(ctx context.Context, keys []string) ([]*deb.Package, error) {
 	return parallel.Results(ctx, readers, len(keys), func(ctx context.Context, i int) (*deb.Package, error) {
 		return s.pkg(ctx, keys[i])
 	})
 }
 
-// pkg reads the package of a key. A text that is no package key is not found.
+// pkg reads the package of a key. A malformed key is not found.
 func (s *Store) pkg(ctx context.Context, key string) (*deb.Package, error) {
 	_, err := deb.ParseKey(key)
 	if err == nil {

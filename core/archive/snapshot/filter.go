@@ -18,12 +18,12 @@ import (
 type FilterArgs struct {
 	From        Source
 	Destination string
-	Queries     []string // one of them is true of each package that stays
-	WithDeps    bool     // and what it depends on
+	Queries     []string // a package stays if one of them is true
+	WithDeps    bool     // keep dependencies, too
 }
 
-// CheckFilter makes the task that makes a snapshot of some packages of
-// another. Only the name is missing in args.From.
+// CheckFilter makes the task that filters a snapshot into a new one. args.From
+// needs its name only.
 func (s *Store) CheckFilter(ctx context.Context, args FilterArgs) (task.Spec, error) {
 	found, locks, resources, err := s.sources(ctx, []string{args.From.Name})
 	if err == nil {
@@ -42,8 +42,8 @@ func (s *Store) CheckFilter(ctx context.Context, args FilterArgs) (task.Spec, er
 		Resources: resources, Locks: append([]lock.Want{s.Rows().NameLock(args.Destination)}, locks...), Args: args}, nil
 }
 
-// filter has no checkpoint: it reads each part of one list once, and writes at most
-// as much. A list of a million packages takes less than a minute.
+// filter needs no checkpoint. It reads each chunk of one list once, and writes at
+// most as many. A million packages take less than a minute.
 func (s *Store) filter(ctx context.Context, a *task.Attempt, args FilterArgs) (task.Result, error) {
 	from, lists, err := s.read(ctx, []Source{args.From})
 	if err != nil {
@@ -69,10 +69,9 @@ func (s *Store) filter(ctx context.Context, a *task.Attempt, args FilterArgs) (t
 	return s.add(ctx, a, made, 400, "%w")
 }
 
-// Verify returns the dependencies of a snapshot's packages that neither it nor
-// the other snapshots satisfy, in ascending order; for the architectures given,
-// or those configured, or those that the snapshot has. A *task.Error is the
-// fault of the request.
+// Verify returns the dependencies of a snapshot that neither it nor the other
+// snapshots satisfy, ascending. archs defaults to the configured architectures,
+// and these to the snapshot's own. A *task.Error is a fault of the request.
 func (s *Store) Verify(ctx context.Context, name string, others, archs []string) ([]string, error) {
 	if len(others) > maxSources || len(archs) > maxArchitectures {
 		return nil, task.Fail(400, "at most %d other snapshots and %d architectures", maxSources, maxArchitectures)

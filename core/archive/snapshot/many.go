@@ -16,33 +16,33 @@ import (
 	"aptless/core/engine/task"
 )
 
-// Bounds of a removal of many snapshots.
+// Bounds of a drop of many snapshots.
 const (
 	// maxMany bounds the snapshots of one request: a task may change its locks 20 times.
 	maxMany = 800
-	// maxBatch bounds the snapshots that are locked at once. A task changes the
-	// queues of the locks that it has and of those that it gets in one transaction.
+	// maxBatch bounds the snapshots that are locked together. One transaction
+	// changes the queues of the old and the new locks.
 	maxBatch = 40
 )
 
-// ManyArgs say which snapshots are removed.
+// ManyArgs select the snapshots to drop.
 type ManyArgs struct {
-	Pattern string    // of names; "*" stands for any text, "?" for one character
-	Before  time.Time // only those that were made before; zero is all
-	Force   bool      // also if other snapshots were made of them
+	Pattern string    // of names; "*" matches any text, "?" one character
+	Before  time.Time // only snapshots created before; zero for all
+	Force   bool      // even if other snapshots have them as sources
 }
 
-// Kept is a snapshot that matches and stays.
+// Kept is a matching snapshot that stays.
 type Kept struct{ Name, Reason string }
 
-// Removal says what a removal of many snapshots does, in its order: the youngest
-// first, so that a snapshot goes after those that were made of it.
+// Removal lists the effects of a drop of many snapshots, in order. The youngest
+// comes first, so a snapshot goes after those derived from it.
 type Removal struct {
 	Removed []string
 	Kept    []Kept
 }
 
-// dropManyArgs are the arguments of the task: the snapshots that matched.
+// dropManyArgs are the arguments of the task: the matching snapshots.
 type dropManyArgs struct {
 	Snapshots []Source
 	Force     bool
@@ -59,8 +59,8 @@ var reasons = map[int]string{
 	used:      "snapshot was used as source for other snapshots",
 }
 
-// CheckDropMany makes the task that removes the snapshots that match. Those that
-// are made later stay.
+// CheckDropMany makes the task that drops the matching snapshots. Snapshots
+// created later stay.
 func (s *Store) CheckDropMany(ctx context.Context, args ManyArgs) (task.Spec, error) {
 	found, err := s.matching(ctx, args)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Store) CheckDropMany(ctx context.Context, args ManyArgs) (task.Spec, er
 		Resources: resources, Locks: locks, Args: dropManyArgs{found, args.Force}}, nil
 }
 
-// PlanDropMany returns what the task would do now.
+// PlanDropMany returns the present effects of such a task.
 func (s *Store) PlanDropMany(ctx context.Context, args ManyArgs) (Removal, error) {
 	found, err := s.matching(ctx, args)
 	plan := Removal{Removed: []string{}, Kept: []Kept{}}
@@ -94,7 +94,7 @@ func (s *Store) PlanDropMany(ctx context.Context, args ManyArgs) (Removal, error
 	return plan, err
 }
 
-// matching returns the snapshots that match, the youngest first.
+// matching returns the matching snapshots, youngest first.
 func (s *Store) matching(ctx context.Context, args ManyArgs) ([]Source, error) {
 	if args.Pattern == "" {
 		return nil, task.Fail(400, `pattern is required: the names of the snapshots to delete, with "*" for any text`)
@@ -122,7 +122,7 @@ func (s *Store) matching(ctx context.Context, args ManyArgs) ([]Source, error) {
 // maxPattern bounds a pattern, in bytes.
 const maxPattern = 500
 
-// glob returns the expression for a pattern of names.
+// glob returns the regular expression of a pattern.
 func glob(pattern string) (*regexp.Regexp, error) {
 	if len(pattern) > maxPattern {
 		return nil, fmt.Errorf("it has more than %d bytes", maxPattern)
@@ -140,8 +140,8 @@ func (s *Store) batch(list []Source) (locks []lock.Want, resources []string) {
 	return locks, resources
 }
 
-// needed returns why a snapshot stays, 0 if it can go. References from snapshots
-// that are gone do not count.
+// needed returns the reason for which a snapshot stays, 0 if it can go.
+// References from snapshots in gone do not count.
 func (s *Store) needed(ctx context.Context, uuid string, force bool, gone map[string]bool) (int, error) {
 	for row, err := range s.Table.Scan(ctx, named.RefKey(s.Rows().Part, uuid, "").Part, "") {
 		if err != nil {
@@ -158,15 +158,14 @@ func (s *Store) needed(ctx context.Context, uuid string, force bool, gone map[st
 	return 0, nil
 }
 
-// manyCursor is the checkpoint of a removal: how many snapshots are done, and which
-// of them stayed.
+// manyCursor is the checkpoint of a drop of many snapshots.
 type manyCursor struct {
 	Done int
-	Kept map[int]int // the reasons, by index in the list
+	Kept map[int]int // reasons of the snapshots that stayed, by index in the list
 }
 
-// dropMany removes one snapshot after the other, each in a transaction of its own. With
-// the first of them it owes the others: it does not fail between two.
+// dropMany drops one snapshot after another, each in its own transaction. The
+// first transaction makes the rest a debt, so the task cannot fail between two.
 func (s *Store) dropMany(ctx context.Context, a *task.Attempt, args dropManyArgs) (task.Result, error) {
 	var at manyCursor
 	if _, err := a.Cursor(&at); err != nil {
@@ -205,10 +204,10 @@ func (s *Store) dropMany(ctx context.Context, a *task.Attempt, args dropManyArgs
 	return task.Result{Value: at.removal(args.Snapshots)}, nil
 }
 
-// owedDrops is the name of the debt of a removal.
+// owedDrops names the debt of a drop of many snapshots.
 func owedDrops(a *task.Attempt) string { return fmt.Sprintf("snapshot/drop-many/%016d", a.ID()) }
 
-// commitMany commits the first step of a removal.
+// commitMany commits the first drop.
 func (s *Store) commitMany(ctx context.Context, a *task.Attempt, args dropManyArgs, next manyCursor) error {
 	locks, resources := s.batch(args.Snapshots)
 	a.Answer(task.Result{Value: next.removal(args.Snapshots[:next.Done])})
@@ -216,8 +215,8 @@ func (s *Store) commitMany(ctx context.Context, a *task.Attempt, args dropManyAr
 		Kind: "snapshot.drop-many", Name: fmt.Sprintf("Delete the rest of %d snapshots", len(args.Snapshots)), Resources: resources, Locks: locks, Args: args}})
 }
 
-// dropOne removes a snapshot, or returns why it stays. One that is gone already
-// counts as removed.
+// dropOne drops a snapshot, or returns the reason for which it stays. A snapshot
+// that is already gone counts as dropped.
 func (s *Store) dropOne(ctx context.Context, a *task.Attempt, src Source, force bool) (reason int, err error) {
 	found, err := s.Rows().ByUUID(ctx, a.GetJSON, src.UUID, src.Name)
 	if errors.Is(err, driver.ErrNotFound) {
@@ -232,7 +231,7 @@ func (s *Store) dropOne(ctx context.Context, a *task.Attempt, src Source, force 
 	return 0, s.Rows().Drop(ctx, a, &found, found.references()...)
 }
 
-// removal returns what was done.
+// removal returns the effects so far.
 func (c manyCursor) removal(list []Source) Removal {
 	r := Removal{Removed: []string{}, Kept: []Kept{}}
 	for i, src := range list {

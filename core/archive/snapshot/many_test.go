@@ -12,8 +12,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestDropManyDoesWhatItPlans holds that a removal by pattern removes what its dry run
-// says, keeps what is used or published with the reason, and changes nothing else.
+// TestDropManyDoesWhatItPlans drops by pattern. The effects equal those of the
+// dry run. Used and published snapshots stay, with the reason.
 func TestDropManyDoesWhatItPlans(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		make := func(name string, sources ...string) {
@@ -80,8 +80,8 @@ func TestDropManyDoesWhatItPlans(t *testing.T) {
 	})
 }
 
-// TestDropManyInBatches removes more snapshots than can be locked at once, and refuses
-// more than a task can have at all.
+// TestDropManyInBatches drops more snapshots than one batch locks. More than
+// maxMany are refused.
 func TestDropManyInBatches(t *testing.T) {
 	r := newRig(t, nil)
 	const n = 95

@@ -13,11 +13,11 @@ import (
 type MergeArgs struct {
 	Name     string
 	Sources  []Source
-	Latest   bool // only the highest version of each architecture and name stays
-	NoRemove bool // all versions stay; otherwise a package replaces those of earlier snapshots
+	Latest   bool // keep only the highest version per architecture and name
+	NoRemove bool // keep all versions; otherwise packages of later snapshots replace those of earlier ones
 }
 
-// CheckMerge makes the task that merges snapshots, from left to right.
+// CheckMerge makes the task that merges snapshots from left to right.
 func (s *Store) CheckMerge(ctx context.Context, name string, sources []string, latest, noRemove bool) (task.Spec, error) {
 	if len(sources) == 0 {
 		return task.Spec{}, task.Fail(400, "minimum one source snapshot is required")
@@ -36,8 +36,7 @@ func (s *Store) CheckMerge(ctx context.Context, name string, sources []string, l
 		Locks: append([]lock.Want{s.Rows().NameLock(name)}, locks...), Args: MergeArgs{name, found, latest, noRemove}}, nil
 }
 
-// merge merges lists, see merged. To choose the latest versions reads and writes
-// one list.
+// merge merges lists, see merged. Latest then reads and writes one list.
 func (s *Store) merge(ctx context.Context, a *task.Attempt, args MergeArgs) (task.Result, error) {
 	var at progress
 	if _, err := a.Cursor(&at); err != nil {

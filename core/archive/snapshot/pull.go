@@ -17,27 +17,26 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// PullArgs are the arguments of a pull: of packages from one snapshot into
-// another, which makes a third.
+// PullArgs are the arguments of a pull. It copies packages of From to Base, which
+// makes a third snapshot.
 type PullArgs struct {
 	Base, From    Source
 	Destination   string
-	Queries       []string // one of them is true of each package that is pulled
-	Architectures []string // beside those of the base
-	AllMatches    bool     // all versions, not the highest only
+	Queries       []string // a package is pulled if one of them is true
+	Architectures []string // besides those of the base
+	AllMatches    bool     // all versions, not only the highest
 	DryRun        bool     // only report
-	NoDeps        bool     // without what the packages depend on
-	NoRemove      bool     // beside the versions that the base has
+	NoDeps        bool     // without dependencies
+	NoRemove      bool     // keep the base's versions
 }
 
-// maxQueries bounds the queries of a request, and maxArchitectures the
-// architectures.
+// Bounds of a request.
 const (
 	maxQueries       = 1000
 	maxArchitectures = 100
 )
 
-// checkQueries refuses queries that do not fit into a description.
+// checkQueries refuses queries that are too long for a description.
 func checkQueries(queries []string) error {
 	size := 0
 	for _, q := range queries {
@@ -49,8 +48,8 @@ func checkQueries(queries []string) error {
 	return nil
 }
 
-// CheckPull makes the task that pulls packages. Only the names are missing in
-// args.Base and args.From.
+// CheckPull makes the task of a pull. args.Base and args.From need their names
+// only.
 func (s *Store) CheckPull(ctx context.Context, args PullArgs) (task.Spec, error) {
 	names := []string{args.Base.Name, args.From.Name}
 	found, locks, _, err := s.sources(ctx, names)
@@ -72,16 +71,16 @@ func (s *Store) CheckPull(ctx context.Context, args PullArgs) (task.Spec, error)
 		Name: fmt.Sprintf("Pull snapshot %s into %s and save as %s", names[1], names[0], args.Destination)}, nil
 }
 
-// Pulled lists the packages that a pull adds and removes, as
+// Pulled lists the packages that a pull adds and removes, in the form
 // "name_version_architecture".
 type Pulled struct {
 	Added   []string `json:"added_packages"`
 	Removed []string `json:"removed_packages"`
 }
 
-// pull selects packages and puts them into the base. The selection reads each part
-// of the two lists once, and repeats the same in every slice, since snapshots do not
-// change. The additions go on from a cursor.
+// pull adds selected packages to the base. Each slice repeats the selection,
+// which reads each chunk of both lists once. Its result is the same, since
+// snapshots are immutable. The additions continue at a cursor.
 func (s *Store) pull(ctx context.Context, a *task.Attempt, args PullArgs) (task.Result, error) {
 	from, lists, err := s.read(ctx, []Source{args.Base, args.From})
 	if err != nil {
@@ -117,7 +116,7 @@ func (s *Store) pull(ctx context.Context, a *task.Attempt, args PullArgs) (task.
 
 var errNoArchitectures = errors.New("unable to determine list of architectures, please specify explicitly")
 
-// architectures returns those for which dependencies of a list are looked up.
+// architectures returns the architectures for resolving a list's dependencies.
 func (s *Store) architectures(list *pkglist.List) []string {
 	if len(s.Dependencies.Architectures) > 0 {
 		return s.Dependencies.Architectures
@@ -125,8 +124,8 @@ func (s *Store) architectures(list *pkglist.List) []string {
 	return list.Architectures(false)
 }
 
-// choose returns the packages for which one of the queries is true, of some
-// architectures if there are any.
+// choose returns the packages that match one of the queries, restricted to archs
+// if there are any.
 func (s *Store) choose(ctx context.Context, list *pkglist.List, texts, archs []string) (*pkglist.Subset, error) {
 	if len(texts) == 0 {
 		return list.Subset(), nil
@@ -145,8 +144,7 @@ func (s *Store) choose(ctx context.Context, list *pkglist.List, texts, archs []s
 	return query.Select(ctx, list, q)
 }
 
-// closure is query.Closure. A field of a package that is no list of dependencies is
-// a failure of the request.
+// closure is query.Closure. An unreadable dependency is a failure of the request.
 func closure(ctx context.Context, selected *pkglist.Subset, base []*pkglist.List, o query.Options) (*pkglist.Subset, error) {
 	all, err := query.Closure(ctx, selected, base, o)
 	if errors.Is(err, deb.ErrRelation) {
@@ -155,13 +153,12 @@ func closure(ctx context.Context, selected *pkglist.Subset, base []*pkglist.List
 	return all, err
 }
 
-// replay puts the selected packages into the base one after another, in index
-// order. The first one of an architecture and name removes the packages of the name
-// that serve the architecture, unless NoRemove is set. The others are added if
-// AllMatches is set. Packages that the base has too, and differ, stay as the base
-// has them.
+// replay adds the selected packages to the base, in index order. The first one of
+// an architecture and name removes the packages of that name that serve the
+// architecture, unless NoRemove is set. Others are added only with AllMatches. If
+// the base has a different package with an equal short key, the base's stays.
 //
-// A checkpoint is saved between two names when the slice is over. With DryRun
+// A checkpoint between two names ends the slice when it is over. With DryRun
 // nothing is stored, and the list is nil.
 func (s *Store) replay(ctx context.Context, a *task.Attempt, base *pkglist.List, selected *pkglist.Subset, args PullArgs) (*pkglist.List, Pulled, error) {
 	r := &replayed{store: s, attempt: a, args: args, at: progress{List: base.Ref()}, done: Pulled{Added: []string{}, Removed: []string{}}}
@@ -210,14 +207,14 @@ type replayed struct {
 	edit    *pkglist.Edit
 	at      progress
 	added   int    // since the last checkpoint
-	done    Pulled // of this slice: a dry run has no checkpoints
+	done    Pulled // of this slice; a dry run has no checkpoint
 
 	name  string
-	there []*deb.Package // of the name, in index order
-	seen  []string       // architectures of the name
+	there []*deb.Package // the base's packages of the name, in index order
+	seen  []string       // selected architectures of the name
 }
 
-// take puts a selected package into the base.
+// take adds a selected package to the base.
 func (r *replayed) take(p *deb.Package) error {
 	first := !slices.Contains(r.seen, p.Architecture)
 	if first && !r.args.NoRemove {
@@ -244,8 +241,8 @@ func (r *replayed) take(p *deb.Package) error {
 	return nil
 }
 
-// pause saves a checkpoint after the packages of a name, when the slice is over or
-// the packages that wait to be stored are many.
+// pause may save a checkpoint after the packages of a name. It does when the
+// slice is over or many packages wait to be stored.
 func (r *replayed) pause(ctx context.Context) error {
 	if r.args.DryRun || r.edit.Size() < maxHeld && (r.added < minSlice || !r.attempt.SliceOver()) {
 		return nil
@@ -262,15 +259,15 @@ func (r *replayed) apply(ctx context.Context) (*pkglist.List, error) {
 	return r.edit.Apply(ctx, func(*pkglist.ConflictError) error { return nil })
 }
 
-// namesakes reads the packages of a list that have the names of a selection,
-// each part of the list at most once.
+// namesakes reads the packages of a list that have the names of a selection. It
+// reads each chunk at most once.
 type namesakes struct {
 	next func() (pkglist.Placed, error, bool)
 	stop func()
-	head *deb.Package // read and not asked for yet
+	head *deb.Package // read but not yet returned
 }
 
-// namesakesOf begins with the first selected name that comes after after.
+// namesakesOf begins at the first selected name greater than after.
 func namesakesOf(ctx context.Context, list *pkglist.List, selected *pkglist.Subset, after string) (*namesakes, error) {
 	var names []string
 	for p, err := range selected.All(ctx) {
@@ -288,8 +285,7 @@ func namesakesOf(ctx context.Context, list *pkglist.List, selected *pkglist.Subs
 	return n, nil
 }
 
-// of returns the packages of a name in index order. Names are asked for in
-// ascending order.
+// of returns the packages of a name in index order. Calls must ascend by name.
 func (n *namesakes) of(name string) ([]*deb.Package, error) {
 	var found []*deb.Package
 	for {
@@ -310,7 +306,7 @@ func (n *namesakes) of(name string) ([]*deb.Package, error) {
 	}
 }
 
-// compareIndex compares packages of one name as an index has them.
+// compareIndex compares packages of one name in index order.
 func compareIndex(p, q *deb.Package) int {
 	return cmp.Or(deb.CompareVersions(q.Version, p.Version), strings.Compare(p.Architecture, q.Architecture), strings.Compare(p.Key(), q.Key()))
 }

@@ -14,8 +14,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// model is a pull by the plain rule: the base as packages by short key, the
-// selection in index order.
+// model is a naive pull. The base is a map by short key, the selection is in
+// index order.
 func model(base, selected []*deb.Package, args snapshot.PullArgs) (keys []string, done snapshot.Pulled) {
 	there := map[string]*deb.Package{}
 	for _, p := range base {
@@ -64,7 +64,7 @@ func byIndex(p, q *deb.Package) int {
 	return strings.Compare(p.Key()[1:], q.Key()[1:]) // architecture first
 }
 
-// anyList draws packages with different short keys.
+// anyList draws packages with distinct short keys.
 func anyList(rt *rapid.T, label string) []*deb.Package {
 	byKey := map[string]*deb.Package{}
 	for _, id := range rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) string {
@@ -82,7 +82,7 @@ func anyList(rt *rapid.T, label string) []*deb.Package {
 	return list
 }
 
-// TestPullIsModel: a pull does what the plain rule says, and its dry run tells it.
+// TestPullIsModel compares pulls and their dry runs with model.
 func TestPullIsModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		base, from := anyList(rt, "base"), anyList(rt, "from")
@@ -116,7 +116,7 @@ func TestPullIsModel(t *testing.T) {
 	})
 }
 
-// TestPullUnreadable: a dependency without meaning fails the task, once.
+// TestPullUnreadable holds that an unreadable dependency fails the task once.
 func TestPullUnreadable(t *testing.T) {
 	p := pack("aa_1_amd64", "x")
 	p.Depends = []string{"b 1)"}
@@ -134,9 +134,9 @@ func TestPullUnreadable(t *testing.T) {
 	}
 }
 
-// BenchmarkSnapshots makes snapshots of 60,000 packages in memory: of a mirror,
-// of two snapshots that differ in a hundredth, by pulling everything, and of
-// keys.
+// BenchmarkSnapshots makes snapshots of 60,000 packages in memory. There are a
+// mirror's, a merge of two that differ in a hundredth, a pull of everything, and
+// one by keys.
 func BenchmarkSnapshots(b *testing.B) {
 	const n = 60_000
 	var old, young []*deb.Package

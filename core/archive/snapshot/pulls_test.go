@@ -9,7 +9,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// needing is a package, for an architecture, that depends on others.
+// needing returns a package that depends on others.
 func needing(name, version, arch, depends string) []byte {
 	s := debtest.Spec{Package: name, Version: version, Architecture: arch, Compression: "none"}
 	if depends != "" {
@@ -18,7 +18,7 @@ func needing(name, version, arch, depends string) []byte {
 	return debtest.Deb(s)
 }
 
-// pulled makes the snapshots base and source of section 5.11.
+// pulled makes the snapshots base and source.
 func pulled(t *testing.T, s *apptest.Process) {
 	t.Helper()
 	s.Fill(t, "base", needing("app", "1", "amd64", "lib"), needing("lib", "1", "amd64", ""), needing("app", "1", "all", ""),
@@ -30,14 +30,15 @@ func pulled(t *testing.T, s *apptest.Process) {
 	}
 }
 
-// TestPullSnapshot is section 5.11: packages of one snapshot are put into another.
+// TestPullSnapshot pulls packages of one snapshot into another.
 func TestPullSnapshot(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		pulled(t, s)
 		const rest = " same_1_amd64 tool_1_i386"
 		for i, tc := range []struct{ query, rest, queries, want string }{
-			// The highest version of each architecture; "all" serves them all, and so goes.
-			// What the lower version depends on comes all the same.
+			// The highest version per architecture is pulled. A package for "all"
+			// serves every architecture, so it is replaced. The dependencies of
+			// lower versions come, too.
 			{"", "", "app", "data_1_all app_3_amd64 lib_2_amd64 same_1_amd64 app_2_i386 tool_1_i386"},
 			{"?no-deps=1", "", "app", "app_3_amd64 lib_1_amd64 same_1_amd64 app_2_i386 tool_1_i386"},
 			{"?no-deps=1", "", "app (= 2) {amd64}", "app_2_amd64 lib_1_amd64" + rest},
@@ -59,7 +60,7 @@ func TestPullSnapshot(t *testing.T) {
 	})
 }
 
-// TestPullDryRun: what would be done is told, in the order in which it is done.
+// TestPullDryRun holds that a dry run reports the effects in order.
 func TestPullDryRun(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		pulled(t, s)
@@ -79,8 +80,8 @@ func TestPullDryRun(t *testing.T) {
 	})
 }
 
-// TestPullConflict: with no-remove a package of the base stays as it is, though
-// another one of its short key is told to be added.
+// TestPullConflict pulls with no-remove. A package of the base stays, although
+// the answer lists another one with its short key as added.
 func TestPullConflict(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		pulled(t, s)
@@ -116,14 +117,14 @@ func TestPullRefusals(t *testing.T) {
 		pull("empty", `{"Source":"source","Destination":"x","Queries":["app"]}`, 500, archs)
 		pull("empty", `{"Source":"source","Destination":"x","Queries":[]}`, 500, archs)
 		s.Want(t, "POST", "/api/snapshots/base/pull", `{"Source":"source","Destination":"x","Queries":[]}`, 201, "")
-		// It reads JSON whatever it is said to be.
+		// The body is JSON with any Content-Type.
 		if code, got := s.Send(t, "POST", "/api/snapshots/base/pull", "text/plain", []byte(`{"Source":"source","Destination":"y","Queries":[]}`)); code != 201 {
 			t.Errorf("as text: %d %s", code, got)
 		}
 	})
 }
 
-// TestFilterSnapshot: what aptly has on its command line only.
+// TestFilterSnapshot filters, which aptly offers on its command line only.
 func TestFilterSnapshot(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		pulled(t, s)
@@ -148,7 +149,7 @@ func TestFilterSnapshot(t *testing.T) {
 	})
 }
 
-// TestVerifySnapshot: dependencies that nothing satisfies are told.
+// TestVerifySnapshot lists unsatisfied dependencies.
 func TestVerifySnapshot(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", needing("app", "1", "amd64", "lib (>= 2), data | nodata"), needing("lib", "1", "amd64", ""))

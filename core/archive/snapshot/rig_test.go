@@ -20,7 +20,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// rig is a process that makes snapshots.
+// rig is a process with snapshots only.
 type rig struct {
 	env        *drivertest.Env
 	snapshots  *snapshot.Store
@@ -28,7 +28,7 @@ type rig struct {
 	dispatcher *task.Dispatcher
 }
 
-// fakeMirrors has mirrors in memory. Those without a title were never updated.
+// fakeMirrors are mirrors in memory. A mirror without a title was never updated.
 type fakeMirrors map[string]source.Source
 
 func (s fakeMirrors) SourceByName(_ context.Context, name string) (source.Source, error) {
@@ -79,7 +79,7 @@ func (r *rig) run(t testing.TB, spec task.Spec, err error) task.Task {
 	return got
 }
 
-// made runs a task that is to succeed and returns the snapshot of the name.
+// made runs a task that must succeed and returns the snapshot with the name.
 func (r *rig) made(t testing.TB, name string, spec task.Spec, err error) snapshot.Snapshot {
 	t.Helper()
 	if got := r.run(t, spec, err); got.State != task.Succeeded {
@@ -92,7 +92,7 @@ func (r *rig) made(t testing.TB, name string, spec task.Spec, err error) snapsho
 	return found
 }
 
-// refused checks that a request is refused before there is a task.
+// refused checks that no task is made.
 func refused(t *testing.T, err error, code int, text string) {
 	t.Helper()
 	var failure *task.Error
@@ -137,7 +137,7 @@ func (r *rig) record(t testing.TB, packages ...*deb.Package) {
 	}
 }
 
-// pack is a package "name_version_arch" with a file of that content.
+// pack returns the package "name_version_arch" with a file of the given content.
 func pack(id, content string) *deb.Package {
 	parts := strings.Split(id, "_")
 	h := deb.NewHasher()
@@ -145,7 +145,7 @@ func pack(id, content string) *deb.Package {
 	return &deb.Package{Kind: deb.Binary, Name: parts[0], Version: parts[1], Architecture: parts[2], Files: []deb.File{h.File(id + ".deb")}}
 }
 
-// mirrored is a rig with mirrors that have lists.
+// mirrored returns a rig with mirrors of the given lists.
 func mirrored(t testing.TB, lists map[string][]*deb.Package) *rig {
 	t.Helper()
 	mirrors := fakeMirrors{}
@@ -156,7 +156,7 @@ func mirrored(t testing.TB, lists map[string][]*deb.Package) *rig {
 	return r
 }
 
-// take makes a snapshot of the mirror of its name.
+// take makes a snapshot of the mirror with its name.
 func (r *rig) take(t testing.TB, name string) snapshot.Snapshot {
 	t.Helper()
 	spec, err := r.snapshots.CheckMirror(t.Context(), name, name, "")

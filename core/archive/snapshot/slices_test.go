@@ -11,8 +11,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// cut makes every storage call and every look at the clock take a second, and ends
-// slices after ten seconds.
+// cut makes every storage call and every look at the clock take a second. Slices
+// end after ten.
 func (r *rig) cut() {
 	seen := 0
 	r.tasks.Now = func() time.Time {
@@ -24,8 +24,8 @@ func (r *rig) cut() {
 	r.dispatcher.Slice = 10 * time.Second
 }
 
-// sliced runs a task in slices and returns how many there were. Between two
-// checks of the clock a slice makes some calls for each of 100 packages at most.
+// sliced runs a task in slices and returns their number. Between two looks at the
+// clock, a slice makes some calls for each of at most 100 packages.
 func (r *rig) sliced(t *testing.T, spec task.Spec, err error) (slices int) {
 	t.Helper()
 	if err != nil {
@@ -60,7 +60,7 @@ func (r *rig) sliced(t *testing.T, spec task.Spec, err error) (slices int) {
 	return slices
 }
 
-// numbered returns packages p0000, p0001 … of a version.
+// numbered returns packages p0000, p0001 … with a version.
 func numbered(count int, version string) []*deb.Package {
 	var all []*deb.Package
 	for i := range count {
@@ -69,9 +69,9 @@ func numbered(count int, version string) []*deb.Package {
 	return all
 }
 
-// TestTasksGoOnInSlices runs every task of snapshots in slices that end after ten
-// calls of the storage. Those whose work grows with the packages take several, and
-// all make what they make in one.
+// TestTasksGoOnInSlices runs every task of snapshots in slices of ten storage
+// calls. Tasks whose work grows with the packages take several. The results equal
+// those of single slices.
 func TestTasksGoOnInSlices(t *testing.T) {
 	lists := map[string][]*deb.Package{"old": numbered(450, "1"), "new": numbered(450, "2"), "third": numbered(20, "3"), "fourth": numbered(10, "4")}
 	names := []string{"old", "new", "third", "fourth"}
@@ -91,7 +91,7 @@ func TestTasksGoOnInSlices(t *testing.T) {
 	src := func(name string) snapshot.Source { return snapshot.Source{Name: name} }
 	for _, tc := range []struct {
 		name  string
-		least int // slices
+		least int // number of slices
 		spec  func(*snapshot.Store) (task.Spec, error)
 	}{
 		{"refs", 3, func(s *snapshot.Store) (task.Spec, error) { return s.CheckCreate(t.Context(), "refs", "", nil, keys) }},
@@ -145,8 +145,8 @@ func TestTasksGoOnInSlices(t *testing.T) {
 	}
 }
 
-// TestConflictOfKeysFailsInAnySlice: a conflict between packages of different slices
-// is the failure that it is in one.
+// TestConflictOfKeysFailsInAnySlice has conflicting packages in different slices.
+// The failure equals that of a single slice.
 func TestConflictOfKeysFailsInAnySlice(t *testing.T) {
 	r := mirrored(t, nil)
 	packages := numbered(350, "1")

@@ -20,11 +20,11 @@ import (
 	"aptless/core/engine/task"
 )
 
-// The values of SourceKind, as aptly's API has them.
+// The values of SourceKind in aptly's API.
 const (
 	OfRepo      = "local"
 	OfMirror    = "repo"
-	OfSnapshots = "snapshot" // any number of them, also none
+	OfSnapshots = "snapshot" // any number, including none
 )
 
 // Snapshot is a snapshot's row.
@@ -33,16 +33,16 @@ type Snapshot struct {
 	Name                 string
 	CreatedAt            time.Time
 	SourceKind           string
-	Sources              []Source // with their names at that time; they may be gone
+	Sources              []Source // with their names at that time; some may be gone
 	Description          string
 	Origin               string
 	NotAutomatic         string
 	ButAutomaticUpgrades string
-	AppStreamFiles       map[string]string `json:",omitempty"` // SHA-256 of a pool file by its path
+	AppStreamFiles       map[string]string `json:",omitempty"` // SHA-256 of pool files by path
 	List                 lists.Ref         // of its packages
 }
 
-// Source is a repository, mirror or snapshot that a snapshot was made of.
+// Source is a repository, mirror or snapshot from which a snapshot was made.
 type Source struct{ UUID, Name string }
 
 // View is a snapshot as clients see it.
@@ -57,12 +57,12 @@ type View struct {
 	AppStreamFiles       map[string]string `json:",omitempty"`
 }
 
-// View returns what clients see.
+// View returns the snapshot as clients see it.
 func (s Snapshot) View() View {
 	return View{s.Name, s.CreatedAt, s.SourceKind, s.Description, s.Origin, s.NotAutomatic, s.ButAutomaticUpgrades, s.AppStreamFiles}
 }
 
-// Store reads snapshots and makes and runs the tasks that make and change them.
+// Store reads snapshots. It makes and runs the tasks that make and change them.
 type Store struct {
 	Table   driver.Table
 	Lists   pkglist.Store
@@ -71,28 +71,28 @@ type Store struct {
 	Mirrors source.Finder
 	Now     func() time.Time
 
-	// Dependencies say which fields are followed, and for which architectures. Nil
-	// architectures are those of the packages.
+	// Dependencies are the options for resolving dependencies. Nil architectures
+	// mean those of the packages.
 	Dependencies query.Options
 
-	MaxMerged int // packages that are merged in one step; 0 is DefaultMaxMerged
+	MaxMerged int // packages per step of a merge; 0 is DefaultMaxMerged
 }
 
 // Bounds of a snapshot's row: bytes of its description, and sources.
 const (
 	maxDescription = 64 << 10
-	// maxSources leaves room in the transaction that creates the snapshot: it
-	// has two operations for each, its reference and its lock.
+	// maxSources leaves room in the transaction that creates the snapshot. It has
+	// two operations per source, a reference and a lock.
 	maxSources = 45
 )
 
-// Rows returns how snapshots are stored and named.
+// Rows returns the stored rows of snapshots.
 func (s *Store) Rows() named.Rows[Snapshot] {
 	return named.Rows[Snapshot]{Table: s.Table, Part: "snapshot", Noun: "snapshot", Title: "snapshot",
 		Fields: func(v *Snapshot) (uuid, name *string) { return &v.UUID, &v.Name }}
 }
 
-// kind returns the kind of the sources that a SourceKind stands for.
+// kind returns the kind of sources for a SourceKind.
 func kind(sourceKind string) source.Kind {
 	switch sourceKind {
 	case OfRepo:
@@ -103,7 +103,8 @@ func kind(sourceKind string) source.Kind {
 	return source.Snapshot
 }
 
-// references returns the keys of the rows by which a snapshot refers to its sources.
+// references returns the keys of the rows by which the snapshot refers to its
+// sources.
 func (s *Snapshot) references() []driver.Key {
 	var keys []driver.Key
 	for _, src := range s.Sources {
@@ -115,18 +116,18 @@ func (s *Snapshot) references() []driver.Key {
 	return keys
 }
 
-// ByName reads a snapshot. *named.NotFound if there is none.
+// ByName reads a snapshot. The error is *named.NotFound if there is none.
 func (s *Store) ByName(ctx context.Context, name string) (Snapshot, error) {
 	return s.Rows().ByName(ctx, name)
 }
 
-// find reads the snapshot of a request. The error is one of the request.
+// find reads the snapshot of a request. The error is a refusal.
 func (s *Store) find(ctx context.Context, name string) (Snapshot, error) {
 	found, err := s.ByName(ctx, name)
 	return found, named.Refuse[*named.NotFound](err, 404, "%w")
 }
 
-// All returns all snapshots, ascending by name, or by time of creation.
+// All returns all snapshots, ascending by name, or with byTime by creation.
 func (s *Store) All(ctx context.Context, byTime bool) ([]Snapshot, error) {
 	all, err := s.Rows().All(ctx)
 	slices.SortFunc(all, func(a, b Snapshot) int {
@@ -143,7 +144,7 @@ func (s *Store) Packages(ctx context.Context, found Snapshot) (*pkglist.List, er
 	return s.Lists.Open(ctx, found.List)
 }
 
-// Roots returns what the row of a snapshot needs of the storage.
+// Roots returns the list and the files that a snapshot's row refers to.
 func (s *Store) Roots(_ context.Context, data []byte) (gc.Roots, error) {
 	var found Snapshot
 	err := json.Unmarshal(data, &found)

@@ -15,8 +15,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// TestOfMirror is section 3.8: a snapshot of a mirror has what the mirror says
-// of itself.
+// TestOfMirror holds that a snapshot inherits Meta from its mirror.
 func TestOfMirror(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"m": {pack("aa_1_amd64", "a")}})
 	mirrors := r.snapshots.Mirrors.(fakeMirrors)
@@ -55,7 +54,7 @@ func TestOfMirror(t *testing.T) {
 	}
 }
 
-// TestAppStreamFiles: of several snapshots the later ones win.
+// TestAppStreamFiles holds that files of later snapshots win.
 func TestAppStreamFiles(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"a": nil, "b": nil})
 	mirrors := r.snapshots.Mirrors.(fakeMirrors)
@@ -71,8 +70,8 @@ func TestAppStreamFiles(t *testing.T) {
 	}
 }
 
-// TestManySources: the most sources that are allowed fit into a transaction, to
-// make the snapshot and to drop it.
+// TestManySources creates and drops a snapshot with the most sources. Both fit
+// into a transaction.
 func TestManySources(t *testing.T) {
 	const most = 45
 	lists, names := map[string][]*deb.Package{}, []string{}
@@ -86,7 +85,7 @@ func TestManySources(t *testing.T) {
 	}
 	_, err := r.snapshots.CheckMerge(t.Context(), "all", names, false, false)
 	refused(t, err, 400, "a snapshot can be made of at most 45 snapshots")
-	again := slices.Concat(names[:most], names[:most]) // each counts once
+	again := slices.Concat(names[:most], names[:most]) // duplicates count once
 	spec, err := r.snapshots.CheckMerge(t.Context(), "all", again, false, false)
 	if got := r.keys(t, r.made(t, "all", spec, err)); len(got) != most {
 		t.Errorf("%d packages", len(got))
@@ -103,8 +102,8 @@ func TestManySources(t *testing.T) {
 	}
 }
 
-// TestManyPackages: references of more packages than a row can name, and of
-// those that are unknown the first is told.
+// TestManyPackages creates a snapshot of more packages than fit into a row. The
+// error names the first unknown key.
 func TestManyPackages(t *testing.T) {
 	var packages []*deb.Package
 	var keys []string
@@ -127,9 +126,9 @@ func TestManyPackages(t *testing.T) {
 	refused(t, err, 400, "a snapshot can be made of at most 250000 package references")
 }
 
-// TestDefaultsComeFromTheLeaves: the distributions and components of a snapshot
-// are those of the mirrors that it was made of in the end, through snapshots as
-// long as these are there, and of each mirror once.
+// TestDefaultsComeFromTheLeaves holds that a snapshot has the distributions and
+// components of the mirrors from which it derives. It finds them through
+// snapshots that still exist, each once.
 func TestDefaultsComeFromTheLeaves(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"a": nil, "b": nil})
 	mirrors := r.snapshots.Mirrors.(fakeMirrors)
@@ -170,7 +169,8 @@ func TestDefaultsComeFromTheLeaves(t *testing.T) {
 	}
 }
 
-// TestBounds: what no row could hold is refused before there is a task.
+// TestBounds holds that values too long for a row are refused before there is a
+// task.
 func TestBounds(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"m": nil})
 	r.take(t, "m")
@@ -207,8 +207,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestEqualPackageReplacesNothing: a merge, and a creation with references,
-// keep the other versions of a package that both sides have, as aptly 1.6.3.
+// TestEqualPackageReplacesNothing merges, and creates with keys. As in aptly
+// 1.6.3, a package on both sides removes no other version.
 func TestEqualPackageReplacesNothing(t *testing.T) {
 	old, newer, lib := pack("hello_1.0_amd64", "a"), pack("hello_1.1_amd64", "b"), pack("libfoo_1_amd64", "c")
 	r := mirrored(t, map[string][]*deb.Package{"z1": {old, newer, lib}, "zh": {old}, "zn": {newer}})

@@ -10,13 +10,13 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// shot is the answer for a snapshot, without its time.
+// shot returns the answer for a snapshot, without its time.
 func shot(name, kind, description string) string {
 	return fmt.Sprintf(`{"Name":%q,"CreatedAt":"`, name) + "…|" +
 		fmt.Sprintf(`","SourceKind":%q,"Description":%q,"Origin":"","NotAutomatic":"","ButAutomaticUpgrades":""}`, kind, description)
 }
 
-// wantShot sends a request that is answered with a snapshot.
+// wantShot sends a request whose answer is a snapshot.
 func wantShot(t *testing.T, s *apptest.Process, method, path, body string, status int, answer string) {
 	t.Helper()
 	code, got := s.Ask(t, method, path, body)
@@ -30,7 +30,6 @@ func wantShot(t *testing.T, s *apptest.Process, method, path, body string, statu
 	}
 }
 
-// TestSnapshotOfRepo is section 5.5: a snapshot of a local repository.
 func TestSnapshotOfRepo(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"a b/c","Comment":"our <own>"}`, nil)
@@ -54,7 +53,7 @@ func TestSnapshotOfRepo(t *testing.T) {
 	})
 }
 
-// TestSnapshotOfMirrorBody is section 3.8: the body is looked at before the mirror.
+// TestSnapshotOfMirrorBody holds that the body is checked before the mirror.
 func TestSnapshotOfMirrorBody(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Refused(t, "POST", "/api/mirrors/m/snapshots", `{"Description":"d"}`, 400,
@@ -63,7 +62,7 @@ func TestSnapshotOfMirrorBody(t *testing.T) {
 	})
 }
 
-// TestSnapshotTasks: tasks have their names, and name what they need.
+// TestSnapshotTasks holds names and resources of tasks.
 func TestSnapshotTasks(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r")
@@ -113,8 +112,7 @@ func keysOf(t *testing.T, s *apptest.Process, path string) map[string]string {
 	return byName
 }
 
-// TestCreateSnapshot is section 5.6: a snapshot of snapshots and packages, or
-// of nothing.
+// TestCreateSnapshot creates snapshots of snapshots and packages, or of nothing.
 func TestCreateSnapshot(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "old", apptest.Deb("aa", "1", "amd64"), apptest.Deb("aa", "2", "amd64"), apptest.Deb("bb", "1", "amd64"))
@@ -166,7 +164,7 @@ func TestCreateSnapshot(t *testing.T) {
 	})
 }
 
-// TestListSnapshots is section 5.1: the list and its order; and 5.2.
+// TestListSnapshots lists snapshots in each order, and shows one.
 func TestListSnapshots(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Want(t, "GET", "/api/snapshots", "", 200, "[]")
@@ -200,7 +198,6 @@ func TestListSnapshots(t *testing.T) {
 	})
 }
 
-// TestUpdateSnapshot is section 5.7: another name, another description.
 func TestUpdateSnapshot(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))
@@ -217,11 +214,11 @@ func TestUpdateSnapshot(t *testing.T) {
 		s.Refused(t, "PUT", "/api/snapshots/b", `{"Name":"b"}`, 409, "unable to rename: snapshot b already exists")
 		s.Refused(t, "PUT", "/api/snapshots/a", `{"Name":"c"}`, 404, "snapshot with name a not found")
 		s.Refused(t, "PUT", "/api/snapshots/a", ``, 400, "EOF")
-		s.Must(t, "POST", "/api/snapshots", `{"Name":"a"}`, nil) // the name is free again
+		s.Must(t, "POST", "/api/snapshots", `{"Name":"a"}`, nil) // the old name is free
 	})
 }
 
-// TestDropSnapshot is section 5.8: what is used stays.
+// TestDropSnapshot holds that a used snapshot stays.
 func TestDropSnapshot(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/snapshots", `{"Name":"a"}`, nil)
@@ -232,7 +229,7 @@ func TestDropSnapshot(t *testing.T) {
 		s.Want(t, "DELETE", "/api/snapshots/a?force=1", "", 200, "{}")
 		s.Refused(t, "DELETE", "/api/snapshots/a", "", 404, "snapshot with name a not found")
 		s.Must(t, "POST", "/api/snapshots", `{"Name":"a"}`, nil)
-		s.Want(t, "DELETE", "/api/snapshots/a", "", 200, "{}") // another of that name
+		s.Want(t, "DELETE", "/api/snapshots/a", "", 200, "{}") // a new snapshot with that name
 		s.Want(t, "DELETE", "/api/snapshots/b", "", 200, "{}")
 		s.Want(t, "GET", "/api/snapshots", "", 200, "[]")
 		for _, part := range []string{"snapshot", "snapshot-name"} {
@@ -243,8 +240,8 @@ func TestDropSnapshot(t *testing.T) {
 	})
 }
 
-// TestDropRepoWithSnapshots is acceptance item 4 of the core: a repository with
-// snapshots is dropped by force, one that is published never.
+// TestDropRepoWithSnapshots drops a repository with snapshots by force. A
+// published one stays even then.
 func TestDropRepoWithSnapshots(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))
@@ -260,13 +257,13 @@ func TestDropRepoWithSnapshots(t *testing.T) {
 			t.Errorf("the snapshot has %s", got)
 		}
 		s.Fill(t, "r")
-		s.Want(t, "DELETE", "/api/repos/r", "", 200, "{}") // another of that name
+		s.Want(t, "DELETE", "/api/repos/r", "", 200, "{}") // a new repository with that name
 		s.Want(t, "DELETE", "/api/snapshots/s", "", 200, "{}")
 	})
 }
 
-// TestDropRepoAfterSnapshots: without its snapshots a repository needs no
-// force, and snapshots of its snapshots do not count.
+// TestDropRepoAfterSnapshots drops a repository without force after its
+// snapshots. Snapshots of its snapshots do not count.
 func TestDropRepoAfterSnapshots(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))
@@ -280,7 +277,6 @@ func TestDropRepoAfterSnapshots(t *testing.T) {
 	})
 }
 
-// TestDiffSnapshots is section 5.9.
 func TestDiffSnapshots(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "l", apptest.Deb("aa", "1", "amd64"), apptest.Deb("bb", "1", "amd64"), apptest.Deb("cc", "1", "amd64"), apptest.Deb("cc", "3", "amd64"))
@@ -307,7 +303,6 @@ func TestDiffSnapshots(t *testing.T) {
 	})
 }
 
-// TestMergeSnapshots is section 5.10.
 func TestMergeSnapshots(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "a", apptest.Deb("aa", "1", "amd64"), apptest.Deb("aa", "3", "amd64"), apptest.Deb("bb", "1", "amd64"))
@@ -345,9 +340,9 @@ func TestMergeSnapshots(t *testing.T) {
 	})
 }
 
-// TestPublishSnapshot: a publication of a snapshot takes its distribution from
-// the repository in the end, and keeps the snapshot from being dropped until
-// it has another; item "switch" of the publications.
+// TestPublishSnapshot publishes a snapshot of a repository's snapshot. The
+// distribution comes from the repository. A published snapshot cannot be dropped
+// until the publication switches.
 func TestPublishSnapshot(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r","DefaultDistribution":"trixie","DefaultComponent":"contrib"}`, nil)

@@ -9,13 +9,13 @@ import (
 	"aptless/core/engine/named"
 )
 
-// Source returns what others take from a snapshot.
+// Source returns the snapshot as a source of snapshots and publications.
 func (s Snapshot) Source() source.Source {
 	src := source.Source{Kind: source.Snapshot, UUID: s.UUID, Name: s.Name, Title: source.Title(s.Name, s.Description),
 		List: s.List, Files: s.AppStreamFiles, About: []string{s.Description},
 		Meta: source.Meta{Origin: s.Origin, NotAutomatic: s.NotAutomatic, ButAutomaticUpgrades: s.ButAutomaticUpgrades}}
 	if s.SourceKind == OfMirror {
-		src.About = []string{"Snapshot from repo"} // as aptly draws it
+		src.About = []string{"Snapshot from repo"} // aptly's text in drawings
 	}
 	for _, from := range s.Sources {
 		src.Made = append(src.Made, from.UUID)
@@ -23,7 +23,7 @@ func (s Snapshot) Source() source.Source {
 	return src
 }
 
-// SourceByName is that of source.Finder.
+// SourceByName implements source.Finder.
 func (s *Store) SourceByName(ctx context.Context, name string) (source.Source, error) {
 	found, err := s.ByName(ctx, name)
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *Store) SourceByName(ctx context.Context, name string) (source.Source, e
 	return src, err
 }
 
-// SourceByUUID is that of source.Finder.
+// SourceByUUID implements source.Finder.
 func (s *Store) SourceByUUID(ctx context.Context, get named.Getter, uuid, name string) (source.Source, error) {
 	found, err := s.Rows().ByUUID(ctx, get, uuid, name)
 	return found.Source(), err
@@ -50,13 +50,13 @@ func (s *Store) Sources(ctx context.Context) ([]source.Source, error) {
 	return sources, err
 }
 
-// maxAncestors bounds the snapshots that are read to find the repositories and
-// mirrors that a snapshot was made of.
+// maxAncestors bounds the snapshots that are read to find a snapshot's
+// repositories and mirrors.
 const maxAncestors = 1000
 
 // defaults returns the distributions and components of the repositories and
-// mirrors that a snapshot was made of, directly or by other snapshots. Sources
-// that are gone have none, and hide the sources that they were made of.
+// mirrors from which a snapshot derives, directly or through snapshots. A source
+// that is gone has none and hides its own sources.
 func (s *Store) defaults(ctx context.Context, found Snapshot) (distributions, components []string, err error) {
 	seen := map[string]bool{found.UUID: true}
 	for queue := []Snapshot{found}; len(queue) > 0; queue = queue[1:] {

@@ -13,7 +13,7 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// shots are the packages of all snapshots, by name.
+// shots returns the packages of all snapshots by name.
 func shots(p *apptest.Process) (map[string]string, error) {
 	var list []struct{ Name string }
 	data, err := p.Do("GET", "/api/snapshots", "", nil)
@@ -33,15 +33,15 @@ func shots(p *apptest.Process) (map[string]string, error) {
 	return found, err
 }
 
-// TestSnapshotsSurviveEveryFault interrupts the making, merging, pulling, renaming and
-// dropping of snapshots at every call of a port: what is left fits together,
-// and with the next process everything is as it was meant to be.
+// TestSnapshotsSurviveEveryFault breaks each storage call of creation, merge,
+// pull, rename and drop once. The rows stay consistent. The next process finishes
+// the work.
 func TestSnapshotsSurviveEveryFault(t *testing.T) {
 	t.Parallel()
 	signer := apptest.Signer(t)
 	type change struct {
 		method, path, body string
-		done               func(map[string]string) bool // told by the snapshots there are
+		done               func(map[string]string) bool // decides by the existing snapshots
 	}
 	has := func(name string) func(map[string]string) bool {
 		return func(found map[string]string) bool { _, ok := found[name]; return ok }

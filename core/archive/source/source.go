@@ -10,8 +10,7 @@ import (
 	"aptless/core/engine/named"
 )
 
-// Kind is a kind of source, and the word that rows, locks and references have
-// for it.
+// Kind is a kind of source. Rows, locks and references contain it.
 type Kind string
 
 // The kinds of sources.
@@ -21,9 +20,8 @@ const (
 	Snapshot Kind = "snapshot"
 )
 
-// Resource returns the name of a source among the resources of a task that
-// clients see, as aptly forms it: "L<uuid>" of a local repository, "R<uuid>" of
-// a mirror, "S<uuid>" of a snapshot.
+// Resource returns aptly's name of a source among a task's resources: "L<uuid>"
+// for a repository, "R<uuid>" for a mirror, "S<uuid>" for a snapshot.
 func (k Kind) Resource(uuid string) string {
 	switch k {
 	case Mirror:
@@ -39,8 +37,8 @@ func (k Kind) Lock(uuid string) lock.Want {
 	return lock.Want{Resource: string(k) + "/" + uuid, Mode: lock.Shared}
 }
 
-// Ref returns the key of the row that says that by, such as
-// "publish/:./stable", refers to a source.
+// Ref returns the key of the row by which by, such as "publish/:./stable", refers
+// to a source.
 func (k Kind) Ref(uuid, by string) driver.Key { return named.RefKey(string(k), uuid, by) }
 
 // Getter reads a row; see named.Getter.
@@ -59,18 +57,17 @@ type Source struct {
 	UUID, Name string
 	Title      string            // in descriptions and messages: "[name]: comment"
 	List       lists.Ref         // of its packages
-	Files      map[string]string // SHA-256 of pool files that are published as they are, by path; AppStream and translations
+	Files      map[string]string // pool files published unchanged, SHA-256 by path: AppStream files and translations
 	Meta
 
-	// Distributions and Components are those that a publication of the source
-	// has by default. Of a snapshot they are those of all mirrors and
-	// repositories that it was made of in the end, as far as they exist; only
-	// SourceByName finds them.
+	// Distributions and Components are the defaults of a publication of the
+	// source. A snapshot has those of all existing mirrors and repositories that
+	// it derives from; only SourceByName finds them.
 	Distributions, Components []string
 
-	Made   []string // UUIDs of the sources that it was made of; they may be gone
-	About  []string // lines that a drawing has below the name, such as "dist: trixie"
-	Reason string   // why nothing can be made of it yet; "" if it can
+	Made   []string // UUIDs of its own sources, some of which may be gone
+	About  []string // lines below the name in a drawing, such as "dist: trixie"
+	Reason string   // why the source cannot be used; "" if it can
 }
 
 // Resource returns the name of the source among the resources of a task.
@@ -92,12 +89,12 @@ func Title(name, comment string) string {
 
 // Finder finds the sources of one kind.
 type Finder interface {
-	// SourceByName finds a source. *named.NotFound if there is none. Unless the
-	// lock of the source is held, the name may come to mean another source.
+	// SourceByName finds a source. The error is *named.NotFound if there is none.
+	// Without the source's lock, a rename may give the name to another source.
 	SourceByName(ctx context.Context, name string) (Source, error)
 
-	// SourceByUUID reads a source with get, in a task through its transaction.
-	// The error *named.NotFound calls it by name.
+	// SourceByUUID reads a source with get. In a task, get reads in its
+	// transaction. A *named.NotFound names the source by name.
 	SourceByUUID(ctx context.Context, get Getter, uuid, name string) (Source, error)
 }
 

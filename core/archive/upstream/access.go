@@ -10,41 +10,41 @@ import (
 	"strings"
 )
 
-// Access is how a client proves to an archive that it may read it. All of it is
-// secret: it is in no text, and formatting an Access gives none of it.
+// Access is a client's authentication to an archive. All of it is secret, and
+// formatting an Access reveals nothing.
 //
 // A Fetcher sends an Access to its Origin only. After a redirect to another
-// origin nothing of it is sent any more, also if a redirect leads back.
+// origin it sends nothing of it any more, even if a later redirect leads back.
 type Access struct {
 	Origin      string            // scheme and host, as Origin returns it
 	User        string            `json:",omitempty"` // of Basic authentication (RFC 7617)
 	Password    string            `json:",omitempty"`
 	Headers     map[string]string `json:",omitempty"` // of each request, by canonical name
-	Certificate string            `json:",omitempty"` // of the client, with its chain: PEM
-	Key         string            `json:",omitempty"` // of the certificate: PEM, without a passphrase
+	Certificate string            `json:",omitempty"` // PEM of the client certificate, with its chain
+	Key         string            `json:",omitempty"` // PEM of the certificate's key, without a passphrase
 }
 
 const hidden = "(hidden)"
 
-// String keeps an Access out of texts.
+// String hides the Access in formatted text.
 func (Access) String() string { return hidden }
 
-// GoString keeps an Access out of texts.
+// GoString hides the Access in formatted text.
 func (Access) GoString() string { return hidden }
 
-// LogValue keeps an Access out of logs.
+// LogValue hides the Access in logs.
 func (Access) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // HasCredentials reports whether there is a user or a password.
 func (a Access) HasCredentials() bool { return a.User != "" || a.Password != "" }
 
-// Empty reports whether there is nothing to be sent.
+// Empty reports whether there is nothing to send.
 func (a Access) Empty() bool {
 	return !a.HasCredentials() && len(a.Headers) == 0 && a.Certificate == "" && a.Key == ""
 }
 
-// Origin returns scheme, host and port of a URL in one form, so that equal
-// origins are equal texts: "https://deb.example.org:443". "" is no origin.
+// Origin returns scheme, host and port of a URL in a canonical form:
+// "https://deb.example.org:443". It returns "" for a URL without a host.
 func Origin(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -53,7 +53,7 @@ func Origin(address string) string {
 	return OriginOf(u)
 }
 
-// OriginOf is Origin of a URL that is parsed.
+// OriginOf is Origin of a parsed URL.
 func OriginOf(u *url.URL) string {
 	host, port := strings.ToLower(u.Hostname()), u.Port()
 	if port == "" {
@@ -68,7 +68,7 @@ func OriginOf(u *url.URL) string {
 	return u.Scheme + "://" + host + ":" + port
 }
 
-// SplitUser takes user and password out of the URL of an archive.
+// SplitUser removes user and password from the URL of an archive.
 func SplitUser(root string) (clean, user, password string) {
 	u, err := url.Parse(root)
 	if err != nil || u.User == nil {
@@ -86,21 +86,21 @@ func SplitUser(root string) (clean, user, password string) {
 
 // Limits of an Access: bytes, and the number of headers.
 const (
-	maxUser       = 1 << 10 // of a user, and of a header's name
-	maxPassword   = 8 << 10 // of a password, and of a header's value
+	maxUser       = 1 << 10 // bytes of a user, and of a header's name
+	maxPassword   = 8 << 10 // bytes of a password, and of a header's value
 	maxHeaders    = 32
-	maxAllHeaders = 32 << 10 // of names and values together
+	maxAllHeaders = 32 << 10 // bytes of all names and values
 	maxPEM        = 64 << 10
 )
 
-// connectionHeaders are those that belong to the connection and to what is asked
-// for. A client that chose them would break resumption, caching or framing.
+// connectionHeaders belong to the connection or to one request. Clients may not
+// set them, since resumption, caching or framing would break.
 var connectionHeaders = []string{"Accept-Encoding", "Connection", "Content-Length", "Expect", "Host", "If-Match", "If-Modified-Since",
 	"If-None-Match", "If-Range", "If-Unmodified-Since", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
 	"Range", "Referer", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// Check brings the names of headers into their canonical form, and refuses what
-// could not be sent to the archive at root. No error has a secret in it.
+// Check canonicalises the names of headers. It refuses values that cannot be sent
+// to the archive at root. No error contains a secret.
 func (a *Access) Check(root string) error {
 	if err := a.checkUser(); err != nil {
 		return err
@@ -168,7 +168,7 @@ func (a *Access) checkHeaders() error {
 	return nil
 }
 
-// isToken reports whether text is a token (RFC 9110, 5.6.2) that may be a name.
+// isToken reports whether text is a valid header name (RFC 9110, 5.6.2).
 func isToken(text string) bool {
 	return text != "" && len(text) <= maxUser && !strings.ContainsFunc(text, func(r rune) bool {
 		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
@@ -176,8 +176,7 @@ func isToken(text string) bool {
 	})
 }
 
-// canonicalHeader returns the form of a header's name that net/http has:
-// "X-Api-Key".
+// canonicalHeader returns net/http's form of a header's name: "X-Api-Key".
 func canonicalHeader(name string) string {
 	words := strings.Split(strings.ToLower(name), "-")
 	for i, w := range words {
@@ -207,7 +206,7 @@ func (a *Access) checkCertificate() error {
 	return nil
 }
 
-// KeyPair returns certificate and key. The error says nothing of the input.
+// KeyPair parses certificate and key. The error reveals nothing of the input.
 func (a Access) KeyPair() (tls.Certificate, error) {
 	pair, err := tls.X509KeyPair([]byte(a.Certificate), []byte(a.Key))
 	if err == nil {

@@ -47,7 +47,7 @@ func TestAccessThatCannotBeSentIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		root   string
 		access upstream.Access
-		want   string // part of the error; "" is none
+		want   string // part of the error; "" if none
 	}{
 		"nothing":                  {http, upstream.Access{}, ""},
 		"user":                     {http, upstream.Access{User: "ü", Password: "p: @/"}, ""},

@@ -11,27 +11,27 @@ import (
 
 // Archive is a distribution of an archive on another server.
 type Archive struct {
-	Root         string // URL, ends with a slash; may name a user and a password
-	Distribution string // "bookworm", "stretch/updates"; of flat archives "./", "./dir/" or ""
+	Root         string // URL, ends with a slash; may have a user and a password
+	Distribution string // "bookworm", "stretch/updates"; "./", "./dir/" or "" for flat archives
 }
 
-// Errors of what is no archive. Clients see their texts.
+// Errors of ParseArchive. The texts are aptly's.
 var (
 	ErrFlatComponents = errors.New("components aren't supported for flat repos")
 	ErrFlatUdebs      = errors.New("debian-installer udebs aren't supported for flat repos")
 	ErrFlatAppStream  = errors.New("AppStream (DEP-11) metadata isn't supported for flat repos")
 )
 
-// maxURL is the largest URL of an archive, in bytes.
+// maxURL bounds the URL of an archive, in bytes.
 const maxURL = 2000
 
-// ParseRoot returns the root of the archive at a URL.
+// ParseRoot parses the URL of an archive and returns its root.
 func ParseRoot(address string) (string, error) {
 	u, err := url.Parse(address)
 	var wrong *url.Error
 	switch {
 	case errors.As(err, &wrong) && strings.Contains(address, "@"):
-		// The text would have the password in it.
+		// The error of url.Parse would contain the password.
 		return "", errors.New("parse URL of archive: URL with a user cannot be parsed")
 	case err != nil:
 		return "", err
@@ -48,8 +48,8 @@ func ParseRoot(address string) (string, error) {
 	return address, nil
 }
 
-// ParseArchive returns the archive that the creation of a mirror names, with
-// the distribution of a flat one in the form that marks it as flat.
+// ParseArchive returns the archive of a new mirror. The distribution of a flat
+// archive gets the form that marks it as flat.
 func ParseArchive(address, distribution string) (Archive, error) {
 	root, err := ParseRoot(address)
 	if err != nil {
@@ -66,8 +66,8 @@ func ParseArchive(address, distribution string) (Archive, error) {
 	return Archive{Root: root, Distribution: distribution}, nil
 }
 
-// StartsFlat reports whether the creation of a mirror takes a distribution for
-// that of a flat archive, in which components and what they have are refused.
+// StartsFlat reports whether a new mirror's distribution means a flat archive.
+// Components, udebs and AppStream files are refused then.
 func StartsFlat(distribution string) bool {
 	return strings.HasSuffix(distribution, "/") || strings.HasPrefix(distribution, ".")
 }
@@ -78,7 +78,8 @@ func (a Archive) Flat() bool {
 	return a.Distribution == "" || strings.HasPrefix(a.Distribution, ".") && strings.HasSuffix(a.Distribution, "/")
 }
 
-// dir is where Release is, relative to the root: "" or ends with a slash.
+// dir returns the directory of Release, relative to the root. It is "" or ends
+// with a slash.
 func (a Archive) dir() string {
 	if !a.Flat() {
 		return "dists/" + a.Distribution + "/"
@@ -92,10 +93,11 @@ func (a Archive) dir() string {
 // IndexURL returns the URL of a file that Release lists, or of Release.
 func (a Archive) IndexURL(name string) string { return a.Root + escape(a.dir()+name) }
 
-// FileURL returns the URL of a file of a package by its path relative to the root.
+// FileURL returns the URL of a package's file by its path relative to the root.
 func (a Archive) FileURL(name string) string { return a.Root + escape(name) }
 
-// escape escapes a path for a URL. A plus sign, too: to S3 it is a blank.
+// escape escapes a path for a URL. It escapes plus signs too, which S3 would read
+// as blanks.
 func escape(name string) string {
 	words := strings.Split(name, "/")
 	for i := range words {
@@ -104,11 +106,11 @@ func escape(name string) string {
 	return strings.Join(words, "/")
 }
 
-// ErrPath says that upstream names a path that is none within the archive.
+// ErrPath says that a path from upstream leaves the archive.
 var ErrPath = errors.New("path leads out of the archive")
 
-// FilePath returns the path, relative to the root, of a file that upstream says
-// is in a directory. The error matches ErrPath unless it is below the root.
+// FilePath joins a directory and a file name from upstream. The result is
+// relative to the root. The error is ErrPath unless it is below the root.
 func FilePath(dir, name string) (string, error) {
 	for _, c := range []byte(dir) {
 		if c < ' ' || c == 0x7f || c == '\\' {
@@ -122,7 +124,7 @@ func FilePath(dir, name string) (string, error) {
 	return p, nil
 }
 
-// PPA says what the archives of Launchpad ("personal package archives") are.
+// PPA configures personal package archives of Launchpad.
 type PPA struct {
 	BaseURL     string // "" is http://ppa.launchpad.net
 	Distributor string // "" is ubuntu
@@ -134,8 +136,7 @@ var ppaPattern = regexp.MustCompile(`^ppa:([^/]+)/(.+)$`)
 // IsPPA reports whether the URL of an archive names a PPA.
 func IsPPA(address string) bool { return strings.HasPrefix(address, "ppa:") }
 
-// Expand returns the URL, distribution and components that ppa:user/project
-// stands for.
+// Expand returns URL, distribution and components of ppa:user/project.
 func (p PPA) Expand(address string) (archive, distribution string, components []string, err error) {
 	m := ppaPattern.FindStringSubmatch(address)
 	if m == nil {

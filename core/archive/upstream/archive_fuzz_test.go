@@ -8,8 +8,8 @@ import (
 	"aptless/core/archive/upstream"
 )
 
-// FuzzArchive holds that whatever archive is named, and whatever its Release
-// file names, what is fetched is below the archive's root.
+// FuzzArchive names archives and files in Release. Each fetched URL is below the
+// archive's root.
 func FuzzArchive(f *testing.F) {
 	f.Add("http://deb.example.org/debian", "bookworm", "main/binary-amd64/Packages.gz")
 	f.Add("https://u:p@deb.example.org:8443/a%2fb/", "./flat/", "./Packages")

@@ -15,10 +15,9 @@ type indexDir struct {
 	arch string   // deb.SourceArch for sources
 }
 
-// available says which indexes a Release file lists, by component. What an
-// archive has is decided by the list of files: the fields Components and
-// Architectures may be absent, misspelt or promise more (apt goes by the list,
-// too).
+// available holds the indexes that a Release file lists, by component. Like apt,
+// mirrors follow the list of files. The fields Components and Architectures may
+// be absent, misspelt or wrong.
 type available map[string]map[indexDir]bool
 
 // availableIn returns the indexes among the files of a Release file.
@@ -52,17 +51,17 @@ func availableIn(files map[string]deb.File) available {
 	return found
 }
 
-// isIndex reports whether a file is an index of that name, compressed or not.
+// isIndex reports whether base is the file name of an index, compressed or not.
 func isIndex(base, name string) bool {
 	suffix, ok := strings.CutPrefix(base, name)
 	return ok && slices.Contains(compressions, suffix)
 }
 
-// components returns the components of which an index is listed, ascending.
+// components returns the components with a listed index, ascending.
 func (a available) components() []string { return slices.Sorted(maps.Keys(a)) }
 
-// architectures returns the architectures of which a component lists an index
-// of binary packages, ascending; of all components if none is given.
+// architectures returns the architectures for which the components list an index
+// of binary packages, ascending. Without components it looks at all.
 func (a available) architectures(components []string) []string {
 	found := map[string]bool{}
 	for component, dirs := range a {
@@ -78,9 +77,9 @@ func (a available) architectures(components []string) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// folder returns the directory of a component's indexes, relative to Release:
-// the component itself, or its last element if only that has indexes.
-// "updates/main" of a Debian security archive is in "main".
+// folder returns the directory of a component's indexes, relative to Release. It
+// is the component, or its last element if only that has indexes. Example:
+// Debian's security archive has "updates/main" in "main".
 func (r *Release) folder(component string) string {
 	if last := path.Base(component); r.available[component] == nil && r.available[last] != nil {
 		return last
@@ -88,9 +87,10 @@ func (r *Release) folder(component string) string {
 	return component
 }
 
-// HasComponent reports whether a mirror may name a component: Release lists an
-// index of it or has no field Components, or the field has the component itself
-// or one that ends with "/" and the component (apt 2.6, debmetaindex.cc).
+// HasComponent reports whether a mirror may name a component. It may if Release
+// lists an index of it, or has no field Components. It also may if the field has
+// it, or an element that ends with "/" and the component (apt 2.6,
+// debmetaindex.cc).
 func (r *Release) HasComponent(component string) bool {
 	if r.available[r.folder(component)] != nil {
 		return true
@@ -101,10 +101,10 @@ func (r *Release) HasComponent(component string) bool {
 	return slices.ContainsFunc(r.Components, func(c string) bool { return c == component || strings.HasSuffix(c, "/"+component) })
 }
 
-// HasArchitecture reports whether a mirror may name an architecture: the field
-// Architectures has it or is absent, or Release lists an index of it. It is also
-// so if Release has packages for every architecture only, or an index of them that
-// apt reads for each architecture: of "all arm64" apt takes those for amd64.
+// HasArchitecture reports whether a mirror may name an architecture. It may if
+// the field Architectures has it or is absent, or if Release lists an index of
+// it. It also may if packages for every architecture serve it: apt takes those of
+// "all arm64" for amd64.
 func (r *Release) HasArchitecture(arch string) bool {
 	if r.Architectures == nil || slices.Contains(r.Architectures, arch) || slices.Contains(r.available.architectures(nil), arch) {
 		return true
@@ -115,9 +115,9 @@ func (r *Release) HasArchitecture(arch string) bool {
 	return slices.Equal(r.Architectures, []string{deb.AllArch}) || r.readsAll() && slices.Contains(r.available.architectures(nil), deb.AllArch)
 }
 
-// DefaultComponents returns the components of a mirror that names none: those
-// in the field Components of which an index is listed. If no such component
-// exists, the listed indexes count alone, and without any index the field.
+// DefaultComponents returns the components of a mirror that names none: those in
+// the field Components with a listed index. Without such a component, all listed
+// indexes decide, and without any index the field alone.
 func (r *Release) DefaultComponents() []string {
 	var found []string
 	for _, c := range r.Components {
@@ -134,10 +134,10 @@ func (r *Release) DefaultComponents() []string {
 	return slices.Clone(r.Components)
 }
 
-// DefaultArchitectures returns the architectures of a mirror that names none:
-// those in the field Architectures of which one of the components lists an
-// index of binary packages. If no such architecture exists, the listed indexes
-// count alone, and without any index the field.
+// DefaultArchitectures returns the architectures of a mirror that names none.
+// They are in the field Architectures, and a component lists an index of their
+// binary packages. Without such an architecture, all listed indexes decide, and
+// without any index the field alone.
 func (r *Release) DefaultArchitectures(components []string) []string {
 	folders := make([]string, len(components))
 	for i, c := range components {
@@ -154,11 +154,10 @@ func (r *Release) DefaultArchitectures(components []string) []string {
 	return slices.Clone(r.Architectures)
 }
 
-// readsAll reports whether packages for every architecture are to be read from
-// indexes of their own (binary-all) besides those of the architectures. It is
-// so if the field Architectures has "all" or is absent, unless the field
-// No-Support-for-Architecture-all has "Packages" (tried with apt 2.6.2; both
-// words are compared as written).
+// readsAll reports whether binary-all is read besides the indexes of the
+// architectures. The field Architectures must have "all" or be absent. The field
+// No-Support-for-Architecture-all must not have "Packages". apt 2.6.2 behaves so
+// and compares both words as written.
 func (r *Release) readsAll() bool {
 	if r.Architectures != nil && !slices.Contains(r.Architectures, deb.AllArch) {
 		return false
@@ -166,10 +165,10 @@ func (r *Release) readsAll() bool {
 	return !slices.Contains(strings.Fields(r.Fields[noAllField]), "Packages")
 }
 
-// noAllField is No-Support-for-Architecture-all as deb.CanonicalName writes it.
+// noAllField is the canonical name of No-Support-for-Architecture-all.
 const noAllField = "No-Support-For-Architecture-All"
 
-// lists reports whether Release lists an index, compressed in whatever way.
+// lists reports whether Release lists an index, with any compression.
 func (r *Release) lists(name string) bool {
 	return slices.ContainsFunc(compressions, func(suffix string) bool {
 		_, ok := r.Find(name + suffix)

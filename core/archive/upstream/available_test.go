@@ -27,17 +27,17 @@ func releaseWith(t *testing.T, distribution, fields string, paths ...string) *up
 	return r
 }
 
-// TestIndexesFollowTheHashList: the list of files decides which components and
-// architectures there are, as for apt 2.6.2. The fields of Release may be
-// absent, misspelt, have a prefix or promise more.
+// TestIndexesFollowTheHashList holds that the list of files decides components
+// and architectures, as for apt 2.6.2. Fields of Release may be absent, misspelt,
+// prefixed or wrong.
 func TestIndexesFollowTheHashList(t *testing.T) {
 	const amd64, arm64 = "main/binary-amd64/Packages.gz", "main/binary-arm64/Packages.xz"
 	for name, c := range map[string]struct {
 		distribution, fields string
 		listed               []string
-		component, arch      string // asked for
+		component, arch      string // in the request
 		refused              string // "component", "architecture" or ""
-		components, archs    string // of a mirror that names none
+		components, archs    string // the defaults
 	}{
 		"as usual":                     {"", "Components: main\nArchitectures: amd64\n", []string{amd64}, "main", "amd64", "", "main", "amd64"},
 		"another component":            {"", "Components: main\nArchitectures: amd64\n", []string{amd64}, "contrib", "amd64", "component", "main", "amd64"},
@@ -84,9 +84,9 @@ func TestIndexesFollowTheHashList(t *testing.T) {
 	}
 }
 
-// TestBinaryAllIsReadBesides: packages for every architecture that have indexes
-// of their own are read besides those of an architecture. The expected values
-// are those of apt-get 2.6.2 for deb, and the same for udebs.
+// TestBinaryAllIsReadBesides holds when binary-all is read besides an
+// architecture's index. Expected values are those of apt-get 2.6.2, for udebs
+// too.
 func TestBinaryAllIsReadBesides(t *testing.T) {
 	const foo, doc, udeb = "main/binary-amd64/Packages", "main/binary-all/Packages", "main/debian-installer/binary-all/Packages"
 	for fields, c := range map[string]struct {
@@ -114,7 +114,7 @@ func TestBinaryAllIsReadBesides(t *testing.T) {
 			t.Errorf("%q: %q, want %q", fields, got, c.want)
 		}
 	}
-	// A mirror that names "all" reads binary-all whatever the archive says, and once.
+	// A mirror that names "all" reads binary-all once in any case.
 	r := releaseWith(t, "stable", "Architectures: all amd64\nNo-Support-for-Architecture-all: Packages\n", foo, doc)
 	reader := upstream.Reader{Archive: upstream.Archive{Root: root, Distribution: "stable"}, Release: r}
 	if got := reader.Indexes(upstream.Wanted{Components: []string{"main"}, Architectures: []string{"all", "amd64"}}); len(got) != 2 || got[0].Path != doc {
@@ -122,9 +122,8 @@ func TestBinaryAllIsReadBesides(t *testing.T) {
 	}
 }
 
-// TestTamperedIndexNeverCounts: under a good signature no byte of an index
-// counts that Release does not vouch for, whatever index it is and however the
-// mirror skips the check of components.
+// TestTamperedIndexNeverCounts alters indexes below a signed Release. No altered
+// index counts, also if the mirror skips the check of components.
 func TestTamperedIndexNeverCounts(t *testing.T) {
 	signer, ring := key(t, "archive")
 	evil := []byte("Package: evil\nVersion: 1\nArchitecture: amd64\nFilename: pool/evil.deb\nSize: 1\nSHA256: " + strings.Repeat("0", 64) + "\n\n")
@@ -176,7 +175,7 @@ func TestTamperedIndexNeverCounts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Unlisted is what a mirror with SkipComponentCheck asks for.
+			// SkipComponentCheck sets Unlisted.
 			r := upstream.Reader{Asker: k, Archive: a, Release: release, Trust: trust, Unlisted: true}
 			reading := ""
 			for _, x := range r.Indexes(w) {
@@ -243,8 +242,8 @@ func TestUncheckedIndexes(t *testing.T) {
 	}
 }
 
-// TestDates: the forms of Date and Valid-Until that apt 2.6.2 reads are read,
-// and the others are named and stop nobody but a check of Valid-Until.
+// TestDates reads each form of Date and Valid-Until that apt 2.6.2 reads. The
+// error names other forms. Only a check of Valid-Until refuses them.
 func TestDates(t *testing.T) {
 	signer, ring := key(t, "archive")
 	for date, readable := range map[string]bool{
@@ -281,8 +280,8 @@ func TestDates(t *testing.T) {
 	}
 }
 
-// TestSizeMismatchSaysBothSizes: a file that is not as large as listed is told
-// with both sizes, and one without a listed size is judged by its digests.
+// TestSizeMismatchSaysBothSizes holds that an error has the listed and the actual
+// size. Without a listed size, the digests decide.
 func TestSizeMismatchSaysBothSizes(t *testing.T) {
 	data := []byte(strings.Repeat("x", 1234))
 	h := deb.NewHasher()

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// dateLayouts are the forms of Date and Valid-Until. apt 2.6 reads the first
-// two with the zones GMT, UTC, Z and +0000, and the last two, which have no
-// zone or GMT. Other numeric zones are read because aptly reads them.
+// dateLayouts are the accepted forms of Date and Valid-Until. apt 2.6 reads the
+// first two with the zones GMT, UTC, Z and +0000. It reads the last two, without
+// a zone or with GMT. aptly reads other numeric zones, too.
 var dateLayouts = []string{
 	"Mon, _2 Jan 2006 15:04:05 MST",   // RFC 1123
 	"Mon, _2 Jan 2006 15:04:05 -0700", // RFC 1123 with a numeric zone
@@ -17,7 +17,7 @@ var dateLayouts = []string{
 }
 
 // ParseDate returns the time in a field of Release, zero if the field is absent.
-// The error says that apt cannot read it.
+// An error means that apt cannot read it.
 func ParseDate(name string, fields map[string]string) (time.Time, error) {
 	text, ok := fields[name]
 	if !ok {
@@ -28,7 +28,7 @@ func ParseDate(name string, fields map[string]string) (time.Time, error) {
 		if err != nil {
 			continue
 		}
-		// time.Parse takes every abbreviation for a zone with the offset 0.
+		// time.Parse gives each unknown abbreviation the offset 0.
 		if zone, offset := t.Zone(); offset == 0 && zone != "" && zone != "UTC" && zone != "GMT" && zone != "Z" {
 			continue
 		}

@@ -22,11 +22,11 @@ import (
 const (
 	aptLists   = "/var/lib/apt/lists"
 	debianKeys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-	batch      = 8192 // packages of an edit, as an update of a mirror makes them
+	batch      = 8192 // packages per edit, as in an update of a mirror
 )
 
-// debianMain returns a server of Debian's own Release file and index of main
-// for amd64, as apt has fetched them.
+// debianMain serves Debian's own Release file and the index of main for amd64, as
+// fetched by apt.
 func debianMain(b *testing.B) (*upstreamtest.Server, upstream.Archive) {
 	b.Helper()
 	indexes, err := filepath.Glob(aptLists + "/*_debian_dists_*_main_binary-amd64_Packages*")
@@ -52,14 +52,13 @@ func debianMain(b *testing.B) (*upstreamtest.Server, upstream.Archive) {
 	}
 	const index = "main/binary-amd64/Packages"
 	dir := "dists/" + strings.ReplaceAll(distribution, "_", "/") + "/"
-	// apt does not keep the index as it was compressed, so it is served as Release
-	// lists it without compression.
+	// apt keeps the index unpacked. Release lists that form, too.
 	return upstreamtest.Serve(root, upstreamtest.Tree{dir + "InRelease": release, dir + index: packages}),
 		upstream.Archive{Root: root, Distribution: strings.Trim(strings.TrimPrefix(dir, "dists/"), "/")}
 }
 
-// BenchmarkDebianMain verifies Debian's Release file by its keys, reads main for
-// amd64 into a list, and filters it with dependencies.
+// BenchmarkDebianMain verifies Debian's Release file, reads main for amd64 into a
+// list, and filters it with dependencies.
 func BenchmarkDebianMain(b *testing.B) {
 	server, archive := debianMain(b)
 	keys, err := os.ReadFile(debianKeys)

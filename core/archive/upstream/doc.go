@@ -1,12 +1,15 @@
-// Package upstream reads what other servers publish: Release files, the
-// indexes they list, and package files. It believes nothing of it: a Release
-// file counts when a key that the caller trusts has signed it, an index when
-// Release has its digest, and a file when an index has.
+// Package upstream reads other servers' archives: Release files, the listed
+// indexes, and package files. It stores nothing. All network access goes through
+// a Fetcher, which allows or forbids servers, retries and resumes.
 //
-// It stores nothing. What goes over the network goes through a Fetcher, which
-// decides which servers may be asked, tries again and resumes.
+// Invariants:
 //
-// Invariant: of a stream whose size or digests are not those expected, the
-// reader returns an error before io.EOF. No path that upstream names leads out
-// of the archive's root.
+// 1. Nothing counts unverified: a trusted key signs Release, Release has the
+// digest of each index, and an index that of each file. Only options of the
+// client relax this.
+//
+// 2. If a stream does not have the expected size and digests, its reader returns
+// an error before io.EOF.
+//
+// 3. No path from upstream leads out of the archive's root.
 package upstream

@@ -10,43 +10,43 @@ import (
 
 // Fetcher asks other servers.
 type Fetcher interface {
-	// Fetch sends a request and returns the head of its answer with the body
-	// still to be read. A connection that breaks before or while the body is read
-	// is resumed where it broke, as long as the server still has the same.
+	// Fetch sends a request and returns the answer with its body unread. A broken
+	// connection is resumed at the same place, while the server still has the same
+	// file.
 	//
-	// The error matches *StatusError if the server has answered with a status
-	// other than success, and ErrForbidden if the server may not be asked. No
-	// error has the password of a URL or anything of an Access in it.
+	// The error is a *StatusError for an answer without success, and ErrForbidden
+	// for a forbidden server. No error contains the password of a URL or any part
+	// of an Access.
 	Fetch(ctx context.Context, r Request) (*Answer, error)
 }
 
 // Request is what a server is asked for.
 type Request struct {
-	URL string // http or https; may name a user and a password
+	URL string // http or https; may have a user and a password
 
 	// Access is sent if URL has its Origin; nil sends nothing.
 	Access *Access
 
-	// Head asks for the head of the answer only.
+	// Head requests only the head of the answer.
 	Head bool
 
-	// ETag and Modified are those of a former answer. If what is at the URL has
-	// not changed since, the answer is NotModified.
+	// ETag and Modified are those of an earlier answer. The new answer is
+	// NotModified if the file is unchanged.
 	ETag, Modified string
 
-	// Limit is the largest body that is accepted, in bytes. Required.
+	// Limit bounds the body, in bytes. It is required.
 	Limit int64
 }
 
-// Answer is what a server has answered. Body is to be closed.
+// Answer is a server's answer. The caller must close Body.
 type Answer struct {
 	Body           io.ReadCloser // ErrTooLarge after Limit bytes; never nil
 	Size           int64         // of the body in bytes, -1 if the server does not say
 	NotModified    bool          // Body is empty
-	ETag, Modified string        // to be asked with again; "" if the server has none
+	ETag, Modified string        // for the next request; "" if the server sends none
 }
 
-// Get returns what is at a URL, of at most limit bytes.
+// Get returns the file at a URL. limit bounds it, in bytes.
 func Get(ctx context.Context, f Fetcher, address string, limit int64) ([]byte, error) {
 	answer, err := f.Fetch(ctx, Request{URL: address, Limit: limit})
 	if err != nil {
@@ -62,21 +62,21 @@ func Get(ctx context.Context, f Fetcher, address string, limit int64) ([]byte, e
 
 // Errors of fetching.
 var (
-	// ErrForbidden says that the operator has not allowed the server to be asked.
+	// ErrForbidden says that the operator does not allow the server.
 	ErrForbidden = errors.New("address is not allowed by --allow-upstream")
-	// ErrTooLarge says that a body is larger than it may be.
+	// ErrTooLarge says that a body exceeds its limit.
 	ErrTooLarge = errors.New("answer too large")
 )
 
-// TooLargeError is an ErrTooLarge that knows the size of the body.
-type TooLargeError struct{ Size int64 } // bytes, as the server says
+// TooLargeError is an ErrTooLarge with the size of the body.
+type TooLargeError struct{ Size int64 } // bytes, according to the server
 
 func (e *TooLargeError) Error() string { return fmt.Sprintf("%v: %d bytes", ErrTooLarge, e.Size) }
 
-// Is makes errors.Is(err, ErrTooLarge) true.
+// Is makes the error match ErrTooLarge.
 func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
 
-// StatusError is an answer that is no success.
+// StatusError is an answer without success.
 type StatusError struct {
 	Code int
 	URL  string // as Shown
@@ -86,14 +86,14 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("HTTP code %d while fetching %s", e.Code, e.URL)
 }
 
-// Missing reports whether err is the answer of a server that it does not have
-// what was asked for, or does not show it to everybody.
+// Missing reports whether err is an answer 404, 410 or 403: the server does not
+// have the file, or forbids it.
 func Missing(err error) bool {
 	var status *StatusError
 	return errors.As(err, &status) && (status.Code == 404 || status.Code == 403 || status.Code == 410)
 }
 
-// Shown returns a URL as it may be told to anybody: without user and password.
+// Shown returns a URL without user and password.
 func Shown(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -9,8 +9,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// ErrMismatch says that a file does not have the size or the digests that
-// another one gives it.
+// ErrMismatch says that a file does not have its listed size or digests.
 var ErrMismatch = errors.New("mismatch")
 
 type mismatch struct{ text string }
@@ -18,8 +17,8 @@ type mismatch struct{ text string }
 func (e *mismatch) Error() string        { return e.text }
 func (e *mismatch) Is(target error) bool { return target == ErrMismatch }
 
-// mismatched compares what was read from a URL with what is expected, as far as
-// that is known. A size of 0 is not known.
+// mismatched compares a file read from a URL with its listed size and digests. A
+// size of 0 and absent digests are unknown.
 func mismatched(address string, got, want deb.File) error {
 	if want.Size != got.Size && want.Size > 0 {
 		return &mismatch{fmt.Sprintf("%s: size check mismatch %d != %d: is %[2]d bytes, listed with %[3]d", Shown(address), got.Size, want.Size)}
@@ -34,11 +33,11 @@ func mismatched(address string, got, want deb.File) error {
 	return nil
 }
 
-// File is a file that is being fetched.
+// File is a download in progress.
 type File struct {
 	address string
 	body    io.ReadCloser
-	size    int64 // as the server says, -1 if it does not
+	size    int64 // according to the server, -1 if unknown
 	hash    *deb.Hasher
 	want    deb.File
 	check   bool
@@ -46,10 +45,9 @@ type File struct {
 	ended   bool
 }
 
-// Open begins to fetch a file. Reading it ends with an error that matches
-// ErrMismatch instead of io.EOF unless it is as want says; with check false it
-// may be anything. limit is the largest size in bytes of a file whose size is
-// not known, which is so if want has none. The caller closes the file.
+// Open starts a download. If the file differs from want, reading ends with an
+// ErrMismatch instead of io.EOF; check false skips that check. limit bounds a
+// file whose want has no size, in bytes. The caller closes the file.
 func (k Asker) Open(ctx context.Context, address string, want deb.File, check bool, limit int64) (*File, error) {
 	if check && want.Size > 0 {
 		limit = want.Size
@@ -67,8 +65,8 @@ func (k Asker) Open(ctx context.Context, address string, want deb.File, check bo
 	return f, nil
 }
 
-// tooLarge returns the mismatch that an ErrTooLarge means for a file whose size
-// is known, and every other error as it is.
+// tooLarge converts ErrTooLarge to a mismatch if the size is known. It returns
+// other errors unchanged.
 func (f *File) tooLarge(err error) error {
 	if !errors.Is(err, ErrTooLarge) || !f.check || f.want.Size <= 0 {
 		return err
@@ -80,8 +78,7 @@ func (f *File) tooLarge(err error) error {
 	return &mismatch{fmt.Sprintf("%s: size check mismatch %s != %d: is %[2]s bytes, listed with %[3]d", Shown(f.address), size, f.want.Size)}
 }
 
-// Read reads the file. The error is io.EOF only of a file that is what it
-// should be.
+// Read reads the file. It returns io.EOF only if the file matches.
 func (f *File) Read(p []byte) (int, error) {
 	n, err := f.body.Read(p)
 	f.hash.Write(p[:n])
@@ -102,13 +99,14 @@ func (f *File) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// Close ends the fetching.
+// Close ends the download.
 func (f *File) Close() error { return f.body.Close() }
 
-// Got returns size and digests of what was read, once Read has returned io.EOF.
+// Got returns the size and digests of the file once Read has returned io.EOF.
 func (f *File) Got() deb.File { return f.got }
 
-// Size asks for the size of a file in bytes; 0 if the server does not say.
+// Size requests the size of a file in bytes. It returns 0 if the server does not
+// say.
 func (k Asker) Size(ctx context.Context, address string) (int64, error) {
 	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, Access: k.Access, Head: true, Limit: maxIndex})
 	if err != nil {

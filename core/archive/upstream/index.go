@@ -22,19 +22,19 @@ const (
 
 // Index names an index of an archive.
 type Index struct {
-	Path string // relative to Release, without a compression's suffix
+	Path string // relative to Release, without the suffix of a compression
 	Kind deb.Kind
 	Arch string // of an installer
 }
 
-// Wanted is what a mirror takes of an archive.
+// Wanted selects parts of an archive.
 type Wanted struct {
 	Components, Architectures []string
 	Sources, Udebs, Installer bool
 }
 
-// Indexes returns the indexes that have what is wanted, in the order in which
-// they count: what an earlier one has is not taken from a later one.
+// Indexes returns the wanted indexes in order of precedence. Example: a package
+// in an earlier index wins over one in a later index.
 func (a Archive) Indexes(w Wanted) []Index {
 	if a.Flat() {
 		all := []Index{{Path: "Packages", Kind: deb.Binary}}
@@ -65,13 +65,13 @@ func (a Archive) Indexes(w Wanted) []Index {
 	return all
 }
 
-// compressions are the suffixes of indexes in the order in which they are tried.
+// compressions are the suffixes of indexes, in order of preference.
 var compressions = []string{".bz2", ".gz", ".xz", ".zst", ""}
 
-// Listed is a package that an index lists.
+// Listed is a package in an index.
 type Listed struct {
 	Package *deb.Package
-	Dir     string // of its files, relative to the archive's root; below it
+	Dir     string // of its files, relative to the archive's root and below it
 }
 
 // Reader reads the indexes of an archive.
@@ -80,24 +80,22 @@ type Reader struct {
 	Archive
 	Release *Release
 
-	// Unlisted allows an index of which Release lists no form at all. It is read
-	// without a check, so it needs an archive whose signatures are not looked at:
-	// with a Trust.Ring it is refused. What Release lists is always checked.
+	// Unlisted allows an index that Release lists in no form. It is read
+	// unchecked, so it is refused with a Trust.Ring. Listed indexes are always
+	// checked.
 	Unlisted bool
 
-	// Unchecked takes indexes whatever their bytes. It is for clients that ask for
-	// it by IgnoreChecksums.
+	// Unchecked accepts indexes with any content, for the option IgnoreChecksums.
 	Unchecked bool
 
-	// Trust.Ring verifies lists of installer files that Release does not list; nil
-	// takes them as they are.
+	// Trust.Ring verifies installer lists that Release does not list. With a nil
+	// Ring they are not verified.
 	Trust Trust
 }
 
-// Indexes returns the indexes to read for what is wanted, in the order in which
-// they count. It adds binary-all where Release says that packages for every
-// architecture are there, and leaves out what a component does not have while
-// it has other indexes that are wanted, as apt does.
+// Indexes returns the wanted indexes in order of precedence. It adds binary-all
+// if Release announces packages for every architecture. Like apt, it drops an
+// index that a component lacks if the component has another wanted one.
 func (r *Reader) Indexes(w Wanted) []Index {
 	if r.Flat() {
 		return r.Archive.Indexes(w)
@@ -124,15 +122,14 @@ func (r *Reader) Indexes(w Wanted) []Index {
 	return all
 }
 
-// unlisted reports whether an index that Release does not list may be read.
+// unlisted reports whether an unlisted index may be read.
 func (r *Reader) unlisted() bool { return r.Unchecked || r.Unlisted && r.Trust.Ring == nil }
 
-// StanzaError is about one stanza of an index, which describes no package that
-// can be taken.
+// StanzaError says that one stanza of an index describes no valid package.
 type StanzaError struct {
-	Index  string // the index's path, relative to Release
-	Number int    // of the stanza, counted from 1
-	Name   string // and version, as far as the stanza has them
+	Index  string // path of the index, relative to Release
+	Number int    // of the stanza, from 1
+	Name   string // name and version, if the stanza has them
 	Err    error
 }
 
@@ -146,9 +143,9 @@ func (e *StanzaError) Error() string {
 // Unwrap returns the reason.
 func (e *StanzaError) Unwrap() error { return e.Err }
 
-// Packages yields the packages that an index lists. A *StanzaError is about one
-// stanza, and others follow; after every other error nothing follows, and what
-// was yielded does not count.
+// Packages yields the packages of an index. After a *StanzaError, which is about
+// one stanza, others follow. Any other error ends the sequence, and the packages
+// before it must be discarded.
 func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error] {
 	if x.Kind == deb.Installer {
 		return r.installer(ctx, x)
@@ -164,8 +161,7 @@ func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error]
 		for n := 1; ; n++ {
 			p, err := paragraphs.Next()
 			if err == io.EOF {
-				// What is behind the end of a compressed stream has to be what it
-				// should be, too.
+				// Bytes after the compressed stream are part of the checked file.
 				if _, err = io.Copy(io.Discard, f); err == nil {
 					err = plain.whole(x.Path)
 				}
@@ -207,13 +203,13 @@ func listed(p deb.Paragraph, kind deb.Kind) (Listed, error) {
 	return Listed{Package: pkg, Dir: dir}, nil
 }
 
-// MaxPath is the longest path of a file, relative to the archive's root, in bytes.
+// MaxPath bounds the path of a file relative to the archive's root, in bytes.
 const MaxPath = 900
 
 // unpacked is an index without its compression.
 type unpacked struct {
 	io.Reader
-	want deb.File // as Release lists the text; Name is "" if it does not or it does not count
+	want deb.File // the text as Release lists it; Name is "" if it is unlisted or unchecked
 	read int64    // bytes
 }
 
@@ -223,8 +219,8 @@ func (u *unpacked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// whole returns an ErrMismatch if the text is shorter than listed, as when bytes
-// between two compressed streams hide the second.
+// whole returns an ErrMismatch if the text is shorter than listed. Example: junk
+// between two compressed streams hides the second.
 func (u *unpacked) whole(name string) error {
 	if u.want.Name != "" && u.read != u.want.Size {
 		return &mismatch{fmt.Sprintf("%s unpacks to %d bytes, Release lists %d", name, u.read, u.want.Size)}
@@ -232,8 +228,8 @@ func (u *unpacked) whole(name string) error {
 	return nil
 }
 
-// open opens the first of an index's files that the archive has. If Release
-// lists any of them, the others do not count.
+// open opens an index in the first form that the archive has. If Release lists
+// any form, only listed forms count.
 func (r *Reader) open(ctx context.Context, name string) (*File, *unpacked, error) {
 	var last error
 	others := r.Unchecked || r.unlisted() && !r.Release.lists(name)
@@ -274,10 +270,11 @@ func (r *Reader) open(ctx context.Context, name string) (*File, *unpacked, error
 	return nil, nil, last
 }
 
-// errNotListed says that an index cannot be verified.
+// errNotListed says that an index is not verifiable.
 var errNotListed = errors.New("the signed Release file does not list it; IgnoreChecksums takes it without a check")
 
-// openIndex opens a file that Release lists, by its digest if it can be had so.
+// openIndex opens a file that Release lists, by its digest if the archive serves
+// that.
 func (r *Reader) openIndex(ctx context.Context, name string, want deb.File, known bool) (*File, error) {
 	check := known && !r.Unchecked
 	limit := int64(maxIndex)
@@ -297,10 +294,10 @@ func (r *Reader) openIndex(ctx context.Context, name string, want deb.File, know
 	return r.Open(ctx, address, want, check, limit)
 }
 
-// maxSums is the largest list of an installer's files, in bytes.
+// maxSums bounds the list of an installer's files, in bytes.
 const maxSums = 8 << 20
 
-// installer yields the pseudo package of an installer's files, if there is one.
+// installer yields the pseudo package of an installer's files, if it exists.
 func (r *Reader) installer(ctx context.Context, x Index) iter.Seq2[Listed, error] {
 	return func(yield func(Listed, error) bool) {
 		sums, err := r.installerSums(ctx, x)
@@ -330,7 +327,7 @@ func (r *Reader) installer(ctx context.Context, x Index) iter.Seq2[Listed, error
 			if err == nil {
 				pkg.Files[i].Size, err = r.Size(ctx, r.FileURL(name))
 			}
-			if Missing(err) { // told when the file is fetched
+			if Missing(err) { // the download of the file reports it
 				err = nil
 			}
 			if err != nil {
@@ -342,7 +339,7 @@ func (r *Reader) installer(ctx context.Context, x Index) iter.Seq2[Listed, error
 	}
 }
 
-// installerSums returns the list of an installer's files, nil if there is none.
+// installerSums returns the list of an installer's files, nil if it is absent.
 func (r *Reader) installerSums(ctx context.Context, x Index) ([]byte, error) {
 	if want, known := r.Release.Find(x.Path); known {
 		f, err := r.openIndex(ctx, x.Path, want, true)

@@ -10,8 +10,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// FuzzIndex holds that an index with any content, compressed or not what its
-// name says, yields packages whose files are within the archive, and ends.
+// FuzzIndex reads indexes with any content in any compression. It ends, and each
+// package's files are within the archive.
 func FuzzIndex(f *testing.F) {
 	const (
 		binary = "Package: hello\nVersion: 2.10-3\nArchitecture: amd64\nDepends: libc6 (>= 2.34), x | y\nFilename: pool/main/h/hello/hello_2.10-3_amd64.deb\nSize: 53080\n" +
@@ -28,7 +28,7 @@ func FuzzIndex(f *testing.F) {
 	f.Add([]byte("Package: aa\nVersion: 1\nArchitecture: all\nFilename: ../../x.deb\n\n"), uint8(0), uint8(deb.Binary))
 	f.Add([]byte("Package: aa\nVersion: 1\nFormat: 1.0\nDirectory: /..\nFiles:\n 0 1 ../x\n"), uint8(0), uint8(deb.Source))
 	f.Add([]byte(strings.Repeat("0", 64)+"  ../../../x\n"), uint8(0), uint8(deb.Installer))
-	for i, suffix := range []string{"", ".gz", ".xz", ".zst", ".bz2"} { // tails, and files that are not compressed
+	for i, suffix := range []string{"", ".gz", ".xz", ".zst", ".bz2"} { // trailing bytes, and plain files
 		for _, tail := range []string{"\x00", strings.Repeat("\x00", 17), "junkjunk"} {
 			f.Add(append(upstreamtest.Compress([]byte(binary), suffix), tail...), uint8(i), uint8(deb.Binary))
 		}

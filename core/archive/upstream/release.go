@@ -22,7 +22,7 @@ import (
 const (
 	maxRelease   = 16 << 20 // bytes; Debian's have 150,000
 	maxSignature = 1 << 20  // bytes of Release.gpg
-	maxListed    = 100000   // files in the lists
+	maxListed    = 100000   // listed files
 )
 
 // Release is a Release file.
@@ -30,19 +30,19 @@ type Release struct {
 	Fields        map[string]string   // all fields except the lists of files
 	Files         map[string]deb.File // the listed files, by path relative to Release
 	Architectures []string            // ascending, without "source"; nil if the field is absent
-	Components    []string            // as written, without the prefix that those of "stretch/updates" have
-	Date          time.Time           // zero if the field is absent or cannot be read
-	ValidUntil    time.Time           // zero if the field is absent or cannot be read
-	ByHash        bool                // indexes are also served under their digest (Acquire-By-Hash)
+	Components    []string            // as written, without the prefix of an archive such as "stretch/updates"
+	Date          time.Time           // zero if the field is absent or unreadable
+	ValidUntil    time.Time           // zero if the field is absent or unreadable
+	ByHash        bool                // indexes are also served by digest (Acquire-By-Hash)
 
-	// BadDate and BadValidUntil say why a field cannot be read; nil if it can be
-	// or is absent. apt 2.6 warns of the first and refuses the second.
+	// BadDate and BadValidUntil are the errors of unreadable fields. apt 2.6 warns
+	// of the first and refuses the second.
 	BadDate, BadValidUntil error
 
 	available available // the indexes among Files
 }
 
-// ParseRelease reads a Release file of the archive's distribution.
+// ParseRelease parses a Release file of the archive's distribution.
 func (a Archive) ParseRelease(text []byte) (*Release, error) {
 	p, err := deb.ParseParagraph(string(text), deb.ModeRelease)
 	if err != nil {
@@ -79,12 +79,12 @@ func (a Archive) ParseRelease(text []byte) (*Release, error) {
 	return r, nil
 }
 
-// NoRelease returns the Release file of an archive that has none: it says
-// nothing and lists nothing.
+// NoRelease stands for the Release file of an archive without one. It has no
+// fields and lists no files.
 func NoRelease() *Release { return &Release{Fields: map[string]string{}} }
 
-// digestOf returns what the lines of a field of Release are digests for, nil
-// if the field is no list of files.
+// digestOf returns a selector of the digest that a field of Release lists, nil
+// for other fields.
 func digestOf(field string) func(*deb.File) *string {
 	switch field {
 	case "MD5Sum":
@@ -99,7 +99,7 @@ func digestOf(field string) func(*deb.File) *string {
 	return nil
 }
 
-// list takes the lines of a list of files.
+// list parses the lines of a list of files.
 func (r *Release) list(lines string, digest func(*deb.File) *string) error {
 	for line := range strings.SplitSeq(lines, "\n") {
 		words := strings.Fields(line)
@@ -127,7 +127,7 @@ func (r *Release) list(lines string, digest func(*deb.File) *string) error {
 	return nil
 }
 
-// Find returns what Release lists under the longest name that path ends with.
+// Find returns the listed file with the longest name that path ends with.
 func (r *Release) Find(path string) (deb.File, bool) {
 	for rest := path; ; {
 		if f, ok := r.Files[rest]; ok {
@@ -153,22 +153,22 @@ func (r *Release) Below(dir string) []deb.File {
 
 // Seen identifies a Release file that was fetched before.
 type Seen struct {
-	Name           string `json:",omitempty"` // InRelease or Release; "" is none
+	Name           string `json:",omitempty"` // InRelease or Release; "" for none
 	ETag, Modified string `json:",omitempty"`
 	SHA256         string `json:",omitempty"` // of the file as served
 }
 
-// Trust says whose Release files count.
+// Trust says how Release files are verified.
 type Trust struct {
-	Ring *pgp.Keyring // nil: signatures are not looked at
-	Now  time.Time    // when keys are to be valid; zero does not ask, as gpgv does not
+	Ring *pgp.Keyring // nil skips signatures
+	Now  time.Time    // time at which keys must be valid; zero skips the check, as gpgv does
 }
 
-// Asker is what fetching needs besides the archive.
+// Asker is the client side of requests to an archive.
 type Asker struct {
 	Fetcher Fetcher
 	Access  *Access           // of the archive; nil if it needs none
-	Say     func(line string) // is told what is fetched; nil is not
+	Say     func(line string) // gets a line per request; may be nil
 }
 
 func (k Asker) say(format string, args ...any) {
@@ -192,8 +192,8 @@ func (k Asker) get(ctx context.Context, address string, seen Seen, limit int64) 
 	return data, answer, nil
 }
 
-// FetchRelease fetches and verifies the Release file. The result is nil if the
-// file is the one seen before; then nothing else was asked for.
+// FetchRelease fetches and verifies the Release file. It returns nil if the file
+// is the one in seen; it then costs one request.
 func (a Archive) FetchRelease(ctx context.Context, k Asker, trust Trust, seen Seen) (*Release, Seen, error) {
 	fetch := a.fetchUnsigned
 	if trust.Ring != nil {
@@ -217,8 +217,8 @@ func (a Archive) FetchRelease(ctx context.Context, k Asker, trust Trust, seen Se
 	return r, now, nil
 }
 
-// fetchUnsigned returns the text of Release, or of InRelease without a look at
-// its signatures; nil if it was seen before.
+// fetchUnsigned returns the text of Release, or that of InRelease without
+// verifying it. The text is nil if the file is the one in seen.
 func (a Archive) fetchUnsigned(ctx context.Context, k Asker, seen Seen) ([]byte, Seen, error) {
 	text, now, err := a.fetch(ctx, k, "Release", seen)
 	if err == nil || ctx.Err() != nil {
@@ -232,10 +232,10 @@ func (a Archive) fetchUnsigned(ctx context.Context, k Asker, seen Seen) ([]byte,
 	return plain, now, err
 }
 
-// fetchSigned returns the verified text of InRelease, or of Release with
-// Release.gpg if InRelease is absent or does not verify; nil if it was seen
-// before. If there is no Release beside a refused InRelease, the error says why
-// InRelease was refused.
+// fetchSigned returns the verified text of InRelease. If InRelease is absent or
+// refused, it returns that of Release with Release.gpg. The text is nil if the
+// file is the one in seen. If Release is absent too, the error gives the reason
+// against InRelease.
 func (a Archive) fetchSigned(ctx context.Context, k Asker, trust Trust, seen Seen) ([]byte, Seen, error) {
 	text, now, refused := a.fetch(ctx, k, "InRelease", seen)
 	if refused == nil && text == nil {
@@ -271,7 +271,8 @@ func (a Archive) fetchSigned(ctx context.Context, k Asker, trust Trust, seen See
 	return text, now, nil
 }
 
-// fetch fetches InRelease or Release; the text is nil if it is what was seen.
+// fetch fetches InRelease or Release. The text is nil if the file is the one in
+// seen.
 func (a Archive) fetch(ctx context.Context, k Asker, name string, seen Seen) ([]byte, Seen, error) {
 	if seen.Name != name {
 		seen = Seen{}
@@ -294,17 +295,17 @@ func (a Archive) fetch(ctx context.Context, k Asker, name string, seen Seen) ([]
 	return data, now, nil
 }
 
-// Errors of Release files that are too old.
+// Errors of outdated Release files.
 var (
 	// ErrExpired says that Valid-Until has passed.
 	ErrExpired = errors.New("release file expired")
-	// ErrReplayed says that a newer file was seen before.
+	// ErrReplayed says that a newer file was accepted before.
 	ErrReplayed = errors.New("release file is older than the one that was seen before")
 )
 
-// CheckTime returns ErrExpired if Valid-Until has passed, ErrReplayed if Date is
-// before last, the Date of a file that was accepted, and BadValidUntil if that
-// is set. A file without a Date cannot be told from a replayed one.
+// CheckTime returns ErrExpired after Valid-Until, ErrReplayed if Date is before
+// last, and BadValidUntil if set. last is the Date of an accepted file. A file
+// without Date passes as never replayed.
 func (r *Release) CheckTime(now, last time.Time) error {
 	if r.BadValidUntil != nil {
 		return r.BadValidUntil

@@ -42,7 +42,7 @@ func secret(t testing.TB, name string) *pgp.SecretKey {
 	return k
 }
 
-// signers returns the signer of all keys together.
+// signers returns a signer with all keys.
 func signers(t testing.TB, keys ...*pgp.SecretKey) pgp.Signer {
 	t.Helper()
 	signer, err := pgp.NewSigner(keys...)
@@ -72,8 +72,8 @@ func spec(signer pgp.Signer) upstreamtest.Spec {
 	}
 }
 
-// packages fetches Release and reads all indexes, and returns the packages and
-// what could not be taken.
+// packages fetches Release and reads all indexes. It returns the packages and the
+// errors of stanzas.
 func packages(t *testing.T, server *upstreamtest.Server, a upstream.Archive, trust upstream.Trust, w upstream.Wanted) (keys []string, errs []error) {
 	t.Helper()
 	k := upstream.Asker{Fetcher: server}
@@ -120,8 +120,8 @@ func read(f *upstream.File) error {
 	}
 }
 
-// TestEveryCompression holds that an archive is read whatever its indexes are
-// compressed with, by name or by digest, flat or not.
+// TestEveryCompression reads archives with each compression, by name and by
+// digest, flat and with components.
 func TestEveryCompression(t *testing.T) {
 	signer, ring := key(t, "archive")
 	all := upstream.Wanted{Components: []string{"main", "contrib"}, Architectures: []string{"amd64"}, Sources: true, Udebs: true}
@@ -148,7 +148,7 @@ func TestEveryCompression(t *testing.T) {
 	}
 }
 
-// TestTrust goes through whose Release files count.
+// TestTrust verifies Release files with several signers and rings.
 func TestTrust(t *testing.T) {
 	first, second := secret(t, "archive"), secret(t, "other")
 	signer, other := signers(t, first), signers(t, second)
@@ -161,7 +161,7 @@ func TestTrust(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(upstreamtest.Tree)
 		ring  *pgp.Keyring
-		want  string // the error; "" is none
+		want  string // the error; "" if none
 	}{
 		"signed":           {func(upstreamtest.Tree) {}, ring, ""},
 		"detached only":    {func(tree upstreamtest.Tree) { delete(tree, dir+"InRelease") }, ring, ""},
@@ -214,7 +214,7 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// TestSeen holds that an archive that has not changed costs one request.
+// TestSeen holds that an unchanged archive costs one request.
 func TestSeen(t *testing.T) {
 	signer, ring := key(t, "archive")
 	s := spec(signer)
@@ -225,7 +225,7 @@ func TestSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Asked()
-	for _, tag := range []string{seen.ETag, "", `"another"`} { // also of servers without tags
+	for _, tag := range []string{seen.ETag, "", `"another"`} { // also for servers without ETags
 		seen.ETag = tag
 		release, again, err := a.FetchRelease(t.Context(), k, trust, seen)
 		if err != nil || release != nil || again.SHA256 != seen.SHA256 {
@@ -242,7 +242,7 @@ func TestSeen(t *testing.T) {
 	}
 }
 
-// TestSpoilt holds that no index counts that is not as Release says.
+// TestSpoilt alters indexes. None of them counts.
 func TestSpoilt(t *testing.T) {
 	signer, ring := key(t, "archive")
 	const index = "dists/stable/main/binary-amd64/Packages.gz"
@@ -274,8 +274,7 @@ func TestSpoilt(t *testing.T) {
 	}
 }
 
-// TestBomb holds that an index that Release describes does not unpack to more
-// than Release says of it unpacked.
+// TestBomb holds that an index unpacks at most to the size that Release lists.
 func TestBomb(t *testing.T) {
 	signer, ring := key(t, "archive")
 	s := spec(signer)
@@ -307,7 +306,7 @@ func packagesOnly(t *testing.T, server *upstreamtest.Server, trust upstream.Trus
 	return keys, errs
 }
 
-// TestStanzas goes through what an index may say of a package.
+// TestStanzas reads invalid stanzas.
 func TestStanzas(t *testing.T) {
 	signer, ring := key(t, "archive")
 	const good = "Package: good\nVersion: 1\nArchitecture: amd64\nFilename: pool/good.deb\nSize: 1\n"
@@ -341,7 +340,7 @@ func TestStanzas(t *testing.T) {
 	}
 }
 
-// TestTimes goes through Release files that are too old.
+// TestTimes reads outdated Release files.
 func TestTimes(t *testing.T) {
 	date := now().Add(-time.Hour)
 	for name, c := range map[string]struct {
@@ -361,7 +360,6 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// TestParseRelease goes through what Release files look like.
 func TestParseRelease(t *testing.T) {
 	text := "Architectures: amd64 source all\nComponents: updates/main updates/contrib\nDate: Sat, 11 Jul 2026 10:16:37 UTC\nAcquire-By-Hash: yes\nSHA256:\n " +
 		strings.Repeat("A", 64) + " 5 main/binary-amd64/Packages\n"
@@ -391,7 +389,7 @@ func TestParseRelease(t *testing.T) {
 	}
 }
 
-// TestAddresses goes through the URLs of archives and what is below them.
+// TestAddresses parses URLs of archives and of files below them.
 func TestAddresses(t *testing.T) {
 	for _, bad := range []string{"", "ftp://x/", "file:///etc/", "http://", "http://x/?a", "http://x/#a", "//x/", "http://x/%zz", "http://u:secret@x/%zz"} {
 		if _, err := upstream.ParseRoot(bad); err == nil || strings.Contains(err.Error(), "secret") {
@@ -419,7 +417,6 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// TestPPA goes through the archives of Launchpad.
 func TestPPA(t *testing.T) {
 	archive, distribution, components, err := upstream.PPA{Codename: "noble"}.Expand("ppa:gladky-anton/gnuplot")
 	if err != nil || archive != "http://ppa.launchpad.net/gladky-anton/gnuplot/ubuntu" || distribution != "noble" || !slices.Equal(components, []string{"main"}) {
@@ -479,7 +476,6 @@ func TestInstaller(t *testing.T) {
 	}
 }
 
-// FuzzParseRelease holds that any text is read or refused.
 func FuzzParseRelease(f *testing.F) {
 	for _, seed := range []string{"", "Date: Sat, 11 Jul 2026 10:16:37 UTC\n", "SHA256:\n a 1 b\n", "Components: x/y\nArchitectures: a source\n"} {
 		f.Add(seed, "stretch/updates")

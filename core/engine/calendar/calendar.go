@@ -21,37 +21,38 @@ const partition = "calendar"
 // maxReason bounds the Reason of an entry, in bytes.
 const maxReason = 2000
 
-// Bounds of the time between two claims of an entry that stays due.
+// Bounds of the time between two claims of one entry.
 const (
 	firstPause = time.Minute
 	lastPause  = time.Hour
 )
 
-// Entry is something that is due at some time.
+// Entry is an event with a due time.
 type Entry struct {
 	Name   string          `json:"-"` // its key; at most 900 bytes
 	Kind   string          // selects the planner: "debt", "publish.expiry", "mirror.update"
-	Data   json.RawMessage `json:",omitempty"` // of the kind
-	Due    time.Time       // when the next tick claims it
-	Since  time.Time       // when it was written, or first written if it was replaced
-	Tries  int             `json:",omitempty"` // how often a task was admitted for it
-	Reason string          `json:",omitempty"` // why the last of these tasks did not finish it
-	Task   int64           `json:",omitempty"` // the task that is to finish it; 0 if there was none yet
+	Data   json.RawMessage `json:",omitempty"` // arguments of the kind
+	Due    time.Time       // time from which a tick claims it
+	Since  time.Time       // time of the first write under this name
+	Tries  int             `json:",omitempty"` // the number of tasks admitted for it
+	Reason string          `json:",omitempty"` // why the last task did not finish it
+	Task   int64           `json:",omitempty"` // the last task admitted for it; 0 if there is none
 
-	version string // of the row that was read; driver.Absent if there was none
+	version string // of the row as read; driver.Absent if there was none
 }
 
 // Key returns the key of an entry's row.
 func Key(name string) driver.Key { return driver.Key{Part: partition, Sort: name} }
 
-// Pause returns how long an entry waits that was claimed the given number of
-// times: 1, 2, 4 … minutes, an hour at most.
+// Pause returns the delay after the given number of claims: 1, 2, 4 … minutes, at
+// most an hour.
 func Pause(tries int) time.Duration {
 	return min(firstPause<<min(max(tries-1, 0), 10), lastPause)
 }
 
-// Until returns the time to which a claim moves an entry whose work has to be
-// done within the given time of its due time: an eighth of it, an hour at most.
+// Until returns the time to which a claim moves an entry. The entry's work has to
+// be done within the given time, so the delay is an eighth of that, at most an
+// hour.
 func Until(now time.Time, within time.Duration) time.Time {
 	return now.Add(max(min(lastPause, within/8), firstPause))
 }
@@ -63,8 +64,8 @@ type Rows interface {
 	Drop(key driver.Key)
 }
 
-// Schedule writes an entry with a transaction. An entry of the same name is
-// replaced; its Since stays.
+// Schedule writes an entry within a transaction. It replaces an entry of the same
+// name and keeps its Since.
 func Schedule(ctx context.Context, rows Rows, e Entry) error {
 	old, err := rows.Get(ctx, Key(e.Name))
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
@@ -81,8 +82,7 @@ func Schedule(ctx context.Context, rows Rows, e Entry) error {
 	return nil
 }
 
-// Remove removes an entry with a transaction. An entry that does not exist is
-// not an error.
+// Remove removes an entry within a transaction. A missing entry is not an error.
 func Remove(ctx context.Context, rows Rows, name string) error {
 	if _, err := rows.Get(ctx, Key(name)); err != nil {
 		if errors.Is(err, driver.ErrNotFound) {
@@ -94,8 +94,8 @@ func Remove(ctx context.Context, rows Rows, name string) error {
 	return nil
 }
 
-// Get reads an entry. driver.ErrNotFound if there is none: the Entry returned
-// then has only its name, and PutOp creates it.
+// Get reads an entry. With the error driver.ErrNotFound, the Entry has its name
+// only, and PutOp creates it.
 func Get(ctx context.Context, t driver.Table, name string) (Entry, error) {
 	row, err := t.Get(ctx, Key(name))
 	if err != nil {
@@ -104,28 +104,26 @@ func Get(ctx context.Context, t driver.Table, name string) (Entry, error) {
 	return decode(row)
 }
 
-// PutOp returns the operation that writes an entry over what Get read.
+// PutOp returns the operation that replaces the entry as read.
 func (e Entry) PutOp() driver.Op {
 	return driver.Op{Do: driver.OpPut, Key: Key(e.Name), If: e.version, Data: e.encode()}
 }
 
-// DeleteOp returns the operation that removes an entry which Get has read.
+// DeleteOp returns the operation that removes the entry as read.
 func (e Entry) DeleteOp() driver.Op {
 	return driver.Op{Do: driver.OpDelete, Key: Key(e.Name), If: e.version}
 }
 
-// Exists reports whether the entry was read, so that DeleteOp is valid.
+// Exists reports whether Get found the entry, so that DeleteOp is valid.
 func (e Entry) Exists() bool { return e.version != driver.Absent }
 
-// At returns the entry as it is stored in the row version given: that of a
-// Write which put it.
+// At returns the entry with the row version that a Write returned.
 func (e Entry) At(version string) Entry {
 	e.version = version
 	return e
 }
 
-// Over returns the entry as it replaces another one of its name: Since is that of
-// the other.
+// Over returns the entry as a replacement of was, with the Since of was.
 func (e Entry) Over(was Entry) Entry {
 	if was.Exists() {
 		e.Since = was.Since
@@ -134,8 +132,8 @@ func (e Entry) Over(was Entry) Entry {
 	return e
 }
 
-// Claimed returns the entry as a claim writes it: due again at a later time,
-// with a task admitted for it. Task 0 moves the entry on without an admission.
+// Claimed returns the entry as a claim writes it: due at a later time, with the
+// admitted task. Task 0 means no admission.
 func (e Entry) Claimed(due time.Time, task int64) Entry {
 	e.Due = due.UTC()
 	if task != 0 {
@@ -175,8 +173,8 @@ func decode(row driver.Row) (Entry, error) {
 	return e, nil
 }
 
-// All yields the entries in ascending order of their names. An entry that
-// cannot be decoded yields its error, and the next one follows.
+// All yields the entries, ascending by name. For an entry that cannot be decoded
+// it yields an error and continues.
 func All(ctx context.Context, t driver.Table) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for row, err := range t.Scan(ctx, partition, "") {
@@ -192,8 +190,8 @@ func All(ctx context.Context, t driver.Table) iter.Seq2[Entry, error] {
 	}
 }
 
-// Read returns all entries, those that are due first come first. The error joins
-// those of entries that cannot be decoded; the others are returned all the same.
+// Read returns all entries, ascending by due time. The error joins those of
+// undecodable entries; the other entries are returned as well.
 func Read(ctx context.Context, t driver.Table) ([]Entry, error) {
 	var entries []Entry
 	var problems error
@@ -210,8 +208,8 @@ func Read(ctx context.Context, t driver.Table) ([]Entry, error) {
 	return entries, problems
 }
 
-// Move moves an entry to a later time without an admission. Another writer that
-// was first is not an error.
+// Move moves an entry to a later time without an admission. Losing to another
+// writer is not an error.
 func Move(ctx context.Context, t driver.Table, e Entry, due time.Time) error {
 	_, err := t.Write(ctx, e.Claimed(due, 0).PutOp())
 	if errors.Is(err, driver.ErrConflict) {
@@ -220,8 +218,8 @@ func Move(ctx context.Context, t driver.Table, e Entry, due time.Time) error {
 	return err
 }
 
-// Drop removes an entry whose subject is gone. Another writer that was first is
-// not an error.
+// Drop removes an entry whose subject is gone. Losing to another writer is not an
+// error.
 func Drop(ctx context.Context, t driver.Table, e Entry) error {
 	_, err := t.Write(ctx, e.DeleteOp())
 	if errors.Is(err, driver.ErrConflict) {

@@ -59,8 +59,8 @@ func TestEntryIsWrittenWithTransaction(t *testing.T) {
 	}
 }
 
-// TestReadIsInOrderOfDue reads entries that are due in another order than their
-// names, and one that is damaged.
+// TestReadIsInOrderOfDue has an order of due times that differs from that of
+// names, and a damaged entry.
 func TestReadIsInOrderOfDue(t *testing.T) {
 	env := drivertest.NewEnv()
 	for i, name := range []string{"c", "a", "b"} {
@@ -88,7 +88,7 @@ func TestReadIsInOrderOfDue(t *testing.T) {
 	}
 }
 
-// TestMoveLosesToOtherWriter moves an entry that was moved meanwhile.
+// TestMoveLosesToOtherWriter moves an entry after another writer has moved it.
 func TestMoveLosesToOtherWriter(t *testing.T) {
 	env := drivertest.NewEnv()
 	if _, err := env.Table.Write(t.Context(), Entry{Name: "n", Kind: "k", Due: env.Clock.Now()}.PutOp()); err != nil {

@@ -11,12 +11,12 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Mode says who may hold a resource at the same time.
+// Mode says whether other tasks may hold a resource at the same time.
 type Mode int
 
 const (
-	Exclusive Mode = iota // nobody else
-	Shared                // others that share it
+	Exclusive Mode = iota // no other task
+	Shared                // other tasks that share it
 )
 
 // Want names a resource that a task needs.
@@ -32,7 +32,7 @@ const partition = "lock"
 // end rewrites the row of the queue: 1,000 entries are 25 KB.
 const maxQueue = 1000
 
-// ErrTooMany says that as many tasks wait for a resource as may.
+// ErrTooMany says that a queue is full.
 var ErrTooMany = errors.New("too many tasks are waiting for the same resource")
 
 // entry is a task's place in a queue.
@@ -88,9 +88,9 @@ func decode(row driver.Row) ([]entry, error) {
 	return queue, nil
 }
 
-// Change returns the operations that take the task out of the queues of from and
-// append it to the queues of to, conditioned on the queues as they are now. next
-// are the tasks that may hold their locks by that.
+// Change returns the operations that remove the task from the queues of from and
+// append it to those of to. They require the queues to be as read. next are the
+// tasks that may hold their locks after that.
 func Change(ctx context.Context, t driver.Table, task int64, from, to []Want) (ops []driver.Op, next []int64, err error) {
 	for _, w := range Merge(slices.Concat(from, to)) {
 		queue, version, err := load(ctx, t, w.Resource)
@@ -123,7 +123,7 @@ func Change(ctx context.Context, t driver.Table, task int64, from, to []Want) (o
 	return ops, next, nil
 }
 
-// freed returns the tasks that waited for the entry at a place.
+// freed returns the tasks that waited for the entry at an index.
 func freed(queue []entry, at int) []int64 {
 	var next []int64
 	for _, e := range queue[at+1:] {
@@ -149,8 +149,8 @@ func absent(task int64, resource string) error {
 	return fmt.Errorf("task %d is not in the queue of %s: %w", task, resource, driver.ErrNotFound)
 }
 
-// Ahead returns the tasks, in queue order, that the task has to wait for: none
-// means that it holds its locks.
+// Ahead returns the tasks for which the task has to wait, in queue order. Without
+// any, it holds its locks.
 func Ahead(ctx context.Context, t driver.Table, task int64, wants []Want) ([]int64, error) {
 	var ahead []int64
 	for _, w := range Merge(wants) {
@@ -182,23 +182,23 @@ func put(resource string, queue []entry, version string) driver.Op {
 	return driver.Op{Do: driver.OpPut, Key: Key(resource), If: version, Data: data}
 }
 
-// Open returns the tasks that are in any queue, in ascending order: those that
-// were admitted and have not ended.
+// Open returns the tasks in all queues, ascending: the tasks that have not ended.
 func Open(ctx context.Context, t driver.Table) ([]int64, error) {
 	blocked, err := scan(ctx, t)
 	return slices.Sorted(maps.Keys(blocked)), err
 }
 
-// Heads returns the tasks that wait for no other one, in ascending order. It
-// reads every queue once. The scan is not a snapshot: a task that moves
-// meanwhile may be missed, and one that is returned may have to wait.
+// Heads returns the tasks that wait for no other task, ascending. It reads every
+// queue once. The scan is not a snapshot: it may miss a task that moves during
+// it, and may return a task that has to wait.
 func Heads(ctx context.Context, t driver.Table) ([]int64, error) {
 	blocked, err := scan(ctx, t)
 	maps.DeleteFunc(blocked, func(_ int64, b bool) bool { return b })
 	return slices.Sorted(maps.Keys(blocked)), err
 }
 
-// scan reads every queue and tells of each task in one whether it has to wait.
+// scan reads every queue. For each task in one it reports whether the task has to
+// wait.
 func scan(ctx context.Context, t driver.Table) (blocked map[int64]bool, err error) {
 	blocked = map[int64]bool{}
 	for row, err := range t.Scan(ctx, partition, "") {
@@ -209,7 +209,7 @@ func scan(ctx context.Context, t driver.Table) (blocked map[int64]bool, err erro
 		if err != nil {
 			return nil, err
 		}
-		exclusive := false // an earlier entry is
+		exclusive := false // an earlier entry is exclusive
 		for i, e := range queue {
 			blocked[e.Task] = blocked[e.Task] || exclusive || e.Mode == Exclusive && i > 0
 			exclusive = exclusive || e.Mode == Exclusive

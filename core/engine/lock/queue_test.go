@@ -19,7 +19,7 @@ func table() driver.Table { return drivertest.NewMemory(time.Now).Table }
 func ex(resource string) Want { return Want{Resource: resource} }
 func sh(resource string) Want { return Want{Resource: resource, Mode: Shared} }
 
-// move makes a change of the queues and returns whose turn it may be by that.
+// move changes the queues and returns the tasks that may hold their locks then.
 func move(tb rapid.TB, t driver.Table, task int64, from, to []Want) []int64 {
 	tb.Helper()
 	ops, next, err := Change(context.Background(), t, task, from, to)
@@ -77,7 +77,7 @@ func TestTurns(t *testing.T) {
 	check(4)
 }
 
-// TestLeavesNothing holds that a queue that is empty has no row.
+// TestLeavesNothing holds that an empty queue has no row.
 func TestLeavesNothing(t *testing.T) {
 	tab := table()
 	w := []Want{ex("a"), sh("b")}
@@ -99,7 +99,7 @@ func TestChangeOfAStranger(t *testing.T) {
 	}
 }
 
-// TestRace holds that of two changes computed from the same queues one fails.
+// TestRace computes two changes from the same queues. One of them fails.
 func TestRace(t *testing.T) {
 	tab := table()
 	one, _, err := Change(t.Context(), tab, 1, nil, []Want{ex("a")})
@@ -136,8 +136,8 @@ func TestTooMany(t *testing.T) {
 	}
 }
 
-// TestQueues has tasks come, move and go in any order, against the plain rule:
-// whoever was admitted before and conflicts on a resource comes first.
+// TestQueues moves tasks at random and compares with the plain rule. A task waits
+// for each earlier one that conflicts with it on a resource.
 func TestQueues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tab := table()
@@ -145,7 +145,7 @@ func TestQueues(t *testing.T) {
 			id    int64
 			wants []Want
 		}
-		var members []member // in the order of their admission
+		var members []member // in order of admission
 		resources := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) Want {
 			return Want{fmt.Sprint("r", rapid.IntRange(0, 3).Draw(t, "resource")), rapid.SampledFrom([]Mode{Exclusive, Shared}).Draw(t, "mode")}
 		}), 1, 3, func(w Want) string { return w.Resource })
@@ -212,7 +212,7 @@ func TestQueues(t *testing.T) {
 	})
 }
 
-// TestHeads finds the tasks that wait for no other one, with one scan.
+// TestHeads finds the waiting tasks with one scan.
 func TestHeads(t *testing.T) {
 	env := drivertest.NewEnv()
 	for id, wants := range [][]Want{

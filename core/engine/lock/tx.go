@@ -10,22 +10,21 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Tx collects the rows that a task has read and the rows that it will write. It
-// writes nothing itself: the caller passes its operations to Table.Write. They
-// require every row to be as it was read, and a row that is written without having
-// been read not to exist.
+// Tx collects the rows that a task has read and the rows to write. It writes
+// nothing: the caller passes its operations to Table.Write. They require each row
+// to be as read, and a row written without a read not to exist.
 //
 // A Tx is not safe for concurrent use.
 type Tx struct {
 	table driver.Table
 	rows  map[driver.Key]*txRow
-	order []driver.Key // of the first use of each row, so equal runs make equal writes
+	order []driver.Key // by first use, so equal runs make equal writes
 	err   error
 }
 
 type txRow struct {
 	version string // as read; driver.Absent if there was none
-	data    []byte // as read or as it is to be written; nil if absent or to be deleted
+	data    []byte // as read or to be written; nil if absent or to be deleted
 	old     []byte // as read
 	written bool
 }
@@ -35,8 +34,8 @@ func NewTx(table driver.Table) *Tx {
 	return &Tx{table: table, rows: map[driver.Key]*txRow{}}
 }
 
-// Get reads a row once. Later calls return what the first one has read, or what
-// was put since. driver.ErrNotFound, which is remembered too, if there is none.
+// Get reads a row. Later calls return the first result, or the data put since.
+// The error is driver.ErrNotFound, which is kept too, if there is no row.
 func (tx *Tx) Get(ctx context.Context, key driver.Key) ([]byte, error) {
 	r, err := tx.row(ctx, key)
 	if err != nil {
@@ -48,7 +47,7 @@ func (tx *Tx) Get(ctx context.Context, key driver.Key) ([]byte, error) {
 	return r.data, nil
 }
 
-// GetJSON reads a row into v as Get does.
+// GetJSON reads a row into v, as Get does.
 func (tx *Tx) GetJSON(ctx context.Context, key driver.Key, v any) error {
 	data, err := tx.Get(ctx, key)
 	if err != nil {
@@ -82,8 +81,8 @@ func (tx *Tx) row(ctx context.Context, key driver.Key) (*txRow, error) {
 	return r, nil
 }
 
-// Put writes the row with data. A row that was not read before is created: the
-// write requires that there is none.
+// Put writes the row. A row that was not read before is created: the write
+// requires it to be absent.
 func (tx *Tx) Put(key driver.Key, data []byte) {
 	r := tx.rows[key]
 	if r == nil {
@@ -107,8 +106,8 @@ func (tx *Tx) PutJSON(key driver.Key, v any) {
 	tx.Put(key, data)
 }
 
-// Drop deletes the row with the write. It must have been read; deleting one that does
-// not exist only requires that it still does not.
+// Drop deletes the row. It must have been read. Dropping an absent row only
+// requires that it is still absent.
 func (tx *Tx) Drop(key driver.Key) {
 	r := tx.rows[key]
 	if r == nil {
@@ -145,8 +144,8 @@ func (tx *Tx) Ops() ([]driver.Op, error) {
 	return ops, nil
 }
 
-// Replaced returns the rows that are to be written over or deleted, as they
-// were read, in the order in which they were first met.
+// Replaced returns the rows to be overwritten or deleted, as read, in order of
+// first use.
 func (tx *Tx) Replaced() []driver.Row {
 	var rows []driver.Row
 	for _, key := range tx.order {
@@ -157,10 +156,10 @@ func (tx *Tx) Replaced() []driver.Row {
 	return rows
 }
 
-// Has says whether the row was read or written by tx.
+// Has reports whether tx has read or written the row.
 func (tx *Tx) Has(key driver.Key) bool { return tx.rows[key] != nil }
 
-// Written says whether anything is to be written.
+// Written reports whether tx writes any row.
 func (tx *Tx) Written() bool {
 	return slices.ContainsFunc(tx.order, func(k driver.Key) bool { return tx.rows[k].written })
 }

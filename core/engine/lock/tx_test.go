@@ -11,7 +11,7 @@ import (
 
 func key(sort string) driver.Key { return driver.Key{Part: "thing", Sort: sort} }
 
-// commit writes what tx has collected.
+// commit writes the operations of tx.
 func commit(t *testing.T, tab driver.Table, tx *Tx) error {
 	t.Helper()
 	ops, err := tx.Ops()
@@ -29,8 +29,8 @@ func store(t *testing.T, tab driver.Table, sort, data string) {
 	}
 }
 
-// TestTxFences holds that whatever was read or taken for absent stands in the
-// way of the write once somebody else has changed it.
+// TestTxFences changes a row, or creates an absent one, after a Tx has read it.
+// The write of the Tx fails.
 func TestTxFences(t *testing.T) {
 	meanwhile := map[string]func(t *testing.T, tab driver.Table){
 		"the row that is written changes":      func(t *testing.T, tab driver.Table) { store(t, tab, "written", "theirs") },
@@ -92,7 +92,8 @@ func TestTxFences(t *testing.T) {
 	}
 }
 
-// TestTxReadsItsWrites holds that a task sees what it has put, and reads a row once.
+// TestTxReadsItsWrites holds that a Tx reads each row once, and sees its own
+// writes.
 func TestTxReadsItsWrites(t *testing.T) {
 	tab := table()
 	store(t, tab, "a", `{"N":1}`)
@@ -139,7 +140,7 @@ func TestTxMisuse(t *testing.T) {
 	}
 }
 
-// TestTxOnlyChecks holds that a Tx that writes nothing still checks.
+// TestTxOnlyChecks holds that a Tx without writes still checks its reads.
 func TestTxOnlyChecks(t *testing.T) {
 	tab := table()
 	tx := NewTx(tab)

@@ -8,8 +8,9 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Create has a task's transaction create a thing. A thing without UUID gets
-// one. *Taken if the name is taken, *TooLarge if no row can hold the thing.
+// Create adds the creation of a thing to a task's transaction. A thing without a
+// UUID gets one. The error is *Taken if the name is taken, *TooLarge if the thing
+// exceeds a row.
 func (r Rows[T]) Create(ctx context.Context, tx Tx, v *T) error {
 	uuid, name := r.Fields(v)
 	if err := r.free(ctx, tx, *name); err != nil {
@@ -27,8 +28,8 @@ func (r Rows[T]) Create(ctx context.Context, tx Tx, v *T) error {
 	return nil
 }
 
-// free returns *Taken if a thing has the name. That it has not becomes a
-// condition of the transaction.
+// free returns *Taken if a thing has the name. The transaction then requires that
+// the name stays free.
 func (r Rows[T]) free(ctx context.Context, tx Tx, name string) error {
 	_, err := tx.Get(ctx, r.NameKey(name))
 	switch {
@@ -40,9 +41,9 @@ func (r Rows[T]) free(ctx context.Context, tx Tx, name string) error {
 	return err
 }
 
-// Save has a task's transaction write a thing that the transaction has read.
-// *TooLarge if no row can hold it. The name must be the one that was read:
-// Rename changes it.
+// Save adds the write of a thing to the transaction that has read it. The error
+// is *TooLarge if it exceeds a row. The name must be unchanged; Rename changes
+// it.
 func (r Rows[T]) Save(tx Tx, v *T) error {
 	uuid, _ := r.Fields(v)
 	data, err := r.encode(v)
@@ -53,8 +54,9 @@ func (r Rows[T]) Save(tx Tx, v *T) error {
 	return nil
 }
 
-// Rename has a task's transaction give a thing another name; Save then writes
-// the thing. *Taken if a thing has that name, also if it is this one.
+// Rename adds the change of a thing's name to a task's transaction. The caller
+// then calls Save. The error is *Taken if any thing has that name, including this
+// one.
 func (r Rows[T]) Rename(ctx context.Context, tx Tx, v *T, to string) error {
 	if err := r.free(ctx, tx, to); err != nil {
 		return err
@@ -68,8 +70,8 @@ func (r Rows[T]) Rename(ctx context.Context, tx Tx, v *T, to string) error {
 	return nil
 }
 
-// Drop has a task's transaction remove a thing that it has read, its name, and
-// further rows that belong to the thing.
+// Drop adds the removal of a thing, of its name and of further rows to the
+// transaction that has read the thing.
 func (r Rows[T]) Drop(ctx context.Context, tx Tx, v *T, further ...driver.Key) error {
 	uuid, name := r.Fields(v)
 	if err := forget(ctx, tx, append(further, r.NameKey(*name))...); err != nil {
@@ -79,7 +81,7 @@ func (r Rows[T]) Drop(ctx context.Context, tx Tx, v *T, further ...driver.Key) e
 	return nil
 }
 
-// forget removes rows that may be there.
+// forget removes rows that may be absent.
 func forget(ctx context.Context, tx Tx, keys ...driver.Key) error {
 	for _, key := range keys {
 		if _, err := tx.Get(ctx, key); err != nil && !errors.Is(err, driver.ErrNotFound) {
@@ -91,7 +93,8 @@ func forget(ctx context.Context, tx Tx, keys ...driver.Key) error {
 }
 
 // Add creates a thing outside of tasks, in one write together with further
-// operations. *Taken if the name is taken, *TooLarge if no row can hold it.
+// operations. The error is *Taken if the name is taken, *TooLarge if the thing
+// exceeds a row.
 func (r Rows[T]) Add(ctx context.Context, v *T, further ...driver.Op) error {
 	uuid, name := r.Fields(v)
 	if *uuid == "" {
@@ -107,8 +110,8 @@ func (r Rows[T]) Add(ctx context.Context, v *T, further ...driver.Op) error {
 	if err == nil {
 		return nil
 	}
-	// The UUID belongs to this call alone: if the name has it, the answer of a
-	// write that was done got lost.
+	// No other call uses this UUID. If the name has it, the write succeeded and
+	// only its answer was lost.
 	if found, getErr := r.ByName(ctx, *name); getErr == nil {
 		if has, _ := r.Fields(&found); *has == *uuid {
 			return nil
@@ -120,14 +123,13 @@ func (r Rows[T]) Add(ctx context.Context, v *T, further ...driver.Op) error {
 	return err
 }
 
-// maxEdits bounds how often an edit begins again because another write came
-// between its read and its write.
+// maxEdits bounds the attempts of an edit that loses to other writers.
 const maxEdits = 20
 
-// Edit changes the thing that has a name outside of tasks: it reads the thing,
-// calls change and writes the thing on the condition that its row is as it was
-// read. If it is not, Edit begins again. What change returns is written in the
-// same transaction. The name must stay.
+// Edit changes a thing outside of tasks. It reads the thing, calls change, and
+// writes the thing if its row is still as read; otherwise it starts again. The
+// operations that change returns are part of the write. The name must be
+// unchanged.
 func (r Rows[T]) Edit(ctx context.Context, name string, change func(*T) ([]driver.Op, error)) (T, error) {
 	var none T
 	for range maxEdits {

@@ -4,8 +4,8 @@
 // Stored layout, for the part P of a Rows:
 //
 //	P / <uuid>                  the thing as JSON
-//	P-name / <name>             the UUID of the thing that has the name
-//	ref/P/<uuid> / <referrer>   something that refers to the thing, such as "publish/:./stable"
+//	P-name / <name>             the UUID of the thing with the name
+//	ref/P/<uuid> / <referrer>   a reference to the thing, such as "publish/:./stable"
 //
 // Locks: P/<uuid> is the lock of a thing, P-name/<name> that of a name.
 //
@@ -13,13 +13,11 @@
 //
 //  1. The row of a thing and the row of its name are written in one
 //     transaction. So a name that resolves has a thing, and a thing has one name.
-//  2. A name row is created on the condition that there is none. So of two
-//     writers that want a name, one gets it and the other sees a conflict.
-//  3. A task that makes a reference holds the lock of the thing, at least
-//     shared, from before it reads the thing until the reference is written. A
-//     task that drops the thing holds the lock alone. So the references that a
-//     drop sees are all that there will be.
-//  4. A task remembers UUIDs and not names. When a name goes to another thing
-//     while the task waits, the task acts on the thing that it was admitted for,
-//     or fails because that is gone.
+//  2. A name row is created on condition that it is absent. So of two writers
+//     that want a name, one gets it and the other sees a conflict.
+//  3. A task that makes a reference holds the lock of the thing, at least shared,
+//     from before it reads the thing until the reference is written. A drop holds
+//     the lock exclusively. So no reference appears after a drop has looked.
+//  4. Arguments of tasks contain UUIDs. Example: a name goes to another thing while
+//     a task waits. The task acts on the first thing, or fails if that is gone.
 package named

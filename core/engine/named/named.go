@@ -19,21 +19,20 @@ import (
 // MaxName bounds a name, in bytes.
 const MaxName = 800
 
-// Rows reads and changes the things of one part of the table. T is a thing as
-// its row has it.
+// Rows reads and changes the things of one partition. T is the stored thing.
 type Rows[T any] struct {
 	Table driver.Table
-	Part  string // of the table, and the first word of locks and references: "repo"
+	Part  string // the partition, and the first word of locks and references: "repo"
 	Noun  string // in errors that clients see: "local repo"
 	Title string // in the refusal of a name: "repository"
 
-	// Fields returns where a thing keeps its UUID and its name.
+	// Fields returns pointers to a thing's UUID and name.
 	Fields func(*T) (uuid, name *string)
 }
 
-// Getter reads a row into v: outside of transactions (Rows.Get), or as part of
-// a task's transaction (task.Attempt.GetJSON). driver.ErrNotFound if there is
-// no row.
+// Getter reads a row into v. Rows.Get reads outside of transactions,
+// task.Attempt.GetJSON within a task's transaction. The error is
+// driver.ErrNotFound if there is no row.
 type Getter func(ctx context.Context, key driver.Key, v any) error
 
 // Tx is the transaction of a task. *task.Attempt is one.
@@ -44,22 +43,23 @@ type Tx interface {
 	Drop(key driver.Key)
 }
 
-// NotFound says that there is no thing of that name. It matches driver.ErrNotFound.
+// NotFound says that no thing has the name. It matches driver.ErrNotFound.
 type NotFound struct{ Noun, Name string }
 
 func (e *NotFound) Error() string { return fmt.Sprintf("%s with name %s not found", e.Noun, e.Name) }
 
-// Is makes errors.Is(err, driver.ErrNotFound) true.
+// Is makes the error match driver.ErrNotFound.
 func (e *NotFound) Is(target error) bool { return target == driver.ErrNotFound }
 
-// Taken says that there is a thing of that name already.
+// Taken says that another thing has the name.
 type Taken struct{ Noun, Name string }
 
 func (e *Taken) Error() string {
 	return fmt.Sprintf("%s with name %s already exists", e.Noun, e.Name)
 }
 
-// TooLarge says that no row can hold a thing. Size is that of its JSON, in bytes.
+// TooLarge says that a thing exceeds a row. Size is the length of its JSON, in
+// bytes.
 type TooLarge struct {
 	Noun, Name string
 	Size       int
@@ -69,8 +69,8 @@ func (e *TooLarge) Error() string {
 	return fmt.Sprintf("%s %s is too large: %d bytes without its packages", e.Noun, e.Name, e.Size)
 }
 
-// Refuse makes an error of the type E the failure of a request, with an HTTP
-// status and a format that has one %w. Other errors stay as they are. Example:
+// Refuse turns an error of type E into the failure of a request, with an HTTP
+// status and a format with one %w. Other errors pass unchanged. Example:
 // Refuse[*NotFound](err, 404, "unable to drop: %w").
 func Refuse[E error](err error, code int, format string) error {
 	if refusal := *new(E); errors.As(err, &refusal) {
@@ -86,8 +86,7 @@ func NewUUID() string {
 	return format(b, 4)
 }
 
-// UUIDOf returns the UUID of a thing that has none, made of its name: version 8
-// (RFC 9562).
+// UUIDOf derives a UUID from a name, version 8 (RFC 9562).
 func UUIDOf(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return format([16]byte(sum[:16]), 8)
@@ -102,13 +101,13 @@ func format(b [16]byte, version byte) string {
 // Key returns the key of a thing's row.
 func (r Rows[T]) Key(uuid string) driver.Key { return driver.Key{Part: r.Part, Sort: uuid} }
 
-// NameKey returns the key of the row that says which thing has a name.
+// NameKey returns the key of the row of a name.
 func (r Rows[T]) NameKey(name string) driver.Key {
 	return driver.Key{Part: r.Part + "-name", Sort: name}
 }
 
-// RefKey returns the key of the row that says that by, such as
-// "snapshot/<uuid>", refers to the thing of a part.
+// RefKey returns the key of the row by which by, such as "snapshot/<uuid>",
+// refers to a thing.
 func RefKey(part, uuid, by string) driver.Key {
 	return driver.Key{Part: "ref/" + part + "/" + uuid, Sort: by}
 }
@@ -118,13 +117,13 @@ func (r Rows[T]) Lock(uuid string, mode lock.Mode) lock.Want {
 	return lock.Want{Resource: r.Part + "/" + uuid, Mode: mode}
 }
 
-// NameLock returns the lock of a name: tasks that want one name run in the
-// order of their admission.
+// NameLock returns the lock of a name. Tasks that want one name run in the order
+// of admission.
 func (r Rows[T]) NameLock(name string) lock.Want {
 	return lock.Want{Resource: r.Part + "-name/" + name}
 }
 
-// CheckName refuses a name that no thing can have, with the status 400.
+// CheckName refuses an invalid name with the status 400.
 func (r Rows[T]) CheckName(name string) error {
 	if name == "" || len(name) > MaxName || !utf8.ValidString(name) {
 		return task.Fail(400, "invalid %s name %.100q: 1 to %d bytes of UTF-8", r.Title, name, MaxName)
@@ -144,13 +143,13 @@ func (r Rows[T]) Get(ctx context.Context, key driver.Key, v any) error {
 	return nil
 }
 
-// ByName reads the thing that has a name. *NotFound if there is none.
+// ByName reads the thing with a name. The error is *NotFound if there is none.
 func (r Rows[T]) ByName(ctx context.Context, name string) (T, error) {
 	v, _, err := r.byName(ctx, name)
 	return v, err
 }
 
-// byName reads the thing that has a name, and the version of its row.
+// byName reads the thing with a name, and the version of its row.
 func (r Rows[T]) byName(ctx context.Context, name string) (v T, version string, err error) {
 	missing := &NotFound{r.Noun, name}
 	if r.NameKey(name).Check() != nil {
@@ -170,7 +169,7 @@ func (r Rows[T]) byName(ctx context.Context, name string) (v T, version string, 
 	return v, row.Version, err
 }
 
-// ByUUID reads a thing with get. The error *NotFound calls it by name.
+// ByUUID reads a thing with get. The error *NotFound contains the name.
 func (r Rows[T]) ByUUID(ctx context.Context, get Getter, uuid, name string) (T, error) {
 	var v T
 	err := get(ctx, r.Key(uuid), &v)
@@ -180,7 +179,7 @@ func (r Rows[T]) ByUUID(ctx context.Context, get Getter, uuid, name string) (T, 
 	return v, err
 }
 
-// All returns all things in the order of their UUIDs.
+// All returns all things, ascending by UUID.
 func (r Rows[T]) All(ctx context.Context) ([]T, error) {
 	all := []T{}
 	for row, err := range r.Table.Scan(ctx, r.Part, "") {
@@ -224,8 +223,8 @@ func (r Rows[T]) Free(ctx context.Context, name string) error {
 	return err
 }
 
-// Referrer returns the name of the first thing that refers to a thing, or "". Names
-// ascend, so publications come before snapshots.
+// Referrer returns the first name that refers to the thing, or "". Publications
+// come before snapshots, since names ascend.
 func (r Rows[T]) Referrer(ctx context.Context, uuid string) (string, error) {
 	for row, err := range r.Table.Scan(ctx, RefKey(r.Part, uuid, "").Part, "") {
 		return row.Sort, err

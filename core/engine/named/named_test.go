@@ -18,7 +18,7 @@ import (
 	"aptless/core/engine/task"
 )
 
-// thing is what the tests keep.
+// thing is the stored type of these tests.
 type thing struct{ UUID, Name, Text string }
 
 // world is a process with tasks that create, rename, drop and use things.
@@ -28,7 +28,7 @@ type world struct {
 	rows       named.Rows[thing]
 	tasks      *task.Store
 	dispatcher *task.Dispatcher
-	order      []string // tasks that ran, as "<kind> <name>"
+	order      []string // finished tasks, as "<kind> <name>"
 }
 
 type args struct{ UUID, Name, To, By string }
@@ -85,7 +85,7 @@ func (w *world) drop(ctx context.Context, a *task.Attempt, args args) error {
 	return w.rows.Drop(ctx, a, &v)
 }
 
-// use begins to refer to a thing.
+// use adds a reference to a thing.
 func (w *world) use(ctx context.Context, a *task.Attempt, args args) error {
 	if _, err := w.rows.ByUUID(ctx, a.GetJSON, args.UUID, args.Name); err != nil {
 		return err
@@ -94,7 +94,7 @@ func (w *world) use(ctx context.Context, a *task.Attempt, args args) error {
 	return nil
 }
 
-// admit admits a task of a kind for the thing of a name.
+// admit admits a task of a kind for the thing with a name.
 func (w *world) admit(kind string, args args) int64 {
 	w.Helper()
 	mode := lock.Exclusive
@@ -120,7 +120,7 @@ func (w *world) admit(kind string, args args) int64 {
 	return t.ID
 }
 
-// ends runs all tasks and checks how they end: "" is success.
+// ends runs all tasks and checks their results: "" is success.
 func (w *world) ends(want map[int64]string) {
 	w.Helper()
 	if err := w.env.Drain(w.Context(), w.dispatcher.Handle); err != nil {
@@ -133,7 +133,7 @@ func (w *world) ends(want map[int64]string) {
 	}
 }
 
-// are checks which names there are, and that names and things belong together.
+// are checks the names, and that each has its thing and the reverse.
 func (w *world) are(want ...string) {
 	w.Helper()
 	all, err := w.rows.All(w.Context())
@@ -191,8 +191,8 @@ func TestNameIsNeverTakenTwice(t *testing.T) {
 	w.are("m", "n", "o")
 }
 
-// TestNameTakenMeanwhile has a thing created outside of tasks between the
-// moment at which a task sees that the name is free and its commit.
+// TestNameTakenMeanwhile creates a thing outside of tasks after a task has found
+// the name free, and before its commit.
 func TestNameTakenMeanwhile(t *testing.T) {
 	w := newWorld(t)
 	first := lock.NewTx(w.env.Table)
@@ -222,8 +222,8 @@ func TestDropWaitsForReaders(t *testing.T) {
 	}
 }
 
-// TestReaderBehindADropFindsNothing: the tasks name the thing by its UUID, so
-// another thing that gets the name in the meantime is not taken for it.
+// TestReaderBehindADropFindsNothing holds that tasks name a thing by UUID. A new
+// thing with the same name does not replace it.
 func TestReaderBehindADropFindsNothing(t *testing.T) {
 	w := newWorld(t)
 	w.add("n")
@@ -241,8 +241,8 @@ func TestReaderBehindADropFindsNothing(t *testing.T) {
 	}
 }
 
-// TestDropAfterRename: a drop that was admitted under the former name drops the
-// thing under its new one, and frees both.
+// TestDropAfterRename renames a thing while its drop waits. The drop removes the
+// thing and frees both names.
 func TestDropAfterRename(t *testing.T) {
 	w := newWorld(t)
 	w.add("n")
@@ -320,7 +320,8 @@ func TestUUIDs(t *testing.T) {
 	}
 }
 
-// TestSweepAdd breaks each call of a creation outside of tasks, before and after its effect.
+// TestSweepAdd breaks each storage call of a creation outside of tasks, before
+// and after its effect.
 func TestSweepAdd(t *testing.T) {
 	t.Parallel()
 	rows := func(env *drivertest.Env) named.Rows[thing] {

@@ -6,24 +6,23 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Budget is a number of bytes that many goroutines share. A nil Budget grants
+// Budget is a number of bytes that goroutines share. A nil Budget grants
 // everything at once.
 type Budget struct {
 	size    int64 // bytes of leases
-	growth  int64 // bytes besides
+	growth  int64 // bytes beside them
 	leases  *semaphore.Weighted
-	growing chan struct{} // full while a lease is grown
+	growing chan struct{} // full while a lease has the growth
 }
 
-// NewBudget returns a budget of size bytes for leases, at least 1, and of growth
-// bytes that are set aside for the lease that grows.
+// NewBudget returns a budget of size bytes for leases, at least 1. One lease at a
+// time may grow by further growth bytes.
 func NewBudget(size, growth int64) *Budget {
 	size = max(size, 1)
 	return &Budget{size: size, growth: growth, leases: semaphore.NewWeighted(size), growing: make(chan struct{}, 1)}
 }
 
-// Growth returns how many bytes are set aside for the lease that grows, 0 without
-// a budget.
+// Growth returns the bytes by which a lease can grow, 0 without a budget.
 func (b *Budget) Growth() int64 {
 	if b == nil {
 		return 0
@@ -39,19 +38,20 @@ func (b *Budget) Size() int64 {
 	return b.size
 }
 
-// Lease is a part of a budget. It is used by one goroutine at a time.
+// Lease is a part of a budget. One goroutine uses it at a time.
 type Lease struct {
 	budget *Budget // nil if nothing is held
 	held   int64
 	grown  bool
 }
 
-// Acquire waits until n bytes are free. Requests are granted in their order. One
-// for more than the budget is granted when nothing else is held. The error is
-// the cause for which the context ended.
+// Acquire waits until n bytes are free. Requests are granted in order. A request
+// above the whole budget is granted once nothing else is held. The error is the
+// cause of the context's end.
 //
-// A goroutine that holds a lease must not acquire another one from the same
-// budget: two that do so wait for each other forever. It calls Grow.
+// A goroutine with a lease must not acquire another from the same budget, but
+// call Grow. Example: two goroutines that hold half of the budget, and acquire
+// the other half, deadlock.
 func (b *Budget) Acquire(ctx context.Context, n int64) (*Lease, error) {
 	if b == nil {
 		return new(Lease), context.Cause(ctx)
@@ -63,7 +63,7 @@ func (b *Budget) Acquire(ctx context.Context, n int64) (*Lease, error) {
 	return &Lease{budget: b, held: n}, nil
 }
 
-// TryAcquire returns nil if n bytes are not free now or others wait.
+// TryAcquire returns nil if n bytes are not free now, or other requests wait.
 func (b *Budget) TryAcquire(n int64) *Lease {
 	if b == nil {
 		return new(Lease)
@@ -75,10 +75,10 @@ func (b *Budget) TryAcquire(n int64) *Lease {
 	return &Lease{budget: b, held: n}
 }
 
-// Grow waits until no other lease is grown. Then the holder may use the bytes
-// that are set aside, besides those that it has; see Growth. A holder that waits keeps others from nothing that they need to go on.
-// Example: packages are read with leases of 16 MiB; the few that need 200 MiB are
-// read one after another, and nobody else waits for them.
+// Grow waits until no other lease has the growth, then takes it; see Growth.
+// Waiting holders do not block each other, since other leases need no growth.
+// Example: packages are read with leases of 16 MiB. The few that need 200 MiB are
+// read one after another, and the others go on.
 func (l *Lease) Grow(ctx context.Context) error {
 	if l == nil || l.budget == nil || l.grown {
 		return context.Cause(ctx)
@@ -92,7 +92,8 @@ func (l *Lease) Grow(ctx context.Context) error {
 	}
 }
 
-// Shrink gives back all but n bytes, and the growth if the rest fits without.
+// Shrink returns all but n bytes. It also returns the growth if n bytes fit
+// without it.
 func (l *Lease) Shrink(n int64) {
 	if l == nil || l.budget == nil {
 		return
@@ -113,7 +114,7 @@ func (l *Lease) endGrowth() {
 	}
 }
 
-// Release gives back everything. A second call does nothing.
+// Release returns all bytes. A second call does nothing.
 func (l *Lease) Release() {
 	if l == nil {
 		return

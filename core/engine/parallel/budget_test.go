@@ -114,9 +114,9 @@ func TestGivenUpRequestHoldsNothing(t *testing.T) {
 	})
 }
 
-// TestHoldersThatNeedMoreEnd has many goroutines each take a lease and grow it in
-// any order. All of them end. The leases never exceed the budget, and one lease at
-// a time grows.
+// TestHoldersThatNeedMoreEnd grows the leases of many goroutines in any order.
+// All of them end. The leases never exceed the budget, and one at a time has the
+// growth.
 func TestHoldersThatNeedMoreEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // fails at a deadlock
 		b := NewBudget(75, 25)

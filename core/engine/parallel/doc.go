@@ -23,11 +23,10 @@
 //
 // Invariants:
 //
-//  4. Leases are granted in the order in which they are asked for. A large one is
-//     not overtaken by small ones.
+//  4. Leases are granted in the order of the requests. Small ones do not overtake a
+//     large one.
 //  5. A request for more than the whole budget is granted when nothing else is held.
-//  6. Holders never wait for each other in a circle. A holder asks for one lease.
-//     If that does not suffice, it grows the lease and does not acquire a second
-//     one: growth comes from bytes that are set aside, and one holder at a time
-//     has them.
+//  6. Holders never deadlock. A holder has one lease and grows it if needed, but
+//     never acquires a second one. The bytes for growth are separate, and one
+//     holder at a time has them.
 package parallel

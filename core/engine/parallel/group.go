@@ -21,7 +21,7 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// recovered makes a panic of the function that defers it that function's error.
+// recovered is deferred. It turns a panic into the function's error.
 func recovered(err *error) {
 	if p := recover(); p != nil {
 		*err = &PanicError{p, debug.Stack()}
@@ -33,24 +33,24 @@ func guarded(ctx context.Context, f func(context.Context) error) (err error) {
 	return f(ctx)
 }
 
-// Group runs functions in a bounded number of goroutines. Run makes one.
+// Group runs functions in a bounded number of goroutines. Run makes a Group.
 type Group struct {
 	ctx     context.Context
-	cancel  context.CancelCauseFunc // the first call decides the group's fault
-	slots   chan struct{}           // one for each running function
+	cancel  context.CancelCauseFunc // the first call sets the group's error
+	slots   chan struct{}           // one per running function
 	running sync.WaitGroup
 }
 
-// NewGroup returns a group of at most workers goroutines, at least one. Its user
-// must call Wait. Run does that by itself.
+// NewGroup returns a group of at most workers goroutines, at least one. The
+// caller must call Wait; Run does it.
 func NewGroup(ctx context.Context, workers int) *Group {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return &Group{ctx: ctx, cancel: cancel, slots: make(chan struct{}, max(workers, 1))}
 }
 
-// Run calls body, waits for everything that body started in the group, and
-// returns the first fault, which may be body's. The context that body gets ends
-// with the first fault.
+// Run calls body and waits for all functions that it started in the group. It
+// returns the first error, which may be body's. That error also ends the context
+// of body.
 func Run(ctx context.Context, workers int, body func(ctx context.Context, g *Group) error) error {
 	g := NewGroup(ctx, workers)
 	if err := guarded(g.ctx, func(ctx context.Context) error { return body(ctx, g) }); err != nil {
@@ -59,15 +59,15 @@ func Run(ctx context.Context, workers int, body func(ctx context.Context, g *Gro
 	return g.Wait()
 }
 
-// Go waits until a worker is free and has it call f. After a fault, or when the
-// context has ended, it calls nothing and returns false.
+// Go waits for a free worker, which calls f. After an error, or after the end of
+// the context, it calls nothing and returns false.
 func (g *Group) Go(f func(context.Context) error) bool {
 	select {
 	case <-g.ctx.Done():
 		return false
 	case g.slots <- struct{}{}:
 	}
-	if g.ctx.Err() != nil { // both cases were ready
+	if g.ctx.Err() != nil { // select chose at random between two ready cases
 		<-g.slots
 		return false
 	}
@@ -80,12 +80,13 @@ func (g *Group) Go(f func(context.Context) error) bool {
 	return true
 }
 
-// Fail makes err the group's fault unless it has one, and ends its context.
-// The error must not be nil.
+// Fail sets the group's error, unless it has one, and ends its context. err must
+// not be nil.
 func (g *Group) Fail(err error) { g.cancel(err) }
 
-// Wait waits for all functions and returns the first fault. If the context of
-// the caller ended first, that is its cause. Nothing may be started afterwards.
+// Wait waits for all functions and returns the first error. If the caller's
+// context ended first, the error is its cause. No function may be started
+// afterwards.
 func (g *Group) Wait() error {
 	g.running.Wait()
 	err := context.Cause(g.ctx)
@@ -94,7 +95,7 @@ func (g *Group) Wait() error {
 }
 
 // Each calls f for 0 to n-1 in at most workers goroutines and returns the first
-// fault. After a fault it begins no further call.
+// error. After an error it starts no further call.
 func Each(ctx context.Context, workers, n int, f func(ctx context.Context, i int) error) error {
 	return Run(ctx, min(workers, n), func(_ context.Context, g *Group) error {
 		for i := range n {
@@ -107,12 +108,12 @@ func Each(ctx context.Context, workers, n int, f func(ctx context.Context, i int
 }
 
 // Results calls f for 0 to n-1 in at most workers goroutines and returns the
-// results in that order. The error is that of the lowest number that fails, as if
-// the calls were made one after another; calls for lower numbers are not cancelled.
+// results in order. The error is that of the lowest failing number, as in serial
+// calls. Calls for lower numbers are not cancelled.
 func Results[T any](ctx context.Context, workers, n int, f func(ctx context.Context, i int) (T, error)) ([]T, error) {
 	results, errs := make([]T, n), make([]error, n)
 	var mu sync.Mutex
-	failed := n // the lowest number whose call has failed
+	failed := n // the lowest failing number
 	err := Run(ctx, min(workers, n), func(_ context.Context, g *Group) error {
 		for i := range n {
 			mu.Lock()

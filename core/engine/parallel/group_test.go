@@ -12,14 +12,14 @@ import (
 
 var errFault = errors.New("fault")
 
-// untilCancelled is work that ends only when the context does.
+// untilCancelled works until its context ends.
 func untilCancelled(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
 func TestFaultIsReturnedAndNotItsEcho(t *testing.T) {
-	for range 200 { // the echo, if any, would come in some order of the goroutines
+	for range 200 { // an echo would come in random order
 		err := Each(t.Context(), 4, 8, func(ctx context.Context, i int) error {
 			if i == 3 {
 				return errFault
@@ -31,7 +31,7 @@ func TestFaultIsReturnedAndNotItsEcho(t *testing.T) {
 		}
 		err = Run(t.Context(), 2, func(ctx context.Context, g *Group) error {
 			g.Go(func(context.Context) error { return errFault })
-			return untilCancelled(ctx) // the body hears of it, and says so
+			return untilCancelled(ctx) // the body returns its cancelled context's error
 		})
 		if err != errFault {
 			t.Fatal(err)
@@ -70,7 +70,7 @@ func TestEndOfCallersContextIsItsCause(t *testing.T) {
 }
 
 func TestWorkersAreBoundedAndJoined(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // fails if a goroutine is left
+	synctest.Test(t, func(t *testing.T) { // fails if a goroutine remains
 		var running, most, calls atomic.Int64
 		begun := time.Now()
 		err := Each(t.Context(), 3, 10, func(context.Context, int) error {
@@ -89,7 +89,7 @@ func TestWorkersAreBoundedAndJoined(t *testing.T) {
 		calls.Store(0)
 		err = Each(t.Context(), 2, 10, func(_ context.Context, i int) error {
 			calls.Add(1)
-			time.Sleep(time.Second) // deaf to its context: it is waited for
+			time.Sleep(time.Second) // ignores its context, so the group waits
 			if i == 1 {
 				return errFault
 			}

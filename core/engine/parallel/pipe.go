@@ -5,15 +5,15 @@ import (
 	"iter"
 )
 
-// Call is a function that runs beside the one that started it.
+// Call is a function that runs beside its caller.
 type Call[T any] struct {
 	done   chan struct{}
 	result T
 	err    error
 }
 
-// Start calls f in a goroutine of its own. The caller must ask for its result,
-// also if it does not need it: until then f may still run.
+// Start calls f in a goroutine of its own. The caller must always ask for the
+// result, since f may run until then.
 func Start[T any](f func() (T, error)) *Call[T] {
 	c := &Call[T]{done: make(chan struct{})}
 	go func() {
@@ -30,17 +30,17 @@ func (c *Call[T]) Result() (T, error) {
 	return c.result, c.err
 }
 
-// Pipe makes a result of each item, several at a time, and uses the results one
-// after another in the order of the items.
+// Pipe computes a result for each item, several at a time. It uses the results
+// one by one in the order of the items.
 type Pipe[In, Out any] struct {
-	Workers int // items in work or waiting for use, at most; at least 1
+	Workers int // bound of items in work or waiting for use; at least 1
 	Work    func(context.Context, *Lease, In) (Out, error)
-	Use     func(context.Context, Out) error // called by the goroutine of Run
+	Use     func(context.Context, Out) error // runs in the goroutine of Run
 
-	// Weight is how many bytes of Budget an item and its result hold, from before
-	// Work until Use has returned. Without a Budget it may be nil. Work may grow its
-	// lease and shrink it. The growth ends with Work: an item that waits for it
-	// would wait for the use of a later one that has it.
+	// Weight returns the bytes of Budget for an item and its result, held from
+	// before Work until Use has returned. Without a Budget it may be nil. Work may
+	// grow and shrink its lease. Growth ends with Work. Otherwise an item could
+	// wait for the growth of a later one, which waits for its own use.
 	Budget *Budget
 	Weight func(In) int64
 }
@@ -50,12 +50,12 @@ type inPipe[Out any] struct {
 	lease *Lease
 }
 
-// Run passes the items through the pipe. The error is the one that working on
-// one item after another would have: results before it have been used.
+// Run passes the items through the pipe. The error is that of serial processing:
+// all results before it have been used.
 func (p *Pipe[In, Out]) Run(ctx context.Context, items iter.Seq2[In, error]) (err error) {
 	callers := ctx
 	ctx, cancel := context.WithCancel(callers)
-	var begun []inPipe[Out] // in the order of their items
+	var begun []inPipe[Out] // in order of the items
 	defer func() {
 		if err != nil && callers.Err() != nil {
 			err = context.Cause(callers)
@@ -66,7 +66,7 @@ func (p *Pipe[In, Out]) Run(ctx context.Context, items iter.Seq2[In, error]) (er
 			b.lease.Release()
 		}
 	}()
-	use := func() error { // the first of those that were begun
+	use := func() error { // uses the first of begun
 		b := begun[0]
 		begun = begun[1:]
 		defer b.lease.Release()
@@ -88,7 +88,7 @@ func (p *Pipe[In, Out]) Run(ctx context.Context, items iter.Seq2[In, error]) (er
 				return useErr
 			}
 		}
-		if err != nil { // results of the items before it are used first
+		if err != nil { // earlier results are used first
 			for len(begun) > 0 {
 				if useErr := use(); useErr != nil {
 					return useErr
@@ -109,8 +109,8 @@ func (p *Pipe[In, Out]) Run(ctx context.Context, items iter.Seq2[In, error]) (er
 	return context.Cause(ctx)
 }
 
-// acquire returns the lease of an item. It waits only if nothing is begun: what
-// is begun holds bytes until Run uses it. Without waiting it may return nil.
+// acquire returns the lease of an item. It waits only if no item is begun, since
+// begun items hold bytes until Run uses them. Without waiting it may return nil.
 func (p *Pipe[In, Out]) acquire(ctx context.Context, item In, wait bool) (*Lease, error) {
 	if p.Budget == nil {
 		return new(Lease), context.Cause(ctx)

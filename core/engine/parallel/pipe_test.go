@@ -50,8 +50,8 @@ func TestPipeUsesInOrder(t *testing.T) {
 	})
 }
 
-// Each of two pipes can have half of the budget, and each would wait for the
-// other if it waited while it holds results.
+// TestPipesDoNotWaitForEachOther gives each of two pipes half of the budget. Each
+// would wait for the other if it waited while it holds results.
 func TestPipesDoNotWaitForEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // fails at a deadlock
 		b := NewBudget(3, 1)
@@ -140,8 +140,8 @@ func TestPipeEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// Items that need more than their lease get it one after another, also if the
-// first of them waits for what a later one has.
+// TestPipeEndsGrowthWithWork has items that grow their leases one after another.
+// The first waits for growth that a later one has.
 func TestPipeEndsGrowthWithWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // fails at a deadlock
 		b := NewBudget(75, 25)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Sleep waits for d, not at all if d is not positive. The error is the cause
-// for which the context ended.
+// Sleep waits for d, or returns at once if d is not positive. The error is the
+// cause of the context's end.
 func Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return context.Cause(ctx)

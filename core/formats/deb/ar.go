@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The layout of ar archives, which .deb files are: deb(5), ar(5).
+// The layout of ar archives: deb(5), ar(5).
 const (
 	arMagic      = "!<arch>\n"
 	arHeaderLen  = 60
@@ -18,8 +18,8 @@ const (
 	arHeaderEnd  = "`\n"
 )
 
-// maxArMembers bounds the members of an archive. Packages have three, and may
-// have some more whose names begin with "_".
+// maxArMembers bounds the members of an archive. Packages have three; deb(5)
+// allows more whose names begin with "_".
 const maxArMembers = 64
 
 // Errors of ar archives.
@@ -29,16 +29,16 @@ var (
 	errArMembers = errors.New("ar: too many members")
 )
 
-// arReader reads the members of an ar archive in their order. Between two
-// calls of next, it reads as the member's content.
+// arReader reads the members of an ar archive in order. Between two calls of
+// next, it reads the content of the current member.
 type arReader struct {
 	r       *bufio.Reader
-	left    int64 // bytes of the member that have not been read
+	left    int64 // unread bytes of the member
 	pad     int   // 1 if a member of odd size is open
 	members int
 }
 
-// open reads the magic.
+// open reads the magic of the archive.
 func (a *arReader) open(r *bufio.Reader) error {
 	*a = arReader{r: r}
 	magic, err := r.Peek(len(arMagic))
@@ -52,8 +52,8 @@ func (a *arReader) open(r *bufio.Reader) error {
 	return err
 }
 
-// next skips what is left of the member and returns the name and size of the
-// one behind it, or io.EOF.
+// next skips the rest of the member. It returns the name and size of the next
+// one, or io.EOF.
 func (a *arReader) next() (name string, size int64, err error) {
 	if err := a.skip(); err != nil {
 		return "", 0, err
@@ -85,7 +85,8 @@ func (a *arReader) next() (name string, size int64, err error) {
 	return name, a.left, err
 }
 
-// skip reads the member to its end. The padding may lack at the end of the archive.
+// skip reads the member to its end. At the end of the archive the padding may be
+// absent.
 func (a *arReader) skip() error {
 	for a.left > 0 {
 		n, err := a.r.Discard(int(min(a.left, 1<<30)))

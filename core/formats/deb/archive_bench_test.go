@@ -9,8 +9,8 @@ import (
 	"aptless/core/formats/deb/debtest"
 )
 
-// BenchmarkReadBinary reads small packages, whose cost is that of their
-// decoders; xz has a dictionary of 8 MiB.
+// BenchmarkReadBinary reads small packages, so it measures the set-up of the
+// decoders. xz has a dictionary of 8 MiB.
 func BenchmarkReadBinary(b *testing.B) {
 	for _, compression := range []string{"none", "gzip", "xz", "zstd"} {
 		b.Run(compression, func(b *testing.B) {
@@ -25,7 +25,7 @@ func BenchmarkReadBinary(b *testing.B) {
 	}
 }
 
-// BenchmarkHasher writes what fits in each of some buffers.
+// BenchmarkHasher writes an input in buffers of several sizes.
 func BenchmarkHasher(b *testing.B) {
 	for _, size := range []int{4 << 10, 32 << 10, 1 << 20} {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {

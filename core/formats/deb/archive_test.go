@@ -35,8 +35,8 @@ const controlText = "Package: hello\nVersion: 1.0\nArchitecture: all\n"
 // member is a member of an ar archive.
 type member struct{ name, data string }
 
-// arArchive returns an archive of members, with debian-binary before them if it
-// is not the first.
+// arArchive returns an archive of members. It adds debian-binary unless that is
+// the first member.
 func arArchive(members ...member) string {
 	if len(members) == 0 || strings.TrimSuffix(members[0].name, "/") != "debian-binary" {
 		members = slices.Concat([]member{versionMember()}, members)
@@ -44,7 +44,7 @@ func arArchive(members ...member) string {
 	return rawArchive(members...)
 }
 
-// rawArchive returns an archive of members only.
+// rawArchive returns an archive of the members alone.
 func rawArchive(members ...member) string {
 	var b strings.Builder
 	b.WriteString("!<arch>\n")
@@ -91,11 +91,11 @@ func gzipped(s string) string {
 	return b.String()
 }
 
-// oddGzip is gzipped, of odd size.
+// oddGzip returns gzipped data of odd size.
 func oddGzip(s string) string {
 	z := gzipped(s)
 	if len(z)%2 == 0 {
-		z = gzipped("") + z // 23 bytes; streams may follow each other
+		z = gzipped("") + z // 23 bytes; gzip streams may be concatenated
 	}
 	return z
 }
@@ -112,14 +112,14 @@ func unbase64(t *testing.T, s string) string {
 	return string(data)
 }
 
-// retyped returns a tar archive whose entries of one type have another one.
+// retyped returns a tar archive in which entries of one type get another type.
 func retyped(archive string, from, to byte) string {
 	const checksum, typeflag, headerLen = 148, 156, 512
 	b := []byte(archive)
 	for h := range slices.Chunk(b, headerLen) {
 		if h[typeflag] == from && string(h[257:262]) == "ustar" {
 			h[typeflag] = to
-			copy(h[checksum:typeflag], "        ") // which is what it counts as
+			copy(h[checksum:typeflag], "        ") // the checksum counts itself as blanks
 			sum := 0
 			for _, c := range h {
 				sum += int(c)
@@ -130,15 +130,15 @@ func retyped(archive string, from, to byte) string {
 	return string(b)
 }
 
-// sparse returns a tar archive of a sparse file of GNU pax format 1.0, whose
+// sparse returns a tar archive of a sparse file in GNU pax format 1.0. The
 // content begins with the map of its parts.
 func sparse(t testing.TB, name, parts string) string {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	content := parts + strings.Repeat("\x00", -len(parts)&511) + strings.Repeat("x", 512)
-	// The writer refuses the records of sparse files: they get other names,
-	// of the same length, until it is done.
+	// The tar writer refuses records of sparse files. They get other names of
+	// equal length until the writer is done.
 	h := file(name)
 	h.Size = int64(len(content))
 	h.PAXRecords = map[string]string{"GNU.sparsX.major": "1", "GNU.sparsX.minor": "0", "GNU.sparsX.name": name, "GNU.sparsX.realsize": "512"}
@@ -152,23 +152,23 @@ func sparse(t testing.TB, name, parts string) string {
 	return strings.ReplaceAll(b.String(), "GNU.sparsX", "GNU.sparse")
 }
 
-// xzDictionary returns the start of an xz file that asks for a dictionary of
-// 2<<(code/2+11) bytes, code being even, of the .xz file format 5.3.1.
+// xzDictionary returns the start of an xz file with a dictionary of
+// 2<<(code/2+11) bytes (.xz file format 5.3.1). code is even.
 func xzDictionary(code byte) string {
 	crc := func(b []byte) []byte { return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b)) }
 	return "\xfd7zXZ\x00" + string(crc([]byte{0, 1})) + string(crc([]byte{2, 0, 0x21, 1, code, 0, 0, 0})) + "\x00"
 }
 
-// zstdWindow returns the start of a zstd frame that asks for a window of
-// 1<<(10+exponent) bytes (RFC 8878, 3.1.1.1.2).
+// zstdWindow returns the start of a zstd frame with a window of 1<<(10+exponent)
+// bytes (RFC 8878, 3.1.1.1.2).
 func zstdWindow(exponent byte) string {
 	return string([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, exponent << 3, 1, 0, 0})
 }
 
 func file(name string) tar.Header { return tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644} }
 
-// TestReadBinaryOfDpkg reads what dpkg-deb builds, and compares the paths with
-// those that dpkg-deb lists.
+// TestReadBinaryOfDpkg reads packages that dpkg-deb builds. The paths equal the
+// output of dpkg-deb.
 func TestReadBinaryOfDpkg(t *testing.T) {
 	if _, err := exec.LookPath("dpkg-deb"); err != nil {
 		t.Skip(err)
@@ -221,7 +221,7 @@ func TestReadBinaryOfDpkg(t *testing.T) {
 	}
 }
 
-// Members of sound packages.
+// Members of valid packages.
 func versionMember() member { return member{"debian-binary", "2.0\n"} }
 func controlMember(t testing.TB) member {
 	return member{"control.tar", tarArchive(t, file("./control"))}
@@ -245,7 +245,7 @@ func readPaths(r io.Reader, name string) (control []byte, paths []string, err er
 	return control, found.Strings(), err
 }
 
-// readBinary is ReadBinary, and reads its input to the end.
+// readBinary is ReadBinary, and checks that it reads its input to the end.
 func readBinary(t *testing.T, in string) (control []byte, paths []string, err error) {
 	t.Helper()
 	r := strings.NewReader(in)
@@ -354,8 +354,8 @@ func TestReadBinaryWithoutContents(t *testing.T) {
 	}
 }
 
-// TestReadBinaryCut cuts a package anywhere: it has its control file or an
-// error, and an error of the reader is never taken for one of the package.
+// TestReadBinaryCut cuts a package at every byte. The result is its control file
+// or an error. A reader's error never becomes an archive error.
 func TestReadBinaryCut(t *testing.T) {
 	whole := arArchive(member{"control.tar.gz", gzipped(tarArchive(t, file("./control")))},
 		member{"data.tar.gz", gzipped(tarArchive(t, file("./a")))})
@@ -372,13 +372,13 @@ func TestReadBinaryCut(t *testing.T) {
 	}
 }
 
-// TestReadBinaryKeepsPathsOnly reads paths from large pax headers, of which
-// they are a part.
+// TestReadBinaryKeepsPathsOnly reads paths from large pax headers and keeps no
+// other part of them.
 func TestReadBinaryKeepsPathsOnly(t *testing.T) {
 	const count, size = 16, 1 << 19
 	headers := make([]tar.Header, count)
 	for i := range headers {
-		headers[i] = file(fmt.Sprintf("./é%d", i)) // not ASCII, so it stands in the pax header
+		headers[i] = file(fmt.Sprintf("./é%d", i)) // a path beyond ASCII is in the pax header
 		headers[i].PAXRecords = map[string]string{"comment": strings.Repeat("x", size)}
 	}
 	in := arArchive(member{"control.tar", tarArchive(t, file("control"))}, member{"data.tar.gz", gzipped(tarArchive(t, headers...))})
@@ -444,8 +444,8 @@ func TestHasherOfABC(t *testing.T) {
 	}
 }
 
-// FuzzReadBinary reads anything, and a sound package after it: no decoder
-// remembers what it was used for before.
+// FuzzReadBinary reads any input, then a valid package. Reused decoders keep
+// nothing of the former input.
 func FuzzReadBinary(f *testing.F) {
 	control := tarArchive(f, file("./control"))
 	f.Add(arArchive(member{"control.tar", control}, member{"data.tar.gz", gzipped(tarArchive(f, file("./a")))}))

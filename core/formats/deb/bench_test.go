@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// benchIndex returns n stanzas of the size and shape of those of Debian.
+// benchIndex returns n stanzas of Debian's size and shape.
 func benchIndex(n int) string {
 	var b strings.Builder
 	for i := range n {

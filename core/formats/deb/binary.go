@@ -14,17 +14,16 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// Errors of files that are taken for packages.
+// Errors of ReadBinary.
 var (
 	// ErrArchive is the error of a file that is not a readable binary package.
 	ErrArchive = errors.New("not a binary package")
-	// ErrDamaged is the error of a package that dpkg-deb cannot unpack because
-	// bytes of it are missing or are not those that were packed. It comes with
-	// ErrArchive.
+	// ErrDamaged is the error of a package with missing or altered bytes, which
+	// dpkg-deb cannot unpack. It comes with ErrArchive.
 	ErrDamaged = errors.New("damaged binary package")
 )
 
-// archiveError is an ErrArchive that has the text clients see.
+// archiveError is an ErrArchive with the text that clients see.
 type archiveError struct {
 	text    string
 	err     error
@@ -37,50 +36,51 @@ func (e *archiveError) Is(target error) bool {
 	return target == ErrArchive || target == ErrDamaged && e.damaged
 }
 
-// ContentsError says why the paths of a package are unknown although its
-// control file could be read.
+// ContentsError says why the paths of a package with a readable control file are
+// unknown.
 type ContentsError struct{ Err error }
 
 func (e *ContentsError) Error() string { return e.Err.Error() }
 func (e *ContentsError) Unwrap() error { return e.Err }
 
-// BinaryMemory is how many bytes ReadBinary holds for most packages: a decoder
-// each for control.tar and data.tar, the control file, and some paths.
+// BinaryMemory is the memory of ReadBinary for most packages, in bytes. It covers
+// one decoder for control.tar, one for data.tar, the control file, and some
+// paths.
 const BinaryMemory = 2*smallWindow + maxControlFile + smallPaths + 1<<20
 
-// BinaryGrowth is how many bytes more it holds for the largest package that it
-// reads.
+// BinaryGrowth is the further memory for the largest package that ReadBinary
+// reads, in bytes.
 const BinaryGrowth = maxZstdWindow + maxPaths + 5*4*maxEntries + 4<<20
 
-// Parts of a package that are read within BinaryMemory.
+// Parts of a package that fit into BinaryMemory.
 const (
-	smallWindow = 9 << 20 // of a decoder. xz -6 and zstd -19, the defaults, take 8 MiB
+	smallWindow = 9 << 20 // of a decoder; xz -6 and zstd -19, the defaults, need 8 MiB
 	smallPaths  = 4 << 20
 )
 
-// Growth says what ReadBinary may hold beyond BinaryMemory.
+// Growth bounds the memory of ReadBinary beyond BinaryMemory.
 type Growth struct {
 	Most int64 // bytes; 0 is BinaryGrowth
 
-	// Ask is called, once, before more than BinaryMemory is held. Its error is
-	// that of ReadBinary. Nil agrees.
+	// Ask is called once, before ReadBinary holds more than BinaryMemory.
+	// ReadBinary returns its error. A nil Ask always agrees.
 	Ask func() error
 }
 
 // errMemory is the error of a package that needs more than Growth.Most.
 var errMemory = errors.New("takes more memory to unpack than there is for a package")
 
-// ReadBinary reads a .deb, .udeb or .ddeb in one pass and returns its control
-// file and the paths in its data archive that are no directories, without a
-// leading "./". name stands for the file in errors.
+// ReadBinary reads a .deb, .udeb or .ddeb in one pass. It returns the control
+// file, and the paths in the data archive without a leading "./". Directories are
+// left out. name stands for the file in errors.
 //
-// If the data archive is whole, but is in a format or beyond a limit that is not
-// read here, the error is a *ContentsError and control is returned. If the file
-// is no package, or a damaged one, the error is an ErrArchive. Any other error is
-// one of r or of g. r has been read to its end if control is returned.
+// An *ContentsError comes with control: the data archive is whole, but its format
+// is unknown or it is beyond a limit. An ErrArchive means no package, or a
+// damaged one. Any other error is one of r or of g. If control is returned, r has
+// been read to its end.
 //
-// warn, if not nil, is told of all for which dpkg 1.21.22 refuses to unpack or to
-// install the package although it can be read here.
+// warn, if not nil, gets each fault for which dpkg 1.21.22 refuses to unpack or
+// install a package that ReadBinary can read.
 func ReadBinary(r io.Reader, name string, g Growth, warn func(text string)) (control []byte, paths *Paths, err error) {
 	b := binaryReaders.Get().(*binaryReader)
 	defer b.release()
@@ -113,7 +113,7 @@ func ReadBinary(r io.Reader, name string, g Growth, warn func(text string)) (con
 	return b.control, b.paths, nil
 }
 
-// tell passes on what dpkg would refuse the package for.
+// tell passes faults to warn.
 func (b *binaryReader) tell(faults ...string) {
 	for _, fault := range faults {
 		if b.warn != nil {
@@ -122,10 +122,10 @@ func (b *binaryReader) tell(faults ...string) {
 	}
 }
 
-// readBinaryBuffer is what ReadBinary asks of its reader at once, in bytes.
+// readBinaryBuffer is the size of one read, in bytes.
 const readBinaryBuffer = 64 << 10
 
-// binaryReaders keeps buffers and decoders.
+// binaryReaders keeps buffers and decoders for reuse.
 var binaryReaders = sync.Pool{New: func() any {
 	b := new(binaryReader)
 	b.buffer = bufio.NewReaderSize(&b.src, readBinaryBuffer)
@@ -155,7 +155,7 @@ func (b *binaryReader) release() {
 	binaryReaders.Put(b)
 }
 
-// grow is called before n bytes more than BinaryMemory are held.
+// grow must be called before n bytes more than BinaryMemory are held.
 func (b *binaryReader) grow(n int64) error {
 	most := b.growth.Most
 	if most == 0 {
@@ -171,7 +171,7 @@ func (b *binaryReader) grow(n int64) error {
 	return b.refused
 }
 
-// open returns a reader of what a member unpacks to.
+// open returns a reader of a member's unpacked content.
 func (b *binaryReader) open(suffix string, size, limit int64) (io.Reader, error) {
 	header, err := b.buffer.Peek(int(min(size, windowHeader)))
 	if err != nil && err != io.EOF {
@@ -186,14 +186,13 @@ func (b *binaryReader) open(suffix string, size, limit int64) (io.Reader, error)
 	return b.decoder.open(&b.ar, stream{suffix, size, limit, wide})
 }
 
-// read reads the members of the archive up to a data.tar that follows a
-// control.tar, as deb(5) has them: debian-binary first, then control.tar, then
-// data.tar, and between them only members whose names begin with "_". Its error
-// is about the control archive if control is nil, else about the data archive.
+// read reads the members up to data.tar. deb(5) orders them: debian-binary,
+// control.tar, data.tar. Only members whose names begin with "_" may be between
+// them. If control is nil, the error is about the control archive, else about the
+// data archive.
 //
-// dpkg refuses every other order. Here only an archive that does not begin with
-// debian-binary or has two control.tar before the data.tar is refused: tools
-// would disagree on which of them counts.
+// dpkg refuses every other order. read refuses only the two that tools interpret
+// differently: another first member, and a second control.tar before data.tar.
 func (b *binaryReader) read() error {
 	if err := b.begin(); err != nil {
 		return err
@@ -240,8 +239,8 @@ func (b *binaryReader) begin() error {
 	return b.readFormat()
 }
 
-// next returns the next member. An archive without one lacks its control archive
-// or its data archive.
+// next returns the next member. At the end of the archive, the control archive or
+// the data archive is missing.
 func (b *binaryReader) next() (member string, size int64, err error) {
 	member, size, err = b.ar.next()
 	switch {
@@ -255,11 +254,11 @@ func (b *binaryReader) next() (member string, size int64, err error) {
 	return member, size, err
 }
 
-// maxFormat bounds the content of debian-binary that is looked at, in bytes.
+// maxFormat bounds the bytes of debian-binary that are read.
 const maxFormat = 64
 
-// readFormat reads the member debian-binary, which has to be the first one and
-// to begin with "2.", a number and a line feed (deb(5)).
+// readFormat reads debian-binary. It must be the first member and begin with
+// "2.", a number and a line feed (deb(5)).
 func (b *binaryReader) readFormat() error {
 	member, size, err := b.ar.next()
 	switch {
@@ -340,7 +339,7 @@ func (b *binaryReader) readData(member, suffix string, size int64) error {
 	return nil
 }
 
-// tarError is the error of a member that is not the archive that its name says.
+// tarError is the error of a member that is no archive of the named format.
 func (b *binaryReader) tarError(member string, size int64, err error) error {
 	if err == errCompression {
 		return b.fail(err, "unsupported tar compression in %s: %s", b.name, member)
@@ -354,8 +353,8 @@ func (b *binaryReader) tarError(member string, size int64, err error) error {
 	return b.damaged(err, "unable to read .tar archive from %s. Error: %v", b.name, err)
 }
 
-// beyondLimits reports whether an error may be about an archive that is whole,
-// but needs more than is granted here, or that package archive/tar does not read.
+// beyondLimits reports whether a valid archive can cause the error: it exceeds a
+// limit, or archive/tar does not support it.
 func beyondLimits(err error) bool {
 	for _, limit := range []error{errUnpacked, errEntries, errPath, errPaths, errControls, errControlSize, errMemory,
 		tar.ErrHeader, tar.ErrFieldTooLong, xz.ErrMemlimit, xz.ErrOptions, xz.ErrUnsupportedCheck,
@@ -372,13 +371,12 @@ func (b *binaryReader) fail(err error, format string, args ...any) error {
 	return &archiveError{text: fmt.Sprintf(format, args...), err: err}
 }
 
-// damaged is fail for an ErrDamaged.
+// damaged is fail with an ErrDamaged.
 func (b *binaryReader) damaged(err error, format string, args ...any) error {
 	return &archiveError{text: fmt.Sprintf(format, args...), err: err, damaged: true}
 }
 
-// source remembers the error of a reader, so that it is not taken for one of
-// the archive.
+// source keeps the error of a reader, to tell it from errors of the archive.
 type source struct {
 	r   io.Reader
 	err error // other than io.EOF

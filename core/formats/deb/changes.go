@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// ErrMismatch says that a file is not the one that was announced.
+// ErrMismatch says that a file differs from its announcement.
 var ErrMismatch = errors.New("mismatch")
 
-// Changes is what a .changes says about an upload.
+// Changes is the content of a .changes file.
 type Changes struct {
-	Paragraph     Paragraph // all of it, without a signature
+	Paragraph     Paragraph // the whole paragraph, without a signature
 	Source        string    // the Source field verbatim
 	Distribution  string
 	Architectures []string // the words of Architecture
@@ -36,9 +36,9 @@ func ParseChanges(p Paragraph) (*Changes, error) {
 	}, nil
 }
 
-// Accepts reports whether the .changes announces p: its architecture is one of
-// those named, or "all", and it is the source package or a binary named, or
-// the debug symbols of such a binary.
+// Accepts reports whether the .changes announces p. Its architecture must be
+// listed or "all". It must be the source package, a listed binary, or the debug
+// symbols of one.
 func (c *Changes) Accepts(p *Package) bool {
 	if p.Architecture != AllArch && !slices.Contains(c.Architectures, p.Architecture) {
 		return false
@@ -50,9 +50,9 @@ func (c *Changes) Accepts(p *Package) bool {
 		slices.Contains(c.Binaries, strings.TrimSuffix(p.Name, "-dbgsym"))
 }
 
-// Verify returns ErrMismatch, and how they differ, unless got has the size and
-// all digests of f, which has SHA256 or SHA512. Debian policy 5.5 wants SHA1 and
-// MD5 besides, but a file is known without them; by those two alone it is not.
+// Verify returns an ErrMismatch with the difference unless got has the size and
+// all digests of f. f must have SHA256 or SHA512. Debian policy 5.5 also requires
+// SHA1 and MD5; Verify does not.
 func (f File) Verify(got File) error {
 	if f.SHA256 == "" && f.SHA512 == "" {
 		return &mismatch{f.Name + " is not in Checksums-Sha256"}
@@ -60,7 +60,7 @@ func (f File) Verify(got File) error {
 	return f.Agrees(got)
 }
 
-// Agrees returns ErrMismatch, and how they differ, unless got has the size and
+// Agrees returns an ErrMismatch with the difference unless got has the size and
 // all digests that f has.
 func (f File) Agrees(got File) error {
 	switch {
@@ -72,7 +72,7 @@ func (f File) Agrees(got File) error {
 		return &mismatch{fmt.Sprintf("checksum mismatch SHA1: expected %s != obtained %s", f.SHA1, got.SHA1)}
 	case f.SHA256 != "" && f.SHA256 != got.SHA256:
 		return &mismatch{fmt.Sprintf("checksum mismatch SHA256 expected %s != obtained %s", f.SHA256, got.SHA256)}
-	case f.SHA512 != "" && f.SHA512 != got.SHA512 && (got.SHA512 != "" || f.SHA256 == ""): // not all files have it
+	case f.SHA512 != "" && f.SHA512 != got.SHA512 && (got.SHA512 != "" || f.SHA256 == ""): // SHA512 may be unknown
 		return &mismatch{fmt.Sprintf("checksum mismatch SHA512: expected %s != obtained %s", f.SHA512, got.SHA512)}
 	}
 	return nil

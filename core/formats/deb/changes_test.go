@@ -112,8 +112,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// Whatever control data says, a package made of it has names that stay in
-// their place, and a stanza that is one paragraph.
+// FuzzPackages makes packages of any control data. Their names stay in their
+// directory, and a stanza is one paragraph.
 func FuzzPackages(f *testing.F) {
 	f.Add(caseControl)
 	f.Add(sourceStanza)

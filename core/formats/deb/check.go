@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// ErrInvalid says that a name, version, architecture, file name or digest is
-// not one that Debian policy knows.
+// ErrInvalid says that a name, version, architecture, file name or digest breaks
+// Debian policy.
 var ErrInvalid = errors.New("invalid")
 
-// Limits of names, in bytes. No component of an object key or of a file
-// system's path may be longer than 255 bytes; the difference is room for a
-// digest's beginning in front of a pool file's name.
+// Limits of names, in bytes. A component of an object key or a path holds at most
+// 255 bytes. The pool puts the beginning of a digest before a file name, which
+// needs the difference.
 const (
 	MaxFileNameLen     = 240
 	MaxNameLen         = 200
@@ -25,10 +25,10 @@ const (
 // maxEpoch is dpkg's.
 const maxEpoch = 1<<31 - 1
 
-// CheckName returns an error unless dpkg takes name for that of a package:
-// letters, digits, '+', '-', '.' and '_', beginning with a letter or digit.
-// Debian policy 5.6.1 wants two characters or more and neither upper-case letters
-// nor '_', but third-party archives have such names.
+// CheckName returns an error unless dpkg accepts the package name: letters,
+// digits, '+', '-', '.' and '_', beginning with a letter or digit. Debian policy
+// 5.6.1 requires two characters and forbids upper case and '_'. Third-party
+// archives have such names.
 func CheckName(name string) error {
 	if name == "" || len(name) > MaxNameLen || !isAlnum(name[0]) || !madeOf(name, "+-._") {
 		return fmt.Errorf("%w package name %.300q", ErrInvalid, name)
@@ -36,9 +36,9 @@ func CheckName(name string) error {
 	return nil
 }
 
-// CheckVersion returns an error unless v is a version (policy 5.6.12). That
-// the upstream version begin with a digit is advice there and not asked here;
-// '_' is let pass since third-party archives have it.
+// CheckVersion returns an error unless v is a version (policy 5.6.12). A leading
+// digit is advice in the policy and not required here. '_' is accepted, since
+// third-party archives have it.
 func CheckVersion(v string) error {
 	if len(v) > MaxVersionLen || !validVersion(v) {
 		return fmt.Errorf("%w version %.300q", ErrInvalid, v)
@@ -64,9 +64,9 @@ func validVersion(v string) bool {
 	return v != "" && madeOf(v, allowed)
 }
 
-// CheckArchitecture returns an error unless arch is the architecture of a
-// binary package: one Debian architecture or "all" (policy 5.6.8). "source" is
-// none, nor are wildcards such as "any" and "linux-any".
+// CheckArchitecture returns an error unless arch is the architecture of a binary
+// package: a Debian architecture or "all" (policy 5.6.8). It refuses "source" and
+// wildcards such as "any" and "linux-any".
 func CheckArchitecture(arch string) error {
 	ok := arch != "" && len(arch) <= MaxArchitectureLen && isAlnum(arch[0]) && madeOf(arch, "-")
 	if !ok || arch == SourceArch || arch == "any" || strings.HasPrefix(arch, "any-") || strings.HasSuffix(arch, "-any") {
@@ -75,10 +75,9 @@ func CheckArchitecture(arch string) error {
 	return nil
 }
 
-// CheckFileName returns an error unless name is the base name of a file that
-// can be stored and published: at most MaxFileNameLen bytes of valid UTF-8
-// without '/' and control characters, with no blank at either end, and neither
-// "." nor "..".
+// CheckFileName returns an error unless name is a base name that can be stored
+// and published. It has at most MaxFileNameLen bytes of valid UTF-8, without '/'
+// and control characters. Neither end is blank, and it is neither "." nor "..".
 func CheckFileName(name string) error {
 	ok := name != "" && name != "." && name != ".." && len(name) <= MaxFileNameLen &&
 		utf8.ValidString(name) && strings.TrimSpace(name) == name
@@ -91,7 +90,7 @@ func CheckFileName(name string) error {
 	return nil
 }
 
-// printable returns s with what could disturb a line of output replaced.
+// printable replaces the characters of s that would disturb a line of output.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -123,8 +122,8 @@ const (
 	sha512Len = 128
 )
 
-// canonicalDigest returns a digest trimmed and in lower case; ok is false
-// unless it is empty or n hexadecimal digits.
+// canonicalDigest trims a digest and converts it to lower case. ok is false
+// unless the result is empty or n hexadecimal digits.
 func canonicalDigest(s string, n int) (digest string, ok bool) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if s == "" {
@@ -133,7 +132,7 @@ func canonicalDigest(s string, n int) (digest string, ok bool) {
 	return s, len(s) == n && isHex(s)
 }
 
-// isHex reports whether s has only lower-case hexadecimal digits.
+// isHex reports whether s has lower-case hexadecimal digits only.
 func isHex(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; !isDigit(c) && (c < 'a' || c > 'f') {

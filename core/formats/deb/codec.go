@@ -7,13 +7,13 @@ import (
 	"slices"
 )
 
-// ErrRecord says that bytes are not the record of a package.
+// ErrRecord says that bytes are no record of a package.
 var ErrRecord = errors.New("not a package record")
 
-// recordVersion is the first byte of a record. Another layout gets another one.
+// recordVersion is the first byte of a record. Each layout has its own.
 const recordVersion = 1
 
-// MaxRecord is the longest record, in bytes, that DecodePackage reads.
+// MaxRecord bounds the records that DecodePackage reads, in bytes.
 const MaxRecord = MaxParagraph + 4<<20
 
 // Forms of a digest in a record.
@@ -95,7 +95,7 @@ func hexDigit(c byte) byte {
 	return c - 'a' + 10
 }
 
-// extra reads fields, each with a name above that of the field before it.
+// extra reads fields in ascending order of their names.
 func (d *decoder) extra() map[string]string {
 	n := d.count(2)
 	if n == 0 {
@@ -115,7 +115,7 @@ func (d *decoder) extra() map[string]string {
 }
 
 // DecodePackage reads a record. The strings of the package share one copy of
-// data. Bytes that AppendPackage does not write are ErrRecord.
+// data. It returns ErrRecord for bytes that AppendPackage does not write.
 func DecodePackage(data []byte) (*Package, error) {
 	if len(data) > MaxRecord {
 		return nil, fmt.Errorf("%d bytes: %w", len(data), ErrRecord)
@@ -151,8 +151,8 @@ func DecodePackage(data []byte) (*Package, error) {
 	return p, nil
 }
 
-// RecordProvides returns the items of Provides of a record, without reading
-// what follows them. Bytes that AppendPackage does not write may be ErrRecord.
+// RecordProvides returns the items of Provides in a record without reading the
+// rest. It may return ErrRecord for bytes that AppendPackage does not write.
 func RecordProvides(data []byte) ([]string, error) {
 	if len(data) > MaxRecord {
 		return nil, fmt.Errorf("%d bytes: %w", len(data), ErrRecord)
@@ -185,7 +185,7 @@ func RecordProvides(data []byte) ([]string, error) {
 	return nil, ErrRecord
 }
 
-// decoder takes a record apart from the front. Once failed it yields zeros.
+// decoder reads a record from the front. After a failure it yields zeros.
 type decoder struct {
 	rest   string
 	failed bool
@@ -233,8 +233,8 @@ func (d *decoder) string() string {
 	return d.take(int(n))
 }
 
-// count reads a number of entries that take at least size bytes each, so that
-// a record cannot ask for more memory than in proportion to its length.
+// count reads a number of entries of at least size bytes each. So a record never
+// allocates more memory than in proportion to its length.
 func (d *decoder) count(size int) int {
 	n := d.uvarint()
 	if n > uint64(len(d.rest)/size) {

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// drawPackage draws a package as lists may hold it.
+// drawPackage draws a package as lists hold it.
 func drawPackage(t *rapid.T) *Package {
 	name := rapid.StringMatching(`[a-z][a-z0-9+.-]{1,5}`)
 	text := rapid.StringMatching(`[ -~\n]{0,12}`)
@@ -64,7 +64,7 @@ func TestRecords(t *testing.T) {
 	})
 }
 
-// The layout is stored: it changes only with recordVersion.
+// TestRecordLayout holds the stored layout. It changes only with recordVersion.
 func TestRecordLayout(t *testing.T) {
 	p := &Package{
 		Kind: Udeb, Name: "a1", Version: "2", Architecture: "all", Source: "s1", Provides: []string{"p", "q"},

@@ -17,7 +17,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// packed returns text in a compression, by the suffix of a file's name.
+// packed compresses text. suffix names the compression.
 func packed(t testing.TB, suffix, text string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -51,13 +51,13 @@ func packed(t testing.TB, suffix, text string) string {
 	return b.String()
 }
 
-// suffixes are those of all compressions that dpkg 1.21.22 knows.
+// suffixes returns the suffixes of all compressions of dpkg 1.21.22.
 func suffixes() []string { return []string{"", ".gz", ".xz", ".zst", ".bz2", ".lzma"} }
 
-// TestEveryCompressionOfDpkg reads data.tar and control.tar in all forms that
-// dpkg-deb 1.21.22 unpacks: of any compression, followed by NULs or by junk, a
-// gzip file that is not compressed, and (gzip in dpkg, all of them here) made of
-// several streams.
+// TestEveryCompressionOfDpkg reads data.tar and control.tar in each form that
+// dpkg-deb 1.21.22 unpacks. There are all compressions, trailing NULs or junk,
+// and a plain file named ".gz". Several streams in one file work for all
+// compressions here, and for gzip in dpkg.
 func TestEveryCompressionOfDpkg(t *testing.T) {
 	control, data := controlMember(t).data, tarArchive(t, file("./usr/bin/foo"))
 	tails := []string{"", "\x00", strings.Repeat("\x00", 3), strings.Repeat("\x00", 4), strings.Repeat("\x00", 16), strings.Repeat("\x00", 17), strings.Repeat("\x00", 512), "junk", "j", "junkjunkjunkjunk", "\x00\x00\x00\x00junk"}
@@ -88,8 +88,8 @@ func TestEveryCompressionOfDpkg(t *testing.T) {
 	}
 }
 
-// TestDamagedIsRefused: what dpkg-deb 1.21.22 cannot unpack (status 2 of
-// dpkg-deb -c) is an ErrDamaged, whatever was cut and however it is packed.
+// TestDamagedIsRefused damages packages in each compression. An ErrDamaged
+// results where dpkg-deb -c of 1.21.22 has status 2.
 func TestDamagedIsRefused(t *testing.T) {
 	control := controlMember(t)
 	data := tarArchive(t, file("./usr/bin/foo")) + strings.Repeat("\x00", 10240)
@@ -132,8 +132,9 @@ func TestDamagedIsRefused(t *testing.T) {
 	}
 }
 
-// TestFormatOfArchives: the members are those of deb(5), in its order. Refused
-// and warned of is what dpkg-deb 1.21.22 refuses; the rest it takes.
+// TestFormatOfArchives varies the order of members that deb(5) sets. dpkg-deb
+// 1.21.22 refuses each archive that is refused here or has a warning. It takes
+// the others.
 func TestFormatOfArchives(t *testing.T) {
 	version, control, data := versionMember(), controlMember(t), dataMember(t)
 	other := member{"control.tar.gz", gzipped(tarArchive(t, file("./control")))}
@@ -174,7 +175,7 @@ func TestFormatOfArchives(t *testing.T) {
 		if text := fmt.Sprint(err); c.refused == "" && err != nil || c.refused != "" && !strings.Contains(text, c.refused) {
 			t.Errorf("%s: %v", name, err)
 		}
-		// Of a format to come, only the paths are not known.
+		// With an unknown format, only the paths are unknown.
 		if contents := (*deb.ContentsError)(nil); c.refused != "" && errors.As(err, &contents) != (got != nil) {
 			t.Errorf("%s: control %q with %v", name, got, err)
 		}

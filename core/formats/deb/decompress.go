@@ -9,15 +9,15 @@ import (
 	"github.com/mikelolasagasti/xz"
 )
 
-// Limits of decompression, in bytes. They are what xz -9 and zstd --ultra ask for.
+// Limits of decompression, in bytes. xz -9 and zstd --ultra need them.
 const (
 	maxXZDictionary = 64 << 20
 	maxZstdWindow   = 128 << 20
 	maxWindow       = maxZstdWindow // the larger of them
 )
 
-// A stream may unpack to maxRatio times its packed size, and to unpackedFree
-// whatever its size.
+// A stream may unpack to maxRatio times its packed size, but always to
+// unpackedFree bytes.
 const (
 	maxRatio     = 2048
 	unpackedFree = 1 << 30
@@ -29,27 +29,27 @@ var (
 	errUnpacked    = errors.New("unpacks to too many bytes")
 )
 
-// decompressor holds one decoder of each format. Decoders are kept since a new
-// one of xz costs twenty times what a small archive takes to unpack. A decoder
-// for a large window is not kept.
+// decompressor holds one decoder per format. A new xz decoder costs twenty times
+// as much as unpacking a small archive, so decoders are reused. A decoder with a
+// large window is not.
 type decompressor struct {
 	gzip  gzipStreams
 	xz    *xz.Reader
 	zstd  *zstd.Decoder
-	large int64 // the window of the last stream if that is large
+	large int64 // the window of the last stream, if above smallWindow
 	out   unpacked
 }
 
-// stream describes what is to be unpacked.
+// stream describes a compressed stream.
 type stream struct {
-	suffix string // what the archive's name has behind ".tar"
-	size   int64  // packed
-	limit  int64  // bytes that it may unpack to
-	window int64  // bytes that its header asks for
+	suffix string // after ".tar" in the archive's name
+	size   int64  // packed size
+	limit  int64  // bound of the unpacked size
+	window int64  // in the header
 }
 
-// open returns a reader of what r unpacks to. It is valid until the next call. A
-// stream that needs a larger window than its header has said is an error.
+// open returns a reader of the unpacked r. It is valid until the next call. A
+// stream fails that needs a larger window than its header says.
 func (d *decompressor) open(r io.Reader, s stream) (io.Reader, error) {
 	d.drop()
 	if s.window > smallWindow {
@@ -64,7 +64,7 @@ func (d *decompressor) open(r io.Reader, s stream) (io.Reader, error) {
 	return &d.out, nil
 }
 
-// most returns the window of a decoder that may have one of limit bytes.
+// most returns the largest window of a decoder for limit bytes.
 func (d *decompressor) most(limit int64) int64 {
 	if d.large > 0 {
 		return limit
@@ -103,14 +103,14 @@ func (d *decompressor) decode(r io.Reader, suffix string) (src io.Reader, err er
 	return nil, errCompression
 }
 
-// drop gives up decoders with a large window.
+// drop releases decoders with a large window.
 func (d *decompressor) drop() {
 	if d.large > 0 {
 		d.xz, d.zstd, d.large = nil, nil, 0
 	}
 }
 
-// release lets go of the last reader that was opened.
+// release detaches the decoders from the last reader.
 func (d *decompressor) release() {
 	d.drop()
 	if d.gzip.in != nil {
@@ -123,7 +123,7 @@ func (d *decompressor) release() {
 	}
 }
 
-// unpacked fails with errUnpacked when more than left bytes are read.
+// unpacked fails with errUnpacked after left bytes.
 type unpacked struct {
 	r    io.Reader
 	left int64
@@ -137,11 +137,11 @@ func (u *unpacked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Decompress returns a reader of what a compressed file of size bytes unpacks
-// to. suffix is ".gz", ".xz", ".zst", ".bz2", ".lzma", or "" for a file that is
-// not compressed. Bytes after the compressed data are left unread, and a file
-// without compression may be called ".gz". The reader fails after limit bytes, or earlier if the file is
-// small for so many.
+// Decompress returns a reader of the unpacked content of a compressed file of
+// size bytes. suffix is ".gz", ".xz", ".zst", ".bz2", ".lzma", or "" for a plain
+// file. A plain file may also be named ".gz". Bytes after the compressed data
+// stay unread. The reader fails after limit bytes, or earlier if their ratio to
+// size is implausible.
 func Decompress(r io.Reader, suffix string, size, limit int64) (io.Reader, error) {
 	return new(decompressor).open(r, stream{suffix, size, limit, maxWindow})
 }

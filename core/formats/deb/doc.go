@@ -1,7 +1,7 @@
-// Package deb owns the values of Debian packaging: versions, relations,
-// control paragraphs, packages and their files, and the readers that get them
-// from .deb, .udeb, .dsc, .changes, Packages and Sources. It reads bytes that
-// anybody may have written; each reader has its limits as constants beside it.
+// Package deb owns the values of Debian packaging: versions, relations, control
+// paragraphs, packages and their files. It reads them from .deb, .udeb, .dsc,
+// .changes, Packages and Sources. Its input is untrusted. Each reader has its
+// limits as constants beside it.
 //
 // A Package leaves in three forms. Its key is the identity that API clients
 // see. Its stanza is what a published index says about it. Its record is what
@@ -18,8 +18,10 @@
 //
 // Counts, sizes and the lengths of strings are unsigned varints.
 //
-// Invariant: a Package made here has a name, version, architecture and file
-// names that dpkg takes, so none of them can leave the directory or the line it
-// is put into. Its Source is a line of text that may name no source package. Packages with the same content have the
-// same key, stanza and record, byte for byte.
+// Invariants:
+//
+//  1. Name, version, architecture and file names of a Package are valid for dpkg,
+//     so none of them leaves its directory or its line. Source is a line of text
+//     that need not name a source package.
+//  2. Packages with equal content have equal keys, stanzas and records, byte for byte.
 package deb

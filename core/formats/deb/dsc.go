@@ -13,12 +13,12 @@ import (
 // an installer may list.
 const MaxFiles = 8192
 
-// ErrSums says that a line of a list of files cannot be read.
+// ErrSums says that a line in a list of files is unreadable.
 var ErrSums = errors.New("unparseable hash sum line")
 
-// SourcePackage returns the package that a .dsc describes. Files are those it
-// lists and those given: the .dsc itself, and any whose bytes have been looked
-// at. The error is an ErrMismatch if a given file is not the one that is listed.
+// SourcePackage returns the package that a .dsc describes. Its files are those of
+// the .dsc, the .dsc itself, and given files with known digests. An ErrMismatch
+// says that a given file differs from its entry.
 func SourcePackage(p Paragraph, files ...File) (*Package, error) {
 	pkg, err := sourcePackage(p, p.Get("Source"))
 	if err != nil {
@@ -55,8 +55,8 @@ func sourcePackage(p Paragraph, name string) (*Package, error) {
 	return pkg, nil
 }
 
-// InstallerPackage returns the pseudo package of the files that a SHA256SUMS,
-// read with ModeInstaller, lists. Sizes are 0.
+// InstallerPackage returns the pseudo package of the files in a SHA256SUMS that
+// was read with ModeInstaller. Sizes are 0.
 func InstallerPackage(p Paragraph, arch string) (*Package, error) {
 	if err := CheckArchitecture(arch); err != nil {
 		return nil, err
@@ -80,10 +80,9 @@ func InstallerPackage(p Paragraph, arch string) (*Package, error) {
 	return &Package{Kind: Installer, Name: "installer", Architecture: arch, Files: sums.sorted()}, nil
 }
 
-// InstallerFiles returns those files of an installer that can be published
-// beside its list, in their order, and those that cannot: their paths are that
-// of the list or of its signature, have a part by-hash, or are that of another
-// file of the installer or of a directory of one.
+// InstallerFiles splits an installer's files. Good ones can be published beside
+// their list. Bad ones collide with the list, its signature, a by-hash directory,
+// or another file of the installer.
 func InstallerFiles(files []File) (good, bad []File) {
 	const isFile, isDir = 1, 2
 	taken := map[string]int{"SHA256SUMS": isFile, "SHA256SUMS.gpg": isFile}
@@ -105,7 +104,7 @@ func InstallerFiles(files []File) (good, bad []File) {
 	return good, bad
 }
 
-// checkRelativePath allows what SHA256SUMS has, such as "./netboot/mini.iso".
+// checkRelativePath accepts paths of SHA256SUMS, such as "./netboot/mini.iso".
 func checkRelativePath(name string) error {
 	if len(name) > MaxFileNameLen {
 		return fmt.Errorf("filename %.300s is %w", printable(name), ErrInvalid)
@@ -118,7 +117,7 @@ func checkRelativePath(name string) error {
 	return nil
 }
 
-// SetFile replaces the file with f's name, or adds f.
+// SetFile replaces the file with the name of f, or adds f.
 func (p *Package) SetFile(f File) {
 	i, found := slices.BinarySearchFunc(p.Files, f.Name, func(f File, name string) int {
 		return strings.Compare(f.Name, name)
@@ -129,9 +128,8 @@ func (p *Package) SetFile(f File) {
 	p.Files[i] = f
 }
 
-// listedFiles merges the lists of files of a .dsc, a .changes or a stanza of
-// Sources by base name. The result is in ascending order. Lists that contradict
-// each other, in themselves or with another, are ErrInvalid.
+// listedFiles merges the file lists of a .dsc, a .changes or a stanza of Sources
+// by base name, ascending. Contradictory entries are ErrInvalid.
 func listedFiles(p Paragraph) ([]File, error) {
 	sums := fileSums{byName: make(map[string]int)}
 	for _, list := range [...]struct {
@@ -148,7 +146,7 @@ func listedFiles(p Paragraph) ([]File, error) {
 			if line = strings.TrimSpace(line); line == "" {
 				continue
 			}
-			// Digest, size, in a .changes section and priority, name.
+			// Digest, size, then in a .changes section and priority, then name.
 			words := strings.Fields(line)
 			digest, ok := canonicalDigest(words[0], list.length)
 			if len(words) < 3 || !ok {
@@ -183,8 +181,8 @@ type fileSums struct {
 	byName map[string]int
 }
 
-// file returns the file of that name, a new one if there is none yet. The
-// pointer is good until the next call.
+// file returns the file with this name, and adds it if it is new. The pointer is
+// valid until the next call.
 func (s *fileSums) file(name string, check func(string) error) (*File, error) {
 	i, ok := s.byName[name]
 	if !ok {

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// maxFaults is how many faults of a control file are named.
+// maxFaults bounds the reported faults of a control file.
 const maxFaults = 10
 
-// controlFaults returns why dpkg 1.21.22 refuses to install a package with this
-// control file although ParseParagraph reads it. The texts name the field.
+// controlFaults returns the reasons for which dpkg 1.21.22 refuses a control file
+// that ParseParagraph reads. Each text names the field.
 func controlFaults(control string) []string {
 	var faults []string
 	add := func(format string, args ...any) {
@@ -81,7 +81,7 @@ func fieldFaults(control string, limit int) []string {
 	return faults
 }
 
-// oneOf returns the fault of a value that is none of those allowed.
+// oneOf returns a fault unless the value is an allowed one.
 func oneOf(value string, allowed ...string) string {
 	if value == "" || slices.Contains(allowed, strings.ToLower(value)) {
 		return ""
@@ -89,8 +89,8 @@ func oneOf(value string, allowed ...string) string {
 	return fmt.Sprintf("%.100q is not one of %s", value, strings.Join(allowed, ", "))
 }
 
-// versionFault returns why dpkg does not take a version that CheckVersion takes:
-// dpkg wants a digit first and no underscore.
+// versionFault returns a fault if dpkg refuses a version that CheckVersion
+// accepts. dpkg requires a leading digit and refuses underscores.
 func versionFault(version string) string {
 	if _, rest, ok := strings.Cut(version, ":"); ok {
 		version = rest
@@ -106,8 +106,8 @@ func versionFault(version string) string {
 	return ""
 }
 
-// relationFault returns why dpkg cannot read the value of a relation field;
-// alternatives says whether the field may have any.
+// relationFault returns a fault if dpkg cannot read a relation field.
+// alternatives says whether the field may have alternatives.
 func relationFault(value string, alternatives bool) string {
 	if value == "" {
 		return ""
@@ -128,8 +128,8 @@ func relationFault(value string, alternatives bool) string {
 	return ""
 }
 
-// isRelation reports whether dpkg reads an item of a relation field: a name, an
-// architecture after a colon, and a version in round brackets.
+// isRelation reports whether dpkg reads an item of a relation field: a name,
+// ":architecture", and a version in parentheses.
 func isRelation(item string) bool {
 	name, version, hasVersion := strings.Cut(item, "(")
 	name, arch, hasArch := strings.Cut(strings.TrimSpace(name), ":")
@@ -157,8 +157,8 @@ func isRelation(item string) bool {
 	return version != "" && !strings.ContainsAny(version, " \t")
 }
 
-// oddSource says that the field Source names no source package (Debian policy
-// 5.6.1); "" if it does. dpkg and apt do not read the field.
+// oddSource returns a fault if the field Source names no source package (Debian
+// policy 5.6.1). dpkg and apt ignore the field.
 func oddSource(control string) string {
 	p, err := ParseParagraph(control, ModeControl)
 	if source := p.Get("Source"); err == nil && source != "" && CheckName(sourceName(source)) != nil {

@@ -9,13 +9,13 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// TestControlFilesThatDpkgRefuses: the package can be read, and a warning says
-// for what dpkg 1.21.22 refuses to unpack it (dpkg --unpack, without --force).
+// TestControlFilesThatDpkgRefuses reads packages that dpkg --unpack of 1.21.22
+// refuses without --force. A warning says the reason.
 func TestControlFilesThatDpkgRefuses(t *testing.T) {
 	const good = "Package: foo\nVersion: 1.0\nArchitecture: amd64\nMaintainer: A <a@example.org>\nDescription: a test\n"
 	with := func(field string) string { return good + field + "\n" }
 	version := func(v string) string { return strings.Replace(good, "1.0", v, 1) }
-	for control, want := range map[string]string{ // a part of the warning; "" is none
+	for control, want := range map[string]string{ // a part of the warning; "" if none
 		good:                                   "",
 		good + " long\n \n more\n":             "a line of the field Description is blank",
 		good + " long\n\t\n more\n":            "a line of the field Description is blank",
@@ -82,7 +82,7 @@ func TestControlFilesThatDpkgRefuses(t *testing.T) {
 	}
 }
 
-// tarArchiveOf returns a control.tar with a control file.
+// tarArchiveOf returns a control.tar with the given control file.
 func tarArchiveOf(t *testing.T, control string) string {
 	t.Helper()
 	var b bytes.Buffer

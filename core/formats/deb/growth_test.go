@@ -23,7 +23,7 @@ func zstdWith(t *testing.T, size int, data string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for half := range slices.Chunk([]byte(data), len(data)/2+1) { // more than a buffer: no single segment
+	for half := range slices.Chunk([]byte(data), len(data)/2+1) { // larger than a buffer, so not a single segment
 		z.Write(half)
 		z.Flush()
 	}
@@ -31,7 +31,7 @@ func zstdWith(t *testing.T, size int, data string) string {
 	return b.String()
 }
 
-// manyPaths is a data.tar with so many paths of 4,000 bytes, in the wrong order.
+// manyPaths returns a data.tar with n paths of 4,000 bytes in descending order.
 func manyPaths(t *testing.T, n int) string {
 	t.Helper()
 	headers := make([]tar.Header, n)
@@ -48,7 +48,7 @@ func TestLargePackagesAskBeforeTheyGrow(t *testing.T) {
 	for _, tt := range []struct {
 		name, in string
 		asks     bool
-		unpacked bool // also with at most 32 MiB
+		unpacked bool // also within 32 MiB
 	}{
 		{"small", small, false, true},
 		{"zstd -19", arArchive(control, member{"data.tar.zst", zstdWith(t, 8<<20, data.data)}), false, true},
@@ -76,7 +76,7 @@ func TestLargePackagesAskBeforeTheyGrow(t *testing.T) {
 			if tt.asks && (err != refused || got != nil) || !tt.asks && err != nil {
 				t.Errorf("refused: %q, %v", got, err)
 			}
-			// No decoder remembers the refusal.
+			// Reused decoders forget the refusal.
 			if _, paths, err := deb.ReadBinary(strings.NewReader(small), "P", deb.Growth{Most: 1}, nil); err != nil || paths.Len() != 8 {
 				t.Errorf("a small package after it: %q, %v", paths.Strings(), err)
 			}
@@ -84,8 +84,8 @@ func TestLargePackagesAskBeforeTheyGrow(t *testing.T) {
 	}
 }
 
-// A stream whose second part needs a larger window than its header says is not
-// unpacked: nobody was asked.
+// TestHiddenWindowIsRefused packs a stream whose second part needs a larger
+// window than its header says. It fails, since Growth was not asked.
 func TestHiddenWindowIsRefused(t *testing.T) {
 	data := dataMember(t).data
 	for _, second := range []string{zstdWith(t, 64<<20, data)} {
@@ -96,7 +96,7 @@ func TestHiddenWindowIsRefused(t *testing.T) {
 			t.Errorf("%d paths, %v", paths.Len(), err)
 		}
 	}
-	// A frame to be skipped comes first: the window is not known.
+	// A skippable frame comes first, so the window is unknown.
 	asked := false
 	in := arArchive(controlMember(t), member{"data.tar.zst", "\x50\x2a\x4d\x18\x01\x00\x00\x00x" + zstdWith(t, 16<<20, data)})
 	_, paths, err := deb.ReadBinary(strings.NewReader(in), "P", deb.Growth{Ask: func() error { asked = true; return nil }}, nil)

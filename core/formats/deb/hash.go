@@ -11,19 +11,19 @@ import (
 	"sync"
 )
 
-// Two goroutines share the hashing of large inputs. What it takes to start and
-// await the other one pays off only with many bytes at once.
+// Two goroutines share the hashing of large inputs. Starting one and waiting for
+// it pays off only for many bytes at once.
 const (
-	hashDirect = 64 << 10  // so many first bytes are hashed as they come
-	hashBatch  = 256 << 10 // the others are collected to so many
+	hashDirect = 64 << 10  // the first bytes, hashed as they come
+	hashBatch  = 256 << 10 // further bytes, hashed in batches of this size
 )
 
 // Hasher computes the size and the digests of what is written to it.
 type Hasher struct {
 	size                      int64
 	md5, sha1, sha256, sha512 hash.Hash
-	direct                    int64  // bytes from the start that are not collected
-	batch                     []byte // collected bytes, which end the input
+	direct                    int64  // bytes that may still be hashed directly
+	batch                     []byte // collected bytes at the end of the input
 }
 
 // NewHasher returns a Hasher to which nothing has been written.
@@ -64,7 +64,7 @@ func (h *Hasher) Write(p []byte) (int, error) {
 
 func (h *Hasher) hash(p []byte) { writeAll(p, h.md5, h.sha1, h.sha256, h.sha512) }
 
-// hashShared is hash by two goroutines, each of which has about half of the work.
+// hashShared is hash with two goroutines of about equal work.
 func (h *Hasher) hashShared(p []byte) {
 	var other sync.WaitGroup
 	other.Go(func() { writeAll(p, h.md5, h.sha256) })
@@ -74,11 +74,11 @@ func (h *Hasher) hashShared(p []byte) {
 
 func writeAll(p []byte, hashes ...hash.Hash) {
 	for _, h := range hashes {
-		h.Write(p) // never fails: hash.Hash
+		h.Write(p) // a hash.Hash never fails
 	}
 }
 
-// File returns what has been written so far as a file of that name.
+// File returns the bytes written so far as a file with this name.
 func (h *Hasher) File(name string) File {
 	h.hash(h.batch)
 	h.batch = h.batch[:0]

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// ErrKey says that a string is not the key of a package.
+// ErrKey says that a string is no key of a package.
 var ErrKey = errors.New("not a package key")
 
-// Key is the key of a package, taken apart.
+// Key is a parsed package key.
 type Key struct {
 	Architecture string // "source" for source packages
 	Name         string
@@ -19,15 +19,15 @@ type Key struct {
 	FilesHash    string // lower-case hexadecimal, at least 8 digits
 }
 
-// String returns the key as the API knows it.
+// String returns the key as clients see it.
 func (k Key) String() string { return k.Short() + " " + k.FilesHash }
 
 // Short returns the key without the files' hash. A list has at most one
 // package with a short key.
 func (k Key) Short() string { return "P" + k.Architecture + " " + k.Name + " " + k.Version }
 
-// ParseKey takes a key apart. Only text that String of some Key returns is a
-// key; anything else is ErrKey.
+// ParseKey parses a key. It accepts exactly the results of Key.String; anything
+// else is ErrKey.
 func ParseKey(s string) (Key, error) {
 	rest, ok := strings.CutPrefix(s, "P")
 	parts := strings.Split(rest, " ")
@@ -62,10 +62,10 @@ const (
 	fnvPrime  = 0x100000001b3
 )
 
-// FilesHash returns the hash that tells packages with the same short key
-// apart: 64-bit FNV-1a over each file's name, size (8 bytes, big-endian), MD5,
-// SHA1 and SHA256, these in hexadecimal and as far as they are known. Clients
-// compute it too. SHA512 is no part of it.
+// FilesHash returns the hash that distinguishes packages with one short key. It
+// is 64-bit FNV-1a over each file's name, size (8 bytes, big-endian), MD5, SHA1
+// and SHA256. Digests are in hexadecimal, and empty if unknown. Clients compute
+// it too. SHA512 is not included.
 func (p *Package) FilesHash() uint64 {
 	h := uint64(fnvOffset)
 	for i := range p.Files {
@@ -90,15 +90,15 @@ func fnvAdd(h uint64, s string) uint64 {
 	return h
 }
 
-// filesHashText is padded to 8 digits, not 16: keys have always been so.
+// filesHashText is padded to 8 digits, not 16, as in aptly's keys.
 func (p *Package) filesHashText() string {
 	text := strconv.FormatUint(p.FilesHash(), 16)
 	return strings.Repeat("0", max(0, 8-len(text))) + text
 }
 
-// Equal reports whether p and q are the same package: adding one to a list
-// that has the other changes nothing. Fields that are no part of a package's
-// identity are not compared.
+// Equal reports whether p and q are the same package: a list with one does not
+// change when the other is added. Fields outside of the identity are not
+// compared.
 func (p *Package) Equal(q *Package) bool {
 	return p.Name == q.Name && p.Version == q.Version && p.Architecture == q.Architecture &&
 		p.SourceArchitecture == q.SourceArchitecture && p.Source == q.Source &&

@@ -109,7 +109,7 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
-// Every package's key is a key, also when the hash begins with zeros.
+// TestKeyOfPackageParses also has hashes that begin with zeros.
 func TestKeyOfPackageParses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPackage(t)

@@ -34,7 +34,7 @@ func TestReadDataTarLimits(t *testing.T) {
 	}
 }
 
-// TestUnpackedLimits reads from a stream that never ends.
+// TestUnpackedLimits reads from an endless stream.
 func TestUnpackedLimits(t *testing.T) {
 	for _, tc := range []struct{ size, limit, want int64 }{
 		{1 << 20, 1 << 24, 1 << 24},

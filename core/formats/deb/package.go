@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// Errors of control data that lacks what every package must have.
+// Errors of control data without a required field.
 var (
 	ErrNoName         = errors.New("empty package name")
 	ErrNoVersion      = errors.New("empty version")
 	ErrNoArchitecture = errors.New("empty architecture")
 )
 
-// Architectures that are none.
+// Special values of Architecture.
 const (
 	AllArch    = "all"    // of packages for every architecture
 	SourceArch = "source" // of source packages
 )
 
-// Kind says what sort of package a Package is.
+// Kind is the kind of a package.
 type Kind uint8
 
 // Kinds of packages. Binary is an ordinary deb (or ddeb).
@@ -42,8 +42,8 @@ type File struct {
 	SHA512 string
 }
 
-// Package is a package as lists hold it: what its control stanza says and the
-// files it consists of. It is a value: nothing in it refers to storage.
+// Package is a package as lists hold it: the content of its stanza and its files.
+// It is a value without references to storage.
 type Package struct {
 	Kind               Kind
 	Name               string
@@ -56,13 +56,12 @@ type Package struct {
 	Depends, PreDepends, Recommends, Suggests, Provides []string
 	BuildDepends, BuildDependsIndep                     []string
 
-	Extra map[string]string // every other field, by canonical name, value as Paragraph holds it
+	Extra map[string]string // all other fields by canonical name, with values as in Paragraph
 	Files []File            // ascending by Name
 }
 
-// BinaryPackage returns the package that a control file describes, with f as
-// its file. kind is Binary or Udeb. What the control file says about files is
-// not looked at.
+// BinaryPackage returns the package that a control file describes, with the file
+// f. kind is Binary or Udeb. File fields of the control file are ignored.
 func BinaryPackage(p Paragraph, kind Kind, f File) (*Package, error) {
 	if err := CheckFileName(f.Name); err != nil {
 		return nil, err
@@ -75,9 +74,9 @@ func BinaryPackage(p Paragraph, kind Kind, f File) (*Package, error) {
 	return pkg, nil
 }
 
-// PackageFromIndex returns the package that a stanza of Packages (kind Binary
-// or Udeb) or Sources (kind Source) describes, and the directory of its files
-// relative to the archive's root. The stanza may say anything of it: "../..", too.
+// PackageFromIndex returns the package that a stanza of Packages (kind Binary or
+// Udeb) or Sources (kind Source) describes. dir is the directory of its files,
+// relative to the archive's root. It is unchecked input and may be "../..".
 func PackageFromIndex(p Paragraph, kind Kind) (pkg *Package, dir string, err error) {
 	if kind == Source {
 		if pkg, err = sourcePackage(p, p.Get("Package")); err != nil {
@@ -95,8 +94,8 @@ func PackageFromIndex(p Paragraph, kind Kind) (pkg *Package, dir string, err err
 	return pkg, dir, nil
 }
 
-// indexedFile returns the file of a stanza of Packages. A size that is missing
-// or no number is 0, as for aptly.
+// indexedFile returns the file of a stanza of Packages. A missing or malformed
+// size is 0, as in aptly.
 func indexedFile(p Paragraph) (f File, dir string, err error) {
 	var filename string
 	sums := [...]struct {
@@ -133,7 +132,7 @@ func indexedFile(p Paragraph) (f File, dir string, err error) {
 	return f, path.Dir(filename), nil
 }
 
-// take fills the fields of p, which has its kind, from a paragraph.
+// take sets the fields of p from a paragraph. p has its kind.
 func (p *Package) take(from Paragraph) {
 	p.Extra = make(map[string]string, len(from))
 	for _, f := range from {
@@ -146,7 +145,7 @@ func (p *Package) take(from Paragraph) {
 			p.SourceArchitecture = f.Value
 		case f.Name == "Architecture":
 			p.Architecture = f.Value
-		case f.Name == "Source" && p.Kind == Source: // a .dsc's word for Package
+		case f.Name == "Source" && p.Kind == Source: // the name of Package in a .dsc
 		case f.Name == "Source":
 			p.Source = f.Value
 		case describesFiles(f.Name, p.Kind):
@@ -166,7 +165,7 @@ func (p *Package) take(from Paragraph) {
 	}
 }
 
-// describesFiles reports whether a field says what Package.Files says.
+// describesFiles reports whether a field repeats Package.Files.
 func describesFiles(name string, kind Kind) bool {
 	switch name {
 	case "Files", "Checksums-Sha1", "Checksums-Sha256", "Checksums-Sha512":
@@ -178,15 +177,15 @@ func describesFiles(name string, kind Kind) bool {
 	}
 }
 
-// relationNames are the relation fields with a place in Package; the first
-// binaryRelations of them are those of binaries, the others those of sources.
+// relationNames are the relation fields of Package. The first binaryRelations are
+// of binaries, the others of sources.
 var relationNames = [...]string{
 	"Depends", "Pre-Depends", "Recommends", "Suggests", "Provides", "Build-Depends", "Build-Depends-Indep",
 }
 
 const binaryRelations = 5
 
-// relation returns the items of a relation field, nil for any other field.
+// relation returns the items of a relation field, nil for other fields.
 func (p *Package) relation(name string) *[]string {
 	switch name {
 	case "Depends":
@@ -221,8 +220,7 @@ func isRelationOf(name string, kind Kind) bool {
 	return false
 }
 
-// check returns an error unless the package has a name, a version and an
-// architecture that are those of a package.
+// check returns an error unless name, version and architecture are valid.
 func (p *Package) check() error {
 	switch {
 	case p.Name == "":
@@ -244,9 +242,9 @@ func (p *Package) check() error {
 	return CheckArchitecture(p.Architecture)
 }
 
-// SourceName returns the name of the source package: of a binary that in
-// Source, or its own if there is none; of a source package its own. It is
-// verbatim and may be no name at all, such as a URL.
+// SourceName returns the name of the source package. A binary has it in Source;
+// without that field, and for a source package, it is the own name. The text is
+// verbatim and may be invalid, such as a URL.
 func (p *Package) SourceName() string {
 	if p.Source == "" {
 		return p.Name
@@ -254,15 +252,14 @@ func (p *Package) SourceName() string {
 	return sourceName(p.Source)
 }
 
-// sourceName returns the name in a Source field, which is "name" or
-// "name (version)".
+// sourceName returns the name in a Source field, "name" or "name (version)".
 func sourceName(field string) string {
 	name, _, _ := strings.Cut(field, "(")
 	return strings.TrimSpace(name)
 }
 
-// SourceVersion returns the version of the source package: of a binary that in
-// Source, or its own if there is none; of a source package its own.
+// SourceVersion returns the version of the source package. A binary may have it
+// in Source; otherwise it is the own version.
 func (p *Package) SourceVersion() string {
 	_, version, ok := strings.Cut(p.Source, "(")
 	if i := strings.LastIndexByte(version, ')'); ok && i >= 0 {
@@ -272,8 +269,8 @@ func (p *Package) SourceVersion() string {
 }
 
 // PoolDir returns the directory of the package's files below a component of a
-// published pool: "h/hello", "libf/libfoo", "r/r". A Source field that names no
-// source package does not count.
+// published pool: "h/hello", "libf/libfoo", "r/r". A Source field without a valid
+// name is ignored.
 func (p *Package) PoolDir() (string, error) {
 	source := p.SourceName()
 	if CheckName(source) != nil {
@@ -289,9 +286,9 @@ func (p *Package) PoolDir() (string, error) {
 	return prefix + "/" + source, nil
 }
 
-// Field returns what queries see under a field's name, "" for a field that the
-// package does not have. Names are case-sensitive. Those with a dollar sign are
-// computed: $Architecture, $PackageType, $Source, $SourceVersion and $Version.
+// Field returns the value that queries see under a field's name, "" if the
+// package lacks it. Names are case-sensitive. $Architecture, $PackageType,
+// $Source, $SourceVersion and $Version are computed.
 func (p *Package) Field(name string) string {
 	switch name {
 	case "Name":

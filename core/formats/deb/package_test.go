@@ -211,7 +211,7 @@ func TestSourcePackage(t *testing.T) {
 		t.Error(diff)
 	}
 
-	// A .dsc says Source, and does not list itself.
+	// A .dsc has Source instead of Package, and does not list itself.
 	text := strings.Replace(sourceStanza, "Package:", "Package: wrong\nSource:", 1)
 	dsc := mustParse(t, text, ModeControl)
 	whole := dscFile
@@ -264,7 +264,7 @@ func TestInstallerPackage(t *testing.T) {
 	}
 }
 
-// TestInstallerFiles holds which files can be beside the list of an installer.
+// TestInstallerFiles collides files with the list of an installer.
 func TestInstallerFiles(t *testing.T) {
 	var files []File
 	names := []string{"./SHA256SUMS", "SHA256SUMS", "./SHA256SUMS.gpg", "./by-hash", "./by-hash/SHA256/x", "./SHA256SUMS/x", "../x", "/x", "./x/../../SHA256SUMS",
@@ -294,7 +294,8 @@ func TestSourceOf(t *testing.T) {
 		{&Package{Kind: Source, Name: "libx", Version: "2"}, "libx", "2", "", "", "libx/libx", ""},
 		{&Package{Name: "xx", Version: "1", Source: "x (2)"}, "x", "2", "x", "2", "x/x", ""},
 		{&Package{Name: "r", Version: "1"}, "r", "1", "r", "1", "r/r", ""},
-		// A Source field that names no source package stays as it is, and the folder is the package's.
+		// An invalid Source stays verbatim; the directory follows the package's
+		// name.
 		{&Package{Name: "xx", Version: "1", Source: "../y"}, "../y", "1", "../y", "1", "x/xx", ""},
 		{&Package{Name: "libx1", Version: "1", Source: "https://example.org/foo.git"}, "https://example.org/foo.git", "1", "https://example.org/foo.git", "1", "libx/libx1", ""},
 		{&Package{Name: "xx", Version: "1", Source: "Some Product (2)"}, "Some Product", "2", "Some Product", "2", "x/xx", ""},

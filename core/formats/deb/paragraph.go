@@ -10,9 +10,9 @@ import (
 
 // Errors of reading control data. A line over MaxLine is bufio.ErrTooLong.
 var (
-	// ErrSyntax says that a line is neither a field nor the continuation of one.
+	// ErrSyntax says that a line is neither a field nor a continuation.
 	ErrSyntax = errors.New("malformed stanza syntax")
-	// ErrTooLarge says that a paragraph is over MaxParagraph or MaxFields.
+	// ErrTooLarge says that a paragraph exceeds MaxParagraph or MaxFields.
 	ErrTooLarge = errors.New("stanza too large")
 )
 
@@ -25,20 +25,21 @@ const (
 
 // Field is a field of a paragraph.
 //
-// The value of a multi-line field is the rest of the field's line with its
-// leading blank, a line feed behind it if it is not empty, then every further
-// line with its leading blank and line feed. Every other value is one line:
-// folded lines are trimmed and joined by a blank each.
+// The value of a multi-line field keeps its lines. It is the rest of the first
+// line with its leading blank, followed by a line feed unless empty. Each further
+// line follows with its leading blank and line feed. Every other value is one
+// line: folded lines are trimmed and joined with one blank.
 type Field struct {
 	Name  string // canonical
 	Value string
 }
 
-// Paragraph is a paragraph ("stanza") of control data: its fields in the order
-// of the text, each name once. Of a field that comes twice the last one counts.
+// Paragraph is a paragraph ("stanza") of control data: its fields in the order of
+// the text. Names are unique. Of a repeated field the last one counts.
 type Paragraph []Field
 
-// Lookup returns the value of the field with this canonical name.
+// Lookup returns the value of the field with this canonical name. ok is false
+// without such a field.
 func (p Paragraph) Lookup(name string) (value string, ok bool) {
 	for i := range p {
 		if p[i].Name == name {
@@ -66,17 +67,17 @@ func (p *Paragraph) Set(name, value string) {
 	*p = append(*p, Field{name, value})
 }
 
-// Mode says which fields have several lines.
+// Mode selects the multi-line fields.
 type Mode uint8
 
 const (
 	// ModeControl is for control files, .dsc, .changes, Packages and Sources.
 	ModeControl Mode = iota
-	// ModeRelease is for Release, where MD5Sum, SHA1, SHA256 and SHA512 are
+	// ModeRelease is for Release, in which MD5Sum, SHA1, SHA256 and SHA512 are
 	// lists of files.
 	ModeRelease
-	// ModeInstaller is for an installer's SHA256SUMS: all lines up to an empty
-	// one are the value of a field named "".
+	// ModeInstaller is for an installer's SHA256SUMS. All lines up to an empty one
+	// are the value of a field named "".
 	ModeInstaller
 )
 
@@ -92,9 +93,9 @@ func (m Mode) multiLine(name string) bool {
 	}
 }
 
-// CanonicalName returns a field name as Paragraph has it: the first letter and
-// those behind a hyphen in upper case, all others in lower case, but for a few
-// names with a spelling of their own.
+// CanonicalName returns a field name in its canonical form. The first letter and
+// each letter after a hyphen are upper case, all others lower case. A few names
+// have their own spelling.
 func CanonicalName(name string) string {
 	switch {
 	case strings.EqualFold(name, "SHA1"), strings.EqualFold(name, "SHA256"), strings.EqualFold(name, "SHA512"):
@@ -120,7 +121,8 @@ func CanonicalName(name string) string {
 	return string(b)
 }
 
-// ParseParagraph reads the first paragraph of data. It is empty if data is.
+// ParseParagraph reads the first paragraph of data. The paragraph of empty data
+// is empty.
 func ParseParagraph(data string, mode Mode) (Paragraph, error) {
 	p, err := NewParagraphReader(strings.NewReader(data), mode).Next()
 	if errors.Is(err, io.EOF) {
@@ -133,11 +135,11 @@ func ParseParagraph(data string, mode Mode) (Paragraph, error) {
 type ParagraphReader struct {
 	in   *bufio.Reader
 	mode Mode
-	err  error // what every further Next returns
+	err  error // returned by each further Next
 
-	long  []byte      // a line that did not fit into in's buffer
+	long  []byte      // a line longer than the buffer of in
 	text  []byte      // the values of the paragraph being read
-	spans []fieldSpan // where they are in text
+	spans []fieldSpan // of the fields in text
 	names fieldNames
 }
 
@@ -147,7 +149,7 @@ type fieldSpan struct {
 	multi      bool
 }
 
-// readBuffer is above nearly every line; longer ones are copied.
+// readBuffer holds nearly every line. Longer ones are copied.
 const readBuffer = 64 << 10
 
 // NewParagraphReader returns a reader of the control data that r yields.
@@ -155,8 +157,8 @@ func NewParagraphReader(r io.Reader, mode Mode) *ParagraphReader {
 	return &ParagraphReader{in: bufio.NewReaderSize(r, readBuffer), mode: mode, names: make(fieldNames)}
 }
 
-// Next returns the next paragraph, io.EOF after the last. Its values share
-// one string. After an error every call returns that error.
+// Next returns the next paragraph, io.EOF after the last. Its values share one
+// string. After an error, every call returns that error.
 func (r *ParagraphReader) Next() (Paragraph, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -166,7 +168,7 @@ func (r *ParagraphReader) Next() (Paragraph, error) {
 	for {
 		line, err := r.line()
 		if err == io.EOF && len(r.spans) > 0 {
-			break // the error comes again at the next call
+			break // the next call returns the error
 		}
 		if err == nil && len(line) == 0 {
 			if len(r.spans) > 0 {
@@ -193,7 +195,7 @@ func (r *ParagraphReader) Next() (Paragraph, error) {
 	return p, nil
 }
 
-// add adds a line that is not empty to the paragraph.
+// add adds a non-empty line to the paragraph.
 func (r *ParagraphReader) add(line []byte) error {
 	if r.mode == ModeInstaller {
 		if len(r.spans) == 0 {
@@ -253,8 +255,8 @@ func (r *ParagraphReader) addContinuation(line []byte) error {
 	return nil
 }
 
-// line returns the next line without its end. The bytes are good until the
-// next call.
+// line returns the next line without its end. The bytes are valid until the next
+// call.
 func (r *ParagraphReader) line() ([]byte, error) {
 	line, err := r.in.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {
@@ -286,11 +288,11 @@ func (r *ParagraphReader) line() ([]byte, error) {
 	return line, nil
 }
 
-// fieldNames maps names as written to canonical ones, so that the paragraphs
-// of an index share theirs.
+// fieldNames maps written names to canonical ones. The paragraphs of an index
+// share these strings.
 type fieldNames map[string]string
 
-// maxFieldNames bounds what an index with ever new names makes a reader keep.
+// maxFieldNames bounds the names that a reader keeps.
 const maxFieldNames = 4096
 
 func (names fieldNames) canonical(written []byte) string {
@@ -308,7 +310,7 @@ func (names fieldNames) canonical(written []byte) string {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
-// indexColon finds the colon behind a field name, which is near.
+// indexColon finds the colon after a field name, which is near.
 func indexColon(line []byte) int {
 	for i, c := range line {
 		if c == ':' {

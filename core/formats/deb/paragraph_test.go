@@ -119,7 +119,8 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Names that never repeat make a reader forget names, not err.
+// TestManyFieldNames reads names that never repeat. The reader forgets names and
+// stays right.
 func TestManyFieldNames(t *testing.T) {
 	var in strings.Builder
 	for i := range 3 * maxFieldNames {
@@ -203,9 +204,9 @@ func TestAppendParagraph(t *testing.T) {
 	}
 }
 
-// What is written is one paragraph with the fields that were read. Written
-// twice it does not change any more (the first time a blank that folding left
-// at the beginning of a value is lost, and carriage returns are).
+// FuzzParagraph writes a paragraph that was read. The text is one paragraph with
+// the same fields. A second round changes nothing. The first one drops carriage
+// returns and a leading blank that folding left.
 func FuzzParagraph(f *testing.F) {
 	for _, s := range []string{
 		"Package: a\nVersion: 1\nDescription: b\n c\n .\n d\n\nX: y\n", "a:\n b\n", "Files:\n x\nFiles: y\n", ":\n", "\n\r\n", "#:", " ", "A:\rb\r\r\n", "Files:x: y\n",

@@ -7,25 +7,25 @@ import (
 	"slices"
 )
 
-// Paths are the paths in a data archive: ascending, each once. They take 6 bytes
-// a path besides their own. A nil Paths is empty.
+// Paths are the sorted, unique paths in a data archive. Each takes 6 bytes
+// besides its own. A nil Paths is empty.
 type Paths struct {
-	blocks [][]byte // of paths, each after its length in two bytes
+	blocks [][]byte // paths, each after its length in two bytes
 	refs   []pathRef
 	size   int // bytes of the paths
 }
 
-// pathRef is the place of a path: the number of its block times maxPathBlock,
-// plus the offset in the block.
+// pathRef locates a path: block number times maxPathBlock, plus the offset in the
+// block.
 type pathRef uint32
 
-// Sizes of blocks, in bytes. The first is small, as most packages are.
+// Sizes of blocks, in bytes. The first is small because most packages are small.
 const (
 	minPathBlock = maxPath + 2
 	maxPathBlock = 1 << 20
 )
 
-// NewPaths returns the paths in order. Each may be 4 KiB long.
+// NewPaths sorts paths. Each has at most 4 KiB.
 func NewPaths(paths ...string) *Paths {
 	p := new(Paths)
 	for _, path := range paths {
@@ -51,9 +51,10 @@ func (p *Paths) add(path string) {
 	p.size += len(path)
 }
 
-// held returns how many bytes the paths take, and may take after another one.
+// held returns the memory of the paths in bytes, including growth by one more
+// path.
 func (p *Paths) held() int64 {
-	n := int64(4 * cap(p.refs) * 5 / 2) // while refs grows there are two of it
+	n := int64(4 * cap(p.refs) * 5 / 2) // refs grows by copying, so two copies exist for a while
 	for _, b := range p.blocks {
 		n += int64(cap(b))
 	}

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// ErrRelation says that a dependency has no meaning.
+// ErrRelation says that a dependency cannot be parsed.
 var ErrRelation = errors.New("unable to parse dependency")
 
 // Op is the relation of a dependency to a version.
 type Op uint8
 
-// Relations. AnyVersion is the absence of a condition.
+// Relations. AnyVersion means no condition.
 const (
 	AnyVersion Op = iota
 	Less
@@ -40,9 +40,8 @@ func (op Op) String() string {
 	}
 }
 
-// ParseOp reads a relation. The single characters '<' and '>' are the old
-// spellings of "<=" and ">=" (policy 7.1); "" is "=". ok is false for
-// any other text.
+// ParseOp parses a relation. '<' and '>' are the old spellings of "<=" and ">="
+// (policy 7.1). "" is "=". ok is false for any other text.
 func ParseOp(s string) (op Op, ok bool) {
 	switch s {
 	case "", "=":
@@ -60,8 +59,7 @@ func ParseOp(s string) (op Op, ok bool) {
 	}
 }
 
-// Holds reports whether version stands in the relation to operand, by
-// CompareVersions.
+// Holds reports whether version has the relation to operand, by CompareVersions.
 func (op Op) Holds(version, operand string) bool {
 	switch c := CompareVersions(version, operand); op {
 	case Less:
@@ -79,11 +77,10 @@ func (op Op) Holds(version, operand string) bool {
 	}
 }
 
-// Relation is one alternative of a dependency. Relations that are the same are
-// equal by ==.
+// Relation is one alternative of a dependency. Equal relations are equal by ==.
 type Relation struct {
 	Name    string
-	Arch    string // "" if any will do
+	Arch    string // "" for any architecture
 	Op      Op
 	Version string // "" with AnyVersion
 }
@@ -97,9 +94,9 @@ func (r Relation) String() string {
 	return r.Name + " (" + r.Op.String() + " " + r.Version + ") [" + r.Arch + "]"
 }
 
-// ParseRelation reads one alternative: "name", "name:arch", "name (op
-// version)", each with "{arch}" behind it if wanted. Text with restrictions in
-// square or angle brackets behind it is a name that no package has.
+// ParseRelation parses one alternative: "name", "name:arch", "name (op version)",
+// each optionally followed by "{arch}". Text with restrictions in square or angle
+// brackets becomes a name that no package has.
 func ParseRelation(s string) (Relation, error) {
 	var r Relation
 	text := s
@@ -145,8 +142,8 @@ func (e *unknownRelation) Error() string {
 
 func (e *unknownRelation) Is(target error) bool { return target == ErrRelation }
 
-// ParseAlternatives reads one item of a relation field: alternatives between
-// '|'. Empty ones are left out, so the result of an empty item is empty.
+// ParseAlternatives parses one item of a relation field: alternatives between
+// '|'. Empty alternatives are dropped, so an empty item has none.
 func ParseAlternatives(item string) ([]Relation, error) {
 	relations := make([]Relation, 0, 1+strings.Count(item, "|"))
 	for s := range strings.SplitSeq(item, "|") {
@@ -163,8 +160,8 @@ func ParseAlternatives(item string) ([]Relation, error) {
 	return relations, nil
 }
 
-// SplitItems splits a relation field at its commas. Items are trimmed and
-// empty ones left out; nil if nothing remains.
+// SplitItems splits a relation field at its commas and trims the items. Empty
+// items are dropped. The result is nil if no item remains.
 func SplitItems(field string) []string {
 	if strings.TrimSpace(field) == "" {
 		return nil
@@ -181,8 +178,7 @@ func SplitItems(field string) []string {
 	return items
 }
 
-// SatisfiedBy reports whether p satisfies r, by its name or by what it
-// provides.
+// SatisfiedBy reports whether p satisfies r by its name or by its Provides.
 func (r Relation) SatisfiedBy(p *Package) bool {
 	if r.Name == "" || r.Arch != "" && !MatchArchitecture(p.Architecture, r.Arch) {
 		return false
@@ -190,23 +186,24 @@ func (r Relation) SatisfiedBy(p *Package) bool {
 	return p.Offers(r.Name, func(version string) bool { return r.Op.Holds(version, r.Version) })
 }
 
-// MatchArchitecture reports whether a package of architecture arch serves
-// where wanted is asked for: equal, or "all" for anything but "source".
+// MatchArchitecture reports whether a package of arch satisfies a wish for
+// wanted. It does if they are equal, or if arch is "all" and wanted is not
+// "source".
 func MatchArchitecture(arch, wanted string) bool {
 	return arch == wanted || arch == AllArch && wanted != SourceArch
 }
 
-// Offers reports whether ok holds for a version under which p offers name: its
-// own version if that is its name, and that of each entry of Provides with
-// this name. An entry without a version offers the package's own, as aptly has
-// it and Debian policy 7.5 has not; entries with another relation than "=" and
-// entries that cannot be read offer nothing.
+// Offers reports whether ok holds for a version under which p offers name. It
+// offers its own name with its own version, and each entry of Provides. As in
+// aptly, but not in Debian policy 7.5, an entry without a version offers the
+// package's version. Entries with a relation other than "=" and unreadable
+// entries offer nothing.
 func (p *Package) Offers(name string, ok func(version string) bool) bool {
 	if p.Name == name && ok(p.Version) {
 		return true
 	}
 	for _, item := range p.Provides {
-		// Cheap refusal first: lists are searched package by package.
+		// Lists are searched package by package, so a mismatch must be cheap.
 		if !strings.HasPrefix(item, name) {
 			continue
 		}
@@ -217,8 +214,8 @@ func (p *Package) Offers(name string, ok func(version string) bool) bool {
 	return false
 }
 
-// Offered calls yield with each name that p provides and the version of that,
-// as Offers has it.
+// Offered calls yield with each name that p provides and its version, by the
+// rules of Offers.
 func (p *Package) Offered(yield func(name, version string)) {
 	for _, item := range p.Provides {
 		if name, version, ok := p.offer(item); ok {
@@ -227,7 +224,7 @@ func (p *Package) Offered(yield func(name, version string)) {
 	}
 }
 
-// offer reads an item of Provides; ok is false if it offers nothing.
+// offer parses an item of Provides. ok is false if it offers nothing.
 func (p *Package) offer(item string) (name, version string, ok bool) {
 	r, err := ParseRelation(item)
 	if err != nil {

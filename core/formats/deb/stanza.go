@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Layout says how a paragraph is written: which fields come first.
+// Layout selects the order of a paragraph's fields.
 type Layout uint8
 
-// Layouts. In LayoutInstaller there is only the field named "".
+// Layouts. LayoutInstaller has only the field named "".
 const (
 	LayoutBinary Layout = iota
 	LayoutSource
@@ -18,8 +18,8 @@ const (
 	LayoutRelease
 )
 
-// fieldOrder has the fields that come first in a layout. All others follow in
-// byte order of their names.
+// fieldOrder lists the first fields of each layout. All others follow in byte
+// order of their names.
 var fieldOrder = [...][]string{
 	LayoutBinary: {
 		"Package", "Essential", "Status", "Priority", "Section", "Installed-Size", "Maintainer",
@@ -40,8 +40,8 @@ var fieldOrder = [...][]string{
 	},
 }
 
-// position returns the place of a field in a layout: below len(fieldOrder[l])
-// for the fields that come first, that for all others.
+// position returns the place of a field in a layout. Listed fields have places
+// below len(fieldOrder[l]), all others that place.
 func (l Layout) position(name string) int {
 	order := fieldOrder[l]
 	for i := range order {
@@ -52,10 +52,10 @@ func (l Layout) position(name string) int {
 	return len(order)
 }
 
-// AppendParagraph appends p to dst in layout l, without an empty line behind
-// it. A multi-line field without a value is left out, for its empty line would
-// end the stanza; in a Release, where it means an empty list, the name is
-// written alone.
+// AppendParagraph appends p to dst in layout l, without an empty line after it. A
+// multi-line field without a value would end the stanza with its empty line, so
+// it is dropped. In a Release, it means an empty list, so its name is written
+// alone.
 func AppendParagraph(dst []byte, p Paragraph, l Layout) []byte {
 	if l == LayoutInstaller {
 		return appendText(dst, p.Get(""))
@@ -105,7 +105,7 @@ func appendField(dst []byte, f Field, l Layout) []byte {
 	if f.Name != "Description" || f.Value == "" {
 		dst = append(dst, '\n')
 		if f.Value != "" && !isBlank(f.Value[0]) {
-			dst = append(dst, ' ') // "Files:x" was read: without a blank x would be a field
+			dst = append(dst, ' ') // of "Files:x"; without the blank, x would be read as a field
 		}
 	}
 	return appendText(dst, f.Value)
@@ -120,11 +120,11 @@ func appendText(dst []byte, text string) []byte {
 	return dst
 }
 
-// AppendStanza appends the package's stanza of a Packages or Sources index,
-// or the lines of an installer in SHA256SUMS; every line ends in a line feed and
-// no empty line follows. poolDir is the published directory of the package's
-// files relative to the archive's root; with "" Filename is the bare name and
-// Directory is what the package came with.
+// AppendStanza appends the package's stanza of a Packages or Sources index, or an
+// installer's lines in SHA256SUMS. Each line ends in a line feed, and no empty
+// line follows. poolDir is the published directory of the files, relative to the
+// archive's root. With "" Filename is the base name, and Directory is the
+// original one.
 func (p *Package) AppendStanza(dst []byte, poolDir string) []byte {
 	var space [48]Field
 	paragraph := p.paragraph(space[:0], poolDir)
@@ -138,8 +138,8 @@ func (p *Package) AppendStanza(dst []byte, poolDir string) []byte {
 	}
 }
 
-// Details returns the package as the API shows it: the fields of its stanza
-// with the bare file name, and FilesHash, Key and ShortKey.
+// Details returns the package as the API shows it: its stanza's fields with the
+// base name of the file, and FilesHash, Key and ShortKey.
 func (p *Package) Details() map[string]string {
 	paragraph := p.paragraph(nil, "")
 	details := make(map[string]string, len(paragraph)+3)
@@ -219,7 +219,7 @@ func (p *Package) sourceFields(dst Paragraph, poolDir string) Paragraph {
 	return dst
 }
 
-// sumLines returns " digest size name" for each file whose digest is known.
+// sumLines returns " digest size name" for each file with a known digest.
 func (p *Package) sumLines(digest func(*File) string) string {
 	var text []byte
 	for i := range p.Files {

@@ -94,7 +94,8 @@ Package-List:
 		t.Errorf("details: directory %q", got)
 	}
 
-	// Without any MD5 the details have the field, the stanza has no empty line.
+	// Without any MD5, the details keep the field and the stanza has no empty
+	// line.
 	for i := range p.Files {
 		p.Files[i].MD5 = ""
 	}
@@ -106,7 +107,7 @@ Package-List:
 	}
 }
 
-// A stanza that was written reads as the package it was written from.
+// TestStanzasReadBack writes stanzas and reads the same packages.
 func TestStanzasReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		kind := rapid.SampledFrom([]Kind{Binary, Udeb, Source}).Draw(t, "kind")

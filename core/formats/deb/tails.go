@@ -12,22 +12,23 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// Bytes after the end of a compressed stream do not count: dpkg 1.21.22 ignores
-// them for every compression, apt 2.6.2 for all but zstd. They are NULs of tools
-// that write whole blocks, or junk. A further stream of the same compression is
-// read as a continuation. A stream that is cut off stays an error.
+// Bytes after the end of a compressed stream are ignored. dpkg 1.21.22 does so
+// for every compression, apt 2.6.2 for all but zstd. Tools that write whole
+// blocks append NULs. A further stream of the same compression continues the
+// content. A truncated stream is an error.
 
-// gzipStreams reads the members of a gzip file one after another.
+// gzipStreams reads the members of a gzip file in sequence.
 type gzipStreams struct {
 	in *bufio.Reader
 	z  gzip.Reader
 }
 
-// gzipMagic begins a member: the format and the only method, deflate (RFC 1952).
+// gzipMagic begins a member: the format, then deflate, the only method (RFC
+// 1952).
 const gzipMagic = "\x1f\x8b\x08"
 
-// open returns a reader of what r unpacks to. A file that is no gzip file is
-// returned as it is, as zlib does.
+// open returns a reader of the unpacked r. Like zlib, it returns a plain file
+// unchanged.
 func (g *gzipStreams) open(r io.Reader) (io.Reader, error) {
 	if g.in == nil {
 		g.in = bufio.NewReader(nil)
@@ -44,7 +45,7 @@ func (g *gzipStreams) open(r io.Reader) (io.Reader, error) {
 	return g, err
 }
 
-// more reports whether a member begins here.
+// more reports whether another member begins.
 func (g *gzipStreams) more() (bool, error) {
 	magic, err := g.in.Peek(len(gzipMagic))
 	if err == io.EOF {
@@ -79,10 +80,10 @@ func cmpErr(err, otherwise error) error {
 	return otherwise
 }
 
-// xzStreams reads the streams of an xz file one after another.
+// xzStreams reads the streams of an xz file in sequence.
 type xzStreams struct{ z *xz.Reader }
 
-// open begins to read r.
+// open starts reading r.
 func (x xzStreams) open(r io.Reader) (io.Reader, error) {
 	err := x.z.Reset(&aligned{r: r})
 	x.z.Multistream(false)
@@ -95,7 +96,7 @@ func (x xzStreams) Read(p []byte) (int, error) {
 		if err != io.EOF {
 			return n, err
 		}
-		if x.z.Reset(nil) != nil { // the end, or no header of a stream
+		if x.z.Reset(nil) != nil { // the end, or not the header of a stream
 			return n, io.EOF
 		}
 		if x.z.Multistream(false); n > 0 {
@@ -104,7 +105,7 @@ func (x xzStreams) Read(p []byte) (int, error) {
 	}
 }
 
-// aligned appends NULs until there are a multiple of 4 bytes: the decoder takes
+// aligned pads its reader with NULs to a multiple of 4 bytes. The decoder accepts
 // no other padding.
 type aligned struct {
 	r    io.Reader
@@ -129,7 +130,7 @@ func (a *aligned) Read(p []byte) (int, error) {
 	return 0, a.err
 }
 
-// okUnlessEnded hides the end of the input until the padding was read.
+// okUnlessEnded hides the end of the input until the padding is read.
 func okUnlessEnded(err error) error {
 	if err == io.EOF {
 		return nil
@@ -138,12 +139,11 @@ func okUnlessEnded(err error) error {
 }
 
 // bzip2Streams reads the streams of a bzip2 file, which the decoder joins. It
-// appends two bytes that begin no stream, so that the decoder ends in the same
-// way whatever there is after the last one.
+// appends two bytes that begin no stream. So the decoder ends in the same way
+// with and without trailing bytes.
 type bzip2Streams struct{ r io.Reader }
 
-// errBzip2Tail is the decoder's error of bytes after a whole stream that begin
-// no other one.
+// errBzip2Tail is the decoder's error for trailing bytes that begin no stream.
 const errBzip2Tail = bzip2.StructuralError("bad magic value in continuation file")
 
 func openBzip2(r io.Reader) io.Reader {
@@ -168,11 +168,11 @@ func (nuls) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// zstdFrames passes on the frames of a zstd file (RFC 8878, 3.1) and nothing
-// after them.
+// zstdFrames passes on the frames of a zstd file (RFC 8878, 3.1) and drops
+// trailing bytes.
 type zstdFrames struct {
 	in       *bufio.Reader
-	left     int64 // bytes to pass on before the next look
+	left     int64 // bytes to pass on before the next header
 	inFrame  bool
 	checksum bool // of the frame
 	frames   int
@@ -206,7 +206,7 @@ func (z *zstdFrames) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// next finds out how many bytes are to be passed on next.
+// next sets the number of bytes to pass on.
 func (z *zstdFrames) next() error {
 	if z.inFrame {
 		return z.block()
@@ -223,14 +223,14 @@ func (z *zstdFrames) next() error {
 		z.left = zstdSkippableHead + int64(binary.LittleEndian.Uint32(head[4:]))
 	case z.frames > 0 || len(head) == 0:
 		return io.EOF
-	default: // the decoder says what is wrong
+	default: // the decoder reports the fault
 		z.left = zstdAllBytes
 	}
 	return nil
 }
 
-// frameHeader returns the length of a frame's header, with its magic, by its
-// descriptor.
+// frameHeader returns the length of a frame's header including its magic. The
+// descriptor determines it.
 func frameHeader(descriptor byte) int64 {
 	n := int64(4 + 1)
 	single := descriptor&0x20 != 0
@@ -245,7 +245,7 @@ func frameHeader(descriptor byte) int64 {
 	return n + size
 }
 
-// block takes the next block of a frame, and the checksum after the last.
+// block passes on the next block of a frame, and the checksum after the last one.
 func (z *zstdFrames) block() error {
 	b, err := z.in.Peek(zstdBlockHeader)
 	if err != nil {
@@ -267,8 +267,7 @@ func (z *zstdFrames) block() error {
 	return nil
 }
 
-// openLZMA returns a reader of a file of the old format (.lzma), which has one
-// stream.
+// openLZMA returns a reader of a .lzma file, the old format with a single stream.
 func openLZMA(r io.Reader, dictionary int) (io.Reader, error) {
 	in := bufio.NewReader(r)
 	z, err := lzma.ReaderConfig{DictCap: dictionary}.NewReader(in)

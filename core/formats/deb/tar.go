@@ -11,10 +11,10 @@ import (
 const (
 	maxControlTar  = 16 << 20 // control.tar
 	maxControlFile = 4 << 20  // the control file in it
-	maxDataTar     = 64 << 30 // data.tar, which is read in constant memory
-	maxEntries     = 1 << 20  // entries of each
-	maxPath        = 4 << 10  // a path in data.tar
-	maxPaths       = 64 << 20 // all paths together; the largest packages of Debian have 200,000
+	maxDataTar     = 64 << 30 // data.tar, read in constant memory
+	maxEntries     = 1 << 20  // entries per archive
+	maxPath        = 4 << 10  // bytes of a path in data.tar
+	maxPaths       = 64 << 20 // bytes of all paths; the largest packages of Debian have 200,000 paths
 )
 
 // Errors of tar archives.
@@ -26,8 +26,8 @@ var (
 	errControls    = errors.New("more than one control file")
 )
 
-// eachEntry calls f for the entries of a tar archive, of which there may be
-// limit, then reads r to its end so that a decoder compares its checksum.
+// eachEntry calls f for at most limit entries of a tar archive. Then it reads r
+// to its end, so that a decoder verifies its checksum.
 func eachEntry(r io.Reader, limit int, f func(h *tar.Header, content io.Reader) error) error {
 	t := tar.NewReader(r)
 	for n := 0; ; n++ {
@@ -48,8 +48,8 @@ func eachEntry(r io.Reader, limit int, f func(h *tar.Header, content io.Reader) 
 	}
 }
 
-// readControlTar returns the file control of a control.tar, nil if it has
-// none. Of two such files, tools would choose differently: that is an error.
+// readControlTar returns the file control of a control.tar, nil if it has none.
+// Two such files are an error, since tools choose between them differently.
 func readControlTar(r io.Reader) (control []byte, err error) {
 	err = eachEntry(r, maxEntries, func(h *tar.Header, content io.Reader) error {
 		if h.Typeflag != tar.TypeReg || (h.Name != "./control" && h.Name != "control") {
@@ -71,11 +71,10 @@ func readControlTar(r io.Reader) (control []byte, err error) {
 	return control, nil
 }
 
-// readDataTar returns the paths of a data.tar that are no directories, as
-// Contents lists them: without a leading "./". A path that has a line feed is
-// left out, since no line of Contents can say it. The archive may have so many
-// entries, and the paths so many bytes together. hold is told how many bytes the
-// paths take before they take them.
+// readDataTar returns the paths in a data.tar as Contents lists them: without
+// directories and without a leading "./". A path with a line feed has no form in
+// Contents and is dropped. entries and bytes bound the archive. hold is called
+// before the paths take more memory, with its size.
 func readDataTar(r io.Reader, entries, bytes int, hold func(int64) error) (*Paths, error) {
 	paths := new(Paths)
 	held := int64(0)

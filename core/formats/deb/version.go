@@ -2,12 +2,13 @@ package deb
 
 import "strings"
 
-// CompareVersions compares two versions as dpkg does (Debian policy 5.6.12):
-// the result is negative, zero or positive as a sorts before, with or after b.
-// Numbers compare exactly at any length. Any two strings are comparable,
-// because queries compare every field by this order; text that is no version
-// is cut the same way: epoch before the first colon, revision after the last
-// hyphen, and whatever is absent counts as empty.
+// CompareVersions compares two versions as dpkg does (Debian policy 5.6.12). The
+// result is negative, zero or positive as a sorts before, with or after b.
+// Numbers of any length compare exactly.
+//
+// Queries compare every field by this order, so any two strings are comparable.
+// The epoch ends at the first colon, the revision begins after the last hyphen,
+// and absent parts are empty.
 func CompareVersions(a, b string) int {
 	if a == b {
 		return 0
@@ -33,8 +34,8 @@ func splitVersion(v string) (epoch, upstream, revision string) {
 	return epoch, v, ""
 }
 
-// compareParts compares one component of two versions: in turn a run of
-// non-digits, byte by byte in the order of rank, and a number.
+// compareParts compares one component of two versions. It alternates between a
+// run of non-digits, compared by rank, and a number.
 func compareParts(a, b string) int {
 	for a != "" || b != "" {
 		for (a != "" && !isDigit(a[0])) || (b != "" && !isDigit(b[0])) {
@@ -42,7 +43,7 @@ func compareParts(a, b string) int {
 			if ra != rb {
 				return int(ra) - int(rb)
 			}
-			// Equal ranks other than endOfRun: both have a byte to give up.
+			// The equal rank is not endOfRun, so both have a byte to remove.
 			a, b = a[1:], b[1:]
 		}
 		var na, nb string
@@ -58,8 +59,8 @@ func compareParts(a, b string) int {
 	return 0
 }
 
-// Ranks order the bytes of a run of non-digits: '~', the end of the run,
-// letters, everything else. They are the bytes of a sort key too.
+// Ranks order the bytes of a run of non-digits: '~', the end of the run, letters,
+// everything else. Sort keys contain them.
 const (
 	rankTilde   = 1
 	endOfRun    = 2
@@ -74,8 +75,8 @@ func rankAtStart(s string) byte {
 	return rank(s[0])
 }
 
-// rank numbers the bytes that are not digits, in their order, without holes:
-// the last of them, 0xff, has 55 + 255 - 10 - 52 - 1 = 247.
+// rank numbers the non-digit bytes in order, without gaps. The last of them,
+// 0xff, has 55 + 255 - 10 - 52 - 1 = 247.
 func rank(c byte) byte {
 	switch {
 	case c == '~':
@@ -99,7 +100,7 @@ func rank(c byte) byte {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// cutNumber cuts the digits off the front of s, without leading zeros.
+// cutNumber cuts the leading digits off s. number has no leading zeros.
 func cutNumber(s string) (number, rest string) {
 	i := 0
 	for i < len(s) && s[i] == '0' {
@@ -112,14 +113,14 @@ func cutNumber(s string) (number, rest string) {
 	return s[i:j], s[j:]
 }
 
-// VersionSortKey appends to dst an encoding of v whose byte order is the order
-// of CompareVersions. Versions that compare equal have the same encoding, and
-// no encoding is the beginning of another, so more may follow it in a key.
+// VersionSortKey appends an encoding of v to dst. Encodings in byte order are
+// versions in the order of CompareVersions, and equal versions have equal
+// encodings. No encoding is a prefix of another, so a key may continue after it.
 //
-// A component is a sequence of runs of ranks, each closed by endOfRun and
-// followed by a number (the count of its digits, then the digits). Only the
-// first run can be empty, so an empty one after it says that the component is
-// over; a component that ends in a run is taken to go on with the number 0.
+// A component is a sequence of runs of ranks. endOfRun closes each run, and a
+// number follows: the count of its digits, then the digits. Only the first run
+// may be empty, so a later empty run ends the component. A component that ends in
+// a run continues with the number 0.
 func VersionSortKey(dst []byte, v string) []byte {
 	epoch, upstream, revision := splitVersion(v)
 	dst = appendPartKey(dst, epoch)
@@ -144,8 +145,8 @@ func appendPartKey(dst []byte, part string) []byte {
 	}
 }
 
-// Lengths up to shortLength are one byte; above, the count of the length's own
-// bytes is added to it, and those follow.
+// Lengths up to shortLength are one byte. Longer ones are shortLength plus the
+// count of the length's own bytes, then these bytes.
 const shortLength = 0xf0
 
 func appendLength(dst []byte, n int) []byte {

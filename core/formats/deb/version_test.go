@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// versionTable has dpkg's answers, and those for text that dpkg refuses.
+// versionTable has dpkg's results, and the results for text that dpkg refuses.
 var versionTable = []struct {
 	a, b string
 	want int
@@ -75,7 +75,7 @@ func TestCompareVersionsDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// dpkg is the authority, where there is one.
+// dpkg decides, if it accepts both.
 func TestCompareVersionsAsDpkg(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
@@ -126,8 +126,8 @@ done`
 	}
 }
 
-// randomVersion returns a version that dpkg accepts, of a few characters that
-// meet often.
+// randomVersion returns a version that dpkg accepts. It has few distinct
+// characters, so equal parts are frequent.
 func randomVersion(rnd *rand.Rand) string {
 	letters := func(set string, n int) string {
 		var b strings.Builder
@@ -152,7 +152,7 @@ func mutateVersion(rnd *rand.Rand, v string) string {
 	return v[:i] + []string{"0", "1", "~", "a", "+", "."}[rnd.IntN(6)] + v[i:]
 }
 
-// versionText draws text near to versions, and now and then any text.
+// versionText draws text similar to versions, and sometimes any text.
 func versionText() *rapid.Generator[string] {
 	return rapid.OneOf(
 		rapid.StringMatching(`([0-2]:)?[0-2]{0,2}([.~+a-]{0,2}[0-1]{0,3}){0,4}(-[0-1a~.]{0,3})?`),

@@ -6,11 +6,12 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// windowHeader is how many bytes of a compressed stream say how large its window is.
+// windowHeader is the length of a stream's beginning that holds the size of its
+// window, in bytes.
 const windowHeader = 64
 
-// window returns how many bytes a decoder keeps to unpack a stream that begins
-// with header, at most most. A header that does not say counts as most.
+// window returns the memory that unpacking a stream with this header needs, at
+// most most. It returns most if the header does not say.
 func window(suffix string, header []byte, most int64) int64 {
 	switch suffix {
 	case ".xz":
@@ -43,8 +44,8 @@ const (
 	xzLZMA2        = 0x21
 )
 
-// xzDictionarySize returns the size of the dictionary that the first block of a
-// file asks for, unknown if the header does not say.
+// xzDictionarySize returns the dictionary size of a file's first block, or
+// unknown if the header does not say.
 func xzDictionarySize(header []byte, unknown int64) int64 {
 	if len(header) < xzStreamHeader+2 {
 		return unknown

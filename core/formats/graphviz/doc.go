@@ -3,7 +3,7 @@
 //
 // Invariants:
 //
-//  1. No text changes the shape of a graph: whatever a label or an ID has is
-//     text of one field of one node.
+//  1. No text changes the shape of a graph. All text of a label or an ID stays
+//     within one field of one node.
 //  2. An edge leads only from a node that is drawn, and is drawn once.
 package graphviz

@@ -11,19 +11,19 @@ type Node struct {
 	ID    string
 	Color string   // a colour name of Graphviz; not escaped
 	Label []string // lines of text
-	From  []string // IDs of nodes that have an edge to this one; IDs of no node are passed over
+	From  []string // IDs of nodes with an edge to this one; unknown IDs are ignored
 }
 
-// Layout says in which direction a graph grows.
+// Layout is the direction in which a graph grows.
 type Layout int
 
-// The layouts, as clients know them.
+// The layouts of aptly's API.
 const (
 	Horizontal Layout = iota
 	Vertical
 )
 
-// Dot returns a graph of nodes, in their order.
+// Dot returns a graph of nodes in the given order.
 func Dot(nodes []Node, layout Layout) []byte {
 	open, shut := "{", "}"
 	var b strings.Builder
@@ -55,24 +55,24 @@ func Dot(nodes []Node, layout Layout) []byte {
 	return []byte(b.String())
 }
 
-// quote returns a quoted ID. In it only the quote has to be escaped; a
-// backslash stands for itself but before a quote, so IDs are without any.
+// quote returns a quoted ID. Only a quote is escaped. A backslash before a quote
+// would be ambiguous, so IDs have no backslash.
 func quote(id string) string {
 	return `"` + strings.NewReplacer(`\`, "_", `"`, `\"`).Replace(plain(id)) + `"`
 }
 
-// special are the characters that mean something in the label of a record.
+// special matches the characters with a meaning in a record's label.
 var special = regexp.MustCompile(`[\\"{}|<>]`)
 
-// entity is what labels show as another character, as in HTML.
+// entity matches text that labels show as another character, as in HTML.
 var entity = regexp.MustCompile(`&(#?[0-9A-Za-z]+;)`)
 
-// escape returns text that the field of a record shows as it is.
+// escape returns text that a record's field shows unchanged.
 func escape(text string) string {
 	return entity.ReplaceAllString(special.ReplaceAllString(plain(text), `\$0`), "&amp;$1")
 }
 
-// plain makes a text one line of UTF-8.
+// plain converts text to one line of UTF-8.
 func plain(text string) string {
 	return strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f {

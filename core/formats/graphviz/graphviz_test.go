@@ -71,10 +71,10 @@ func TestEscape(t *testing.T) {
 	}
 }
 
-// statement is a line of a graph with one repository and one snapshot of it.
+// statement matches a line of a graph with one repository and one snapshot of it.
 var statement = regexp.MustCompile(`^\t"(?:[^"\\]|\\")*"(?: \[fillcolor=[a-z0-9]+, label="\{((?:[^"\\{}|<>]|\\.)*\|){2}pkgs: 1\}", shape=Mrecord, style=filled\]|->"(?:[^"\\]|\\")*");$`)
 
-// FuzzDot draws objects of any name: there are two nodes and one edge.
+// FuzzDot draws objects with arbitrary names. There are two nodes and one edge.
 func FuzzDot(f *testing.F) {
 	for _, text := range []string{"a", `"`, `\`, `\"`, "}|{", "\n", "\xff", "&quot;", `"];x->y;`, "<b>"} {
 		f.Add(text, text)

@@ -11,16 +11,17 @@ import (
 	"github.com/dsnet/compress/bzip2"
 )
 
-// bzip2Packing makes a file of one stream, which is what apt reads of it: its
-// members are blocks. A block begins at any bit and depends on none before it;
-// only the sum at the end is one of all of them.
+// bzip2Packing makes a file of one stream, since apt reads no second one. A
+// member is a series of blocks. A block begins at any bit and depends on no
+// earlier one. Only the sum at the end covers all blocks.
 type bzip2Packing struct{ writers sync.Pool }
 
-// maxBlock is how many plain bytes are sure to be one block: the 900,000 that
-// a block holds are counted after runs of four bytes became five.
+// maxBlock bounds the plain bytes of one block. A block holds 900,000 bytes after
+// runs of four bytes have become five.
 const maxBlock = 700_000
 
-// Bits of a stream before its blocks and after them: the end mark and a sum.
+// Bits of a stream before and after its blocks. An end mark and a sum follow the
+// blocks.
 const (
 	bzip2Head = 32
 	bzip2Mark = 0x177245385090
@@ -29,7 +30,7 @@ const (
 
 func (*bzip2Packing) Head() []byte { return []byte("BZh9") }
 
-// Member returns blocks, and their sum as the note.
+// Member returns blocks. The note is their sum.
 func (k *bzip2Packing) Member(plain []byte) ([]byte, int64, int64, error) {
 	var blocks bytes.Buffer
 	to := Joiner{To: &blocks}
@@ -40,7 +41,7 @@ func (k *bzip2Packing) Member(plain []byte) ([]byte, int64, int64, error) {
 		if err != nil {
 			return nil, 0, 0, err
 		}
-		to.Write(data, n) // a Buffer takes all
+		to.Write(data, n) // a Buffer never fails
 		all += n
 		sum = bits.RotateLeft32(sum, 1) ^ s
 	}
@@ -48,7 +49,7 @@ func (k *bzip2Packing) Member(plain []byte) ([]byte, int64, int64, error) {
 	return blocks.Bytes(), all, int64(sum), nil
 }
 
-// block compresses plain bytes to a stream of one block, and returns that and
+// block compresses plain bytes to a stream of one block. It returns the block and
 // its sum.
 func (k *bzip2Packing) block(plain []byte) (data []byte, n int64, sum uint32, err error) {
 	var stream bytes.Buffer
@@ -64,7 +65,7 @@ func (k *bzip2Packing) block(plain []byte) (data []byte, n int64, sum uint32, er
 	}
 	k.writers.Put(w)
 	data = stream.Bytes()[bzip2Head/8:]
-	for fill := range int64(8) { // the stream ends with zeros up to a byte
+	for fill := range int64(8) { // zeros pad the stream to a byte
 		n = int64(len(data))*8 - fill - bzip2Tail
 		if n < 0 {
 			break
@@ -83,7 +84,7 @@ func (k *bzip2Packing) block(plain []byte) (data []byte, n int64, sum uint32, er
 
 func second(_ int, err error) error { return err }
 
-// bitsAt returns the 64 bits from one on.
+// bitsAt returns 64 bits from the given one on.
 func bitsAt(data []byte, from int64) uint64 {
 	var nine [9]byte
 	copy(nine[:], data[from/8:])

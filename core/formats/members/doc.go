@@ -1,7 +1,12 @@
-// Package members owns compressed files that are made of pieces, so that what a
-// piece was compressed to can be taken over into another file: a member. That is
-// a string of bits, since in bzip2 nothing begins at a byte. It stores nothing.
+// Package members owns compressed files that are joined from pieces. A compressed
+// piece is a member; another file can reuse it without compressing the piece
+// again. A member is a string of bits, since bzip2 blocks are not aligned to
+// bytes. The package stores nothing.
 //
-// Invariant: the members of any pieces, joined between a head and a tail, are a
-// file of one stream, as apt reads it, of all the pieces' bytes in their order.
+// Invariants:
+//
+// 1. The members of any pieces, joined between a head and a tail, are a valid
+// file of all the pieces' bytes in order.
+//
+// 2. apt reads the file whole. A .bz2 or .xz file has one stream.
 package members

@@ -9,16 +9,17 @@ import (
 	"slices"
 )
 
-// Packing is a way to compress. Member may be called by several at the same time;
-// what it returns depends on the plain bytes only: their bits, and a note for Tail.
+// Packing is a compression format. Member is safe for concurrent use. Its result
+// depends on the plain bytes only: the bits, their number, and a note for Tail.
 type Packing interface {
 	Member(plain []byte) (data []byte, bits int64, note int64, err error)
-	Head() []byte // what is before the members
-	// Tail is what is after them. plain is how many bytes each was.
+	Head() []byte // the bytes before the members
+	// Tail returns the bits after the members. plain has the plain size of each
+	// member.
 	Tail(plain []int64, members []Member) (data []byte, bits int64)
 }
 
-// New returns that of a suffix: .bz2, .xz or .zst.
+// New returns the Packing of a suffix: .bz2, .xz or .zst.
 func New(suffix string) (Packing, error) {
 	switch suffix {
 	case ".bz2":
@@ -31,25 +32,25 @@ func New(suffix string) (Packing, error) {
 	return nil, fmt.Errorf("pieces cannot be compressed as %q", suffix)
 }
 
-// Member is what a piece was compressed to, but for its bits.
+// Member describes a compressed piece without its bits.
 type Member struct {
-	Bits int64  `json:"n"`           // how many
-	Note int64  `json:"t,omitempty"` // for the packing
-	Sum  uint32 `json:"s"`           // of the bits and of these numbers
+	Bits int64  `json:"n"`           // number of bits
+	Note int64  `json:"t,omitempty"` // for Packing.Tail
+	Sum  uint32 `json:"s"`           // checksum of the bits and of the other fields
 }
 
-// Packed is a member with its bits, filled up with zeros to bytes.
+// Packed is a member with its bits, padded with zeros to bytes.
 type Packed struct {
 	Member
 	Data []byte
 }
 
-// Sound says whether the bits are those of the member.
+// Sound reports whether the checksum matches the bits.
 func (p Packed) Sound() bool { return p.sum(p.Data) == p.Sum }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// sum is what Sum is to be, of bits that are filled up with zeros.
+// sum computes Sum. data is padded with zeros.
 func (m Member) sum(data []byte) uint32 {
 	var numbers [16]byte
 	binary.LittleEndian.PutUint64(numbers[:], uint64(m.Bits))
@@ -57,7 +58,7 @@ func (m Member) sum(data []byte) uint32 {
 	return crc32.Update(crc32.Checksum(data, castagnoli), castagnoli, numbers[:])
 }
 
-// Pack makes the member of a piece.
+// Pack compresses a piece.
 func Pack(how Packing, plain []byte) (Packed, error) {
 	data, bits, note, err := how.Member(plain)
 	m := Member{Bits: bits, Note: note}
@@ -65,19 +66,19 @@ func Pack(how Packing, plain []byte) (Packed, error) {
 	return Packed{m, data}, err
 }
 
-// Joiner writes strings of bits one after the other.
+// Joiner writes strings of bits without gaps.
 type Joiner struct {
 	To   io.Writer
-	rest byte // bits that fill no byte yet, from the highest on
+	rest byte // the bits of an incomplete byte, from the highest on
 	n    int64
 	buf  []byte
 }
 
-// Write writes the first bits of data, of which the last byte is filled up with zeros.
+// Write writes the first bits of data. Zeros pad its last byte.
 func (j *Joiner) Write(data []byte, bits int64) error {
 	j.buf = append(j.buf[:0], data...)
 	j.buf = append(j.buf, 0)
-	shift(j.buf, j.rest, j.n) // what comes out of it is of the zero
+	shift(j.buf, j.rest, j.n) // buf[0] then has rest; the bits shifted out are padding
 	whole := (j.n + bits) / 8
 	if j.n = (j.n + bits) % 8; j.n > 0 {
 		j.rest = j.buf[whole]
@@ -86,7 +87,7 @@ func (j *Joiner) Write(data []byte, bits int64) error {
 	return err
 }
 
-// Close fills the last byte up with zeros.
+// Close pads the last byte with zeros.
 func (j *Joiner) Close() error {
 	if j.n == 0 {
 		return nil
@@ -95,8 +96,8 @@ func (j *Joiner) Close() error {
 	return err
 }
 
-// shift moves all bits of buf by n places, below 8, to where the next byte is,
-// and begins with those of first. Those of the last byte that do not fit in are lost.
+// shift moves all bits of buf by n places, n below 8, towards the end. The first
+// n bits come from first. Bits shifted out of the last byte are lost.
 func shift(buf []byte, first byte, n int64) {
 	if n == 0 {
 		return
@@ -107,14 +108,14 @@ func shift(buf []byte, first byte, n int64) {
 	}
 }
 
-// Splitter reads strings of bits one after the other.
+// Splitter reads strings of bits without gaps.
 type Splitter struct {
 	From *bufio.Reader
-	rest byte // bits that were read and not used, from the highest on
+	rest byte // bits read but not yet returned, from the highest on
 	n    int64
 }
 
-// Read returns the next bits, in a slice that is buf if that is large enough.
+// Read returns the next bits. It uses buf if that is large enough.
 func (s *Splitter) Read(buf []byte, bits int64) ([]byte, error) {
 	more := max(0, bits-s.n+7) / 8
 	buf = append(slices.Grow(buf[:0], int(more))[:more], 0)

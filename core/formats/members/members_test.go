@@ -35,9 +35,9 @@ func joined(t *testing.T, how Packing, plains [][]byte) []byte {
 	return file.Bytes()
 }
 
-// TestPackings joins what pieces were compressed to: other programs read it.
+// TestPackings joins compressed pieces. Other programs read the file.
 func TestPackings(t *testing.T) {
-	unjudged := map[string]error{} // tools that are not there, and why
+	unjudged := map[string]error{} // missing tools, and the reason
 	random := make([]byte, maxBlock)
 	rand.NewChaCha8([32]byte{1}).Read(random)
 	words := bytes.Repeat([]byte("Package: alpha\nArchitecture: amd64\n\n"), 3000)
@@ -55,7 +55,7 @@ func TestPackings(t *testing.T) {
 			"runs of zeros":    {make([]byte, 2*maxBlock), {1}},
 			"short runs":       {bytes.Repeat([]byte("aaaabbbb"), maxBlock/8), []byte("aaaa")},
 		} {
-			if suffix != ".bz2" { // it alone has blocks
+			if suffix != ".bz2" { // only bzip2 has several blocks
 				for i, plain := range plains {
 					plains[i] = plain[:min(len(plain), 100_000)]
 				}
@@ -85,7 +85,7 @@ func TestPackings(t *testing.T) {
 	}
 }
 
-// TestBits writes strings of bits and reads them again, from any of them on.
+// TestBits writes strings of bits and reads them again, from each of them on.
 func TestBits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type bits struct {

@@ -10,16 +10,16 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// xzPacking makes a file of one stream, which is all that apt reads of one: its
-// members are blocks, and the index after them is made anew ("The .xz File
-// Format", sections 2 to 4).
+// xzPacking makes a file of one stream, since apt reads no second one. Members
+// are blocks. Tail writes a new index after them ("The .xz File Format", sections
+// 2 to 4).
 type xzPacking struct{}
 
-// xzDict is the dictionary in bytes: most pieces are smaller.
+// xzDict is the dictionary size in bytes. Most pieces are smaller.
 const xzDict = 1 << 20
 
-// Bytes before the blocks and after the index, and which sums blocks have: both
-// ends of a stream tell.
+// Bytes before the blocks and after the index, and the type of check. Both ends
+// of a stream name the type.
 const (
 	xzHead  = 12
 	xzFoot  = 12
@@ -31,7 +31,7 @@ func (xzPacking) Head() []byte {
 	return binary.LittleEndian.AppendUint32(head, crc32.ChecksumIEEE(head[6:]))
 }
 
-// Member returns a block, and its size without the zeros at its end as the note.
+// Member returns a block. The note is its size without padding.
 func (k xzPacking) Member(plain []byte) ([]byte, int64, int64, error) {
 	var stream bytes.Buffer
 	w, err := xz.WriterConfig{DictCap: xzDict, CheckSum: xz.CRC64}.NewWriter(&stream)
@@ -47,7 +47,7 @@ func (k xzPacking) Member(plain []byte) ([]byte, int64, int64, error) {
 	return k.block(stream.Bytes(), len(plain))
 }
 
-// block returns that of a stream of one.
+// block returns the block of a stream that has one.
 func (k xzPacking) block(stream []byte, plain int) ([]byte, int64, int64, error) {
 	if !bytes.HasPrefix(stream, k.Head()) || len(stream) < xzHead+xzFoot {
 		return nil, 0, 0, errors.New("xz stream is not of the kind that was asked for")
@@ -68,7 +68,7 @@ func (k xzPacking) block(stream []byte, plain int) ([]byte, int64, int64, error)
 
 func roundUp4(n int64) int64 { return (n + 3) &^ 3 }
 
-// Tail is the index and the footer.
+// Tail returns the index and the footer.
 func (k xzPacking) Tail(plain []int64, members []Member) ([]byte, int64) {
 	index := binary.AppendUvarint([]byte{0}, uint64(len(members)))
 	for i, m := range members {

@@ -17,7 +17,7 @@ func (k *zstdPacking) Member(plain []byte) ([]byte, int64, int64, error) {
 	return data, int64(len(data)) * 8, 0, nil
 }
 
-// Tail is a frame of nothing if there is no other: no frame at all is no file.
+// Tail returns an empty frame if there is no other, since a file needs a frame.
 func (k *zstdPacking) Tail(_ []int64, members []Member) ([]byte, int64) {
 	if len(members) > 0 {
 		return nil, 0

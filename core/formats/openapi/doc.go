@@ -1,8 +1,12 @@
-// Package openapi describes an API of HTTP by the Go types of its bodies: as a
-// document of OpenAPI 3.1 and as a page for people.
+// Package openapi describes an HTTP API by the Go types of its bodies. It writes
+// a document of OpenAPI 3.1, and a page for people.
 //
-// It stores nothing and knows nothing of what it describes.
+// It stores nothing and knows no particular API.
 //
-// Invariant: a schema has the fields that encoding/json writes and reads, by
-// the names it uses. Documents of the same description are the same bytes.
+// Invariants:
+//
+// 1. A schema has the fields that encoding/json writes and reads, by the same
+// names.
+//
+// 2. Equal descriptions give equal documents, byte for byte.
 package openapi

@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// API is what is described.
+// API describes an API.
 type API struct {
 	Title, Version, Description string
 	Operations                  []Operation
 
-	// Name returns the name of a type's schema; "" has the schema written where it
-	// is used.
+	// Name returns the name of a type's schema. A schema named "" is written where
+	// it is used.
 	Name func(reflect.Type) string
-	// Error is the body of answers that are errors.
+	// Error is the body of error answers.
 	Error any
 }
 
 // Operation is a method on a path.
 type Operation struct {
-	Method, Path string // as "/api/repos/{name}"
+	Method, Path string // such as "/api/repos/{name}"
 	Tag, ID      string
 	Summary      string
 	Query        []Param
-	Body         any    // a value of the body's type; nil without
+	Body         any    // a value of the body's type; nil without a body
 	Media        string // of the body; "application/json" if empty
 	Answers      []Answer
 }
@@ -37,14 +37,14 @@ type Operation struct {
 // Param is a parameter of the query.
 type Param struct {
 	Name, About string
-	Values      []string // that it may have; any if nil
+	Values      []string // allowed values; nil for any
 }
 
-// Answer is what is answered with a status.
+// Answer describes the answer with one status.
 type Answer struct {
 	Status int
 	About  string
-	Body   any    // a value of the body's type; nil without
+	Body   any    // a value of the body's type; nil without a body
 	Media  string // "application/json" if empty
 }
 
@@ -131,13 +131,13 @@ func PathParams(path string) []string {
 	return names
 }
 
-// Binary is the type of bodies that are files.
+// Binary is the type of file bodies.
 type Binary struct{}
 
-// Form is the type of bodies that are forms with files.
+// Form is the type of multipart forms with files.
 type Form struct{}
 
-// Any is the type of bodies that may be anything.
+// Any is the type of unrestricted bodies.
 type Any struct{}
 
 // schema returns the schema of a type, or a reference to it.
@@ -227,7 +227,7 @@ func fieldsOf(t reflect.Type) func(func(reflect.StructField) bool) {
 	}
 }
 
-// Tags returns the tags of the operations in the order in which they come first.
+// Tags returns the operations' tags in order of first use.
 func (a API) Tags() []string {
 	var tags []string
 	seen := map[string]bool{}
@@ -240,7 +240,7 @@ func (a API) Tags() []string {
 	return tags
 }
 
-// schemaText returns the fields of a body's type for people: each with its type.
+// schemaText lists the fields of a body's type, each with its type.
 func (b *builder) schemaText(v any) string {
 	schema := b.schema(reflect.TypeOf(v))
 	if ref, ok := schema["$ref"].(string); ok {

@@ -23,7 +23,7 @@ type body struct {
 	private string
 }
 
-// TestSchema holds that schemas have what encoding/json has.
+// TestSchema compares schemas with encoding/json.
 func TestSchema(t *testing.T) {
 	a := API{Title: "T", Version: "1", Error: struct{}{}, Name: func(t reflect.Type) string {
 		if t == reflect.TypeFor[base]() {

@@ -5,7 +5,7 @@ import (
 	"html/template"
 )
 
-// page is what people read; it needs nothing else, neither scripts nor styles.
+// page is the page for people. It needs no script and no other file.
 var page = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{{.API.Title}}</title>
 <meta name="viewport" content="width=device-width">

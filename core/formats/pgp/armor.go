@@ -21,8 +21,8 @@ const (
 	maxArmorHeader = 100 // header lines of a block
 )
 
-// armor writes data as one block with its checksum, which gpgv 2.2 needs to
-// take a clearsigned text for complete.
+// armor writes data as one block with a checksum. gpgv 2.2 accepts no clearsigned
+// text without one.
 func armor(dst []byte, kind string, data []byte) []byte {
 	dst = append(dst, armorBegin+kind+armorDashes+"\n\n"...)
 	for text := base64.StdEncoding.EncodeToString(data); text != ""; {
@@ -52,7 +52,7 @@ func crc24(data []byte) uint32 {
 }
 
 // skipHeaders returns the lines after the headers of a block and the empty line
-// that ends them, or the reason for which it refuses them.
+// after them. wrong is the reason of a refusal.
 func skipHeaders(rest []byte) (text []byte, wrong string) {
 	for n := 0; len(rest) > 0; n++ {
 		var line []byte
@@ -66,8 +66,8 @@ func skipHeaders(rest []byte) (text []byte, wrong string) {
 	return nil, "no end"
 }
 
-// dearmor returns what follows a line that has been read as the beginning of a
-// block of the given kind, decoded, and the lines behind the block's end.
+// dearmor decodes a block of the given kind, whose first line has been read. It
+// also returns the lines after the block.
 func dearmor(kind string, lines []byte) (data, rest []byte, err error) {
 	bad := func(what string) ([]byte, []byte, error) {
 		return nil, nil, fmt.Errorf("armor of %s: %s: %w", kind, what, ErrMalformed)
@@ -113,23 +113,23 @@ func dearmor(kind string, lines []byte) (data, rest []byte, err error) {
 	return data, rest, nil
 }
 
-// cutLine returns the first line without its end and without the white space
-// before it, which armor does not count, and what follows it.
+// cutLine returns the first line without its end and leading white space, which
+// armor ignores, and the rest.
 func cutLine(data []byte) (line, rest []byte) {
 	line, rest, _ = bytes.Cut(data, []byte("\n"))
 	return bytes.TrimRight(line, " \t\r"), rest
 }
 
-// beginsBlock returns the kind of block that the line begins.
+// beginsBlock returns the kind of the block that the line begins.
 func beginsBlock(line []byte) (kind string, ok bool) {
 	after, begins := bytes.CutPrefix(line, []byte(armorBegin))
 	inner, ends := bytes.CutSuffix(after, []byte(armorDashes))
 	return string(inner), begins && ends
 }
 
-// unwrap returns the packets in data, which are binary or in armored blocks of
-// one of the kinds, joined. Unless strict, text around the blocks is skipped,
-// and so are blocks of other kinds. Without any block the result is empty.
+// unwrap returns the packets in data, joined. They are binary, or in armored
+// blocks of the given kinds. Unless strict, it skips text around the blocks and
+// blocks of other kinds. Without any block the result is empty.
 func unwrap(data []byte, strict bool, kinds ...string) ([]byte, error) {
 	if len(data) > 0 && data[0]&0x80 != 0 {
 		return data, nil

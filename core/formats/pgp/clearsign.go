@@ -10,18 +10,18 @@ const (
 	hashHeader = "Hash: SHA256"
 	dashEscape = "- "
 
-	// maxLine is how long a line of a clearsigned text may be. What is longer
-	// than about 20,000 bytes gpg 2.2 cuts, and finds the signature bad.
+	// maxLine bounds a line of clearsigned text. gpg 2.2 cuts lines above about
+	// 20,000 bytes and then finds the signature bad.
 	maxLine = 19995
 )
 
-// A clear is a clearsigned text taken apart.
+// clear is a parsed clearsigned text.
 type clear struct {
-	lines [][]byte // without their ends and the white space before them
+	lines [][]byte // without line ends and the white space before them
 	sigs  []byte   // packets
 }
 
-// canonical returns the text as it is signed (RFC 4880, 7.1 and 5.2.4).
+// canonical returns the signed form of the text (RFC 4880, 7.1 and 5.2.4).
 func (c *clear) canonical() []byte { return bytes.Join(c.lines, []byte("\r\n")) }
 
 // text returns the lines, each with its end.
@@ -32,10 +32,10 @@ func (c *clear) text() []byte {
 	return append(bytes.Join(c.lines, []byte("\n")), '\n')
 }
 
-// trimLine removes from the end of a line what a signature does not cover.
+// trimLine removes the end of a line that a signature does not cover.
 func trimLine(line []byte) []byte { return bytes.TrimRight(line, " \t\r") }
 
-// clearLines returns the lines of a text that is to be signed.
+// clearLines splits a text into lines that can be signed.
 func clearLines(text []byte) ([][]byte, error) {
 	if len(text) > maxMessage {
 		return nil, fmt.Errorf("text of %d bytes: %w", len(text), ErrTooLarge)
@@ -49,7 +49,7 @@ func clearLines(text []byte) ([][]byte, error) {
 	return lines, nil
 }
 
-// appendClear writes the lines with their signatures behind them.
+// appendClear writes the lines, then their signatures.
 func appendClear(dst []byte, lines [][]byte, sigs []byte) []byte {
 	dst = append(dst, clearBegin+"\n"+hashHeader+"\n\n"...)
 	for _, line := range lines {
@@ -61,14 +61,13 @@ func appendClear(dst []byte, lines [][]byte, sigs []byte) []byte {
 	return armor(dst, armorSignature, sigs)
 }
 
-// isClearsigned reports whether some line of data speaks of a signature, by
-// which aptly tells signed files from others.
+// isClearsigned reports whether data looks signed. aptly uses the same test.
 func isClearsigned(data []byte) bool { return bytes.Contains(data, []byte("BEGIN PGP SIGN")) }
 
-// parseClear takes a clearsigned text apart. It refuses what gpg, apt and
-// others have understood in different ways: anything but empty lines around
-// the block, headers other than Hash, a line of white space at their end, and
-// lines that begin with an unescaped dash.
+// parseClear parses a clearsigned text. It refuses text that gpg, apt and other
+// tools have read in different ways. Refused are text around the block, headers
+// other than Hash, a line of white space after them, and lines that begin with an
+// unescaped dash.
 func parseClear(data []byte) (*clear, error) {
 	if len(data) > maxMessage {
 		return nil, fmt.Errorf("text of %d bytes: %w", len(data), ErrTooLarge)
@@ -92,7 +91,7 @@ func parseClear(data []byte) (*clear, error) {
 			line = text
 		} else if kind, begins := beginsBlock(trimLine(line)); begins && kind == armorSignature {
 			if len(c.lines) == 0 {
-				c.lines = [][]byte{nil} // the signature of no line is that of one empty line
+				c.lines = [][]byte{nil} // signing no line equals signing one empty line
 			}
 			c.sigs, err = unwrap(before, true, armorSignature)
 			return &c, err
@@ -103,7 +102,7 @@ func parseClear(data []byte) (*clear, error) {
 	}
 }
 
-// clearHeaders returns what follows the headers of a clearsigned text.
+// clearHeaders returns the text after the headers.
 func clearHeaders(data []byte) ([]byte, error) {
 	bad := func(what string) ([]byte, error) {
 		return nil, fmt.Errorf("clearsigned text: %s: %w", what, ErrMalformed)
@@ -139,9 +138,9 @@ func clearHeaders(data []byte) ([]byte, error) {
 	return bad("headers without end")
 }
 
-// StripClearsign returns the text of a clearsigned file without looking at its
-// signatures: what VerifyClearsigned would return. A file that is not signed is
-// returned as it is, with signed false.
+// StripClearsign returns the text of a clearsigned file without verifying it: the
+// same text as VerifyClearsigned. An unsigned file is returned unchanged, with
+// signed false.
 func StripClearsign(data []byte) (text []byte, signed bool, err error) {
 	if len(data) <= maxMessage && !isClearsigned(data) {
 		return data, false, nil

@@ -6,55 +6,56 @@ import (
 	"strings"
 )
 
-// Reasons why something cannot be read.
+// Errors of reading.
 var (
-	// ErrMalformed says that the bytes are not what OpenPGP prescribes.
+	// ErrMalformed says that bytes violate OpenPGP.
 	ErrMalformed = errors.New("malformed OpenPGP data")
 	// ErrTooLarge says that a limit of this package is exceeded.
 	ErrTooLarge = errors.New("OpenPGP data too large")
-	// ErrUnsupported says that the version, algorithm or format is not known here.
+	// ErrUnsupported says that this package does not support the version,
+	// algorithm or format.
 	ErrUnsupported = errors.New("unsupported OpenPGP data")
-	// ErrNoKey says that there is no key in what was to be read as keys.
+	// ErrNoKey says that data has no key.
 	ErrNoKey = errors.New("no valid OpenPGP data found")
 )
 
-// Reasons why a signature is refused.
+// Reasons for refusing a signature.
 var (
-	// ErrNotClearsigned says that the text has no signature around it.
+	// ErrNotClearsigned says that a text is not clearsigned.
 	ErrNotClearsigned = errors.New("no clearsigned data found")
-	// ErrNoSignature says that there is no signature in what was to be read as one.
+	// ErrNoSignature says that data has no signature.
 	ErrNoSignature = errors.New("no signature found")
-	// ErrUnknownKey says that the signature is by a key that is not in the ring.
+	// ErrUnknownKey says that the ring lacks the signature's key.
 	ErrUnknownKey = errors.New("no public key")
-	// ErrBadSignature says that the text is not what the key has signed.
+	// ErrBadSignature says that the signature does not match the text.
 	ErrBadSignature = errors.New("bad signature")
 	// ErrWeakDigest says that the signature is over MD5, SHA-1 or RIPEMD-160.
 	ErrWeakDigest = errors.New("digest algorithm too weak")
-	// ErrExpired says that the key or the signature is no longer or not yet valid.
+	// ErrExpired says that the key or signature is not yet, or no longer, valid.
 	ErrExpired = errors.New("expired or not yet valid")
 	// ErrRevoked says that the key is revoked.
 	ErrRevoked = errors.New("key is revoked")
-	// ErrNotSigning says that the key is not one that may sign.
+	// ErrNotSigning says that the key may not sign.
 	ErrNotSigning = errors.New("key is not for signing")
 )
 
-// Reasons why a key cannot be used to sign. The texts are those clients know.
+// Reasons why a key cannot sign. The texts are aptly's.
 var (
-	// ErrNoSuchKey precedes the reference that no key answers to.
+	// ErrNoSuchKey says that no key matches a reference.
 	ErrNoSuchKey = errors.New("couldn't find key for key reference")
-	// ErrNoDefaultKey says that there is no key at all.
+	// ErrNoDefaultKey says that there is no key.
 	ErrNoDefaultKey = errors.New("looks like there are no keys in gpg, please create one (official manual: http://www.gnupg.org/gph/en/manual.html)")
 	// ErrLocked says that the key needs a passphrase.
 	ErrLocked = errors.New("key is locked with passphrase, but no passphrase was given in batch mode")
-	// ErrPassphrase says that the passphrase given does not unlock the key.
+	// ErrPassphrase says that the passphrase does not unlock the key.
 	ErrPassphrase = errors.New("unable to decrypt the key, passphrase is wrong")
-	// ErrNoSecret says that the private part, or a usable one, is missing.
+	// ErrNoSecret says that the key has no usable private part.
 	ErrNoSecret = errors.New("no secret key")
 )
 
-// SignatureError says why the signature of one key is refused.
+// SignatureError says why one signature is refused.
 type SignatureError struct {
-	Key KeyID // the issuer the signature names; 0 if it names none
+	Key KeyID // the issuer in the signature; 0 if there is none
 	Err error
 }
 
@@ -81,17 +82,17 @@ func (e signatureErrors) Error() string {
 
 func (e signatureErrors) Unwrap() []error { return e }
 
-// Refused returns a refusal in the words that clients of aptly know, followed
-// by the reason: "verification of detached signature failed: exit status 2:
-// signature by 0123456789ABCDEF: no public key". kind is "detached signature"
-// or "clearsigned file". The result wraps err.
+// Refused returns a refusal in aptly's words, followed by the reason:
+// "verification of detached signature failed: exit status 2: signature by
+// 0123456789ABCDEF: no public key". kind is "detached signature" or "clearsigned
+// file". The result wraps err.
 func Refused(kind string, err error) error {
 	return fmt.Errorf("verification of %s failed: exit status %d: %w", kind, ExitStatus(err), err)
 }
 
-// ExitStatus returns the status gpgv exits with where a function of this
-// package returns err: 0 for nil, 1 for a signature that is bad, 2 for
-// everything else, such as a missing key. Clients of aptly see it in messages.
+// ExitStatus returns gpgv's exit status for err: 0 for nil, 1 for a bad
+// signature, 2 for everything else, such as a missing key. aptly's messages
+// contain it.
 func ExitStatus(err error) int {
 	switch {
 	case err == nil:

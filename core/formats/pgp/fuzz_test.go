@@ -64,7 +64,7 @@ func FuzzDetached(f *testing.F) {
 		if (err == nil) != (len(sigs) > 0) {
 			t.Errorf("%v, %v", sigs, err)
 		}
-		// A signature is of this text alone.
+		// A signature does not verify another text.
 		if _, err := trusted.VerifyDetached([]byte(release+"x"), sig, noon); err == nil {
 			t.Errorf("%q signs another text", sig)
 		}
@@ -82,7 +82,7 @@ func FuzzSecretKeys(f *testing.F) {
 		}
 		for _, k := range keys {
 			if k.Locked() {
-				continue // trying passphrases costs what the data says
+				continue // the data sets the cost of a passphrase
 			}
 			if s, err := NewSigner(k); err == nil {
 				var out bytes.Buffer

@@ -17,7 +17,7 @@ import (
 
 const release = "Origin: Example\nSuite: stable\nSHA256:\n 0123 1 main/binary-amd64/Packages\n"
 
-// texts are what is hard to sign: each means the same to gpg and to us.
+// texts are hard to sign. gpg and this package read each of them in the same way.
 var texts = []string{
 	release,
 	"",
@@ -69,7 +69,7 @@ func TestGPGVAccepts(t *testing.T) {
 	}
 }
 
-// TestLongLine shows that the limit on lines is that of gpgv and not ours.
+// TestLongLine shows that gpgv sets the limit on lines.
 func TestLongLine(t *testing.T) {
 	g := newGPG(t)
 	k := edSecret(t)
@@ -82,7 +82,7 @@ func TestLongLine(t *testing.T) {
 	}
 }
 
-// TestExitStatus compares with gpgv what a message of aptly would say.
+// TestExitStatus compares ExitStatus with gpgv.
 func TestExitStatus(t *testing.T) {
 	g := newGPG(t)
 	k, other := edSecret(t), edSecret(t)
@@ -106,8 +106,9 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
-// TestOneOfTwoAsApt: of two signatures, gpgv reports one as good and exits with
-// 2 for the unknown key; apt's method reads the report and takes the text.
+// TestOneOfTwoAsApt signs with two keys, of which the ring has one. gpgv reports
+// a good signature and exits with 2 for the unknown key. apt's method accepts the
+// text by the report.
 func TestOneOfTwoAsApt(t *testing.T) {
 	g := newGPG(t)
 	k, other := edSecret(t), edSecret(t)
@@ -119,7 +120,7 @@ func TestOneOfTwoAsApt(t *testing.T) {
 	}
 }
 
-// TestGPGSigned verifies what gpg has signed.
+// TestGPGSigned verifies signatures of gpg.
 func TestGPGSigned(t *testing.T) {
 	g := newGPG(t)
 	g.gpg(t, nil, "--quick-gen-key", "gpg user <u@example.org>", "ed25519", "cert", "never")
@@ -170,7 +171,7 @@ func TestGPGSigned(t *testing.T) {
 	}
 }
 
-// TestGPGSecret exchanges secret keys with gpg, locked and not.
+// TestGPGSecret exchanges secret keys with gpg, locked and unlocked.
 func TestGPGSecret(t *testing.T) {
 	g := newGPG(t)
 	for _, passphrase := range []string{"", "correct horse"} {
@@ -197,7 +198,7 @@ func TestGPGSecret(t *testing.T) {
 	}
 }
 
-// TestGPGOfflinePrimary signs by a subkey whose primary key is not here.
+// TestGPGOfflinePrimary signs with a subkey whose primary key is absent.
 func TestGPGOfflinePrimary(t *testing.T) {
 	g := newGPG(t)
 	k := addSubkey(t, edSecret(t), true, nothing)

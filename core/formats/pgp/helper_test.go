@@ -15,7 +15,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// made is when the keys of the tests were made; noon is when they are used.
+// made is the creation time of the tests' keys. noon is the time of their use.
 var (
 	made = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -23,7 +23,7 @@ var (
 
 var rsaKey = sync.OnceValues(func() (*SecretKey, error) { return Generate("Old Archive", "rsa@example.org", RSA3072, made) })
 
-// rsaSecret returns the one RSA key of this run.
+// rsaSecret returns the RSA key that all tests of a run share.
 func rsaSecret(t testing.TB) *SecretKey {
 	t.Helper()
 	return must(rsaKey())(t)
@@ -35,7 +35,7 @@ func edSecret(t testing.TB) *SecretKey {
 	return must(Generate("New Archive", "ed@example.org", Ed25519, made))(t)
 }
 
-// must returns a value that goes with no error.
+// must returns v, and fails the test on an error.
 func must[T any](v T, err error) func(testing.TB) T {
 	return func(t testing.TB) T {
 		t.Helper()
@@ -76,7 +76,7 @@ func detach(t testing.TB, data string, at time.Time, keys ...*SecretKey) []byte 
 	return b.Bytes()
 }
 
-// forge makes a signature by the key as change has it, over data.
+// forge signs data with the key after change has altered the signature.
 func forge(t testing.TB, k *SecretKey, data []byte, change func(*packet.Signature)) frame {
 	t.Helper()
 	s := k.secrets[k.ID()]
@@ -90,8 +90,8 @@ func forge(t testing.TB, k *SecretKey, data []byte, change func(*packet.Signatur
 	return must(serialize(sig))(t)
 }
 
-// recertify returns the key with its user ID signed anew at the time, as
-// change has it.
+// recertify signs the key's user ID again at the given time, with a signature
+// that change alters.
 func recertify(t testing.TB, k *SecretKey, at time.Time, change func(*packet.Signature)) *SecretKey {
 	t.Helper()
 	s := k.secrets[k.ID()]
@@ -116,8 +116,8 @@ func recertify(t testing.TB, k *SecretKey, at time.Time, change func(*packet.Sig
 	return &SecretKey{Key: must(parseKey(parts))(t), secrets: k.secrets}
 }
 
-// addSubkey returns the key with a new subkey that may do what change says;
-// without cross, the subkey has not agreed to belong to the key.
+// addSubkey adds a subkey to the key. change sets its abilities. Without cross,
+// the subkey has no signature that binds it to the key.
 func addSubkey(t testing.TB, k *SecretKey, cross bool, change func(*packet.Signature)) *SecretKey {
 	t.Helper()
 	primary := k.secrets[k.ID()].priv
@@ -150,8 +150,8 @@ func addSubkey(t testing.TB, k *SecretKey, cross bool, change func(*packet.Signa
 // gpgHome is a home directory of GnuPG.
 type gpgHome string
 
-// newGPG returns an empty home. GnuPG is the judge of what this package
-// writes, so where tests decide about a change it has to be there.
+// newGPG returns an empty home. Tests compare with GnuPG, so it must be
+// installed.
 func newGPG(t testing.TB) gpgHome {
 	t.Helper()
 	for _, tool := range []string{"gpg", "gpgv", "gpgconf"} {
@@ -162,7 +162,7 @@ func newGPG(t testing.TB) gpgHome {
 			t.Skipf("NOT TESTED AGAINST GNUPG: %v", err)
 		}
 	}
-	// The agent's socket must fit into 108 bytes, which t.TempDir may not.
+	// The agent's socket path has at most 108 bytes. t.TempDir may be longer.
 	dir := must(os.MkdirTemp("", "pgp"))(t)
 	t.Cleanup(func() {
 		if out, err := exec.Command("gpgconf", "--homedir", dir, "--kill", "all").CombinedOutput(); err != nil {
@@ -173,7 +173,7 @@ func newGPG(t testing.TB) gpgHome {
 		}
 	})
 	g := gpgHome(dir)
-	g.file(t, "gpg-agent.conf", []byte("s2k-count 65536\n")) // or it measures for seconds what is slow enough
+	g.file(t, "gpg-agent.conf", []byte("s2k-count 65536\n")) // without it the agent calibrates for seconds
 	return g
 }
 
@@ -201,7 +201,7 @@ func (g gpgHome) gpg(t testing.TB, input []byte, args ...string) []byte {
 	return out.Bytes()
 }
 
-// gpgv returns the exit status of gpgv and what it said.
+// gpgv returns the exit status and the output of gpgv.
 func (g gpgHome) gpgv(t testing.TB, ring *Keyring, files ...string) (status int, said string) {
 	t.Helper()
 	keys := g.file(t, "trusted.gpg", ring.Binary())

@@ -6,9 +6,9 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// Issuers returns the IDs of the keys that the signatures of a clearsigned file
-// name, each once and in their order. Nothing is verified. A signature that names
-// none is passed over.
+// Issuers returns the key IDs that the signatures of a clearsigned file name,
+// without duplicates, in order. It verifies nothing. Signatures that name no key
+// are skipped.
 func Issuers(clearsigned []byte) ([]KeyID, error) {
 	c, err := parseClear(clearsigned)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestIssuers holds that the keys of all signatures are named in their order, a
-// subkey by its own ID, and that what has no signature is refused.
+// TestIssuers signs with several keys and a subkey. Their IDs come in order. A
+// file without signatures is refused.
 func TestIssuers(t *testing.T) {
 	a, b := edSecret(t), addSubkey(t, rsaSecret(t), true, nothing)
 	got, err := Issuers(clearsign(t, release, noon, a, b, a))

@@ -14,29 +14,28 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// KeyID is the low half of a fingerprint, by which signatures name their key.
+// KeyID is the low half of a fingerprint. Signatures name their key by it.
 type KeyID uint64
 
 // String returns 16 upper-case hexadecimal digits.
 func (id KeyID) String() string { return fmt.Sprintf("%016X", uint64(id)) }
 
-// Key is a certificate: a public primary key with its user IDs and subkeys.
-// It does not change and may be used by many goroutines.
+// Key is a certificate: a public primary key with its user IDs and subkeys. It is
+// immutable and safe for concurrent use.
 type Key struct {
-	parts   []part // the primary key, then what belongs to it, in the order read
+	parts   []part // the primary key, then user IDs and subkeys, in the order read
 	primary half
 	subkeys []half
 	userIDs []userID
 }
 
-// part is a key or user ID with the signatures about it.
+// part is a key or user ID with its signatures.
 type part struct {
 	frame
 	sigs []frame
 }
 
-// half is a public key of a certificate with what its valid self-signatures
-// say about it.
+// half is a public key of a certificate with its valid self-signatures.
 type half struct {
 	*packet.PublicKey
 	self    *packet.Signature // the newest of a user ID or binding; nil if there is none
@@ -67,8 +66,7 @@ func (k *Key) Subkeys() []KeyID {
 	return ids
 }
 
-// UserIDs returns the user IDs that are not revoked. They are text of the
-// key's maker, who may have put anything there.
+// UserIDs returns the user IDs that are not revoked. They are untrusted text.
 func (k *Key) UserIDs() []string {
 	var texts []string
 	for _, u := range k.userIDs {
@@ -79,17 +77,18 @@ func (k *Key) UserIDs() []string {
 	return texts
 }
 
-// Created returns when the key was made.
+// Created returns the time of the key's creation.
 func (k *Key) Created() time.Time { return k.primary.CreationTime.UTC() }
 
-// Expires returns when the primary key expires; ok is false if it does not.
+// Expires returns the time at which the primary key expires. ok is false if it
+// never does.
 func (k *Key) Expires() (at time.Time, ok bool) { return k.primary.expires() }
 
 // Revoked reports whether the key is revoked.
 func (k *Key) Revoked() bool { return k.primary.revoked }
 
-// Algorithm returns the name of the primary key's algorithm, as gpg shows it:
-// "rsa4096", "ed25519", "nistp256", "dsa1024".
+// Algorithm returns gpg's name of the primary key's algorithm: "rsa4096",
+// "ed25519", "nistp256", "dsa1024".
 func (k *Key) Algorithm() string { return k.primary.algorithm() }
 
 // Binary returns the key as a sequence of packets.
@@ -104,14 +103,14 @@ func (k *Key) Binary() []byte {
 	return b
 }
 
-// Armor returns the key as a text block.
+// Armor returns the key as an armored block.
 func (k *Key) Armor() []byte { return armor(nil, armorPublic, k.Binary()) }
 
 // halves yields the primary key, then the subkeys.
 func (k *Key) halves() []half { return append([]half{k.primary}, k.subkeys...) }
 
-// expires returns when a key expires. A signature on the key itself often says
-// something else only, such as who may revoke it, so both count.
+// expires returns the time at which a key expires. A direct-key signature often
+// has another purpose, such as naming a revoker. So both signatures count.
 func (h half) expires() (at time.Time, ok bool) {
 	for _, sig := range []*packet.Signature{h.self, h.direct} {
 		if sig == nil || sig.KeyLifetimeSecs == nil || *sig.KeyLifetimeSecs == 0 {
@@ -150,7 +149,7 @@ func (h half) algorithm() string {
 	return "algorithm " + strconv.Itoa(int(h.PubKeyAlgo))
 }
 
-// parseKey makes a Key of its parts, of which the first is the primary key.
+// parseKey makes a Key of its parts. The first is the primary key.
 func parseKey(parts []part) (*Key, error) {
 	pub, err := parsePublic(parts[0].frame)
 	if err != nil {
@@ -186,8 +185,7 @@ func parsePublic(f frame) (*packet.PublicKey, error) {
 	if !ok {
 		return nil, fmt.Errorf("packet %d is no public key: %w", f.tag, ErrMalformed)
 	}
-	// A body with more in it than was understood has another fingerprint for
-	// everybody else.
+	// Unparsed bytes would give the key another fingerprint in other programs.
 	if len(f.body) > 0xffff || !bytes.Equal(pub.Fingerprint, fingerprint(f.body)) {
 		return nil, fmt.Errorf("key %X: %w", pub.KeyId, ErrMalformed)
 	}
@@ -198,7 +196,7 @@ func parsePublic(f frame) (*packet.PublicKey, error) {
 	return pub, nil
 }
 
-// fingerprint is that of RFC 4880, 12.2.
+// fingerprint computes a fingerprint of RFC 4880, 12.2.
 func fingerprint(body []byte) []byte {
 	h := sha1.New()
 	h.Write([]byte{0x99, byte(len(body) >> 8), byte(len(body))})
@@ -206,8 +204,8 @@ func fingerprint(body []byte) []byte {
 	return h.Sum(nil)
 }
 
-// selfSigs returns the signatures among frames that the primary key made, for
-// which verify finds no error, oldest first.
+// selfSigs returns the primary key's signatures among frames that verify accepts,
+// oldest first.
 func (k *Key) selfSigs(frames []frame, budget *int, verify func(*packet.Signature) error) []*packet.Signature {
 	var sigs []*packet.Signature
 	for _, f := range frames {
@@ -230,15 +228,15 @@ func (k *Key) selfSigs(frames []frame, budget *int, verify func(*packet.Signatur
 	return sigs
 }
 
-// hasCriticalNotation reports whether sig is not to be used by those that do
-// not know one of its notations, which are all unknown here (RFC 4880, 5.2.3.16).
+// hasCriticalNotation reports whether sig has a critical notation. All notations
+// are unknown here, so such a signature must be ignored (RFC 4880, 5.2.3.16).
 func hasCriticalNotation(sig *packet.Signature) bool {
 	return slices.ContainsFunc(sig.Notations, func(n *packet.Notation) bool { return n.IsCritical })
 }
 
 var errSigType = errors.New("signature type out of place")
 
-// readDirect reads the signatures behind the primary key: revocations and
+// readDirect reads the signatures after the primary key: revocations and
 // direct-key signatures.
 func (k *Key) readDirect(frames []frame, budget *int) {
 	for _, sig := range k.selfSigs(frames, budget, func(sig *packet.Signature) error {
@@ -258,8 +256,8 @@ func (k *Key) readDirect(frames []frame, budget *int) {
 	}
 }
 
-// readUserID reads a user ID. What the newest self-signature of any user ID
-// says about the primary key counts, so that prolonging a key needs only one.
+// readUserID reads a user ID. The newest self-signature of any user ID applies to
+// the primary key. So prolonging a key needs only one.
 func (k *Key) readUserID(p part, budget *int) {
 	u := userID{text: string(p.body)}
 	for _, sig := range k.selfSigs(p.sigs, budget, func(sig *packet.Signature) error {
@@ -280,8 +278,8 @@ func (k *Key) readUserID(p part, budget *int) {
 	k.userIDs = append(k.userIDs, u)
 }
 
-// readSubkey reads a subkey; one of an unknown algorithm, or that the primary
-// key has not bound to itself, is left out.
+// readSubkey reads a subkey. It drops a subkey of an unknown algorithm or without
+// a valid binding.
 func (k *Key) readSubkey(p part, budget *int) {
 	pub, err := parsePublic(p.frame)
 	if err != nil {
@@ -290,7 +288,7 @@ func (k *Key) readSubkey(p part, budget *int) {
 	s := half{PublicKey: pub}
 	for _, sig := range k.selfSigs(p.sigs, budget, func(sig *packet.Signature) error {
 		switch sig.SigType {
-		case packet.SigTypeSubkeyBinding: // with it the subkey's own signature, when it may sign
+		case packet.SigTypeSubkeyBinding: // it embeds the subkey's own signature if the subkey may sign
 			return k.primary.VerifyKeySignature(pub, sig)
 		case packet.SigTypeSubkeyRevocation:
 			return k.primary.VerifySubkeyRevocationSignature(sig, pub)
@@ -308,8 +306,8 @@ func (k *Key) readSubkey(p part, budget *int) {
 	}
 }
 
-// maySign returns nil if the half, which is of k, may have signed something
-// that is looked at now. A zero now asks for no times.
+// maySign returns nil if the half, a part of k, is allowed to sign. A zero now
+// skips the checks of time.
 func (k *Key) maySign(h half, now time.Time) error {
 	if k.primary.revoked || h.revoked {
 		return ErrRevoked
@@ -323,7 +321,8 @@ func (k *Key) maySign(h half, now time.Time) error {
 	return nil
 }
 
-// forSigning reports whether algorithm and flags of the half allow signatures.
+// forSigning reports whether the algorithm and the flags of the half allow
+// signatures.
 func (k *Key) forSigning(h half) bool {
 	if !h.PubKeyAlgo.CanSign() {
 		return false
@@ -331,7 +330,7 @@ func (k *Key) forSigning(h half) bool {
 	if h.PublicKey != k.primary.PublicKey {
 		return h.self.FlagSign
 	}
-	// A primary key without flags may do what its algorithm can.
+	// A primary key without flags may do everything that its algorithm can.
 	for _, sig := range []*packet.Signature{h.self, h.direct} {
 		if sig != nil && sig.FlagsValid && !sig.FlagSign {
 			return false
@@ -340,8 +339,8 @@ func (k *Key) forSigning(h half) bool {
 	return true
 }
 
-// expired reports whether the half, or a signature that binds it, does not hold
-// at now.
+// expired reports whether the half, or a signature that binds it, is invalid at
+// now.
 func (h half) expired(now time.Time) bool {
 	if h.CreationTime.After(now.Add(clockSkew)) {
 		return true
@@ -356,8 +355,7 @@ func (h half) expired(now time.Time) bool {
 	return lapsed(h.self, now) || cross != nil && lapsed(cross, now)
 }
 
-// lapsed reports whether the signature itself has a time of validity that is
-// over or has not begun.
+// lapsed reports whether now is outside of the signature's own time of validity.
 func lapsed(sig *packet.Signature, now time.Time) bool {
 	if sig.CreationTime.After(now.Add(clockSkew)) {
 		return true
@@ -366,10 +364,10 @@ func lapsed(sig *packet.Signature, now time.Time) bool {
 		now.After(sig.CreationTime.Add(time.Duration(*sig.SigLifetimeSecs)*time.Second))
 }
 
-// clockSkew is how far the clock of a signer may be ahead.
+// clockSkew is how far a signer's clock may be ahead.
 const clockSkew = time.Hour
 
-// weak reports whether the digest can be made to fit another text.
+// weak reports whether collisions of the digest are feasible.
 func weak(h crypto.Hash) bool {
 	return h == crypto.MD5 || h == crypto.SHA1 || h == crypto.RIPEMD160
 }

@@ -8,22 +8,21 @@ import (
 	"strings"
 )
 
-// Keyring is a set of keys. It does not change and may be used by many
-// goroutines; the zero value has no keys.
+// Keyring is a set of keys. It is immutable and safe for concurrent use. The zero
+// value has no keys.
 type Keyring struct {
 	keys []*Key
 	byID map[KeyID][]holder
 }
 
-// holder is a key of the ring that has a given key ID, itself or as a subkey.
+// holder is a key of the ring that has a key ID, in its primary key or a subkey.
 type holder struct {
 	key  *Key
 	half half
 }
 
-// NewKeyring returns the ring of the keys, in their order. Where several are
-// of one fingerprint, what they say is united, so a key that was prolonged or
-// revoked takes the place of its older self.
+// NewKeyring returns the ring of the keys, in order. Keys with one fingerprint
+// are merged. So a prolonged or revoked key updates its older copy.
 func NewKeyring(keys ...*Key) (*Keyring, error) {
 	r := &Keyring{byID: make(map[KeyID][]holder)}
 	place := make(map[string]int)
@@ -52,9 +51,9 @@ func NewKeyring(keys ...*Key) (*Keyring, error) {
 	return r, nil
 }
 
-// ParseKeyring reads keys: packets, or any number of armored blocks with any
-// text around them. Keys of an unsupported version or algorithm are left out;
-// ErrNoKey if no other is there.
+// ParseKeyring reads keys: packets, or any number of armored blocks with any text
+// around them. Keys of an unsupported version or algorithm are skipped. It
+// returns ErrNoKey if no key remains.
 func ParseKeyring(data []byte) (*Keyring, error) {
 	keys, err := ParseKeys(data)
 	if err != nil {
@@ -63,7 +62,7 @@ func ParseKeyring(data []byte) (*Keyring, error) {
 	return NewKeyring(keys...)
 }
 
-// ParseKeys reads keys as ParseKeyring does.
+// ParseKeys reads keys in the same way as ParseKeyring.
 func ParseKeys(data []byte) ([]*Key, error) {
 	if err := checkKeyData(data); err != nil {
 		return nil, err
@@ -97,8 +96,8 @@ func ParseKeys(data []byte) ([]*Key, error) {
 	return keys, nil
 }
 
-// checkKeyData refuses what is too large, and gpg's own file format, which
-// ends in .kbx and holds more than keys.
+// checkKeyData refuses data that is too large. It also refuses gpg's own .kbx
+// format, which holds more than keys.
 func checkKeyData(data []byte) error {
 	if len(data) > maxKeyring {
 		return fmt.Errorf("%d bytes of keys: %w", len(data), ErrTooLarge)
@@ -109,12 +108,12 @@ func checkKeyData(data []byte) error {
 	return nil
 }
 
-// split groups packets into keys: each begins at a primary key, and each
-// signature belongs to the packet before it that is none.
+// split groups packets into keys. A primary key begins each group. A signature
+// belongs to the last packet before it that is no signature.
 func split(packets []byte, primary, subkey tag) ([][]part, error) {
 	var certs [][]part
 	var cert *[]part
-	open := false // whether signatures that follow belong to the last part
+	open := false // whether further signatures belong to the last part
 	for f, err := range frames(packets) {
 		if err != nil {
 			return nil, err
@@ -149,8 +148,7 @@ func split(packets []byte, primary, subkey tag) ([][]part, error) {
 	return certs, nil
 }
 
-// merge returns k with the parts and signatures of o that it lacks; both have
-// the same primary key.
+// merge adds the parts and signatures of o to k. Both have the same primary key.
 func (k *Key) merge(o *Key) (*Key, error) {
 	parts := slices.Clone(k.parts)
 	for _, theirs := range o.parts {
@@ -173,10 +171,10 @@ func (k *Key) merge(o *Key) (*Key, error) {
 	return parseKey(parts)
 }
 
-// Keys returns the keys in the order in which they were given.
+// Keys returns the keys in the order given.
 func (r *Keyring) Keys() []*Key { return slices.Clone(r.keys) }
 
-// Find returns the keys that answer to the reference, as Key.Matches says.
+// Find returns the keys that match the reference, see Key.Matches.
 func (r *Keyring) Find(ref string) []*Key {
 	return find(r.keys, func(k *Key) *Key { return k }, ref)
 }
@@ -209,18 +207,18 @@ func (k *Key) hasID(ref string) bool {
 	return false
 }
 
-// hasUser reports whether a user ID contains ref, in whatever case.
+// hasUser reports whether a user ID contains ref, ignoring case.
 func (k *Key) hasUser(ref string) bool {
 	ref = strings.ToLower(ref)
 	return slices.ContainsFunc(k.userIDs, func(u userID) bool { return strings.Contains(strings.ToLower(u.text), ref) })
 }
 
-// Matches reports whether the key answers to ref: its fingerprint or key ID of
-// 16 or 8 hexadecimal digits, or those of a subkey, or a part of a user ID.
+// Matches reports whether ref names the key or a subkey: by a fingerprint, by a
+// key ID of 16 or 8 hexadecimal digits, or by a part of a user ID.
 func (k *Key) Matches(ref string) bool { return ref != "" && (k.hasID(ref) || k.hasUser(ref)) }
 
-// find returns those of the keys that answer to ref, by their IDs if any does,
-// else by their user IDs.
+// find returns the keys that match ref by their IDs, or if none does, by their
+// user IDs.
 func find[K any](keys []K, cert func(K) *Key, ref string) []K {
 	if ref == "" {
 		return nil

@@ -7,10 +7,10 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// Problem is something about a key that apt refuses or warns of.
+// Problem is a fault of a key that apt refuses or warns of.
 type Problem struct {
 	Code  string // one of the constants below; stable
-	Fatal bool   // whether some apt in use refuses the key
+	Fatal bool   // some version of apt in use refuses the key
 	Text  string // a sentence
 }
 
@@ -29,17 +29,17 @@ const (
 	ProblemUnknownToGPGV = "unknown-to-gpgv"
 )
 
-// expiresSoon is how long before a key expires Lint begins to say so.
+// expiresSoon is how long before the expiry Lint reports it.
 const expiresSoon = 30 * 24 * time.Hour
 
-// Bits of RSA below which apt 2.9 and later refuse a key, or warn of it.
+// apt 2.9 and later refuse RSA keys below minRSABits, and warn below goodRSABits.
 const (
 	minRSABits  = 2048
 	goodRSABits = 3072
 )
 
-// Lint tells what current versions of apt find wrong with what the key signs,
-// as of now. A key without problems gives nil.
+// Lint returns the problems that current versions of apt have with the key's
+// signatures at now. It returns nil if there are none.
 func Lint(k *Key, now time.Time) []Problem {
 	l := linter{now: now}
 	if k.primary.revoked {
@@ -48,7 +48,7 @@ func Lint(k *Key, now time.Time) []Problem {
 	l.half(k, k.primary)
 	usable := false
 	for _, h := range k.halves() {
-		// Subkeys that do not sign are nobody's concern.
+		// Subkeys that do not sign do not matter.
 		err := k.maySign(h, time.Time{})
 		if err == nil && h.PublicKey != k.primary.PublicKey {
 			l.half(k, h)
@@ -75,7 +75,7 @@ func (l *linter) warn(code, format string, args ...any) {
 	l.found = append(l.found, Problem{code, false, fmt.Sprintf(format, args...)})
 }
 
-// half looks at the primary key or a signing subkey.
+// half checks the primary key or a signing subkey.
 func (l *linter) half(k *Key, h half) {
 	what := fmt.Sprintf("key %s", k.ID())
 	if h.PublicKey != k.primary.PublicKey {

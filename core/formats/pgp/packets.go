@@ -11,18 +11,18 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// Limits on what is read.
+// Limits of input.
 const (
-	maxKeyring    = 64 << 20 // bytes of keys; the ring of all Debian developers is half of it
+	maxKeyring    = 64 << 20 // bytes of keys; twice the ring of all Debian developers
 	maxMessage    = 32 << 20 // bytes of a text with its signatures
 	maxPacket     = 1 << 20  // bytes of a packet
 	maxKeys       = 16384    // keys of a ring
 	maxParts      = 4096     // user IDs and subkeys of a key
-	maxSelfSigs   = 4096     // signatures of a key that are verified when it is read
+	maxSelfSigs   = 4096     // signatures of a key that are verified when it is parsed
 	maxSignatures = 32       // signatures of a message
-	maxBits       = 16384    // of a key; gpg reads no larger ones
-	maxDSABits    = 3072     // of a DSA key (FIPS 186-4), which are slow to verify
-	maxAlgorithm  = 28       // the last of RFC 9580; those after it need keys of version 6
+	maxBits       = 16384    // of a key; gpg reads no larger one
+	maxDSABits    = 3072     // of a DSA key (FIPS 186-4), which is slow to verify
+	maxAlgorithm  = 28       // the last of RFC 9580; later ones need keys of version 6
 )
 
 // tag is the type of a packet (RFC 4880, 4.3).
@@ -47,8 +47,8 @@ type frame struct {
 	body []byte
 }
 
-// frames splits data into packets. Packets of a length told piecemeal, or not
-// at all, are refused: they are for data, never for keys or signatures.
+// frames splits data into packets. It refuses packets of partial or indeterminate
+// length, which keys and signatures never have.
 func frames(data []byte) iter.Seq2[frame, error] {
 	return func(yield func(frame, error) bool) {
 		for len(data) > 0 {
@@ -110,7 +110,8 @@ func readFrame(data []byte) (frame, error) {
 
 // parse reads the packet. The error is ErrUnsupported or ErrMalformed.
 func (f frame) parse() (packet.Packet, error) {
-	// The algorithm is at different places (RFC 4880, 5.2.3 and 5.5.2).
+	// The place of the algorithm depends on the packet (RFC 4880, 5.2.3 and
+	// 5.5.2).
 	at := 5
 	if f.tag == tagSignature {
 		at = 2
@@ -131,8 +132,7 @@ func (f frame) parse() (packet.Packet, error) {
 	return nil, fmt.Errorf("packet %d: %w: %v", f.tag, kind, err)
 }
 
-// mpi returns an integer as OpenPGP writes it (RFC 4880, 3.2): its length in
-// bits, then its bytes.
+// mpi encodes an integer (RFC 4880, 3.2): its length in bits, then its bytes.
 func mpi(b []byte) []byte {
 	b = bytes.TrimLeft(b, "\x00")
 	n := len(b) * 8

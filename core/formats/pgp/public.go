@@ -9,13 +9,12 @@ import (
 	"time"
 )
 
-// ErrPublicOnly says that a process which only knows the public keys was asked
-// to sign.
+// ErrPublicOnly says that a process without secret keys was asked to sign.
 var ErrPublicOnly = errors.New("the secret keys are not here")
 
-// PublicOnly returns a Signer that knows whose signatures there are and makes
-// none: for processes that show keys and admit tasks, and must not be able to
-// sign. data are public keys, in armor or not.
+// PublicOnly returns a Signer that knows the public keys and never signs. It is
+// for processes that show keys and admit tasks, and must not be able to sign.
+// data are public keys, armored or binary.
 func PublicOnly(data []byte) (Signer, error) {
 	keys, err := ParseKeys(data)
 	if err != nil {

@@ -14,20 +14,20 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// ContextSigner is a crypto.Signer that is asked over a network. Where a
-// signer has this method it is called instead of Sign, with the context of the
-// call that needs the signature.
+// ContextSigner is a crypto.Signer over a network. SignContext is called instead
+// of Sign if a signer has it, with the context of the caller.
 type ContextSigner interface {
 	crypto.Signer
 	SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)
 }
 
-// FromCryptoSigner makes a key whose private part stays behind the signer, in a
-// key management service for example: RSA, signing as PKCS #1 v1.5, or ECDSA
-// over P-256. It asks the signer for one signature, which certifies the user
-// ID. The fingerprint depends on the signer's public key and the time of
-// creation only. The other bytes of the certificate are the same each time with
-// RSA; with ECDSA, keep the certificate and come back with Key.WithSigner.
+// FromCryptoSigner makes a key whose private part stays in the signer, such as a
+// key management service. It must be RSA, signing as PKCS #1 v1.5, or ECDSA over
+// P-256. It asks for one signature, which certifies the user ID.
+//
+// The fingerprint depends on the signer's public key and the creation time only.
+// With RSA, the whole certificate is reproducible. With ECDSA it is not: store
+// the certificate and use Key.WithSigner.
 func FromCryptoSigner(ctx context.Context, signer crypto.Signer, name, email string, created time.Time) (*SecretKey, error) {
 	f, err := publicFrame(signer.Public(), created)
 	if err != nil {
@@ -45,8 +45,8 @@ func FromCryptoSigner(ctx context.Context, signer crypto.Signer, name, email str
 	return &SecretKey{Key: cert, secrets: map[KeyID]secret{cert.ID(): s}}, nil
 }
 
-// WithSigner returns the key as one that signs by the signer, which must be
-// for its primary key or one of its subkeys; else ErrNoSecret.
+// WithSigner returns a SecretKey that signs with the signer. The signer must
+// match the primary key or a subkey, else the error is ErrNoSecret.
 func (k *Key) WithSigner(signer crypto.Signer) (*SecretKey, error) {
 	secrets := make(map[KeyID]secret)
 	for _, h := range k.halves() {
@@ -64,8 +64,7 @@ func (k *Key) WithSigner(signer crypto.Signer) (*SecretKey, error) {
 	return &SecretKey{Key: k, secrets: secrets}, nil
 }
 
-// WithSigner returns the key as one that signs by the signer besides the
-// private parts that are here.
+// WithSigner returns the key with a further private part, in the signer.
 func (k *SecretKey) WithSigner(signer crypto.Signer) (*SecretKey, error) {
 	added, err := k.Key.WithSigner(signer)
 	if err != nil {
@@ -104,7 +103,7 @@ func publicFrame(pub crypto.PublicKey, created time.Time) (frame, error) {
 	return frame{}, fmt.Errorf("public key of type %T: %w", pub, ErrUnsupported)
 }
 
-// signerCall is a signer during one call, whose context and error it keeps.
+// signerCall is a signer during one call. It holds the call's context and error.
 type signerCall struct {
 	ctx    context.Context
 	signer crypto.Signer

@@ -19,8 +19,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/s2k"
 )
 
-// SecretKey is a key that can sign. It does not change and may be used by many
-// goroutines.
+// SecretKey is a key that can sign. It is immutable and safe for concurrent use.
 type SecretKey struct {
 	*Key
 	secrets map[KeyID]secret
@@ -28,24 +27,24 @@ type SecretKey struct {
 
 // secret is the private part of a primary key or subkey.
 type secret struct {
-	frame  frame              // as it was read; none if it is behind a signer
-	priv   *packet.PrivateKey // without the private part if it is behind a signer
-	signer crypto.Signer      // what it is behind
+	frame  frame              // as read; empty if a signer has the private part
+	priv   *packet.PrivateKey // without the private part if a signer has it
+	signer crypto.Signer      // has the private part; nil if priv has it
 }
 
-// Algorithm is a kind of key that can be made.
+// Algorithm is a kind of key that Generate makes.
 type Algorithm int
 
-// Kinds of keys. All of them are known to gpgv 2.2; the newer packets for
-// Ed25519 (RFC 9580) are not.
+// Kinds of keys that gpgv 2.2 supports. It does not support the newer packets for
+// Ed25519 (RFC 9580).
 const (
 	Ed25519 Algorithm = iota // EdDSA as in gpg 2.2: small and fast
 	RSA3072                  // for readers older than Debian 9
 	RSA4096
 )
 
-// Generate makes a key that signs and certifies and does not expire. The time
-// is part of its fingerprint.
+// Generate makes a key that signs and certifies and never expires. The time is
+// part of its fingerprint.
 func Generate(name, email string, kind Algorithm, at time.Time) (*SecretKey, error) {
 	var priv *packet.PrivateKey
 	var err error
@@ -102,7 +101,7 @@ func generateRSA(bits int, at time.Time) (*packet.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	// OpenPGP wants p < q, and the library writes the second prime as p.
+	// OpenPGP requires p < q, and the library writes the second prime as p.
 	if key.Primes[1].Cmp(key.Primes[0]) > 0 {
 		key.Primes[0], key.Primes[1] = key.Primes[1], key.Primes[0]
 		key.Precomputed = rsa.PrecomputedValues{}
@@ -111,7 +110,7 @@ func generateRSA(bits int, at time.Time) (*packet.PrivateKey, error) {
 	return packet.NewRSAPrivateKey(time.Unix(at.Unix(), 0), key), nil
 }
 
-// certify makes the certificate of a primary key: its user ID, signed by it.
+// certify makes the certificate of a primary key. The key signs its user ID.
 func certify(ctx context.Context, s *secret, name, email string, at time.Time) (*Key, error) {
 	uid := packet.NewUserId(name, "", email)
 	if uid == nil || uid.Id == "" || strings.ContainsAny(uid.Id, "\r\n") {
@@ -191,7 +190,7 @@ func ParseSecretKeys(data []byte) ([]*SecretKey, error) {
 	return keys, nil
 }
 
-// parseSecretKey splits the packets of one key into its two sides.
+// parseSecretKey splits the packets of one key into its public and secret parts.
 func parseSecretKey(parts []part) (*SecretKey, error) {
 	public := make([]part, 0, len(parts))
 	secrets := make(map[KeyID]secret)
@@ -204,7 +203,7 @@ func parseSecretKey(parts []part) (*SecretKey, error) {
 			if err != nil {
 				return nil, err
 			}
-			if !priv.Dummy() { // its place is taken, but it is somewhere else
+			if !priv.Dummy() { // a dummy says that the private part is elsewhere
 				secrets[KeyID(priv.KeyId)] = secret{frame: p.frame, priv: priv}
 			}
 			if p.frame, err = serialize(&priv.PublicKey); err != nil {
@@ -230,8 +229,8 @@ func (k *SecretKey) Locked() bool {
 	return false
 }
 
-// Unlock returns the key with its private parts in clear. ErrLocked if there
-// is no passphrase and the key has one, ErrPassphrase if it has another.
+// Unlock returns the key with unlocked private parts. The error is ErrLocked if a
+// needed passphrase is missing, ErrPassphrase if it is wrong.
 func (k *SecretKey) Unlock(passphrase []byte) (*SecretKey, error) {
 	if !k.Locked() {
 		return k, nil
@@ -256,9 +255,9 @@ func (k *SecretKey) Unlock(passphrase []byte) (*SecretKey, error) {
 	return unlocked, nil
 }
 
-// SecretBinary returns the key with its private parts, locked with the
-// passphrase unless it is empty. ErrLocked if they are locked now, ErrNoSecret
-// if they are not here.
+// SecretBinary returns the key with its private parts, locked unless the
+// passphrase is empty. The error is ErrLocked if they are locked now, ErrNoSecret
+// if they are elsewhere.
 func (k *SecretKey) SecretBinary(passphrase []byte) ([]byte, error) {
 	var b []byte
 	for i, p := range k.parts {
@@ -266,7 +265,7 @@ func (k *SecretKey) SecretBinary(passphrase []byte) ([]byte, error) {
 		if p.tag == tagPublicKey || p.tag == tagPublicSubkey {
 			pub, err := parsePublic(p.frame)
 			if err != nil && i > 0 {
-				continue // unknown here, so its private part was not read
+				continue // of an unsupported algorithm, so the private part was not read
 			}
 			if err != nil {
 				return nil, err
@@ -287,7 +286,7 @@ func (k *SecretKey) SecretBinary(passphrase []byte) ([]byte, error) {
 	return b, nil
 }
 
-// SecretArmor returns what SecretBinary does as a text block.
+// SecretArmor returns the result of SecretBinary as an armored block.
 func (k *SecretKey) SecretArmor(passphrase []byte) ([]byte, error) {
 	b, err := k.SecretBinary(passphrase)
 	if err != nil {
@@ -304,7 +303,7 @@ func (s secret) export(passphrase []byte, t tag) (frame, error) {
 	if s.priv.Encrypted {
 		return frame{}, ErrLocked
 	}
-	priv := *s.priv // locking writes into the struct, not into what it points to
+	priv := *s.priv // locking changes the struct, not the data it points to
 	priv.IsSubkey = t == tagPublicSubkey
 	if len(passphrase) > 0 {
 		err := priv.EncryptWithConfig(passphrase, &packet.Config{
@@ -318,12 +317,12 @@ func (s secret) export(passphrase []byte, t tag) (frame, error) {
 	return serialize(&priv)
 }
 
-// s2kCount is how many bytes are hashed to make a key of a passphrase: as many
-// as OpenPGP can tell (RFC 4880, 3.7.1.3), about a tenth of a second.
+// s2kCount is the number of bytes hashed to derive a key from a passphrase. It is
+// OpenPGP's maximum (RFC 4880, 3.7.1.3) and takes about a tenth of a second.
 const s2kCount = 65011712
 
-// sign calls make with the private key. An error of the signer behind it is
-// returned as it is.
+// sign calls make with the private key. It returns an error of a remote signer
+// unchanged.
 func (s *secret) sign(ctx context.Context, make func(*packet.PrivateKey) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -337,7 +336,7 @@ func (s *secret) sign(ctx context.Context, make func(*packet.PrivateKey) error) 
 	}
 	err := make(priv)
 	if call != nil && call.err != nil {
-		return call.err // the library forgets it for RSA
+		return call.err // the library loses it for RSA
 	}
 	var dummy pgperrors.ErrDummyPrivateKey
 	if errors.As(err, &dummy) {

@@ -21,10 +21,10 @@ func nothing(*packet.Signature) {}
 
 func isWeak(err error) bool { return errors.Is(err, ErrWeakDigest) }
 
-// opaque hides what signer it is.
+// opaque hides the type of its signer.
 type opaque struct{ crypto.Signer }
 
-// network is a signer that is asked with a context.
+// network is a ContextSigner that notes its contexts.
 type network struct {
 	opaque
 	asked []context.Context
@@ -39,7 +39,7 @@ func (n *network) SignContext(ctx context.Context, digest []byte, opts crypto.Si
 	return n.Sign(rand.Reader, digest, opts)
 }
 
-// forgeText clearsigns a text of one line of any length.
+// forgeText clearsigns one line of any length.
 func forgeText(t testing.TB, k *SecretKey, line string) []byte {
 	t.Helper()
 	f := forge(t, k, []byte(line), func(s *packet.Signature) { s.SigType = packet.SigTypeText })

@@ -12,30 +12,30 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// Signer signs what is published. Equal text, time and keys give equal bytes,
-// except with keys of the algorithms DSA and ECDSA.
+// Signer signs published files. Equal text, time and keys give equal bytes,
+// except for DSA and ECDSA keys.
 type Signer interface {
-	// Clearsign writes the text with its signatures around it, as InRelease:
-	// SHA-256, one block, a signature of each key in order. White space before
-	// the end of a line is left out, for no signature covers it.
+	// Clearsign writes the text within its signatures, as in InRelease: SHA-256,
+	// one block, one signature per key in order. It drops white space at the end
+	// of lines, which no signature covers.
 	Clearsign(ctx context.Context, w io.Writer, text []byte, at time.Time) error
 
-	// DetachSign writes signatures of data in armor, as Release.gpg.
+	// DetachSign writes armored signatures of data, as in Release.gpg.
 	DetachSign(ctx context.Context, w io.Writer, data []byte, at time.Time) error
 
-	// PublicKeys returns the certificates that verify what is signed.
+	// PublicKeys returns the certificates that verify the signatures.
 	PublicKeys() []*Key
 }
 
-// Chooser is a Signer of several keys that can sign with some of them.
+// Chooser is a Signer that can sign with a subset of its keys.
 type Chooser interface {
-	// Choose returns a signer of the keys that refs names, as for Select.
+	// Choose returns a signer with the keys that refs names, see Select.
 	Choose(refs string) (Signer, error)
 }
 
-// NewSigner returns a signer of one or several keys: during a rotation, the old
-// and the new one. ErrLocked if a key has not been unlocked, ErrNoDefaultKey
-// without keys.
+// NewSigner returns a signer with one or several keys. During a rotation they are
+// the old and the new one. The error is ErrLocked for a locked key,
+// ErrNoDefaultKey without keys.
 func NewSigner(keys ...*SecretKey) (Signer, error) {
 	if len(keys) == 0 {
 		return nil, ErrNoDefaultKey
@@ -51,9 +51,9 @@ func NewSigner(keys ...*SecretKey) (Signer, error) {
 	return keySigner(slices.Clone(keys)), nil
 }
 
-// Select returns the keys that refs names: references separated by commas, each
-// as for Key.Matches and answered by the first key that does; without any, the
-// first key. No key is returned twice.
+// Select returns the keys that refs names, without duplicates. refs is a
+// comma-separated list of references for Key.Matches. Each selects the first key
+// that matches. Without a reference, the first key is selected.
 func Select(keys []*SecretKey, refs string) ([]*SecretKey, error) {
 	var selected []*SecretKey
 	named := false
@@ -146,8 +146,8 @@ func (k *SecretKey) sign(ctx context.Context, kind packet.SignatureType, data []
 	return serialize(sig)
 }
 
-// signing returns what signs for the key at the time: the newest subkey that
-// can, as gpg has it, else the primary key.
+// signing returns the secret that signs at the given time: like gpg the newest
+// subkey that can sign, else the primary key.
 func (k *SecretKey) signing(at time.Time) (*secret, error) {
 	var best *half
 	refusal := ErrNoSecret
@@ -172,7 +172,7 @@ func (k *SecretKey) signing(at time.Time) (*secret, error) {
 	return &s, nil
 }
 
-// newSignature returns a signature that is still to be made.
+// newSignature returns an unsigned signature.
 func newSignature(priv *packet.PrivateKey, kind packet.SignatureType, at time.Time) *packet.Signature {
 	return &packet.Signature{
 		Version:      4,
@@ -184,7 +184,7 @@ func newSignature(priv *packet.PrivateKey, kind packet.SignatureType, at time.Ti
 	}
 }
 
-// signConfig turns off the random salt that the library puts into signatures.
+// signConfig disables the random salt that the library adds to signatures.
 func signConfig(at time.Time) *packet.Config {
 	salt := false
 	return &packet.Config{

@@ -1,7 +1,7 @@
 package pgp
 
 import (
-	_ "crypto/sha256" // so that the digests are available
+	_ "crypto/sha256" // registers the digests
 	_ "crypto/sha512"
 	"errors"
 	"fmt"
@@ -12,14 +12,14 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// Signature is a signature that was verified.
+// Signature is a verified signature.
 type Signature struct {
 	Key    KeyID     // of the primary key
 	Subkey KeyID     // of the subkey that signed; 0 if the primary key did
-	Time   time.Time // when it says it was made
+	Time   time.Time // the signature's own time of creation
 }
 
-// Signer returns the ID of the key that signed, the primary one or a subkey.
+// Signer returns the ID of the signing key, the primary key or a subkey.
 func (s Signature) Signer() KeyID {
 	if s.Subkey != 0 {
 		return s.Subkey
@@ -27,15 +27,18 @@ func (s Signature) Signer() KeyID {
 	return s.Key
 }
 
-// VerifyClearsigned returns the text of a clearsigned file, with lines that
-// end in a newline and without white space before it, and its good signatures.
-// The rule is apt's (methods/gpgv.cc of apt 2.6): at least one signature is
-// good, and none is bad. A signature that cannot count, such as one by an
-// unknown, expired or revoked key, is passed over, so archives can sign with an
-// old and a new key. Example: one good signature and one by an unknown key
-// verify; one good signature and one over another text do not. The error names
-// each refused signature. Keys and signatures are judged as of now; a zero now
-// does not ask for times, as gpgv does not.
+// VerifyClearsigned returns the text of a clearsigned file, and its good
+// signatures. Each line of the text ends in a newline without white space before
+// it.
+//
+// The rule is apt's (methods/gpgv.cc of apt 2.6): at least one signature is good,
+// and none is bad. Signatures by unknown, expired or revoked keys are skipped, so
+// archives can sign with an old and a new key. Example: one good signature and
+// one by an unknown key verify. One good signature and one over another text do
+// not.
+//
+// The error names each refused signature. Keys and signatures must be valid at
+// now. Like gpgv, a zero now skips the checks of time.
 func (r *Keyring) VerifyClearsigned(data []byte, now time.Time) (text []byte, sigs []Signature, err error) {
 	c, err := parseClear(data)
 	if err != nil {
@@ -49,8 +52,8 @@ func (r *Keyring) VerifyClearsigned(data []byte, now time.Time) (text []byte, si
 	return c.text(), sigs, nil
 }
 
-// VerifyDetached verifies the signatures of data, armored or binary, by the rule
-// of VerifyClearsigned, and returns the good ones.
+// VerifyDetached verifies signatures of data, armored or binary, by the rule of
+// VerifyClearsigned. It returns the good ones.
 func (r *Keyring) VerifyDetached(data, signature []byte, now time.Time) ([]Signature, error) {
 	if len(data) > maxMessage || len(signature) > maxMessage {
 		return nil, fmt.Errorf("%d bytes signed by %d: %w", len(data), len(signature), ErrTooLarge)
@@ -67,8 +70,8 @@ func (r *Keyring) VerifyDetached(data, signature []byte, now time.Time) ([]Signa
 	})
 }
 
-// verify verifies the signatures in packets over the bytes that write hashes,
-// and returns the good ones.
+// verify verifies the signatures in packets over the bytes that write hashes. It
+// returns the good ones.
 func (r *Keyring) verify(packets []byte, now time.Time, write func(packet.SignatureType, hash.Hash)) ([]Signature, error) {
 	var all []frame
 	for f, err := range frames(packets) {
@@ -127,7 +130,7 @@ func (r *Keyring) verifyOne(f frame, now time.Time, write func(packet.SignatureT
 	return s, nil
 }
 
-// supported returns an error for a signature that no key can make good.
+// supported returns an error for a signature that is invalid with any key.
 func supported(sig *packet.Signature) error {
 	switch {
 	case sig.SigType != packet.SigTypeBinary && sig.SigType != packet.SigTypeText:
@@ -181,7 +184,7 @@ func (r *Keyring) check(sig *packet.Signature, id KeyID, now time.Time, write fu
 	return Signature{}, refusal
 }
 
-// copyHash returns a copy of a hash that goes on by itself.
+// copyHash returns an independent copy of a hash.
 func copyHash(h hash.Hash) (hash.Hash, error) {
 	c, ok := h.(hash.Cloner)
 	if !ok {

@@ -15,8 +15,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestRoundTrip: what is verified is what was signed, and a text that was
-// changed is refused.
+// TestRoundTrip signs and verifies. A changed text is refused.
 func TestRoundTrip(t *testing.T) {
 	k := edSecret(t)
 	trusted := ring(t, k)
@@ -44,7 +43,8 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// TestNoLineIsAnEmptyLine: both have the same signature, so both are the same text.
+// TestNoLineIsAnEmptyLine holds that both texts are read as one, since they have
+// one signature.
 func TestNoLineIsAnEmptyLine(t *testing.T) {
 	k := edSecret(t)
 	signed := clearsign(t, "", noon, k)
@@ -77,7 +77,8 @@ func TestVerifyRefuses(t *testing.T) {
 		"good":             {ring(t, k), good, noon, nil},
 		"good, armored":    {ring(t, k), armor(nil, armorSignature, good), noon, nil},
 		"good, two blocks": {ring(t, k, other), append(armor(nil, armorSignature, good), armor(nil, armorSignature, sign(other, nothing))...), noon, nil},
-		// The next nine are the rule of apt 2.6's gpgv method: one good, none bad.
+		// The next nine cases hold the rule of apt 2.6: one good signature, none
+		// bad.
 		"good, then unknown":  {ring(t, k), slices.Concat(good, sign(other, nothing)), noon, nil},
 		"unknown, then good":  {ring(t, k), slices.Concat(sign(other, nothing), good), noon, nil},
 		"good and bad":        {ring(t, k), slices.Concat(good, forge(t, k, []byte("x"), nothing).raw), noon, ErrBadSignature},
@@ -123,7 +124,7 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
-// withoutIssuer returns the signature with its time as its only subpacket.
+// withoutIssuer returns the signature with its time as the only subpacket.
 func withoutIssuer(t testing.TB, sig []byte) []byte {
 	t.Helper()
 	body := must(readFrame(sig))(t).body
@@ -276,8 +277,8 @@ func TestUserIDs(t *testing.T) {
 	}
 }
 
-// TestDirectSignature: a newer signature on the key itself that is silent about
-// expiry, as those naming a revoker are, does not make the key last.
+// TestDirectSignature adds a newer direct-key signature without an expiry, as for
+// naming a revoker. The key still expires.
 func TestDirectSignature(t *testing.T) {
 	hour, minute := uint32(3600), uint32(60)
 	k := recertify(t, edSecret(t), made, func(s *packet.Signature) { s.KeyLifetimeSecs = &hour })

@@ -1,6 +1,6 @@
-// Package upstreamtest has archives for tests of what mirrors them: it builds
-// the tree of one in memory, signed, and serves it with faults. It needs no
-// tools of Debian and no network.
+// Package upstreamtest has archives for tests of mirrors. It builds a signed
+// archive in memory and serves it with faults. It needs none of Debian's tools
+// and no network.
 //
-// Invariant: a tree is one that apt would take, until the test spoils it.
+// Invariant: apt accepts a tree until the test damages it.
 package upstreamtest

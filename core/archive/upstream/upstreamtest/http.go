@@ -10,16 +10,15 @@ import (
 	"aptless/core/archive/upstream"
 )
 
-// Trouble is what happens to an answer on its way.
+// Trouble is a fault of an HTTP answer.
 type Trouble struct {
-	Status     int           // of the answer, in place of the file; 0 is the file's
-	RetryAfter string        // as the header
-	Cut        int           // the connection breaks behind so many bytes of the body; 0 does not
-	Drip       time.Duration // passes before each byte of the body
+	Status     int           // replaces the file's status; 0 keeps it
+	RetryAfter string        // the header's value
+	Cut        int           // the connection breaks after this many bytes of the body; 0 never
+	Drip       time.Duration // delay before each byte of the body
 }
 
-// ServeHTTP serves the tree over HTTP: whole files, parts of them, and whether
-// they have changed.
+// ServeHTTP serves the tree over HTTP, with ranges and conditional requests.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/")
 	data, before, ok := s.file(path)
@@ -59,11 +58,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// troubled is an answer with its trouble.
+// troubled is an answer with its fault.
 type troubled struct {
 	http.ResponseWriter
 	Trouble
-	left int // bytes before it breaks, -1 if it does not
+	left int // bytes before the break, -1 for none
 }
 
 func (t *troubled) Write(p []byte) (int, error) {

@@ -11,23 +11,20 @@ import (
 	"aptless/core/archive/upstream"
 )
 
-// Server is an upstream.Fetcher that has a tree below Root, and an http.Handler
-// that has it below "/". It may be used by many goroutines; the tree is changed
-// with Set.
+// Server serves a tree: as an upstream.Fetcher below Root, and as an http.Handler
+// below "/". It is safe for concurrent use. Set replaces the tree.
 type Server struct {
 	Root string // URL, ends with a slash
 
-	// Admits, if not nil, is asked whether an Access may read the tree. A request
-	// that is not admitted is answered with the status 401.
+	// Admits, if not nil, decides whether an Access may read the tree. Refused
+	// requests get the status 401.
 	Admits func(*upstream.Access) bool
 
-	// Fault, if not nil, is asked before a file is served: for the path, and how
-	// often it was asked for before. What it returns is served in place of the
-	// file, or fails.
+	// Fault, if not nil, is called before a file is served, with its path and the
+	// number of earlier requests. Its result replaces the file.
 	Fault func(path string, before int, data []byte) ([]byte, error)
 
-	// Trouble, if not nil, is asked in the same way what happens to an answer over
-	// HTTP.
+	// Trouble, if not nil, returns the fault of an answer over HTTP.
 	Trouble func(path string, before int) Trouble
 
 	mu    sync.Mutex
@@ -40,14 +37,14 @@ func Serve(root string, tree Tree) *Server {
 	return &Server{Root: root, tree: tree, asked: map[string]int{}}
 }
 
-// Set puts another tree in place of the one that was served.
+// Set replaces the tree.
 func (s *Server) Set(tree Tree) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tree = tree
 }
 
-// Asked returns how often each path was asked for since it was called last.
+// Asked returns the number of requests per path since the last call.
 func (s *Server) Asked() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,7 +53,7 @@ func (s *Server) Asked() map[string]int {
 	return asked
 }
 
-// Status returns the error of a server that answers with a status.
+// Status returns the error for an answer with a status.
 func (s *Server) Status(code int, path string) error {
 	return &upstream.StatusError{Code: code, URL: upstream.Shown(s.Root + path)}
 }
@@ -94,7 +91,7 @@ func (s *Server) Fetch(ctx context.Context, r upstream.Request) (*upstream.Answe
 	return answer, nil
 }
 
-// file returns a file of the tree, and how often it was asked for before.
+// file returns a file of the tree and the number of earlier requests for it.
 func (s *Server) file(path string) (data []byte, before int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +104,7 @@ func (s *Server) file(path string) (data []byte, before int, ok bool) {
 // tag returns the ETag of a file.
 func tag(data []byte) string { return `"` + sums("", data).MD5 + `"` }
 
-// over fails if what was to be read is more than may be.
+// over fails if the body exceeds its limit.
 type over bool
 
 func (o over) Read([]byte) (int, error) {

@@ -21,26 +21,26 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// Component is a part of an archive; that of a flat one has no name.
+// Component is a component of an archive. That of a flat archive is named "".
 type Component struct {
 	Packages []debtest.Spec
 	Sources  []debtest.SourceSpec
 }
 
-// Spec says what an archive has.
+// Spec describes an archive.
 type Spec struct {
-	Distribution  string               // "stable" if empty; of flat archives "./" or "./dir/"
-	Components    map[string]Component // by name; of flat archives the only one is ""
+	Distribution  string               // "stable" if empty; "./" or "./dir/" for flat archives
+	Components    map[string]Component // by name; a flat archive only has ""
 	Architectures []string             // "amd64" if nil
 	Suffixes      []string             // of the indexes: ".gz", ".xz", ".zst", ".bz2", ""; ".gz" and "" if nil
-	ByHash        bool                 // indexes by digest, too; then they are there by digest only
-	Fields        map[string]string    // further fields of Release, and others in place of the usual
-	Extra         map[string][]byte    // further files that Release lists, by path relative to it
+	ByHash        bool                 // indexes are served by digest only
+	Fields        map[string]string    // of Release, added or replacing the usual ones
+	Extra         map[string][]byte    // further listed files, by path relative to Release
 	Signer        pgp.Signer           // nil leaves Release unsigned
 	At            time.Time            // of the signature
 }
 
-// Tree is the files of an archive by their path relative to its root.
+// Tree holds the files of an archive by path relative to its root.
 type Tree map[string][]byte
 
 // Build returns the tree of an archive.
@@ -69,7 +69,7 @@ func Build(s Spec) Tree {
 		for _, suffix := range s.Suffixes {
 			listed[name+suffix] = Compress(data, suffix)
 		}
-		listed[name] = data // apt wants it listed, whether it is there or not
+		listed[name] = data // apt needs it listed, present or not
 		if !slices.Contains(s.Suffixes, "") {
 			defer delete(tree, dir+name)
 		}
@@ -86,8 +86,8 @@ func Build(s Spec) Tree {
 	return tree
 }
 
-// component puts the files of a component into the tree and their stanzas into
-// the indexes.
+// component adds the files of a component to the tree and their stanzas to the
+// indexes.
 func (s Spec) component(tree Tree, indexes map[string][]byte, name string, c Component, flat bool) {
 	if flat {
 		indexes["Packages"], indexes["Sources"] = []byte{}, []byte{}
@@ -128,7 +128,7 @@ func (s Spec) component(tree Tree, indexes map[string][]byte, name string, c Com
 	}
 }
 
-// source puts a source package into the tree and returns its stanza in Sources.
+// source adds a source package to the tree and returns its stanza in Sources.
 func source(tree Tree, dir string, spec debtest.SourceSpec) []byte {
 	files := debtest.Source(spec)
 	var stanza bytes.Buffer
@@ -190,7 +190,7 @@ func (s Spec) release(listed map[string][]byte) []byte {
 	return b.Bytes()
 }
 
-// sign puts Release into the tree, with its signatures.
+// sign adds Release and its signatures to the tree.
 func (t Tree) sign(dir string, release []byte, signer pgp.Signer, at time.Time) {
 	t[dir+"Release"] = release
 	if signer == nil {
@@ -208,7 +208,7 @@ func sums(name string, data []byte) deb.File {
 	return h.File(name)
 }
 
-// Compress packs data as the suffix of a file says.
+// Compress packs data in the format of a file suffix.
 func Compress(data []byte, suffix string) []byte {
 	var b bytes.Buffer
 	var w io.WriteCloser
@@ -234,7 +234,7 @@ func Compress(data []byte, suffix string) []byte {
 	return b.Bytes()
 }
 
-// must panics: the mistake is the test's.
+// must panics, since an error is a mistake of the test.
 func must(err error) {
 	if err != nil {
 		panic(fmt.Errorf("upstreamtest: %w", err))

@@ -15,13 +15,13 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Spec says what a binary package is. The zero Spec is the package hello 1.0 all.
+// Spec describes a binary package. The zero Spec is the package hello 1.0 all.
 type Spec struct {
 	Package      string            // "hello" if empty
 	Version      string            // "1.0" if empty
 	Architecture string            // "all" if empty
-	Udeb         bool              // a .udeb
-	Fields       map[string]string // further fields of the control file, and others in place of the usual
+	Udeb         bool              // makes a .udeb
+	Fields       map[string]string // of the control file, added or replacing the usual ones
 	Files        map[string]string // contents by path, such as "usr/bin/hello"
 	Compression  string            // "none", "gzip", "xz" (stored, not compressed) or "zstd"; "xz" if empty
 }
@@ -41,8 +41,8 @@ func or(s, otherwise string) string {
 	return s
 }
 
-// FileName returns the name that Debian gives the package, in which the
-// version has no epoch.
+// FileName returns Debian's file name of the package. The version in it has no
+// epoch.
 func FileName(s Spec) string {
 	s = s.filled()
 	suffix := ".deb"
@@ -73,8 +73,8 @@ func Control(s Spec) string {
 	}, s.Fields)
 }
 
-// paragraph writes usual fields, each with its value in extra if it has one
-// there, then the rest of extra by name.
+// paragraph writes the usual fields, whose values extra may replace. The rest of
+// extra follows by name.
 func paragraph(usual [][2]string, extra map[string]string) string {
 	var b strings.Builder
 	extra = maps.Clone(extra)
@@ -108,7 +108,7 @@ func Deb(s Spec) []byte {
 
 var suffixes = map[string]string{"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
 
-// arMember writes a member as deb(5) has it.
+// arMember writes a member of an ar archive (deb(5)).
 func arMember(b *bytes.Buffer, name string, data []byte) {
 	fmt.Fprintf(b, "%-16s%-12d%-6d%-6d%-8s%-10d`\n", name, modified().Unix(), 0, 0, "100644", len(data))
 	b.Write(data)
@@ -120,8 +120,8 @@ func arMember(b *bytes.Buffer, name string, data []byte) {
 // modified returns the time of every file.
 func modified() time.Time { return time.Unix(1_700_000_000, 0).UTC() }
 
-// tarball returns an archive of files and of the directories above them, all
-// of which it puts below root, which ends with a slash.
+// tarball returns an archive of files and their directories below root. root ends
+// with a slash.
 func tarball(root string, files map[string]string) []byte {
 	names := map[string]bool{root: true}
 	for name := range files {
@@ -151,8 +151,8 @@ func tarball(root string, files map[string]string) []byte {
 	return b.Bytes()
 }
 
-// must panics if the last of results is an error: writing to memory has none
-// unless the arguments are wrong.
+// must panics if the last result is an error. Writing to memory fails only for
+// invalid arguments.
 func must(results ...any) {
 	if err, ok := results[len(results)-1].(error); ok {
 		panic(fmt.Errorf("debtest: %w", err))

@@ -53,7 +53,8 @@ func TestDeb(t *testing.T) {
 	}
 }
 
-// dpkgReads compares with what dpkg-deb, if there is one, reads of a package.
+// dpkgReads compares a package with dpkg-deb's reading of it, if dpkg-deb is
+// installed.
 func dpkgReads(t *testing.T, data []byte, paths []string) {
 	t.Helper()
 	if _, err := exec.LookPath("dpkg-deb"); err != nil {

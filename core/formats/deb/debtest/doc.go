@@ -1,7 +1,7 @@
 // Package debtest builds Debian packages for tests and demonstrations: binary
-// packages, source packages and the .changes that name them. It needs no tools
-// of Debian, and writes nothing outside memory.
+// packages, source packages and their .changes. It needs none of Debian's tools
+// and writes to memory only.
 //
-// Invariant: what it returns depends on its arguments alone, byte for byte.
-// Arguments that make no package are a mistake of the test: they panic.
+// Invariant: the result depends on the arguments alone, byte for byte. Arguments
+// that describe no package panic, since they are a mistake of the test.
 package debtest

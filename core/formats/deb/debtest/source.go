@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// SourceSpec says what a source package of format "3.0 (quilt)" is. The zero
+// SourceSpec describes a source package of format "3.0 (quilt)". The zero
 // SourceSpec is hello 1.0-1.
 type SourceSpec struct {
 	Source       string            // "hello" if empty
 	Version      string            // with a revision; "1.0-1" if empty
 	Architecture string            // "any" if empty
 	Binary       string            // the Source if empty
-	Fields       map[string]string // further fields of the .dsc, and others in place of the usual
+	Fields       map[string]string // of the .dsc, added or replacing the usual ones
 	Files        map[string]string // contents of the upstream archive by path
 }
 
@@ -29,7 +29,7 @@ func (s SourceSpec) filled() SourceSpec {
 	return s
 }
 
-// DscName returns the name that Debian gives the .dsc of the source package.
+// DscName returns Debian's file name of the .dsc.
 func DscName(s SourceSpec) string {
 	s = s.filled()
 	return s.Source + "_" + withoutEpoch(s.Version) + ".dsc"
@@ -73,7 +73,7 @@ func changelog(s SourceSpec) string {
 		s.Source, s.Version, modified().Format("Mon, 02 Jan 2006 15:04:05 -0700"))
 }
 
-// ChangesSpec says what a .changes is about besides its files.
+// ChangesSpec has the fields of a .changes beside its files.
 type ChangesSpec struct {
 	Source, Version string // "hello" and "1.0" if empty
 	Architecture    string // "source all" if empty
@@ -82,7 +82,7 @@ type ChangesSpec struct {
 	Fields          map[string]string
 }
 
-// Changes returns an unsigned .changes for files, which are by name.
+// Changes returns an unsigned .changes for files by name.
 func Changes(s ChangesSpec, files map[string][]byte) []byte {
 	source := or(s.Source, "hello")
 	text := paragraph([][2]string{
@@ -111,7 +111,7 @@ func checksums(files map[string][]byte) string {
 	})
 }
 
-// sums returns a line for each file: what describe says of its content, and its name.
+// sums returns a line per file: describe(content), then the name.
 func sums(files map[string][]byte, describe func([]byte) string) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(files)) {

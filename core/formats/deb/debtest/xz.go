@@ -5,18 +5,18 @@ import (
 	"hash/crc32"
 )
 
-// storedXZ returns data as an xz file of one block that is not compressed, of
-// the .xz file format 1.2.1: tests need the format, not the savings.
+// storedXZ returns data as an xz file with one uncompressed block (.xz file
+// format 1.2.1). Tests need the format only.
 func storedXZ(data []byte) []byte {
 	flags := []byte{0, 1} // the check of blocks is CRC32
 	out := append([]byte("\xfd7zXZ\x00"), flags...)
 	out = appendCRC(out, flags)
 
-	// Block header: its size in fours less one, one filter, LZMA2 with one
-	// byte of properties, which say a dictionary of 8 MiB as dpkg-deb's.
+	// Block header: its size in words less one, one filter, LZMA2 with one byte of
+	// properties. The dictionary has 8 MiB, like that of dpkg-deb.
 	header := []byte{2, 0, 0x21, 1, 22, 0, 0, 0}
 	block := appendCRC(header, header)
-	control := byte(1) // a chunk that is not compressed and resets the dictionary
+	control := byte(1) // an uncompressed chunk that resets the dictionary
 	for rest := data; len(rest) > 0; {
 		chunk := rest[:min(len(rest), 1<<16)]
 		rest = rest[len(chunk):]

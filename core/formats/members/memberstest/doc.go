@@ -1,3 +1,3 @@
-// Package memberstest owns the readers with which tests look at what package
-// members makes: not those by which it was made.
+// Package memberstest owns readers for tests of package members. They are
+// independent of the encoders under test. It stores nothing.
 package memberstest

@@ -9,7 +9,7 @@ import (
 	"github.com/mikelolasagasti/xz"
 )
 
-// Unpack is what readers that know nothing of members make of a file.
+// Unpack unpacks a whole file with an ordinary reader of its format.
 func Unpack(suffix string, data []byte) ([]byte, error) {
 	switch suffix {
 	case ".bz2":
