@@ -12,7 +12,6 @@
 //  2. A file that cannot be imported refuses the whole delivery.
 //  3. The directory is removed however the task ends. The transaction owes the
 //     removal, as it owes the apply of the publication.
-//  4. The task holds the locks of the repository, of the publication, of its
-//     package files and of the directory from its beginning to its end, also
-//     between slices.
+//  4. The task holds its locks from beginning to end, also between slices. They are
+//     those of the repository, the publication, its package files and the directory.
 package deliver

@@ -8,9 +8,9 @@
 //	name 00 inverted(deb.VersionSortKey(version)) architecture 00 version 00 length of architecture
 //
 // where inverted flips every bit. The byte order of keys, called index order, is the
-// order of packages in an index: name ascending, version descending (Debian policy
-// 5.6.12), architecture ascending, then the package key. A record key holds the short
-// key and nothing else.
+// order of packages in an index. It is by name, by descending version (Debian policy
+// 5.6.12), by architecture, then by package key. A record key holds the short key and
+// nothing else.
 //
 // The value of a record is the hash of the files (8 bytes, big-endian), the kind
 // (1 byte) and the package as deb.AppendPackage encodes it. The package key is

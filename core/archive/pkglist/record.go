@@ -38,8 +38,8 @@ func recordKey(name, version, arch string) ([]byte, error) {
 // key.
 func IndexKey(p *deb.Package) ([]byte, error) { return recordKey(p.Name, p.Version, p.Architecture) }
 
-// plain reports whether s can be a part of a package key, which uses spaces as
-// separators, and of a record key, which uses zero bytes.
+// plain reports whether s can be a part of a package key and of a record key.
+// Spaces separate the parts of the former, zero bytes those of the latter.
 func plain(s string, limit int) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' {

@@ -19,8 +19,8 @@ func noise(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// TestPackages holds that all packages come in the order of their keys, including
-// packages with a large record, and that a damaged record is an error.
+// TestPackages holds that all packages come in the order of their keys, also
+// those with large records. A damaged record is an error.
 func TestPackages(t *testing.T) {
 	s, m := memory()
 	var want []string

@@ -1,6 +1,5 @@
-// Package calendar owns everything that has a due time: publications that are
-// signed anew before they expire, updates of mirrors, debts of tasks that have
-// committed, and the retention of task records.
+// Package calendar owns the entries with a due time. They renew signatures of
+// publications, update mirrors, pay debts of committed tasks, and remove old tasks.
 //
 // Stored layout: one row per entry,
 //

@@ -100,11 +100,13 @@ type PutOptions struct {
 const MaxKeyLen = 900
 
 // CheckKey returns ErrInvalid unless every driver can store an object under key.
-// A key is valid UTF-8 without control characters, of at most MaxKeyLen bytes. Its
-// components between slashes are not empty, "." or "..", and have at most 240
-// bytes. CheckKey sees one key only; a driver that stores files also refuses a key
-// that is a leading path of an existing one, such as "a" beside "a/b", and the
-// reverse, with ErrInvalid.
+// A key is valid UTF-8 without control characters, of at most MaxKeyLen bytes.
+// Its components between slashes are not empty, "." or "..", and have at most 240
+// bytes.
+//
+// CheckKey sees one key only. A driver that stores files also refuses a key that
+// is a leading path of an existing one, or the reverse. Example: "a" beside "a/b"
+// is ErrInvalid.
 func CheckKey(key string) error {
 	if key == "" || len(key) > MaxKeyLen || !utf8.ValidString(key) {
 		return fmt.Errorf("object key %.100q: %w", key, ErrInvalid)

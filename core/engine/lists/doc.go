@@ -20,10 +20,11 @@
 //
 // # Boundaries
 //
-// A chunk ends after a record by two facts alone: the hash of the record's key,
-// and the number and size of the records since the last boundary. Therefore:
+// Two facts decide whether a chunk ends after a record. They are the hash of the
+// record's key, and the number and size of the records since the last boundary.
+// Therefore:
 //
-//   - Lists of equal content have equal chunks, whatever their history. A
+//   - Lists of equal content have equal chunks, independent of their history. A
 //     comparison skips the shared chunks.
 //   - An edit changes the chunk of the edited record and few chunks after it. The
 //     boundaries of the old and the new list soon meet again.

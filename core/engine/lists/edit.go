@@ -106,9 +106,8 @@ func (e *editor) advance(to []byte) error {
 	}
 }
 
-// keepsBoundary reports whether the first chunk still ends where it does if the
-// next record is the one with key next, or the first of the following chunk of
-// base if that comes earlier.
+// keepsBoundary reports whether the first chunk keeps its end. The record after
+// it is next, or the first of base's following chunk if that is less.
 func (e *editor) keepsBoundary(next []byte) bool {
 	c := &e.chunks[0]
 	if next == nil {

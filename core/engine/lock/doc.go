@@ -11,8 +11,8 @@
 // # Invariants
 //
 //  1. A task joins the queues of all its resources in the transaction that creates
-//     it. So every two tasks that meet on several resources stand in the same
-//     order on all of them: there is no deadlock, and no task waits for ever.
+//     it. So two tasks with several common resources have the same order in all
+//     queues. There is no deadlock, and no task waits for ever.
 //  2. A task holds its locks while, in each of its queues, no task before it
 //     conflicts with it. Two tasks conflict unless both share the resource.
 //  3. A task leaves all queues in the transaction that ends it, or joins others in

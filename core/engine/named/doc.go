@@ -15,9 +15,10 @@
 //     transaction. So a name that resolves has a thing, and a thing has one name.
 //  2. A name row is created on condition that it is absent. So of two writers
 //     that want a name, one gets it and the other sees a conflict.
-//  3. A task that makes a reference holds the lock of the thing, at least shared,
-//     from before it reads the thing until the reference is written. A drop holds
-//     the lock exclusively. So no reference appears after a drop has looked.
+//  3. A task that makes a reference holds the lock of the thing, at least shared.
+//     It takes the lock before it reads the thing, and keeps it until the reference
+//     is written. A drop holds the lock exclusively. So no reference appears after a
+//     drop has looked.
 //  4. Arguments of tasks contain UUIDs. Example: a name goes to another thing while
 //     a task waits. The task acts on the first thing, or fails if that is gone.
 package named

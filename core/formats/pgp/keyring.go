@@ -213,8 +213,8 @@ func (k *Key) hasUser(ref string) bool {
 	return slices.ContainsFunc(k.userIDs, func(u userID) bool { return strings.Contains(strings.ToLower(u.text), ref) })
 }
 
-// Matches reports whether ref names the key or a subkey: by a fingerprint, by a
-// key ID of 16 or 8 hexadecimal digits, or by a part of a user ID.
+// Matches reports whether ref names the key or a subkey. ref is a fingerprint, a
+// key ID of 16 or 8 hexadecimal digits, or a part of a user ID.
 func (k *Key) Matches(ref string) bool { return ref != "" && (k.hasID(ref) || k.hasUser(ref)) }
 
 // find returns the keys that match ref by their IDs, or if none does, by their

@@ -146,8 +146,8 @@ func (b memoryBlobs) store(key string, data []byte, opt driver.PutOptions) (driv
 			return driver.Info{}, err
 		}
 	}
-	// Like S3's, the ETag depends on the bytes alone. An equal ETag does not prove
-	// that nobody wrote in between.
+	// Like S3's, the ETag depends on the bytes alone. Two writes of equal bytes
+	// between two reads leave the ETag unchanged.
 	sum := sha256.Sum256(data)
 	o := object{data, driver.Info{
 		Key:     key,

@@ -28,7 +28,7 @@ type Outage struct {
 	Match func(call string) bool
 
 	// From is the number of the call with which the outage begins, from 1. All
-	// calls of all Faults that suffer it count, even those that do not match.
+	// calls of all Faults that suffer it count, matching or not.
 	From int
 
 	For   time.Duration

@@ -158,7 +158,7 @@ func TestSweepRuns(t *testing.T) {
 	}
 }
 
-// TestSweepCopies holds that a copy equals the state after a death: a run that ends
+// TestSweepCopies holds that a copy equals the state after a death. A run that ends
 // in death leaves the same rows, objects and messages at the same time.
 func TestSweepCopies(t *testing.T) {
 	journey := func(ctx context.Context, e *Env) error {
