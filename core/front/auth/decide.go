@@ -1,0 +1,167 @@
+package auth
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// All is the name that stands for all names.
+const All = "*"
+
+// Need is one permission on one name.
+type Need struct {
+	Can  Permission
+	Name string // "" for a kind without names
+}
+
+func (n Need) String() string {
+	if n.Name == "" {
+		return string(n.Can)
+	}
+	return string(n.Can) + " " + n.Name
+}
+
+// ParseNeed reads what Need.String has written.
+func ParseNeed(text string) Need {
+	can, name, _ := strings.Cut(text, " ")
+	return Need{Permission(can), name}
+}
+
+// Publication returns the name of a publication. The prefix has no two slashes in
+// a row, so that its end is found again.
+func Publication(storage, prefix, distribution string) string {
+	return Prefix(storage, prefix) + "//" + distribution
+}
+
+// Prefix returns the name of a prefix of published files; "." is the root.
+func Prefix(storage, prefix string) string {
+	if storage == "" {
+		return prefix
+	}
+	return storage + ":" + prefix
+}
+
+// Principal is a caller that is known, or that need not be.
+type Principal struct {
+	Kind    Kind
+	ID      string         `json:",omitempty"` // of its token
+	Name    string         `json:",omitempty"`
+	Owner   string         `json:",omitempty"` // label of principals that belong together
+	Expires time.Time      `json:",omitzero"`
+	Policy  string         `json:",omitempty"` // that made its token
+	Claims  map[string]any `json:",omitempty"` // of the ID token that was exchanged
+	Grants  []Grant        `json:",omitempty"`
+	Digest  string         `json:"-"` // of its token's row
+}
+
+// Refusal says that no grant covers a need.
+type Refusal struct{ Need Need }
+
+func (r *Refusal) Error() string {
+	if r.Need.Name == "" {
+		return "no permission: " + string(r.Need.Can)
+	}
+	return "no permission: " + string(r.Need.Can) + " on " + r.Need.Name
+}
+
+// Decide returns nil if the grants of a principal cover all needs. Else it returns
+// a *Refusal with the first need that they do not cover.
+func Decide(p *Principal, needs ...Need) error {
+	for _, n := range needs {
+		if !covered(p.Grants, n) {
+			return &Refusal{n}
+		}
+	}
+	return nil
+}
+
+func covered(grants []Grant, n Need) bool {
+	for i := range grants {
+		if grants[i].covers(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// DecideSome returns nil if a principal has a permission on some name.
+func DecideSome(p *Principal, can Permission) error {
+	for i := range p.Grants {
+		g := &p.Grants[i]
+		if !g.holds(can) {
+			continue
+		}
+		if !g.limited() || can.Named() && len(g.patterns(can)) > 0 {
+			return nil
+		}
+	}
+	return &Refusal{Need{Can: can}}
+}
+
+// patterns returns the patterns of the names that the grant has a permission on.
+// Directories that files are uploaded to are the caller's own, so a list of them
+// may be absent.
+func (g *Grant) patterns(can Permission) []string {
+	list := g.list(can)
+	if list == nil && can == FilesWrite {
+		return []string{All}
+	}
+	return list
+}
+
+func (g *Grant) covers(n Need) bool {
+	if !g.holds(n.Can) {
+		return false
+	}
+	if !g.limited() {
+		return true
+	}
+	if !n.Can.Named() {
+		return false
+	}
+	if n.Can.kind() == "publish" {
+		return slices.ContainsFunc(g.Publish, func(pattern string) bool { return matchPublication(pattern, n.Name) })
+	}
+	return slices.ContainsFunc(g.patterns(n.Can), func(pattern string) bool { return match(pattern, n.Name) })
+}
+
+// matchPublication matches prefix and distribution apart. A pattern without two
+// slashes is for all distributions of a prefix.
+func matchPublication(pattern, name string) bool {
+	head, _, _ := strings.Cut(pattern, "*")
+	if !strings.HasPrefix(name, head) {
+		return false // most patterns of a long list end here
+	}
+	ofPrefix, ofDistribution, both := strings.Cut(pattern, "//")
+	if !both {
+		ofDistribution = All
+	}
+	prefix, distribution, _ := strings.Cut(name, "//")
+	return match(ofPrefix, prefix) && match(ofDistribution, distribution)
+}
+
+// Match reports whether a pattern matches a whole text: a star is any run of
+// characters, and nothing else is special. Case counts.
+func Match(pattern, text string) bool { return match(pattern, text) }
+
+// match takes each part between stars at the first place where it fits, so its
+// time is linear in the text for each part.
+func match(pattern, text string) bool {
+	first, rest, star := strings.Cut(pattern, "*")
+	text, ok := strings.CutPrefix(text, first)
+	if !ok || !star {
+		return ok && text == ""
+	}
+	for {
+		part, after, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(text, part)
+		}
+		at := strings.Index(text, part)
+		if at < 0 {
+			return false
+		}
+		text, rest = text[at+len(part):], after
+	}
+}
