@@ -41,6 +41,7 @@
 //   - archive/publish/index: index files, staged under their digests
 //   - archive/publish/files: package files below a published tree
 //   - archive/publish/tree: the manifest, and the public tree that follows it
+//   - front/auth: tokens, grants and the decision which caller may do what
 //   - front/api: routes, requests, answers and errors
 //   - front/app: composition: drivers and a Config in; handler, worker and tick out
 //
@@ -89,8 +90,9 @@
 //	archive/publish/tree           archive/publish/paths archive/publish/index archive/publish/files archive/pkglist
 //	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/source
 //	archive/deliver                archive/publish archive/repo archive/source archive/upload
-//	front/api                      net/http github.com/prometheus/client_golang
-//	front/app                      front/api net/http github.com/prometheus/client_golang
+//	front/auth                     net/http
+//	front/api                      front/auth net/http github.com/prometheus/client_golang
+//	front/app                      front/api front/auth net/http github.com/prometheus/client_golang
 //	front/app/apptest              front/app net/http aptless/infra/embedded
 //
 // # Laws

@@ -14,17 +14,41 @@ import (
 // terminal it also prints the first steps, as long as nothing is published.
 func (s *server) greet(addr net.Addr, opt settings) {
 	url := "http://" + addr.String()
+	if s.mode.tls != nil {
+		url = "https://" + addr.String()
+	}
 	if addr.Network() == "unix" {
 		url = "unix://" + addr.String()
 	}
+	if !s.mode.Closed && opt.access.insecure {
+		s.log.Warn("there is no authentication: every host that reaches this server may do everything", "address", url)
+	}
 	if opt.json {
-		s.log.Info("serving", "address", url, "data", opt.data)
+		s.log.Info("serving", "address", url, "data", opt.data, "access", s.protection())
 		return
 	}
-	fmt.Fprintf(opt.out, "aptless is serving on %s, with its data in %s\n", url, opt.data)
-	if addr.Network() != "unix" && terminal(opt.out) && s.empty() {
+	fmt.Fprintf(opt.out, "aptless is serving on %s, with its data in %s; %s\n", url, opt.data, s.protection())
+	if s.admin != "" && terminal(opt.out) {
+		if secret, err := os.ReadFile(s.admin); err == nil {
+			fmt.Fprintf(opt.out, "The token is %s\n", secret)
+		}
+	}
+	if !s.mode.Closed && addr.Network() != "unix" && terminal(opt.out) && s.empty() {
 		fmt.Fprintf(opt.out, quickStart, url)
 	}
+}
+
+// protection returns a sentence about which callers are answered.
+func (s *server) protection() string {
+	switch {
+	case s.mode.Closed && s.admin != "":
+		return "an admin token is in the file " + s.admin + ": keep it elsewhere and remove the file"
+	case s.mode.Closed:
+		return "each request below /api needs a token"
+	case s.mode.AnyHost:
+		return "no authentication: every host is answered; --auth closes it"
+	}
+	return "no authentication: only this host is answered; --auth closes it"
 }
 
 // empty reports whether there is no publication.

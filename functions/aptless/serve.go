@@ -37,6 +37,7 @@ type settings struct {
 	passphraseFile string
 	memory         options.Bytes
 	shared         options.Options
+	access         access
 	out, err       io.Writer // the greeting is written to out, the log to err
 }
 
@@ -49,7 +50,7 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API and the published repositories from a folder on this machine",
 		Long: `Serve the API below /api and the published repositories at the root of the same address,
-with all data in one folder. There is no authentication: listen on loopback, or use a proxy with authentication.
+with all data in one folder. Without --auth there is no authentication, and only this host is answered.
 
 If the variable SOURCE_DATE_EPOCH is set, it is the date of all Release files, in seconds since 1970.`,
 		Args: cobra.NoArgs,
@@ -69,6 +70,7 @@ If the variable SOURCE_DATE_EPOCH is set, it is the date of all Release files, i
 	flags.StringArrayVar(&opt.buckets, "s3-storage", nil, "bucket to publish to, on S3 or a compatible service: name=s3://bucket/prefix?region=eu-central-1, or ?endpoint=https://s3.example.org&profile=lab. The API calls it s3:<name>. Credentials are found as by the AWS SDK. May be repeated")
 	flags.StringVar(&opt.address, "address", "", "URL of this server for clients, for links in Release files, for example https://deb.example.org")
 	opt.shared.Flags(flags)
+	opt.access.flags(flags)
 	flags.BoolVar(&opt.metrics, "metrics", false, "serve /api/metrics for Prometheus")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
 	flags.BoolVar(&opt.verbose, "verbose", false, "log requests for probes and metrics too")
@@ -89,6 +91,9 @@ func serve(ctx context.Context, opt settings) error {
 	if config.SourceDate, err = sourceDate(os.Getenv("SOURCE_DATE_EPOCH")); err != nil {
 		return err
 	}
+	if err := opt.access.check(); err != nil {
+		return err
+	}
 	listener, err := listen(opt.listen)
 	if err != nil {
 		return err
@@ -97,10 +102,10 @@ func serve(ctx context.Context, opt settings) error {
 	config.Log, config.Now, config.Alone = log, time.Now, true
 	config.Address, config.Draw, config.Metrics = opt.address, newDot().draw, registry(opt)
 	config.Space = func() (api.Space, error) { return space(opt.data) }
-	s, err := open(ctx, opt, log)
+	s, err := open(ctx, opt, listener.Addr(), log)
 	if err == nil {
 		defer s.close()
-		config.Storages = s.storages
+		config.Storages, config.Auth = s.storages, &s.mode.Auth
 		err = s.run(ctx, listener, config, opt)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -143,7 +148,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, config app.Conf
 	running.Go(func() { tick(working, a, s.log) })
 	running.Go(func() { s.compare(working, a) })
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- s.listen(working, server, listener) }()
 	s.greet(listener.Addr(), opt)
 	select {
 	case <-ctx.Done():

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,11 +30,13 @@ type server struct {
 	storages map[string]driver.Blobs
 	keys     keyFile
 	signer   pgp.Signer
+	mode     *mode
+	admin    string // path of the file with the first admin token; "" without
 }
 
 // open opens the folders and buckets. It reads the signing key, or makes it at the first
 // start. If it fails, it removes the folders that it has made.
-func open(ctx context.Context, opt settings, log *slog.Logger) (_ *server, err error) {
+func open(ctx context.Context, opt settings, addr net.Addr, log *slog.Logger) (_ *server, err error) {
 	s := &server{log: log, keys: keyFile{path: filepath.Join(opt.data, keyName), passphraseFile: opt.passphraseFile, log: log}}
 	defer func() {
 		if err != nil {
@@ -63,12 +66,20 @@ func open(ctx context.Context, opt settings, log *slog.Logger) (_ *server, err e
 	if s.data, err = s.open(opt.data, 0o750, embeddedOptions(opt, log)); err != nil {
 		return nil, err
 	}
+	if s.mode, err = opt.access.decide(ctx, s.data.Table, opt.listen, addr); err != nil {
+		return nil, err
+	}
 	if missing {
 		if err := s.neverSigned(ctx); err != nil {
 			return nil, err
 		}
 		log.Info("making a signing key", "file", s.keys.path)
 		if secret, err = s.keys.make(ctx, defaultKey); err != nil {
+			return nil, err
+		}
+	}
+	if s.mode.Closed && s.mode.Environment == "" {
+		if s.admin, err = firstAdmin(ctx, s.data.Table, opt.data); err != nil {
 			return nil, err
 		}
 	}

@@ -36,18 +36,19 @@ type client struct {
 }
 
 func uploadCommand() *cobra.Command {
-	var c client
+	var url string
 	cmd := &cobra.Command{
 		Use:   "upload DIR FILE...",
 		Short: "Upload files to a directory of the upload area",
 		Long: `Upload files to a directory of the upload area of a server that speaks aptly's API.
 A file that is too large for a request goes directly to the storage if the server offers that.
-The environment variable APTLESS_TOKEN holds a bearer token.`,
+The token is that of the variable APTLESS_TOKEN, else that of "aptless login".`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			transport := http.DefaultTransport.(*http.Transport).Clone()
-			transport.ResponseHeaderTimeout = maxWait
-			c.token, c.http = os.Getenv("APTLESS_TOKEN"), &http.Client{Transport: transport}
+			c, err := dial(url)
+			if err != nil {
+				return err
+			}
 			for _, name := range args[1:] {
 				if err := c.upload(cmd.Context(), args[0], name); err != nil {
 					return fmt.Errorf("%s: %w", name, err)
@@ -57,7 +58,7 @@ The environment variable APTLESS_TOKEN holds a bearer token.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&c.url, "url", "http://127.0.0.1:8080", "address of the server")
+	cmd.Flags().StringVar(&url, "url", defaultURL, "address of the server")
 	return cmd
 }
 

@@ -63,6 +63,12 @@ func (s *Store) CheckStage(ctx context.Context, args StageArgs) (task.Spec, erro
 		Resources: l.names, Locks: l.locks, Args: args}, nil
 }
 
+// KindOf returns the kind of the sources of a publication.
+func (s *Store) KindOf(ctx context.Context, n Name) (SourceKind, error) {
+	p, err := s.read(ctx, s.get, n)
+	return p.Kind, err
+}
+
 func (s *Store) stageSources(ctx context.Context, a *task.Attempt, args StageArgs) (task.Result, error) {
 	verb := args.Change.verb()
 	p, err := s.mustRead(ctx, a.GetJSON, args.Name, verb, 404)

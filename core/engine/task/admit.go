@@ -22,11 +22,14 @@ const sendWithin = 10 * time.Second
 // there is no task. lock.ErrTooMany says that too many tasks wait for one of its
 // resources.
 func (s *Store) Admit(ctx context.Context, spec Spec, sync bool) (Task, error) {
+	if s.Named && spec.By == nil {
+		return Task{}, fmt.Errorf("task %s has no principal: %w", spec.Kind, errNoPrincipal)
+	}
 	args, err := encode(spec.Args)
 	if err != nil {
 		return Task{}, fmt.Errorf("arguments of %s: %w", spec.Kind, err)
 	}
-	t := Task{Kind: spec.Kind, Name: spec.Name, Resources: spec.Resources, Locks: spec.Locks, Args: args, Sync: sync}
+	t := Task{Kind: spec.Kind, Name: spec.Name, Resources: spec.Resources, Locks: spec.Locks, Args: args, Sync: sync, By: spec.By, Needs: spec.Needs}
 	return s.admit(ctx, t, nil)
 }
 

@@ -497,7 +497,7 @@ func TestWaitLeavesNothing(t *testing.T) {
 			}
 			all.Go(func() { _, _ = s.Wait(canceled(t), id) })
 			all.Go(func() {
-				if err := s.WaitAll(t.Context()); err != nil {
+				if err := s.WaitAll(t.Context(), nil); err != nil {
 					t.Error(err)
 				}
 			})

@@ -40,6 +40,9 @@ type Store struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 
+	// Named has Admit refuse a task without a principal.
+	Named bool
+
 	Epoch Epoch // nil where nothing is collected
 
 	waiting notifier
@@ -240,13 +243,13 @@ func (t Task) objects() []string {
 	return keys
 }
 
-// Clear removes the records of all tasks that have ended.
-func (s *Store) Clear(ctx context.Context) error {
+// Clear removes the records of tasks that have ended, of those of which is true.
+func (s *Store) Clear(ctx context.Context, of func(Task) bool) error {
 	for t, err := range s.All(ctx) {
 		if err != nil {
 			return err
 		}
-		if !t.State.Ended() {
+		if !t.State.Ended() || !of(t) {
 			continue
 		}
 		if _, err := s.Delete(ctx, t.ID); err != nil && !errors.Is(err, ErrUnknown) {

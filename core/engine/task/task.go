@@ -35,6 +35,9 @@ type Task struct {
 	Group     string // of its message
 	Sync      bool   // a request waits for it and will delete it
 
+	By    *By      `json:",omitempty"` // nil: the server itself, or an older version of it
+	Needs []string `json:",omitempty"` // permissions that the admission was decided on
+
 	State   State
 	Attempt int64           // number of the attempt that may write; only grows
 	Seq     int64           // number of the write; tells an attempt its own writes
@@ -85,6 +88,15 @@ type Task struct {
 	Created, Started, Finished time.Time
 }
 
+// By is the principal that a task works for. Package auth says what its fields are.
+type By struct {
+	Kind  string
+	ID    string `json:",omitempty"`
+	Name  string `json:",omitempty"`
+	Owner string `json:",omitempty"`
+	Key   string `json:",omitempty"` // of the row of the principal
+}
+
 // stops reports whether the task ends at its next write because a client has
 // cancelled it. A task that has committed, and an Undo, go on.
 func (t Task) stops() bool { return t.Cancelled && !t.Committed && !t.Undoing }
@@ -108,7 +120,8 @@ var (
 	ErrCancelled = errors.New("cancelled")
 	// ErrLost says that another attempt has taken the task over: nothing that
 	// this one does is written any more.
-	ErrLost = errors.New("task was taken over by another attempt")
+	ErrLost        = errors.New("task was taken over by another attempt")
+	errNoPrincipal = errors.New("every task of a closed server has one")
 	// ErrContinue is returned by a Run whose slice is over: it has saved its
 	// cursor, and the task goes on in another delivery.
 	ErrContinue = errors.New("task goes on in the next slice")
@@ -146,6 +159,8 @@ type Spec struct {
 	Resources []string    // for clients
 	Locks     []lock.Want // at least one; the group is that of the first exclusive one
 	Args      any         // as JSON: names and parameters, nothing that was loaded
+	By        *By         // nil for the server itself
+	Needs     []string    // permissions that the admission was decided on; at most MaxNeeds
 }
 
 // Relock is returned by a Run that needs other locks than those it holds: the

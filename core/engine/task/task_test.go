@@ -343,13 +343,13 @@ func TestDelete(t *testing.T) {
 		t.Errorf("delete of an idle task: %v", err)
 	}
 	drain(t, env, d)
-	if err := s.Clear(t.Context()); err != nil {
+	if err := s.Clear(t.Context(), func(Task) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Wait(t.Context(), 1); !errors.Is(err, ErrUnknown) {
 		t.Errorf("wait for a deleted task: %v", err)
 	}
-	if err := s.WaitAll(t.Context()); err != nil {
+	if err := s.WaitAll(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -15,6 +15,7 @@ const (
 	maxCursor    = 64 << 10 // a place to go on from, not the data
 	maxDetail    = 16 << 10
 	maxError     = 4 << 10
+	MaxNeeds     = 32 << 10 // bytes of the needs of a task, together
 	maxName      = 1 << 10
 	maxResources = 16 << 10 // together
 	maxWarnings  = 16 << 10 // together

@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"aptless/core/engine/lock"
@@ -41,13 +42,17 @@ func (s *Store) Wait(ctx context.Context, id int64) (Task, error) {
 	}
 }
 
-// WaitAll returns once no task is idle or running.
-func (s *Store) WaitAll(ctx context.Context) error {
+// WaitAll returns once no task is idle or running. If of is not nil, it waits for the
+// tasks only of which that is true.
+func (s *Store) WaitAll(ctx context.Context, of func(Task) bool) error {
 	poll, ended := time.Duration(0), s.waiting.join(0)
 	defer func() { s.waiting.leave(0, ended) }()
 	for {
 		begun := time.Now()
 		open, err := lock.Open(ctx, s.Table)
+		if err == nil && of != nil {
+			open, err = s.filter(ctx, open, of)
+		}
 		if err != nil || len(open) == 0 {
 			return err
 		}
@@ -56,6 +61,21 @@ func (s *Store) WaitAll(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// filter returns the tasks of which a condition is true.
+func (s *Store) filter(ctx context.Context, ids []int64, of func(Task) bool) ([]int64, error) {
+	var kept []int64
+	for _, id := range ids {
+		t, err := s.Get(ctx, id)
+		if err != nil && !errors.Is(err, ErrUnknown) {
+			return nil, err
+		}
+		if err == nil && of(t) {
+			kept = append(kept, id)
+		}
+	}
+	return kept, nil
 }
 
 // waitOr waits until a task has ended, for poll at most.

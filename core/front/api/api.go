@@ -21,6 +21,7 @@ import (
 	"aptless/core/engine/gc"
 	"aptless/core/engine/task"
 	"aptless/core/formats/graphviz"
+	"aptless/core/front/auth"
 )
 
 // Server holds the stores and settings that the handlers use.
@@ -28,6 +29,9 @@ type Server struct {
 	Version string
 	Async   bool // whether a request without _async is answered with its task
 	Log     *slog.Logger
+
+	Guard  *Guard // nil lets all requests pass
+	Tokens *auth.Store
 
 	Tasks     *task.Store
 	Pool      *pool.Store
@@ -65,33 +69,34 @@ type Server struct {
 
 // Handler returns the handler of all routes.
 func (s *Server) Handler() http.Handler {
-	rt := &Router{Log: s.Log, Fallback: s.Tree, Metrics: s.Metrics}
+	rt := &Router{Log: s.Log, Fallback: s.Tree, Metrics: s.Metrics, Guard: s.Guard}
 	s.probeRoutes(rt)
-	rt.Handle("GET", "/api/storage", s.storage)
+	s.authRoutes(rt)
+	rt.Handle("GET", "/api/storage", anyPrincipal(), s.storage)
 	s.endpointRoutes(rt)
 	s.documentRoutes(rt)
 	if s.Metrics != nil {
-		rt.Handle("GET", "/api/metrics", s.metrics())
+		rt.Handle("GET", "/api/metrics", needs(plain(auth.MetricsRead)), s.metrics())
 	}
 	s.taskRoutes(rt)
 	s.fileRoutes(rt)
-	rt.Handle("POST", "/api/upload/{repo}", s.deliver)
+	rt.Handle("POST", "/api/upload/{repo}", needs(deliveryNeeds), s.deliver)
 	s.repoRoutes(rt)
 	s.mirrorRoutes(rt)
 	s.snapshotRoutes(rt)
 	s.packageRoutes(rt)
 	s.publishRoutes(rt)
 	s.gpgRoutes(rt)
-	rt.Handle("GET", "/api/graph.{ext}", s.graph)
-	rt.Handle("GET", "/repos/", func(w http.ResponseWriter, _ *http.Request) error {
+	rt.Handle("GET", "/api/graph.{ext}", needs(all(auth.RepoRead, auth.MirrorRead, auth.SnapshotRead), all(auth.PublishRead)), s.graph)
+	rt.Handle("GET", "/repos/", public(), func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, err := io.WriteString(w, "<pre>\n"+s.Tree.folders()+"</pre>\n")
 		return err
 	})
-	rt.Handle("POST", "/api/db/cleanup", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/db/cleanup", needs(plain(auth.DBManage)), func(w http.ResponseWriter, r *http.Request) error {
 		return s.run(w, r, s.Collector.Check(), nil)
 	})
-	rt.Handle("POST", "/api/db/repair", s.repair)
+	rt.Handle("POST", "/api/db/repair", needs(plain(auth.DBManage)), s.repair)
 	return rt
 }
 
@@ -106,6 +111,9 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err
 		return err
 	}
 	async := Async(r, s.Async)
+	if err := callOf(r.Context()).sign(&spec); err != nil {
+		return err
+	}
 	t, err := s.Tasks.Admit(r.Context(), spec, !async)
 	if err != nil {
 		return err

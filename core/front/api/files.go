@@ -13,6 +13,7 @@ import (
 
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
+	"aptless/core/front/auth"
 )
 
 // Limits of a multipart upload. maxParts bounds the number of parts. maxValues
@@ -23,17 +24,17 @@ const (
 )
 
 func (s *Server) fileRoutes(rt *Router) {
-	rt.Handle("GET", "/api/files", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/files", some(auth.FilesWrite), func(w http.ResponseWriter, r *http.Request) error {
 		dirs, err := s.Uploads.Dirs(r.Context())
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, dirs)
 	})
-	rt.Handle("POST", "/api/files/{dir}", s.upload)
-	rt.Handle("PUT", "/api/files/{dir}/{file}", s.uploadOne)
-	rt.Handle("GET", "/api/files/{dir}", s.listFiles)
-	rt.Handle("DELETE", "/api/files/{dir}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)), s.upload)
+	rt.Handle("PUT", "/api/files/{dir}/{file}", needs(dirOf(auth.FilesWrite)), s.uploadOne)
+	rt.Handle("GET", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)), s.listFiles)
+	rt.Handle("DELETE", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)), func(w http.ResponseWriter, r *http.Request) error {
 		dir, err := CleanDir(Param(r, "dir"))
 		if err != nil {
 			return err
@@ -43,7 +44,7 @@ func (s *Server) fileRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, struct{}{})
 	})
-	rt.Handle("DELETE", "/api/files/{dir}/{file}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("DELETE", "/api/files/{dir}/{file}", needs(dirOf(auth.FilesWrite)), func(w http.ResponseWriter, r *http.Request) error {
 		dir, err := CleanDir(Param(r, "dir"))
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"aptless/core/archive/keyring"
+	"aptless/core/front/auth"
 )
 
 // gpgAddKeyParams is the body of the import of keys.
@@ -23,15 +24,15 @@ type gpgDeleteKeyParams struct {
 }
 
 func (s *Server) gpgRoutes(rt *Router) {
-	rt.Handle("GET", "/api/gpg/keys", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/gpg/keys", needs(plain(auth.GPGRead)), func(w http.ResponseWriter, r *http.Request) error {
 		keys, err := s.Keyrings.List(r.Context(), sanitise(Query(r, "keyring")))
 		if err != nil {
 			return badKey("failed to list keys: ", err)
 		}
 		return WriteJSON(w, http.StatusOK, struct{ Keys []keyring.View }{keys})
 	})
-	rt.Handle("POST", "/api/gpg/key", s.addKey)
-	rt.Handle("DELETE", "/api/gpg/key", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/gpg/key", needs(plain(auth.GPGManage)), s.addKey)
+	rt.Handle("DELETE", "/api/gpg/key", needs(plain(auth.GPGManage)), func(w http.ResponseWriter, r *http.Request) error {
 		var body gpgDeleteKeyParams
 		if err := Bind(r, &body); err != nil {
 			return err

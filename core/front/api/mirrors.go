@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
 	"aptless/core/archive/mirror"
 	"aptless/core/engine/driver"
+	"aptless/core/front/auth"
 )
 
 // mirrorCreateParams is the body of the creation of a mirror. The fields from
@@ -91,6 +93,19 @@ type mirrorUpdateParams struct {
 	ClientKey         *string
 }
 
+// needs returns what the body needs besides mirror.update on the mirror name: a new
+// name, and to go without a check, are for those permissions that manage has.
+func (p *mirrorUpdateParams) needs(name string) []auth.Need {
+	var names []string
+	if p.Name != "" && p.Name != name {
+		names = []string{name, p.Name}
+	}
+	if p.IgnoreSignatures != nil && *p.IgnoreSignatures || p.IgnoreChecksums || p.IgnoreValidUntil {
+		names = append(names, name)
+	}
+	return named(auth.MirrorManage, names)
+}
+
 // listedMirror is an element of the list of mirrors.
 type listedMirror struct {
 	mirror.View
@@ -98,22 +113,22 @@ type listedMirror struct {
 }
 
 func (s *Server) mirrorRoutes(rt *Router) {
-	rt.Handle("GET", "/api/mirrors", s.listMirrors)
-	rt.Handle("POST", "/api/mirrors", s.createMirror)
-	rt.Handle("GET", "/api/mirrors/{name}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/mirrors", some(auth.MirrorRead), s.listMirrors)
+	rt.Handle("POST", "/api/mirrors", inBody(), s.createMirror)
+	rt.Handle("GET", "/api/mirrors/{name}", needs(param(auth.MirrorRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		found, err := s.Mirrors.ByName(r.Context(), Param(r, "name"))
 		if err != nil {
 			return errShowMirror(err)
 		}
 		return s.writeMirror(w, r, http.StatusOK, found)
 	})
-	rt.Handle("POST", "/api/mirrors/{name}", s.editMirror)
-	rt.Handle("PUT", "/api/mirrors/{name}", s.updateMirror)
-	rt.Handle("DELETE", "/api/mirrors/{name}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/mirrors/{name}", needs(param(auth.MirrorManage, "name")), s.editMirror)
+	rt.Handle("PUT", "/api/mirrors/{name}", needs(param(auth.MirrorUpdate, "name")), s.updateMirror)
+	rt.Handle("DELETE", "/api/mirrors/{name}", needs(param(auth.MirrorManage, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		spec, err := s.Mirrors.CheckDrop(r.Context(), Param(r, "name"), Flag(r, "force"))
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("GET", "/api/mirrors/{name}/packages", s.mirrorPackages)
+	rt.Handle("GET", "/api/mirrors/{name}/packages", needs(param(auth.MirrorRead, "name")), s.mirrorPackages)
 }
 
 func errShowMirror(err error) error {
@@ -136,6 +151,7 @@ func (s *Server) listMirrors(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return errShowMirror(err)
 	}
+	all = readable(r, all, auth.MirrorRead, func(m mirror.Mirror) string { return m.Name })
 	list := make([]listedMirror, len(all))
 	for i, m := range all {
 		view, err := s.Mirrors.View(r.Context(), m)
@@ -150,6 +166,9 @@ func (s *Server) listMirrors(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) createMirror(w http.ResponseWriter, r *http.Request) error {
 	var body mirrorCreateParams
 	if err := Bind(r, &body); err != nil {
+		return err
+	}
+	if err := s.require(r, auth.Need{Can: auth.MirrorManage, Name: body.Name}); err != nil {
 		return err
 	}
 	made, err := s.Mirrors.Create(r.Context(), mirror.CreateArgs{
@@ -194,11 +213,15 @@ func (s *Server) editMirror(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) updateMirror(w http.ResponseWriter, r *http.Request) error {
 	name := Param(r, "name")
-	if _, err := s.Mirrors.ByName(r.Context(), name); err != nil {
-		return err // a missing mirror is answered before a bad body
-	}
+	_, missing := s.Mirrors.ByName(r.Context(), name)
 	var body mirrorUpdateParams
-	if err := Bind(r, &body); err != nil {
+	bad := Bind(r, &body)
+	if bad == nil {
+		if err := s.require(r, body.needs(name)...); err != nil {
+			return err
+		}
+	}
+	if err := cmp.Or(missing, bad); err != nil { // a missing mirror is answered before a bad body
 		return err
 	}
 	given := mirror.AccessArgs{Credentials: body.Credentials, Headers: body.Headers, ClientCertificate: body.ClientCertificate, ClientKey: body.ClientKey}

@@ -79,6 +79,7 @@ func operations() []openapi.Operation {
 	all = append(all, snapshotOperations()...)
 	all = append(all, publishOperations()...)
 	all = append(all, packageOperations()...)
+	all = append(all, authOperations()...)
 	return append(all, statusOperations()...)
 }
 
@@ -284,10 +285,10 @@ func (s *Server) documentRoutes(rt *Router) {
 		redirect(w, r, "/docs.html")
 		return nil
 	}
-	rt.Handle("GET", "/api/openapi.json", serve("application/json; charset=utf-8", document))
-	rt.Handle("GET", "/docs/doc.json", serve("application/json; charset=utf-8", document))
-	rt.Handle("GET", "/docs.html", serve("text/html; charset=utf-8", page))
-	rt.Handle("GET", "/docs", moved)
-	rt.Handle("GET", "/docs/", moved)
-	rt.Handle("GET", "/docs/index.html", moved)
+	rt.Handle("GET", "/api/openapi.json", public(), serve("application/json; charset=utf-8", document))
+	rt.Handle("GET", "/docs/doc.json", public(), serve("application/json; charset=utf-8", document))
+	rt.Handle("GET", "/docs.html", public(), serve("text/html; charset=utf-8", page))
+	rt.Handle("GET", "/docs", public(), moved)
+	rt.Handle("GET", "/docs/", public(), moved)
+	rt.Handle("GET", "/docs/index.html", public(), moved)
 }

@@ -10,11 +10,12 @@ import (
 	"aptless/core/archive/query"
 	"aptless/core/engine/driver"
 	"aptless/core/formats/deb"
+	"aptless/core/front/auth"
 )
 
 func (s *Server) packageRoutes(rt *Router) {
-	rt.Handle("GET", "/api/packages", s.listAllPackages)
-	rt.Handle("GET", "/api/packages/{key}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/packages", needs(plain(auth.PackagesRead)), s.listAllPackages)
+	rt.Handle("GET", "/api/packages/{key}", needs(plain(auth.PackagesRead)), func(w http.ResponseWriter, r *http.Request) error {
 		key := Param(r, "key")
 		if _, err := deb.ParseKey(key); err != nil {
 			return errNoKey()

@@ -17,7 +17,7 @@ func (s *Server) probeRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, answer)
 	}
-	rt.Probe("/api/ready", ready)
-	rt.Probe("/api/healthy", constant(readiness{Status: "Aptly is healthy"}))
-	rt.Handle("GET", "/api/version", constant(map[string]string{"Version": s.Version}))
+	rt.Probe("/api/ready", public(), ready)
+	rt.Probe("/api/healthy", public(), constant(readiness{Status: "Aptly is healthy"}))
+	rt.Handle("GET", "/api/version", anyPrincipal(), constant(map[string]string{"Version": s.Version}))
 }

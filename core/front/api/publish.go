@@ -6,6 +6,7 @@ import (
 	"aptless/core/archive/publish"
 	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/task"
+	"aptless/core/front/auth"
 )
 
 // sourceParams is a component and its source in the body of a request.
@@ -95,30 +96,31 @@ type publishedRepoUpdateSwitchParams struct {
 }
 
 func (s *Server) publishRoutes(rt *Router) {
-	rt.Handle("GET", "/api/publish", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/publish", some(auth.PublishRead), func(w http.ResponseWriter, r *http.Request) error {
 		views, err := s.Publish.List(r.Context())
 		if err != nil {
 			return err
 		}
+		views = readable(r, views, auth.PublishRead, func(v publish.View) string { return auth.Publication(v.Storage, v.Prefix, v.Distribution) })
 		return WriteJSON(w, http.StatusOK, views)
 	})
-	rt.Handle("GET", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/publish/{prefix}/{distribution}", needs(publication(auth.PublishRead)), func(w http.ResponseWriter, r *http.Request) error {
 		view, err := s.Publish.Show(r.Context(), published(r))
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, view)
 	})
-	rt.Handle("POST", "/api/publish", s.createPublication)
-	rt.Handle("POST", "/api/publish/{prefix}", s.createPublication)
-	rt.Handle("PUT", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/publish", inBody(), s.createPublication)
+	rt.Handle("POST", "/api/publish/{prefix}", inBody(), s.createPublication)
+	rt.Handle("PUT", "/api/publish/{prefix}/{distribution}", needs(publication(auth.PublishUpdate)), func(w http.ResponseWriter, r *http.Request) error {
 		var body publishedRepoUpdateSwitchParams
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
 		return s.updatePublication(w, r, body, false)
 	})
-	rt.Handle("POST", "/api/publish/{prefix}/{distribution}/update", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/publish/{prefix}/{distribution}/update", needs(publication(auth.PublishUpdate)), func(w http.ResponseWriter, r *http.Request) error {
 		var body publishedRepoUpdateParams
 		if err := Bind(r, &body); err != nil {
 			return err
@@ -129,7 +131,7 @@ func (s *Server) publishRoutes(rt *Router) {
 	s.stagingRoutes(rt)
 	s.revisionRoutes(rt)
 	s.repairRoutes(rt)
-	rt.Handle("DELETE", "/api/publish/{prefix}/{distribution}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("DELETE", "/api/publish/{prefix}/{distribution}", needs(publication(auth.PublishManage)), func(w http.ResponseWriter, r *http.Request) error {
 		args := publish.DropArgs{Name: published(r), Force: Flag(r, "force"), SkipCleanup: Flag(r, "SkipCleanup")}
 		spec, err := s.Publish.CheckDrop(r.Context(), args)
 		return s.planOrRun(w, r, spec, err)
@@ -182,7 +184,14 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 	if err := validity(body.ValidFor, &args.Options); err != nil {
 		return err
 	}
+	if err := s.requireCreation(r, args); err != nil {
+		return err
+	}
 	spec, err := s.Publish.CheckCreate(r.Context(), segment, args)
+	if err == nil && args.Distribution == "" {
+		args.Distribution = spec.Args.(publish.CreateArgs).Distribution
+		err = s.requireNames(r, auth.PublishManage, args.Name, args.Options.Aliases)
+	}
 	return s.planOrRun(w, r, spec, err)
 }
 
@@ -202,6 +211,9 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy, Suite: body.Suite, Codename: body.Codename,
 		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)}
 	if err := validity(body.ValidFor, &args.Options); err != nil {
+		return err
+	}
+	if err := s.requireUpdate(r, args); err != nil {
 		return err
 	}
 	spec, err := s.Publish.CheckUpdate(r.Context(), args)
@@ -240,38 +252,38 @@ func validity(text *string, o *publish.Options) error {
 func (s *Server) stagingRoutes(rt *Router) {
 	const all = "/api/publish/{prefix}/{distribution}/sources"
 	const one = all + "/{component}"
-	rt.Handle("GET", all, func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", all, needs(publication(auth.PublishRead)), func(w http.ResponseWriter, r *http.Request) error {
 		sources, err := s.Publish.Staged(r.Context(), published(r))
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, sources)
 	})
-	rt.Handle("POST", all, func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", all, needs(publication(auth.PublishUpdate)), func(w http.ResponseWriter, r *http.Request) error {
 		var body sourceParams
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
 		return s.stage(w, r, publish.Add, body)
 	})
-	rt.Handle("PUT", all, func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("PUT", all, needs(publication(auth.PublishUpdate)), func(w http.ResponseWriter, r *http.Request) error {
 		var body []sourceParams
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
 		return s.stage(w, r, publish.Replace, body...)
 	})
-	rt.Handle("DELETE", all, func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("DELETE", all, needs(publication(auth.PublishUpdate)), func(w http.ResponseWriter, r *http.Request) error {
 		return s.stage(w, r, publish.Discard)
 	})
-	rt.Handle("PUT", one, func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("PUT", one, needs(publication(auth.PublishUpdate)), func(w http.ResponseWriter, r *http.Request) error {
 		body := sourceParams{Component: paths.Unescape(Param(r, "component"))}
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
 		return s.stage(w, r, publish.Set, body)
 	})
-	rt.Handle("DELETE", one, func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("DELETE", one, needs(publication(auth.PublishUpdate)), func(w http.ResponseWriter, r *http.Request) error {
 		return s.stage(w, r, publish.Remove)
 	})
 }
@@ -282,6 +294,9 @@ func (s *Server) stage(w http.ResponseWriter, r *http.Request, change publish.Ch
 		args.Component = paths.Unescape(Param(r, "component"))
 	}
 	spec, err := s.Publish.CheckStage(r.Context(), args)
+	if err == nil {
+		err = s.requireStaged(r, args)
+	}
 	return s.run(w, r, spec, err)
 }
 
@@ -296,15 +311,15 @@ type rollbackParams struct {
 // revisionRoutes adds the routes of former states of a publication, an addition to
 // aptly's API.
 func (s *Server) revisionRoutes(rt *Router) {
-	const publication = "/api/publish/{prefix}/{distribution}"
-	rt.Handle("GET", publication+"/revisions", func(w http.ResponseWriter, r *http.Request) error {
+	const path = "/api/publish/{prefix}/{distribution}"
+	rt.Handle("GET", path+"/revisions", needs(publication(auth.PublishRead)), func(w http.ResponseWriter, r *http.Request) error {
 		revisions, err := s.Publish.Revisions(r.Context(), published(r))
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, revisions)
 	})
-	rt.Handle("POST", publication+"/rollback", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", path+"/rollback", needs(publication(auth.PublishUpdate)), func(w http.ResponseWriter, r *http.Request) error {
 		var body rollbackParams
 		if err := Bind(r, &body); err != nil {
 			return err
@@ -314,6 +329,9 @@ func (s *Server) revisionRoutes(rt *Router) {
 		}
 		args := publish.RollbackArgs{Name: published(r), Generation: body.Generation, ForceOverwrite: body.ForceOverwrite,
 			SkipCleanup: body.SkipCleanup, Signing: body.Signing.signing()}
+		if err := s.requireOptions(r, args.Name, args.Signing.SkipSigning, args.ForceOverwrite); err != nil {
+			return err
+		}
 		spec, err := s.Publish.CheckRollback(r.Context(), args)
 		return s.planOrRun(w, r, spec, err)
 	})
@@ -321,7 +339,7 @@ func (s *Server) revisionRoutes(rt *Router) {
 
 // repairRoutes adds the repair of one published tree, an addition to aptly's API.
 func (s *Server) repairRoutes(rt *Router) {
-	rt.Handle("POST", "/api/publish/{prefix}/{distribution}/repair", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/publish/{prefix}/{distribution}/repair", needs(publication(auth.PublishUpdate)), func(w http.ResponseWriter, r *http.Request) error {
 		spec, err := s.Publish.CheckRepair(r.Context(), publish.RepairArgs{Name: published(r), DryRun: Flag(r, "dryRun")})
 		return s.run(w, r, spec, err)
 	})

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"aptless/core/archive/repo"
+	"aptless/core/front/auth"
 )
 
 // repoCreateParams is the body of the creation of a repository.
@@ -41,30 +42,35 @@ type listedRepo struct {
 }
 
 func (s *Server) repoRoutes(rt *Router) {
-	rt.Handle("GET", "/api/repos", s.listRepos)
-	rt.Handle("POST", "/api/repos", s.createRepo)
-	rt.Handle("GET", "/api/repos/{name}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/repos", some(auth.RepoRead), s.listRepos)
+	rt.Handle("POST", "/api/repos", inBody(), s.createRepo)
+	rt.Handle("GET", "/api/repos/{name}", needs(param(auth.RepoRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		found, err := s.Repos.ByName(r.Context(), Param(r, "name"))
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, found.View())
 	})
-	rt.Handle("PUT", "/api/repos/{name}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("PUT", "/api/repos/{name}", needs(param(auth.RepoManage, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		var body reposEditParams
 		if err := Bind(r, &body); err != nil {
 			return err
+		}
+		if body.Name != nil && *body.Name != Param(r, "name") {
+			if err := s.require(r, auth.Need{Can: auth.RepoManage, Name: *body.Name}); err != nil {
+				return err
+			}
 		}
 		spec, err := s.Repos.CheckEdit(r.Context(), Param(r, "name"), repo.EditArgs{Name: body.Name, Comment: body.Comment,
 			DefaultDistribution: body.DefaultDistribution, DefaultComponent: body.DefaultComponent})
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("DELETE", "/api/repos/{name}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("DELETE", "/api/repos/{name}", needs(param(auth.RepoManage, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		spec, err := s.Repos.CheckDrop(r.Context(), Param(r, "name"), Flag(r, "force"))
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("GET", "/api/repos/{name}/packages", s.listPackages)
-	rt.Handle("POST", "/api/repos/{name}/packages", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/repos/{name}/packages", needs(param(auth.RepoRead, "name")), s.listPackages)
+	rt.Handle("POST", "/api/repos/{name}/packages", needs(param(auth.RepoWrite, "name"), plain(auth.PackagesRead)), func(w http.ResponseWriter, r *http.Request) error {
 		var body reposPackagesAddDeleteParams
 		if err := Bind(r, &body); err != nil {
 			return err
@@ -72,7 +78,7 @@ func (s *Server) repoRoutes(rt *Router) {
 		spec, err := s.Repos.CheckAdd(r.Context(), Param(r, "name"), body.PackageRefs)
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("DELETE", "/api/repos/{name}/packages", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("DELETE", "/api/repos/{name}/packages", needs(param(auth.RepoWrite, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		var body reposPackagesAddDeleteParams
 		if err := Bind(r, &body); err != nil {
 			return err
@@ -80,11 +86,11 @@ func (s *Server) repoRoutes(rt *Router) {
 		spec, err := s.Repos.CheckRemove(r.Context(), Param(r, "name"), body.PackageRefs)
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("POST", "/api/repos/{name}/file/{dir}", s.importFiles)
-	rt.Handle("POST", "/api/repos/{name}/file/{dir}/{file}", s.importFiles)
-	rt.Handle("POST", "/api/repos/{name}/include/{dir}", s.includeChanges)
-	rt.Handle("POST", "/api/repos/{name}/include/{dir}/{file}", s.includeChanges)
-	rt.Handle("POST", "/api/repos/{name}/copy/{src}/{file}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/repos/{name}/file/{dir}", needs(importNeeds(auth.RepoImport)), s.importFiles)
+	rt.Handle("POST", "/api/repos/{name}/file/{dir}/{file}", needs(importNeeds(auth.RepoImport)), s.importFiles)
+	rt.Handle("POST", "/api/repos/{name}/include/{dir}", needs(importNeeds(auth.RepoInclude)), s.includeChanges)
+	rt.Handle("POST", "/api/repos/{name}/include/{dir}/{file}", needs(importNeeds(auth.RepoInclude)), s.includeChanges)
+	rt.Handle("POST", "/api/repos/{name}/copy/{src}/{file}", needs(param(auth.RepoWrite, "name"), param(auth.RepoRead, "src")), func(w http.ResponseWriter, r *http.Request) error {
 		var body reposCopyPackageParams
 		if err := Bind(r, &body); err != nil {
 			return err
@@ -101,6 +107,7 @@ func (s *Server) listRepos(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	repos = readable(r, repos, auth.RepoRead, func(found repo.Repo) string { return found.Name })
 	list := make([]listedRepo, len(repos))
 	for i, found := range repos {
 		list[i] = listedRepo{found.View(), found.List.Count}
@@ -111,6 +118,13 @@ func (s *Server) listRepos(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) createRepo(w http.ResponseWriter, r *http.Request) error {
 	var body repoCreateParams
 	if err := Bind(r, &body); err != nil {
+		return err
+	}
+	needed := named(auth.RepoManage, []string{body.Name})
+	if body.FromSnapshot != "" {
+		needed = append(needed, auth.Need{Can: auth.SnapshotRead, Name: body.FromSnapshot})
+	}
+	if err := s.require(r, needed...); err != nil {
 		return err
 	}
 	spec, err := s.Repos.CheckCreate(r.Context(), repo.CreateArgs{Name: body.Name, Comment: body.Comment,

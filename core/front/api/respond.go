@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
+	"aptless/core/front/auth"
 )
 
 // Error is a refusal with its HTTP status.
@@ -73,19 +76,40 @@ func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	status := statusOf(err)
+	var refusal *auth.Error
+	if errors.As(err, &refusal) {
+		challenge(w.Header(), refusal)
+	}
 	if status >= http.StatusInternalServerError {
 		rt.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
 	}
 	_ = writeRaw(w, status, body)
 }
 
+// challenge sets the headers of a refusal: how to authenticate, or when to try again.
+func challenge(h http.Header, e *auth.Error) {
+	if e.Status == http.StatusUnauthorized {
+		h.Add("WWW-Authenticate", `Bearer realm="aptless"`)
+		h.Add("WWW-Authenticate", `Basic realm="aptless", charset="UTF-8"`)
+	}
+	if e.Retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((e.Retry+time.Second-1)/time.Second)))
+	}
+}
+
 // statusOf is the only mapping of errors to HTTP statuses.
 func statusOf(err error) int {
 	var own *Error
 	var failure *task.Error
+	var denied *auth.Refusal
+	var unknown *auth.Error
 	switch {
 	case errors.As(err, &own):
 		return own.Status
+	case errors.As(err, &denied):
+		return http.StatusForbidden
+	case errors.As(err, &unknown):
+		return unknown.Status
 	case errors.As(err, &failure):
 		return failure.Code
 	case errors.Is(err, lock.ErrTooMany):

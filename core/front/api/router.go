@@ -23,28 +23,30 @@ type Router struct {
 	Log      *slog.Logger
 	Fallback http.Handler // serves GET and HEAD of paths outside /api without a route
 	Metrics  *Metrics     // nil if metrics are disabled
+	Guard    *Guard       // nil lets all requests pass
 	routes   []route
 }
 
 type route struct {
 	method   string
 	segments []string // "{name}" matches any segment, "x.{name}" one with the prefix "x."
+	access   Access
 	handle   HandlerFunc
 	head     bool // the route also answers HEAD
 }
 
 // Handle adds a route. The pattern has parameters in braces, for example
 // "/api/repos/{name}".
-func (rt *Router) Handle(method, pattern string, h HandlerFunc) {
+func (rt *Router) Handle(method, pattern string, access Access, h HandlerFunc) {
 	if rt.Metrics != nil {
 		rt.Metrics.paths.bounded(label(pattern)) // routes get their labels before the bound is reached
 	}
-	rt.routes = append(rt.routes, route{method: method, segments: strings.Split(pattern, "/"), handle: h})
+	rt.routes = append(rt.routes, route{method: method, segments: strings.Split(pattern, "/"), access: access, handle: h})
 }
 
 // Probe adds a route for GET and HEAD.
-func (rt *Router) Probe(pattern string, h HandlerFunc) {
-	rt.Handle(http.MethodGet, pattern, h)
+func (rt *Router) Probe(pattern string, access Access, h HandlerFunc) {
+	rt.Handle(http.MethodGet, pattern, access, h)
 	rt.routes[len(rt.routes)-1].head = true
 }
 
@@ -141,9 +143,19 @@ func client(r *http.Request) string {
 
 func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
+	api := path == "/api" || strings.HasPrefix(path, "/api/")
 	ro, params := rt.match(r.Method, path)
 	if ro != nil {
 		r = r.WithContext(context.WithValue(r.Context(), paramsKey{}, params))
+	}
+	if rt.Guard != nil {
+		var err error
+		if r, err = rt.Guard.enter(r, ro, api); err != nil {
+			rt.fail(w, r, err)
+			return
+		}
+	}
+	if ro != nil {
 		if err := ro.handle(w, r); err != nil {
 			rt.fail(w, r, err)
 		}
@@ -157,7 +169,6 @@ func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {
 		redirect(w, r, other)
 		return
 	}
-	api := path == "/api" || strings.HasPrefix(path, "/api/")
 	if rt.Fallback != nil && !api && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		rt.Fallback.ServeHTTP(w, r)
 		return

@@ -25,12 +25,12 @@ func testRouter() *Router {
 	rt := &Router{Log: slog.New(slog.DiscardHandler), Fallback: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Write([]byte("tree " + r.URL.Path))
 	})}
-	rt.Handle("GET", "/api/repos", echo("list"))
-	rt.Handle("POST", "/api/repos", echo("create"))
-	rt.Handle("GET", "/api/repos/{name}", echo("show", "name"))
-	rt.Handle("POST", "/api/repos/{name}/file/{dir}/{file}", echo("import", "name", "dir", "file"))
-	rt.Handle("GET", "/api/graph.{ext}", echo("graph", "ext"))
-	rt.Handle("GET", "/listing/", echo("listing"))
+	rt.Handle("GET", "/api/repos", public(), echo("list"))
+	rt.Handle("POST", "/api/repos", public(), echo("create"))
+	rt.Handle("GET", "/api/repos/{name}", public(), echo("show", "name"))
+	rt.Handle("POST", "/api/repos/{name}/file/{dir}/{file}", public(), echo("import", "name", "dir", "file"))
+	rt.Handle("GET", "/api/graph.{ext}", public(), echo("graph", "ext"))
+	rt.Handle("GET", "/listing/", public(), echo("listing"))
 	return rt
 }
 
@@ -131,7 +131,7 @@ func TestForwardedPrefix(t *testing.T) {
 // TestPanic holds that the router answers 500 for a panicking handler and goes on.
 func TestPanic(t *testing.T) {
 	rt := testRouter()
-	rt.Handle("GET", "/api/panic", func(http.ResponseWriter, *http.Request) error { panic("x") })
+	rt.Handle("GET", "/api/panic", public(), func(http.ResponseWriter, *http.Request) error { panic("x") })
 	if w := ask(rt, "GET", "/api/panic"); w.Code != 500 || w.Body.Len() != 0 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
@@ -172,8 +172,8 @@ func FuzzRouter(f *testing.F) {
 func TestRequestLog(t *testing.T) {
 	var log bytes.Buffer
 	rt := &Router{Log: slog.New(slog.NewTextHandler(&log, nil))}
-	rt.Handle("GET", "/api/repos/{name}", constant("x"))
-	rt.Probe("/api/ready", constant("x"))
+	rt.Handle("GET", "/api/repos/{name}", public(), constant("x"))
+	rt.Probe("/api/ready", public(), constant("x"))
 	for _, tc := range []struct{ path, address, forwarded, want string }{
 		{"/api/repos/a", "192.0.2.7:1234", "", "client=192.0.2.7"},
 		{"/api/repos/a", "[2001:db8::1]:1", "", "client=2001:db8::1"},

@@ -7,6 +7,7 @@ import (
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish"
 	"aptless/core/archive/snapshot"
+	"aptless/core/front/auth"
 )
 
 // snapshotsCreateFromRepositoryParams is the body of a snapshot of a local repository.
@@ -63,73 +64,102 @@ type listedSnapshot struct {
 }
 
 func (s *Server) snapshotRoutes(rt *Router) {
-	rt.Handle("GET", "/api/snapshots", s.listSnapshots)
-	rt.Handle("POST", "/api/snapshots", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/snapshots", some(auth.SnapshotRead), s.listSnapshots)
+	rt.Handle("POST", "/api/snapshots", inBody(), func(w http.ResponseWriter, r *http.Request) error {
 		var body snapshotsCreateParams
 		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		needed := append(named(auth.SnapshotCreate, []string{body.Name}), named(auth.SnapshotRead, body.SourceSnapshots)...)
+		if len(body.PackageRefs) > 0 {
+			needed = append(needed, auth.Need{Can: auth.PackagesRead})
+		}
+		if err := s.require(r, needed...); err != nil {
 			return err
 		}
 		spec, err := s.Snapshots.CheckCreate(r.Context(), body.Name, body.Description, body.SourceSnapshots, body.PackageRefs)
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("DELETE", "/api/snapshots", s.dropSnapshots)
-	rt.Handle("GET", "/api/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("DELETE", "/api/snapshots", needs(all(auth.SnapshotManage)), s.dropSnapshots)
+	rt.Handle("GET", "/api/snapshots/{name}", needs(param(auth.SnapshotRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		found, err := s.Snapshots.ByName(r.Context(), Param(r, "name"))
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, found.View())
 	})
-	rt.Handle("PUT", "/api/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("PUT", "/api/snapshots/{name}", needs(param(auth.SnapshotManage, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		var body snapshotsUpdateParams
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
+		if body.Name != "" && body.Name != Param(r, "name") {
+			if err := s.require(r, auth.Need{Can: auth.SnapshotManage, Name: body.Name}); err != nil {
+				return err
+			}
+		}
 		spec, err := s.Snapshots.CheckUpdate(r.Context(), Param(r, "name"), body.Name, body.Description)
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("DELETE", "/api/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("DELETE", "/api/snapshots/{name}", needs(param(auth.SnapshotManage, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		spec, err := s.Snapshots.CheckDrop(r.Context(), Param(r, "name"), Flag(r, "force"))
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("GET", "/api/snapshots/{name}/packages", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/snapshots/{name}/packages", needs(param(auth.SnapshotRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		list, err := s.snapshotPackages(r, "name")
 		if err != nil {
 			return err
 		}
 		return s.packages(w, r, list)
 	})
-	rt.Handle("GET", "/api/snapshots/{name}/diff/{withSnapshot}", s.diffSnapshots)
-	rt.Handle("POST", "/api/snapshots/{name}/merge", func(w http.ResponseWriter, r *http.Request) error {
+	s.derivedRoutes(rt)
+}
+
+// derivedRoutes are those of comparisons, and of snapshots that are made of others.
+func (s *Server) derivedRoutes(rt *Router) {
+	rt.Handle("GET", "/api/snapshots/{name}/diff/{withSnapshot}", needs(param(auth.SnapshotRead, "name"), param(auth.SnapshotRead, "withSnapshot")), s.diffSnapshots)
+	rt.Handle("POST", "/api/snapshots/{name}/merge", needs(param(auth.SnapshotCreate, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		var body snapshotsMergeParams
 		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		if err := s.require(r, named(auth.SnapshotRead, body.Sources)...); err != nil {
 			return err
 		}
 		spec, err := s.Snapshots.CheckMerge(r.Context(), Param(r, "name"), body.Sources, Flag(r, "latest"), Flag(r, "no-remove"))
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("POST", "/api/snapshots/{name}/pull", s.pullSnapshot)
-	rt.Handle("POST", "/api/snapshots/{name}/filter", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/snapshots/{name}/pull", needs(param(auth.SnapshotRead, "name")), s.pullSnapshot)
+	rt.Handle("POST", "/api/snapshots/{name}/filter", needs(param(auth.SnapshotRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		var body snapshotsFilterParams
 		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		if err := s.require(r, auth.Need{Can: auth.SnapshotCreate, Name: body.Destination}); err != nil {
 			return err
 		}
 		spec, err := s.Snapshots.CheckFilter(r.Context(), snapshot.FilterArgs{From: snapshot.Source{Name: Param(r, "name")},
 			Destination: body.Destination, Queries: body.Queries, WithDeps: Flag(r, "withDeps")})
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("GET", "/api/snapshots/{name}/verify", s.verifySnapshot)
-	rt.Handle("POST", "/api/repos/{name}/snapshots", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/snapshots/{name}/verify", needs(param(auth.SnapshotRead, "name"), verifyNeeds), s.verifySnapshot)
+	rt.Handle("POST", "/api/repos/{name}/snapshots", needs(param(auth.RepoRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		var body snapshotsCreateFromRepositoryParams
 		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		if err := s.require(r, auth.Need{Can: auth.SnapshotCreate, Name: body.Name}); err != nil {
 			return err
 		}
 		spec, err := s.Snapshots.CheckRepo(r.Context(), Param(r, "name"), body.Name, body.Description)
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("POST", "/api/mirrors/{name}/snapshots", func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/mirrors/{name}/snapshots", needs(param(auth.MirrorRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		var body snapshotsCreateFromMirrorParams
 		if err := Bind(r, &body); err != nil {
+			return err
+		}
+		if err := s.require(r, auth.Need{Can: auth.SnapshotCreate, Name: body.Name}); err != nil {
 			return err
 		}
 		spec, err := s.Snapshots.CheckMirror(r.Context(), Param(r, "name"), body.Name, body.Description)
@@ -150,6 +180,7 @@ func (s *Server) listSnapshots(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	all = readable(r, all, auth.SnapshotRead, func(found snapshot.Snapshot) string { return found.Name })
 	list := make([]listedSnapshot, len(all))
 	for i, found := range all {
 		list[i] = listedSnapshot{found.View(), found.List.Count}
@@ -227,6 +258,13 @@ func (s *Server) pullSnapshot(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := required(&body); err != nil {
+		return err
+	}
+	needed := named(auth.SnapshotRead, []string{body.Source})
+	if !Flag(r, "dry-run") {
+		needed = append(needed, auth.Need{Can: auth.SnapshotCreate, Name: body.Destination})
+	}
+	if err := s.require(r, needed...); err != nil {
 		return err
 	}
 	spec, err := s.Snapshots.CheckPull(r.Context(), snapshot.PullArgs{

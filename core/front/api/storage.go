@@ -44,6 +44,6 @@ func (s *Server) endpointRoutes(rt *Router) {
 			}
 		}
 		slices.Sort(names)
-		rt.Handle("GET", "/api/"+kind, constant(names))
+		rt.Handle("GET", "/api/"+kind, anyPrincipal(), constant(names))
 	}
 }

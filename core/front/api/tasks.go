@@ -9,21 +9,22 @@ import (
 	"strconv"
 
 	"aptless/core/engine/task"
+	"aptless/core/front/auth"
 )
 
 func (s *Server) taskRoutes(rt *Router) {
-	rt.Handle("GET", "/api/tasks", s.listTasks)
-	rt.Handle("POST", "/api/tasks-clear", func(w http.ResponseWriter, r *http.Request) error {
-		if err := s.Tasks.Clear(r.Context()); err != nil {
+	rt.Handle("GET", "/api/tasks", anyPrincipal(), s.listTasks)
+	rt.Handle("POST", "/api/tasks-clear", anyPrincipal(), func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.Tasks.Clear(r.Context(), func(t task.Task) bool { return sees(r, t, auth.TasksManage) }); err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, struct{}{})
 	})
-	rt.Handle("GET", "/api/tasks-wait", s.waitTasks)
-	rt.Handle("GET", "/api/tasks/{id}", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, _ *http.Request, t task.Task) error {
+	rt.Handle("GET", "/api/tasks-wait", anyPrincipal(), s.waitTasks)
+	rt.Handle("GET", "/api/tasks/{id}", anyPrincipal(), s.withTask(http.StatusNotFound, auth.TasksRead, func(w http.ResponseWriter, _ *http.Request, t task.Task) error {
 		return WriteJSON(w, http.StatusOK, viewTask(t))
 	}))
-	rt.Handle("GET", "/api/tasks/{id}/wait", s.withTask(http.StatusBadRequest, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
+	rt.Handle("GET", "/api/tasks/{id}/wait", anyPrincipal(), s.withTask(http.StatusBadRequest, auth.TasksRead, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
 		now, err := s.wait(r.Context(), t)
 		if errors.Is(err, task.ErrUnknown) {
 			return unknownTask(http.StatusBadRequest, t.ID)
@@ -36,21 +37,21 @@ func (s *Server) taskRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, viewTask(now))
 	}))
-	rt.Handle("GET", "/api/tasks/{id}/output", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
+	rt.Handle("GET", "/api/tasks/{id}/output", anyPrincipal(), s.withTask(http.StatusNotFound, auth.TasksRead, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
 		out, err := s.Tasks.Output(r.Context(), t)
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, out)
 	}))
-	rt.Handle("GET", "/api/tasks/{id}/detail", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, _ *http.Request, t task.Task) error {
+	rt.Handle("GET", "/api/tasks/{id}/detail", anyPrincipal(), s.withTask(http.StatusNotFound, auth.TasksRead, func(w http.ResponseWriter, _ *http.Request, t task.Task) error {
 		data, err := detail(t)
 		if err != nil {
 			return err
 		}
 		return writeRaw(w, http.StatusOK, data)
 	}))
-	rt.Handle("GET", "/api/tasks/{id}/return_value", s.withTask(http.StatusNotFound, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
+	rt.Handle("GET", "/api/tasks/{id}/return_value", anyPrincipal(), s.withTask(http.StatusNotFound, auth.TasksRead, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
 		if !t.State.Ended() || t.NoValue {
 			return writeRaw(w, http.StatusOK, []byte("null"))
 		}
@@ -60,15 +61,15 @@ func (s *Server) taskRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, returnValue{t.Code, value})
 	}))
-	rt.Handle("POST", "/api/tasks/{id}/cancel", s.withTask(http.StatusNotFound, s.cancelTask))
-	rt.Handle("DELETE", "/api/tasks/{id}", s.withTask(http.StatusBadRequest, s.deleteTask))
+	rt.Handle("POST", "/api/tasks/{id}/cancel", anyPrincipal(), s.withTask(http.StatusNotFound, auth.TasksManage, s.cancelTask))
+	rt.Handle("DELETE", "/api/tasks/{id}", anyPrincipal(), s.withTask(http.StatusBadRequest, auth.TasksManage, s.deleteTask))
 }
 
 // waitTasks waits for all tasks. It answers 202 if some have not ended within s.Wait.
 func (s *Server) waitTasks(w http.ResponseWriter, r *http.Request) error {
 	limited, cancel := s.limit(r.Context())
 	defer cancel()
-	err := s.Tasks.WaitAll(limited)
+	err := s.Tasks.WaitAll(limited, s.awaited(r))
 	if err != nil && limited.Err() != nil && r.Context().Err() == nil {
 		return WriteJSON(w, http.StatusAccepted, struct{}{})
 	}
@@ -76,6 +77,14 @@ func (s *Server) waitTasks(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return WriteJSON(w, http.StatusOK, struct{}{})
+}
+
+// awaited returns which tasks the sender of a request waits for; nil is all.
+func (s *Server) awaited(r *http.Request) func(task.Task) bool {
+	if auth.Decide(callOf(r.Context()).principal, auth.Need{Can: auth.TasksRead}) == nil {
+		return nil
+	}
+	return func(t task.Task) bool { return sees(r, t, auth.TasksRead) }
 }
 
 func (s *Server) deleteTask(w http.ResponseWriter, r *http.Request, t task.Task) error {
@@ -158,7 +167,9 @@ func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		views = append(views, viewTask(t))
+		if sees(r, t, auth.TasksRead) {
+			views = append(views, viewTask(t))
+		}
 	}
 	return WriteJSON(w, http.StatusOK, views)
 }
@@ -168,15 +179,15 @@ func unknownTask(status int, id int64) error {
 }
 
 // withTask reads the task that the path names. It answers with the status unknown if
-// there is none.
-func (s *Server) withTask(unknown int, h func(http.ResponseWriter, *http.Request, task.Task) error) HandlerFunc {
+// there is none, and if the sender has no permission on it.
+func (s *Server) withTask(unknown int, can auth.Permission, h func(http.ResponseWriter, *http.Request, task.Task) error) HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, err := strconv.ParseInt(Param(r, "id"), 10, 64)
 		if err != nil {
 			return err // answered with 500 and strconv's text, as aptly does
 		}
 		t, err := s.Tasks.Get(r.Context(), id)
-		if errors.Is(err, task.ErrUnknown) {
+		if errors.Is(err, task.ErrUnknown) || err == nil && !sees(r, t, can) {
 			return unknownTask(unknown, id)
 		}
 		if err != nil {

@@ -94,6 +94,9 @@ type Config struct {
 	// SourceDate is the Date of every Release file; zero stands for the current time.
 	SourceDate time.Time
 
+	// Auth says which requests Handler answers; nil is all of them.
+	Auth *Auth
+
 	// Address is the URL of Handler. Release files then have the field Snapshots, by
 	// which apt finds former states.
 	Address string
@@ -156,8 +159,8 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
 	}
-	deliveries := &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
-	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch}
+	tokens, deliveries := c.Auth.store(d.Table, c.Now), &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
+	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch, Named: c.Auth.closed()}
 	mirrors.Tasks = tasks
 	collector := &gc.Collector{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists.Chunks, Tasks: tasks, Epoch: epoch, Now: c.Now, Budget: memory.items,
@@ -184,8 +187,8 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	dispatcher.Alone, dispatcher.Outage = c.Alone, cmp.Or(c.Outage, dispatcher.Outage)
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
-		Direct: direct,
-		Nodes:  drawing{publications, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}.nodes, Draw: c.Draw, Space: c.Space,
+		Direct: direct, Guard: c.Auth.guard(tokens), Tokens: tokens,
+		Nodes: drawing{publications, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}.nodes, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Deliveries: deliveries, Problems: a.Problems,
 		Tree: &api.Tree{

@@ -140,19 +140,17 @@ func (s *Store) read(ctx context.Context, digest string) (*remembered, error) {
 // maxHeader bounds the header with credentials, in bytes.
 const maxHeader = 1 << 10
 
-var (
-	errNeeded  = &Error{Status: http.StatusUnauthorized, Text: "authentication is needed"}
-	errInvalid = &Error{Status: http.StatusUnauthorized, Text: "credentials are not valid"}
-)
+func errNeeded() error  { return refuse(http.StatusUnauthorized, "authentication is needed") }
+func errInvalid() error { return refuse(http.StatusUnauthorized, "credentials are not valid") }
 
 // Sent returns the secret in the values of the header Authorization: a Bearer
 // token, or the password of Basic. The user of Basic is not looked at.
 func Sent(headers []string) (string, error) {
 	if len(headers) == 0 {
-		return "", errNeeded
+		return "", errNeeded()
 	}
 	if len(headers) > 1 || len(headers[0]) > maxHeader {
-		return "", errInvalid
+		return "", errInvalid()
 	}
 	scheme, value, _ := strings.Cut(headers[0], " ")
 	value = strings.TrimSpace(value)
@@ -162,12 +160,12 @@ func Sent(headers []string) (string, error) {
 	case "basic":
 		data, err := base64.StdEncoding.DecodeString(value)
 		if err != nil {
-			return "", errInvalid
+			return "", errInvalid()
 		}
 		_, password, _ := strings.Cut(string(data), ":")
 		return password, nil
 	}
-	return "", errInvalid
+	return "", errInvalid()
 }
 
 // Authenticate returns the principal with the credentials of the header
@@ -179,7 +177,7 @@ func (s *Store) Authenticate(ctx context.Context, headers []string, source strin
 	}
 	kind, ok := KindOf(secret)
 	if !ok {
-		return nil, errInvalid
+		return nil, errInvalid()
 	}
 	digest := Digest(secret)
 	if s.Environment != "" && subtle.ConstantTimeCompare([]byte(digest), []byte(s.Environment)) == 1 {
@@ -198,7 +196,7 @@ func (s *Store) Authenticate(ctx context.Context, headers []string, source strin
 	}
 	if r.token == nil || r.token.Kind != kind {
 		s.failures.failed(source, s.Now())
-		return nil, errInvalid
+		return nil, errInvalid()
 	}
 	if ended := r.token.Ended(s.Now()); ended != "" {
 		return nil, refuse(http.StatusUnauthorized, "%s", ended)

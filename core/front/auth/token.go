@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -217,20 +216,29 @@ type Also func(t Token) []driver.Op
 // Create makes a token of the kind API or Download. A name that a live token has
 // is refused with 409.
 func (s *Store) Create(ctx context.Context, by *Principal, o Order, also Also) (Made, error) {
+	t, err := s.ordered(ctx, by, o)
+	if err != nil {
+		return Made{}, err
+	}
+	return s.create(ctx, t, NewSecret(t.Kind), also)
+}
+
+// ordered checks an order and returns its token, without an ID.
+func (s *Store) ordered(ctx context.Context, by *Principal, o Order) (Token, error) {
 	if o.Kind == "" {
 		o.Kind = API
 	}
 	if o.Kind != API && o.Kind != Download {
-		return Made{}, refuse(http.StatusBadRequest, "Kind is api or download")
+		return Token{}, refuse(http.StatusBadRequest, "Kind is api or download")
 	}
 	if o.Owner == "" {
 		o.Owner = o.Name
 	}
 	if !namePattern.MatchString(o.Name) || !namePattern.MatchString(o.Owner) {
-		return Made{}, refuse(http.StatusBadRequest, "Name and Owner have 1 to 64 of the characters A-Z a-z 0-9 . _ -")
+		return Token{}, refuse(http.StatusBadRequest, "Name and Owner have 1 to 64 of the characters A-Z a-z 0-9 . _ -")
 	}
 	if err := CheckGrants(o.Kind, o.Grants); err != nil {
-		return Made{}, refuse(http.StatusBadRequest, "%v", err)
+		return Token{}, refuse(http.StatusBadRequest, "%v", err)
 	}
 	if o.Expires == "" {
 		o.Expires = defaultLife
@@ -241,13 +249,12 @@ func (s *Store) Create(ctx context.Context, by *Principal, o Order, also Also) (
 	now := s.Now().UTC()
 	expires, err := expiry(o.Expires, now)
 	if err != nil {
-		return Made{}, err
+		return Token{}, err
 	}
 	if err := s.room(ctx, o.Kind); err != nil {
-		return Made{}, err
+		return Token{}, err
 	}
-	t := Token{Kind: o.Kind, Name: o.Name, Owner: o.Owner, Grants: o.Grants, Created: now, By: by.Label(), Expires: expires}
-	return s.create(ctx, t, also)
+	return Token{Kind: o.Kind, Name: o.Name, Owner: o.Owner, Grants: o.Grants, Created: now, By: by.Label(), Expires: expires}, nil
 }
 
 // Label names a principal in rows and records.
@@ -258,9 +265,8 @@ func (p *Principal) Label() string {
 	return string(p.Kind)
 }
 
-// create stores a token with a new secret under its name.
-func (s *Store) create(ctx context.Context, t Token, also Also) (Made, error) {
-	secret := NewSecret(t.Kind)
+// create stores a token with its secret under its name.
+func (s *Store) create(ctx context.Context, t Token, secret string, also Also) (Made, error) {
 	digest := Digest(secret)
 	t.ID = IDOf(digest)
 	put, err := putToken(&t, digest, driver.Absent)
@@ -316,227 +322,28 @@ func (s *Store) room(ctx context.Context, kind Kind) error {
 	return nil
 }
 
-// all yields all tokens, by digest.
-func (s *Store) all(ctx context.Context) func(func(stored, error) bool) {
-	return func(yield func(stored, error) bool) {
-		for row, err := range s.Table.Scan(ctx, partTokens, "") {
-			var t stored
-			if err == nil {
-				t, err = decode(row)
-			}
-			if !yield(t, err) || err != nil {
-				return
-			}
-		}
+// Adopt makes a token whose secret exists already. A token that was adopted and is
+// valid is returned as it is.
+func (s *Store) Adopt(ctx context.Context, secret string, o Order) (Token, error) {
+	if kind, ok := KindOf(secret); !ok || kind != API {
+		return Token{}, refuse(http.StatusBadRequest, "it has no API token")
 	}
-}
-
-// find returns the token with an ID.
-func (s *Store) find(ctx context.Context, id string) (stored, error) {
-	unknown := refuse(http.StatusNotFound, "no such token")
-	if len(id) != idLen {
-		return stored{}, unknown
-	}
-	for row, err := range s.Table.Scan(ctx, partTokens, id) { // digests are longer than an ID
-		if err != nil {
-			return stored{}, err
-		}
-		if !strings.HasPrefix(row.Sort, id) {
-			break
-		}
-		return decode(row)
-	}
-	return stored{}, unknown
-}
-
-// Filter says which tokens List returns.
-type Filter struct {
-	Owner string // "" is any
-	Live  bool   // those only that are valid
-}
-
-// List returns tokens in the order in which they were made.
-func (s *Store) List(ctx context.Context, f Filter) ([]View, error) {
-	uses := map[string]*Use{}
-	for row, err := range s.Table.Scan(ctx, partUses, "") {
-		if err != nil {
-			return nil, err
-		}
-		var u Use
-		if json.Unmarshal(row.Data, &u) == nil {
-			uses[row.Sort] = &u
-		}
-	}
-	views := []View{}
-	for t, err := range s.all(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if f.Owner != "" && t.Owner != f.Owner || f.Live && t.Ended(s.Now()) != "" {
-			continue
-		}
-		views = append(views, View{t.Token, uses[t.ID]})
-	}
-	slices.SortStableFunc(views, func(a, b View) int { return a.Created.Compare(b.Created) })
-	return views, nil
-}
-
-// Show returns a token.
-func (s *Store) Show(ctx context.Context, id string) (View, error) {
-	t, err := s.find(ctx, id)
-	if err != nil {
-		return View{}, err
-	}
-	v := View{Token: t.Token}
-	row, err := s.Table.Get(ctx, driver.Key{Part: partUses, Sort: id})
-	if errors.Is(err, driver.ErrNotFound) {
-		return v, nil
-	}
+	row, err := s.Table.Get(ctx, key(Digest(secret)))
 	if err == nil {
-		v.LastUsed = &Use{}
-		err = json.Unmarshal(row.Data, v.LastUsed)
+		t, err := decode(row)
+		if err == nil && t.Ended(s.Now()) != "" {
+			err = refuse(http.StatusConflict, "%s", t.Ended(s.Now()))
+		}
+		return t.Token, err
 	}
-	return v, err
-}
-
-// Revoke ends a token at once. A token that was revoked stays as it is.
-func (s *Store) Revoke(ctx context.Context, by *Principal, id string, also Also) (Token, error) {
-	for range attempts {
-		t, err := s.find(ctx, id)
-		if err != nil || !t.Revoked.IsZero() {
-			return t.Token, err
-		}
-		t.Revoked, t.RevokedBy = s.Now().UTC(), by.Label()
-		put, err := putToken(&t.Token, t.digest, t.version)
-		if err != nil {
-			return Token{}, err
-		}
-		_, err = s.Table.Write(ctx, append([]driver.Op{put}, also.ops(t.Token)...)...)
-		s.forget(t.digest)
-		if !errors.Is(err, driver.ErrConflict) {
-			return t.Token, err
-		}
+	if !errors.Is(err, driver.ErrNotFound) {
+		return Token{}, err
 	}
-	return Token{}, driver.ErrConflict
-}
-
-// Rotate makes a token with the name, owner, grants and length of life of another,
-// which ends when the grace is over: "24h" if it is "", at most 30 days.
-func (s *Store) Rotate(ctx context.Context, by *Principal, id, grace string, also Also) (Made, error) {
-	if grace == "" {
-		grace = defaultGrace
-	}
-	rest, ok := duration(grace, maxGrace)
-	if !ok && grace != "0h" {
-		return Made{}, refuse(http.StatusBadRequest, "invalid Grace %.50q: a number of h or d, of at most 30d", grace)
-	}
-	secret := ""
-	for range attempts {
-		old, err := s.find(ctx, id)
-		if err != nil {
-			return Made{}, err
-		}
-		if ended := old.Ended(s.Now()); ended != "" || old.Kind == Short {
-			return Made{}, refuse(http.StatusConflict, "token %s cannot be rotated: it has ended or is short", id)
-		}
-		latest, version, err := s.named(ctx, old.Name)
-		if err != nil {
-			return Made{}, err
-		}
-		if latest != nil && secret != "" && latest.digest == Digest(secret) { // an answer was lost
-			return Made{latest.Token, secret}, nil
-		}
-		if latest != nil && latest.digest != old.digest && latest.Ended(s.Now()) == "" {
-			return Made{}, refuse(http.StatusConflict, "token %s was rotated to %s", id, latest.ID)
-		}
-		if secret == "" {
-			secret = NewSecret(old.Kind)
-		}
-		next, ops, err := s.successor(by, &old, secret, rest)
-		if err != nil {
-			return Made{}, err
-		}
-		ops = append(ops, nameOp(old.Name, Digest(secret), version))
-		_, err = s.Table.Write(ctx, append(ops, also.ops(next)...)...)
-		s.forget(old.digest)
-		s.forget(Digest(secret))
-		if !errors.Is(err, driver.ErrConflict) {
-			return Made{next, secret}, err
-		}
-	}
-	return Made{}, driver.ErrConflict
-}
-
-// successor returns the token that follows old, with the operations that store
-// it and end old after rest.
-func (s *Store) successor(by *Principal, old *stored, secret string, rest time.Duration) (Token, []driver.Op, error) {
-	now, next := s.Now().UTC(), old.Token
-	next.ID, next.Created, next.By, next.Replaces = IDOf(Digest(secret)), now, by.Label(), old.ID
-	if !old.Expires.IsZero() {
-		next.Expires = now.Add(old.Expires.Sub(old.Created))
-	}
-	if end := now.Add(rest); old.Expires.IsZero() || end.Before(old.Expires) {
-		old.Expires = end
-	}
-	put, err := putToken(&next, Digest(secret), driver.Absent)
+	o.Kind = API
+	t, err := s.ordered(ctx, &Principal{Kind: System}, o)
 	if err != nil {
-		return next, nil, err
+		return Token{}, err
 	}
-	end, err := putToken(&old.Token, old.digest, old.version)
-	return next, []driver.Op{put, end}, err
-}
-
-// HasAdmin reports whether a live token may manage tokens.
-func (s *Store) HasAdmin(ctx context.Context) (bool, error) {
-	for t, err := range s.all(ctx) {
-		if err != nil {
-			return false, err
-		}
-		if t.Ended(s.Now()) == "" && Decide(t.principal(t.digest), Need{Can: AuthManage}) == nil {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// Sweep removes the rows of tokens that ended long ago, and of their uses.
-func (s *Store) Sweep(ctx context.Context) error {
-	for t, err := range s.all(ctx) {
-		if err != nil {
-			return err
-		}
-		kept := keptEnded
-		if t.Kind == Short {
-			kept = keptShort
-		}
-		if end := t.end(); end.IsZero() || s.Now().Sub(end) < kept {
-			continue
-		}
-		if err := s.drop(ctx, t); err != nil && !errors.Is(err, driver.ErrConflict) {
-			return err
-		}
-	}
-	return nil
-}
-
-// drop removes the rows of a token, and that of its name if it is the newest.
-func (s *Store) drop(ctx context.Context, t stored) error {
-	ops := []driver.Op{{Do: driver.OpDelete, Key: key(t.digest), If: t.version}}
-	for _, k := range []driver.Key{{Part: partUses, Sort: t.ID}, {Part: partNames, Sort: t.Name}} {
-		row, err := s.Table.Get(ctx, k)
-		if errors.Is(err, driver.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		var n newest
-		if k.Part == partNames && (json.Unmarshal(row.Data, &n) != nil || n.Digest != t.digest) {
-			continue
-		}
-		ops = append(ops, driver.Op{Do: driver.OpDelete, Key: k, If: row.Version})
-	}
-	_, err := s.Table.Write(ctx, ops...)
-	s.forget(t.digest)
-	return err
+	made, err := s.create(ctx, t, secret, nil)
+	return made.Token, err
 }

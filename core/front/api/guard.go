@@ -1,0 +1,93 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"aptless/core/front/auth"
+)
+
+// Guard decides which requests are answered, before their handlers.
+type Guard struct {
+	Closed bool        // there is authentication
+	Tokens *auth.Store // of the principals; not nil if Closed
+
+	// AnyHost has an open server answer requests for any host. Without it requests
+	// below /api are answered for this host and for the names in Hosts.
+	AnyHost bool
+	Hosts   []string
+
+	origins http.CrossOriginProtection
+}
+
+// enter returns the request with its call, or why it is refused. ro is nil if the
+// path has no route.
+func (g *Guard) enter(r *http.Request, ro *route, below bool) (*http.Request, error) {
+	c := &call{source: address(r)}
+	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	if below {
+		if err := g.checkOrigin(r); err != nil {
+			return r, err
+		}
+	}
+	if !g.Closed {
+		c.principal = auth.OpenPrincipal()
+		if ro != nil { // for the record
+			c.needs, _ = ro.access.needs(r)
+		}
+		return r, nil
+	}
+	if ro == nil && !below || ro != nil && ro.access.class == openToAll {
+		c.principal = &auth.Principal{} // without any grant
+		return r, nil
+	}
+	var err error
+	if c.principal, err = g.Tokens.Authenticate(r.Context(), r.Header.Values("Authorization"), c.source); err != nil {
+		return r, err
+	}
+	if below && c.principal.Kind == auth.Download {
+		return r, Errorf(http.StatusForbidden, "a download token reads published files only")
+	}
+	if ro == nil {
+		return r, nil
+	}
+	return r, ro.access.decide(r, c)
+}
+
+// checkOrigin refuses requests that a browser sends for another site. An open
+// server refuses names of other hosts, too, which a site may have point here.
+func (g *Guard) checkOrigin(r *http.Request) error {
+	if !g.Closed && !g.AnyHost && !g.local(r) {
+		return Errorf(http.StatusForbidden, "this open server answers to localhost only: close it with --auth, or give --allow-host <name>")
+	}
+	if g.origins.Check(r) != nil {
+		return Errorf(http.StatusForbidden, "request of another site")
+	}
+	return nil
+}
+
+// local reports whether a request is for a name of this host. No browser sends
+// requests to a Unix socket.
+func (g *Guard) local(r *http.Request) bool {
+	if _, err := netip.ParseAddrPort(r.RemoteAddr); err != nil {
+		return true
+	}
+	host := strings.TrimSuffix(strings.ToLower((&url.URL{Host: r.Host}).Hostname()), ".")
+	if host == "localhost" || slices.ContainsFunc(g.Hosts, func(name string) bool { return strings.EqualFold(name, host) }) {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// address returns the address that a request comes from.
+func address(r *http.Request) string {
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return at.Addr().Unmap().WithZone("").String()
+	}
+	return "local" // a request on a socket has no address
+}

@@ -1,0 +1,150 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"aptless/core/engine/driver"
+)
+
+// all yields all tokens, by digest.
+func (s *Store) all(ctx context.Context) func(func(stored, error) bool) {
+	return func(yield func(stored, error) bool) {
+		for row, err := range s.Table.Scan(ctx, partTokens, "") {
+			var t stored
+			if err == nil {
+				t, err = decode(row)
+			}
+			if !yield(t, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// find returns the token with an ID.
+func (s *Store) find(ctx context.Context, id string) (stored, error) {
+	unknown := refuse(http.StatusNotFound, "no such token")
+	if len(id) != idLen {
+		return stored{}, unknown
+	}
+	for row, err := range s.Table.Scan(ctx, partTokens, id) { // digests are longer than an ID
+		if err != nil {
+			return stored{}, err
+		}
+		if !strings.HasPrefix(row.Sort, id) {
+			break
+		}
+		return decode(row)
+	}
+	return stored{}, unknown
+}
+
+// Filter says which tokens List returns.
+type Filter struct {
+	Owner string // "" is any
+	Live  bool   // those only that are valid
+}
+
+// List returns tokens in the order in which they were made.
+func (s *Store) List(ctx context.Context, f Filter) ([]View, error) {
+	uses := map[string]*Use{}
+	for row, err := range s.Table.Scan(ctx, partUses, "") {
+		if err != nil {
+			return nil, err
+		}
+		var u Use
+		if json.Unmarshal(row.Data, &u) == nil {
+			uses[row.Sort] = &u
+		}
+	}
+	views := []View{}
+	for t, err := range s.all(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if f.Owner != "" && t.Owner != f.Owner || f.Live && t.Ended(s.Now()) != "" {
+			continue
+		}
+		views = append(views, View{t.Token, uses[t.ID]})
+	}
+	slices.SortStableFunc(views, func(a, b View) int { return a.Created.Compare(b.Created) })
+	return views, nil
+}
+
+// Show returns a token.
+func (s *Store) Show(ctx context.Context, id string) (View, error) {
+	t, err := s.find(ctx, id)
+	if err != nil {
+		return View{}, err
+	}
+	v := View{Token: t.Token}
+	row, err := s.Table.Get(ctx, driver.Key{Part: partUses, Sort: id})
+	if errors.Is(err, driver.ErrNotFound) {
+		return v, nil
+	}
+	if err == nil {
+		v.LastUsed = &Use{}
+		err = json.Unmarshal(row.Data, v.LastUsed)
+	}
+	return v, err
+}
+
+// HasAdmin reports whether a live token may manage tokens.
+func (s *Store) HasAdmin(ctx context.Context) (bool, error) {
+	for t, err := range s.all(ctx) {
+		if err != nil {
+			return false, err
+		}
+		if t.Ended(s.Now()) == "" && Decide(t.principal(t.digest), Need{Can: AuthManage}) == nil {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Sweep removes the rows of tokens that ended long ago, and of their uses.
+func (s *Store) Sweep(ctx context.Context) error {
+	for t, err := range s.all(ctx) {
+		if err != nil {
+			return err
+		}
+		kept := keptEnded
+		if t.Kind == Short {
+			kept = keptShort
+		}
+		if end := t.end(); end.IsZero() || s.Now().Sub(end) < kept {
+			continue
+		}
+		if err := s.drop(ctx, t); err != nil && !errors.Is(err, driver.ErrConflict) {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop removes the rows of a token, and that of its name if it is the newest.
+func (s *Store) drop(ctx context.Context, t stored) error {
+	ops := []driver.Op{{Do: driver.OpDelete, Key: key(t.digest), If: t.version}}
+	for _, k := range []driver.Key{{Part: partUses, Sort: t.ID}, {Part: partNames, Sort: t.Name}} {
+		row, err := s.Table.Get(ctx, k)
+		if errors.Is(err, driver.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		var n newest
+		if k.Part == partNames && (json.Unmarshal(row.Data, &n) != nil || n.Digest != t.digest) {
+			continue
+		}
+		ops = append(ops, driver.Op{Do: driver.OpDelete, Key: k, If: row.Version})
+	}
+	_, err := s.Table.Write(ctx, ops...)
+	s.forget(t.digest)
+	return err
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"aptless/core/engine/driver"
+	"aptless/core/front/app"
+	"aptless/core/front/auth"
+)
+
+// access are the flags of serve that say which requests are answered.
+type access struct {
+	auth, insecure, plain bool
+	hosts                 []string
+	certificate, key      string
+}
+
+func (a *access) flags(flags *pflag.FlagSet) {
+	flags.BoolVar(&a.auth, "auth", false, "require a token for each request below /api, at this start and at all later ones; the first start makes an admin token")
+	flags.BoolVar(&a.insecure, "insecure-open", false, "serve without authentication although other hosts can reach the address: each of them may do everything")
+	flags.BoolVar(&a.plain, "plain-http", false, "serve with authentication and without TLS on an address that other hosts can reach: for a proxy in front that has TLS")
+	flags.StringArrayVar(&a.hosts, "allow-host", nil, "name besides localhost for which a server without authentication answers; may be repeated")
+	flags.StringVar(&a.certificate, "tls-cert", "", "file with the certificate of the server, as PEM; it is read again when it changes, and at SIGHUP")
+	flags.StringVar(&a.key, "tls-key", "", "file with the key of the certificate")
+}
+
+// The variables with the token of an administrator, or the name of a file with it.
+const (
+	adminVariable     = "APTLESS_ADMIN_TOKEN"
+	adminFileVariable = "APTLESS_ADMIN_TOKEN_FILE"
+)
+
+// environmentToken returns the digest of the token in the environment, "" if there
+// is none.
+func environmentToken(getenv func(string) string) (string, error) {
+	name, secret := adminVariable, getenv(adminVariable)
+	if file := getenv(adminFileVariable); secret == "" && file != "" {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", adminFileVariable, err)
+		}
+		name, secret = adminFileVariable, strings.TrimSpace(string(data))
+	} else if secret == "" {
+		return "", nil
+	}
+	if kind, ok := auth.KindOf(secret); !ok || kind != auth.API {
+		return "", fmt.Errorf("%s is no token: \"aptless token generate\" makes one", name)
+	}
+	return auth.Digest(secret), nil
+}
+
+// loopback reports whether only this host reaches an address.
+func loopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback()
+}
+
+// mode is how a server answers.
+type mode struct {
+	app.Auth
+	tls *certificate // nil without
+}
+
+// check refuses flags that contradict each other, before anything is opened.
+func (a *access) check() error {
+	if (a.certificate == "") != (a.key == "") {
+		return errors.New("--tls-cert and --tls-key are given together")
+	}
+	if a.auth && a.insecure {
+		return errors.New("--auth and --insecure-open contradict each other")
+	}
+	return nil
+}
+
+// decide returns the mode of a server whose data is in table. It closes the
+// installation if the flags or the environment say so.
+func (a *access) decide(ctx context.Context, table driver.Table, listen string, addr net.Addr) (*mode, error) {
+	m := &mode{Auth: app.Auth{AnyHost: a.insecure, Hosts: a.hosts}}
+	var err error
+	if m.Environment, err = environmentToken(os.Getenv); err != nil {
+		return nil, err
+	}
+	store := &auth.Store{Table: table, Now: time.Now}
+	stored, err := store.Mode(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("mode of the data folder: %w", err)
+	}
+	m.Closed = stored.Closed() || a.auth || m.Environment != ""
+	switch {
+	case stored.Closed() && a.insecure:
+		return nil, fmt.Errorf("this data folder has authentication since %s: \"aptless auth open --data <dir>\" ends it", stored.Since.Format(time.RFC3339))
+	case m.Closed && a.insecure:
+		return nil, fmt.Errorf("--insecure-open and %s contradict each other", adminVariable)
+	case !m.Closed && !a.insecure && !loopback(addr):
+		return nil, fmt.Errorf("%s is no loopback address and there is no authentication: give --auth, or --insecure-open", listen)
+	case m.Closed && !loopback(addr) && a.certificate == "" && !a.plain:
+		return nil, errors.New("tokens would be sent in clear: give --tls-cert, or --plain-http behind TLS")
+	}
+	if a.certificate != "" {
+		if m.tls, err = readCertificate(a.certificate, a.key); err != nil {
+			return nil, err
+		}
+	}
+	if m.Closed {
+		err = store.Close(ctx)
+	}
+	return m, err
+}
+
+// adminFile is the file with the first admin token, in the data folder.
+const adminFile = "admin-token"
+
+// firstAdmin makes an admin token where no live token can manage tokens: its file
+// first, then its row. It returns the path of the file, "" if there is none.
+func firstAdmin(ctx context.Context, table driver.Table, data string) (string, error) {
+	path := filepath.Join(data, adminFile)
+	store := &auth.Store{Table: table, Now: time.Now}
+	has, err := store.HasAdmin(ctx)
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(path)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		return "", err
+	}
+	if has && missing {
+		return "", nil
+	}
+	if has {
+		return path, nil
+	}
+	secret := strings.TrimSpace(string(text))
+	if missing {
+		secret = auth.NewSecret(auth.API)
+		if err := writeSecret(path, secret); err != nil {
+			return "", err
+		}
+	}
+	if _, err := store.Adopt(ctx, secret, adminOrder("admin-"+auth.IDOf(auth.Digest(secret)))); err != nil {
+		return "", fmt.Errorf("no live token may manage tokens, and %s is not taken: %w. Remove the file, or run \"aptless token create --admin --data %s\"", path, err, data)
+	}
+	return path, nil
+}
+
+// adminOrder is the order of a token that may do everything.
+func adminOrder(name string) auth.Order {
+	return auth.Order{Name: name, Grants: []auth.Grant{{Role: auth.Admin}}, Expires: auth.Never}
+}
+
+// writeSecret writes a new file that only its owner reads.
+func writeSecret(path, secret string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(secret + "\n")
+	return errors.Join(err, f.Sync(), f.Close())
+}
