@@ -96,15 +96,8 @@ func (a *access) decide(ctx context.Context, table driver.Table, listen string, 
 		return nil, fmt.Errorf("mode of the data folder: %w", err)
 	}
 	m.Closed = stored.Closed() || a.auth || m.Environment != ""
-	switch {
-	case stored.Closed() && a.insecure:
-		return nil, fmt.Errorf("this data folder has authentication since %s: \"aptless auth open --data <dir>\" ends it", stored.Since.Format(time.RFC3339))
-	case m.Closed && a.insecure:
-		return nil, fmt.Errorf("--insecure-open and %s contradict each other", adminVariable)
-	case !m.Closed && !a.insecure && !loopback(addr):
-		return nil, fmt.Errorf("%s is no loopback address and there is no authentication: give --auth, or --insecure-open", listen)
-	case m.Closed && !loopback(addr) && a.certificate == "" && !a.plain:
-		return nil, errors.New("tokens would be sent in clear: give --tls-cert, or --plain-http behind TLS")
+	if err := a.refuse(m.Closed, stored, listen, addr); err != nil {
+		return nil, err
 	}
 	if a.certificate != "" {
 		if m.tls, err = readCertificate(a.certificate, a.key); err != nil {
@@ -115,6 +108,21 @@ func (a *access) decide(ctx context.Context, table driver.Table, listen string, 
 		err = store.Close(ctx)
 	}
 	return m, err
+}
+
+// refuse returns why a server must not start on an address.
+func (a *access) refuse(closed bool, stored auth.Mode, listen string, addr net.Addr) error {
+	switch {
+	case stored.Closed() && a.insecure:
+		return fmt.Errorf("this data folder has authentication since %s: \"aptless auth open --data <dir>\" ends it", stored.Since.Format(time.RFC3339))
+	case closed && a.insecure:
+		return fmt.Errorf("--insecure-open and %s contradict each other", adminVariable)
+	case !closed && !a.insecure && !loopback(addr):
+		return fmt.Errorf("%s is no loopback address and there is no authentication: give --auth, or --insecure-open", listen)
+	case closed && !loopback(addr) && a.certificate == "" && !a.plain:
+		return errors.New("tokens would be sent in clear: give --tls-cert, or --plain-http behind TLS")
+	}
+	return nil
 }
 
 // adminFile is the file with the first admin token, in the data folder.
