@@ -157,3 +157,58 @@ func TestUndoOfACollectionIsPaidByTheTick(t *testing.T) {
 	w.succeeded(t, w.collect(t).ID)
 	w.wantLeft(t)
 }
+
+// TestPinIsRenewedInALaterEpoch: a pin that an earlier collection has left keeps a
+// thing from later ones only if a task pins it again.
+func TestPinIsRenewedInALaterEpoch(t *testing.T) {
+	e, table := epochs(1)
+	for epoch := range int64(3) {
+		must[State](t)(e[0].begin(t.Context()))
+		ok(t, e[0].Pin(t.Context(), "x"))
+		if tombstone(t.Context(), table, epoch+1, "x") {
+			t.Fatalf("in epoch %d a pinned thing is being deleted", epoch+1)
+		}
+	}
+}
+
+// TestCollectionThatIsOverDeletesNothing has the State move on while a collection is
+// sweeping, and between two of its slices: it fails, and everything stays.
+func TestCollectionThatIsOverDeletesNothing(t *testing.T) {
+	for _, when := range []string{"while it sweeps", "between slices"} {
+		t.Run(when, func(t *testing.T) {
+			w := newWorld(t, drivertest.NewEnv())
+			w.things(t, "a", "b")
+			moved := false
+			move := func() {
+				if !moved {
+					moved = true
+					must[State](t)((&Epoch{Table: w.Memory.Table}).begin(t.Context()))
+				}
+			}
+			if when == "between slices" {
+				w.dispatcher.Slice = time.Nanosecond
+				w.hooks.scan = func(string) { w.Clock.Advance(time.Second) }
+			} else {
+				w.hooks.write = func(ops []driver.Op) error {
+					if len(ops) > 1 && ops[0].Key == stateKey() {
+						move()
+					}
+					return nil
+				}
+			}
+			id := w.admit(t)
+			ok(t, w.Drain(t.Context(), func(ctx context.Context, m driver.Message) (driver.Outcome, error) {
+				got := must[task.Task](t)(w.collector.Tasks.Get(ctx, id))
+				if when == "between slices" && strings.Contains(string(got.Cursor), `"Marked":true`) {
+					move()
+				}
+				return w.dispatcher.Handle(ctx, m)
+			}))
+			got := must[task.Task](t)(w.collector.Tasks.Get(t.Context(), id))
+			if !moved || got.State != task.Failed || !strings.Contains(got.Error, errOver.Error()) {
+				t.Errorf("state %v, error %q", got.State, got.Error)
+			}
+			w.wantLeft(t, "a", "b")
+		})
+	}
+}

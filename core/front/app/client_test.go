@@ -81,7 +81,14 @@ func (c *client) try(s step) error {
 	if s.files != nil {
 		return c.now().Upload(s.path, s.files)
 	}
-	data, err := c.now().Do(s.method, s.path, "application/json", []byte(s.body))
+	contentType, body := "application/json", []byte(s.body)
+	if s.form != nil {
+		var err error
+		if body, contentType, err = apptest.FormOf(s.form); err != nil {
+			return err
+		}
+	}
+	data, err := c.now().Do(s.method, s.path, contentType, body)
 	if err != nil {
 		return err
 	}
@@ -113,6 +120,7 @@ func (c *client) try(s step) error {
 type step struct {
 	method, path, body string
 	files              map[string][]byte // uploaded to the directory path
+	form               map[string][]byte // files in the body of the request
 	then               func()            // happens elsewhere when the step is done
 }
 

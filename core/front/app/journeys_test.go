@@ -49,6 +49,14 @@ func journeys(change func()) []journey {
 			post("/api/repos/q/copy/r/hello", `{}`), post("/api/publish", `{"SourceKind":"local","Distribution":"stable","Sources":[{"Name":"r"}],"PoolLayout":"hash"}`),
 			post(stable+"/sources", `{"Component":"extra","Name":"q"}`), post(stable+"/update", "{}"), put("/api/repos/q", `{"Name":"renamed"}`), put(stable, "{}"),
 		}, []step{drop(stable), drop("/api/repos/renamed"), drop("/api/repos/r")}},
+		{"packages are delivered, selected and repaired", []step{
+			post("/api/repos", `{"Name":"r"}`), {method: "POST", path: "/api/upload/r", form: debs("aa", "bb")},
+			post("/api/publish", strings.Replace(apptest.PublishBody, "{", `{"ValidFor":"7d",`, 1)), {method: "POST", path: "/api/upload/r?publish=./stable", form: debs("cc")},
+			post("/api/repos/r/snapshots", `{"Name":"all"}`), post("/api/snapshots/all/filter", `{"Destination":"some","Queries":["aa"]}`),
+			post("/api/snapshots/some/pull?no-deps=1", `{"Source":"all","Destination":"more","Queries":["bb"]}`),
+			post("/api/publish/deb", `{"SourceKind":"snapshot","Distribution":"snap","Architectures":["amd64"],"Sources":[{"Name":"more"}]}`),
+			post(stable+"/repair", ""), post("/api/db/repair", ""), cleanup,
+		}, []step{drop(stable + "?force=1"), drop(snap), drop("/api/snapshots?pattern=*&force=1"), drop("/api/repos/r")}},
 	}
 }
 
