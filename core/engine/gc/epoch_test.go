@@ -148,6 +148,9 @@ func TestForgetRemovesWhatAnEpochHasLeft(t *testing.T) {
 	if got := kept(2); !slices.Equal(got, []string{"repo old\ndata", "repo old\ndata"}) {
 		t.Errorf("kept of 2 and later: %q", got)
 	}
+	if !tombstone(t.Context(), table, 1, "tombstone") {
+		t.Fatal("no tombstone")
+	}
 	batches := 0
 	ok(t, forget(t.Context(), table, 2, func() error { batches++; return nil }))
 	if got := kept(0); len(got) != 1 {
@@ -158,7 +161,7 @@ func TestForgetRemovesWhatAnEpochHasLeft(t *testing.T) {
 		ok(t, err)
 		left++
 	}
-	if left != 150 || batches != 4 {
-		t.Errorf("%d pins are left after %d batches, want 150 after 4", left, batches)
+	if p, _, err := readPin(t.Context(), table, "tombstone"); left != 151 || batches != 4 || err != nil || !p.tombstone() {
+		t.Errorf("%d pins are left after %d batches, want 150 and the tombstone %v after 4, %v", left, batches, p, err)
 	}
 }

@@ -3,8 +3,11 @@ package gc
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"iter"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"aptless/core/engine/driver"
@@ -211,4 +214,57 @@ func TestCollectionThatIsOverDeletesNothing(t *testing.T) {
 			w.wantLeft(t, "a", "b")
 		})
 	}
+}
+
+// TestDeletionIsGivenUpAfterAMinute has the storage hang: after deleteWithin the
+// request is given up, so a tombstone outlasts it.
+func TestDeletionIsGivenUpAfterAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := drivertest.NewMemory(time.Now)
+		w := newWorld(t, &drivertest.Env{Memory: memory, Blobs: memory.Blobs, Table: memory.Table, Queue: memory.Queue, Clock: &drivertest.Clock{}})
+		w.things(t, "a")
+		w.collector.Now, w.collector.Tasks.Now, w.hooks.hangs = time.Now, time.Now, true
+		id := w.admit(t)
+		began := time.Now()
+		if _, err := memory.Queue.Step(t.Context(), w.dispatcher.Handle); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != deleteWithin {
+			t.Errorf("%v after %v, want the end of the context after %v", err, time.Since(began), deleteWithin)
+		}
+		w.hooks.hangs = false
+		for range 100 {
+			time.Sleep(10 * time.Second)
+			_, err := memory.Queue.Step(t.Context(), w.dispatcher.Handle)
+			ok(t, err)
+		}
+		w.succeeded(t, id)
+		w.wantLeft(t)
+	})
+}
+
+// TestObjectWhoseRowHasComeStays has a task store the row of a thing after the thing
+// was listed as one without a row.
+func TestObjectWhoseRowHasComeStays(t *testing.T) {
+	w := newWorld(t, drivertest.NewEnv())
+	w.things(t, "a", "b")
+	key := func(name string) driver.Key { return driver.Key{Part: "digest", Sort: name} }
+	items := w.collector.Areas[1].Items
+	w.collector.Areas[1].Items = func(ctx context.Context, s *Sweep, after string) iter.Seq2[Item, error] {
+		return func(yield func(Item, error) bool) {
+			for item, err := range items(ctx, s, after) {
+				item.Row = key(strings.TrimPrefix(item.Name, "thing/"))
+				if !yield(item, err) {
+					return
+				}
+			}
+		}
+	}
+	stored := false
+	w.hooks.write = func(ops []driver.Op) error {
+		if len(ops) > 1 && ops[1].Key.Part == pinPart && ops[1].Do == driver.OpPut && !stored {
+			stored = true
+			return w.Memory.Table.Put(t.Context(), driver.Row{Key: key("b"), Data: []byte("d")})
+		}
+		return nil
+	}
+	w.succeeded(t, w.collect(t).ID)
+	w.wantLeft(t, "b*")
 }

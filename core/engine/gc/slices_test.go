@@ -152,7 +152,10 @@ func TestEverySliceMakesProgress(t *testing.T) {
 	}
 	w.things(t, live...)
 	w.things(t, names("dead", dead)...)
-	w.hooks.scan = func(string) { w.Clock.Advance(time.Second) } // the slice is over
+	w.collector.Tasks.Now = func() time.Time { // each look finds the slice over
+		w.Clock.Advance(time.Second)
+		return w.Clock.Now()
+	}
 	deliveries := 0
 	id := w.admit(t)
 	ok(t, w.Drain(t.Context(), func(ctx context.Context, m driver.Message) (driver.Outcome, error) {
