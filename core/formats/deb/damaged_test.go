@@ -1,10 +1,12 @@
 package deb_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +105,25 @@ func TestDamagedIsRefused(t *testing.T) {
 		"header cut":      arArchive(control, member{"data.tar", data})[:200],
 		"data first, cut": arArchive(member{"data.tar.zst", "xxxx"}, control),
 		"tar cut":         arArchive(control, member{"data.tar", tarArchive(t, file("./a"))[:500]}),
+	}
+	// Not each decoder sees a changed byte before package archive/tar stumbles over
+	// it, and no compression means no checksum but that of the headers.
+	const size = 100 << 10
+	content := rand.NewChaCha8([32]byte{})
+	large := []byte(tarArchive(t, tar.Header{Typeflag: tar.TypeReg, Name: "./a", Size: size}, file("./b")))
+	content.Read(large[512 : 512+size])
+	second := slices.Clone(large)
+	second[512+size] = 'X'
+	for _, suffix := range suffixes() {
+		text := packed(t, suffix, strings.Repeat("no tar\n", 1000))
+		damaged["text, "+suffix] = arArchive(control, member{"data.tar" + suffix, text})
+		damaged["header of the second entry, "+suffix] = arArchive(control, member{"data.tar" + suffix, packed(t, suffix, string(second))})
+		if suffix == "" || suffix == ".lzma" { // their bytes may be anything
+			continue
+		}
+		changed := []byte(packed(t, suffix, string(large)))
+		changed[len(changed)/2] ^= 0xff
+		damaged["a byte in the middle, "+suffix] = arArchive(control, member{"data.tar" + suffix, string(changed)})
 	}
 	for _, suffix := range suffixes() {
 		body := packed(t, suffix, data)

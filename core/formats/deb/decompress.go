@@ -123,17 +123,23 @@ func (d *decompressor) release() {
 	}
 }
 
-// unpacked fails with errUnpacked after left bytes.
+// unpacked fails with errUnpacked after left bytes. After an error or the end it
+// asks no more, since decoders take the bytes after the stream for a damaged one.
 type unpacked struct {
 	r    io.Reader
 	left int64
+	err  error
 }
 
 func (u *unpacked) Read(p []byte) (int, error) {
+	if u.err != nil {
+		return 0, u.err
+	}
 	n, err := u.r.Read(p)
 	if u.left -= int64(n); u.left < 0 {
-		return 0, errUnpacked
+		n, err = 0, errUnpacked
 	}
+	u.err = err
 	return n, err
 }
 

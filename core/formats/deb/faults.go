@@ -20,6 +20,8 @@ func controlFaults(control string) []string {
 	}
 	if control != "" && !strings.HasSuffix(control, "\n") {
 		add("its control file does not end with a line feed")
+	} else if last := lastField(control); last != "" {
+		add("the last field, %.100s, has no value", last)
 	}
 	lines := strings.Split(strings.Trim(control, "\n"), "\n")
 	seen := map[string]bool{}
@@ -45,12 +47,24 @@ func controlFaults(control string) []string {
 				add("the field %.100s is there twice", field)
 			}
 			seen[field] = true
-			if (field == "Status" || field == "Config-Version") && strings.TrimSpace(value) != "" {
+			if slices.Contains([]string{"Status", "Config-Version", "Triggers-Pending", "Triggers-Awaited"}, field) && strings.TrimSpace(value) != "" {
 				add("the field %s is not one of a package", field)
 			}
 		}
 	}
 	return append(faults, fieldFaults(control, maxFaults-len(faults))...)
+}
+
+// lastField returns the name of a control file's last field if the file ends
+// before its value: "Depends:" alone in the last line.
+func lastField(control string) string {
+	control = strings.TrimSuffix(control, "\n")
+	line := control[strings.LastIndexByte(control, '\n')+1:]
+	name, value, ok := strings.Cut(line, ":")
+	if !ok || name == "" || isBlank(name[0]) || strings.TrimSpace(value) != "" {
+		return ""
+	}
+	return strings.TrimRight(name, " \t")
 }
 
 // fieldFaults returns at most limit faults of the fields of a control file.
@@ -69,6 +83,9 @@ func fieldFaults(control string, limit int) []string {
 			fault = oneOf(f.Value, "yes", "no")
 		case "Multi-Arch":
 			fault = oneOf(f.Value, "no", "same", "foreign", "allowed")
+			if strings.EqualFold(f.Value, "same") && p.Get("Architecture") == AllArch {
+				fault = "\"same\" is not for the architecture all"
+			}
 		case "Depends", "Pre-Depends", "Recommends", "Suggests", "Enhances":
 			fault = relationFault(f.Value, true)
 		case "Conflicts", "Breaks", "Replaces", "Provides":
@@ -154,7 +171,7 @@ func isRelation(item string) bool {
 		return false
 	}
 	version = strings.TrimSpace(version[n:])
-	return version != "" && !strings.ContainsAny(version, " \t")
+	return validVersion(version) && versionFault(version) == ""
 }
 
 // oddSource returns a fault if the field Source names no source package (Debian

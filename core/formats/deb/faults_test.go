@@ -14,6 +14,7 @@ import (
 func TestControlFilesThatDpkgRefuses(t *testing.T) {
 	const good = "Package: foo\nVersion: 1.0\nArchitecture: amd64\nMaintainer: A <a@example.org>\nDescription: a test\n"
 	with := func(field string) string { return good + field + "\n" }
+	all := func(field string) string { return strings.Replace(with(field), "amd64", "all", 1) }
 	version := func(v string) string { return strings.Replace(good, "1.0", v, 1) }
 	for control, want := range map[string]string{ // a part of the warning; "" if none
 		good:                                   "",
@@ -34,6 +35,18 @@ func TestControlFilesThatDpkgRefuses(t *testing.T) {
 		with("Foo : z"):                        "",
 		with("Status: install ok installed"):   "the field Status is not one of a package",
 		with("Config-Version: 1"):              "the field Config-Version is not one of a package",
+		with("Triggers-Pending: x"):            "the field Triggers-Pending is not one of a package",
+		with("Triggers-Awaited: x"):            "the field Triggers-Awaited is not one of a package",
+		with("Foo:"):                           "the last field, Foo, has no value",
+		with("Depends: "):                      "the last field, Depends, has no value",
+		with("Source:\r"):                      "the last field, Source, has no value",
+		with("Foo:\n"):                         "",
+		with("Foo:\n ."):                       "",
+		with("Foo:\nBar: x"):                   "",
+		all("Multi-Arch: same"):                `field Multi-Arch: "same" is not for the architecture all`,
+		all("Multi-Arch: SAME"):                "is not for the architecture all",
+		all("Multi-Arch: foreign"):             "",
+		with("Multi-Arch: same"):               "",
 		with("Essential: maybe"):               `field Essential: "maybe" is not one of yes, no`,
 		with("Essential: yes"):                 "",
 		with("Multi-Arch: perhaps"):            `field Multi-Arch: "perhaps" is not one of`,
@@ -50,6 +63,13 @@ func TestControlFilesThatDpkgRefuses(t *testing.T) {
 		with("Depends: a,,b"):                  "a package name is missing",
 		with("Depends: a,"):                    "a package name is missing",
 		with("Depends: a (>= 1"):               "is no relation",
+		with("Depends: a (>= v1)"):             `"a (>= v1)" is no relation`,
+		with("Depends: a (= 1_0)"):             "is no relation",
+		with("Breaks: a (<< b:1)"):             "is no relation",
+		with("Depends: a (>= 1:)"):             "is no relation",
+		with("Depends: a (>= 1 2)"):            "is no relation",
+		with("Depends: a:b:c"):                 "is no relation",
+		with("Depends: a (>= 1:2~rc1-3+b1)"):   "",
 		with("Depends: a [amd64]"):             "is no relation",
 		with("Depends: a <!x>"):                "is no relation",
 		with("Depends: a (== 1)"):              "is no relation",

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -24,17 +25,27 @@ var (
 	errPaths       = errors.New("paths too long together")
 	errControlSize = errors.New("control file too large")
 	errControls    = errors.New("more than one control file")
+	errNoHeader    = errors.New("a block that has to be a tar header is none")
 )
 
 // eachEntry calls f for at most limit entries of a tar archive. Then it reads r
 // to its end, so that a decoder verifies its checksum.
 func eachEntry(r io.Reader, limit int, f func(h *tar.Header, content io.Reader) error) error {
-	t := tar.NewReader(r)
+	blocks := &tarBlocks{r: r}
+	t := tar.NewReader(blocks)
 	for n := 0; ; n++ {
 		h, err := t.Next()
 		if err == io.EOF {
 			_, err = io.Copy(io.Discard, r)
 			return err
+		}
+		if errors.Is(err, tar.ErrHeader) {
+			if _, broken := io.Copy(io.Discard, r); broken != nil {
+				return broken
+			}
+			if blocks.damaged() {
+				return errNoHeader
+			}
 		}
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
 			return err
@@ -46,6 +57,76 @@ func eachEntry(r io.Reader, limit int, f func(h *tar.Header, content io.Reader) 
 			return err
 		}
 	}
+}
+
+// tarBlocks remembers the last block that was read alone, as headers are.
+type tarBlocks struct {
+	r    io.Reader
+	at   int64
+	last [512]byte
+	meta int64 // where the text of the last extended header ends
+}
+
+// Read fills p if it has the size of a block. A tar reader reads headers so.
+func (b *tarBlocks) Read(p []byte) (int, error) {
+	if len(p) != len(b.last) {
+		n, err := b.r.Read(p)
+		b.at += int64(n)
+		return n, err
+	}
+	n := 0
+	var err error
+	for n < len(p) && err == nil {
+		var more int
+		more, err = b.r.Read(p[n:])
+		n += more
+	}
+	b.at += int64(n)
+	if n == len(p) {
+		copy(b.last[:], p)
+		if b.at > b.meta && b.extends() {
+			b.meta = b.at + b.size()
+		}
+	}
+	return n, err
+}
+
+// damaged reports whether the last block had to be a header, and is none by its
+// checksum. dpkg-deb and GNU tar fail at such an archive. It is false for the
+// text of an extended header, and for a valid header that archive/tar refuses.
+func (b *tarBlocks) damaged() bool { return b.at > b.meta && !b.isHeader() }
+
+// extends reports whether the last block is a header of another header's text:
+// of pax or of GNU's long names.
+func (b *tarBlocks) extends() bool {
+	const typeflag = 156
+	return strings.IndexByte("xgLK", b.last[typeflag]) >= 0 && b.isHeader()
+}
+
+// size returns the size of the last block's entry, rounded to blocks; 0 if the
+// block does not say.
+func (b *tarBlocks) size() int64 {
+	n, err := strconv.ParseInt(strings.Trim(string(b.last[124:136]), " \x00"), 8, 40)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return (n + int64(len(b.last)) - 1) &^ (int64(len(b.last)) - 1)
+}
+
+// isHeader verifies the checksum of the last block. It is the sum of the bytes,
+// with blanks in place of the checksum. Old programs added signed bytes.
+func (b *tarBlocks) isHeader() bool {
+	const from, to = 148, 156
+	want, err := strconv.ParseInt(strings.Trim(string(b.last[from:to]), " \x00"), 8, 32)
+	unsigned, signed := int64(0), int64(0)
+	for i, c := range b.last {
+		if from <= i && i < to {
+			c = ' '
+		}
+		unsigned += int64(c)
+		signed += int64(int8(c))
+	}
+	return err == nil && (want == unsigned || want == signed)
 }
 
 // readControlTar returns the file control of a control.tar, nil if it has none.
