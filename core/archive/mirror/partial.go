@@ -25,40 +25,60 @@ type Partial struct {
 	SkippedStanzas  int      `json:",omitempty"` // stanzas of indexes that describe no valid package
 	Missing         []string `json:",omitempty"` // at most maxNamed packages, with the reason
 	Reasons         []string `json:",omitempty"` // at most maxNamed files, with the reason
+	Skipped         []string `json:",omitempty"` // at most maxNamed stanzas, with the reason
 
 	// Damaged packages are as listed, so they are taken, but cannot be unpacked.
 	DamagedPackages int      `json:",omitempty"`
 	Damaged         []string `json:",omitempty"` // at most maxNamed, with the reason
 }
 
-// maxNamed bounds the files and the packages that an update names. The detail of
-// a task is limited to 16 KiB.
-const maxNamed = 20
+// maxNamed bounds the files, the packages and the stanzas that an update names, and
+// maxText the bytes of their lines together. The detail of a task is limited to 16
+// KiB.
+const (
+	maxNamed = 20
+	maxText  = 12 << 10
+)
+
+// name appends a line to one of the lists if there is room for it.
+func (p *Partial) name(list *[]string, text string) {
+	text = clip(text)
+	size := len(text)
+	for _, l := range [][]string{p.Missing, p.Reasons, p.Skipped, p.Damaged} {
+		for _, line := range l {
+			size += len(line)
+		}
+	}
+	if len(*list) < maxNamed && size <= maxText {
+		*list = append(*list, text)
+	}
+}
+
+// addStanza counts a stanza that was skipped.
+func (p *Partial) addStanza(reason string) {
+	p.Partial = true
+	p.SkippedStanzas++
+	p.name(&p.Skipped, reason)
+}
 
 // addFile counts a file that was not taken.
 func (p *Partial) addFile(reason string) {
 	p.Partial = true
 	p.MissingFiles++
-	if len(p.Reasons) < maxNamed {
-		p.Reasons = append(p.Reasons, clip(reason))
-	}
+	p.name(&p.Reasons, reason)
 }
 
 // addPackage counts a package that was not taken.
 func (p *Partial) addPackage(name, reason string) {
 	p.Partial = true
 	p.MissingPackages++
-	if len(p.Missing) < maxNamed {
-		p.Missing = append(p.Missing, clip(name+": "+reason))
-	}
+	p.name(&p.Missing, name+": "+reason)
 }
 
 // addDamaged counts a package that is as listed and cannot be unpacked.
 func (p *Partial) addDamaged(reason string) {
 	p.DamagedPackages++
-	if len(p.Damaged) < maxNamed {
-		p.Damaged = append(p.Damaged, clip(reason))
-	}
+	p.name(&p.Damaged, reason)
 }
 
 // incomplete reports whether the next update must run although Release is

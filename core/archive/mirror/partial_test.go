@@ -86,6 +86,10 @@ func TestLargePartialUpdateTakesTheRest(t *testing.T) {
 	if code != 200 || !p.Partial || p.MissingPackages != missing || p.MissingFiles != missing || p.SkippedStanzas != skipped || len(p.Missing) == 0 || len(p.Reasons) != len(p.Missing) {
 		t.Errorf("%d, %d packages and %d files missing, %d stanzas, %q", code, p.MissingPackages, p.MissingFiles, p.SkippedStanzas, p.Missing)
 	}
+	if len(p.Skipped) != min(skipped, 20) || !strings.HasPrefix(p.Skipped[0], "p00070: ") && !strings.HasPrefix(p.Skipped[0], "p00070 1.0: ") {
+		t.Errorf("skipped stanzas are named %q", p.Skipped)
+	}
+	t.Logf("%d packages, %d missing or wrong, %d odd stanzas: 1st update %+v", n, missing, skipped, p)
 	if got := len(s.Keys(t, "/api/mirrors/m")); got != n-missing-skipped {
 		t.Errorf("%d packages, want %d", got, n-missing-skipped)
 	}
@@ -160,6 +164,10 @@ func TestMissingFileStopsNoOtherPackage(t *testing.T) {
 		"no Filename":          {[]string{without("Filename")}, debtest.Deb(foo), "bar_1.0_all", "filename"},
 		"no digest":            {[]string{without("SHA256")}, debtest.Deb(foo), "bar_1.0_all", "no checksums"},
 		"path out of the root": {[]string{strings.Replace(fooText, fooPath, "../../x.deb", 1)}, debtest.Deb(foo), "bar_1.0_all", "path leads out of the archive"},
+		"no colon":             {[]string{"no field\n" + fooText}, debtest.Deb(foo), "bar_1.0_all", "without a name (stanza 1 of main/binary-amd64/Packages): malformed stanza syntax"},
+		"no colon at its end":  {[]string{strings.TrimRight(fooText, "\n") + "\n<html>\n"}, debtest.Deb(foo), "bar_1.0_all", "foo 1.0: malformed stanza syntax"},
+		"begins with a blank":  {[]string{" foo\n" + fooText}, debtest.Deb(foo), "bar_1.0_all", "malformed stanza syntax"},
+		"begins with a colon":  {[]string{fooText, ": x\n" + fooText}, debtest.Deb(foo), "bar_1.0_all foo_1.0_all", "(stanza 2 of main/binary-amd64/Packages): malformed stanza syntax"},
 		"version of two words": {[]string{strings.Replace(fooText, "Version: 1.0", "Version: 1 0", 1)}, debtest.Deb(foo), "bar_1.0_all", "invalid version"},
 		"digest of a word":     {[]string{stanza(foo, fooPath, "SHA256: x\n")}, debtest.Deb(foo), "bar_1.0_all", "invalid SHA256"},
 		"Source that is a URL": {[]string{strings.Replace(fooText, "Maintainer", "Source: https://example.org/foo\nMaintainer", 1)}, debtest.Deb(foo), "bar_1.0_all foo_1.0_all", ""},
@@ -250,6 +258,9 @@ func TestBytesAfterCompressedIndexAreIgnored(t *testing.T) {
 		for name, data := range map[string][]byte{
 			"NUL": append(bytes.Clone(whole), 0), "NULs": append(bytes.Clone(whole), make([]byte, 17)...), "block": append(bytes.Clone(whole), make([]byte, 512)...),
 			"junk":        append(bytes.Clone(whole), "junkjunk"...),
+			"word":        append(bytes.Clone(whole), "junk"...),
+			"cut stream":  append(bytes.Clone(whole), whole[:len(whole)/2]...),
+			"header only": append(bytes.Clone(whole), whole[:4]...),
 			"two streams": slices.Concat(upstreamtest.Compress(text[:100], suffix), upstreamtest.Compress(text[100:], suffix)),
 			"plain":       text,
 		} {

@@ -88,10 +88,10 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 	if err := in.flush(ctx); err != nil {
 		return nil, nil, err
 	}
-	if in.skipped > 0 && (u.strict() || in.list.Count() == 0) {
-		return nil, nil, failure(ctx, fmt.Errorf("%d packages cannot be taken, the first is %w", in.skipped, in.first))
+	if n := in.partial.SkippedStanzas; n > 0 && (u.strict() || in.list.Count() == 0) {
+		return nil, nil, failure(ctx, fmt.Errorf("%d packages cannot be taken, the first is %w", n, in.first))
 	}
-	u.cursor.Partial.SkippedStanzas, u.cursor.Partial.Partial = in.skipped, in.skipped > 0
+	u.cursor.Partial = in.partial
 	return in.list, in.dirs, nil
 }
 
@@ -162,15 +162,16 @@ func (u *update) listed(ctx context.Context, release *upstream.Release) iter.Seq
 type warnings struct {
 	u       *update
 	n       int
-	skipped int   // stanzas that describe no package
-	first   error // the reason for the first of them
+	partial Partial // the stanzas that describe no package
+	first   error   // the reason for the first of them
 }
 
 // skip counts and reports a stanza that describes no valid package.
 func (s *warnings) skip(why error, format string, args ...any) {
-	if s.skipped++; s.first == nil {
+	if s.first == nil {
 		s.first = why
 	}
+	s.partial.addStanza(fmt.Sprintf(format, args...))
 	s.warn(format, args...)
 }
 

@@ -95,12 +95,30 @@ type Reader struct {
 
 // Indexes returns the wanted indexes in order of precedence. It adds binary-all
 // if Release announces packages for every architecture. Like apt, it drops an
-// index that a component lacks if the component has another wanted one.
+// index that the fields of Release announce and its list lacks. It does so only if
+// the list has another wanted index.
 func (r *Reader) Indexes(w Wanted) []Index {
 	if r.Flat() {
 		return r.Archive.Indexes(w)
 	}
-	var all []Index
+	listed := func(x Index) bool { return x.Kind != deb.Installer && r.Release.lists(x.Path) }
+	all, promised := r.indexes(w)
+	if r.unlisted() || !slices.ContainsFunc(all, listed) {
+		return all
+	}
+	return slices.DeleteFunc(all, func(x Index) bool {
+		skipped := x.Kind != deb.Installer && promised[x.Path] && !listed(x)
+		if skipped {
+			r.say("@y[!]@| @!skipping index %s: Release does not list it@|", x.Path)
+		}
+		return skipped
+	})
+}
+
+// indexes returns the wanted indexes. promised has the paths of the indexes whose
+// component Release has.
+func (r *Reader) indexes(w Wanted) (all []Index, promised map[string]bool) {
+	promised = map[string]bool{}
 	for _, component := range w.Components {
 		one := w
 		one.Components = []string{r.Release.folder(component)}
@@ -109,17 +127,12 @@ func (r *Reader) Indexes(w Wanted) []Index {
 			one.Architectures, one.Sources, one.Installer = []string{deb.AllArch}, false, false
 			indexes = append(indexes, slices.DeleteFunc(r.Archive.Indexes(one), func(x Index) bool { return !r.Release.lists(x.Path) })...)
 		}
-		absent := func(x Index) bool { return x.Kind != deb.Installer && !r.Release.lists(x.Path) }
-		there := slices.ContainsFunc(indexes, func(x Index) bool { return x.Kind != deb.Installer && !absent(x) })
 		for _, x := range indexes {
-			if there && absent(x) && !r.unlisted() {
-				r.say("@y[!]@| @!skipping index %s: Release does not list it@|", x.Path)
-				continue
-			}
-			all = append(all, x)
+			promised[x.Path] = r.Release.HasComponent(component)
 		}
+		all = append(all, indexes...)
 	}
-	return all
+	return all, promised
 }
 
 // unlisted reports whether an unlisted index may be read.
@@ -170,11 +183,16 @@ func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error]
 				}
 				return
 			}
-			if err != nil {
+			var found Listed
+			switch {
+			case errors.Is(err, deb.ErrSyntax):
+				p = paragraphs.Skip()
+			case err != nil:
 				yield(Listed{}, fmt.Errorf("%s: %w", x.Path, err))
 				return
+			default:
+				found, err = listed(p, x.Kind)
 			}
-			found, err := listed(p, x.Kind)
 			if err != nil {
 				err = &StanzaError{Index: x.Path, Number: n, Name: strings.TrimSpace(p.Get("Package") + " " + p.Get("Version")), Err: err}
 			}
@@ -213,9 +231,14 @@ type unpacked struct {
 	read int64    // bytes
 }
 
+// Read ends where the listed text ends. An error of the decoder about later bytes
+// is ignored, like such bytes are by apt.
 func (u *unpacked) Read(p []byte) (int, error) {
 	n, err := u.Reader.Read(p)
 	u.read += int64(n)
+	if err != nil && u.want.Name != "" && u.read == u.want.Size {
+		err = io.EOF
+	}
 	return n, err
 }
 

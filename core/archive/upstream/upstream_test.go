@@ -326,7 +326,7 @@ func TestStanzas(t *testing.T) {
 		"no version":      {"Package: aa\nArchitecture: amd64\nFilename: x.deb\nSize: 1\n", 1, deb.ErrNoVersion},
 		"no architecture": {"Package: aa\nVersion: 1\nFilename: x.deb\nSize: 1\n", 1, deb.ErrNoArchitecture},
 		"no size":         {"Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: x.deb\n", 2, nil},
-		"no colon":        {"Package: aa\nVersion\n", 0, deb.ErrSyntax},
+		"no colon":        {"Package: aa\nVersion\n", 1, deb.ErrSyntax},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := spec(signer)

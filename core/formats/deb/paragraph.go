@@ -158,7 +158,7 @@ func NewParagraphReader(r io.Reader, mode Mode) *ParagraphReader {
 }
 
 // Next returns the next paragraph, io.EOF after the last. Its values share one
-// string. After an error, every call returns that error.
+// string. After an error, every call returns that error until Skip.
 func (r *ParagraphReader) Next() (Paragraph, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -187,12 +187,32 @@ func (r *ParagraphReader) Next() (Paragraph, error) {
 			return nil, err
 		}
 	}
+	return r.paragraph(), nil
+}
+
+// paragraph returns the fields that were read since the last paragraph.
+func (r *ParagraphReader) paragraph() Paragraph {
 	text := string(r.text)
 	p := make(Paragraph, len(r.spans))
 	for i, s := range r.spans {
 		p[i] = Field{s.name, text[s.start:s.end]}
 	}
-	return p, nil
+	return p
+}
+
+// Skip reads the rest of a paragraph after an ErrSyntax of Next. It returns the
+// fields before the bad line. The next call of Next returns the next paragraph.
+func (r *ParagraphReader) Skip() Paragraph {
+	if !errors.Is(r.err, ErrSyntax) {
+		return nil
+	}
+	for r.err = nil; r.err == nil; {
+		var line []byte
+		if line, r.err = r.line(); len(line) == 0 {
+			break
+		}
+	}
+	return r.paragraph()
 }
 
 // add adds a non-empty line to the paragraph.

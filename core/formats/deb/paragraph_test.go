@@ -244,3 +244,39 @@ func FuzzParagraph(f *testing.F) {
 		}
 	})
 }
+
+// TestSkipGoesOnAfterABadLine: the rest of the paragraph is passed over, its first
+// fields are known, and the paragraphs after it are read.
+func TestSkipGoesOnAfterABadLine(t *testing.T) {
+	for in, want := range map[string]string{
+		"A: 1\nbad\nB: 2\n\nC: 3\n":          "[{A 1}]! [{C 3}]",
+		"bad\nA: 1\n\nC: 3\n":                "[]! [{C 3}]",
+		" x\nA: 1\n\n\n\nbad":                "[]! []!",
+		"A: 1\n: x\n\n: y\n\nB: 2\nbad\n":    "[{A 1}]! []! [{B 2}]!",
+		"A: 1\n\nB: 2":                       "[{A 1}] [{B 2}]",
+		"bad\n" + strings.Repeat("x", 70000): "[]!",
+	} {
+		r := NewParagraphReader(strings.NewReader(in), ModeControl)
+		var got []string
+		for {
+			p, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err == nil {
+				if skipped := r.Skip(); skipped != nil {
+					t.Errorf("%q: skipped %v of a good paragraph", in, skipped)
+				}
+				got = append(got, fmt.Sprint(p))
+				continue
+			}
+			if !errors.Is(err, ErrSyntax) {
+				t.Fatal(err)
+			}
+			got = append(got, fmt.Sprint(r.Skip())+"!")
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("%q: %s, want %s", in, text, want)
+		}
+	}
+}
