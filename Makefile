@@ -1,30 +1,30 @@
-# aptless: what one does with a checkout. `make help` lists it.
+# Targets for work on a checkout of aptless. `make help` lists them.
 
 LISTEN   ?= 127.0.0.1:8080
 DATA     ?= data
 FUZZTIME ?= 20s
 
-# What the tests call besides Go, by Debian's names of the packages. `make test-core`
-# needs none of them.
-TOOLS := aptly            # the server whose answers and trees are compared
+# Programs that the tests need besides Go, as Debian packages. `make test-core` needs
+# none of them.
+TOOLS := aptly            # the server for comparisons of answers and trees
 TOOLS += debmirror        # a client of published trees, and of mirrors
-TOOLS += debootstrap      # installs a system from a published tree, and the apt of another Debian
+TOOLS += debootstrap      # installs a system from a published tree, and another Debian's apt
 TOOLS += fakeroot         # lets debootstrap and dpkg run without root
-TOOLS += gpgv gnupg       # judge signatures, and make keys and signatures
+TOOLS += gpgv gnupg       # verify signatures, and make keys and signatures
 TOOLS += apt-file         # a client of Contents
-TOOLS += apt-utils        # apt-ftparchive makes the indexes that are compared
+TOOLS += apt-utils        # apt-ftparchive makes indexes for comparison
 TOOLS += dpkg-dev         # builds packages, and scans trees
-TOOLS += reprepro         # another maker of trees that are mirrored
+TOOLS += reprepro         # makes trees for mirrors
 TOOLS += bzip2 xz-utils zstd # unpack indexes
 TOOLS += curl             # the client of the demo
 TOOLS += graphviz         # draws the graph of the API
 TOOLS += nodejs           # runs the code of infra/edge
 TOOLS += python3-venv     # cfn-lint is installed with it
 
-# What stands in for AWS is written in Java: only `make parts` needs it.
+# Java programs are among the substitutes for AWS. Only `make parts` needs these packages.
 AWS_TOOLS := default-jre-headless maven
 
-# cfn-lint reads template.yaml; it lives in a place of its own.
+# cfn-lint checks template.yaml. It is installed into its own folder.
 CFN_LINT := 1.58.0
 CACHE    := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aptless
 
@@ -32,7 +32,7 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# report prints the packages, what failed, what was skipped and the sums.
+# report prints the packages, the failed and skipped tests, and the sums.
 REPORT := go run ./tests/report -allowed tests/allowed-skips.txt
 
 help: ## list the targets
@@ -58,11 +58,11 @@ deploy: functions tools ## check the template and deploy it to AWS; needs the pr
 run: build ## serve on LISTEN (127.0.0.1:8080) with data in DATA (./data)
 	bin/aptless serve --listen $(LISTEN) --data $(DATA)
 
-demo: build tools ## upload, publish and apt-get a package against a fresh server
+demo: build tools ## upload, publish and install a package on a new server
 	tests/demo.sh bin/aptless
 
-# The packages whose tests `make test` runs with -race: where goroutines meet. -race
-# makes tests several times slower; `make test-all` runs all of them so.
+# Packages that `make test` tests with -race: the ones with goroutines. Tests with -race
+# take several times longer; `make test-all` runs all of them with it.
 RACED := ./core/engine/... ./core/front/api ./infra/... ./functions/... \
 	$(addprefix ./core/archive/,deliver keyring mirror pkglist pool query repo snapshot source upload upstream)
 
@@ -71,46 +71,46 @@ test: everything parts lint ## check the sources, then run the tests with -short
 	{ failed=0; go test -race -short -timeout 14m -json $$raced || failed=1; \
 	go test -short -timeout 14m -json $$others || failed=1; exit $$failed; } | $(REPORT)
 
-test-core: ## the tests of core, which need nothing but Go; what would need more is named as skipped
+test-core: ## the tests of core that need only Go; the report names the others as skipped
 	CI= go test -short -timeout 14m -json ./core/... | go run ./tests/report -allowed tests/core-skips.txt
 
 test-all: everything parts lint ## all tests, with -race and without -short
 	go test -race -timeout 60m -json ./... | $(REPORT)
 
-test-readers: tools ## 10,000 publications with readers, and publishers that die, in a model; 1,000 with apt-get
+test-readers: tools ## 10,000 publications beside readers and dying publishers in a model; 1,000 with apt-get
 	go test -timeout 60m -v -run TestReaders ./tests/readers -publishes 10000
 	go test -timeout 60m -v -run TestAlwaysReadable ./tests -publications 1000
 
 NEWER_APT := $(CACHE)/debian-13
 
-test-newer-apt: tools $(NEWER_APT)/usr/bin/apt ## what real clients do, with the apt of Debian 13; needs root and the network
+test-newer-apt: tools $(NEWER_APT)/usr/bin/apt ## the tests of real clients, with Debian 13's apt; needs root and the network
 	APTLESS_APT_SYSTEM=$(NEWER_APT) go test -short -count=1 -v ./tests
 
 $(NEWER_APT)/usr/bin/apt:
 	rm -rf $(NEWER_APT)
 	debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg trixie $(NEWER_APT) >/dev/null
 
-test-aws: tools parts ## all of the tests of aptless as it is deployed to AWS, on this machine
+test-aws: tools parts ## all tests of the AWS deployment, on this machine
 	go test -race -timeout 60m -v ./localstack/... ./infra/aws/... ./tests/aws
 
-test-aws-slices: tools parts ## import 50,000 packages and collect 10,000 snapshots with functions that live 20 s: an hour or two
+test-aws-slices: tools parts ## import 50,000 packages and collect 10,000 snapshots with a function timeout of 20 s; takes 1 to 2 hours
 	go test -timeout 5h -v -run TestShortFunctions ./tests/aws -slice-packages 50000 -slice-snapshots 10000
 
-cost: tools parts ## measure what operations ask of AWS: docs/cost.md
+cost: tools parts ## count the AWS requests of operations, for docs/cost.md
 	go test -timeout 30m -v -run 'TestCost' ./tests/aws
 
-aws-local: tools parts ## run what is deployed to AWS on this machine: API at LISTEN, published tree at the next port
+aws-local: tools parts ## run the AWS deployment on this machine: API at LISTEN, published tree at the next port
 	@$(MAKE) --no-print-directory functions LAMBDA_ARCH=$$(go env GOARCH)
 	go build -trimpath -o bin/aws-local ./localstack/serve
 	bin/aws-local --listen $(LISTEN)
 
-parts: aws-tools ## fetch what stands in for AWS in the tests; see localstack
+parts: aws-tools ## download the substitutes for AWS; see localstack
 	@localstack/install.sh >/dev/null
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-fuzz: ## fuzz every target in turn for FUZZTIME (20s)
+fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' core infra functions tests | sed 's/func //' | sort | \
 	while IFS=: read -r file target; do \
 		echo "== $$(dirname "$$file") $$target"; \
@@ -128,19 +128,19 @@ $(CACHE)/cfn-lint/$(CFN_LINT):
 	$(CACHE)/cfn-lint/bin/pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT)
 	@touch $@
 
-tools: ## install what the tests and the demo call and is missing
+tools: ## install missing programs of the tests and the demo
 	@$(call install,$(TOOLS))
 	@$(MAKE) --no-print-directory $(CACHE)/cfn-lint/$(CFN_LINT)
 
-aws-tools: ## install what stands in for AWS in the tests needs and is missing
+aws-tools: ## install missing programs of the substitutes for AWS
 	@$(call install,$(AWS_TOOLS))
 
-everything: # both, with one call of apt-get
+everything: # tools and aws-tools, with one call of apt-get
 	@$(call install,$(TOOLS) $(AWS_TOOLS))
 	@$(MAKE) --no-print-directory $(CACHE)/cfn-lint/$(CFN_LINT)
 
-# install installs packages with apt-get: one update and one install, and none if
-# nothing is missing. A java and a mvn that are there in another way do as well.
+# install installs missing packages with one apt-get update and one apt-get install. A java
+# or mvn from another source counts as installed.
 define install
 missing=; \
 for p in $(1); do \
@@ -159,10 +159,10 @@ $$as_root apt-get update -qq -o Acquire::Retries=3; \
 $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 --no-install-recommends $$missing >/dev/null
 endef
 
-template: ## write the code of infra/edge into template.yaml
+template: ## copy the code of infra/edge into template.yaml
 	go run ./infra/edge/write
 
-clean: ## remove what was built; data stay
+clean: ## remove build results; data stay
 	rm -rf bin dist
 
 .PHONY: help parts build functions deploy run demo template test test-core test-readers test-newer-apt test-aws test-aws-slices cost aws-local test-all bench fuzz lint tools aws-tools everything clean

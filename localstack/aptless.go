@@ -21,34 +21,34 @@ import (
 	"aptless/localstack/services"
 )
 
-// Options say how aptless is run.
+// Options are the settings of Start.
 type Options struct {
-	Template string // file
-	Code     string // folder of the programs, as "make functions" fills it
-	Data     string // folder for the signing key, which is made if it is not there
+	Template string // path of template.yaml
+	Code     string // folder of the programs: the output of "make functions"
+	Data     string // folder of the signing key; Start makes a missing key
 	Queues   string // prefix of the names of queues
 
-	// Lease and Every are for tests, in which a dead worker is to be noticed within
-	// seconds: the lease of a worker that is silent and the time between the calls
-	// of the schedule; 0 is what is deployed.
+	// Lease and Every are for tests that need a dead worker to be noticed within seconds.
+	// Lease is the lease of an attempt, Every the time between ticks. 0 selects the deployed
+	// value.
 	Lease, Every time.Duration
 
-	Timeout       time.Duration // of workers; 0 is what is deployed
-	AllowUpstream string        // what mirrors may be on although it is not public
+	Timeout       time.Duration // timeout of workers; 0 is the deployed value
+	AllowUpstream string        // APTLESS_ALLOW_UPSTREAM: servers that are not public
 
-	Functions io.Writer // what the functions print
+	Functions io.Writer // receives the output of the functions
 	Log       *slog.Logger
 }
 
-// Aptless is aptless as it is deployed, on one machine.
+// Aptless is the deployed aptless on one machine.
 type Aptless struct {
 	Stack  *host.Stack
-	API    http.Handler // as API Gateway serves it
-	Public http.Handler // as CloudFront serves it, without caches and passwords
+	API    http.Handler // the API, as API Gateway serves it
+	Public http.Handler // the published tree, as CloudFront serves it, without caches and passwords
 }
 
-// Start makes table, buckets and queues and runs the functions of the template.
-// The caller stops the stack, also after an error.
+// Start creates table, buckets and queues, and runs the functions of the template. The
+// caller stops the stack, also after an error.
 func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options) (*Aptless, error) {
 	a := &Aptless{Stack: &host.Stack{}}
 	if err := d.Create(ctx, o.Queues); err != nil {
@@ -62,7 +62,7 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	if o.Lease > 0 {
 		env = append(env, "APTLESS_LEASE="+o.Lease.String())
 	}
-	// What the template says of the queues is for AWS.
+	// The template's settings of queues are for AWS.
 	env = withoutQueues(env)
 	stack, err := host.Start(ctx, host.Options{
 		Template: o.Template, Code: o.Code, Env: env, Queues: o.Queues, SQS: local.SQS(),
@@ -90,7 +90,7 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	return a, nil
 }
 
-// withoutQueues leaves out the queues, which the template names.
+// withoutQueues removes the variables of queues, which the stack sets itself.
 func withoutQueues(env []string) []string {
 	var kept []string
 	for _, v := range env {
@@ -120,7 +120,7 @@ func makeKey(dir string) error {
 	if err != nil {
 		return err
 	}
-	// The secret key is last: where it is, the public one is, too.
+	// The secret key is written last: if it exists, the public key exists too.
 	for _, f := range []struct {
 		name string
 		data []byte

@@ -1,13 +1,12 @@
-// Package localstack runs what is deployed to AWS on one machine: the programs
-// of the Lambda functions as template.yaml declares them, on what stands in for
-// DynamoDB, S3 and SQS.
+// Package localstack runs the AWS deployment on one machine. It runs the programs of the
+// Lambda functions as template.yaml declares them, on substitutes for DynamoDB, S3 and SQS.
 //
-//	install.sh      fetches the parts, of pinned versions, into a cache folder
+//	install.sh      downloads the substitutes, of pinned versions, into a cache folder
 //	pom.xml         DynamoDB Local and ElasticMQ
-//	tools/          versitygw, in a module of its own
-//	services/       starts and stops them
+//	tools/          versitygw, in its own Go module
+//	services/       starts and stops the substitutes
 //	host/           runs functions as Lambda does, with the events of the template
-//	serve/          the command: all of it until it is interrupted
+//	serve/          the command that runs all of it until it is interrupted
 //
-// Nothing of it is part of what is deployed.
+// No part of this folder is deployed.
 package localstack

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Fetches what stands in for AWS on one machine: DynamoDB Local and ElasticMQ
-# with Maven, versitygw with Go. Prints the folder. What is there already is not
-# fetched again.
+# Downloads the substitutes for AWS: DynamoDB Local and ElasticMQ with Maven,
+# versitygw with Go. Prints their folder. Downloads only missing parts.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${APTLESS_LOCALSTACK:-${XDG_CACHE_HOME:-$HOME/.cache}/aptless/localstack}

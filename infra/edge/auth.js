@@ -1,12 +1,12 @@
-// Viewer request of a repository that only those with a password may read:
-// HTTP basic authentication, as apt sends it from auth.conf(5).
+// Viewer request of a repository that is read with a password: HTTP basic
+// authentication, as apt sends it from auth.conf(5).
 //
-// The key value store has for each user the SHA-256, in lower-case hex, of
-// "user:password". Passwords are to be random: a digest of a guessable one is
-// no protection to whoever can read the store.
+// The key value store maps each user to the SHA-256 of "user:password" in
+// lower-case hex. Passwords must be random: the digest of a guessable password
+// does not protect it from a reader of the store.
 //
-// CloudFront takes one function for viewer requests, so what pool.js does to
-// paths of package files by their digest is done here, too.
+// CloudFront accepts one function for viewer requests, so this one also maps
+// paths of package files, as pool.js does.
 import cf from 'cloudfront';
 import crypto from 'crypto';
 
@@ -26,9 +26,9 @@ const missing = {
   headers: { 'cache-control': { value: 'no-store' } },
 };
 
-// blob makes the request one for a file of the pool, if its path is one of the
-// pool layout hash below any prefix: pool/sha256/<2>/<sha256>/<name>. The name
-// is for the client.
+// blob maps a path of the pool layout "hash" to the file's object in the pool.
+// The path is pool/sha256/<2>/<sha256>/<name> below any prefix. The name has no
+// effect on the object.
 function blob(request) {
   const match = /\/pool\/sha256\/([0-9a-f]{2})\/([0-9a-f]{64})\/([^\/]+)$/.exec(request.uri);
   if (!match || match[2].slice(0, 2) !== match[1] || match[3] === '.' || match[3] === '..') {
@@ -38,8 +38,8 @@ function blob(request) {
   return request;
 }
 
-// credentials returns "user:password", or nothing if the header is not one of
-// basic authentication.
+// credentials returns "user:password", or "" without a header of basic
+// authentication.
 function credentials(request) {
   const header = request.headers.authorization;
   if (!header || header.value.length > maxHeader) {
@@ -62,7 +62,7 @@ async function handler(event) {
   } catch (unknown) {
     return refusal;
   }
-  // Digests are compared, so that the time it takes tells nothing of the password.
+  // The time of a comparison of digests reveals nothing about the password.
   if (crypto.createHash('sha256').update(given).digest('hex') !== wanted) {
     return refusal;
   }

@@ -1,12 +1,11 @@
-// Package host runs the programs of Lambda functions on one machine, as Lambda
-// does: each in processes of its own that ask the Runtime API for what to do.
+// Package host runs the programs of Lambda functions on one machine, as Lambda does. Each
+// program runs in its own processes, which request their calls from the Runtime API.
 //
-// A process (a sandbox) works on one call at a time and is stopped between two:
-// what it left running goes on in the middle of the next call, or never. There
-// are as many as there are calls at the same time; each has an address of the
-// Runtime API to itself. One that takes longer than the timeout of its function
-// is killed, as is one that Function.Kill chooses, and the next call starts
-// another.
+// A process (a sandbox) handles one call at a time and is stopped between two calls. A
+// goroutine that outlives its call continues during the next call, or never. There are
+// as many sandboxes as concurrent calls. Each has its own address of the Runtime API. A
+// sandbox that exceeds its function's timeout is killed, and so is one that Function.Kill
+// selects. The next call starts another one.
 //
-// Invariant: a call is answered once, by the sandbox that got it, or fails.
+// Invariant: a call is answered once, by the sandbox that received it, or it fails.
 package host

@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// Function is a function of Lambda: a program and how it is run.
+// Function is a Lambda function: a program and its settings.
 type Function struct {
 	Program string        // path of the executable
 	Env     []string      // "NAME=value"
-	Timeout time.Duration // of a call, with the start of a process if there is one
-	Log     io.Writer     // what the processes print; nil for nothing
+	Timeout time.Duration // of a call, including the start of its process
+	Log     io.Writer     // receives the output of the processes; may be nil
 
 	mu   sync.Mutex
 	all  []*sandbox
-	idle []*sandbox // of all; the one used last is at the end
+	idle []*sandbox // the most recently used one is last
 }
 
-// Invoke calls the function with an event and returns its answer. Why there is
-// none is also logged: a gateway does not tell its clients.
+// Invoke calls the function with an event and returns its answer. It also logs an error,
+// because a gateway does not report it to its clients.
 func (f *Function) Invoke(ctx context.Context, event []byte) (out []byte, err error) {
 	defer func() {
 		if err != nil && f.Log != nil {
@@ -39,7 +39,7 @@ func (f *Function) Invoke(ctx context.Context, event []byte) (out []byte, err er
 	return out, err
 }
 
-// take returns a sandbox that nobody else uses: a warm one if there is one.
+// take returns an idle sandbox, or else a new one.
 func (f *Function) take() (*sandbox, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -87,8 +87,8 @@ func (s *sandbox) dead() bool {
 	}
 }
 
-// Kill kills one of the processes that are at work, chosen by random, as if its
-// machine had gone. It reports false if none is.
+// Kill kills a random busy process, as if its machine had failed. It reports false if there
+// is none.
 func (f *Function) Kill(random *rand.Rand) bool {
 	f.mu.Lock()
 	var busy []*sandbox
@@ -105,7 +105,7 @@ func (f *Function) Kill(random *rand.Rand) bool {
 	return true
 }
 
-// KillAll kills all processes that are at work and returns how many it were.
+// KillAll kills all busy processes and returns their number.
 func (f *Function) KillAll() (killed int) {
 	f.mu.Lock()
 	all := slices.Clone(f.all)

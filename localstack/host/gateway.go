@@ -14,17 +14,17 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// maxRequest is the largest body of a request that API Gateway takes, in bytes.
+// maxRequest is API Gateway's limit of a request's body, in bytes.
 const maxRequest = 10 << 20
 
-// integrationTimeout is how long API Gateway waits for a function.
+// integrationTimeout is API Gateway's limit of a call.
 const integrationTimeout = 30 * time.Second
 
-// Gateway answers requests as an HTTP API of API Gateway does that calls a
-// function with payload format 2.0. Nobody is asked who they are.
+// Gateway answers requests like an HTTP API of API Gateway with payload format 2.0. It has
+// no authentication.
 type Gateway struct{ Function *Function }
 
-// ServeHTTP answers a request with what the function answers.
+// ServeHTTP answers a request with the function's answer.
 func (g Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest+1))
 	if err != nil {
@@ -36,7 +36,7 @@ func (g Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 		return
 	}
-	// The function goes on when the client has gone away, or gets no answer in time.
+	// The function continues after the client has disconnected or the timeout has passed.
 	type result struct {
 		out []byte
 		err error
@@ -78,14 +78,14 @@ func (g Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(data)
 }
 
-// refuse answers in API Gateway's own words.
+// refuse answers with API Gateway's own text.
 func refuse(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(map[string]string{"message": text})
 }
 
-// event is the event of a request.
+// event converts a request to an event.
 func event(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
 	e := events.APIGatewayV2HTTPRequest{
 		Version: "2.0", RouteKey: "$default", RawPath: r.URL.EscapedPath(), RawQueryString: r.URL.RawQuery,

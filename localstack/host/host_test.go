@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// echo builds the function of testdata and returns it with an HTTP API before it.
+// echo builds the function of testdata. It returns the function and an HTTP API for it.
 func echo(t *testing.T, timeout time.Duration) (*Function, *httptest.Server) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "bootstrap")
@@ -47,7 +47,7 @@ func send(t *testing.T, server *httptest.Server, path string, body []byte) (*htt
 	return resp, string(out)
 }
 
-// TestCalls goes through what may become of a call, with one program.
+// TestCalls holds every outcome of a call, with one program.
 func TestCalls(t *testing.T) {
 	f, server := echo(t, time.Minute)
 	first, body := send(t, server, "/echo", []byte("\xff\x00bytes"))
@@ -73,8 +73,7 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// TestParallel holds that calls at the same time have a process each, and that
-// none gets the answer of another.
+// TestParallel holds that concurrent calls have one process each and get their own answers.
 func TestParallel(t *testing.T) {
 	f, server := echo(t, time.Minute)
 	var wg sync.WaitGroup
@@ -93,8 +92,8 @@ func TestParallel(t *testing.T) {
 	}
 }
 
-// TestKilled holds that a process that takes too long is killed, and one that
-// somebody kills fails its call only.
+// TestKilled holds that a process that exceeds its timeout is killed. A killed process
+// fails only its own call.
 func TestKilled(t *testing.T) {
 	f, server := echo(t, 300*time.Millisecond)
 	f.Timeout = time.Minute
@@ -129,7 +128,7 @@ func TestFrozen(t *testing.T) {
 	f.mu.Lock()
 	pid := f.idle[0].cmd.Process.Pid
 	f.mu.Unlock()
-	for range 1000 { // a signal takes a moment
+	for range 1000 { // a signal is delivered asynchronously
 		out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
 		if err != nil {
 			t.Fatal(err)

@@ -21,20 +21,20 @@ const maxPayload = 6 << 20
 
 // Errors of calls.
 var (
-	// ErrTimeout says that the function took longer than it may.
+	// ErrTimeout means that the function exceeded its timeout.
 	ErrTimeout = errors.New("task timed out")
-	// ErrDied says that the process ended before it answered.
+	// ErrDied means that the process ended before its answer.
 	ErrDied = errors.New("process exited before it answered")
-	// ErrFunction says that the function answered with an error.
+	// ErrFunction means that the function returned an error.
 	ErrFunction = errors.New("function failed")
 )
 
-// call is one event on its way through a sandbox.
+// call is one event of a sandbox.
 type call struct {
 	id       string
 	payload  []byte
 	deadline time.Time
-	done     chan answer // has room for the one answer
+	done     chan answer // buffered for its one answer
 }
 
 type answer struct {
@@ -42,7 +42,7 @@ type answer struct {
 	err  error
 }
 
-// sandbox is a process and the Runtime API that it sees.
+// sandbox is a process and its Runtime API.
 type sandbox struct {
 	cmd    *exec.Cmd
 	server *http.Server
@@ -51,11 +51,11 @@ type sandbox struct {
 
 	mu      sync.Mutex
 	current *call
-	waiting bool          // the process asks for the next call
-	idle    chan struct{} // has a token when it began to
+	waiting bool          // the process has requested its next call
+	idle    chan struct{} // receives a token when waiting becomes true
 }
 
-// start begins the process; env is added to what Lambda sets.
+// start starts the process with Lambda's variables and env.
 func start(program string, env []string, log io.Writer) (*sandbox, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -87,7 +87,7 @@ func start(program string, env []string, log io.Writer) (*sandbox, error) {
 	return s, nil
 }
 
-// serveNext gives the process its next call.
+// serveNext answers the process's request for its next call.
 func (s *sandbox) serveNext(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.waiting = true
@@ -111,8 +111,7 @@ func (s *sandbox) serveNext(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveAnswer takes the answer of the call at work; failure is not nil if it is
-// an error.
+// serveAnswer receives the answer of the current call. failure is set if it is an error.
 func (s *sandbox) serveAnswer(w http.ResponseWriter, r *http.Request, failure error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxPayload+1))
 	if err != nil {
@@ -141,8 +140,7 @@ func (s *sandbox) serveAnswer(w http.ResponseWriter, r *http.Request, failure er
 	c.done <- answer{body, failure}
 }
 
-// invoke has the process work on an event, and stops it when it has answered
-// and asks for the next.
+// invoke runs a call. It stops the process once it has answered and requested its next call.
 func (s *sandbox) invoke(ctx context.Context, payload []byte, timeout time.Duration) ([]byte, error) {
 	if len(payload) > maxPayload {
 		return nil, fmt.Errorf("an event of %d bytes", len(payload))
@@ -160,7 +158,7 @@ func (s *sandbox) invoke(ctx context.Context, payload []byte, timeout time.Durat
 		return nil, ErrTimeout
 	}
 	select {
-	case <-s.idle: // it asked for this call
+	case <-s.idle: // the token of the request for this call
 	default:
 	}
 	select {
@@ -178,10 +176,10 @@ func (s *sandbox) invoke(ctx context.Context, payload []byte, timeout time.Durat
 	}
 }
 
-// freezeWithin is how long a process may take to ask for the next call.
+// freezeWithin bounds the time until a process requests its next call.
 const freezeWithin = 10 * time.Second
 
-// freeze stops the process as soon as it asks for the next call.
+// freeze stops the process as soon as it requests its next call.
 func (s *sandbox) freeze() {
 	late := time.NewTimer(freezeWithin)
 	defer late.Stop()
@@ -194,14 +192,14 @@ func (s *sandbox) freeze() {
 	}
 }
 
-// busy reports whether the process is working on a call.
+// busy reports whether the process is handling a call.
 func (s *sandbox) busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current != nil
 }
 
-// kill ends the process at once; also one that is stopped.
+// kill kills the process, also if it is stopped.
 func (s *sandbox) kill() {
 	s.cmd.Process.Kill()
 	<-s.exited

@@ -21,33 +21,32 @@ import (
 	"aptless/infra/aws"
 )
 
-// Options say how a stack is run.
+// Options are the settings of a stack.
 type Options struct {
-	Template string            // file
-	Code     string            // folder in which the folders of the programs are that the template names
-	Values   map[string]string // what resources and parameters of the template stand for
-	Env      []string          // of all functions, besides what the template says: "NAME=value"
+	Template string            // path of the template
+	Code     string            // folder of the programs, by the folder names of the template
+	Values   map[string]string // values of resources and parameters of the template
+	Env      []string          // additional environment of all functions: "NAME=value"
 	Queues   string            // prefix of the names of queues
 	SQS      *sqs.Client
 
-	// Visibility of the queues, the time between calls of schedules, and that which
-	// functions behind queues may take, in place of what the template says; 0
-	// leaves it.
+	// These replace values of the template unless they are 0: the queues' visibility timeout,
+	// the time between scheduled calls, and the timeout of functions with a queue.
 	Visibility, Every, Timeout time.Duration
 
-	Functions io.Writer // what the functions print
+	Functions io.Writer // receives the output of the functions
 	Log       *slog.Logger
 }
 
-// Stack is a template that runs.
+// Stack is a running template.
 type Stack struct {
 	functions map[string]*Function
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 }
 
-// Start makes the queues of a template and runs its functions. The caller stops
-// the stack, also after an error.
+// Start creates the queues of a template and runs its functions. The caller stops the
+// stack, also after an error.
 func Start(ctx context.Context, o Options) (*Stack, error) {
 	s := &Stack{functions: map[string]*Function{}}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -85,7 +84,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-// queues makes the queues, those for dead letters first, and returns their URLs.
+// queues creates the queues, dead-letter queues first, and returns their URLs.
 func (o *Options) queues(ctx context.Context, t *Template) (map[string]string, error) {
 	urls, arns := map[string]string{}, map[string]string{}
 	for _, dead := range []bool{true, false} {
@@ -136,7 +135,7 @@ func (o *Options) queue(ctx context.Context, name string, q DeclaredQueue, dead 
 	return sdk.ToString(made.QueueUrl), got.Attributes["QueueArn"], nil
 }
 
-// schedule calls a function again and again until ctx is done.
+// schedule calls a function repeatedly until ctx is done.
 func schedule(ctx context.Context, f *Function, every time.Duration, log *slog.Logger) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -152,11 +151,11 @@ func schedule(ctx context.Context, f *Function, every time.Duration, log *slog.L
 	}
 }
 
-// Function returns a function by its logical name, nil if there is none.
+// Function returns a function by its logical name, or nil.
 func (s *Stack) Function(name string) *Function { return s.functions[name] }
 
-// Kill kills a process at work of one of the functions named, chosen by random.
-// It reports false if none is.
+// Kill kills a random busy process of the named functions. It reports false if there is
+// none.
 func (s *Stack) Kill(random *rand.Rand, names ...string) bool {
 	random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	for _, name := range names {
@@ -174,7 +173,7 @@ func (s *Stack) Stop() {
 		f.Close()
 	}
 	s.running.Wait()
-	for _, f := range s.functions { // what was started meanwhile
+	for _, f := range s.functions { // processes started meanwhile
 		f.Close()
 	}
 }

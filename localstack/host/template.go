@@ -10,23 +10,23 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Template is what a template of AWS SAM says, as far as it is run here.
+// Template is the supported part of an AWS SAM template.
 type Template struct {
 	Functions map[string]Declared // by logical name
 	Queues    map[string]DeclaredQueue
 
 	doc    document
-	values map[string]string // what names stand for
+	values map[string]string // values of parameters and resources
 }
 
 // Declared is a function of the template.
 type Declared struct {
 	Code    string // folder of the program, relative to the template
 	Timeout time.Duration
-	Queue   string        // logical name of the queue that feeds it, "" for none
-	Batch   int           // messages of an event
-	Most    int           // processes at the same time, for the queue
-	Every   time.Duration // between calls of the schedule, 0 for none
+	Queue   string        // logical name of its queue, or ""
+	Batch   int           // largest number of messages in an event
+	Most    int           // largest number of concurrent calls for the queue
+	Every   time.Duration // time between scheduled calls; 0 without a schedule
 
 	env map[string]*yaml.Node
 }
@@ -34,9 +34,9 @@ type Declared struct {
 // DeclaredQueue is a queue of the template.
 type DeclaredQueue struct {
 	FIFO        bool
-	Visibility  time.Duration // 0: the default of SQS
-	DeadLetters string        // logical name of the queue for what is given up, "" for none
-	Receives    int           // after which it is
+	Visibility  time.Duration // 0 is the default of SQS
+	DeadLetters string        // logical name of the dead-letter queue, or ""
+	Receives    int           // deliveries before a message goes there
 }
 
 type document struct {
@@ -83,7 +83,7 @@ func ReadTemplate(file string) (*Template, error) {
 	return t, nil
 }
 
-// Set says what a name stands for: a parameter, or a resource by Ref or GetAtt.
+// Set sets the value of a parameter, or of a resource in Ref and GetAtt.
 func (t *Template) Set(name, value string) { t.values[name] = value }
 
 func queue(p *yaml.Node) (q DeclaredQueue, err error) {
@@ -128,7 +128,7 @@ func (t *Template) function(p *yaml.Node) (Declared, error) {
 	return f, nil
 }
 
-// Env returns the environment of a function, as "NAME=value".
+// Env returns the environment of a function as "NAME=value".
 func (t *Template) Env(f Declared) ([]string, error) {
 	var env []string
 	for name, node := range f.env {
@@ -141,7 +141,7 @@ func (t *Template) Env(f Declared) ([]string, error) {
 	return env, nil
 }
 
-// value evaluates a node to a text: a literal, Ref, GetAtt, Join or If.
+// value evaluates a node: a literal, Ref, GetAtt, Join or If.
 func (t *Template) value(n *yaml.Node) (string, error) {
 	switch {
 	case n.Kind == yaml.ScalarNode && (n.Tag == "!Ref" || n.Tag == "!GetAtt"):
@@ -162,7 +162,7 @@ func (t *Template) value(n *yaml.Node) (string, error) {
 		}
 		return t.value(n.Content[2])
 	case n.Tag == "!Join" && len(n.Content) == 2:
-		// A list is a parameter, whose default is its items with commas between them.
+		// A list parameter's default has its items joined by commas.
 		list, err := t.value(n.Content[1])
 		return strings.ReplaceAll(list, ",", n.Content[0].Value), err
 	}
@@ -194,7 +194,7 @@ func (t *Template) test(n *yaml.Node) (bool, error) {
 	return false, fmt.Errorf("line %d: %s is not known here", n.Line, n.Tag)
 }
 
-// at returns the node below the names, nil if there is none.
+// at returns the node at a path of names, or nil.
 func at(n *yaml.Node, names ...string) *yaml.Node {
 	for _, name := range names {
 		n = pairs(n)[name]
@@ -202,7 +202,7 @@ func at(n *yaml.Node, names ...string) *yaml.Node {
 	return n
 }
 
-// pairs returns what a mapping has.
+// pairs returns the entries of a mapping.
 func pairs(n *yaml.Node) map[string]*yaml.Node {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil
@@ -236,7 +236,7 @@ func seconds(text string) (time.Duration, error) {
 	return time.Duration(n) * time.Second, nil
 }
 
-// rate reads the expression of a schedule, such as "rate(1 minute)".
+// rate parses a schedule expression such as "rate(1 minute)".
 func rate(expression string) (time.Duration, error) {
 	var n int
 	var unit string

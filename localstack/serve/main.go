@@ -1,5 +1,5 @@
-// Command serve runs aptless as it is deployed to AWS on this machine until it
-// is interrupted: from the root of a checkout, after "make functions".
+// Command serve runs the AWS deployment on this machine until it is interrupted. It runs
+// in the root of a checkout, after "make functions".
 package main
 
 import (

@@ -1,10 +1,10 @@
-// Package services starts on this machine what stands in for AWS: DynamoDB
-// Local, versitygw for S3 and ElasticMQ for SQS, all on free ports of the
-// loopback address, with their data in one folder.
+// Package services starts the substitutes for AWS on this machine: DynamoDB Local,
+// versitygw for S3, and ElasticMQ for SQS. They use free ports of the loopback address
+// and one data folder.
 //
-// versitygw ignores the conditions of copies, which S3 does not, and may refuse
-// an object while the folder it is in is being removed. Front stands before it:
-// it lets one change at a time through and checks what versitygw does not.
+// versitygw differs from S3 in two ways. It ignores the conditions of copies, and it may
+// refuse an object while the object's folder is being removed. Requests therefore pass
+// front, which serialises changes and checks the conditions of copies.
 //
-// Invariant: what was started is stopped by Stop, also after an error.
+// Invariant: Stop stops every started process, also after an error.
 package services

@@ -13,14 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// front passes requests on to versitygw, changes one at a time.
+// front forwards requests to versitygw, one change at a time.
 type front struct {
 	pass    http.Handler
 	client  *s3.Client
 	writing sync.Mutex
 }
 
-// newFront serves a front of the gateway on an address.
+// newFront returns a server of a front at an address.
 func newFront(addr, gateway string) (*http.Server, error) {
 	to, err := url.Parse(gateway)
 	if err != nil {
@@ -29,7 +29,7 @@ func newFront(addr, gateway string) (*http.Server, error) {
 	f := &front{
 		pass: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
-			r.Out.Host = r.In.Host // it is signed
+			r.Out.Host = r.In.Host // the signature covers the header
 		}},
 		client: s3.New(s3.Options{BaseEndpoint: &gateway, UsePathStyle: true, Region: region, Credentials: credentials()}),
 	}
@@ -42,7 +42,7 @@ func newFront(addr, gateway string) (*http.Server, error) {
 	return server, nil
 }
 
-// ServeHTTP passes a request on.
+// ServeHTTP forwards a request.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		f.writing.Lock()
@@ -54,7 +54,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.pass.ServeHTTP(w, r)
 }
 
-// mayCopy checks the conditions of a copy, and answers if they do not hold.
+// mayCopy checks the conditions of a copy, and answers the request if they fail.
 func (f *front) mayCopy(w http.ResponseWriter, r *http.Request) bool {
 	absent, match := r.Header.Get("If-None-Match") == "*", r.Header.Get("If-Match")
 	if !absent && match == "" {

@@ -18,25 +18,25 @@ import (
 	"aptless/infra/aws"
 )
 
-// Credentials that versitygw takes; the others take any.
+// Credentials of versitygw; the other services accept any.
 const (
 	accessKey = "aptless"
 	secretKey = "aptless-local"
 	region    = "us-east-1"
 )
 
-// startWithin is how long a service may take until it answers.
+// startWithin bounds the time until a service answers.
 const startWithin = 90 * time.Second
 
-// Local is a set of services that runs.
+// Local is a running set of services.
 type Local struct {
-	Config aws.Config // of drivers that use it; its queues are made by Create
+	Config aws.Config // configuration of the drivers; Create makes the queues
 
 	processes []*exec.Cmd
 	front     *http.Server
 }
 
-// Env returns the variables of a process that uses the services.
+// Env returns the environment of a process that uses the services.
 func (l *Local) Env() []string {
 	env := []string{
 		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey, "AWS_REGION=" + region,
@@ -64,8 +64,8 @@ func credentials() sdk.CredentialsProvider {
 	})
 }
 
-// Start starts the services that install.sh has put into parts, with their data
-// and logs in data.
+// Start starts the services that install.sh has put into the folder parts. Their files
+// and logs are in data.
 func Start(ctx context.Context, parts, data string) (l *Local, err error) {
 	l = &Local{Config: aws.Config{Table: "aptless", PrivateBucket: "aptless-private", PublicBucket: "aptless-public", Queues: map[string]string{}}}
 	defer func() {
@@ -111,8 +111,7 @@ func Start(ctx context.Context, parts, data string) (l *Local, err error) {
 	return l, nil
 }
 
-// Parts runs install.sh in the folder of localstack and returns where it has
-// put the parts.
+// Parts runs install.sh in the folder localstack and returns the folder of the parts.
 func Parts(ctx context.Context, localstack string) (string, error) {
 	out, err := exec.CommandContext(ctx, filepath.Join(localstack, "install.sh")).Output()
 	var failed *exec.ExitError
@@ -128,7 +127,7 @@ rest-sqs { enabled = true, bind-port = %[1]d, bind-hostname = "127.0.0.1", sqs-l
 rest-stats { enabled = false }
 `
 
-// run starts a process, with what it prints in a file of data.
+// run starts a process. Its output goes to a file in data.
 func (l *Local) run(data string, command []string) error {
 	cmd := exec.Command(command[0], command[1:]...)
 	log, err := os.Create(filepath.Join(data, fmt.Sprintf("%d-%s.log", len(l.processes), filepath.Base(command[0]))))
@@ -155,7 +154,7 @@ func (l *Local) Stop() {
 	}
 }
 
-// freePorts returns ports of the loopback address that nobody listens on.
+// freePorts returns unused ports of the loopback address.
 func freePorts(n int) (ports []int, err error) {
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -168,7 +167,7 @@ func freePorts(n int) (ports []int, err error) {
 	return ports, nil
 }
 
-// answers waits until something answers HTTP, whatever it says.
+// answers waits until the address answers HTTP with any status.
 func answers(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()

@@ -6,7 +6,7 @@
 // the context of every call ends margin before the timeout, and no goroutine of a call
 // outlives its answer.
 //
-// Visibility. The queue hides a delivered message for six times the timeout of the
+// Visibility. The queue hides a delivered message for longer than the timeout of the
 // function. That is too long a wait after the death of a worker. A worker therefore
 // begins by hiding its message for Hidden only, and repeats this every third of Hidden.
 // Hidden is longer than the lease of an attempt (task.Dispatcher.Lease), so the next

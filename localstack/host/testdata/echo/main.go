@@ -1,4 +1,4 @@
-// Command echo is a function that tests call.
+// Command echo is a Lambda function for tests.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 
 func main() {
 	var beats atomic.Int64
-	go func() { // goes on when a call is over, unless the process is stopped
+	go func() { // continues after its call, unless the process is stopped
 		for range time.Tick(time.Millisecond) {
 			beats.Add(1)
 		}
