@@ -32,13 +32,24 @@ var plain = []string{
 	"core/archive/upstream",
 	"core/formats",
 	"core/archive/mirror",
+	"core/front/api",
+	"core/front/app",
+	"docs/design.md",
+	"docs/cost.md",
+	"docs/benchmarks.md",
+	"docs/dependencies.md",
+	"docs/life-of-a-mirror-update.md",
+	"docs/life-of-a-package.md",
+	"docs/life-of-a-publication.md",
 	"docs/glossary.md",
 	"docs/states.md",
-	"functions/api",
-	"functions/schedule",
-	"functions/worker",
+	"docs/map.md",
+	"functions",
+	"infra/aws",
 	"infra/edge",
-	"localstack/tools",
+	"infra/upstream",
+	"localstack",
+	"README.md",
 }
 
 // unclear are words that stand for a thing with a name of its own, and the
@@ -184,8 +195,11 @@ func markdown(text string) string {
 			continue
 		}
 		for line := range strings.Lines(part) {
-			if strings.HasPrefix(line, "|") {
+			switch {
+			case strings.HasPrefix(line, "|"):
 				line = strings.ReplaceAll(line, "|", "\n\n")
+			case strings.HasPrefix(line, "    "):
+				line = "\n"
 			}
 			prose.WriteString(line)
 		}

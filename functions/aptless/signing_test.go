@@ -34,7 +34,7 @@ func put(t *testing.T, path, text string, mode os.FileMode) {
 }
 
 // TestSigningKey holds that the key is made once and readable only for its owner. An
-// existing key file is never replaced, whichever content it has.
+// existing key file is never replaced, not even an invalid one.
 func TestSigningKey(t *testing.T) {
 	f, log := testKeyFile(t)
 	if _, err := f.read(); !errors.Is(err, fs.ErrNotExist) {

@@ -30,8 +30,9 @@ type Options struct {
 	Queues   string            // prefix of the names of queues
 	SQS      *sqs.Client
 
-	// These replace values of the template unless they are 0: the queues' visibility timeout,
-	// the time between scheduled calls, and the timeout of functions with a queue.
+	// These values replace values of the template unless they are 0. Visibility is the
+	// queues' visibility timeout, Every the time between scheduled calls, and Timeout the
+	// timeout of functions with a queue.
 	Visibility, Every, Timeout time.Duration
 
 	Functions io.Writer // receives the output of the functions

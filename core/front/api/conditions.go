@@ -68,8 +68,8 @@ func unchanged(r *http.Request, info driver.Info) bool {
 	return err == nil && !info.ModTime.Truncate(time.Second).After(since)
 }
 
-// sameObject evaluates If-Range (RFC 9110 13.1.5): it reports whether the object is
-// the one of which the client has another part.
+// sameObject evaluates If-Range (RFC 9110 13.1.5). It reports whether the object has
+// not changed since the client received another part of it.
 func sameObject(r *http.Request, info driver.Info) bool {
 	tag, since := entityTag(info.ETag), r.Header.Get("If-Range")
 	if since == "" || since == tag && !strings.HasPrefix(tag, "W/") {

@@ -251,7 +251,7 @@ func orNull(key string) *string {
 	return &key
 }
 
-// pullSnapshot decodes its body as JSON, whichever Content-Type it has, as aptly does.
+// pullSnapshot decodes its body as JSON with any Content-Type, as aptly does.
 func (s *Server) pullSnapshot(w http.ResponseWriter, r *http.Request) error {
 	var body snapshotsPullParams
 	if err := bindJSON(r.Body, &body); err != nil {

@@ -7,8 +7,8 @@ import (
 	"aptless/core/engine/task"
 )
 
-// TestDetail holds that the detail of an ended task has the field Requests, whichever
-// detail its operation writes.
+// TestDetail holds that the detail of an ended task has the field Requests beside the
+// detail of its operation.
 func TestDetail(t *testing.T) {
 	requests := map[string]int64{"b": 2, "a": 1}
 	for name, c := range map[string]struct {

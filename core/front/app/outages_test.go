@@ -74,8 +74,8 @@ func outages(calls []string, every int) []outage {
 }
 
 // beginnings returns the numbers of the calls with which outages begin. These are the
-// first and the last matching call, one in the middle, and every call after a change of
-// a task's row, for example after a commit.
+// first and the last matching call, and one in the middle. Every call after a change of a
+// task's row is one too, for example after a commit.
 func beginnings(calls []string, match func(string) bool) []int {
 	var met, from []int
 	for i, call := range calls {
