@@ -50,6 +50,7 @@ var plain = []string{
 	"infra/upstream",
 	"localstack",
 	"README.md",
+	"tests",
 }
 
 // unclear are words that stand for a thing with a name of its own, and the

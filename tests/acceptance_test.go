@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// acceptance says which tests hold what clients of aptly rely on: the numbered
-// checks of the API's specifications, by a few words each.
+// acceptance maps the numbered checks of the API's specifications to tests. Each check
+// has a short description.
 var acceptance = []struct{ check, tests string }{
 	// The API: repositories.
 	{"1, 2: a repository is created, shown, listed", "TestRepoIsCreatedShownAndListed"},
@@ -47,7 +47,7 @@ var acceptance = []struct{ check, tests string }{
 	{"publish 4: fields", "TestPublishUnknownFields"},
 	{"publish 5, 7, 8: components, pending changes", "TestPublishPending"},
 	{"publish 6: architectures", "TestPublishArchitecturesFrozen"},
-	{"publish 9: what is kept", "TestPublishKeepsAndSwitches"},
+	{"publish 9: kept settings", "TestPublishKeepsAndSwitches"},
 	{"publish 10, 11, 12, 13: files", "TestPublishFiles TestAptly"},
 	{"publish 14, 15, 16: conflicts, detail, drop", "TestPublishConflictDetailDrop"},
 	// Mirrors and snapshots.
@@ -64,11 +64,11 @@ var acceptance = []struct{ check, tests string }{
 	{"snapshots 5.9: diff", "TestDiffSnapshots"},
 	{"snapshots 5.10: merge", "TestMergeSnapshots"},
 	{"snapshots 5.11: pull", "TestPullSnapshot TestPullDryRun"},
-	// Other readers of publications than apt-get update and install.
+	// Readers of publications besides apt-get update and install.
 	{"debmirror, debootstrap, apt-get source, apt --snapshot", "TestDebmirror TestDebootstrap TestSource TestSnapshot"},
 }
 
-// TestAcceptanceTable holds that the tests are there.
+// TestAcceptanceTable holds that the named tests exist.
 func TestAcceptanceTable(t *testing.T) {
 	there := map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {

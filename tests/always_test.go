@@ -25,11 +25,11 @@ import (
 
 var publications = flag.Int("publications", 0, "how often TestAlwaysReadable publishes; 0 is 240, with -short 24")
 
-// TestAlwaysReadable publishes again and again to several repositories by a
-// server that is killed at random, and has apt-get read each of them all the
-// time: by hash and by plain names, with the lists of the last update and
-// without, directly from the storage and through a cache that keeps what the
-// headers allow. Whoever reads by hash never fails, and nobody goes back.
+// TestAlwaysReadable publishes repeatedly to several repositories, with a server that is
+// killed at random. apt-get reads each of them all the time. It reads by hash and by plain
+// names, with and without the lists of the last update. It reads directly from the storage
+// and through a cache that obeys the headers. A reader by hash never fails, and no reader
+// goes back.
 func TestAlwaysReadable(t *testing.T) {
 	n, places := *publications, 8
 	switch {
@@ -37,14 +37,14 @@ func TestAlwaysReadable(t *testing.T) {
 		n = 24
 	case n == 0:
 		n = 240
-	case n > 1000: // two Release files of one place are at least a second apart
+	case n > 1000: // two Release files of one publication are at least a second apart
 		places = 24
 	}
 	each := n / places
 	s := newServer(t)
 	key, err := s.fetch(t.Context(), "key.asc")
 	s.must(err)
-	// Readers are served from the storage, as on AWS, and not by who publishes.
+	// Readers read from the storage, as on AWS, and not from the publishing server.
 	origin := httptest.NewServer(stored(filepath.Join(s.data, "public")))
 	defer origin.Close()
 	proxy := httptest.NewServer(&cache.Cache{Origin: origin.Config.Handler, Now: time.Now})
@@ -55,7 +55,7 @@ func TestAlwaysReadable(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var readers, writers, killer sync.WaitGroup
-	turns := make(chan struct{}, 2) // so many apt-get at a time, that publishers come to turn too
+	turns := make(chan struct{}, 2) // bounds the concurrent apt-get, so that publishers get processor time
 	all := make([]*always, places)
 	for i := range all {
 		r := &always{t: t, place: i, url: origin.URL, key: key, byHash: i&1 == 0, warm: i&2 == 0}
@@ -76,7 +76,7 @@ func TestAlwaysReadable(t *testing.T) {
 	}
 	deaths := 0
 	answered := make(chan struct{}, 1) // requests
-	var up sync.RWMutex                // so that nobody knocks in vain until it is
+	var up sync.RWMutex                // requests wait here while the server is down
 	wait := func() {
 		up.RLock()
 		defer up.RUnlock()
@@ -100,7 +100,7 @@ func TestAlwaysReadable(t *testing.T) {
 				case <-answered:
 				}
 			}
-			time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond) // in the middle of whatever
+			time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond) // at any point of the server's work
 			up.Lock()
 			s.restart()
 			up.Unlock()
@@ -127,7 +127,7 @@ func TestAlwaysReadable(t *testing.T) {
 	for _, r := range all {
 		updates[r.byHash] += r.updates
 		failed[r.byHash] += r.failed
-		r.url, r.client = origin.URL, nil // whatever a cache keeps, the storage has the last one
+		r.url, r.client = origin.URL, nil // a cache may be outdated; the storage has the last version
 		r.update(t.Context())
 		if r.version != each+1 {
 			t.Errorf("place %d: at the end apt knows version %d, want %d", r.place, r.version, each+1)
@@ -140,7 +140,7 @@ func TestAlwaysReadable(t *testing.T) {
 	}
 }
 
-// begin makes a repository of all versions that are to be, and publishes the first.
+// begin makes a repository of all later versions, and publishes the first one.
 func (s *server) begin(place, versions int) {
 	s.t.Helper()
 	name := fmt.Sprintf("place%d", place)
@@ -161,15 +161,15 @@ func probe(place, version int) debtest.Spec {
 		Fields: map[string]string{"Comment": fmt.Sprint(place)}}
 }
 
-// publishVersion publishes a version in the place of the one before. Whoever
-// does not get an answer, because the server is killed, asks again when it is up.
+// publishVersion replaces the published version. If the server is killed before it
+// answers, the request is repeated after the start.
 func publishVersion(ask func(method, path, body string, v any) error, place, version int) error {
 	repo := fmt.Sprintf("/api/repos/place%d", place)
 	for _, step := range []func() error{
 		func() error {
 			return ask("POST", fmt.Sprintf("%s/copy/all-place%d/probe%%20(=%%20%d)", repo, place, version), "{}", nil)
 		},
-		func() error { // all others go
+		func() error { // removes all other versions
 			var keys []string
 			if err := ask("GET", fmt.Sprintf("%s/packages?q=probe%%20(%%3C%%3C%%20%d)", repo, version), "", &keys); err != nil || len(keys) == 0 {
 				return err
@@ -192,7 +192,7 @@ func publishVersion(ask func(method, path, body string, v any) error, place, ver
 	return nil
 }
 
-// always is one who reads a place all the time.
+// always is a reader that updates its lists all the time.
 type always struct {
 	t            *testing.T
 	place        int
@@ -200,12 +200,12 @@ type always struct {
 	key          []byte
 	byHash, warm bool
 	client       *apt.Client
-	version      int // the newest that was seen
+	version      int // the newest version seen
 
 	updates, failed int
 }
 
-// update has apt-get update its lists.
+// update runs apt-get update.
 func (r *always) update(ctx context.Context) {
 	if r.client != nil && !r.warm {
 		r.client.Forget(r.t)
@@ -234,8 +234,7 @@ func (r *always) update(ctx context.Context) {
 	r.version = version
 }
 
-// stored serves the published tree of a data folder, with the headers of the
-// server.
+// stored serves the published tree of a data folder, with the server's headers.
 func stored(dir string) http.Handler {
 	files := http.FileServer(http.Dir(dir))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -24,7 +24,7 @@ import (
 	"aptless/infra/embedded"
 )
 
-// generator is where the workload generator is, beside the checkout.
+// generator is the folder of the workload generator, beside the checkout.
 const generator = "../../shared/bench"
 
 // workload makes n packages of the series, after the first skip.
@@ -52,10 +52,9 @@ func workload(b *testing.B, skip, n int) []string {
 	return files
 }
 
-// BenchmarkMainJob measures upload, import, the first publication and the one
-// after one more package, on embedded storage in this process: time, calls of
-// the ports, bytes put and the largest resident size, with that of this
-// process and its packages to be sent.
+// BenchmarkMainJob measures upload, import, the first publication and the next one after
+// one more package, on embedded storage in this process. It reports time, calls of the
+// ports, bytes put and the peak resident size, which includes the test's own packages.
 func BenchmarkMainJob(b *testing.B) {
 	for _, n := range []int{1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -128,13 +127,13 @@ func mainJob(b *testing.B, files, more []string) {
 	step("publish", "POST", "/api/publish", js, []byte(`{"SourceKind":"local","Distribution":"s","Sources":[{"Name":"r"}]}`))
 	upload("upload one more", more)
 	step("import one more", "POST", "/api/repos/r/file/d", "", nil)
-	time.Sleep(1100 * time.Millisecond) // two publications are a second apart; the wait is not what is measured
+	time.Sleep(1100 * time.Millisecond) // publications are a second apart; this wait is not measured
 	step("publish one more", "PUT", "/api/publish/:./s", js, []byte(`{}`))
 	time.Sleep(1100 * time.Millisecond)
 	step("publish no change", "PUT", "/api/publish/:./s", js, []byte(`{}`))
 }
 
-// writes counts the bytes that are put; copies are none.
+// writes counts the bytes that are put. Copies count 0.
 type writes struct {
 	driver.Blobs
 	bytes atomic.Int64
@@ -146,19 +145,19 @@ func (w *writes) Put(ctx context.Context, key string, r io.Reader, opt driver.Pu
 	return info, err
 }
 
-// calls sums up the calls of the ports but for the queue's.
+// calls returns the number of calls of the ports except the queue.
 func calls(c embedded.Counts) int64 {
 	return c.Open + c.Stat + c.Put + c.Copy + c.List + c.Delete + c.RowGet + c.RowScan + c.RowWrite + c.RowPut + c.Add
 }
 
-// resetPeak has peak begin anew, where the system can (proc(5), clear_refs).
+// resetPeak resets the peak, if the system supports it (proc(5), clear_refs).
 func resetPeak() {
 	runtime.GC()
 	debug.FreeOSMemory()
-	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // else the peak is that of the process so far
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // otherwise the peak is that of the whole process
 }
 
-// peak returns the largest resident size, in KiB; 0 where it is not told.
+// peak returns the peak resident size in KiB, or 0 if unknown.
 func peak() (kib int) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"aptless/tests/apt"
 )
 
-// greeted publishes a package, below a prefix, and its source package, whose
-// files it returns by name.
+// greeted publishes a package below a prefix, with its source package. It returns the
+// files of the source package by name.
 func (s *server) greeted(prefix, name string) map[string][]byte {
 	s.t.Helper()
 	source := debtest.Source(debtest.SourceSpec{Source: "hello", Version: "2.10-3"})
@@ -28,7 +28,7 @@ func (s *server) greeted(prefix, name string) map[string][]byte {
 	return source
 }
 
-// reader returns an apt that knows a distribution below an address, with sources.
+// reader returns an apt for a distribution below a URL, with sources.
 func (s *server) reader(url, suite string) *apt.Client {
 	s.t.Helper()
 	key, err := s.fetch(s.t.Context(), "key.asc")
@@ -68,9 +68,9 @@ func TestHashLayout(t *testing.T) {
 	s.verify("hashed")
 }
 
-// TestSnapshot has apt read a publication as it was before an update: from the
-// address that Release announces, with the time in the place of @SNAPSHOTID@. An
-// apt that knows --snapshot (2.9, not that of Debian 12) finds it by itself.
+// TestSnapshot has apt read a publication as it was before an update. The URL is the one
+// in Release, with the time in place of @SNAPSHOTID@. An apt with --snapshot (2.9,
+// newer than Debian 12) builds the URL itself.
 func TestSnapshot(t *testing.T) {
 	s := newServer(t)
 	s.args = append(s.args, "--address", s.url)
@@ -99,7 +99,7 @@ func TestSnapshot(t *testing.T) {
 	s.must(err)
 	c := apt.New(t, apt.Options{URL: now, Suite: "stable", SignedBy: key, Sources: true, Snapshot: true})
 	if c.Knows(t.Context(), "--snapshot") {
-		s.must(c.Update(t.Context()).Err()) // it learns where
+		s.must(c.Update(t.Context()).Err()) // apt learns the URL from Release
 		s.must(c.Update(t.Context(), "--snapshot", before).Err())
 		r := c.Policy(t.Context(), "hello", "--snapshot", before)
 		if s.must(r.Err()); !strings.Contains(r.Output, "Candidate: 1:2.10-3\n") {
@@ -125,8 +125,8 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-// TestAlias has apt read a distribution under another name of it, which is then
-// that of another distribution.
+// TestAlias has apt read a distribution under an alias, which then moves to another
+// distribution.
 func TestAlias(t *testing.T) {
 	s := newServer(t)
 	s.greeted(".", "trixie")
@@ -158,6 +158,6 @@ func TestAlias(t *testing.T) {
 		t.Error("apt still finds the name")
 	}
 	s.must(s.json("POST", "/api/publish", `{"SourceKind":"local","Distribution":"stable","Sources":[{"Name":"trixie"}]}`, nil))
-	c = s.reader(s.url, "stable") // to one that knows the former it is a change of Codename
+	c = s.reader(s.url, "stable") // for a client of the former distribution, Codename has changed
 	candidate("2.12-1")
 }

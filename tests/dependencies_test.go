@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// requirements returns the modules and the tools that go.mod names.
+// requirements returns the modules and the tools in go.mod.
 func requirements(t *testing.T) (modules, tools []string) {
 	t.Helper()
 	b, err := os.ReadFile("../go.mod")
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := "" // the directive whose parentheses are open
+	block := "" // the directive of the open parentheses
 	for line := range strings.Lines(string(b)) {
 		line, _, _ = strings.Cut(line, "//")
 		words := strings.Fields(line)
@@ -50,7 +50,7 @@ func requirements(t *testing.T) (modules, tools []string) {
 	return modules, tools
 }
 
-// moduleOf returns the module of an import path: the longest that leads it.
+// moduleOf returns the module of an import path: the longest matching prefix.
 func moduleOf(importPath string, modules []string) string {
 	best := ""
 	for _, m := range modules {
@@ -61,8 +61,8 @@ func moduleOf(importPath string, modules []string) string {
 	return best
 }
 
-// uses returns the folders in which each module is imported; for one that only
-// _test.go files import, the word tests.
+// uses returns the folders that import each module. For a module that only _test.go files
+// import, it returns the word tests.
 func uses(t *testing.T, modules []string) map[string][]string {
 	t.Helper()
 	used, tested := map[string][]string{}, map[string]bool{}
@@ -75,7 +75,7 @@ func uses(t *testing.T, modules []string) map[string][]string {
 		}
 		if d.IsDir() && p != ".." {
 			if _, err := os.Stat(filepath.Join(p, "go.mod")); err == nil {
-				return filepath.SkipDir // a module of its own: nothing of it is in the program
+				return filepath.SkipDir // a separate module, which is not linked into the program
 			}
 		}
 		if d.IsDir() || filepath.Ext(p) != ".go" {
@@ -167,7 +167,7 @@ func TestDependenciesAreDocumented(t *testing.T) {
 			continue
 		}
 		for _, dir := range r.where {
-			// A folder stands for what is below it.
+			// A folder includes its subfolders.
 			if !slices.ContainsFunc(used[r.module], func(u string) bool { return u == dir || strings.HasPrefix(u, dir+"/") }) {
 				t.Errorf("docs/dependencies.md says %s is used in %s, which does not import it", r.module, dir)
 			}

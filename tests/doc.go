@@ -1,4 +1,3 @@
-// Package tests checks the repository as a whole. What the tests of a package
-// of their own need is below it: apt drives Debian's clients, report reads the
-// outcome of a test run.
+// Package tests tests the program and the repository as a whole. Helpers have their own
+// packages below it: apt drives Debian's clients, report summarises a test run.
 package tests

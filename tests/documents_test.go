@@ -15,9 +15,9 @@ import (
 	"testing"
 )
 
-// page is a document with its spans of code, those between backquotes.
+// page is a document and its code spans, the texts between backquotes.
 type page struct {
-	name  string // from the root of the module, with slashes
+	name  string // path from the module's root, with slashes
 	text  string // without its fenced blocks
 	spans []string
 }
@@ -56,8 +56,8 @@ func pages(t *testing.T) []page {
 // roots are the folders of the module that hold sources.
 var roots = []string{"core", "functions", "infra", "localstack", "tests", "docs"}
 
-// sourcePath reports whether a span of code names a file or folder of the module:
-// a path below one of its folders, or any path that ends as sources do.
+// sourcePath reports whether a code span names a file or folder of the module. Such a span
+// is a path below one of the module's folders, or ends like a source file.
 func sourcePath(span string) bool {
 	if !regexp.MustCompile(`^[A-Za-z0-9_.*-]+(/[A-Za-z0-9_.*-]+)*/?$`).MatchString(span) {
 		return false
@@ -72,9 +72,8 @@ func exists(name string) bool {
 	return err == nil && len(found) > 0
 }
 
-// TestPathsInDocumentsExist holds that each file and folder that a document names
-// is there: from the root, beside the document, or below a folder that the
-// document names.
+// TestPathsInDocumentsExist holds that every file and folder in a document exists. A path
+// starts at the root, at the document, or at a folder that the document names.
 func TestPathsInDocumentsExist(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#]+)`)
 	for _, p := range pages(t) {
@@ -97,8 +96,8 @@ func TestPathsInDocumentsExist(t *testing.T) {
 	}
 }
 
-// testNames returns the names of tests by the last element of their folder:
-// "task.TestOrder".
+// testNames returns the names of tests after the last element of their folder, for
+// example "task.TestOrder".
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
@@ -124,8 +123,7 @@ func testNames(t *testing.T) map[string]bool {
 
 var testSpan = regexp.MustCompile(`^(?:[a-z0-9]+\.)?(?:Test|Fuzz|Benchmark)[A-Z]\w*$`)
 
-// TestTestsInDocumentsExist holds that each test that a document names is there,
-// in the package that the document says.
+// TestTestsInDocumentsExist holds that every test in a document exists in its package.
 func TestTestsInDocumentsExist(t *testing.T) {
 	names, named := testNames(t), 0
 	for _, p := range pages(t) {
@@ -143,8 +141,8 @@ func TestTestsInDocumentsExist(t *testing.T) {
 	}
 }
 
-// TestEachLawNamesItsTest holds that the laws of docs/design.md are numbered
-// without gaps, and that each names a test, or says that none holds it.
+// TestEachLawNamesItsTest holds that the laws of docs/design.md are numbered without gaps.
+// Each law names a test, or says that none enforces it.
 func TestEachLawNamesItsTest(t *testing.T) {
 	law := regexp.MustCompile(`^(\d+)\. \*\*`)
 	n := 0
@@ -172,8 +170,8 @@ func TestEachLawNamesItsTest(t *testing.T) {
 	}
 }
 
-// declarations returns the names that a Go file declares: of functions, methods,
-// types, variables and constants.
+// declarations returns the names of functions, methods, types, variables and constants
+// that a Go file declares.
 func declarations(t *testing.T, name string) map[string]bool {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", filepath.FromSlash(name)), nil, parser.SkipObjectResolution)
@@ -201,8 +199,8 @@ func declarations(t *testing.T, name string) map[string]bool {
 	return names
 }
 
-// TestMapLeadsToDeclarations holds that docs/map.md answers at least twenty
-// questions, each by files of Go and by names that they declare.
+// TestMapLeadsToDeclarations holds that docs/map.md answers at least twenty questions. Each
+// answer has Go files and names that they declare.
 func TestMapLeadsToDeclarations(t *testing.T) {
 	b, err := os.ReadFile("../docs/map.md")
 	if err != nil {
@@ -238,8 +236,8 @@ func TestMapLeadsToDeclarations(t *testing.T) {
 	}
 }
 
-// TestCommandsInDocumentsExist holds that the targets of make and the options of
-// aptless that documents name exist.
+// TestCommandsInDocumentsExist holds that the make targets and the options of aptless in
+// documents exist.
 func TestCommandsInDocumentsExist(t *testing.T) {
 	makefile, err := os.ReadFile("../Makefile")
 	if err != nil {

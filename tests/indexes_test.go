@@ -10,7 +10,7 @@ import (
 	"aptless/tests/apt"
 )
 
-// add puts packages into the repository and publication of a name.
+// add imports packages into the named repository and updates its publication.
 func (s *server) add(name string, packages ...debtest.Spec) {
 	s.t.Helper()
 	s.must(s.upload(name, packages...))
@@ -18,7 +18,7 @@ func (s *server) add(name string, packages ...debtest.Spec) {
 	s.must(s.json("PUT", "/api/publish/:./"+name, "{}", nil))
 }
 
-// client returns an apt that knows the publication of a name.
+// client returns an apt for the named publication.
 func (s *server) client(name string, opt apt.Options) *apt.Client {
 	s.t.Helper()
 	key, err := s.fetch(s.t.Context(), "key.asc")
@@ -27,8 +27,7 @@ func (s *server) client(name string, opt apt.Options) *apt.Client {
 	return apt.New(s.t, opt)
 }
 
-// TestAptFile has apt-file read Contents: of a first publication with packages,
-// and of one that is spliced from it.
+// TestAptFile has apt-file read Contents of a first publication, and a spliced one.
 func TestAptFile(t *testing.T) {
 	s := newServer(t)
 	s.publish("files")
@@ -37,7 +36,7 @@ func TestAptFile(t *testing.T) {
 		t.Helper()
 		r := c.FindFile(t.Context(), words)
 		got := strings.Split(strings.TrimSpace(r.Output), "\n")
-		if r.Code == 1 && r.Output == "" { // nothing was found
+		if r.Code == 1 && r.Output == "" { // apt-file found no file
 			got = nil
 		} else if err := r.Err(); err != nil {
 			t.Fatal(err)
@@ -60,7 +59,7 @@ func TestAptFile(t *testing.T) {
 	find("nowhere")
 }
 
-// key returns that of the package of a name in a repository.
+// key returns the key of the named package in a repository.
 func (s *server) key(repo, name string) string {
 	s.t.Helper()
 	var keys []string
@@ -72,8 +71,8 @@ func (s *server) key(repo, name string) string {
 	return keys[i]
 }
 
-// TestCompressions has apt read indexes of several pieces in every form, made at
-// once and spliced.
+// TestCompressions has apt read indexes of several pieces in every compression, rendered
+// at once and spliced.
 func TestCompressions(t *testing.T) {
 	s := newServer(t, "--compress", "xz,zst")
 	s.publish("forms")

@@ -16,11 +16,11 @@ import (
 	"aptless/infra/embedded"
 )
 
-// BenchmarkOneChange measures a publication after one package more, at several
-// sizes, with and without Contents, and a switch and a rollback between
-// snapshots that differ by one package: time, calls of the ports, objects and
-// bytes written, and the largest resident size. On embedded storage, in this
-// process; packages of 20 files each.
+// BenchmarkOneChange measures a publication after one more package, at several sizes, with
+// and without Contents. It also measures a switch and a rollback between snapshots that
+// differ by one package. It reports time, calls of the ports, objects and bytes written,
+// and the peak resident size. It runs on embedded storage, in this process, with packages
+// of 20 files each.
 func BenchmarkOneChange(b *testing.B) {
 	fmt.Printf("%8s  %-26s %9s %7s %8s %9s %9s\n", "packages", "", "ms", "calls", "objects", "MB put", "peak MiB")
 	for _, n := range []int{1000, 10_000, 50_000} {
@@ -32,7 +32,7 @@ func BenchmarkOneChange(b *testing.B) {
 	}
 }
 
-// bench is aptless on embedded storage, whose requests are measured.
+// bench is aptless on embedded storage with measured requests.
 type bench struct {
 	b       *testing.B
 	n       int
@@ -81,9 +81,9 @@ func (m *bench) json(method, path, body string) {
 	m.send(method, path, "application/json", []byte(body))
 }
 
-// measured sends a request and prints what it took.
+// measured sends a request and prints its measurements.
 func (m *bench) measured(name, method, path, body string) {
-	time.Sleep(1100 * time.Millisecond) // two publications are a second apart; the wait is not what is measured
+	time.Sleep(1100 * time.Millisecond) // publications are a second apart; this wait is not measured
 	resetPeak()
 	before, put, began := m.store.Counts(), m.written.bytes.Load(), time.Now()
 	m.json(method, path, body)
@@ -92,9 +92,9 @@ func (m *bench) measured(name, method, path, body string) {
 		after.Put+after.Copy-before.Put-before.Copy, float64(m.written.bytes.Load()-put)/1e6, peak()>>10)
 }
 
-// fill uploads and imports packages from one number up to another.
+// fill uploads and imports the packages of a range of numbers.
 func (m *bench) fill(from, to int) {
-	const most = 500 // of a request
+	const most = 500 // packages of one request
 	for first := from; first < to; first += most {
 		var form bytes.Buffer
 		w := multipart.NewWriter(&form)

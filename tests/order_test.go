@@ -7,25 +7,25 @@ import (
 	"sync/atomic"
 )
 
-// ticketOrder changes repositories' comments by tasks that nobody waits for,
-// and looks at the comments all the while. What was admitted before another
-// request was sent must have its effect before it.
+// ticketOrder changes comments of repositories by asynchronous tasks, and reads the comments
+// all the time. If A was admitted before the request of B was sent, A's effect comes
+// before B's.
 type ticketOrder struct {
 	*server
 	clock atomic.Int64
 	mu    sync.Mutex
-	marks map[string]map[string]mark // by repository and comment
-	seen  map[string][]string        // comments by repository, each when it was first there
+	marks map[string]map[string]mark // marks by repository and comment
+	seen  map[string][]string        // times of the first reading of each comment, by repository
 }
 
-// mark says when a comment's request was sent and when its task was admitted.
+// mark has the time at which a comment's request was sent, and the time of its admission.
 type mark struct{ sent, admitted int64 }
 
 func newTicketOrder(s *server) *ticketOrder {
 	return &ticketOrder{server: s, marks: map[string]map[string]mark{}, seen: map[string][]string{}}
 }
 
-// mark has the comment of a repository changed; no comment is used twice.
+// mark changes the comment of a repository. It uses each comment once.
 func (o *ticketOrder) mark(repo, comment string) error {
 	sent := o.clock.Add(1)
 	if err := o.json("PUT", "/api/repos/"+repo+"?_async=1", fmt.Sprintf(`{"Comment":%q}`, comment), nil); err != nil {
@@ -59,7 +59,7 @@ func (o *ticketOrder) watch(ctx context.Context, repo string) {
 	}
 }
 
-// check waits for the tasks and holds what was seen against the times.
+// check waits for the tasks and compares the readings with the times.
 func (o *ticketOrder) check() {
 	o.t.Helper()
 	o.must(o.json("GET", "/api/tasks-wait", "", nil))

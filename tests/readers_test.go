@@ -18,7 +18,7 @@ import (
 // toolTime bounds a program that hangs.
 const toolTime = 2 * time.Minute
 
-// keyring writes the server's key to a file as gpgv reads it.
+// keyring writes the server's key to a keyring file for gpgv.
 func (s *server) keyring() string {
 	s.t.Helper()
 	armored, err := s.fetch(s.t.Context(), "key.asc")
@@ -30,7 +30,7 @@ func (s *server) keyring() string {
 	return file
 }
 
-// tool runs a program of Debian, in place of which no test may be skipped.
+// tool runs a program of Debian. It fails the test if the program is missing.
 func (s *server) tool(program string, args ...string) string {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), toolTime)
@@ -58,7 +58,7 @@ func (s *server) found(dir, suffix string) map[string][]byte {
 	return files
 }
 
-// same holds that files are the packages of specs, byte for byte.
+// same checks that files equal the packages of specs byte for byte.
 func (s *server) same(files map[string][]byte, specs ...debtest.Spec) {
 	s.t.Helper()
 	if len(files) != len(specs) {
@@ -71,7 +71,7 @@ func (s *server) same(files map[string][]byte, specs ...debtest.Spec) {
 	}
 }
 
-// TestDebmirror has debmirror copy a publication, and then what has changed.
+// TestDebmirror has debmirror copy a publication, and then its changes.
 func TestDebmirror(t *testing.T) {
 	for _, layout := range []string{"debian", "hash"} {
 		t.Run(layout, func(t *testing.T) { debmirror(t, layout) })
@@ -105,8 +105,8 @@ func debmirror(t *testing.T, layout string) {
 	s.same(s.found(dir, ".deb"), alpha, gamma)
 }
 
-// TestDebmirrorRoot has debmirror copy a publication at the root prefix, of
-// which it asks for //dists.
+// TestDebmirrorRoot has debmirror copy a publication at the root prefix, for which it
+// requests //dists.
 func TestDebmirrorRoot(t *testing.T) {
 	s := newServer(t)
 	s.publish("root")
@@ -118,8 +118,7 @@ func TestDebmirrorRoot(t *testing.T) {
 	s.same(s.found(dir, ".deb"), alpha)
 }
 
-// TestDebootstrap has debootstrap choose and download a system, verified by the
-// key.
+// TestDebootstrap has debootstrap select and download a system, verified by the key.
 func TestDebootstrap(t *testing.T) {
 	s := newServer(t)
 	s.publish("sid")
@@ -140,7 +139,7 @@ func TestDebootstrap(t *testing.T) {
 		dir := t.TempDir()
 		args := []string{"--download-only", "--variant=minbase", "--arch=amd64", "--no-merged-usr", "--keyring=" + s.keyring(), "sid", dir, s.url + prefix}
 		program := "debootstrap"
-		if os.Geteuid() != 0 { // it asks for root, and needs it for nothing here
+		if os.Geteuid() != 0 { // debootstrap requires root, but does not need it here
 			program, args = "fakeroot", append([]string{program}, args...)
 		}
 		s.tool(program, args...)

@@ -26,12 +26,12 @@ import (
 	"aptless/tests/apt"
 )
 
-// server is the real program on a folder, which can be killed and started again.
+// server is the real program on a folder. It can be killed and started again.
 type server struct {
 	t    *testing.T
 	bin  string
 	data string
-	args []string // of serve, besides
+	args []string // further arguments of serve
 	cmd  *exec.Cmd
 	url  string
 }
@@ -60,9 +60,9 @@ func newServer(t *testing.T, args ...string) *server {
 	return s
 }
 
-// lasting returns an address for a server that is to be killed and started again.
-// Meanwhile nobody else comes to have its port, as who asks for any does: those
-// are from 32768 on (ip(7), ip_local_port_range).
+// lasting returns an address for a server that is killed and started again. Its port is
+// below 32768, so no other process gets it as an ephemeral port meanwhile (ip(7),
+// ip_local_port_range).
 func lasting(t *testing.T) string {
 	for range 100 {
 		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000))); err == nil {
@@ -93,7 +93,7 @@ func (s *server) start(listen string) {
 	go io.Copy(io.Discard, out)
 }
 
-// kill ends the server without a chance to do anything.
+// kill kills the server with SIGKILL.
 func (s *server) kill() {
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
@@ -186,10 +186,9 @@ func (s *server) verify(suite string) {
 	s.must(apt.Tree{Fetch: s.fetch, InRelease: clear, Release: detached}.Verify(s.t.Context(), suite))
 }
 
-// TestTorture has eight clients upload, import and publish to two repositories
-// at once, while apt-get updates from both: no package is lost, apt is never
-// given what does not fit together, and tasks have their effects in the order
-// of their numbers.
+// TestTorture has eight clients upload, import and publish to two repositories at once,
+// while apt-get updates from both. No package is lost, and apt never gets a mixture of
+// states. Tasks have their effects in the order of their numbers.
 func TestTorture(t *testing.T) {
 	const clients, rounds = 8, 2
 	s := newServer(t)
@@ -259,21 +258,21 @@ func TestTorture(t *testing.T) {
 	}
 }
 
-// TestKilled kills the server in the middle of imports and publications again
-// and again: what was admitted is finished after the start.
+// TestKilled kills the server repeatedly in the middle of imports and publications. Every
+// admitted task is finished after the start.
 func TestKilled(t *testing.T) {
 	s := newServer(t)
 	s.publish("one")
 	const rounds = 6
 	for i := range rounds {
-		if i == rounds/2 { // a task that dies five times is given up, and rightly
+		if i == rounds/2 { // a task is given up after five deaths
 			s.must(s.json("GET", "/api/tasks-wait", "", nil))
 		}
 		p := debtest.Spec{Package: fmt.Sprintf("killed%d", i), Version: "1.0"}
 		s.must(s.upload("d", p))
 		s.must(s.json("POST", "/api/repos/one/file/d?_async=1", "", nil))
 		s.must(s.json("PUT", "/api/publish/:./one?_async=1", "{}", nil))
-		time.Sleep(time.Duration(i*7) * time.Millisecond) // where it is killed is of no matter, only that it differs
+		time.Sleep(time.Duration(i*7) * time.Millisecond) // any varying point of the kill is good
 		s.restart()
 	}
 	s.must(s.json("GET", "/api/tasks-wait", "", nil))
@@ -305,8 +304,8 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestStopped asks the server to stop while clients wait for their tasks: they
-// get their answers, the exit status is 0, and the next start has it all.
+// TestStopped stops the server while clients wait for their tasks. They get their answers,
+// the exit status is 0, and no task is lost.
 func TestStopped(t *testing.T) {
 	s := newServer(t)
 	s.publish("one")
@@ -325,7 +324,7 @@ func TestStopped(t *testing.T) {
 	waiting.Wait()
 	answered := make(chan error, 1)
 	go func() { answered <- s.json("PUT", "/api/publish/:./one", "{}", nil) }()
-	// Its task comes after those of the repository, the publication and the imports.
+	// Its task follows the tasks of the repository, the publication and the imports.
 	for len(answered) == 0 && s.json("GET", "/api/tasks/"+fmt.Sprint(3+clients), "", nil) != nil {
 	}
 	s.must(s.cmd.Process.Signal(syscall.SIGTERM))

@@ -16,7 +16,7 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// finished counts how often each file was sent to its end.
+// finished counts the complete transfers of each file.
 type finished struct {
 	http.Handler
 	mu    sync.Mutex
@@ -32,7 +32,7 @@ func (f *finished) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// repeated returns how many files were sent more often than once, in sum.
+// repeated returns the number of repeated transfers of all files.
 func (f *finished) repeated(prefix string) (files, again int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -45,9 +45,8 @@ func (f *finished) repeated(prefix string) (files, again int) {
 	return files, again
 }
 
-// TestSyncKilled kills the server at random moments of the first update of a
-// mirror. Nothing is lost, and no file is fetched twice but for those that were
-// on their way when the server was killed.
+// TestSyncKilled kills the server at random moments of a mirror's first update. No file is
+// lost. Only files in transfer at a kill are fetched twice.
 func TestSyncKilled(t *testing.T) {
 	packages, kills := 10_000, 20
 	if testing.Short() {
@@ -94,7 +93,7 @@ func TestSyncKilled(t *testing.T) {
 	for {
 		s.must(s.json("GET", fmt.Sprintf("/api/tasks/%d/wait", task.ID), "", &task))
 		s.must(s.json("GET", fmt.Sprintf("/api/tasks/%d/output", task.ID), "", &output))
-		// A task that dies five times between two saves is given up, and rightly.
+		// A task is given up after five deaths between two saves.
 		if task.State == 2 || !strings.Contains(output, "given up after") {
 			break
 		}

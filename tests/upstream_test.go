@@ -20,17 +20,17 @@ import (
 	"aptless/tests/apt"
 )
 
-// foreign is an archive that one of Debian's own programs makes in a folder.
+// foreign is an archive made by a Debian program in a folder.
 type foreign struct {
 	t    *testing.T
 	dir  string
-	home string // of GnuPG
+	home string // GnuPG's home
 	key  string // fingerprint
 }
 
 func newForeign(t *testing.T) *foreign {
 	t.Helper()
-	home, err := os.MkdirTemp("", "g") // short: the path of a socket has at most 107 bytes
+	home, err := os.MkdirTemp("", "g") // short, because the path of a socket has at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func (f *foreign) command(program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs a program in the folder and returns what it prints.
+// run runs a program in the folder and returns its output.
 func (f *foreign) run(program string, args ...string) string {
 	f.t.Helper()
 	cmd := f.command(program, args...)
@@ -98,10 +98,10 @@ func (f *foreign) fill(dir string) {
 	}
 }
 
-// all is what fill makes.
+// all lists the packages that fill makes.
 var all = []string{"hello-data_2.10-3_all", "hello_1:2.10-3+b1_amd64", "hello_2.10-3_any", "kernel-image_6.1_amd64", "libstdc++6_14.2.0~rc1-1_amd64"}
 
-// reprepro has reprepro make an archive and returns the distribution.
+// reprepro makes an archive with reprepro and returns the distribution.
 func reprepro(f *foreign) string {
 	f.t.Helper()
 	f.fill("in")
@@ -112,13 +112,13 @@ func reprepro(f *foreign) string {
 	return "trixie"
 }
 
-// sign signs a Release file that has none.
+// sign signs an unsigned Release file.
 func (f *foreign) sign(dir string) {
 	f.run("gpg", "--batch", "--yes", "--clearsign", "-o", dir+"/InRelease", dir+"/Release")
 	f.run("gpg", "--batch", "--yes", "--armor", "--detach-sign", "-o", dir+"/Release.gpg", dir+"/Release")
 }
 
-// ftparchive has apt-ftparchive make an archive, with indexes by digest.
+// ftparchive makes an archive with apt-ftparchive, with indexes by digest.
 func ftparchive(f *foreign) string {
 	f.t.Helper()
 	f.fill("pool/main")
@@ -140,7 +140,7 @@ func ftparchive(f *foreign) string {
 	return "trixie"
 }
 
-// flat has apt-ftparchive make an archive without components.
+// flat makes an archive without components with apt-ftparchive.
 func flat(f *foreign) string {
 	f.t.Helper()
 	f.fill(".")
@@ -152,8 +152,8 @@ func flat(f *foreign) string {
 	return "./"
 }
 
-// TestForeignArchives mirrors what reprepro and apt-ftparchive make, and has apt
-// install from it.
+// TestForeignArchives mirrors archives of reprepro and apt-ftparchive, and has apt install
+// from the mirrors.
 func TestForeignArchives(t *testing.T) {
 	s := newServer(t, "--allow-upstream", "127.0.0.1")
 	for name, build := range map[string]func(*foreign) string{"reprepro": reprepro, "ftparchive": ftparchive, "flat": flat} {

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// signer is a key in a GnuPG home of its own.
+// signer is a key in its own GnuPG home.
 type signer struct {
 	home string
 	pub  []byte // armored
@@ -29,7 +29,7 @@ type signer struct {
 func newSigner(t *testing.T) *signer {
 	t.Helper()
 	need(t, "gpg", "gpgconf")
-	home, err := os.MkdirTemp("", "g") // short: the path of a socket has at most 107 bytes
+	home, err := os.MkdirTemp("", "g") // short, because the path of a socket has at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func (s *signer) gpg(t *testing.T, args ...string) string {
 	return r.Output
 }
 
-// sign puts InRelease and Release.gpg next to Release.
+// sign writes InRelease and Release.gpg beside Release.
 func (s *signer) sign(t *testing.T, tree map[string][]byte, dists string) {
 	t.Helper()
 	in := filepath.Join(s.home, "Release")
@@ -229,8 +229,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// TestTampering changes one file of a tree at a time; apt and Tree both have
-// to see it.
+// TestTampering changes one file of a tree at a time. Both apt and Tree must detect it.
 func TestTampering(t *testing.T) {
 	tree, s := repository(t)
 	other := newSigner(t)
@@ -245,7 +244,7 @@ func TestTampering(t *testing.T) {
 	for name, tc := range map[string]struct {
 		edited  []string
 		key     []byte
-		updates bool // apt sees it only when it downloads
+		updates bool // apt detects it only at the download
 		want    string
 	}{
 		"untouched": {updates: true},
@@ -303,7 +302,7 @@ func TestGPGV(t *testing.T) {
 	}
 }
 
-// TestFetch reads one tree in each way.
+// TestFetch reads one tree by each Fetch.
 func TestFetch(t *testing.T) {
 	tree, s := repository(t)
 	dir := t.TempDir()

@@ -12,41 +12,40 @@ import (
 	"testing"
 )
 
-// Options say which repository a Client reads.
+// Options select the repository that a Client reads.
 type Options struct {
-	URL        string   // of the root, above dists
+	URL        string   // URL of the directory above dists
 	Suite      string   // the distribution
-	Components []string // main when empty
-	Arch       string   // amd64 when empty
-	SignedBy   []byte   // the key, armored or not; nil trusts the repository unseen
-	ByHash     *bool    // nil leaves it to the Release file
-	Deb822     bool     // a .sources file and not a line of sources.list
-	Sources    bool     // deb-src too
-	Contents   bool     // lists of the files in packages too, for FindFile
-	Snapshot   bool     // former states may be asked for: see Update
-	Compressed string   // the only form in which Packages is fetched, and kept as it is: gz, bz2, xz, zst; apt chooses if empty
+	Components []string // default: main
+	Arch       string   // default: amd64
+	SignedBy   []byte   // the key, armored or binary; nil trusts the repository without a signature
+	ByHash     *bool    // nil follows the Release file
+	Deb822     bool     // use a .sources file instead of a line of sources.list
+	Sources    bool     // read source packages too
+	Contents   bool     // fetch Contents too, for FindFile
+	Snapshot   bool     // allow former states: see Update
+	Compressed string   // the only compression of indexes to fetch and keep: gz, bz2, xz, zst; default: apt's choice
 }
 
-// Client is one machine's apt. It is for one goroutine at a time.
+// Client is the apt of one machine. It is not safe for concurrent use.
 type Client struct {
-	system string // root of the Debian system whose apt it is; "" for this one
-	root   string // of everything apt keeps, in system
-	work   string // where downloads land, in system
+	system string // root of the Debian system with the apt; "" is this machine
+	root   string // folder of apt's data, within system
+	work   string // folder of downloads, within system
 }
 
-// System names the environment variable with the root folder of a Debian system.
-// If it is set, clients are the apt of that system, run by chroot(8), which takes
-// the rights of root.
+// System names the environment variable with the root folder of a Debian system. If it
+// is set, clients run that system's apt by chroot(8), which needs root.
 const System = "APTLESS_APT_SYSTEM"
 
-// Result is what one run of a program came to.
+// Result is the result of one run of a program.
 type Result struct {
 	Args   []string
 	Code   int    // exit status
-	Output string // standard output and error as they came
+	Output string // standard output and error, interleaved
 }
 
-// Err is nil when the program succeeded, and else tells all it said.
+// Err is nil if the program succeeded. Otherwise it contains the output.
 func (r Result) Err() error {
 	if r.Code == 0 {
 		return nil
@@ -54,8 +53,8 @@ func (r Result) Err() error {
 	return fmt.Errorf("%s: exit status %d\n%s", strings.Join(r.Args, " "), r.Code, r.Output)
 }
 
-// New makes a machine that knows one repository and has nothing installed. The
-// test is skipped where there is no apt.
+// New makes a machine that has one repository and no installed package. It skips the test
+// if apt is not installed.
 func New(t testing.TB, opt Options) *Client {
 	t.Helper()
 	c := place(t, opt)
@@ -88,11 +87,11 @@ func New(t testing.TB, opt Options) *Client {
 	return c
 }
 
-// place finds the system and a folder in it.
+// place returns the system and a new folder in it.
 func place(t testing.TB, opt Options) *Client {
 	t.Helper()
 	system := os.Getenv(System)
-	if system == "" || opt.Contents { // apt-file is not part of a base system
+	if system == "" || opt.Contents { // a base system has no apt-file
 		need(t, "apt-get", "apt-cache", "gpgv")
 		if opt.Contents {
 			need(t, "apt-file")
@@ -109,7 +108,7 @@ func place(t testing.TB, opt Options) *Client {
 	return &Client{system: system, root: root, work: root + "/work"}
 }
 
-// need skips the test when a program is not there.
+// need skips the test if a program is missing.
 func need(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
@@ -147,7 +146,7 @@ func (c *Client) config(opt Options) string {
 		{"APT::Install-Recommends", "false"},
 		{"Debug::NoLocking", "true"},
 	}
-	if opt.Contents { // as the package apt-file configures apt
+	if opt.Contents { // the configuration of Debian's package apt-file
 		const target = "Acquire::IndexTargets::deb::Contents-deb::"
 		settings = append(settings, [][2]string{
 			{target + "MetaKey", "$(COMPONENT)/Contents-$(ARCHITECTURE)"},
@@ -222,14 +221,14 @@ func (c *Client) sourcesFile(opt Options) string {
 	return text
 }
 
-// Update fetches the lists. Warnings count as errors, so that an index that
-// could not be fetched is one. Of a client with Snapshot, options may be
+// Update fetches the lists. A warning counts as an error, because apt only warns of an
+// index that it could not fetch. A client with Snapshot accepts the options
 // "--snapshot" and a time.
 func (c *Client) Update(ctx context.Context, options ...string) Result {
 	return c.run(ctx, "apt-get", append([]string{"-o", "APT::Update::Error-Mode=any", "update"}, options...)...)
 }
 
-// Forget removes what Update has fetched.
+// Forget removes the fetched lists.
 func (c *Client) Forget(t testing.TB) {
 	t.Helper()
 	lists := filepath.Join(c.system, c.root, "lists")
@@ -238,18 +237,18 @@ func (c *Client) Forget(t testing.TB) {
 	}
 }
 
-// Knows says whether apt has a command line option.
+// Knows reports whether apt has a command line option.
 func (c *Client) Knows(ctx context.Context, option string) bool {
 	return c.run(ctx, "apt-get", option, "20200101T000000Z", "--version").Code == 0
 }
 
-// Download fetches packages without what they depend on; see Files.
+// Download fetches packages without their dependencies; see Files.
 func (c *Client) Download(ctx context.Context, packages ...string) Result {
 	return c.run(ctx, "apt-get", append([]string{"download"}, packages...)...)
 }
 
-// Install resolves what the packages depend on and fetches all of it, without
-// unpacking; see Archives.
+// Install resolves dependencies and fetches all packages without unpacking them; see
+// Archives.
 func (c *Client) Install(ctx context.Context, packages ...string) Result {
 	return c.run(ctx, "apt-get", append([]string{"install", "-y", "--download-only"}, packages...)...)
 }
@@ -259,30 +258,30 @@ func (c *Client) Source(ctx context.Context, pkg string) Result {
 	return c.run(ctx, "apt-get", "source", "--download-only", pkg)
 }
 
-// Policy says which versions of the packages apt knows and would install.
+// Policy returns the known versions and the candidate of each package.
 func (c *Client) Policy(ctx context.Context, packages ...string) Result {
 	return c.run(ctx, "apt-cache", append([]string{"policy"}, packages...)...)
 }
 
-// FindFile says which packages have a file whose path has the words in it, as
-// the program apt-file finds them.
+// FindFile returns the packages with a file whose path contains the words, as apt-file
+// finds them.
 func (c *Client) FindFile(ctx context.Context, words string) Result {
 	return c.run(ctx, "apt-file", "find", words)
 }
 
-// Lists returns what Update has fetched, by file name.
+// Lists returns the fetched lists by file name.
 func (c *Client) Lists(t testing.TB) map[string][]byte {
 	t.Helper()
 	return readFiles(t, filepath.Join(c.system, c.root, "lists"))
 }
 
-// Files returns what Download and Source have fetched, by file name.
+// Files returns the files fetched by Download and Source, by name.
 func (c *Client) Files(t testing.TB) map[string][]byte {
 	t.Helper()
 	return readFiles(t, filepath.Join(c.system, c.work))
 }
 
-// Archives returns what Install has fetched, by file name.
+// Archives returns the packages fetched by Install, by file name.
 func (c *Client) Archives(t testing.TB) map[string][]byte {
 	t.Helper()
 	return readFiles(t, filepath.Join(c.system, c.root, "archives"))
@@ -316,8 +315,8 @@ func (c *Client) run(ctx context.Context, program string, args ...string) Result
 	return run(ctx, c.work, env, program, args...)
 }
 
-// run runs a program with no more of this process's environment than PATH, so
-// that no proxy and no language of the host gets in.
+// run runs a program with no environment but PATH. So the host's proxy and language have
+// no effect.
 func run(ctx context.Context, dir string, env []string, program string, args ...string) Result {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
@@ -327,14 +326,14 @@ func run(ctx context.Context, dir string, env []string, program string, args ...
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):
-		r.Code = exit.ExitCode() // -1 when it was killed
+		r.Code = exit.ExitCode() // -1 if it was killed
 	case err != nil:
 		r.Code, r.Output = -1, r.Output+err.Error()
 	}
 	return r
 }
 
-// GPGV runs gpgv with the one key, armored or not, as its keyring.
+// GPGV runs gpgv with one key, armored or binary, as its keyring.
 func GPGV(ctx context.Context, t testing.TB, key []byte, args ...string) Result {
 	t.Helper()
 	need(t, "gpgv")
@@ -350,8 +349,7 @@ func GPGV(ctx context.Context, t testing.TB, key []byte, args ...string) Result 
 	return run(ctx, "", []string{"HOME=" + dir}, "gpgv", append([]string{"--homedir", dir, "--keyring", ring}, args...)...)
 }
 
-// GPGVBytes returns checks for Tree: of a clearsigned file, and of a file with
-// its detached signature.
+// GPGVBytes returns checks for Tree: of a clearsigned file, and of a detached signature.
 func GPGVBytes(t testing.TB, key []byte) (inRelease func(context.Context, []byte) error, release func(ctx context.Context, text, sig []byte) error) {
 	write := func(name string, b []byte) string {
 		path := filepath.Join(t.TempDir(), name)
@@ -369,8 +367,8 @@ func GPGVBytes(t testing.TB, key []byte) (inRelease func(context.Context, []byte
 	return inRelease, release
 }
 
-// dearmor returns the bytes that ASCII armor holds (RFC 4880 section 6.2), and
-// what is not armored as it is. The checksum is not looked at.
+// dearmor decodes ASCII armor (RFC 4880 6.2) and ignores its checksum. It returns other
+// data unchanged.
 func dearmor(key []byte) ([]byte, error) {
 	text := strings.ReplaceAll(string(key), "\r\n", "\n")
 	_, text, armored := strings.Cut(text, "-----BEGIN PGP PUBLIC KEY BLOCK-----\n")

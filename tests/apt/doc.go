@@ -1,11 +1,9 @@
-// Package apt owns what tests need to look at a published repository as
-// Debian's clients do: Client runs the real apt from a root of its own (that of
-// another release of Debian, if the variable System names one), GPGV
-// the real gpgv, and Tree reads a published tree and checks it all.
+// Package apt reads published repositories as Debian's clients do. Client runs the real
+// apt with its own root folder, or the apt of another Debian if the variable System is
+// set. GPGV runs the real gpgv. Tree reads a published tree and checks all of it.
 //
-// It is imported by tests only. It shares no code with what it checks: it has
-// its own reader of Release, Packages and Sources.
+// Only tests import it. It shares no code with the tested program: it has its own parser
+// of Release, Packages and Sources.
 //
-// Invariant: nothing on the host is read or changed but the programs
-// themselves, and two Clients share nothing.
+// Invariant: of the host only programs are used. Two Clients share no state.
 package apt

@@ -15,15 +15,15 @@ import (
 	"github.com/mikelolasagasti/xz"
 )
 
-// maxPlain is the largest index that is decompressed, in bytes.
+// maxPlain bounds a decompressed index, in bytes.
 const maxPlain = 1 << 30
 
-// stanza is one paragraph: fields by lower-case name, continuation lines kept
-// with their line breaks.
+// stanza is one paragraph: fields by lower-case name. Continuation lines keep their line
+// breaks.
 type stanza map[string]string
 
-// stanzas reads a file of paragraphs, strictly: a field twice, a line that is
-// neither a field nor a continuation, or an empty file name is an error.
+// stanzas parses a file of paragraphs strictly. A repeated field, a line that is neither
+// field nor continuation, and an empty field name are errors.
 func stanzas(text string) ([]stanza, error) {
 	var all []stanza
 	var s stanza
@@ -66,13 +66,13 @@ func stanzas(text string) ([]stanza, error) {
 	return all, nil
 }
 
-// file is a file as an index announces it.
+// file is a file listed in an index.
 type file struct {
 	size int64
-	sums map[string]string // by name of the algorithm as a by-hash folder has it
+	sums map[string]string // digests by the algorithm's name in by-hash folders
 }
 
-// parseSums reads a field of lines "digest size name" into files.
+// parseSums parses lines "digest size name" into files.
 func parseSums(value, algorithm string, files map[string]file) error {
 	for line := range strings.Lines(value) {
 		words := strings.Fields(line)
@@ -114,7 +114,7 @@ func parseSize(s string) (int64, error) {
 	return int64(n), nil
 }
 
-// checkPath refuses a path that could lead out of the tree.
+// checkPath refuses a path that leads out of the tree.
 func checkPath(p string) error {
 	if p == "" || p[0] == '/' || path.Clean(p) != p || p == ".." || strings.HasPrefix(p, "../") {
 		return fmt.Errorf("path %q", p)
@@ -122,9 +122,8 @@ func checkPath(p string) error {
 	return nil
 }
 
-// cleartext returns the text inside a clearsigned message, RFC 4880 section 7,
-// without the line break that belongs to the signature. There must be nothing
-// before or after the message.
+// cleartext returns the text of a clearsigned message (RFC 4880 7), without the line break
+// that belongs to the signature. Text before or after the message is an error.
 func cleartext(msg string) (string, error) {
 	const head, tail, end = "-----BEGIN PGP SIGNED MESSAGE-----\n", "\n-----BEGIN PGP SIGNATURE-----\n", "\n-----END PGP SIGNATURE-----\n"
 	rest, ok := strings.CutPrefix(msg, head)
@@ -150,10 +149,10 @@ func cleartext(msg string) (string, error) {
 	return b.String(), nil
 }
 
-// suffixes are those of compressed indexes.
+// suffixes are the suffixes of compressed indexes.
 var suffixes = []string{".gz", ".xz", ".bz2", ".zst"}
 
-// splitSuffix splits the suffix of a compressed index off its name.
+// splitSuffix splits the compression's suffix off an index's name.
 func splitSuffix(name string) (plain, suffix string) {
 	for _, s := range suffixes {
 		if p, ok := strings.CutSuffix(name, s); ok {
@@ -163,7 +162,7 @@ func splitSuffix(name string) (plain, suffix string) {
 	return name, ""
 }
 
-// decompress returns what b holds, by the suffix of its name.
+// decompress decompresses b by the suffix of its name.
 func decompress(b []byte, suffix string) ([]byte, error) {
 	var r io.Reader
 	var err error

@@ -23,44 +23,43 @@ import (
 	"time"
 )
 
-// algorithms are the digests of a Release file, strongest first, by the name
-// of their field, which is that of the by-hash folder too.
+// algorithms are the digests of a Release file, strongest first. The names of by-hash
+// folders equal the names of the fields.
 var algorithms = []string{"SHA512", "SHA256", "SHA1", "MD5Sum"}
 
-// maxProblems is how many problems Verify names before it gives up.
+// maxProblems bounds the number of problems that Verify returns.
 const maxProblems = 20
 
-// Fetch reads a file of a published tree, by its path below the root. The
-// error for one that is not there matches fs.ErrNotExist.
+// Fetch reads a file of a published tree by its path below the root. The error of a
+// missing file is fs.ErrNotExist.
 type Fetch func(ctx context.Context, path string) ([]byte, error)
 
-// Tree is a published tree that is to be checked as a whole.
+// Tree is a published tree to be checked as a whole.
 type Tree struct {
 	Fetch Fetch
 
-	// InRelease and Release check signatures, see GPGVBytes. A nil one is not
-	// called, but the file has to be there; with Unsigned, only Release has to.
+	// InRelease and Release check signatures; see GPGVBytes. A nil function is not called,
+	// but its file must exist. With Unsigned only Release must exist.
 	InRelease func(ctx context.Context, signed []byte) error
 	Release   func(ctx context.Context, text, sig []byte) error
 	Unsigned  bool
 
-	// InFlight says that a publication may have been cut off: only what apt
-	// reads by hash has to fit to InRelease, not the plain names of indexes
-	// and not Release, which may be older or newer.
+	// InFlight allows an interrupted publication. Then only files that apt reads by hash must
+	// match InRelease. Plain names of indexes and Release may be older or newer.
 	InFlight bool
 }
 
-// Verify checks one distribution, and returns all that is wrong with it:
+// Verify checks one distribution and returns all problems. It checks that:
 //
-//   - the signatures, and that Release is the text of InRelease;
-//   - that Release is for suite, has a date, lists each file in every digest
-//     alike, and a Packages file for each component and architecture;
-//   - that each file it lists is there with this size and these digests (an
-//     uncompressed one may be missing where a compressed one is not), under
-//     its name and by hash;
-//   - that compressed indexes hold what the uncompressed ones are announced to;
-//   - that every package of every Packages and Sources file is there once, fits to
-//     the index's architecture, and its files have the size and digests told.
+//   - the signatures are good, and Release is the text of InRelease;
+//   - Release is for suite, has a date, and lists each file in every digest;
+//   - Release lists a Packages file for each component and architecture;
+//   - each listed file exists with its size and digests, under its name and by hash,
+//     except an uncompressed file with a compressed form;
+//   - compressed indexes contain the listed uncompressed ones;
+//   - every package of a Packages or Sources file occurs once and has the index's
+//     architecture;
+//   - the files of packages have the listed sizes and digests.
 func (t Tree) Verify(ctx context.Context, suite string) error {
 	v := &verifier{Tree: t, dists: "dists/" + suite, pool: map[string]file{}}
 	text, err := v.release(ctx)
@@ -83,8 +82,8 @@ type verifier struct {
 	Tree
 	dists    string
 	byHash   bool
-	files    map[string]file // what Release lists
-	pool     map[string]file // package files that were checked, by path
+	files    map[string]file // files that Release lists
+	pool     map[string]file // checked package files, by path
 	problems []error
 }
 
@@ -94,7 +93,7 @@ func (v *verifier) fail(format string, args ...any) {
 	}
 }
 
-// release returns the text that apt would believe.
+// release returns the text that apt would accept.
 func (v *verifier) release(ctx context.Context) (string, error) {
 	if v.Unsigned {
 		b, err := v.Fetch(ctx, v.dists+"/Release")
@@ -138,7 +137,7 @@ func (v *verifier) release(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-// dates checks that Release has a date, and is valid until after it.
+// dates checks that Release has a date, and a later Valid-Until if any.
 func (v *verifier) dates(rel map[string]string) {
 	date, err := time.Parse(time.RFC1123, rel["date"])
 	if err != nil {
@@ -151,7 +150,7 @@ func (v *verifier) dates(rel map[string]string) {
 	}
 }
 
-// index checks what Release says and all that it lists.
+// index checks Release and every file that it lists.
 func (v *verifier) index(ctx context.Context, suite, text string) {
 	all, err := stanzas(text)
 	if err != nil || len(all) != 1 {
@@ -175,7 +174,7 @@ func (v *verifier) index(ctx context.Context, suite, text string) {
 		}
 	}
 	v.lists(rel)
-	plain := map[string]bool{} // uncompressed names that were read
+	plain := map[string]bool{} // uncompressed names of the indexes read
 	for _, name := range slices.Sorted(maps.Keys(v.files)) {
 		if b, ok := v.listed(ctx, name); ok {
 			v.content(ctx, name, b, plain)
@@ -189,8 +188,8 @@ func (v *verifier) index(ctx context.Context, suite, text string) {
 	}
 }
 
-// lists checks that all files have the same digests, SHA-256 at least, and
-// that no Packages file is missing from the list.
+// lists checks that all files have the same digests, including SHA-256, and that no
+// Packages file is missing.
 func (v *verifier) lists(rel stanza) {
 	for _, name := range slices.Sorted(maps.Keys(v.files)) {
 		for _, a := range algorithms {
@@ -221,8 +220,8 @@ func (v *verifier) has(name string) bool {
 	return ok || slices.ContainsFunc(suffixes, func(s string) bool { _, ok := v.files[name+s]; return ok })
 }
 
-// listed reads a file that Release lists, under its name and by hash, and
-// reports whether it is there as announced.
+// listed reads a listed file, under its name and by hash. It reports whether the file is
+// as listed.
 func (v *verifier) listed(ctx context.Context, name string) ([]byte, bool) {
 	f, at := v.files[name], v.dists+"/"+name
 	var b []byte
@@ -242,7 +241,7 @@ func (v *verifier) listed(ctx context.Context, name string) ([]byte, bool) {
 	if !v.byHash {
 		return b, found
 	}
-	best := true // apt asks for the strongest digest only
+	best := true // apt requests only the strongest digest
 	for _, a := range algorithms {
 		sum, ok := f.sums[a]
 		if !ok {
@@ -270,15 +269,15 @@ func (v *verifier) listed(ctx context.Context, name string) ([]byte, bool) {
 	return b, found
 }
 
-// missing takes that a listed file could not be read. That an uncompressed one
-// does not exist is no problem yet: index looks whether any form was read.
+// missing records that a listed file could not be read. A missing uncompressed file is no
+// problem yet: index checks that one form was read.
 func (v *verifier) missing(name string, err error) {
 	if _, suffix := splitSuffix(name); suffix != "" || !errors.Is(err, fs.ErrNotExist) {
 		v.fail("%s: %v", name, err)
 	}
 }
 
-// content looks into a file whose digests are right.
+// content checks the content of a file with correct digests.
 func (v *verifier) content(ctx context.Context, name string, b []byte, seen map[string]bool) {
 	base, suffix := splitSuffix(name)
 	text, err := decompress(b, suffix)
@@ -293,7 +292,7 @@ func (v *verifier) content(ctx context.Context, name string, b []byte, seen map[
 		}
 	}
 	if seen[base] {
-		return // another form of it was looked into
+		return // another form of the index was checked
 	}
 	seen[base] = true
 	switch path.Base(base) {
@@ -386,7 +385,7 @@ func (v *verifier) poolFile(ctx context.Context, who, at string, f file) {
 	}
 }
 
-// check reports in what b is not the file that was announced.
+// check reports the differences of b from the listed file.
 func (f file) check(b []byte) error {
 	if int64(len(b)) != f.size {
 		return fmt.Errorf("has %d bytes, not %d", len(b), f.size)
@@ -418,7 +417,7 @@ func (f file) check(b []byte) error {
 	return nil
 }
 
-// FetchHTTP reads from a server; root is the address above dists.
+// FetchHTTP reads from a server; root is the URL of the directory above dists.
 func FetchHTTP(client *http.Client, root string) Fetch {
 	return func(ctx context.Context, p string) ([]byte, error) {
 		u := strings.TrimSuffix(root, "/") + "/" + (&url.URL{Path: p}).EscapedPath()
@@ -452,7 +451,7 @@ func FetchDir(dir string) Fetch {
 	}
 }
 
-// FetchMap reads from a dump: the bytes of each file by its path.
+// FetchMap reads from a map of contents by path.
 func FetchMap(files map[string][]byte) Fetch {
 	return func(_ context.Context, p string) ([]byte, error) {
 		b, ok := files[p]

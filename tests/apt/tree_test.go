@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// unsignedTree builds a tree without the help of any program.
+// unsignedTree builds a tree without any external program.
 func unsignedTree(t *testing.T) map[string][]byte {
 	t.Helper()
 	tree := map[string][]byte{"pool/a.deb": []byte("package a"), "pool/a.dsc": []byte("source a")}
@@ -33,7 +33,7 @@ func republish(t *testing.T, tree map[string][]byte, packages string) {
 	publish(t, tree, map[string]string{"main/binary-amd64/Packages": packages, "main/source/Sources": ""})
 }
 
-// edit replaces text in one file, and fails when it is not there.
+// edit replaces text in one file. It fails if the text is missing.
 func edit(t *testing.T, tree map[string][]byte, name, old, with string) {
 	t.Helper()
 	if !bytes.Contains(tree[name], []byte(old)) {
@@ -105,8 +105,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyCompressed has the two forms of an index disagree where Release
-// announces each as it is.
+// TestVerifyCompressed has two forms of an index that differ, both correctly listed.
 func TestVerifyCompressed(t *testing.T) {
 	tree := unsignedTree(t)
 	const name = "main/source/Sources"
@@ -120,7 +119,7 @@ func TestVerifyCompressed(t *testing.T) {
 	checkError(t, Tree{Fetch: FetchMap(tree), Unsigned: true}.Verify(t.Context(), "stable"), "holds something else than "+name)
 }
 
-// TestInFlight tears a tree: the plain names are those of another publication.
+// TestInFlight has a tree whose plain names belong to another publication.
 func TestInFlight(t *testing.T) {
 	tree := unsignedTree(t)
 	tree[dists+"/InRelease"] = fmt.Appendf(nil, "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n%s\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n", bytes.TrimSuffix(tree[dists+"/Release"], []byte("\n")))
@@ -199,7 +198,7 @@ func TestDearmor(t *testing.T) {
 	}
 }
 
-// FuzzStanzas checks that what is read back from the fields read is the same.
+// FuzzStanzas holds that written fields parse to the same fields.
 func FuzzStanzas(f *testing.F) {
 	f.Add("Package: a\nVersion: 1\nDescription: x\n y\n .\n\n\nPackage: b\n")
 	f.Add(" x\n")

@@ -17,7 +17,7 @@ import (
 	"aptless/localstack/services"
 )
 
-// local is what stands in for AWS during the tests; why says what it lacks.
+// local is the running substitute for AWS; why says why there is none.
 var local, why = (*services.Local)(nil), error(nil)
 
 func TestMain(m *testing.M) {
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 var opened atomic.Int64
 
-// open connects drivers that have queues of their own.
+// open connects drivers with their own queues.
 func open(t *testing.T) *aws.Drivers {
 	t.Helper()
 	if why != nil {
@@ -67,12 +67,12 @@ func open(t *testing.T) *aws.Drivers {
 	return d
 }
 
-// worker is what a function does with what its queue delivers.
+// worker is the handler of a function for its queue.
 func worker(d *aws.Drivers, h driver.Handler) aws.Deliver {
 	return (&lambda.Worker{Handle: h, Hide: d.Queue.Hide, Log: slog.New(slog.DiscardHandler)}).Deliver
 }
 
-// TestDrivers runs the suite that every driver passes.
+// TestDrivers runs the suite of all drivers.
 func TestDrivers(t *testing.T) {
 	drivertest.Run(t, func(t *testing.T) drivertest.Set {
 		d := open(t)

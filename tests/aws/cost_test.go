@@ -15,9 +15,8 @@ import (
 	"aptless/core/front/app"
 )
 
-// prices are what a million requests cost in dollars: list prices of us-east-1,
-// as docs/cost.md has them, for rows of at most 1 KB that are written and 4 KB that
-// are read.
+// prices are list prices of a million requests in dollars, as in docs/cost.md. Rows have
+// at most 1 KB written or 4 KB read.
 var prices = map[string]float64{
 	"s3.PutObject": 5, "s3.CopyObject": 5, "s3.ListObjectsV2": 5,
 	"s3.CreateMultipartUpload": 5, "s3.UploadPart": 5, "s3.UploadPartCopy": 5, "s3.CompleteMultipartUpload": 5,
@@ -27,11 +26,10 @@ var prices = map[string]float64{
 	"sqs.SendMessage": 0.5, "sqs.ChangeMessageVisibility": 0.5, "sqs.ReceiveMessage": 0.5, "sqs.DeleteMessage": 0.5,
 }
 
-// idle are the requests that wait for messages: the event sources make them
-// whether there is something to do or not.
+// idle are the long polls of the event sources. They do not depend on the work.
 const idle = "sqs.ReceiveMessage"
 
-// dollars returns what a million times these requests cost.
+// dollars returns the price of a million times these requests.
 func dollars(t *testing.T, requests map[string]int64) (sum float64) {
 	t.Helper()
 	for kind, n := range requests {
@@ -44,8 +42,8 @@ func dollars(t *testing.T, requests map[string]int64) (sum float64) {
 	return sum
 }
 
-// cost logs the requests that a step makes as a row of a table, and checks that a
-// million of them cost at most so many dollars.
+// cost logs the requests of a step as a row of a table. It checks that a million of them
+// cost at most the given dollars.
 func (p *process) cost(name string, most float64, step func()) {
 	p.t.Helper()
 	before := p.drivers.Counts()
@@ -67,9 +65,8 @@ func (p *process) cost(name string, most float64, step func()) {
 	}
 }
 
-// TestCost measures what operations ask for, of which docs/cost.md has the
-// figures: of one package more in a repository of n, of which the size must be
-// no matter.
+// TestCost counts the requests of operations for docs/cost.md. It changes one package in a
+// repository of n; the size must have no effect.
 func TestCost(t *testing.T) {
 	sizes := []int{100}
 	if !testing.Short() {
@@ -93,7 +90,7 @@ func cost(t *testing.T, n int) {
 		}
 	}
 	p.must("POST", "/api/repos", fmt.Sprintf(`{"Name":%q}`, name))
-	const batch = 500 // files of an upload
+	const batch = 500 // files of one upload
 	for first := 0; first < n; first += batch {
 		var some []debtest.Spec
 		for i := range min(batch, n-first) {
@@ -117,7 +114,7 @@ func cost(t *testing.T, n int) {
 	p.cost("tick", 3, func() { must(p.Tick(t.Context())) })
 }
 
-// TestCostOfMirror measures what a mirror asks for whose archive has not changed.
+// TestCostOfMirror counts the requests of a mirror whose archive has not changed.
 func TestCostOfMirror(t *testing.T) {
 	key, err := pgp.Generate("Archive", "archive@example.org", pgp.Ed25519, time.Now().Add(-time.Hour))
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 	"aptless/infra/aws"
 )
 
-// cutter passes requests on, and of those that change what others see cuts the
-// connection of as many as it is told to, after they were answered to it.
+// cutter forwards requests. It cuts the connections of a number of changing requests
+// after they were answered to it.
 type cutter struct {
 	pass http.Handler
 	left atomic.Int64
@@ -38,10 +38,10 @@ func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// cut returns drivers, and what cuts their connections.
+// cut returns drivers and their cutter.
 func cut(t *testing.T) (*aws.Drivers, func(requests int)) {
 	t.Helper()
-	open(t) // skips without stand-ins
+	open(t) // skips the test without substitutes
 	config := local.Config
 	config.Queues = map[string]string{}
 	var cutters []*cutter
@@ -52,7 +52,7 @@ func cut(t *testing.T) (*aws.Drivers, func(requests int)) {
 		}
 		c := &cutter{pass: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
-			r.Out.Host = r.In.Host // it is signed
+			r.Out.Host = r.In.Host // the signature covers the header
 		}}}
 		server := httptest.NewServer(c)
 		t.Cleanup(server.Close)
@@ -72,8 +72,8 @@ func cut(t *testing.T) (*aws.Drivers, func(requests int)) {
 	}
 }
 
-// TestLostAnswers holds that who has written is not told that another one was
-// first, when the answer is lost and the request made again.
+// TestLostAnswers holds that a writer is not told of another writer if its own answer is
+// lost and the request repeated.
 func TestLostAnswers(t *testing.T) {
 	d, cutNext := cut(t)
 	ctx := t.Context()
@@ -121,8 +121,8 @@ func TestLostAnswers(t *testing.T) {
 	})
 }
 
-// TestLostAnswerOfQueue holds that a message whose sender had no answer, and a
-// delivery whose worker had none, come once.
+// TestLostAnswerOfQueue holds that a message comes once if the answer to its sender or to
+// its receiver is lost.
 func TestLostAnswerOfQueue(t *testing.T) {
 	d, cutNext := cut(t)
 	ctx, stop := context.WithCancel(t.Context())
@@ -135,7 +135,7 @@ func TestLostAnswerOfQueue(t *testing.T) {
 	cutNext(1)
 	send("first")
 	send("second")
-	cutNext(1) // the receiving of the first
+	cutNext(1) // the request that receives the first message
 	var got []string
 	d.Queue.Serve(ctx, 1, worker(d, func(_ context.Context, m driver.Message) (driver.Outcome, error) {
 		if got = append(got, m.Body); m.Body == "second" {

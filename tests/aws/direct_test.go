@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// TestSignedPut holds that a signed request stores the bytes it was signed for,
-// once, and no others.
+// TestSignedPut holds that a signed request stores exactly the announced bytes, once.
 func TestSignedPut(t *testing.T) {
 	d := open(t)
 	const content = "content of a package"
@@ -51,7 +50,7 @@ func TestSignedPut(t *testing.T) {
 		}
 	}
 	if _, err := d.Blobs.Stat(t.Context(), key); err == nil {
-		t.Error("what was refused is stored")
+		t.Error("a refused file is stored")
 	}
 	if status := send(content, ""); status != http.StatusOK {
 		t.Errorf("the bytes signed for: answered with %d", status)

@@ -1,3 +1,3 @@
-// Package aws tests the ports on AWS, and aptless on them, against what stands
-// in for AWS on this machine; see localstack.
+// Package aws tests the ports on AWS, and aptless on them, with the substitutes of
+// localstack on this machine.
 package aws

@@ -17,9 +17,9 @@ import (
 	"aptless/localstack"
 )
 
-// TestDeployedMirror has functions mirror an archive that takes longer than a
-// function may, and kills them at random besides: the update goes on where it
-// was, ends right, and fetches again only what was under way when it was killed.
+// TestDeployedMirror mirrors an archive that takes longer than a function's timeout, and
+// kills functions at random. The update continues, ends correctly, and fetches only
+// interrupted files again.
 func TestDeployedMirror(t *testing.T) {
 	packages, kills := 1500, 6
 	if testing.Short() {
@@ -58,7 +58,7 @@ func TestDeployedMirror(t *testing.T) {
 	}
 	broken := p.brokenOff()
 	t.Logf("%d packages, %d workers killed, %d broken off, %d files fetched again", packages, killed, broken, again)
-	if most := broken * 8; again > most { // as many as are under way at a time, and some
+	if most := broken * 8; again > most { // the number of concurrent downloads, and some
 		t.Errorf("%d files were fetched again, at most %d were under way", again, most)
 	}
 	var keys []string
@@ -68,8 +68,8 @@ func TestDeployedMirror(t *testing.T) {
 	p.must("POST", "/api/mirrors/deployed-mirror/snapshots", `{"Name":"deployed-mirror"}`)
 }
 
-// brokenOff returns how many attempts have ended in the middle: their worker was
-// killed or its time was over, or it was so slow that another one took over.
+// brokenOff returns the number of interrupted attempts. Their worker was killed, exceeded
+// its timeout, or was overtaken.
 func (p *deployed) brokenOff() (n int) {
 	p.t.Helper()
 	data, err := os.ReadFile(p.log)

@@ -26,7 +26,7 @@ import (
 	"aptless/tests/apt"
 )
 
-// built is the folder of what programs has built, "" before that.
+// built is the output folder of programs, or "" before the build.
 var built string
 
 // programs builds the functions once.
@@ -45,17 +45,17 @@ var programs = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// deployed is aptless as functions of Lambda on this machine.
+// deployed is aptless as Lambda functions on this machine.
 type deployed struct {
 	*localstack.Aptless
 	drivers     *aws.Drivers
 	t           *testing.T
 	api, public *httptest.Server
-	log         string // file of what the functions print
+	log         string // file with the output of the functions
 }
 
-// deploy runs the functions; a worker that is silent for a lease counts as dead.
-// What they ask DynamoDB and S3 for goes through watch, if it is not nil.
+// deploy runs the functions. A worker that is silent for a lease counts as dead. The
+// functions' requests to DynamoDB and S3 pass watch, if it is set.
 func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*localstack.Options)) *deployed {
 	t.Helper()
 	d := open(t)
@@ -98,8 +98,7 @@ func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*locals
 	return p
 }
 
-// send sends a request and waits for its task, also beyond what the gateway
-// waits.
+// send sends a request and waits for its task, also longer than the gateway does.
 func (p *deployed) send(method, path, contentType string, body []byte) (int, []byte, error) {
 	r, err := http.NewRequest(method, p.api.URL+path, bytes.NewReader(body))
 	if err != nil {
@@ -122,7 +121,7 @@ func (p *deployed) send(method, path, contentType string, body []byte) (int, []b
 	return p.wait(task.ID)
 }
 
-// admit sends a request that is not waited for and returns its task.
+// admit sends a request with _async and returns its task.
 func (p *deployed) admit(method, path, body string) int {
 	p.t.Helper()
 	r, err := http.NewRequest(method, p.api.URL+path+"?_async=1", strings.NewReader(body))
@@ -170,8 +169,8 @@ func (p *deployed) wait(id int) (int, []byte, error) {
 	return 0, nil, fmt.Errorf("task %d does not end", id)
 }
 
-// insist repeats a request as long as it has an answer after which clients ask
-// again, and reports how often that was.
+// insist repeats a request while the answer asks for a retry. It returns the number of
+// retries.
 func insist(send func() (int, []byte, error), again func(status int, data []byte) bool) (status int, data []byte, times int, err error) {
 	const tries = 10
 	for times = range tries {
@@ -182,11 +181,10 @@ func insist(send func() (int, []byte, error), again func(status int, data []byte
 	return status, data, times, err
 }
 
-// crowded is the answer where there are too many requests at once.
+// crowded reports an answer that means too many concurrent requests.
 func crowded(status int, _ []byte) bool { return status == http.StatusServiceUnavailable }
 
-// givenUp is that, or the answer where workers were killed one after the other
-// before the task got on.
+// givenUp also reports the answer after repeated deaths of workers without progress.
 func givenUp(status int, data []byte) bool {
 	return crowded(status, data) || bytes.Contains(data, []byte("given up after"))
 }
@@ -200,7 +198,7 @@ func (p *deployed) must(method, path, body string) []byte {
 	return data
 }
 
-// form uploads packages to a folder.
+// form uploads packages to an upload directory.
 func (p *deployed) form(dir string, packages ...debtest.Spec) (int, []byte, error) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
@@ -223,12 +221,11 @@ func (p *deployed) upload(dir string, packages ...debtest.Spec) error {
 	return err
 }
 
-// lease is that of workers in tests that kill them: longer than what a loaded
-// machine may be silent, and short enough to wait for.
+// lease is the lease of workers in tests that kill them. It is longer than the pauses of a
+// loaded machine, and short enough to wait for.
 const lease = 3 * time.Second
 
-// TestDeployed has real apt-get install from what functions on Lambda have
-// published.
+// TestDeployed has the real apt-get install a package published by Lambda functions.
 func TestDeployed(t *testing.T) {
 	p := deploy(t, 0, nil)
 	p.must("GET", "/api/version", "")
@@ -272,9 +269,8 @@ func TestDeployed(t *testing.T) {
 	}
 }
 
-// TestWorkersKilled kills workers at random while clients upload, import and
-// publish: everything that was admitted is done, in the tree is what is in the
-// repository, and nothing is done twice.
+// TestWorkersKilled kills workers at random while clients upload, import and publish.
+// Every admitted task is done once, and the tree has the packages of the repository.
 func TestWorkersKilled(t *testing.T) {
 	clients, kills := 24, 60
 	if testing.Short() {
@@ -306,7 +302,7 @@ func TestWorkersKilled(t *testing.T) {
 				status, data, again, err := insist(func() (int, []byte, error) {
 					return p.send(request[0], request[1], "application/json", []byte(request[2]))
 				}, givenUp)
-				if err != nil || status >= 300 && again == 0 { // else what is there at the end tells
+				if err != nil || status >= 300 && again == 0 { // otherwise the final state is checked
 					t.Errorf("%s: %d %s, %v", request[1], status, data, err)
 				}
 				if again > 0 {
@@ -337,9 +333,8 @@ func TestWorkersKilled(t *testing.T) {
 	}
 }
 
-// TestDeployedParallel has many clients upload, and then all of them at once
-// import into one repository through the API's function: all get through, and
-// nothing is lost.
+// TestDeployedParallel has many clients upload, and then import into one repository at
+// once through the API's function. All succeed, and no package is lost.
 func TestDeployedParallel(t *testing.T) {
 	clients := 200
 	if testing.Short() {
@@ -366,8 +361,8 @@ func TestDeployedParallel(t *testing.T) {
 				return p.send("POST", "/api/repos/crowd/file/"+dir, "", nil)
 			}, crowded)
 			comeback.Add(int64(refused))
-			// Of a request that was refused nobody knows whether it was admitted: if it
-			// was, the folder is empty by now. What the repository has tells.
+			// A refused request may have been admitted; then its folder is empty. The content of the
+			// repository decides.
 			if err != nil || status != http.StatusOK && refused == 0 {
 				t.Errorf("import: %d %s, %v", status, data, err)
 			}
@@ -381,8 +376,8 @@ func TestDeployedParallel(t *testing.T) {
 	}
 }
 
-// TestDeployedOrder sends removals and additions of one package by turns
-// without waiting for any: the last one has the last word.
+// TestDeployedOrder alternates removals and additions of one package without waiting. The
+// last one decides.
 func TestDeployedOrder(t *testing.T) {
 	tasks := 40
 	if testing.Short() {

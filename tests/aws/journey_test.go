@@ -25,7 +25,7 @@ import (
 	"aptless/tests/apt"
 )
 
-// process is aptless on the stand-ins: API and worker in this process.
+// process is aptless on the substitutes, with API and worker in the test's process.
 type process struct {
 	*app.App
 	drivers *aws.Drivers
@@ -108,7 +108,7 @@ func (p *process) fetch(ctx context.Context, path string) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// counted logs the requests that a step makes.
+// counted logs the requests of a step.
 func (p *process) counted(name string, step func()) {
 	before := p.drivers.Counts()
 	step()
@@ -122,8 +122,8 @@ func (p *process) counted(name string, step func()) {
 	p.t.Log(line)
 }
 
-// TestJourney uploads, imports, publishes and publishes one more, and reads the
-// tree as apt does.
+// TestJourney uploads, imports, publishes and publishes again, and reads the tree as apt
+// does.
 func TestJourney(t *testing.T) {
 	p := serve(t)
 	name := fmt.Sprint("journey", time.Now().UnixNano())
@@ -155,8 +155,8 @@ func TestJourney(t *testing.T) {
 	}
 }
 
-// TestParallelImports has many clients upload and import into one repository at
-// once: nothing is lost.
+// TestParallelImports has many clients upload and import into one repository at once. No
+// package is lost.
 func TestParallelImports(t *testing.T) {
 	clients := 200
 	if testing.Short() {

@@ -12,8 +12,8 @@ import (
 	"aptless/core/front/app"
 )
 
-// TestMirror mirrors an archive onto the stand-ins, twice, has it published, and
-// tells what that costs in requests.
+// TestMirror mirrors an archive onto the substitutes twice, publishes it, and logs the
+// requests.
 func TestMirror(t *testing.T) {
 	const root = "https://archive.example.org/debian/"
 	server := upstreamtest.Serve(root, nil)

@@ -24,22 +24,20 @@ var (
 	sliceSnapshots = flag.Int("slice-snapshots", 100, "snapshots that TestShortFunctions has collected")
 )
 
-// shortTimeout is how long a function of TestShortFunctions may run. AWS ends a
-// function that runs longer.
+// shortTimeout is the timeout of functions in TestShortFunctions.
 const shortTimeout = 20 * time.Second
 
-// TestShortFunctions imports many packages in one call and collects many
-// snapshots with functions that live 20 s. Both tasks end, in as many slices as
-// they need.
+// TestShortFunctions imports many packages in one call and collects many snapshots, with a
+// function timeout of 20 s. Both tasks end, in as many slices as they need.
 func TestShortFunctions(t *testing.T) {
 	packages, snapshots := *slicePackages, *sliceSnapshots
 	if testing.Short() {
 		packages, snapshots = 60, 10
 	}
-	name := fmt.Sprint("slices", time.Now().UnixNano()) // the table is that of all tests
+	name := fmt.Sprint("slices", time.Now().UnixNano()) // all tests share the table
 	p := deploy(t, 0, nil, func(o *localstack.Options) { o.Timeout = shortTimeout })
 	p.must("POST", "/api/repos", fmt.Sprintf(`{"Name":%q}`, name))
-	const batch = 200 // packages of an upload: less than the 6 MB of an event
+	const batch = 200 // packages of an upload, smaller than the 6 MB of an event
 	for first := 0; first < packages; first += batch {
 		var some []debtest.Spec
 		for n := first; n < min(first+batch, packages); n++ {
@@ -102,7 +100,7 @@ func (p *deployed) snapshots(name string, keys []string, n int) {
 	all.Wait()
 }
 
-// ends waits for a task, however long it takes, and logs what it asked AWS for.
+// ends waits for a task without a time limit, and logs its requests.
 func (p *deployed) ends(name string, id int) {
 	p.t.Helper()
 	begun := time.Now()

@@ -17,31 +17,30 @@ import (
 	"aptless/core/formats/deb/debtest"
 )
 
-// watch counts the requests of the functions that pass it, and does something
-// at one of them.
+// watch counts the passing requests of the functions, and calls a function at one of them.
 type watch struct {
 	mu    sync.Mutex
 	seen  int
-	at    int  // the request at which then is called; 0 for none
-	after bool // when it has been answered, and not before it is passed on
+	at    int  // number of the request at which then is called; 0 for none
+	after bool // call then after the answer instead of before the request
 	then  func()
 }
 
-// arm has then called at the nth request from now on; n is 0 for never.
+// arm sets the call of then at the nth request from now on; 0 for never.
 func (w *watch) arm(n int, after bool, then func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.seen, w.at, w.after, w.then = 0, n, after, then
 }
 
-// count returns the requests since arm.
+// count returns the number of requests since arm.
 func (w *watch) count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.seen
 }
 
-// before returns the address of a proxy before a service.
+// before returns the address of a proxy of a service.
 func (w *watch) before(t *testing.T, service string) string {
 	t.Helper()
 	to, err := url.Parse(service)
@@ -53,7 +52,7 @@ func (w *watch) before(t *testing.T, service string) string {
 			r.SetURL(to)
 			r.Out.Host = r.In.Host // it is signed
 		},
-		// The connection of a worker that was killed is gone.
+		// The connection of a killed worker is closed.
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
@@ -74,8 +73,7 @@ func (w *watch) before(t *testing.T, service string) string {
 	return server.URL
 }
 
-// tree returns what is published below a prefix, by name, without what depends
-// on when it was published.
+// tree returns the published files below a prefix, without parts that depend on the time.
 func (p *deployed) tree(prefix string) map[string]string {
 	p.t.Helper()
 	tree := map[string]string{}
@@ -111,9 +109,9 @@ func (p *deployed) tree(prefix string) map[string]string {
 	return tree
 }
 
-// TestKilledAtSteps kills the workers of an import and of a publication at one
-// of their requests to the storage after the other, before it is done or after,
-// and compares the tree, byte for byte, with that of an undisturbed run.
+// TestKilledAtSteps kills the workers of an import and of a publication at each of their
+// requests to the storage, before or after the request. The tree equals that of an
+// undisturbed run byte for byte.
 func TestKilledAtSteps(t *testing.T) {
 	steps := 40
 	if testing.Short() {

@@ -13,10 +13,10 @@ import (
 	"aptless/tests/apt"
 )
 
-// TestStorage publishes to a part of another bucket, drops it there and reads the
-// tree meanwhile as apt does.
+// TestStorage publishes to a prefix of another bucket, reads the tree as apt does, and
+// drops it.
 func TestStorage(t *testing.T) {
-	open(t) // skips without stand-ins
+	open(t) // skips the test without substitutes
 	name := fmt.Sprint("storage", time.Now().UnixNano())
 	all, err := aws.ParseStorages(fmt.Sprintf("eu=s3://%s/%s/deb?region=us-east-1&endpoint=%s", local.Config.PublicBucket, name, local.Config.S3URL))
 	if err != nil {

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// Cache answers GET for an origin. Several may use it at the same time; one that
-// came in a while ago may put an older answer over a newer one.
+// Cache answers GET for an origin. It is safe for concurrent use. A slow request may store
+// an older answer over a newer one, as in real caches.
 type Cache struct {
 	Origin http.Handler
 	Now    func() time.Time
-	Off    bool // nothing is kept
+	Off    bool // turns caching off
 
 	mu   sync.Mutex
 	kept map[string]answer
 }
 
-// answer is one of status 200 that is kept.
+// answer is a stored answer with status 200.
 type answer struct {
 	header http.Header
 	body   []byte
@@ -61,7 +61,7 @@ func (c *Cache) Get(path string) (status int, header http.Header, body []byte) {
 	return http.StatusOK, a.header, a.body
 }
 
-// ServeHTTP answers a client, which may have the file already.
+// ServeHTTP answers a client, also to conditional requests.
 func (c *Cache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, header, body := c.Get(r.URL.Path)
 	if status != http.StatusOK {
@@ -71,11 +71,11 @@ func (c *Cache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, name := range []string{"ETag", "Cache-Control"} {
 		w.Header().Set(name, header.Get(name))
 	}
-	modified, _ := http.ParseTime(header.Get("Last-Modified")) // none is no time
+	modified, _ := http.ParseTime(header.Get("Last-Modified")) // a missing header is no time
 	http.ServeContent(w, r, "", modified, bytes.NewReader(body))
 }
 
-// lifetime is how long a shared cache may keep an answer (RFC 9111, 4.2.1).
+// lifetime returns the freshness lifetime in a shared cache (RFC 9111 4.2.1).
 func lifetime(control string) time.Duration {
 	if strings.Contains(control, "no-store") {
 		return 0

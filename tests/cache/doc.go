@@ -1,6 +1,6 @@
-// Package cache is a shared cache between readers of a repository and where it is
-// served, as CloudFront and proxies are: it keeps an answer for as long as its
-// headers allow, and asks after that whether it is still the same (RFC 9111).
+// Package cache is a shared cache between readers and a server, like CloudFront or a
+// proxy. It keeps an answer for the time that its headers allow, and then revalidates it
+// (RFC 9111).
 //
-// It is imported by tests only.
+// Only tests import it.
 package cache

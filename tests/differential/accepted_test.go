@@ -1,11 +1,11 @@
 package differential
 
-// anything is what ours may say where only that it differs is meant.
+// anything accepts every value of ours in a field that differs.
 const anything = "*"
 
-// accepted are the differences that are meant to be. Where aptly 1.5.0 is not
-// the version whose API is spoken, 1.6.3, the reason says so. Where a single answer of
-// 1.6.3 is another one, it is not here but in testdata/aptly-1.6.3.json.
+// accepted are the intended differences. The reason says so if aptly 1.5.0 differs from the
+// API's version, 1.6.3. A single different answer of 1.6.3 is in
+// testdata/aptly-1.6.3.json instead.
 var accepted = []acceptance{
 	accept(".*", "/type", `"application/json; charset=utf-8"`, "errors are JSON also by their media type, as from aptly 1.6 on"),
 

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// difference is a field in which two answers differ; what is absent is "".
+// difference is a field in which two answers differ. An absent field is "".
 type difference struct{ field, aptly, ours string }
 
-// differences lists the fields in which values differ, as decoded from JSON.
-// Lists of the same length are compared element by element.
+// differences lists the different fields of two values decoded from JSON. It compares lists
+// of equal length element by element.
 func differences(field string, aptly, ours any) []difference {
 	switch a := aptly.(type) {
 	case map[string]any:
@@ -56,16 +56,16 @@ func mapDifferences(field string, a, b map[string]any) []difference {
 	return all
 }
 
-// acceptance is differences that are meant to be.
+// acceptance accepts differences with a reason.
 type acceptance struct {
 	request, field *regexp.Regexp
-	ours           *regexp.Regexp // what ours has to say
+	ours           *regexp.Regexp // matches our value
 	reason         string
 }
 
-// accept returns an acceptance. The request is that of request.String with the
-// name of the table before it, the field that of difference; both are regular
-// expressions for the whole of them, ours for how what ours says begins.
+// accept returns an acceptance. request matches request.String with the name of its table
+// before it, and field matches a difference's field; both are regular expressions for
+// the whole text. ours is a regular expression for the beginning of our value.
 func accept(request, field, ours, reason string) acceptance {
 	if ours == anything {
 		ours = ""
@@ -73,13 +73,13 @@ func accept(request, field, ours, reason string) acceptance {
 	return acceptance{regexp.MustCompile("^(?:" + request + ")$"), regexp.MustCompile("^(?:" + field + ")$"), regexp.MustCompile("^" + ours), reason}
 }
 
-// judge sorts differences into those that are accepted and those that are not.
+// judge separates accepted from unaccepted differences.
 type judge struct {
 	accepted []acceptance
 	mu       sync.Mutex
-	used     map[int]int // how often an acceptance was needed, by its index
+	used     map[int]int // number of uses of an acceptance, by its index
 	requests int
-	newer    newer // what aptly 1.6.3 answers where 1.5.0 does not
+	newer    newer // answers in which aptly 1.6.3 differs from 1.5.0
 }
 
 func (j *judge) compare(t *testing.T, name string, aptly, ours answer) {
@@ -104,7 +104,7 @@ func (j *judge) compare(t *testing.T, name string, aptly, ours answer) {
 	}
 }
 
-// finish fails the test for what was accepted and is no difference.
+// finish fails the test for every unused acceptance.
 func (j *judge) finish(t *testing.T) {
 	t.Helper()
 	accepted := 0
@@ -119,7 +119,7 @@ func (j *judge) finish(t *testing.T) {
 	t.Logf("%d requests and trees compared; %d differences accepted for %d reasons", j.requests, accepted, len(j.accepted))
 }
 
-// TestDifferences are found, and only those.
+// TestDifferences holds that exactly the different fields are found.
 func TestDifferences(t *testing.T) {
 	a := map[string]any{"same": []any{"x"}, "value": 1.0, "only": nil, "list": []any{"a", map[string]any{"b": true}}, "kind": "x"}
 	b := map[string]any{"same": []any{"x"}, "value": 2.0, "list": []any{"a", map[string]any{"b": false}}, "kind": []any{}, "more": "m"}

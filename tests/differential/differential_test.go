@@ -2,7 +2,7 @@ package differential
 
 import "testing"
 
-// minRequests is how many requests and trees there are to be at least.
+// minRequests is the least number of requests and trees.
 const minRequests = 380
 
 // tables are the requests by subject.
@@ -47,7 +47,7 @@ func TestAptly(t *testing.T) {
 	}
 }
 
-// both has both systems do the same and compares what they say of it.
+// both sends a request to both systems and compares the answers.
 func (j *judge) both(t *testing.T, name string, aptly, ours *system, key signingKey, r request) {
 	t.Helper()
 	switch {

@@ -29,7 +29,7 @@ var taskRequests = []request{
 	post("/api/db/cleanup/", ""),
 }
 
-// errorRequests are about what is none, and about keys.
+// errorRequests are invalid requests, and requests about keys.
 var errorRequests = []request{
 	get("/api/ready"),
 	get("/api/healthy"),

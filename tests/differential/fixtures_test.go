@@ -9,7 +9,7 @@ import (
 	"aptless/core/formats/deb/debtest"
 )
 
-// specs are the binary packages that requests upload, by the name of the file.
+// specs are the uploaded binary packages, by file name.
 func specs() map[string]debtest.Spec {
 	field := func(name, value string) map[string]string { return map[string]string{name: value} }
 	files := func(name string) map[string]string { return map[string]string{"usr/share/doc/" + name: name} }
@@ -28,10 +28,10 @@ func specs() map[string]debtest.Spec {
 	}
 }
 
-// source is the source package that requests upload.
+// source is the uploaded source package.
 func source() debtest.SourceSpec { return debtest.SourceSpec{Source: "hello", Version: "1.0-1"} }
 
-// fixture returns a file by its name; one of another name has its name for content.
+// fixture returns a file by its name. The content of an unknown file is its name.
 func fixture(name string) []byte {
 	if spec, ok := specs()[name]; ok {
 		return debtest.Deb(spec)

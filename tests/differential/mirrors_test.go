@@ -8,7 +8,7 @@ import (
 	"aptless/core/formats/deb/debtest"
 )
 
-// archive serves an archive that both mirror, unsigned, and returns its URL.
+// archive serves an unsigned archive that both systems mirror, and returns its URL.
 func archive(t *testing.T) string {
 	t.Helper()
 	all := specs()

@@ -9,16 +9,15 @@ import (
 	"testing"
 )
 
-// newer are the fields of answers that aptly 1.6.3, whose API is spoken, gives in
-// another way than 1.5.0, which is compared. They are data, each with the place in
-// aptly's source that makes it.
+// newer are the fields of answers in which aptly 1.6.3 differs from 1.5.0. Each has its
+// place in aptly's source.
 type newer []*newerAnswer
 
 type newerAnswer struct {
-	Request   string            // as in reports
-	Source    string            // of what 1.6.3 answers
-	Sometimes string            // why 1.5.0 answers some runs like 1.6.3, if it does
-	Fields    map[string][2]any // of 1.5.0 and of 1.6.3, by the path that a difference has
+	Request   string            // the request, as in reports
+	Source    string            // place in the source of 1.6.3
+	Sometimes string            // reason why 1.5.0 sometimes answers like 1.6.3; may be empty
+	Fields    map[string][2]any // values of 1.5.0 and of 1.6.3, by the field of a difference
 	used      bool
 }
 
@@ -36,8 +35,8 @@ func readNewer(t *testing.T) newer {
 	return all
 }
 
-// correct makes an answer of 1.5.0 the one that 1.6.3 gives. A request may be sent
-// several times: an answer that is not as listed for 1.5.0 stays.
+// correct turns an answer of 1.5.0 into the answer of 1.6.3. A request may be repeated: an
+// answer without the listed values of 1.5.0 stays.
 func (n newer) correct(request string, a answer) {
 	for _, c := range n {
 		if c.Request != request || !c.matches(a) {
@@ -50,7 +49,7 @@ func (n newer) correct(request string, a answer) {
 	}
 }
 
-// matches says whether all fields are those of 1.5.0.
+// matches reports whether all fields have the values of 1.5.0.
 func (c *newerAnswer) matches(a answer) bool {
 	for field, values := range c.Fields {
 		same := false
@@ -65,7 +64,7 @@ func (c *newerAnswer) matches(a answer) bool {
 	return true
 }
 
-// at changes the value of a field, if there is one.
+// at changes the value of a field, if it exists.
 func at(a answer, field string, change func(any) any) {
 	var node any = map[string]any(a)
 	names := strings.Split(field, "/")[1:]
@@ -90,8 +89,7 @@ func at(a answer, field string, change func(any) any) {
 	}
 }
 
-// unused returns the requests for which nothing was to be corrected, although 1.5.0
-// always answers in its own way.
+// unused returns the requests without a correction, unless their entry allows that.
 func (n newer) unused() []string {
 	var names []string
 	for _, c := range n {
@@ -102,8 +100,7 @@ func (n newer) unused() []string {
 	return names
 }
 
-// TestCorrections holds that fields are replaced where they are as listed, and nowhere
-// else.
+// TestCorrections holds that exactly the fields with listed values are replaced.
 func TestCorrections(t *testing.T) {
 	n := newer{
 		{Request: "a", Fields: map[string][2]any{"/status": {400.0, 409.0}, "/body/list/1/x": {"old", "new"}}},

@@ -1,7 +1,7 @@
 package differential
 
-// signed and unsigned end requests. By hash is said in them, since what it is
-// without differs.
+// signed and unsigned end the body of a request. They set AcquireByHash, because its
+// default differs.
 const (
 	signed   = `"AcquireByHash":false,"Signing":{"Batch":true}`
 	unsigned = `"Signing":{"Skip":true}`

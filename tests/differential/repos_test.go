@@ -83,7 +83,7 @@ var repoRequests = []request{
 	get("/api/repos"),
 }
 
-// importRequests import what was uploaded.
+// importRequests import uploaded files.
 var importRequests = []request{
 	post("/api/repos", `{"Name":"r"}`),
 	post("/api/repos", `{"Name":"s"}`),

@@ -22,15 +22,15 @@ const (
 	asNone = ""
 )
 
-// request is what both systems are asked. In path and body {{name}} is the key
-// of a package of fixtures.
+// request is one request to both systems. In path and body, {{name}} stands for the key of
+// a fixture's package.
 type request struct {
 	method, path string
 	body         string
 	media        string
-	files        map[string][]byte // sent as a form, instead of the body
-	command      string            // what the command line of aptly does instead
-	tree         bool              // the published trees are compared, of the storage that path names
+	files        map[string][]byte // files sent as a form instead of the body
+	command      string            // command line of aptly instead of the request
+	tree         bool              // compare the published trees of the storage in path
 }
 
 func get(path string) request { return request{method: "GET", path: path} }
@@ -49,13 +49,13 @@ func withBody(method, path, body string) request {
 	return r
 }
 
-// as returns the request with another media type.
+// as returns the request with another Content-Type.
 func (r request) as(media string) request {
 	r.media = media
 	return r
 }
 
-// upload sends files of fixtures, or such as are made of their names.
+// upload sends files by name: fixtures, or files with their name as content.
 func upload(dir string, names ...string) request {
 	files := map[string][]byte{}
 	for _, name := range names {
@@ -64,8 +64,8 @@ func upload(dir string, names ...string) request {
 	return request{method: "POST", path: "/api/files/" + dir, files: files}
 }
 
-// instead has the command line of aptly do what the request does: only what
-// is found later can be compared.
+// instead runs aptly's command line in place of the request. Only later requests can
+// compare its effect.
 func (r request) instead(command string) request {
 	r.command = command
 	return r
@@ -74,7 +74,7 @@ func (r request) instead(command string) request {
 // published compares the trees of a storage.
 func published(storage string) request { return request{path: storage, tree: true} }
 
-// String names the request in reports and in the table of accepted differences.
+// String names the request in reports and in accepted_test.go.
 func (r request) String() string {
 	if r.tree {
 		return "tree of " + fmt.Sprintf("%q", r.path)
@@ -91,8 +91,7 @@ func (r request) String() string {
 
 var keyName = regexp.MustCompile(`\{\{([^}]*)\}\}`)
 
-// expand puts keys in place of the names of packages, and the URL of the
-// archive in that of its name.
+// expand replaces names of packages by their keys, and the name of the archive by its URL.
 func (s *system) expand(t *testing.T, text string, escape func(string) string) string {
 	t.Helper()
 	text = strings.ReplaceAll(text, "{{archive}}", s.upstream)
@@ -105,10 +104,10 @@ func (s *system) expand(t *testing.T, text string, escape func(string) string) s
 	})
 }
 
-// answer is what a system says, as JSON has it.
+// answer is a system's answer as JSON.
 type answer map[string]any
 
-// send asks a system and returns its answer with what must differ made equal.
+// send sends the request to a system and returns the equalised answer.
 func (s *system) send(t *testing.T, r request) answer {
 	t.Helper()
 	body, media := []byte(s.expand(t, r.body, func(s string) string { return s })), r.media
@@ -160,11 +159,11 @@ func form(t *testing.T, files map[string][]byte) (body []byte, media string) {
 var (
 	uuids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 	times = regexp.MustCompile(`"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"`)
-	// unordered are lists that aptly has in the order of uuids, or in none.
+	// unordered are lists that aptly sorts by UUID or not at all.
 	unordered = regexp.MustCompile(`^/api/(repos|files|mirrors|(repos|snapshots|mirrors)/[^/]+/packages)(\?.*)?$`)
 )
 
-// equalise puts the same text in place of what must differ.
+// equalise replaces necessary differences by the same text.
 func (s *system) equalise(text string) string {
 	text = strings.ReplaceAll(text, s.root+"/", "/root/")
 	text = uuids.ReplaceAllString(text, "<uuid>")
@@ -188,7 +187,7 @@ func encode(v any) string {
 	return strings.TrimRightFunc(b.String(), unicode.IsSpace)
 }
 
-// words splits a command line at its blanks; a bar is a blank in a word.
+// words splits a command line at blanks. A bar stands for a blank within a word.
 func words(command string) []string {
 	all := strings.Fields(command)
 	for i := range all {

@@ -19,21 +19,21 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// storage is the name of the folder that both publish to besides their own.
+// storage is the name of a further folder that both systems publish to.
 const storage = "filesystem:www"
 
-// system is one of the two that are compared, with data of its own.
+// system is one of the compared systems, with its own data.
 type system struct {
 	url    string
 	client *http.Client
-	root   string                     // as its answers name the folder of its data
+	root   string                     // the folder of its data, as in its answers
 	public map[string]string          // folders of the published trees, by storage
-	run    func(args ...string) error // its command line, if it is asked by it
+	run    func(args ...string) error // its command line; nil without
 
 	upstream string // URL of an archive
 }
 
-// signingKey is what both sign with.
+// signingKey is the signing key of both systems.
 type signingKey struct {
 	secret []byte
 	ring   *pgp.Keyring
@@ -56,11 +56,10 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// programs are what the test calls, with Debian's names of their packages.
+// programs are the required programs, with their Debian packages.
 var programs = map[string]string{"aptly": "aptly", "gpg": "gnupg", "gpgconf": "gnupg", "bzip2": "bzip2"}
 
-// needPrograms skips the test where a program is not installed, and fails it
-// where everything has to be tested.
+// needPrograms skips the test if a program is missing. It fails the test in CI.
 func needPrograms(t *testing.T) {
 	t.Helper()
 	for name, debian := range programs {
@@ -78,12 +77,11 @@ func needPrograms(t *testing.T) {
 	}
 }
 
-// newAptly starts aptly. It listens on a socket, since it cannot say which
-// port it chose, and has its database open only while it answers, so that its
-// command line can be called in between.
+// newAptly starts aptly on a socket, because aptly cannot report a chosen port. aptly opens
+// its database only during requests, so its command line can run between them.
 func newAptly(t *testing.T, key signingKey) *system {
 	t.Helper()
-	// The sockets of gpg's agent must fit into 108 bytes, which t.TempDir may not.
+	// The path of gpg-agent's socket has at most 108 bytes, which t.TempDir may exceed.
 	dir, err := os.MkdirTemp("", "aptly")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
@@ -138,7 +136,7 @@ func newAptly(t *testing.T, key signingKey) *system {
 	return s
 }
 
-// await returns when the system answers.
+// await waits until the system answers.
 func (s *system) await(t *testing.T, ended <-chan struct{}) {
 	t.Helper()
 	deadline := time.After(time.Minute)

@@ -16,8 +16,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// tree reads the published tree of a storage: of each file what it says, in a
-// form in which each field can be compared.
+// tree parses the published tree of a storage into values whose fields can be compared.
 func (s *system) tree(t *testing.T, storage string, key signingKey) answer {
 	t.Helper()
 	root := s.public[storage]
@@ -36,7 +35,7 @@ func (s *system) tree(t *testing.T, storage string, key signingKey) answer {
 		}
 		rel = filepath.ToSlash(rel)
 		if strings.Contains(rel, "/by-hash/") {
-			return nil // what is there under two names is compared once
+			return nil // a file under two names is compared once
 		}
 		found[rel] = read(t, rel, data, key)
 		return nil
@@ -47,7 +46,7 @@ func (s *system) tree(t *testing.T, storage string, key signingKey) answer {
 	return found
 }
 
-// read returns what a published file says.
+// read parses a published file.
 func read(t *testing.T, name string, data []byte, key signingKey) any {
 	t.Helper()
 	base := filepath.Base(name)
@@ -78,7 +77,7 @@ func read(t *testing.T, name string, data []byte, key signingKey) any {
 	return h.File(base).SHA256
 }
 
-// release returns the fields of a Release file; of lists the names in them.
+// release returns the fields of a Release file. Its lists become lists of names.
 func release(text []byte) any {
 	p, err := deb.ParseParagraph(string(text), deb.ModeRelease)
 	if err != nil {
@@ -106,7 +105,7 @@ func release(text []byte) any {
 	return fields
 }
 
-// index returns the stanzas of an index in their order, the lines of Contents.
+// index returns the stanzas of an index in order, or the lines of Contents.
 func index(name string, r io.Reader) any {
 	data, err := io.ReadAll(r)
 	if err != nil {

@@ -1,3 +1,3 @@
-// Package memory holds that a process stays within its memory, whatever is
-// uploaded. It is a package of its own, so that nothing else counts.
+// Package memory tests that a process stays within its memory budget for any upload. It is
+// a separate package, so that the process runs no other test.
 package memory

@@ -21,11 +21,11 @@ import (
 	"aptless/infra/embedded"
 )
 
-// limit is what the process may take, in bytes. GOMEMLIMIT means the same number.
+// limit is the memory limit of the process in bytes, also for GOMEMLIMIT.
 const limit = app.DefaultMemory
 
-// TestMemoryStaysBelowTheLimit uploads what unpacks to much more than the memory,
-// imports it at the same time and publishes it with Contents.
+// TestMemoryStaysBelowTheLimit uploads files that unpack to much more than the memory. It
+// imports them concurrently and publishes them with Contents.
 func TestMemoryStaysBelowTheLimit(t *testing.T) {
 	store, err := embedded.Open(t.TempDir(), embedded.Options{})
 	if err != nil {
@@ -56,15 +56,15 @@ func TestMemoryStaysBelowTheLimit(t *testing.T) {
 		p.Must(t, "POST", "/api/repos", fmt.Sprintf(`{"Name":%q}`, dir), nil)
 		imports = append(imports, "/api/repos/"+dir+how)
 	}
-	// Three files of 9 MB together, with a million paths of 230 bytes each.
+	// Three files, 9 MB together, have a million paths of 230 bytes each.
 	huge, data := map[string][]byte{}, archive(paths, 230)
 	for i := range 3 {
 		name := fmt.Sprint("huge", i)
 		huge[name+"_1_amd64.deb"] = packed(name, data)
 	}
 	add("huge", "/file/huge", huge)
-	// Fifty with 32 MB of paths each, the most that are read but for a factor of
-	// two, in five directories that are imported at the same time.
+	// Fifty files have 32 MB of paths each, half of the limit. They are in five directories
+	// that are imported concurrently.
 	data = archive(8_000, 4_000)
 	for d := range 5 {
 		files := map[string][]byte{}
@@ -74,7 +74,7 @@ func TestMemoryStaysBelowTheLimit(t *testing.T) {
 		}
 		add(fmt.Sprint("large", d), fmt.Sprint("/file/large", d), files)
 	}
-	// Releases, a few of which are as large as they may be.
+	// Release files, a few of the largest accepted size.
 	changes := map[string][]byte{}
 	for i := range releases {
 		size := 2 << 10
@@ -109,8 +109,8 @@ func TestMemoryStaysBelowTheLimit(t *testing.T) {
 	}
 }
 
-// watch samples what the limit of the runtime is about: all memory but the
-// released. The returned function says how much it was at most.
+// watch samples the memory that the runtime's limit counts: all memory except released
+// memory. The returned function returns the peak.
 func watch(t *testing.T) func() uint64 {
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	most := make(chan uint64, 1)
@@ -139,12 +139,12 @@ func watch(t *testing.T) func() uint64 {
 	return sample
 }
 
-// archive is a data.tar.zst with so many paths of so many bytes.
+// archive returns a data.tar.zst with count paths of length bytes.
 func archive(paths, length int) []byte {
 	var data bytes.Buffer
 	z, err := zstd.NewWriter(&data, zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
-		panic(err) // the options are constant
+		panic(err) // impossible: the options are constant
 	}
 	header := &tar.Header{Mode: 0o644, Format: tar.FormatUSTAR}
 	folder := "./" + strings.Repeat("d", 90) + "/" + strings.Repeat("e", 60) + "/"
@@ -163,7 +163,7 @@ func archive(paths, length int) []byte {
 	return data.Bytes()
 }
 
-// packed is a .deb with a data.tar.zst.
+// packed returns a .deb with a data.tar.zst.
 func packed(name string, data []byte) []byte {
 	var control bytes.Buffer
 	w := tar.NewWriter(&control)
@@ -186,7 +186,7 @@ func packed(name string, data []byte) []byte {
 	return b.Bytes()
 }
 
-// release is a .changes of about so many bytes, without files.
+// release returns a .changes of about size bytes, without files.
 func release(n, size int) []byte {
 	head := fmt.Sprintf("Format: 1.8\nSource: s%d\nBinary: s%d\nArchitecture: source\nVersion: 1\nDistribution: d\nMaintainer: A <a@example.org>\nFiles:\nChanges:\n", n, n)
 	line := " " + strings.Repeat("x", 98) + "\n"

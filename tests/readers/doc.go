@@ -1,9 +1,8 @@
-// Package readers tests that whoever reads a repository that changes all the
-// time is never worse off for it: with thousands of publications, publishers
-// that die at random, and readers that do what apt does, directly and through
-// proxies that keep what they may.
+// Package readers tests that readers of a changing repository never fail and never go back.
+// It has thousands of publications, publishers that die at random, and readers that act
+// like apt. Readers read directly and through caching proxies.
 //
-// It is a model: memory in place of storage, a clock that is moved, and readers
-// that come to turn between the calls that a publisher makes of its storage. A
-// seed gives about the same run again: publishers do several things at a time.
+// It is a model: storage in memory, a simulated clock, and readers that run between the
+// publisher's storage calls. A seed reproduces a run only approximately, because a
+// publisher makes concurrent calls.
 package readers

@@ -17,28 +17,28 @@ import (
 	"aptless/tests/cache"
 )
 
-// reader updates its lists as apt-get update does, one request at each step.
+// reader updates its lists like apt-get update, with one request in each step.
 type reader struct {
 	name   string
 	from   *cache.Cache
 	byHash bool
-	warm   bool // keeps its lists from one update to the next
+	warm   bool // keeps its lists between updates
 	ring   *pgp.Keyring
 
-	release  []byte    // InRelease of the lists it has
-	pending  []byte    // InRelease of the update under way; nil between updates
-	date     time.Time // of the newest InRelease seen
-	version  int       // of the probe in the newest lists
-	tried    bool      // by-hash was asked for and not there
+	release  []byte    // InRelease of its lists
+	pending  []byte    // InRelease of the running update; nil between updates
+	date     time.Time // Date of the newest InRelease seen
+	version  int       // version of the probe in the newest lists
+	tried    bool      // a by-hash file was missing
 	updates  int
 	failures []string
 	back     []string
 }
 
-// distribution is what is published.
+// distribution is the published distribution.
 const distribution = "/dists/stable/"
 
-// step makes the reader's next request.
+// step sends the reader's next request.
 func (r *reader) step() {
 	if r.pending == nil {
 		r.begin()
@@ -67,7 +67,7 @@ func (r *reader) step() {
 	sum := sha256.Sum256(body)
 	switch {
 	case status == http.StatusNotFound && r.byHash && !r.tried:
-		r.tried = true // apt then asks for the plain name
+		r.tried = true // apt then requests the plain name
 		return
 	case status != http.StatusOK:
 		r.fail("%s: %d", path, status)
@@ -79,7 +79,7 @@ func (r *reader) step() {
 	r.finish(p, body)
 }
 
-// begin fetches InRelease. What it has already ends the update.
+// begin fetches InRelease. An unchanged InRelease ends the update.
 func (r *reader) begin() {
 	status, _, body := r.from.Get(distribution + "InRelease")
 	if status != http.StatusOK {
@@ -94,7 +94,7 @@ func (r *reader) begin() {
 	r.pending, r.tried = body, false
 }
 
-// finish takes the new lists.
+// finish replaces the lists by the new ones.
 func (r *reader) finish(release deb.Paragraph, packed []byte) {
 	date, err := time.Parse("Mon, 2 Jan 2006 15:04:05 MST", release.Get("Date"))
 	if err != nil {
@@ -121,7 +121,7 @@ func (r *reader) fail(format string, args ...any) {
 	r.pending = nil
 }
 
-// listed returns digest and size of a file that Release lists.
+// listed returns digest and size of a listed file.
 func listed(lines, path string) (digest string, size int, ok bool) {
 	for line := range strings.Lines(lines) {
 		words := strings.Fields(line)
@@ -133,8 +133,7 @@ func listed(lines, path string) (digest string, size int, ok bool) {
 	return "", 0, false
 }
 
-// probe returns the highest version of the package that is published again and
-// again.
+// probe returns the highest version of the probe, the package that changes.
 func probe(packed []byte) (version int, err error) {
 	zip, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {

@@ -30,20 +30,20 @@ var (
 	seed      = flag.Uint64("seed", 1, "of the run")
 )
 
-// world is a publisher, its storage, and those who read.
+// world is a publisher, its storage, and its readers.
 type world struct {
 	t       *testing.T
 	random  *rand.Rand
 	signer  pgp.Signer
 	env     *drivertest.Env
 	app     *app.App
-	process context.Context // of the publisher that lives
+	process context.Context // belongs to the living publisher
 	readers []*reader
 	deaths  int
-	turning sync.Mutex // a reader has its turn: what it asks for gives nobody one
+	turning sync.Mutex // a reader is running: its requests start no other reader
 }
 
-// turn lets some of the readers make a request.
+// turn lets some readers send a request.
 func (w *world) turn() {
 	if !w.turning.TryLock() {
 		return
@@ -56,7 +56,8 @@ func (w *world) turn() {
 	}
 }
 
-// start starts a publisher on what the last one left, which dies before long.
+// start starts a publisher on the storage of the last one. It dies after a random number of
+// calls.
 func (w *world) start() {
 	plan := drivertest.Fault{Call: 1 + w.random.IntN(4000), When: drivertest.When(w.random.IntN(3)), Die: true}
 	if w.env == nil {
@@ -79,8 +80,8 @@ func (w *world) start() {
 
 var errDied = errors.New("the publisher died")
 
-// do sends a request and has its task run. Whoever died is followed by another
-// publisher, which finishes what there is.
+// do sends a request and runs its task. After a death the next publisher finishes the
+// task.
 func (w *world) do(method, path, media string, body []byte) (int, error) {
 	r := httptest.NewRequestWithContext(w.process, method, path, bytes.NewReader(body))
 	r.Header.Set("Content-Type", media)
@@ -99,8 +100,7 @@ func (w *world) do(method, path, media string, body []byte) (int, error) {
 	}
 }
 
-// must sends a request until a publisher lives to answer it, or it turns out to
-// be done.
+// must repeats a request until a living publisher has answered it or its effect is there.
 func (w *world) must(method, path, media string, body []byte) {
 	w.t.Helper()
 	for {
@@ -143,11 +143,11 @@ func (w *world) add(version int) {
 	w.json("POST", "/api/repos/r/file/in", "")
 }
 
-// quiet is how often readers get a turn between two publications; a publication
-// has about as many calls.
+// quiet is the number of turns of readers between two publications. A publication has about
+// as many calls.
 const quiet = 40
 
-// TestReaders publishes again and again.
+// TestReaders holds that readers by hash never fail and that no reader goes back.
 func TestReaders(t *testing.T) {
 	n := *publishes
 	switch {
@@ -166,7 +166,7 @@ func TestReaders(t *testing.T) {
 			w.turn()
 		}
 		w.publish(version)
-		if version%50 == 0 { // old versions go, as where they are replaced
+		if version%50 == 0 { // removes old versions, like a repository of replaced packages
 			w.trim(last, version-2)
 			last = version - 2
 		}
@@ -188,8 +188,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, random: rand.New(rand.NewPCG(*seed, 2)), signer: signer}
-	// Readers are served from the storage, as on AWS, and not by who publishes:
-	// whoever is dying serves nobody.
+	// Readers read from the storage, as on AWS, and not from a dying publisher.
 	origin := http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		tree := api.Tree{Blobs: w.env.Memory.Blobs, Log: slog.New(slog.DiscardHandler)}
 		tree.ServeHTTP(out, r)
@@ -208,7 +207,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// publishFirst makes the publication, before anybody reads.
+// publishFirst makes the publication before the first reader.
 func (w *world) publishFirst() {
 	readers := w.readers
 	w.readers = nil
@@ -217,18 +216,18 @@ func (w *world) publishFirst() {
 	w.readers = readers
 }
 
-// trim removes versions of the probe after one and up to another.
+// trim removes the versions of the probe in a range.
 func (w *world) trim(after, upTo int) {
 	query := fmt.Sprintf(`/api/repos/r/packages?q=probe%%20(%%3E%%3E%%20%d)%%2Cprobe%%20(%%3C%%3D%%20%d)`, after, upTo)
 	r := httptest.NewRequestWithContext(w.process, "GET", query, nil)
 	answer := httptest.NewRecorder()
 	w.app.Handler.ServeHTTP(answer, r)
-	if answer.Code == http.StatusOK { // else the publisher died: another time
+	if answer.Code == http.StatusOK { // otherwise the publisher died; a later call removes them
 		w.json("DELETE", "/api/repos/r/packages", `{"PackageRefs":`+answer.Body.String()+`}`)
 	}
 }
 
-// report says what became of the readers.
+// report logs the results of the readers.
 func (w *world) report(n int) {
 	var plain, plainFailures int
 	for _, r := range w.readers {
@@ -253,7 +252,7 @@ func (w *world) report(n int) {
 	}
 }
 
-// turns gives readers a turn before each call.
+// turns runs readers before each call of the storage.
 type turns struct {
 	driver.Blobs
 	turn func()

@@ -1,7 +1,6 @@
-// Command report reads the output of `go test -json` and says what a person
-// wants to know: the packages, all output of what failed, what was skipped and
-// why, and the sums. It fails when a test failed, when none passed, and when
-// one was skipped that is not in the list of allowed skips.
+// Command report summarises the output of `go test -json`. It prints the packages, the
+// output of failed tests, the skipped tests with reasons, and the sums. It fails if a test
+// failed, if none passed, or if a skipped test is not in the list of allowed skips.
 package main
 
 import (
@@ -20,12 +19,12 @@ import (
 type event struct {
 	Action     string
 	Package    string
-	ImportPath string // of a build that failed
+	ImportPath string // package of a failed build
 	Test       string
 	Output     string
 }
 
-// maxOutput is how much output of one test is kept, in bytes.
+// maxOutput bounds the stored output of one test, in bytes.
 const maxOutput = 1 << 20
 
 func main() {
@@ -68,7 +67,7 @@ func parseAllowed(text string) (map[string]string, error) {
 	return allowed, nil
 }
 
-// outcome is what is known of a run so far.
+// outcome is the state of a run.
 type outcome struct {
 	output  map[string]*strings.Builder // by package and test
 	passed  int
@@ -77,7 +76,7 @@ type outcome struct {
 	skipped []string        // "package test"
 }
 
-// report prints in as it comes, then the sums. Subtests count as tests.
+// report prints packages as they end, then the sums. Subtests count as tests.
 func report(in io.Reader, out io.Writer, allowed map[string]string) error {
 	o := outcome{output: map[string]*strings.Builder{}, blamed: map[string]bool{}}
 	lines := bufio.NewScanner(in)
@@ -85,7 +84,7 @@ func report(in io.Reader, out io.Writer, allowed map[string]string) error {
 	for lines.Scan() {
 		var e event
 		if json.Unmarshal(lines.Bytes(), &e) != nil || e.Action == "" {
-			fmt.Fprintln(out, lines.Text()) // what the go command says itself
+			fmt.Fprintln(out, lines.Text()) // output of the go command itself
 			continue
 		}
 		o.take(e, out)
@@ -134,7 +133,7 @@ func (o *outcome) take(e event, out io.Writer) {
 	}
 }
 
-// end takes the end of a test, or of a package when e.Test is empty.
+// end handles the end of a test, or of a package if e.Test is empty.
 func (o *outcome) end(e event, name string, out io.Writer) {
 	text := ""
 	if b := o.output[name]; b != nil {
@@ -144,7 +143,7 @@ func (o *outcome) end(e event, name string, out io.Writer) {
 	if e.Test == "" {
 		fmt.Fprint(out, summary(text, e.Action == "fail"))
 		if e.Action == "fail" && !o.blamed[e.Package] {
-			o.failed++ // it did not build, or died outside of a test
+			o.failed++ // the package did not build, or died outside a test
 		}
 		return
 	}
@@ -161,8 +160,8 @@ func (o *outcome) end(e event, name string, out io.Writer) {
 	}
 }
 
-// summary is what to print of a package's own output: all of it when it
-// failed, else the line that ends it.
+// summary returns the part of a package's own output to print. It is all of the output of a
+// failed package, and the last line otherwise.
 func summary(text string, failed bool) string {
 	if failed {
 		return text

@@ -1,3 +1,3 @@
-// Package template holds template.yaml to what the code needs and to what the
-// functions may do.
+// Package template tests template.yaml against the needs of the code and the rights of the
+// functions.
 package template

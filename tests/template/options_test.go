@@ -20,9 +20,8 @@ func parameter(flag string) string {
 	return b.String()
 }
 
-// TestOptions holds that whatever the single program and the functions have in
-// common is a parameter, with the default that it has there, and that no
-// function is told of an option that it does not know.
+// TestOptions holds that every shared option is a parameter with the same default. No
+// function gets a variable that it does not know.
 func TestOptions(t *testing.T) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -38,7 +37,7 @@ func TestOptions(t *testing.T) {
 	variables := at(&doc.Globals, "Function", "Environment", "Variables")
 	known := map[string]bool{"AWS_MAX_ATTEMPTS": true}
 	for _, name := range []string{"TABLE", "PRIVATE_BUCKET", "PUBLIC_BUCKET", "QUEUE", "QUEUE_PUBLISH", "QUEUE_MIRROR", "QUEUE_CLEANUP", "PUBLIC_KEY", "STORAGES"} {
-		known["APTLESS_"+name] = true // of infra/aws
+		known["APTLESS_"+name] = true // variables of infra/aws
 	}
 	var o options.Options
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
@@ -63,7 +62,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("no function knows %s", name)
 		}
 	}
-	// What the template takes, the functions take.
+	// The functions accept every value that the template allows.
 	for i := 0; i+1 < len(doc.Parameters.Content); i += 2 {
 		for _, value := range list(at(doc.Parameters.Content[i+1], "AllowedValues")) {
 			name := doc.Parameters.Content[i].Value

@@ -11,7 +11,7 @@ import (
 
 const file = "../../template.yaml"
 
-// resource is one of the template's, as far as the tests look at it.
+// resource is the tested part of a resource.
 type resource struct {
 	Type                string    `yaml:"Type"`
 	DeletionPolicy      string    `yaml:"DeletionPolicy"`
@@ -62,7 +62,7 @@ func text(n *yaml.Node, names ...string) string {
 	return n.Value
 }
 
-// list returns the values of a sequence, or that of a scalar.
+// list returns the values of a sequence, or the value of a scalar.
 func list(n *yaml.Node) []string {
 	if n == nil {
 		return nil
@@ -98,7 +98,7 @@ func functions(t *testing.T) map[string]resource {
 	return found
 }
 
-// task returns the event by which a function is fed from a queue, or nil.
+// task returns the event of a function's queue, or nil.
 func task(f resource) *yaml.Node { return at(&f.Properties, "Events", "Task", "Properties") }
 
 // statements returns the statements of a function's policies.
@@ -115,7 +115,7 @@ func statements(t *testing.T, f resource) []*yaml.Node {
 			t.Fatalf("line %d: a policy that is not written here", p.Line)
 		}
 		for _, statement := range s.Content {
-			if statement.Tag == "!If" { // a statement, or none
+			if statement.Tag == "!If" { // a statement, or an entry of another kind
 				statement = statement.Content[1]
 			}
 			all = append(all, statement)

@@ -15,8 +15,8 @@ import (
 	"aptless/infra/aws/lambda"
 )
 
-// TestCode holds that every program of functions but the single one is what a
-// function runs.
+// TestCode holds that every program of functions except aptless is the code of a Lambda
+// function.
 func TestCode(t *testing.T) {
 	run := map[string]bool{}
 	for _, f := range functions(t) {
@@ -28,7 +28,7 @@ func TestCode(t *testing.T) {
 	}
 	for _, d := range folders {
 		if _, err := os.Stat("../../functions/" + d.Name() + "/main.go"); err != nil {
-			continue // it is no program
+			continue // the folder has no program
 		}
 		if d.Name() != "aptless" && !run["dist/"+d.Name()+"/"] {
 			t.Errorf("no function of the template runs functions/%s", d.Name())
@@ -36,8 +36,8 @@ func TestCode(t *testing.T) {
 	}
 }
 
-// TestTimes holds the relations without which a message comes to a second
-// worker while the first one works.
+// TestTimes holds the relations of times that keep a message from a second worker while
+// the first one works.
 func TestTimes(t *testing.T) {
 	all, fed := parse(t), 0
 	for name, f := range functions(t) {
@@ -52,8 +52,8 @@ func TestTimes(t *testing.T) {
 		if q.Type != "AWS::SQS::Queue" {
 			t.Fatalf("%s is fed by %q", name, queue)
 		}
-		// The visibility counts only until a worker hides its message, as the first
-		// thing that it does. A worker that dies before blocks its group for so long.
+		// The queue's visibility applies until a worker hides its message, its first action. A
+		// worker that dies before blocks its group for this time.
 		if visibility := seconds(t, &q.Properties, "VisibilityTimeout"); visibility < timeout+time.Minute || visibility > 2*timeout {
 			t.Errorf("%s may take %v, and its messages come again after %v", name, timeout, visibility)
 		}
@@ -72,8 +72,8 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// TestQueues holds that every queue is FIFO, gives up into another one, is
-// watched, and is read by exactly one function.
+// TestQueues holds that every queue is FIFO, has a dead-letter queue and an alarm, and
+// feeds exactly one function.
 func TestQueues(t *testing.T) {
 	all := parse(t)
 	readers, watched, dead := map[string]int{}, map[string]bool{}, map[string]bool{}
@@ -105,7 +105,7 @@ func TestQueues(t *testing.T) {
 			want = 0
 		} else if text(&r.Properties, "RedrivePolicy", "maxReceiveCount") == "" ||
 			text(&r.Properties, "DeduplicationScope") != "messageGroup" || text(&r.Properties, "FifoThroughputLimit") != "perMessageGroupId" {
-			t.Errorf("%s keeps what cannot be delivered, or orders what has no order", name)
+			t.Errorf("%s has no dead-letter queue, or no order for each message group", name)
 		}
 		if text(&r.Properties, "FifoQueue") != "true" || readers[name] != want || !watched[name] {
 			t.Errorf("%s: FIFO %q, %d readers, watched: %v", name, text(&r.Properties, "FifoQueue"), readers[name], watched[name])
@@ -124,8 +124,8 @@ func TestQueues(t *testing.T) {
 	}
 }
 
-// TestPolicies holds that no statement allows everything, but where a comment
-// in it says why.
+// TestPolicies holds that no statement allows everything, unless a comment in it has the
+// reason.
 func TestPolicies(t *testing.T) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -159,36 +159,36 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// may reports whether a function may do something with all that target names.
+// may reports whether a function may do an action on everything that target names.
 func may(t *testing.T, f resource, action, target string) bool {
 	return slices.ContainsFunc(statements(t, f), func(s *yaml.Node) bool {
 		return slices.Contains(list(at(s, "Action")), action) && slices.Contains(list(at(s, "Resource")), target)
 	})
 }
 
-// TestRights holds who alone may do what.
+// TestRights holds the actions that exactly one function may do.
 func TestRights(t *testing.T) {
 	for right, c := range map[string]struct {
 		action, target string
-		who            []string
+		functions      []string
 	}{
-		"signs":                 {"secretsmanager:GetSecretValue", "SigningKey", []string{"PublishFunction"}},
-		"signs by KMS":          {"kms:Sign", "SigningKmsKeys", []string{"PublishFunction"}},
-		"writes to storages":    {"s3:PutObject", "StorageArns", []string{"PublishFunction"}},
-		"deletes package files": {"s3:DeleteObject", "${PrivateBucket.Arn}/*", []string{"CleanupFunction"}},
-		"deletes what is read":  {"s3:DeleteObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},
-		"writes what is read":   {"s3:PutObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},
-		"writes package files":  {"s3:PutObject", "${PrivateBucket.Arn}/*", []string{"CleanupFunction", "MirrorFunction", "PublishFunction", "WorkerFunction"}},
+		"signs":                   {"secretsmanager:GetSecretValue", "SigningKey", []string{"PublishFunction"}},
+		"signs by KMS":            {"kms:Sign", "SigningKmsKeys", []string{"PublishFunction"}},
+		"writes to storages":      {"s3:PutObject", "StorageArns", []string{"PublishFunction"}},
+		"deletes package files":   {"s3:DeleteObject", "${PrivateBucket.Arn}/*", []string{"CleanupFunction"}},
+		"deletes published files": {"s3:DeleteObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},
+		"writes published files":  {"s3:PutObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},
+		"writes package files":    {"s3:PutObject", "${PrivateBucket.Arn}/*", []string{"CleanupFunction", "MirrorFunction", "PublishFunction", "WorkerFunction"}},
 	} {
-		var who []string
+		var allowed []string
 		for name, f := range functions(t) {
 			if may(t, f, c.action, c.target) {
-				who = append(who, name)
+				allowed = append(allowed, name)
 			}
 		}
-		slices.Sort(who)
-		if !slices.Equal(who, c.who) {
-			t.Errorf("%s: %v, and not %v", right, who, c.who)
+		slices.Sort(allowed)
+		if !slices.Equal(allowed, c.functions) {
+			t.Errorf("%s: %v, want %v", right, allowed, c.functions)
 		}
 	}
 	for name, f := range functions(t) {
@@ -201,8 +201,8 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// TestKept holds what a stack that is deleted or replaced leaves, and that
-// nobody reads the buckets but through CloudFront.
+// TestKept holds the resources that a deleted or replaced stack leaves. The buckets are
+// read only through CloudFront.
 func TestKept(t *testing.T) {
 	buckets := 0
 	for name, r := range parse(t) {
@@ -232,7 +232,7 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestEdge holds that the template has the code of infra/edge, and runs its tests.
+// TestEdge holds that the template has the code of infra/edge, and runs the code's tests.
 func TestEdge(t *testing.T) {
 	const dir = "../../infra/edge/"
 	shared := map[string]bool{}
@@ -269,15 +269,15 @@ func TestEdge(t *testing.T) {
 	}
 }
 
-// matches says whether CloudFront applies a path pattern to a path: neither has
-// a slash at its beginning, and * is any text.
+// matches reports whether CloudFront applies a path pattern to a path. Neither has a leading
+// slash, and * is any text.
 func matches(pattern, path string) bool {
 	parts := strings.Split(regexp.QuoteMeta(pattern), `\*`)
 	return regexp.MustCompile("^" + strings.Join(parts, ".*") + "$").MatchString(strings.TrimPrefix(path, "/"))
 }
 
-// TestOrigins holds from where CloudFront has what, and that of the private
-// bucket it may read package files only.
+// TestOrigins holds the origin of each path in CloudFront. From the private bucket only
+// package files may be read.
 func TestOrigins(t *testing.T) {
 	all := parse(t)
 	r := all["Cdn"]
@@ -339,7 +339,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// TestLint has cfn-lint look at the template; `make tools` installs it.
+// TestLint runs cfn-lint on the template; `make tools` installs it.
 func TestLint(t *testing.T) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
