@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# From two .deb files to apt-get: starts a fresh server, uploads a package of
-# Debian's archive and one built on the spot, publishes them, and downloads
-# them with the real apt-get from a private root. usage: tests/demo.sh bin/aptless
+# Publishes two packages and downloads them. Starts a new server, uploads a package of
+# Debian's archive and a locally built one, publishes both, and downloads both with the
+# real apt-get, which has its own root folder. usage: tests/demo.sh bin/aptless
 set -euo pipefail
 bin=$(realpath "$1")
 work=$(mktemp -d)
@@ -16,9 +16,9 @@ trap cleanup EXIT
 say() { printf '\n== %s\n' "$*"; }
 post() { curl -fsS -X POST -H 'Content-Type: application/json' "$@"; echo; }
 
-say "a package built on the spot, and one of Debian's archive"
+say "a locally built package, and one of Debian's archive"
 mkdir -p "$work/debs" "$work/tree/DEBIAN" "$work/tree/usr/share/hello-aptless"
-printf 'Package: hello-aptless\nVersion: 1.0-1\nArchitecture: all\nMaintainer: Demo <demo@example.org>\nDescription: a package built on the spot\n' >"$work/tree/DEBIAN/control"
+printf 'Package: hello-aptless\nVersion: 1.0-1\nArchitecture: all\nMaintainer: Demo <demo@example.org>\nDescription: a locally built package\n' >"$work/tree/DEBIAN/control"
 echo hello >"$work/tree/usr/share/hello-aptless/hello.txt"
 dpkg-deb --root-owner-group -b "$work/tree" "$work/debs" >/dev/null
 chmod 777 "$work/debs"
@@ -26,7 +26,7 @@ chmod 777 "$work/debs"
 ls -l "$work/debs"
 arch=$(dpkg --print-architecture)
 
-say "a fresh server"
+say "a new server"
 "$bin" serve --listen "127.0.0.1:$port" --data "$work/data" 2>"$work/log" &
 server=$!
 for _ in $(seq 100); do curl -fsS "$url/api/ready" >/dev/null 2>&1 && break; sleep 0.2; done
@@ -44,7 +44,7 @@ for f in InRelease Release Release.gpg; do curl -fsS -o "$work/$f" "$url/dists/s
 gpgv --keyring "$work/key.gpg" "$work/InRelease"
 gpgv --keyring "$work/key.gpg" "$work/Release.gpg" "$work/Release"
 
-say "apt-get, with Signed-By, from a private root"
+say "apt-get, with Signed-By and its own root folder"
 root=$work/root
 mkdir -p "$root/lists/partial" "$root/archives/partial" "$root/empty"
 touch "$root/status"
@@ -60,4 +60,4 @@ apt_private() {
 apt_private update
 (cd "$work" && apt_private download hello hello-aptless)
 for f in "$work"/debs/*.deb; do cmp "$f" "$work/$(basename "$f")"; done
-say "both packages came back as they were uploaded"
+say "both downloads equal the uploads"
