@@ -40,6 +40,7 @@ func (s *server) reader(url, suite string) *apt.Client {
 
 // TestSource has apt-get fetch a source package.
 func TestSource(t *testing.T) {
+	t.Parallel() // it waits for programs most of the time
 	s := newServer(t)
 	source := s.greeted(".", "stable")
 	c := s.reader(s.url, "stable")
@@ -52,6 +53,7 @@ func TestSource(t *testing.T) {
 // TestHashLayout has apt-get fetch a package and its source package from a
 // publication of the pool layout hash, below a prefix and at the root.
 func TestHashLayout(t *testing.T) {
+	t.Parallel() // it waits for programs most of the time
 	s := newServer(t)
 	want := s.greeted("team/x", "stable")
 	want["hello_1%3a2.10-3_amd64.deb"] = debtest.Deb(debtest.Spec{Package: "hello", Architecture: "amd64", Version: "1:2.10-3"})
@@ -72,6 +74,7 @@ func TestHashLayout(t *testing.T) {
 // in Release, with the time in place of @SNAPSHOTID@. An apt with --snapshot (2.9,
 // newer than Debian 12) builds the URL itself.
 func TestSnapshot(t *testing.T) {
+	t.Parallel() // it waits for programs most of the time
 	s := newServer(t)
 	s.args = append(s.args, "--address", s.url)
 	s.restart()
@@ -128,6 +131,7 @@ func TestSnapshot(t *testing.T) {
 // TestAlias has apt read a distribution under an alias, which then moves to another
 // distribution.
 func TestAlias(t *testing.T) {
+	t.Parallel() // it waits for programs most of the time
 	s := newServer(t)
 	s.greeted(".", "trixie")
 	s.must(s.json("PUT", "/api/publish/:./trixie", `{"Aliases":["stable"]}`, nil))

@@ -29,6 +29,7 @@ func (s *server) client(name string, opt apt.Options) *apt.Client {
 
 // TestAptFile has apt-file read Contents of a first publication, and a spliced one.
 func TestAptFile(t *testing.T) {
+	t.Parallel() // it waits for programs most of the time
 	s := newServer(t)
 	s.publish("files")
 	c := s.client("files", apt.Options{Contents: true})
@@ -74,6 +75,7 @@ func (s *server) key(repo, name string) string {
 // TestCompressions has apt read indexes of several pieces in every compression, rendered
 // at once and spliced.
 func TestCompressions(t *testing.T) {
+	t.Parallel() // it waits for programs most of the time
 	s := newServer(t, "--compress", "xz,zst")
 	s.publish("forms")
 	var many []debtest.Spec

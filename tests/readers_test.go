@@ -73,6 +73,7 @@ func (s *server) same(files map[string][]byte, specs ...debtest.Spec) {
 
 // TestDebmirror has debmirror copy a publication, and then its changes.
 func TestDebmirror(t *testing.T) {
+	t.Parallel() // it waits for programs most of the time
 	for _, layout := range []string{"debian", "hash"} {
 		t.Run(layout, func(t *testing.T) { debmirror(t, layout) })
 	}
@@ -108,6 +109,7 @@ func debmirror(t *testing.T, layout string) {
 // TestDebmirrorRoot has debmirror copy a publication at the root prefix, for which it
 // requests //dists.
 func TestDebmirrorRoot(t *testing.T) {
+	t.Parallel() // it waits for programs most of the time
 	s := newServer(t)
 	s.publish("root")
 	alpha := debtest.Spec{Package: "alpha", Architecture: "amd64"}
@@ -120,6 +122,7 @@ func TestDebmirrorRoot(t *testing.T) {
 
 // TestDebootstrap has debootstrap select and download a system, verified by the key.
 func TestDebootstrap(t *testing.T) {
+	t.Parallel() // it waits for programs most of the time
 	s := newServer(t)
 	s.publish("sid")
 	spec := func(name, priority, depends string) debtest.Spec {

@@ -49,25 +49,57 @@ var build = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
+// signingKey returns a key file as a first start makes it. All servers share it, because
+// a key of this size takes seconds to make.
+var signingKey = sync.OnceValues(func() ([]byte, error) {
+	bin, err := build()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "aptless-key-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if out, err := exec.Command(bin, "key", "new", "--data", dir).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	return os.ReadFile(filepath.Join(dir, "signing-key.asc"))
+})
+
 func newServer(t *testing.T, args ...string) *server {
 	bin, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
+	key, err := signingKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &server{t: t, bin: bin, data: t.TempDir(), args: args}
+	if err := os.WriteFile(filepath.Join(s.data, "signing-key.asc"), key, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(s.kill)
 	s.start(lasting(t))
 	return s
 }
+
+// addresses are the results of lasting in all tests, which may run in parallel.
+var addresses sync.Map
 
 // lasting returns an address for a server that is killed and started again. Its port is
 // below 32768, so no other process gets it as an ephemeral port meanwhile (ip(7),
 // ip_local_port_range).
 func lasting(t *testing.T) string {
 	for range 100 {
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000))); err == nil {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000))
+		if _, taken := addresses.LoadOrStore(address, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
 			l.Close()
-			return l.Addr().String()
+			return address
 		}
 	}
 	t.Fatal("no port is free")

@@ -155,6 +155,7 @@ func flat(f *foreign) string {
 // TestForeignArchives mirrors archives of reprepro and apt-ftparchive, and has apt install
 // from the mirrors.
 func TestForeignArchives(t *testing.T) {
+	t.Parallel() // it waits for programs most of the time
 	s := newServer(t, "--allow-upstream", "127.0.0.1")
 	for name, build := range map[string]func(*foreign) string{"reprepro": reprepro, "ftparchive": ftparchive, "flat": flat} {
 		t.Run(name, func(t *testing.T) {
