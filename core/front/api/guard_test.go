@@ -67,7 +67,7 @@ func TestClosedServerRefusesOtherSites(t *testing.T) {
 	}
 }
 
-// TestRefusalComesBeforeTheBody: it is not read, whatever its size.
+// TestRefusalComesBeforeTheBody holds that the body of a refused request is not read.
 func TestRefusalComesBeforeTheBody(t *testing.T) {
 	rt := testRouter()
 	rt.Guard = &Guard{Closed: true}

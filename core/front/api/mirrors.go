@@ -93,8 +93,8 @@ type mirrorUpdateParams struct {
 	ClientKey         *string
 }
 
-// needs returns what the body needs besides mirror.update on the mirror name: a new
-// name, and to go without a check, are for those permissions that manage has.
+// needs returns the permissions that the body needs besides mirror.update on the mirror
+// name. A new name and an update without verification need manage.
 func (p *mirrorUpdateParams) needs(name string) []auth.Need {
 	var names []string
 	if p.Name != "" && p.Name != name {

@@ -112,7 +112,7 @@ func having(needs ...string) []auth.Grant {
 	return grants
 }
 
-// without returns grants of all permissions but one, and those that imply it.
+// without returns grants of all permissions except one and the permissions that imply it.
 func without(need string) []auth.Grant {
 	can := auth.ParseNeed(need).Can
 	kind, _, _ := strings.Cut(string(can), ".")
@@ -132,8 +132,8 @@ type sample struct {
 var place = strings.NewReplacer("{name}", "r", "{repo}", "r", "{src}", "src", "{dir}", "d", "{prefix}", "p", "{distribution}", "s",
 	"{component}", "main", "{withSnapshot}", "other", "{ext}", "dot", "{key}", "Pamd64 hello 1 0123456789abcdef", "{id}", "1")
 
-// samples is the table of section 3 of the access of routes: each route with what
-// it needs, and again with each option that needs more.
+// samples is the table of the access of routes. Each route has its permission, and once
+// more each option that needs a further one.
 func samples() []sample {
 	return []sample{
 		{"GET /api/ready", "", "", "none"}, {"GET /api/healthy", "", "", "none"}, {"GET /api/openapi.json", "", "", "none"},
@@ -253,9 +253,9 @@ func TestTableOfRoutesIsThatOfTheRouter(t *testing.T) {
 	}
 }
 
-// TestRoutesNeedWhatTheTableSays: without credentials 401; with all permissions but
-// one that is needed 403, in the same words whether the objects exist; with those
-// only that are needed neither.
+// TestRoutesNeedWhatTheTableSays sends each request with three credentials. Without any,
+// the answer is 401. With all permissions but a needed one it is 403, in the same words
+// for existing and missing objects. With exactly the needed permissions it is neither.
 func TestRoutesNeedWhatTheTableSays(t *testing.T) {
 	g := newGuarded(t, func(c *app.Config) { c.Wait, c.Metrics = time.Millisecond, prometheus.NewRegistry() })
 	all := append(samples(), optional()...)
