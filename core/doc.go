@@ -42,6 +42,7 @@
 //   - archive/publish/files: package files below a published tree
 //   - archive/publish/tree: the manifest, and the public tree that follows it
 //   - front/auth: tokens, grants and the decision which caller may do what
+//   - front/audit: records of changes and refusals, as chains
 //   - front/api: routes, requests, answers and errors
 //   - front/app: composition: drivers and a Config in; handler, worker and tick out
 //
@@ -91,8 +92,9 @@
 //	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/source
 //	archive/deliver                archive/publish archive/repo archive/source archive/upload
 //	front/auth                     net/http
-//	front/api                      front/auth net/http github.com/prometheus/client_golang
-//	front/app                      front/api front/auth net/http github.com/prometheus/client_golang
+//	front/audit
+//	front/api                      front/audit front/auth net/http github.com/prometheus/client_golang
+//	front/app                      front/api front/audit front/auth net/http github.com/prometheus/client_golang
 //	front/app/apptest              front/app net/http aptless/infra/embedded
 //
 // # Laws

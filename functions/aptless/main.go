@@ -23,7 +23,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), uploadCommand(), keyCommand(), tokenCommand(), loginCommand(), authCommand())
+	root.AddCommand(serveCommand(), uploadCommand(), keyCommand(), tokenCommand(), loginCommand(), authCommand(), auditCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "aptless:", err)
 		os.Exit(1)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"aptless/core/engine/driver"
 	"aptless/core/front/app"
+	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
 
@@ -22,6 +24,7 @@ import (
 type access struct {
 	auth, insecure, plain bool
 	hosts                 []string
+	keep                  int // days
 	certificate, key      string
 }
 
@@ -30,6 +33,7 @@ func (a *access) flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&a.insecure, "insecure-open", false, "serve without authentication although other hosts can reach the address: each of them may do everything")
 	flags.BoolVar(&a.plain, "plain-http", false, "serve with authentication and without TLS on an address that other hosts can reach: for a proxy in front that has TLS")
 	flags.StringArrayVar(&a.hosts, "allow-host", nil, "name besides localhost for which a server without authentication answers; may be repeated")
+	flags.IntVar(&a.keep, "audit-keep", 400, "days for which audit records are kept")
 	flags.StringVar(&a.certificate, "tls-cert", "", "file with the certificate of the server, as PEM; it is read again when it changes, and at SIGHUP")
 	flags.StringVar(&a.key, "tls-key", "", "file with the key of the certificate")
 }
@@ -76,6 +80,9 @@ func (a *access) check() error {
 	if (a.certificate == "") != (a.key == "") {
 		return errors.New("--tls-cert and --tls-key are given together")
 	}
+	if a.keep < 1 || a.keep > 36500 {
+		return errors.New("--audit-keep: 1 to 36500 days")
+	}
 	if a.auth && a.insecure {
 		return errors.New("--auth and --insecure-open contradict each other")
 	}
@@ -84,8 +91,8 @@ func (a *access) check() error {
 
 // decide returns the mode of a server whose data is in table. It closes the
 // installation if the flags or the environment say so.
-func (a *access) decide(ctx context.Context, table driver.Table, listen string, addr net.Addr) (*mode, error) {
-	m := &mode{Auth: app.Auth{AnyHost: a.insecure, Hosts: a.hosts}}
+func (a *access) decide(ctx context.Context, table driver.Table, listen string, addr net.Addr, log *slog.Logger) (*mode, error) {
+	m := &mode{Auth: app.Auth{AnyHost: a.insecure, Hosts: a.hosts, Keep: time.Duration(a.keep) * 24 * time.Hour}}
 	var err error
 	if m.Environment, err = environmentToken(os.Getenv); err != nil {
 		return nil, err
@@ -104,8 +111,8 @@ func (a *access) decide(ctx context.Context, table driver.Table, listen string, 
 			return nil, err
 		}
 	}
-	if m.Closed {
-		err = store.Close(ctx)
+	if m.Closed && !stored.Closed() {
+		err = setMode(ctx, table, log, store.Close, "closed")
 	}
 	return m, err
 }
@@ -130,7 +137,7 @@ const adminFile = "admin-token"
 
 // firstAdmin makes an admin token where no live token can manage tokens: its file
 // first, then its row. It returns the path of the file, "" if there is none.
-func firstAdmin(ctx context.Context, table driver.Table, data string) (string, error) {
+func firstAdmin(ctx context.Context, table driver.Table, data string, log *slog.Logger) (string, error) {
 	path := filepath.Join(data, adminFile)
 	store := &auth.Store{Table: table, Now: time.Now}
 	has, err := store.HasAdmin(ctx)
@@ -155,7 +162,7 @@ func firstAdmin(ctx context.Context, table driver.Table, data string) (string, e
 			return "", err
 		}
 	}
-	if _, err := store.Adopt(ctx, secret, adminOrder("admin-"+auth.IDOf(auth.Digest(secret)))); err != nil {
+	if err := adopt(ctx, store, log, secret, "admin-"+auth.IDOf(auth.Digest(secret))); err != nil {
 		return "", fmt.Errorf("no live token may manage tokens, and %s is not taken: %w. Remove the file, or run \"aptless token create --admin --data %s\"", path, err, data)
 	}
 	return path, nil
@@ -174,4 +181,29 @@ func writeSecret(path, secret string) error {
 	}
 	_, err = f.WriteString(secret + "\n")
 	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// setMode changes the mode of an installation, with its record.
+func setMode(ctx context.Context, table driver.Table, log *slog.Logger, set func(context.Context, ...driver.Op) error, mode string) error {
+	records := &audit.Store{Table: table, Now: time.Now, Log: log}
+	p := records.Begin(audit.Record{Event: audit.ModeSet, Of: mode, By: audit.By{Kind: string(auth.System)}})
+	err := set(ctx, p.Op)
+	p.Done(err)
+	return err
+}
+
+// adopt makes a token of an administrator whose secret exists, with its record.
+func adopt(ctx context.Context, store *auth.Store, log *slog.Logger, secret, name string) error {
+	records := &audit.Store{Table: store.Table, Now: time.Now, Log: log}
+	var p *audit.Pending
+	_, err := store.Adopt(ctx, secret, adminOrder(name), func(t auth.Token) []driver.Op {
+		if p == nil {
+			p = records.Begin(audit.Record{Event: audit.TokenCreated, Of: t.ID, By: audit.By{Kind: string(auth.System)}})
+		}
+		return []driver.Op{p.Op}
+	})
+	if p != nil {
+		p.Done(err)
+	}
+	return err
 }

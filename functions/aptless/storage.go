@@ -66,7 +66,7 @@ func open(ctx context.Context, opt settings, addr net.Addr, log *slog.Logger) (_
 	if s.data, err = s.open(opt.data, 0o750, embeddedOptions(opt, log)); err != nil {
 		return nil, err
 	}
-	if s.mode, err = opt.access.decide(ctx, s.data.Table, opt.listen, addr); err != nil {
+	if s.mode, err = opt.access.decide(ctx, s.data.Table, opt.listen, addr, log); err != nil {
 		return nil, err
 	}
 	if missing {
@@ -79,7 +79,7 @@ func open(ctx context.Context, opt settings, addr net.Addr, log *slog.Logger) (_
 		}
 	}
 	if s.mode.Closed && s.mode.Environment == "" {
-		if s.admin, err = firstAdmin(ctx, s.data.Table, opt.data); err != nil {
+		if s.admin, err = firstAdmin(ctx, s.data.Table, opt.data, log); err != nil {
 			return nil, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -140,15 +141,20 @@ func createAdmin(ctx context.Context, out io.Writer, data, name string) (err err
 	if name == "" {
 		name = "admin-" + auth.IDOf(auth.Digest(secret))
 	}
-	if _, err := store.Adopt(ctx, secret, adminOrder(name)); err != nil {
+	if err := adopt(ctx, store, quiet(), secret, name); err != nil {
 		return err
 	}
-	if err := store.Close(ctx); err != nil {
-		return err
+	if m, err := store.Mode(ctx); err != nil || !m.Closed() {
+		if err := errors.Join(err, setMode(ctx, s.Table, quiet(), store.Close, "closed")); err != nil {
+			return err
+		}
 	}
 	_, err = fmt.Fprintln(out, secret)
 	return err
 }
+
+// quiet is the log of a command that is no server.
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func listTokensCommand() *cobra.Command {
 	var url, owner string
@@ -319,7 +325,10 @@ func authCommand() *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
-			return store.Open(cmd.Context())
+			if m, err := store.Mode(cmd.Context()); err != nil || !m.Closed() {
+				return err
+			}
+			return setMode(cmd.Context(), s.Table, quiet(), store.Open, "open")
 		},
 	}
 	open.Flags().StringVar(&data, "data", "data", "the data folder")

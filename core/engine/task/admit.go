@@ -30,13 +30,21 @@ func (s *Store) Admit(ctx context.Context, spec Spec, sync bool) (Task, error) {
 		return Task{}, fmt.Errorf("arguments of %s: %w", spec.Kind, err)
 	}
 	t := Task{Kind: spec.Kind, Name: spec.Name, Resources: spec.Resources, Locks: spec.Locks, Args: args, Sync: sync, By: spec.By, Needs: spec.Needs}
-	return s.admit(ctx, t, nil)
+	return s.admit(ctx, t, func(t *Task) ([]driver.Op, func(error)) {
+		if spec.Record == nil {
+			return nil, func(error) {}
+		}
+		name, op, done := spec.Record(t.ID)
+		t.Record = name
+		return []driver.Op{op}, done
+	})
 }
 
 // admit creates a task that has everything but a number, in one transaction with
-// the operation that claim returns for the number, if it is not nil. A conflict
-// on the claim is an error.
-func (s *Store) admit(ctx context.Context, t Task, claim func(id int64) driver.Op) (Task, error) {
+// the operations that more returns for the task with its number. It may change the
+// task, and its function is told how the transaction has ended. A conflict on one of
+// these operations is an error.
+func (s *Store) admit(ctx context.Context, t Task, more func(*Task) ([]driver.Op, func(error))) (Task, error) {
 	if len(t.Locks) == 0 {
 		return Task{}, fmt.Errorf("task %s names no resource: %w", t.Kind, driver.ErrInvalid)
 	}
@@ -52,7 +60,10 @@ func (s *Store) admit(ctx context.Context, t Task, claim func(id int64) driver.O
 		}
 		t.Args = nil
 	}
-	if err := s.create(ctx, t, claim); err != nil {
+	with, done := more(&t)
+	err = s.create(ctx, t, with)
+	done(err)
+	if err != nil {
 		return Task{}, fmt.Errorf("admission of %q: %w", t.Name, err)
 	}
 	// The request may be over: the task is there all the same.
@@ -65,25 +76,24 @@ func (s *Store) admit(ctx context.Context, t Task, claim func(id int64) driver.O
 	return t, nil
 }
 
-// create writes the row of a task and its places in the queues.
-func (s *Store) create(ctx context.Context, t Task, claim func(id int64) driver.Op) error {
+// create writes the row of a task and its places in the queues, with other operations.
+func (s *Store) create(ctx context.Context, t Task, with []driver.Op) error {
+	own := []driver.Key{Key(t.ID)}
+	for _, op := range with {
+		own = append(own, op.Key)
+	}
 	return unwrapFinal(retryConflicts(ctx, admissionWait, func() error {
 		ops, _, err := lock.Change(ctx, s.Table, t.ID, nil, t.Locks)
 		if err != nil {
 			return err
 		}
-		ops = append(ops, putOp(t, driver.Absent))
-		var claimed driver.Key
-		if claim != nil {
-			op := claim(t.ID)
-			ops, claimed = append(ops, op), op.Key
-		}
+		ops = append(append(ops, putOp(t, driver.Absent)), with...)
 		_, err = s.Table.Write(ctx, ops...)
 		if err == nil {
 			return nil
 		}
 		var conflict *driver.ConflictError
-		if errors.As(err, &conflict) && !slices.Contains(conflict.Keys, Key(t.ID)) && !slices.Contains(conflict.Keys, claimed) {
+		if errors.As(err, &conflict) && !slices.ContainsFunc(conflict.Keys, func(k driver.Key) bool { return slices.Contains(own, k) }) {
 			return err
 		}
 		// The number is ours alone: if the row is there, an answer was lost.

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"context"
 	"crypto/rand"
 	"maps"
 	"slices"
@@ -28,6 +29,10 @@ type Dispatcher struct {
 	Store *Store
 	Lease time.Duration // how long an attempt that is silent counts as alive
 	Slice time.Duration // how long a delivery may take; 0 for no limit
+
+	// Allow decides again, before a task begins, whether its principal still may have
+	// it. An *Error ends the task with that. nil allows all.
+	Allow func(context.Context, Task) error
 
 	// Outage is how long errors of the storage may last, without progress, before
 	// a task is given up. Patience is how long they may last before a task that

@@ -43,6 +43,9 @@ func (d *Dispatcher) end(ctx context.Context, a *Attempt, e finish) error {
 	}
 	t := a.task
 	d.Store.logEnd(ctx, t, a.requests())
+	if d.Store.Ended != nil && t.By != nil {
+		d.Store.Ended(ctx, t)
+	}
 	d.Store.waiting.ended(t.ID)
 	d.Store.wake(ctx, next)
 	return nil

@@ -67,6 +67,16 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 	case t.stops():
 		return d.refuse(ctx, a, kind, 409, ErrCancelled)
 	}
+	if d.Allow != nil && t.Cursor == nil && !t.Committed {
+		err := d.Allow(ctx, t)
+		var refusal *Error
+		if errors.As(err, &refusal) {
+			return d.refuse(ctx, a, kind, refusal.Code, refusal.Err)
+		}
+		if err != nil {
+			return d.broken(ctx, a, kind, err)
+		}
+	}
 	return d.run(ctx, a, kind)
 }
 

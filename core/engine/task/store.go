@@ -40,6 +40,9 @@ type Store struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 
+	// Ended is called after the end of a task that was admitted by Admit; nil is nothing.
+	Ended func(context.Context, Task)
+
 	// Named has Admit refuse a task without a principal.
 	Named bool
 

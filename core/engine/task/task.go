@@ -35,8 +35,9 @@ type Task struct {
 	Group     string // of its message
 	Sync      bool   // a request waits for it and will delete it
 
-	By    *By      `json:",omitempty"` // nil: the server itself, or an older version of it
-	Needs []string `json:",omitempty"` // permissions that the admission was decided on
+	By     *By      `json:",omitempty"` // nil: the server itself, or an older version of it
+	Record string   `json:",omitempty"` // name of what Spec.Record has stored
+	Needs  []string `json:",omitempty"` // permissions that the admission was decided on
 
 	State   State
 	Attempt int64           // number of the attempt that may write; only grows
@@ -161,6 +162,11 @@ type Spec struct {
 	Args      any         // as JSON: names and parameters, nothing that was loaded
 	By        *By         // nil for the server itself
 	Needs     []string    // permissions that the admission was decided on; at most MaxNeeds
+
+	// Record returns an operation for the transaction of the admission, with the name
+	// of what it stores, and a function that is told how the transaction has ended.
+	// nil is none.
+	Record func(id int64) (name string, op driver.Op, done func(error))
 }
 
 // Relock is returned by a Run that needs other locks than those it holds: the

@@ -100,7 +100,9 @@ func (s *Store) claim(ctx context.Context, e calendar.Entry, planner Planner) er
 	} else if t.Args, err = encode(plan.Spec.Args); err != nil {
 		return err
 	}
-	_, err = s.admit(ctx, t, func(id int64) driver.Op { return e.Claimed(plan.Next, id).PutOp() })
+	_, err = s.admit(ctx, t, func(t *Task) ([]driver.Op, func(error)) {
+		return []driver.Op{e.Claimed(plan.Next, t.ID).PutOp()}, func(error) {}
+	})
 	var conflict *driver.ConflictError
 	if errors.As(err, &conflict) {
 		return nil // another tick was first, or the entry was replaced

@@ -8,14 +8,16 @@ import (
 	"strings"
 
 	"aptless/core/engine/task"
+	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
 
 // Access says which principals may use a route. The zero value lets none pass.
 type Access struct {
-	class accessClass
-	asked []asked         // of the class onNames
-	can   auth.Permission // of the class onSome
+	class    accessClass
+	recorded recorded
+	asked    []asked         // of the class onNames
+	can      auth.Permission // of the class onSome
 }
 
 type accessClass int
@@ -188,8 +190,9 @@ func (a Access) decide(r *http.Request, c *call) error {
 // call is what the server knows of the sender of a request.
 type call struct {
 	principal *auth.Principal
-	source    string      // address
-	needs     []auth.Need // decided so far
+	source    string       // address
+	needs     []auth.Need  // decided so far
+	records   *audit.Store // nil where nothing is recorded
 }
 
 type callKey struct{}

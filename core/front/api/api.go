@@ -21,6 +21,7 @@ import (
 	"aptless/core/engine/gc"
 	"aptless/core/engine/task"
 	"aptless/core/formats/graphviz"
+	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
 
@@ -32,6 +33,7 @@ type Server struct {
 
 	Guard  *Guard // nil lets all requests pass
 	Tokens *auth.Store
+	Audit  *audit.Store
 
 	Tasks     *task.Store
 	Pool      *pool.Store
@@ -72,6 +74,7 @@ func (s *Server) Handler() http.Handler {
 	rt := &Router{Log: s.Log, Fallback: s.Tree, Metrics: s.Metrics, Guard: s.Guard}
 	s.probeRoutes(rt)
 	s.authRoutes(rt)
+	s.auditRoutes(rt)
 	rt.Handle("GET", "/api/storage", anyPrincipal(), s.storage)
 	s.endpointRoutes(rt)
 	s.documentRoutes(rt)
@@ -111,9 +114,11 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err
 		return err
 	}
 	async := Async(r, s.Async)
-	if err := callOf(r.Context()).sign(&spec); err != nil {
+	c := callOf(r.Context())
+	if err := c.sign(&spec); err != nil {
 		return err
 	}
+	spec.Record = c.admission(r)
 	t, err := s.Tasks.Admit(r.Context(), spec, !async)
 	if err != nil {
 		return err

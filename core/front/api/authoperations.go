@@ -2,6 +2,7 @@ package api
 
 import (
 	"aptless/core/formats/openapi"
+	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
 
@@ -16,6 +17,18 @@ func authOperations() []openapi.Operation {
 			openapi.Param{Name: "live", About: "only tokens that are valid", Values: []string{"1"}})),
 		op("GET", one, tag, "showToken", "Show a token", gives(200, auth.View{})),
 		op("DELETE", one, tag, "revokeToken", "Revoke a token. The ID self is the token of the request", gives(200, auth.Token{})),
+		op("GET", "/api/audit", tag, "listAudit", "List the audit records in the order of time", gives(200, audit.Page{}, auditParams()...)),
 		op("POST", one+"/rotate", tag, "rotateToken", "Replace a token by a new one", takes(rotateParams{}, 201, madeToken{})),
 	}
+}
+
+// auditParams are the filters of audit records.
+func auditParams() []openapi.Param {
+	var list []openapi.Param
+	for _, p := range [][2]string{{"since", "time of the first record; a day before until if absent"}, {"until", "time after the last record; now if absent"},
+		{"event", "only this event"}, {"by", "ID or name of the principal"}, {"owner", "owner of the principal"}, {"task", "number of the task"}, {"path", "beginning of the path"},
+		{"status", "only this status"}, {"from", "address of the client"}, {"limit", "records of an answer, 200 if absent, at most 1000"}, {"after", "Next of an earlier answer"}} {
+		list = append(list, openapi.Param{Name: p[0], About: p[1]})
+	}
+	return list
 }

@@ -31,10 +31,10 @@ func (s *Server) fileRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, dirs)
 	})
-	rt.Handle("POST", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)), s.upload)
-	rt.Handle("PUT", "/api/files/{dir}/{file}", needs(dirOf(auth.FilesWrite)), s.uploadOne)
+	rt.Handle("POST", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)).after(), s.upload)
+	rt.Handle("PUT", "/api/files/{dir}/{file}", needs(dirOf(auth.FilesWrite)).after(), s.uploadOne)
 	rt.Handle("GET", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)), s.listFiles)
-	rt.Handle("DELETE", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)), func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("DELETE", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)).after(), func(w http.ResponseWriter, r *http.Request) error {
 		dir, err := CleanDir(Param(r, "dir"))
 		if err != nil {
 			return err
@@ -44,7 +44,7 @@ func (s *Server) fileRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, struct{}{})
 	})
-	rt.Handle("DELETE", "/api/files/{dir}/{file}", needs(dirOf(auth.FilesWrite)), func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("DELETE", "/api/files/{dir}/{file}", needs(dirOf(auth.FilesWrite)).after(), func(w http.ResponseWriter, r *http.Request) error {
 		dir, err := CleanDir(Param(r, "dir"))
 		if err != nil {
 			return err

@@ -31,8 +31,8 @@ func (s *Server) gpgRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, struct{ Keys []keyring.View }{keys})
 	})
-	rt.Handle("POST", "/api/gpg/key", needs(plain(auth.GPGManage)), s.addKey)
-	rt.Handle("DELETE", "/api/gpg/key", needs(plain(auth.GPGManage)), func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/gpg/key", needs(plain(auth.GPGManage)).around(), s.addKey)
+	rt.Handle("DELETE", "/api/gpg/key", needs(plain(auth.GPGManage)).around(), func(w http.ResponseWriter, r *http.Request) error {
 		var body gpgDeleteKeyParams
 		if err := Bind(r, &body); err != nil {
 			return err

@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strings"
 
+	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
 
 // Guard decides which requests are answered, before their handlers.
 type Guard struct {
-	Closed bool        // there is authentication
-	Tokens *auth.Store // of the principals; not nil if Closed
+	Closed bool         // there is authentication
+	Tokens *auth.Store  // of the principals; not nil if Closed
+	Audit  *audit.Store // of all requests that change something or are refused; nil is none
 
 	// AnyHost has an open server answer requests for any host. Without it requests
 	// below /api are answered for this host and for the names in Hosts.
@@ -27,7 +29,7 @@ type Guard struct {
 // enter returns the request with its call, or why it is refused. ro is nil if the
 // path has no route.
 func (g *Guard) enter(r *http.Request, ro *route, below bool) (*http.Request, error) {
-	c := &call{source: address(r)}
+	c := &call{source: address(r), records: g.Audit}
 	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 	if below {
 		if err := g.checkOrigin(r); err != nil {

@@ -114,7 +114,7 @@ type listedMirror struct {
 
 func (s *Server) mirrorRoutes(rt *Router) {
 	rt.Handle("GET", "/api/mirrors", some(auth.MirrorRead), s.listMirrors)
-	rt.Handle("POST", "/api/mirrors", inBody(), s.createMirror)
+	rt.Handle("POST", "/api/mirrors", inBody().around(), s.createMirror)
 	rt.Handle("GET", "/api/mirrors/{name}", needs(param(auth.MirrorRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		found, err := s.Mirrors.ByName(r.Context(), Param(r, "name"))
 		if err != nil {
@@ -122,7 +122,7 @@ func (s *Server) mirrorRoutes(rt *Router) {
 		}
 		return s.writeMirror(w, r, http.StatusOK, found)
 	})
-	rt.Handle("POST", "/api/mirrors/{name}", needs(param(auth.MirrorManage, "name")), s.editMirror)
+	rt.Handle("POST", "/api/mirrors/{name}", needs(param(auth.MirrorManage, "name")).around(), s.editMirror)
 	rt.Handle("PUT", "/api/mirrors/{name}", needs(param(auth.MirrorUpdate, "name")), s.updateMirror)
 	rt.Handle("DELETE", "/api/mirrors/{name}", needs(param(auth.MirrorManage, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		spec, err := s.Mirrors.CheckDrop(r.Context(), Param(r, "name"), Flag(r, "force"))

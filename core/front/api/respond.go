@@ -76,6 +76,7 @@ func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	status := statusOf(err)
+	rt.refused(r, status, err)
 	var refusal *auth.Error
 	if errors.As(err, &refusal) {
 		challenge(w.Header(), refusal)

@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"aptless/core/front/auth"
 )
 
 // HandlerFunc answers a request. The router answers an error that it returns.
@@ -121,7 +123,7 @@ func (rt *Router) log(r *http.Request, out *recorder, took time.Duration) {
 	case "/api/ready", "/api/healthy", "/api/metrics":
 		level = slog.LevelDebug
 	}
-	rt.Log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", out.status, "bytes", out.bytes,
+	rt.Log.Log(r.Context(), level, "request", "method", r.Method, "path", auth.Redact(r.URL.Path), "status", out.status, "bytes", out.bytes,
 		"took", took.Round(time.Microsecond), "client", client(r))
 }
 
@@ -156,7 +158,7 @@ func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if ro != nil {
-		if err := ro.handle(w, r); err != nil {
+		if err := rt.changing(w, r, ro); err != nil {
 			rt.fail(w, r, err)
 		}
 		return

@@ -14,7 +14,7 @@ import (
 
 func (s *Server) taskRoutes(rt *Router) {
 	rt.Handle("GET", "/api/tasks", anyPrincipal(), s.listTasks)
-	rt.Handle("POST", "/api/tasks-clear", anyPrincipal(), func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("POST", "/api/tasks-clear", anyPrincipal().around(), func(w http.ResponseWriter, r *http.Request) error {
 		if err := s.Tasks.Clear(r.Context(), func(t task.Task) bool { return sees(r, t, auth.TasksManage) }); err != nil {
 			return err
 		}
@@ -61,8 +61,8 @@ func (s *Server) taskRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, returnValue{t.Code, value})
 	}))
-	rt.Handle("POST", "/api/tasks/{id}/cancel", anyPrincipal(), s.withTask(http.StatusNotFound, auth.TasksManage, s.cancelTask))
-	rt.Handle("DELETE", "/api/tasks/{id}", anyPrincipal(), s.withTask(http.StatusBadRequest, auth.TasksManage, s.deleteTask))
+	rt.Handle("POST", "/api/tasks/{id}/cancel", anyPrincipal().around(), s.withTask(http.StatusNotFound, auth.TasksManage, s.cancelTask))
+	rt.Handle("DELETE", "/api/tasks/{id}", anyPrincipal().around(), s.withTask(http.StatusBadRequest, auth.TasksManage, s.deleteTask))
 }
 
 // waitTasks waits for all tasks. It answers 202 if some have not ended within s.Wait.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
 
@@ -99,7 +100,10 @@ func (s *Server) authRoutes(rt *Router) {
 		if err := bindStrict(r, &body); err != nil {
 			return err
 		}
-		made, err := s.Tokens.Rotate(r.Context(), callOf(r.Context()).principal, Param(r, "id"), body.Grace, nil)
+		c := callOf(r.Context())
+		also, done := c.alongside(r, audit.TokenRotated, http.StatusCreated)
+		made, err := s.Tokens.Rotate(r.Context(), c.principal, Param(r, "id"), body.Grace, also)
+		done(err)
 		if err != nil {
 			return err
 		}
@@ -113,7 +117,10 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	order := auth.Order{Name: body.Name, Owner: body.Owner, Kind: auth.Kind(body.Kind), Grants: body.Grants, Expires: body.Expires}
-	made, err := s.Tokens.Create(r.Context(), callOf(r.Context()).principal, order, nil)
+	c := callOf(r.Context())
+	also, done := c.alongside(r, audit.TokenCreated, http.StatusCreated)
+	made, err := s.Tokens.Create(r.Context(), c.principal, order, also)
+	done(err)
 	if err != nil {
 		return err
 	}
@@ -131,7 +138,9 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	} else if err := s.require(r, auth.Need{Can: auth.AuthManage}); err != nil {
 		return err
 	}
-	gone, err := s.Tokens.Revoke(r.Context(), p, id, nil)
+	also, done := callOf(r.Context()).alongside(r, audit.TokenRevoked, http.StatusOK)
+	gone, err := s.Tokens.Revoke(r.Context(), p, id, also)
+	done(err)
 	if err != nil {
 		return err
 	}

@@ -119,6 +119,7 @@ type App struct {
 	signatures   signatures
 	now          func() time.Time
 	mirrors      *mirror.Store
+	protection   *protection
 }
 
 // New composes an App. Signer signs publications and may be nil. base is the context
@@ -159,8 +160,8 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
 	}
-	tokens, deliveries := c.Auth.store(d.Table, c.Now), &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
-	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch, Named: c.Auth.closed()}
+	guarding, deliveries := protect(d.Table, c), &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
+	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch}
 	mirrors.Tasks = tasks
 	collector := &gc.Collector{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists.Chunks, Tasks: tasks, Epoch: epoch, Now: c.Now, Budget: memory.items,
@@ -182,12 +183,13 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors,
+	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, protection: guarding,
 		planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh}, signatures: signatures{public, signer}, now: c.Now}
+	guarding.watch(tasks, dispatcher)
 	dispatcher.Alone, dispatcher.Outage = c.Alone, cmp.Or(c.Outage, dispatcher.Outage)
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
-		Direct: direct, Guard: c.Auth.guard(tokens), Tokens: tokens,
+		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit,
 		Nodes: drawing{publications, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}.nodes, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Deliveries: deliveries, Problems: a.Problems,
@@ -234,5 +236,5 @@ func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error)
 // Tick runs the due entries of the calendar, then sends lost messages again. Any
 // process may call it, about once a minute.
 func (a *App) Tick(ctx context.Context) error {
-	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.MigrateCalendar(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false))
+	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.MigrateCalendar(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false), a.protection.tick(ctx))
 }

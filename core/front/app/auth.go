@@ -1,10 +1,16 @@
 package app
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
 	"time"
 
 	"aptless/core/engine/driver"
+	"aptless/core/engine/task"
 	"aptless/core/front/api"
+	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
 
@@ -16,23 +22,109 @@ type Auth struct {
 
 	AnyHost bool     // an open server answers requests for any host
 	Hosts   []string // names besides localhost for which an open server answers
+
+	Keep time.Duration // how long audit records are kept; 0 is audit.DefaultKeep
 }
 
-func (a *Auth) closed() bool { return a != nil && a.Closed }
+// protection is what looks at requests and at tasks before they run.
+type protection struct {
+	*Auth  // nil where nothing is refused or recorded
+	tokens *auth.Store
+	audit  *audit.Store
+	log    *slog.Logger
+	now    func() time.Time
+	swept  time.Time // when old rows were removed last by this process
+}
 
-// store returns the store of tokens.
-func (a *Auth) store(table driver.Table, now func() time.Time) *auth.Store {
-	s := &auth.Store{Table: table, Now: now}
-	if a != nil {
-		s.Environment, s.Fresh = a.Environment, a.Fresh
+// protect returns the protection that c asks for.
+func protect(table driver.Table, c Config) *protection {
+	p := &protection{Auth: c.Auth, log: c.Log, now: c.Now, tokens: &auth.Store{Table: table, Now: c.Now}, audit: &audit.Store{Table: table, Now: c.Now, Log: c.Log}}
+	if a := c.Auth; a != nil {
+		p.tokens.Environment, p.tokens.Fresh, p.audit.Keep = a.Environment, a.Fresh, a.Keep
 	}
-	return s
+	return p
 }
 
 // guard returns what decides on requests, nil where none is refused.
-func (a *Auth) guard(tokens *auth.Store) *api.Guard {
-	if a == nil {
+func (p *protection) guard() *api.Guard {
+	if p.Auth == nil {
 		return nil
 	}
-	return &api.Guard{Closed: a.Closed, Tokens: tokens, AnyHost: a.AnyHost, Hosts: a.Hosts}
+	return &api.Guard{Closed: p.Closed, Tokens: p.tokens, Audit: p.audit, AnyHost: p.AnyHost, Hosts: p.Hosts}
+}
+
+// watch has tasks of principals be decided on again, and their ends be recorded.
+func (p *protection) watch(tasks *task.Store, d *task.Dispatcher) {
+	d.Allow = p.allow
+	if p.Auth != nil {
+		tasks.Named, tasks.Ended = p.Closed, p.ended
+	}
+}
+
+// takenAway says that a principal has lost a permission while its task waited.
+func takenAway(need string) error {
+	if need == "" {
+		return task.Fail(http.StatusForbidden, "permission was taken away")
+	}
+	n := auth.ParseNeed(need)
+	return task.Fail(http.StatusForbidden, "permission was taken away: %s", n.Label())
+}
+
+// allow decides again whether a task may begin, by the grants of this moment. That
+// a token has expired does not count.
+func (p *protection) allow(ctx context.Context, t task.Task) error {
+	if t.By == nil {
+		return nil
+	}
+	first := ""
+	if len(t.Needs) > 0 {
+		first = t.Needs[0]
+	}
+	switch auth.Kind(t.By.Kind) {
+	case auth.Open, auth.System:
+		return nil
+	case auth.Env:
+		if t.By.Key != p.tokens.Environment {
+			return takenAway(first)
+		}
+		return nil
+	}
+	principal, err := p.tokens.Recheck(ctx, t.By.Key)
+	var gone *auth.Error
+	if errors.As(err, &gone) {
+		return takenAway(first)
+	}
+	if err != nil {
+		return err
+	}
+	for _, need := range t.Needs {
+		if auth.Decide(principal, auth.ParseNeed(need)) != nil {
+			return takenAway(need)
+		}
+	}
+	return nil
+}
+
+// ended records the end of a task.
+func (p *protection) ended(ctx context.Context, t task.Task) {
+	r := audit.Record{Event: audit.TaskEnded, Task: t.ID, Of: t.Record, Status: t.Code, Error: auth.Redact(t.Error), By: audit.By{Kind: string(auth.System)}}
+	if t.By != nil {
+		r.By = audit.By{Kind: t.By.Kind, ID: t.By.ID, Name: t.By.Name, Owner: t.By.Owner}
+	}
+	if _, err := p.audit.Put(context.WithoutCancel(ctx), r); err != nil {
+		p.log.Warn("the end of a task was not recorded", "task", t.ID, "error", err)
+	}
+}
+
+// tick records refusals that were counted, and once an hour removes old rows.
+func (p *protection) tick(ctx context.Context) error {
+	if p.Auth == nil {
+		return nil
+	}
+	err := p.audit.Flush(ctx)
+	if now := p.now(); now.Sub(p.swept) >= time.Hour {
+		p.swept = now
+		err = errors.Join(err, p.tokens.Sweep(ctx), p.audit.Sweep(ctx))
+	}
+	return err
 }

@@ -22,6 +22,14 @@ func (n Need) String() string {
 	return string(n.Can) + " " + n.Name
 }
 
+// Label names a need in messages.
+func (n Need) Label() string {
+	if n.Name == "" {
+		return string(n.Can)
+	}
+	return string(n.Can) + " on " + n.Name
+}
+
 // ParseNeed reads what Need.String has written.
 func ParseNeed(text string) Need {
 	can, name, _ := strings.Cut(text, " ")
@@ -58,12 +66,7 @@ type Principal struct {
 // Refusal says that no grant covers a need.
 type Refusal struct{ Need Need }
 
-func (r *Refusal) Error() string {
-	if r.Need.Name == "" {
-		return "no permission: " + string(r.Need.Can)
-	}
-	return "no permission: " + string(r.Need.Can) + " on " + r.Need.Name
-}
+func (r *Refusal) Error() string { return "no permission: " + r.Need.Label() }
 
 // Decide returns nil if the grants of a principal cover all needs. Else it returns
 // a *Refusal with the first need that they do not cover.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash/crc32"
+	"regexp"
 	"strings"
 )
 
@@ -87,3 +88,9 @@ func Digest(secret string) string {
 
 // IDOf returns the ID of the token with a digest.
 func IDOf(digest string) string { return digest[:min(idLen, len(digest))] }
+
+// leaked is the form of a secret inside another text.
+var leaked = regexp.MustCompile(`apt[ksd]_[0-9A-Za-z]{38}`)
+
+// Redact replaces secrets in a text that is to be kept: a client may send one as a name.
+func Redact(text string) string { return leaked.ReplaceAllString(text, "apt*_***") }

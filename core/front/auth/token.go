@@ -324,7 +324,7 @@ func (s *Store) room(ctx context.Context, kind Kind) error {
 
 // Adopt makes a token whose secret exists already. A token that was adopted and is
 // valid is returned as it is.
-func (s *Store) Adopt(ctx context.Context, secret string, o Order) (Token, error) {
+func (s *Store) Adopt(ctx context.Context, secret string, o Order, also Also) (Token, error) {
 	if kind, ok := KindOf(secret); !ok || kind != API {
 		return Token{}, refuse(http.StatusBadRequest, "it has no API token")
 	}
@@ -344,6 +344,6 @@ func (s *Store) Adopt(ctx context.Context, secret string, o Order) (Token, error
 	if err != nil {
 		return Token{}, err
 	}
-	made, err := s.create(ctx, t, secret, nil)
+	made, err := s.create(ctx, t, secret, also)
 	return made.Token, err
 }
