@@ -67,7 +67,13 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 	case t.stops():
 		return d.refuse(ctx, a, kind, 409, ErrCancelled)
 	}
-	if d.Allow != nil && t.Cursor == nil && !t.Committed {
+	return d.runAllowed(ctx, a, kind)
+}
+
+// runAllowed runs the task. If it has not begun, its principal must still have the
+// permissions that it was admitted by.
+func (d *Dispatcher) runAllowed(ctx context.Context, a *Attempt, kind Kind) (driver.Outcome, error) {
+	if t := a.begun; d.Allow != nil && t.Cursor == nil && !t.Committed {
 		err := d.Allow(ctx, t)
 		var refusal *Error
 		if errors.As(err, &refusal) {

@@ -161,7 +161,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
 	}
 	guarding, deliveries := protect(d.Table, c), &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
-	tasks := &task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch}
+	tasks := guarding.watch(&task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch})
 	mirrors.Tasks = tasks
 	collector := &gc.Collector{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists.Chunks, Tasks: tasks, Epoch: epoch, Now: c.Now, Budget: memory.items,
@@ -185,8 +185,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, protection: guarding,
 		planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh}, signatures: signatures{public, signer}, now: c.Now}
-	guarding.watch(tasks, dispatcher)
-	dispatcher.Alone, dispatcher.Outage = c.Alone, cmp.Or(c.Outage, dispatcher.Outage)
+	dispatcher.Alone, dispatcher.Outage, dispatcher.Allow = c.Alone, cmp.Or(c.Outage, dispatcher.Outage), guarding.allow
 	direct, _ := d.Blobs.(driver.Direct)
 	server := &api.Server{
 		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit,

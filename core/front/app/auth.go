@@ -53,12 +53,12 @@ func (p *protection) guard() *api.Guard {
 	return &api.Guard{Closed: p.Closed, Tokens: p.tokens, Audit: p.audit, AnyHost: p.AnyHost, Hosts: p.Hosts}
 }
 
-// watch has tasks of principals be decided on again, and their ends be recorded.
-func (p *protection) watch(tasks *task.Store, d *task.Dispatcher) {
-	d.Allow = p.allow
+// watch has each task be of a principal, and its end be recorded.
+func (p *protection) watch(tasks *task.Store) *task.Store {
 	if p.Auth != nil {
 		tasks.Named, tasks.Ended = p.Closed, p.ended
 	}
+	return tasks
 }
 
 // takenAway says that a principal has lost a permission while its task waited.
