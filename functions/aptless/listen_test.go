@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -77,5 +78,14 @@ func TestActivationRefuses(t *testing.T) {
 		if l != nil || (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v, %v", c, l, err)
 		}
+	}
+}
+
+// TestIdleConnectionsEnd holds that a client cannot keep a connection that it does
+// not use, nor one on which it sends no request.
+func TestIdleConnectionsEnd(t *testing.T) {
+	s := &server{log: slog.New(slog.DiscardHandler)}
+	if got := s.httpServer(http.NotFoundHandler()); got.IdleTimeout != idleWithin || got.ReadHeaderTimeout != headerWithin {
+		t.Errorf("idle %v, header %v", got.IdleTimeout, got.ReadHeaderTimeout)
 	}
 }

@@ -127,6 +127,18 @@ func limitMemory(memory options.Bytes) (int64, error) {
 	return int64(memory), nil
 }
 
+// Bounds of connections. A body may take any time: files are large, and links slow.
+const (
+	headerWithin = 30 * time.Second
+	idleWithin   = 3 * time.Minute // between two requests; apt keeps connections open
+)
+
+// httpServer returns the server of a handler.
+func (s *server) httpServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: headerWithin, IdleTimeout: idleWithin,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+}
+
 // run serves until ctx is done.
 func (s *server) run(ctx context.Context, listener net.Listener, config app.Config, opt settings) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -141,7 +153,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, config app.Conf
 	for _, problem := range a.Problems() {
 		s.log.Warn(problem)
 	}
-	server := &http.Server{Handler: a.Handler, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+	server := s.httpServer(a.Handler)
 	var running sync.WaitGroup
 	working, stopWorking := context.WithCancel(base)
 	running.Go(func() { s.data.Queue.Serve(working, a.Dispatcher.Handle) })

@@ -145,6 +145,24 @@ func (s *Store) List(ctx context.Context) ([]View, error) {
 	return views, nil
 }
 
+// Below returns the publications of a prefix of a storage, with the names of sources
+// as they were when each was published: it reads their rows and nothing else.
+func (s *Store) Below(ctx context.Context, storage, prefix string) ([]View, error) {
+	var views []View
+	all, err := s.scan(ctx, Name{Storage: storage, Prefix: prefix}.dist().StoragePrefix()+"/")
+	for _, p := range all {
+		if p.Prefix != prefix { // the prefix a begins like the prefix a/b
+			continue
+		}
+		names := map[string]string{}
+		for c, src := range p.Components {
+			names[c] = src.Name
+		}
+		views = append(views, p.view(names))
+	}
+	return views, err
+}
+
 // Show returns one publication. The error matches driver.ErrNotFound if there is
 // none.
 func (s *Store) Show(ctx context.Context, n Name) (View, error) {

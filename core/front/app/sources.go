@@ -113,14 +113,14 @@ func (a *App) SignedByOthers(ctx context.Context) ([]string, error) {
 // tree without a signature of the server's keys is left out, because apt would refuse
 // it. If no stanza is left, the error is driver.ErrNotFound and the text explains it.
 func (a *App) sourcesText(ctx context.Context, base string, want api.Selection) (string, error) {
-	views, err := a.publications.List(ctx)
+	views, err := a.publications.Below(ctx, want.Storage, want.Prefix)
 	if err != nil {
 		return "", err
 	}
 	var stanzas, notes strings.Builder
 	unsigned := 0
 	for _, v := range views {
-		if v.Storage != want.Storage || v.Prefix != want.Prefix || want.Distributions != nil && !slices.Contains(want.Distributions, v.Distribution) {
+		if want.Distributions != nil && !slices.Contains(want.Distributions, v.Distribution) {
 			continue
 		}
 		own, others, err := a.signatures.of(ctx, v.Storage, v.Prefix, v.Distribution)
@@ -139,7 +139,11 @@ func (a *App) sourcesText(ctx context.Context, base string, want api.Selection) 
 		fmt.Fprintf(&notes, "# Publications that are not signed, and are left out: %d\n", unsigned)
 	}
 	if stanzas.Len() == 0 {
-		return notes.String() + nothingThere(base, want, views), driver.ErrNotFound
+		all, err := a.publications.List(ctx)
+		if err != nil {
+			return "", err
+		}
+		return notes.String() + nothingThere(base, want, all), driver.ErrNotFound
 	}
 	if notes.Len() > 0 {
 		notes.WriteByte('\n')

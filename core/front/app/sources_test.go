@@ -103,6 +103,11 @@ func TestSourcesAreThoseAskedFor(t *testing.T) {
 	if _, text := s.Ask(t, "GET", "/bare/aptless.sources", ""); !strings.Contains(text, "not signed") || !strings.Contains(text, "/nightly/aptless.sources") {
 		t.Errorf("an address without a publication says\n%s", text)
 	}
+	before := m.Counts()
+	suites(t, s, "/aptless.sources")
+	if after := m.Counts(); after["Table.Get"] != before["Table.Get"] || after["Table.Scan"] != before["Table.Scan"]+1 {
+		t.Errorf("requests before %v, after %v: want one scan", before, after)
+	}
 }
 
 // TestSourcesHaveTheKeyOfTheTree holds that a text for apt contains the key that signed
