@@ -204,6 +204,10 @@ func TestRetention(t *testing.T) {
 		return Result{Value: strings.Repeat("z", 70<<10)}, nil
 	})
 	stuck := admit(t, s, Spec{Kind: "t.x", Name: "stuck", Args: strings.Repeat("x", 70<<10), Locks: []lock.Want{{Resource: "b"}}}).ID
+	part := fmt.Sprintf("private/tasks/%d/part", stuck) // of its cursor, say
+	if _, err := env.Blobs.Put(t.Context(), part, strings.NewReader("x"), driver.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	for _, m := range env.Memory.Queue.Pending() {
 		_, _ = env.Memory.Queue.Step(t.Context(), func(context.Context, driver.Message) (driver.Outcome, error) {
 			return driver.Outcome{Retry: 1000 * time.Hour}, nil
@@ -228,6 +232,62 @@ func TestRetention(t *testing.T) {
 	}
 	if got := get(t, s, stuck); got.State != Idle {
 		t.Errorf("the task that waits is in state %d", got.State)
+	}
+	if _, err := env.Blobs.Stat(t.Context(), part); err != nil {
+		t.Errorf("the object of a task that waits: %v", err)
+	}
+}
+
+// TestArgumentsOfADebtAreKept has a debt with large arguments stay for longer than
+// the record of the task that made it.
+func TestArgumentsOfADebtAreKept(t *testing.T) {
+	env := drivertest.NewEnv()
+	s, _ := single(t, env, nil)
+	broken, paid, big := true, "", strings.Repeat("x", 70<<10)
+	fails := func() (Result, error) {
+		if broken {
+			return Result{}, errors.New("broken")
+		}
+		return Result{}, nil
+	}
+	d, err := NewDispatcher(s, []Kind{
+		Define("t.owe", func(ctx context.Context, a *Attempt, _ struct{}) (Result, error) {
+			if a.Committed() {
+				return fails()
+			}
+			return Result{}, a.Commit(ctx, 1, Debt{Name: "debt", Spec: Spec{Kind: "t.pay", Name: "pay", Locks: one, Args: big}})
+		}),
+		Define("t.pay", func(_ context.Context, _ *Attempt, args string) (Result, error) {
+			paid = args
+			return fails()
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := admit(t, s, Spec{Kind: "t.owe", Name: "owe", Locks: one, Args: struct{}{}}).ID
+	days := func(n int) {
+		t.Helper()
+		for range n {
+			if err := s.Due(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			drain(t, env, d)
+			env.Clock.Advance(24 * time.Hour)
+		}
+	}
+	days(10)
+	if _, err := s.Get(t.Context(), id); !errors.Is(err, ErrUnknown) {
+		t.Errorf("the record of the task that made the debt: %v", err)
+	}
+	broken, paid = false, ""
+	days(3)
+	if paid != big {
+		t.Errorf("the debt was paid with %d bytes of arguments, want %d", len(paid), len(big))
+	}
+	days(10)
+	if rows, objects := env.Memory.Rows("calendar"), env.Memory.Objects("private/tasks/"); len(rows) > 1 || len(objects) > 0 {
+		t.Errorf("left are %d entries and %d objects", len(rows), len(objects))
 	}
 }
 
