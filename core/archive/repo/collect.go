@@ -61,17 +61,17 @@ func (s *Store) collect(ctx context.Context, dir, after string) iter.Seq2[part, 
 				yield(p, err)
 				return
 			}
-			next := size + u.File.Size
-			if n == maxGathered || isPackage(u.Name) && (len(p.candidates) == maxBatch || len(p.candidates) > 0 && next > maxBatchBytes) {
+			full := len(p.candidates) == maxBatch || len(p.candidates) > 0 && size+u.File.Size > maxBatchBytes
+			if n == maxGathered || full && isPackage(u.Name) {
 				if !yield(p, nil) {
 					return
 				}
-				p, next, n = part{}, u.File.Size, 0
+				p, size, n = part{}, 0, 0
 			}
 			p.add(u)
 			p.last, n = u.Key(), n+1
 			if isPackage(u.Name) {
-				size = next
+				size += u.File.Size
 			}
 		}
 		yield(p, nil)
