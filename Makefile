@@ -66,10 +66,18 @@ demo: build tools ## upload, publish and install a package on a new server
 RACED := ./core/engine/... ./core/front/api ./infra/... ./functions/... \
 	$(addprefix ./core/archive/,deliver keyring mirror pkglist pool query repo snapshot source upload upstream)
 
+# The packages with the longest tests. They start first, so that none of them runs alone at
+# the end.
+LONGEST := ./tests ./tests/aws ./core/front/app ./core/archive/publish ./tests/differential ./tests/template ./tests/memory
+RACED_LONGEST := ./infra/aws ./core/engine/task ./core/engine/gc ./core/engine/driver/drivertest ./core/engine/lists
+
+# Many tests wait for other programs, so more packages than processors run at the same time.
+AT_ONCE = -p $$(($$(nproc) + 2))
+
 test: everything parts lint ## check the sources, then run the tests with -short, some with -race
-	@raced=$$(go list $(RACED)); others=$$(go list ./... | grep -vxF "$$raced"); \
-	{ failed=0; go test -race -short -timeout 14m -json $$raced || failed=1; \
-	go test -short -timeout 14m -json $$others || failed=1; exit $$failed; } | $(REPORT)
+	@raced=$$(go list $(RACED_LONGEST) $(RACED)); others=$$(go list $(LONGEST) ./... | grep -vxF "$$raced"); \
+	{ failed=0; go test $(AT_ONCE) -race -short -timeout 14m -json $$raced || failed=1; \
+	go test $(AT_ONCE) -short -timeout 14m -json $$others || failed=1; exit $$failed; } | $(REPORT)
 
 test-core: ## the tests of core that need only Go; the report names the others as skipped
 	CI= go test -short -timeout 14m -json ./core/... | go run ./tests/report -allowed tests/core-skips.txt
