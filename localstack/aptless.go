@@ -3,6 +3,7 @@ package localstack
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -88,6 +89,20 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 		Sources: func(context.Context, string, api.Selection) (string, error) { return "", errors.New("not served here") },
 	}
 	return a, nil
+}
+
+// AdminToken makes a token that may do everything, as an operator does with "aws lambda
+// invoke".
+func (a *Aptless) AdminToken(ctx context.Context) (string, error) {
+	out, err := a.Stack.Function("ApiFunction").Invoke(ctx, []byte(`{"aptless":"create-admin-token","Name":"first"}`))
+	if err != nil {
+		return "", err
+	}
+	var made struct{ Token string }
+	if err := json.Unmarshal(out, &made); err != nil || made.Token == "" {
+		return "", fmt.Errorf("no token in the answer of the function: %w", err)
+	}
+	return made.Token, nil
 }
 
 // withoutQueues removes the variables of queues, which the stack sets itself.

@@ -15,5 +15,5 @@ import (
 const wait = 25 * time.Second
 
 func main() {
-	runtime.Start(boot.New(os.Getenv, "", func(c *app.Config) { c.Wait = wait }).API)
+	runtime.Start(boot.New(os.Getenv, "", func(c *app.Config) { c.Wait = wait }).Call)
 }

@@ -74,6 +74,9 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 			return nil, err
 		}
 		config.Log, config.Now = f.Log, time.Now
+		if config.Auth, err = access(getenv("APTLESS_AUTHORIZER")); err != nil {
+			return nil, err
+		}
 		if set != nil {
 			set(&config)
 		}
@@ -86,6 +89,21 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 		return a, nil
 	}
 	return f
+}
+
+// fresh is how long an instance remembers a token: so long after its revocation it may
+// still be accepted.
+const fresh = 30 * time.Second
+
+// access returns which calls are answered. A function is always closed.
+func access(authorizer string) (*app.Auth, error) {
+	switch authorizer {
+	case "", "TOKENS":
+		return &app.Auth{Closed: true, Fresh: fresh}, nil
+	case "IAM":
+		return &app.Auth{Closed: true, Fresh: fresh, Caller: lambda.Caller}, nil
+	}
+	return nil, fmt.Errorf("APTLESS_AUTHORIZER: %.50q is neither TOKENS nor IAM", authorizer)
 }
 
 // memory returns the memory budget of a function with size MB. An eighth is left for the

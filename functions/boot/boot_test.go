@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -152,4 +153,86 @@ func TestMemoryOfAFunction(t *testing.T) {
 			t.Errorf("%s is taken", size)
 		}
 	}
+}
+
+// TestOneOffCallMakesAnAdminToken, with which requests are answered, and without which
+// they are not.
+func TestOneOffCallMakesAnAdminToken(t *testing.T) {
+	f := newFixture(t)
+	f.build = func(_ context.Context, p *ports) (*app.App, error) {
+		auth, err := access("")
+		if err != nil {
+			return nil, err
+		}
+		return app.New(t.Context(), p.Drivers, apptest.Signer(t), app.Config{Version: "test", Async: true, Log: f.Log, Now: time.Now, Auth: auth})
+	}
+	out, err := f.Call(t.Context(), []byte(`{"aptless":"create-admin-token","Name":"first"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := out.(createdToken)
+	for authorization, want := range map[string]int{"": 401, "Bearer " + made.Token: 200, "Bearer x": 401} {
+		if code := ask(t, f, map[string]string{"authorization": authorization}, nil); code != want {
+			t.Errorf("%q: %d", authorization, code)
+		}
+	}
+	if _, err := f.Call(t.Context(), []byte(`{"aptless":"drop-everything"}`)); err == nil {
+		t.Error("another call is answered")
+	}
+	if _, err := f.Call(t.Context(), []byte(`{"aptless":"create-admin-token","Name":"first"}`)); err == nil {
+		t.Error("a name is taken twice")
+	}
+	// An HTTP request cannot make the call: its text is inside of the body.
+	inside, err := json.Marshal(map[string]any{"body": `{"aptless":"create-admin-token","Name":"x"}`, "rawPath": "/api/repos", "requestContext": map[string]any{"http": map[string]string{"method": "POST"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := f.Call(t.Context(), inside); err != nil || out.(events.APIGatewayV2HTTPResponse).StatusCode != 401 {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+// TestCallersOfIAMAreThoseOfTheEvent: what headers and bodies claim has no effect.
+func TestCallersOfIAMAreThoseOfTheEvent(t *testing.T) {
+	f := newFixture(t)
+	f.build = func(_ context.Context, p *ports) (*app.App, error) {
+		auth, err := access("IAM")
+		if err != nil {
+			return nil, err
+		}
+		return app.New(t.Context(), p.Drivers, apptest.Signer(t), app.Config{Version: "test", Async: true, Log: f.Log, Now: time.Now, Auth: auth})
+	}
+	const arn = "arn:aws:iam::123456789012:user/ci"
+	claims := map[string]string{"x-forwarded-for": "127.0.0.1", "authorizer": arn, "x-amzn-iam": arn, "requestcontext": `{"authorizer":{"iam":{"userArn":"` + arn + `"}}}`}
+	if code := ask(t, f, claims, nil); code != 401 {
+		t.Errorf("claimed by headers: %d", code)
+	}
+	iam := &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{UserARN: arn}}
+	if code := ask(t, f, nil, iam); code != 200 {
+		t.Errorf("verified by API Gateway: %d", code)
+	}
+	if _, err := access("JWT"); err == nil {
+		t.Error("JWT is taken")
+	}
+}
+
+// ask sends a request for the version.
+func ask(t *testing.T, f *fixture, headers map[string]string, authorizer *events.APIGatewayV2HTTPRequestContextAuthorizerDescription) int {
+	t.Helper()
+	event := events.APIGatewayV2HTTPRequest{RawPath: "/api/version", Headers: map[string]string{}}
+	for name, value := range headers {
+		if value != "" {
+			event.Headers[name] = value
+		}
+	}
+	event.RequestContext.HTTP.Method, event.RequestContext.Authorizer = http.MethodGet, authorizer
+	raw, err := json.Marshal(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := f.Call(t.Context(), raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.(events.APIGatewayV2HTTPResponse).StatusCode
 }

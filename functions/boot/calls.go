@@ -1,7 +1,10 @@
 package boot
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -24,6 +27,44 @@ func (f *Function) API(ctx context.Context, event events.APIGatewayV2HTTPRequest
 		a.Handler.ServeHTTP(w, r)
 	})
 	return lambda.API(handler)(ctx, event)
+}
+
+// oneOff is a call of the function that is no request: {"aptless":"create-admin-token",
+// "Name":"first"}. An HTTP request cannot be one: its text is inside of the event's
+// body. Only a caller with the right lambda:InvokeFunction can send it.
+type oneOff struct {
+	Aptless string `json:"aptless"`
+	Name    string
+}
+
+// createdToken is the answer to the one-off call.
+type createdToken struct{ ID, Token string }
+
+// Call answers an event of API Gateway, or a one-off call.
+func (f *Function) Call(ctx context.Context, raw json.RawMessage) (any, error) {
+	var once oneOff
+	if err := json.Unmarshal(raw, &once); err != nil {
+		return nil, err
+	}
+	if once.Aptless == "" {
+		var event events.APIGatewayV2HTTPRequest
+		if err := json.Unmarshal(raw, &event); err != nil {
+			return nil, err
+		}
+		return f.API(ctx, event)
+	}
+	if once.Aptless != "create-admin-token" {
+		return nil, fmt.Errorf("%.50q is no call: create-admin-token is the only one", once.Aptless)
+	}
+	a, err := f.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, secret, err := a.CreateAdmin(ctx, cmp.Or(once.Name, "first"))
+	if err != nil {
+		return nil, err
+	}
+	return createdToken{id, secret}, nil
 }
 
 // Worker returns the handler of SQS events. It runs their tasks. A delivery has the time

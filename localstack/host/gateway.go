@@ -20,8 +20,9 @@ const maxRequest = 10 << 20
 // integrationTimeout is API Gateway's limit of a call.
 const integrationTimeout = 30 * time.Second
 
-// Gateway answers requests like an HTTP API of API Gateway with payload format 2.0. It has
-// no authentication.
+// Gateway answers requests like an HTTP API of API Gateway with payload format 2.0. Its
+// route has no authorizer, like that of the template with Authorizer=TOKENS: the function
+// asks for credentials itself.
 type Gateway struct{ Function *Function }
 
 // ServeHTTP answers a request with the function's answer.

@@ -62,6 +62,11 @@ func run(ctx context.Context, listen, code string) error {
 	if err != nil {
 		return err
 	}
+	token, err := a.AdminToken(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("token:           %s\n", token)
 	return serve(ctx, listen, a)
 }
 

@@ -50,6 +50,7 @@ type deployed struct {
 	*localstack.Aptless
 	drivers     *aws.Drivers
 	t           *testing.T
+	token       string // may do everything
 	api, public *httptest.Server
 	log         string // file with the output of the functions
 }
@@ -92,7 +93,11 @@ func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*locals
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &deployed{Aptless: a, drivers: d, t: t, api: httptest.NewServer(a.API), public: httptest.NewServer(a.Public), log: file.Name()}
+	token, err := a.AdminToken(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &deployed{token: token, Aptless: a, drivers: d, t: t, api: httptest.NewServer(a.API), public: httptest.NewServer(a.Public), log: file.Name()}
 	t.Cleanup(p.api.Close)
 	t.Cleanup(p.public.Close)
 	return p
@@ -105,6 +110,7 @@ func (p *deployed) send(method, path, contentType string, body []byte) (int, []b
 		return 0, nil, err
 	}
 	r.Header.Set("Content-Type", contentType)
+	r.SetBasicAuth("token", p.token)
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return 0, nil, err
@@ -129,6 +135,7 @@ func (p *deployed) admit(method, path, body string) int {
 		p.t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+p.token)
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		p.t.Fatal(err)
@@ -141,8 +148,28 @@ func (p *deployed) admit(method, path, body string) int {
 	return task.ID
 }
 
+// closed holds that no request passes without credentials.
+func (p *deployed) closed() {
+	p.t.Helper()
+	for _, path := range []string{"/api/version", "/api/repos", "/api/none"} {
+		resp, err := http.Get(p.api.URL + path)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusUnauthorized {
+			p.t.Errorf("%s without credentials: %d", path, resp.StatusCode)
+		}
+	}
+}
+
 func (p *deployed) get(path string) ([]byte, error) {
-	resp, err := http.Get(p.api.URL + path)
+	r, err := http.NewRequest(http.MethodGet, p.api.URL+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+p.token)
+	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return nil, err
 	}
@@ -228,6 +255,7 @@ const lease = 3 * time.Second
 // TestDeployed has the real apt-get install a package published by Lambda functions.
 func TestDeployed(t *testing.T) {
 	p := deploy(t, 0, nil)
+	p.closed()
 	p.must("GET", "/api/version", "")
 	p.must("POST", "/api/repos", `{"Name":"deployed"}`)
 	if err := p.upload("in", debtest.Spec{Package: "served-by-lambda", Files: map[string]string{"usr/share/served": "yes"}}); err != nil {

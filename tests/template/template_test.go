@@ -353,3 +353,38 @@ func TestLint(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// TestCallersOfTheAPI holds that the template trusts no issuer of tokens. The function asks
+// for tokens of its own, or API Gateway asks for AWS credentials.
+func TestCallersOfTheAPI(t *testing.T) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Parameters yaml.Node `yaml:"Parameters"`
+		Resources  yaml.Node `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if p := at(&doc.Parameters, "Authorizer"); text(p, "Default") != "TOKENS" || !slices.Equal(list(at(p, "AllowedValues")), []string{"TOKENS", "IAM"}) {
+		t.Errorf("Authorizer is %s, of %q", text(p, "Default"), list(at(p, "AllowedValues")))
+	}
+	routes := 0
+	for i := 0; i+1 < len(doc.Resources.Content); i += 2 {
+		name, r := doc.Resources.Content[i].Value, doc.Resources.Content[i+1]
+		switch text(r, "Type") {
+		case "AWS::ApiGatewayV2::Authorizer":
+			t.Errorf("%s is an authorizer", name)
+		case "AWS::ApiGatewayV2::Route":
+			routes++
+			if got := list(at(r, "Properties", "AuthorizationType")); !slices.Equal(got, []string{"UseIam", "AWS_IAM", "NONE"}) {
+				t.Errorf("%s has the type %q", name, got)
+			}
+		}
+	}
+	if routes != 1 {
+		t.Errorf("%d routes", routes)
+	}
+}

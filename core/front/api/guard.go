@@ -18,6 +18,10 @@ type Guard struct {
 	Tokens *auth.Store  // of the principals; not nil if Closed
 	Audit  *audit.Store // of all requests that change something or are refused; nil is none
 
+	// Caller returns the ARN of a caller with AWS credentials, "" of none. If it is not
+	// nil, these are the credentials that a closed server asks for.
+	Caller func(context.Context) string
+
 	// AnyHost has an open server answer requests for any host. Without it requests
 	// below /api are answered for this host and for the names in Hosts.
 	AnyHost bool
@@ -48,7 +52,7 @@ func (g *Guard) enter(r *http.Request, ro *route, below bool) (*http.Request, er
 		return r, nil
 	}
 	var err error
-	if c.principal, err = g.Tokens.Authenticate(r.Context(), r.Header.Values("Authorization"), c.source); err != nil {
+	if c.principal, err = g.principal(r, c.source); err != nil {
 		return r, err
 	}
 	if below && c.principal.Kind == auth.Download {
@@ -58,6 +62,18 @@ func (g *Guard) enter(r *http.Request, ro *route, below bool) (*http.Request, er
 		return r, nil
 	}
 	return r, ro.access.decide(r, c)
+}
+
+// principal returns the principal of a request to a closed server.
+func (g *Guard) principal(r *http.Request, source string) (*auth.Principal, error) {
+	if g.Caller == nil {
+		return g.Tokens.Authenticate(r.Context(), r.Header.Values("Authorization"), source)
+	}
+	arn := g.Caller(r.Context())
+	if arn == "" {
+		return nil, &auth.Error{Status: http.StatusUnauthorized, Text: "authentication is needed"}
+	}
+	return auth.IAMPrincipal(arn), nil
 }
 
 // checkOrigin refuses requests that a browser sends for another site. An open

@@ -23,6 +23,10 @@ type Auth struct {
 	AnyHost bool     // an open server answers requests for any host
 	Hosts   []string // names besides localhost for which an open server answers
 
+	// Caller returns the ARN of a caller whose AWS credentials are verified, "" of none.
+	// If it is not nil, callers need these credentials and no tokens.
+	Caller func(context.Context) string
+
 	Keep time.Duration // how long audit records are kept; 0 is audit.DefaultKeep
 }
 
@@ -50,7 +54,7 @@ func (p *protection) guard() *api.Guard {
 	if p.Auth == nil {
 		return nil
 	}
-	return &api.Guard{Closed: p.Closed, Tokens: p.tokens, Audit: p.audit, AnyHost: p.AnyHost, Hosts: p.Hosts}
+	return &api.Guard{Closed: p.Closed, Tokens: p.tokens, Audit: p.audit, AnyHost: p.AnyHost, Hosts: p.Hosts, Caller: p.Caller}
 }
 
 // watch has each task be of a principal, and its end be recorded.
@@ -83,6 +87,11 @@ func (p *protection) allow(ctx context.Context, t task.Task) error {
 	switch auth.Kind(t.By.Kind) {
 	case auth.Open, auth.System:
 		return nil
+	case auth.IAM:
+		if p.Auth == nil || p.Caller == nil {
+			return takenAway(first)
+		}
+		return nil
 	case auth.Env:
 		if t.By.Key != p.tokens.Environment {
 			return takenAway(first)
@@ -103,6 +112,23 @@ func (p *protection) allow(ctx context.Context, t task.Task) error {
 		}
 	}
 	return nil
+}
+
+// CreateAdmin makes a token that may do everything, and asks for no
+// credentials. It returns the token's ID and secret.
+func (a *App) CreateAdmin(ctx context.Context, name string) (id, secret string, err error) {
+	var p *audit.Pending
+	order := auth.Order{Name: name, Grants: []auth.Grant{{Role: auth.Admin}}, Expires: auth.Never}
+	made, err := a.protection.tokens.Create(ctx, &auth.Principal{Kind: auth.System}, order, func(t auth.Token) []driver.Op {
+		if p == nil {
+			p = a.protection.audit.Begin(audit.Record{Event: audit.TokenCreated, Of: t.ID, By: audit.By{Kind: string(auth.System)}})
+		}
+		return []driver.Op{p.Op}
+	})
+	if p != nil {
+		p.Done(err)
+	}
+	return made.ID, made.Secret, err
 }
 
 // ended records the end of a task.

@@ -20,6 +20,7 @@ const (
 	Open     Kind = "open"     // anybody, where there is no authentication
 	Env      Kind = "env"      // has the token of the server's environment
 	System   Kind = "system"   // the server itself
+	IAM      Kind = "iam"      // has AWS credentials that API Gateway has verified
 )
 
 // prefixes are the beginnings of secrets. Scanners for leaked secrets find them.

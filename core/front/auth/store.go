@@ -235,6 +235,24 @@ func EnvironmentPrincipal(digest string) *Principal {
 	return &Principal{Kind: Env, ID: IDOf(digest), Name: string(Env), Owner: string(Env), Grants: admin(), Digest: digest}
 }
 
+// IAMPrincipal has AWS credentials. AWS's own policies have decided that it may call.
+// Sessions of one role have one owner.
+func IAMPrincipal(arn string) *Principal {
+	owner := arn
+	if head, _, session := cutLast(arn); session && strings.Contains(arn, ":assumed-role/") {
+		owner = head
+	}
+	return &Principal{Kind: IAM, Name: arn, Owner: owner, Grants: admin()}
+}
+
+func cutLast(path string) (head, last string, ok bool) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return path, "", false
+	}
+	return path[:i], path[i+1:], true
+}
+
 // Recheck reads the row of a principal and returns it as it is by now, or why it
 // has no rights any more. That a token has expired does not count.
 func (s *Store) Recheck(ctx context.Context, digest string) (*Principal, error) {

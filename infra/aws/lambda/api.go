@@ -27,11 +27,23 @@ const maxAnswer = 6_000_000
 // margin is the time kept of each call to answer and to clean up.
 const margin = time.Second
 
+type callerKey struct{}
+
+// Caller returns the ARN of the caller whose AWS credentials API Gateway has verified;
+// "" if it has verified none. It comes from the event, never from a header or a body.
+func Caller(ctx context.Context) string {
+	arn, _ := ctx.Value(callerKey{}).(string)
+	return arn
+}
+
 // API returns a function that answers API Gateway's requests with a handler.
 func API(h http.Handler) func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	return func(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		ctx, cancel := early(ctx)
 		defer cancel()
+		if a := event.RequestContext.Authorizer; a != nil && a.IAM != nil {
+			ctx = context.WithValue(ctx, callerKey{}, a.IAM.UserARN)
+		}
 		answer := &answer{header: http.Header{}}
 		req, err := request(ctx, event)
 		if err != nil {
