@@ -13,8 +13,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// together has f called b.N times by so many callers at once, and reports how
-// often that was in a second.
+// together calls f b.N times by the given number of concurrent callers, and reports calls
+// per second.
 func together(b *testing.B, callers int, f func(i int) error) {
 	b.Helper()
 	var wg sync.WaitGroup
@@ -52,7 +52,7 @@ func BenchmarkPut(b *testing.B) {
 
 func BenchmarkCopy(b *testing.B) {
 	s := openTest(b, b.TempDir(), Options{})
-	const links = 1000 // of an object: no more than a file system gives
+	const links = 1000 // copies of one object, fewer than a file system allows
 	for i := range b.N/links + 1 {
 		put(b, s, fmt.Sprintf("private/pool/%d", i), "x")
 	}
@@ -113,7 +113,7 @@ func BenchmarkAdd(b *testing.B) {
 	}
 }
 
-// fillTable stores records as they are kept of packages.
+// fillTable stores records like the records of packages.
 func fillTable(b *testing.B, s *Store, n int) {
 	b.Helper()
 	rows := make([]driver.Row, n)
@@ -125,7 +125,7 @@ func fillTable(b *testing.B, s *Store, n int) {
 
 func BenchmarkPutRows(b *testing.B) {
 	dir := b.TempDir()
-	for b.Loop() { // with the removal of the file, which would pile up
+	for b.Loop() { // includes the removal of the file; otherwise files accumulate
 		s, err := Open(dir, Options{})
 		must(b, err)
 		fillTable(b, s, 20_000)

@@ -44,7 +44,7 @@ func list(t testing.TB, s *Store, prefix, after string) (keys []string) {
 	return keys
 }
 
-// paths returns the files and folders below the places.
+// paths returns the files and folders of the data directory's areas.
 func paths(t testing.TB, dir string) (list []string) {
 	t.Helper()
 	must(t, fs.WalkDir(os.DirFS(dir), ".", func(path string, _ fs.DirEntry, err error) error {
@@ -56,11 +56,11 @@ func paths(t testing.TB, dir string) (list []string) {
 	return list
 }
 
-// TestETags replaces an object again and again by bytes of the same length,
-// while the clock stands still, with ends of the process between.
+// TestETags replaces an object repeatedly by bytes of the same length while the clock stands
+// still, with restarts in between. Each ETag is new.
 func TestETags(t *testing.T) {
 	dir := t.TempDir()
-	now := time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC) // so that times which are not the clock's are seen
+	now := time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC) // reveals times that are not of this clock
 	opt := Options{Now: func() time.Time { return now }}
 	s, err := Open(dir, opt)
 	must(t, err)
@@ -151,14 +151,14 @@ func TestCopyLinks(t *testing.T) {
 	if !same("public/pool/dst") || dst.ETag != src.ETag || dst.Key != "public/pool/dst" {
 		t.Errorf("the copy is %+v and no link to %+v", dst, src)
 	}
-	// Over what is there: as new as can be, though the source is older.
+	// A copy over an existing object gets a new time, even if its source is older.
 	old := put(t, s, "public/index", "old")
 	over, err := s.Blobs.Copy(t.Context(), "public/index", "private/pool/src", driver.PutOptions{IfMatch: old.ETag})
 	must(t, err)
 	if same("public/index") || !over.ModTime.After(old.ModTime) || over.ETag == old.ETag || read(t, s, "public/index") != "content" {
 		t.Errorf("the copy over %+v is %+v", old, over)
 	}
-	// What stands in the way of a link stands in the way of a file.
+	// A path that blocks a link blocks a file too.
 	if _, err := s.Blobs.Copy(t.Context(), "public/pool", "private/pool/src", driver.PutOptions{}); !errors.Is(err, driver.ErrInvalid) {
 		t.Errorf("over a folder: %v, want ErrInvalid", err)
 	}
@@ -170,8 +170,8 @@ func TestCopyLinks(t *testing.T) {
 	}
 }
 
-// TestSymbolicLinks has links below the data directory, which only its owner
-// can make: they are no objects, and nothing goes through one that leads out.
+// TestSymbolicLinks has symbolic links in the data directory, which only its owner can make.
+// They are no objects, and no access follows one that leads out.
 func TestSymbolicLinks(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	s := openTest(t, dir, Options{})
@@ -188,7 +188,7 @@ func TestSymbolicLinks(t *testing.T) {
 		if err == nil || openErr == nil || copyErr == nil {
 			t.Errorf("%s: Stat %v, Open %v, Copy %v", key, err, openErr, copyErr)
 		}
-		_ = s.Blobs.Delete(t.Context(), key) // refused or without effect
+		_ = s.Blobs.Delete(t.Context(), key) // refused, or without an effect
 	}
 	if got := list(t, s, "", ""); !slices.Equal(got, []string{"private/inside"}) {
 		t.Errorf("listed %q", got)
@@ -199,7 +199,7 @@ func TestSymbolicLinks(t *testing.T) {
 	if _, err := s.Blobs.Put(t.Context(), "public/folder/new", strings.NewReader("x"), driver.PutOptions{}); err == nil {
 		t.Error("Put went through a link that leads out")
 	}
-	// An object takes the place of a link, and not that of what it leads to.
+	// An object replaces a link, and never the link's target.
 	put(t, s, "public/file", "mine")
 	if b, err := os.ReadFile(secret); err != nil || string(b) != "secret" {
 		t.Errorf("the file outside is %q, %v", b, err)
@@ -212,7 +212,7 @@ func TestSymbolicLinks(t *testing.T) {
 func TestFoldersComeAndGo(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, Options{})
-	for range 2 { // the second time by what is known of folders that are gone
+	for range 2 { // the second time with outdated knowledge of removed folders
 		put(t, s, "public/a/b/c/1", "x")
 		put(t, s, "public/a/b/c/2", "x")
 		put(t, s, "public/a/d", "x")
@@ -226,8 +226,7 @@ func TestFoldersComeAndGo(t *testing.T) {
 			t.Errorf("%q, want nothing", got)
 		}
 	}
-	// A process died between making folders and naming the file, or somebody
-	// tidied up.
+	// A process died between making folders and naming the file, or an operator removed files.
 	must(t, os.MkdirAll(filepath.Join(dir, "public/left/b/c"), 0o755))
 	must(t, os.MkdirAll(filepath.Join(dir, "public/left/d"), 0o755))
 	put(t, s, "public/left", "an object")
@@ -239,8 +238,8 @@ func TestFoldersComeAndGo(t *testing.T) {
 	}
 }
 
-// TestFoldersDurable checks what is taken for durable: a folder that came,
-// or may have come, after the last sync of the one it is in is not.
+// TestFoldersDurable holds that a folder made after the last sync of its parent does not
+// count as durable.
 func TestFoldersDurable(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, Options{})
@@ -267,7 +266,7 @@ func TestFoldersDurable(t *testing.T) {
 	must(t, f.rename(tempFolder+"/x", key))
 	unsure("after others removed the folders", "public/a/b", "public/a")
 
-	// A folder is removed while the others are synced.
+	// A folder is removed during the sync of the others.
 	for i := range f.syncs {
 		f.syncs[i].run = func(list []*folderSync) error {
 			f.forget("public/c")
@@ -287,7 +286,7 @@ func TestFoldersDurable(t *testing.T) {
 	}
 }
 
-// TestSyncs checks that what a call has changed is synced when it returns.
+// TestSyncs holds that every change of a call is synced when it returns.
 func TestSyncs(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	f := s.Blobs.folders
@@ -334,8 +333,8 @@ func TestSyncs(t *testing.T) {
 	expect("Delete of what is gone", "public")
 }
 
-// TestFoldersRace lets folders become objects and objects folders. No object
-// may be lost that was not deleted or replaced.
+// TestFoldersRace turns folders into objects and objects into folders. No object is lost
+// unless it was deleted or replaced.
 func TestFoldersRace(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	var wg sync.WaitGroup
@@ -344,7 +343,7 @@ func TestFoldersRace(t *testing.T) {
 			for i := range 60 {
 				_, err := s.Blobs.Put(context.Background(), key, strings.NewReader(key), driver.PutOptions{})
 				if errors.Is(err, driver.ErrInvalid) {
-					continue // another of them is there
+					continue // another key blocks this one
 				}
 				if err != nil {
 					t.Errorf("turn %d: %v", i, err)
@@ -365,8 +364,8 @@ func TestFoldersRace(t *testing.T) {
 	}
 }
 
-// TestListAgainstModel lists files by prefixes and from keys that share much
-// with them.
+// TestListAgainstModel lists objects by prefixes and start keys that share long beginnings
+// with keys.
 func TestListAgainstModel(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, Options{})
@@ -380,7 +379,7 @@ func TestListAgainstModel(t *testing.T) {
 		for _, k := range rapid.SliceOfN(key, 0, 12).Draw(r, "keys") {
 			path := filepath.Join(dir, k)
 			if os.MkdirAll(filepath.Dir(path), 0o755) != nil {
-				continue // a leading path is a file
+				continue // a leading part of the key is an object
 			}
 			if f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o644); err == nil {
 				must(t, f.Close())
@@ -409,7 +408,7 @@ func TestListAgainstModel(t *testing.T) {
 	})
 }
 
-// TestListSkips has files that no key names, and an object that vanishes.
+// TestListSkips has files that no key names, and an object that vanishes during the list.
 func TestListSkips(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, Options{})
@@ -441,8 +440,7 @@ func TestListSkips(t *testing.T) {
 	}
 }
 
-// TestPutTooLong has content that goes on after what was announced: it is not
-// read to its end.
+// TestPutTooLong holds that content beyond the announced size is not read to its end.
 func TestPutTooLong(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, Options{})

@@ -5,17 +5,16 @@ import (
 	"sync"
 )
 
-// rounds lets concurrent callers share something expensive. While it is done
-// for some, those who come wait together; then it is done once for all of
-// them, by the first who came.
+// rounds lets concurrent callers share an expensive operation. Callers that arrive during a
+// round wait for the next one. Its first caller runs it once for all of them.
 type rounds[T any] struct {
 	run   func(items []T) error
-	limit int // weight of a round that others still join
+	limit int // a round of this weight accepts no further caller
 
 	turn sync.Mutex // held while run runs
 
 	mu   sync.Mutex // guards next
-	next *round[T]  // which can be joined; nil if nobody waits
+	next *round[T]  // the round to join; nil if no caller waits
 }
 
 type round[T any] struct {
@@ -25,11 +24,10 @@ type round[T any] struct {
 	done   chan struct{} // closed when err is set
 }
 
-// errInterrupted is what the others of a round get when run panics.
+// errInterrupted is the result of a round's other callers if run panics.
 var errInterrupted = errors.New("interrupted")
 
-// join has item run in a round that begins after the call and returns what
-// became of the round.
+// join runs item in a round that begins after the call, and returns the round's result.
 func (r *rounds[T]) join(item T, weight int) error {
 	r.mu.Lock()
 	if mine := r.next; mine != nil && mine.weight+weight <= r.limit {

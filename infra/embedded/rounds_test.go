@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestRounds has callers come while a round runs: they share the next, within
-// its limit, and each hears what became of its own round.
+// TestRounds has callers arrive during a round. They share the next one, up to its limit,
+// and each gets the result of its own round.
 func TestRounds(t *testing.T) {
 	running, release := make(chan struct{}), make(chan struct{})
 	odd := errors.New("odd")
@@ -38,7 +38,7 @@ func TestRounds(t *testing.T) {
 	<-running
 	for i := range 25 {
 		call(i)
-		for ; ; runtime.Gosched() { // until it has joined
+		for ; ; runtime.Gosched() { // waits until it has joined
 			r.mu.Lock()
 			next := r.next
 			joined := next != nil && slices.Contains(next.items, i)
@@ -64,7 +64,8 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-// TestRoundsPanic has a round panic: only its first caller does, and nobody waits for ever.
+// TestRoundsPanic holds that only the first caller of a panicking round panics, and that no
+// caller waits forever.
 func TestRoundsPanic(t *testing.T) {
 	var r rounds[int]
 	fail := true
