@@ -22,8 +22,9 @@ func (c *Collision) Error() string {
 
 // Collisions returns the first Collision in index order, nil if there is none. It
 // is between a package that only to has and another package of to. It reads the
-// chunks that the lists do not share, and chunks of to that may have equal names.
-func Collisions(ctx context.Context, from, to *List) (*Collision, error) {
+// chunks that the lists do not share, and chunks of to that may have equal names. It ignores
+// packages for which counts is false; nil counts all.
+func Collisions(ctx context.Context, from, to *List, counts func(*deb.Package) bool) (*Collision, error) {
 	added, names, err := additions(ctx, from, to)
 	if err != nil || len(names) == 0 {
 		return nil, err
@@ -37,7 +38,7 @@ func Collisions(ctx context.Context, from, to *List) (*Collision, error) {
 			group = nil
 		}
 		keys := added[p.Name]
-		if keys == nil {
+		if keys == nil || counts != nil && !counts(p.Package) {
 			continue
 		}
 		for _, q := range group {
@@ -74,6 +75,20 @@ func additions(ctx context.Context, from, to *List) (added map[string]map[string
 		added[p.Name][p.Key()] = true
 	}
 	return added, names, nil
+}
+
+// Rival returns a package of the list that is in a Collision with p, nil if there
+// is none. It reads the chunks that may have packages of the name of p.
+func (l *List) Rival(ctx context.Context, p *deb.Package) (*deb.Package, error) {
+	for q, err := range l.Some(ctx, func(c *Chunk) bool { return c.MayHaveOne([]string{p.Name}) }) {
+		if err != nil {
+			return nil, err
+		}
+		if SharedFile(q.Package, p) != "" {
+			return q.Package, nil
+		}
+	}
+	return nil, nil
 }
 
 // SharedFile returns the name of a file that two packages of one name have in one

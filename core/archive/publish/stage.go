@@ -29,17 +29,29 @@ func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) e
 			}
 		},
 	}
+	if d.how.force {
+		if err := s.onePathEach(ctx, d); err != nil {
+			return err
+		}
+	}
 	err := l.Link(ctx, d.base().Lists, d.lists)
-	var refusal *task.Error
-	if !errors.As(err, &refusal) {
+	var conflict *files.ConflictError
+	if !errors.As(err, &conflict) {
 		return err
 	}
 	// A path may be taken by a file that a failed task has left.
-	if found, undoErr := s.undoNeighbours(ctx, a, &d.next); undoErr != nil || !found {
-		return cmp.Or(undoErr, err)
+	found, undoErr := s.undoNeighbours(ctx, a, &d.next)
+	if undoErr != nil {
+		return undoErr
 	}
-	l.Restart()
-	return l.Link(ctx, d.base().Lists, d.lists)
+	if found {
+		l.Restart()
+		err = l.Link(ctx, d.base().Lists, d.lists)
+	}
+	if errors.As(err, &conflict) {
+		err = s.explain(ctx, d, conflict)
+	}
+	return err
 }
 
 // resume returns the stager of an attempt, which goes on where an earlier slice

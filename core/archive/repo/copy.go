@@ -111,7 +111,7 @@ func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.
 
 // collides returns the *pkglist.Collision that replacing list from by to causes.
 func collides(ctx context.Context, from, to *pkglist.List) error {
-	collision, err := pkglist.Collisions(ctx, from, to)
+	collision, err := pkglist.Collisions(ctx, from, to, nil)
 	if err == nil && collision != nil {
 		err = collision
 	}

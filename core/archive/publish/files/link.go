@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -79,13 +80,21 @@ func (l *Linker) component(ctx context.Context, component, dir string, old, list
 			break
 		}
 		if l.done > l.Linked && l.OutOfTime() {
-			if err := group.Wait(); err != nil {
+			if err := located(group.Wait(), dir); err != nil {
 				return err
 			}
 			return l.Pause(ctx, l.done)
 		}
 	}
-	return group.Wait()
+	return located(group.Wait(), dir)
+}
+
+// located adds the directory to an error that is a ConflictError.
+func located(err error, dir string) error {
+	if conflict := (*ConflictError)(nil); errors.As(err, &conflict) {
+		conflict.Dir = dir
+	}
+	return err
 }
 
 // pack starts to link the files of a package.
@@ -99,17 +108,29 @@ func (l *Linker) pack(group *parallel.Group, component, dir string, p *deb.Packa
 			return task.Fail(500, "unable to process packages: %w", err)
 		}
 		if l.Scope.Copies(p) {
-			group.Go(func(ctx context.Context) error { return l.file(ctx, name, f, p.Kind) })
+			group.Go(func(ctx context.Context) error { return l.file(ctx, name, f, p) })
 		}
 	}
 	return nil
 }
 
-// file publishes a package file under a path. The row of the path says which
+// ConflictError is about a package file whose path another file has.
+type ConflictError struct {
+	Object  string // key of the path's object
+	Dir     string // directory of the component's package files, as in index.Published
+	Package *deb.Package
+}
+
+// Error says what aptly says.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("unable to process packages: error linking file to /aptless/%s: file already exists and is different", e.Object)
+}
+
+// file publishes a file of the package p under a path. The row of the path says which
 // file it has: another file is a conflict unless Force is set. The files of an
 // installer have the same names in each of its versions: the old ones stay until
 // the manifest is applied.
-func (l *Linker) file(ctx context.Context, name string, f deb.File, kind deb.Kind) error {
+func (l *Linker) file(ctx context.Context, name string, f deb.File, p *deb.Package) error {
 	key := l.Scope.PoolRow(name)
 	for {
 		row, err := l.Table.Get(ctx, key)
@@ -126,15 +147,15 @@ func (l *Linker) file(ctx context.Context, name string, f deb.File, kind deb.Kin
 		has, marked := Mark(row.Data)
 		switch {
 		case has == f.SHA256 && !marked:
-			opt := PublishedAs(f, kind)
+			opt := PublishedAs(f, p.Kind)
 			opt.IfAbsent = true
 			return index.UnlessExists(l.copyFile(ctx, l.Scope, name, f, opt))
-		case kind == deb.Installer:
+		case p.Kind == deb.Installer:
 			return nil
 		case has != f.SHA256 && !l.Force:
-			return task.Fail(500, "unable to process packages: error linking file to /aptless/%s: file already exists and is different", l.Scope.key(name))
+			return &ConflictError{Object: l.Scope.key(name), Package: p}
 		}
-		err = l.Replace(ctx, l.Scope, Replacement{row.Version, name, f, PublishedAs(f, kind)})
+		err = l.Replace(ctx, l.Scope, Replacement{row.Version, name, f, PublishedAs(f, p.Kind)})
 		if errors.Is(err, driver.ErrConflict) {
 			continue
 		}
