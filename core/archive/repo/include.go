@@ -406,6 +406,9 @@ func (in *inclusion) verify(ctx context.Context, r *release) error {
 	if err != nil {
 		return bad("%v", err)
 	}
+	if len(r.changes.Files) == 0 {
+		return bad("it lists no files: the fields Checksums-Sha256 and Files are absent or empty")
+	}
 	return s.findListed(ctx, r)
 }
 

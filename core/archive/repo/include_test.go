@@ -141,6 +141,8 @@ func TestIncludeWarnsOfEachChanges(t *testing.T) {
 			{func(f map[string][]byte) { f["hello_1.0-1.dsc"] = append(f["hello_1.0-1.dsc"], '\n') }, "size mismatch: expected …"},
 			{func(f map[string][]byte) { f["hello_1.0-1_amd64.deb"][0]++ }, "checksum mismatch MD5: expected …"},
 			{func(f map[string][]byte) { f[helloChanges] = append([]byte("Source: hello\n"), 'x') }, "malformed stanza syntax"},
+			{func(f map[string][]byte) { f[helloChanges] = []byte("Source: hello\nDistribution: sid\n") }, "it lists no files: the fields Checksums-Sha256 and Files are absent or empty"},
+			{func(f map[string][]byte) { f[helloChanges] = []byte("Source: hello\nFiles:\nChecksums-Sha256:\n") }, "it lists no files: …"},
 			{func(f map[string][]byte) { f[helloChanges] = []byte("-----BEGIN PGP SIGNATURE-----") }, "verification of clearsigned file failed: exit status 2: …"},
 		} {
 			files := sent()

@@ -20,6 +20,7 @@ import (
 	"aptless/core/engine/driver"
 	"aptless/core/engine/gc"
 	"aptless/core/engine/task"
+	"aptless/core/formats/deb"
 	"aptless/core/formats/graphviz"
 	"aptless/core/front/audit"
 	"aptless/core/front/auth"
@@ -52,7 +53,10 @@ type Server struct {
 	Dependencies query.Options // settings of dependency resolution in listings
 
 	Nodes func(context.Context) ([]graphviz.Node, error) // the nodes of GET /api/graph
-	Draw  Draw
+
+	// References returns the objects whose list has a package.
+	References func(context.Context, deb.Key) (References, error)
+	Draw       Draw
 
 	Problems func() []string // configuration problems that GET /api/ready reports; may be nil
 

@@ -197,6 +197,7 @@ func packageOperations() []openapi.Operation {
 	return []openapi.Operation{
 		op("GET", "/api/packages", "Packages", "listPackages", "List all packages", gives(200, []string{}, append(listingQuery, latest)...)),
 		op("GET", "/api/packages/{key}", "Packages", "showPackage", "Show a package", gives(200, map[string]string{})),
+		op("GET", "/api/packages/{key}/references", "Packages", "listReferences", "List the repositories, mirrors, snapshots and publications that have a package", gives(200, References{})),
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 
 func (s *Server) packageRoutes(rt *Router) {
 	rt.Handle("GET", "/api/packages", needs(plain(auth.PackagesRead)), s.listAllPackages)
+	rt.Handle("GET", "/api/packages/{key}/references",
+		needs(plain(auth.PackagesRead), all(auth.RepoRead, auth.MirrorRead, auth.SnapshotRead), all(auth.PublishRead)), s.references)
 	rt.Handle("GET", "/api/packages/{key}", needs(plain(auth.PackagesRead)), func(w http.ResponseWriter, r *http.Request) error {
 		key := Param(r, "key")
 		if _, err := deb.ParseKey(key); err != nil {
@@ -29,6 +31,41 @@ func (s *Server) packageRoutes(rt *Router) {
 		}
 		return WriteJSON(w, http.StatusOK, rec.Package.Details())
 	})
+}
+
+// References are the objects whose list has a package, by name in ascending order.
+type References struct {
+	Repos, Mirrors, Snapshots []string
+	Publications              []PublishedIn
+}
+
+// PublishedIn is a publication with the components that have a package. Path is
+// prefix and distribution as clients write them: "./stable".
+type PublishedIn struct {
+	Storage, Prefix, Distribution, Path string
+	Components                          []string
+}
+
+// references answers with the objects whose list has a package. The package may have
+// no references, until a collection removes its record.
+func (s *Server) references(w http.ResponseWriter, r *http.Request) error {
+	key := Param(r, "key")
+	parsed, err := deb.ParseKey(key)
+	if err != nil {
+		return errNoKey()
+	}
+	_, err = s.Pool.Record(r.Context(), key)
+	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
+		return errNoKey()
+	}
+	var found References
+	if err == nil {
+		found, err = s.References(r.Context(), parsed)
+	}
+	if err != nil {
+		return err
+	}
+	return WriteJSON(w, http.StatusOK, found)
 }
 
 func errNoKey() error { return Errorf(http.StatusNotFound, "key not found") }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"aptless/core/archive/publish"
 	"aptless/core/archive/publish/paths"
@@ -76,6 +77,7 @@ type publishedRepoCreateParams struct {
 // switch of snapshots.
 type publishedRepoUpdateSwitchParams struct {
 	Snapshots      []sourceParams
+	Sources        []sourceParams // refused unless they are the publication's sources
 	ForceOverwrite bool
 	SkipContents   *bool
 	SkipBz2        *bool
@@ -118,6 +120,9 @@ func (s *Server) publishRoutes(rt *Router) {
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
+		if err := s.checkSources(r, body.Sources); err != nil {
+			return err
+		}
 		return s.updatePublication(w, r, body, false)
 	})
 	rt.Handle("POST", "/api/publish/{prefix}/{distribution}/update", needs(publication(auth.PublishUpdate)), func(w http.ResponseWriter, r *http.Request) error {
@@ -125,7 +130,7 @@ func (s *Server) publishRoutes(rt *Router) {
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
-		body.Snapshots = nil
+		body.Snapshots, body.Sources = nil, nil
 		return s.updatePublication(w, r, publishedRepoUpdateSwitchParams(body), true)
 	})
 	s.stagingRoutes(rt)
@@ -198,6 +203,27 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 // publishedRepoUpdateParams is the body of an update of staged sources. Snapshots
 // is ignored.
 type publishedRepoUpdateParams publishedRepoUpdateSwitchParams
+
+// checkSources refuses sources of an update that differ from the sources of the
+// publication: an update does not change them, and a switch names Snapshots.
+func (s *Server) checkSources(r *http.Request, given []sourceParams) error {
+	if len(given) == 0 {
+		return nil
+	}
+	view, err := s.Publish.Show(r.Context(), published(r))
+	if err != nil {
+		return err
+	}
+	for _, want := range given {
+		if !slices.ContainsFunc(view.Sources, func(has publish.SourceView) bool {
+			return has.Name == want.Name && (has.Component == want.Component || want.Component == "" && len(view.Sources) == 1)
+		}) {
+			return Errorf(http.StatusBadRequest, "Sources has no effect on this request, and %s in component %q is not published: "+
+				"Snapshots switches to other snapshots, PUT of /sources with POST of /update to other sources", want.Name, want.Component)
+		}
+	}
+	return nil
+}
 
 func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body publishedRepoUpdateSwitchParams, staged bool) error {
 	if err := body.Signing.check(); err != nil {

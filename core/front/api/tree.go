@@ -37,6 +37,12 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.merge(w, r, path)
 		return
 	}
+	if name, ok := strings.CutPrefix(r.URL.Path, "/repos/"); ok && t.isFolder(name) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Location", Prefix(r)+r.URL.EscapedPath()+"/")
+		w.WriteHeader(http.StatusMovedPermanently)
+		return
+	}
 	if r.URL.Path == "/key.asc" {
 		key, err := t.Key(r.Context())
 		t.text(w, r, "application/pgp-keys", string(key), err)
@@ -105,6 +111,12 @@ func (t *Tree) folders() string {
 		return "<a href=\"-/\">default</a>\n"
 	}
 	return b.String()
+}
+
+// isFolder reports whether a name below /repos/ is a tree: "-" or the name of a
+// storage.
+func (t *Tree) isFolder(name string) bool {
+	return name == "-" || name != "" && slices.Contains(t.Storages, "filesystem:"+name)
 }
 
 // key returns the object of a path.

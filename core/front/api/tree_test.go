@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
+
+	"aptless/core/engine/driver/drivertest"
 )
 
 // TestSlashes holds that repeated slashes are merged by a redirect. The redirect
@@ -32,6 +35,30 @@ func TestSlashes(t *testing.T) {
 			if got := w.Header().Get("Location"); got != want || (want == "") != (w.Code == http.StatusNotFound) {
 				t.Errorf("%s %s: %d to %q, want %q", method, path, w.Code, got, want)
 			}
+		}
+	}
+}
+
+// TestFolderOfStorageHasASlash holds that the name of a storage without a slash is
+// redirected to its tree, as by aptly, and other names are not.
+func TestFolderOfStorageHasASlash(t *testing.T) {
+	for path, want := range map[string]string{
+		"/repos/www":     "/apt/repos/www/",
+		"/repos/-":       "/apt/repos/-/",
+		"/repos/none":    "",
+		"/repos/www/x":   "",
+		"/repos/s3:x":    "",
+		"/x/repos/www":   "",
+		"/repos/w%77w":   "/apt/repos/w%77w/",
+		"/repos/www?x=1": "/apt/repos/www/",
+	} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("X-Forwarded-Prefix", "/apt")
+		w := httptest.NewRecorder()
+		tree := &Tree{Storages: []string{"filesystem:www", "s3:x"}, Blobs: drivertest.NewMemory(time.Now).Blobs}
+		tree.ServeHTTP(w, r)
+		if got := w.Header().Get("Location"); got != want || w.Code != map[bool]int{true: 301, false: 404}[want != ""] {
+			t.Errorf("%s: %d to %q, want %q", path, w.Code, got, want)
 		}
 	}
 }

@@ -184,7 +184,7 @@ const removeBatch = 50
 // The rows go last. A crash between leaves marked rows, which Link and the next
 // removal take for files that may be missing.
 func (c *Cleaner) flush(ctx context.Context) error {
-	names := c.unused
+	names := slices.Compact(slices.Sorted(slices.Values(c.unused))) // versions of a source package share files
 	c.unused = nil
 	rows := make([]driver.Row, len(names))
 	err := parallel.Each(ctx, maxParallel, len(names), func(ctx context.Context, i int) (err error) {
