@@ -32,7 +32,6 @@ import (
 	"aptless/core/engine/lists"
 	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
-	"aptless/core/formats/deb"
 	"aptless/core/formats/pgp"
 	"aptless/core/front/api"
 )
@@ -188,13 +187,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh}, signatures: signatures{public, signer}, now: c.Now}
 	dispatcher.Alone, dispatcher.Outage, dispatcher.Allow = c.Alone, cmp.Or(c.Outage, dispatcher.Outage), guarding.allow
 	direct, _ := d.Blobs.(driver.Direct)
-	objects := drawing{publications, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}
+	objects := drawing{publications, lists, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}
 	server := &api.Server{
-		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit,
-		Nodes: objects.nodes, Draw: c.Draw, Space: c.Space,
-		References: func(ctx context.Context, key deb.Key) (api.References, error) {
-			return objects.references(ctx, repos.Lists, key)
-		},
+		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit, Nodes: objects.nodes, References: objects.references, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Deliveries: deliveries, Problems: a.Problems,
 		Tree: &api.Tree{

@@ -8,15 +8,17 @@ import (
 	"slices"
 	"strings"
 
+	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish"
 	"aptless/core/archive/source"
 	"aptless/core/engine/named"
 	"aptless/core/formats/graphviz"
 )
 
-// drawing reads the objects of the graph.
+// drawing reads the objects of the graph, and looks up packages in their lists.
 type drawing struct {
 	publications *publish.Store
+	lists        pkglist.Store
 	sources      []func(context.Context) ([]source.Source, error) // in the order of their nodes
 }
 

@@ -19,7 +19,7 @@ const maxLookups = 16
 
 // references returns the sources and the publications whose list has a package. It
 // reads one chunk of each list. It takes no lock, so lists may have different ages.
-func (d drawing) references(ctx context.Context, store pkglist.Store, key deb.Key) (api.References, error) {
+func (d drawing) references(ctx context.Context, key deb.Key) (api.References, error) {
 	found := api.References{Repos: []string{}, Mirrors: []string{}, Snapshots: []string{}, Publications: []api.PublishedIn{}}
 	var sources []source.Source
 	for _, read := range d.sources {
@@ -42,7 +42,7 @@ func (d drawing) references(ctx context.Context, store pkglist.Store, key deb.Ke
 			has[c.List] = false
 		}
 	}
-	if err := lookUp(ctx, store, key, has); err != nil {
+	if err := lookUp(ctx, d.lists, key, has); err != nil {
 		return found, err
 	}
 	names := map[source.Kind]*[]string{source.Repo: &found.Repos, source.Mirror: &found.Mirrors, source.Snapshot: &found.Snapshots}
