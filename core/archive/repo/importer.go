@@ -121,11 +121,12 @@ const maxHeld = 16 << 20
 // batch reads candidates concurrently, stores their files and records, and plans
 // their changes to the target's list.
 func (im *importer) batch(ctx context.Context, into *target, candidates []upload.Upload, from *release) error {
+	borrow := im.borrowing(ctx, into.list)
 	rows := rowWriter{table: im.store.Table, stored: map[string]bool{}}
 	pipe := parallel.Pipe[upload.Upload, stored]{
 		Workers: maxWorkers, Budget: im.store.Pool.Memory, Weight: weight,
 		Work: func(ctx context.Context, lease *parallel.Lease, u upload.Upload) (c stored, err error) {
-			if c.result, err = im.store.read(ctx, lease, u, from); err == nil && c.refusal == "" {
+			if c.result, err = im.store.read(ctx, lease, u, from, borrow); err == nil && c.refusal == "" {
 				c.row, err = im.store.keep(ctx, &c.result)
 			}
 			if err != nil {

@@ -52,11 +52,11 @@ type result struct {
 
 // read reads a candidate. With a release, its .changes must announce the package.
 // An error is one of the storage.
-func (s *Store) read(ctx context.Context, lease *parallel.Lease, u upload.Upload, from *release) (result, error) {
+func (s *Store) read(ctx context.Context, lease *parallel.Lease, u upload.Upload, from *release, borrow borrowing) (result, error) {
 	res := result{upload: u}
 	var err error
 	if strings.HasSuffix(u.Name, ".dsc") {
-		err = s.readSource(ctx, &res, from)
+		err = s.readSource(ctx, &res, from, borrow)
 	} else {
 		err = s.readBinary(ctx, lease, &res)
 	}
@@ -167,7 +167,7 @@ func unlessEmpty(u upload.Upload, err error) error {
 }
 
 // readSource reads a .dsc and finds its files, in the directory or in the pool.
-func (s *Store) readSource(ctx context.Context, res *result, from *release) error {
+func (s *Store) readSource(ctx context.Context, res *result, from *release, borrow borrowing) error {
 	u := res.upload
 	if u.File.Size > maxDsc {
 		return unable(u, fmt.Errorf("%d bytes are too many for a .dsc", u.File.Size))
@@ -207,7 +207,7 @@ func (s *Store) readSource(ctx context.Context, res *result, from *release) erro
 		if f.Name == own.Name {
 			continue
 		}
-		found, err := s.sourceFile(ctx, res, f, from)
+		found, err := s.sourceFile(ctx, res, f, from, borrow.of(pkg.Name))
 		if err != nil {
 			return err
 		}
@@ -220,7 +220,7 @@ func (s *Store) readSource(ctx context.Context, res *result, from *release) erro
 // sourceFile finds a file of a .dsc: beside the .dsc, else in the pool by
 // SHA-256. Size and digests must equal those in the .dsc, since dpkg-source
 // checks them.
-func (s *Store) sourceFile(ctx context.Context, res *result, f deb.File, from *release) (deb.File, error) {
+func (s *Store) sourceFile(ctx context.Context, res *result, f deb.File, from *release, borrow borrowing) (deb.File, error) {
 	u := res.upload
 	dir, _ := path.Split(u.Name)
 	p := upload.Path(u.Dir, dir+f.Name)
@@ -246,6 +246,9 @@ func (s *Store) sourceFile(ctx context.Context, res *result, f deb.File, from *r
 	missing := bad("Unable to import file %s into pool: %v", p, err)
 	if f.SHA256 == "" {
 		return deb.File{}, missing
+	}
+	if may, err := borrow.allows(ctx, f); err != nil || !may {
+		return deb.File{}, cmp.Or(err, missing)
 	}
 	h, err := s.Pool.Hash(ctx, f.SHA256, f.Name)
 	if errors.Is(err, driver.ErrNotFound) {

@@ -58,6 +58,10 @@ type Store struct {
 
 	Snapshots source.Finder // from which repositories can be created
 
+	// MayUsePool reports whether a principal may take files of other repositories, which
+	// a .dsc names by digest. nil allows it.
+	MayUsePool func(context.Context, *task.By) (bool, error)
+
 	Now func() time.Time // for the verification of signatures
 
 	// Keyring returns the keys that may sign .changes files. nil names the default

@@ -69,6 +69,9 @@ func (a *Attempt) ID() int64 {
 	return a.begun.ID
 }
 
+// By returns the principal that the task works for, nil for the server itself.
+func (a *Attempt) By() *By { return a.begun.By }
+
 // Token returns the number of the attempt. It only grows, so a name made of it
 // and the task's number belongs to this attempt alone.
 func (a *Attempt) Token() int64 { return a.begun.Attempt }

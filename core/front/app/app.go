@@ -145,13 +145,13 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}}
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epoch: epoch, Memory: memory.items}
 	uploads := &upload.Store{Table: d.Table, Blobs: d.Blobs, Pool: files, Now: c.Now, MaxSize: c.MaxUpload}
-	keyrings := &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
+	guarding, keyrings := protect(d.Table, c), &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Memory: memory.tasks, Uploads: uploads, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
 	mirrors := &mirror.Store{
 		Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Fetcher: c.Upstream, Keyring: keyrings.Keyring, Options: c.Mirrors, Dependencies: c.Dependencies,
 	}
 	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repos, Mirrors: mirrors, Now: c.Now, Dependencies: c.Dependencies}
-	repos.Snapshots = snapshots
+	repos.Snapshots, repos.MayUsePool = snapshots, guarding.mayUsePool
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
 		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: source.Finders{source.Repo: repos, source.Snapshot: snapshots}, Signer: signer,
@@ -160,7 +160,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
 	}
-	guarding, deliveries := protect(d.Table, c), &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
+	deliveries := &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
 	tasks := guarding.watch(&task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch})
 	mirrors.Tasks = tasks
 	collector := &gc.Collector{

@@ -14,6 +14,7 @@ import (
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
+	"aptless/core/formats/deb/debtest"
 	"aptless/core/front/app"
 	"aptless/core/front/app/apptest"
 	"aptless/core/front/audit"
@@ -231,5 +232,43 @@ func TestMarkersAreNowhere(t *testing.T) {
 		if at := strings.Index(everything, marker); at >= 0 {
 			t.Errorf("a secret is in %s", everything[max(0, at-200):at+40])
 		}
+	}
+}
+
+// TestDigestIsNoCredential: an uploader of one repository does not get files of another
+// by a .dsc that names their digests. A revision of what the repository has may.
+func TestDigestIsNoCredential(t *testing.T) {
+	g := newGuarded(t).works(t)
+	source := debtest.Source(debtest.SourceSpec{})
+	dsc := map[string][]byte{}
+	for name, data := range source {
+		if strings.HasSuffix(name, ".dsc") {
+			dsc[name] = data
+		}
+	}
+	for _, repo := range []string{"mine", "theirs"} {
+		g.must(t, g.root, "POST", "/api/repos", `{"Name":"`+repo+`"}`)
+	}
+	send := func(token, repo string, files map[string][]byte) string {
+		t.Helper()
+		for name, data := range files {
+			g.must(t, token, "PUT", "/api/files/"+repo+"/"+name, string(data))
+		}
+		return g.must(t, token, "POST", "/api/repos/"+repo+"/file/"+repo, "")
+	}
+	send(g.root, "theirs", source)
+	uploader := g.token(t, auth.Grant{Role: auth.Uploader, Repos: []string{"mine"}})
+	report := send(uploader, "mine", dsc)
+	if list := g.must(t, g.root, "GET", "/api/repos/mine/packages", ""); list != "[]" || !strings.Contains(report, "no such file or directory") {
+		t.Errorf("the repository has %s: %s", list, report)
+	}
+	reader := g.token(t, auth.Grant{Role: auth.Uploader, Repos: []string{"mine"}}, auth.Grant{Can: []auth.Permission{auth.PackagesRead}})
+	report = send(reader, "mine", dsc)
+	if list := g.must(t, g.root, "GET", "/api/repos/mine/packages", ""); !strings.Contains(list, "Psource") {
+		t.Errorf("with packages.read the repository has %s: %s", list, report)
+	}
+	report = send(uploader, "mine", dsc)
+	if strings.Contains(report, "no such file or directory") {
+		t.Errorf("a file of the repository itself: %s", report)
 	}
 }

@@ -114,6 +114,19 @@ func (p *protection) allow(ctx context.Context, t task.Task) error {
 	return nil
 }
 
+// mayUsePool reports whether a principal may take files of any repository.
+func (p *protection) mayUsePool(ctx context.Context, by *task.By) (bool, error) {
+	if by == nil || by.Kind != string(auth.API) && by.Kind != string(auth.Short) {
+		return true, nil // the others may do everything
+	}
+	principal, err := p.tokens.Recheck(ctx, by.Key)
+	var gone *auth.Error
+	if errors.As(err, &gone) {
+		return false, nil
+	}
+	return err == nil && auth.Decide(principal, auth.Need{Can: auth.PackagesRead}) == nil, err
+}
+
 // CreateAdmin makes a token that may do everything, and asks for no
 // credentials. It returns the token's ID and secret.
 func (a *App) CreateAdmin(ctx context.Context, name string) (id, secret string, err error) {
