@@ -23,6 +23,7 @@ func (s *Store) finishApply(ctx context.Context, a *task.Attempt, p Publication)
 	if !p.Applied {
 		t := s.tree(p)
 		t.Store = s.filesOf(a)
+		t.Remove = func(ctx context.Context, keys []string) error { return s.delete(ctx, a, p, keys) }
 		err := t.Apply(ctx, m)
 		if errors.Is(err, tree.ErrSuperseded) { // another attempt has the locks by now
 			err = task.ErrLost

@@ -256,6 +256,58 @@ func (s *stall) Delete(ctx context.Context, keys ...string) error {
 	return s.Blobs.Delete(ctx, keys...)
 }
 
+// unsigning calls a function before the first deletion of an InRelease.
+type unsigning struct {
+	driver.Blobs
+	before func()
+}
+
+func (u *unsigning) Delete(ctx context.Context, keys ...string) error {
+	if f := u.before; f != nil && strings.HasSuffix(keys[0], "/InRelease") {
+		u.before = nil
+		f()
+	}
+	return u.Blobs.Delete(ctx, keys...)
+}
+
+// TestStalledRemovalOfSignaturesLeavesThoseMadeSince has an attempt stall that is about
+// to remove the signatures of a publication which is no longer signed. By the time it
+// goes on, the publication is signed again.
+func TestStalledRemovalOfSignaturesLeavesThoseMadeSince(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r, sleeper := newRig(t.Context(), env), newRig(t.Context(), env)
+	must(t, r.put("r", hello), r.create(from("stable", "r")), r.put("r", newer))
+	unsigned := at("stable")
+	unsigned.SkipSigning = true
+	spec, err := r.checkUpdate(t.Context(), unsigned)
+	must(t, err)
+	admitted, err := r.tasks.Admit(t.Context(), spec, false)
+	must(t, err)
+	m := driver.Message{Group: admitted.Group, ID: "first", Body: fmt.Sprint(admitted.ID), Receipt: "1"}
+	stalled := false
+	sleeper.publish.Blobs = &unsigning{env.Blobs, func() {
+		stalled = true
+		env.Clock.Advance(time.Hour)
+		_, err := r.dispatcher.Handle(t.Context(), m)
+		must(t, err, r.ended(admitted.ID))
+		if _, there := env.Memory.Objects("public/dists/stable/")["public/dists/stable/InRelease"]; there {
+			t.Error("the second attempt has left the signature")
+		}
+		must(t, r.put("r", newer, common), r.update(at("stable")))
+	}}
+	_, err = sleeper.dispatcher.Handle(t.Context(), m)
+	must(t, err, env.Drain(t.Context(), r.dispatcher.Handle))
+	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "common=1 hello=2"})
+	objects := env.Memory.Objects("public/dists/stable/")
+	if inRelease := objects["public/dists/stable/InRelease"]; !stalled || !strings.HasSuffix(inRelease, objects["public/dists/stable/Release"]) || inRelease == "" {
+		t.Errorf("stalled %v; InRelease is %q", stalled, inRelease)
+	}
+	if _, there := objects["public/dists/stable/Release.gpg"]; !there {
+		t.Error("Release.gpg is gone")
+	}
+}
+
 // TestStalledDeleteRemovesNothingPublishedSince lets an attempt stall in the
 // deletion of a package file, for longer than its lease. Others finish its task
 // and publish the package again before it goes on.

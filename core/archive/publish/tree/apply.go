@@ -27,6 +27,10 @@ type Tree struct {
 	// Superseded reports whether another manifest than the one that is applied
 	// is committed by now.
 	Superseded func(context.Context) (bool, error)
+
+	// Remove deletes objects of the tree. An attempt that was overtaken deletes none
+	// that the tree has by now. Only Apply needs it.
+	Remove func(ctx context.Context, keys []string) error
 }
 
 // ErrSuperseded says that another manifest is committed: its committer applies it.
@@ -63,10 +67,7 @@ func (t *Tree) applyName(ctx context.Context, m *Manifest, name string) error {
 		return err
 	}
 	if !m.Signed { // apt prefers an InRelease that is out of date to a Release
-		if err := t.current(ctx); err != nil {
-			return err
-		}
-		if err := t.Blobs.Delete(ctx, dir+"/InRelease", dir+"/Release.gpg"); err != nil {
+		if err := t.Remove(ctx, []string{dir + "/InRelease", dir + "/Release.gpg"}); err != nil {
 			return err
 		}
 	}
