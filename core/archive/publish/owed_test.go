@@ -108,6 +108,39 @@ func TestDropIsFinishedByTick(t *testing.T) {
 	}
 }
 
+// TestDropLeavesWhatIsPublishedAnew has an update wait ahead of the task that the tick
+// has admitted to finish a drop: that task finds nothing to drop any more.
+func TestDropLeavesWhatIsPublishedAnew(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	broken := false
+	env.Blobs = failing{env.Blobs, func(method, key string) bool {
+		return broken && method == "delete" && strings.HasPrefix(key, "public/pool/")
+	}}
+	r := newRig(t.Context(), env)
+	must(t, r.put("r", hello), r.create(from("stable", "r")))
+	broken = true
+	must(t, r.drop(at("stable")))
+	must(t, r.put("r", newer))
+	spec, err := r.checkUpdate(t.Context(), at("stable"))
+	must(t, err)
+	update, err := r.tasks.Admit(t.Context(), spec, false)
+	must(t, err)
+	env.Clock.Advance(2 * time.Hour)
+	n, err := r.admitDue()
+	if must(t, err); n != 1 {
+		t.Fatalf("%d tasks are admitted to finish the drop", n)
+	}
+	broken = false
+	must(t, env.Drain(t.Context(), r.dispatcher.Handle), r.ended(update.ID))
+	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=2"})
+	if entries := due(env); len(entries) > 0 {
+		t.Errorf("the calendar has %v", entries)
+	}
+	must(t, r.drop(at("stable")))
+	gone(t, env)
+}
+
 // TestCreateAfterForcedDrop publishes anew while the files of a drop by force are
 // still there.
 func TestCreateAfterForcedDrop(t *testing.T) {
