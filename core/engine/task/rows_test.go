@@ -238,6 +238,26 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// TestObjectsOfAnAdmissionAreKeptForADay: an admission stores large arguments before
+// the row that names them.
+func TestObjectsOfAnAdmissionAreKeptForADay(t *testing.T) {
+	env := drivertest.NewEnv()
+	s, _ := single(t, env, nil)
+	const key = "private/tasks/7/args"
+	if _, err := env.Blobs.Put(t.Context(), key, strings.NewReader("x"), driver.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, hours := range []int{0, 2, 21, 24} {
+		env.Clock.Advance(time.Duration(hours) * time.Hour)
+		if err := s.Due(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, there := env.Memory.Objects(key)[key]; there != (hours < 24) {
+			t.Errorf("after %d hours more the object is there: %v", hours, there)
+		}
+	}
+}
+
 // TestArgumentsOfADebtAreKept has a debt with large arguments stay for longer than
 // the record of the task that made it.
 func TestArgumentsOfADebtAreKept(t *testing.T) {
@@ -279,6 +299,9 @@ func TestArgumentsOfADebtAreKept(t *testing.T) {
 	days(10)
 	if _, err := s.Get(t.Context(), id); !errors.Is(err, ErrUnknown) {
 		t.Errorf("the record of the task that made the debt: %v", err)
+	}
+	if kept, err := s.Kept(t.Context()); err != nil || !kept[id] {
+		t.Errorf("the collector may remove what the debt needs: %v, %v", kept, err)
 	}
 	broken, paid = false, ""
 	days(3)
