@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -104,6 +105,51 @@ func TestDropIsFinishedByTick(t *testing.T) {
 		}
 		if left := env.Memory.Objects("private/publish/"); len(left) > 0 {
 			t.Errorf("force %t: %d private objects are left", force, len(left))
+		}
+	}
+}
+
+// TestFilesOfAnUndoThatIsOwedAreInNobodysWay has an Undo fail for longer than it is
+// tried. Before the tick pays it, the path of a package file that the failed update has
+// left is wanted for another file: by the same publication, and by a neighbour.
+func TestFilesOfAnUndoThatIsOwedAreInNobodysWay(t *testing.T) {
+	t.Parallel()
+	anew := later
+	anew.content = "built anew"
+	for name, next := range map[string]func(r *rig) error{
+		"the same": func(r *rig) error {
+			return cmp.Or(r.put("r", hello, anew), r.update(at("stable")))
+		},
+		"a neighbour": func(r *rig) error {
+			return cmp.Or(r.put("s", anew), r.create(from("other", "s")))
+		},
+	} {
+		env := drivertest.NewEnv()
+		broken := false
+		env.Blobs = failing{env.Blobs, func(method, key string) bool {
+			return broken && method == "delete" && strings.HasPrefix(key, "public/")
+		}}
+		r := newRig(t.Context(), env)
+		must(t, r.put("r", hello), r.create(from("stable", "r")), r.put("r", hello, later))
+		broken, r.publish.Signer = true, outdated{}
+		if err := r.update(at("stable")); err == nil {
+			t.Fatal("published with a key that has expired")
+		}
+		if len(env.Memory.Rows("staging")) == 0 {
+			t.Fatal("the Undo has ended")
+		}
+		broken, r.publish.Signer = false, frame{}
+		if err := next(r); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		env.Clock.Advance(2 * time.Hour)
+		_, err := r.tick()
+		must(t, err)
+		if rows := env.Memory.Rows("staging"); len(rows) > 0 {
+			t.Errorf("%s: left are %v", name, rows)
+		}
+		if _, err := trees(env); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
