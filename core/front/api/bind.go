@@ -233,6 +233,7 @@ func tooDeep(data []byte) bool {
 }
 
 // bindForm sets fields of type string, bool and []string. The form uses their Go names.
+// A map or a pointer to a struct is JSON, for example Headers={"X-Token":"abc"}.
 func bindForm(values url.Values, v any) error {
 	s := reflect.ValueOf(v).Elem()
 	if s.Kind() != reflect.Struct {
@@ -244,6 +245,12 @@ func bindForm(values url.Values, v any) error {
 			continue
 		}
 		field := s.Field(i)
+		if field.Kind() == reflect.Map || field.Kind() == reflect.Pointer && field.Type().Elem().Kind() == reflect.Struct {
+			if json.Unmarshal([]byte(list[0]), field.Addr().Interface()) != nil { // the value may be a secret
+				return &BindError{s.Type().Field(i).Name + " has to be JSON in a form"}
+			}
+			continue
+		}
 		if field.Kind() == reflect.Pointer {
 			field.Set(reflect.New(field.Type().Elem()))
 			field = field.Elem()

@@ -197,3 +197,30 @@ func TestMislabelledJSONIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestFormsHaveJSONForMapsAndObjects: a form says secrets of a mirror as JSON. Other
+// text is refused without being shown.
+func TestFormsHaveJSONForMapsAndObjects(t *testing.T) {
+	type object struct{ User, Password string }
+	type params struct {
+		Name        string
+		Headers     map[string]string
+		Credentials *object
+	}
+	bind := func(body string) (p params, err error) {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return p, Bind(r, &p)
+	}
+	var p params
+	r := httptest.NewRequest("POST", "/", strings.NewReader(`Name=m&Headers={"X-A":"b"}&Credentials={"User":"u","Password":"p%26"}`))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if err := Bind(r, &p); err != nil || p.Name != "m" || p.Headers["X-A"] != "b" || p.Credentials == nil || *p.Credentials != (object{"u", "p&"}) {
+		t.Errorf("%+v %v", p, err)
+	}
+	for _, field := range []string{"Headers", "Credentials"} {
+		if _, err := bind(field + "=secret:x"); err == nil || err.Error() != field+" has to be JSON in a form" {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}
