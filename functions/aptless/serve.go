@@ -41,6 +41,9 @@ type settings struct {
 	out, err       io.Writer // the greeting is written to out, the log to err
 }
 
+// maxHeader bounds the header of a request, in bytes.
+const maxHeader = 32 << 10
+
 // grace bounds the time that running requests and tasks have after the signal to stop.
 const grace = 30 * time.Second
 
@@ -135,7 +138,7 @@ const (
 
 // httpServer returns the server of a handler.
 func (s *server) httpServer(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: headerWithin, IdleTimeout: idleWithin,
+	return &http.Server{Handler: h, ReadHeaderTimeout: headerWithin, IdleTimeout: idleWithin, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 }
 

@@ -404,3 +404,23 @@ func TestFailuresAreTold(t *testing.T) {
 		t.Errorf("log\n%s", log)
 	}
 }
+
+// TestHeadersAreBounded holds that a header with too many bytes is refused.
+func TestHeadersAreBounded(t *testing.T) {
+	r := newRunning(t, withKey(t))
+	r.must("GET", "/api/version", "")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/api/version", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Long", strings.Repeat("x", 2*maxHeader))
+	resp, err := r.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("%d", resp.StatusCode)
+	}
+	r.end()
+}
