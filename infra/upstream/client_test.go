@@ -335,7 +335,8 @@ func TestCancelled(t *testing.T) {
 	})
 }
 
-// TestManyAtOnce holds the bounds of concurrent requests to one host, and of their rate.
+// TestManyAtOnce holds that a host gets perHost requests at a time, and as many
+// in a second as it answers.
 func TestManyAtOnce(t *testing.T) {
 	var mu sync.Mutex
 	now, most := 0, 0
@@ -350,25 +351,16 @@ func TestManyAtOnce(t *testing.T) {
 		mu.Unlock()
 	}, func(t *testing.T, c *Client) {
 		begun := time.Now()
-		const calls = 500
-		var all sync.WaitGroup
-		for range calls {
-			all.Go(func() {
-				if _, err := get(t, c, address); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		all.Wait()
-		if d := time.Since(begun); d < (calls-burst)*interval {
-			t.Errorf("%d requests within %v", calls, d)
+		const calls = 800
+		getMany(t, c, calls)
+		if d := time.Since(begun); d != calls/perHost*time.Millisecond {
+			t.Errorf("%d requests took %v", calls, d)
 		}
 		for i := range 2 * knownHost {
 			if _, err := get(t, c, fmt.Sprintf("http://%d.example/", i)); err != nil {
 				t.Fatal(err)
 			}
 			c.http.CloseIdleConnections()
-			time.Sleep(interval)
 		}
 		if n := len(c.hosts.byName); n > knownHost {
 			t.Errorf("%d hosts are remembered", n)
@@ -377,4 +369,57 @@ func TestManyAtOnce(t *testing.T) {
 	if most != perHost {
 		t.Errorf("%d requests at once", most)
 	}
+}
+
+// getMany makes so many requests at the same time.
+func getMany(t *testing.T, c *Client, n int) {
+	t.Helper()
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			if _, err := get(t, c, address); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestBusyHostGetsFewerAtOnce holds that each 429 or 503 halves the requests at a
+// time, down to one, and that good answers raise them to perHost again.
+func TestBusyHostGetsFewerAtOnce(t *testing.T) {
+	busy := []int{http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusServiceUnavailable}
+	var mu sync.Mutex
+	now, most := 0, 0
+	served(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(busy) > 0 {
+			w.WriteHeader(busy[0])
+			busy = busy[1:]
+			return
+		}
+		now++
+		most = max(most, now)
+		mu.Unlock()
+		time.Sleep(time.Millisecond)
+		mu.Lock()
+		now--
+	}, func(t *testing.T, c *Client) {
+		if _, err := get(t, c, address); err != nil { // the fifth try is good
+			t.Fatal(err)
+		}
+		getMany(t, c, recovery-1)
+		if most != 1 {
+			t.Errorf("%d requests at once to a host that is busy", most)
+		}
+		getMany(t, c, perHost*recovery)
+		if now, most = 0, 0; c.hosts.byName["deb.example"].limit != perHost {
+			t.Errorf("limit is %d after many good answers", c.hosts.byName["deb.example"].limit)
+		}
+		getMany(t, c, perHost*2)
+		if most != perHost {
+			t.Errorf("%d requests at once to a host that is busy no more", most)
+		}
+	})
 }

@@ -14,7 +14,8 @@
 //
 // A temporary failure is retried with growing pauses, and not before the time of a
 // Retry-After. A body that breaks off is resumed if the server still has the same
-// content. Each host has a bound of concurrent requests and of their rate.
+// content. Each host has a bound of concurrent requests, which falls while
+// the host says that it is busy (429, 503).
 //
 // Invariant: every call ends. Each phase has a time limit, a body has a floor rate and a
 // largest size, and the number of retries is bounded.

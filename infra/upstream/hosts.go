@@ -10,13 +10,17 @@ import (
 )
 
 const (
-	perHost   = 8                    // concurrent requests to one host
-	interval  = 5 * time.Millisecond // average time between the starts of requests to one host
-	burst     = 100                  // requests that may start without that interval
-	knownHost = 1024                 // remembered hosts
+	perHost   = 8    // requests to one host at the same time
+	recovery  = 16   // good answers in a row after which a busy host gets one more request at a time
+	knownHost = 1024 // hosts that are remembered without requests to them
 )
 
-// hosts bounds the requests to each host. As an http.RoundTripper it also sees redirects.
+// hosts bounds the requests to each host. It is an http.RoundTripper, so that it
+// sees every redirect.
+//
+// A host gets perHost requests at a time, and as many in a second as it answers.
+// An answer 429 or 503 halves the number at a time. It grows by one after
+// recovery good answers.
 type hosts struct {
 	next http.RoundTripper
 
@@ -25,51 +29,59 @@ type hosts struct {
 }
 
 type host struct {
-	users int           // waiting and running requests
-	slots chan struct{} // has the capacity perHost
-	busy  time.Time     // time up to which the rate is used
+	users   int           // requests that wait or are under way
+	active  int           // requests under way
+	limit   int           // of active
+	good    int           // answers since the last change of limit
+	until   time.Time     // no request begins before
+	changed chan struct{} // closed when active or limit changes
 }
 
-// RoundTrip waits for a slot of the host and sends the request. Closing the body releases
-// the slot.
+// RoundTrip waits for a place and sends the request. The place is given back
+// when the body is closed.
 func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
-	release, err := h.enter(r.Context(), strings.ToLower(r.URL.Host))
+	at, err := h.enter(r.Context(), strings.ToLower(r.URL.Host))
 	if err != nil {
 		return nil, err
 	}
+	release := sync.OnceFunc(func() { h.leave(at, -1) })
 	response, err := h.next.RoundTrip(r)
 	if err != nil {
 		release()
 		return nil, err
 	}
+	h.learn(at, response.StatusCode)
 	response.Body = &releasing{ReadCloser: response.Body, release: release}
 	return response, nil
 }
 
-// enter waits until a request to the host may start. The caller must call release after
-// the request.
-func (h *hosts) enter(ctx context.Context, name string) (release func(), err error) {
+// enter waits until a request to the host may begin, and counts it.
+func (h *hosts) enter(ctx context.Context, name string) (*host, error) {
 	at := h.join(name)
-	leave := func() {
+	for {
 		h.mu.Lock()
-		defer h.mu.Unlock()
-		at.users--
+		wait, changed := time.Until(at.until), at.changed
+		if wait <= 0 && at.active < at.limit {
+			at.active++
+			h.mu.Unlock()
+			return at, nil
+		}
+		h.mu.Unlock()
+		var err error
+		if wait > 0 {
+			err = sleep(ctx, wait)
+		} else {
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				err = context.Cause(ctx)
+			}
+		}
+		if err != nil {
+			h.leave(at, 0)
+			return nil, err
+		}
 	}
-	select {
-	case at.slots <- struct{}{}:
-	case <-ctx.Done():
-		leave()
-		return nil, context.Cause(ctx)
-	}
-	release = sync.OnceFunc(func() {
-		<-at.slots
-		leave()
-	})
-	if err := sleep(ctx, h.reserve(at)); err != nil {
-		release()
-		return nil, err
-	}
-	return release, nil
 }
 
 func (h *hosts) join(name string) *host {
@@ -80,45 +92,62 @@ func (h *hosts) join(name string) *host {
 		if len(h.byName) >= knownHost {
 			h.forget()
 		}
-		at = &host{slots: make(chan struct{}, perHost)}
+		at = &host{limit: perHost, changed: make(chan struct{})}
 		h.byName[name] = at
 	}
 	at.users++
 	return at
 }
 
-// forget removes hosts without requests and without a waiting time.
+// leave ends what join began. active is the change of the requests under way.
+func (h *hosts) leave(at *host, active int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at.users--
+	at.active += active
+	at.wake()
+}
+
+// wake lets those that wait look again.
+func (at *host) wake() {
+	close(at.changed)
+	at.changed = make(chan struct{})
+}
+
+// learn changes how many requests the host gets at a time.
+func (h *hosts) learn(at *host, code int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable {
+		at.limit, at.good = max(1, at.limit/2), 0
+		return
+	}
+	if at.good++; at.good >= recovery && at.limit < perHost {
+		at.limit, at.good = at.limit+1, 0
+		at.wake()
+	}
+}
+
+// forget drops the hosts of which nothing needs to be known.
 func (h *hosts) forget() {
 	now := time.Now()
 	for name, at := range h.byName {
-		if at.users == 0 && !at.busy.After(now) {
+		if at.users == 0 && !at.until.After(now) {
 			delete(h.byName, name)
 		}
 	}
 }
 
-// reserve reserves the next start of a request and returns the wait for it.
-func (h *hosts) reserve(at *host) time.Duration {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	now := time.Now()
-	if at.busy.Before(now) {
-		at.busy = now
-	}
-	at.busy = at.busy.Add(interval)
-	return at.busy.Sub(now) - burst*interval
-}
-
-// hold delays all requests to the host by d.
+// hold lets no request to the host begin before d has passed.
 func (h *hosts) hold(name string, d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if at, until := h.byName[strings.ToLower(name)], time.Now().Add(d+burst*interval); at != nil && at.busy.Before(until) {
-		at.busy = until
+	if at, until := h.byName[strings.ToLower(name)], time.Now().Add(d); at != nil && at.until.Before(until) {
+		at.until = until
 	}
 }
 
-// releasing is a body that releases its host's slot when it is closed.
+// releasing is a body that gives the place at its host back.
 type releasing struct {
 	io.ReadCloser
 	release func()
@@ -129,7 +158,7 @@ func (b *releasing) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// sleep waits for d. It returns at once if d is not positive.
+// sleep waits for d, not at all if it is not positive.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
