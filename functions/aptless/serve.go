@@ -241,7 +241,21 @@ func tick(ctx context.Context, a *app.App, log *slog.Logger) {
 // embeddedOptions returns the options of the data folder.
 func embeddedOptions(opt settings, log *slog.Logger) embedded.Options {
 	return embedded.Options{
-		Workers: opt.workers, Grace: grace,
+		Workers: opt.workers, Grace: grace, Fatal: func(err error) { fatal(log, err) }, Torn: torn(log),
 		Failed: func(m driver.Message, err error) { log.Warn("task will be tried again", "task", m.Body, "error", err) },
+	}
+}
+
+// fatal ends the process: the kernel could not write what others count on, and would
+// not say so again. The next process begins with what is on the disk.
+func fatal(log *slog.Logger, err error) {
+	log.Error("the storage has failed, and the process ends", "error", err)
+	os.Exit(1)
+}
+
+// torn returns what is told of objects that a power failure has torn.
+func torn(log *slog.Logger) func(string) {
+	return func(key string) {
+		log.Warn("a power failure has torn an object that nothing names: it is removed", "object", key)
 	}
 }

@@ -57,7 +57,7 @@ func open(ctx context.Context, opt settings, addr net.Addr, log *slog.Logger) (_
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(opt.storages)) {
-		f, err := s.open(opt.storages[name], 0o755, embedded.Options{})
+		f, err := s.open(opt.storages[name], 0o755, embedded.Options{Fatal: func(err error) { fatal(log, err) }, Torn: torn(log)})
 		if err != nil {
 			return nil, fmt.Errorf("storage %s: %w", name, err)
 		}

@@ -16,22 +16,26 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"aptless/core/engine/driver"
 )
 
 // Blobs is the Blobs port in files.
 type Blobs struct {
-	root    *os.Root
+	disk    *disk
 	stamps  *stamps
 	folders *folders
 	counted *counters
+	fatal   func(error)  // ends the process
+	commit  func() error // commits the stamp up to which objects are durable
+
+	lazy     pending
+	barriers rounds[struct{}]
 
 	temp    atomic.Int64 // number of the last temporary file
 	buffers sync.Pool    // of *[copyBuffer]byte
 
-	// stripes serialise what changes an object; see lock.
+	// stripes serialise changes of an object; see lock.
 	stripes [256]sync.Mutex
 	seed    maphash.Seed
 }
@@ -40,15 +44,19 @@ var _ driver.Blobs = (*Blobs)(nil)
 
 const copyBuffer = 64 << 10 // bytes that are read from a caller at a time
 
-func newBlobs(root *os.Root, stamps *stamps, counted *counters) *Blobs {
-	return &Blobs{
-		root:    root,
+func newBlobs(d *disk, stamps *stamps, counted *counters, fatal func(error)) *Blobs {
+	b := &Blobs{
+		disk:    d,
 		stamps:  stamps,
-		folders: newFolders(root),
+		folders: newFolders(d),
 		counted: counted,
+		fatal:   fatal,
+		lazy:    pending{files: map[string]bool{}, folders: map[string]bool{}, naming: map[int64]bool{}, synced: stamps.last},
 		buffers: sync.Pool{New: func() any { return new([copyBuffer]byte) }},
 		seed:    maphash.MakeSeed(),
 	}
+	b.barriers = rounds[struct{}]{run: b.passRound, limit: maxSharers}
+	return b
 }
 
 // checkKey returns driver.ErrInvalid unless an object can have the key: it is
@@ -79,13 +87,10 @@ func (b *Blobs) lock(key string) *sync.Mutex {
 }
 
 // info describes an object by its file.
-func info(key string, fi fs.FileInfo) driver.Info {
-	return driver.Info{
-		Key:     key,
-		Size:    fi.Size(),
-		ETag:    fmt.Sprintf(`"%x-%x"`, fi.ModTime().UnixNano(), fi.Size()),
-		ModTime: fi.ModTime().UTC(),
-	}
+func info(key string, s stat) driver.Info {
+	etag := strconv.AppendInt(append(make([]byte, 0, 32), '"'), s.time.UnixNano(), 16)
+	etag = append(strconv.AppendInt(append(etag, '-'), s.size, 16), '"')
+	return driver.Info{Key: key, Size: s.size, ETag: string(etag), ModTime: s.time.UTC()}
 }
 
 // Stat implements driver.Blobs.
@@ -107,14 +112,14 @@ func (b *Blobs) stat(ctx context.Context, key string) (driver.Info, error) {
 
 // lookUp describes the object under key. Only regular files are objects.
 func (b *Blobs) lookUp(key string) (driver.Info, error) {
-	fi, err := b.root.Lstat(key)
+	s, err := b.disk.stat(key)
 	if err != nil {
 		return driver.Info{}, notFound(err)
 	}
-	if !fi.Mode().IsRegular() {
+	if !s.isFile() {
 		return driver.Info{}, driver.ErrNotFound
 	}
-	return info(key, fi), nil
+	return info(key, s), nil
 }
 
 // notFound replaces the errors by which a path turns out to lead nowhere.
@@ -156,24 +161,13 @@ func (b *Blobs) open(ctx context.Context, key string, rng *driver.Range) (io.Rea
 	}{io.NewSectionReader(f, offset, n), f}, i, nil
 }
 
-// openFile opens the object under key. It is looked up first so that nothing
-// is opened that is not a file, nor a link followed.
+// openFile opens the object under key.
 func (b *Blobs) openFile(key string) (*os.File, driver.Info, error) {
-	if _, err := b.lookUp(key); err != nil {
-		return nil, driver.Info{}, err
-	}
-	f, err := b.root.Open(key)
+	f, s, err := b.disk.openFile(key)
 	if err != nil {
 		return nil, driver.Info{}, notFound(err)
 	}
-	fi, err := f.Stat()
-	if err == nil && !fi.Mode().IsRegular() {
-		err = driver.ErrNotFound
-	}
-	if err != nil {
-		return nil, driver.Info{}, errors.Join(err, f.Close())
-	}
-	return f, info(key, fi), nil
+	return f, info(key, s), nil
 }
 
 // Put implements driver.Blobs.
@@ -190,42 +184,63 @@ func (b *Blobs) put(ctx context.Context, key string, r io.Reader, opt driver.Put
 	if err := checkPut(ctx, key, opt); err != nil {
 		return driver.Info{}, err
 	}
-	return b.store(key, opt, func(f *os.File) error { return b.receive(ctx, f, r, opt) })
+	return b.store(ctx, key, opt, func(f *os.File) error { return b.receive(ctx, f, r, opt) })
 }
 
-// store makes an object of what fill writes, if the conditions in opt hold.
-func (b *Blobs) store(key string, opt driver.PutOptions, fill func(*os.File) error) (_ driver.Info, err error) {
-	temp := path.Join(tempFolder, strconv.FormatInt(b.temp.Add(1), 10))
-	f, err := b.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+// store makes an object of the bytes that fill writes, if the conditions in opt hold.
+func (b *Blobs) store(ctx context.Context, key string, opt driver.PutOptions, fill func(*os.File) error) (driver.Info, error) {
+	temp := tempName(b.temp.Add(1))
+	f, err := b.disk.create(temp)
 	if err != nil {
 		return driver.Info{}, err
 	}
-	defer func() {
-		if err != nil {
-			_ = b.root.Remove(temp) // what stays is removed by the next Open
-		}
-	}()
-	i, err := b.finish(key, temp, f, fill)
+	i, err := b.fill(ctx, key, f, opt, fill)
 	if err := errors.Join(err, f.Close()); err != nil {
+		b.disk.discard(temp)
 		return driver.Info{}, err
 	}
-	return i, b.place(key, opt, func() error { return b.folders.rename(temp, key) })
+	return i, nil
 }
 
-// finish fills f, stamps it, and makes it durable.
-func (b *Blobs) finish(key, temp string, f *os.File, fill func(*os.File) error) (driver.Info, error) {
+// fill fills f, a temporary file, and gives it the name key.
+//
+// The bytes of an object that takes the place of another are durable before it does:
+// a power failure must leave one of the two. Only a new object may be without.
+func (b *Blobs) fill(ctx context.Context, key string, f *os.File, opt driver.PutOptions, fill func(*os.File) error) (driver.Info, error) {
 	if err := fill(f); err != nil {
 		return driver.Info{}, err
 	}
-	stamp, err := b.stamps.next()
+	i, err := b.nameFile(ctx, key, f, opt, driver.IsLazy(ctx))
+	if errors.Is(err, errNotNew) {
+		i, err = b.nameFile(ctx, key, f, opt, false)
+	}
+	return i, err
+}
+
+// errNotNew says that there is an object, which lazy bytes must not replace.
+var errNotNew = errors.New("not new")
+
+// nameFile stamps a temporary file and gives it the name key. Its bytes are made
+// durable before, unless they are lazy.
+func (b *Blobs) nameFile(ctx context.Context, key string, f *os.File, opt driver.PutOptions, lazy bool) (i driver.Info, err error) {
+	stamp, err := b.stamp(lazy)
 	if err != nil {
 		return driver.Info{}, err
 	}
-	if err := b.root.Chtimes(temp, time.Time{}, stamp); err != nil {
+	if lazy {
+		defer func() {
+			if err != nil {
+				b.named(stamp, "")
+			}
+		}()
+	}
+	if err := b.disk.setTime(f, stamp); err != nil {
 		return driver.Info{}, err
 	}
-	if err := f.Sync(); err != nil {
-		return driver.Info{}, err
+	if !lazy {
+		if err := b.disk.syncFile(f); err != nil {
+			return driver.Info{}, err
+		}
 	}
 	fi, err := f.Stat()
 	if err != nil {
@@ -234,41 +249,66 @@ func (b *Blobs) finish(key, temp string, f *os.File, fill func(*os.File) error) 
 	if !fi.ModTime().Equal(stamp) {
 		return driver.Info{}, fmt.Errorf("the file system keeps the time %v as %v, and must keep microseconds", stamp, fi.ModTime())
 	}
-	return info(key, fi), nil
+	err = b.place(ctx, key, opt, func(over bool) error {
+		if over && !lazy {
+			return b.folders.rename(tempFolder+"/"+f.Name(), key)
+		}
+		err := b.folders.renameNew(tempFolder+"/"+f.Name(), key)
+		if over && errors.Is(err, fs.ErrExist) {
+			return errNotNew
+		}
+		return err
+	})
+	if err == nil && lazy {
+		b.named(stamp, key)
+	}
+	return info(key, stat{size: fi.Size(), time: fi.ModTime()}), err
 }
 
-// place makes a file the object under key, by move, if the conditions in opt
-// hold.
-func (b *Blobs) place(key string, opt driver.PutOptions, move func() error) error {
-	mu := b.lock(key)
-	err := b.check(key, opt)
-	if err == nil {
-		err = move()
-	}
-	mu.Unlock()
-	// What is refused because of another's object is a fact that others build
-	// on, so that object has to be durable too.
-	if err == nil || errors.Is(err, driver.ErrExists) || errors.Is(err, driver.ErrConflict) {
-		return errors.Join(err, b.folders.sync(key))
+// place makes a file the object under key, by move, if the conditions in opt hold. The
+// new name is durable when place returns, unless ctx is lazy. Unless over is true, move
+// returns fs.ErrExist if something has the name.
+func (b *Blobs) place(ctx context.Context, key string, opt driver.PutOptions, move func(over bool) error) error {
+	err := b.placeLocked(key, opt, move)
+	switch exists := errors.Is(err, driver.ErrExists) || errors.Is(err, driver.ErrConflict); {
+	case driver.IsLazy(ctx):
+		if err == nil {
+			b.moved("", path.Dir(key))
+		}
+		return err
+	case err == nil, exists:
+		// Others build on a refusal because of an object, so that has to be durable too.
+		err = errors.Join(err, b.failing(b.folders.sync(key)))
+		if exists {
+			err = errors.Join(err, b.sync())
+		}
 	}
 	return err
 }
 
-// check checks the conditions in opt. The caller has locked key.
-func (b *Blobs) check(key string, opt driver.PutOptions) error {
-	if !opt.IfAbsent && opt.IfMatch == "" {
-		return nil
+// placeLocked is place without making anything durable.
+func (b *Blobs) placeLocked(key string, opt driver.PutOptions, move func(over bool) error) error {
+	defer b.lock(key).Unlock()
+	if opt.IfMatch != "" {
+		old, err := b.lookUp(key)
+		if err != nil && !errors.Is(err, driver.ErrNotFound) {
+			return err
+		}
+		if old.ETag != opt.IfMatch { // also if there is no object
+			return driver.ErrConflict
+		}
 	}
-	old, err := b.lookUp(key)
-	switch exists := err == nil; {
-	case !exists && !errors.Is(err, driver.ErrNotFound):
+	err := move(!opt.IfAbsent)
+	if !opt.IfAbsent || !errors.Is(err, fs.ErrExist) {
 		return err
-	case opt.IfAbsent && exists:
-		return driver.ErrExists
-	case opt.IfMatch != "" && old.ETag != opt.IfMatch: // which it is not if there is none
-		return driver.ErrConflict
 	}
-	return nil
+	switch _, err := b.lookUp(key); {
+	case err == nil:
+		return driver.ErrExists
+	case !errors.Is(err, driver.ErrNotFound):
+		return err
+	}
+	return move(true) // a folder has the name, perhaps without objects
 }
 
 // receive writes what r yields to f, and checks it.

@@ -5,16 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"aptless/core/engine/driver"
 )
 
-// Copy implements driver.Blobs. Where there is no object under dst yet the
-// copy is a hard link, which has the ETag and the ModTime of its source.
-// Otherwise it has new ones, so that the ModTime of what is under a key does
-// not go back.
+// Copy implements driver.Blobs. The copy is a hard link, which has the ETag and the
+// ModTime of its source, unless that would let the ModTime of an object go back.
 func (b *Blobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
 	count(ctx, &b.counted.copy, "Blobs.Copy", 1)
 	i, err := b.copy(ctx, dst, src, opt)
@@ -31,15 +35,16 @@ func (b *Blobs) copy(ctx context.Context, dst, src string, opt driver.PutOptions
 	if dst == src {
 		return driver.Info{}, fmt.Errorf("to itself: %w", driver.ErrInvalid)
 	}
+	i, err := b.link(ctx, dst, src, opt)
+	if !errors.Is(err, errNotLinked) {
+		return i, err
+	}
 	f, _, err := b.openFile(src)
 	if err != nil {
 		return driver.Info{}, err
 	}
 	defer f.Close()
-	if i, err := b.link(dst, src, opt); !errors.Is(err, errNotLinked) {
-		return i, err
-	}
-	return b.store(dst, opt, func(to *os.File) error {
+	return b.store(ctx, dst, opt, func(to *os.File) error {
 		_, err := io.Copy(to, f) // by the kernel, where it can
 		return errors.Join(ctx.Err(), err)
 	})
@@ -48,21 +53,61 @@ func (b *Blobs) copy(ctx context.Context, dst, src string, opt driver.PutOptions
 // errNotLinked says that there cannot be a hard link.
 var errNotLinked = errors.New("not linked")
 
-// link makes dst a hard link to src if dst does not exist. errNotLinked if it
-// does, if src has gone, or if the file system has no further link to give.
-func (b *Blobs) link(dst, src string, opt driver.PutOptions) (i driver.Info, err error) {
-	err = b.place(dst, opt, func() error {
-		err := b.folders.link(src, dst)
-		if _, ok := errors.AsType[*os.LinkError](err); ok {
-			return errNotLinked
+// link makes dst a hard link to src. errNotLinked: src has gone, the file system has no
+// further link to give, or the link would break a promise. An object that may be lost
+// by a power failure is copied where the copy has to be durable, or replaces another.
+func (b *Blobs) link(ctx context.Context, dst, src string, opt driver.PutOptions) (i driver.Info, err error) {
+	from, err := b.lookUp(src)
+	if err != nil {
+		return driver.Info{}, err
+	}
+	unsynced := b.lazy.unsynced(from.ModTime)
+	if unsynced && !driver.IsLazy(ctx) {
+		return driver.Info{}, errNotLinked
+	}
+	err = b.place(ctx, dst, opt, func(over bool) error {
+		s, err := b.folders.link(src, dst)
+		if over && errors.Is(err, fs.ErrExist) {
+			s, err = b.linkOver(dst, src)
 		}
-		if err != nil {
-			return err
-		}
-		i, err = b.lookUp(dst)
-		return err
+		i = info(dst, s)
+		return linkError(err)
 	})
+	if err == nil && b.lazy.unsynced(i.ModTime) {
+		if !driver.IsLazy(ctx) { // src was replaced meanwhile
+			return i, b.sync()
+		}
+		b.moved(dst)
+	}
 	return i, err
+}
+
+// linkError makes an error of a link errNotLinked if the bytes can be copied instead.
+func linkError(err error) error {
+	_, source := errors.AsType[sourceError](err)
+	if source || errors.Is(err, unix.EMLINK) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EXDEV) {
+		return errNotLinked
+	}
+	return err
+}
+
+// linkOver makes dst a hard link to src, in place of an object that is older. The
+// caller has locked dst.
+func (b *Blobs) linkOver(dst, src string) (stat, error) {
+	old, err := b.disk.stat(dst)
+	if err != nil || !old.isFile() {
+		return stat{}, errNotLinked
+	}
+	temp := tempName(b.temp.Add(1))
+	s, err := b.disk.linkTemp(src, temp)
+	if err != nil {
+		return stat{}, err
+	}
+	defer b.disk.discard(temp) // rename leaves both names if they are of one file
+	if !s.time.After(old.time) || b.lazy.unsynced(s.time) {
+		return stat{}, errNotLinked
+	}
+	return s, b.folders.rename(tempFolder+"/"+temp, dst)
 }
 
 // Delete implements driver.Blobs.
@@ -73,11 +118,12 @@ func (b *Blobs) Delete(ctx context.Context, keys ...string) error {
 			return fmt.Errorf("delete: %w", err)
 		}
 	}
+	r := &remover{blobs: b}
 	from := map[string]struct{}{}
 	var err error
 	for _, key := range keys {
 		if err = ctx.Err(); err == nil {
-			err = b.remove(key)
+			err = r.remove(key)
 		}
 		if err != nil {
 			err = fmt.Errorf("delete %.100s: %w", key, err)
@@ -85,16 +131,44 @@ func (b *Blobs) Delete(ctx context.Context, keys ...string) error {
 		}
 		from[path.Dir(key)] = struct{}{}
 	}
-	return errors.Join(err, b.folders.prune(from))
+	r.close()
+	remain := b.folders.removeAll(from)
+	if driver.IsLazy(ctx) {
+		b.moved("", slices.Collect(maps.Keys(remain))...)
+		return err
+	}
+	return errors.Join(err, b.failing(b.folders.syncThem(remain)))
+}
+
+// remover removes objects. It keeps the folder of the last one open.
+type remover struct {
+	blobs *Blobs
+	dir   string
+	at    folder
+}
+
+func (r *remover) close() {
+	if r.dir != "" {
+		r.at.close()
+		r.dir = ""
+	}
 }
 
 // remove removes the object under key, if there is one.
-func (b *Blobs) remove(key string) error {
-	defer b.lock(key).Unlock()
-	if _, err := b.lookUp(key); errors.Is(err, driver.ErrNotFound) {
-		return nil
-	} else if err != nil {
-		return err
+func (r *remover) remove(key string) error {
+	defer r.blobs.lock(key).Unlock()
+	dir, base := path.Split(key)
+	if r.dir != dir {
+		r.close()
+		at, err := r.blobs.disk.open(strings.TrimSuffix(dir, "/"))
+		if err != nil {
+			return gone(err)
+		}
+		r.dir, r.at = dir, at
 	}
-	return b.root.Remove(key)
+	s, err := r.at.stat(base)
+	if err != nil || !s.isFile() {
+		return gone(err)
+	}
+	return gone(r.at.unlink(base))
 }

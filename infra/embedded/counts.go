@@ -14,6 +14,8 @@ type Counts struct {
 	RowGet, RowScan, RowWrite, RowPut, Add int64 // of the table; calls, not rows
 
 	Send, Wake, Deliver int64 // of the queue
+
+	Commits, Fsyncs, Syncfs int64 // what made changes durable: commits of the table, and system calls besides
 }
 
 // counters are Counts that are being counted.
@@ -21,9 +23,10 @@ type counters struct {
 	open, stat, put, copy, list, delete    atomic.Int64
 	rowGet, rowScan, rowWrite, rowPut, add atomic.Int64
 	send, wake, deliver                    atomic.Int64
+	commits, fsync, syncfs                 atomic.Int64
 }
 
-// count counts n requests, also for whoever wants to know of ctx.
+// count counts n requests, also in the Requests of ctx.
 func count(ctx context.Context, counter *atomic.Int64, kind string, n int64) {
 	counter.Add(n)
 	driver.Count(ctx, kind, n)
@@ -38,5 +41,6 @@ func (s *Store) Counts() Counts {
 		RowGet: c.rowGet.Load(), RowScan: c.rowScan.Load(), RowWrite: c.rowWrite.Load(),
 		RowPut: c.rowPut.Load(), Add: c.add.Load(),
 		Send: c.send.Load(), Wake: c.wake.Load(), Deliver: c.deliver.Load(),
+		Commits: c.commits.Load(), Fsyncs: c.fsync.Load(), Syncfs: c.syncfs.Load(),
 	}
 }

@@ -89,10 +89,13 @@ func crashChild(dir, round string) {
 	select {}
 }
 
-// crashDo does a step: the object is put, copied or deleted; two rows are
-// written in one transaction; the counter is moved.
+// crashDo does a step: the object is put, copied or deleted, by half of the workers
+// lazily; two rows are written in one transaction; the counter is moved.
 func crashDo(s *Store, worker, n int) (sum int64, etag string, err error) {
 	ctx := context.Background()
+	if worker%2 == 1 {
+		ctx = driver.Lazily(ctx)
+	}
 	var i driver.Info
 	switch key := crashObject(worker, n); n % 5 {
 	case 4:

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 	"sync"
@@ -17,7 +16,7 @@ import (
 // folders makes, removes and syncs the folders that objects are in. Folders
 // come with the first object below them and go with the last.
 type folders struct {
-	root *os.Root
+	disk *disk
 
 	// tree is held for reading while a file gets its name, and for writing
 	// while folders are removed.
@@ -43,8 +42,8 @@ const (
 	maxSharers = 1 << 16 // callers that share a sync
 )
 
-func newFolders(root *os.Root) *folders {
-	f := &folders{root: root, seed: maphash.MakeSeed(), durable: map[string]struct{}{}}
+func newFolders(d *disk) *folders {
+	f := &folders{disk: d, seed: maphash.MakeSeed(), durable: map[string]struct{}{}}
 	for i := range f.syncs {
 		f.syncs[i] = rounds[*folderSync]{run: f.syncRound, limit: maxSharers}
 	}
@@ -63,7 +62,7 @@ func above(key string) (list []string) {
 // rename gives a temporary file the name key, in place of the object that has
 // it.
 func (f *folders) rename(temp, key string) error {
-	move := func() error { return f.root.Rename(temp, key) }
+	move := func() error { return f.disk.move(path.Base(temp), key) }
 	err := f.name(key, move)
 	if isFolder(err) && f.removeEmpty(key) {
 		err = f.name(key, move)
@@ -74,9 +73,19 @@ func (f *folders) rename(temp, key string) error {
 	return err
 }
 
-// link gives the object under src the second name dst, which must be new.
-func (f *folders) link(src, dst string) error {
-	return f.name(dst, func() error { return f.root.Link(src, dst) })
+// renameNew gives a temporary file the name key. fs.ErrExist: something has that name.
+func (f *folders) renameNew(temp, key string) error {
+	return f.name(key, func() error { return f.disk.moveNew(path.Base(temp), key) })
+}
+
+// link gives the object under src the second name dst, and describes it. fs.ErrExist:
+// something has that name.
+func (f *folders) link(src, dst string) (s stat, err error) {
+	err = f.name(dst, func() (err error) {
+		s, err = f.disk.link(src, dst)
+		return err
+	})
+	return s, err
 }
 
 // isFolder reports whether err says that a folder has the name a file was to
@@ -85,9 +94,10 @@ func isFolder(err error) bool {
 	return errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST)
 }
 
-// isGone reports whether err says that a path leads nowhere, or no longer.
+// isGone reports whether err says that a path leads nowhere, or no longer. A symbolic
+// link leads nowhere.
 func isGone(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
 }
 
 // name gives a file the name key by move, and makes the folders for it.
@@ -95,9 +105,12 @@ func (f *folders) name(key string, move func() error) error {
 	f.tree.RLock()
 	defer f.tree.RUnlock()
 	err := move()
+	if _, source := errors.AsType[sourceError](err); source {
+		return err
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		f.forget(above(key)...)
-		if err = f.root.MkdirAll(path.Dir(key), 0o755); err == nil {
+		if err = f.disk.makeFolders(path.Dir(key)); err == nil {
 			err = move()
 		}
 	}
@@ -118,7 +131,7 @@ func (f *folders) removeEmpty(folder string) bool {
 // removeTree is removeEmpty with the tree locked. It reports whether the
 // folder is gone.
 func (f *folders) removeTree(folder string) bool {
-	entries, err := fs.ReadDir(f.root.FS(), folder)
+	entries, err := f.entries(folder)
 	if err != nil {
 		return isGone(err)
 	}
@@ -130,27 +143,29 @@ func (f *folders) removeTree(folder string) bool {
 	return f.remove(folder) == nil
 }
 
+// entries returns what is in a folder.
+func (f *folders) entries(folder string) ([]fs.DirEntry, error) {
+	at, err := f.disk.open(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer at.close()
+	return at.entries(folder)
+}
+
 // remove removes an empty folder, and never a file. The tree is locked.
 func (f *folders) remove(folder string) error {
-	fi, err := f.root.Lstat(folder)
-	if err != nil {
-		return err
-	}
-	if !fi.IsDir() {
-		return fmt.Errorf("%s: %w", folder, syscall.ENOTDIR)
-	}
-	if err := f.root.Remove(folder); err != nil {
+	if err := f.disk.removeFolder(folder); err != nil {
 		return err
 	}
 	f.forget(folder)
 	return nil
 }
 
-// prune removes the folders that are empty, and those above them that become
-// so, and makes durable what was removed.
-func (f *folders) prune(list map[string]struct{}) error {
+// syncThem makes durable the names that were removed from folders.
+func (f *folders) syncThem(list map[string]struct{}) error {
 	var errs []error
-	for folder := range f.removeAll(list) {
+	for folder := range list {
 		if err := f.syncFolder(folder); err != nil && !isGone(err) {
 			errs = append(errs, err)
 		}
@@ -158,8 +173,8 @@ func (f *folders) prune(list map[string]struct{}) error {
 	return errors.Join(errs...)
 }
 
-// removeAll removes what prune is to remove, and returns the folders from
-// which something was removed and which are still there.
+// removeAll removes the folders that are empty, and those above them that become so.
+// It returns the folders from which something was removed and which are still there.
 func (f *folders) removeAll(list map[string]struct{}) map[string]struct{} {
 	f.tree.Lock()
 	defer f.tree.Unlock()
@@ -250,7 +265,7 @@ func (f *folders) syncRound(list []*folderSync) error {
 	for _, s := range list {
 		err, ok := done[s.folder]
 		if !ok {
-			err = syncFolder(f.root, s.folder)
+			err = f.disk.syncFolder(s.folder)
 			done[s.folder] = err
 		}
 		s.err = err

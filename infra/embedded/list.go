@@ -41,14 +41,11 @@ func (l *listing) start() error {
 	}
 	slash := strings.LastIndexByte(l.prefix, '/')
 	if slash < 0 {
-		return l.entries("", []string{privateFolder + "/", publicFolder + "/"})
+		return l.entries(folder{}, "", []string{privateFolder + "/", publicFolder + "/"})
 	}
 	folder := l.prefix[:slash]
 	if checkKey(folder+"/x") != nil {
 		return nil // no object has such a key
-	}
-	if fi, err := l.blobs.root.Lstat(folder); err != nil || !fi.IsDir() {
-		return gone(err)
 	}
 	return l.folder(folder + "/")
 }
@@ -56,12 +53,13 @@ func (l *listing) start() error {
 // folder lists what is below a folder, whose path ends in a slash. One that is
 // gone meanwhile is empty.
 func (l *listing) folder(dir string) error {
-	f, err := l.blobs.root.Open(strings.TrimSuffix(dir, "/"))
+	f, err := l.blobs.disk.open(strings.TrimSuffix(dir, "/"))
 	if err != nil {
 		return gone(err)
 	}
-	entries, err := f.ReadDir(-1)
-	if err := errors.Join(err, f.Close()); err != nil {
+	defer f.close()
+	entries, err := f.entries(dir)
+	if err != nil {
 		return gone(err)
 	}
 	names := make([]string, 0, len(entries))
@@ -74,12 +72,12 @@ func (l *listing) folder(dir string) error {
 		}
 	}
 	slices.Sort(names) // a folder by its name with the slash: so the keys below it come where they belong
-	return l.entries(dir, names)
+	return l.entries(f, dir, names)
 }
 
 // entries lists the files and folders (which end in a slash) with the names in
-// the folder dir.
-func (l *listing) entries(dir string, names []string) error {
+// the folder dir, which is open as at.
+func (l *listing) entries(at folder, dir string, names []string) error {
 	for _, name := range names {
 		full := dir + name
 		if err := l.ctx.Err(); err != nil {
@@ -90,7 +88,7 @@ func (l *listing) entries(dir string, names []string) error {
 		case strings.HasSuffix(name, "/") && l.mayHave(full):
 			err = l.folder(full)
 		case !strings.HasSuffix(name, "/") && strings.HasPrefix(full, l.prefix) && full > l.after:
-			err = l.object(full)
+			err = l.object(at, full, name)
 		}
 		if err != nil {
 			return err
@@ -106,18 +104,15 @@ func (l *listing) mayHave(dir string) bool {
 }
 
 // object yields an object, unless it is gone or has a name that no object has.
-func (l *listing) object(key string) error {
+func (l *listing) object(at folder, key, name string) error {
 	if checkKey(key) != nil {
 		return nil
 	}
-	i, err := l.blobs.lookUp(key)
-	if errors.Is(err, driver.ErrNotFound) {
-		return nil
+	s, err := at.stat(name)
+	if err != nil || !s.isFile() {
+		return gone(err)
 	}
-	if err != nil {
-		return err
-	}
-	if !l.yield(i, nil) {
+	if !l.yield(info(key, s), nil) {
 		return errStopped
 	}
 	return nil

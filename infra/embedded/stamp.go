@@ -12,6 +12,10 @@ import (
 // stamps hands out times for objects: microseconds that only grow and are
 // never handed out twice, whatever the clock does and however the process
 // ends. To that end a mark is stored which they do not exceed.
+//
+// A stamp also says whether a power failure may have torn the object: if it is odd,
+// the object got its name before its bytes were durable. Stored with the mark is a
+// stamp up to which the bytes of all objects are durable.
 type stamps struct {
 	db  *bbolt.DB
 	now func() time.Time
@@ -28,31 +32,59 @@ const stampAhead = 2_000_000
 var (
 	stampBucket = []byte("stamps")
 	stampMark   = []byte("mark")
+	stampSynced = []byte("synced")
+	stampBoot   = []byte("boot")
 )
+
+// putStamp stores a stamp.
+func putStamp(tx *bbolt.Tx, name []byte, stamp int64) error {
+	b, err := tx.CreateBucketIfNotExists(stampBucket)
+	if err != nil {
+		return err
+	}
+	return b.Put(name, binary.BigEndian.AppendUint64(nil, uint64(stamp)))
+}
+
+// readStamp reads a stamp; 0 if there is none.
+func readStamp(b *bbolt.Bucket, name []byte) (int64, error) {
+	v := b.Get(name)
+	if v == nil {
+		return 0, nil
+	}
+	if len(v) != 8 {
+		return 0, fmt.Errorf("%s: the stamp %s has %d bytes", tableFile, name, len(v))
+	}
+	return int64(binary.BigEndian.Uint64(v)), nil
+}
 
 func newStamps(db *bbolt.DB, now func() time.Time) (*stamps, error) {
 	s := &stamps{db: db, now: now}
-	err := db.View(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(stampBucket)
-		if b == nil {
-			return nil
+	err := db.View(func(tx *bbolt.Tx) (err error) {
+		if b := tx.Bucket(stampBucket); b != nil {
+			s.mark, err = readStamp(b, stampMark)
 		}
-		v := b.Get(stampMark)
-		if len(v) != 8 {
-			return fmt.Errorf("%s: the mark of the stamps has %d bytes", tableFile, len(v))
-		}
-		s.mark = int64(binary.BigEndian.Uint64(v))
-		return nil
+		return err
 	})
 	s.last = s.mark
 	return s, err
 }
 
-// next returns a stamp.
-func (s *stamps) next() (time.Time, error) {
+// lastStamp returns the last stamp that was handed out.
+func (s *stamps) lastStamp() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// next returns a stamp: an odd one for an object whose bytes may be lost by a power
+// failure when it gets its name, else an even one.
+func (s *stamps) next(lazy bool) (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stamp := max(s.now().UnixMicro(), s.last+1)
+	if (stamp&1 == 1) != lazy {
+		stamp++
+	}
 	if stamp > s.mark {
 		if err := s.setMark(stamp + stampAhead); err != nil {
 			return time.Time{}, err
@@ -74,13 +106,7 @@ func (s *stamps) save() error {
 }
 
 func (s *stamps) setMark(mark int64) error {
-	err := s.db.Update(func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucketIfNotExists(stampBucket)
-		if err != nil {
-			return err
-		}
-		return b.Put(stampMark, binary.BigEndian.AppendUint64(nil, uint64(mark)))
-	})
+	err := s.db.Update(func(tx *bbolt.Tx) error { return putStamp(tx, stampMark, mark) })
 	if err != nil {
 		return fmt.Errorf("storing the mark of the stamps: %w", err)
 	}

@@ -38,8 +38,18 @@ type Options struct {
 	// error or panicked. It is called by several goroutines.
 	Failed func(m driver.Message, err error)
 
+	// Fatal ends the process: it is not known any more what is on the disk. Nil
+	// writes the error to the standard error and exits with status 1.
+	Fatal func(err error)
+
+	// Torn, if not nil, is told of each object that Open has removed because a power
+	// failure may have torn it. No row names it.
+	Torn func(key string)
+
 	// Now is the clock by which objects are stamped; nil is time.Now.
 	Now func() time.Time
+
+	boot string // what tells two runs of the machine apart; "" asks the kernel
 }
 
 const defaultWorkers = 8
@@ -51,7 +61,7 @@ type Store struct {
 	Queue *Queue
 
 	counters *counters
-	root     *os.Root
+	disk     *disk
 	db       *bbolt.DB
 }
 
@@ -65,39 +75,57 @@ func Open(dir string, opt Options) (*Store, error) {
 	return s, nil
 }
 
-func open(dir string, opt Options) (_ *Store, err error) {
+func (opt Options) withDefaults() Options {
 	if opt.Workers <= 0 {
 		opt.Workers = defaultWorkers
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.Fatal == nil {
+		opt.Fatal = func(err error) {
+			fmt.Fprintln(os.Stderr, "aptless: the storage has failed, and the process ends:", err)
+			os.Exit(1)
+		}
+	}
+	if opt.boot == "" {
+		opt.boot = bootID()
+	}
+	return opt
+}
+
+func open(dir string, opt Options) (_ *Store, err error) {
+	opt = opt.withDefaults()
 	if err := makeDataFolder(dir); err != nil {
 		return nil, err
 	}
 	s := &Store{counters: new(counters)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.Close())
+			err = errors.Join(err, s.release())
 		}
 	}()
-	if s.root, err = os.OpenRoot(dir); err != nil {
+	if s.disk, err = openDisk(dir, s.counters); err != nil {
 		return nil, err
 	}
 	if s.db, err = openTable(filepath.Join(dir, tableFile)); err != nil {
 		return nil, err
 	}
-	if s.Table, err = newTable(s.db, s.counters); err != nil {
-		return nil, err
-	}
-	if err := prepareFolders(s.root); err != nil {
+	if err := prepareFolders(dir, s.disk); err != nil {
 		return nil, err
 	}
 	stamps, err := newStamps(s.db, opt.Now)
 	if err != nil {
 		return nil, err
 	}
-	s.Blobs = newBlobs(s.root, stamps, s.counters)
+	s.Blobs = newBlobs(s.disk, stamps, s.counters, opt.Fatal)
+	if err := s.Blobs.recover(opt); err != nil {
+		return nil, err
+	}
+	if s.Table, err = newTable(s.db, s.counters, s.Blobs); err != nil {
+		return nil, err
+	}
+	s.Blobs.commit = s.Table.persist
 	s.Queue = newQueue(opt, s.counters)
 	return s, nil
 }
@@ -105,12 +133,18 @@ func open(dir string, opt Options) (_ *Store, err error) {
 // Close ends the use of the data directory. Calls that have not returned must
 // be waited for before, and Serve too.
 func (s *Store) Close() error {
-	var errs []error
-	if s.Blobs != nil {
-		errs = append(errs, s.Blobs.stamps.save())
+	err := s.Blobs.sync()
+	if err == nil {
+		err = errors.Join(s.Blobs.stamps.save(), s.Blobs.closed())
 	}
-	if s.root != nil {
-		errs = append(errs, s.root.Close())
+	return errors.Join(err, s.release())
+}
+
+// release lets go of what is open.
+func (s *Store) release() error {
+	var errs []error
+	if s.disk != nil {
+		errs = append(errs, s.disk.close())
 	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
@@ -166,8 +200,8 @@ func openTable(path string) (*bbolt.DB, error) {
 
 // prepareFolders makes the folders, empties that of temporary files, and makes
 // sure that files can be moved between them.
-func prepareFolders(root *os.Root) error {
-	if err := root.RemoveAll(tempFolder); err != nil {
+func prepareFolders(dir string, d *disk) error {
+	if err := os.RemoveAll(filepath.Join(dir, tempFolder)); err != nil {
 		return err
 	}
 	var device uint64
@@ -175,10 +209,10 @@ func prepareFolders(root *os.Root) error {
 		name string
 		perm os.FileMode
 	}{{tempFolder, 0o700}, {privateFolder, 0o700}, {publicFolder, 0o755}} {
-		if err := root.Mkdir(folder.name, folder.perm); err != nil && !errors.Is(err, os.ErrExist) {
+		if err := os.Mkdir(filepath.Join(dir, folder.name), folder.perm); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
 		}
-		fi, err := root.Lstat(folder.name)
+		fi, err := os.Lstat(filepath.Join(dir, folder.name))
 		if err != nil {
 			return err
 		}
@@ -191,14 +225,10 @@ func prepareFolders(root *os.Root) error {
 		}
 		device = uint64(stat.Dev)
 	}
-	return syncFolder(root, ".")
-}
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(root *os.Root, folder string) error {
-	f, err := root.Open(folder)
+	temp, err := d.open(tempFolder)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	d.temp = temp.fd
+	return d.syncFolder(".")
 }

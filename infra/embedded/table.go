@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"syscall"
 
 	"go.etcd.io/bbolt"
 
@@ -30,8 +31,10 @@ var (
 // Table is the Table port in a bbolt file.
 type Table struct {
 	db      *bbolt.DB
+	blobs   *Blobs // whose lazy changes precede each commit; nil for none
 	commits rounds[*change]
 	counted *counters
+	synced  int64 // as it is stored; see stamps
 }
 
 var _ driver.Table = (*Table)(nil)
@@ -47,8 +50,8 @@ type change struct {
 // fatalError says that a transaction may hold half of a change.
 type fatalError struct{ error }
 
-func newTable(db *bbolt.DB, counted *counters) (*Table, error) {
-	t := &Table{db: db, counted: counted}
+func newTable(db *bbolt.DB, counted *counters, blobs *Blobs) (*Table, error) {
+	t := &Table{db: db, blobs: blobs, counted: counted}
 	t.commits = rounds[*change]{run: t.commit, limit: commitBytes}
 	return t, db.Update(func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(rowBucket)
@@ -294,11 +297,24 @@ func (t *Table) do(weight int, apply func(rows, counters *bbolt.Bucket) error) e
 	return c.err
 }
 
-// commit does the changes one after the other in one transaction. What a
-// change was refused for may be the doing of another before it, so no caller
-// hears of either until the transaction is committed.
+// commit does the changes one after the other in one transaction, after the lazy
+// changes of objects are durable. A change may be refused because of another before
+// it, so no caller hears of either until the transaction is committed.
 func (t *Table) commit(changes []*change) error {
-	return t.db.Update(func(tx *bbolt.Tx) error {
+	var synced int64
+	if t.blobs != nil {
+		if err := t.blobs.pass(); err != nil {
+			return err
+		}
+		synced = t.blobs.syncedStamp()
+	}
+	t.counted.commits.Add(1)
+	err := t.db.Update(func(tx *bbolt.Tx) error {
+		if synced > t.synced {
+			if err := putStamp(tx, stampSynced, synced); err != nil {
+				return err
+			}
+		}
 		rows, counters := tx.Bucket(rowBucket), tx.Bucket(counterBucket)
 		for _, c := range changes {
 			c.err = c.apply(rows, counters)
@@ -308,4 +324,24 @@ func (t *Table) commit(changes []*change) error {
 		}
 		return nil
 	})
+	if err == nil {
+		t.synced = max(t.synced, synced)
+	} else if t.blobs != nil {
+		return t.blobs.failing(commitError(err))
+	}
+	return err
+}
+
+// commitError makes an error of a transaction a syncError if it may be that of
+// fdatasync, which bbolt returns bare. A full disk is refused before.
+func commitError(err error) error {
+	if _, bare := err.(syscall.Errno); bare || errors.Is(err, syscall.EIO) {
+		return &syncError{err}
+	}
+	return err
+}
+
+// persist commits the stamp up to which objects are durable.
+func (t *Table) persist() error {
+	return t.do(rowOverhead, func(*bbolt.Bucket, *bbolt.Bucket) error { return nil })
 }

@@ -76,7 +76,7 @@ func worker(d *aws.Drivers, h driver.Handler) aws.Deliver {
 func TestDrivers(t *testing.T) {
 	drivertest.Run(t, func(t *testing.T) drivertest.Set {
 		d := open(t)
-		return drivertest.Set{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue, Serve: func(ctx context.Context, h driver.Handler) {
+		return drivertest.Set{NotLazy: true, Blobs: d.Blobs, Table: d.Table, Queue: d.Queue, Serve: func(ctx context.Context, h driver.Handler) {
 			d.Queue.Serve(ctx, 8, worker(d, h), func(error) {})
 		}}
 	})

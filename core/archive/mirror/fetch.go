@@ -3,7 +3,6 @@ package mirror
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +29,9 @@ const maxFile = 16 << 30
 type outcome struct {
 	n         int // number of the entry, from 0
 	entry     entry
-	notInPool bool // the pool lacks the file, so it need not be asked
+	pkg       *deb.Package // the package that the file is the only one of; nil if it needs no record
+	rows      []driver.Row // of the pool, stored together with those of other files
+	notInPool bool         // the pool lacks the file, so it need not be asked
 	mismatch  *mismatch
 	reason    string // of the failed download
 	missing   bool   // the archive lacks the file as listed; the update goes on
@@ -39,8 +40,9 @@ type outcome struct {
 }
 
 // fetch fetches the files of the queue, several at a time. A complete file is in
-// the pool at once. The saved cursor only bounds which entries the next attempt
-// looks at.
+// the pool at once. The rows of many files are stored together, before the cursor
+// that passes them. After a death the next attempt finds files without rows in the
+// pool, and the update completes their records.
 func (u *update) fetch(ctx context.Context) error {
 	queue, err := u.Lists.Chunks.Open(ctx, u.cursor.Queue)
 	if err != nil {
@@ -79,12 +81,15 @@ type fetcher struct {
 	mu         sync.Mutex
 	mismatches map[deb.File]deb.File
 	unsaved    []mismatch       // found since the last save
+	held       []outcome        // finished since the last save
+	heldBytes  int              // bytes of the rows of held
 	finished   inOrder[outcome] // the cursor advances over a prefix without gaps
 	progress   progress         // over all finished entries
 	failed     int              // failures in a row
 	stop       bool             // hand out no further entry
 	saved      time.Time        // time of the last save
 	sinceSave  int              // entries since the last save
+	sinceShown int              // entries since progress was shown
 }
 
 // defaultFetches is the number of concurrent downloads unless Options say
@@ -101,14 +106,11 @@ func (f *fetcher) fetchAll(ctx context.Context, queue *lists.List) error {
 	f.saved = f.Now()
 	given := 0
 	err := parallel.Run(ctx, n, func(ctx context.Context, g *parallel.Group) error {
-		for r, err := range queue.From(ctx, append(bytes.Clone(f.cursor.After), 0)) {
-			job := outcome{n: given}
-			if err == nil {
-				err = json.Unmarshal(r.Val, &job.entry)
-			}
+		for job, err := range f.jobs(ctx, queue.From(ctx, append(bytes.Clone(f.cursor.After), 0))) {
 			if err != nil {
 				return err
 			}
+			job.n = given
 			begins := digestPrefix(job.entry.Want.SHA256)
 			job.notInPool = f.probed && !job.entry.Meta && !f.handedOut[begins]
 			f.handedOut[begins] = true
@@ -122,6 +124,9 @@ func (f *fetcher) fetchAll(ctx context.Context, queue *lists.List) error {
 		}
 		return nil
 	})
+	if err == nil {
+		err = f.flush(ctx)
+	}
 	if err == nil && f.stopped() && f.failed < maxFailures && f.finished.next < given {
 		if err = f.save(ctx); err == nil {
 			err = task.ErrContinue
@@ -140,9 +145,9 @@ func (f *fetcher) work(ctx context.Context, job outcome) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.count(job)
+	f.finish(job)
 	f.stop = f.stop || f.failed >= maxFailures || f.attempt.SliceOver()
-	if f.sinceSave++; f.sinceSave < saveAfter && f.Now().Sub(f.saved) < saveEvery {
+	if f.sinceSave++; f.sinceSave < saveAfter && f.heldBytes < maxRowBytes && f.Now().Sub(f.saved) < saveEvery {
 		return nil
 	}
 	f.saved, f.sinceSave = f.Now(), 0
@@ -156,7 +161,7 @@ func (f *fetcher) alreadyFetched(job outcome) bool {
 	defer f.mu.Unlock()
 	_, ok := f.mismatches[job.entry.Want]
 	if ok {
-		f.count(job)
+		f.finish(job)
 	}
 	return ok
 }
@@ -184,8 +189,8 @@ func digestPrefix(sha256 string) uint64 {
 	return n
 }
 
-// count counts a finished entry and advances the cursor.
-func (f *fetcher) count(got outcome) {
+// finish counts a finished entry and holds its rows for the next flush.
+func (f *fetcher) finish(got outcome) {
 	if got.mismatch != nil {
 		f.mismatches[got.mismatch.Want] = got.mismatch.Got
 		f.unsaved = append(f.unsaved, *got.mismatch)
@@ -194,7 +199,44 @@ func (f *fetcher) count(got outcome) {
 		f.failed = 0
 	}
 	f.progress.count(got)
+	if f.sinceShown++; f.sinceShown >= showAfter {
+		f.attempt.Detail(f.progress)
+		f.sinceShown = 0
+	}
+	f.held = append(f.held, got)
+	for _, row := range got.rows {
+		f.heldBytes += len(row.Data)
+	}
+}
+
+// flush stores the rows that are held. Then the cursor may pass their entries.
+func (f *fetcher) flush(ctx context.Context) error {
+	var rows []driver.Row
+	seen := map[driver.Key]bool{} // two entries may have equal files
+	for _, o := range f.held {
+		for _, row := range o.rows {
+			if !seen[row.Key] {
+				seen[row.Key] = true
+				rows = append(rows, row)
+			}
+		}
+	}
+	if len(rows) > 0 {
+		if err := f.Table.Put(ctx, rows...); err != nil {
+			return err
+		}
+	}
+	for _, o := range f.held {
+		o.rows, o.pkg = nil, nil
+		f.advance(o)
+	}
+	f.held, f.heldBytes = nil, 0
 	f.attempt.Detail(f.progress)
+	return nil
+}
+
+// advance moves the cursor over an entry when all entries before it are stored.
+func (f *fetcher) advance(got outcome) {
 	for _, o := range f.finished.add(got.n, got) {
 		f.cursor.After = o.entry.key()
 		f.cursor.Detail.count(o)
@@ -223,8 +265,11 @@ func (p *progress) count(o outcome) {
 	}
 }
 
-// save stores new mismatches, then the cursor that refers to them.
+// save stores the rows and new mismatches, then the cursor that refers to them.
 func (f *fetcher) save(ctx context.Context) error {
+	if err := f.flush(ctx); err != nil {
+		return err
+	}
 	if len(f.unsaved) > 0 {
 		if err := f.saveMismatches(ctx, f.unsaved); err != nil {
 			return err
@@ -319,36 +364,28 @@ func (f *fetcher) store(ctx context.Context, o *outcome, file *upstream.File, le
 	if want.SHA256 == "" || want.SHA256 != got.SHA256 {
 		o.mismatch = &mismatch{want, got}
 	}
-	rows := []driver.Row{f.Pool.SumsRow(got)}
-	if contents != nil {
-		row, err := f.record(ctx, o, got, contents)
-		if err != nil {
-			o.err = err
-			return nil
-		}
-		rows = append(rows, row...)
+	o.rows = []driver.Row{f.Pool.SumsRow(got)}
+	if contents != nil && o.pkg != nil {
+		o.err = f.record(ctx, o, got, contents)
 	}
-	o.err = f.Table.Put(ctx, rows...)
 	return nil
 }
 
-// record returns the row with the record of a package whose file was fetched.
-func (f *fetcher) record(ctx context.Context, o *outcome, got deb.File, contents *pathReader) ([]driver.Row, error) {
-	p, found, err := f.staged.Get(ctx, o.entry.Of)
-	if err != nil || !found || len(p.Files) != 1 {
-		return nil, err
-	}
+// record adds the row with the record of a package whose file was fetched.
+func (f *fetcher) record(ctx context.Context, o *outcome, got deb.File, contents *pathReader) error {
+	p := o.pkg
 	p.Files[0] = got
 	rec := pool.Record{Package: p}
 	c, err := contents.end()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if rec.Paths, rec.NoPaths = pool.PathsOf(c.Paths), c.NoPaths; c.NoPaths != "" {
 		o.damaged = fmt.Sprintf("%v: %s", p, c.NoPaths)
 	}
 	row, err := f.Pool.Row(ctx, rec)
-	return []driver.Row{row}, err
+	o.rows = append(o.rows, row)
+	return err
 }
 
 // isBinary reports whether a file is a .deb or .udeb, so its paths are read.

@@ -305,11 +305,14 @@ func (u *update) finish(ctx context.Context) error {
 	return u.commit(ctx, m)
 }
 
-// fetch saves its cursor every saveEvery, or after saveAfter files. So a worker
-// that keeps being killed still makes progress.
+// fetch saves rows and its cursor every saveEvery, after saveAfter files, or when the
+// rows have maxRowBytes. So a worker that keeps being killed still makes progress.
+// It shows progress after showAfter files.
 const (
-	saveEvery = 5 * time.Second
-	saveAfter = 100
+	saveEvery   = 5 * time.Second
+	saveAfter   = 512
+	maxRowBytes = 8 << 20
+	showAfter   = 64
 )
 
 // After maxFailures failed files in a row no further file is tried. At most

@@ -94,11 +94,31 @@ func (s *Store) delete(ctx context.Context, a *task.Attempt, p Publication, keys
 	if _, err := a.Write(ctx); err != nil {
 		return err
 	}
-	err := tree.Delete(ctx, s.Blobs, keys)
+	err := s.deleteInOrder(ctx, keys)
 	if _, fenced := a.Write(ctx); errors.Is(fenced, task.ErrLost) {
 		return errors.Join(fenced, s.putBack(ctx, p.Name, keys))
 	}
 	return err
+}
+
+// deleteInOrder deletes inventories after the objects that they list: a power failure
+// must not bring back an object without its inventory.
+func (s *Store) deleteInOrder(ctx context.Context, keys []string) error {
+	var inventories, others []string
+	for _, key := range keys {
+		if index.IsInventory(key) {
+			inventories = append(inventories, key)
+		} else {
+			others = append(others, key)
+		}
+	}
+	if err := tree.Delete(ctx, s.Blobs, others); err != nil || len(inventories) == 0 {
+		return err
+	}
+	if err := s.Blobs.Sync(ctx); err != nil {
+		return err
+	}
+	return tree.Delete(ctx, s.Blobs, inventories)
 }
 
 // cleaner removes package files that a publication has lost. keeps are the lists

@@ -150,7 +150,7 @@ func whyIgnored(name string) string {
 // Bounds of a batch: candidates, and bytes of their files. The records of a batch
 // are stored together. A slice ends between two batches.
 const (
-	maxBatch      = 50
+	maxBatch      = 500
 	maxBatchBytes = 64 << 20
 )
 

@@ -16,6 +16,7 @@ import (
 
 	"aptless/core/archive/pool"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/deb"
 )
 
@@ -126,16 +127,64 @@ func dirKey(dir string) driver.Key { return driver.Key{Part: uploadPart, Sort: d
 // Receive stores an uploaded file, in place of one of that name. ErrTooLarge if r
 // yields more than Limit bytes; nothing is stored then.
 func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) error {
+	u, err := s.store(ctx, dir, name, r)
+	if err != nil {
+		return err
+	}
+	return s.place(ctx, u)
+}
+
+// store stores the object of an uploaded file, lazily: its row makes it durable.
+func (s *Store) store(ctx context.Context, dir, name string, r io.Reader) (Upload, error) {
 	hash := deb.NewHasher()
 	u := Upload{Dir: dir, Name: name, Blob: pool.IncomingPrefix + rand.Text()}
 	if err := uploadKey(dir, name).Check(); err != nil {
-		return err
+		return u, err
 	}
-	if _, err := s.Blobs.Put(ctx, u.Blob, io.TeeReader(&limited{r, s.Limit()}, hash), driver.PutOptions{}); err != nil {
-		return err
+	if _, err := s.Blobs.Put(driver.Lazily(ctx), u.Blob, io.TeeReader(&limited{r, s.Limit()}, hash), driver.PutOptions{}); err != nil {
+		return u, err
 	}
 	u.File = hash.File(name)
-	return s.place(ctx, u)
+	return u, nil
+}
+
+// Form receives the files of one request into a directory. They get their names by
+// Place, many at the same time, so that they share what makes them durable.
+type Form struct {
+	store *Store
+	dir   string
+	held  []Upload
+}
+
+// Bounds of a Form: files without a name, and names that are given at the same time.
+const (
+	maxHeld   = 256
+	maxPlaced = 32
+)
+
+// Form returns a Form that has received nothing.
+func (s *Store) Form(dir string) *Form { return &Form{store: s, dir: dir} }
+
+// Receive is Store.Receive, except that the file has its name after a later Place.
+func (f *Form) Receive(ctx context.Context, name string, r io.Reader) error {
+	again := slices.ContainsFunc(f.held, func(u Upload) bool { return u.Name == name })
+	if again || len(f.held) >= maxHeld {
+		if err := f.Place(ctx); err != nil {
+			return err
+		}
+	}
+	u, err := f.store.store(ctx, f.dir, name, r)
+	if err == nil {
+		f.held = append(f.held, u)
+	}
+	return err
+}
+
+// Place gives the files that were received their names.
+func (f *Form) Place(ctx context.Context) error {
+	held := f.held
+	f.held = nil
+	return parallel.Each(ctx, maxPlaced, len(held), func(ctx context.Context, i int) error { return f.store.place(ctx, held[i]) })
 }
 
 // place gives a stored file its name, in place of one that has it, together with
@@ -320,39 +369,59 @@ func (s *Store) Adopt(ctx context.Context, u Upload) error {
 	return s.Pool.Adopt(ctx, u.Blob, u.File)
 }
 
-// maxRemove is how many files are removed in one transaction.
-const maxRemove = 50
+// Bounds of a removal: rows in one transaction, and objects in one call.
+const (
+	maxRemove = 50
+	maxDelete = 1000
+)
 
 // Remove removes uploaded files. One that was uploaded again since it was read
-// stays.
+// stays. The rows go first: an object without a row is removed by the collector.
 func (s *Store) Remove(ctx context.Context, files ...Upload) error {
+	var blobs []string
+	err := s.unname(ctx, files, func(gone []Upload) {
+		for _, u := range gone {
+			blobs = append(blobs, u.Blob)
+		}
+	})
+	for part := range slices.Chunk(blobs, maxDelete) {
+		if deleted := s.Blobs.Delete(ctx, part...); deleted != nil {
+			return errors.Join(err, fmt.Errorf("remove %s: %w", files[0].Path(), deleted))
+		}
+	}
+	return err
+}
+
+// unname removes the rows of uploaded files, and calls gone with those of which it
+// has.
+func (s *Store) unname(ctx context.Context, files []Upload, gone func([]Upload)) error {
 	for part := range slices.Chunk(files, maxRemove) {
-		err := s.removeAll(ctx, part)
-		if errors.Is(err, driver.ErrConflict) {
-			for i := range part { // some of them stay, the others go one by one
-				if err := s.removeAll(ctx, part[i:i+1]); err != nil && !errors.Is(err, driver.ErrConflict) {
-					return err
-				}
-			}
+		err := s.removeEach(ctx, part)
+		if err == nil {
+			gone(part)
 			continue
 		}
-		if err != nil {
+		if !errors.Is(err, driver.ErrConflict) {
 			return err
+		}
+		for i := range part { // some of them stay, the others go one by one
+			if err := s.removeEach(ctx, part[i:i+1]); err == nil {
+				gone(part[i : i+1])
+			} else if !errors.Is(err, driver.ErrConflict) {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (s *Store) removeAll(ctx context.Context, files []Upload) error {
-	ops, blobs := make([]driver.Op, len(files)), make([]string, len(files))
+// removeEach removes the rows of some files in one transaction.
+func (s *Store) removeEach(ctx context.Context, files []Upload) error {
+	ops := make([]driver.Op, len(files))
 	for i, u := range files {
 		ops[i] = driver.Op{Do: driver.OpDelete, Key: uploadKey(u.Dir, u.Name), If: u.version}
-		blobs[i] = u.Blob
 	}
 	if _, err := s.Table.Write(ctx, ops...); err != nil {
-		return fmt.Errorf("remove %s: %w", files[0].Path(), err)
-	}
-	if err := s.Blobs.Delete(ctx, blobs...); err != nil {
 		return fmt.Errorf("remove %s: %w", files[0].Path(), err)
 	}
 	return nil

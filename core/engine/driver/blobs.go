@@ -48,6 +48,10 @@ type Blobs interface {
 	// Delete removes objects. A missing object is not an error. Delete is not
 	// atomic: after an error some of the objects may be deleted.
 	Delete(ctx context.Context, keys ...string) error
+
+	// Sync makes durable every lazy change whose call returned before, of any
+	// caller; see Lazily. After an error no lazy change may be relied on.
+	Sync(ctx context.Context) error
 }
 
 // Info describes an object.

@@ -10,8 +10,11 @@
 //
 // # Invariants
 //
-//  1. A call that returned nil has taken effect, durably. Every later call from
-//     any process sees the effect.
+//  1. A call that returned nil has taken effect. Every later call from any process
+//     sees the effect. It is durable, but for lazy changes of objects; see Lazily.
 //  2. A call that returned a sentinel has changed nothing.
 //  3. A call that returned any other error may or may not have taken effect.
+//  4. A Write or Put of a Table first makes durable the lazy changes of the objects
+//     of the same store that returned before it began. So a power failure leaves no
+//     row without the objects that its writer had stored.
 package driver

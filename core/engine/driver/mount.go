@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -122,4 +123,12 @@ func (m *mounts) Delete(ctx context.Context, keys ...string) error {
 		}
 	}
 	return nil
+}
+
+func (m *mounts) Sync(ctx context.Context) error {
+	errs := []error{m.base.Sync(ctx)}
+	for _, s := range m.stores {
+		errs = append(errs, s.Blobs.Sync(ctx))
+	}
+	return errors.Join(errs...)
 }

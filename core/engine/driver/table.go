@@ -11,6 +11,8 @@ import (
 //
 // Reads are consistent and writes are serialisable. All calls of all processes
 // behave as if they had run one by one, in an order that agrees with real time.
+// Write and Put make durable the lazy changes of objects that returned before them;
+// see Lazily.
 type Table interface {
 	// Get reads one row. ErrNotFound if there is none.
 	Get(ctx context.Context, key Key) (Row, error)

@@ -102,7 +102,7 @@ func (s *Server) receiveAll(r *http.Request, dir string) (int, error) {
 	if err := s.Uploads.MakeDir(r.Context(), dir); err != nil {
 		return 0, err
 	}
-	if err := s.receive(r, dir, name, r.Body); err != nil {
+	if err := s.receiveBody(r, dir, name); err != nil {
 		return 0, err
 	}
 	return 1, nil

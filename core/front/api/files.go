@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -103,6 +104,16 @@ func (s *Server) receiveForm(r *http.Request, dir string) ([]string, error) {
 	if err := s.Uploads.MakeDir(r.Context(), dir); err != nil {
 		return nil, err
 	}
+	into := s.Uploads.Form(dir)
+	stored, err := s.receiveParts(r, form, into)
+	if placed := into.Place(r.Context()); err == nil { // also what came before an error
+		err = placed
+	}
+	return stored, err
+}
+
+// receiveParts receives every part of a form that has a file name, and returns the names.
+func (s *Server) receiveParts(r *http.Request, form *multipart.Reader, into *upload.Form) ([]string, error) {
 	stored, values := []string{}, int64(0)
 	for parts := 0; ; parts++ {
 		part, err := form.NextRawPart()
@@ -129,7 +140,7 @@ func (s *Server) receiveForm(r *http.Request, dir string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.receive(r, dir, name, body); err != nil {
+		if err := s.receive(r, name, body, into.Receive); err != nil {
 			return nil, err
 		}
 		stored = append(stored, name)
@@ -180,13 +191,14 @@ func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if err := s.receive(r, dir, name, r.Body); err != nil {
+	if err := s.receiveBody(r, dir, name); err != nil {
 		return err
 	}
 	s.Metrics.uploaded(Param(r, "dir"))
 	return WriteJSON(w, http.StatusOK, []string{path.Join(Param(r, "dir"), name)})
 }
 
+<<<<<<< HEAD
 // receive stores a file from the request. If the client's stream breaks off, it
 // answers 400 and stores nothing.
 func (s *Server) receive(r *http.Request, dir, name string, body io.Reader) error {
@@ -195,6 +207,23 @@ func (s *Server) receive(r *http.Request, dir, name string, body io.Reader) erro
 	}
 	stream := &clientStream{Reader: body}
 	err := s.Uploads.Receive(r.Context(), dir, name, stream)
+=======
+// receiveBody stores the body of the request as a file.
+func (s *Server) receiveBody(r *http.Request, dir, name string) error {
+	return s.receive(r, name, r.Body, func(ctx context.Context, name string, body io.Reader) error {
+		return s.Uploads.Receive(ctx, dir, name, body)
+	})
+}
+
+// receive stores a file from the request. That the client's part of the
+// stream broke off is the request's fault, and nothing is stored.
+func (s *Server) receive(r *http.Request, name string, body io.Reader, store func(context.Context, string, io.Reader) error) error {
+	if r.Method == http.MethodPut && r.ContentLength > s.Uploads.Limit() {
+		return s.tooLarge(name)
+	}
+	source := &source{Reader: body}
+	err := store(r.Context(), name, source)
+>>>>>>> b27531f (driver, embedded, task, upload, mirror: lazy changes with one barrier before each row, openat2 in place of walks, power failures in every sweep)
 	switch {
 	case stream.err != nil:
 		return Errorf(http.StatusBadRequest, "%v", stream.err)

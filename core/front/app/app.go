@@ -138,6 +138,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Mirrors.Architectures == nil {
 		c.Mirrors.Architectures = c.Dependencies.Architectures
 	}
+	d.Table = driver.Ordered(d.Table, slices.Collect(maps.Values(c.Storages))...)
 	epoch := &gc.Epoch{Table: d.Table}
 	lists := pkglist.Store{Chunks: &lists.Store{
 		Blobs: d.Blobs, Cache: memory.cache, Ahead: memory.ahead,

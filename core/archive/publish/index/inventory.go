@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"strings"
 
 	"aptless/core/engine/driver"
 )
@@ -32,7 +34,9 @@ func (st *Stager) Expect(keys ...string) {
 }
 
 // List writes the expected keys to an inventory. It comes before the first write
-// of any of them, so an attempt that fails leaves no object that is not listed.
+// of any of them, so an attempt that fails leaves no object that is not listed. The
+// inventory is durable when List returns: a power failure must not leave an object
+// without it.
 func (st *Stager) List(ctx context.Context) error {
 	if len(st.unlisted) == 0 {
 		return nil
@@ -41,12 +45,15 @@ func (st *Stager) List(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := st.Put(ctx, inventoryKey(st.Folder, st.inventories+1), data); err != nil {
+	if err := st.Put(driver.Durably(ctx), inventoryKey(st.Folder, st.inventories+1), data); err != nil {
 		return err
 	}
 	st.inventories, st.unlisted = st.inventories+1, nil
 	return nil
 }
+
+// IsInventory reports whether a key is that of an inventory.
+func IsInventory(key string) bool { return strings.HasPrefix(path.Base(key), "inventory-") }
 
 // Continue goes on after inventories that the attempt has written before.
 func (st *Stager) Continue(inventories int) { st.inventories = inventories }

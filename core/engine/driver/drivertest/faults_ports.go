@@ -126,6 +126,14 @@ func (w faultyBlobs) Delete(ctx context.Context, keys ...string) error {
 	return a.end(w.b.Delete(ctx, keys...))
 }
 
+// Sync is no numbered call: it makes no request, and a process whose Sync fails ends.
+func (w faultyBlobs) Sync(ctx context.Context) error {
+	if w.f.Dead() {
+		return attempt{Faults: w.f, name: "Blobs.Sync"}.error()
+	}
+	return w.b.Sync(ctx)
+}
+
 // faultySeq is a List or Scan.
 func faultySeq[T any](ctx context.Context, f *Faults, method, arg string, all iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {

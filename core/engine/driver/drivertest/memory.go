@@ -3,6 +3,7 @@ package drivertest
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +22,8 @@ type Memory struct {
 
 	counts   map[string]int
 	objects  map[string]object
-	dirs     map[string]int // number of objects below each leading path
+	unsynced map[string][]*object // what a key may have after a power failure, besides what it has; nil is no object
+	dirs     map[string]int       // number of objects below each leading path
 	parts    map[string]*partition
 	counters map[driver.Key]int64
 	version  int64 // of the last row written
@@ -34,6 +36,7 @@ func NewMemory(now func() time.Time) *Memory {
 		now:      now,
 		counts:   map[string]int{},
 		objects:  map[string]object{},
+		unsynced: map[string][]*object{},
 		dirs:     map[string]int{},
 		parts:    map[string]*partition{},
 		counters: map[driver.Key]int64{},
@@ -52,6 +55,9 @@ func (m *Memory) Clone() *Memory {
 	defer m.mu.Unlock()
 	c := NewMemory(m.now)
 	c.objects = maps.Clone(m.objects)
+	for key, states := range m.unsynced {
+		c.unsynced[key] = slices.Clone(states)
+	}
 	c.dirs = maps.Clone(m.dirs)
 	for name, p := range m.parts {
 		c.parts[name] = p.clone()

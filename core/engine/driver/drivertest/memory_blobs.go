@@ -95,7 +95,7 @@ func (b memoryBlobs) put(ctx context.Context, key string, r io.Reader, opt drive
 		return driver.Info{}, err
 	}
 	defer b.m.mu.Unlock()
-	return b.store(key, data, opt)
+	return b.store(ctx, key, data, opt)
 }
 
 func (b memoryBlobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
@@ -121,7 +121,7 @@ func (b memoryBlobs) copy(ctx context.Context, dst, src string, opt driver.PutOp
 	if !ok {
 		return driver.Info{}, driver.ErrNotFound
 	}
-	return b.store(dst, o.data, opt)
+	return b.store(ctx, dst, o.data, opt)
 }
 
 // checkPut checks the arguments of a Put or Copy.
@@ -133,7 +133,7 @@ func checkPut(key string, opt driver.PutOptions) error {
 }
 
 // store puts data under key if the conditions hold; m.mu is held.
-func (b memoryBlobs) store(key string, data []byte, opt driver.PutOptions) (driver.Info, error) {
+func (b memoryBlobs) store(ctx context.Context, key string, data []byte, opt driver.PutOptions) (driver.Info, error) {
 	old, exists := b.m.objects[key]
 	switch {
 	case opt.IfAbsent && exists:
@@ -155,6 +155,7 @@ func (b memoryBlobs) store(key string, data []byte, opt driver.PutOptions) (driv
 		ETag:    `"` + hex.EncodeToString(sum[:16]) + `"`,
 		ModTime: b.m.now().Truncate(0),
 	}}
+	b.m.changing(ctx, key)
 	b.m.objects[key] = o
 	b.m.changes++
 	return o.info, nil
@@ -171,10 +172,25 @@ func (b memoryBlobs) makeRoom(key string) error {
 			return fmt.Errorf("%s is an object: %w", dir, driver.ErrInvalid)
 		}
 	}
-	for dir := range leadingPaths(key) {
-		b.m.dirs[dir]++
-	}
+	b.count(key, 1)
 	return nil
+}
+
+// count adds n objects to the numbers of the leading paths of key.
+func (b memoryBlobs) count(key string, n int) {
+	for dir := range leadingPaths(key) {
+		if b.m.dirs[dir] += n; b.m.dirs[dir] == 0 {
+			delete(b.m.dirs, dir)
+		}
+	}
+}
+
+// drop removes an object if there is one.
+func (b memoryBlobs) drop(key string) {
+	if _, ok := b.m.objects[key]; ok {
+		delete(b.m.objects, key)
+		b.count(key, -1)
+	}
 }
 
 // leadingPaths yields "a" and "a/b" for "a/b/c".
@@ -238,15 +254,14 @@ func (b memoryBlobs) Delete(ctx context.Context, keys ...string) error {
 	defer b.m.mu.Unlock()
 	for _, key := range keys {
 		if _, ok := b.m.objects[key]; !ok {
+			if !driver.IsLazy(ctx) {
+				delete(b.m.unsynced, key)
+			}
 			continue
 		}
-		delete(b.m.objects, key)
+		b.m.changing(ctx, key)
+		b.drop(key)
 		b.m.changes++
-		for dir := range leadingPaths(key) {
-			if b.m.dirs[dir]--; b.m.dirs[dir] == 0 {
-				delete(b.m.dirs, dir)
-			}
-		}
 	}
 	return nil
 }

@@ -160,6 +160,7 @@ func (t memoryTable) Write(ctx context.Context, ops ...driver.Op) (string, error
 	if failed != nil {
 		return "", fmt.Errorf("write %s: %w", ops[0].Key, &driver.ConflictError{Keys: failed})
 	}
+	clear(t.m.unsynced)
 	version := t.nextVersion()
 	for _, op := range ops {
 		switch op.Do {
@@ -180,6 +181,7 @@ func (t memoryTable) Put(ctx context.Context, rows ...driver.Row) error {
 		return fmt.Errorf("put %d rows: %w", len(rows), err)
 	}
 	defer t.m.mu.Unlock()
+	clear(t.m.unsynced)
 	version := t.nextVersion()
 	for _, row := range rows {
 		t.put(row.Key, version, row.Data)

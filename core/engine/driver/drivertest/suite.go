@@ -22,8 +22,9 @@ type Set struct {
 	// of different groups concurrently. It returns after all handlers returned.
 	Serve func(ctx context.Context, h driver.Handler)
 
-	// NoBlobs, NoTable and NoQueue say that the set lacks the port.
-	NoBlobs, NoTable, NoQueue bool
+	// NoBlobs, NoTable and NoQueue say that the set lacks the port. NotLazy says that
+	// its store has no lazy changes: what is asked for lazily is as any other change.
+	NoBlobs, NoTable, NoQueue, NotLazy bool
 
 	// Patience bounds waits for an expected event; 0 means a minute. A slow store
 	// needs more. Only a failing test waits that long.
@@ -35,6 +36,7 @@ type Set struct {
 // the store, which may be deleted afterwards.
 func Run(t *testing.T, open func(t *testing.T) Set) {
 	t.Run("Blobs", func(t *testing.T) { runBlobs(t, open) })
+	t.Run("LazyBlobs", func(t *testing.T) { runLazyBlobs(t, open) })
 	t.Run("Table", func(t *testing.T) { runTable(t, open) })
 	t.Run("Queue", func(t *testing.T) { runQueue(t, open) })
 }

@@ -17,7 +17,67 @@ import (
 )
 
 func runBlobs(t *testing.T, open func(t *testing.T) Set) {
-	part(t, open, func(s Set) bool { return s.NoBlobs }, []suiteTest{
+	part(t, open, func(s Set) bool { return s.NoBlobs }, blobTests())
+	part(t, open, func(s Set) bool { return s.NoBlobs }, []suiteTest{{"Sync", testSync}})
+}
+
+// runLazyBlobs makes the changes of all tests lazily. What they show is the same.
+func runLazyBlobs(t *testing.T, open func(t *testing.T) Set) {
+	part(t, func(t *testing.T) Set {
+		s := open(t)
+		s.Blobs = lazyBlobs{s.Blobs}
+		return s
+	}, func(s Set) bool { return s.NoBlobs || s.NotLazy }, blobTests())
+}
+
+// lazyBlobs makes all changes lazily.
+type lazyBlobs struct{ driver.Blobs }
+
+func (b lazyBlobs) Put(ctx context.Context, key string, r io.Reader, opt driver.PutOptions) (driver.Info, error) {
+	return b.Blobs.Put(driver.Lazily(ctx), key, r, opt)
+}
+
+func (b lazyBlobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
+	return b.Blobs.Copy(driver.Lazily(ctx), dst, src, opt)
+}
+
+func (b lazyBlobs) Delete(ctx context.Context, keys ...string) error {
+	return b.Blobs.Delete(driver.Lazily(ctx), keys...)
+}
+
+// testSync holds that Sync changes nothing that is seen, and may be called at any time.
+func testSync(t *testing.T, s suite) {
+	lazy := suite{Set: s.Set, id: s.id}
+	lazy.Blobs = lazyBlobs{s.Blobs}
+	must(t, s.Blobs.Sync(t.Context()))
+	old := s.put(t, s.key("old"), "old")
+	lazy.put(t, s.key("new"), "new")
+	_, err := lazy.Blobs.Copy(t.Context(), s.key("copy"), s.key("new"), driver.PutOptions{IfAbsent: true})
+	must(t, err)
+	_, err = lazy.Blobs.Put(t.Context(), s.key("old"), strings.NewReader("changed"), driver.PutOptions{IfMatch: old.ETag})
+	must(t, err)
+	must(t, lazy.Blobs.Delete(t.Context(), s.key("new")))
+	for range 2 {
+		must(t, s.Blobs.Sync(t.Context()))
+		if got, _ := s.read(t, s.key("old"), nil); got != "changed" {
+			t.Errorf("a replaced object is %q", got)
+		}
+		if got, _ := s.read(t, s.key("copy"), nil); got != "new" {
+			t.Errorf("a copy is %q", got)
+		}
+		if _, err := s.Blobs.Stat(t.Context(), s.key("new")); !errors.Is(err, driver.ErrNotFound) {
+			t.Errorf("a deleted object: %v", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Blobs.Sync(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("Sync with a context that is done: %v", err)
+	}
+}
+
+func blobTests() []suiteTest {
+	return []suiteTest{
 		{"ReadWhatWasWritten", testReadWritten},
 		{"Missing", testMissing},
 		{"Ranges", testRanges},
@@ -42,7 +102,7 @@ func runBlobs(t *testing.T, open func(t *testing.T) Set) {
 		{"ReplaceWhileRead", testReplaceWhileRead},
 		{"DeleteWhileRead", testDeleteWhileRead},
 		{"SameFolder", testSameFolder},
-	})
+	}
 }
 
 func testReadWritten(t *testing.T, s suite) {

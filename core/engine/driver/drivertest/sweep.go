@@ -54,10 +54,15 @@ func NewEnv(plan ...Fault) *Env {
 
 // Restart returns the environment of the next process after that of e died. It has a
 // copy of the stored state and the same clock time, and only the faults of plan.
-func (e *Env) Restart(plan ...Fault) *Env {
+func (e *Env) Restart(plan ...Fault) *Env { return e.restart(e.Memory.Clone(), plan) }
+
+// PowerFailure is Restart after a power failure, which undoes lazy changes; see
+// Memory.PowerFailure.
+func (e *Env) PowerFailure(choose Outcome) *Env { return e.restart(e.Memory.PowerFailure(choose), nil) }
+
+func (e *Env) restart(m *Memory, plan []Fault) *Env {
 	clock := &Clock{}
 	clock.Advance(e.Clock.Now().Sub(clock.Now()))
-	m := e.Memory.Clone()
 	m.now = clock.Now
 	return newEnv(m, clock, plan)
 }
@@ -118,6 +123,9 @@ type Journey struct {
 // other faults is tried, in rotation. A death is then not run again: Recover and
 // Verify get a copy of the state stored when the call had ended. A call that
 // changed nothing shares the copy of the call before it.
+//
+// After each call that leaves lazy changes the power fails, too: all of them are lost,
+// or some. With -short one of the two is tried, in rotation.
 func Sweep(t *testing.T, j Journey) {
 	t.Helper()
 	choose := faultsOf
@@ -150,8 +158,14 @@ func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fau
 		return 1, []error{errors.New("the journey makes no calls")}
 	}
 	runs = 1
-	judged := map[*Env]bool{}
+	judged, cut := map[*Env]bool{}, map[*Env]bool{}
 	for i, call := range calls {
+		for _, lost := range powerFailures(left[i+1], cut, i, copies) {
+			runs++
+			if err := j.judge(ctx, lost, ErrFault); err != nil {
+				failures = append(failures, fmt.Errorf("power failure after call %d (%s): %w", i+1, call, err))
+			}
+		}
 		for _, fault := range choose(i+1, call) {
 			runs++
 			ran, err := error(ErrFault), error(nil)
@@ -165,12 +179,31 @@ func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fau
 			if err != nil {
 				failures = append(failures, fmt.Errorf("%s (%s): %w; the journey returned: %v", fault, call, err, ran))
 			}
-			if len(failures) == maxReports || ctx.Err() != nil {
+			if len(failures) >= maxReports || ctx.Err() != nil {
 				return runs, failures
 			}
 		}
 	}
 	return runs, failures
+}
+
+// powerFailures returns what a power failure may leave of a world with lazy changes
+// that is not in done: a world in which all of them are lost, and one in which some
+// are. With one it returns one of the two.
+func powerFailures(world *Env, done map[*Env]bool, n int, one bool) []*Env {
+	if world == nil || done[world] || len(world.Memory.Unsynced()) == 0 {
+		return nil
+	}
+	done[world] = true
+	outcomes := []Outcome{AllLost, SomeLost(n)}
+	if one {
+		outcomes = outcomes[n%2:][:1]
+	}
+	var worlds []*Env
+	for _, outcome := range outcomes {
+		worlds = append(worlds, world.PowerFailure(outcome))
+	}
+	return worlds
 }
 
 // keep returns a map that receives, for each call of e that has ended, a copy of the
