@@ -198,16 +198,6 @@ func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
 	return WriteJSON(w, http.StatusOK, []string{path.Join(Param(r, "dir"), name)})
 }
 
-<<<<<<< HEAD
-// receive stores a file from the request. If the client's stream breaks off, it
-// answers 400 and stores nothing.
-func (s *Server) receive(r *http.Request, dir, name string, body io.Reader) error {
-	if r.Method == http.MethodPut && r.ContentLength > s.Uploads.Limit() {
-		return s.tooLarge(name)
-	}
-	stream := &clientStream{Reader: body}
-	err := s.Uploads.Receive(r.Context(), dir, name, stream)
-=======
 // receiveBody stores the body of the request as a file.
 func (s *Server) receiveBody(r *http.Request, dir, name string) error {
 	return s.receive(r, name, r.Body, func(ctx context.Context, name string, body io.Reader) error {
@@ -215,15 +205,14 @@ func (s *Server) receiveBody(r *http.Request, dir, name string) error {
 	})
 }
 
-// receive stores a file from the request. That the client's part of the
-// stream broke off is the request's fault, and nothing is stored.
+// receive stores a file from the request. If the client's stream breaks off, it
+// answers 400 and stores nothing.
 func (s *Server) receive(r *http.Request, name string, body io.Reader, store func(context.Context, string, io.Reader) error) error {
 	if r.Method == http.MethodPut && r.ContentLength > s.Uploads.Limit() {
 		return s.tooLarge(name)
 	}
-	source := &source{Reader: body}
-	err := store(r.Context(), name, source)
->>>>>>> b27531f (driver, embedded, task, upload, mirror: lazy changes with one barrier before each row, openat2 in place of walks, power failures in every sweep)
+	stream := &clientStream{Reader: body}
+	err := store(r.Context(), name, stream)
 	switch {
 	case stream.err != nil:
 		return Errorf(http.StatusBadRequest, "%v", stream.err)
