@@ -126,17 +126,9 @@ type App struct {
 // of work that outlives its request.
 func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, error) {
 	memory := divide(c.Memory, c.Cache)
-	if c.Sleep == nil {
-		c.Sleep = parallel.Sleep
-	}
-	if c.Draw == nil {
-		c.Draw = drawNothing
-	}
+	c.setDefaults()
 	if err := index.CheckCompressions(c.Compressions); err != nil {
 		return nil, err
-	}
-	if c.Mirrors.Architectures == nil {
-		c.Mirrors.Architectures = c.Dependencies.Architectures
 	}
 	d.Table = driver.Ordered(d.Table, slices.Collect(maps.Values(c.Storages))...)
 	epoch := &gc.Epoch{Table: d.Table}
@@ -237,4 +229,17 @@ func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error)
 // process may call it, about once a minute.
 func (a *App) Tick(ctx context.Context) error {
 	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.MigrateCalendar(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false), a.protection.tick(ctx))
+}
+
+// setDefaults sets functions that are nil, and the architectures of mirrors.
+func (c *Config) setDefaults() {
+	if c.Sleep == nil {
+		c.Sleep = parallel.Sleep
+	}
+	if c.Draw == nil {
+		c.Draw = drawNothing
+	}
+	if c.Mirrors.Architectures == nil {
+		c.Mirrors.Architectures = c.Dependencies.Architectures
+	}
 }

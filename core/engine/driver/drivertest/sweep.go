@@ -160,11 +160,10 @@ func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fau
 	runs = 1
 	judged, cut := map[*Env]bool{}, map[*Env]bool{}
 	for i, call := range calls {
-		for _, lost := range powerFailures(left[i+1], cut, i, copies) {
-			runs++
-			if err := j.judge(ctx, lost, ErrFault); err != nil {
-				failures = append(failures, fmt.Errorf("power failure after call %d (%s): %w", i+1, call, err))
-			}
+		n, found := j.cutPower(ctx, powerFailures(left[i+1], cut, i, copies))
+		runs += n
+		for _, err := range found {
+			failures = append(failures, fmt.Errorf("power failure after call %d (%s): %w", i+1, call, err))
 		}
 		for _, fault := range choose(i+1, call) {
 			runs++
@@ -185,6 +184,16 @@ func sweep(ctx context.Context, j Journey, choose func(n int, call string) []Fau
 		}
 	}
 	return runs, failures
+}
+
+// cutPower judges worlds after a power failure. It returns their number and failures.
+func (j Journey) cutPower(ctx context.Context, worlds []*Env) (runs int, failures []error) {
+	for _, world := range worlds {
+		if err := j.judge(ctx, world, ErrFault); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return len(worlds), failures
 }
 
 // powerFailures returns what a power failure may leave of a world with lazy changes
