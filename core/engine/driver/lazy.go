@@ -7,14 +7,12 @@ import (
 
 type lazyKey struct{}
 
-// Lazily returns a context whose changes of objects are lazy: every later call
-// of any process sees them, and the death of the process does not undo them, but a
-// power failure may undo each of them, until a Blobs.Sync has returned nil that
-// was called after the change returned.
+// Lazily returns a context whose changes of objects are lazy. Every later call of any
+// process sees a lazy change, and the death of the process does not undo it. A power
+// failure may undo it until a Blobs.Sync that began after the change has returned nil.
 //
-// A power failure undoes lazy changes one by one, in any order. The key has the
-// object that it had before or after one of its lazy changes, or none if the
-// object was new; never a part of an object.
+// A power failure undoes lazy changes one by one, in any order. The key has one of the
+// states before and after its lazy changes, and never a part of an object.
 func Lazily(ctx context.Context) context.Context {
 	if IsLazy(ctx) {
 		return ctx
@@ -22,9 +20,9 @@ func Lazily(ctx context.Context) context.Context {
 	return context.WithValue(ctx, lazyKey{}, true)
 }
 
-// Durably returns a context whose changes of objects are not lazy: for an object that
-// must not be lost while later changes are kept, such as a list of what is about to
-// be written.
+// Durably returns a context whose changes of objects are not lazy. It is for an object
+// that must not be lost while later changes are kept. Example: a list of the objects
+// that are about to be written.
 func Durably(ctx context.Context) context.Context {
 	if !IsLazy(ctx) {
 		return ctx
@@ -38,9 +36,9 @@ func IsLazy(ctx context.Context) bool {
 	return lazy
 }
 
-// Ordered returns a Table that writes no row while a lazy change of one of the
-// stores may be undone: each Write and Put calls Sync of all stores first. A Table
-// has that order by itself for the objects of its own store.
+// Ordered returns a Table that writes no row while a lazy change of one of the stores
+// may be undone. Each Write and Put first calls Sync of all stores. A Table has that
+// order by itself for the objects of its own store.
 func Ordered(table Table, stores ...Blobs) Table {
 	if len(stores) == 0 {
 		return table

@@ -10,9 +10,9 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// changing notes that the object under key is about to change. A lazy change leaves
-// the present state among those that a power failure may bring back; another one
-// is durable, and so is what it replaces. m.mu is held.
+// changing notes that the object under key is about to change. After a lazy change a
+// power failure may bring the present state back. Another change is durable. m.mu is
+// held.
 func (m *Memory) changing(ctx context.Context, key string) {
 	if !driver.IsLazy(ctx) {
 		delete(m.unsynced, key)
@@ -62,8 +62,8 @@ func SomeLost(seed int) Outcome {
 	}
 }
 
-// PowerFailure returns a copy of the stored state as a process finds it that starts
-// after a power failure: each key with lazy changes has one of its states.
+// PowerFailure returns a copy of the stored state after a power failure. Each key with
+// lazy changes has one of its states.
 func (m *Memory) PowerFailure(choose Outcome) *Memory {
 	c := m.Clone()
 	b := memoryBlobs{c}

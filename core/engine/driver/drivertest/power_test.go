@@ -75,7 +75,7 @@ func TestPowerFailureUndoesLazyChanges(t *testing.T) {
 }
 
 // TestSweepCutsThePower holds that a sweep passes a journey whose row follows its lazy
-// object, and finds one that deletes the only copy of what it has put lazily.
+// object. It finds a journey that deletes the only durable copy of a lazy object.
 func TestSweepCutsThePower(t *testing.T) {
 	lazily := func(ctx context.Context, e *Env) error { return stage(driver.Lazily(ctx), e) }
 	Sweep(t, Journey{Run: sequence(lazily, commit), Verify: readable})

@@ -196,9 +196,9 @@ func (j Journey) cutPower(ctx context.Context, worlds []*Env) (runs int, failure
 	return len(worlds), failures
 }
 
-// powerFailures returns what a power failure may leave of a world with lazy changes
-// that is not in done: a world in which all of them are lost, and one in which some
-// are. With one it returns one of the two.
+// powerFailures returns outcomes of a power failure in a world with lazy changes. In one
+// outcome all changes are lost, in another some. With one it returns one of the two. A
+// world in done has no outcomes.
 func powerFailures(world *Env, done map[*Env]bool, n int, one bool) []*Env {
 	if world == nil || done[world] || one && n%2 == 1 || len(world.Memory.Unsynced()) == 0 {
 		return nil
