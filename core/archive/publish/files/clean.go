@@ -175,9 +175,12 @@ func (c *Cleaner) restore(ctx context.Context, name string, f deb.File, kind deb
 	return c.Replace(ctx, c.Scope, Replacement{row.Version, name, f, PublishedAs(f, kind)})
 }
 
-// removeBatch is how many package files are removed together: marks of their rows,
-// and the end of them, are one transaction each.
-const removeBatch = 50
+// removeBatch is how many package files are removed together. Marks of their rows, and
+// the end of these, are transactions of at most removeOps rows: one more is the fence.
+const (
+	removeBatch = 990
+	removeOps   = driver.MaxOps - 1
+)
 
 // flush removes the unused files that were found. Their rows are marked first, in
 // a fenced transaction, so an attempt that stalls and is overtaken removes none.
@@ -201,28 +204,52 @@ func (c *Cleaner) flush(ctx context.Context) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	var marks, ends []driver.Op
 	var keys []string
 	for _, row := range rows {
-		sha256, _ := Mark(row.Data)
-		marks = append(marks, driver.Op{Do: driver.OpPut, Key: row.Key, If: row.Version, Data: []byte(sha256 + removing)})
 		keys = append(keys, c.Scope.key(row.Sort))
 	}
-	version, err := c.Write(ctx, marks...)
+	parts := slices.Collect(slices.Chunk(rows, removeOps))
+	versions, err := c.mark(ctx, parts)
 	if err != nil {
 		return err
 	}
 	deleted := c.Blobs.Delete(ctx, keys...)
 	if deleted == nil {
-		for _, row := range rows {
-			ends = append(ends, driver.Op{Do: driver.OpDelete, Key: row.Key, If: version})
-		}
-		_, deleted = c.Table.Write(ctx, ends...)
+		deleted = c.end(ctx, parts, versions)
 	}
 	if errors.Is(deleted, driver.ErrConflict) || ctx.Err() != nil {
 		return errors.Join(deleted, c.putBack(ctx, rows))
 	}
 	return deleted
+}
+
+// mark marks rows, and returns the version of each part.
+func (c *Cleaner) mark(ctx context.Context, parts [][]driver.Row) ([]string, error) {
+	versions := make([]string, len(parts))
+	for i, rows := range parts {
+		var ops []driver.Op
+		for _, row := range rows {
+			sha256, _ := Mark(row.Data)
+			ops = append(ops, driver.Op{Do: driver.OpPut, Key: row.Key, If: row.Version, Data: []byte(sha256 + removing)})
+		}
+		var err error
+		if versions[i], err = c.Write(ctx, ops...); err != nil {
+			return nil, err
+		}
+	}
+	return versions, nil
+}
+
+// end deletes rows that are marked.
+func (c *Cleaner) end(ctx context.Context, parts [][]driver.Row, versions []string) error {
+	return parallel.Each(ctx, maxParallel, len(parts), func(ctx context.Context, i int) error {
+		var ops []driver.Op
+		for _, row := range parts[i] {
+			ops = append(ops, driver.Op{Do: driver.OpDelete, Key: row.Key, If: versions[i]})
+		}
+		_, err := c.Table.Write(ctx, ops...)
+		return err
+	})
 }
 
 // putBackWithin bounds how long an attempt that was overtaken puts back files.

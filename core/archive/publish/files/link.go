@@ -63,30 +63,89 @@ func (l *Linker) Link(ctx context.Context, last map[string]index.Published, now 
 // Restart lets Link begin anew.
 func (l *Linker) Restart() { l.total, l.left, l.done = 0, 0, 0 }
 
+// linkBatch is how many files are linked together: first their rows are written, then
+// the files are copied. So no row stands between two copies, which are made durable
+// together; and many rows share a commit.
+const linkBatch = 512
+
+// maxRows is how many rows of a batch are written at the same time.
+const maxRows = 64
+
+// linkJob is a file that is published.
+type linkJob struct {
+	name   string // path below the root
+	file   deb.File
+	pkg    *deb.Package
+	number int  // of its package, from 1
+	linked bool // nothing is left to do
+}
+
 // component links the packages that a component has gained.
 func (l *Linker) component(ctx context.Context, component, dir string, old, list *pkglist.List) error {
-	group := parallel.NewGroup(ctx, maxParallel)
+	var jobs []linkJob
 	for change, err := range pkglist.Changes(ctx, old, list) {
-		if err == nil && change.New != nil {
-			l.done++
-			if l.done > l.Linked {
-				err = l.pack(group, component, dir, change.New)
-			}
-			l.left--
-			l.Report(l.total, l.left)
-		}
 		if err != nil {
-			group.Fail(err)
-			break
+			return err
 		}
-		if l.done > l.Linked && l.OutOfTime() {
-			if err := located(group.Wait(), dir); err != nil {
+		if change.New == nil {
+			continue
+		}
+		l.done++
+		if l.done > l.Linked {
+			if jobs, err = l.pack(jobs, component, dir, change.New); err != nil {
 				return err
 			}
-			return l.Pause(ctx, l.done)
+		}
+		l.left--
+		l.Report(l.total, l.left)
+		if len(jobs) >= linkBatch || len(jobs) > 0 && l.OutOfTime() {
+			if err := l.batch(ctx, jobs); err != nil {
+				return located(err, dir)
+			}
+			jobs = jobs[:0]
 		}
 	}
-	return located(group.Wait(), dir)
+	return located(l.batch(ctx, jobs), dir)
+}
+
+// pack adds the files of a package to the jobs.
+func (l *Linker) pack(jobs []linkJob, component, dir string, p *deb.Package) ([]linkJob, error) {
+	if !l.Scope.Publishes(p) {
+		return jobs, nil
+	}
+	for _, f := range Of(p) {
+		name, err := l.Scope.Location(component, dir, p, f)
+		if err != nil {
+			return nil, task.Fail(500, "unable to process packages: %w", err)
+		}
+		if l.Scope.Copies(p) {
+			jobs = append(jobs, linkJob{name: name, file: f, pkg: p, number: l.done})
+		}
+	}
+	return jobs, nil
+}
+
+// batch links files. If the time of the slice is over it pauses after a package.
+func (l *Linker) batch(ctx context.Context, jobs []linkJob) error {
+	err := parallel.Each(ctx, maxRows, len(jobs), func(ctx context.Context, i int) error { return l.row(ctx, &jobs[i]) })
+	if err != nil {
+		return err
+	}
+	group := parallel.NewGroup(ctx, maxParallel)
+	for i := range jobs {
+		job := &jobs[i]
+		if !job.linked {
+			group.Go(func(ctx context.Context) error { return l.copy(ctx, job) })
+		}
+		last := i == len(jobs)-1 || jobs[i+1].number != job.number
+		if last && l.OutOfTime() {
+			if err := group.Wait(); err != nil {
+				return err
+			}
+			return l.Pause(ctx, job.number)
+		}
+	}
+	return group.Wait()
 }
 
 // located adds the directory to an error that is a ConflictError.
@@ -95,23 +154,6 @@ func located(err error, dir string) error {
 		conflict.Dir = dir
 	}
 	return err
-}
-
-// pack starts to link the files of a package.
-func (l *Linker) pack(group *parallel.Group, component, dir string, p *deb.Package) error {
-	if !l.Scope.Publishes(p) {
-		return nil
-	}
-	for _, f := range Of(p) {
-		name, err := l.Scope.Location(component, dir, p, f)
-		if err != nil {
-			return task.Fail(500, "unable to process packages: %w", err)
-		}
-		if l.Scope.Copies(p) {
-			group.Go(func(ctx context.Context) error { return l.file(ctx, name, f, p) })
-		}
-	}
-	return nil
 }
 
 // ConflictError is about a package file whose path another file has.
@@ -126,12 +168,18 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("unable to process packages: error linking file to /aptless/%s: file already exists and is different", e.Object)
 }
 
-// file publishes a file of the package p under a path. The row of the path says which
-// file it has: another file is a conflict unless Force is set. The files of an
-// installer have the same names in each of its versions: the old ones stay until
-// the manifest is applied.
-func (l *Linker) file(ctx context.Context, name string, f deb.File, p *deb.Package) error {
-	key := l.Scope.PoolRow(name)
+// copy copies the file of a job from the pool, unless it is there.
+func (l *Linker) copy(ctx context.Context, job *linkJob) error {
+	opt := PublishedAs(job.file, job.pkg.Kind)
+	opt.IfAbsent = true
+	return index.UnlessExists(l.copyFile(ctx, l.Scope, job.name, job.file, opt))
+}
+
+// row sees to the row of a path, which says which file the path has. Another file is a
+// conflict unless Force is set. The files of an installer have the same names in each
+// of its versions: the old ones stay until the manifest is applied.
+func (l *Linker) row(ctx context.Context, job *linkJob) error {
+	key, f := l.Scope.PoolRow(job.name), job.file
 	for {
 		row, err := l.Table.Get(ctx, key)
 		if errors.Is(err, driver.ErrNotFound) {
@@ -147,18 +195,18 @@ func (l *Linker) file(ctx context.Context, name string, f deb.File, p *deb.Packa
 		has, marked := Mark(row.Data)
 		switch {
 		case has == f.SHA256 && !marked:
-			opt := PublishedAs(f, p.Kind)
-			opt.IfAbsent = true
-			return index.UnlessExists(l.copyFile(ctx, l.Scope, name, f, opt))
-		case p.Kind == deb.Installer:
+			return nil
+		case job.pkg.Kind == deb.Installer:
+			job.linked = true
 			return nil
 		case has != f.SHA256 && !l.Force:
-			return &ConflictError{Object: l.Scope.key(name), Package: p}
+			return &ConflictError{Object: l.Scope.key(job.name), Package: job.pkg}
 		}
-		err = l.Replace(ctx, l.Scope, Replacement{row.Version, name, f, PublishedAs(f, p.Kind)})
+		err = l.Replace(ctx, l.Scope, Replacement{row.Version, job.name, f, PublishedAs(f, job.pkg.Kind)})
 		if errors.Is(err, driver.ErrConflict) {
 			continue
 		}
+		job.linked = err == nil
 		return err
 	}
 }
