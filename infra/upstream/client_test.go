@@ -371,7 +371,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// getMany makes so many requests at the same time.
+// getMany makes n requests at the same time.
 func getMany(t *testing.T, c *Client, n int) {
 	t.Helper()
 	var all sync.WaitGroup

@@ -108,7 +108,7 @@ func (h *hosts) leave(at *host, active int) {
 	at.wake()
 }
 
-// wake lets those that wait look again.
+// wake lets all waiting requests look again.
 func (at *host) wake() {
 	close(at.changed)
 	at.changed = make(chan struct{})
