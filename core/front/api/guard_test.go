@@ -95,3 +95,20 @@ func TestRouteWithoutAccessAnswersNobody(t *testing.T) {
 		t.Error("everybody passes")
 	}
 }
+
+// TestAnswersHaveHeadersForBrowsers holds them for the API, for refusals and for the tree.
+func TestAnswersHaveHeadersForBrowsers(t *testing.T) {
+	rt := testRouter()
+	rt.Guard = &Guard{AnyHost: true}
+	for path, store := range map[string]string{"/api/repos": "no-store", "/api/none": "no-store", "/dists/x": ""} {
+		h := ask(rt, "GET", path).Header()
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "no-referrer" || h.Get("Cache-Control") != store || h.Get("Strict-Transport-Security") != "" {
+			t.Errorf("%s: %v", path, h)
+		}
+	}
+	r := httptest.NewRequest("GET", "https://localhost/api/repos", nil)
+	w := httptest.NewRecorder()
+	if rt.ServeHTTP(w, r); w.Header().Get("Strict-Transport-Security") != "max-age=31536000" {
+		t.Errorf("with TLS: %v", w.Header())
+	}
+}
