@@ -188,6 +188,9 @@ func (b *Blobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions
 	if dst == src || opt.IfAbsent && opt.IfMatch != "" {
 		return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, driver.ErrInvalid)
 	}
+	if err := awaitTime(ctx, opt.NotBefore); err != nil {
+		return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, err)
+	}
 	size := opt.Size
 	if size == 0 || size > maxCopy {
 		was, err := b.Stat(ctx, src)

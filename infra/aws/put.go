@@ -36,6 +36,9 @@ func (b *Blobs) Put(ctx context.Context, key string, r io.Reader, opt driver.Put
 	if opt.IfAbsent && opt.IfMatch != "" {
 		return driver.Info{}, fmt.Errorf("put %s: both conditions: %w", key, driver.ErrInvalid)
 	}
+	if err := awaitTime(ctx, opt.NotBefore); err != nil {
+		return driver.Info{}, fmt.Errorf("put %s: %w", key, err)
+	}
 	p := &put{Blobs: b, bucket: bucket, name: name, opt: opt, sum: sha256.New(), body: readerOf(ctx, r)}
 	info, err := p.run(ctx)
 	if err != nil {
@@ -43,6 +46,23 @@ func (b *Blobs) Put(ctx context.Context, key string, r io.Reader, opt driver.Put
 	}
 	info.Key = key
 	return info, nil
+}
+
+// awaitTime waits until a time, which is seconds ahead at most: S3 sets the times of
+// objects.
+func awaitTime(ctx context.Context, until time.Time) error {
+	wait := time.Until(until)
+	if until.IsZero() || wait <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(min(wait, time.Minute))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // readerOf returns a reader that fails when ctx is done.

@@ -223,7 +223,7 @@ var errNotNew = errors.New("not new")
 // nameFile stamps a temporary file and gives it the name key. Its bytes are made
 // durable before, unless they are lazy.
 func (b *Blobs) nameFile(ctx context.Context, key string, f *os.File, opt driver.PutOptions, lazy bool) (i driver.Info, err error) {
-	stamp, err := b.stamp(lazy)
+	stamp, err := b.stamp(lazy, opt.NotBefore)
 	if err != nil {
 		return driver.Info{}, err
 	}

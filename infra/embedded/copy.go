@@ -62,7 +62,7 @@ func (b *Blobs) link(ctx context.Context, dst, src string, opt driver.PutOptions
 		return driver.Info{}, err
 	}
 	unsynced := b.lazy.unsynced(from.ModTime)
-	if unsynced && !driver.IsLazy(ctx) {
+	if unsynced && !driver.IsLazy(ctx) || from.ModTime.Before(opt.NotBefore) {
 		return driver.Info{}, errNotLinked
 	}
 	err = b.place(ctx, dst, opt, func(over bool) error {

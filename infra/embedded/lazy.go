@@ -36,10 +36,10 @@ type barrier struct {
 
 // stamp returns the stamp of an object that is to get its name. A lazy one counts
 // until it is passed to named.
-func (b *Blobs) stamp(lazy bool) (time.Time, error) {
+func (b *Blobs) stamp(lazy bool, notBefore time.Time) (time.Time, error) {
 	b.lazy.mu.Lock()
 	defer b.lazy.mu.Unlock()
-	stamp, err := b.stamps.next(lazy)
+	stamp, err := b.stamps.next(lazy, notBefore)
 	if err == nil && lazy {
 		b.lazy.naming[stamp.UnixMicro()] = true
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"aptless/core/engine/driver"
 )
@@ -225,7 +226,7 @@ func TestDeathLosesNoLazyChange(t *testing.T) {
 // are made durable, does not count as durable by its stamp.
 func TestSyncedStampWaitsForNames(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
-	stamp, err := s.Blobs.stamp(true)
+	stamp, err := s.Blobs.stamp(true, time.Time{})
 	must(t, err)
 	other := lazily(t, s, "public/other", "x")
 	must(t, s.Blobs.Sync(t.Context()))

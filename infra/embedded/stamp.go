@@ -77,11 +77,15 @@ func (s *stamps) lastStamp() int64 {
 }
 
 // next returns a stamp: an odd one for an object whose bytes may be lost by a power
-// failure when it gets its name, else an even one.
-func (s *stamps) next(lazy bool) (time.Time, error) {
+// failure when it gets its name, else an even one. It is not before a time, which may
+// be seconds ahead of the clock; so are the stamps after it then.
+func (s *stamps) next(lazy bool, notBefore time.Time) (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stamp := max(s.now().UnixMicro(), s.last+1)
+	if !notBefore.IsZero() {
+		stamp = max(stamp, notBefore.UnixMicro())
+	}
 	if (stamp&1 == 1) != lazy {
 		stamp++
 	}

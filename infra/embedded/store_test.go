@@ -147,7 +147,7 @@ func TestStamps(t *testing.T) {
 			switch step {
 			case "next":
 				lazy := rapid.Bool().Draw(r, "lazy")
-				stamp, err := s.next(lazy)
+				stamp, err := s.next(lazy, time.Time{})
 				must(t, err)
 				if (stamp.UnixMicro()&1 == 1) != lazy {
 					r.Fatalf("%v is the stamp of an object whose bytes are lazy: %t", stamp, lazy)

@@ -88,10 +88,14 @@ func (s *Store) shownDate(m *tree.Manifest) time.Time {
 	return s.SourceDate
 }
 
-// signedAt returns the time of signatures: the date that the Release shows, but
-// not before each key was made, since no reader takes such a signature.
+// signedAt returns the time of signatures: the date that the Release shows. It is not
+// ahead of the clock, as that date may be, and not before each key was made: readers may
+// refuse such signatures.
 func (s *Store) signedAt(m *tree.Manifest, signer pgp.Signer) time.Time {
 	at := s.shownDate(m)
+	if now := s.Now().UTC().Truncate(time.Second); s.SourceDate.IsZero() && now.Before(at) {
+		at = now
+	}
 	for _, k := range signer.PublicKeys() {
 		if made := k.Created(); at.Before(made) && !s.SourceDate.IsZero() {
 			at = made

@@ -91,6 +91,10 @@ type PutOptions struct {
 	IfAbsent bool   // require that the object does not exist
 	IfMatch  string // if not empty, require this ETag
 
+	// NotBefore is the earliest ModTime of the object; zero is none. It is seconds ahead
+	// of the clock at most. A store that sets times by itself waits until then.
+	NotBefore time.Time
+
 	SHA256 string // lower-case hex; verified if not empty
 	Size   int64  // bytes; verified if not 0
 

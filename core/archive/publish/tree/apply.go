@@ -73,11 +73,11 @@ func (t *Tree) applyName(ctx context.Context, m *Manifest, name string) error {
 	}
 	signatures := m.Signatures()
 	for i, file := range signatures {
-		var date time.Time
+		from := staged{key: m.ReleaseFolder(t.Scope.Dist, name) + "/" + file}
 		if i == len(signatures)-1 {
-			date = m.Date
+			from.date = m.Date
 		}
-		if err := t.applyOne(ctx, dir+"/"+file, m.ReleaseFolder(t.Scope.Dist, name)+"/"+file, date); err != nil {
+		if err := t.applyOne(ctx, dir+"/"+file, from); err != nil {
 			return err
 		}
 	}
@@ -89,7 +89,7 @@ func (t *Tree) applyFiles(ctx context.Context, dir string, list []index.File) er
 	group := parallel.NewGroup(ctx, maxApply)
 	for _, f := range list {
 		group.Go(func(ctx context.Context) error {
-			return t.applyOne(ctx, dir+"/"+f.Path, f.ByHash(t.Scope.Tree(t.Scope.Name))[0], time.Time{})
+			return t.applyOne(ctx, dir+"/"+f.Path, staged{key: f.ByHash(t.Scope.Tree(t.Scope.Name))[0]})
 		})
 	}
 	return group.Wait()
@@ -104,11 +104,16 @@ func (t *Tree) current(ctx context.Context) error {
 	return err
 }
 
-// applyOne puts a staged object under a mutable name, in a later second than the
-// object that is there, and not before date unless that is zero. The ETag is
-// read before the row. In the other order, a writer that was overtaken between
-// the two reads could put an older file over a newer one.
-func (t *Tree) applyOne(ctx context.Context, key, staged string, date time.Time) error {
+// staged is a staged object that is applied.
+type staged struct {
+	key  string
+	date time.Time // of the Release whose signature it is; zero for other files
+}
+
+// applyOne brings a mutable name to a staged object. The ETag is read before the row.
+// In the other order, a writer that was overtaken between the two reads could put an
+// older file over a newer one.
+func (t *Tree) applyOne(ctx context.Context, key string, from staged) error {
 	for {
 		opt := driver.PutOptions{CacheControl: paths.Mutable, ContentType: "text/plain; charset=utf-8"}
 		info, err := t.asIs(ctx, key, &opt)
@@ -118,15 +123,43 @@ func (t *Tree) applyOne(ctx context.Context, key, staged string, date time.Time)
 		if err := t.current(ctx); err != nil {
 			return err
 		}
-		if !date.IsZero() {
-			if err := t.wait(ctx, info.ModTime, date); err != nil {
+		if !from.date.IsZero() {
+			if opt.NotBefore, err = t.timeAfter(ctx, info.ModTime, from.date); err != nil {
 				return err
 			}
 		}
-		if err := t.replace(ctx, key, staged, opt); !overtaken(err) {
+		if err := t.replace(ctx, key, from.key, opt); !overtaken(err) {
 			return err
 		}
 	}
+}
+
+// timeAfter returns the earliest time of an object that takes the place of one of the
+// time last: a later second, since apt takes an equal second for "not modified". It
+// waits as wait does. An object whose time lies far ahead was written while the clock
+// was wrong, and does not count.
+func (t *Tree) timeAfter(ctx context.Context, last, date time.Time) (time.Time, error) {
+	if err := t.wait(ctx, date); err != nil {
+		return time.Time{}, err
+	}
+	next := last.Truncate(time.Second).Add(time.Second)
+	if last.IsZero() || next.Sub(t.Now()) > maxAhead {
+		return time.Time{}, nil
+	}
+	return next, t.wait(ctx, next)
+}
+
+// replace puts the staged bytes as a new object, so that its time is that of the
+// change, also where a copy would keep the time of its source.
+func (t *Tree) replace(ctx context.Context, key, staged string, opt driver.PutOptions) error {
+	r, info, err := t.Blobs.Open(ctx, staged, nil)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	opt.Size = info.Size
+	_, err = t.Blobs.Put(ctx, key, r, opt)
+	return err
 }
 
 // asIs makes a Put replace the object that a key has now, which it returns, and
@@ -146,38 +179,19 @@ func overtaken(err error) bool {
 	return errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrExists)
 }
 
-// replace puts the staged bytes as a new object, so that its time is that of the
-// change, also where a copy would keep the time of its source.
-func (t *Tree) replace(ctx context.Context, key, staged string, opt driver.PutOptions) error {
-	r, info, err := t.Blobs.Open(ctx, staged, nil)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	opt.Size = info.Size
-	_, err = t.Blobs.Put(ctx, key, r, opt)
-	return err
-}
-
-// Bounds of wait: of one wait, and of a time of the store that is taken for one.
+// Bounds of wait: of one wait, and of a time of the store that is taken for one. A date
+// may lead the clock by maxLead: apt accepts 10 s (Acquire::Max-FutureTime, since 1.5).
 const (
+	maxLead  = 5 * time.Second
 	maxWait  = 10 * time.Second
 	maxAhead = time.Minute
 )
 
-// wait lets the clock pass the second of the object that is replaced and reach
-// the date of the new one. apt takes an equal second for "not modified", and
-// refuses a date in the future. A wait of more than seconds is an error: the
-// apply is repeated later. An object whose time lies far ahead was written while
-// the clock was wrong, and is not waited for.
-func (t *Tree) wait(ctx context.Context, last, date time.Time) error {
-	until := date
-	next := last.Truncate(time.Second).Add(time.Second)
-	if !last.IsZero() && next.After(until) && next.Sub(t.Now()) <= maxAhead {
-		until = next
-	}
+// wait waits until a date leads the clock by maxLead at most. A wait of more than seconds
+// is an error: the apply is repeated later.
+func (t *Tree) wait(ctx context.Context, date time.Time) error {
 	for {
-		left := until.Sub(t.Now())
+		left := date.Sub(t.Now()) - maxLead
 		if left <= 0 {
 			return nil
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/index"
@@ -150,7 +149,7 @@ func (r *Repair) signature(ctx context.Context, w wanted) error {
 		return nil
 	}
 	if err == nil {
-		err = r.applyOne(ctx, w.key, w.staged, time.Time{})
+		err = r.applyOne(ctx, w.key, staged{key: w.staged})
 	}
 	return r.Report.Restored(w.key, err)
 }
@@ -163,7 +162,7 @@ func (t *Tree) putBack(ctx context.Context, w wanted, have Sizes) error {
 		if err := t.current(ctx); err != nil {
 			return err
 		}
-		return t.applyOne(ctx, w.key, w.staged, time.Time{})
+		return t.applyOne(ctx, w.key, staged{key: w.staged})
 	}
 	for _, from := range append(w.file.ByHash(own), own+"/"+w.file.Path, t.PoolKey(w.file.SHA256)) {
 		if from == w.key || !w.mayCopy(from, own, have) {

@@ -148,12 +148,16 @@ func (b memoryBlobs) store(ctx context.Context, key string, data []byte, opt dri
 	}
 	// Like S3's, the ETag depends on the bytes alone. Two writes of equal bytes
 	// between two reads leave the ETag unchanged.
+	now := b.m.now().Truncate(0)
+	if now.Before(opt.NotBefore) {
+		now = opt.NotBefore
+	}
 	sum := sha256.Sum256(data)
 	o := object{data, driver.Info{
 		Key:     key,
 		Size:    int64(len(data)),
 		ETag:    `"` + hex.EncodeToString(sum[:16]) + `"`,
-		ModTime: b.m.now().Truncate(0),
+		ModTime: now,
 	}}
 	b.m.changing(ctx, key)
 	b.m.objects[key] = o

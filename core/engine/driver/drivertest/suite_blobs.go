@@ -76,6 +76,21 @@ func testSync(t *testing.T, s suite) {
 	}
 }
 
+// testNotBefore holds that an object is not older than its options say.
+func testNotBefore(t *testing.T, s suite) {
+	s.put(t, s.key("from"), "x")
+	opt := driver.PutOptions{NotBefore: time.Now().Add(1200 * time.Millisecond).Truncate(time.Second)}
+	put, err := s.Blobs.Put(t.Context(), s.key("put"), strings.NewReader("x"), opt)
+	must(t, err)
+	copied, err := s.Blobs.Copy(t.Context(), s.key("copy"), s.key("from"), opt)
+	must(t, err)
+	for _, info := range []driver.Info{put, copied} {
+		if stat, err := s.Blobs.Stat(t.Context(), info.Key); err != nil || info.ModTime.Before(opt.NotBefore) || stat.ModTime.Before(opt.NotBefore) {
+			t.Errorf("%s has the time %v, and by Stat %v (%v), want at least %v", info.Key, info.ModTime, stat.ModTime, err, opt.NotBefore)
+		}
+	}
+}
+
 func blobTests() []suiteTest {
 	return []suiteTest{
 		{"ReadWhatWasWritten", testReadWritten},
@@ -102,6 +117,7 @@ func blobTests() []suiteTest {
 		{"ReplaceWhileRead", testReplaceWhileRead},
 		{"DeleteWhileRead", testDeleteWhileRead},
 		{"SameFolder", testSameFolder},
+		{"NotBefore", testNotBefore},
 	}
 }
 
