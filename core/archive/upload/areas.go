@@ -14,21 +14,21 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// abandoned is the age of an object without a row, or of an announcement, that
-// nobody will ask for: far more than the time between the two writes of an upload.
+// abandoned is the minimal age of a dead object without a row, or of a dead
+// announcement. The two writes of an upload are much closer together.
 const abandoned = 24 * time.Hour
 
-// Areas are the parts of the storage that the upload area offers to the collector.
+// Areas returns the upload area's areas for the collector.
 func (s *Store) Areas() []gc.Area {
 	return []gc.Area{
-		{Name: "deliveries", Items: s.deliveryItems}, // before their objects
+		{Name: "deliveries", Items: s.deliveryItems}, // before the areas of objects
 		{Name: "uploads", Items: s.incomingItems},
 		{Name: "announced uploads", Items: s.announcedItems},
 	}
 }
 
-// deliveryItems yields the rows of deliveries. Those go that are a day old and that
-// no task holds: the process has died before it admitted the task.
+// deliveryItems yields the rows of deliveries. A row goes if it is a day old and
+// no task holds it. The process died before it admitted the task.
 func (s *Store) deliveryItems(ctx context.Context, sweep *gc.Sweep, after string) iter.Seq2[gc.Item, error] {
 	return func(yield func(gc.Item, error) bool) {
 		held, last := false, ""
@@ -55,8 +55,8 @@ func (s *Store) deliveryItems(ctx context.Context, sweep *gc.Sweep, after string
 	}
 }
 
-// needed reports whether the directory of a delivery is younger than a day or held
-// by a task.
+// needed reports whether the directory of a delivery is younger than a day, or
+// locked by a task.
 func (s *Store) needed(ctx context.Context, dir string, now time.Time) (bool, error) {
 	text, _, _ := strings.Cut(strings.TrimPrefix(dir, deliveryPrefix), "-")
 	since, err := strconv.ParseInt(text, 10, 64)
@@ -70,9 +70,9 @@ func (s *Store) needed(ctx context.Context, dir string, now time.Time) (bool, er
 	return true, err
 }
 
-// incomingItems yields the objects of uploads. Those go that are a day old and that
-// no row names. The order of the reads matters: what was listed, and is old, had
-// its row by then or has none.
+// incomingItems yields the objects of uploads. An object goes if it is a day old
+// and no row names it. Rows are read after the listing. So a listed, old object
+// has its row by then, or never gets one.
 func (s *Store) incomingItems(ctx context.Context, sweep *gc.Sweep, after string) iter.Seq2[gc.Item, error] {
 	return func(yield func(gc.Item, error) bool) {
 		var old []gc.Item
@@ -105,7 +105,7 @@ func (s *Store) incomingItems(ctx context.Context, sweep *gc.Sweep, after string
 	}
 }
 
-// incoming returns the keys of all objects that rows of the upload area name.
+// incoming returns the keys of all objects that rows name.
 func (s *Store) incoming(ctx context.Context) (map[string]bool, error) {
 	named := map[string]bool{}
 	for row, err := range s.Table.Scan(ctx, uploadPart, "") {

@@ -14,31 +14,31 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// MaxAnnounced is how many files Announce takes at a time.
+// MaxAnnounced bounds the files of one Announce.
 const MaxAnnounced = driver.MaxOps
 
-// Times since the announcement of a file. The collector removes objects of a day
-// that no file has, so a confirmation must come well before.
+// Times since the announcement of a file. The collector removes objects without a
+// row after a day, so a confirmation must come well before.
 const (
-	signedFor    = time.Hour      // the URL can be used
-	announcedFor = 12 * time.Hour // the same object is announced again
-	confirmFor   = 23 * time.Hour // the file can be confirmed
+	signedFor    = time.Hour      // lifetime of the URL
+	announcedFor = 12 * time.Hour // time in which a new announcement reuses the object
+	confirmFor   = 23 * time.Hour // time in which the file can be confirmed
 )
 
-// Announced is a file that a client is going to put into the store directly.
+// Announced is a file that a client will put into the store directly.
 type Announced struct {
 	Name   string
 	Size   int64  // bytes
 	SHA256 string // lower-case hex
 }
 
-// ErrNotPut says that a file that was announced is not in the store.
+// ErrNotPut says that an announced file is not in the store.
 var ErrNotPut = errors.New("was not put to its URL")
 
 // announcedPart is the partition of the announcements.
 const announcedPart = "announced"
 
-// announcement is the row of an announced file, until the file is confirmed.
+// announcement is the row of an announced file until its confirmation.
 type announcement struct {
 	Blob string    `json:"blob"` // key of the object that the client puts
 	Size int64     `json:"size"`
@@ -59,9 +59,8 @@ func decodeAnnouncement(row driver.Row) (n announcement, err error) {
 	return n, nil
 }
 
-// Announce returns the requests by which a client puts files for dir, at most
-// MaxAnnounced. A file that is announced again before it is confirmed has the same
-// object.
+// Announce returns the requests by which a client puts at most MaxAnnounced files
+// for dir. A file announced twice before its confirmation has one object.
 func (s *Store) Announce(ctx context.Context, direct driver.Direct, dir string, files []Announced) ([]driver.SignedPut, error) {
 	wanted := map[driver.Key]announcement{}
 	for _, a := range files {
@@ -83,8 +82,8 @@ func (s *Store) Announce(ctx context.Context, direct driver.Direct, dir string, 
 	return puts, nil
 }
 
-// announce stores announcements. Those that are there already replace the wanted
-// ones, unless they are too old or of another size.
+// announce stores announcements. An existing one replaces the wanted one, unless
+// it is too old or has another size.
 func (s *Store) announce(ctx context.Context, wanted map[driver.Key]announcement) error {
 	left := map[driver.Key]announcement{}
 	for key, n := range wanted {
@@ -107,7 +106,7 @@ func (s *Store) announce(ctx context.Context, wanted map[driver.Key]announcement
 		for _, key := range conflict.Keys {
 			row, err := s.Table.Get(ctx, key)
 			if errors.Is(err, driver.ErrNotFound) {
-				continue // confirmed meanwhile
+				continue // confirmed by another request
 			}
 			if err != nil {
 				return err
@@ -128,12 +127,12 @@ func (s *Store) announce(ctx context.Context, wanted map[driver.Key]announcement
 	return nil
 }
 
-// Confirm makes a file that a client has put one of the upload area, in place of
-// one of that name. To confirm it again changes nothing. The error matches
-// ErrNotPut if the object is not there, or is not what was announced.
+// Confirm moves a file that a client has put into the upload area. It replaces a
+// file of the same name. A second confirmation changes nothing. The error is
+// ErrNotPut if the object is missing or differs from the announcement.
 //
-// The bytes are not read: the store has refused others than those announced (see
-// driver.Direct). The other digests are computed when the file is read.
+// Confirm does not read the bytes, since the store refuses other bytes than
+// announced (see driver.Direct). Reading the file computes the other digests.
 func (s *Store) Confirm(ctx context.Context, dir string, a Announced) error {
 	row, err := s.Table.Get(ctx, a.key(dir))
 	if errors.Is(err, driver.ErrNotFound) {
@@ -160,12 +159,12 @@ func (s *Store) Confirm(ctx context.Context, dir string, a Announced) error {
 	err = s.place(ctx, u, driver.Op{Do: driver.OpDelete, Key: row.Key, If: n.version})
 	var conflict *driver.ConflictError
 	if errors.As(err, &conflict) && slices.Contains(conflict.Keys, row.Key) {
-		return s.confirmed(ctx, dir, a) // by another request
+		return s.confirmed(ctx, dir, a) // another request was first
 	}
 	return err
 }
 
-// confirmed says whether a file that is not there to be confirmed was before.
+// confirmed returns nil if a file without an announcement was confirmed before.
 func (s *Store) confirmed(ctx context.Context, dir string, a Announced) error {
 	u, err := s.Find(ctx, dir, a.Name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

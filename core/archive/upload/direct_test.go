@@ -13,7 +13,7 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// signer answers with the key as the URL.
+// signer returns the key as the URL.
 type signer struct{}
 
 func (signer) SignPut(_ context.Context, key string, _ int64, _ string, _ time.Duration) (driver.SignedPut, error) {
@@ -25,7 +25,7 @@ func announced(content, name string) Announced {
 	return Announced{Name: name, Size: f.Size, SHA256: f.SHA256}
 }
 
-// announce announces files and returns the keys to put them to.
+// announce announces files and returns the keys for them.
 func announce(t *testing.T, s *Store, files ...Announced) []string {
 	t.Helper()
 	puts, err := s.Announce(t.Context(), signer{}, "d", files)

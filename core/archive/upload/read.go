@@ -15,7 +15,7 @@ import (
 type Reader struct {
 	io.ReadCloser
 	upload Upload
-	hash   *deb.Hasher // of what was read; nil if the digests are known
+	hash   *deb.Hasher // of the bytes read so far; nil if the digests are known
 }
 
 func (r *Reader) Read(p []byte) (int, error) {
@@ -26,9 +26,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// File returns the size and all digests of the file. If they are not known yet it
-// reads the rest of the file. driver.ErrDigest if the bytes are not those that the
-// client has announced.
+// File returns the size and all digests of the file. If they are unknown, it
+// reads the rest of the file. The error is driver.ErrDigest if the bytes differ
+// from the announcement.
 func (r *Reader) File() (deb.File, error) {
 	f := r.upload.File
 	if r.hash == nil {
@@ -44,7 +44,7 @@ func (r *Reader) File() (deb.File, error) {
 	return got, nil
 }
 
-// Open reads an uploaded file. The caller closes the reader.
+// Open opens an uploaded file. The caller closes the reader.
 func (s *Store) Open(ctx context.Context, u Upload) (*Reader, error) {
 	body, _, err := s.Blobs.Open(ctx, u.Blob, nil)
 	if err != nil {
@@ -57,8 +57,8 @@ func (s *Store) Open(ctx context.Context, u Upload) (*Reader, error) {
 	return r, nil
 }
 
-// Complete returns an upload with all digests. If they were not known yet it reads
-// the file and keeps them in the row. The error is that of Reader.File.
+// Complete returns an upload with all digests. If they are unknown, it reads the
+// file and stores them in the row. The error is that of Reader.File.
 func (s *Store) Complete(ctx context.Context, u Upload) (Upload, error) {
 	if u.File.MD5 != "" {
 		return u, nil
@@ -79,7 +79,7 @@ func (s *Store) Complete(ctx context.Context, u Upload) (Upload, error) {
 	switch {
 	case err == nil:
 		u.version = version
-	case !errors.Is(err, driver.ErrConflict): // else it was uploaded anew, or removed
+	case !errors.Is(err, driver.ErrConflict): // else the file was uploaded again, or removed
 		return Upload{}, err
 	}
 	return u, nil

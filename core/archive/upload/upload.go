@@ -24,25 +24,23 @@ import (
 type Store struct {
 	Table driver.Table
 	Blobs driver.Blobs
-	Pool  *pool.Store // gets the files that are imported
+	Pool  *pool.Store // gets imported files
 	Now   func() time.Time
 
 	MaxSize int64 // bytes of a file; 0 is DefaultMaxSize
 }
 
-// MaxDirect is the size in bytes of the largest file that a client can put into
-// the store directly: the most that S3 takes in one request.
+// MaxDirect bounds a direct upload, in bytes. S3 takes no more in one request.
 const MaxDirect = 5 << 30
 
-// DefaultMaxSize is the size in bytes of the largest file that is taken, unless the
-// Store says otherwise. It is MaxDirect: an S3 object that is larger cannot be
-// copied in one request.
+// DefaultMaxSize is the default of Store.MaxSize, in bytes. It is MaxDirect,
+// since S3 copies no larger object in one request.
 const DefaultMaxSize = MaxDirect
 
-// ErrTooLarge says that a file has more bytes than MaxSize.
+// ErrTooLarge says that a file exceeds Store.MaxSize.
 var ErrTooLarge = errors.New("file is too large")
 
-// Limit returns the size in bytes of the largest file that is taken.
+// Limit returns the largest accepted size of a file, in bytes.
 func (s *Store) Limit() int64 {
 	if s.MaxSize > 0 {
 		return s.MaxSize
@@ -50,7 +48,7 @@ func (s *Store) Limit() int64 {
 	return DefaultMaxSize
 }
 
-// limited is a reader that fails once it has given more than left bytes.
+// limited is a reader that fails after left bytes.
 type limited struct {
 	io.Reader
 	left int64
@@ -64,19 +62,19 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Path is the path by which clients see an uploaded file or directory: a
-// fixed root that does not depend on where the data is.
+// Path returns the path of an uploaded file or directory that clients see. It
+// begins with a fixed root, independent of the place of the data.
 func Path(names ...string) string {
 	return path.Join(append([]string{"/aptless/upload"}, names...)...)
 }
 
-// Upload is an uploaded file. Its bytes are an object of its own that never
-// changes: uploading the name again makes another object and moves the row.
+// Upload is an uploaded file. Its object is immutable. A new upload of the name
+// makes another object and moves the row.
 type Upload struct {
 	Dir  string   `json:"-"` // cleaned, without slashes at its ends
 	Name string   `json:"-"`
 	Blob string   `json:"blob"` // key of the object
-	File deb.File `json:"file"` // size and digests; of a direct upload SHA-256 only, see Complete
+	File deb.File `json:"file"` // size and digests; only SHA-256 for a direct upload, see Complete
 
 	version string // of the row
 }
@@ -87,13 +85,13 @@ func (u Upload) Key() string { return uploadKey(u.Dir, u.Name).Sort }
 // Path returns the path by which clients see the file.
 func (u Upload) Path() string { return Path(u.Dir, u.Name) }
 
-// uploadPart is the partition of the upload area's rows. Two slashes part a
-// directory from the name of a file in it: what begins with a directory and
-// one slash is all that is in it and below.
+// uploadPart is the partition of the upload area's rows. Two slashes separate a
+// directory from the name of a file in it. So all keys below a directory begin
+// with the directory and one slash.
 const uploadPart = "upload"
 
-// uploadKey is the key of a file's row. A name with slashes in it is that of a
-// file in a directory below.
+// uploadKey returns the key of a file's row. A name with slashes is in a
+// directory below.
 func uploadKey(dir, name string) driver.Key {
 	if i := strings.LastIndexByte(name, '/'); i >= 0 {
 		dir, name = dir+"/"+name[:i], name[i+1:]
@@ -101,7 +99,7 @@ func uploadKey(dir, name string) driver.Key {
 	return driver.Key{Part: uploadPart, Sort: dir + "//" + name}
 }
 
-// MakeDir makes an upload directory exist, and those above it.
+// MakeDir creates an upload directory and its parents.
 func (s *Store) MakeDir(ctx context.Context, dir string) error {
 	_, err := s.Table.Get(ctx, dirKey(dir))
 	if !errors.Is(err, driver.ErrNotFound) {
@@ -112,7 +110,7 @@ func (s *Store) MakeDir(ctx context.Context, dir string) error {
 	for parent := path.Dir(dir); parent != "."; parent = path.Dir(parent) {
 		above = append(above, row(parent))
 	}
-	// First those above: where a directory is they are.
+	// Parents come first: a directory implies its parents.
 	if len(above) > 0 {
 		if err := s.Table.Put(ctx, above...); err != nil {
 			return err
@@ -121,11 +119,11 @@ func (s *Store) MakeDir(ctx context.Context, dir string) error {
 	return s.Table.Put(ctx, row(dir))
 }
 
-// dirKey is the key of the row that says that a directory exists.
+// dirKey returns the key of a directory's row.
 func dirKey(dir string) driver.Key { return driver.Key{Part: uploadPart, Sort: dir + "//"} }
 
-// Receive stores an uploaded file, in place of one of that name. ErrTooLarge if r
-// yields more than Limit bytes; nothing is stored then.
+// Receive stores an uploaded file. It replaces a file of the same name. If r has
+// more than Limit bytes, the error is ErrTooLarge and nothing is stored.
 func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) error {
 	u, err := s.store(ctx, dir, name, r)
 	if err != nil {
@@ -187,8 +185,8 @@ func (f *Form) Place(ctx context.Context) error {
 	return parallel.Each(ctx, maxPlaced, len(held), func(ctx context.Context, i int) error { return f.store.place(ctx, held[i]) })
 }
 
-// place gives a stored file its name, in place of one that has it, together with
-// more. The *driver.ConflictError that it returns names rows of more.
+// place gives a stored file its name, together with the operations of more. It
+// replaces a file of that name. A *driver.ConflictError names rows of more.
 func (s *Store) place(ctx context.Context, u Upload, more ...driver.Op) error {
 	data, err := json.Marshal(u)
 	if err != nil {
@@ -212,12 +210,12 @@ func (s *Store) place(ctx context.Context, u Upload, more ...driver.Op) error {
 	}
 }
 
-// deliveryPrefix begins the names of the directories of deliveries. Names that
-// clients give have no "$".
+// deliveryPrefix begins the names of deliveries' directories. Clients cannot use
+// "$" in names.
 const deliveryPrefix = "$delivery-"
 
-// Dirs returns the names of the directories in the upload area, ascending; of
-// nested ones the first part. Those of deliveries are left out.
+// Dirs returns the names of the top directories in the upload area, ascending. It
+// omits those of deliveries.
 func (s *Store) Dirs(ctx context.Context) ([]string, error) {
 	dirs := []string{}
 	for row, err := range s.Table.Scan(ctx, uploadPart, "") {
@@ -233,8 +231,8 @@ func (s *Store) Dirs(ctx context.Context) ([]string, error) {
 	return dirs, nil
 }
 
-// scan returns what is in a directory and below it: the files in ascending
-// order of their path, and the rows of directories.
+// scan returns the files in and below a directory, ascending by path, and the
+// rows of directories.
 func (s *Store) scan(ctx context.Context, dir string) (files []Upload, dirs []driver.Row, err error) {
 	for row, err := range s.Table.Scan(ctx, uploadPart, dir+"/") {
 		if err != nil {
@@ -266,9 +264,9 @@ func upload(row driver.Row, dir, name string) (Upload, error) {
 	return u, nil
 }
 
-// Each yields the files of a directory and of those below it, in ascending order of
-// their keys, from the first key greater than after on: first the files of the
-// directory itself. The error matches fs.ErrNotExist if there is no such directory.
+// Each yields the files in and below a directory with keys greater than after,
+// ascending by key. Files of the directory itself come first. The error matches
+// fs.ErrNotExist if the directory is missing.
 func (s *Store) Each(ctx context.Context, dir, after string) iter.Seq2[Upload, error] {
 	return func(yield func(Upload, error) bool) {
 		found := after != ""
@@ -295,9 +293,8 @@ func (s *Store) Each(ctx context.Context, dir, after string) iter.Seq2[Upload, e
 	}
 }
 
-// List returns the files of a directory and of those below it, in ascending
-// order of their path. The error matches fs.ErrNotExist if there is no such
-// directory.
+// List returns the files in and below a directory, ascending by path. The error
+// matches fs.ErrNotExist if the directory is missing.
 func (s *Store) List(ctx context.Context, dir string) ([]Upload, error) {
 	files, dirs, err := s.scan(ctx, dir)
 	if err != nil {
@@ -309,9 +306,9 @@ func (s *Store) List(ctx context.Context, dir string) ([]Upload, error) {
 	return files, nil
 }
 
-// Names returns the last components of all files and directories in a directory
-// and below it, each directory before what is in it and siblings ascending. The
-// error is that of Uploads.
+// Names returns the last components of all files and directories in and below a
+// directory. Each directory precedes its content, and siblings ascend. The error
+// is that of List.
 func (s *Store) Names(ctx context.Context, dir string) ([]string, error) {
 	files, dirs, err := s.scan(ctx, dir)
 	if err != nil {
@@ -337,10 +334,11 @@ func (s *Store) Names(ctx context.Context, dir string) ([]string, error) {
 	return names, nil
 }
 
-// below returns the components of a path behind that of the directory it is in.
+// below returns the components of a path after its directory.
 func below(dir, p string) []string { return strings.Split(strings.TrimPrefix(p, dir+"/"), "/") }
 
-// Find returns one uploaded file. The error matches fs.ErrNotExist if there is none.
+// Find returns an uploaded file. The error matches fs.ErrNotExist if it is
+// missing.
 func (s *Store) Find(ctx context.Context, dir, name string) (Upload, error) {
 	row, err := s.Table.Get(ctx, uploadKey(dir, name))
 	if errors.Is(err, driver.ErrNotFound) {
@@ -352,7 +350,7 @@ func (s *Store) Find(ctx context.Context, dir, name string) (Upload, error) {
 	return upload(row, dir, name)
 }
 
-// Missing is the error that clients know from the file system.
+// Missing returns a file system's error for a missing file, as in aptly.
 func Missing(call, p string) error {
 	return &fs.PathError{Op: call, Path: p, Err: noSuchFile{}}
 }
@@ -364,7 +362,7 @@ type noSuchFile struct{}
 func (noSuchFile) Error() string        { return "no such file or directory" }
 func (noSuchFile) Is(target error) bool { return target == fs.ErrNotExist }
 
-// Adopt makes an uploaded file part of the pool; see pool.Store.Adopt.
+// Adopt moves an uploaded file into the pool; see pool.Store.Adopt.
 func (s *Store) Adopt(ctx context.Context, u Upload) error {
 	return s.Pool.Adopt(ctx, u.Blob, u.File)
 }
@@ -375,8 +373,8 @@ const (
 	maxDelete = 1000
 )
 
-// Remove removes uploaded files. One that was uploaded again since it was read
-// stays. The rows go first: an object without a row is removed by the collector.
+// Remove removes uploaded files. A file that was uploaded again since the
+// read stays. The rows go first: the collector removes an object without a row.
 func (s *Store) Remove(ctx context.Context, files ...Upload) error {
 	var blobs []string
 	err := s.unname(ctx, files, func(gone []Upload) {
@@ -427,8 +425,8 @@ func (s *Store) removeEach(ctx context.Context, files []Upload) error {
 	return nil
 }
 
-// RemoveName removes the file of that name as it is now, or the directory if it
-// is empty; none is no error.
+// RemoveName removes the present file of that name, or the directory if it is
+// empty. A missing name is no error.
 func (s *Store) RemoveName(ctx context.Context, dir, name string) error {
 	u, err := s.Find(ctx, dir, name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -447,7 +445,8 @@ func (s *Store) RemoveName(ctx context.Context, dir, name string) error {
 	return s.Remove(ctx, u)
 }
 
-// RemoveDir removes a directory with all below it; none is no error.
+// RemoveDir removes a directory and all below it. A missing directory is no
+// error.
 func (s *Store) RemoveDir(ctx context.Context, dir string) error {
 	files, dirs, err := s.scan(ctx, dir)
 	if err != nil {
@@ -459,7 +458,7 @@ func (s *Store) RemoveDir(ctx context.Context, dir string) error {
 	return s.removeRows(ctx, dirs)
 }
 
-// RemoveIfEmpty removes a directory if nothing is in it.
+// RemoveIfEmpty removes a directory if it is empty.
 func (s *Store) RemoveIfEmpty(ctx context.Context, dir string) error {
 	var own []driver.Row
 	for row, err := range s.Table.Scan(ctx, uploadPart, dir+"/") {

@@ -110,8 +110,8 @@ func TestReceiveBrokenOff(t *testing.T) {
 	}
 }
 
-// TestReceiveAtOnce has one name uploaded by many at once: the file is one of
-// them, whole, with the digests of what it has.
+// TestReceiveAtOnce uploads one name concurrently. The file is one of the
+// uploads, whole, with its digests.
 func TestReceiveAtOnce(t *testing.T) {
 	s, _ := memory()
 	var all sync.WaitGroup
@@ -140,7 +140,7 @@ func TestDirectories(t *testing.T) {
 	receive(t, s, "d", "b", "1")
 	receive(t, s, "d", "a", "2")
 	receive(t, s, "d/sub", "c", "3")
-	receive(t, s, "d2", "x", "4") // begins like d, and is not in it
+	receive(t, s, "d2", "x", "4") // shares a prefix with d, but is not in it
 	receive(t, s, "d-2", "y", "5")
 	if got, want := listed(t, s, "d"), []string{"d/a", "d/b", "d/sub/c"}; !slices.Equal(got, want) {
 		t.Errorf("d has %v, want %v", got, want)

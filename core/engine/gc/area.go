@@ -13,56 +13,56 @@ import (
 // Source is a partition of heads: rows that name lists and files.
 type Source struct {
 	Part string
-	// Roots returns what a row needs. driver.ErrNotFound says that an object that
-	// the row names is gone, mostly because the row has changed since it was read.
-	// The roots are then those that are known without the object.
+	// Roots returns the things that a row needs. The error driver.ErrNotFound
+	// means that an object named by the row is gone, usually because the row has
+	// changed since. The roots are then those known without the object.
 	Roots func(ctx context.Context, data []byte) (Roots, error)
 }
 
-// Roots is what a row needs besides itself.
+// Roots are the things that a row needs.
 type Roots struct {
-	Packages []lists.Ref // lists with all that their records need; see Collector.Refs
+	Packages []lists.Ref // lists, with the things that their records need; see Collector.Refs
 	Lists    []lists.Ref // other lists
-	Files    []string    // SHA-256 of package files that no list of packages has
+	Files    []string    // SHA-256 of package files outside of these lists
 }
 
-// Area is a part of the storage that its owner offers to the collector: things of
-// one sort, in one order.
+// Area is a part of the storage that its owner offers to the collector. It has
+// things of one kind in one order.
 type Area struct {
 	Name string // unique, for cursors and errors
 
-	// Listing is printed before the area is listed. Deleting is printed before
-	// things are removed, with their number. "" prints nothing.
+	// Listing is printed before the area is listed. Deleting is printed with the
+	// number of things before these are removed. "" prints nothing.
 	Listing, Deleting string
-	// Shown says that clients see the number of things as the task's progress.
+	// Shown says that the task's progress shows the number of things.
 	Shown bool
-	// Pinned says that tasks pin the things by their names.
+	// Pinned says that tasks pin things of the area by name.
 	Pinned bool
 
-	// Items yields everything in the area, in ascending byte order of At, from the
-	// first At greater than after on.
+	// Items yields the area's things with At greater than after, ascending by At
+	// in byte order.
 	Items func(ctx context.Context, s *Sweep, after string) iter.Seq2[Item, error]
-	// Needs returns the names of what a pinned thing needs besides itself; may be nil.
+	// Needs returns the names of the things that a pinned thing needs; may be nil.
 	Needs func(ctx context.Context, name string) ([]string, error)
 }
 
 // Item is a thing in an area: a row, or an object.
 type Item struct {
-	At   string // where a listing goes on after it
-	Name string `json:",omitempty"` // by which it is marked and pinned; "" if it never is
-	Live bool   `json:"-"`          // it stays, whether it is marked or not
-	Dead bool   `json:"-"`          // it goes, whether it is marked or not, unless it is pinned
+	At   string // position for continuing a listing after it
+	Name string `json:",omitempty"` // for marks and pins; "" if it has neither
+	Live bool   `json:"-"`          // it stays, marked or not
+	Dead bool   `json:"-"`          // it goes unless pinned, marked or not
 
-	// Row is deleted if it still has the Version. Of an object it is a row that must
-	// have the Version (driver.Absent for no row) when the object is given up for
-	// deletion; the zero Key is no condition.
+	// Row is deleted if it still has the Version. For an object, it is a row that
+	// must have the Version at the deletion (driver.Absent for no row). The zero
+	// Key is no condition.
 	Row     driver.Key `json:",omitzero"`
 	Version string     `json:",omitempty"`
 	Object  string     `json:",omitempty"` // key of the object; "" for a row
-	Size    int64      `json:",omitempty"` // bytes that clients are told are freed
+	Size    int64      `json:",omitempty"` // bytes to report as freed
 }
 
-// Sweep is what an area may ask of the collection that lists it.
+// Sweep is an area's view of the collection that lists it.
 type Sweep struct {
 	epoch   int64
 	now     func() time.Time
@@ -72,24 +72,24 @@ type Sweep struct {
 	foreign func(key string)
 }
 
-// Epoch returns the epoch of the collection. What was written in it stays.
+// Epoch returns the epoch of the collection. Objects written in it stay.
 func (s *Sweep) Epoch() int64 { return s.epoch }
 
 // Now returns the time.
 func (s *Sweep) Now() time.Time { return s.now() }
 
-// Marked says whether a head needs the thing with this name.
+// Marked reports whether a head needs the thing with this name.
 func (s *Sweep) Marked(name string) bool { return s.marks.has(name) }
 
-// Foreign notes an object that aptless did not store. It is counted, shown and
-// left alone.
+// Foreign reports an object that aptless did not store. It is counted, shown and
+// kept.
 func (s *Sweep) Foreign(key string) { s.foreign(key) }
 
-// Busy returns the tasks that may still use objects of their own, as of now.
+// Busy returns the tasks that may still use their own objects.
 func (s *Sweep) Busy(ctx context.Context) (map[int64]bool, error) { return s.tasks.Kept(ctx) }
 
-// Heads yields the rows of a partition as they are now, and then those that were
-// replaced since the epoch began.
+// Heads yields the present rows of a partition, then the rows replaced since the
+// epoch began.
 func (s *Sweep) Heads(ctx context.Context, part string) iter.Seq2[driver.Row, error] {
 	return func(yield func(driver.Row, error) bool) {
 		for row, err := range s.table.Scan(ctx, part, "") {

@@ -24,7 +24,7 @@ import (
 )
 
 // lives checks that all packages of the repositories have their records and
-// files, and returns their keys.
+// files. It returns their keys.
 func lives(p *apptest.Process, repos ...string) (keys []string, err error) {
 	store := &pool.Store{Table: p.Env.Memory.Table, Blobs: p.Env.Memory.Blobs}
 	for _, name := range repos {
@@ -53,7 +53,8 @@ func lives(p *apptest.Process, repos ...string) (keys []string, err error) {
 	return slices.Compact(keys), nil
 }
 
-// leftTo checks that nothing is stored but what the packages with the keys need.
+// leftTo checks that the storage holds only the needs of the packages with the
+// keys.
 func leftTo(p *apptest.Process, keys []string) error {
 	if n := len(p.Env.Memory.Objects(pool.FilePrefix)); n != len(keys) {
 		return fmt.Errorf("%d files for %v", n, keys)
@@ -75,8 +76,8 @@ func leftTo(p *apptest.Process, keys []string) error {
 	return nil
 }
 
-// littered makes a repository r, published, with packages bb and cc, and much
-// that nobody needs any more.
+// littered makes a published repository r with packages bb and cc, and much
+// garbage.
 func littered(ctx context.Context, env *drivertest.Env, signer pgp.Signer) (*apptest.Process, error) {
 	p, err := apptest.Start(ctx, env, signer)
 	if err != nil {
@@ -94,7 +95,7 @@ func littered(ctx context.Context, env *drivertest.Env, signer pgp.Signer) (*app
 		{"POST", "/api/repos/gone/file/d?noRemove=1", ""}, {"POST", "/api/repos/r/file/d", ""}, {"DELETE", "/api/repos/gone", ""},
 		{"POST", "/api/publish", apptest.PublishBody},
 		{"DELETE", "/api/repos/r/packages", fmt.Sprintf(`{"PackageRefs":[%q]}`, apptest.DebKey("aa"))},
-		// Nobody can roll back any more to what was published first.
+		// Later publications leave the first one out of reach of a rollback.
 		{"PUT", "/api/publish/:./stable", "{}"}, {"PUT", "/api/publish/:./stable", "{}"}, {"PUT", "/api/publish/:./stable", "{}"},
 	} {
 		env.Clock.Advance(4 * 24 * time.Hour)
@@ -105,7 +106,7 @@ func littered(ctx context.Context, env *drivertest.Env, signer pgp.Signer) (*app
 	return p, nil
 }
 
-// TestCleanup collects, and looks at what clients see of it.
+// TestCleanup collects and checks output and progress.
 func TestCleanup(t *testing.T) {
 	env := drivertest.NewEnv()
 	p, err := littered(t.Context(), env, apptest.Signer(t))
@@ -184,8 +185,8 @@ func TestCleanup(t *testing.T) {
 	}
 }
 
-// TestCleanupSurvivesEveryFault interrupts a collection at every call of a port: what lives
-// stays, and the next collection removes the rest.
+// TestCleanupSurvivesEveryFault breaks each storage call of a collection once.
+// Needed things stay. The next collection removes the rest.
 func TestCleanupSurvivesEveryFault(t *testing.T) {
 	t.Parallel()
 	signer := apptest.Signer(t)
@@ -228,9 +229,9 @@ func TestCleanupSurvivesEveryFault(t *testing.T) {
 	})
 }
 
-// TestCleanupBesideTasks collects again and again while clients import, remove
-// and add the same few packages: whatever is in a repository has its record and
-// files, and in the end a collection leaves nothing else.
+// TestCleanupBesideTasks collects repeatedly while clients import, remove and add
+// the same few packages. Packages in a repository always have record and file. A
+// last collection leaves no garbage.
 func TestCleanupBesideTasks(t *testing.T) {
 	const clients, rounds = 8, 60 // of the collector
 	memory := drivertest.NewMemory(time.Now)
@@ -274,7 +275,7 @@ func TestCleanupBesideTasks(t *testing.T) {
 				if rng.IntN(4) > 0 {
 					continue
 				}
-				changing.Lock() // nobody changes anything, but the collector goes on
+				changing.Lock() // no client changes anything, and the collector continues
 				_, err = lives(p, names...)
 				changing.Unlock()
 				if err != nil {
@@ -299,7 +300,7 @@ func TestCleanupBesideTasks(t *testing.T) {
 	workers.Wait()
 }
 
-// slowBlobs and slowTable let others go first, now and then, so that calls of
+// slowBlobs and slowTable sometimes yield to other goroutines, so that calls of
 // several tasks come in many orders.
 type slowBlobs struct{ driver.Blobs }
 
@@ -333,7 +334,7 @@ func dawdle() {
 	}
 }
 
-// anyChange imports, adds or removes a package that others do as well.
+// anyChange imports, adds or removes a package that other clients use, too.
 func anyChange(p *apptest.Process, rng *rand.Rand, dir string, names []string) error {
 	repo, name := names[rng.IntN(len(names))], names[rng.IntN(len(names))]
 	refs := fmt.Appendf(nil, `{"PackageRefs":[%q]}`, apptest.DebKey(name))
@@ -349,7 +350,7 @@ func anyChange(p *apptest.Process, rng *rand.Rand, dir string, names []string) e
 		_, err = p.Do("DELETE", "/api/repos/"+repo+"/packages", "application/json", refs)
 	}
 	if err != nil && strings.Contains(err.Error(), "key not found") {
-		return nil // it was not imported yet, or has been collected
+		return nil // it is not yet imported, or collected again
 	}
 	return err
 }

@@ -22,52 +22,53 @@ type Collector struct {
 	Tasks   *task.Store
 	Epoch   *Epoch
 	Sources []Source
-	Areas   []Area // in the order in which they are swept
+	Areas   []Area // in the order of sweeping
 	Now     func() time.Time
 	Budget  *parallel.Budget // of the process; nil grants everything
 
-	// Refs returns the names of what a record of a list of packages needs, and
-	// FileName that of a package file.
+	// Refs returns the names of the things that a record of a package list needs.
+	// FileName returns the name of a package file.
 	Refs     func(record lists.Record) ([]string, error)
 	FileName func(sha256 string) string
 
-	held int // dead items that are held at a time; 0 is maxDead
+	held int // dead items in memory; 0 is maxDead
 }
 
 // cursor is the collector's checkpoint.
 type cursor struct {
 	Epoch int64
 	Token int64 // of the attempt that saved it
-	Clean bool  // that attempt had no deletion under way, and has ended
+	Clean bool  // that attempt ended with no deletion in progress
 	Seq   int   // of stored objects
 
-	Before int64     // waits for the tasks numbered up to this one; then 0
-	Since  time.Time // when it began to wait
+	Before int64     // it waits for tasks up to this number; 0 once they have ended
+	Since  time.Time // beginning of the wait
 
-	Source int    // of whose rows are being marked; after the last one the replaced heads
-	After  string // Sort of the last row that is marked
+	Source int    // index of the source being marked; after the last one, the replaced heads
+	After  string // Sort of the last marked row
 	Marked bool   // marking is done
 	Marks  object
 
-	Released bool   // no tombstones of earlier attempts are left
-	Area     int    // that is being swept
+	Released bool   // no tombstone of an earlier attempt is left
+	Area     int    // index of the area being swept
 	Told     bool   // Listing is printed
 	At       string // the last item listed
-	Listed   bool   // everything in the area, or as much as is removed at a time
-	Counted  bool   // the whole area was listed once
+	Listed   bool   // the area is listed to its end, or up to the limit of dead items
+	Counted  bool   // the whole area has been counted
 	Count    int    // of dead items, in the whole area
-	Resume   string // where the next listing goes on; "" for none
-	Dead     object // the items to be removed
-	Next     int    // how many of them are done
+	Resume   string // position of the next listing; "" for none
+	Dead     object // the items to remove
+	Next     int    // the number of removed ones
 
 	Freed   int64    // bytes
 	Foreign int      // objects that are not aptless's
 	Strange []string // some of them
-	Done    bool     // nothing is left to be deleted
+	Done    bool     // all deletions are done
 	Detail  detail
 }
 
-// detail is the progress that clients see: of files, whatever the names say.
+// detail is the progress that clients see. The names are aptly's; the numbers
+// count files.
 type detail struct {
 	TotalNumberOfPackagesToDelete     int
 	RemainingNumberOfPackagesToDelete int
@@ -78,26 +79,26 @@ type collection struct {
 	*Collector
 	attempt *task.Attempt
 	at      cursor
-	version string // of the State's row
+	version string // of the State's row as read
 	marks   *marks
-	dead    []Item // what Dead has, once it is known
-	stored  bool   // Dead has it
+	dead    []Item // the items of cursor.Dead, once read
+	stored  bool   // dead is stored in cursor.Dead
 	saved   time.Time
-	slots   chan struct{} // one for each reader
-	old     []string      // keys of stored objects that the next cursor does not name
+	slots   chan struct{} // one per reader
+	old     []string      // keys of objects that the next cursor no longer names
 }
 
 const (
-	// saveEvery is how much work at most is done again after a crash.
+	// saveEvery bounds the work that a crash repeats.
 	saveEvery = time.Minute
-	// maxStrange bounds the foreign objects that are named.
+	// maxStrange bounds the named foreign objects.
 	maxStrange = 20
 )
 
 // errOver says that the collection has ended, or that a later one has begun.
 var errOver = errors.New("collection is over")
 
-// checkpoint saves when that is due, and ends the slice when it is over.
+// checkpoint saves if a save is due. It ends the slice if it is over.
 func (c *collection) checkpoint(ctx context.Context) error {
 	over := c.attempt.SliceOver()
 	if !over && c.Now().Sub(c.saved) < saveEvery {
@@ -113,8 +114,8 @@ func (c *collection) checkpoint(ctx context.Context) error {
 	return nil
 }
 
-// save stores marks and dead items that are not stored yet, then the cursor that
-// names them, and deletes the objects of the cursor before.
+// save stores new marks and dead items, then the cursor that names them. Then it
+// deletes objects that only the last cursor named.
 func (c *collection) save(ctx context.Context) (err error) {
 	store := func(what string, to *object, data []byte) error {
 		c.at.Seq++
@@ -146,7 +147,7 @@ func (c *collection) save(ctx context.Context) (err error) {
 	return err
 }
 
-// discard has an object deleted once the cursor does not name it.
+// discard lets the next save delete an object.
 func (c *collection) discard(o *object) {
 	if o.Key != "" {
 		c.old = append(c.old, o.Key)

@@ -11,10 +11,10 @@ import (
 	"aptless/core/engine/task"
 )
 
-// kindName is that of the collector's tasks.
+// kindName is the kind of the collector's tasks.
 const kindName = "cleanup.db"
 
-// resource keeps collections apart from each other. No other task takes it.
+// resource is the lock of collections. No other task takes it.
 const resource = "cleanup"
 
 // Kinds returns the tasks of the collector.
@@ -22,14 +22,15 @@ func (s *Collector) Kinds() []task.Kind {
 	return []task.Kind{task.Define(kindName, s.run, task.WithUndo(s.undo))}
 }
 
-// Check makes the task that collects.
+// Check makes the task of a collection.
 func (s *Collector) Check() task.Spec {
 	return task.Spec{Kind: kindName, Name: "Clean up db", Resources: []string{"__all__"},
 		Locks: []lock.Want{{Resource: resource}}, Args: struct{}{}}
 }
 
-// The collector looks again for tasks of before the epoch after a quarter of the time
-// that it has waited already, within these bounds: updates of mirrors take hours.
+// The collector waits for tasks from before the epoch. It looks again after a
+// quarter of the time waited so far, within these bounds. Updates of mirrors take
+// hours.
 const (
 	minWait = 20 * time.Millisecond
 	maxWait = 5 * time.Minute
@@ -54,7 +55,7 @@ func (s *Collector) run(ctx context.Context, a *task.Attempt, _ struct{}) (task.
 	return task.Result{NoValue: true}, c.end(ctx)
 }
 
-// collect does everything between the beginning and the end.
+// collect does all steps between begin and end.
 func (c *collection) collect(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{c.wait, c.resume, c.mark, c.release, c.sweep} {
 		if err := step(ctx); err != nil {
@@ -64,7 +65,7 @@ func (c *collection) collect(ctx context.Context) error {
 	return c.finish(ctx)
 }
 
-// begin starts an epoch and notes the tasks that were admitted before it.
+// begin starts an epoch and notes the open tasks.
 func (c *collection) begin(ctx context.Context) error {
 	state, err := c.Epoch.begin(ctx)
 	if err != nil {
@@ -75,12 +76,12 @@ func (c *collection) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.at = cursor{Epoch: state.Epoch, Before: open[len(open)-1], Since: c.Now().UTC()} // this task is open
+	c.at = cursor{Epoch: state.Epoch, Before: open[len(open)-1], Since: c.Now().UTC()} // open includes this task
 	return c.save(ctx)
 }
 
-// wait returns when all tasks that were admitted before the epoch have ended.
-// Other collections, which wait for this one, are not counted.
+// wait returns once all tasks from before the epoch have ended, except other
+// collections, which wait for this one.
 func (c *collection) wait(ctx context.Context) error {
 	if c.at.Before == 0 {
 		return nil
@@ -109,8 +110,8 @@ func (c *collection) wait(ctx context.Context) error {
 	return nil
 }
 
-// resume checks that the collection is still the one under way, and reads what
-// the slices before this one have marked.
+// resume checks that the collection is still in progress, and reads the marks of
+// earlier slices.
 func (c *collection) resume(ctx context.Context) error {
 	state, version, err := c.Epoch.read(ctx)
 	if err != nil {
@@ -133,7 +134,7 @@ func (c *collection) resume(ctx context.Context) error {
 	return err
 }
 
-// finish reports and saves that nothing is left to be deleted.
+// finish reports and saves the end of all deletions.
 func (c *collection) finish(ctx context.Context) error {
 	if c.at.Foreign > 0 {
 		c.attempt.Printf("Objects that are not aptless's and stay (%d): %s...", c.at.Foreign, strings.Join(c.at.Strange, ", "))
@@ -147,7 +148,7 @@ func (c *collection) finish(ctx context.Context) error {
 	return c.save(ctx)
 }
 
-// end ends the collection for everybody and removes its rows.
+// end ends the collection for all processes and removes its rows.
 func (c *collection) end(ctx context.Context) error {
 	if err := c.Epoch.end(ctx, c.at.Epoch); err != nil {
 		return err
@@ -155,8 +156,8 @@ func (c *collection) end(ctx context.Context) error {
 	return forget(ctx, c.Table, c.at.Epoch, func() error { return c.checkpoint(ctx) })
 }
 
-// undo ends a collection that has failed or was given up. The task holds the
-// resource of all collections, so the one under way is its own.
+// undo ends a failed collection. The task holds the lock of all collections, so
+// the collection in progress is its own.
 func (s *Collector) undo(ctx context.Context, a *task.Attempt, _ struct{}) error {
 	var at cursor
 	if _, err := a.Cursor(&at); err != nil {
@@ -193,7 +194,7 @@ func (s *Collector) undo(ctx context.Context, a *task.Attempt, _ struct{}) error
 	return s.Blobs.Delete(ctx, keys...)
 }
 
-// size shows a number of bytes in the unit of which it is more than half.
+// size formats a number of bytes in a suitable unit.
 func size(n int64) string {
 	units := []string{"KiB", "MiB", "GiB", "TiB"}
 	for i := len(units) - 1; i >= 0; i-- {

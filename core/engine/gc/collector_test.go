@@ -35,7 +35,7 @@ func TestObjectsOfListsOfTheEpochStay(t *testing.T) {
 	old := w.list(t, "old")
 	began := false
 	w.hooks.scan = func(part string) {
-		if part == "head" && !began { // after the epoch began
+		if part == "head" && !began { // after the beginning of the epoch
 			began = true
 			w.list(t, "new")
 		}
@@ -52,8 +52,8 @@ func TestObjectsOfListsOfTheEpochStay(t *testing.T) {
 	}
 }
 
-// TestListThatMovesIsMarked has a list move from a head that was not read yet to
-// one whose partition was read already.
+// TestListThatMovesIsMarked moves a list from an unread head to one in a
+// partition that was already read.
 func TestListThatMovesIsMarked(t *testing.T) {
 	w := newWorld(t, drivertest.NewEnv())
 	w.things(t, "a")
@@ -65,7 +65,7 @@ func TestListThatMovesIsMarked(t *testing.T) {
 		}
 		moved = true
 		w.move(t, "late", "head")
-		for range 10 { // the collector's delivery is under way: this is the other group's
+		for range 10 { // delivers the other group's message during the collector's delivery
 			if _, err := w.Memory.Queue.Step(t.Context(), w.dispatcher.Handle); err != nil {
 				t.Error(err)
 			}
@@ -103,8 +103,8 @@ func TestListOfADroppedHeadStaysForItsReaders(t *testing.T) {
 	w.wantLeft(t)
 }
 
-// TestThingPinnedWhileItIsListedStays has a task pin a thing after the collector
-// found it dead, and before it is removed.
+// TestThingPinnedWhileItIsListedStays pins a thing after the collector has found
+// it dead and before its removal.
 func TestThingPinnedWhileItIsListedStays(t *testing.T) {
 	for _, area := range []string{"rows", "things"} {
 		t.Run(area, func(t *testing.T) {
@@ -145,14 +145,15 @@ func TestWhatAPinnedThingNeedsStays(t *testing.T) {
 		}
 	}
 	w.succeeded(t, w.collect(t).ID)
-	w.wantLeft(t, "a", "b*") // the row of b was removed in the same batch
+	w.wantLeft(t, "a", "b*") // the same batch removed the row of b
 }
 
 func TestTasksOfBeforeTheEpochAreWaitedFor(t *testing.T) {
 	w := newWorld(t, drivertest.NewEnv())
 	w.things(t, "a")
 	w.head(t, "late", "x", w.list(t, "a"))
-	// A task is open that has not seen the epoch: the row is as its attempt read it.
+	// The task is open and has not seen the epoch: its attempt read the row
+	// before.
 	before := must[task.Task](t)(w.collector.Tasks.Admit(t.Context(),
 		task.Spec{Kind: "test.move", Name: "move", Locks: []lock.Want{{Resource: "move"}}, Args: moveArgs{"late", "head"}}, false))
 	id := w.admit(t)
@@ -160,7 +161,7 @@ func TestTasksOfBeforeTheEpochAreWaitedFor(t *testing.T) {
 		if m.Body != "1" || w.Clock.Now().Sub(before.Created) > 3*time.Hour {
 			return w.dispatcher.Handle(ctx, m)
 		}
-		return driver.Outcome{Retry: time.Minute}, nil // it still runs, elsewhere
+		return driver.Outcome{Retry: time.Minute}, nil // it still runs elsewhere
 	}
 	deliveries := 0
 	ok(t, w.Drain(t.Context(), func(ctx context.Context, m driver.Message) (driver.Outcome, error) {
@@ -254,8 +255,8 @@ func TestCollectionThatIsGivenUpIsEnded(t *testing.T) {
 	w.wantLeft(t)
 }
 
-// TestStalledDeletionDeletesNothing has the process stall for two minutes between
-// the tombstones and the deletion.
+// TestStalledDeletionDeletesNothing stalls the process for two minutes between
+// tombstones and deletion.
 func TestStalledDeletionDeletesNothing(t *testing.T) {
 	w := newWorld(t, drivertest.NewEnv())
 	w.things(t, "a")
@@ -280,8 +281,8 @@ func TestStalledDeletionDeletesNothing(t *testing.T) {
 	w.wantLeft(t)
 }
 
-// TestTombstonesOfADeadAttemptAreWaitedFor has an attempt die after it has written
-// tombstones. Its deletion may still arrive, so tasks are refused meanwhile.
+// TestTombstonesOfADeadAttemptAreWaitedFor kills an attempt after its tombstones.
+// Its deletion may still arrive, so tasks are refused until that is impossible.
 func TestTombstonesOfADeadAttemptAreWaitedFor(t *testing.T) {
 	for name, before := range map[string]func(w *world){
 		"in its first attempt": func(*world) {},
@@ -330,8 +331,8 @@ func tombstoneOfADeadAttempt(t *testing.T, w *world) {
 	w.succeeded(t, id)
 }
 
-// TestOvertakenAttemptDeletesNothing has another attempt take the task over after
-// the first one has listed what is dead.
+// TestOvertakenAttemptDeletesNothing overtakes an attempt that has listed dead
+// things.
 func TestOvertakenAttemptDeletesNothing(t *testing.T) {
 	for _, area := range []string{"rows", "things"} {
 		w := newWorld(t, drivertest.NewEnv())

@@ -11,19 +11,17 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// State is the stored row: the number of the epoch, and whether a collection is
-// under way in it.
+// State is the stored row of the epoch.
 type State struct {
 	Epoch      int64
 	Collecting bool
 }
 
-// Epoch is a process's view of the State, as it was read last. Many goroutines
-// may use it at once. It is the part of the collector that tasks know.
+// Epoch is a process's view of the State as last read. It is safe for concurrent
+// use. Tasks see no other part of the collector.
 type Epoch struct {
 	Table driver.Table
-	// Heads are the partitions of the rows that name lists: those of the
-	// collector's sources.
+	// Heads are the partitions of heads: those of the collector's sources.
 	Heads []string
 
 	seen atomic.Pointer[State]
@@ -31,7 +29,7 @@ type Epoch struct {
 
 func stateKey() driver.Key { return driver.Key{Part: "collection", Sort: "epoch"} }
 
-// Seen returns the State that was read last; the zero State before the first read.
+// Seen returns the State as last read, the zero State before the first read.
 func (e *Epoch) Seen() State {
 	if s := e.seen.Load(); s != nil {
 		return *s
@@ -39,19 +37,19 @@ func (e *Epoch) Seen() State {
 	return State{}
 }
 
-// Number returns the epoch of Seen: the one under which objects of lists are written.
+// Number returns the epoch of Seen, in which objects of lists are written.
 func (e *Epoch) Number() int64 { return e.Seen().Epoch }
 
-// Observe reads the State. Every attempt at a task calls it before it reads
-// anything else.
+// Observe reads the State. Every attempt at a task calls it before any other
+// read.
 func (e *Epoch) Observe(ctx context.Context) error {
 	_, _, err := e.read(ctx)
 	return err
 }
 
-// Keep returns the operations that keep the heads among rows, as they are before
-// a transaction replaces them; none if no collection is under way. The caller
-// adds them to that transaction. No two calls have the same name in an epoch.
+// Keep returns the operations that keep the heads among rows. The caller adds
+// them to the transaction that replaces the rows. Without a collection there are
+// none. A name may be used once per epoch.
 func (e *Epoch) Keep(name string, rows []driver.Row) (ops []driver.Op) {
 	now := e.Seen()
 	if !now.Collecting {
@@ -81,8 +79,8 @@ func (e *Epoch) read(ctx context.Context) (s State, version string, err error) {
 	return s, version, nil
 }
 
-// saw keeps the later of two states. Within one epoch the state in which the
-// collection is over is the later one.
+// saw keeps the later of two states. Within one epoch, the end of the collection
+// is later.
 func (e *Epoch) saw(s State) {
 	for {
 		old := e.seen.Load()
@@ -95,8 +93,8 @@ func (e *Epoch) saw(s State) {
 	}
 }
 
-// begin moves the State to the next epoch, in which a collection is under way.
-// A second begin only skips an epoch.
+// begin moves the State to the next epoch and begins a collection. A second begin
+// only skips an epoch.
 func (e *Epoch) begin(ctx context.Context) (State, error) {
 	return e.change(ctx, func(s State) State { return State{s.Epoch + 1, true} })
 }

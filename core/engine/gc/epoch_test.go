@@ -12,7 +12,7 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-// epochs returns the views of n processes of one table.
+// epochs returns the views of n processes on one table.
 func epochs(n int) ([]*Epoch, driver.Table) {
 	table := drivertest.NewMemory(time.Now).Table
 	list := make([]*Epoch, n)
@@ -74,8 +74,8 @@ func TestPinsCostNothingWithoutACollection(t *testing.T) {
 	}
 }
 
-// tombstone writes a tombstone of an epoch, as the collector does, and reports
-// whether it could.
+// tombstone tries to write a tombstone like the collector, and reports its
+// success.
 func tombstone(ctx context.Context, table driver.Table, epoch int64, name string) bool {
 	version := driver.Absent
 	if p, v, err := readPin(ctx, table, name); err != nil || v != driver.Absent && p.holds(epoch) {

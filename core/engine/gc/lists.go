@@ -7,8 +7,8 @@ import (
 	"aptless/core/engine/lists"
 )
 
-// ListArea is the area of the objects of lists. Those of earlier epochs go that no
-// head has; nobody writes an object of an earlier epoch again.
+// ListArea is the area of lists' objects. Objects of earlier epochs without a
+// head go. Such objects are never written again.
 func ListArea(store *lists.Store) Area {
 	return Area{Name: "lists", Items: func(ctx context.Context, s *Sweep, after string) iter.Seq2[Item, error] {
 		return func(yield func(Item, error) bool) {

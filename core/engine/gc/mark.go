@@ -13,12 +13,11 @@ import (
 	"aptless/core/engine/task"
 )
 
-// readers is how many objects are read at once while marking.
+// readers bounds the concurrent reads of marking.
 const readers = 32
 
-// mark marks what all heads need: first the heads of the sources, as they are when
-// they are read, then those that were replaced since the epoch began. It goes on
-// after the row that the cursor names.
+// mark marks the needs of all heads: first those of the sources as they are now,
+// then those replaced since the epoch began. It continues at the cursor.
 func (c *collection) mark(ctx context.Context) error {
 	for !c.at.Marked {
 		done, err := c.markRows(ctx)
@@ -36,9 +35,9 @@ func (c *collection) mark(ctx context.Context) error {
 	return nil
 }
 
-// markRows marks what rows of one source need, up to its end (done) or until it is
-// time to save, but what one row needs at least. When it returns nil everything up
-// to the cursor is marked.
+// markRows marks the rows of one source until its end (done) or until a save is
+// due, but at least one row. After a nil error, everything up to the cursor is
+// marked.
 func (c *collection) markRows(ctx context.Context) (done bool, err error) {
 	begun, last := c.Now(), c.at.After
 	done = true
@@ -74,8 +73,8 @@ func (c *collection) rows(ctx context.Context) iter.Seq2[driver.Row, error] {
 	return replaced(ctx, c.Table, c.at.Epoch, c.at.After)
 }
 
-// markRow marks what a head needs. A head of which a list is damaged ends the
-// collection: what it needs cannot be known.
+// markRow marks the needs of a head. A head with a damaged list ends the
+// collection, since its needs are unknown.
 func (c *collection) markRow(ctx context.Context, row driver.Row) error {
 	i := slices.IndexFunc(c.Sources, func(s Source) bool { return s.Part == row.Part })
 	if i < 0 {
@@ -94,8 +93,8 @@ func (c *collection) markRow(ctx context.Context, row driver.Row) error {
 	return nil
 }
 
-// rootsOf returns what a row needs, as it is now if it has changed since it was
-// read.
+// rootsOf returns the needs of a row. If the row has changed since, it reads it
+// again.
 func (c *collection) rootsOf(ctx context.Context, src Source, row driver.Row) (Roots, error) {
 	for {
 		roots, err := src.Roots(ctx, row.Data)
@@ -103,7 +102,7 @@ func (c *collection) rootsOf(ctx context.Context, src Source, row driver.Row) (R
 			return roots, err
 		}
 		if c.at.Source == len(c.Sources) {
-			return roots, nil // an object that only the replaced row had may be gone with it
+			return roots, nil // an object of the replaced row may be gone
 		}
 		now, getErr := c.Table.Get(ctx, row.Key)
 		if errors.Is(getErr, driver.ErrNotFound) {
@@ -113,7 +112,7 @@ func (c *collection) rootsOf(ctx context.Context, src Source, row driver.Row) (R
 			return Roots{}, getErr
 		}
 		if now.Version == row.Version {
-			return roots, nil // the object is being removed: nobody can ask for it
+			return roots, nil // the object is being removed, so no task can read it
 		}
 		row = now
 	}
@@ -136,8 +135,8 @@ func (c *collection) markRoots(ctx context.Context, r Roots) error {
 	return nil
 }
 
-// markList marks the objects of a list and, if deep, what its records need. Of
-// chunks that lists share one is read.
+// markList marks the objects of a list and, if deep, the needs of its records. A
+// chunk that several lists share is read once.
 func (c *collection) markList(ctx context.Context, ref lists.Ref, deep bool) error {
 	var list *lists.List
 	err := c.reading(ctx, 0, func() (err error) {
@@ -164,8 +163,8 @@ func (c *collection) markList(ctx context.Context, ref lists.Ref, deep bool) err
 	})
 }
 
-// reading calls f as one of the readers. It holds memory for a chunk of that many
-// bytes and what is made of it.
+// reading calls f as one of the readers, with memory for a chunk of the given
+// bytes and its records.
 func (c *collection) reading(ctx context.Context, bytes int64, f func() error) error {
 	select {
 	case c.slots <- struct{}{}:

@@ -15,28 +15,27 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// marks is the set of names that heads need, 8 bytes for each. Two names with the
-// same 8 bytes keep each other: one that is dead may stay. Many goroutines may use
-// it at once.
+// marks is a set of needed names, 8 bytes each. Names with equal hashes keep each
+// other, so a dead thing may stay. It is safe for concurrent use.
 type marks struct {
 	mu     sync.RWMutex
 	sorted []uint64
-	fresh  map[uint64]struct{} // not in sorted yet
-	stored bool                // the stored object has all of them
+	fresh  map[uint64]struct{} // not yet in sorted
+	stored bool                // the stored object is complete
 }
 
-// minFresh is how many marks are collected, at least, before they are sorted in.
+// minFresh is the minimal number of marks per merge.
 const minFresh = 1 << 16
 
 func newMarks() *marks { return &marks{fresh: map[uint64]struct{}{}} }
 
-// hashOf is the same in every process.
+// hashOf is equal in all processes.
 func hashOf(name string) uint64 {
 	sum := sha256.Sum256([]byte(name))
 	return binary.BigEndian.Uint64(sum[:8])
 }
 
-// add marks a name and says whether it was not marked before.
+// add marks a name. It reports whether the name is new.
 func (m *marks) add(name string) bool {
 	h := hashOf(name)
 	m.mu.Lock()
@@ -65,7 +64,7 @@ func (m *marks) has(name string) bool {
 	return ok
 }
 
-// merge sorts the fresh marks in.
+// merge merges fresh into sorted.
 func (m *marks) merge() {
 	if len(m.fresh) == 0 {
 		return
@@ -109,14 +108,14 @@ func decodeMarks(data []byte) *marks {
 	return m
 }
 
-// object names what a collection has stored for its next slice.
+// object names an object that a collection stores for its next slice.
 type object struct {
 	Key    string
-	SHA256 string // of its bytes: with less than all marks, what lives would be deleted
+	SHA256 string // of its bytes; a truncated set of marks would delete needed things
 	Size   int64
 }
 
-// errDamaged says that a stored object is not the one that was stored.
+// errDamaged says that a stored object has changed.
 var errDamaged = errors.New("stored state of the collection is damaged")
 
 func putObject(ctx context.Context, blobs driver.Blobs, key string, data []byte) (object, error) {

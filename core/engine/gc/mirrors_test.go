@@ -16,8 +16,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestCleanupOfMirrors is D-16, among others: what a mirror has stays, and when it
-// is dropped nothing does.
+// TestCleanupOfMirrors collects with mirrors. The needs of a mirror stay until it
+// is dropped.
 func TestCleanupOfMirrors(t *testing.T) {
 	w, env := apptest.NewMirroring(t), drivertest.NewEnv()
 	if err := w.Begin(t.Context(), env); err != nil {
@@ -59,9 +59,9 @@ func TestCleanupOfMirrors(t *testing.T) {
 	}
 }
 
-// TestMirrorBesideCleanup collects again and again while a mirror follows an
-// archive that goes back and forth, and snapshots of it are made and dropped:
-// whatever it has is there.
+// TestMirrorBesideCleanup collects repeatedly during updates of a mirror whose
+// archive alternates, and during snapshots of it and their drops. Everything
+// needed stays.
 func TestMirrorBesideCleanup(t *testing.T) {
 	const rounds = 20
 	w, memory := apptest.NewMirroring(t), drivertest.NewMemory(time.Now)
@@ -105,7 +105,7 @@ func TestMirrorBesideCleanup(t *testing.T) {
 				t.Error(err)
 			}
 			if rng.IntN(3) == 0 {
-				p.Do("DELETE", "/api/snapshots/s", "", nil) // there may be none
+				p.Do("DELETE", "/api/snapshots/s", "", nil) // it may be absent
 				if _, err := p.Do("POST", "/api/mirrors/m/snapshots", "application/json", []byte(`{"Name":"s"}`)); err != nil {
 					t.Error(err)
 				}

@@ -12,21 +12,20 @@ import (
 
 const pinPart = "claim"
 
-// ErrDeleting says that something is being deleted at the moment. It is an error
-// of the attempt and not of the task: a later attempt finds the thing gone and
-// makes it anew.
+// ErrDeleting says that a thing is being deleted. It fails the attempt, not the
+// task. A later attempt finds the thing gone and stores it again.
 var ErrDeleting = errors.New("is being deleted")
 
-// pin is the row of a name. It is a pin or a tombstone, never both.
+// pin is the row of a name, either a pin or a tombstone.
 type pin struct {
 	Epoch   int64     `json:"e"`
-	Deleted time.Time `json:"c,omitzero"` // when the collector wrote the tombstone; zero for a pin
+	Deleted time.Time `json:"c,omitzero"` // time of the tombstone; zero for a pin
 }
 
 func (p pin) tombstone() bool { return !p.Deleted.IsZero() }
 
-// holds says whether the row stands in the way of a tombstone of an epoch. Pins of
-// earlier epochs do not: their tasks have ended.
+// holds reports whether the row prevents a tombstone of an epoch. Pins of earlier
+// epochs do not, since their tasks have ended.
 func (p pin) holds(epoch int64) bool { return p.tombstone() || p.Epoch >= epoch }
 
 func pinKey(name string) driver.Key { return driver.Key{Part: pinPart, Sort: name} }
@@ -46,7 +45,8 @@ func (p pin) op(name, version string) driver.Op {
 	return driver.Op{Do: driver.OpPut, Key: pinKey(name), If: version, Data: data}
 }
 
-// readPin returns the row of a name and its version, driver.Absent if there is none.
+// readPin returns the row of a name and its version, driver.Absent if there is
+// none.
 func readPin(ctx context.Context, t driver.Table, name string) (pin, string, error) {
 	row, err := t.Get(ctx, pinKey(name))
 	if errors.Is(err, driver.ErrNotFound) {
@@ -59,10 +59,9 @@ func readPin(ctx context.Context, t driver.Table, name string) (pin, string, err
 	return p, row.Version, err
 }
 
-// Pin keeps the things with these names from being deleted by the collection that
-// is under way, until its end; without one it does nothing and asks nothing. A
-// task pins a name before it looks whether the thing exists. ErrDeleting if the
-// thing is being deleted.
+// Pin keeps the named things until the end of the collection in progress. Without
+// one it makes no request. A task pins a name before it checks the existence of
+// the thing. The error is ErrDeleting if the thing is being deleted.
 func (e *Epoch) Pin(ctx context.Context, names ...string) error {
 	now := e.Seen()
 	if !now.Collecting {
@@ -77,7 +76,7 @@ func (e *Epoch) Pin(ctx context.Context, names ...string) error {
 }
 
 func (e *Epoch) pin(ctx context.Context, name string, epoch int64) error {
-	version := driver.Absent // nearly every name has no row
+	version := driver.Absent // most names have no row
 	for {
 		_, err := e.Table.Write(ctx, pin{Epoch: epoch}.op(name, version))
 		if !errors.Is(err, driver.ErrConflict) {

@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	// deleteWithin is how long the deletion of an object that has a tombstone may
-	// take, on the caller's side.
+	// deleteWithin bounds the deletion of an object with a tombstone, at the
+	// caller.
 	deleteWithin = time.Minute
-	// outlasts is the age at which a tombstone no longer stands for a deletion that
-	// may be under way.
+	// outlasts is the age of a tombstone at which no deletion for it can be in
+	// progress.
 	outlasts = 2 * deleteWithin
-	// releasePoll is how often the age of tombstones is looked at.
+	// releasePoll is the interval of checks of the tombstones' age.
 	releasePoll = 10 * time.Second
 )
 
-// Batches, in items. A Write has two operations for an item, and two conditions.
+// Batches, in items. A Write has two operations per item, and two conditions.
 const (
 	rowBatch    = (driver.MaxOps - 2) / 2
 	objectBatch = 500
 )
 
-// batch returns how many items like one are removed at a time.
+// batch returns the batch size for items like one.
 func (a *Area) batch(item Item) int {
 	if item.Object != "" && !a.Pinned {
 		return objectBatch
@@ -36,8 +36,8 @@ func (a *Area) batch(item Item) int {
 	return rowBatch
 }
 
-// remove removes items of an area, all rows or all objects, and returns those that
-// are gone. What tasks have pinned stays, and what it needs is marked.
+// remove removes items of an area, all rows or all objects. It returns the
+// removed ones. Pinned items stay, and their needs are marked.
 func (c *collection) remove(ctx context.Context, area *Area, items []Item) ([]Item, error) {
 	switch {
 	case items[0].Object == "":
@@ -62,10 +62,11 @@ func keysOf(items []Item) []string {
 	return keys
 }
 
-// removePinned removes objects that tasks may pin, in three steps: tombstones, in
-// one Write that fails for what is pinned; the objects; the tombstones again. An
-// attempt that stalls in between for longer than deleteWithin deletes nothing, and
-// what it has marked stays refused to tasks for twice as long.
+// removePinned removes objects that tasks may pin, in three steps. First it
+// writes tombstones, in a Write that fails for pinned items. Then it deletes the
+// objects. Then it removes the tombstones. An attempt that stalls longer than
+// deleteWithin in between deletes nothing. Its tombstones refuse pins for twice
+// that time.
 func (c *collection) removePinned(ctx context.Context, area *Area, items []Item) ([]Item, error) {
 	begun := c.Now()
 	within, cancel := context.WithTimeout(ctx, deleteWithin)
@@ -81,7 +82,7 @@ func (c *collection) removePinned(ctx context.Context, area *Area, items []Item)
 	if err != nil || len(items) == 0 {
 		return nil, err
 	}
-	// The context's clock stands still while a machine is suspended; Now does not.
+	// The context's clock stops while a machine is suspended; Now does not.
 	if took := c.Now().Sub(begun); took >= deleteWithin {
 		return nil, fmt.Errorf("stalled for %v before a deletion", took)
 	}
@@ -96,10 +97,10 @@ func (c *collection) removePinned(ctx context.Context, area *Area, items []Item)
 	return items, err
 }
 
-// write makes one Write of the operations of all items, on condition that the
-// collection is under way and the attempt was not overtaken. It leaves out items
-// that are pinned or whose row has changed, and returns the others. The operations
-// of an item depend on the version of its pin's row, mostly driver.Absent.
+// write makes one Write of all items' operations. It requires that the collection
+// is in progress and the attempt not overtaken. Items that are pinned, or whose
+// row has changed, are left out. It returns the others. The operations of an item
+// depend on the version of its pin's row, which is usually driver.Absent.
 func (c *collection) write(ctx context.Context, area *Area, items []Item, ops func(item Item, pinned string) []driver.Op, version *string) ([]Item, error) {
 	pins := map[string]string{}
 	for len(items) > 0 {
@@ -125,12 +126,12 @@ func (c *collection) write(ctx context.Context, area *Area, items []Item, ops fu
 	return nil, nil
 }
 
-// without returns the items that a conflict leaves: those without a row or a pin
-// that has changed. It notes pins of earlier epochs, which do not count.
+// without returns the items that remain after a conflict: those whose row and pin
+// are unchanged. It notes pins of earlier epochs, which do not count.
 func (c *collection) without(ctx context.Context, area *Area, items []Item, changed []driver.Key, pins map[string]string) (left []Item, err error) {
 	for _, item := range items {
 		if slices.Contains(changed, item.Row) {
-			continue // a task has stored it anew
+			continue // a task has stored it again
 		}
 		if area.Pinned && slices.Contains(changed, pinKey(item.Name)) {
 			p, version, err := readPin(ctx, c.Table, item.Name)
@@ -150,7 +151,7 @@ func (c *collection) without(ctx context.Context, area *Area, items []Item, chan
 	return left, nil
 }
 
-// keep marks what a pinned thing needs: a task is about to put it into a list.
+// keep marks the needs of a pinned thing, since a task may put it into a list.
 func (c *collection) keep(ctx context.Context, area *Area, name string) error {
 	if area.Needs == nil {
 		return nil
@@ -179,11 +180,11 @@ func (c *collection) release(ctx context.Context) error {
 	if c.at.Released {
 		return nil
 	}
-	return task.Later(releasePoll) // without a Save: it is no progress
+	return task.Later(releasePoll) // without a Save, since waiting is no progress
 }
 
-// releaseTombstones removes tombstones that were written before a time, and
-// returns how many are younger.
+// releaseTombstones removes tombstones older than before. It returns the number
+// of younger ones.
 func releaseTombstones(ctx context.Context, t driver.Table, before time.Time) (young int, err error) {
 	for row, err := range t.Scan(ctx, pinPart, "") {
 		if err != nil {
@@ -205,8 +206,8 @@ func releaseTombstones(ctx context.Context, t driver.Table, before time.Time) (y
 	return young, nil
 }
 
-// forget removes the replaced heads and the pins of an epoch and of those before
-// it. Tombstones stay. more is called after each batch; its error ends the call.
+// forget removes the replaced heads and pins of an epoch and of earlier ones.
+// Tombstones stay. An error of more, called after each batch, ends it.
 func forget(ctx context.Context, t driver.Table, epoch int64, more func() error) error {
 	var batch []driver.Row
 	flush := func() error {
@@ -254,8 +255,8 @@ func forget(ctx context.Context, t driver.Table, epoch int64, more func() error)
 	return flush()
 }
 
-// removeRows deletes up to driver.MaxOps rows. A row that has changed since it was
-// read stays.
+// removeRows deletes up to driver.MaxOps rows. A row that has changed since it
+// was read stays.
 func removeRows(ctx context.Context, t driver.Table, rows []driver.Row) error {
 	for len(rows) > 0 {
 		ops := make([]driver.Op, len(rows))

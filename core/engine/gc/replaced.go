@@ -13,10 +13,12 @@ const (
 	replacedPart = "superseded"
 )
 
-// prefix begins the Sort of an epoch's rows: ascending as the epochs do.
+// prefix is the prefix of the Sort of an epoch's rows. Prefixes ascend like
+// epochs.
 func prefix(epoch int64) string { return fmt.Sprintf("%016d/", epoch) }
 
-// replacedOp keeps a head as it is before the transaction that the operation is for.
+// replacedOp returns the operation that keeps a head in the transaction that
+// replaces it.
 func replacedOp(epoch int64, name string, head driver.Row) driver.Op {
 	return driver.Op{
 		Do: driver.OpPut, Key: driver.Key{Part: replacedPart, Sort: prefix(epoch) + name}, If: driver.Absent,
@@ -24,9 +26,9 @@ func replacedOp(epoch int64, name string, head driver.Row) driver.Op {
 	}
 }
 
-// replaced yields the replaced heads of an epoch and later whose Sort is greater
-// than after. A row has the partition and the data of the head, and the Sort of
-// the replaced row.
+// replaced yields the replaced heads of an epoch and later ones, with Sort
+// greater than after. Each has the partition and data of the head, and the Sort
+// of the row that keeps it.
 func replaced(ctx context.Context, t driver.Table, epoch int64, after string) iter.Seq2[driver.Row, error] {
 	return func(yield func(driver.Row, error) bool) {
 		for row, err := range t.Scan(ctx, replacedPart, max(after, prefix(epoch))) {

@@ -18,9 +18,9 @@ import (
 	"aptless/core/engine/task"
 )
 
-// world is a small storage with heads and things. A head is a row of the partition
-// head or late, and names a list. A record of a list needs the thing of its key,
-// which is an object and a row.
+// world is a small storage with heads and things. A head is a row of the
+// partition head or late, and names a list. A record needs the thing of its key,
+// which has an object and a row.
 type world struct {
 	*drivertest.Env
 	collector  *Collector
@@ -30,7 +30,7 @@ type world struct {
 
 type head struct{ List lists.Ref }
 
-// hooks are called before calls of the collector's drivers; nil ones are not.
+// hooks run before calls of the collector's drivers; each may be nil.
 type hooks struct {
 	scan   func(part string)
 	write  func(ops []driver.Op) error
@@ -138,8 +138,8 @@ func (w *world) objectItems(ctx context.Context, s *Sweep, after string) iter.Se
 	}
 }
 
-// moveArgs are those of a task that moves the list of a head to another one, or
-// drops it if To is "".
+// moveArgs are the arguments of a task that moves the list of a head to another
+// one, or drops it if To is "".
 type moveArgs struct{ From, To string }
 
 func moveKind(w *world) task.Kind {
@@ -174,7 +174,7 @@ func ok(t *testing.T, err error) {
 	}
 }
 
-// list stores a list with these records, in the epoch that the world has seen.
+// list stores a list of records in the world's epoch.
 func (w *world) list(t *testing.T, names ...string) lists.Ref {
 	t.Helper()
 	l, err := w.collector.Lists.Build(t.Context(), lists.Schema{Target: 4}, func(yield func(lists.Record, error) bool) {
@@ -206,8 +206,8 @@ func (w *world) things(t *testing.T, names ...string) {
 	}
 }
 
-// left returns the names of the things whose object is there, with a star if the
-// row is not, and those whose row alone is there in parentheses.
+// left returns the names of the things with an object. A star means that the row
+// is gone. A name in parentheses has a row only.
 func (w *world) left() (names []string) {
 	rows := w.Memory.Rows("row")
 	for key := range w.Memory.Objects("private/things/") {
@@ -248,8 +248,8 @@ func (w *world) collect(t *testing.T) task.Task {
 	return w.ended(t, id)
 }
 
-// ended returns a task that has ended, and checks that no collection is under way
-// and that none has left a row or an object.
+// ended returns an ended task. It checks that no collection is in progress or has
+// left a row or object.
 func (w *world) ended(t *testing.T, id int64) task.Task {
 	t.Helper()
 	got := must[task.Task](t)(w.collector.Tasks.Get(t.Context(), id))
@@ -271,7 +271,7 @@ func (w *world) ended(t *testing.T, id int64) task.Task {
 	return got
 }
 
-// succeeded is ended for a task that has to succeed.
+// succeeded is ended for a task that must succeed.
 func (w *world) succeeded(t *testing.T, id int64) task.Task {
 	t.Helper()
 	got := w.ended(t, id)
@@ -288,7 +288,7 @@ func (w *world) move(t *testing.T, from, to string) {
 	ok(t, err)
 }
 
-// names returns n names of things that sort in their order.
+// names returns n names in ascending order.
 func names(prefix string, n int) []string {
 	list := make([]string, n)
 	for i := range list {

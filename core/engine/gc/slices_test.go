@@ -20,7 +20,7 @@ import (
 	"aptless/core/engine/task"
 )
 
-// far is storage whose every call takes some time.
+// far is a storage with slow calls.
 type far struct {
 	driver.Blobs
 	driver.Table
@@ -53,7 +53,7 @@ func (f *far) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row
 	return func(yield func(driver.Row, error) bool) {
 		n := 0
 		for row, err := range f.Table.Scan(ctx, part, after) {
-			if n++; n%1000 == 1 { // a page
+			if n++; n%1000 == 1 { // per page
 				time.Sleep(f.took)
 			}
 			if !yield(row, err) {
@@ -77,9 +77,9 @@ func (f farTable) Put(ctx context.Context, rows ...driver.Row) error {
 	return f.Table.Put(ctx, rows...)
 }
 
-// TestTenThousandSnapshotsAreCollectedInSlices collects beside 10,000 heads, whose
-// lists share most of their chunks, on storage whose calls take 40 ms, by a function
-// that lives 20 s. To read the lists one after another takes 400 s for the roots alone.
+// TestTenThousandSnapshotsAreCollectedInSlices collects with 10,000 heads that
+// share most chunks. Storage calls take 40 ms, and a function lives 20 s. Reading
+// the roots serially would take 400 s.
 func TestTenThousandSnapshotsAreCollectedInSlices(t *testing.T) {
 	heads := 10_000
 	if testing.Short() {
@@ -135,13 +135,13 @@ func TestTenThousandSnapshotsAreCollectedInSlices(t *testing.T) {
 		if most := time.Duration(heads) * 40 * time.Millisecond / 4; time.Since(began) > most {
 			t.Errorf("the collection took %v, want less than %v", time.Since(began), most)
 		}
-		if n := f.reads.Load(); n > int64(heads)*2+200 { // a root and a chunk of each, and what is shared
+		if n := f.reads.Load(); n > int64(heads)*2+200 { // a root and a chunk of each, and the shared ones
 			t.Errorf("%d objects are read for %d lists", n, heads)
 		}
 	})
 }
 
-// TestEverySliceMakesProgress has slices that are over as soon as they begin.
+// TestEverySliceMakesProgress has slices that are over at once.
 func TestEverySliceMakesProgress(t *testing.T) {
 	w := newWorld(t, drivertest.NewEnv())
 	w.dispatcher.Slice = time.Nanosecond
@@ -152,7 +152,7 @@ func TestEverySliceMakesProgress(t *testing.T) {
 	}
 	w.things(t, live...)
 	w.things(t, names("dead", dead)...)
-	w.collector.Tasks.Now = func() time.Time { // each look finds the slice over
+	w.collector.Tasks.Now = func() time.Time { // ends the slice at each look
 		w.Clock.Advance(time.Second)
 		return w.Clock.Now()
 	}
@@ -169,7 +169,8 @@ func TestEverySliceMakesProgress(t *testing.T) {
 	}
 }
 
-// TestRequestsOfACollection counts what a collection with many dead things costs.
+// TestRequestsOfACollection counts the requests of a collection with many dead
+// things.
 func TestRequestsOfACollection(t *testing.T) {
 	w := newWorld(t, drivertest.NewEnv())
 	const dead = 2000
@@ -186,7 +187,8 @@ func TestRequestsOfACollection(t *testing.T) {
 	w.wantLeft(t)
 }
 
-// TestMoreDeadThingsThanAreHeld lists again where it stopped.
+// TestMoreDeadThingsThanAreHeld has more dead things than a listing holds. The
+// next listing continues after them.
 func TestMoreDeadThingsThanAreHeld(t *testing.T) {
 	w := newWorld(t, drivertest.NewEnv())
 	w.collector.held = 150

@@ -18,8 +18,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// whole checks that the packages of all snapshots have their records and files,
-// and returns how many there are.
+// whole checks that the packages of all snapshots have records and files. It
+// returns their number.
 func whole(p *apptest.Process) (n int, err error) {
 	store := &pool.Store{Table: p.Env.Memory.Table, Blobs: p.Env.Memory.Blobs}
 	var list []struct{ Name string }
@@ -51,7 +51,7 @@ func whole(p *apptest.Process) (n int, err error) {
 	return n, err
 }
 
-// anySnapshotChange makes or drops a snapshot that others make and drop as well.
+// anySnapshotChange makes or drops a snapshot that other clients use, too.
 func anySnapshotChange(p *apptest.Process, rng *rand.Rand, packages []string) error {
 	names := []string{"s1", "s2", "s3"}
 	name, other := names[rng.IntN(len(names))], names[rng.IntN(len(names))]
@@ -71,17 +71,17 @@ func anySnapshotChange(p *apptest.Process, rng *rand.Rand, packages []string) er
 		_, err = p.Do("POST", "/api/repos/"+packages[rng.IntN(len(packages))]+"/snapshots", "application/json", fmt.Appendf(nil, `{"Name":%q}`, name))
 	}
 	if err != nil && (strings.Contains(err.Error(), "not found") || strings.Contains(err.Error(), "already exists")) {
-		return nil // another was first, or it has been collected
+		return nil // another client was first, or it is collected
 	}
 	return err
 }
 
-// TestSnapshotsBesideCleanup collects again and again while snapshots of
-// repositories that change are made, of each other and of packages that may be
-// in no list any more, and dropped: whatever is in a snapshot is there.
+// TestSnapshotsBesideCleanup collects repeatedly while clients make and drop
+// snapshots. These are of changing repositories, of each other, and of packages
+// that may be in no list. Packages in a snapshot always have record and file.
 func TestSnapshotsBesideCleanup(t *testing.T) {
 	const clients, rounds = 6, 40 // of the collector
-	const least = 30              // changes of a client, however fast the collector is
+	const least = 30              // changes per client, at any speed of the collector
 	memory := drivertest.NewMemory(time.Now)
 	a, err := app.New(t.Context(), app.Drivers{Blobs: slowBlobs{memory.Blobs}, Table: slowTable{memory.Table}, Queue: memory.Queue}, apptest.Signer(t),
 		app.Config{Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now,
@@ -128,7 +128,7 @@ func TestSnapshotsBesideCleanup(t *testing.T) {
 				if rng.IntN(6) > 0 {
 					continue
 				}
-				changing.Lock() // nobody changes anything, but the collector goes on
+				changing.Lock() // no client changes anything, and the collector continues
 				found, err := whole(p)
 				most = max(most, found)
 				changing.Unlock()

@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// maxDead is how many dead items are held, and removed, at a time.
+	// maxDead bounds the dead items in memory between two removals.
 	maxDead = 100_000
-	// page is how many items are listed, at least, before a slice ends.
+	// page is the minimal number of listed items per slice.
 	page = 256
 )
 
-// sweep removes what is dead, area by area: it lists an area, then removes the
-// items that nothing needs. Where there are more than maxDead, it lists again from
-// where it stopped. It goes on from the cursor.
+// sweep sweeps area by area: it lists an area, then removes the dead items. At
+// maxDead items it removes them, and continues the listing. It starts at the
+// cursor.
 func (c *collection) sweep(ctx context.Context) error {
 	for c.at.Area < len(c.Areas) {
 		area := &c.Areas[c.at.Area]
@@ -87,7 +87,8 @@ func (c *collection) list(ctx context.Context, area *Area) error {
 	return nil
 }
 
-// foreign notes an object that aptless did not store, in the first listing.
+// foreign reports an object that aptless did not store, in the first listing
+// only.
 func (c *collection) foreign(key string) {
 	if c.at.Counted {
 		return
@@ -98,7 +99,7 @@ func (c *collection) foreign(key string) {
 	}
 }
 
-// isDead says whether nothing needs an item.
+// isDead reports whether an item is not needed.
 func (c *collection) isDead(item Item) bool {
 	if item.Live || item.Dead {
 		return !item.Live
@@ -106,7 +107,7 @@ func (c *collection) isDead(item Item) bool {
 	return item.Name == "" || !c.marks.has(item.Name)
 }
 
-// tell tells clients how much there is to remove.
+// tell prints the number of items to remove.
 func (c *collection) tell(area *Area) {
 	if area.Deleting != "" {
 		c.attempt.Printf(area.Deleting, c.at.Count)
@@ -117,7 +118,7 @@ func (c *collection) tell(area *Area) {
 	}
 }
 
-// removeDead removes the dead items in batches, one at least before a slice ends.
+// removeDead removes the dead items in batches, at least one per slice.
 func (c *collection) removeDead(ctx context.Context, area *Area) error {
 	for c.at.Next < len(c.dead) {
 		n := min(len(c.dead)-c.at.Next, area.batch(c.dead[c.at.Next]))
@@ -141,7 +142,7 @@ func (c *collection) removeDead(ctx context.Context, area *Area) error {
 	return nil
 }
 
-// load reads the dead items that an earlier slice has found.
+// load reads the dead items of an earlier slice.
 func (c *collection) load(ctx context.Context) error {
 	if c.dead != nil || c.at.Dead.Key == "" {
 		return nil

@@ -13,14 +13,13 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// sendWithin bounds how long the message of an admitted task may take, whatever
-// becomes of the request that admitted it.
+// sendWithin bounds the sending of an admitted task's message. It is independent
+// of the request's context.
 const sendWithin = 10 * time.Second
 
-// Admit creates the task of a spec and sends its message. From then on it will
-// run, whatever happens to the caller; only an error before that means that
-// there is no task. lock.ErrTooMany says that too many tasks wait for one of its
-// resources.
+// Admit creates the task of a spec and sends its message. Once the task exists it
+// will run, even if the caller ends. An error means that there is no task. The
+// error is lock.ErrTooMany if too many tasks wait for one of its resources.
 func (s *Store) Admit(ctx context.Context, spec Spec, sync bool) (Task, error) {
 	if s.Named && spec.By == nil {
 		return Task{}, fmt.Errorf("task %s has no principal: %w", spec.Kind, errNoPrincipal)
@@ -40,10 +39,9 @@ func (s *Store) Admit(ctx context.Context, spec Spec, sync bool) (Task, error) {
 	})
 }
 
-// admit creates a task that has everything but a number, in one transaction with
-// the operations that more returns for the task with its number. It may change the
-// task, and its function is told how the transaction has ended. A conflict on one of
-// these operations is an error.
+// admit creates a complete task except for its number. The transaction includes the
+// operations of more. more may change the task, and its function gets the result of
+// the transaction. A conflict on one of these operations is an error.
 func (s *Store) admit(ctx context.Context, t Task, more func(*Task) ([]driver.Op, func(error))) (Task, error) {
 	if len(t.Locks) == 0 {
 		return Task{}, fmt.Errorf("task %s names no resource: %w", t.Kind, driver.ErrInvalid)
@@ -66,7 +64,7 @@ func (s *Store) admit(ctx context.Context, t Task, more func(*Task) ([]driver.Op
 	if err != nil {
 		return Task{}, fmt.Errorf("admission of %q: %w", t.Name, err)
 	}
-	// The request may be over: the task is there all the same.
+	// The task exists even if the request is over.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin)
 	defer cancel()
 	if err := s.send(ctx, t); err != nil {
@@ -96,7 +94,8 @@ func (s *Store) create(ctx context.Context, t Task, with []driver.Op) error {
 		if errors.As(err, &conflict) && !slices.ContainsFunc(conflict.Keys, func(k driver.Key) bool { return slices.Contains(own, k) }) {
 			return err
 		}
-		// The number is ours alone: if the row is there, an answer was lost.
+		// No other admission uses the number. If the row exists, only the answer
+		// was lost.
 		look, cancel := outlive(ctx, sendWithin)
 		defer cancel()
 		if _, there := s.Get(look, t.ID); there == nil {
@@ -106,8 +105,8 @@ func (s *Store) create(ctx context.Context, t Task, with []driver.Op) error {
 	}))
 }
 
-// group names the message group of a task: one per first exclusive resource
-// and class of work.
+// group names the message group of a task. There is one per first exclusive
+// resource and class of work.
 func group(kind string, wants []lock.Want) string {
 	first := wants[0].Resource
 	for _, w := range wants {

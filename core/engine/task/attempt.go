@@ -13,46 +13,45 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// Attempt is one run of a task. Writes are conditioned on what it reads through
-// Get. What it puts is written by the next Save or at the end, together with
-// the task's own row, or not at all.
+// Attempt is one run of a task. Its writes are conditioned on the rows that it
+// reads with Get. The next Save, or the end, writes all of its puts together with
+// the task's own row, or none.
 //
-// Its methods are for the goroutine that runs the task, except Printf, Detail,
-// Warn, SliceOver and Write, which any goroutine may call.
+// Its methods are for the goroutine that runs the task. Any goroutine may call
+// Printf, Detail, Warn, SliceOver and Write.
 type Attempt struct {
 	store   *Store
-	begun   Task // as it was when the attempt began
+	begun   Task // as read at the beginning of the attempt
 	cursor  json.RawMessage
 	lease   time.Duration
 	until   time.Time // end of the slice; zero if there is none
 	lost    context.CancelCauseFunc
 	tx      *lock.Tx
-	debts   map[string]string // versions of the debts' rows that this attempt wrote, by name
-	paid    []string          // debts that the next write removes
-	objects int               // of debts that were written
-	answer  *Result           // for a task that has committed and does not get further
+	debts   map[string]string // row versions of the debts that this attempt wrote, by name
+	paid    []string          // debts to remove with the next write
+	objects int               // the number of debts written
+	answer  *Result           // of a committed task that ends before its own result
 
 	counted   *driver.Requests // of this attempt
-	cancelled atomic.Bool      // a write has seen that the task is cancelled
+	cancelled atomic.Bool      // a write has found the task cancelled
 
 	// writing is held while the row is written, so a heartbeat and a Save never
 	// compete. It guards the next four.
 	writing mutex
-	task    Task   // as it is stored
+	task    Task   // as stored
 	version string // of the stored row
-	seq     int64  // of the last write, also of one that failed
+	seq     int64  // of the last write, successful or not
 	over    bool   // the attempt has made its last write
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields after it
 	out      output
 	detail   json.RawMessage
 	warnings []string // since the last Save
-	fresh    bool     // out, detail or warnings changed since the row was written
+	fresh    bool     // out, detail or warnings are not yet in the row
 }
 
-// mutex is a lock that is held during calls of the storage. It is a channel, so
-// that time passes in the bubble of a test (testing/synctest) while a goroutine
-// waits for it.
+// mutex is a lock that is held during storage calls. It is a channel, so that
+// waiting for it is durable blocking for testing/synctest.
 type mutex chan struct{}
 
 func newMutex() mutex { return make(mutex, 1) }
@@ -60,8 +59,8 @@ func newMutex() mutex { return make(mutex, 1) }
 func (m mutex) Lock()   { m <- struct{}{} }
 func (m mutex) Unlock() { <-m }
 
-// ID returns the number of the task. In an Undo that is paid as a debt it is the
-// number of the task that is undone.
+// ID returns the number of the task. In an Undo that is a debt, it is the number
+// of the failed task.
 func (a *Attempt) ID() int64 {
 	if a.begun.Undo {
 		return a.begun.Origin
@@ -69,14 +68,14 @@ func (a *Attempt) ID() int64 {
 	return a.begun.ID
 }
 
-// By returns the principal that the task works for, nil for the server itself.
+// By returns the task's principal, nil for the server itself.
 func (a *Attempt) By() *By { return a.begun.By }
 
-// Token returns the number of the attempt. It only grows, so a name made of it
-// and the task's number belongs to this attempt alone.
+// Token returns the number of the attempt. It only grows. So a name made of the
+// task's number and the token is unique to this attempt.
 func (a *Attempt) Token() int64 { return a.begun.Attempt }
 
-// Holds reports whether the task holds a resource in the mode wanted, or
+// Holds reports whether the task holds a resource, in the wanted mode or
 // exclusively.
 func (a *Attempt) Holds(want lock.Want) bool {
 	return slices.ContainsFunc(a.begun.Locks, func(w lock.Want) bool {
@@ -120,12 +119,12 @@ func (a *Attempt) Warn(format string, args ...any) {
 	a.fresh = true
 }
 
-// Detail replaces the progress that clients see. Progress of more than 16 KiB
-// is not shown.
+// Detail replaces the progress that clients see. Progress above 16 KiB is not
+// shown.
 func (a *Attempt) Detail(v any) {
 	data, err := encode(v)
 	if err != nil {
-		panic(err) // progress is numbers and names
+		panic(err) // progress always marshals
 	}
 	if len(data) > maxDetail {
 		return
@@ -135,7 +134,7 @@ func (a *Attempt) Detail(v any) {
 	a.detail, a.fresh = data, true
 }
 
-// Cursor decodes the cursor saved last into v and reports whether there is one.
+// Cursor decodes the last saved cursor into v. It reports whether there is one.
 func (a *Attempt) Cursor(v any) (bool, error) {
 	if a.cursor == nil {
 		return false, nil
@@ -143,14 +142,14 @@ func (a *Attempt) Cursor(v any) (bool, error) {
 	return true, json.Unmarshal(a.cursor, v)
 }
 
-// SliceOver reports that it is time to Save and to return ErrContinue: the time
-// of the delivery is over, or a client has cancelled the task.
+// SliceOver reports whether to Save and return ErrContinue. It is true once the
+// delivery's time is over, or a client has cancelled the task.
 func (a *Attempt) SliceOver() bool {
 	return a.cancelled.Load() || !a.until.IsZero() && !a.store.Now().Before(a.until)
 }
 
-// ops returns the operations of a transaction, and while a collection is under
-// way those that keep the heads it replaces.
+// ops returns the operations of a transaction. During a collection they include
+// those that keep the replaced heads.
 func (a *Attempt) ops(tx *lock.Tx) ([]driver.Op, error) {
 	ops, err := tx.Ops()
 	if err != nil || a.store.Epoch == nil {
@@ -160,14 +159,14 @@ func (a *Attempt) ops(tx *lock.Tx) ([]driver.Op, error) {
 	return append(ops, a.store.Epoch.Keep(name, tx.Replaced())...), nil
 }
 
-// stored returns the row as the attempt wrote it last.
+// stored returns the row of the last write.
 func (a *Attempt) stored() Task {
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	return a.task
 }
 
-// rewind forgets what was read, put and printed since the last Save.
+// rewind drops reads, puts and output since the last Save.
 func (a *Attempt) rewind() {
 	a.tx, a.paid, a.answer = lock.NewTx(a.store.Table), nil, nil
 	a.mu.Lock()
@@ -176,7 +175,7 @@ func (a *Attempt) rewind() {
 	a.warnings = nil
 }
 
-// requests returns those of the attempts before and those of this one, so far.
+// requests returns the counts of all attempts so far.
 func (a *Attempt) requests() map[string]int64 {
 	sum := a.counted.Counts()
 	for kind, n := range a.begun.Requests {

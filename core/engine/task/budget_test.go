@@ -19,7 +19,7 @@ import (
 
 var one = []lock.Want{{Resource: "a"}}
 
-// single returns a store, and a dispatcher of one kind "t.x".
+// single returns a store and a dispatcher with the kind "t.x".
 func single(t testing.TB, env *drivertest.Env, run func(context.Context, *Attempt, struct{}) (Result, error)) (*Store, *Dispatcher) {
 	t.Helper()
 	s := &Store{Table: env.Table, Blobs: env.Blobs, Queue: env.Queue, Now: env.Clock.Now, Log: slog.New(slog.DiscardHandler)}
@@ -63,7 +63,8 @@ func TestOutageFailsNoTask(t *testing.T) {
 	}
 }
 
-// TestErrorsHaveATimeAndDeathsANumber gives up a task for its last reason.
+// TestErrorsHaveATimeAndDeathsANumber exceeds each budget. The error has the last
+// reason.
 func TestErrorsHaveATimeAndDeathsANumber(t *testing.T) {
 	for _, save := range []bool{false, true} {
 		env := drivertest.NewEnv()
@@ -87,8 +88,7 @@ func TestErrorsHaveATimeAndDeathsANumber(t *testing.T) {
 	}
 }
 
-// die runs deliveries of which each is killed: its calls end with the process and
-// nothing more is written.
+// die kills deliveries: their calls fail, and nothing more is written.
 func die(t testing.TB, env *drivertest.Env, deliver func(env *drivertest.Env)) *drivertest.Env {
 	t.Helper()
 	dying := env.Restart()
@@ -98,8 +98,8 @@ func die(t testing.TB, env *drivertest.Env, deliver func(env *drivertest.Env)) *
 	return next
 }
 
-// TestDeathsAtOnePlaceEnd kills each attempt after a Save, which is of the same
-// place or of another one each time: only progress keeps a task alive.
+// TestDeathsAtOnePlaceEnd kills each attempt after a Save, with equal cursors or
+// different ones. Only progress keeps a task alive.
 func TestDeathsAtOnePlaceEnd(t *testing.T) {
 	for _, progress := range []bool{false, true} {
 		env, id := drivertest.NewEnv(), int64(0)
@@ -136,7 +136,7 @@ func TestDeathsAtOnePlaceEnd(t *testing.T) {
 	}
 }
 
-// deadTable is the table of a process that has died.
+// deadTable is the table of a dead process.
 type deadTable struct{ driver.Table }
 
 var errDead = errors.New("process has died")
@@ -146,7 +146,7 @@ func (deadTable) Write(context.Context, ...driver.Op) (string, error)   { return
 func (deadTable) Add(context.Context, driver.Key, int64) (int64, error) { return 0, errDead }
 
 // TestTimeThatIsOverIsTheReason gives up a task whose attempts outlast their
-// deliveries, and says so; one that is stopped with its process loses nothing.
+// deliveries, with that reason. An attempt that its process stops costs nothing.
 func TestTimeThatIsOverIsTheReason(t *testing.T) {
 	for name, tc := range map[string]struct {
 		cause error
@@ -187,8 +187,8 @@ func canceled(t testing.TB) context.Context {
 	return ctx
 }
 
-// TestLostAnswersAreNoDeaths loses the answer to the first write of every attempt,
-// more often than an attempt may die.
+// TestLostAnswersAreNoDeaths loses the answer to each attempt's first write, more
+// often than an attempt may die.
 func TestLostAnswersAreNoDeaths(t *testing.T) {
 	env, runs := drivertest.NewEnv(), 0
 	s, d := single(t, env, func(context.Context, *Attempt, struct{}) (Result, error) {
@@ -216,9 +216,8 @@ func (a answerless) Write(ctx context.Context, ops ...driver.Op) (string, error)
 	return "", errors.New("answer was lost")
 }
 
-// TestLiveLeaseIsRespected delivers a task while another process runs it, and
-// while this process does; the lease of a process that has died counts only
-// where others may live.
+// TestLiveLeaseIsRespected delivers a task that runs in another process or in
+// this one. A dead process's lease counts unless the dispatcher is Alone.
 func TestLiveLeaseIsRespected(t *testing.T) {
 	env := drivertest.NewEnv()
 	begun, release := make(chan struct{}, 10), make(chan struct{})
@@ -270,7 +269,7 @@ func TestSlicesWaitForNoLease(t *testing.T) {
 	run := func(ctx context.Context, a *Attempt, _ struct{}) (Result, error) {
 		if slices++; slices < 10 {
 			env.Clock.Advance(10 * time.Second)
-			return Result{}, a.Checkpoint(ctx, slices/3) // of three slices one moves on
+			return Result{}, a.Checkpoint(ctx, slices/3) // every third cursor differs
 		}
 		return Result{}, nil
 	}
@@ -292,8 +291,8 @@ func TestSlicesWaitForNoLease(t *testing.T) {
 	}
 }
 
-// TestOvertakenDeletesNothing fences the deletion of an object: an attempt that
-// stalled before it finds that it has been overtaken.
+// TestOvertakenDeletesNothing fences the deletion of an object. A stalled attempt
+// finds that another has overtaken it.
 func TestOvertakenDeletesNothing(t *testing.T) {
 	env := drivertest.NewEnv()
 	key := driver.Key{Part: "pool", Sort: "file"}
@@ -349,7 +348,8 @@ func TestOvertakenDeletesNothing(t *testing.T) {
 	}
 }
 
-// TestRerunsArePausedAndBounded changes a row that was read before each end.
+// TestRerunsArePausedAndBounded changes a row that the attempt has read, before
+// each end.
 func TestRerunsArePausedAndBounded(t *testing.T) {
 	env := drivertest.NewEnv()
 	runs := 0
@@ -372,8 +372,8 @@ func TestRerunsArePausedAndBounded(t *testing.T) {
 	}
 }
 
-// TestRelockIsBounded has a task ask for other locks for ever, and for more than
-// a transaction can change.
+// TestRelockIsBounded has a task that asks for other locks without end, and for
+// more than a transaction can change.
 func TestRelockIsBounded(t *testing.T) {
 	many := make([]lock.Want, 120)
 	for i := range many {
@@ -419,8 +419,8 @@ func TestHoldsComparesModes(t *testing.T) {
 	}
 }
 
-// TestDeliveryIsOneSlice has one delivery run the tasks before its own: none of
-// them begins after the delivery's time is over.
+// TestDeliveryIsOneSlice has one delivery run earlier tasks first. None of them
+// begins after the delivery's time.
 func TestDeliveryIsOneSlice(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, d := single(t, env, func(context.Context, *Attempt, struct{}) (Result, error) {
@@ -447,8 +447,8 @@ func TestDeliveryIsOneSlice(t *testing.T) {
 	}
 }
 
-// TestWakeDuringPutBackIsNotLost ends the task ahead after the row of the waiting
-// one has its receipt and before its message is put back.
+// TestWakeDuringPutBackIsNotLost ends the earlier task between two steps: the row
+// has the receipt, and the message is not yet put back.
 func TestWakeDuringPutBackIsNotLost(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, d := single(t, env, func(context.Context, *Attempt, struct{}) (Result, error) { return Result{}, nil })
@@ -479,8 +479,8 @@ func TestWakeDuringPutBackIsNotLost(t *testing.T) {
 	}
 }
 
-// TestWaitLeavesNothing waits for tasks that have ended, that run, and that do
-// not end while the caller waits.
+// TestWaitLeavesNothing waits for tasks that have ended, that run, and that
+// outlast the wait.
 func TestWaitLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env := drivertest.NewEnv()
@@ -514,8 +514,8 @@ func TestWaitLeavesNothing(t *testing.T) {
 	})
 }
 
-// TestSliceEndsBeforeTheFunction has a delivery in a function that is ended at its
-// deadline: the slice leaves half of the time for the way to the next checkpoint.
+// TestSliceEndsBeforeTheFunction has a function with a deadline. The slice leaves
+// half of the time for the way to the next checkpoint.
 func TestSliceEndsBeforeTheFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tc := range []struct{ slice, function, want time.Duration }{

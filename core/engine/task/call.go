@@ -32,8 +32,8 @@ func callUndo(ctx context.Context, kind Kind, a *Attempt) (err error) {
 	return kind.undo(ctx, a, args)
 }
 
-// guard makes a panic a failure of the task: of the goroutine that runs the kind's
-// function, and of a goroutine that it started by package parallel.
+// guard turns a panic into a failure of the task. The panic may be in the task's
+// goroutine, or in one that package parallel started.
 func (a *Attempt) guard(kind Kind, err *error) {
 	var value any
 	var stack []byte

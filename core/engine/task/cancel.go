@@ -9,11 +9,10 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// Cancel stops a task that has not committed and returns it. One that has never
-// begun ends at once, and leaves its queues. One that has begun is told through
-// its row: its next Save or its next attempt stops it, undoes what it has left
-// and ends it. ErrUnknown if there is no such task, ErrEnded if it has ended,
-// ErrCommitted if it has committed.
+// Cancel stops a task before its commit and returns it. A task without an attempt
+// ends at once and leaves its queues. Otherwise its next Save, or its next
+// attempt, undoes it and ends it. The errors are ErrUnknown, ErrEnded and
+// ErrCommitted.
 func (s *Store) Cancel(ctx context.Context, id int64) (Task, error) {
 	var t Task
 	err := unwrapFinal(retryConflicts(ctx, attemptWait, func() error {
@@ -39,11 +38,11 @@ func (s *Store) Cancel(ctx context.Context, id int64) (Task, error) {
 	return t, err
 }
 
-// cancelIdle ends a task of which no attempt has begun.
+// cancelIdle ends a task without an attempt.
 func (s *Store) cancelIdle(ctx context.Context, t *Task, version string) error {
 	ops, next, err := lock.Change(ctx, s.Table, t.ID, t.Locks, nil)
 	if errors.Is(err, driver.ErrNotFound) {
-		return driver.ErrConflict // it has ended since it was read
+		return driver.ErrConflict // it has ended since the read
 	}
 	if err != nil {
 		return err

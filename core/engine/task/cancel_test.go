@@ -11,8 +11,7 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// TestCancelOfWaitingTask ends a task that has not begun, and lets the one after
-// it run.
+// TestCancelOfWaitingTask ends a waiting task. The next one runs.
 func TestCancelOfWaitingTask(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, d := open(t, env)
@@ -38,9 +37,9 @@ func TestCancelOfWaitingTask(t *testing.T) {
 	}
 }
 
-// TestCancelOfRunningTask cancels a task at each of its steps: before its commit
-// it ends without an effect, and what it staged is undone; after it, it cannot be
-// cancelled.
+// TestCancelOfRunningTask cancels a task at each step. Before its commit it ends
+// without an effect, and its staged objects are removed. After it, the
+// cancellation is refused.
 func TestCancelOfRunningTask(t *testing.T) {
 	for step := range 4 {
 		t.Run(fmt.Sprint("step ", step), func(t *testing.T) {
@@ -92,8 +91,8 @@ func TestCancelOfRunningTask(t *testing.T) {
 	}
 }
 
-// TestUndoOfCancelledTaskHasItsSlice has an Undo look for the end of its slice
-// before each step.
+// TestUndoOfCancelledTaskHasItsSlice has an Undo that checks its slice before
+// each step.
 func TestUndoOfCancelledTaskHasItsSlice(t *testing.T) {
 	w := newShop(t, drivertest.NewEnv())
 	steps := 0
@@ -120,8 +119,8 @@ func TestUndoOfCancelledTaskHasItsSlice(t *testing.T) {
 	}
 }
 
-// TestCancelOfStoppedTask cancels a task between two of its attempts, by whose end
-// it holds its locks.
+// TestCancelOfStoppedTask cancels a task between two attempts, while it holds its
+// locks.
 func TestCancelOfStoppedTask(t *testing.T) {
 	env := drivertest.NewEnv()
 	runs := 0
@@ -142,8 +141,8 @@ func TestCancelOfStoppedTask(t *testing.T) {
 	}
 }
 
-// TestSweepCancel interrupts the cancellation of a task at every call of a port:
-// the task is cancelled or has its effect, and is not both.
+// TestSweepCancel breaks each storage call of a cancellation once. The task is
+// cancelled or has its effect, never both.
 func TestSweepCancel(t *testing.T) {
 	drivertest.Sweep(t, drivertest.Journey{
 		Run: func(ctx context.Context, env *drivertest.Env) error {
@@ -187,8 +186,7 @@ func TestSweepCancel(t *testing.T) {
 	})
 }
 
-// TestCancelTellsAttempt has a heartbeat, a fence and a write meet the change of
-// the row by Cancel.
+// TestCancelTellsAttempt cancels a task before a heartbeat, a fence and a write.
 func TestCancelTellsAttempt(t *testing.T) {
 	env := drivertest.NewEnv()
 	for name, meet := range map[string]func(ctx context.Context, a *Attempt) error{

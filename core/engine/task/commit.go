@@ -11,14 +11,14 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// Save commits what was put so far, together with the cursor from which the
-// next attempt goes on. After it the transaction is empty: what was read
-// before no longer conditions anything. A cursor of other bytes than the last
-// one is progress: both budgets begin anew.
+// Save commits all puts so far, together with the cursor of the next attempt. The
+// transaction is empty afterwards, so earlier reads condition nothing any more. A
+// cursor with other bytes than the last one is progress and resets both budgets.
 //
-// driver.ErrConflict says that a row that was read has changed: return it and
-// the task runs again from its last cursor. ErrLost says that another attempt
-// goes on, ErrCancelled that a client has cancelled the task.
+// driver.ErrConflict means that a row that was read has changed. The caller must
+// return it, and the task runs again from its last cursor. ErrLost means that
+// another attempt has overtaken this one, ErrCancelled that a client has
+// cancelled the task.
 func (a *Attempt) Save(ctx context.Context, cursor any) error {
 	return a.save(ctx, cursor, func(*Task) {}, nil)
 }
@@ -52,7 +52,7 @@ func (a *Attempt) save(ctx context.Context, cursor any, change func(*Task), debt
 			}
 			t.Cursor = data
 			if a.SliceOver() {
-				t.Owner = "" // nobody has to wait for the lease
+				t.Owner = "" // no other attempt has to wait for the lease
 			}
 			change(t)
 			a.settle(t, debts)
@@ -81,13 +81,13 @@ func (a *Attempt) save(ctx context.Context, cursor any, change func(*Task), debt
 	return nil
 }
 
-// Commit is the last Save that may fail the task. In the same transaction the
-// debts are written. From then on no error fails the task: also a task.Error is
-// tried again with back-off. After Dispatcher.Patience without progress the task
-// ends Succeeded, with a warning and the result of Answer, and the tick admits
-// the task of each debt that is not paid, until it is.
+// Commit is the last Save that may fail the task. Its transaction also writes the
+// debts. After it no error fails the task: even a task.Error is retried with
+// back-off. After Dispatcher.Patience without progress the task ends Succeeded,
+// with a warning and the result of Answer. The tick then admits the task of each
+// unpaid debt until it is paid.
 //
-// A Commit of a task that has committed adds debts.
+// A Commit of a committed task adds debts.
 func (a *Attempt) Commit(ctx context.Context, cursor any, debts ...Debt) error {
 	var list []owed
 	for _, d := range debts {
@@ -102,22 +102,22 @@ func (a *Attempt) Commit(ctx context.Context, cursor any, debts ...Debt) error {
 	}, list)
 }
 
-// Committed reports whether the task has committed. The task that is admitted to
-// pay a debt has from its beginning.
+// Committed reports whether the task has committed. A task that pays a debt has
+// committed from its beginning.
 func (a *Attempt) Committed() bool {
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	return a.task.Committed
 }
 
-// Pay removes a debt with the next write of the attempt: its work is done. A
-// debt that does not exist any more is not an error.
+// Pay removes a debt with the attempt's next write, since its work is done. A
+// missing debt is not an error.
 func (a *Attempt) Pay(name string) {
 	if !slices.Contains(a.paid, name) {
 		a.paid = append(a.paid, name)
 	}
 }
 
-// Answer sets what the task answers if it has committed and ends without getting
-// to its own result. It is stored by the next Save or Commit.
+// Answer sets the result of a committed task that ends before its own result. The
+// next Save or Commit stores it.
 func (a *Attempt) Answer(r Result) { a.answer = &r }

@@ -40,9 +40,8 @@ func (s slowTable) Write(ctx context.Context, ops ...driver.Op) (string, error) 
 	return s.Table.Write(ctx, ops...)
 }
 
-// TestCrowd holds that 200 admissions for one resource, at once and at a slow
-// table, are done before a call of the API gives up, and that none is in the
-// way of itself when it is alone.
+// TestCrowd admits 200 tasks for one resource concurrently, at a slow table. All
+// are admitted before a request's time limit. A single admission does not wait.
 func TestCrowd(t *testing.T) {
 	for _, clients := range []int{1, 2, 20, 200} {
 		t.Run(fmt.Sprint(clients), func(t *testing.T) {

@@ -13,19 +13,19 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// Debt is work that a commit makes necessary: the tree of a publication has to
-// be brought to its manifest, imported uploads have to be removed. It is a
-// calendar entry from the commit on until it is paid.
+// Debt is work that a commit makes necessary. Examples: the tree of a publication
+// must follow its manifest, imported uploads must be removed. From the commit on
+// it is a calendar entry until it is paid.
 type Debt struct {
-	Name string    // of the entry; a later commit of that name replaces the debt
-	Spec Spec      // the task that pays it if the one which committed does not
-	Due  time.Time // when that task is admitted; zero is a minute after the commit
+	Name string    // of the entry; a later commit replaces a debt of the same name
+	Spec Spec      // the task that pays it if the committed task does not
+	Due  time.Time // when Spec is admitted; zero means a minute after the commit
 }
 
-// debtKind is the kind of the entries that are debts.
+// debtKind is the kind of debts' entries.
 const debtKind = "debt"
 
-// debtData is the Data of a debt's entry: the task to be admitted.
+// debtData is the Data of a debt's entry: the task to admit.
 type debtData struct {
 	Kind      string
 	Name      string
@@ -33,15 +33,15 @@ type debtData struct {
 	Locks     []lock.Want
 	Args      json.RawMessage `json:",omitempty"`
 	ArgsBlob  string          `json:",omitempty"`
-	Origin    int64           // the task that made the debt; its objects are kept while it is owed
+	Origin    int64           // the task that made the debt; its objects stay while the debt exists
 
-	// Of an Undo.
+	// For an Undo.
 	Undo    bool            `json:",omitempty"`
 	Cursor  json.RawMessage `json:",omitempty"`
-	Attempt int64           `json:",omitempty"` // the last of the origin
+	Attempt int64           `json:",omitempty"` // the last attempt of Origin
 }
 
-// owed is a debt as it is stored.
+// owed is a debt in its stored form.
 type owed struct{ entry calendar.Entry }
 
 // debtOf decodes the Data of a debt.
@@ -53,7 +53,7 @@ func debtOf(e calendar.Entry) (debtData, error) {
 	return data, nil
 }
 
-// debt returns a debt as it is stored.
+// debt converts a debt to its stored form.
 func (a *Attempt) debt(ctx context.Context, d Debt) (owed, error) {
 	if d.Name == "" || len(d.Spec.Locks) == 0 {
 		return owed{}, fmt.Errorf("debt %q of task %d names no resource: %w", d.Name, a.begun.ID, driver.ErrInvalid)
@@ -79,7 +79,7 @@ func (a *Attempt) debt(ctx context.Context, d Debt) (owed, error) {
 	return a.entry(d.Name, data, due)
 }
 
-// entry returns the calendar entry of a debt of this task.
+// entry returns the calendar entry for a debt of this task.
 func (a *Attempt) entry(name string, data debtData, due time.Time) (owed, error) {
 	raw, err := encode(data)
 	if err != nil {
@@ -88,7 +88,7 @@ func (a *Attempt) entry(name string, data debtData, due time.Time) (owed, error)
 	return owed{calendar.Entry{Name: name, Kind: debtKind, Data: raw, Due: due, Since: a.store.Now(), Task: a.begun.ID}}, nil
 }
 
-// undoDebt is the Undo of a task that is given up before the Undo is done.
+// undoDebt returns the debt of a failed task whose Undo is not done.
 func (a *Attempt) undoDebt() (owed, error) {
 	t := a.begun
 	return a.entry(fmt.Sprintf("undo/%016d", t.ID), debtData{
@@ -111,9 +111,9 @@ func (a *Attempt) settle(t *Task, debts []owed) {
 	}
 }
 
-// debtOps adds to ops those that write debts and remove the debts that are paid.
-// The first try takes rows to be as this attempt left them, or absent, which
-// saves reading them; further tries read them.
+// debtOps adds the operations that write new debts and remove paid ones. The
+// first try assumes that rows are as this attempt wrote them, or absent, which
+// saves reads. Further tries read them.
 func (a *Attempt) debtOps(ctx context.Context, ops []driver.Op, debts []owed, again bool) ([]driver.Op, error) {
 	for _, d := range debts {
 		e := d.entry.At(a.debts[d.entry.Name])
@@ -146,7 +146,7 @@ func (a *Attempt) debtOps(ctx context.Context, ops []driver.Op, debts []owed, ag
 	return ops, nil
 }
 
-// blameOps adds to ops those that note why debts are not paid.
+// blameOps adds the operations that note why debts are not paid.
 func (a *Attempt) blameOps(ctx context.Context, ops []driver.Op, names []string, reason string) ([]driver.Op, error) {
 	for _, name := range names {
 		if name == "" || slices.Contains(a.paid, name) {

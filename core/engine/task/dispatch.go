@@ -11,8 +11,8 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// Handle is the driver.Handler of the task queues. With an error it returns for
-// how long the message is put back.
+// Handle is the driver.Handler of the task queues. With an error it returns the
+// delay until the next delivery.
 func (d *Dispatcher) Handle(ctx context.Context, m driver.Message) (driver.Outcome, error) {
 	id, err := strconv.ParseInt(m.Body, 10, 64)
 	if err != nil {
@@ -34,9 +34,9 @@ func (d *Dispatcher) Handle(ctx context.Context, m driver.Message) (driver.Outco
 	return driver.Outcome{Retry: backoff(d.failures[id])}, err
 }
 
-// slice returns how long a delivery may take; 0 for no limit. A context with a
-// deadline, such as that of a function on Lambda, leaves at most half of its time:
-// the other half is for the work between two checkpoints.
+// slice returns the time of a delivery, 0 for no limit. If the context has a
+// deadline, as in Lambda, it is at most half of the remaining time. The other
+// half is for the work between two checkpoints.
 func (d *Dispatcher) slice(ctx context.Context) time.Duration {
 	end, limited := ctx.Deadline()
 	if d.Slice <= 0 || !limited {
@@ -45,9 +45,9 @@ func (d *Dispatcher) slice(ctx context.Context) time.Duration {
 	return min(d.Slice, max(time.Until(end)/2, time.Millisecond))
 }
 
-// unqueued returns an error for a task of that version which waits in a queue
-// that has no row. Without an error the task ended, or moved to other queues,
-// between two reads.
+// unqueued returns an error for a waiting task of that version whose queue has no
+// row. Without an error the task has ended, or has moved to other queues, between
+// two reads.
 func (d *Dispatcher) unqueued(ctx context.Context, id int64, version string) error {
 	if now, v, err := d.Store.get(ctx, id); err == nil && v == version && !now.State.Ended() {
 		return fmt.Errorf("task %d: %w", id, driver.ErrNotFound)
@@ -55,7 +55,7 @@ func (d *Dispatcher) unqueued(ctx context.Context, id int64, version string) err
 	return nil
 }
 
-// deliver runs the task if no other one is before it.
+// deliver runs the task unless it has to wait for another.
 func (d *Dispatcher) deliver(ctx context.Context, m delivery, id int64) (driver.Outcome, error) {
 	ctx, counted := driver.CountRequests(ctx)
 	for {
@@ -100,10 +100,10 @@ func (d *Dispatcher) deliver(ctx context.Context, m delivery, id int64) (driver.
 	}
 }
 
-// alive returns for how long another attempt at the task may still be alive: 0
-// if none can be. An attempt that has ended its slice leaves no Owner. Attempts
-// of this process are known. Attempts of others count as alive until their lease
-// expires, unless this process is alone.
+// alive returns how long another attempt may still be alive, 0 if there is none.
+// An attempt whose slice has ended leaves no Owner. Attempts of this process are
+// known. Attempts of other processes count as alive until their lease expires,
+// unless this process is Alone.
 func (d *Dispatcher) alive(t Task) time.Duration {
 	if t.State != Running {
 		return 0
@@ -116,16 +116,16 @@ func (d *Dispatcher) alive(t Task) time.Duration {
 	}
 	left := t.Lease.Sub(d.Store.Now())
 	if left <= 0 && here {
-		left = time.Second // it is alive, and late with its heartbeat
+		left = time.Second // it is alive, with a late heartbeat
 	}
 	return min(max(left, 0), maxBack)
 }
 
-// startable returns the first of the tasks ahead that nobody runs and whose
-// message stands after m in the same group, or 0.
+// startable returns the first of the earlier tasks that no attempt runs and whose
+// message follows m in the same group, or 0.
 func (d *Dispatcher) startable(ctx context.Context, m delivery, ahead []int64) (int64, error) {
 	if m.Receipt == "" {
-		return 0, nil // m is not a delivery but a task run for one
+		return 0, nil // m stands for a task that runs within another's delivery
 	}
 	for _, id := range ahead {
 		t, err := d.Store.Get(ctx, id)
@@ -142,9 +142,9 @@ func (d *Dispatcher) startable(ctx context.Context, m delivery, ahead []int64) (
 	return 0, nil
 }
 
-// putBack leaves the receipt of the message in the task's row, so that the end
-// of the tasks ahead wakes it. A task that ended before the row was written did
-// not see the receipt: Recheck finds that when the message is put back.
+// putBack stores the message's receipt in the task's row, so that the end of an
+// earlier task wakes it. A task that ends before that write does not see the
+// receipt. Recheck finds this after the message is put back.
 func (d *Dispatcher) putBack(ctx context.Context, m delivery, t Task, version string) (driver.Outcome, error) {
 	if m.Receipt == "" {
 		return driver.Outcome{Retry: time.Second}, nil
@@ -153,7 +153,7 @@ func (d *Dispatcher) putBack(ctx context.Context, m delivery, t Task, version st
 	t.Waits++
 	_, err := d.Store.Table.Write(ctx, putOp(t, version))
 	if errors.Is(err, driver.ErrConflict) {
-		return driver.Outcome{Retry: time.Millisecond}, nil // it was cancelled, or woken, meanwhile
+		return driver.Outcome{Retry: time.Millisecond}, nil // the task was cancelled or woken in the meantime
 	}
 	if err != nil {
 		return driver.Outcome{}, err

@@ -11,47 +11,46 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Bounds of what a task may cost before it ends.
+// Bounds of a task without progress.
 const (
 	maxTries   = 5                // deaths without progress
-	maxReruns  = 5                // reruns of an attempt because rows outside its locks changed
+	maxReruns  = 5                // repeated runs of an attempt after changes of rows outside its locks
 	maxRelocks = 20               // changes of locks
 	outage     = 15 * time.Minute // default of Dispatcher.Outage
 	patience   = 30 * time.Second // default of Dispatcher.Patience
 )
 
-// noteWithin bounds how long the last write of an attempt may take whose context
-// is over: a function has a second between its end and its death.
+// noteWithin bounds the last write of an attempt whose context is over. A Lambda
+// function has a second between its end and its death.
 const noteWithin = 700 * time.Millisecond
 
 // Dispatcher runs tasks as their messages arrive.
 type Dispatcher struct {
 	Store *Store
-	Lease time.Duration // how long an attempt that is silent counts as alive
+	Lease time.Duration // how long a silent attempt counts as alive
 	Slice time.Duration // how long a delivery may take; 0 for no limit
 
-	// Allow decides again, before a task begins, whether its principal still may have
-	// it. An *Error ends the task with that. nil allows all.
+	// Allow decides, before a task begins, whether its principal is still permitted.
+	// An *Error ends the task with that. A nil Allow permits every task.
 	Allow func(context.Context, Task) error
 
-	// Outage is how long errors of the storage may last, without progress, before
-	// a task is given up. Patience is how long they may last before a task that
-	// has committed leaves its debts to the tick.
+	// Outage bounds the time of storage errors without progress, after which a
+	// task is given up. Patience bounds it for a committed task, which then leaves
+	// its debts to the tick.
 	Outage   time.Duration
 	Patience time.Duration
 
-	// Alone says that no other process runs tasks of this storage. A lease of
-	// another process is then that of one which has died, and is taken over at
-	// once.
+	// Alone says that no other process runs tasks of this storage. Leases of other
+	// processes then belong to dead ones and are taken over at once.
 	Alone bool
 
-	unready error // why no task can run; see Unready
+	unready error // the reason if no task can run; see Unready
 	kinds   map[string]Kind
 	process string // random; the Owner of this process's attempts
 
 	mu       sync.Mutex
-	running  map[int64]bool // tasks of which an attempt runs in this process
-	failures map[int64]int  // deliveries in a row that failed, of tasks whose row could not be read or written
+	running  map[int64]bool // tasks with an attempt in this process
+	failures map[int64]int  // failed deliveries in a row, for tasks whose row cannot be read or written
 }
 
 // NewDispatcher returns a dispatcher for the kinds given.
@@ -67,7 +66,8 @@ func NewDispatcher(store *Store, list []Kind) (*Dispatcher, error) {
 // Kinds returns the names of the kinds that the dispatcher runs, sorted.
 func (d *Dispatcher) Kinds() []string { return slices.Sorted(maps.Keys(d.kinds)) }
 
-// begin notes that an attempt runs in this process; false if one does already.
+// begin notes an attempt in this process. It returns false if one is already
+// running.
 func (d *Dispatcher) begin(id int64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -84,7 +84,7 @@ func (d *Dispatcher) ended(id int64) {
 	delete(d.running, id)
 }
 
-// delivery is one message on its way.
+// delivery is one delivery of a message.
 type delivery struct {
 	driver.Message
 	until time.Time // end of the slice; zero if there is none

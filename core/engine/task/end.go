@@ -9,16 +9,17 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// finish is how a task ends.
+// finish is the end of a task.
 type finish struct {
 	change func(*Task)
 	result *Result
 	tx     *lock.Tx
-	blame  string // why its debts and its entry are not paid; "" if they are
+	blame  string // reason for unpaid debts and an unfinished entry; "" if there are none
 	undo   bool   // its Undo becomes a debt
 }
 
-// end commits the end of the task: its state, its rows, its locks.
+// end commits the end of the task: its state, its rows, and its leaving of the
+// queues.
 func (d *Dispatcher) end(ctx context.Context, a *Attempt, e finish) error {
 	var next []int64
 	err := a.write(ctx, rowWrite{
@@ -51,8 +52,8 @@ func (d *Dispatcher) end(ctx context.Context, a *Attempt, e finish) error {
 	return nil
 }
 
-// logEnd writes the line of a task that has ended: a warning with the reasons if it
-// failed, or if anything about it is to be known.
+// logEnd logs the end of a task. It is a warning with the reason if the task
+// failed or has warnings.
 func (s *Store) logEnd(ctx context.Context, t Task, requests map[string]int64) {
 	fields := []any{"task", t.ID, "kind", t.Kind, "name", t.Name, "code", t.Code, "attempts", t.Attempt,
 		"waited", t.Started.Sub(t.Created), "ran", t.Finished.Sub(t.Started), "requests", requests}
@@ -70,8 +71,8 @@ func (s *Store) logEnd(ctx context.Context, t Task, requests map[string]int64) {
 	s.Log.Log(ctx, level, text, fields...)
 }
 
-// endOps returns the operations of an end besides that of the task's row, and
-// the tasks whose turn it may become.
+// endOps returns the further operations of an end, and the tasks that may hold
+// their locks after it.
 func (d *Dispatcher) endOps(ctx context.Context, a *Attempt, e finish, again bool) (ops []driver.Op, next []int64, err error) {
 	if e.tx != nil {
 		if ops, err = a.ops(e.tx); err != nil {

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Kind is an operation: what runs under the locks, and what undoes it.
+// Kind is an operation: a function that runs under locks, and its Undo.
 type Kind struct {
 	Name string
 	run  func(context.Context, *Attempt, json.RawMessage) (Result, error)
-	undo func(context.Context, *Attempt, json.RawMessage) error // nil if nothing has to be undone
+	undo func(context.Context, *Attempt, json.RawMessage) error // nil if failed attempts leave nothing
 }
 
 // Option is an option of Define.
 type Option[A any] func(*Kind)
 
-// Define makes a kind of a function from arguments to a result. The function
-// runs while the task holds all of its locks. It may run again after any crash,
-// from the cursor saved last.
+// Define makes a kind of a function from arguments to a result. The function runs
+// while the task holds all of its locks. After a crash it runs again, from the
+// last saved cursor.
 func Define[A any](name string, run func(context.Context, *Attempt, A) (Result, error), options ...Option[A]) Kind {
 	k := Kind{Name: name, run: func(ctx context.Context, a *Attempt, data json.RawMessage) (Result, error) {
 		args, err := decodeArgs[A](name, data)
@@ -35,13 +35,12 @@ func Define[A any](name string, run func(context.Context, *Attempt, A) (Result, 
 }
 
 // WithUndo gives a kind an Undo. It runs under the task's locks when the task
-// fails before its commit, and must remove what the attempts have left. It is
-// tried again, also by other processes, until it returns nil. What it puts is
-// written with the end of the task.
+// fails before its commit. It must remove everything that the attempts have left.
+// It is retried, also by other processes, until it returns nil. The end of the
+// task writes its puts.
 //
-// Attempt.Cursor returns the cursor saved last. Attempt.ID returns the number
-// of the task that failed, also if the Undo has become a debt that another task
-// pays.
+// Attempt.Cursor returns the last saved cursor. Attempt.ID returns the number of
+// the failed task, even if another task pays the Undo as a debt.
 func WithUndo[A any](undo func(context.Context, *Attempt, A) error) Option[A] {
 	return func(k *Kind) {
 		k.undo = func(ctx context.Context, a *Attempt, data json.RawMessage) error {
@@ -61,7 +60,7 @@ func decodeArgs[A any](name string, data json.RawMessage) (args A, err error) {
 	return args, nil
 }
 
-// Class returns the class of work of a kind: what stands before the dot.
+// Class returns the class of work of a kind: the part before the dot.
 func Class(kind string) string {
 	class, _, _ := strings.Cut(kind, ".")
 	return class

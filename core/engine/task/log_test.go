@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFailuresAreLoggedAsWarnings holds that what an operator must know of a task is
-// a warning with its reason, and nothing else is.
+// TestFailuresAreLoggedAsWarnings holds that failures and warnings of tasks are
+// logged as warnings with their reasons, and nothing else.
 func TestFailuresAreLoggedAsWarnings(t *testing.T) {
 	for _, tc := range []struct {
 		task Task

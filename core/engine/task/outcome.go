@@ -10,10 +10,9 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// broken records the error of an attempt that another one will repeat, or gives
-// the task up when its errors have lasted too long. An attempt that ran out of
-// time counts as a death: it needs a checkpoint. One that was told to stop,
-// because its process ends, costs nothing.
+// broken records the error of an attempt that will be repeated. It gives the task
+// up if its errors have lasted too long. Running out of time counts as a death,
+// since a checkpoint is missing. Being stopped with the process costs nothing.
 func (d *Dispatcher) broken(ctx context.Context, a *Attempt, kind Kind, cause error) (driver.Outcome, error) {
 	a.rewind()
 	note, cancel := outlive(ctx, noteWithin)
@@ -51,9 +50,9 @@ func (d *Dispatcher) broken(ctx context.Context, a *Attempt, kind Kind, cause er
 	return driver.Outcome{Retry: wait}, fmt.Errorf("task %d: %w", a.begun.ID, cause)
 }
 
-// giveUp ends a task whose budget is spent. One that has committed succeeds with
-// a warning, and leaves its debts to the tick. One that has to be undone makes a
-// debt of that.
+// giveUp ends a task whose budget is spent. A committed task succeeds with a
+// warning and leaves its debts to the tick. The Undo of another task becomes a
+// debt.
 func (d *Dispatcher) giveUp(ctx context.Context, a *Attempt, kind Kind, spent, reason string) (driver.Outcome, error) {
 	if reason == "" {
 		reason = "the worker died each time"
@@ -78,10 +77,9 @@ func (d *Dispatcher) giveUp(ctx context.Context, a *Attempt, kind Kind, spent, r
 	return d.refuse(ctx, a, kind, 500, errors.New(text))
 }
 
-// refuse ends a task that has failed: at once if its kind has no Undo, else when
-// the Undo is done.
+// refuse ends a failed task: at once without an Undo, else after it.
 func (d *Dispatcher) refuse(ctx context.Context, a *Attempt, kind Kind, code int, cause error) (driver.Outcome, error) {
-	a.tx, a.paid, a.answer = lock.NewTx(a.store.Table), nil, nil // what it put is not to be
+	a.tx, a.paid, a.answer = lock.NewTx(a.store.Table), nil, nil // puts of the failed run are dropped
 	if kind.undo == nil {
 		return d.fail(ctx, a, code, cause.Error(), false)
 	}
@@ -95,7 +93,7 @@ func (d *Dispatcher) refuse(ctx context.Context, a *Attempt, kind Kind, code int
 	return d.undo(ctx, a, kind)
 }
 
-// undo runs the Undo of a task that has failed, then ends it.
+// undo runs the Undo of a failed task, then ends the task.
 func (d *Dispatcher) undo(ctx context.Context, a *Attempt, kind Kind) (driver.Outcome, error) {
 	if err := callUndo(ctx, kind, a); err != nil {
 		switch {
@@ -112,8 +110,8 @@ func (d *Dispatcher) undo(ctx context.Context, a *Attempt, kind Kind) (driver.Ou
 	return d.fail(ctx, a, a.stored().Code, a.stored().Refusal, false)
 }
 
-// refuseOrOwe ends a task that cannot go on: as failed, or if it has committed
-// with what it owes.
+// refuseOrOwe ends a task that cannot continue. It fails, or if committed, leaves
+// its debts.
 func (d *Dispatcher) refuseOrOwe(ctx context.Context, a *Attempt, kind Kind, cause error) (driver.Outcome, error) {
 	if a.Committed() {
 		return d.broken(ctx, a, kind, cause)
@@ -121,7 +119,7 @@ func (d *Dispatcher) refuseOrOwe(ctx context.Context, a *Attempt, kind Kind, cau
 	return d.refuse(ctx, a, kind, 500, cause)
 }
 
-// relock moves the task to the end of other queues and sends its message anew.
+// relock moves the task to the end of other queues and sends its message again.
 func (d *Dispatcher) relock(ctx context.Context, a *Attempt, kind Kind, r *Relock) (driver.Outcome, error) {
 	a.rewind()
 	to := lock.Merge(r.Locks)
@@ -150,14 +148,14 @@ func (d *Dispatcher) relock(ctx context.Context, a *Attempt, kind Kind, r *Reloc
 	if err != nil {
 		return d.broken(ctx, a, kind, err)
 	}
-	if err := d.Store.send(ctx, a.task); err != nil { // nobody writes it after the attempt is over
+	if err := d.Store.send(ctx, a.task); err != nil { // the attempt is over, so no heartbeat writes it
 		d.Store.Log.Warn("message of a task was not sent", "task", a.begun.ID, "error", err)
 	}
 	d.Store.wake(ctx, next)
 	return driver.Outcome{}, nil
 }
 
-// succeed ends a task whose run has returned its result.
+// succeed ends a task with its result.
 func (d *Dispatcher) succeed(ctx context.Context, a *Attempt, r Result) error {
 	if a.begun.Origin != 0 {
 		a.Pay(a.begun.Entry)
@@ -175,8 +173,9 @@ func (d *Dispatcher) fail(ctx context.Context, a *Attempt, code int, text string
 	}}), 0)
 }
 
-// next ends an attempt that goes on in another slice: at once, or when err, a Later,
-// says. Mostly its Save has told so already, and the row is not written again.
+// next ends an attempt that continues in another slice, at once or after the time
+// in err, a Later. Usually its Save has stored this already, and the row is not
+// written again.
 func (d *Dispatcher) next(ctx context.Context, a *Attempt, err error) (driver.Outcome, error) {
 	wait := time.Millisecond
 	if l := (*later)(nil); errors.As(err, &l) {
@@ -190,9 +189,9 @@ func (d *Dispatcher) next(ctx context.Context, a *Attempt, err error) (driver.Ou
 	return driver.Outcome{Retry: wait}, nil
 }
 
-// unwritten returns the outcome of an attempt whose last write has ended with
-// err: retry if it was done. If it was not, the lease ends so that the next
-// attempt does it again.
+// unwritten returns the outcome of an attempt whose last write returned err.
+// Without an error it is retry. With one, the lease ends so that the next attempt
+// repeats the write.
 func (d *Dispatcher) unwritten(ctx context.Context, a *Attempt, err error, retry time.Duration) (driver.Outcome, error) {
 	if err == nil {
 		return driver.Outcome{Retry: retry}, nil
@@ -213,7 +212,7 @@ func (d *Dispatcher) unwritten(ctx context.Context, a *Attempt, err error, retry
 	return driver.Outcome{Retry: backoff(a.stored().Failures)}, fmt.Errorf("task %d: %w", a.begun.ID, err)
 }
 
-// overtaken reports whether another attempt has taken the task over.
+// overtaken reports whether another attempt has overtaken this one.
 func overtaken(ctx context.Context, err error) bool {
 	return errors.Is(context.Cause(ctx), ErrLost) || errors.Is(err, ErrLost)
 }

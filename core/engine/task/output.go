@@ -7,15 +7,15 @@ import (
 
 // Bounds of the output of a task, in bytes.
 const (
-	maxUnsaved = 1 << 20 // held in memory between two writes
-	maxOutput  = 8 << 20 // in all
+	maxUnsaved = 1 << 20 // in memory between two writes
+	maxOutput  = 8 << 20 // total
 )
 
-// output is what an attempt has printed since its last Save. What exceeds
-// maxUnsaved is cut and counted.
+// output collects text since the last Save. Text beyond maxUnsaved is dropped and
+// counted.
 type output struct {
 	text strings.Builder
-	cut  int // bytes that were printed and not kept
+	cut  int // dropped bytes
 }
 
 func (o *output) add(s string) {
@@ -26,7 +26,7 @@ func (o *output) add(s string) {
 	o.text.WriteString(s)
 }
 
-// String returns the output with a mark of what was cut.
+// String returns the output, with a mark for dropped text.
 func (o *output) String() string {
 	if o.cut == 0 {
 		return o.text.String()
@@ -34,8 +34,7 @@ func (o *output) String() string {
 	return o.text.String() + fmt.Sprintf("[… %d bytes of output are cut]\n", o.cut)
 }
 
-// reset forgets the first n bytes of text that String has returned, or all of
-// it if n is 0.
+// reset removes the first n bytes of String's text, or all of it if n is 0.
 func (o *output) reset(n int) {
 	rest := ""
 	if text := o.text.String(); n > 0 && n < len(text) {

@@ -15,20 +15,20 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// shop is a world with a kind that publishes in the protocol's steps: it stages
-// an object, commits a row with a debt, and applies the row to a tree.
+// shop is a world whose kind follows the protocol of publishing. It stages an
+// object, commits a row with a debt, and applies the row to a tree.
 type shop struct {
 	env      *drivertest.Env
 	store    *Store
 	d        *Dispatcher
-	applying func() error // the error of an apply; nil is none
-	undoing  func() error // the error of an Undo
-	undone   []int64      // the numbers that Undo was called with
+	applying func() error // returns the error of an apply
+	undoing  func() error // returns the error of an Undo
+	undone   []int64      // the numbers passed to Undo
 }
 
 type publishArgs struct {
 	Text   string
-	Refuse bool // after the staging
+	Refuse bool // after staging
 }
 
 const debtName = "publish/dist"
@@ -86,7 +86,7 @@ func (w *shop) publish(ctx context.Context, a *Attempt, args publishArgs) (Resul
 	return Result{Code: 201, Value: "applied"}, nil
 }
 
-// apply brings the tree to what the row says.
+// apply makes the tree follow the row.
 func (w *shop) apply(ctx context.Context, a *Attempt) error {
 	if w.applying != nil {
 		if err := w.applying(); err != nil {
@@ -142,7 +142,7 @@ func (w *shop) debt(t testing.TB, name string) (calendar.Entry, bool) {
 
 func (w *shop) tree() string { return w.env.Memory.Objects("public/dist")["public/dist"] }
 
-// clean holds that nothing is owed and nothing is locked.
+// clean checks that no debt and no lock is left.
 func (w *shop) clean() error {
 	for _, part := range []string{"lock", "calendar"} {
 		rows := w.env.Memory.Rows(part)
@@ -154,9 +154,9 @@ func (w *shop) clean() error {
 	return nil
 }
 
-// TestCommittedTaskNeverFails has the apply of a committed publication fail for
-// hours, by an error of the storage, by a refusal and by a panic. The client is
-// told that it is committed, and the tick goes on until it is applied.
+// TestCommittedTaskNeverFails fails the apply of a committed publication for
+// hours, by storage errors, refusals and panics. The client learns that it is
+// committed. The tick applies it in the end.
 func TestCommittedTaskNeverFails(t *testing.T) {
 	for name, fail := range map[string]func() error{
 		"storage": func() error { return errors.New("no space left") },
@@ -211,7 +211,7 @@ func TestCommittedTaskNeverFails(t *testing.T) {
 	}
 }
 
-// settled lets everything that is left be done: messages, and what is owed.
+// settled delivers all messages and pays all debts.
 func (w *shop) settled(ctx context.Context) error {
 	if err := w.d.Resend(ctx, true); err != nil {
 		return err
@@ -228,7 +228,7 @@ func (w *shop) settled(ctx context.Context) error {
 	return w.env.Drain(ctx, w.d.Handle)
 }
 
-// sweepShop interrupts two tasks at every call of a port.
+// sweepShop breaks each storage call of two tasks once.
 func sweepShop(t *testing.T, set func(*shop), verify func(w *shop, tasks []Task) error, args ...publishArgs) {
 	drivertest.Sweep(t, drivertest.Journey{
 		Run: func(ctx context.Context, env *drivertest.Env) error {
@@ -269,8 +269,8 @@ func sweepShop(t *testing.T, set func(*shop), verify func(w *shop, tasks []Task)
 	})
 }
 
-// TestSweepCommit interrupts two publications at every call: what is committed is
-// applied.
+// TestSweepCommit breaks each storage call of two publications once. Every
+// committed state is applied.
 func TestSweepCommit(t *testing.T) {
 	sweepShop(t, nil, func(w *shop, tasks []Task) error {
 		head, want := w.env.Memory.Rows("head")["head/dist"], ""
@@ -287,8 +287,8 @@ func TestSweepCommit(t *testing.T) {
 	}, publishArgs{Text: "one"}, publishArgs{Text: "two"})
 }
 
-// TestSweepOwe interrupts a publication whose apply fails for as long as its
-// process lives: the tick of the next process finishes it.
+// TestSweepOwe fails the apply of a publication while its process lives. The tick
+// of the next process applies it.
 func TestSweepOwe(t *testing.T) {
 	broken := errors.New("broken")
 	set := func(w *shop) {
@@ -310,8 +310,8 @@ func TestSweepOwe(t *testing.T) {
 	}, publishArgs{Text: "one"})
 }
 
-// TestSweepUndo interrupts a task that is refused after it has staged something:
-// nothing of it is left, and its error is that of the refusal.
+// TestSweepUndo refuses a task after staging and breaks each storage call once.
+// Nothing staged is left, and the error is the refusal.
 func TestSweepUndo(t *testing.T) {
 	sweepShop(t, nil, func(w *shop, tasks []Task) error {
 		if left := w.env.Memory.Objects("public/by-hash/"); len(left) > 0 {
@@ -326,8 +326,8 @@ func TestSweepUndo(t *testing.T) {
 	}, publishArgs{Text: "one", Refuse: true})
 }
 
-// TestUndoBecomesDebt has an Undo fail for longer than the task may last: the
-// client is told of the refusal, and the tick finishes the Undo.
+// TestUndoBecomesDebt fails an Undo beyond the task's budget. The client gets the
+// refusal, and the tick finishes the Undo.
 func TestUndoBecomesDebt(t *testing.T) {
 	for _, large := range []bool{false, true} {
 		w := newShop(t, drivertest.NewEnv())
@@ -378,8 +378,8 @@ func TestUndoBecomesDebt(t *testing.T) {
 	}
 }
 
-// TestDebtIsClaimedOnce has two ticks at the same time, and a tick while the task
-// that pays has not ended.
+// TestDebtIsClaimedOnce runs two ticks concurrently, and a tick before the paying
+// task has ended.
 func TestDebtIsClaimedOnce(t *testing.T) {
 	w := newShop(t, drivertest.NewEnv())
 	w.applying = func() error { return errors.New("broken") }
@@ -390,7 +390,7 @@ func TestDebtIsClaimedOnce(t *testing.T) {
 	if !ok {
 		t.Fatal("nothing is owed")
 	}
-	for range 2 { // both have read the entry before either claims it
+	for range 2 { // both have read the entry before a claim
 		if err := w.store.claim(t.Context(), e, w.store.planDebt); err != nil {
 			t.Fatal(err)
 		}
@@ -405,8 +405,8 @@ func TestDebtIsClaimedOnce(t *testing.T) {
 	}
 }
 
-// TestLaterCommitReplacesDebt: the second publication of a distribution owes what
-// the first has not paid, since the first.
+// TestLaterCommitReplacesDebt commits twice. The debt of the second publication
+// replaces the unpaid one and keeps its Since.
 func TestLaterCommitReplacesDebt(t *testing.T) {
 	w := newShop(t, drivertest.NewEnv())
 	w.applying = func() error { return errors.New("broken") }
@@ -430,8 +430,8 @@ func TestLaterCommitReplacesDebt(t *testing.T) {
 	}
 }
 
-// TestEntryOfUnknownKindKeepsNoOther holds that a tick goes on after an entry
-// that it cannot plan.
+// TestEntryOfUnknownKindKeepsNoOther holds that a tick continues after an entry
+// without a planner.
 func TestEntryOfUnknownKindKeepsNoOther(t *testing.T) {
 	w := newShop(t, drivertest.NewEnv())
 	ctx := t.Context()

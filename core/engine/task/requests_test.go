@@ -14,8 +14,8 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// TestRequests holds that a task's row and the line of its end have what all of
-// its attempts have asked for, and nothing of other tasks.
+// TestRequests holds that a task's row and its log line count the requests of all
+// attempts, and no other task's.
 func TestRequests(t *testing.T) {
 	env := drivertest.NewEnv()
 	var log bytes.Buffer
@@ -57,7 +57,7 @@ func TestRequests(t *testing.T) {
 			logged[kind] += n
 		}
 	}
-	// What the memory counts besides is the waking of others, and deliveries.
+	// The memory also counts wakes of other tasks, and deliveries.
 	made := map[string]int{}
 	for kind, n := range asked {
 		if n -= before[kind]; n > 0 && kind != "Table.Get" && kind != "Queue.Wake" {
@@ -65,7 +65,7 @@ func TestRequests(t *testing.T) {
 		}
 	}
 	delete(logged, "Table.Get")
-	made["Table.Write"] -= 2 // those by which the broken attempts recorded that they were
+	made["Table.Write"] -= 2 // the writes that recorded broken attempts
 	if !maps.Equal(logged, made) {
 		t.Errorf("logged %v, made %v", logged, made)
 	}

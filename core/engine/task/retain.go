@@ -14,33 +14,33 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// Retention of the records of tasks that have ended, and of their objects.
+// Retention of ended tasks and of their objects.
 const (
 	keepFor    = 7 * 24 * time.Hour
-	keepSync   = 24 * time.Hour // of tasks whose request has waited: it deletes the record unless it died
+	keepSync   = 24 * time.Hour // for tasks with a waiting request, which normally deletes the record
 	keepMost   = 10_000
-	orphanFor  = 24 * time.Hour // how old an object is that no row names before it is deleted
-	retainStep = 1000           // records that one tick deletes
+	orphanFor  = 24 * time.Hour // minimal age of an object without a row before its deletion
+	retainStep = 1000           // records per tick
 )
 
-// Retention is one calendar entry, so one of all ticks does it each hour.
+// Retention is one calendar entry, so one tick per hour does it.
 const (
 	retainName  = "tasks/retention"
 	retainKind  = "tasks.retention"
 	retainEvery = time.Hour
 )
 
-// objectPrefix begins the keys of the objects of tasks; the number follows.
+// objectPrefix is the key prefix of tasks' objects. The number follows.
 const objectPrefix = "private/tasks/"
 
-// retain does what the retention entry asks for if this tick claims it. The entry
-// is created by the first tick of all.
+// retain runs the retention if this tick claims the entry. The very first tick
+// creates the entry.
 func (s *Store) retain(ctx context.Context, e calendar.Entry) error {
 	now := s.Now()
 	e.Name, e.Kind, e.Since = retainName, retainKind, now
 	_, err := s.Table.Write(ctx, e.Claimed(now.Add(retainEvery), 0).PutOp())
 	if errors.Is(err, driver.ErrConflict) {
-		return nil // another tick does it
+		return nil // another tick has claimed it
 	}
 	if err != nil {
 		return err
@@ -54,8 +54,8 @@ func (s *Store) retain(ctx context.Context, e calendar.Entry) error {
 	return nil
 }
 
-// retainRecords deletes the records that are too old, and the oldest of those
-// that are too many.
+// retainRecords deletes the records above the age, and the oldest above the
+// number.
 func (s *Store) retainRecords(ctx context.Context, now time.Time) error {
 	type record struct {
 		id   int64
@@ -95,9 +95,8 @@ func (s *Store) retainRecords(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// Kept returns the tasks whose objects below private/tasks/ stay: those that have
-// not ended, those whose record can be read, and those that have made a debt
-// which is not paid.
+// Kept returns the tasks whose objects below private/tasks/ stay. They are the
+// tasks with a record and the tasks with an unpaid debt.
 func (s *Store) Kept(ctx context.Context) (map[int64]bool, error) {
 	kept := map[int64]bool{}
 	open, err := lock.Open(ctx, s.Table)
@@ -120,7 +119,7 @@ func (s *Store) Kept(ctx context.Context) (map[int64]bool, error) {
 	return kept, err
 }
 
-// origins returns the tasks that have made debts.
+// origins returns the tasks with unpaid debts.
 func (s *Store) origins(ctx context.Context) (map[int64]bool, error) {
 	origins := map[int64]bool{}
 	for e, err := range calendar.All(ctx, s.Table) {
@@ -139,10 +138,9 @@ func (s *Store) origins(ctx context.Context) (map[int64]bool, error) {
 	return origins, nil
 }
 
-// retainObjects deletes the objects of tasks that have ended which no row names:
-// those of writes that were refused, of admissions that died, and of debts that
-// are paid. Objects are listed before rows are read, so a row that names one of
-// them is seen.
+// retainObjects deletes objects of ended tasks without a row. Refused writes,
+// dead admissions and paid debts leave them. Objects are listed before rows are
+// read. So a row that names a listed object is seen.
 func (s *Store) retainObjects(ctx context.Context, now time.Time) error {
 	byTask := map[int64][]string{}
 	for info, err := range s.Blobs.List(ctx, objectPrefix, "") {

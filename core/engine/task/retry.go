@@ -10,30 +10,30 @@ import (
 	"aptless/core/engine/parallel"
 )
 
-// maxBack is the longest time for which a message is put back.
+// maxBack is the longest delay of a message.
 const maxBack = time.Minute
 
-// firstBack is the pause after the first error. It doubles with every error.
+// firstBack is the delay after the first error. Each further error doubles it.
 const firstBack = 250 * time.Millisecond
 
-// backoff returns the pause after so many errors in a row: 250 ms, 500 ms … a
-// minute. It is the only back-off of tasks: queues obey Outcome.Retry.
+// backoff returns the delay after a number of errors in a row: 250 ms, 500 ms … a
+// minute. Tasks have no other back-off: queues obey Outcome.Retry.
 func backoff(failures int) time.Duration {
 	return min(firstBack<<min(max(failures-1, 0), 10), maxBack)
 }
 
 // The longest pauses between writes that lose to others. Hundreds of admissions
-// may want one row, so an admission makes room. Other tasks wait for the end of a
-// task, so an end does not.
+// may compete for one row, so an admission makes room. Other tasks wait for the
+// end of a task, so an end does not.
 const (
 	admissionWait = 5 * time.Second
 	attemptWait   = 100 * time.Millisecond
 )
 
-// retryConflicts calls write until it does not lose to another writer. Between
-// calls it waits a random time that grows with every call, up to three times as
-// long as write has taken. A write that takes long has many competitors: coming
-// back early only makes it take longer.
+// retryConflicts calls write until it does not lose to another writer. In between
+// it waits a random time that grows with every call, up to three times the
+// duration of write. A slow write has many competitors, so an early retry would
+// slow it down further.
 func retryConflicts(ctx context.Context, longest time.Duration, write func() error) error {
 	const attempts = 200
 	wait := time.Millisecond
@@ -51,8 +51,8 @@ func retryConflicts(ctx context.Context, longest time.Duration, write func() err
 	return err
 }
 
-// final is an error that another try of the same Write would not change. It does
-// not unwrap, so retryConflicts returns it also if it is of a conflict.
+// final is an error that no retry of the same Write can change. It does not
+// unwrap, so retryConflicts returns even a conflict.
 type final struct{ error }
 
 func unwrapFinal(err error) error {
@@ -63,8 +63,8 @@ func unwrapFinal(err error) error {
 	return err
 }
 
-// outlive returns a context for a write after ctx is over: ctx itself if it is
-// not.
+// outlive returns a context for a write after ctx is over, or ctx itself if it is
+// not over.
 func outlive(ctx context.Context, within time.Duration) (context.Context, context.CancelFunc) {
 	if ctx.Err() == nil {
 		return context.WithCancel(ctx)

@@ -14,11 +14,11 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// bad is text of which each byte takes six in the JSON of a row.
+// bad takes six bytes of a row's JSON per byte.
 var bad = strings.Repeat("\x01\xff", 40<<10)
 
-// TestTextsFromOutsideFitIntoRow has every text of a task be long and in need of
-// escapes, at once.
+// TestTextsFromOutsideFitIntoRow has all texts of a task long and full of escapes
+// at once.
 func TestTextsFromOutsideFitIntoRow(t *testing.T) {
 	for _, fail := range []bool{false, true} {
 		env := drivertest.NewEnv()
@@ -95,8 +95,8 @@ func TestClip(t *testing.T) {
 	}
 }
 
-// TestOutputIsWrittenOnce saves after each of many lines: no object is written
-// twice, and none holds what another one has.
+// TestOutputIsWrittenOnce saves after each of many lines. No object is written
+// twice, and no two objects overlap.
 func TestOutputIsWrittenOnce(t *testing.T) {
 	env := drivertest.NewEnv()
 	const lines = 300
@@ -127,7 +127,7 @@ func TestOutputIsWrittenOnce(t *testing.T) {
 	}
 }
 
-// TestOutputIsBounded prints more than is kept, at once and over many saves.
+// TestOutputIsBounded prints more than the bounds, at once and over many saves.
 func TestOutputIsBounded(t *testing.T) {
 	for _, save := range []bool{false, true} {
 		env := drivertest.NewEnv()
@@ -152,8 +152,8 @@ func TestOutputIsBounded(t *testing.T) {
 	}
 }
 
-// TestConflictRewindsLargeOutput has the write of a large output be refused three
-// times: what was rolled back is not in it.
+// TestConflictRewindsLargeOutput refuses the write of a large output three times.
+// The output has no rolled-back line.
 func TestConflictRewindsLargeOutput(t *testing.T) {
 	env, tries := drivertest.NewEnv(), 0
 	key := driver.Key{Part: "other", Sort: "x"}
@@ -180,7 +180,7 @@ func TestConflictRewindsLargeOutput(t *testing.T) {
 	if err != nil || got.State != Succeeded || strings.Count(out, "once\n") != 1 {
 		t.Errorf("state %d, %d times, %v", got.State, strings.Count(out, "once\n"), err)
 	}
-	// What the refused writes have left goes with time, and the record does not.
+	// Retention removes the objects of the refused writes and keeps the record.
 	env.Clock.Advance(2 * orphanFor)
 	if err := s.Due(t.Context(), nil); err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func TestConflictRewindsLargeOutput(t *testing.T) {
 	}
 }
 
-// TestRetention lets a year pass with tasks now and then.
+// TestRetention runs tasks during a year.
 func TestRetention(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, d := single(t, env, func(context.Context, *Attempt, struct{}) (Result, error) {
@@ -220,7 +220,7 @@ func TestRetention(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := env.Blobs.Put(t.Context(), fmt.Sprintf("private/tasks/%d/args", id+10000), strings.NewReader("x"), driver.PutOptions{}); err != nil {
-			t.Fatal(err) // of an admission that died
+			t.Fatal(err) // as after a dead admission
 		}
 		env.Clock.Advance(24 * time.Hour)
 		if err := s.Due(t.Context(), nil); err != nil {
@@ -314,7 +314,8 @@ func TestArgumentsOfADebtAreKept(t *testing.T) {
 	}
 }
 
-// TestTickReadsRowsOnce counts what a tick reads when thousands wait.
+// TestTickReadsRowsOnce counts the reads of a tick with thousands of waiting
+// tasks.
 func TestTickReadsRowsOnce(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, d := single(t, env, nil)
@@ -335,7 +336,7 @@ func TestTickReadsRowsOnce(t *testing.T) {
 	if gets, sent := after["Table.Get"]-before["Table.Get"], len(env.Memory.Queue.Pending()); gets > resources || sent != resources {
 		t.Errorf("%d rows were read one by one, %d messages sent, for %d resources", gets, sent, resources)
 	}
-	for range 30 { // the messages are there and nobody takes them
+	for range 30 { // the messages exist and no process takes them
 		env.Clock.Advance(time.Minute)
 		if err := d.Resend(t.Context(), false); err != nil {
 			t.Fatal(err)
@@ -346,8 +347,8 @@ func TestTickReadsRowsOnce(t *testing.T) {
 	}
 }
 
-// TestQueueIsBounded refuses what would make a queue too long, and admits again
-// when it has become shorter.
+// TestQueueIsBounded refuses admissions to a full queue, and admits again once it
+// is shorter.
 func TestQueueIsBounded(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, d := single(t, env, func(context.Context, *Attempt, struct{}) (Result, error) { return Result{}, nil })
@@ -363,8 +364,8 @@ func TestQueueIsBounded(t *testing.T) {
 	admit(t, s, x())
 }
 
-// TestMessageOutlivesItsRequest has the client hang up between the row and the
-// message.
+// TestMessageOutlivesItsRequest cancels the request between the write of the row
+// and the message.
 func TestMessageOutlivesItsRequest(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, _ := single(t, env, nil)
@@ -378,7 +379,7 @@ func TestMessageOutlivesItsRequest(t *testing.T) {
 	}
 }
 
-// after calls then after each Write.
+// after calls a function after each Write.
 type after struct {
 	driver.Table
 	then func()

@@ -13,8 +13,8 @@ import (
 	"aptless/core/engine/parallel"
 )
 
-// attempt begins an attempt at the task and sees it to the end of its slice.
-// counted has the requests made in ctx.
+// attempt runs an attempt at the task until the end of its slice. counted counts
+// the requests of ctx.
 func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Requests, t Task, version string) (driver.Outcome, error) {
 	if !d.begin(t.ID) {
 		return driver.Outcome{Retry: time.Second}, nil
@@ -40,7 +40,7 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 	var beating sync.WaitGroup
 	beats, stop := context.WithCancel(ctx)
 	beating.Go(func() { a.beat(beats, d.Store.Log) })
-	defer func() { // the heart stops before the delivery ends: nothing may run on after it
+	defer func() { // the heartbeat ends before the delivery; nothing may run after it
 		stop()
 		beating.Wait()
 		cancel(nil)
@@ -51,7 +51,7 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 		return d.notReady(ctx, a)
 	case tries >= maxTries:
 		return d.giveUp(ctx, a, kind, fmt.Sprintf("%d attempts", maxTries), t.Error)
-	case !known && t.Committed: // by a newer version of the program
+	case !known && t.Committed: // a newer version of the program admitted it
 		return d.broken(ctx, a, kind, fmt.Errorf("unknown kind of task %q", t.Kind))
 	case !known:
 		return d.refuse(ctx, a, kind, 500, fmt.Errorf("unknown kind of task %q", t.Kind))
@@ -86,8 +86,8 @@ func (d *Dispatcher) runAllowed(ctx context.Context, a *Attempt, kind Kind) (dri
 	return d.run(ctx, a, kind)
 }
 
-// take writes the row with which an attempt begins. A write whose answer was lost
-// is told from one that another delivery has beaten by the row.
+// take writes the row at the beginning of an attempt. If the write's answer is
+// lost, the row shows whether this or another delivery wrote it.
 func (d *Dispatcher) take(ctx context.Context, t Task, version string) (string, error) {
 	version, err := d.Store.Table.Write(ctx, putOp(t, version))
 	if err == nil {

@@ -18,21 +18,20 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// maxStored bounds what is read of one object, in bytes.
+// maxStored bounds an object that is read, in bytes.
 const maxStored = 256 << 20
 
-// Epoch is what tasks need of the collector that works beside them; package gc
-// says why.
+// Epoch is the interface of the concurrent collector; see package gc.
 type Epoch interface {
-	// Observe is called at the start of each attempt, before it reads anything else.
+	// Observe is called at the start of each attempt, before any read.
 	Observe(ctx context.Context) error
-	// Keep returns the operations that keep rows for the collection that is under
-	// way, if one is. They are part of the transaction that replaces the rows. No
-	// two transactions pass the same name.
+	// Keep returns the operations that keep replaced rows for a running
+	// collection. They are part of the transaction that replaces the rows. Names
+	// are unique to a transaction.
 	Keep(name string, replaced []driver.Row) []driver.Op
 }
 
-// Store admits tasks and answers questions about them.
+// Store admits tasks and reads them.
 type Store struct {
 	Table driver.Table
 	Blobs driver.Blobs
@@ -46,17 +45,16 @@ type Store struct {
 	// Named has Admit refuse a task without a principal.
 	Named bool
 
-	Epoch Epoch // nil where nothing is collected
+	Epoch Epoch // nil without a collector
 
 	waiting notifier
 }
 
-// notifier tells the waiting calls of this process that a task has ended. Each
-// call has a channel of its own, from join to leave, so nothing is left of calls
-// that have returned.
+// notifier signals the ends of tasks to the waiting calls of this process. Each
+// call has its own channel, from join to leave, so nothing remains after it.
 type notifier struct {
 	mu    sync.Mutex
-	chans map[int64][]chan struct{} // by task; those waiting for all are under 0
+	chans map[int64][]chan struct{} // by task; 0 for calls that wait for all tasks
 }
 
 func (n *notifier) join(id int64) chan struct{} {
@@ -86,14 +84,14 @@ func (n *notifier) ended(id int64) {
 		for _, ch := range n.chans[id] {
 			select {
 			case ch <- struct{}{}:
-			default: // it has not yet looked after the last time
+			default: // the last signal is still unread
 			}
 		}
 	}
 }
 
-// send sends the message of a task. Its ID is that of the state of the task, so
-// a queue may drop it if it has been sent for that state already.
+// send sends a task's message. Its ID depends on the state of the task. So a
+// queue may drop a second message for one state.
 func (s *Store) send(ctx context.Context, t Task) error {
 	return s.Queue.Send(ctx, driver.Message{
 		Group: t.Group,
@@ -110,7 +108,8 @@ func putOp(t Task, version string) driver.Op {
 	return driver.Op{Do: driver.OpPut, Key: Key(t.ID), If: version, Data: data}
 }
 
-// get reads a task and the version of its row. ErrUnknown if there is none.
+// get reads a task and the version of its row. The error is ErrUnknown if there
+// is none.
 func (s *Store) get(ctx context.Context, id int64) (t Task, version string, err error) {
 	row, err := s.Table.Get(ctx, Key(id))
 	if errors.Is(err, driver.ErrNotFound) {
@@ -125,13 +124,14 @@ func (s *Store) get(ctx context.Context, id int64) (t Task, version string, err 
 	return t, row.Version, nil
 }
 
-// Get returns a task as it is now. ErrUnknown if there is none.
+// Get returns the present state of a task. The error is ErrUnknown if there is
+// none.
 func (s *Store) Get(ctx context.Context, id int64) (Task, error) {
 	t, _, err := s.get(ctx, id)
 	return t, err
 }
 
-// wake tells the messages of tasks that wait to come back now.
+// wake makes the messages of waiting tasks visible now.
 func (s *Store) wake(ctx context.Context, tasks []int64) {
 	for _, id := range tasks {
 		t, err := s.Get(ctx, id)
@@ -174,7 +174,7 @@ func (s *Store) Output(ctx context.Context, t Task) (string, error) {
 	return b.String(), nil
 }
 
-// Value returns the result's value as JSON; null if there is none.
+// Value returns the result's value as JSON, null without a result.
 func (s *Store) Value(ctx context.Context, t Task) (json.RawMessage, error) {
 	switch {
 	case t.ValueBlob != "":
@@ -208,8 +208,8 @@ func (s *Store) writeBlob(ctx context.Context, id int64, name string, data []byt
 	return key, err
 }
 
-// Delete removes the record of a task that has ended and returns it.
-// ErrUnknown if there is none, ErrNotEnded if it still has to run.
+// Delete removes the record of an ended task and returns it. The error is
+// ErrUnknown if there is none, ErrNotEnded if it has not ended.
 func (s *Store) Delete(ctx context.Context, id int64) (Task, error) {
 	t, version, err := s.get(ctx, id)
 	if err != nil {
@@ -220,7 +220,7 @@ func (s *Store) Delete(ctx context.Context, id int64) (Task, error) {
 	}
 	_, err = s.Table.Write(ctx, driver.Op{Do: driver.OpDelete, Key: Key(id), If: version})
 	if errors.Is(err, driver.ErrConflict) {
-		return Task{}, fmt.Errorf("task %d: %w", id, ErrUnknown) // only another Delete changes a task that has ended
+		return Task{}, fmt.Errorf("task %d: %w", id, ErrUnknown) // only another Delete changes an ended task
 	}
 	if err != nil {
 		return Task{}, err
@@ -233,8 +233,8 @@ func (s *Store) Delete(ctx context.Context, id int64) (Task, error) {
 	return t, nil
 }
 
-// objects returns the keys of the objects that the row names. Arguments of a debt
-// belong to the task that made it.
+// objects returns the keys of the objects that the row names. The arguments of a
+// debt belong to the task that made it.
 func (t Task) objects() []string {
 	keys := slices.Clone(t.OutputBlobs)
 	if t.ArgsBlob != "" && t.Origin == 0 {
@@ -262,5 +262,5 @@ func (s *Store) Clear(ctx context.Context, of func(Task) bool) error {
 	return nil
 }
 
-// jsonValue returns a result as it is sent to clients.
+// jsonValue returns a result as JSON for clients.
 func jsonValue(v any) (json.RawMessage, error) { return json.Marshal(v) }

@@ -17,10 +17,10 @@ import (
 	"aptless/core/engine/parallel"
 )
 
-// incArgs name counters; the task appends its number to the log of each.
+// incArgs name counters. The task appends its number to each.
 type incArgs struct {
 	Counters []string
-	Fail     string // how to fail, if at all
+	Fail     string // the kind of failure; "" for none
 }
 
 func counterKey(name string) driver.Key { return driver.Key{Part: "counter", Sort: name} }
@@ -48,7 +48,7 @@ func inc(ctx context.Context, a *Attempt, args incArgs) (Result, error) {
 	return Result{Value: a.ID()}, nil
 }
 
-// steps saves its cursor three times, with an effect each time, then ends.
+// steps saves its cursor three times, with an effect each, then ends.
 func steps(ctx context.Context, a *Attempt, args incArgs) (Result, error) {
 	var at int
 	ok, err := a.Cursor(&at)
@@ -114,7 +114,7 @@ func counter(t testing.TB, env *drivertest.Env, name string) string {
 	return string(row.Data)
 }
 
-// drain delivers until nothing is left, moving the clock over delays.
+// drain delivers all messages. It moves the clock over delays.
 func drain(t testing.TB, env *drivertest.Env, d *Dispatcher) {
 	t.Helper()
 	for range 10_000 {
@@ -173,8 +173,8 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestOrder admits tasks whose messages arrive in the wrong order, and tasks
-// that cross on two resources: they run in the order of their admission.
+// TestOrder delivers messages in the wrong order, and admits tasks that cross on
+// two resources. They run in the order of admission.
 func TestOrder(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, d := open(t, env)
@@ -217,9 +217,8 @@ func TestResend(t *testing.T) {
 	}
 }
 
-// TestOvertakenWritesNothing runs two attempts at one task in two processes: the
-// one that began first has lost its lease, and can write nothing once the second
-// has begun.
+// TestOvertakenWritesNothing runs two attempts at one task in two processes. The
+// first has lost its lease. It writes nothing once the second has begun.
 func TestOvertakenWritesNothing(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, _ := open(t, env)
@@ -309,8 +308,8 @@ func TestLargeResults(t *testing.T) {
 	}
 }
 
-// TestLargeArguments: arguments that no row could hold come back as they were,
-// and go with the task.
+// TestLargeArguments stores arguments beyond a row's limit. They come back
+// unchanged and are deleted with the task.
 func TestLargeArguments(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, _ := open(t, env)
@@ -354,8 +353,8 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-// TestSweep interrupts the admission and the run of three tasks at every call
-// of a port: what was admitted has its effect once, in order.
+// TestSweep breaks each storage call of three tasks once. Each admitted task has
+// its effect once, in order.
 func TestSweep(t *testing.T) {
 	ctxDrain := func(ctx context.Context, env *drivertest.Env) error {
 		_, d := open(t, env)
@@ -410,7 +409,7 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-// TestSimulation has many tasks on few resources delivered in random order by
+// TestSimulation delivers many tasks on few resources in random order, in
 // processes that die at random calls.
 func TestSimulation(t *testing.T) {
 	seeds := 60

@@ -7,18 +7,18 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of what a task's row has inline, in bytes of its JSON. Their sum is
-// below driver.MaxRowSize, with room for the names of 98 locks.
+// Bounds of inline values in a task's row, in bytes of JSON. Their sum is below
+// driver.MaxRowSize, with room for the names of 98 locks.
 const (
-	maxInline    = 32 << 10 // each of arguments, output and value; more is in objects
+	maxInline    = 32 << 10 // arguments, output and value each; larger ones are objects
 	maxLive      = 16 << 10
-	maxCursor    = 64 << 10 // a place to go on from, not the data
+	maxCursor    = 64 << 10 // a position, not data
 	maxDetail    = 16 << 10
 	maxError     = 4 << 10
 	MaxNeeds     = 32 << 10 // bytes of the needs of a task, together
 	maxName      = 1 << 10
-	maxResources = 16 << 10 // together
-	maxWarnings  = 16 << 10 // together
+	maxResources = 16 << 10 // all together
+	maxWarnings  = 16 << 10 // all together
 	maxWarning   = 2 << 10
 )
 
@@ -47,7 +47,7 @@ func encodedLen(r rune, size int) int {
 	return size
 }
 
-// fit returns how many of the first bytes of s take at most limit bytes of JSON.
+// fit returns how many bytes of s fit into limit bytes of JSON.
 func fit(s string, limit int) int {
 	used := 0
 	for i := 0; i < len(s); {
@@ -62,7 +62,7 @@ func fit(s string, limit int) int {
 
 // clip cuts a text from outside to limit bytes of JSON and marks the cut.
 func clip(s string, limit int) string {
-	const room = 40 // of the mark
+	const room = 40 // for the mark
 	if fit(s, limit) == len(s) {
 		return s
 	}
@@ -70,7 +70,7 @@ func clip(s string, limit int) string {
 	return s[:n] + fmt.Sprintf(" […%d bytes are cut]", len(s)-n)
 }
 
-// tail returns the end of s that takes at most limit bytes of JSON.
+// tail returns the end of s that fits into limit bytes of JSON.
 func tail(s string, limit int) string {
 	used, i := 0, len(s)
 	for i > 0 {
@@ -83,8 +83,8 @@ func tail(s string, limit int) string {
 	return s[i:]
 }
 
-// clipAll cuts a list of texts to limit bytes of JSON together. The last one
-// then says how many are cut.
+// clipAll cuts a list of texts to limit bytes of JSON in total. The last text
+// then counts the dropped ones.
 func clipAll(list []string, each, limit int) []string {
 	used, kept := 0, make([]string, 0, len(list))
 	for i, s := range list {

@@ -11,21 +11,20 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// Plan is what becomes of a calendar entry that is due.
+// Plan is the planned handling of a due calendar entry.
 type Plan struct {
-	Spec  Spec      // the task to be admitted; without a Kind none is
-	Next  time.Time // when the entry is due again unless the task has moved or removed it; zero removes it
-	Anew  bool      // a new round begins: Tries, Reason and Since are those of a new entry
+	Spec  Spec      // the task to admit; none without a Kind
+	Next  time.Time // next due time unless the task moves or removes the entry; zero removes it
+	Anew  bool      // resets Tries, Reason and Since for a new round
 	debts *debtData // of a debt
 }
 
 // Planner returns the plan for an entry of one kind.
 type Planner func(ctx context.Context, e calendar.Entry) (Plan, error)
 
-// Due claims the calendar entries that are due and admits their tasks, the entry
-// that has been due for longest first. The planners are by the kind of entry. A
-// problem of one entry does not keep the others from being planned. Once an hour
-// Due also deletes the records of tasks that have been kept for long enough.
+// Due claims the due calendar entries and admits their tasks, the longest due
+// first. planners are by kind of entry. A problem with one entry does not stop
+// the others. Once an hour Due also deletes old records of tasks.
 func (s *Store) Due(ctx context.Context, planners map[string]Planner) error {
 	entries, problems := calendar.Read(ctx, s.Table)
 	now := s.Now()
@@ -68,8 +67,8 @@ func (s *Store) planDebt(_ context.Context, e calendar.Entry) (Plan, error) {
 	return Plan{Spec: Spec{Kind: data.Kind}, Next: s.Now().Add(calendar.Pause(e.Tries + 1)), debts: &data}, nil
 }
 
-// claim moves an entry on and admits its task, unless the task that was admitted
-// for it has not ended.
+// claim moves an entry on and admits its task, unless its last task has not
+// ended.
 func (s *Store) claim(ctx context.Context, e calendar.Entry, planner Planner) error {
 	if e.Task != 0 {
 		t, err := s.Get(ctx, e.Task)
@@ -134,11 +133,10 @@ func (s *Store) Owed(ctx context.Context) (Owed, error) {
 	return sum, nil
 }
 
-// Resend sends the messages of tasks that nobody will run otherwise: the sender
-// died before it sent, or a message was lost. It considers the tasks at the head
-// of all of their queues, and sends the message of one again after 1, 2, 4 …
-// minutes at most once. With all, it sends those of every open task at once: for
-// a queue that has forgotten everything.
+// Resend sends lost messages again. A sender may have died before it sent one. It
+// considers the tasks at the heads of all their queues, each after 1, 2, 4 …
+// minutes. With all, it sends the message of every open task at once, for a queue
+// that has lost everything.
 func (d *Dispatcher) Resend(ctx context.Context, all bool) error {
 	find := lock.Heads
 	if all {
@@ -175,7 +173,7 @@ func (d *Dispatcher) Resend(ctx context.Context, all bool) error {
 	return nil
 }
 
-// forgotten reports whether the message of a task that could run may be lost.
+// forgotten reports whether the message of a runnable task may be lost.
 func (d *Dispatcher) forgotten(t Task) bool {
 	quiet := d.Store.Now().Add(-d.Lease)
 	switch {

@@ -9,13 +9,13 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Unready returns the dispatcher of a process that cannot run tasks. It notes why
-// as the error of each task that is delivered, and puts its message back. A task
-// waits so for any time: nothing of it is run, and nothing of its budgets is used.
+// Unready returns the dispatcher of a process that cannot run tasks. It stores
+// the reason as the error of each delivered task, and puts its message back. A
+// task may wait so without limit: it does not run, and its budgets are unused.
 func Unready(store *Store, lease time.Duration, why error) *Dispatcher {
 	d, err := NewDispatcher(store, nil)
 	if err != nil {
-		panic(err) // there are no kinds that could be wrong
+		panic(err) // without kinds no error is possible
 	}
 	d.Lease, d.unready = lease, why
 	return d

@@ -8,24 +8,24 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// How often a waiting call reads the row of a task. It reads it at once when the
-// task ends in this process, else at intervals that grow from minPoll to maxPoll.
-// Where reading takes long they grow to slowPoll: hundreds of waiting calls must
-// not slow down the tasks for which they wait.
+// How often a waiting call reads the row of a task. It reads at once when the
+// task ends in this process. Otherwise intervals grow from minPoll to maxPoll,
+// and with slow reads to slowPoll. Hundreds of waiting calls must not slow down
+// the tasks for which they wait.
 const (
 	minPoll  = 25 * time.Millisecond
 	maxPoll  = time.Second
 	slowPoll = 5 * time.Second
 )
 
-// nextPoll returns the interval after the interval poll, 0 at first, when reading
-// has taken so long.
+// nextPoll returns the interval after poll, which is 0 at first. took is the
+// duration of the last read.
 func nextPoll(poll, took time.Duration) time.Duration {
 	return max(minPoll, min(poll*3/2, maxPoll), min(5*took, slowPoll))
 }
 
-// Wait returns the task once it has ended. ErrUnknown if there is none, also
-// when it is deleted meanwhile.
+// Wait returns the task once it has ended. The error is ErrUnknown if there is
+// none, also after a deletion during the wait.
 func (s *Store) Wait(ctx context.Context, id int64) (Task, error) {
 	poll, ended := time.Duration(0), s.waiting.join(id)
 	defer func() { s.waiting.leave(id, ended) }()

@@ -15,22 +15,21 @@ import (
 // rowWrite is one write of a task's row.
 type rowWrite struct {
 	change    func(*Task) // changes the row
-	settle    bool        // the output so far becomes part of Output
-	stoppable bool        // a task that is cancelled gets ErrCancelled instead
-	result    *Result     // becomes the task's result if it is not nil
-	tx        *lock.Tx    // a conflict on its rows is returned; nil for none
+	settle    bool        // moves the output so far into Output
+	stoppable bool        // a cancelled task gets ErrCancelled instead
+	result    *Result     // the task's result; may be nil
+	tx        *lock.Tx    // a conflict on its rows is returned; may be nil
 
-	// more returns the operations besides that of the row; nil for none. It is
-	// called for every try. again says that it is not the first.
+	// more returns further operations; it may be nil. It is called for every try.
+	// again is false for the first.
 	more func(ctx context.Context, again bool) ([]driver.Op, error)
-	// done is told the version of the rows written; it may be nil.
+	// done gets the version of the written rows; it may be nil.
 	done func(version string)
 }
 
-// write commits the task's row together with the operations of w.more. A
-// conflict on rows on which no decision depends, as those of lock queues, is
-// tried again with fresh operations. A conflict on a row that w.tx has read is
-// returned.
+// write commits the task's row together with the operations of w.more. A conflict
+// on rows without a decision, such as lock queues, is retried with fresh
+// operations. A conflict on a row that w.tx has read is returned.
 func (a *Attempt) write(ctx context.Context, w rowWrite) error {
 	a.writing.Lock()
 	defer a.writing.Unlock()
@@ -63,7 +62,7 @@ func (a *Attempt) write(ctx context.Context, w rowWrite) error {
 	}
 }
 
-// try makes the Write until it neither loses to others nor fails.
+// try repeats the Write while it loses to other writers.
 func (a *Attempt) try(ctx context.Context, w rowWrite, next Task) (version string, err error) {
 	again := false
 	err = retryConflicts(ctx, attemptWait, func() error {
@@ -80,10 +79,10 @@ func (a *Attempt) try(ctx context.Context, w rowWrite, next Task) (version strin
 	return version, err
 }
 
-// adopt takes over a row that was changed beside this attempt: a client has
-// cancelled the task, or an earlier write of the attempt was done although its
-// answer was lost. In the second case a transaction that was made since is
-// based on too little: the attempt ends, and the next one begins with the row.
+// adopt takes over a row that changed beside this attempt. Either a client has
+// cancelled the task, or an earlier write succeeded and its answer was lost. In
+// the second case, later transactions are based on an old state. So the attempt
+// ends, and the next one begins with the row.
 func (a *Attempt) adopt(stored *adopted, w rowWrite) error {
 	moved := stored.task.Seq != a.task.Seq
 	a.task, a.version = stored.task, stored.version
