@@ -16,8 +16,8 @@ import (
 	"aptless/core/engine/task"
 )
 
-// TestEveryAttemptReadsTheEpoch has another process run the task that moves a list
-// while a collection is under way: that process has not seen the epoch before.
+// TestEveryAttemptReadsTheEpoch runs a task during a collection in a process that
+// has not seen the epoch. The task moves a list.
 func TestEveryAttemptReadsTheEpoch(t *testing.T) {
 	env := drivertest.NewEnv()
 	w, other := newWorld(t, env), newWorld(t, env)
@@ -42,8 +42,8 @@ func TestEveryAttemptReadsTheEpoch(t *testing.T) {
 	}
 }
 
-// TestHeadWhoseObjectIsGoneIsReadAgain has a head change between the read of its row
-// and that of an object which the row names: what the head needs by now stays.
+// TestHeadWhoseObjectIsGoneIsReadAgain changes a head between the reads of its
+// row and of an object of the row. The needs of the new head stay.
 func TestHeadWhoseObjectIsGoneIsReadAgain(t *testing.T) {
 	w := newWorld(t, drivertest.NewEnv())
 	w.things(t, "a", "b")
@@ -61,8 +61,8 @@ func TestHeadWhoseObjectIsGoneIsReadAgain(t *testing.T) {
 	w.wantLeft(t, "b")
 }
 
-// TestReplacedHeadNeedsWhatItsRowNames has an object go that only a replaced head
-// has named. The list that the row of that head names stays for its readers.
+// TestReplacedHeadNeedsWhatItsRowNames removes an object of a replaced head. The
+// list that the head's row names stays for its readers.
 func TestReplacedHeadNeedsWhatItsRowNames(t *testing.T) {
 	w := newWorld(t, drivertest.NewEnv())
 	w.things(t, "a")
@@ -92,7 +92,7 @@ func TestReplacedHeadNeedsWhatItsRowNames(t *testing.T) {
 	w.wantLeft(t, "a")
 }
 
-// TestFilesAndListsOfRootsStay: heads need files that no list of packages has, and
+// TestFilesAndListsOfRootsStay has heads with files outside of package lists, and
 // lists whose records need nothing.
 func TestFilesAndListsOfRootsStay(t *testing.T) {
 	w := newWorld(t, drivertest.NewEnv())
@@ -112,9 +112,9 @@ func TestFilesAndListsOfRootsStay(t *testing.T) {
 	}
 }
 
-// TestUndoOfACollectionIsPaidByTheTick has the storage fail for longer than the Undo
-// of a collection is tried. The tick ends the collection within an hour after that:
-// until then tasks pay for pins.
+// TestUndoOfACollectionIsPaidByTheTick fails the storage for longer than the Undo
+// is tried. The tick ends the collection within an hour after that. Until then
+// tasks write pins.
 func TestUndoOfACollectionIsPaidByTheTick(t *testing.T) {
 	w := newWorld(t, drivertest.NewEnv())
 	w.things(t, "a")

@@ -148,8 +148,8 @@ func (a *Attempt) SliceOver() bool {
 	return a.cancelled.Load() || !a.until.IsZero() && !a.store.Now().Before(a.until)
 }
 
-// ops returns the operations of a transaction. During a collection they include
-// those that keep the replaced heads.
+// ops returns the operations of a transaction. During a collection they also keep
+// the replaced heads.
 func (a *Attempt) ops(tx *lock.Tx) ([]driver.Op, error) {
 	ops, err := tx.Ops()
 	if err != nil || a.store.Epoch == nil {

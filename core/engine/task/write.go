@@ -206,8 +206,9 @@ type adopted struct {
 
 func (*adopted) Error() string { return "row has changed" }
 
-// outcome tells what a Write's answer means: nil if it was done, a conflict if
-// it is to be tried again as it is, adopted or a final error otherwise.
+// outcome interprets the error of a Write. It returns nil if the Write succeeded,
+// and a conflict if the same Write is to be retried. Otherwise it returns adopted
+// or a final error.
 func (a *Attempt) outcome(ctx context.Context, err error, next Task, tx *lock.Tx, version *string) error {
 	if err == nil {
 		return nil
@@ -220,7 +221,7 @@ func (a *Attempt) outcome(ctx context.Context, err error, next Task, tx *lock.Tx
 		}
 		return driver.ErrConflict
 	}
-	// The answer may have been lost, now or in an earlier try: the row tells.
+	// The answer may have been lost, now or in an earlier try. The row decides.
 	now, v, getErr := a.store.get(ctx, next.ID)
 	switch {
 	case getErr != nil:
@@ -247,13 +248,13 @@ func (a *Attempt) Fence() driver.Op {
 	return driver.Op{Do: driver.OpCheck, Key: Key(a.begun.ID), If: a.version}
 }
 
-// Write is a Table.Write that happens only if no other attempt has taken the
-// task over: ErrLost if one has. A *driver.ConflictError names other rows.
+// Write is a Table.Write on condition that no other attempt has overtaken this
+// one, else ErrLost. A *driver.ConflictError names other rows.
 //
-// It fences the deletion of what others may use: first a Write that marks the
-// row as being removed, then the deletion of the object, then a Write that
-// deletes the row. An attempt that stalls before the deletion and wakes up when
-// it has been overtaken finds the row changed.
+// It fences the deletion of shared objects, in three steps: a Write that marks
+// the row as being removed, the deletion of the object, a Write that deletes the
+// row. An attempt that stalls before the deletion, and is overtaken, finds the
+// row changed.
 func (a *Attempt) Write(ctx context.Context, ops ...driver.Op) (version string, err error) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
@@ -278,7 +279,7 @@ func (a *Attempt) Write(ctx context.Context, ops ...driver.Op) (version string, 
 	return "", fmt.Errorf("task %d: %w", a.begun.ID, ErrLost)
 }
 
-// beat extends the lease and shows live output, until ctx is done.
+// beat extends the lease and publishes live output, until ctx is done.
 func (a *Attempt) beat(ctx context.Context, log *slog.Logger) {
 	ticker := time.NewTicker(min(5*time.Second, a.lease/4))
 	defer ticker.Stop()
