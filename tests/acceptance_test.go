@@ -59,7 +59,7 @@ var acceptance = []struct{ check, tests string }{
 	{"mirrors 4.6: files", "TestIgnoreChecksumsTakesDifferingFiles TestFilesOfThePoolAreNotFetched"},
 	{"mirrors 4.7: AppStream", "TestAppStreamFilesArePublished"},
 	{"mirrors 4.8, 4.9: while it is updated", "TestUpdatingMirrorShowsItsOldState"},
-	{"snapshots 5.4, 5.5, 5.6: create", "TestSnapshotOfRepo TestOfMirror TestCreateSnapshot"},
+	{"snapshots 5.4, 5.5, 5.6: create", "TestSnapshotOfRepo TestSnapshotInheritsMetaOfItsMirror TestCreateSnapshot"},
 	{"snapshots 5.7, 5.8: change, drop", "TestUpdateSnapshot TestDropSnapshot"},
 	{"snapshots 5.9: diff", "TestDiffSnapshots"},
 	{"snapshots 5.10: merge", "TestMergeSnapshots"},

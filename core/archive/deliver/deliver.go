@@ -110,7 +110,7 @@ func (s *Store) deliver(ctx context.Context, a *task.Attempt, args Args) (task.R
 	if at.Committed {
 		return s.finish(ctx, a, args, at)
 	}
-	if err := s.held(ctx, a, args); err != nil {
+	if err := s.checkLocks(ctx, a, args); err != nil {
 		return task.Result{}, err
 	}
 	staged, err := s.stage(ctx, a, args, &at)
@@ -136,9 +136,9 @@ func (s *Store) deliver(ctx context.Context, a *task.Attempt, args Args) (task.R
 	return s.end(ctx, a, args, Result{staged.Result, &view})
 }
 
-// held returns a task.Relock if the task needs other locks than those of its
+// checkLocks returns a task.Relock if the task needs other locks than those of its
 // admission.
-func (s *Store) held(ctx context.Context, a *task.Attempt, args Args) error {
+func (s *Store) checkLocks(ctx context.Context, a *task.Attempt, args Args) error {
 	locks, resources, err := s.locks(ctx, a.GetJSON, args)
 	if err != nil {
 		return err
@@ -172,16 +172,16 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, args Args, at *curso
 	}
 	at.Import = encode(staged.Share)
 	if n := len(staged.Result.FailedFiles); n > 0 {
-		return nil, task.Fail(400, "nothing is imported, as %d of %d files cannot be: %s", n, args.Files, told(staged.Result.Report.Warnings))
+		return nil, task.Fail(400, "nothing is imported, as %d of %d files cannot be: %s", n, args.Files, joinWarnings(staged.Result.Report.Warnings))
 	}
 	if len(staged.Result.Report.Added) == 0 {
-		return nil, task.Fail(400, "nothing is imported, as there is no package among the files: %s", told(staged.Result.Report.Warnings))
+		return nil, task.Fail(400, "nothing is imported, as there is no package among the files: %s", joinWarnings(staged.Result.Report.Warnings))
 	}
 	return staged, nil
 }
 
-// told joins warnings to one text.
-func told(warnings []string) string {
+// joinWarnings joins warnings to one text.
+func joinWarnings(warnings []string) string {
 	if more := len(warnings) - maxTold; more > 0 {
 		warnings = append(slices.Clone(warnings[:maxTold]), fmt.Sprintf("and %d more", more))
 	}

@@ -164,7 +164,7 @@ func (s *Store) put(ctx context.Context, name string, keys []*pgp.Key) (string, 
 			return "", err
 		}
 	}
-	return tell(keys, changes), nil
+	return messages(keys, changes), nil
 }
 
 func (s *Store) putBatch(ctx context.Context, name string, keys []*pgp.Key, changes []change) error {
@@ -220,8 +220,8 @@ func plan(name string, ring []stored, keys []*pgp.Key, changes []change) ([]driv
 	return ops, nil
 }
 
-// tell returns gpg's messages about the keys.
-func tell(keys []*pgp.Key, changes []change) string {
+// messages returns gpg's messages about the keys.
+func messages(keys []*pgp.Key, changes []change) string {
 	var b strings.Builder
 	counts := map[change]int{}
 	for i, k := range keys {

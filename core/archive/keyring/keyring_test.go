@@ -80,8 +80,8 @@ func TestImportListDelete(t *testing.T) {
 	}
 }
 
-// TestKeyring verifies by the keys of several rings.
-func TestKeyring(t *testing.T) {
+// TestSeveralRingsVerifyTogether verifies by the keys of several rings.
+func TestSeveralRingsVerifyTogether(t *testing.T) {
 	s, ctx := newStore(), t.Context()
 	secret, err := pgp.Generate("Signer", "s@example.org", pgp.Ed25519, made)
 	if err != nil {
@@ -218,8 +218,8 @@ func TestReceive(t *testing.T) {
 	refused(t, err, "not configured")
 }
 
-// TestFull fills a ring with rows up to its limit of keys.
-func TestFull(t *testing.T) {
+// TestFullRingRefusesKeys fills a ring with rows up to its limit of keys.
+func TestFullRingRefusesKeys(t *testing.T) {
 	k, other := newKey(t, "A"), newKey(t, "B")
 	ring := make([]stored, maxKeys)
 	for i := range ring {

@@ -91,7 +91,7 @@ func (r *resolver) close(ctx context.Context, x *index, chosen []bool) error {
 		if err != nil {
 			return err
 		}
-		fresh = r.fill(x, chosen, missing)
+		fresh = r.addMissing(x, chosen, missing)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -174,7 +174,7 @@ func (r *resolver) missing(x *index, packages []int, satisfied func(deb.Relation
 				} else {
 					r.done[w] = true
 				}
-				lacks, err := r.lacks(item, arch, satisfied)
+				lacks, err := r.unsatisfied(item, arch, satisfied)
 				if err != nil {
 					return nil, fmt.Errorf("unable to process package %s: %w", p, err)
 				}
@@ -190,9 +190,9 @@ func (r *resolver) missing(x *index, packages []int, satisfied func(deb.Relation
 	return missing, nil
 }
 
-// lacks returns the unsatisfied alternatives of an item. Unless all variants are
+// unsatisfied returns the unsatisfied alternatives of an item. Unless all variants are
 // followed, it returns none if one alternative is satisfied.
-func (r *resolver) lacks(item, arch string, satisfied func(deb.Relation) bool) ([]deb.Relation, error) {
+func (r *resolver) unsatisfied(item, arch string, satisfied func(deb.Relation) bool) ([]deb.Relation, error) {
 	alternatives, err := deb.ParseAlternatives(item)
 	if err != nil {
 		return nil, err
@@ -211,9 +211,9 @@ func (r *resolver) lacks(item, arch string, satisfied func(deb.Relation) bool) (
 	return lacks, nil
 }
 
-// fill adds packages that satisfy the missing dependencies. It returns them in
+// addMissing adds packages that satisfy the missing dependencies. It returns them in
 // index order.
-func (r *resolver) fill(x *index, chosen []bool, missing []deb.Relation) (added []int) {
+func (r *resolver) addMissing(x *index, chosen []bool, missing []deb.Relation) (added []int) {
 	if len(missing) > 0 && r.o.Report != nil {
 		lines := make([]string, len(missing))
 		for i, rel := range missing {

@@ -153,8 +153,8 @@ func drawPackages(t *rapid.T, label string) []*deb.Package {
 	return indexOrder(slices.Collect(maps.Values(packages)))
 }
 
-// TestClosure compares closures of random lists with plainClosure.
-func TestClosure(t *testing.T) {
+// TestClosureEqualsTheModel compares closures of random lists with plainClosure.
+func TestClosureEqualsTheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		universe, base := drawPackages(rt, "universe"), drawPackages(rt, "base")
 		o := Options{Architectures: rapid.SampledFrom([][]string{{"amd64"}, {"amd64", "i386"}, {"i386", "amd64"}, {"amd64", "source"}}).Draw(rt, "archs"),

@@ -107,9 +107,9 @@ func many(n int) []*deb.Package {
 	return packages
 }
 
-// TestSelectLikeMatch compares Select with Match for random queries, so a list's
+// TestSelectEqualsMatch compares Select with Match for random queries, so a list's
 // index leaves out no match.
-func TestSelectLikeMatch(t *testing.T) {
+func TestSelectEqualsMatch(t *testing.T) {
 	packages := many(1000)
 	for i, p := range packages {
 		if i%50 == 0 {
@@ -160,9 +160,9 @@ func TestSelectLikeMatch(t *testing.T) {
 	})
 }
 
-// TestSelectReads holds that the lookup of a name reads as much of a large list
+// TestLookupReadsFewChunks holds that the lookup of a name reads as much of a large list
 // as of a small one.
-func TestSelectReads(t *testing.T) {
+func TestLookupReadsFewChunks(t *testing.T) {
 	for _, n := range []int{2000, 6000} {
 		l, blobs := newList(t, many(n)...)
 		for text, most := range map[string]int64{
@@ -182,9 +182,9 @@ func TestSelectReads(t *testing.T) {
 	}
 }
 
-// TestSelectStops holds that a cancelled request ends, also with all chunks in
+// TestCancelledSelectEnds holds that a cancelled request ends, also with all chunks in
 // the cache.
-func TestSelectStops(t *testing.T) {
+func TestCancelledSelectEnds(t *testing.T) {
 	l, _ := newList(t, many(300)...)
 	ctx, stop := context.WithCancel(t.Context())
 	seen := 0

@@ -27,7 +27,7 @@ func Parse(text string) (Query, error) {
 	}
 	p := parser{rest: text}
 	p.next()
-	q, err := p.either(0)
+	q, err := p.alternatives(0)
 	if err == nil && p.token.kind != end {
 		err = p.unexpected("end of query")
 	}
@@ -60,18 +60,18 @@ func (p *parser) take(op string) error {
 	return nil
 }
 
-// either parses alternatives between '|'.
-func (p *parser) either(depth int) (Query, error) {
-	return p.joined("|", depth, p.all, func(parts []Query) Query { return anyOf(parts) })
+// alternatives parses alternatives between '|'.
+func (p *parser) alternatives(depth int) (Query, error) {
+	return p.list("|", depth, p.conditions, func(parts []Query) Query { return anyOf(parts) })
 }
 
-// all parses conditions between ','.
-func (p *parser) all(depth int) (Query, error) {
-	return p.joined(",", depth, p.unary, func(parts []Query) Query { return allOf(parts) })
+// conditions parses conditions between ','.
+func (p *parser) conditions(depth int) (Query, error) {
+	return p.list(",", depth, p.unary, func(parts []Query) Query { return allOf(parts) })
 }
 
-// joined parses one or more parts with op between them.
-func (p *parser) joined(op string, depth int, part func(int) (Query, error), join func([]Query) Query) (Query, error) {
+// list parses one or more parts with op between them.
+func (p *parser) list(op string, depth int, part func(int) (Query, error), join func([]Query) Query) (Query, error) {
 	first, err := part(depth)
 	if err != nil || !p.token.is(op) {
 		return first, err
@@ -102,7 +102,7 @@ func (p *parser) unary(depth int) (Query, error) {
 		return not{q}, nil
 	case p.token.is("("):
 		p.next()
-		q, err := p.either(depth + 1)
+		q, err := p.alternatives(depth + 1)
 		if err != nil {
 			return nil, err
 		}

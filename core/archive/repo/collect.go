@@ -135,8 +135,8 @@ var packageExtensions = []string{".deb", ".udeb", ".ddeb", ".dsc"}
 
 func isPackage(name string) bool { return slices.Contains(packageExtensions, path.Ext(name)) }
 
-// whyIgnored returns the reason for which an import ignores a file.
-func whyIgnored(name string) string {
+// ignoreReason returns the reason for which an import ignores a file.
+func ignoreReason(name string) string {
 	extension := strings.ToLower(path.Ext(strings.TrimSpace(name)))
 	switch {
 	case slices.Contains(packageExtensions, extension):

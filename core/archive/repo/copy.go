@@ -87,7 +87,7 @@ func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.
 	result := CopyResult{Report{Warnings: []string{}, Added: []string{}, Removed: []string{}}}
 	changed, err := s.addSelected(ctx, a, dest, selected, &result.Report)
 	if err == nil {
-		err = collides(ctx, dest, changed)
+		err = newCollision(ctx, dest, changed)
 	}
 	if conflict := (*pkglist.ConflictError)(nil); errors.As(err, &conflict) {
 		return task.Result{}, task.Fail(500, "error processing dest add: %w", conflict)
@@ -109,8 +109,8 @@ func (s *Store) copy(ctx context.Context, a *task.Attempt, args CopyArgs) (task.
 	return task.Result{Value: result}, s.save(a, &to)
 }
 
-// collides returns the *pkglist.Collision that replacing list from by to causes.
-func collides(ctx context.Context, from, to *pkglist.List) error {
+// newCollision returns the *pkglist.Collision that replacing list from by to causes.
+func newCollision(ctx context.Context, from, to *pkglist.List) error {
 	collision, err := pkglist.Collisions(ctx, from, to, nil)
 	if err == nil && collision != nil {
 		err = collision

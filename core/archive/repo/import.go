@@ -54,7 +54,7 @@ func (s *Store) CheckImport(ctx context.Context, args ImportArgs) (task.Spec, er
 // batches, plans their changes to the list, and commits the list.
 func (s *Store) importFiles(ctx context.Context, a *task.Attempt, args ImportArgs) (task.Result, error) {
 	im, err := s.importer(ctx, a, args.Dir, args.ForceReplace, args.NoRemove)
-	if err != nil || im.at.Committed {
+	if err != nil || im.cursor.Committed {
 		return im.finish(ctx, err)
 	}
 	into, err := im.target(ctx, args.UUID, args.Name, "%w")
@@ -77,7 +77,7 @@ func (im *importer) importAll(ctx context.Context, into *target, args ImportArgs
 		}
 		return im.importPart(ctx, into, part{collection: found})
 	}
-	for p, err := range im.store.collect(ctx, args.Dir, im.at.After) {
+	for p, err := range im.store.collect(ctx, args.Dir, im.cursor.After) {
 		if err == nil {
 			err = im.importPart(ctx, into, p)
 		}
@@ -98,9 +98,9 @@ func (im *importer) importPart(ctx context.Context, into *target, p part) error 
 			return err
 		}
 	}
-	im.said.gather(p.collection)
+	im.unsaved.addOthers(p.collection)
 	if p.last != "" {
-		im.at.After = p.last
+		im.cursor.After = p.last
 	}
 	return nil
 }

@@ -46,45 +46,45 @@ type importer struct {
 	force   bool // remove conflicting packages
 	keep    bool // keep the uploads
 	targets []*target
-	at      cursor
+	cursor  cursor
 	pending []entry   // since the last application of the edits
 	since   time.Time // time of the last checkpoint
-	said    outcomes  // since the last checkpoint
+	unsaved outcomes  // since the last checkpoint
 
-	whole func(any) any // embeds the cursor in that of the task; nil if it is the task's
+	taskCursor func(any) any // embeds the cursor in that of the task; nil if it is the task's
 }
 
 // entry is a candidate that waits for the edit of its target.
 type entry struct {
-	upload  upload.Upload
-	beside  []upload.Upload
-	id      *identity // nil if reading refused it
-	into    *target
-	removed []string
-	refusal string
-	notes   []string
+	upload     upload.Upload
+	otherFiles []upload.Upload
+	id         *identity // nil if reading refused it
+	into       *target
+	removed    []string
+	refusal    string
+	notes      []string
 }
 
 // importer returns an importer that continues at the cursor.
 func (s *Store) importer(ctx context.Context, a *task.Attempt, dir string, force, keep bool) (*importer, error) {
 	im := &importer{store: s, attempt: a, dir: dir, force: force, keep: keep, since: s.Now()}
-	found, err := a.Cursor(&im.at)
+	found, err := a.Cursor(&im.cursor)
 	if err != nil || !found {
 		return im, err
 	}
-	return im, im.adoptFormer(ctx)
+	return im, im.readOldCursor(ctx)
 }
 
-// adoptFormer reads an old cursor, which has the files and the result only.
-func (im *importer) adoptFormer(ctx context.Context) error {
-	if im.at.Blob != "" {
-		if err := im.store.getJSON(ctx, im.at.Blob, &im.at); err != nil {
+// readOldCursor reads an old cursor, which has the files and the result only.
+func (im *importer) readOldCursor(ctx context.Context) error {
+	if im.cursor.Blob != "" {
+		if err := im.store.getJSON(ctx, im.cursor.Blob, &im.cursor); err != nil {
 			return err
 		}
 	}
-	if r := im.at.Result; r != nil {
-		im.at.Committed = true
-		im.at.Outcomes = &outcomes{Failed: r.FailedFiles, Warnings: r.Report.Warnings, Added: r.Report.Added, Removed: r.Report.Removed, Files: im.at.Files}
+	if r := im.cursor.Result; r != nil {
+		im.cursor.Committed = true
+		im.cursor.Outcomes = &outcomes{Failed: r.FailedFiles, Warnings: r.Report.Warnings, Added: r.Report.Added, Removed: r.Report.Removed, Files: im.cursor.Files}
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (im *importer) target(ctx context.Context, uuid, name, missing string) (*ta
 	if err != nil {
 		return nil, err
 	}
-	for _, staged := range im.at.Lists {
+	for _, staged := range im.cursor.Lists {
 		if staged.UUID == uuid {
 			r.List = staged.List
 		}
@@ -127,14 +127,14 @@ func (im *importer) batch(ctx context.Context, into *target, candidates []upload
 		Workers: maxWorkers, Budget: im.store.Pool.Memory, Weight: weight,
 		Work: func(ctx context.Context, lease *parallel.Lease, u upload.Upload) (c stored, err error) {
 			if c.result, err = im.store.read(ctx, lease, u, from, borrow); err == nil && c.refusal == "" {
-				c.row, err = im.store.keep(ctx, &c.result)
+				c.row, err = im.store.storeFiles(ctx, &c.result)
 			}
 			if err != nil {
 				err = fmt.Errorf("unable to import package files: %w", err)
 			}
 			return c, err
 		},
-		Use: func(ctx context.Context, c stored) error { return im.use(ctx, into, c, &rows) },
+		Use: func(ctx context.Context, c stored) error { return im.planCandidate(ctx, into, c, &rows) },
 	}
 	err := pipe.Run(ctx, func(yield func(upload.Upload, error) bool) {
 		for _, u := range candidates {
@@ -156,10 +156,10 @@ type stored struct {
 	row driver.Row // with its record
 }
 
-// keep moves the files of a candidate's package into the pool. It returns the row
+// storeFiles moves the files of a candidate's package into the pool. It returns the row
 // of its record.
-func (s *Store) keep(ctx context.Context, res *result) (driver.Row, error) {
-	for _, f := range append([]upload.Upload{res.upload}, res.beside...) {
+func (s *Store) storeFiles(ctx context.Context, res *result) (driver.Row, error) {
+	for _, f := range append([]upload.Upload{res.upload}, res.otherFiles...) {
 		if err := s.Uploads.Adopt(ctx, f); err != nil {
 			return driver.Row{}, err
 		}
@@ -169,9 +169,9 @@ func (s *Store) keep(ctx context.Context, res *result) (driver.Row, error) {
 	return row, err
 }
 
-// use stores the record of a candidate and plans its changes.
-func (im *importer) use(ctx context.Context, into *target, c stored, rows *rowWriter) error {
-	e := entry{upload: c.upload, beside: c.beside, into: into, refusal: c.refusal, notes: c.notes}
+// planCandidate stores the record of a candidate and plans its changes.
+func (im *importer) planCandidate(ctx context.Context, into *target, c stored, rows *rowWriter) error {
+	e := entry{upload: c.upload, otherFiles: c.otherFiles, into: into, refusal: c.refusal, notes: c.notes}
 	if e.refusal == "" {
 		if err := rows.add(ctx, c.row); err != nil {
 			return err
@@ -236,15 +236,15 @@ func (im *importer) apply(ctx context.Context) error {
 		if e.refusal == "" && conflicts[e.into][e.id.key] {
 			e.refusal = "Unable to add package: package already exists and is different: " + e.id.title
 		}
-		im.said.Removed = append(im.said.Removed, e.removed...)
+		im.unsaved.Removed = append(im.unsaved.Removed, e.removed...)
 		if e.refusal != "" {
-			im.said.fail(failure{e.upload.Path(), e.refusal})
+			im.unsaved.fail(failure{e.upload.Path(), e.refusal})
 			continue
 		}
-		im.said.Added = append(im.said.Added, e.id.title+" added")
-		im.said.Warnings = append(im.said.Warnings, e.notes...)
-		im.said.take(e.upload)
-		im.said.take(e.beside...)
+		im.unsaved.Added = append(im.unsaved.Added, e.id.title+" added")
+		im.unsaved.Warnings = append(im.unsaved.Warnings, e.notes...)
+		im.unsaved.addImported(e.upload)
+		im.unsaved.addImported(e.otherFiles...)
 	}
 	im.pending = nil
 	return nil
@@ -260,21 +260,21 @@ const (
 // returns task.ErrContinue if the slice is over.
 func (im *importer) checkpoint(ctx context.Context) error {
 	due := im.attempt.SliceOver() || len(im.pending) >= maxPending || im.store.Now().Sub(im.since) >= saveEvery
-	if !due || len(im.pending) == 0 && len(im.said.Files)+len(im.said.Failed)+len(im.said.Others) == 0 {
+	if !due || len(im.pending) == 0 && len(im.unsaved.Files)+len(im.unsaved.Failed)+len(im.unsaved.Others) == 0 {
 		return nil
 	}
 	if err := im.apply(ctx); err != nil {
 		return err
 	}
-	im.at.Lists = im.lists()
-	if err := im.store.putPart(ctx, im.attempt, &im.at, im.said); err != nil {
+	im.cursor.Lists = im.lists()
+	if err := im.store.putPart(ctx, im.attempt, &im.cursor, im.unsaved); err != nil {
 		return err
 	}
-	im.said, im.since = outcomes{}, im.store.Now()
-	if im.whole != nil {
-		return im.attempt.Checkpoint(ctx, im.whole(im.at))
+	im.unsaved, im.since = outcomes{}, im.store.Now()
+	if im.taskCursor != nil {
+		return im.attempt.Checkpoint(ctx, im.taskCursor(im.cursor))
 	}
-	return im.attempt.Checkpoint(ctx, im.at)
+	return im.attempt.Checkpoint(ctx, im.cursor)
 }
 
 // lists returns the lists of the targets.
@@ -304,30 +304,30 @@ func (im *importer) commit(ctx context.Context, ignored func(map[string]bool) []
 			return task.Result{}, err
 		}
 	}
-	all, err := im.settle(ctx, ignored)
+	all, err := im.finishReport(ctx, ignored)
 	if err != nil {
 		return task.Result{}, err
 	}
-	im.at.Committed = true
+	im.cursor.Committed = true
 	im.attempt.Answer(all.result())
-	im.at.Owes = !im.keep && len(all.Files) > 0
+	im.cursor.Owes = !im.keep && len(all.Files) > 0
 	var debts []task.Debt
-	if im.at.Owes {
+	if im.cursor.Owes {
 		debts = append(debts, im.debt())
 	}
-	if err := im.attempt.Commit(ctx, im.at, debts...); err != nil {
+	if err := im.attempt.Commit(ctx, im.cursor, debts...); err != nil {
 		return task.Result{}, err
 	}
 	return im.finish(ctx, nil)
 }
 
-// settle makes the outcomes the whole report, and returns them.
-func (im *importer) settle(ctx context.Context, ignored func(map[string]bool) []string) (outcomes, error) {
-	all, err := im.store.outcomes(ctx, im.at)
+// finishReport makes the outcomes the whole report, and returns them.
+func (im *importer) finishReport(ctx context.Context, ignored func(map[string]bool) []string) (outcomes, error) {
+	all, err := im.store.outcomes(ctx, im.cursor)
 	if err != nil {
 		return all, err
 	}
-	all.append(im.said)
+	all.append(im.unsaved)
 	taken := map[string]bool{}
 	all.Files = slices.DeleteFunc(all.Files, func(f file) bool {
 		p := upload.Path(f.Dir, f.Name)
@@ -339,20 +339,20 @@ func (im *importer) settle(ctx context.Context, ignored func(map[string]bool) []
 	if ignored != nil {
 		all.Warnings = append(all.Warnings, ignored(taken)...)
 	}
-	im.at, im.said = cursor{Outcomes: &all}, outcomes{}
+	im.cursor, im.unsaved = cursor{Outcomes: &all}, outcomes{}
 	data, err := json.Marshal(all)
 	if err != nil || len(data) <= maxInline {
 		return all, err
 	}
-	im.at.Outcomes = nil
-	return all, im.store.putPart(ctx, im.attempt, &im.at, all)
+	im.cursor.Outcomes = nil
+	return all, im.store.putPart(ctx, im.attempt, &im.cursor, all)
 }
 
 // debt returns the debt of removing the imported uploads.
 func (im *importer) debt() task.Debt {
 	return task.Debt{Name: fmt.Sprintf("uploads/%d", im.attempt.ID()), Spec: task.Spec{
 		Kind: "repo.tidy", Name: "Remove imported files of dir " + im.dir, Resources: []string{upload.Path(im.dir)},
-		Locks: []lock.Want{{Resource: upload.Lock(im.dir)}}, Args: tidyArgs{im.dir, im.at},
+		Locks: []lock.Want{{Resource: upload.Lock(im.dir)}}, Args: tidyArgs{im.dir, im.cursor},
 	}}
 }
 
@@ -380,20 +380,20 @@ func (im *importer) finish(ctx context.Context, err error) (task.Result, error) 
 	if err != nil {
 		return task.Result{}, err
 	}
-	all, err := im.store.outcomes(ctx, im.at)
+	all, err := im.store.outcomes(ctx, im.cursor)
 	if err != nil {
 		return task.Result{}, err
 	}
 	if !im.keep {
-		err := im.store.removeUploads(ctx, im.attempt, removal{dir: im.dir, files: all.Files, done: im.at.Removed, cursor: func(done int) any {
-			im.at.Removed = done
-			return im.at
+		err := im.store.removeUploads(ctx, im.attempt, removal{dir: im.dir, files: all.Files, done: im.cursor.Removed, cursor: func(done int) any {
+			im.cursor.Removed = done
+			return im.cursor
 		}})
 		if err != nil {
 			return task.Result{}, err
 		}
 	}
-	if im.at.Owes {
+	if im.cursor.Owes {
 		im.attempt.Pay(im.debt().Name)
 	}
 	for _, line := range []struct {

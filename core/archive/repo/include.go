@@ -115,7 +115,7 @@ func (r *release) find(ctx context.Context, from *upload.Store, dir, name string
 // and reads everything again.
 func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) (task.Result, error) {
 	im, err := s.importer(ctx, a, args.Dir, args.ForceReplace, args.NoRemove)
-	if err != nil || im.at.Committed {
+	if err != nil || im.cursor.Committed {
 		return im.finish(ctx, err)
 	}
 	lease, err := s.Memory.Acquire(ctx, maxKept)
@@ -141,8 +141,8 @@ func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) 
 	if missing {
 		return task.Result{}, &task.Relock{Locks: locks, Resources: args.resources()}
 	}
-	if len(im.at.Parts) == 0 { // else an earlier slice has reported
-		im.said.gather(collection{failed: in.failed})
+	if len(im.cursor.Parts) == 0 { // else an earlier slice has reported
+		im.unsaved.addOthers(collection{failed: in.failed})
 	}
 	for _, r := range in.releases {
 		if err := in.release(ctx, r); err != nil {
@@ -168,12 +168,12 @@ type inclusion struct {
 
 // release imports one release. All named repositories are locked.
 func (in *inclusion) release(ctx context.Context, r *release) error {
-	if r.upload.Path() < in.at.Release {
+	if r.upload.Path() < in.cursor.Release {
 		return nil // an earlier slice imported it
 	}
-	begun := in.at.Release == r.upload.Path() && in.at.ReleaseBlob == r.upload.Blob
+	begun := in.cursor.Release == r.upload.Path() && in.cursor.ReleaseBlob == r.upload.Blob
 	if !begun {
-		in.at.Release, in.at.ReleaseBlob, in.at.After = r.upload.Path(), r.upload.Blob, ""
+		in.cursor.Release, in.cursor.ReleaseBlob, in.cursor.After = r.upload.Path(), r.upload.Blob, ""
 	}
 	if r.refusal == "" && r.changes == nil {
 		if err := in.readAgain(ctx, r); err != nil {
@@ -193,17 +193,17 @@ func (in *inclusion) release(ctx context.Context, r *release) error {
 	}
 	candidates := r.candidates()
 	if !begun {
-		in.said.take(r.upload)
-		in.said.take(candidates.processed...)
+		in.unsaved.addImported(r.upload)
+		in.unsaved.addImported(candidates.processed...)
 	}
-	for batch := range batches(candidates.candidates, in.at.After) {
+	for batch := range batches(candidates.candidates, in.cursor.After) {
 		if err := in.checkpoint(ctx); err != nil {
 			return err
 		}
 		if err := in.batch(ctx, into, batch, r); err != nil {
 			return err
 		}
-		in.at.After = batch[len(batch)-1].Name
+		in.cursor.After = batch[len(batch)-1].Name
 	}
 	if r.trimmed {
 		r.changes, r.files = nil, nil
@@ -248,8 +248,8 @@ func (in *inclusion) ignored(taken map[string]bool) []string {
 	return lines
 }
 
-// mention notes the files that a .changes lists, also if it is refused later.
-func (in *inclusion) mention(r *release, text []byte) {
+// noteListed notes the files that a .changes lists, also if it is refused later.
+func (in *inclusion) noteListed(r *release, text []byte) {
 	var c *deb.Changes
 	p, err := deb.ParseParagraph(string(text), deb.ModeControl)
 	if err == nil {
@@ -376,7 +376,7 @@ func (in *inclusion) readRelease(ctx context.Context, r *release) error {
 func (in *inclusion) verify(ctx context.Context, r *release) error {
 	s := in.store
 	if r.upload.File.Size > maxChangesLen {
-		in.mention(r, nil)
+		in.noteListed(r, nil)
 		return bad("%d bytes are too many for a .changes", r.upload.File.Size)
 	}
 	data, err := s.readUpload(ctx, r.upload)
@@ -384,7 +384,7 @@ func (in *inclusion) verify(ctx context.Context, r *release) error {
 		return err
 	}
 	text, signed, err := pgp.StripClearsign(data)
-	in.mention(r, text)
+	in.noteListed(r, text)
 	switch {
 	case err == nil && !signed && !in.args.AcceptUnsigned:
 		return bad(".changes file is not signed and unsigned processing hasn't been enabled")

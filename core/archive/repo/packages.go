@@ -124,7 +124,7 @@ func (s *Store) change(ctx context.Context, a *task.Attempt, args RefsArgs, verb
 	}
 	before, err := s.Packages(ctx, r)
 	if err == nil {
-		err = collides(ctx, before, list)
+		err = newCollision(ctx, before, list)
 	}
 	if err != nil {
 		return task.Result{}, unlessConflict(err)

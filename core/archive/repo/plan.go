@@ -34,40 +34,40 @@ type target struct {
 	uuid, name, missing string // the error text for a missing repository
 	list                *pkglist.List
 	edit                *pkglist.Edit
-	fresh               map[string][]*identity // added by the edit, by name
-	gone                map[string]bool        // keys that the edit removes
+	added               map[string][]*identity // added by the edit, by name
+	removed             map[string]bool        // keys that the edit removes
 }
 
 // reset begins a new edit of a list.
 func (t *target) reset(list *pkglist.List) {
-	t.list, t.edit, t.fresh, t.gone = list, list.Edit(), map[string][]*identity{}, map[string]bool{}
+	t.list, t.edit, t.added, t.removed = list, list.Edit(), map[string][]*identity{}, map[string]bool{}
 }
 
-// present returns the packages with a name, in the list and in the edit.
-func (t *target) present(ctx context.Context, name string) ([]*identity, error) {
+// packagesNamed returns the packages with a name, in the list and in the edit.
+func (t *target) packagesNamed(ctx context.Context, name string) ([]*identity, error) {
 	var all []*identity
 	for p, err := range t.list.ByName(ctx, name) {
 		if err != nil {
 			return nil, err
 		}
-		if id := identify(p); !t.gone[id.key] {
+		if id := identify(p); !t.removed[id.key] {
 			all = append(all, id)
 		}
 	}
-	return append(all, t.fresh[name]...), nil
+	return append(all, t.added[name]...), nil
 }
 
 // plan adds a package to the edit. With force it removes conflicting packages
 // first and returns a line for each. Without force, refusal says why the package
 // cannot be added. The edit itself detects equal short keys.
 func (t *target) plan(ctx context.Context, p *deb.Package, id *identity, force bool) (removed []string, refusal string, err error) {
-	present, err := t.present(ctx, p.Name)
+	present, err := t.packagesNamed(ctx, p.Name)
 	if err != nil {
 		return nil, "", err
 	}
 	for _, old := range present {
 		file := pkglist.SharedFile(old.slim, id.slim)
-		if force && (inTheWay(old, id) || file != "") {
+		if force && (replaces(old, id) || file != "") {
 			t.remove(p.Name, old)
 			removed = append(removed, old.title+" removed due to conflict with package being added")
 		} else if file != "" && old.short != id.short {
@@ -75,20 +75,20 @@ func (t *target) plan(ctx context.Context, p *deb.Package, id *identity, force b
 				"remove %s first, import with forceReplace=1, or give the package another version", id.title, file, old.title, old.title), nil
 		}
 	}
-	t.fresh[strings.Clone(p.Name)] = append(t.fresh[p.Name], id)
+	t.added[strings.Clone(p.Name)] = append(t.added[p.Name], id)
 	return removed, "", t.edit.Add(p)
 }
 
 func (t *target) remove(name string, old *identity) {
 	t.edit.Remove(deb.Key{Architecture: old.arch, Name: name, Version: old.version})
-	t.gone[old.key] = true
-	t.fresh[name] = slices.DeleteFunc(t.fresh[name], func(id *identity) bool { return id.key == old.key })
+	t.removed[old.key] = true
+	t.added[name] = slices.DeleteFunc(t.added[name], func(id *identity) bool { return id.key == old.key })
 }
 
-// inTheWay reports whether force removes a package for another. They must have
+// replaces reports whether force removes a package for another. They must have
 // the same name and an equal version. Their architectures are equal, or old is
 // for all and the other no source package.
-func inTheWay(old, id *identity) bool {
+func replaces(old, id *identity) bool {
 	return deb.CompareVersions(old.version, id.version) == 0 && (old.arch == id.arch || old.arch == deb.AllArch && id.slim.Kind != deb.Source)
 }
 

@@ -43,11 +43,11 @@ func weight(u upload.Upload) int64 {
 
 // result is a candidate after reading: a package, or a refusal.
 type result struct {
-	upload  upload.Upload
-	record  pool.Record     // Paths are dropped once the record is stored
-	beside  []upload.Upload // files that a .dsc lists
-	refusal string          // "" if the package can be added
-	notes   []string        // faults of a package that can be added
+	upload     upload.Upload
+	record     pool.Record     // Paths are dropped once the record is stored
+	otherFiles []upload.Upload // files that a .dsc lists
+	refusal    string          // "" if the package can be added
+	notes      []string        // faults of a package that can be added
 }
 
 // read reads a candidate. With a release, its .changes must announce the package.
@@ -115,7 +115,7 @@ func (s *Store) readBinary(ctx context.Context, lease *parallel.Lease, res *resu
 		}
 	}
 	res.record.Package = pkg
-	return unlessEmpty(u, err)
+	return fieldError(u, err)
 }
 
 // ownFile returns the single file of a package, as received. A *badFile says that
@@ -157,9 +157,9 @@ func unable(u upload.Upload, err error) error {
 	return bad("Unable to read file %s: %v", u.Path(), err)
 }
 
-// unlessEmpty turns an error of a package's fields into a badFile. Errors with
+// fieldError turns an error of a package's fields into a badFile. Errors with
 // texts of their own stay.
-func unlessEmpty(u upload.Upload, err error) error {
+func fieldError(u upload.Upload, err error) error {
 	if err == nil || errors.Is(err, deb.ErrNoName) || errors.Is(err, deb.ErrNoVersion) || errors.Is(err, deb.ErrNoArchitecture) {
 		return err
 	}
@@ -201,7 +201,7 @@ func (s *Store) readSource(ctx context.Context, res *result, from *release, borr
 		}
 	}
 	if err != nil {
-		return unlessEmpty(u, err)
+		return fieldError(u, err)
 	}
 	for _, f := range pkg.Files {
 		if f.Name == own.Name {
@@ -235,7 +235,7 @@ func (s *Store) sourceFile(ctx context.Context, res *result, f deb.File, from *r
 		if err := agrees(f, beside.File); err != nil {
 			return deb.File{}, bad("Unable to import file %s into pool: it is not the file that %s names: %v", p, path.Base(u.Name), err)
 		}
-		res.beside = append(res.beside, beside)
+		res.otherFiles = append(res.otherFiles, beside)
 		got := beside.File
 		got.Name = f.Name
 		return got, nil

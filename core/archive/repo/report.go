@@ -31,18 +31,18 @@ func (o *outcomes) fail(f failure) {
 	o.Failed, o.Warnings = append(o.Failed, f.path), append(o.Warnings, f.warning)
 }
 
-func (o *outcomes) take(uploads ...upload.Upload) {
+func (o *outcomes) addImported(uploads ...upload.Upload) {
 	for _, u := range uploads {
 		o.Files = append(o.Files, file{u.Dir, u.Name, u.Blob})
 	}
 }
 
-// gather notes the files beside the packages of a directory.
-func (o *outcomes) gather(c collection) {
+// addOthers notes the files beside the packages of a directory.
+func (o *outcomes) addOthers(c collection) {
 	for _, f := range c.failed {
 		o.fail(f)
 	}
-	o.take(c.processed...)
+	o.addImported(c.processed...)
 	for _, u := range c.others {
 		o.Others = append(o.Others, u.Path())
 	}
@@ -54,7 +54,7 @@ func (o *outcomes) ignore(taken map[string]bool) {
 	slices.Sort(o.Others)
 	for _, p := range o.Others {
 		if !taken[p] {
-			o.Warnings = append(o.Warnings, fmt.Sprintf("Ignored file %s: %s", p, whyIgnored(path.Base(p))))
+			o.Warnings = append(o.Warnings, fmt.Sprintf("Ignored file %s: %s", p, ignoreReason(path.Base(p))))
 		}
 	}
 	o.Others = nil

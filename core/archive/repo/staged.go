@@ -25,13 +25,13 @@ type Staged struct {
 // commits nothing and keeps the uploads. share is the import's part of the last
 // saved cursor, nil at first. whole returns the task's cursor with a new share.
 func (s *Store) Stage(ctx context.Context, a *task.Attempt, args ImportArgs, share json.RawMessage, whole func(share any) any) (*Staged, error) {
-	im := &importer{store: s, attempt: a, dir: args.Dir, force: args.ForceReplace, keep: true, since: s.Now(), whole: whole}
+	im := &importer{store: s, attempt: a, dir: args.Dir, force: args.ForceReplace, keep: true, since: s.Now(), taskCursor: whole}
 	if share != nil {
-		if err := json.Unmarshal(share, &im.at); err != nil {
+		if err := json.Unmarshal(share, &im.cursor); err != nil {
 			return nil, err
 		}
 	}
-	if !im.at.Staged {
+	if !im.cursor.Staged {
 		into, err := im.target(ctx, args.UUID, args.Name, "%w")
 		if err != nil {
 			return nil, err
@@ -40,18 +40,18 @@ func (s *Store) Stage(ctx context.Context, a *task.Attempt, args ImportArgs, sha
 			err = im.apply(ctx)
 		}
 		if err == nil {
-			_, err = im.settle(ctx, nil)
+			_, err = im.finishReport(ctx, nil)
 		}
 		if err != nil {
 			return nil, err
 		}
-		im.at.Staged, im.at.Lists = true, im.lists()
+		im.cursor.Staged, im.cursor.Lists = true, im.lists()
 	}
-	all, err := s.outcomes(ctx, im.at)
+	all, err := s.outcomes(ctx, im.cursor)
 	if err != nil {
 		return nil, err
 	}
-	return &Staged{Result: all.report(), Share: im.at, store: s, uuid: args.UUID, name: args.Name, list: im.at.Lists[0].List}, nil
+	return &Staged{Result: all.report(), Share: im.cursor, store: s, uuid: args.UUID, name: args.Name, list: im.cursor.Lists[0].List}, nil
 }
 
 // Get returns a getter that sees the repository with its new list.

@@ -166,8 +166,8 @@ func (s *Store) CheckCreate(ctx context.Context, name, description string, sourc
 		Locks: append([]lock.Want{s.Rows().NameLock(name)}, locks...), Args: CreateArgs{name, description, found, refs}}, nil
 }
 
-// progress is the checkpoint of a task that computes a list.
-type progress struct {
+// cursor is the checkpoint of a task that computes a list.
+type cursor struct {
 	Merged lists.Ref // of a merge: the result for the first lists
 	Lists  int       // the number of these lists
 
@@ -179,7 +179,7 @@ type progress struct {
 // create makes a snapshot of lists and of packages by key. Both continue at a
 // cursor.
 func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (task.Result, error) {
-	var at progress
+	var at cursor
 	if _, err := a.Cursor(&at); err != nil {
 		return task.Result{}, err
 	}
@@ -213,7 +213,7 @@ const DefaultMaxMerged = 500_000
 // merged merges lists; a single one stays as it is. It merges many large lists in
 // steps, with a checkpoint after each. The result so far is the first list of the
 // next step. In both modes that equals a merge in one step.
-func (s *Store) merged(ctx context.Context, a *task.Attempt, mode pkglist.Mode, all []*pkglist.List, at *progress) (*pkglist.List, error) {
+func (s *Store) merged(ctx context.Context, a *task.Attempt, mode pkglist.Mode, all []*pkglist.List, at *cursor) (*pkglist.List, error) {
 	if at.Lists > 0 {
 		first, err := s.Lists.Open(ctx, at.Merged)
 		if err != nil {
@@ -257,7 +257,7 @@ const (
 
 // chosen stores the list of the packages with the given keys. It reads minSlice
 // records at a time, and saves a checkpoint when the slice is over.
-func (s *Store) chosen(ctx context.Context, a *task.Attempt, keys []string, at *progress) (*pkglist.List, error) {
+func (s *Store) chosen(ctx context.Context, a *task.Attempt, keys []string, at *cursor) (*pkglist.List, error) {
 	list, err := s.Lists.Open(ctx, at.List)
 	if err != nil {
 		return nil, err

@@ -80,7 +80,7 @@ func (s *Store) PlanDropMany(ctx context.Context, args ManyArgs) (Removal, error
 	plan := Removal{Removed: []string{}, Kept: []Kept{}}
 	gone := map[string]bool{}
 	for _, src := range found {
-		reason, err := s.needed(ctx, src.UUID, args.Force, gone)
+		reason, err := s.keepReason(ctx, src.UUID, args.Force, gone)
 		if err != nil {
 			return plan, err
 		}
@@ -140,9 +140,9 @@ func (s *Store) batch(list []Source) (locks []lock.Want, resources []string) {
 	return locks, resources
 }
 
-// needed returns the reason for which a snapshot stays, 0 if it can go.
+// keepReason returns the reason for which a snapshot stays, 0 if it can go.
 // References from snapshots in gone do not count.
-func (s *Store) needed(ctx context.Context, uuid string, force bool, gone map[string]bool) (int, error) {
+func (s *Store) keepReason(ctx context.Context, uuid string, force bool, gone map[string]bool) (int, error) {
 	for row, err := range s.Table.Scan(ctx, named.RefKey(s.Rows().Part, uuid, "").Part, "") {
 		if err != nil {
 			return 0, err
@@ -225,7 +225,7 @@ func (s *Store) dropOne(ctx context.Context, a *task.Attempt, src Source, force 
 	if err != nil {
 		return 0, err
 	}
-	if reason, err = s.needed(ctx, src.UUID, force, nil); reason != 0 || err != nil {
+	if reason, err = s.keepReason(ctx, src.UUID, force, nil); reason != 0 || err != nil {
 		return reason, err
 	}
 	return 0, s.Rows().Drop(ctx, a, &found, found.references()...)

@@ -38,7 +38,7 @@ func (s *Store) CheckMerge(ctx context.Context, name string, sources []string, l
 
 // merge merges lists, see merged. Latest then reads and writes one list.
 func (s *Store) merge(ctx context.Context, a *task.Attempt, args MergeArgs) (task.Result, error) {
-	var at progress
+	var at cursor
 	if _, err := a.Cursor(&at); err != nil {
 		return task.Result{}, err
 	}

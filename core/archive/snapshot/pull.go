@@ -161,69 +161,69 @@ func closure(ctx context.Context, selected *pkglist.Subset, base []*pkglist.List
 // A checkpoint between two names ends the slice when it is over. With DryRun
 // nothing is stored, and the list is nil.
 func (s *Store) replay(ctx context.Context, a *task.Attempt, base *pkglist.List, selected *pkglist.Subset, args PullArgs) (*pkglist.List, Pulled, error) {
-	r := &replayed{store: s, attempt: a, args: args, at: progress{List: base.Ref()}, done: Pulled{Added: []string{}, Removed: []string{}}}
-	if _, err := a.Cursor(&r.at); err != nil {
-		return nil, r.done, err
+	r := &replayer{store: s, attempt: a, args: args, cursor: cursor{List: base.Ref()}, pulled: Pulled{Added: []string{}, Removed: []string{}}}
+	if _, err := a.Cursor(&r.cursor); err != nil {
+		return nil, r.pulled, err
 	}
-	list, err := s.Lists.Open(ctx, r.at.List)
+	list, err := s.Lists.Open(ctx, r.cursor.List)
 	if err != nil {
-		return nil, r.done, err
+		return nil, r.pulled, err
 	}
 	r.edit = list.Edit()
-	namesakes, err := namesakesOf(ctx, base, selected, r.at.After)
+	namesakes, err := namesakesOf(ctx, base, selected, r.cursor.After)
 	if err != nil {
-		return nil, r.done, err
+		return nil, r.pulled, err
 	}
 	defer namesakes.stop()
 	for p, err := range selected.All(ctx) {
-		if err == nil && r.at.After != "" && p.Name <= r.at.After {
+		if err == nil && r.cursor.After != "" && p.Name <= r.cursor.After {
 			continue // in a former slice
 		}
-		if err == nil && (p.Name != r.name || r.seen == nil) {
+		if err == nil && (p.Name != r.name || r.archs == nil) {
 			if err = r.pause(ctx); err == nil {
-				r.name, r.seen = p.Name, nil
-				r.there, err = namesakes.of(p.Name)
+				r.name, r.archs = p.Name, nil
+				r.present, err = namesakes.of(p.Name)
 			}
 		}
 		if err == nil {
 			err = r.take(p.Package)
 		}
 		if err != nil {
-			return nil, r.done, err
+			return nil, r.pulled, err
 		}
 	}
 	if args.DryRun {
-		return nil, r.done, nil
+		return nil, r.pulled, nil
 	}
 	list, err = r.apply(ctx)
-	return list, r.done, err
+	return list, r.pulled, err
 }
 
-// replayed is the state of a replay.
-type replayed struct {
+// replayer is the state of a replay.
+type replayer struct {
 	store   *Store
 	attempt *task.Attempt
 	args    PullArgs
 	edit    *pkglist.Edit
-	at      progress
+	cursor  cursor
 	added   int    // since the last checkpoint
-	done    Pulled // of this slice; a dry run has no checkpoint
+	pulled  Pulled // of this slice; a dry run has no checkpoint
 
-	name  string
-	there []*deb.Package // the base's packages of the name, in index order
-	seen  []string       // selected architectures of the name
+	name    string
+	present []*deb.Package // the base's packages of the name, in index order
+	archs   []string       // selected architectures of the name
 }
 
 // take adds a selected package to the base.
-func (r *replayed) take(p *deb.Package) error {
-	first := !slices.Contains(r.seen, p.Architecture)
+func (r *replayer) take(p *deb.Package) error {
+	first := !slices.Contains(r.archs, p.Architecture)
 	if first && !r.args.NoRemove {
-		r.there = slices.DeleteFunc(r.there, func(q *deb.Package) bool {
+		r.present = slices.DeleteFunc(r.present, func(q *deb.Package) bool {
 			if !deb.MatchArchitecture(q.Architecture, p.Architecture) {
 				return false
 			}
 			r.edit.Remove(deb.Key{Architecture: q.Architecture, Name: q.Name, Version: q.Version})
-			r.done.Removed = append(r.done.Removed, q.String())
+			r.pulled.Removed = append(r.pulled.Removed, q.String())
 			return true
 		})
 	}
@@ -233,17 +233,17 @@ func (r *replayed) take(p *deb.Package) error {
 				return err
 			}
 		}
-		at, _ := slices.BinarySearchFunc(r.there, p, compareIndex)
-		r.there = slices.Insert(r.there, at, p)
-		r.done.Added = append(r.done.Added, p.String())
+		at, _ := slices.BinarySearchFunc(r.present, p, compareIndex)
+		r.present = slices.Insert(r.present, at, p)
+		r.pulled.Added = append(r.pulled.Added, p.String())
 	}
-	r.seen, r.added = append(r.seen, p.Architecture), r.added+1
+	r.archs, r.added = append(r.archs, p.Architecture), r.added+1
 	return nil
 }
 
 // pause may save a checkpoint after the packages of a name. It does when the
 // slice is over or many packages wait to be stored.
-func (r *replayed) pause(ctx context.Context) error {
+func (r *replayer) pause(ctx context.Context) error {
 	if r.args.DryRun || r.edit.Size() < maxHeld && (r.added < minSlice || !r.attempt.SliceOver()) {
 		return nil
 	}
@@ -251,11 +251,11 @@ func (r *replayed) pause(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.at, r.edit, r.added = progress{List: list.Ref(), After: r.name}, list.Edit(), 0
-	return r.attempt.Checkpoint(ctx, r.at)
+	r.cursor, r.edit, r.added = cursor{List: list.Ref(), After: r.name}, list.Edit(), 0
+	return r.attempt.Checkpoint(ctx, r.cursor)
 }
 
-func (r *replayed) apply(ctx context.Context) (*pkglist.List, error) {
+func (r *replayer) apply(ctx context.Context) (*pkglist.List, error) {
 	return r.edit.Apply(ctx, func(*pkglist.ConflictError) error { return nil })
 }
 

@@ -82,8 +82,8 @@ func anyList(rt *rapid.T, label string) []*deb.Package {
 	return list
 }
 
-// TestPullIsModel compares pulls and their dry runs with model.
-func TestPullIsModel(t *testing.T) {
+// TestPullEqualsTheModel compares pulls and their dry runs with model.
+func TestPullEqualsTheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		base, from := anyList(rt, "base"), anyList(rt, "from")
 		r := mirrored(t, map[string][]*deb.Package{"base": base, "from": from})
@@ -116,8 +116,8 @@ func TestPullIsModel(t *testing.T) {
 	})
 }
 
-// TestPullUnreadable holds that an unreadable dependency fails the task once.
-func TestPullUnreadable(t *testing.T) {
+// TestUnreadableDependencyFailsThePull holds that an unreadable dependency fails the task once.
+func TestUnreadableDependencyFailsThePull(t *testing.T) {
 	p := pack("aa_1_amd64", "x")
 	p.Depends = []string{"b 1)"}
 	r := mirrored(t, map[string][]*deb.Package{"m": {p}})

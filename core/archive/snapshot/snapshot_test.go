@@ -15,8 +15,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// TestOfMirror holds that a snapshot inherits Meta from its mirror.
-func TestOfMirror(t *testing.T) {
+// TestSnapshotInheritsMetaOfItsMirror holds that a snapshot inherits Meta from its mirror.
+func TestSnapshotInheritsMetaOfItsMirror(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"m": {pack("aa_1_amd64", "a")}})
 	mirrors := r.snapshots.Mirrors.(fakeMirrors)
 	m := mirrors["m"]
@@ -54,8 +54,8 @@ func TestOfMirror(t *testing.T) {
 	}
 }
 
-// TestAppStreamFiles holds that files of later snapshots win.
-func TestAppStreamFiles(t *testing.T) {
+// TestAppStreamFilesOfLaterSnapshotsWin holds that files of later snapshots win.
+func TestAppStreamFilesOfLaterSnapshotsWin(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"a": nil, "b": nil})
 	mirrors := r.snapshots.Mirrors.(fakeMirrors)
 	for name, files := range map[string]map[string]string{"a": {"x": "1", "y": "2"}, "b": {"y": "3"}} {
@@ -70,9 +70,9 @@ func TestAppStreamFiles(t *testing.T) {
 	}
 }
 
-// TestManySources creates and drops a snapshot with the most sources. Both fit
+// TestMostSourcesFitIntoATransaction creates and drops a snapshot with the most sources. Both fit
 // into a transaction.
-func TestManySources(t *testing.T) {
+func TestMostSourcesFitIntoATransaction(t *testing.T) {
 	const most = 45
 	lists, names := map[string][]*deb.Package{}, []string{}
 	for i := range most + 1 {
@@ -102,9 +102,9 @@ func TestManySources(t *testing.T) {
 	}
 }
 
-// TestManyPackages creates a snapshot of more packages than fit into a row. The
+// TestFirstUnknownKeyIsNamed creates a snapshot of more packages than fit into a row. The
 // error names the first unknown key.
-func TestManyPackages(t *testing.T) {
+func TestFirstUnknownKeyIsNamed(t *testing.T) {
 	var packages []*deb.Package
 	var keys []string
 	for i := range 8000 {
@@ -169,9 +169,9 @@ func TestDefaultsComeFromTheLeaves(t *testing.T) {
 	}
 }
 
-// TestBounds holds that values too long for a row are refused before there is a
+// TestValuesBeyondARowAreRefused holds that values too long for a row are refused before there is a
 // task.
-func TestBounds(t *testing.T) {
+func TestValuesBeyondARowAreRefused(t *testing.T) {
 	r := mirrored(t, map[string][]*deb.Package{"m": nil})
 	r.take(t, "m")
 	long, longer := strings.Repeat("x", 801), strings.Repeat("x", 64<<10+1)

@@ -156,7 +156,7 @@ func (s *Store) Confirm(ctx context.Context, dir string, a Announced) error {
 	case info.Size != a.Size:
 		return fmt.Errorf("%s %w: it has %d bytes", u.Path(), ErrNotPut, info.Size)
 	}
-	err = s.place(ctx, u, driver.Op{Do: driver.OpDelete, Key: row.Key, If: n.version})
+	err = s.nameFile(ctx, u, driver.Op{Do: driver.OpDelete, Key: row.Key, If: n.version})
 	var conflict *driver.ConflictError
 	if errors.As(err, &conflict) && slices.Contains(conflict.Keys, row.Key) {
 		return s.confirmed(ctx, dir, a) // another request was first

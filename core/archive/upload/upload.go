@@ -129,7 +129,7 @@ func (s *Store) Receive(ctx context.Context, dir, name string, r io.Reader) erro
 	if err != nil {
 		return err
 	}
-	return s.place(ctx, u)
+	return s.nameFile(ctx, u)
 }
 
 // store stores the object of an uploaded file, lazily: its row makes it durable.
@@ -147,14 +147,14 @@ func (s *Store) store(ctx context.Context, dir, name string, r io.Reader) (Uploa
 }
 
 // Form receives the files of one request into a directory. They get their names by
-// Place, many at the same time, so that they share what makes them durable.
+// Place, concurrently, so that they share the syncs of the storage.
 type Form struct {
 	store *Store
 	dir   string
 	held  []Upload
 }
 
-// Bounds of a Form: files without a name, and names that are given at the same time.
+// Bounds of a Form: files without a name, and concurrent calls of nameFile.
 const (
 	maxHeld   = 256
 	maxPlaced = 32
@@ -182,12 +182,12 @@ func (f *Form) Receive(ctx context.Context, name string, r io.Reader) error {
 func (f *Form) Place(ctx context.Context) error {
 	held := f.held
 	f.held = nil
-	return parallel.Each(ctx, maxPlaced, len(held), func(ctx context.Context, i int) error { return f.store.place(ctx, held[i]) })
+	return parallel.Each(ctx, maxPlaced, len(held), func(ctx context.Context, i int) error { return f.store.nameFile(ctx, held[i]) })
 }
 
-// place gives a stored file its name, together with the operations of more. It
+// nameFile gives a stored file its name, together with the operations of more. It
 // replaces a file of that name. A *driver.ConflictError names rows of more.
-func (s *Store) place(ctx context.Context, u Upload, more ...driver.Op) error {
+func (s *Store) nameFile(ctx context.Context, u Upload, more ...driver.Op) error {
 	data, err := json.Marshal(u)
 	if err != nil {
 		return err

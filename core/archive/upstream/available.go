@@ -77,10 +77,10 @@ func (a available) architectures(components []string) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// folder returns the directory of a component's indexes, relative to Release. It
+// componentDir returns the directory of a component's indexes, relative to Release. It
 // is the component, or its last element if only that has indexes. Example:
 // Debian's security archive has "updates/main" in "main".
-func (r *Release) folder(component string) string {
+func (r *Release) componentDir(component string) string {
 	if last := path.Base(component); r.available[component] == nil && r.available[last] != nil {
 		return last
 	}
@@ -92,7 +92,7 @@ func (r *Release) folder(component string) string {
 // it, or an element that ends with "/" and the component (apt 2.6,
 // debmetaindex.cc).
 func (r *Release) HasComponent(component string) bool {
-	if r.available[r.folder(component)] != nil {
+	if r.available[r.componentDir(component)] != nil {
 		return true
 	}
 	if _, ok := r.Fields["Components"]; !ok {
@@ -121,7 +121,7 @@ func (r *Release) HasArchitecture(arch string) bool {
 func (r *Release) DefaultComponents() []string {
 	var found []string
 	for _, c := range r.Components {
-		if c = r.folder(c); r.available[c] != nil && !slices.Contains(found, c) {
+		if c = r.componentDir(c); r.available[c] != nil && !slices.Contains(found, c) {
 			found = append(found, c)
 		}
 	}
@@ -141,7 +141,7 @@ func (r *Release) DefaultComponents() []string {
 func (r *Release) DefaultArchitectures(components []string) []string {
 	folders := make([]string, len(components))
 	for i, c := range components {
-		folders[i] = r.folder(c)
+		folders[i] = r.componentDir(c)
 	}
 	listed := r.available.architectures(folders)
 	found := slices.DeleteFunc(slices.Clone(r.Architectures), func(arch string) bool { return !slices.Contains(listed, arch) })

@@ -242,9 +242,9 @@ func TestUncheckedIndexes(t *testing.T) {
 	}
 }
 
-// TestDates reads each form of Date and Valid-Until that apt 2.6.2 reads. The
+// TestDatesAreReadLikeApt reads each form of Date and Valid-Until that apt 2.6.2 reads. The
 // error names other forms. Only a check of Valid-Until refuses them.
-func TestDates(t *testing.T) {
+func TestDatesAreReadLikeApt(t *testing.T) {
 	signer, ring := key(t, "archive")
 	for date, readable := range map[string]bool{
 		"Thu, 01 Jan 2026 00:00:00 UTC": true, "Thu, 01 Jan 2026 00:00:00 GMT": true, "Thu, 01 Jan 2026 00:00:00 Z": true,

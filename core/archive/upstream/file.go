@@ -17,9 +17,9 @@ type mismatch struct{ text string }
 func (e *mismatch) Error() string        { return e.text }
 func (e *mismatch) Is(target error) bool { return target == ErrMismatch }
 
-// mismatched compares a file read from a URL with its listed size and digests. A
+// checkFile compares a file read from a URL with its listed size and digests. A
 // size of 0 and absent digests are unknown.
-func mismatched(address string, got, want deb.File) error {
+func checkFile(address string, got, want deb.File) error {
 	if want.Size != got.Size && want.Size > 0 {
 		return &mismatch{fmt.Sprintf("%s: size check mismatch %d != %d: is %[2]d bytes, listed with %[3]d", Shown(address), got.Size, want.Size)}
 	}
@@ -55,19 +55,19 @@ func (k Asker) Open(ctx context.Context, address string, want deb.File, check bo
 	answer, err := k.Fetcher.Fetch(ctx, Request{URL: address, Access: k.Access, Limit: limit})
 	f := &File{address: address, hash: deb.NewHasher(), want: want, check: check}
 	if err != nil {
-		return nil, f.tooLarge(err)
+		return nil, f.sizeError(err)
 	}
 	if check && want.Size > 0 && answer.Size >= 0 && answer.Size != want.Size {
 		answer.Body.Close()
-		return nil, mismatched(address, deb.File{Size: answer.Size}, want)
+		return nil, checkFile(address, deb.File{Size: answer.Size}, want)
 	}
 	f.body, f.size = answer.Body, answer.Size
 	return f, nil
 }
 
-// tooLarge converts ErrTooLarge to a mismatch if the size is known. It returns
+// sizeError converts ErrTooLarge to a mismatch if the size is known. It returns
 // other errors unchanged.
-func (f *File) tooLarge(err error) error {
+func (f *File) sizeError(err error) error {
 	if !errors.Is(err, ErrTooLarge) || !f.check || f.want.Size <= 0 {
 		return err
 	}
@@ -86,13 +86,13 @@ func (f *File) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	if err != io.EOF {
-		return n, f.tooLarge(fmt.Errorf("%s: %w", Shown(f.address), err))
+		return n, f.sizeError(fmt.Errorf("%s: %w", Shown(f.address), err))
 	}
 	if !f.ended {
 		f.got, f.ended = f.hash.File(f.want.Name), true
 	}
 	if f.check {
-		if err := mismatched(f.address, f.got, f.want); err != nil {
+		if err := checkFile(f.address, f.got, f.want); err != nil {
 			return n, err
 		}
 	}

@@ -121,7 +121,7 @@ func (r *Reader) indexes(w Wanted) (all []Index, promised map[string]bool) {
 	promised = map[string]bool{}
 	for _, component := range w.Components {
 		one := w
-		one.Components = []string{r.Release.folder(component)}
+		one.Components = []string{r.Release.componentDir(component)}
 		indexes := r.Archive.Indexes(one)
 		if r.Release.readsAll() && !slices.Contains(w.Architectures, deb.AllArch) {
 			one.Architectures, one.Sources, one.Installer = []string{deb.AllArch}, false, false
@@ -176,7 +176,7 @@ func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error]
 			if err == io.EOF {
 				// Bytes after the compressed stream are part of the checked file.
 				if _, err = io.Copy(io.Discard, f); err == nil {
-					err = plain.whole(x.Path)
+					err = plain.checkComplete(x.Path)
 				}
 				if err != nil {
 					yield(Listed{}, err)
@@ -242,9 +242,9 @@ func (u *unpacked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// whole returns an ErrMismatch if the text is shorter than listed. Example: junk
+// checkComplete returns an ErrMismatch if the text is shorter than listed. Example: junk
 // between two compressed streams hides the second.
-func (u *unpacked) whole(name string) error {
+func (u *unpacked) checkComplete(name string) error {
 	if u.want.Name != "" && u.read != u.want.Size {
 		return &mismatch{fmt.Sprintf("%s unpacks to %d bytes, Release lists %d", name, u.read, u.want.Size)}
 	}

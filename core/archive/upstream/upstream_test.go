@@ -148,8 +148,8 @@ func TestEveryCompression(t *testing.T) {
 	}
 }
 
-// TestTrust verifies Release files with several signers and rings.
-func TestTrust(t *testing.T) {
+// TestReleaseNeedsATrustedSignature verifies Release files with several signers and rings.
+func TestReleaseNeedsATrustedSignature(t *testing.T) {
 	first, second := secret(t, "archive"), secret(t, "other")
 	signer, other := signers(t, first), signers(t, second)
 	ring, err := pgp.NewKeyring(first.Key)
@@ -214,8 +214,8 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// TestSeen holds that an unchanged archive costs one request.
-func TestSeen(t *testing.T) {
+// TestUnchangedArchiveCostsOneRequest holds that an unchanged archive costs one request.
+func TestUnchangedArchiveCostsOneRequest(t *testing.T) {
 	signer, ring := key(t, "archive")
 	s := spec(signer)
 	server := upstreamtest.Serve(root, upstreamtest.Build(s))
@@ -242,8 +242,8 @@ func TestSeen(t *testing.T) {
 	}
 }
 
-// TestSpoilt alters indexes. None of them counts.
-func TestSpoilt(t *testing.T) {
+// TestAlteredIndexesNeverCount alters indexes. None of them counts.
+func TestAlteredIndexesNeverCount(t *testing.T) {
 	signer, ring := key(t, "archive")
 	const index = "dists/stable/main/binary-amd64/Packages.gz"
 	bomb := upstreamtest.Compress(make([]byte, 64<<20), ".gz")
@@ -274,8 +274,8 @@ func TestSpoilt(t *testing.T) {
 	}
 }
 
-// TestBomb holds that an index unpacks at most to the size that Release lists.
-func TestBomb(t *testing.T) {
+// TestIndexUnpacksAtMostToItsListedSize holds that an index unpacks at most to the size that Release lists.
+func TestIndexUnpacksAtMostToItsListedSize(t *testing.T) {
 	signer, ring := key(t, "archive")
 	s := spec(signer)
 	stanza := "Package: aa\nVersion: 1\nArchitecture: amd64\nFilename: a.deb\nSize: 1\nSHA256: " + strings.Repeat("0", 64) + "\n\n"
@@ -306,8 +306,8 @@ func packagesOnly(t *testing.T, server *upstreamtest.Server, trust upstream.Trus
 	return keys, errs
 }
 
-// TestStanzas reads invalid stanzas.
-func TestStanzas(t *testing.T) {
+// TestInvalidStanzasAreReported reads invalid stanzas.
+func TestInvalidStanzasAreReported(t *testing.T) {
 	signer, ring := key(t, "archive")
 	const good = "Package: good\nVersion: 1\nArchitecture: amd64\nFilename: pool/good.deb\nSize: 1\n"
 	for name, c := range map[string]struct {
@@ -340,8 +340,8 @@ func TestStanzas(t *testing.T) {
 	}
 }
 
-// TestTimes reads outdated Release files.
-func TestTimes(t *testing.T) {
+// TestOutdatedReleasesAreRefused reads outdated Release files.
+func TestOutdatedReleasesAreRefused(t *testing.T) {
 	date := now().Add(-time.Hour)
 	for name, c := range map[string]struct {
 		release upstream.Release
@@ -389,8 +389,8 @@ func TestParseRelease(t *testing.T) {
 	}
 }
 
-// TestAddresses parses URLs of archives and of files below them.
-func TestAddresses(t *testing.T) {
+// TestURLsStayBelowTheRoot parses URLs of archives and of files below them.
+func TestURLsStayBelowTheRoot(t *testing.T) {
 	for _, bad := range []string{"", "ftp://x/", "file:///etc/", "http://", "http://x/?a", "http://x/#a", "//x/", "http://x/%zz", "http://u:secret@x/%zz"} {
 		if _, err := upstream.ParseRoot(bad); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", bad, err)
@@ -417,7 +417,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-func TestPPA(t *testing.T) {
+func TestPPAExpandsToAnArchive(t *testing.T) {
 	archive, distribution, components, err := upstream.PPA{Codename: "noble"}.Expand("ppa:gladky-anton/gnuplot")
 	if err != nil || archive != "http://ppa.launchpad.net/gladky-anton/gnuplot/ubuntu" || distribution != "noble" || !slices.Equal(components, []string{"main"}) {
 		t.Errorf("%s %s %q %v", archive, distribution, components, err)
@@ -435,8 +435,8 @@ func TestPPA(t *testing.T) {
 	}
 }
 
-// TestInstaller holds that the files of an installer are one package.
-func TestInstaller(t *testing.T) {
+// TestInstallerFilesAreOnePackage holds that the files of an installer are one package.
+func TestInstallerFilesAreOnePackage(t *testing.T) {
 	signer, ring := key(t, "archive")
 	s := spec(signer)
 	tree := upstreamtest.Build(s)

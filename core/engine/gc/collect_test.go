@@ -23,9 +23,9 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// lives checks that all packages of the repositories have their records and
+// checkPackagesStored checks that all packages of the repositories have their records and
 // files. It returns their keys.
-func lives(p *apptest.Process, repos ...string) (keys []string, err error) {
+func checkPackagesStored(p *apptest.Process, repos ...string) (keys []string, err error) {
 	store := &pool.Store{Table: p.Env.Memory.Table, Blobs: p.Env.Memory.Blobs}
 	for _, name := range repos {
 		data, err := p.Do("GET", "/api/repos/"+name+"/packages", "", nil)
@@ -53,9 +53,9 @@ func lives(p *apptest.Process, repos ...string) (keys []string, err error) {
 	return slices.Compact(keys), nil
 }
 
-// leftTo checks that the storage holds only the needs of the packages with the
+// checkNothingElseStored checks that the storage holds only the needs of the packages with the
 // keys.
-func leftTo(p *apptest.Process, keys []string) error {
+func checkNothingElseStored(p *apptest.Process, keys []string) error {
 	if n := len(p.Env.Memory.Objects(pool.FilePrefix)); n != len(keys) {
 		return fmt.Errorf("%d files for %v", n, keys)
 	}
@@ -76,9 +76,9 @@ func leftTo(p *apptest.Process, keys []string) error {
 	return nil
 }
 
-// littered makes a published repository r with packages bb and cc, and much
+// repoWithGarbage makes a published repository r with packages bb and cc, and much
 // garbage.
-func littered(ctx context.Context, env *drivertest.Env, signer pgp.Signer) (*apptest.Process, error) {
+func repoWithGarbage(ctx context.Context, env *drivertest.Env, signer pgp.Signer) (*apptest.Process, error) {
 	p, err := apptest.Start(ctx, env, signer)
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func littered(ctx context.Context, env *drivertest.Env, signer pgp.Signer) (*app
 // TestCleanup collects and checks output and progress.
 func TestCleanup(t *testing.T) {
 	env := drivertest.NewEnv()
-	p, err := littered(t.Context(), env, apptest.Signer(t))
+	p, err := repoWithGarbage(t.Context(), env, apptest.Signer(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,14 +154,14 @@ func TestCleanup(t *testing.T) {
 	if got := cleanup(); got != `"`+want+`" {"TotalNumberOfPackagesToDelete":1,"RemainingNumberOfPackagesToDelete":0` && got != want+` {"TotalNumberOfPackagesToDelete":1,"RemainingNumberOfPackagesToDelete":0` {
 		t.Errorf("the first cleanup says\n%s, want\n%s", got, want)
 	}
-	keys, err := lives(p, "r")
+	keys, err := checkPackagesStored(p, "r")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{apptest.DebKey("bb"), apptest.DebKey("cc")}; !slices.Equal(keys, want) {
 		t.Errorf("packages are %v, want %v", keys, want)
 	}
-	if err := leftTo(p, keys); err != nil {
+	if err := checkNothingElseStored(p, keys); err != nil {
 		t.Error(err)
 	}
 	if after := len(env.Memory.Objects("private/chunks/")); after >= before || after == 0 {
@@ -192,7 +192,7 @@ func TestCleanupSurvivesEveryFault(t *testing.T) {
 	signer := apptest.Signer(t)
 	drivertest.Sweep(t, drivertest.Journey{
 		Setup: func(ctx context.Context, env *drivertest.Env) error {
-			_, err := littered(ctx, env, signer)
+			_, err := repoWithGarbage(ctx, env, signer)
 			return err
 		},
 		Run: func(ctx context.Context, env *drivertest.Env) error {
@@ -217,14 +217,14 @@ func TestCleanupSurvivesEveryFault(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			keys, err := lives(p, "r")
+			keys, err := checkPackagesStored(p, "r")
 			if err != nil {
 				return err
 			}
 			if _, err := apptest.VerifyTree(env.Memory.Objects("public/"), "stable"); err != nil {
 				return err
 			}
-			return errors.Join(p.Ended(), leftTo(p, keys))
+			return errors.Join(p.Ended(), checkNothingElseStored(p, keys))
 		},
 	})
 }
@@ -276,7 +276,7 @@ func TestCleanupBesideTasks(t *testing.T) {
 					continue
 				}
 				changing.Lock() // no client changes anything, and the collector continues
-				_, err = lives(p, names...)
+				_, err = checkPackagesStored(p, names...)
 				changing.Unlock()
 				if err != nil {
 					t.Error(err)
@@ -288,11 +288,11 @@ func TestCleanupBesideTasks(t *testing.T) {
 	if _, err := p.Do("POST", "/api/db/cleanup", "", nil); err != nil {
 		t.Error(err)
 	}
-	keys, err := lives(p, names...)
+	keys, err := checkPackagesStored(p, names...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := leftTo(p, keys); err != nil {
+	if err := checkNothingElseStored(p, keys); err != nil {
 		t.Error(err)
 	}
 	t.Logf("%d changes beside %d collections", changes.Load(), rounds)
@@ -305,30 +305,30 @@ func TestCleanupBesideTasks(t *testing.T) {
 type slowBlobs struct{ driver.Blobs }
 
 func (b slowBlobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
-	dawdle()
+	yieldSometimes()
 	info, err := b.Blobs.Copy(ctx, dst, src, opt)
-	dawdle()
+	yieldSometimes()
 	return info, err
 }
 
 func (b slowBlobs) Delete(ctx context.Context, keys ...string) error {
-	dawdle()
+	yieldSometimes()
 	return b.Blobs.Delete(ctx, keys...)
 }
 
 type slowTable struct{ driver.Table }
 
 func (s slowTable) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
-	dawdle()
+	yieldSometimes()
 	return s.Table.Get(ctx, key)
 }
 
 func (s slowTable) Write(ctx context.Context, ops ...driver.Op) (string, error) {
-	dawdle()
+	yieldSometimes()
 	return s.Table.Write(ctx, ops...)
 }
 
-func dawdle() {
+func yieldSometimes() {
 	if rand.IntN(4) == 0 {
 		time.Sleep(time.Duration(rand.IntN(400)) * time.Microsecond)
 	}

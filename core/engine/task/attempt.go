@@ -43,11 +43,11 @@ type Attempt struct {
 	seq     int64  // of the last write, successful or not
 	over    bool   // the attempt has made its last write
 
-	mu       sync.Mutex // guards the fields after it
-	out      output
-	detail   json.RawMessage
-	warnings []string // since the last Save
-	fresh    bool     // out, detail or warnings are not yet in the row
+	mu        sync.Mutex // guards the fields after it
+	out       output
+	detail    json.RawMessage
+	warnings  []string // since the last Save
+	unwritten bool     // out, detail or warnings are not yet in the row
 }
 
 // mutex is a lock that is held during storage calls. It is a channel, so that
@@ -105,7 +105,7 @@ func (a *Attempt) Printf(format string, args ...any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.out.add(fmt.Sprintf(format, args...))
-	a.fresh = true
+	a.unwritten = true
 }
 
 // Warn adds a warning that clients see in the task.
@@ -116,7 +116,7 @@ func (a *Attempt) Warn(format string, args ...any) {
 	if !slices.Contains(a.warnings, text) && len(a.warnings) < maxWarnings/20 {
 		a.warnings = append(a.warnings, text)
 	}
-	a.fresh = true
+	a.unwritten = true
 }
 
 // Detail replaces the progress that clients see. Progress above 16 KiB is not
@@ -131,7 +131,7 @@ func (a *Attempt) Detail(v any) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.detail, a.fresh = data, true
+	a.detail, a.unwritten = data, true
 }
 
 // Cursor decodes the last saved cursor into v. It reports whether there is one.

@@ -55,7 +55,7 @@ func (a *Attempt) save(ctx context.Context, cursor any, change func(*Task), debt
 				t.Owner = "" // no other attempt has to wait for the lease
 			}
 			change(t)
-			a.settle(t, debts)
+			a.updateDebts(t, debts)
 		},
 		settle: true, stoppable: true, result: a.answer, tx: tx,
 		more: func(ctx context.Context, again bool) ([]driver.Op, error) {

@@ -97,8 +97,8 @@ func (a *Attempt) undoDebt() (owed, error) {
 	}, a.store.Now().Add(calendar.Pause(1)))
 }
 
-// settle updates the names of the debts in the row.
-func (a *Attempt) settle(t *Task, debts []owed) {
+// updateDebts updates the names of the debts in the row.
+func (a *Attempt) updateDebts(t *Task, debts []owed) {
 	names := slices.Clone(t.Debts)
 	for _, d := range debts {
 		if !slices.Contains(names, d.entry.Name) {

@@ -25,7 +25,7 @@ func (d *Dispatcher) end(ctx context.Context, a *Attempt, e finish) error {
 	err := a.write(ctx, rowWrite{
 		change: func(t *Task) {
 			e.change(t)
-			a.settle(t, nil)
+			a.updateDebts(t, nil)
 			t.Cursor, t.Receipt, t.Owner, t.Finished = nil, "", "", d.Store.Now().UTC()
 			t.Failures, t.Failing, t.Undoing, t.Refusal, t.Cancelled = 0, time.Time{}, false, "", false
 			if e.undo {

@@ -39,7 +39,7 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 	a.cancelled.Store(t.stops())
 	var beating sync.WaitGroup
 	beats, stop := context.WithCancel(ctx)
-	beating.Go(func() { a.beat(beats, d.Store.Log) })
+	beating.Go(func() { a.heartbeat(beats, d.Store.Log) })
 	defer func() { // the heartbeat ends before the delivery; nothing may run after it
 		stop()
 		beating.Wait()

@@ -106,7 +106,7 @@ func (a *Attempt) written(next Task, version string, w rowWrite, printed int) {
 		a.out.reset(printed)
 		a.warnings = nil
 	}
-	a.fresh = false
+	a.unwritten = false
 }
 
 // next returns the row that is to be written and how much of the text printed
@@ -251,10 +251,9 @@ func (a *Attempt) Fence() driver.Op {
 // Write is a Table.Write on condition that no other attempt has overtaken this
 // one, else ErrLost. A *driver.ConflictError names other rows.
 //
-// It fences the deletion of shared objects, in three steps: a Write that marks
-// the row as being removed, the deletion of the object, a Write that deletes the
-// row. An attempt that stalls before the deletion, and is overtaken, finds the
-// row changed.
+// It fences the deletion of shared objects. First a Write marks the row as being
+// removed, then the object is deleted, then a Write deletes the row. An attempt
+// that stalls before the deletion, and is overtaken, finds the row changed.
 func (a *Attempt) Write(ctx context.Context, ops ...driver.Op) (version string, err error) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
@@ -279,8 +278,8 @@ func (a *Attempt) Write(ctx context.Context, ops ...driver.Op) (version string, 
 	return "", fmt.Errorf("task %d: %w", a.begun.ID, ErrLost)
 }
 
-// beat extends the lease and publishes live output, until ctx is done.
-func (a *Attempt) beat(ctx context.Context, log *slog.Logger) {
+// heartbeat extends the lease and publishes live output, until ctx is done.
+func (a *Attempt) heartbeat(ctx context.Context, log *slog.Logger) {
 	ticker := time.NewTicker(min(5*time.Second, a.lease/4))
 	defer ticker.Stop()
 	for {
@@ -290,7 +289,7 @@ func (a *Attempt) beat(ctx context.Context, log *slog.Logger) {
 		case <-ticker.C:
 		}
 		a.mu.Lock()
-		fresh := a.fresh
+		fresh := a.unwritten
 		a.mu.Unlock()
 		a.writing.Lock()
 		due, over := a.task.Lease.Sub(a.store.Now()) < a.lease*2/3, a.over

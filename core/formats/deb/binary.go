@@ -103,8 +103,8 @@ func ReadBinary(r io.Reader, name string, g Growth, warn func(text string)) (con
 	case b.control == nil:
 		return nil, nil, err
 	}
-	b.tell(controlFaults(string(b.control))...)
-	if odd := oddSource(string(b.control)); odd != "" && b.warn != nil {
+	b.warnAll(controlFaults(string(b.control))...)
+	if odd := sourceFault(string(b.control)); odd != "" && b.warn != nil {
 		b.warn(odd)
 	}
 	if err != nil {
@@ -113,8 +113,8 @@ func ReadBinary(r io.Reader, name string, g Growth, warn func(text string)) (con
 	return b.control, b.paths, nil
 }
 
-// tell passes faults to warn.
-func (b *binaryReader) tell(faults ...string) {
+// warnAll passes faults to warn.
+func (b *binaryReader) warnAll(faults ...string) {
 	for _, fault := range faults {
 		if b.warn != nil {
 			b.warn("dpkg refuses it: " + fault)
@@ -216,7 +216,7 @@ func (b *binaryReader) read() error {
 			seenData = true
 			dataErr = b.readData(member, data, size)
 		case b.control == nil || !seenData:
-			b.tell("member " + printable(member) + " is between debian-binary and data.tar")
+			b.warnAll("member " + printable(member) + " is between debian-binary and data.tar")
 		}
 		if err != nil {
 			return err
@@ -303,7 +303,7 @@ func (b *binaryReader) truncated(member string, size int64) error {
 
 func (b *binaryReader) readControl(member, suffix string, size int64) error {
 	if suffix == ".bz2" || suffix == ".lzma" {
-		b.tell("control.tar may not be compressed as " + printable(member) + " is")
+		b.warnAll("control.tar may not be compressed as " + printable(member) + " is")
 	}
 	r, err := b.open(suffix, size, maxControlTar)
 	var control []byte
@@ -322,7 +322,7 @@ func (b *binaryReader) readControl(member, suffix string, size int64) error {
 
 func (b *binaryReader) readData(member, suffix string, size int64) error {
 	if b.control == nil {
-		b.tell("member " + printable(member) + " is before control.tar")
+		b.warnAll("member " + printable(member) + " is before control.tar")
 	}
 	r, err := b.open(suffix, size, maxDataTar)
 	if err == nil {

@@ -30,7 +30,7 @@ const maxEpoch = 1<<31 - 1
 // 5.6.1 requires two characters and forbids upper case and '_'. Third-party
 // archives have such names.
 func CheckName(name string) error {
-	if name == "" || len(name) > MaxNameLen || !isAlnum(name[0]) || !madeOf(name, "+-._") {
+	if name == "" || len(name) > MaxNameLen || !isAlnum(name[0]) || !consistsOf(name, "+-._") {
 		return fmt.Errorf("%w package name %.300q", ErrInvalid, name)
 	}
 	return nil
@@ -56,19 +56,19 @@ func validVersion(v string) bool {
 	}
 	if i := strings.LastIndexByte(v, '-'); i >= 0 {
 		revision := v[i+1:]
-		if revision == "" || !madeOf(revision, ".+~_") {
+		if revision == "" || !consistsOf(revision, ".+~_") {
 			return false
 		}
 		v = v[:i]
 	}
-	return v != "" && madeOf(v, allowed)
+	return v != "" && consistsOf(v, allowed)
 }
 
 // CheckArchitecture returns an error unless arch is the architecture of a binary
 // package: a Debian architecture or "all" (policy 5.6.8). It refuses "source" and
 // wildcards such as "any" and "linux-any".
 func CheckArchitecture(arch string) error {
-	ok := arch != "" && len(arch) <= MaxArchitectureLen && isAlnum(arch[0]) && madeOf(arch, "-")
+	ok := arch != "" && len(arch) <= MaxArchitectureLen && isAlnum(arch[0]) && consistsOf(arch, "-")
 	if !ok || arch == SourceArch || arch == "any" || strings.HasPrefix(arch, "any-") || strings.HasSuffix(arch, "-any") {
 		return fmt.Errorf("%w architecture %.100q", ErrInvalid, arch)
 	}
@@ -104,8 +104,8 @@ func isAlnum(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || isDigit(c)
 }
 
-// madeOf reports whether s consists of letters, digits and the bytes of extra.
-func madeOf(s, extra string) bool {
+// consistsOf reports whether s consists of letters, digits and the bytes of extra.
+func consistsOf(s, extra string) bool {
 	for i := 0; i < len(s); i++ {
 		if !isAlnum(s[i]) && strings.IndexByte(extra, s[i]) < 0 {
 			return false

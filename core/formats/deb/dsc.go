@@ -43,7 +43,7 @@ func SourcePackage(p Paragraph, files ...File) (*Package, error) {
 
 func sourcePackage(p Paragraph, name string) (*Package, error) {
 	pkg := &Package{Kind: Source}
-	pkg.take(p)
+	pkg.setFields(p)
 	pkg.Name = name
 	if err := pkg.check(); err != nil {
 		return nil, err

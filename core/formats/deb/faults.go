@@ -150,7 +150,7 @@ func relationFault(value string, alternatives bool) string {
 func isRelation(item string) bool {
 	name, version, hasVersion := strings.Cut(item, "(")
 	name, arch, hasArch := strings.Cut(strings.TrimSpace(name), ":")
-	if CheckName(name) != nil || hasArch && !madeOf(arch, "-") {
+	if CheckName(name) != nil || hasArch && !consistsOf(arch, "-") {
 		return false
 	}
 	if !hasVersion {
@@ -174,9 +174,9 @@ func isRelation(item string) bool {
 	return validVersion(version) && versionFault(version) == ""
 }
 
-// oddSource returns a fault if the field Source names no source package (Debian
+// sourceFault returns a fault if the field Source names no source package (Debian
 // policy 5.6.1). dpkg and apt ignore the field.
-func oddSource(control string) string {
+func sourceFault(control string) string {
 	p, err := ParseParagraph(control, ModeControl)
 	if source := p.Get("Source"); err == nil && source != "" && CheckName(sourceName(source)) != nil {
 		return fmt.Sprintf("field Source: %.100q names no source package, the package's own name stands for it", source)

@@ -67,7 +67,7 @@ func BinaryPackage(p Paragraph, kind Kind, f File) (*Package, error) {
 		return nil, err
 	}
 	pkg := &Package{Kind: kind, Files: []File{f}}
-	pkg.take(p)
+	pkg.setFields(p)
 	if err := pkg.check(); err != nil {
 		return nil, err
 	}
@@ -132,8 +132,8 @@ func indexedFile(p Paragraph) (f File, dir string, err error) {
 	return f, path.Dir(filename), nil
 }
 
-// take sets the fields of p from a paragraph. p has its kind.
-func (p *Package) take(from Paragraph) {
+// setFields sets the fields of p from a paragraph. p has its kind.
+func (p *Package) setFields(from Paragraph) {
 	p.Extra = make(map[string]string, len(from))
 	for _, f := range from {
 		switch {

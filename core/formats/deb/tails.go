@@ -119,7 +119,7 @@ func (a *aligned) Read(p []byte) (int, error) {
 		n, a.err = a.r.Read(p)
 		a.size += int64(n)
 		if n > 0 || a.err != io.EOF {
-			return n, okUnlessEnded(a.err)
+			return n, hideEOF(a.err)
 		}
 	}
 	if a.err == io.EOF && a.size%4 != 0 && len(p) > 0 {
@@ -130,8 +130,8 @@ func (a *aligned) Read(p []byte) (int, error) {
 	return 0, a.err
 }
 
-// okUnlessEnded hides the end of the input until the padding is read.
-func okUnlessEnded(err error) error {
+// hideEOF hides the end of the input until the padding is read.
+func hideEOF(err error) error {
 	if err == io.EOF {
 		return nil
 	}

@@ -15,17 +15,17 @@ const (
 	maxLine = 19995
 )
 
-// clear is a parsed clearsigned text.
-type clear struct {
+// clearText is a parsed clearsigned text.
+type clearText struct {
 	lines [][]byte // without line ends and the white space before them
 	sigs  []byte   // packets
 }
 
 // canonical returns the signed form of the text (RFC 4880, 7.1 and 5.2.4).
-func (c *clear) canonical() []byte { return bytes.Join(c.lines, []byte("\r\n")) }
+func (c *clearText) canonical() []byte { return bytes.Join(c.lines, []byte("\r\n")) }
 
 // text returns the lines, each with its end.
-func (c *clear) text() []byte {
+func (c *clearText) text() []byte {
 	if len(c.lines) == 0 {
 		return nil
 	}
@@ -68,7 +68,7 @@ func isClearsigned(data []byte) bool { return bytes.Contains(data, []byte("BEGIN
 // tools have read in different ways. Refused are text around the block, headers
 // other than Hash, a line of white space after them, and lines that begin with an
 // unescaped dash.
-func parseClear(data []byte) (*clear, error) {
+func parseClear(data []byte) (*clearText, error) {
 	if len(data) > maxMessage {
 		return nil, fmt.Errorf("text of %d bytes: %w", len(data), ErrTooLarge)
 	}
@@ -79,7 +79,7 @@ func parseClear(data []byte) (*clear, error) {
 	if err != nil {
 		return nil, err
 	}
-	var c clear
+	var c clearText
 	for {
 		if len(rest) == 0 {
 			return nil, fmt.Errorf("clearsigned text without signature: %w", ErrMalformed)

@@ -143,7 +143,7 @@ func TestGPGSigned(t *testing.T) {
 				t.Errorf("%v of %.40q: %v, %v", mode, text, sigs, err)
 				continue
 			}
-			if want := string((&clear{lines: must(clearLines([]byte(text)))(t)}).text()); string(got) != want {
+			if want := string((&clearText{lines: must(clearLines([]byte(text)))(t)}).text()); string(got) != want {
 				t.Errorf("%v of %.40q: %.40q", mode, text, got)
 			}
 		}

@@ -24,8 +24,8 @@ func (id KeyID) String() string { return fmt.Sprintf("%016X", uint64(id)) }
 // immutable and safe for concurrent use.
 type Key struct {
 	parts   []part // the primary key, then user IDs and subkeys, in the order read
-	primary half
-	subkeys []half
+	primary certKey
+	subkeys []certKey
 	userIDs []userID
 }
 
@@ -35,8 +35,8 @@ type part struct {
 	sigs []frame
 }
 
-// half is a public key of a certificate with its valid self-signatures.
-type half struct {
+// certKey is a public key of a certificate with its valid self-signatures.
+type certKey struct {
 	*packet.PublicKey
 	self    *packet.Signature // the newest of a user ID or binding; nil if there is none
 	direct  *packet.Signature // the newest on the key itself; nil if there is none
@@ -106,12 +106,12 @@ func (k *Key) Binary() []byte {
 // Armor returns the key as an armored block.
 func (k *Key) Armor() []byte { return armor(nil, armorPublic, k.Binary()) }
 
-// halves yields the primary key, then the subkeys.
-func (k *Key) halves() []half { return append([]half{k.primary}, k.subkeys...) }
+// certKeys yields the primary key, then the subkeys.
+func (k *Key) certKeys() []certKey { return append([]certKey{k.primary}, k.subkeys...) }
 
 // expires returns the time at which a key expires. A direct-key signature often
 // has another purpose, such as naming a revoker. So both signatures count.
-func (h half) expires() (at time.Time, ok bool) {
+func (h certKey) expires() (at time.Time, ok bool) {
 	for _, sig := range []*packet.Signature{h.self, h.direct} {
 		if sig == nil || sig.KeyLifetimeSecs == nil || *sig.KeyLifetimeSecs == 0 {
 			continue
@@ -125,7 +125,7 @@ func (h half) expires() (at time.Time, ok bool) {
 }
 
 // algorithm returns gpg's name of the algorithm.
-func (h half) algorithm() string {
+func (h certKey) algorithm() string {
 	bits, _ := h.BitLength()
 	switch h.PubKeyAlgo {
 	case packet.PubKeyAlgoRSA, packet.PubKeyAlgoRSASignOnly, packet.PubKeyAlgoRSAEncryptOnly:
@@ -155,7 +155,7 @@ func parseKey(parts []part) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Key{parts: parts, primary: half{PublicKey: pub}}
+	k := &Key{parts: parts, primary: certKey{PublicKey: pub}}
 	budget := maxSelfSigs
 	k.readDirect(parts[0].sigs, &budget)
 	for _, p := range parts[1:] {
@@ -285,7 +285,7 @@ func (k *Key) readSubkey(p part, budget *int) {
 	if err != nil {
 		return
 	}
-	s := half{PublicKey: pub}
+	s := certKey{PublicKey: pub}
 	for _, sig := range k.selfSigs(p.sigs, budget, func(sig *packet.Signature) error {
 		switch sig.SigType {
 		case packet.SigTypeSubkeyBinding: // it embeds the subkey's own signature if the subkey may sign
@@ -308,7 +308,7 @@ func (k *Key) readSubkey(p part, budget *int) {
 
 // maySign returns nil if the half, a part of k, is allowed to sign. A zero now
 // skips the checks of time.
-func (k *Key) maySign(h half, now time.Time) error {
+func (k *Key) maySign(h certKey, now time.Time) error {
 	if k.primary.revoked || h.revoked {
 		return ErrRevoked
 	}
@@ -323,7 +323,7 @@ func (k *Key) maySign(h half, now time.Time) error {
 
 // forSigning reports whether the algorithm and the flags of the half allow
 // signatures.
-func (k *Key) forSigning(h half) bool {
+func (k *Key) forSigning(h certKey) bool {
 	if !h.PubKeyAlgo.CanSign() {
 		return false
 	}
@@ -341,7 +341,7 @@ func (k *Key) forSigning(h half) bool {
 
 // expired reports whether the half, or a signature that binds it, is invalid at
 // now.
-func (h half) expired(now time.Time) bool {
+func (h certKey) expired(now time.Time) bool {
 	if h.CreationTime.After(now.Add(clockSkew)) {
 		return true
 	}

@@ -17,8 +17,8 @@ type Keyring struct {
 
 // holder is a key of the ring that has a key ID, in its primary key or a subkey.
 type holder struct {
-	key  *Key
-	half half
+	key     *Key
+	certKey certKey
 }
 
 // NewKeyring returns the ring of the keys, in order. Keys with one fingerprint
@@ -43,7 +43,7 @@ func NewKeyring(keys ...*Key) (*Keyring, error) {
 		return nil, fmt.Errorf("keyring of %d keys: %w", len(r.keys), ErrTooLarge)
 	}
 	for _, k := range r.keys {
-		for _, h := range k.halves() {
+		for _, h := range k.certKeys() {
 			id := KeyID(h.KeyId)
 			r.byID[id] = append(r.byID[id], holder{k, h})
 		}
@@ -199,7 +199,7 @@ func (k *Key) hasID(ref string) bool {
 	if n := len(hex); n != 8 && n != 16 && n != 40 {
 		return false
 	}
-	for _, h := range k.halves() {
+	for _, h := range k.certKeys() {
 		if strings.HasSuffix(fmt.Sprintf("%X", h.Fingerprint), hex) {
 			return true
 		}

@@ -47,7 +47,7 @@ func Lint(k *Key, now time.Time) []Problem {
 	}
 	l.half(k, k.primary)
 	usable := false
-	for _, h := range k.halves() {
+	for _, h := range k.certKeys() {
 		// Subkeys that do not sign do not matter.
 		err := k.maySign(h, time.Time{})
 		if err == nil && h.PublicKey != k.primary.PublicKey {
@@ -76,7 +76,7 @@ func (l *linter) warn(code, format string, args ...any) {
 }
 
 // half checks the primary key or a signing subkey.
-func (l *linter) half(k *Key, h half) {
+func (l *linter) half(k *Key, h certKey) {
 	what := fmt.Sprintf("key %s", k.ID())
 	if h.PublicKey != k.primary.PublicKey {
 		what = fmt.Sprintf("subkey %s of %s", KeyID(h.KeyId), what)
@@ -93,7 +93,7 @@ func (l *linter) half(k *Key, h half) {
 	}
 }
 
-func (l *linter) times(what string, h half) {
+func (l *linter) times(what string, h certKey) {
 	const day = "2 January 2006"
 	if h.CreationTime.After(l.now) || h.self != nil && h.self.CreationTime.After(l.now) {
 		l.fatal(ProblemNotYetValid, "The %s is not valid yet.", what)
@@ -107,7 +107,7 @@ func (l *linter) times(what string, h half) {
 	}
 }
 
-func (l *linter) algorithm(what string, h half) {
+func (l *linter) algorithm(what string, h certKey) {
 	switch h.PubKeyAlgo {
 	case packet.PubKeyAlgoRSA, packet.PubKeyAlgoRSASignOnly:
 		switch bits, _ := h.BitLength(); {

@@ -49,7 +49,7 @@ func FromCryptoSigner(ctx context.Context, signer crypto.Signer, name, email str
 // match the primary key or a subkey, else the error is ErrNoSecret.
 func (k *Key) WithSigner(signer crypto.Signer) (*SecretKey, error) {
 	secrets := make(map[KeyID]secret)
-	for _, h := range k.halves() {
+	for _, h := range k.certKeys() {
 		f, err := publicFrame(signer.Public(), h.CreationTime)
 		if err != nil {
 			return nil, err

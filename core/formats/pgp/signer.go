@@ -100,7 +100,7 @@ func (s keySigner) Clearsign(ctx context.Context, w io.Writer, text []byte, at t
 	if err != nil {
 		return fmt.Errorf("clearsign: %w", err)
 	}
-	c := clear{lines: lines}
+	c := clearText{lines: lines}
 	sigs, err := s.sign(ctx, packet.SigTypeText, c.canonical(), at)
 	if err != nil {
 		return fmt.Errorf("clearsign: %w", err)
@@ -149,9 +149,9 @@ func (k *SecretKey) sign(ctx context.Context, kind packet.SignatureType, data []
 // signing returns the secret that signs at the given time: like gpg the newest
 // subkey that can sign, else the primary key.
 func (k *SecretKey) signing(at time.Time) (*secret, error) {
-	var best *half
+	var best *certKey
 	refusal := ErrNoSecret
-	for _, h := range k.halves() {
+	for _, h := range k.certKeys() {
 		if _, ok := k.secrets[KeyID(h.KeyId)]; !ok {
 			continue
 		}

@@ -165,17 +165,17 @@ func (r *Keyring) check(sig *packet.Signature, id KeyID, now time.Time, write fu
 				return Signature{}, err
 			}
 		}
-		if c.half.VerifySignature(digest, sig) != nil {
+		if c.certKey.VerifySignature(digest, sig) != nil {
 			continue
 		}
-		if refusal = c.key.maySign(c.half, now); refusal == nil {
-			if sig.CreationTime.Before(c.half.CreationTime) || !now.IsZero() && lapsed(sig, now) {
+		if refusal = c.key.maySign(c.certKey, now); refusal == nil {
+			if sig.CreationTime.Before(c.certKey.CreationTime) || !now.IsZero() && lapsed(sig, now) {
 				refusal = ErrExpired
 			}
 		}
 		if refusal == nil {
 			s := Signature{Key: c.key.ID(), Time: sig.CreationTime.UTC()}
-			if c.half.PublicKey != c.key.primary.PublicKey {
+			if c.certKey.PublicKey != c.key.primary.PublicKey {
 				s.Subkey = id
 			}
 			return s, nil

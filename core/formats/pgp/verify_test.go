@@ -22,7 +22,7 @@ func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		text := rapid.SliceOf(rapid.SampledFrom([]byte("ab-\n\r \t:=B"))).Draw(rt, "text")
 		signed := clearsign(t, string(text), noon, k)
-		want := string((&clear{lines: must(clearLines(text))(t)}).text())
+		want := string((&clearText{lines: must(clearLines(text))(t)}).text())
 		got, sigs, err := trusted.VerifyClearsigned(signed, noon)
 		if err != nil || string(got) != want || len(sigs) != 1 || sigs[0] != (Signature{Key: k.ID(), Time: noon}) {
 			rt.Fatalf("%q: %q, %v, %v", text, got, sigs, err)
