@@ -20,7 +20,7 @@ type Fetcher interface {
 	Fetch(ctx context.Context, r Request) (*Answer, error)
 }
 
-// Request is what a server is asked for.
+// Request is a request to a server.
 type Request struct {
 	URL string // http or https; may have a user and a password
 

@@ -73,7 +73,7 @@ type Op struct {
 	Data []byte // for OpPut
 }
 
-// Verb says what an Op does.
+// Verb is the kind of an Op.
 type Verb int
 
 const (

@@ -33,7 +33,7 @@ func (d Digest) String() string {
 // MarshalText makes a Digest a JSON string.
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads what MarshalText writes.
+// UnmarshalText reads the output of MarshalText.
 func (d *Digest) UnmarshalText(text []byte) error {
 	*d = Digest{}
 	if len(text) == 0 {

@@ -142,7 +142,7 @@ func (a *Attempt) next(ctx context.Context, w rowWrite) (Task, int, error) {
 	return t, max(text, 1), nil
 }
 
-// putOutput adds to the output of a row. What no longer fits into the row moves
+// putOutput adds to the output of a row. Output that no longer fits into the row moves
 // to an object of this write, so no output is written twice.
 func (a *Attempt) putOutput(ctx context.Context, t *Task, more string) error {
 	if more == "" {

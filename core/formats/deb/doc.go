@@ -4,8 +4,8 @@
 // limits as constants beside it.
 //
 // A Package leaves in three forms. Its key is the identity that API clients
-// see. Its stanza is what a published index says about it. Its record is what
-// lists store:
+// see. Its stanza is its entry in a published index. Its record is its form in
+// lists:
 //
 //	byte      1, the version of this layout
 //	byte      Kind

@@ -18,7 +18,7 @@ const (
 	hashBatch  = 256 << 10 // further bytes, hashed in batches of this size
 )
 
-// Hasher computes the size and the digests of what is written to it.
+// Hasher computes the size and the digests of the bytes written to it.
 type Hasher struct {
 	size                      int64
 	md5, sha1, sha256, sha512 hash.Hash

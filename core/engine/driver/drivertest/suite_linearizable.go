@@ -86,8 +86,8 @@ func linearStep(state linearState, call linearCall, result linearResult) (bool, 
 	return len(failed) == 0, state
 }
 
-// testLinearizable records what concurrent clients observe of a few rows. Some order
-// of their calls that agrees with real time must explain all observations.
+// testLinearizable records the observations of concurrent clients on a few rows. Some
+// order of their calls that agrees with real time must explain all observations.
 func testLinearizable(t *testing.T, s suite) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
