@@ -88,7 +88,7 @@ type Task struct {
 	Created, Started, Finished time.Time
 }
 
-// By is the principal that a task works for. Package auth says what its fields are.
+// By is the principal of a task. Package auth describes its fields.
 type By struct {
 	Kind  string
 	ID    string `json:",omitempty"`
