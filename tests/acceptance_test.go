@@ -37,7 +37,7 @@ var acceptance = []struct{ check, tests string }{
 	{"23: nothing outside it", "TestUploadNamesLeadNowhereElse"},
 	{"24: packages", "TestPackagesAreFoundByKey"},
 	{"25: tasks", "TestTasksOfOneObjectFollowEachOther TestUpdatingMirrorShowsItsOldState"},
-	{"26: cleanup", "TestCleanup TestCleanupBesideTasks"},
+	{"26: cleanup", "TestCleanupReportsItsEffects TestNeedsOfChangingReposStay"},
 	{"27: graph", "TestGraphDrawsWhatIsThere TestGraphviz"},
 	{"28: metrics", "TestMetrics"},
 	{"29: probes, storage, documents", "TestProbes TestStorage TestDocs"},
@@ -63,8 +63,13 @@ var acceptance = []struct{ check, tests string }{
 	{"snapshots 5.7, 5.8: change, drop", "TestUpdateSnapshot TestDropSnapshot"},
 	{"snapshots 5.9: diff", "TestDiffSnapshots"},
 	{"snapshots 5.10: merge", "TestMergeSnapshots"},
+<<<<<<< HEAD
 	{"snapshots 5.11: pull", "TestPullSnapshot TestPullDryRun"},
 	// Readers of publications besides apt-get update and install.
+=======
+	{"snapshots 5.11: pull", "TestPullSnapshot TestDryRunOfAPullReportsItsEffects"},
+	// Other readers of publications than apt-get update and install.
+>>>>>>> b56d76c (core: names of tests say what must hold)
 	{"debmirror, debootstrap, apt-get source, apt --snapshot", "TestDebmirror TestDebootstrap TestSource TestSnapshot"},
 }
 

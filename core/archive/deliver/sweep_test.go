@@ -158,9 +158,9 @@ func TestDeliveryGoesOnInSlices(t *testing.T) {
 	}
 }
 
-// TestDeliveriesBesideOtherTasks runs deliveries, imports and updates
+// TestDeliveriesAndOtherTasksLoseNothing runs deliveries, imports and updates
 // concurrently. All succeed, and no package is lost.
-func TestDeliveriesBesideOtherTasks(t *testing.T) {
+func TestDeliveriesAndOtherTasksLoseNothing(t *testing.T) {
 	r := newRig(t)
 	var all sync.WaitGroup
 	ask := func(method, path, contentType string, body []byte) {

@@ -236,7 +236,7 @@ func TestFullRingRefusesKeys(t *testing.T) {
 	refused(t, err, "is full")
 }
 
-func TestStorageErrors(t *testing.T) {
+func TestStorageErrorsAreReturned(t *testing.T) {
 	k := newKey(t, "A")
 	drivertest.Sweep(t, drivertest.Journey{
 		Run: func(ctx context.Context, env *drivertest.Env) error {

@@ -160,8 +160,8 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// TestFailures fails each storage call of every reading function; the error is returned.
-func TestFailures(t *testing.T) {
+// TestStorageErrorsAreReturned fails each storage call of every reading function; the error is returned.
+func TestStorageErrorsAreReturned(t *testing.T) {
 	s, blobs := newStore()
 	l, other := listOf(t, s, "a 1 all", "b 1 all"), listOf(t, s, "c 1 all")
 	for _, list := range []*List{l, other} {

@@ -28,9 +28,9 @@ func errorsOf[T any](seq iter.Seq2[T, error]) iter.Seq[error] {
 
 func second[T any](_ T, err error) error { return err }
 
-// TestLikeSlice edits lists at random. It compares them and the lists derived from them
+// TestListsEqualSlices edits lists at random. It compares them and the lists derived from them
 // with slices sorted by compareIndex.
-func TestLikeSlice(t *testing.T) {
+func TestListsEqualSlices(t *testing.T) {
 	spec := rapid.Custom(func(t *rapid.T) string {
 		return fmt.Sprint(
 			rapid.SampledFrom([]string{"a", "ab", "a-b", "b"}).Draw(t, "name"), " ",
@@ -223,10 +223,10 @@ func many(n int) []*deb.Package {
 	return packages[:n]
 }
 
-// TestMany compares a list of 10^5 packages (10^4 with -short) with a sorted slice. The
+// TestLargeListEqualsSlice compares a list of 10^5 packages (10^4 with -short) with a sorted slice. The
 // list is built at once, and by two edits that also add and remove other packages. It
 // counts the requests.
-func TestMany(t *testing.T) {
+func TestLargeListEqualsSlice(t *testing.T) {
 	s, blobs := newStore()
 	n := 100_000
 	if testing.Short() {

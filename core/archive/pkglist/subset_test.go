@@ -11,9 +11,9 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// TestSubset selects packages at random and compares the results of the subset with those
+// TestSubsetEqualsSlices selects packages at random and compares the results of the subset with those
 // of slices.
-func TestSubset(t *testing.T) {
+func TestSubsetEqualsSlices(t *testing.T) {
 	s, _ := newStore()
 	var all []*deb.Package
 	for i := range 1200 {
@@ -83,8 +83,8 @@ func TestSubset(t *testing.T) {
 	})
 }
 
-// TestSubsetReads holds that only chunks with packages of the subset are read.
-func TestSubsetReads(t *testing.T) {
+// TestSubsetReadsItsChunksOnly holds that only chunks with packages of the subset are read.
+func TestSubsetReadsItsChunksOnly(t *testing.T) {
 	s, blobs := newStore()
 	l := newList(t, s, many(2000)...)
 	sub := l.Subset()
@@ -99,9 +99,9 @@ func TestSubsetReads(t *testing.T) {
 	}
 }
 
-// TestChunkIndex holds that MayHave and MayProvide are true of every package of a chunk,
+// TestChunkIndexMissesNoPackage holds that MayHave and MayProvide are true of every package of a chunk,
 // and rarely true of others.
-func TestChunkIndex(t *testing.T) {
+func TestChunkIndexMissesNoPackage(t *testing.T) {
 	s, _ := newStore()
 	packages := many(3000)
 	for i, p := range packages {
@@ -135,8 +135,8 @@ func TestChunkIndex(t *testing.T) {
 	}
 }
 
-// TestManyProvided holds that a chunk with too many provided names may provide any name.
-func TestManyProvided(t *testing.T) {
+// TestTooManyProvidedNamesMayBeAny holds that a chunk with too many provided names may provide any name.
+func TestTooManyProvidedNamesMayBeAny(t *testing.T) {
 	hashes := make([]uint32, maxProvided+1)
 	for i := range hashes {
 		hashes[i] = uint32(i)

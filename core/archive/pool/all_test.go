@@ -19,9 +19,9 @@ func noise(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// TestPackages holds that all packages come in the order of their keys, also
+// TestAllPackagesComeInKeyOrder holds that all packages come in the order of their keys, also
 // those with large records. A damaged record is an error.
-func TestPackages(t *testing.T) {
+func TestAllPackagesComeInKeyOrder(t *testing.T) {
 	s, m := memory()
 	var want []string
 	for i := range 100 {

@@ -110,8 +110,8 @@ func TestDamagedRecords(t *testing.T) {
 	}
 }
 
-// TestRecordsSpread holds that records spread evenly over the partitions.
-func TestRecordsSpread(t *testing.T) {
+// TestRecordsSpreadEvenly holds that records spread evenly over the partitions.
+func TestRecordsSpreadEvenly(t *testing.T) {
 	parts := map[string]int{}
 	const n = 16_000
 	for i := range n {

@@ -12,8 +12,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// TestKeep stores files of known and unknown digests, looks them up, and removes them.
-func TestKeep(t *testing.T) {
+// TestKeptFilesAreFound stores files of known and unknown digests, looks them up, and removes them.
+func TestKeptFilesAreFound(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	s := &Store{Table: m.Table, Blobs: m.Blobs}
 	h := deb.NewHasher()

@@ -248,7 +248,7 @@ func TestClosureErrors(t *testing.T) {
 	}
 }
 
-func TestReport(t *testing.T) {
+func TestClosureReportsItsSteps(t *testing.T) {
 	list, _ := newList(t, &deb.Package{Name: "a", Version: "1", Architecture: "amd64", Depends: []string{"b | c", "x (>= 2)"}},
 		&deb.Package{Name: "b", Version: "1", Architecture: "amd64", Provides: []string{"c"}})
 	var lines []string
@@ -267,7 +267,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-func TestSources(t *testing.T) {
+func TestSourcesOfBinariesAreAdded(t *testing.T) {
 	source := func(name, version string) *deb.Package {
 		return &deb.Package{Kind: deb.Source, Name: name, Version: version, Architecture: "source"}
 	}
@@ -327,7 +327,7 @@ func TestForArchitectures(t *testing.T) {
 	}
 }
 
-// TestHighestVersionsOfAll has the cases of TestSubset in package pkglist.
+// TestHighestVersionsOfAll has the cases of TestSubsetEqualsSlices in package pkglist.
 func TestHighestVersionsOfAll(t *testing.T) {
 	p := func(name, version, arch string, size int64) *deb.Package {
 		return &deb.Package{Name: name, Version: version, Architecture: arch, Files: []deb.File{{Name: "f", Size: size}}}

@@ -15,7 +15,7 @@ func match(t *testing.T, text string, p *deb.Package) bool {
 	return q.Match(p)
 }
 
-func TestMatch(t *testing.T) {
+func TestQueriesMatchPackages(t *testing.T) {
 	binary := &deb.Package{Name: "lib01", Version: "1:2.0~rc1-1", Architecture: "amd64", Source: "srcpkg (1.9)",
 		Depends: []string{"a (>= 1) | b", "c:any"}, Provides: []string{"virtual", "api (= 3)", "old (<< 5)", "lib01 (= 9)"},
 		Extra: map[string]string{"Priority": "required", "Description": " short\n long\n", "X-Custom-Field": "x", "Tag": "a/b"},
@@ -64,7 +64,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-func TestMatchFields(t *testing.T) {
+func TestQueriesMatchFields(t *testing.T) {
 	get := func(name string) string {
 		return map[string]string{"Source": "kernel", "Distribution": "unstable", "Version": "1.0"}[name]
 	}

@@ -59,7 +59,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestKindsOfTerms(t *testing.T) {
+func TestTermsHaveTheirKind(t *testing.T) {
 	kind := func(text string) string {
 		q, err := Parse(text)
 		if err != nil {
@@ -140,7 +140,7 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-func TestLimits(t *testing.T) {
+func TestLargeQueriesAreRefused(t *testing.T) {
 	pattern := func(s string) string { return "Name (~ '" + s + "')" }
 	for name, tc := range map[string]struct{ within, beyond, want string }{
 		"text":      {"a" + strings.Repeat(" ", MaxText-1), "a" + strings.Repeat(" ", MaxText), "longer than"},

@@ -219,10 +219,10 @@ func TestIncludeByTemplate(t *testing.T) {
 	})
 }
 
-// TestIncludesInParallel runs many inclusions by a template into the same two
+// TestParallelInclusionsLoseNothing runs many inclusions by a template into the same two
 // repositories, while these are renamed. No package is lost. Uploads refused
 // because of a missing name stay.
-func TestIncludesInParallel(t *testing.T) {
+func TestParallelInclusionsLoseNothing(t *testing.T) {
 	const uploads = 12
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		for _, name := range []string{"for-sid", "for-stable"} {
@@ -264,9 +264,9 @@ func TestIncludesInParallel(t *testing.T) {
 	})
 }
 
-// TestIncludeReplaces includes a package that conflicts with a present one.
+// TestForceReplaceDecidesConflicts includes a package that conflicts with a present one.
 // ForceReplace decides which of them stays.
-func TestIncludeReplaces(t *testing.T) {
+func TestForceReplaceDecidesConflicts(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", debtest.Deb(debtest.Spec{Version: "1.0-1", Architecture: "amd64", Files: map[string]string{"old": "x"}}))
 		s.MustUpload(t, "d", sent())
@@ -284,8 +284,8 @@ func TestIncludeReplaces(t *testing.T) {
 	})
 }
 
-// TestUploaders holds that rules decide about uploads.
-func TestUploaders(t *testing.T) {
+// TestRulesDecideWhoUploads holds that rules decide about uploads.
+func TestRulesDecideWhoUploads(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		signer := apptest.Signer(t)
 		key := signer.PublicKeys()[0].ID().String()

@@ -249,9 +249,9 @@ func TestPackagesAreAddedAndRemovedByKey(t *testing.T) {
 	})
 }
 
-// TestAddConflict adds a conflicting package by key, and removes one by short
+// TestConflictingPackageIsNotAdded adds a conflicting package by key, and removes one by short
 // key.
-func TestAddConflict(t *testing.T) {
+func TestConflictingPackageIsNotAdded(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		spec := debtest.Spec{Package: "foo", Architecture: "amd64", Files: map[string]string{"a": "1"}}
 		s.Stock(t, "r1", nil, spec)

@@ -172,9 +172,9 @@ func TestImportKeepsConflictsOutOrReplaces(t *testing.T) {
 	})
 }
 
-// TestImportWarnings imports invalid files. They are reported, stay uploaded, and
+// TestInvalidFilesAreReportedAndStay imports invalid files. They are reported, stay uploaded, and
 // do not stop the others.
-func TestImportWarnings(t *testing.T) {
+func TestInvalidFilesAreReportedAndStay(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)
 		ask := func(path string) (got reported) {

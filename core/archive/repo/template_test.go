@@ -9,7 +9,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-func TestTemplate(t *testing.T) {
+func TestTemplatesAreBounded(t *testing.T) {
 	p := deb.Paragraph{{Name: "Distribution", Value: "sid"}, {Name: "Changed-By", Value: "A <a@example.org>"}, {Name: "Long", Value: strings.Repeat("x", 1<<20)}}
 	for _, tc := range []struct{ text, want string }{
 		{"plain", "literal"},

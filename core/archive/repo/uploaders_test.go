@@ -36,7 +36,7 @@ func TestParseUploaders(t *testing.T) {
 	}
 }
 
-func TestDenial(t *testing.T) {
+func TestFirstMatchingRuleDecides(t *testing.T) {
 	changes := func(source, dist string) *deb.Changes {
 		return &deb.Changes{Paragraph: deb.Paragraph{{Name: "Source", Value: source}, {Name: "Distribution", Value: dist}}}
 	}

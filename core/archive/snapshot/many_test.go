@@ -80,9 +80,9 @@ func TestDropManyDoesWhatItPlans(t *testing.T) {
 	})
 }
 
-// TestDropManyInBatches drops more snapshots than one batch locks. More than
+// TestDropOfManyRunsInBatches drops more snapshots than one batch locks. More than
 // maxMany are refused.
-func TestDropManyInBatches(t *testing.T) {
+func TestDropOfManyRunsInBatches(t *testing.T) {
 	r := newRig(t, nil)
 	const n = 95
 	for i := range n {

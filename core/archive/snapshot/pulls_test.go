@@ -60,8 +60,8 @@ func TestPullSnapshot(t *testing.T) {
 	})
 }
 
-// TestPullDryRun holds that a dry run reports the effects in order.
-func TestPullDryRun(t *testing.T) {
+// TestDryRunOfAPullReportsItsEffects holds that a dry run reports the effects in order.
+func TestDryRunOfAPullReportsItsEffects(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		pulled(t, s)
 		pull := func(query, queries, want string) {
@@ -80,9 +80,9 @@ func TestPullDryRun(t *testing.T) {
 	})
 }
 
-// TestPullConflict pulls with no-remove. A package of the base stays, although
+// TestNoRemoveKeepsTheBasesPackage pulls with no-remove. A package of the base stays, although
 // the answer lists another one with its short key as added.
-func TestPullConflict(t *testing.T) {
+func TestNoRemoveKeepsTheBasesPackage(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		pulled(t, s)
 		s.Must(t, "POST", "/api/snapshots/base/pull?no-remove=1&no-deps=1", `{"Source":"source","Destination":"kept","Queries":["same"]}`, nil)

@@ -95,7 +95,7 @@ func TestReceive(t *testing.T) {
 	}
 }
 
-func TestReceiveBrokenOff(t *testing.T) {
+func TestBrokenUploadStoresNothing(t *testing.T) {
 	s, m := memory()
 	receive(t, s, "d", "a.deb", "whole")
 	broken := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))
@@ -110,9 +110,9 @@ func TestReceiveBrokenOff(t *testing.T) {
 	}
 }
 
-// TestReceiveAtOnce uploads one name concurrently. The file is one of the
+// TestConcurrentUploadsLeaveOneWhole uploads one name concurrently. The file is one of the
 // uploads, whole, with its digests.
-func TestReceiveAtOnce(t *testing.T) {
+func TestConcurrentUploadsLeaveOneWhole(t *testing.T) {
 	s, _ := memory()
 	var all sync.WaitGroup
 	for i := range 16 {

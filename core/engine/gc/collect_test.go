@@ -106,8 +106,8 @@ func repoWithGarbage(ctx context.Context, env *drivertest.Env, signer pgp.Signer
 	return p, nil
 }
 
-// TestCleanup collects and checks output and progress.
-func TestCleanup(t *testing.T) {
+// TestCleanupReportsItsEffects collects and checks output and progress.
+func TestCleanupReportsItsEffects(t *testing.T) {
 	env := drivertest.NewEnv()
 	p, err := repoWithGarbage(t.Context(), env, apptest.Signer(t))
 	if err != nil {
@@ -229,10 +229,10 @@ func TestCleanupSurvivesEveryFault(t *testing.T) {
 	})
 }
 
-// TestCleanupBesideTasks collects repeatedly while clients import, remove and add
+// TestNeedsOfChangingReposStay collects repeatedly while clients import, remove and add
 // the same few packages. Packages in a repository always have record and file. A
 // last collection leaves no garbage.
-func TestCleanupBesideTasks(t *testing.T) {
+func TestNeedsOfChangingReposStay(t *testing.T) {
 	const clients, rounds = 8, 60 // of the collector
 	memory := drivertest.NewMemory(time.Now)
 	a, err := app.New(t.Context(), app.Drivers{Blobs: slowBlobs{memory.Blobs}, Table: slowTable{memory.Table}, Queue: memory.Queue}, apptest.Signer(t),

@@ -16,9 +16,9 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestCleanupOfMirrors collects with mirrors. The needs of a mirror stay until it
+// TestNeedsOfMirrorsStay collects with mirrors. The needs of a mirror stay until it
 // is dropped.
-func TestCleanupOfMirrors(t *testing.T) {
+func TestNeedsOfMirrorsStay(t *testing.T) {
 	w, env := apptest.NewMirroring(t), drivertest.NewEnv()
 	if err := w.Begin(t.Context(), env); err != nil {
 		t.Fatal(err)
@@ -59,10 +59,10 @@ func TestCleanupOfMirrors(t *testing.T) {
 	}
 }
 
-// TestMirrorBesideCleanup collects repeatedly during updates of a mirror whose
+// TestNeedsOfUpdatingMirrorsStay collects repeatedly during updates of a mirror whose
 // archive alternates, and during snapshots of it and their drops. Everything
 // needed stays.
-func TestMirrorBesideCleanup(t *testing.T) {
+func TestNeedsOfUpdatingMirrorsStay(t *testing.T) {
 	const rounds = 20
 	w, memory := apptest.NewMirroring(t), drivertest.NewMemory(time.Now)
 	w.Signer = apptest.Signer(t)

@@ -76,10 +76,10 @@ func anySnapshotChange(p *apptest.Process, rng *rand.Rand, packages []string) er
 	return err
 }
 
-// TestSnapshotsBesideCleanup collects repeatedly while clients make and drop
+// TestNeedsOfChangingSnapshotsStay collects repeatedly while clients make and drop
 // snapshots. These are of changing repositories, of each other, and of packages
 // that may be in no list. Packages in a snapshot always have record and file.
-func TestSnapshotsBesideCleanup(t *testing.T) {
+func TestNeedsOfChangingSnapshotsStay(t *testing.T) {
 	const clients, rounds = 6, 40 // of the collector
 	const least = 30              // changes per client, at any speed of the collector
 	memory := drivertest.NewMemory(time.Now)

@@ -13,7 +13,7 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-func TestDamage(t *testing.T) {
+func TestDamagedObjectsAreRefused(t *testing.T) {
 	good, _ := newStore()
 	l := build(t, good, Schema{Target: 16}, numbered(100))
 	objects := slices.Collect(l.Objects())
@@ -74,9 +74,9 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestFailedCalls fails each storage call of an edit in turn. The edit must
+// TestFailedCallsLeaveListsReadable fails each storage call of an edit in turn. The edit must
 // report the error and leave the stored lists readable.
-func TestFailedCalls(t *testing.T) {
+func TestFailedCallsLeaveListsReadable(t *testing.T) {
 	schema := Schema{Target: 8}
 	values := map[string]string{"package-000010": "-", "package-000100x": "1", "package-000180": "2"}
 	for _, parallel := range []int{1, 4} {
@@ -109,7 +109,7 @@ func TestFailedCalls(t *testing.T) {
 	}
 }
 
-func TestCancelled(t *testing.T) {
+func TestCancelledCallsEnd(t *testing.T) {
 	s, _ := newStore()
 	l := build(t, s, Schema{Target: 8}, numbered(1000))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -130,9 +130,9 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestEpochs writes equal lists in several epochs. A writer must never return a
+// TestRootsNameOwnedObjectsOnly writes equal lists in several epochs. A writer must never return a
 // root that refers to objects it neither wrote nor was given.
-func TestEpochs(t *testing.T) {
+func TestRootsNameOwnedObjectsOnly(t *testing.T) {
 	epoch := int64(1)
 	blobs := drivertest.NewMemory(time.Now).Blobs
 	s := &Store{Blobs: blobs, Epoch: func() int64 { return epoch }}
@@ -167,7 +167,7 @@ func TestEpochs(t *testing.T) {
 	}
 }
 
-func TestCache(t *testing.T) {
+func TestCacheSavesReads(t *testing.T) {
 	s, blobs := newStore()
 	s.Cache = NewCache(1 << 20)
 	m := numbered(5000)

@@ -296,7 +296,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-func TestOneAfterAnother(t *testing.T) {
+func TestEqualWorkMakesEqualCalls(t *testing.T) {
 	var calls [2][]string
 	for i := range calls {
 		m := drivertest.NewMemory(time.Now)

@@ -23,10 +23,10 @@ var schemas = []Schema{
 	{Target: 4, Group: func(key []byte) []byte { return key[:min(3, len(key))] }, Summary: countSummary},
 }
 
-// TestHistories edits lists at random. Each list must have the records of its
+// TestListsOfEqualContentAreEqual edits lists at random. Each list must have the records of its
 // model and the digest of a list built from them at once. Diff and Merge must
 // agree with the models.
-func TestHistories(t *testing.T) {
+func TestListsOfEqualContentAreEqual(t *testing.T) {
 	key := rapid.StringMatching(`[a-d]{1,5}`)
 	rapid.Check(t, func(rt *rapid.T) {
 		s, _ := newStore()

@@ -48,7 +48,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-func TestTurns(t *testing.T) {
+func TestTasksWaitForEarlierConflicts(t *testing.T) {
 	tab := table()
 	wants := map[int64][]Want{1: {sh("a")}, 2: {sh("a"), ex("b")}, 3: {ex("a")}, 4: {sh("a")}, 5: {sh("b")}}
 	for id := int64(1); id <= 5; id++ {
@@ -77,8 +77,8 @@ func TestTurns(t *testing.T) {
 	check(4)
 }
 
-// TestLeavesNothing holds that an empty queue has no row.
-func TestLeavesNothing(t *testing.T) {
+// TestEmptyQueueHasNoRow holds that an empty queue has no row.
+func TestEmptyQueueHasNoRow(t *testing.T) {
 	tab := table()
 	w := []Want{ex("a"), sh("b")}
 	move(t, tab, 1, nil, w)
@@ -99,8 +99,8 @@ func TestChangeOfAStranger(t *testing.T) {
 	}
 }
 
-// TestRace computes two changes from the same queues. One of them fails.
-func TestRace(t *testing.T) {
+// TestOneOfTwoChangesFails computes two changes from the same queues. One of them fails.
+func TestOneOfTwoChangesFails(t *testing.T) {
 	tab := table()
 	one, _, err := Change(t.Context(), tab, 1, nil, []Want{ex("a")})
 	if err != nil {
@@ -118,7 +118,7 @@ func TestRace(t *testing.T) {
 	}
 }
 
-func TestTooMany(t *testing.T) {
+func TestFullQueueRefusesTasks(t *testing.T) {
 	tab := table()
 	queue := make([]entry, maxQueue)
 	for i := range queue {
@@ -136,9 +136,9 @@ func TestTooMany(t *testing.T) {
 	}
 }
 
-// TestQueues moves tasks at random and compares with the plain rule. A task waits
+// TestQueuesFollowThePlainRule moves tasks at random and compares with the plain rule. A task waits
 // for each earlier one that conflicts with it on a resource.
-func TestQueues(t *testing.T) {
+func TestQueuesFollowThePlainRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tab := table()
 		type member struct {
@@ -212,8 +212,8 @@ func TestQueues(t *testing.T) {
 	})
 }
 
-// TestHeads finds the waiting tasks with one scan.
-func TestHeads(t *testing.T) {
+// TestHeadsWaitForNoTask finds the waiting tasks with one scan.
+func TestHeadsWaitForNoTask(t *testing.T) {
 	env := drivertest.NewEnv()
 	for id, wants := range [][]Want{
 		{},

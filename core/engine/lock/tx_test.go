@@ -29,9 +29,9 @@ func store(t *testing.T, tab driver.Table, sort, data string) {
 	}
 }
 
-// TestTxFences changes a row, or creates an absent one, after a Tx has read it.
+// TestTxFailsIfAReadRowChanged changes a row, or creates an absent one, after a Tx has read it.
 // The write of the Tx fails.
-func TestTxFences(t *testing.T) {
+func TestTxFailsIfAReadRowChanged(t *testing.T) {
 	meanwhile := map[string]func(t *testing.T, tab driver.Table){
 		"the row that is written changes":      func(t *testing.T, tab driver.Table) { store(t, tab, "written", "theirs") },
 		"the row that was only read changes":   func(t *testing.T, tab driver.Table) { store(t, tab, "read", "theirs") },
@@ -140,8 +140,8 @@ func TestTxMisuse(t *testing.T) {
 	}
 }
 
-// TestTxOnlyChecks holds that a Tx without writes still checks its reads.
-func TestTxOnlyChecks(t *testing.T) {
+// TestTxWithoutWritesStillChecks holds that a Tx without writes still checks its reads.
+func TestTxWithoutWritesStillChecks(t *testing.T) {
 	tab := table()
 	tx := NewTx(tab)
 	if tx.Written() || tx.Has(key("a")) {

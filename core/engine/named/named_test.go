@@ -222,9 +222,9 @@ func TestDropWaitsForReaders(t *testing.T) {
 	}
 }
 
-// TestReaderBehindADropFindsNothing holds that tasks name a thing by UUID. A new
+// TestReaderAfterADropFindsNothing holds that tasks name a thing by UUID. A new
 // thing with the same name does not replace it.
-func TestReaderBehindADropFindsNothing(t *testing.T) {
+func TestReaderAfterADropFindsNothing(t *testing.T) {
 	w := newWorld(t)
 	w.add("n")
 	v, err := w.rows.ByName(t.Context(), "n")
@@ -320,9 +320,9 @@ func TestUUIDs(t *testing.T) {
 	}
 }
 
-// TestSweepAdd breaks each storage call of a creation outside of tasks, before
+// TestCreationSurvivesEveryFault breaks each storage call of a creation outside of tasks, before
 // and after its effect.
-func TestSweepAdd(t *testing.T) {
+func TestCreationSurvivesEveryFault(t *testing.T) {
 	t.Parallel()
 	rows := func(env *drivertest.Env) named.Rows[thing] {
 		return named.Rows[thing]{Table: env.Table, Part: "thing", Noun: "small thing", Title: "thing",

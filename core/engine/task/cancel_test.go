@@ -141,9 +141,9 @@ func TestCancelOfStoppedTask(t *testing.T) {
 	}
 }
 
-// TestSweepCancel breaks each storage call of a cancellation once. The task is
+// TestCancelSurvivesEveryFault breaks each storage call of a cancellation once. The task is
 // cancelled or has its effect, never both.
-func TestSweepCancel(t *testing.T) {
+func TestCancelSurvivesEveryFault(t *testing.T) {
 	drivertest.Sweep(t, drivertest.Journey{
 		Run: func(ctx context.Context, env *drivertest.Env) error {
 			w := newShop(t, env)

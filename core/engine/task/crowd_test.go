@@ -40,9 +40,9 @@ func (s slowTable) Write(ctx context.Context, ops ...driver.Op) (string, error) 
 	return s.Table.Write(ctx, ops...)
 }
 
-// TestCrowd admits 200 tasks for one resource concurrently, at a slow table. All
+// TestManyAdmissionsForOneResourceSucceed admits 200 tasks for one resource concurrently, at a slow table. All
 // are admitted before a request's time limit. A single admission does not wait.
-func TestCrowd(t *testing.T) {
+func TestManyAdmissionsForOneResourceSucceed(t *testing.T) {
 	for _, clients := range []int{1, 2, 20, 200} {
 		t.Run(fmt.Sprint(clients), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

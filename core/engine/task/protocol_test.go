@@ -269,9 +269,9 @@ func sweepShop(t *testing.T, set func(*shop), verify func(w *shop, tasks []Task)
 	})
 }
 
-// TestSweepCommit breaks each storage call of two publications once. Every
+// TestCommitSurvivesEveryFault breaks each storage call of two publications once. Every
 // committed state is applied.
-func TestSweepCommit(t *testing.T) {
+func TestCommitSurvivesEveryFault(t *testing.T) {
 	sweepShop(t, nil, func(w *shop, tasks []Task) error {
 		head, want := w.env.Memory.Rows("head")["head/dist"], ""
 		for _, got := range tasks {
@@ -287,9 +287,9 @@ func TestSweepCommit(t *testing.T) {
 	}, publishArgs{Text: "one"}, publishArgs{Text: "two"})
 }
 
-// TestSweepOwe fails the apply of a publication while its process lives. The tick
+// TestDebtSurvivesEveryFault fails the apply of a publication while its process lives. The tick
 // of the next process applies it.
-func TestSweepOwe(t *testing.T) {
+func TestDebtSurvivesEveryFault(t *testing.T) {
 	broken := errors.New("broken")
 	set := func(w *shop) {
 		until := w.env.Clock.Now().Add(3 * time.Hour)
@@ -310,9 +310,9 @@ func TestSweepOwe(t *testing.T) {
 	}, publishArgs{Text: "one"})
 }
 
-// TestSweepUndo refuses a task after staging and breaks each storage call once.
+// TestUndoSurvivesEveryFault refuses a task after staging and breaks each storage call once.
 // Nothing staged is left, and the error is the refusal.
-func TestSweepUndo(t *testing.T) {
+func TestUndoSurvivesEveryFault(t *testing.T) {
 	sweepShop(t, nil, func(w *shop, tasks []Task) error {
 		if left := w.env.Memory.Objects("public/by-hash/"); len(left) > 0 {
 			return fmt.Errorf("objects are left: %v", left)

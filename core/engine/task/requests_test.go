@@ -14,9 +14,9 @@ import (
 	"aptless/core/engine/lock"
 )
 
-// TestRequests holds that a task's row and its log line count the requests of all
+// TestRequestsOfAllAttemptsAreCounted holds that a task's row and its log line count the requests of all
 // attempts, and no other task's.
-func TestRequests(t *testing.T) {
+func TestRequestsOfAllAttemptsAreCounted(t *testing.T) {
 	env := drivertest.NewEnv()
 	var log bytes.Buffer
 	s := &Store{Table: env.Table, Blobs: env.Blobs, Queue: env.Queue, Now: env.Clock.Now, Log: slog.New(slog.NewJSONHandler(&log, nil))}

@@ -197,8 +197,8 @@ func TestConflictRewindsLargeOutput(t *testing.T) {
 	}
 }
 
-// TestRetention runs tasks during a year.
-func TestRetention(t *testing.T) {
+// TestOldTasksAreRemoved runs tasks during a year.
+func TestOldTasksAreRemoved(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, d := single(t, env, func(context.Context, *Attempt, struct{}) (Result, error) {
 		return Result{Value: strings.Repeat("z", 70<<10)}, nil

@@ -173,9 +173,9 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestOrder delivers messages in the wrong order, and admits tasks that cross on
+// TestTasksRunInOrderOfAdmission delivers messages in the wrong order, and admits tasks that cross on
 // two resources. They run in the order of admission.
-func TestOrder(t *testing.T) {
+func TestTasksRunInOrderOfAdmission(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, d := open(t, env)
 	lost, _ := open(t, env)
@@ -248,8 +248,8 @@ func TestOvertakenWritesNothing(t *testing.T) {
 	}
 }
 
-// TestConflict changes a row outside the locks under a running task.
-func TestConflict(t *testing.T) {
+// TestConflictReruns changes a row outside the locks under a running task.
+func TestConflictReruns(t *testing.T) {
 	env := drivertest.NewEnv()
 	s, _ := open(t, env)
 	runs := 0
@@ -353,9 +353,9 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-// TestSweep breaks each storage call of three tasks once. Each admitted task has
+// TestTasksSurviveEveryFault breaks each storage call of three tasks once. Each admitted task has
 // its effect once, in order.
-func TestSweep(t *testing.T) {
+func TestTasksSurviveEveryFault(t *testing.T) {
 	ctxDrain := func(ctx context.Context, env *drivertest.Env) error {
 		_, d := open(t, env)
 		if err := d.Resend(ctx, true); err != nil {
@@ -409,9 +409,9 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-// TestSimulation delivers many tasks on few resources in random order, in
+// TestTasksRunOnceBesideDeaths delivers many tasks on few resources in random order, in
 // processes that die at random calls.
-func TestSimulation(t *testing.T) {
+func TestTasksRunOnceBesideDeaths(t *testing.T) {
 	seeds := 60
 	if testing.Short() {
 		seeds = 15

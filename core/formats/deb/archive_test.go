@@ -355,9 +355,9 @@ func TestReadBinaryWithoutContents(t *testing.T) {
 	}
 }
 
-// TestReadBinaryCut cuts a package at every byte. The result is its control file
+// TestCutPackagesAreDamaged cuts a package at every byte. The result is its control file
 // or an error. A reader's error never becomes an archive error.
-func TestReadBinaryCut(t *testing.T) {
+func TestCutPackagesAreDamaged(t *testing.T) {
 	whole := arArchive(member{"control.tar.gz", gzipped(tarArchive(t, file("./control")))},
 		member{"data.tar.gz", gzipped(tarArchive(t, file("./a")))})
 	lost := errors.New("connection lost")

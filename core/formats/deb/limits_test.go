@@ -34,8 +34,8 @@ func TestReadDataTarLimits(t *testing.T) {
 	}
 }
 
-// TestUnpackedLimits reads from an endless stream.
-func TestUnpackedLimits(t *testing.T) {
+// TestEndlessStreamsAreRefused reads from an endless stream.
+func TestEndlessStreamsAreRefused(t *testing.T) {
 	for _, tc := range []struct{ size, limit, want int64 }{
 		{1 << 20, 1 << 24, 1 << 24},
 		{0, 1 << 40, unpackedFree},

@@ -119,9 +119,9 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestManyFieldNames reads names that never repeat. The reader forgets names and
+// TestFieldNamesInMemoryAreBounded reads names that never repeat. The reader forgets names and
 // stays right.
-func TestManyFieldNames(t *testing.T) {
+func TestFieldNamesInMemoryAreBounded(t *testing.T) {
 	var in strings.Builder
 	for i := range 3 * maxFieldNames {
 		fmt.Fprintf(&in, "x%d: %d\n\n", i, i)

@@ -44,8 +44,8 @@ func TestDotOfNothing(t *testing.T) {
 	}
 }
 
-// TestLabelsStay draws the same nodes twice.
-func TestLabelsStay(t *testing.T) {
+// TestEqualNodesGiveEqualGraphs draws the same nodes twice.
+func TestEqualNodesGiveEqualGraphs(t *testing.T) {
 	nodes := []Node{{ID: "a", Label: []string{"<|>"}}}
 	if once, twice := string(Dot(nodes, Horizontal)), string(Dot(nodes, Horizontal)); once != twice {
 		t.Errorf("%s, then %s", once, twice)

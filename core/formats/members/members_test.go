@@ -35,8 +35,8 @@ func joined(t *testing.T, how Packing, plains [][]byte) []byte {
 	return file.Bytes()
 }
 
-// TestPackings joins compressed pieces. Other programs read the file.
-func TestPackings(t *testing.T) {
+// TestJoinedMembersAreOneFile joins compressed pieces. Other programs read the file.
+func TestJoinedMembersAreOneFile(t *testing.T) {
 	unjudged := map[string]error{} // missing tools, and the reason
 	random := make([]byte, maxBlock)
 	rand.NewChaCha8([32]byte{1}).Read(random)
@@ -85,8 +85,8 @@ func TestPackings(t *testing.T) {
 	}
 }
 
-// TestBits writes strings of bits and reads them again, from each of them on.
-func TestBits(t *testing.T) {
+// TestBitsAreJoinedWithoutGaps writes strings of bits and reads them again, from each of them on.
+func TestBitsAreJoinedWithoutGaps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type bits struct {
 			data []byte

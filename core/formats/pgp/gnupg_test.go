@@ -69,8 +69,8 @@ func TestGPGVAccepts(t *testing.T) {
 	}
 }
 
-// TestLongLine shows that gpgv sets the limit on lines.
-func TestLongLine(t *testing.T) {
+// TestLineLimitIsThatOfGPGV shows that gpgv sets the limit on lines.
+func TestLineLimitIsThatOfGPGV(t *testing.T) {
 	g := newGPG(t)
 	k := edSecret(t)
 	sig := forgeText(t, k, strings.Repeat("x", 20000))
@@ -106,10 +106,10 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
-// TestOneOfTwoAsApt signs with two keys, of which the ring has one. gpgv reports
+// TestOneGoodOfTwoSignaturesSuffices signs with two keys, of which the ring has one. gpgv reports
 // a good signature and exits with 2 for the unknown key. apt's method accepts the
 // text by the report.
-func TestOneOfTwoAsApt(t *testing.T) {
+func TestOneGoodOfTwoSignaturesSuffices(t *testing.T) {
 	g := newGPG(t)
 	k, other := edSecret(t), edSecret(t)
 	signed := clearsign(t, release, noon, k, other)

@@ -277,9 +277,9 @@ func TestUserIDs(t *testing.T) {
 	}
 }
 
-// TestDirectSignature adds a newer direct-key signature without an expiry, as for
+// TestDirectSignatureKeepsTheExpiry adds a newer direct-key signature without an expiry, as for
 // naming a revoker. The key still expires.
-func TestDirectSignature(t *testing.T) {
+func TestDirectSignatureKeepsTheExpiry(t *testing.T) {
 	hour, minute := uint32(3600), uint32(60)
 	k := recertify(t, edSecret(t), made, func(s *packet.Signature) { s.KeyLifetimeSecs = &hour })
 	s := k.secrets[k.ID()]
@@ -300,8 +300,8 @@ func TestDirectSignature(t *testing.T) {
 	}
 }
 
-// TestConcurrent is for the race detector.
-func TestConcurrent(t *testing.T) {
+// TestKeysAreSafeForConcurrentUse is for the race detector.
+func TestKeysAreSafeForConcurrentUse(t *testing.T) {
 	k := addSubkey(t, edSecret(t), true, nothing)
 	trusted := ring(t, k)
 	var wg sync.WaitGroup
