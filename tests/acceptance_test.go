@@ -63,13 +63,8 @@ var acceptance = []struct{ check, tests string }{
 	{"snapshots 5.7, 5.8: change, drop", "TestUpdateSnapshot TestDropSnapshot"},
 	{"snapshots 5.9: diff", "TestDiffSnapshots"},
 	{"snapshots 5.10: merge", "TestMergeSnapshots"},
-<<<<<<< HEAD
-	{"snapshots 5.11: pull", "TestPullSnapshot TestPullDryRun"},
-	// Readers of publications besides apt-get update and install.
-=======
 	{"snapshots 5.11: pull", "TestPullSnapshot TestDryRunOfAPullReportsItsEffects"},
-	// Other readers of publications than apt-get update and install.
->>>>>>> b56d76c (core: names of tests say what must hold)
+	// Readers of publications besides apt-get update and install.
 	{"debmirror, debootstrap, apt-get source, apt --snapshot", "TestDebmirror TestDebootstrap TestSource TestSnapshot"},
 }
 

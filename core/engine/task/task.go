@@ -161,9 +161,8 @@ type Spec struct {
 	By        *By         // nil for the server itself
 	Needs     []string    // permissions that the admission was decided on; at most MaxNeeds
 
-	// Record returns an operation for the transaction of the admission, with the name
-	// of what it stores, and a function that is told how the transaction has ended.
-	// nil is none.
+	// Record, if not nil, returns a further operation of the admission's transaction,
+	// and the name of the stored record. done gets the transaction's result.
 	Record func(id int64) (name string, op driver.Op, done func(error))
 }
 
