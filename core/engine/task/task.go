@@ -36,7 +36,7 @@ type Task struct {
 	Sync      bool   // a request waits for it and deletes it
 
 	By     *By      `json:",omitempty"` // nil: the server itself, or an older version of it
-	Record string   `json:",omitempty"` // name of what Spec.Record has stored
+	Record string   `json:",omitempty"` // name of the record of Spec.Record
 	Needs  []string `json:",omitempty"` // permissions that the admission was decided on
 
 	State   State
