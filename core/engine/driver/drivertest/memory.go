@@ -22,7 +22,7 @@ type Memory struct {
 
 	counts   map[string]int
 	objects  map[string]object
-	unsynced map[string][]*object // what a key may have after a power failure, besides what it has; nil is no object
+	unsynced map[string][]*object // other objects that a key may have after a power failure; nil is no object
 	dirs     map[string]int       // number of objects below each leading path
 	parts    map[string]*partition
 	counters map[driver.Key]int64

@@ -23,7 +23,7 @@ type Set struct {
 	Serve func(ctx context.Context, h driver.Handler)
 
 	// NoBlobs, NoTable and NoQueue say that the set lacks the port. NotLazy says that
-	// its store has no lazy changes: what is asked for lazily is as any other change.
+	// its store has no lazy changes: it syncs them like any other change.
 	NoBlobs, NoTable, NoQueue, NotLazy bool
 
 	// Patience bounds waits for an expected event; 0 means a minute. A slow store

@@ -21,7 +21,7 @@ func runBlobs(t *testing.T, open func(t *testing.T) Set) {
 	part(t, open, func(s Set) bool { return s.NoBlobs }, []suiteTest{{"Sync", testSync}})
 }
 
-// runLazyBlobs makes the changes of all tests lazily. What they show is the same.
+// runLazyBlobs makes the changes of all tests lazily. Reads see no difference.
 func runLazyBlobs(t *testing.T, open func(t *testing.T) Set) {
 	part(t, func(t *testing.T) Set {
 		s := open(t)
