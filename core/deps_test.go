@@ -177,7 +177,7 @@ func TestAllowed(t *testing.T) {
 
 func TestImports(t *testing.T) {
 	rows := table(t)
-	seen := map[string]bool{}
+	seen, used := map[string]bool{}, map[string]bool{}
 	for _, s := range sources(t) {
 		name, ok := strings.CutPrefix(s.dir, "core/")
 		if !ok {
@@ -195,6 +195,9 @@ func TestImports(t *testing.T) {
 			grants = append(slices.Clone(grants), "testing")
 		}
 		for _, p := range imports(s) {
+			for _, g := range grants {
+				used[name+" "+g] = used[name+" "+g] || within(strings.TrimPrefix(p, module+"/core/"), g) || within(p, g)
+			}
 			if listed && !allowed(name, p, grants) {
 				t.Errorf("%s imports %s, which the table of core/doc.go does not allow to %s", s.path, p, name)
 			}
@@ -205,6 +208,9 @@ func TestImports(t *testing.T) {
 			t.Errorf("core/doc.go lists %s, which does not exist", name)
 		}
 		for _, g := range grants {
+			if !used[name+" "+g] {
+				t.Errorf("core/doc.go lets %s import %s, which it does not", name, g)
+			}
 			if !strings.Contains(g, ".") && !anyWithin(g, guarded) && !seen[g] && !(within(g, module+"/infra") && strings.HasSuffix(name, testOnly)) {
 				t.Errorf("core/doc.go lets %s import %s, which does not exist", name, g)
 			}

@@ -56,7 +56,7 @@
 // reach the network, files, processes or unsafe memory). The rest of the
 // standard library is free. deps_test.go reads the table from this comment. It
 // fails on an import that the table does not allow, on a package that the table
-// does not list and on a row without a package. Tests may import anything.
+// does not list, on a row without a package and on a grant that is not used. Tests may import anything.
 //
 //	formats/deb                    github.com/klauspost/compress github.com/mikelolasagasti/xz github.com/ulikunitz/xz
 //	formats/deb/debtest            github.com/klauspost/compress
@@ -66,7 +66,7 @@
 //	formats/openapi
 //	formats/graphviz
 //	engine/driver
-//	engine/driver/drivertest       engine/driver github.com/anishathalye/porcupine pgregory.net/rapid
+//	engine/driver/drivertest       engine/driver github.com/anishathalye/porcupine
 //	engine/parallel                golang.org/x/sync
 //	engine/lists                   engine/driver engine/parallel github.com/klauspost/compress
 //	engine/lock                    engine/driver
@@ -88,7 +88,7 @@
 //	archive/publish/paths
 //	archive/publish/index          archive/publish/paths archive/pkglist github.com/klauspost/compress
 //	archive/publish/files          archive/publish/paths archive/publish/index archive/pkglist
-//	archive/publish/tree           archive/publish/paths archive/publish/index archive/publish/files archive/pkglist
+//	archive/publish/tree           archive/publish/paths archive/publish/index archive/publish/files
 //	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/source
 //	archive/deliver                archive/publish archive/repo archive/source archive/upload
 //	front/auth                     net/http
@@ -104,5 +104,6 @@
 // front. repo, snapshot and mirror never import each other. Code that only tests
 // need is in a package whose name ends in "test", and tests alone import it. No package has an init function or state of its
 // own: a package-level variable is a sentinel error, a compiled pattern or a
-// table. The doc.go of a package says what the package owns.
+// table. The doc.go of a package says what the package owns. The files of a package
+// have an order in which no file refers to one above it.
 package core

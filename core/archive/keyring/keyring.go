@@ -295,3 +295,19 @@ func (s *Store) Delete(ctx context.Context, name, ref string) error {
 	}
 	return fmt.Errorf("keyring %s: %w", name, driver.ErrConflict)
 }
+
+// Escape writes a user ID like gpg. Control characters, colons, backslashes and
+// invalid UTF-8 become \x and two digits.
+func Escape(id string) string {
+	var b strings.Builder
+	for i := 0; i < len(id); {
+		r, n := utf8.DecodeRuneInString(id[i:])
+		if r < 0x20 || r == 0x7f || r == ':' || r == '\\' || r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, `\x%02x`, id[i])
+		} else {
+			b.WriteString(id[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
+}

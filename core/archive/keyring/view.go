@@ -2,10 +2,7 @@ package keyring
 
 import (
 	"context"
-	"fmt"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 )
 
 // View is a key as clients see it.
@@ -47,20 +44,4 @@ func (s *Store) List(ctx context.Context, name string) ([]View, error) {
 		views = append(views, v)
 	}
 	return views, nil
-}
-
-// Escape writes a user ID like gpg. Control characters, colons, backslashes and
-// invalid UTF-8 become \x and two digits.
-func Escape(id string) string {
-	var b strings.Builder
-	for i := 0; i < len(id); {
-		r, n := utf8.DecodeRuneInString(id[i:])
-		if r < 0x20 || r == 0x7f || r == ':' || r == '\\' || r == utf8.RuneError && n == 1 {
-			fmt.Fprintf(&b, `\x%02x`, id[i])
-		} else {
-			b.WriteString(id[i : i+n])
-		}
-		i += n
-	}
-	return b.String()
 }

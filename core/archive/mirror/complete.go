@@ -224,3 +224,28 @@ func (u *update) appStream(ctx context.Context) (map[string]string, error) {
 	}
 	return files, nil
 }
+
+// change is a changed package of the mirror's list.
+type change struct {
+	old, new *deb.Package // old is nil for a new package, new for a removed one
+	missing  string       // the reason, if a file of new is missing
+}
+
+// completeChange completes a changed package and stores its record. A missing
+// file is noted in the change, or fails a strict update.
+func (u *update) completeChange(ctx context.Context, c *change, differ map[deb.File]deb.File) error {
+	if c.new == nil {
+		return nil
+	}
+	lacks, err := u.complete(ctx, c.new, differ)
+	switch {
+	case err != nil:
+		return err
+	case lacks != "" && u.strict():
+		return task.Fail(500, updateError+": %s of %v", lacks, c.new)
+	case lacks != "":
+		c.missing = lacks
+		return nil
+	}
+	return u.ensureRecord(ctx, c.new)
+}

@@ -9,10 +9,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
-	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
@@ -24,20 +21,6 @@ import (
 
 // maxFile bounds a download of unknown size, in bytes.
 const maxFile = 16 << 30
-
-// outcome is the result of one entry of the queue.
-type outcome struct {
-	n         int // number of the entry, from 0
-	entry     entry
-	pkg       *deb.Package // the package that the file is the only one of; nil if it needs no record
-	rows      []driver.Row // of the pool, stored together with those of other files
-	notInPool bool         // the pool lacks the file, so it need not be asked
-	mismatch  *mismatch
-	reason    string // of the failed download
-	missing   bool   // the archive lacks the file as listed; the update goes on
-	damaged   string // the package and the reason, if it is as listed but cannot be unpacked
-	err       error  // of the storage
-}
 
 // fetch fetches the files of the queue, several at a time. A complete file is in
 // the pool at once. The rows of many files are stored together, before the cursor
@@ -69,27 +52,6 @@ func (u *update) fetch(ctx context.Context) error {
 	}
 	u.cursor.Fetched = true
 	return f.save(ctx)
-}
-
-// fetcher runs the downloads of a queue. mu guards the fields after it. handedOut
-// belongs to the loop that hands out the entries.
-type fetcher struct {
-	*update
-	staged    *pkglist.List
-	handedOut map[uint64]bool // digestPrefix of the files handed out
-
-	mu         sync.Mutex
-	mismatches map[deb.File]deb.File
-	unsaved    []mismatch       // found since the last save
-	held       []outcome        // finished since the last save
-	heldBytes  int              // bytes of the rows of held
-	finished   inOrder[outcome] // the cursor advances over a prefix without gaps
-	progress   progress         // over all finished entries
-	failed     int              // failures in a row
-	stop       bool             // hand out no further entry
-	saved      time.Time        // time of the last save
-	sinceSave  int              // entries since the last save
-	sinceShown int              // entries since progress was shown
 }
 
 // defaultFetches is the number of concurrent downloads unless Options say
@@ -386,11 +348,6 @@ func (f *fetcher) record(ctx context.Context, o *outcome, got deb.File, contents
 	row, err := f.Pool.Row(ctx, rec)
 	o.rows = append(o.rows, row)
 	return err
-}
-
-// isBinary reports whether a file is a .deb or .udeb, so its paths are read.
-func isBinary(kind deb.Kind, meta bool) bool {
-	return !meta && (kind == deb.Binary || kind == deb.Udeb)
 }
 
 // errorKeeper keeps the error of its Reader.

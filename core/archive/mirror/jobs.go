@@ -4,10 +4,49 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"sync"
+	"time"
 
+	"aptless/core/archive/pkglist"
+	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
 	"aptless/core/formats/deb"
 )
+
+// outcome is the result of one entry of the queue.
+type outcome struct {
+	n         int // number of the entry, from 0
+	entry     entry
+	pkg       *deb.Package // the package that the file is the only one of; nil if it needs no record
+	rows      []driver.Row // of the pool, stored together with those of other files
+	notInPool bool         // the pool lacks the file, so it need not be asked
+	mismatch  *mismatch
+	reason    string // of the failed download
+	missing   bool   // the archive lacks the file as listed; the update goes on
+	damaged   string // the package and the reason, if it is as listed but cannot be unpacked
+	err       error  // of the storage
+}
+
+// fetcher runs the downloads of a queue. mu guards the fields after it. handedOut
+// belongs to the loop that hands out the entries.
+type fetcher struct {
+	*update
+	staged    *pkglist.List
+	handedOut map[uint64]bool // digestPrefix of the files handed out
+
+	mu         sync.Mutex
+	mismatches map[deb.File]deb.File
+	unsaved    []mismatch       // found since the last save
+	held       []outcome        // finished since the last save
+	heldBytes  int              // bytes of the rows of held
+	finished   inOrder[outcome] // the cursor advances over a prefix without gaps
+	progress   progress         // over all finished entries
+	failed     int              // failures in a row
+	stop       bool             // hand out no further entry
+	saved      time.Time        // time of the last save
+	sinceSave  int              // entries since the last save
+	sinceShown int              // entries since progress was shown
+}
 
 // maxJobs is how many entries are prepared together.
 const maxJobs = 512
@@ -67,4 +106,9 @@ func (f *fetcher) packages(ctx context.Context, jobs []outcome) error {
 		}
 	}
 	return nil
+}
+
+// isBinary reports whether a file is a .deb or .udeb, so its paths are read.
+func isBinary(kind deb.Kind, meta bool) bool {
+	return !meta && (kind == deb.Binary || kind == deb.Udeb)
 }

@@ -35,6 +35,22 @@ type Mirror struct {
 	Schedule         *Schedule         `json:",omitempty"` // nil if updates need a request
 }
 
+// Schedule says when a mirror is updated without a request, and how its Release
+// files are verified then.
+type Schedule struct {
+	When             string
+	Keyrings         []string `json:",omitempty"`
+	IgnoreSignatures *bool    `json:",omitempty"`
+}
+
+// Secrets says which secrets a mirror has for its archive. Their values are in a
+// row of their own and are sent to the archive only.
+type Secrets struct {
+	HasCredentials       bool `json:",omitempty"` // a user and a password
+	HasHeaders           bool `json:",omitempty"`
+	HasClientCertificate bool `json:",omitempty"`
+}
+
 // Settings say which packages are mirrored.
 type Settings struct {
 	ArchiveRoot           string // ends with a slash; in old rows it may have a user and a password
@@ -208,14 +224,6 @@ func (s *Store) idle(ctx context.Context, m Mirror) error {
 	return nil
 }
 
-// Kinds returns the tasks of mirrors.
-func (s *Store) Kinds() []task.Kind {
-	return []task.Kind{
-		task.Define("mirror.drop", s.drop),
-		task.Define("mirror.update", s.update),
-	}
-}
-
 // read reads the mirror of a task. The task holds its lock.
 func (s *Store) read(ctx context.Context, a *task.Attempt, uuid, name, format string) (Mirror, error) {
 	m, err := s.Rows().ByUUID(ctx, a.GetJSON, uuid, name)
@@ -247,4 +255,14 @@ func (s Settings) check() error {
 		}
 	}
 	return nil
+}
+
+// shownSecrets returns the Secrets that clients see. The root in an old row may
+// have a user. An edit moves it to the row of secrets.
+func (m Mirror) shownSecrets() Secrets {
+	shown := m.Secrets
+	if _, user, password := upstream.SplitUser(m.ArchiveRoot); user != "" || password != "" {
+		shown.HasCredentials = true
+	}
+	return shown
 }

@@ -14,12 +14,6 @@ import (
 // not give. Want is the index's description, Got the file's.
 type mismatch struct{ Want, Got deb.File }
 
-// mismatchObjects counts the objects with mismatches that an attempt has written.
-type mismatchObjects struct {
-	Token int64 // of the attempt
-	N     int
-}
-
 func (u *update) mismatchKey(token int64, n int) string {
 	return fmt.Sprintf("private/tasks/%d/odd-%d-%d", u.attempt.ID(), token, n)
 }

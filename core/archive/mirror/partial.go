@@ -1,13 +1,11 @@
 package mirror
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"aptless/core/engine/task"
-	"aptless/core/formats/deb"
 )
 
 // Partial lists the packages and files that an update could not take. It is part
@@ -99,64 +97,6 @@ func (p *Partial) summary() string {
 	return strings.Join(parts, ", ")
 }
 
-// strict reports whether the update fails if it cannot take everything.
-func (u *update) strict() bool {
-	if u.args.Strict != nil {
-		return *u.args.Strict
-	}
-	return u.mirror.Strict
-}
-
-// report writes the missing and damaged packages to output, warnings and detail.
-// It returns the result of the task.
-func (u *update) report() task.Result {
-	p := u.cursor.Partial
-	for _, line := range p.Damaged {
-		u.attempt.Printf("@y[!]@| @!damaged, taken as listed: %s@|\n", line)
-	}
-	if p.DamagedPackages > 0 {
-		u.attempt.Warn("%d packages are as listed and cannot be unpacked, the first is %s", p.DamagedPackages, p.Damaged[0])
-	}
-	if !p.Partial {
-		return task.Result{Code: 204}
-	}
-	for _, list := range [][]string{p.Reasons, p.Missing} {
-		for _, line := range list {
-			u.attempt.Printf("@y[!]@| @!missing: %s@|\n", line)
-		}
-	}
-	if shown := len(p.Reasons) + len(p.Missing); shown < p.MissingFiles+p.MissingPackages {
-		u.attempt.Printf("@y[!]@| @!and %d more@|\n", p.MissingFiles+p.MissingPackages-shown)
-	}
-	u.attempt.Warn("the update is partial: %s", p.summary())
-	return task.Result{Code: 200, Value: p}
-}
-
-// change is a changed package of the mirror's list.
-type change struct {
-	old, new *deb.Package // old is nil for a new package, new for a removed one
-	missing  string       // the reason, if a file of new is missing
-}
-
-// completeChange completes a changed package and stores its record. A missing
-// file is noted in the change, or fails a strict update.
-func (u *update) completeChange(ctx context.Context, c *change, differ map[deb.File]deb.File) error {
-	if c.new == nil {
-		return nil
-	}
-	lacks, err := u.complete(ctx, c.new, differ)
-	switch {
-	case err != nil:
-		return err
-	case lacks != "" && u.strict():
-		return task.Fail(500, updateError+": %s of %v", lacks, c.new)
-	case lacks != "":
-		c.missing = lacks
-		return nil
-	}
-	return u.ensureRecord(ctx, c.new)
-}
-
 // noPackagesError is the error of an update that took no package.
 func (p *Partial) noPackagesError() error {
 	reasons := slices.Clone(p.Reasons)
@@ -167,4 +107,20 @@ func (p *Partial) noPackagesError() error {
 		reasons = append(reasons, fmt.Sprintf("and %d more", more))
 	}
 	return task.Fail(500, updateError+": download errors:\n  %s", strings.Join(reasons, "\n  "))
+}
+
+const updateError = "unable to update"
+
+// After maxFailures failed files in a row no further file is tried. At most
+// maxFailures failures are named. maxFailure bounds an error's text, in bytes.
+const (
+	maxFailures = 50
+	maxFailure  = 300
+)
+
+func clip(text string) string {
+	if len(text) > maxFailure {
+		return fmt.Sprintf("%.*s…", maxFailure, text)
+	}
+	return text
 }

@@ -12,14 +12,6 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Secrets says which secrets a mirror has for its archive. Their values are in a
-// row of their own and are sent to the archive only.
-type Secrets struct {
-	HasCredentials       bool `json:",omitempty"` // a user and a password
-	HasHeaders           bool `json:",omitempty"`
-	HasClientCertificate bool `json:",omitempty"`
-}
-
 // Credentials are a user and a password for an archive.
 type Credentials struct{ User, Password string }
 
@@ -126,14 +118,4 @@ func (s *secret) ops(m Mirror) []driver.Op {
 		return []driver.Op{{Do: driver.OpDelete, Key: key, If: s.version}}
 	}
 	return nil
-}
-
-// shownSecrets returns the Secrets that clients see. The root in an old row may
-// have a user. An edit moves it to the row of secrets.
-func (m Mirror) shownSecrets() Secrets {
-	shown := m.Secrets
-	if _, user, password := upstream.SplitUser(m.ArchiveRoot); user != "" || password != "" {
-		shown.HasCredentials = true
-	}
-	return shown
 }

@@ -6,32 +6,15 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"time"
 
 	"aptless/core/archive/source"
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
-	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 )
-
-// UpdateArgs are the arguments of an update.
-type UpdateArgs struct {
-	UUID, Was        string // set by CheckUpdate; Was is the name in the request
-	Name             string // the new name; "" keeps the present one
-	Keyrings         []string
-	IgnoreSignatures *bool
-	IgnoreChecksums  bool  // take files that differ from the indexes
-	IgnoreValidUntil bool  // accept Release files that have expired, or are older than the last one
-	LatestOnly       bool  // keep the highest version of each name and architecture
-	Strict           *bool // fail if a file cannot be taken; nil means the mirror's setting
-}
-
-const updateError = "unable to update"
 
 // CheckUpdate makes the task that updates a mirror.
 func (s *Store) CheckUpdate(ctx context.Context, name string, args UpdateArgs) (task.Spec, error) {
@@ -67,43 +50,6 @@ func renameError(err error) error {
 		return task.Fail(409, "unable to rename: mirror %s already exists", taken.Name)
 	}
 	return err
-}
-
-// cursor is the checkpoint of an update.
-type cursor struct {
-	Now        state             // becomes Mirror.Last on success; its Fingerprint is that of the settings used here
-	Staged     lists.Ref         // the new packages, with the digests that the indexes say
-	Queue      lists.Ref         // the files to fetch
-	After      []byte            // the key in Queue up to which files are done
-	Mismatches []mismatchObjects `json:"Odd,omitempty"` // objects that list files which differ from their index
-	Failed     []string          // errors of downloads, at most maxFailures
-	More       int               // the number of further errors
-	Partial    Partial           // the packages and files that the archive lacks
-
-	Fetched bool // the queue is done
-	Detail  progress
-}
-
-// progress is the detail of an update's task that clients see.
-type progress struct {
-	TotalDownloadSize         int64
-	RemainingDownloadSize     int64
-	TotalNumberOfPackages     int
-	RemainingNumberOfPackages int
-	Partial                   // as far as is known
-}
-
-// update is one attempt at an update.
-type update struct {
-	*Store
-	attempt     *task.Attempt
-	args        UpdateArgs
-	mirror      Mirror           // as read at the beginning of the attempt
-	access      *upstream.Access // of its archive
-	trust       upstream.Trust
-	fingerprint string
-	cursor      cursor
-	probed      bool // this attempt made the queue, so the pool had none of its files
 }
 
 func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (task.Result, error) {
@@ -156,20 +102,6 @@ func (u *update) fingerprintOf(s Settings, ring *pgp.Keyring) string {
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
-}
-
-// failure turns an error of the archive into a refusal. If the attempt is over it
-// returns the cause of that.
-func failure(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return task.Fail(500, updateError+": %w", err)
-}
-
-// loggingAsker returns an Asker that writes each request to the task's output.
-func (u *update) loggingAsker() upstream.Asker {
-	return u.Store.upstreamAsker(u.access, func(line string) { u.attempt.Printf("%s\n", line) })
 }
 
 // release fetches the Release file and begins a new cursor. It returns nil if the
@@ -305,26 +237,27 @@ func (u *update) finish(ctx context.Context) error {
 	return u.commit(ctx, m)
 }
 
-// fetch saves rows and its cursor every saveEvery, after saveAfter files, or when the
-// rows have maxRowBytes. So a worker that keeps being killed still makes progress.
-// It shows progress after showAfter files.
-const (
-	saveEvery   = 5 * time.Second
-	saveAfter   = 512
-	maxRowBytes = 8 << 20
-	showAfter   = 64
-)
-
-// After maxFailures failed files in a row no further file is tried. At most
-// maxFailures failures are named. maxFailure bounds an error's text, in bytes.
-const (
-	maxFailures = 50
-	maxFailure  = 300
-)
-
-func clip(text string) string {
-	if len(text) > maxFailure {
-		return fmt.Sprintf("%.*s…", maxFailure, text)
+// report writes the missing and damaged packages to output, warnings and detail.
+// It returns the result of the task.
+func (u *update) report() task.Result {
+	p := u.cursor.Partial
+	for _, line := range p.Damaged {
+		u.attempt.Printf("@y[!]@| @!damaged, taken as listed: %s@|\n", line)
 	}
-	return text
+	if p.DamagedPackages > 0 {
+		u.attempt.Warn("%d packages are as listed and cannot be unpacked, the first is %s", p.DamagedPackages, p.Damaged[0])
+	}
+	if !p.Partial {
+		return task.Result{Code: 204}
+	}
+	for _, list := range [][]string{p.Reasons, p.Missing} {
+		for _, line := range list {
+			u.attempt.Printf("@y[!]@| @!missing: %s@|\n", line)
+		}
+	}
+	if shown := len(p.Reasons) + len(p.Missing); shown < p.MissingFiles+p.MissingPackages {
+		u.attempt.Printf("@y[!]@| @!and %d more@|\n", p.MissingFiles+p.MissingPackages-shown)
+	}
+	u.attempt.Warn("the update is partial: %s", p.summary())
+	return task.Result{Code: 200, Value: p}
 }

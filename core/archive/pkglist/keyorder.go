@@ -1,13 +1,9 @@
 package pkglist
 
 import (
-	"context"
 	"iter"
 	"slices"
 	"strings"
-
-	"aptless/core/engine/lists"
-	"aptless/core/formats/deb"
 )
 
 // Package keys ascend by architecture, name, and version as text. Lists ascend by name
@@ -81,79 +77,4 @@ func sorted[T any](items iter.Seq2[keyed[T], error], whole bool, yield func(T, e
 		group = append(group, k)
 	}
 	return flush()
-}
-
-// records yields the records of some architectures in index order, only those in s if s
-// is not nil. It reads only chunks that have such records.
-func (l *List) records(ctx context.Context, archs []string, s *Subset) iter.Seq2[identified, error] {
-	with := func(i int) bool {
-		return (s == nil || s.has(i)) &&
-			slices.ContainsFunc(l.chunks[i].Counts, func(n Count) bool { return slices.Contains(archs, n.Architecture) })
-	}
-	return func(yield func(identified, error) bool) {
-		for r, err := range l.placed(ctx, with) {
-			if err == nil && s != nil && !s.Has(r.at) {
-				continue
-			}
-			var id identity
-			if err == nil {
-				id, err = parseRecord(r.Record)
-			}
-			if err != nil {
-				yield(identified{}, err)
-				return
-			}
-			if slices.Contains(archs, id.arch) && !yield(identified{id, r.Record}, nil) {
-				return
-			}
-		}
-	}
-}
-
-type identified struct {
-	identity
-	record lists.Record
-}
-
-// Keys yields the keys of all packages in ascending byte order.
-func (l *List) Keys(ctx context.Context) iter.Seq2[string, error] { return l.keys(ctx, nil, maxSorted) }
-
-func (l *List) keys(ctx context.Context, s *Subset, limit int) iter.Seq2[string, error] {
-	return inKeyOrder(l.counts, limit, func(archs []string) iter.Seq2[keyed[string], error] {
-		return func(yield func(keyed[string], error) bool) {
-			for r, err := range l.records(ctx, archs, s) {
-				var k keyed[string]
-				if err == nil {
-					key := r.key()
-					k = keyed[string]{r.name, key, key}
-				}
-				if !yield(k, err) {
-					return
-				}
-			}
-		}
-	})
-}
-
-// InKeyOrder yields all packages in ascending byte order of their keys. It reads the list
-// once per architecture and holds the packages of one name.
-func (l *List) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] {
-	return l.inKeyOrder(ctx, nil, 0)
-}
-
-func (l *List) inKeyOrder(ctx context.Context, s *Subset, limit int) iter.Seq2[*deb.Package, error] {
-	return inKeyOrder(l.counts, limit, func(archs []string) iter.Seq2[keyed[*deb.Package], error] {
-		return func(yield func(keyed[*deb.Package], error) bool) {
-			for r, err := range l.records(ctx, archs, s) {
-				var k keyed[*deb.Package]
-				if err == nil {
-					k.name, k.key = r.name, r.key()
-					k.item, err = Decode(r.record)
-				}
-				if !yield(k, err) || err != nil {
-					return
-				}
-			}
-		}
-	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -111,18 +110,8 @@ func blobOf(row driver.Row) string {
 	return string(row.Data[1:])
 }
 
-// Take reads the record of a package for use in a list. It pins the record and its
-// files until the task ends. driver.ErrNotFound: there is no such record.
-func (s *Store) Take(ctx context.Context, key string) (Record, error) {
-	if err := recordKey(key).Check(); err != nil {
-		return Record{}, err
-	}
-	err := s.pin(ctx, PackagePin(key))
-	if errors.Is(err, gc.ErrDeleting) {
-		return Record{}, fmt.Errorf("record of %s: %w", key, driver.ErrNotFound)
-	}
-	if err != nil {
-		return Record{}, err
-	}
-	return s.Record(ctx, key)
-}
+// Forms of a row's data. The first byte is the form.
+const (
+	formInline = 1 // the record, zstd-compressed
+	formBlob   = 2 // the key of the object that holds the record
+)

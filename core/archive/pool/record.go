@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"aptless/core/engine/driver"
+	"aptless/core/engine/gc"
 	"aptless/core/engine/parallel"
 	"aptless/core/formats/deb"
 )
@@ -43,12 +44,6 @@ const (
 	smallRecord = 1 << 20   // compressed and decompressed in memory; larger ones are streamed
 	zstdWindow  = 1 << 20
 	maxWindow   = 8 << 20 // zstd window of records that are read; old records use it
-)
-
-// Forms of a row's data. The first byte is the form.
-const (
-	formInline = 1 // the record, zstd-compressed
-	formBlob   = 2 // the key of the object that holds the record
 )
 
 // ErrRecord reports that a stored record is unreadable.
@@ -177,6 +172,22 @@ func (s *Store) Record(ctx context.Context, key string) (Record, error) {
 		return Record{}, err
 	}
 	return s.record(ctx, row)
+}
+
+// Take reads the record of a package for use in a list. It pins the record and its
+// files until the task ends. driver.ErrNotFound: there is no such record.
+func (s *Store) Take(ctx context.Context, key string) (Record, error) {
+	if err := recordKey(key).Check(); err != nil {
+		return Record{}, err
+	}
+	err := s.pin(ctx, PackagePin(key))
+	if errors.Is(err, gc.ErrDeleting) {
+		return Record{}, fmt.Errorf("record of %s: %w", key, driver.ErrNotFound)
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	return s.Record(ctx, key)
 }
 
 // record reads a record's row to its end, which verifies the checksum.

@@ -14,15 +14,6 @@ import (
 	"aptless/core/engine/task"
 )
 
-// Operations in the texts of errors.
-const (
-	toPublish  = "unable to publish"
-	toUpdate   = "unable to update"
-	toRollBack = "unable to roll back"
-	toRefresh  = "unable to sign anew"
-	toDrop     = "unable to drop"
-)
-
 // CheckCreate makes the task that publishes a new distribution. segment is the
 // prefix as it was sent.
 func (s *Store) CheckCreate(ctx context.Context, segment string, args CreateArgs) (task.Spec, error) {

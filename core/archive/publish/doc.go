@@ -1,18 +1,17 @@
 // Package publish owns publications: lists of packages as trees that apt reads.
 //
-//	protocol.go       the four steps: plan, stage, commit, apply
-//	stage.go, sign.go what stage writes
-//	apply.go          what is left to do after the commit
-//	create.go, update.go, rollback.go, refresh.go, drop.go, stagedsources.go  the tasks
-//	undo.go           what attempts have staged: listed first, removed if they fail
-//	repair.go         puts back what a tree or the pool directories lack
-//	leftovers.go      package files that an update with SkipCleanup has left
-//	area.go           which private files the collector keeps
-//	part.go           an update as a part of a larger task
+//	offers.go         what the rest of the program gets: tasks, roots and areas for the collector, files as of a time
 //	dryrun.go         what a task would do
-//	snapshoturl.go    files as they were published at a time
-//	publication.go, store.go, view.go, source.go  rows, and how clients see them
-//	tasks.go, validate.go  arguments, locks, refusals
+//	create.go, update.go, again.go, drop.go, repair.go  the tasks; again.go has rollback and refresh
+//	protocol.go       the four steps: plan, stage, commit, apply
+//	stage.go          what stage writes: package files, indexes, Release files and signatures
+//	clean.go          what attempts have staged: listed first, removed if they fail; package files that go
+//	validate.go       refusals and locks
+//	args.go           arguments of tasks, and the draft that is made of them
+//	store.go          rows, and how clients see them
+//	publication.go    the row: settings, state, revisions, how long a Release is valid
+//
+// References between these files run down this list, never up.
 //
 // The rooms below it know no row of a publication and no task's arguments:
 //

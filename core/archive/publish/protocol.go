@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"aptless/core/archive/pkglist"
-	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
 	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
@@ -28,33 +27,6 @@ import (
 // it. The commit also writes the debt of the apply, so the task cannot fail any
 // more. If it cannot apply the manifest, the next task on the publication does,
 // or publish.finish, which the tick admits until it has succeeded.
-
-// draft is a planned publication.
-type draft struct {
-	next  Publication                  // with its sources and their lists; its State is the last one otherwise
-	had   []string                     // UUIDs of the sources that have reference rows
-	last  *tree.Manifest               // the committed one; empty for a new publication
-	lists map[string]*pkglist.List     // by component
-	extra map[string]map[string]string // SHA-256 of AppStream files, by component and path
-	how   request
-}
-
-// request says how a draft is published.
-type request struct {
-	Signing
-	verb        string // begins the texts of refusals: "unable to update"
-	force       bool   // replace package files that are different
-	skipCleanup bool   // leave package files that are no longer published
-	resetDate   bool   // the date of the Release may go back
-	part        *Part  // of a larger task; nil if the task does nothing else
-}
-
-// cursor says how far a task has come.
-type cursor struct {
-	Linked    int    // packages whose files are linked
-	Progress  string // key of the index.Progress of staging; "" before it
-	Committed bool   // the row names the new manifest, or is being dropped
-}
 
 // plan returns the draft of a publication with the lists that its sources have
 // now. A new publication takes from its sources the settings that its request
@@ -94,31 +66,6 @@ func (s *Store) plan(ctx context.Context, get source.Getter, p Publication, had 
 	}
 	d.last, err = s.manifest(ctx, p.Manifest)
 	return d, err
-}
-
-// planAgain returns the draft of a publication with the lists that its row names,
-// whatever its sources have by now.
-func (s *Store) planAgain(ctx context.Context, p Publication, had []string, how request) (draft, error) {
-	d := draft{next: p, had: had, lists: map[string]*pkglist.List{}, how: how}
-	for c, src := range p.Components {
-		list, err := s.Lists.Open(ctx, src.List)
-		if err != nil {
-			return draft{}, err
-		}
-		d.lists[c] = list
-	}
-	var err error
-	d.last, err = s.manifest(ctx, p.Manifest)
-	return d, err
-}
-
-// base is the manifest whose files can be relied on: an empty one while the
-// publication's files are being removed.
-func (d *draft) base() *tree.Manifest {
-	if d.next.Dropping {
-		return &tree.Manifest{}
-	}
-	return d.last
 }
 
 // architectures returns those of all packages, with "source" if there are source
@@ -216,9 +163,6 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Ma
 	return a.Commit(ctx, cursor{Committed: true}, p.debt())
 }
 
-// debtName is the calendar entry of what a commit to a publication owes.
-func debtName(d paths.Dist) string { return "publish/" + d.ID() }
-
 // debt is the apply that a commit owes. The task that commits pays it, else the
 // next one that changes the publication, else publish.finish.
 func (p *Publication) debt() task.Debt {
@@ -279,4 +223,83 @@ func (s *Store) finish(ctx context.Context, a *task.Attempt, args FinishArgs) (t
 	}
 	a.PutJSON(p.Dist().Row(), p)
 	return done, nil
+}
+
+// finishEarlier applies what an earlier task has committed and could not apply,
+// and saves that with the cursor of the task. It returns the publication after it.
+func (s *Store) finishEarlier(ctx context.Context, a *task.Attempt, p Publication, at any) (Publication, error) {
+	if p.Applied || p.Dropping {
+		return p, nil
+	}
+	var err error
+	if p.State, err = s.finishApply(ctx, a, p); err != nil {
+		return p, err
+	}
+	a.PutJSON(p.Dist().Row(), p)
+	a.Pay(debtName(p.Dist()))
+	if err := a.Save(ctx, at); err != nil {
+		return p, err
+	}
+	return s.read(ctx, a.GetJSON, p.Name)
+}
+
+// finishApply brings the tree to the committed manifest and removes the files
+// that the tree has no longer. It returns the State that says so, which the
+// caller writes.
+func (s *Store) finishApply(ctx context.Context, a *task.Attempt, p Publication) (State, error) {
+	m, err := s.manifest(ctx, p.Manifest)
+	if err != nil {
+		return p.State, err
+	}
+	if !p.Applied {
+		t := s.tree(p)
+		t.Store = s.filesOf(a)
+		t.Remove = func(ctx context.Context, keys []string) error { return s.delete(ctx, a, p, keys) }
+		err := t.Apply(ctx, m)
+		if errors.Is(err, tree.ErrSuperseded) { // another attempt has the locks by now
+			err = task.ErrLost
+		}
+		if err != nil {
+			return p.State, err
+		}
+	}
+	if err := s.tidy(ctx, a, p, m); err != nil {
+		return p.State, err
+	}
+	p.Left = p.Left[len(p.cleaned()):]
+	p.Applied, p.Old, p.SkipCleanup, p.Leaving, p.Forgotten = true, "", false, nil, nil
+	return p.State, nil
+}
+
+// tidy removes the files that the committed manifest no longer has.
+func (s *Store) tidy(ctx context.Context, a *task.Attempt, p Publication, m *tree.Manifest) error {
+	old, err := s.older(ctx, &p)
+	if err != nil {
+		return err
+	}
+	var gone []string
+	if old != nil {
+		a.Printf("Cleaning up published repository %s...\n", p.Dist())
+		gone = s.tree(p).Lost(old, m)
+		if err := s.cleanPackages(ctx, a, p, m.Lists, old.Lists); err != nil {
+			return err
+		}
+	}
+	gone = append(gone, m.Expired...)
+	for _, rev := range p.Forgotten {
+		gone = append(gone, tree.Staged(rev.Manifest, p.Distribution, rev.Aliases)...)
+	}
+	var st staging
+	switch err := a.GetJSON(ctx, stagingKey(p.Name), &st); {
+	case err == nil:
+		staged, err := s.undoFiles(ctx, a, st, p, m)
+		if err != nil {
+			return err
+		}
+		gone = append(gone, staged...)
+		a.Drop(stagingKey(p.Name))
+	case !errors.Is(err, driver.ErrNotFound):
+		return err
+	}
+	return s.delete(ctx, a, p, gone)
 }

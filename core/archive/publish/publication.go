@@ -1,16 +1,22 @@
 package publish
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/index"
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
+	"aptless/core/archive/source"
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/task"
 )
 
 // Publication is the row of a publication.
@@ -67,6 +73,14 @@ type State struct {
 type Component struct {
 	UUID, Name string // of the source; its name when it was published
 	List       lists.Ref
+}
+
+// Leftover is a list that a component had, whose package files an update with
+// SkipCleanup has left in the tree. They go with the next update that cleans up, and
+// with the publication.
+type Leftover struct {
+	Component string
+	index.Published
 }
 
 // Revision is a publication that was committed. Its lists and by-hash objects
@@ -185,3 +199,133 @@ func (rev Revision) hasAll(lists map[string]index.Published) bool {
 	}
 	return len(rev.Components) == len(lists)
 }
+
+// SourceKind says what the sources of a publication are: all of one kind, from
+// its creation on.
+type SourceKind string
+
+// The kinds of sources, as clients write them.
+const (
+	Local    SourceKind = "local"    // local repositories: an update publishes what they have by then
+	Snapshot SourceKind = "snapshot" // snapshots: an update publishes others
+)
+
+// known reports whether there is such a kind.
+func (k SourceKind) known() bool { return k == Local || k == Snapshot }
+
+// noun is the kind in the texts that clients see.
+func (k SourceKind) noun() string {
+	if k == Snapshot {
+		return "snapshot"
+	}
+	return "local repo"
+}
+
+// of returns the kind in the terms of package source. A publication only reads
+// its sources: publications of one source do not wait for each other, but for
+// tasks that change the source.
+func (k SourceKind) of() source.Kind {
+	if k == Snapshot {
+		return source.Snapshot
+	}
+	return source.Repo
+}
+
+// only returns the value that all of them are, if there is one and no other.
+func only(values []string) (string, bool) {
+	values = slices.Compact(slices.Sorted(slices.Values(values)))
+	if len(values) != 1 {
+		return "", false
+	}
+	return values[0], true
+}
+
+// inherit gives a new publication of snapshots the fields on which all of them
+// agree and that the request leaves open.
+func (s *Settings) inherit(sources []source.Source) {
+	take := func(field *string, of func(source.Source) string) {
+		var values []string
+		for _, src := range sources {
+			values = append(values, of(src))
+		}
+		if value, ok := only(values); ok && *field == "" {
+			*field = value
+		}
+	}
+	take(&s.Origin, func(src source.Source) string { return src.Origin })
+	take(&s.NotAutomatic, func(src source.Source) string { return src.NotAutomatic })
+	take(&s.ButAutomaticUpgrades, func(src source.Source) string { return src.ButAutomaticUpgrades })
+}
+
+// guessComponent returns the component of a source that the request leaves open.
+// alone says that the publication has no other source.
+func guessComponent(src source.Source, alone bool) (string, bool) {
+	if c, ok := only(src.Components); ok {
+		return c, true
+	}
+	return "main", alone
+}
+
+// Bounds of how long a Release is valid.
+const (
+	minValidity = time.Hour
+	maxValidity = 10 * 365 * 24 * time.Hour
+)
+
+// validityUnits are those in which clients say how long a Release is valid.
+var validityUnits = map[byte]time.Duration{'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
+
+// ParseValidity reads how long a Release is valid: a number of hours, days or
+// weeks, such as "12h", "7d" or "2w". "" is 0, for ever.
+func ParseValidity(s string) (time.Duration, error) {
+	if s == "" {
+		return 0, nil
+	}
+	unit, ok := validityUnits[s[len(s)-1]]
+	n, err := strconv.ParseUint(s[:len(s)-1], 10, 16)
+	d := time.Duration(n) * unit
+	if !ok || err != nil || d < minValidity || d > maxValidity {
+		return 0, task.Fail(400, "invalid ValidFor %.20q: 1h to 10 years, as a number of h, d or w", s)
+	}
+	return d, nil
+}
+
+// ShowValidity is the inverse of ParseValidity, in the largest unit that fits.
+func ShowValidity(d time.Duration) string {
+	for _, unit := range "wdh" {
+		if u := validityUnits[byte(unit)]; d > 0 && d%u == 0 {
+			return fmt.Sprintf("%d%c", d/u, unit)
+		}
+	}
+	return ""
+}
+
+// ExpiryKind is the kind of the calendar entries of publications that expire;
+// PlanRefresh is their planner.
+const ExpiryKind = "publish.expiry"
+
+// expiryName is the calendar entry that says when a Release is signed anew.
+func expiryName(d paths.Dist) string { return "expiry/" + d.ID() }
+
+// due is when the Release is made anew: at half of its life, so that half is left
+// to mend what keeps it from being made.
+func (p *Publication) due() time.Time { return p.Date.Add(p.ValidFor / 2) }
+
+// schedule puts the publication into the calendar, or takes it out.
+func (p *Publication) schedule(ctx context.Context, a *task.Attempt) error {
+	had := p.Expires
+	if p.Expires = p.ValidFor > 0; p.Expires {
+		data, err := json.Marshal(p.Name)
+		if err != nil {
+			return err
+		}
+		return calendar.Schedule(ctx, a, calendar.Entry{Name: expiryName(p.Dist()), Kind: ExpiryKind, Data: data, Due: p.due()})
+	}
+	if !had {
+		return nil
+	}
+	return calendar.Remove(ctx, a, expiryName(p.Dist()))
+}
+
+// debtName is the calendar entry of what a commit to a publication owes.
+func debtName(d paths.Dist) string { return "publish/" + d.ID() }

@@ -7,8 +7,6 @@ import (
 	"errors"
 
 	"aptless/core/archive/publish/files"
-	"aptless/core/archive/publish/index"
-	"aptless/core/archive/publish/tree"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
@@ -163,61 +161,4 @@ func (s *Store) repairOne(ctx context.Context, a *task.Attempt, p Publication, a
 	a.Printf("%s: %d files were missing and %d had another size, %d are put back, %d are lost\n", p.Dist(),
 		at.Report.Missing.Number, at.Report.WrongSize.Number, at.Report.PutBack.Number, at.Report.Lost.Number)
 	return nil
-}
-
-// repairTree repairs the tree of a publication: all of it, or some keys.
-func (s *Store) repairTree(ctx context.Context, store *files.Store, p Publication, m *tree.Manifest, keys []string, report *files.Report) error {
-	t := s.tree(p)
-	t.Store = store
-	var have tree.Sizes
-	var only map[string]bool
-	var err error
-	if keys == nil {
-		have, err = t.Sizes(ctx, m)
-	} else {
-		only = map[string]bool{}
-		for _, key := range keys {
-			only[key] = true
-		}
-		have, err = t.SizesOf(ctx, keys)
-	}
-	if err != nil {
-		return err
-	}
-	repair := tree.Repair{Tree: t, Manifest: m, Have: have, Only: only, Report: report, Stage: func() error { return s.stageAgain(ctx, p) }}
-	return repair.Do(ctx)
-}
-
-// stageAgain renders all index files of a manifest from its lists, as they were
-// rendered at first, and stages those that are not there.
-func (s *Store) stageAgain(ctx context.Context, p Publication) error {
-	d, err := s.planAgain(ctx, p, uuids(p.Components), request{})
-	if err != nil {
-		return err
-	}
-	st := s.stager(&d.next, p.Dist().Private()+"/0-0")
-	indexes, _, err := st.Packages(ctx, &index.Set{}, d.lists)
-	if err != nil {
-		return err
-	}
-	_, _, err = st.Contents(ctx, &index.Set{}, indexes, d.lists, func(string, ...any) {})
-	return err
-}
-
-// putBack puts back those of the keys that the publication has by now: an attempt
-// that was overtaken has deleted them.
-func (s *Store) putBack(ctx context.Context, n Name, keys []string) error {
-	ctx = context.WithoutCancel(ctx)
-	p, err := s.read(ctx, s.get, n)
-	if errors.Is(err, driver.ErrNotFound) || err == nil && p.Dropping {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	m, err := s.manifest(ctx, p.Manifest)
-	if err != nil {
-		return err
-	}
-	return s.repairTree(ctx, s.files(), p, m, keys, files.NewReport(false))
 }

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/index"
@@ -83,27 +85,6 @@ type progress struct {
 	TotalNumberOfPackages, RemainingNumberOfPackages int
 }
 
-// stager returns the stager of an attempt with a private folder.
-func (s *Store) stager(p *Publication, folder string) *index.Stager {
-	st := &index.Stager{
-		Blobs: s.Blobs, Lists: s.Lists, Paths: s.Paths, Zips: &s.zips, Compressions: s.Compressions, Dist: p.Dist(),
-		SkipBz2: p.SkipBz2, Folder: folder, Tasks: s.Tasks, Parts: s.Parts,
-		Header: index.Header{
-			Origin: p.Origin, Label: p.Label, Version: p.Version, SignedBy: p.SignedBy, Suite: p.Suite, Codename: p.Codename,
-			NotAutomatic: p.NotAutomatic, ButAutomaticUpgrades: p.ButAutomaticUpgrades, ByHash: p.ByHash, ValidFor: p.ValidFor,
-			Architectures: p.Architectures, Components: p.components(),
-		},
-	}
-	if p.SkipContents {
-		st.Paths = nil
-	}
-	if s.Snapshots != "" && p.Storage == "" {
-		// apt appends the paths of files to it as it is.
-		st.Header.Snapshots = strings.TrimSuffix(s.Snapshots+"/@SNAPSHOTID@/"+p.Prefix, "/.") + "/"
-	}
-	return st
-}
-
 // stageSet stages the index files and the files beside them.
 func (s *Store) stageSet(ctx context.Context, a *task.Attempt, st *index.Stager, d draft, signer pgp.Signer) (index.Set, error) {
 	last := d.base()
@@ -134,6 +115,25 @@ func (s *Store) stageSet(ctx context.Context, a *task.Attempt, st *index.Stager,
 	skeleton, err := s.files().Skeleton(ctx, st, &last.Set, &set)
 	set.Releases = append(set.Releases, skeleton...)
 	return set, err
+}
+
+// sign stages, for each name of the publication, its Release and, unless the
+// signer is nil, the signatures of it.
+func (s *Store) sign(ctx context.Context, st *index.Stager, m *tree.Manifest, signer pgp.Signer) error {
+	for _, name := range m.Names(st.Dist.Name) {
+		folder := m.ReleaseFolder(st.Dist, name)
+		text := st.Header.Release(st.Dist, name, index.Dates{Shown: s.shownDate(m), Made: m.Date}, m.ListedIn(st.Dist, name))
+		if err := st.Put(ctx, folder+"/Release", text); err != nil {
+			return err
+		}
+		if signer == nil {
+			continue
+		}
+		if err := s.signRelease(ctx, st, signer, folder, text, s.signedAt(m, signer)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bestBase returns the index files from which those of new lists can be made: of the
@@ -197,4 +197,118 @@ func isPresent(x index.Index, present map[string]bool, dir string) bool {
 		}
 	}
 	return true
+}
+
+// noSigner begins the errors of requests that cannot be signed.
+const noSigner = "unable to initialize GPG signer"
+
+// signer returns what signs a publication: all keys of the server, or those that
+// the request names. It is nil if nothing is to be signed.
+func (s *Store) signer(how Signing) (pgp.Signer, error) {
+	if how.SkipSigning {
+		return nil, nil
+	}
+	if s.Signer == nil {
+		return nil, task.Fail(500, "%s: %w", noSigner, pgp.ErrNoDefaultKey)
+	}
+	if strings.Trim(how.Keys, ", ") == "" {
+		return s.Signer, nil
+	}
+	chooser, ok := s.Signer.(pgp.Chooser)
+	if !ok {
+		return nil, task.Fail(500, "%s: %w %s", noSigner, pgp.ErrNoSuchKey, how.Keys)
+	}
+	signer, err := chooser.Choose(how.Keys)
+	if err != nil {
+		return nil, task.Fail(500, "%s: %w", noSigner, err)
+	}
+	return signer, nil
+}
+
+// checkSigner refuses to begin a publication with keys that some apt in use
+// refuses.
+func (s *Store) checkSigner(how Signing) error {
+	signer, err := s.signer(how)
+	if err != nil || signer == nil {
+		return err
+	}
+	for _, k := range signer.PublicKeys() {
+		for _, p := range pgp.Lint(k, s.Now()) {
+			if p.Fatal {
+				return task.Fail(400, "%s: %s Sign with a key of RSA with 3072 bits or more, or of Ed25519, or publish with Signing.Skip", noSigner, p.Text)
+			}
+		}
+	}
+	return nil
+}
+
+// maxAhead is how far the date of a Release may lie ahead of the clock.
+const maxAhead = time.Minute
+
+// nextDate returns the date of a Release that follows one of a date: now, but
+// at least a second later, since apt takes an equal second for "not modified". It
+// refuses a date that lies ahead of the clock, as after a publication that was
+// made while the clock was wrong: apt refuses it, too. reset lets the date go back.
+func (s *Store) nextDate(last time.Time, reset bool) (time.Time, error) {
+	now := s.Now().UTC().Truncate(time.Second)
+	next := last.Add(time.Second)
+	switch {
+	case !now.Before(next):
+		return now, nil
+	case next.Sub(now) <= maxAhead:
+		return next, nil
+	case reset:
+		return now, nil
+	}
+	return next, task.Fail(500, "the last Release has the date %s, which lies ahead of the clock: correct the clock, or update with ResetDate to let the date go back",
+		last.UTC().Format(time.RFC1123))
+}
+
+// shownDate returns the date that the Release of a manifest shows.
+func (s *Store) shownDate(m *tree.Manifest) time.Time {
+	if s.SourceDate.IsZero() {
+		return m.Date
+	}
+	return s.SourceDate
+}
+
+// signedAt returns the time of signatures: the date that the Release shows. It is not
+// ahead of the clock, as that date may be, and not before each key was made: readers may
+// refuse such signatures.
+func (s *Store) signedAt(m *tree.Manifest, signer pgp.Signer) time.Time {
+	at := s.shownDate(m)
+	if now := s.Now().UTC().Truncate(time.Second); s.SourceDate.IsZero() && now.Before(at) {
+		at = now
+	}
+	for _, k := range signer.PublicKeys() {
+		if made := k.Created(); at.Before(made) && !s.SourceDate.IsZero() {
+			at = made
+		}
+	}
+	return at
+}
+
+// signRelease stages Release.gpg and InRelease.
+func (s *Store) signRelease(ctx context.Context, st *index.Stager, signer pgp.Signer, folder string, text []byte, at time.Time) error {
+	var detached, clear bytes.Buffer
+	if err := signer.DetachSign(ctx, &detached, text, at); err != nil {
+		return unsigned(fmt.Errorf("unable to detached sign file: %w", err))
+	}
+	if err := signer.Clearsign(ctx, &clear, text, at); err != nil {
+		return unsigned(fmt.Errorf("unable to clearsign file: %w", err))
+	}
+	if err := st.Put(ctx, folder+"/Release.gpg", detached.Bytes()); err != nil {
+		return err
+	}
+	return st.Put(ctx, folder+"/InRelease", clear.Bytes())
+}
+
+// unsigned makes an error final if the key is to blame. Other errors, of a
+// signer that is reached over a network, may pass.
+func unsigned(err error) error {
+	if slices.ContainsFunc([]error{pgp.ErrExpired, pgp.ErrRevoked, pgp.ErrNotSigning, pgp.ErrLocked, pgp.ErrNoSecret, pgp.ErrTooLarge},
+		func(reason error) bool { return errors.Is(err, reason) }) {
+		return &task.Error{Code: 500, Err: err}
+	}
+	return err
 }

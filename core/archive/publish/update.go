@@ -2,25 +2,18 @@ package publish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
+	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
 )
-
-// mustRead reads the publication that a request names. Without one it is a
-// refusal with an HTTP status.
-func (s *Store) mustRead(ctx context.Context, get source.Getter, n Name, verb string, code int) (Publication, error) {
-	p, err := s.read(ctx, get, n)
-	if errors.Is(err, driver.ErrNotFound) {
-		return p, task.Fail(code, "%s: %w", verb, err)
-	}
-	return p, err
-}
 
 // CheckUpdate makes the task that publishes anew: the sources that are staged,
 // those that args.Sources names, else the present state of the sources.
@@ -85,6 +78,11 @@ func (s *Store) mustExist(ctx context.Context, p *Publication, args UpdateArgs, 
 		}
 	}
 	return nil
+}
+
+// gone is the error for a source that a publication has and that does not exist.
+func gone(kind SourceKind, uuid string) error {
+	return &notFound{fmt.Sprintf("%s with uuid %s not found", kind.noun(), uuid)}
 }
 
 // wanted returns the components that an update publishes, as far as their sources
@@ -173,20 +171,175 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	return s.publish(ctx, a, at, d, 200)
 }
 
-// finishEarlier applies what an earlier task has committed and could not apply,
-// and saves that with the cursor of the task. It returns the publication after it.
-func (s *Store) finishEarlier(ctx context.Context, a *task.Attempt, p Publication, at any) (Publication, error) {
-	if p.Applied || p.Dropping {
-		return p, nil
+// CheckPart returns the locks of a task with an update of a publication as a part,
+// and their names for clients. It refuses a publication that has not the
+// repository among its sources.
+func (s *Store) CheckPart(ctx context.Context, get source.Getter, n Name, repo, name string) ([]lock.Want, []string, error) {
+	p, err := s.mustRead(ctx, get, n, toUpdate, 404)
+	if err != nil {
+		return nil, nil, err
 	}
-	var err error
-	if p.State, err = s.finishApply(ctx, a, p); err != nil {
-		return p, err
+	if p.Kind != Local || !slices.Contains(uuids(p.Components), repo) {
+		return nil, nil, task.Fail(400, "%s: published repository %s has no component of local repo %s, but %s",
+			toUpdate, p.Dist(), name, p.sourceList())
 	}
+	if _, err := s.signer(p.signing()); err != nil {
+		return nil, nil, err
+	}
+	l := p.lockUpdate(change{want: p.Components})
+	return l.locks, l.names, nil
+}
+
+// sourceList names the components of a publication and their sources.
+func (p *Publication) sourceList() string {
+	text := ""
+	for i, c := range slices.Sorted(maps.Keys(p.Components)) {
+		if i > 0 {
+			text += ", "
+		}
+		text += c + ": " + string(p.Kind) + " " + p.Components[c].Name
+	}
+	return text
+}
+
+// UpdatePart publishes the present lists of the components that the publication
+// has, signed as it was last, and returns it. Sources that are staged stay so.
+func (s *Store) UpdatePart(ctx context.Context, a *task.Attempt, part *Part) (View, error) {
+	var at cursor
+	if part.Share != nil {
+		if err := json.Unmarshal(part.Share, &at); err != nil {
+			return View{}, err
+		}
+	}
+	p, err := s.mustRead(ctx, a.GetJSON, part.Name, toUpdate, 500)
+	if err != nil {
+		return View{}, err
+	}
+	if p, err = s.finishEarlier(ctx, a, p, part.cursor(at)); err != nil {
+		return View{}, err
+	}
+	d, err := s.plan(ctx, part.Get, p, uuids(p.Components), request{verb: toUpdate, Signing: p.signing(), force: part.ForceOverwrite, part: part})
+	if err != nil {
+		return View{}, withVerb(toUpdate, err)
+	}
+	done, err := s.publish(ctx, a, at, d, 200)
+	if err != nil {
+		return View{}, err
+	}
+	return done.Value.(View), nil
+}
+
+// FinishPart applies what a task with a part has committed.
+func (s *Store) FinishPart(ctx context.Context, a *task.Attempt, n Name) (View, error) {
+	done, err := s.apply(ctx, a, n, 200)
+	if err != nil {
+		return View{}, err
+	}
+	return done.Value.(View), nil
+}
+
+// UndoPart removes what a task with a part has staged, which has failed.
+func (s *Store) UndoPart(ctx context.Context, a *task.Attempt, n Name) error {
+	return s.undo(ctx, a, n)
+}
+
+// StageArgs are the arguments of a change of the staged sources: those that the
+// next update publishes. Their names are not looked up before that update.
+type StageArgs struct {
+	Name
+	Change    Change
+	Component string        // that is changed or removed
+	Sources   []NamedSource // one to add or to have in its place, or all
+}
+
+// Change is a change of the staged sources.
+type Change string
+
+// Changes of the staged sources.
+const (
+	Add     Change = "add"
+	Set     Change = "set"     // one component, also under another name
+	Replace Change = "replace" // all of them
+	Remove  Change = "remove"
+	Discard Change = "discard" // all that was staged
+)
+
+// verb is the change in the texts of errors.
+func (c Change) verb() string {
+	switch c {
+	case Add:
+		return "unable to create"
+	case Remove, Discard:
+		return "unable to delete"
+	}
+	return "unable to update"
+}
+
+// maxSourceName bounds the name of a source that is staged, in bytes.
+const maxSourceName = 800
+
+// CheckStage makes the task that changes the staged sources.
+func (s *Store) CheckStage(ctx context.Context, args StageArgs) (task.Spec, error) {
+	p, err := s.mustRead(ctx, s.get, args.Name, args.Change.verb(), 404)
+	if err != nil {
+		return task.Spec{}, err
+	}
+	if len(args.Sources) > maxComponents {
+		return task.Spec{}, task.Fail(400, "%s: %d components, at most %d can be published", args.Change.verb(), len(args.Sources), maxComponents)
+	}
+	for _, n := range args.Sources {
+		if paths.Check(n.Component) != nil || len(n.Name) > maxSourceName {
+			return task.Spec{}, task.Fail(400, "%s: invalid component name %.200s", args.Change.verb(), n.Component)
+		}
+	}
+	l := lockPublication(p.Dist())
+	return task.Spec{Kind: "publish.stage", Name: fmt.Sprintf("Update published %s repository %s", p.Kind, p.Dist()),
+		Resources: l.names, Locks: l.locks, Args: args}, nil
+}
+
+func (s *Store) stageSources(ctx context.Context, a *task.Attempt, args StageArgs) (task.Result, error) {
+	verb := args.Change.verb()
+	p, err := s.mustRead(ctx, a.GetJSON, args.Name, verb, 404)
+	if err != nil {
+		return task.Result{}, err
+	}
+	done := task.Result{Value: struct{}{}}
+	if args.Change == Discard {
+		p.Settings.Staged = nil
+		a.PutJSON(p.Dist().Row(), p)
+		return done, nil
+	}
+	staged := maps.Clone(p.Settings.Staged)
+	if staged == nil {
+		if staged, err = s.sourceNames(ctx, &p); err != nil {
+			return task.Result{}, err
+		}
+	}
+	if _, ok := staged[args.Component]; !ok && (args.Change == Set || args.Change == Remove) {
+		return task.Result{}, task.Fail(404, "%s: Component '%s' does not exist", verb, args.Component)
+	}
+	switch args.Change {
+	case Add:
+		c := args.Sources[0].Component
+		if _, ok := staged[c]; ok {
+			return task.Result{}, task.Fail(400, "%s: Component '%s' already exists", verb, c)
+		}
+		done.Code = 201
+	case Set, Remove:
+		delete(staged, args.Component)
+	case Replace:
+		clear(staged)
+	}
+	for _, n := range args.Sources {
+		staged[n.Component] = n.Name
+	}
+	if len(staged) > maxComponents {
+		return task.Result{}, task.Fail(400, "%s: %d components, at most %d can be published", verb, len(staged), maxComponents)
+	}
+	if args.Change == Replace {
+		done.Value = views(staged)
+	}
+	p.Settings.Staged = staged
 	a.PutJSON(p.Dist().Row(), p)
-	a.Pay(debtName(p.Dist()))
-	if err := a.Save(ctx, at); err != nil {
-		return p, err
-	}
-	return s.read(ctx, a.GetJSON, p.Name)
+	return done, nil
 }

@@ -4,24 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
-	"unicode"
 
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
 )
+
+// Operations in the texts of errors.
+const (
+	toPublish  = "unable to publish"
+	toUpdate   = "unable to update"
+	toRollBack = "unable to roll back"
+	toRefresh  = "unable to sign anew"
+	toDrop     = "unable to drop"
+)
+
+// mustRead reads the publication that a request names. Without one it is a
+// refusal with an HTTP status.
+func (s *Store) mustRead(ctx context.Context, get source.Getter, n Name, verb string, code int) (Publication, error) {
+	p, err := s.read(ctx, get, n)
+	if errors.Is(err, driver.ErrNotFound) {
+		return p, task.Fail(code, "%s: %w", verb, err)
+	}
+	return p, err
+}
 
 // maxComponents bounds the components of a publication: each may cost a row that
 // is read, one that is written and one that is removed, in one transaction.
 const maxComponents = 30
-
-// maxAliases bounds the other names of a publication: each costs a copy of every
-// changed index, and signatures of its own.
-const maxAliases = 8
 
 // withVerb puts the operation before the text of a refusal: "unable to update: ".
 // Other errors stay as they are.
@@ -149,47 +165,6 @@ func (p *Publication) checkSameLayout(l paths.Layout) error {
 	return task.Fail(400, "PoolLayout of %s is %s from its creation on", p.Dist(), has)
 }
 
-// check refuses values that would break the lines of a Release, and names that
-// cannot be other names of the distribution.
-func (o Options) check(distribution string) error {
-	for _, f := range []struct {
-		name  string
-		value *string
-	}{{"Origin", o.Origin}, {"Label", o.Label}, {"Version", o.Version}, {"SignedBy", o.SignedBy}} {
-		if f.value != nil && strings.ContainsFunc(*f.value, unicode.IsControl) {
-			return task.Fail(400, "invalid %s: it has more than one line", f.name)
-		}
-	}
-	for _, f := range []struct {
-		name  string
-		value *string
-	}{{"Suite", o.Suite}, {"Codename", o.Codename}} {
-		if f.value != nil && *f.value != "" && paths.Check(*f.value) != nil {
-			return task.Fail(400, "invalid %s %.200s", f.name, *f.value)
-		}
-	}
-	return o.checkAliases(distribution)
-}
-
-// checkAliases refuses names that cannot be other names of a distribution.
-func (o Options) checkAliases(distribution string) error {
-	if o.Aliases == nil {
-		return nil
-	}
-	if len(*o.Aliases) > maxAliases {
-		return task.Fail(400, "%d aliases, at most %d are possible", len(*o.Aliases), maxAliases)
-	}
-	for i, name := range *o.Aliases {
-		if paths.Check(name) != nil {
-			return task.Fail(400, "invalid alias %.200s", name)
-		}
-		if name == distribution || slices.Contains((*o.Aliases)[:i], name) {
-			return task.Fail(400, "duplicate alias %s", name)
-		}
-	}
-	return nil
-}
-
 // checkReserved refuses directories that would be those of paths.HashLayout: the
 // server of the tree answers them from the pool of all packages.
 func (p *Publication) checkReserved() error {
@@ -315,4 +290,113 @@ func (s *Store) setComponents(ctx context.Context, p Publication, want map[strin
 		return p, nil
 	}
 	return p, s.checkOverlap(ctx, &p)
+}
+
+// lockSet is the locks of a task on a publication, and the names by which
+// clients know the locked resources.
+type lockSet struct {
+	locks []lock.Want
+	names []string
+}
+
+// lockRow returns the locks of a task that changes only the publication's row.
+func lockRow(d paths.Dist) *lockSet {
+	return &lockSet{locks: []lock.Want{{Resource: d.Lock()}}}
+}
+
+// lockPublication is lockRow for a publication that clients know.
+func lockPublication(d paths.Dist) *lockSet {
+	l := lockRow(d)
+	l.names = append(l.names, "U"+d.Display()+">>"+d.Name)
+	return l
+}
+
+// sources adds sources that are read. named shows them to clients.
+func (l *lockSet) sources(kind SourceKind, uuids []string, named bool) {
+	for _, u := range uuids {
+		l.locks = append(l.locks, kind.of().Lock(u))
+		if named {
+			l.names = append(l.names, kind.of().Resource(u))
+		}
+	}
+}
+
+// pool adds the directories of package files that the distributions of a prefix
+// share.
+func (l *lockSet) pool(d paths.Dist) {
+	l.locks = append(l.locks, lock.Want{Resource: d.PoolLock()})
+	l.names = append(l.names, "P"+d.Display())
+}
+
+// indexes adds the directories of indexes that a new component or name of a
+// distribution may share with others.
+func (l *lockSet) indexes(d paths.Dist, names ...string) {
+	for _, name := range names {
+		want := lock.Want{Resource: d.IndexLock(name)}
+		if !slices.Contains(l.locks, want) {
+			l.locks = append(l.locks, want)
+		}
+	}
+}
+
+// aliases adds the names that a request gives to the publication.
+func (l *lockSet) aliases(d paths.Dist, o Options) {
+	if o.Aliases != nil {
+		l.indexes(d, *o.Aliases...)
+	}
+}
+
+// held returns a task.Relock if the task was admitted with other locks than it
+// needs by now.
+func (l *lockSet) held(a *task.Attempt) error {
+	for _, w := range l.locks {
+		if !a.Holds(w) {
+			return &task.Relock{Locks: l.locks, Resources: l.names}
+		}
+	}
+	return nil
+}
+
+// change is what an update changes of a publication, as far as locks depend on it.
+type change struct {
+	want    map[string]Component // the components after it
+	sources []NamedSource        // that the request names
+	options Options
+	staged  bool
+}
+
+// lockUpdate returns the locks of an update.
+func (p *Publication) lockUpdate(ch change) *lockSet {
+	d := p.Dist()
+	l := lockPublication(d)
+	// The shared directories are written or cleaned also by a change of
+	// MultiDist, either way.
+	flat := d.SharesPool() || ch.options.MultiDist != nil && !*ch.options.MultiDist
+	if flat && ch.staged {
+		l.pool(d)
+	}
+	l.sources(p.Kind, uuids(p.Components), p.Kind == Local || ch.staged)
+	l.sources(p.Kind, uuids(ch.want), false)
+	l.aliases(d, ch.options)
+	for _, c := range slices.Sorted(maps.Keys(ch.want)) {
+		if _, ok := p.Components[c]; !ok {
+			l.indexes(d, p.names()...)
+		}
+		if slices.ContainsFunc(ch.sources, func(n NamedSource) bool { return n.Component == c || n.Component == "" }) {
+			l.names = append(l.names, p.Kind.of().Resource(ch.want[c].UUID))
+		}
+	}
+	if flat && !ch.staged {
+		l.pool(d)
+	}
+	return l
+}
+
+// lockDrop returns the locks of a drop.
+func (p *Publication) lockDrop() *lockSet {
+	l := lockPublication(p.Dist())
+	if p.Dist().SharesPool() {
+		l.pool(p.Dist())
+	}
+	return l
 }

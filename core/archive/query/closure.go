@@ -15,38 +15,6 @@ import (
 // for.
 var ErrNoArchitectures = errors.New("no architectures defined, cannot verify dependencies")
 
-// Options select the followed fields besides Depends and Pre-Depends.
-type Options struct {
-	Architectures []string // in which dependencies are resolved, in this order
-
-	FollowRecommends, FollowSuggests bool
-	FollowSource                     bool // the source package of each binary
-	FollowAllVariants                bool // every alternative, and every package that satisfies one
-
-	Report func(line string) // gets a line per step; may be nil
-}
-
-func (o *Options) report(format string, args ...any) {
-	if o.Report != nil {
-		o.Report(fmt.Sprintf(format, args...))
-	}
-}
-
-// items appends the followed items of p.
-func (o *Options) items(dst []string, p *deb.Package) []string {
-	dst = append(append(dst, p.Depends...), p.PreDepends...)
-	if o.FollowRecommends {
-		dst = append(dst, p.Recommends...)
-	}
-	if o.FollowSuggests {
-		dst = append(dst, p.Suggests...)
-	}
-	if o.FollowSource {
-		dst = append(dst, p.SourceName()+" (= "+p.SourceVersion()+") {source}")
-	}
-	return dst
-}
-
 // Closure returns the selected packages and their dependencies. A dependency that
 // neither they nor base satisfy is taken from the list of the selection.
 // Dependencies that no package satisfies are ignored.

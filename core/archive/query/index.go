@@ -2,12 +2,45 @@ package query
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"strings"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/formats/deb"
 )
+
+// Options select the followed fields besides Depends and Pre-Depends.
+type Options struct {
+	Architectures []string // in which dependencies are resolved, in this order
+
+	FollowRecommends, FollowSuggests bool
+	FollowSource                     bool // the source package of each binary
+	FollowAllVariants                bool // every alternative, and every package that satisfies one
+
+	Report func(line string) // gets a line per step; may be nil
+}
+
+func (o *Options) report(format string, args ...any) {
+	if o.Report != nil {
+		o.Report(fmt.Sprintf(format, args...))
+	}
+}
+
+// items appends the followed items of p.
+func (o *Options) items(dst []string, p *deb.Package) []string {
+	dst = append(append(dst, p.Depends...), p.PreDepends...)
+	if o.FollowRecommends {
+		dst = append(dst, p.Recommends...)
+	}
+	if o.FollowSuggests {
+		dst = append(dst, p.Suggests...)
+	}
+	if o.FollowSource {
+		dst = append(dst, p.SourceName()+" (= "+p.SourceVersion()+") {source}")
+	}
+	return dst
+}
 
 // index holds the packages of a list for resolving dependencies.
 type index struct {

@@ -2,7 +2,6 @@ package repo
 
 import (
 	"context"
-	"sync"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/formats/deb"
@@ -14,16 +13,6 @@ type borrowing struct {
 	any  func() (bool, error) // reports whether the principal may take any file
 	list *pkglist.List        // of the target
 	name string               // of the source package
-}
-
-// borrowing returns the rule for the principal of the import. The principal is looked
-// up at the first file that needs it.
-func (im *importer) borrowing(ctx context.Context, list *pkglist.List) borrowing {
-	b := borrowing{list: list}
-	if may := im.store.MayUsePool; may != nil {
-		b.any = sync.OnceValues(func() (bool, error) { return may(ctx, im.attempt.By()) })
-	}
-	return b
 }
 
 // of returns the rule for the files of a source package.

@@ -84,35 +84,6 @@ type part struct {
 	last string
 }
 
-// collectChanges collects the .changes files in ascending order, and the other
-// files.
-func (in *inclusion) collectChanges(ctx context.Context) ([]upload.Upload, error) {
-	s, dir, name := in.store, in.args.Dir, in.args.File
-	isChanges := func(u upload.Upload) bool { return strings.HasSuffix(u.Name, ".changes") }
-	if name == "" {
-		files, err := s.Uploads.List(ctx, dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			in.failed = append(in.failed, noSuchFile(dir))
-			return nil, nil
-		}
-		for _, u := range files {
-			if !isChanges(u) {
-				in.others = append(in.others, u)
-			}
-		}
-		return slices.DeleteFunc(files, func(u upload.Upload) bool { return !isChanges(u) }), err
-	}
-	u, err := s.Uploads.Find(ctx, dir, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		in.failed = append(in.failed, noSuchFile(dir, name))
-		return nil, nil
-	}
-	if err != nil || !isChanges(u) {
-		return nil, err
-	}
-	return []upload.Upload{u}, nil
-}
-
 // noSuchFile returns the failure of a missing directory or file.
 func noSuchFile(names ...string) failure {
 	p := upload.Path(names...)

@@ -18,17 +18,6 @@ type ImportArgs struct {
 	ForceReplace bool   // remove conflicting packages from the repository
 }
 
-// Report lists the effects of an import for clients.
-type Report struct {
-	Warnings, Added, Removed []string
-}
-
-// ImportResult is the result of an import.
-type ImportResult struct {
-	FailedFiles []string
-	Report      Report
-}
-
 // CheckImport makes the task that imports uploaded files.
 func (s *Store) CheckImport(ctx context.Context, args ImportArgs) (task.Spec, error) {
 	r, err := s.find(ctx, args.Name)

@@ -6,37 +6,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"aptless/core/archive/pkglist"
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 )
-
-// cursor is the checkpoint of an import or an inclusion.
-type cursor struct {
-	Release     string `json:"Changes,omitempty"` // path of the current .changes; all before it are done
-	ReleaseBlob string `json:",omitempty"`        // the object with its content
-	After       string `json:"Last,omitempty"`    // the last finished file: its key, or its name in a .changes
-
-	Lists []stagedList `json:",omitempty"` // of the targets
-	Parts []string     `json:",omitempty"` // objects with outcomes, in order
-
-	Staged    bool `json:",omitempty"` // only the commit is left, and the outcomes are the whole report
-	Committed bool `json:",omitempty"`
-	Owes      bool `json:",omitempty"` // the removal of the uploads is a debt
-	Removed   int  `json:",omitempty"` // the number of imported uploads that are removed
-
-	// For a staged or committed import.
-	Outcomes *outcomes `json:",omitempty"` // nil if they are in Parts
-
-	// For old imports, committed before Parts existed.
-	Blob   string        `json:",omitempty"` // the object with such a cursor
-	Files  []file        `json:",omitempty"`
-	Result *ImportResult `json:",omitempty"`
-}
 
 // importer imports candidates into targets.
 type importer struct {
@@ -252,7 +231,6 @@ func (im *importer) apply(ctx context.Context) error {
 
 // Bounds between two checkpoints.
 const (
-	saveEvery  = 10 * time.Second
 	maxPending = 2000 // candidates
 )
 
@@ -410,4 +388,14 @@ func (im *importer) finish(ctx context.Context, err error) (task.Result, error) 
 		im.attempt.Warn("%s", warning)
 	}
 	return all.result(), nil
+}
+
+// borrowing returns the rule for the principal of the import. The principal is looked
+// up at the first file that needs it.
+func (im *importer) borrowing(ctx context.Context, list *pkglist.List) borrowing {
+	b := borrowing{list: list}
+	if may := im.store.MayUsePool; may != nil {
+		b.any = sync.OnceValues(func() (bool, error) { return may(ctx, im.attempt.By()) })
+	}
+	return b
 }

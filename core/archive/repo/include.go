@@ -45,10 +45,6 @@ const (
 	maxKept = 32 << 20
 )
 
-// fileMemory is the memory of a listed file without its names, in bytes: a
-// deb.File and an upload.Upload.
-const fileMemory = 1 << 10
-
 // CheckInclude makes the task of an inclusion.
 func (s *Store) CheckInclude(ctx context.Context, args IncludeArgs) (task.Spec, error) {
 	name, err := parseTemplate(args.Name)
@@ -85,29 +81,6 @@ func (args IncludeArgs) resources() []string {
 		return []string{source.Repo.Resource(args.UUID), from}
 	}
 	return []string{"__alllocalrepos__", from}
-}
-
-// release is a .changes file, with its listed files at the time of reading.
-type release struct {
-	upload  upload.Upload
-	changes *deb.Changes
-	files   map[string]upload.Upload // by base name
-	signers []pgp.KeyID
-	repo    string // of the valid signatures
-	uuid    string
-	refusal string // reason of a refusal; "" if accepted
-	trimmed bool   // changes, files and signers must be read again before the import
-}
-
-// find returns a file in a directory. For a release it must be a listed one.
-func (r *release) find(ctx context.Context, from *upload.Store, dir, name string) (upload.Upload, error) {
-	if r == nil {
-		return from.Find(ctx, dir, name)
-	}
-	if u, ok := r.files[path.Base(name)]; ok {
-		return u, nil
-	}
-	return upload.Upload{}, upload.Missing("stat", upload.Path(dir, name))
 }
 
 // include imports the files that .changes files announce. With a template,
@@ -310,38 +283,6 @@ func (in *inclusion) read(ctx context.Context) error {
 	})
 }
 
-// compact drops the parts of a .changes that its import does not need, since the
-// text may have megabytes. It returns the remaining bytes.
-func (r *release) compact() int64 {
-	if r.refusal != "" {
-		r.changes, r.files = nil, nil
-		return 0
-	}
-	from, size := r.changes, 0
-	keep := func(text string) string {
-		size += len(text) + 16
-		return strings.Clone(text)
-	}
-	keepAll := func(texts []string) []string {
-		texts = slices.Clone(texts)
-		for i := range texts {
-			texts[i] = keep(texts[i])
-		}
-		return texts
-	}
-	r.changes = &deb.Changes{Source: keep(from.Source), Distribution: keep(from.Distribution),
-		Architectures: keepAll(from.Architectures), Binaries: keepAll(from.Binaries)}
-	files := make(map[string]upload.Upload, len(r.files))
-	for _, f := range from.Files {
-		name := keep(f.Name)
-		r.changes.Files = append(r.changes.Files, deb.File{Name: name})
-		files[name] = r.files[f.Name]
-		size += len(name) + fileMemory
-	}
-	r.files = files
-	return int64(size)
-}
-
 // readAgain reads a trimmed release.
 func (in *inclusion) readAgain(ctx context.Context, r *release) error {
 	lease, err := in.store.Pool.Memory.Acquire(ctx, readText*min(r.upload.File.Size, maxChangesLen))
@@ -473,4 +414,33 @@ func (r *release) meantFor(found Repo, err error) error {
 	}
 	r.repo, r.uuid = found.Name, found.UUID
 	return found.Uploaders.check(r)
+}
+
+// collectChanges collects the .changes files in ascending order, and the other
+// files.
+func (in *inclusion) collectChanges(ctx context.Context) ([]upload.Upload, error) {
+	s, dir, name := in.store, in.args.Dir, in.args.File
+	isChanges := func(u upload.Upload) bool { return strings.HasSuffix(u.Name, ".changes") }
+	if name == "" {
+		files, err := s.Uploads.List(ctx, dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			in.failed = append(in.failed, noSuchFile(dir))
+			return nil, nil
+		}
+		for _, u := range files {
+			if !isChanges(u) {
+				in.others = append(in.others, u)
+			}
+		}
+		return slices.DeleteFunc(files, func(u upload.Upload) bool { return !isChanges(u) }), err
+	}
+	u, err := s.Uploads.Find(ctx, dir, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		in.failed = append(in.failed, noSuchFile(dir, name))
+		return nil, nil
+	}
+	if err != nil || !isChanges(u) {
+		return nil, err
+	}
+	return []upload.Upload{u}, nil
 }

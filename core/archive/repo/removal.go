@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"time"
 
 	"aptless/core/archive/upload"
 	"aptless/core/engine/parallel"
@@ -73,3 +74,5 @@ func (s *Store) removeSome(ctx context.Context, files []file) error {
 	}
 	return s.Uploads.Blobs.Delete(ctx, unnamed...)
 }
+
+const saveEvery = 10 * time.Second

@@ -92,21 +92,6 @@ func (s *Store) Packages(ctx context.Context, r Repo) (*pkglist.List, error) {
 	return s.Lists.Open(ctx, r.List)
 }
 
-// Kinds returns the tasks of local repositories.
-func (s *Store) Kinds() []task.Kind {
-	return []task.Kind{
-		task.Define("repo.create", s.create),
-		task.Define("repo.edit", s.edit),
-		task.Define("repo.drop", s.drop),
-		task.Define("repo.add", s.add),
-		task.Define("repo.remove", s.remove),
-		task.Define("repo.import", s.importFiles),
-		task.Define("repo.include", s.include),
-		task.Define("repo.tidy", s.tidy),
-		task.Define("repo.copy", s.copy),
-	}
-}
-
 // row reads the repository of a task. The task holds its lock.
 func (s *Store) row(ctx context.Context, a *task.Attempt, uuid, name string, code int, format string) (Repo, error) {
 	r, err := s.Rows().ByUUID(ctx, a.GetJSON, uuid, name)

@@ -127,3 +127,37 @@ func (s *Store) getJSON(ctx context.Context, key string, v any) error {
 	defer r.Close()
 	return json.NewDecoder(r).Decode(v)
 }
+
+// Report lists the effects of an import for clients.
+type Report struct {
+	Warnings, Added, Removed []string
+}
+
+// ImportResult is the result of an import.
+type ImportResult struct {
+	FailedFiles []string
+	Report      Report
+}
+
+// cursor is the checkpoint of an import or an inclusion.
+type cursor struct {
+	Release     string `json:"Changes,omitempty"` // path of the current .changes; all before it are done
+	ReleaseBlob string `json:",omitempty"`        // the object with its content
+	After       string `json:"Last,omitempty"`    // the last finished file: its key, or its name in a .changes
+
+	Lists []stagedList `json:",omitempty"` // of the targets
+	Parts []string     `json:",omitempty"` // objects with outcomes, in order
+
+	Staged    bool `json:",omitempty"` // only the commit is left, and the outcomes are the whole report
+	Committed bool `json:",omitempty"`
+	Owes      bool `json:",omitempty"` // the removal of the uploads is a debt
+	Removed   int  `json:",omitempty"` // the number of imported uploads that are removed
+
+	// For a staged or committed import.
+	Outcomes *outcomes `json:",omitempty"` // nil if they are in Parts
+
+	// For old imports, committed before Parts existed.
+	Blob   string        `json:",omitempty"` // the object with such a cursor
+	Files  []file        `json:",omitempty"`
+	Result *ImportResult `json:",omitempty"`
+}

@@ -151,20 +151,6 @@ func (s *Store) Roots(_ context.Context, data []byte) (gc.Roots, error) {
 	return gc.Roots{Packages: []lists.Ref{found.List}, Files: slices.Sorted(maps.Values(found.AppStreamFiles))}, err
 }
 
-// Kinds returns the tasks of snapshots.
-func (s *Store) Kinds() []task.Kind {
-	return []task.Kind{
-		task.Define("snapshot.take", s.take),
-		task.Define("snapshot.create", s.create),
-		task.Define("snapshot.merge", s.merge),
-		task.Define("snapshot.pull", s.pull),
-		task.Define("snapshot.filter", s.filter),
-		task.Define("snapshot.update", s.update),
-		task.Define("snapshot.drop", s.drop),
-		task.Define("snapshot.drop-many", s.dropMany),
-	}
-}
-
 func checkDescription(text string) error {
 	if len(text) > maxDescription || !utf8.ValidString(text) {
 		return task.Fail(400, "invalid snapshot description: at most %d bytes of UTF-8", maxDescription)

@@ -9,6 +9,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
+const maxIndex = 1 << 30 // as fetched
+
 // ErrMismatch says that a file does not have its listed size or digests.
 var ErrMismatch = errors.New("mismatch")
 

@@ -16,7 +16,6 @@ import (
 
 // Limits of indexes, in bytes. Debian's largest has 60,000,000.
 const (
-	maxIndex    = 1 << 30 // as fetched
 	maxUnpacked = 8 << 30
 )
 
@@ -64,9 +63,6 @@ func (a Archive) Indexes(w Wanted) []Index {
 	}
 	return all
 }
-
-// compressions are the suffixes of indexes, in order of preference.
-var compressions = []string{".bz2", ".gz", ".xz", ".zst", ""}
 
 // Listed is a package in an index.
 type Listed struct {

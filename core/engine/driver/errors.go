@@ -2,8 +2,6 @@ package driver
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 )
 
 // Sentinels. A call that returns one has changed nothing.
@@ -21,19 +19,3 @@ var (
 	// ErrInvalid reports that a key, a name or a size violates the port's limits.
 	ErrInvalid = errors.New("invalid argument")
 )
-
-// ConflictError names the rows whose condition failed. It matches ErrConflict.
-type ConflictError struct {
-	Keys []Key // in the order of the refused Write's operations
-}
-
-func (e *ConflictError) Error() string {
-	names := make([]string, len(e.Keys))
-	for i, k := range e.Keys {
-		names[i] = k.String()
-	}
-	return fmt.Sprintf("%v: %s", ErrConflict, strings.Join(names, ", "))
-}
-
-// Is makes errors.Is(err, ErrConflict) true.
-func (e *ConflictError) Is(target error) bool { return target == ErrConflict }

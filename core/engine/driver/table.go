@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -139,3 +140,19 @@ func checkRow(k Key, data []byte, seen map[Key]bool) error {
 	seen[k] = true
 	return nil
 }
+
+// ConflictError names the rows whose condition failed. It matches ErrConflict.
+type ConflictError struct {
+	Keys []Key // in the order of the refused Write's operations
+}
+
+func (e *ConflictError) Error() string {
+	names := make([]string, len(e.Keys))
+	for i, k := range e.Keys {
+		names[i] = k.String()
+	}
+	return fmt.Sprintf("%v: %s", ErrConflict, strings.Join(names, ", "))
+}
+
+// Is makes errors.Is(err, ErrConflict) true.
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }

@@ -48,6 +48,16 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Chunk describes one chunk of a list. A root consists of them.
+type Chunk struct {
+	Digest      Digest
+	Epoch       int64
+	Count       int   // of records
+	Bytes       int64 // of keys and values
+	First, Last []byte
+	Summary     []byte // made by Schema.Summary
+}
+
 // digestOf returns the name of the object with this magic word and content.
 func digestOf(magic string, content []byte) (d Digest) {
 	h := sha256.New()

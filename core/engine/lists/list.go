@@ -16,16 +16,6 @@ type List struct {
 	chunks []Chunk
 }
 
-// Chunk describes one chunk of a list. A root consists of them.
-type Chunk struct {
-	Digest      Digest
-	Epoch       int64
-	Count       int   // of records
-	Bytes       int64 // of keys and values
-	First, Last []byte
-	Summary     []byte // made by Schema.Summary
-}
-
 // Open reads the root of a list.
 func (s *Store) Open(ctx context.Context, ref Ref) (*List, error) {
 	if ref == (Ref{}) {
@@ -73,20 +63,6 @@ func (l *List) Objects() iter.Seq[string] {
 			}
 		}
 	}
-}
-
-// ReadChunk returns the records of a chunk. The records share memory; the caller
-// must not change them. That holds for all records that a List yields.
-func (s *Store) ReadChunk(ctx context.Context, c Chunk) ([]Record, error) {
-	content, err := s.read(ctx, chunkMagic, c.Epoch, c.Digest)
-	if err != nil {
-		return nil, err
-	}
-	records, err := decodeRecords(content, c.Count)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", ObjectKey(c.Epoch, c.Digest), err)
-	}
-	return records, nil
 }
 
 // ReadChunk is Store.ReadChunk.

@@ -14,6 +14,9 @@ import (
 	"aptless/core/engine/parallel"
 )
 
+// ErrTooLarge reports that a key, value, group or root exceeds its limit.
+var ErrTooLarge = errors.New("list content too large")
+
 // Store reads and writes lists. It may be used by many goroutines at once.
 type Store struct {
 	Blobs driver.Blobs
@@ -153,4 +156,18 @@ func (s *Store) put(ctx context.Context, magic string, content []byte, d Digest,
 	}
 	s.Cache.put(d, object)
 	return nil
+}
+
+// ReadChunk returns the records of a chunk. The records share memory; the caller
+// must not change them. That holds for all records that a List yields.
+func (s *Store) ReadChunk(ctx context.Context, c Chunk) ([]Record, error) {
+	content, err := s.read(ctx, chunkMagic, c.Epoch, c.Digest)
+	if err != nil {
+		return nil, err
+	}
+	records, err := decodeRecords(content, c.Count)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ObjectKey(c.Epoch, c.Digest), err)
+	}
+	return records, nil
 }

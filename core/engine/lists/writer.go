@@ -13,8 +13,6 @@ import (
 var (
 	// ErrOrder reports that the keys to be written do not ascend.
 	ErrOrder = errors.New("keys out of order")
-	// ErrTooLarge reports that a key, value, group or root exceeds its limit.
-	ErrTooLarge = errors.New("list content too large")
 )
 
 // Build stores a list of the records, which must ascend by key. Chunks that the

@@ -54,8 +54,7 @@ const BinaryGrowth = maxZstdWindow + maxPaths + 5*4*maxEntries + 4<<20
 
 // Parts of a package that fit into BinaryMemory.
 const (
-	smallWindow = 9 << 20 // of a decoder; xz -6 and zstd -19, the defaults, need 8 MiB
-	smallPaths  = 4 << 20
+	smallPaths = 4 << 20
 )
 
 // Growth bounds the memory of ReadBinary beyond BinaryMemory.

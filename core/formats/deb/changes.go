@@ -1,14 +1,9 @@
 package deb
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 )
-
-// ErrMismatch says that a file differs from its announcement.
-var ErrMismatch = errors.New("mismatch")
 
 // Changes is the content of a .changes file.
 type Changes struct {
@@ -59,26 +54,3 @@ func (f File) Verify(got File) error {
 	}
 	return f.Agrees(got)
 }
-
-// Agrees returns an ErrMismatch with the difference unless got has the size and
-// all digests that f has.
-func (f File) Agrees(got File) error {
-	switch {
-	case f.Size != got.Size:
-		return &mismatch{fmt.Sprintf("size mismatch: expected %d != obtained %d", f.Size, got.Size)}
-	case f.MD5 != "" && f.MD5 != got.MD5:
-		return &mismatch{fmt.Sprintf("checksum mismatch MD5: expected %s != obtained %s", f.MD5, got.MD5)}
-	case f.SHA1 != "" && f.SHA1 != got.SHA1:
-		return &mismatch{fmt.Sprintf("checksum mismatch SHA1: expected %s != obtained %s", f.SHA1, got.SHA1)}
-	case f.SHA256 != "" && f.SHA256 != got.SHA256:
-		return &mismatch{fmt.Sprintf("checksum mismatch SHA256 expected %s != obtained %s", f.SHA256, got.SHA256)}
-	case f.SHA512 != "" && f.SHA512 != got.SHA512 && (got.SHA512 != "" || f.SHA256 == ""): // SHA512 may be unknown
-		return &mismatch{fmt.Sprintf("checksum mismatch SHA512: expected %s != obtained %s", f.SHA512, got.SHA512)}
-	}
-	return nil
-}
-
-type mismatch struct{ text string }
-
-func (e *mismatch) Error() string        { return e.text }
-func (e *mismatch) Is(target error) bool { return target == ErrMismatch }

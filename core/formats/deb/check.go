@@ -8,6 +8,12 @@ import (
 	"unicode/utf8"
 )
 
+// Special values of Architecture.
+const (
+	AllArch    = "all"    // of packages for every architecture
+	SourceArch = "source" // of source packages
+)
+
 // ErrInvalid says that a name, version, architecture, file name or digest breaks
 // Debian policy.
 var ErrInvalid = errors.New("invalid")
@@ -140,4 +146,22 @@ func isHex(s string) bool {
 		}
 	}
 	return true
+}
+
+// SplitItems splits a relation field at its commas and trims the items. Empty
+// items are dropped. The result is nil if no item remains.
+func SplitItems(field string) []string {
+	if strings.TrimSpace(field) == "" {
+		return nil
+	}
+	items := make([]string, 0, 1+strings.Count(field, ","))
+	for s := range strings.SplitSeq(field, ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			items = append(items, s)
+		}
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	return items
 }

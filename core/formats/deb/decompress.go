@@ -9,6 +9,8 @@ import (
 	"github.com/mikelolasagasti/xz"
 )
 
+const smallWindow = 9 << 20 // of a decoder; xz -6 and zstd -19, the defaults, need 8 MiB
+
 // Limits of decompression, in bytes. xz -9 and zstd --ultra need them.
 const (
 	maxXZDictionary = 64 << 20

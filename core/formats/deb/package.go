@@ -3,8 +3,6 @@ package deb
 import (
 	"errors"
 	"fmt"
-	"path"
-	"strconv"
 	"strings"
 )
 
@@ -13,12 +11,6 @@ var (
 	ErrNoName         = errors.New("empty package name")
 	ErrNoVersion      = errors.New("empty version")
 	ErrNoArchitecture = errors.New("empty architecture")
-)
-
-// Special values of Architecture.
-const (
-	AllArch    = "all"    // of packages for every architecture
-	SourceArch = "source" // of source packages
 )
 
 // Kind is the kind of a package.
@@ -41,6 +33,33 @@ type File struct {
 	SHA256 string
 	SHA512 string
 }
+
+// Agrees returns an ErrMismatch with the difference unless got has the size and
+// all digests that f has.
+func (f File) Agrees(got File) error {
+	switch {
+	case f.Size != got.Size:
+		return &mismatch{fmt.Sprintf("size mismatch: expected %d != obtained %d", f.Size, got.Size)}
+	case f.MD5 != "" && f.MD5 != got.MD5:
+		return &mismatch{fmt.Sprintf("checksum mismatch MD5: expected %s != obtained %s", f.MD5, got.MD5)}
+	case f.SHA1 != "" && f.SHA1 != got.SHA1:
+		return &mismatch{fmt.Sprintf("checksum mismatch SHA1: expected %s != obtained %s", f.SHA1, got.SHA1)}
+	case f.SHA256 != "" && f.SHA256 != got.SHA256:
+		return &mismatch{fmt.Sprintf("checksum mismatch SHA256 expected %s != obtained %s", f.SHA256, got.SHA256)}
+	case f.SHA512 != "" && f.SHA512 != got.SHA512 && (got.SHA512 != "" || f.SHA256 == ""): // SHA512 may be unknown
+		return &mismatch{fmt.Sprintf("checksum mismatch SHA512: expected %s != obtained %s", f.SHA512, got.SHA512)}
+	}
+	return nil
+}
+
+// ErrMismatch says that a file differs from its announcement.
+var ErrMismatch = errors.New("mismatch")
+
+type mismatch struct{ text string }
+
+func (e *mismatch) Error() string { return e.text }
+
+func (e *mismatch) Is(target error) bool { return target == ErrMismatch }
 
 // Package is a package as lists hold it: the content of its stanza and its files.
 // It is a value without references to storage.
@@ -72,64 +91,6 @@ func BinaryPackage(p Paragraph, kind Kind, f File) (*Package, error) {
 		return nil, err
 	}
 	return pkg, nil
-}
-
-// PackageFromIndex returns the package that a stanza of Packages (kind Binary or
-// Udeb) or Sources (kind Source) describes. dir is the directory of its files,
-// relative to the archive's root. It is unchecked input and may be "../..".
-func PackageFromIndex(p Paragraph, kind Kind) (pkg *Package, dir string, err error) {
-	if kind == Source {
-		if pkg, err = sourcePackage(p, p.Get("Package")); err != nil {
-			return nil, "", err
-		}
-		return pkg, p.Get("Directory"), nil
-	}
-	f, dir, err := indexedFile(p)
-	if err != nil {
-		return nil, "", err
-	}
-	if pkg, err = BinaryPackage(p, kind, f); err != nil {
-		return nil, "", err
-	}
-	return pkg, dir, nil
-}
-
-// indexedFile returns the file of a stanza of Packages. A missing or malformed
-// size is 0, as in aptly.
-func indexedFile(p Paragraph) (f File, dir string, err error) {
-	var filename string
-	sums := [...]struct {
-		digest *string
-		field  string
-		length int
-	}{
-		{&f.MD5, "MD5Sum", md5Len},
-		{&f.SHA1, "SHA1", sha1Len},
-		{&f.SHA256, "SHA256", sha256Len},
-		{&f.SHA512, "SHA512", sha512Len},
-	}
-	for i := range p {
-		switch p[i].Name {
-		case "Filename":
-			filename = p[i].Value
-		case "Size":
-			if n, err := strconv.ParseInt(p[i].Value, 10, 64); err == nil && n > 0 {
-				f.Size = n
-			}
-		default:
-			for _, s := range sums {
-				if s.field != p[i].Name {
-					continue
-				}
-				var ok bool
-				if *s.digest, ok = canonicalDigest(p[i].Value, s.length); !ok {
-					return File{}, "", fmt.Errorf("%w %s %.200q", ErrInvalid, s.field, p[i].Value)
-				}
-			}
-		}
-	}
-	f.Name = path.Base(filename)
-	return f, path.Dir(filename), nil
 }
 
 // setFields sets the fields of p from a paragraph. p has its kind.

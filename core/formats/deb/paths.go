@@ -7,6 +7,8 @@ import (
 	"slices"
 )
 
+const maxPath = 4 << 10 // bytes of a path in data.tar
+
 // Paths are the sorted, unique paths in a data archive. Each takes 6 bytes
 // besides its own. A nil Paths is empty.
 type Paths struct {

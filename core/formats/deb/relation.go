@@ -160,24 +160,6 @@ func ParseAlternatives(item string) ([]Relation, error) {
 	return relations, nil
 }
 
-// SplitItems splits a relation field at its commas and trims the items. Empty
-// items are dropped. The result is nil if no item remains.
-func SplitItems(field string) []string {
-	if strings.TrimSpace(field) == "" {
-		return nil
-	}
-	items := make([]string, 0, 1+strings.Count(field, ","))
-	for s := range strings.SplitSeq(field, ",") {
-		if s = strings.TrimSpace(s); s != "" {
-			items = append(items, s)
-		}
-	}
-	if len(items) == 0 {
-		return nil
-	}
-	return items
-}
-
 // SatisfiedBy reports whether p satisfies r by its name or by its Provides.
 func (r Relation) SatisfiedBy(p *Package) bool {
 	if r.Name == "" || r.Arch != "" && !MatchArchitecture(p.Architecture, r.Arch) {

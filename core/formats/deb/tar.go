@@ -14,8 +14,8 @@ const (
 	maxControlFile = 4 << 20  // the control file in it
 	maxDataTar     = 64 << 30 // data.tar, read in constant memory
 	maxEntries     = 1 << 20  // entries per archive
-	maxPath        = 4 << 10  // bytes of a path in data.tar
-	maxPaths       = 64 << 20 // bytes of all paths; the largest packages of Debian have 200,000 paths
+
+	maxPaths = 64 << 20 // bytes of all paths; the largest packages of Debian have 200,000 paths
 )
 
 // Errors of tar archives.

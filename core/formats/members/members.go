@@ -3,7 +3,6 @@ package members
 import (
 	"bufio"
 	"encoding/binary"
-	"fmt"
 	"hash/crc32"
 	"io"
 	"slices"
@@ -17,19 +16,6 @@ type Packing interface {
 	// Tail returns the bits after the members. plain has the plain size of each
 	// member.
 	Tail(plain []int64, members []Member) (data []byte, bits int64)
-}
-
-// New returns the Packing of a suffix: .bz2, .xz or .zst.
-func New(suffix string) (Packing, error) {
-	switch suffix {
-	case ".bz2":
-		return &bzip2Packing{}, nil
-	case ".xz":
-		return xzPacking{}, nil
-	case ".zst":
-		return newZstdPacking()
-	}
-	return nil, fmt.Errorf("pieces cannot be compressed as %q", suffix)
 }
 
 // Member describes a compressed piece without its bits.

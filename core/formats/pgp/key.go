@@ -14,12 +14,6 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// KeyID is the low half of a fingerprint. Signatures name their key by it.
-type KeyID uint64
-
-// String returns 16 upper-case hexadecimal digits.
-func (id KeyID) String() string { return fmt.Sprintf("%016X", uint64(id)) }
-
 // Key is a certificate: a public primary key with its user IDs and subkeys. It is
 // immutable and safe for concurrent use.
 type Key struct {

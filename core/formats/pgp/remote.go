@@ -7,19 +7,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"fmt"
-	"io"
 	"maps"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
-
-// ContextSigner is a crypto.Signer over a network. SignContext is called instead
-// of Sign if a signer has it, with the context of the caller.
-type ContextSigner interface {
-	crypto.Signer
-	SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)
-}
 
 // FromCryptoSigner makes a key whose private part stays in the signer, such as a
 // key management service. It must be RSA, signing as PKCS #1 v1.5, or ECDSA over
@@ -101,23 +93,4 @@ func publicFrame(pub crypto.PublicKey, created time.Time) (frame, error) {
 		return newFrame(tagPublicKey, append(body, mpi(point)...)), nil
 	}
 	return frame{}, fmt.Errorf("public key of type %T: %w", pub, ErrUnsupported)
-}
-
-// signerCall is a signer during one call. It holds the call's context and error.
-type signerCall struct {
-	ctx    context.Context
-	signer crypto.Signer
-	err    error
-}
-
-func (c *signerCall) Public() crypto.PublicKey { return c.signer.Public() }
-
-func (c *signerCall) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) (sig []byte, err error) {
-	if remote, ok := c.signer.(ContextSigner); ok {
-		sig, err = remote.SignContext(c.ctx, digest, opts)
-	} else {
-		sig, err = c.signer.Sign(random, digest, opts)
-	}
-	c.err = err
-	return sig, err
 }

@@ -344,3 +344,50 @@ func (s *secret) sign(ctx context.Context, make func(*packet.PrivateKey) error) 
 	}
 	return err
 }
+
+// newSignature returns an unsigned signature.
+func newSignature(priv *packet.PrivateKey, kind packet.SignatureType, at time.Time) *packet.Signature {
+	return &packet.Signature{
+		Version:      4,
+		SigType:      kind,
+		PubKeyAlgo:   priv.PubKeyAlgo,
+		Hash:         crypto.SHA256,
+		CreationTime: time.Unix(at.Unix(), 0),
+		IssuerKeyId:  &priv.KeyId,
+	}
+}
+
+// signConfig disables the random salt that the library adds to signatures.
+func signConfig(at time.Time) *packet.Config {
+	salt := false
+	return &packet.Config{
+		Time:                                  func() time.Time { return at },
+		NonDeterministicSignaturesViaNotation: &salt,
+	}
+}
+
+// ContextSigner is a crypto.Signer over a network. SignContext is called instead
+// of Sign if a signer has it, with the context of the caller.
+type ContextSigner interface {
+	crypto.Signer
+	SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)
+}
+
+// signerCall is a signer during one call. It holds the call's context and error.
+type signerCall struct {
+	ctx    context.Context
+	signer crypto.Signer
+	err    error
+}
+
+func (c *signerCall) Public() crypto.PublicKey { return c.signer.Public() }
+
+func (c *signerCall) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) (sig []byte, err error) {
+	if remote, ok := c.signer.(ContextSigner); ok {
+		sig, err = remote.SignContext(c.ctx, digest, opts)
+	} else {
+		sig, err = c.signer.Sign(random, digest, opts)
+	}
+	c.err = err
+	return sig, err
+}

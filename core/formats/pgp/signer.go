@@ -2,7 +2,6 @@ package pgp
 
 import (
 	"context"
-	"crypto"
 	"fmt"
 	"io"
 	"slices"
@@ -170,25 +169,4 @@ func (k *SecretKey) signing(at time.Time) (*secret, error) {
 	}
 	s := k.secrets[KeyID(best.KeyId)]
 	return &s, nil
-}
-
-// newSignature returns an unsigned signature.
-func newSignature(priv *packet.PrivateKey, kind packet.SignatureType, at time.Time) *packet.Signature {
-	return &packet.Signature{
-		Version:      4,
-		SigType:      kind,
-		PubKeyAlgo:   priv.PubKeyAlgo,
-		Hash:         crypto.SHA256,
-		CreationTime: time.Unix(at.Unix(), 0),
-		IssuerKeyId:  &priv.KeyId,
-	}
-}
-
-// signConfig disables the random salt that the library adds to signatures.
-func signConfig(at time.Time) *packet.Config {
-	salt := false
-	return &packet.Config{
-		Time:                                  func() time.Time { return at },
-		NonDeterministicSignaturesViaNotation: &salt,
-	}
 }

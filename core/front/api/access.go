@@ -22,6 +22,27 @@ type Access struct {
 
 type accessClass int
 
+// recorded says how a route that changes something without a task is recorded.
+type recorded int
+
+const (
+	notRecorded recorded = iota
+	recordedAfter
+	recordedAround // before the change, which is not made without a record, and after
+)
+
+// around has a route be recorded before and after its changes.
+func (a Access) around() Access {
+	a.recorded = recordedAround
+	return a
+}
+
+// after has a route be recorded after its changes.
+func (a Access) after() Access {
+	a.recorded = recordedAfter
+	return a
+}
+
 const (
 	closedToAll accessClass = iota
 	openToAll               // also without credentials
@@ -203,29 +224,6 @@ func callOf(ctx context.Context) *call {
 		return c
 	}
 	return &call{principal: auth.OpenPrincipal(), source: "local"}
-}
-
-// require decides on needs that the body of a request says.
-func (s *Server) require(r *http.Request, list ...auth.Need) error {
-	c := callOf(r.Context())
-	c.needs = append(c.needs, list...)
-	return auth.Decide(c.principal, list...)
-}
-
-// requirePublication decides on needs on distributions of one prefix.
-func (s *Server) requirePublication(r *http.Request, can auth.Permission, storage, prefix string, distributions ...string) error {
-	var list []auth.Need
-	for _, d := range distributions {
-		need, err := onPublication(can, storage, prefix, d)
-		if err != nil && callOf(r.Context()).principal.Kind == auth.Open {
-			return nil // the handler refuses the prefix
-		}
-		if err != nil {
-			return err
-		}
-		list = append(list, need)
-	}
-	return s.require(r, list...)
 }
 
 // may reports whether the sender of a request has a permission on a name.

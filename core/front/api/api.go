@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -25,6 +24,26 @@ import (
 	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
+
+// Draw renders a graph in the DOT language. format is an output format of the
+// program dot, for example "svg".
+type Draw func(ctx context.Context, format string, dot []byte) ([]byte, error)
+
+// Space is the size and the free part of the storage, in bytes.
+type Space struct{ Total, Free uint64 }
+
+// PublishedIn is a publication with the components that have a package. Path is
+// prefix and distribution as clients write them: "./stable".
+type PublishedIn struct {
+	Storage, Prefix, Distribution, Path string
+	Components                          []string
+}
+
+// References are the objects whose list has a package, by name in ascending order.
+type References struct {
+	Repos, Mirrors, Snapshots []string
+	Publications              []PublishedIn
+}
 
 // Server holds the stores and settings that the handlers use.
 type Server struct {
@@ -71,40 +90,6 @@ type Server struct {
 	// answer after that time is 202 with the task as it is. A server with a bound
 	// does nothing after an answer: a Lambda function is frozen then.
 	Wait time.Duration
-}
-
-// Handler returns the handler of all routes.
-func (s *Server) Handler() http.Handler {
-	rt := &Router{Log: s.Log, Fallback: s.Tree, Metrics: s.Metrics, Guard: s.Guard}
-	s.probeRoutes(rt)
-	s.authRoutes(rt)
-	s.auditRoutes(rt)
-	rt.Handle("GET", "/api/storage", anyPrincipal(), s.storage)
-	s.endpointRoutes(rt)
-	s.documentRoutes(rt)
-	if s.Metrics != nil {
-		rt.Handle("GET", "/api/metrics", needs(plain(auth.MetricsRead)), s.metrics())
-	}
-	s.taskRoutes(rt)
-	s.fileRoutes(rt)
-	rt.Handle("POST", "/api/upload/{repo}", needs(deliveryNeeds), s.deliver)
-	s.repoRoutes(rt)
-	s.mirrorRoutes(rt)
-	s.snapshotRoutes(rt)
-	s.packageRoutes(rt)
-	s.publishRoutes(rt)
-	s.gpgRoutes(rt)
-	rt.Handle("GET", "/api/graph.{ext}", needs(all(auth.RepoRead, auth.MirrorRead, auth.SnapshotRead), all(auth.PublishRead)), s.graph)
-	rt.Handle("GET", "/repos/", public(), func(w http.ResponseWriter, _ *http.Request) error {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, err := io.WriteString(w, "<pre>\n"+s.Tree.folders()+"</pre>\n")
-		return err
-	})
-	rt.Handle("POST", "/api/db/cleanup", needs(plain(auth.DBManage)), func(w http.ResponseWriter, r *http.Request) error {
-		return s.run(w, r, s.Collector.Check(), nil)
-	})
-	rt.Handle("POST", "/api/db/repair", needs(plain(auth.DBManage)), s.repair)
-	return rt
 }
 
 func constant(v any) HandlerFunc {
@@ -228,4 +213,19 @@ func viewTask(t task.Task) taskView {
 type returnValue struct {
 	Code  int
 	Value json.RawMessage
+}
+
+// withWarnings adds the warnings of an unfinished task to its answer. A task is
+// unfinished if it has committed and still owes work. An answer that is no object
+// or has warnings stays as it is.
+func withWarnings(value json.RawMessage, t task.Task) json.RawMessage {
+	object := map[string]json.RawMessage{}
+	if !t.Unfinished || json.Unmarshal(value, &object) != nil || object == nil || object["Warnings"] != nil {
+		return value
+	}
+	list, err := json.Marshal(t.Warnings)
+	if err != nil {
+		return value
+	}
+	return withField(value, "Warnings", list)
 }

@@ -305,3 +305,13 @@ func required(v any) error {
 	}
 	return &BindError{strings.Join(missing, "\n")}
 }
+
+const maxParts = 1000
+
+// Param returns the value of a path parameter.
+func Param(r *http.Request, name string) string {
+	params, _ := r.Context().Value(paramsKey{}).(map[string]string)
+	return params[name]
+}
+
+type paramsKey struct{}

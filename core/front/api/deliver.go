@@ -5,11 +5,8 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"strings"
 
 	"aptless/core/archive/deliver"
-	"aptless/core/archive/publish"
-	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/lock"
 )
 
@@ -48,24 +45,6 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request) (err error) {
 		admitted = false
 	}
 	return err
-}
-
-// publicationOf parses the value of publish=. The value is prefix/distribution as in
-// the paths below /api/publish, or a distribution at the root. "" gives nil.
-func publicationOf(value string) (*publish.Name, error) {
-	if value == "" {
-		return nil, nil
-	}
-	prefix, distribution, ok := strings.Cut(value, "/")
-	if !ok {
-		prefix, distribution = ".", value
-	}
-	if distribution == "" {
-		return nil, Errorf(http.StatusBadRequest, "publish=%s names no distribution: prefix/distribution is wanted, as ./stable", value)
-	}
-	n := publish.Name{Distribution: paths.Unescape(distribution)}
-	n.Storage, n.Prefix = paths.ParsePrefix(paths.Unescape(prefix))
-	return &n, nil
 }
 
 // receiveAll stores the files of a body and returns their number. The body is a

@@ -20,7 +20,6 @@ import (
 // Limits of a multipart upload. maxParts bounds the number of parts. maxValues
 // bounds the bytes of all parts without a file name together.
 const (
-	maxParts  = 1000
 	maxValues = 20 << 20
 )
 
@@ -160,14 +159,6 @@ func decoded(part *multipart.Part) (io.Reader, error) {
 		return quotedprintable.NewReader(part), nil
 	}
 	return nil, Errorf(http.StatusBadRequest, "%s: Content-Transfer-Encoding %.100s is not known", baseName(part.FileName()), encoding)
-}
-
-// baseName returns the last component of a file name of Unix or Windows.
-func baseName(name string) string {
-	if name == "" {
-		return ""
-	}
-	return path.Base(strings.ReplaceAll(name, `\`, "/"))
 }
 
 func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {

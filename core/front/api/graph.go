@@ -1,16 +1,11 @@
 package api
 
 import (
-	"context"
 	"mime"
 	"net/http"
 
 	"aptless/core/formats/graphviz"
 )
-
-// Draw renders a graph in the DOT language. format is an output format of the
-// program dot, for example "svg".
-type Draw func(ctx context.Context, format string, dot []byte) ([]byte, error)
 
 // graph answers with the graph of all objects and their sources, as DOT or rendered.
 func (s *Server) graph(w http.ResponseWriter, r *http.Request) error {

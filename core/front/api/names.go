@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"aptless/core/archive/publish"
+	"aptless/core/archive/publish/paths"
 )
 
 // sanitise removes the characters that aptly removes from names: "..", "$", "`" and
@@ -47,4 +50,38 @@ func CleanFile(raw string) (string, error) {
 		return "", Errorf(http.StatusBadRequest, "wrong file")
 	}
 	return path.Clean(file), nil
+}
+
+// baseName returns the last component of a file name of Unix or Windows.
+func baseName(name string) string {
+	if name == "" {
+		return ""
+	}
+	return path.Base(strings.ReplaceAll(name, `\`, "/"))
+}
+
+// published returns the publication that the path names.
+func published(r *http.Request) publish.Name {
+	var n publish.Name
+	n.Storage, n.Prefix = paths.ParsePrefix(paths.Unescape(Param(r, "prefix")))
+	n.Distribution = paths.Unescape(Param(r, "distribution"))
+	return n
+}
+
+// publicationOf parses the value of publish=. The value is prefix/distribution as in
+// the paths below /api/publish, or a distribution at the root. "" gives nil.
+func publicationOf(value string) (*publish.Name, error) {
+	if value == "" {
+		return nil, nil
+	}
+	prefix, distribution, ok := strings.Cut(value, "/")
+	if !ok {
+		prefix, distribution = ".", value
+	}
+	if distribution == "" {
+		return nil, Errorf(http.StatusBadRequest, "publish=%s names no distribution: prefix/distribution is wanted, as ./stable", value)
+	}
+	n := publish.Name{Distribution: paths.Unescape(distribution)}
+	n.Storage, n.Prefix = paths.ParsePrefix(paths.Unescape(prefix))
+	return &n, nil
 }

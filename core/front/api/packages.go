@@ -33,19 +33,6 @@ func (s *Server) packageRoutes(rt *Router) {
 	})
 }
 
-// References are the objects whose list has a package, by name in ascending order.
-type References struct {
-	Repos, Mirrors, Snapshots []string
-	Publications              []PublishedIn
-}
-
-// PublishedIn is a publication with the components that have a package. Path is
-// prefix and distribution as clients write them: "./stable".
-type PublishedIn struct {
-	Storage, Prefix, Distribution, Path string
-	Components                          []string
-}
-
 // references answers with the objects whose list has a package. The package may have
 // no references, until a collection removes its record.
 func (s *Server) references(w http.ResponseWriter, r *http.Request) error {

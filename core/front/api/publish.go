@@ -155,14 +155,6 @@ func (s *Server) planOrRun(w http.ResponseWriter, r *http.Request, spec task.Spe
 	return WriteJSON(w, http.StatusOK, plan)
 }
 
-// published returns the publication that the path names.
-func published(r *http.Request) publish.Name {
-	var n publish.Name
-	n.Storage, n.Prefix = paths.ParsePrefix(paths.Unescape(Param(r, "prefix")))
-	n.Distribution = paths.Unescape(Param(r, "distribution"))
-	return n
-}
-
 // signing converts the selection of keys.
 func (p signingParams) signing() publish.Signing {
 	return publish.Signing{SkipSigning: p.Skip, Keys: p.GpgKey}

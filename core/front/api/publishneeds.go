@@ -85,3 +85,26 @@ func (s *Server) requireStaged(r *http.Request, args publish.StageArgs) error {
 	}
 	return s.requireSources(r, kind, args.Sources)
 }
+
+// require decides on needs that the body of a request says.
+func (s *Server) require(r *http.Request, list ...auth.Need) error {
+	c := callOf(r.Context())
+	c.needs = append(c.needs, list...)
+	return auth.Decide(c.principal, list...)
+}
+
+// requirePublication decides on needs on distributions of one prefix.
+func (s *Server) requirePublication(r *http.Request, can auth.Permission, storage, prefix string, distributions ...string) error {
+	var list []auth.Need
+	for _, d := range distributions {
+		need, err := onPublication(can, storage, prefix, d)
+		if err != nil && callOf(r.Context()).principal.Kind == auth.Open {
+			return nil // the handler refuses the prefix
+		}
+		if err != nil {
+			return err
+		}
+		list = append(list, need)
+	}
+	return s.require(r, list...)
+}

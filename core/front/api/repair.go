@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 
 	"aptless/core/archive/pool"
 	"aptless/core/engine/lock"
@@ -89,9 +88,4 @@ func PoolRepairer(store *pool.Store) Repairer {
 			r.Records, r.Missing.Number, r.WrongSize.Number, r.Damaged.Number)
 		return r, nil
 	}}
-}
-
-// repair starts a repair of the whole storage.
-func (s *Server) repair(w http.ResponseWriter, r *http.Request) error {
-	return s.run(w, r, s.Repairs.check(Flag(r, "dryRun")), nil)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,19 +15,6 @@ import (
 	"aptless/core/engine/task"
 	"aptless/core/front/auth"
 )
-
-// Error is a refusal with its HTTP status.
-type Error struct {
-	Status  int
-	Message string
-}
-
-func (e *Error) Error() string { return e.Message }
-
-// Errorf returns an Error.
-func Errorf(status int, format string, args ...any) error {
-	return &Error{status, fmt.Sprintf(format, args...)}
-}
 
 // WriteJSON answers with v as JSON.
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
@@ -62,29 +50,6 @@ func writeBytes(w http.ResponseWriter, contentType string, data []byte) error {
 	w.Header().Set("Content-Type", contentType)
 	w.Write(data) // an error means that the client has disconnected
 	return nil
-}
-
-// fail answers with the status of an error and its text. Clients of aptly expect
-// text/plain for a *BindError and JSON otherwise; the body is JSON in both cases.
-func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
-	body, _ := json.Marshal(map[string]string{"error": err.Error()})
-	var binding *BindError
-	if errors.As(err, &binding) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.WriteHeader(http.StatusBadRequest)
-		w.Write(body)
-		return
-	}
-	status := statusOf(err)
-	rt.refused(r, status, err)
-	var refusal *auth.Error
-	if errors.As(err, &refusal) {
-		challenge(w.Header(), refusal)
-	}
-	if status >= http.StatusInternalServerError {
-		rt.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
-	}
-	_ = writeRaw(w, status, body)
 }
 
 // challenge sets the headers of a refusal: how to authenticate, or when to try again.
@@ -123,4 +88,16 @@ func statusOf(err error) int {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
+}
+
+// withField appends a field to a JSON object.
+func withField(object []byte, name string, value []byte) []byte {
+	before, ok := bytes.CutSuffix(bytes.TrimSpace(object), []byte("}"))
+	if !ok {
+		return object
+	}
+	if before = bytes.TrimSpace(before); !bytes.HasSuffix(before, []byte("{")) {
+		before = append(bytes.Clone(before), ',')
+	}
+	return fmt.Appendf(nil, `%s%q:%s}`, before, name, value)
 }

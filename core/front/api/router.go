@@ -2,21 +2,20 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"html"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
 
+	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
-
-// HandlerFunc answers a request. The router answers an error that it returns.
-type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
 // Router finds the handler of a request by its method and its escaped path. A
 // percent-encoded slash is part of a parameter's value. Repeated slashes are not
@@ -27,14 +26,6 @@ type Router struct {
 	Metrics  *Metrics     // nil if metrics are disabled
 	Guard    *Guard       // nil lets all requests pass
 	routes   []route
-}
-
-type route struct {
-	method   string
-	segments []string // "{name}" matches any segment, "x.{name}" one with the prefix "x."
-	access   Access
-	handle   HandlerFunc
-	head     bool // the route also answers HEAD
 }
 
 // Handle adds a route. The pattern has parameters in braces, for example
@@ -52,14 +43,6 @@ func (rt *Router) Probe(pattern string, access Access, h HandlerFunc) {
 	rt.routes[len(rt.routes)-1].head = true
 }
 
-type paramsKey struct{}
-
-// Param returns the value of a path parameter.
-func Param(r *http.Request, name string) string {
-	params, _ := r.Context().Value(paramsKey{}).(map[string]string)
-	return params[name]
-}
-
 // match returns the route of a path and the values of its parameters.
 func (rt *Router) match(method, path string) (*route, map[string]string) {
 	segments := strings.Split(path, "/")
@@ -69,27 +52,6 @@ func (rt *Router) match(method, path string) (*route, map[string]string) {
 		}
 	}
 	return nil, nil
-}
-
-func (ro *route) match(method string, segments []string) (map[string]string, bool) {
-	probed := ro.head && method == http.MethodHead
-	if ro.method != method && !probed || len(ro.segments) != len(segments) {
-		return nil, false
-	}
-	params := map[string]string{}
-	for i, want := range ro.segments {
-		if begin, name, ok := strings.Cut(want, "{"); ok {
-			rest, ok := strings.CutPrefix(segments[i], begin)
-			value, err := url.PathUnescape(rest)
-			if !ok || err != nil || value == "" && i == len(segments)-1 {
-				return nil, false
-			}
-			params[strings.TrimSuffix(name, "}")] = value
-		} else if want != segments[i] {
-			return nil, false
-		}
-	}
-	return params, true
 }
 
 // ServeHTTP answers a request. It answers 500 for a handler that panics.
@@ -179,6 +141,74 @@ func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {
 	notFound(w)
 }
 
+// refused records that a request is refused for its credentials or permissions.
+func (rt *Router) refused(r *http.Request, status int, err error) {
+	c := callOf(r.Context())
+	var own *auth.Error
+	event := map[int]string{http.StatusUnauthorized: audit.Refused, http.StatusForbidden: audit.Denied}[status]
+	if status == http.StatusTooManyRequests && errors.As(err, &own) {
+		event = audit.Limited
+	}
+	if c.records == nil || event == "" {
+		return
+	}
+	rec := c.record(r, event)
+	rec.Status, rec.Error = status, auth.Redact(err.Error())
+	if err := c.records.Refuse(context.WithoutCancel(r.Context()), rec); err != nil {
+		rt.Log.Error("a refusal was not recorded", "error", err)
+	}
+}
+
+// changing calls a handler, and records it as the route says.
+func (rt *Router) changing(w http.ResponseWriter, r *http.Request, ro *route) error {
+	c := callOf(r.Context())
+	if c.records == nil || ro.access.recorded == notRecorded {
+		return ro.handle(w, r)
+	}
+	of := ""
+	if ro.access.recorded == recordedAround {
+		before, err := c.records.Put(r.Context(), c.record(r, audit.Call))
+		if err != nil {
+			rt.Log.Error("a change is refused: it was not recorded", "error", err)
+			return Errorf(http.StatusServiceUnavailable, "the audit record cannot be written")
+		}
+		of = before.ID
+	}
+	err := ro.handle(w, r)
+	rec := c.record(r, audit.Call)
+	rec.Of, rec.Status = of, http.StatusOK
+	if err != nil {
+		rec.Status, rec.Error = statusOf(err), auth.Redact(err.Error())
+	}
+	if _, putErr := c.records.Put(context.WithoutCancel(r.Context()), rec); putErr != nil {
+		rt.Log.Error("the end of a change was not recorded", "error", putErr)
+	}
+	return err
+}
+
+// fail answers with the status of an error and its text. Clients of aptly expect
+// text/plain for a *BindError and JSON otherwise; the body is JSON in both cases.
+func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
+	body, _ := json.Marshal(map[string]string{"error": err.Error()})
+	var binding *BindError
+	if errors.As(err, &binding) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(http.StatusBadRequest)
+		w.Write(body)
+		return
+	}
+	status := statusOf(err)
+	rt.refused(r, status, err)
+	var refusal *auth.Error
+	if errors.As(err, &refusal) {
+		challenge(w.Header(), refusal)
+	}
+	if status >= http.StatusInternalServerError {
+		rt.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
+	}
+	_ = writeRaw(w, status, body)
+}
+
 // secure sets headers for browsers. They do not guess types and do not store answers of
 // the API. They tell no other site the address, and keep to TLS for a year.
 func secure(h http.Header, r *http.Request, api bool) {
@@ -225,31 +255,3 @@ func Prefix(r *http.Request) string {
 	}
 	return "/" + prefix
 }
-
-// recorder counts the bytes of an answer and keeps its status.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-func (w *recorder) begun() bool { return w.status != 0 }
-
-func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *recorder) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	n, err := w.ResponseWriter.Write(p)
-	w.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap lets http.ResponseController find the inner writer.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// Space is the size and the free part of the storage, in bytes.
-type Space struct{ Total, Free uint64 }
-
 // room is the JSON form of Space, in MiB.
 type room struct {
 	Total, Free uint64
@@ -46,4 +43,9 @@ func (s *Server) endpointRoutes(rt *Router) {
 		slices.Sort(names)
 		rt.Handle("GET", "/api/"+kind, anyPrincipal(), constant(names))
 	}
+}
+
+// repair starts a repair of the whole storage.
+func (s *Server) repair(w http.ResponseWriter, r *http.Request) error {
+	return s.run(w, r, s.Repairs.check(Flag(r, "dryRun")), nil)
 }

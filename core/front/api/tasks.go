@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -115,33 +114,6 @@ func (s *Server) cancelTask(w http.ResponseWriter, r *http.Request, t task.Task)
 		return err
 	}
 	return WriteJSON(w, http.StatusOK, viewTask(now))
-}
-
-// withWarnings adds the warnings of an unfinished task to its answer. A task is
-// unfinished if it has committed and still owes work. An answer that is no object
-// or has warnings stays as it is.
-func withWarnings(value json.RawMessage, t task.Task) json.RawMessage {
-	object := map[string]json.RawMessage{}
-	if !t.Unfinished || json.Unmarshal(value, &object) != nil || object == nil || object["Warnings"] != nil {
-		return value
-	}
-	list, err := json.Marshal(t.Warnings)
-	if err != nil {
-		return value
-	}
-	return withField(value, "Warnings", list)
-}
-
-// withField appends a field to a JSON object.
-func withField(object []byte, name string, value []byte) []byte {
-	before, ok := bytes.CutSuffix(bytes.TrimSpace(object), []byte("}"))
-	if !ok {
-		return object
-	}
-	if before = bytes.TrimSpace(before); !bytes.HasSuffix(before, []byte("{")) {
-		before = append(bytes.Clone(before), ',')
-	}
-	return fmt.Appendf(nil, `%s%q:%s}`, before, name, value)
 }
 
 // detail returns the progress of a task. The detail of an ended task also has the

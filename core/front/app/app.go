@@ -3,10 +3,8 @@ package app
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +32,8 @@ import (
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 	"aptless/core/front/api"
+	"aptless/core/front/audit"
+	"aptless/core/front/auth"
 )
 
 // Drivers are the ports to storage, table and queue.
@@ -107,20 +107,6 @@ const (
 	keyTimeout = 20 * time.Second
 	maxKeys    = 16 << 20 // bytes
 )
-
-// App is the composed application.
-type App struct {
-	Handler    http.Handler // the API, and the published trees outside /api
-	Dispatcher *task.Dispatcher
-
-	tasks        *task.Store
-	planners     map[string]task.Planner // planners of calendar entries, by kind
-	publications *publish.Store
-	signatures   signatures
-	now          func() time.Time
-	mirrors      *mirror.Store
-	protection   *protection
-}
 
 // New composes an App. Signer signs publications and may be nil. base is the context
 // of work that outlives its request.
@@ -225,12 +211,6 @@ func fetchKeys(f upstream.Fetcher) func(context.Context, string) ([]byte, error)
 	}
 }
 
-// Tick runs the due entries of the calendar, then sends lost messages again. Any
-// process may call it, about once a minute.
-func (a *App) Tick(ctx context.Context) error {
-	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.MigrateCalendar(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false), a.protection.tick(ctx))
-}
-
 // setDefaults sets functions that are nil, and the architectures of mirrors.
 func (c *Config) setDefaults() {
 	if c.Sleep == nil {
@@ -242,4 +222,13 @@ func (c *Config) setDefaults() {
 	if c.Mirrors.Architectures == nil {
 		c.Mirrors.Architectures = c.Dependencies.Architectures
 	}
+}
+
+// protect returns the protection that c asks for.
+func protect(table driver.Table, c Config) *protection {
+	p := &protection{Auth: c.Auth, log: c.Log, now: c.Now, tokens: &auth.Store{Table: table, Now: c.Now}, audit: &audit.Store{Table: table, Now: c.Now, Log: c.Log}}
+	if a := c.Auth; a != nil {
+		p.tokens.Environment, p.tokens.Fresh, p.audit.Keep = a.Environment, a.Fresh, a.Keep
+	}
+	return p
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 	"aptless/core/front/api"
 	"aptless/core/front/audit"
@@ -38,15 +37,6 @@ type protection struct {
 	log    *slog.Logger
 	now    func() time.Time
 	swept  time.Time // when old rows were removed last by this process
-}
-
-// protect returns the protection that c asks for.
-func protect(table driver.Table, c Config) *protection {
-	p := &protection{Auth: c.Auth, log: c.Log, now: c.Now, tokens: &auth.Store{Table: table, Now: c.Now}, audit: &audit.Store{Table: table, Now: c.Now, Log: c.Log}}
-	if a := c.Auth; a != nil {
-		p.tokens.Environment, p.tokens.Fresh, p.audit.Keep = a.Environment, a.Fresh, a.Keep
-	}
-	return p
 }
 
 // guard returns what decides on requests, nil where none is refused.
@@ -125,23 +115,6 @@ func (p *protection) mayUsePool(ctx context.Context, by *task.By) (bool, error) 
 		return false, nil
 	}
 	return err == nil && auth.Decide(principal, auth.Need{Can: auth.PackagesRead}) == nil, err
-}
-
-// CreateAdmin makes a token that may do everything, and asks for no
-// credentials. It returns the token's ID and secret.
-func (a *App) CreateAdmin(ctx context.Context, name string) (id, secret string, err error) {
-	var p *audit.Pending
-	order := auth.Order{Name: name, Grants: []auth.Grant{{Role: auth.Admin}}, Expires: auth.Never}
-	made, err := a.protection.tokens.Create(ctx, &auth.Principal{Kind: auth.System}, order, func(t auth.Token) []driver.Op {
-		if p == nil {
-			p = a.protection.audit.Begin(audit.Record{Event: audit.TokenCreated, Of: t.ID, By: audit.By{Kind: string(auth.System)}})
-		}
-		return []driver.Op{p.Op}
-	})
-	if p != nil {
-		p.Done(err)
-	}
-	return made.ID, made.Secret, err
 }
 
 // ended records the end of a task.

@@ -5,17 +5,19 @@
 // Equal chunks give equal bytes, so the pieces of unchanged chunks are copied
 // from the by-hash object of the last publication. Only the others are rendered.
 //
-//	packages.go       Packages and Sources
 //	contents.go       Contents, from a list of all paths
-//	pathlist.go       that list: edited, or built by an external sort
-//	splice.go         pieces: which are copied, which are rendered
-//	reuse.go          pieces copied from the last index
-//	outputs.go        the compressed files of an index
-//	spool.go          a file whose name, its digest, is known at its end only
-//	stager.go         files under their digests
-//	inventory.go      which keys an attempt is about to write
-//	progress.go       how far the slices of a task have come
+//	packages.go       Packages and Sources
+//	pathlist.go       the list of all paths: edited, or built by an external sort
+//	splice.go         an index from pieces: copied from the last index, or rendered
+//	outputs.go        the files of an index: plain, gzip and others
+//	stage.go          files under their digests, which are known at their ends only
+//	folder.go         the private folder of an attempt: inventories, progress
+//	source.go         what an index is made of, and the plan of its pieces
+//	stager.go         an attempt, and what it is given
 //	release.go        the text of Release files
+//	object.go         files, indexes and sets of them
+//
+// References between these files run down this list, never up.
 //
 // Stored layout: see package paths. Objects in the private folder of an attempt:
 //

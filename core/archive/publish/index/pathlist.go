@@ -38,13 +38,6 @@ const (
 // keys, twice while they are sorted, and a map of them.
 const pathListMemory = 2*maxEditBytes + maxEdits*100
 
-// Paths are the paths in a package's archive.
-type Paths interface {
-	// Use calls f for each path, ascending, with bytes that are valid during the
-	// call. It returns why the archive could not be read, "" if it could.
-	Use(ctx context.Context, f func(path []byte) error) (unreadable string, err error)
-}
-
 func pathSchema() lists.Schema {
 	return lists.Schema{Target: pathTarget, Group: pathOf, Summary: summarisePaths}
 }

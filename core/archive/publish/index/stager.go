@@ -11,6 +11,7 @@ import (
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
 	"aptless/core/engine/parallel"
 	"aptless/core/formats/members"
 )
@@ -48,68 +49,30 @@ type Stager struct {
 	packings    map[string]members.Packing // in use, by suffix
 }
 
+// Progress is how far the slices of a task have come with staging.
+type Progress struct {
+	Indexes []Index       // that are staged
+	Paths   *PathProgress // of the list of paths, nil before it is begun
+}
+
+// PathProgress is how far the list of paths is made.
+type PathProgress struct {
+	Component string      // that is being added; those before it are done
+	Packages  int         // of its changes that are added
+	Fresh     bool        // the list is made by an external sort
+	List      *lists.Ref  // edited so far
+	Runs      []lists.Ref // of the external sort
+}
+
+// Paths are the paths in a package's archive.
+type Paths interface {
+	// Use calls f for each path, ascending, with bytes that are valid during the
+	// call. It returns why the archive could not be read, "" if it could.
+	Use(ctx context.Context, f func(path []byte) error) (unreadable string, err error)
+}
+
 // tree is the key prefix of the distribution.
 func (st *Stager) tree() string { return st.Dist.Tree(st.Dist.Name) }
-
-// Text stages a small file, unless the last publication had it.
-func (st *Stager) Text(ctx context.Context, base *Set, name string, text []byte) (File, error) {
-	if f := (File{name, Sum(text)}); st.has(base, f) {
-		return f, nil
-	}
-	return st.Data(ctx, name, text)
-}
-
-// has reports whether the last publication has staged a file beside an index.
-func (st *Stager) has(base *Set, f File) bool {
-	return slices.Contains(base.Releases, f) && st.Staged(base)
-}
-
-// Staged reports whether the files of the last publication are there under all
-// the digests that this publication needs.
-func (st *Stager) Staged(base *Set) bool { return base.ByHash || !st.Header.ByHash }
-
-// Data stages a small file under each of its digests.
-func (st *Stager) Data(ctx context.Context, name string, data []byte) (File, error) {
-	s := st.Spool(ctx, "file")
-	defer s.Abort()
-	if _, err := s.Write(data); err != nil {
-		return File{}, err
-	}
-	return st.Stage(ctx, name, s)
-}
-
-// Stage stages the bytes of a spool under each of their digests. name is the
-// path of the file below the distribution.
-func (st *Stager) Stage(ctx context.Context, name string, s *Spool) (File, error) {
-	f := File{name, objectOf(s.hash)}
-	keys := f.ByHash(st.tree())
-	st.Expect(keys...)
-	if err := st.List(ctx); err != nil {
-		return File{}, err
-	}
-	if err := s.store(keys[0], f.Object, byDigest(f.Size)); err != nil {
-		return File{}, err
-	}
-	if !st.Header.ByHash {
-		return f, nil
-	}
-	return f, st.CopyByHash(ctx, keys[0], f.Size, keys[1:])
-}
-
-// byDigest describes a file that is found by its digest.
-func byDigest(size int64) driver.PutOptions {
-	return driver.PutOptions{IfAbsent: true, Size: size, CacheControl: paths.Immutable, ContentType: "application/octet-stream"}
-}
-
-// CopyByHash copies a file that is staged by hash to more keys of that kind.
-func (st *Stager) CopyByHash(ctx context.Context, from string, size int64, keys []string) error {
-	for _, key := range keys {
-		if _, err := st.Blobs.Copy(ctx, key, from, byDigest(size)); UnlessExists(err) != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // Put writes a private file of the attempt.
 func (st *Stager) Put(ctx context.Context, key string, data []byte) error {

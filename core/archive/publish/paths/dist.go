@@ -10,6 +10,21 @@ import (
 	"aptless/core/formats/deb"
 )
 
+// Layout says where the package files of a publication are.
+type Layout string
+
+// The layouts of the pool, as clients write them.
+const (
+	// DebianLayout is pool/<component>/<prefix>/<source>/<file>: copies of the
+	// files in the pool of all packages.
+	DebianLayout Layout = "debian"
+	// HashLayout is pool/sha256/<first two digits>/<SHA-256>/<file>: no copies.
+	// The server of the tree finds the file by its digest (see Digest). A stanza
+	// of Sources names one directory for several files, so source packages are
+	// copied to pool/source/<SHA-256 of the .dsc>.
+	HashLayout Layout = "hash"
+)
+
 // Dist names a distribution and says where its package files are. All keys of
 // a publication follow from it.
 type Dist struct {

@@ -5,6 +5,7 @@
 //	alias.go     the trees under other names
 //	apply.go     the mutable names of the tree
 //	installer.go files of debian-installer, which are mutable
+//	tree.go      the Tree, and how one object of it is replaced
 //	tidy.go      what only the manifest before has
 //	repair.go    puts back what the tree lacks
 //	asof.go      files of a former manifest, for apt --snapshot

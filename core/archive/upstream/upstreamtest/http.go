@@ -10,14 +10,6 @@ import (
 	"aptless/core/archive/upstream"
 )
 
-// Trouble is a fault of an HTTP answer.
-type Trouble struct {
-	Status     int           // replaces the file's status; 0 keeps it
-	RetryAfter string        // the header's value
-	Cut        int           // the connection breaks after this many bytes of the body; 0 never
-	Drip       time.Duration // delay before each byte of the body
-}
-
 // ServeHTTP serves the tree over HTTP, with ranges and conditional requests.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"aptless/core/archive/upstream"
 )
@@ -112,4 +113,12 @@ func (o over) Read([]byte) (int, error) {
 		return 0, upstream.ErrTooLarge
 	}
 	return 0, io.EOF
+}
+
+// Trouble is a fault of an HTTP answer.
+type Trouble struct {
+	Status     int           // replaces the file's status; 0 keeps it
+	RetryAfter string        // the header's value
+	Cut        int           // the connection breaks after this many bytes of the body; 0 never
+	Drip       time.Duration // delay before each byte of the body
 }

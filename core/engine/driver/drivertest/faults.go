@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"aptless/core/engine/driver"
 )
@@ -71,23 +72,36 @@ type Faults struct {
 	ended  func(call int) // called when a call has had its effect, perhaps repeatedly; may be nil
 }
 
-// NewFaults wraps drivers. Any of them may be nil.
-func NewFaults(b driver.Blobs, t driver.Table, q driver.Queue, plan ...Fault) *Faults {
-	f := &Faults{plan: map[int]Fault{}}
-	for _, fault := range plan {
-		f.plan[fault.Call] = fault
-	}
-	if b != nil {
-		f.Blobs = faultyBlobs{f, b}
-	}
-	if t != nil {
-		f.Table = faultyTable{f, t}
-	}
-	if q != nil {
-		f.Queue = faultyQueue{f, q}
-	}
-	return f
+// Outage makes calls of drivers fail for some time, once. Faults.Suffer applies it.
+// A Refused or Hanging outage also breaks reads of objects opened before it.
+type Outage struct {
+	// Match reports whether the outage affects a call, named as in Faults.Calls,
+	// such as "Blobs.Put private/x". Nil matches every call.
+	Match func(call string) bool
+
+	// From is the number of the call with which the outage begins, from 1. All
+	// calls of all Faults that suffer it count, matching or not.
+	From int
+
+	For   time.Duration
+	How   How
+	Delay time.Duration // of a Slow call
+
+	// Now and Sleep are the clock. Nil means package time, which in a
+	// testing/synctest bubble is the bubble's clock.
+	Now   func() time.Time
+	Sleep func(context.Context, time.Duration) error
+
+	mu    sync.Mutex
+	calls int
+	met   int
+	begun time.Time
 }
+
+// How says how an Outage affects a call.
+type How int
+
+func (h How) String() string { return [...]string{"refused", "lost", "hanging", "slow"}[h] }
 
 // Calls returns the names of the calls so far, such as "Blobs.Put private/x". Call
 // number i is at index i-1. Calls made after the process died are not included.
@@ -120,16 +134,6 @@ func (f *Faults) Kill() {
 	f.die()
 }
 
-// Call stands for a call to a service that is not a driver, such as a key service.
-// It is numbered and fails as planned. Its half effect is no effect.
-func (f *Faults) Call(ctx context.Context, name string) error {
-	a, err := f.begin(ctx, name, "")
-	if err != nil {
-		return err
-	}
-	return a.end(nil)
-}
-
 // Dead reports whether the process has died: by a Fault with Die, or by Kill.
 func (f *Faults) Dead() bool {
 	f.mu.Lock()
@@ -150,76 +154,6 @@ func (f *Faults) Context(parent context.Context) (context.Context, context.Cance
 	return ctx, cancel
 }
 
-// attempt is a call in progress.
-type attempt struct {
-	*Faults
-	name  string
-	call  int // number
-	fault Fault
-	fails bool
-	lost  bool // an Outage loses the answer
-}
-
-// begin numbers a call. It returns the error of a call that fails without effect.
-func (f *Faults) begin(ctx context.Context, method, arg string) (attempt, error) {
-	a, outage, err := f.number(strings.TrimSpace(method + " " + arg))
-	if err != nil || outage == nil {
-		return a, err
-	}
-	if a.lost, err = outage.meet(ctx, a.name); err == nil && f.Dead() { // died during the wait
-		err = a.error()
-	}
-	return a, err
-}
-
-// number numbers a call and fails it if a fault Before its effect is planned.
-func (f *Faults) number(name string) (attempt, *Outage, error) {
-	a := attempt{Faults: f, name: name}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.dead {
-		return a, nil, a.error()
-	}
-	f.made++
-	a.call = f.made
-	if !f.forget {
-		f.calls = append(f.calls, a.name)
-	}
-	a.fault, a.fails = f.plan[a.call]
-	if a.fails && (a.fault.When == Before || a.fault.When == Midway && !Partial(a.name)) {
-		a.strike()
-		return a, nil, a.error()
-	}
-	return a, f.outage, nil
-}
-
-// midway reports whether the call is to have a part of its effect.
-func (a attempt) midway() bool { return a.fails && a.fault.When == Midway }
-
-// end returns the error of the call, given that the wrapped call returned err.
-func (a attempt) end(err error) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.fails {
-		a.strike()
-		return a.error()
-	}
-	if a.dead || a.lost { // the process died during the call
-		return a.error()
-	}
-	if a.ended != nil {
-		a.ended(a.call)
-	}
-	return err
-}
-
-// strike kills the process if the fault says so. f.mu is held.
-func (a attempt) strike() {
-	if a.fault.Die {
-		a.die()
-	}
-}
-
 // die marks the process as dead. f.mu is held.
 func (f *Faults) die() {
 	f.dead = true
@@ -227,5 +161,3 @@ func (f *Faults) die() {
 		cancel()
 	}
 }
-
-func (a attempt) error() error { return fmt.Errorf("%s: %w", a.name, ErrFault) }

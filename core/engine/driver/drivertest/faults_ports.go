@@ -10,6 +10,24 @@ import (
 	"aptless/core/engine/driver"
 )
 
+// NewFaults wraps drivers. Any of them may be nil.
+func NewFaults(b driver.Blobs, t driver.Table, q driver.Queue, plan ...Fault) *Faults {
+	f := &Faults{plan: map[int]Fault{}}
+	for _, fault := range plan {
+		f.plan[fault.Call] = fault
+	}
+	if b != nil {
+		f.Blobs = faultyBlobs{f, b}
+	}
+	if t != nil {
+		f.Table = faultyTable{f, t}
+	}
+	if q != nil {
+		f.Queue = faultyQueue{f, q}
+	}
+	return f
+}
+
 // faultyBlobs is the Blobs port of f.
 type faultyBlobs struct {
 	f *Faults

@@ -3,7 +3,6 @@ package drivertest
 import (
 	"context"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,42 +29,49 @@ type Memory struct {
 	changes  int64 // number of changes to the state that Clone copies
 }
 
-// NewMemory returns an empty Memory with the clock now.
-func NewMemory(now func() time.Time) *Memory {
-	m := &Memory{
-		now:      now,
-		counts:   map[string]int{},
-		objects:  map[string]object{},
-		unsynced: map[string][]*object{},
-		dirs:     map[string]int{},
-		parts:    map[string]*partition{},
-		counters: map[driver.Key]int64{},
-	}
-	m.Blobs = memoryBlobs{m}
-	m.Table = memoryTable{m}
-	m.Queue = newMemoryQueue(m)
-	return m
+// MemoryQueue is the Queue port of a Memory. Serve handles its messages; Step
+// handles one.
+type MemoryQueue struct {
+	// Pick chooses one of n deliverable messages, which are sorted by group: it
+	// returns an index below n. Nil chooses the first. The Memory is locked
+	// during the call.
+	Pick func(n int) int
+
+	// Visibility is the time after which a message is delivered again if its
+	// handler has not returned. The outcome of the earlier delivery is then
+	// ignored. 0 means never.
+	Visibility time.Duration
+
+	m       *Memory
+	groups  map[string][]*message // none is empty
+	sent    map[string]time.Time  // by ID
+	receipt int64                 // last one issued
+	changed chan struct{}         // closed and replaced when a message may have become deliverable
 }
 
-// Clone returns a copy of the stored state, as a process sees it that starts after
-// all others died. Messages that were being handled can be delivered again. The
-// copy's queue keeps its settings; its counts of calls start at 0.
-func (m *Memory) Clone() *Memory {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := NewMemory(m.now)
-	c.objects = maps.Clone(m.objects)
-	for key, states := range m.unsynced {
-		c.unsynced[key] = slices.Clone(states)
-	}
-	c.dirs = maps.Clone(m.dirs)
-	for name, p := range m.parts {
-		c.parts[name] = p.clone()
-	}
-	c.counters = maps.Clone(m.counters)
-	c.version = m.version
-	m.Queue.copyTo(c.Queue)
-	return c
+// message is a message in its group.
+type message struct {
+	driver.Message           // Receipt is of the last delivery
+	due            time.Time // earliest next delivery
+	running        bool      // a handler is working on it
+}
+
+// object is a stored object. Its data is immutable.
+type object struct {
+	data []byte
+	info driver.Info
+}
+
+// partition is the rows of one partition.
+type partition struct {
+	rows   map[string]stored
+	sorted []string // keys of rows, ascending
+}
+
+// stored is a stored row. Its data is immutable.
+type stored struct {
+	version string
+	data    []byte
 }
 
 // changed returns a number that grows with every change of the state Clone copies.
@@ -139,3 +145,18 @@ func (m *Memory) enter(ctx context.Context, name string, n int) error {
 
 // batches returns the number of batches of at most size that n items make.
 func batches(n, size int) int { return (n + size - 1) / size }
+
+// changing notes that the object under key is about to change. After a lazy change a
+// power failure may bring the present state back. Another change is durable. m.mu is
+// held.
+func (m *Memory) changing(ctx context.Context, key string) {
+	if !driver.IsLazy(ctx) {
+		delete(m.unsynced, key)
+		return
+	}
+	var was *object
+	if o, ok := m.objects[key]; ok {
+		was = &o
+	}
+	m.unsynced[key] = append(m.unsynced[key], was)
+}

@@ -20,12 +20,6 @@ const (
 	deleteBatch = 1000 // keys in a request of S3's DeleteObjects
 )
 
-// object is a stored object. Its data is immutable.
-type object struct {
-	data []byte
-	info driver.Info
-}
-
 // memoryBlobs is the Blobs port of m.
 type memoryBlobs struct{ m *Memory }
 

@@ -16,57 +16,6 @@ import (
 // dedupWindow is the deduplication interval of SQS FIFO queues.
 const dedupWindow = 5 * time.Minute
 
-// MemoryQueue is the Queue port of a Memory. Serve handles its messages; Step
-// handles one.
-type MemoryQueue struct {
-	// Pick chooses one of n deliverable messages, which are sorted by group: it
-	// returns an index below n. Nil chooses the first. The Memory is locked
-	// during the call.
-	Pick func(n int) int
-
-	// Visibility is the time after which a message is delivered again if its
-	// handler has not returned. The outcome of the earlier delivery is then
-	// ignored. 0 means never.
-	Visibility time.Duration
-
-	m       *Memory
-	groups  map[string][]*message // none is empty
-	sent    map[string]time.Time  // by ID
-	receipt int64                 // last one issued
-	changed chan struct{}         // closed and replaced when a message may have become deliverable
-}
-
-// message is a message in its group.
-type message struct {
-	driver.Message           // Receipt is of the last delivery
-	due            time.Time // earliest next delivery
-	running        bool      // a handler is working on it
-}
-
-func newMemoryQueue(m *Memory) *MemoryQueue {
-	return &MemoryQueue{
-		m:       m,
-		groups:  map[string][]*message{},
-		sent:    map[string]time.Time{},
-		changed: make(chan struct{}),
-	}
-}
-
-// copyTo copies q to the empty c. No message of c is being handled.
-func (q *MemoryQueue) copyTo(c *MemoryQueue) {
-	c.Pick, c.Visibility, c.receipt = q.Pick, q.Visibility, q.receipt
-	c.sent = maps.Clone(q.sent)
-	for name, group := range q.groups {
-		for _, m := range group {
-			m := *m
-			if m.running {
-				m.running, m.due, m.Receipt = false, time.Time{}, ""
-			}
-			c.groups[name] = append(c.groups[name], &m)
-		}
-	}
-}
-
 // Send implements driver.Queue.
 func (q *MemoryQueue) Send(ctx context.Context, m driver.Message) error {
 	if err := m.Check(); err != nil {

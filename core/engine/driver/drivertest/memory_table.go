@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strconv"
 
@@ -16,22 +15,6 @@ const (
 	scanPage = 1 << 20 // bytes of Data in a page of DynamoDB's Query
 	putBatch = 25      // rows in a request of DynamoDB's BatchWriteItem
 )
-
-// partition is the rows of one partition.
-type partition struct {
-	rows   map[string]stored
-	sorted []string // keys of rows, ascending
-}
-
-// stored is a stored row. Its data is immutable.
-type stored struct {
-	version string
-	data    []byte
-}
-
-func (p *partition) clone() *partition {
-	return &partition{rows: maps.Clone(p.rows), sorted: slices.Clone(p.sorted)}
-}
 
 // memoryTable is the Table port of m.
 type memoryTable struct{ m *Memory }

@@ -4,12 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 )
-
-// How says how an Outage affects a call.
-type How int
 
 const (
 	Refused How = iota // the call fails at once, without effect
@@ -17,34 +13,6 @@ const (
 	Hanging            // the call fails without effect when its context or the outage ends
 	Slow               // the call has its effect and its answer, after Delay
 )
-
-func (h How) String() string { return [...]string{"refused", "lost", "hanging", "slow"}[h] }
-
-// Outage makes calls of drivers fail for some time, once. Faults.Suffer applies it.
-// A Refused or Hanging outage also breaks reads of objects opened before it.
-type Outage struct {
-	// Match reports whether the outage affects a call, named as in Faults.Calls,
-	// such as "Blobs.Put private/x". Nil matches every call.
-	Match func(call string) bool
-
-	// From is the number of the call with which the outage begins, from 1. All
-	// calls of all Faults that suffer it count, matching or not.
-	From int
-
-	For   time.Duration
-	How   How
-	Delay time.Duration // of a Slow call
-
-	// Now and Sleep are the clock. Nil means package time, which in a
-	// testing/synctest bubble is the bubble's clock.
-	Now   func() time.Time
-	Sleep func(context.Context, time.Duration) error
-
-	mu    sync.Mutex
-	calls int
-	met   int
-	begun time.Time
-}
 
 // Begun returns the time when the outage began; false if it has not begun.
 func (o *Outage) Begun() (time.Time, bool) {
@@ -135,14 +103,6 @@ func (o *Outage) sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// broken reports whether reads of the object that a has opened fail now.
-func (a attempt) broken() bool {
-	a.mu.Lock()
-	outage := a.outage
-	a.mu.Unlock()
-	return outage != nil && outage.breaks(a.name)
 }
 
 // Matchers for Outage.Match: the calls of one port, or those on some objects.

@@ -6,24 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
-
-	"aptless/core/engine/driver"
 )
-
-// changing notes that the object under key is about to change. After a lazy change a
-// power failure may bring the present state back. Another change is durable. m.mu is
-// held.
-func (m *Memory) changing(ctx context.Context, key string) {
-	if !driver.IsLazy(ctx) {
-		delete(m.unsynced, key)
-		return
-	}
-	var was *object
-	if o, ok := m.objects[key]; ok {
-		was = &o
-	}
-	m.unsynced[key] = append(m.unsynced[key], was)
-}
 
 // Sync implements driver.Blobs.
 func (b memoryBlobs) Sync(ctx context.Context) error {

@@ -36,30 +36,6 @@ func runTable(t *testing.T, open func(t *testing.T) Set) {
 	})
 }
 
-// get returns an existing row.
-func (s suite) get(t *testing.T, key driver.Key) driver.Row {
-	t.Helper()
-	row, err := s.Table.Get(t.Context(), key)
-	must(t, err)
-	return row
-}
-
-// write is a Write that must succeed.
-func (s suite) write(t *testing.T, ops ...driver.Op) string {
-	t.Helper()
-	version, err := s.Table.Write(t.Context(), ops...)
-	must(t, err)
-	return version
-}
-
-// absent fails the test if the row exists.
-func (s suite) absent(t *testing.T, key driver.Key) {
-	t.Helper()
-	if row, err := s.Table.Get(t.Context(), key); !errors.Is(err, driver.ErrNotFound) {
-		t.Errorf("Get %s: %+v, %v; want ErrNotFound", key, row, err)
-	}
-}
-
 // refused fails the test unless err is a ConflictError that names at least one of
 // keys and no other key.
 func refused(t *testing.T, what string, err error, keys ...driver.Key) {

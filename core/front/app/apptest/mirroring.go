@@ -22,9 +22,6 @@ import (
 	"aptless/core/front/app"
 )
 
-// UpstreamRoot is the URL of the archive that tests mirror.
-const UpstreamRoot = "https://archive.example.org/debian/"
-
 // CreateMirror is the body that creates the mirror m of the archive.
 const CreateMirror = `{"Name":"m","ArchiveURL":"https://archive.example.org/debian","Distribution":"stable"}`
 

@@ -103,3 +103,6 @@ func EachDriver(t *testing.T, test func(*testing.T, *Process)) {
 func On(m *drivertest.Memory) app.Drivers {
 	return app.Drivers{Blobs: m.Blobs, Table: m.Table, Queue: m.Queue}
 }
+
+// UpstreamRoot is the URL of the archive that tests mirror.
+const UpstreamRoot = "https://archive.example.org/debian/"

@@ -5,11 +5,73 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
+	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/parallel"
 	"aptless/core/formats/deb"
 )
+
+// Text stages a small file, unless the last publication had it.
+func (st *Stager) Text(ctx context.Context, base *Set, name string, text []byte) (File, error) {
+	if f := (File{name, Sum(text)}); st.has(base, f) {
+		return f, nil
+	}
+	return st.Data(ctx, name, text)
+}
+
+// has reports whether the last publication has staged a file beside an index.
+func (st *Stager) has(base *Set, f File) bool {
+	return slices.Contains(base.Releases, f) && st.Staged(base)
+}
+
+// Staged reports whether the files of the last publication are there under all
+// the digests that this publication needs.
+func (st *Stager) Staged(base *Set) bool { return base.ByHash || !st.Header.ByHash }
+
+// Data stages a small file under each of its digests.
+func (st *Stager) Data(ctx context.Context, name string, data []byte) (File, error) {
+	s := st.Spool(ctx, "file")
+	defer s.Abort()
+	if _, err := s.Write(data); err != nil {
+		return File{}, err
+	}
+	return st.Stage(ctx, name, s)
+}
+
+// Stage stages the bytes of a spool under each of their digests. name is the
+// path of the file below the distribution.
+func (st *Stager) Stage(ctx context.Context, name string, s *Spool) (File, error) {
+	f := File{name, objectOf(s.hash)}
+	keys := f.ByHash(st.tree())
+	st.Expect(keys...)
+	if err := st.List(ctx); err != nil {
+		return File{}, err
+	}
+	if err := s.store(keys[0], f.Object, byDigest(f.Size)); err != nil {
+		return File{}, err
+	}
+	if !st.Header.ByHash {
+		return f, nil
+	}
+	return f, st.CopyByHash(ctx, keys[0], f.Size, keys[1:])
+}
+
+// byDigest describes a file that is found by its digest.
+func byDigest(size int64) driver.PutOptions {
+	return driver.PutOptions{IfAbsent: true, Size: size, CacheControl: paths.Immutable, ContentType: "application/octet-stream"}
+}
+
+// CopyByHash copies a file that is staged by hash to more keys of that kind.
+func (st *Stager) CopyByHash(ctx context.Context, from string, size int64, keys []string) error {
+	for _, key := range keys {
+		if _, err := st.Blobs.Copy(ctx, key, from, byDigest(size)); UnlessExists(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Limits of a file that stays in memory, in bytes.
 const (

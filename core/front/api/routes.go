@@ -1,0 +1,42 @@
+package api
+
+import (
+	"io"
+	"net/http"
+
+	"aptless/core/front/auth"
+)
+
+// Handler returns the handler of all routes.
+func (s *Server) Handler() http.Handler {
+	rt := &Router{Log: s.Log, Fallback: s.Tree, Metrics: s.Metrics, Guard: s.Guard}
+	s.probeRoutes(rt)
+	s.authRoutes(rt)
+	s.auditRoutes(rt)
+	rt.Handle("GET", "/api/storage", anyPrincipal(), s.storage)
+	s.endpointRoutes(rt)
+	s.documentRoutes(rt)
+	if s.Metrics != nil {
+		rt.Handle("GET", "/api/metrics", needs(plain(auth.MetricsRead)), s.metrics())
+	}
+	s.taskRoutes(rt)
+	s.fileRoutes(rt)
+	rt.Handle("POST", "/api/upload/{repo}", needs(deliveryNeeds), s.deliver)
+	s.repoRoutes(rt)
+	s.mirrorRoutes(rt)
+	s.snapshotRoutes(rt)
+	s.packageRoutes(rt)
+	s.publishRoutes(rt)
+	s.gpgRoutes(rt)
+	rt.Handle("GET", "/api/graph.{ext}", needs(all(auth.RepoRead, auth.MirrorRead, auth.SnapshotRead), all(auth.PublishRead)), s.graph)
+	rt.Handle("GET", "/repos/", public(), func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, err := io.WriteString(w, "<pre>\n"+s.Tree.folders()+"</pre>\n")
+		return err
+	})
+	rt.Handle("POST", "/api/db/cleanup", needs(plain(auth.DBManage)), func(w http.ResponseWriter, r *http.Request) error {
+		return s.run(w, r, s.Collector.Check(), nil)
+	})
+	rt.Handle("POST", "/api/db/repair", needs(plain(auth.DBManage)), s.repair)
+	return rt
+}
