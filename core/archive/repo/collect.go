@@ -46,8 +46,9 @@ func (s *Store) collectFile(ctx context.Context, dir, name string) (c collection
 const maxGathered = 1000
 
 // collect yields the files of a directory in parts of one batch of packages and
-// the files between them. It continues after the key of a part's last file.
-func (s *Store) collect(ctx context.Context, dir, after string) iter.Seq2[part, error] {
+// the files between them. It continues after the key of a part's last file. limit
+// returns the number of packages of the next batch.
+func (s *Store) collect(ctx context.Context, dir, after string, limit func() int) iter.Seq2[part, error] {
 	return func(yield func(part, error) bool) {
 		var p part
 		var size int64
@@ -61,7 +62,7 @@ func (s *Store) collect(ctx context.Context, dir, after string) iter.Seq2[part, 
 				yield(p, err)
 				return
 			}
-			full := len(p.candidates) == maxBatch || len(p.candidates) > 0 && size+u.File.Size > maxBatchBytes
+			full := len(p.candidates) >= limit() || len(p.candidates) > 0 && size+u.File.Size > maxBatchBytes
 			if n == maxGathered || full && isPackage(u.Name) {
 				if !yield(p, nil) {
 					return
@@ -119,21 +120,24 @@ func ignoreReason(name string) string {
 }
 
 // Bounds of a batch: candidates, and bytes of their files. The records of a batch
-// are stored together. A slice ends between two batches.
+// are stored together. A slice ends between two batches. An attempt begins with
+// minBatch candidates, and each batch may have twice as many as the one before it.
+// Example: a worker that died in a batch of 400 goes on with one of 50.
 const (
+	minBatch      = 50
 	maxBatch      = 500
 	maxBatchBytes = 64 << 20
 )
 
 // batches yields the candidates after the name after, "" for all, in batches of
-// at least one.
-func batches(candidates []upload.Upload, after string) iter.Seq[[]upload.Upload] {
+// at least one. limit returns the number of candidates of the next batch.
+func batches(candidates []upload.Upload, after string, limit func() int) iter.Seq[[]upload.Upload] {
 	return func(yield func([]upload.Upload) bool) {
 		for len(candidates) > 0 && after != "" && candidates[0].Name <= after {
 			candidates = candidates[1:]
 		}
 		for len(candidates) > 0 {
-			n := batchOf(candidates)
+			n := batchOf(candidates, limit())
 			if !yield(candidates[:n]) {
 				return
 			}
@@ -142,11 +146,11 @@ func batches(candidates []upload.Upload, after string) iter.Seq[[]upload.Upload]
 	}
 }
 
-// batchOf returns the size of the next batch.
-func batchOf(candidates []upload.Upload) int {
+// batchOf returns the size of the next batch, limit at most.
+func batchOf(candidates []upload.Upload, limit int) int {
 	var size int64
 	n := 0
-	for n < len(candidates) && n < maxBatch && (n == 0 || size+candidates[n].File.Size <= maxBatchBytes) {
+	for n < len(candidates) && n < limit && (n == 0 || size+candidates[n].File.Size <= maxBatchBytes) {
 		size += candidates[n].File.Size
 		n++
 	}

@@ -66,7 +66,7 @@ func (im *importer) importAll(ctx context.Context, into *target, args ImportArgs
 		}
 		return im.importPart(ctx, into, part{collection: found})
 	}
-	for p, err := range im.store.collect(ctx, args.Dir, im.cursor.After) {
+	for p, err := range im.store.collect(ctx, args.Dir, im.cursor.After, im.limit) {
 		if err == nil {
 			err = im.importPart(ctx, into, p)
 		}

@@ -29,6 +29,7 @@ type importer struct {
 	pending []entry   // since the last application of the edits
 	since   time.Time // time of the last checkpoint
 	unsaved outcomes  // since the last checkpoint
+	largest int       // candidates of the largest batch so far
 
 	taskCursor func(any) any // embeds the cursor in that of the task; nil if it is the task's
 }
@@ -97,6 +98,9 @@ func (im *importer) target(ctx context.Context, uuid, name, missing string) (*ta
 // maxHeld bounds the rows or packages that wait to be stored, in bytes.
 const maxHeld = 16 << 20
 
+// limit returns how many candidates the next batch may have.
+func (im *importer) limit() int { return min(max(minBatch, 2*im.largest), maxBatch) }
+
 // batch reads candidates concurrently, stores their files and records, and plans
 // their changes to the target's list.
 func (im *importer) batch(ctx context.Context, into *target, candidates []upload.Upload, from *release) error {
@@ -122,10 +126,13 @@ func (im *importer) batch(ctx context.Context, into *target, candidates []upload
 			}
 		}
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = rows.flush(ctx)
 	}
-	return rows.flush(ctx)
+	if err == nil {
+		im.largest = max(im.largest, len(candidates))
+	}
+	return err
 }
 
 // stored is a candidate after reading. Unless it is refused, the pool has its

@@ -169,7 +169,7 @@ func (in *inclusion) release(ctx context.Context, r *release) error {
 		in.unsaved.addImported(r.upload)
 		in.unsaved.addImported(candidates.processed...)
 	}
-	for batch := range batches(candidates.candidates, in.cursor.After) {
+	for batch := range batches(candidates.candidates, in.cursor.After, in.limit) {
 		if err := in.checkpoint(ctx); err != nil {
 			return err
 		}
