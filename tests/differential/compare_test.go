@@ -88,6 +88,7 @@ func (j *judge) compare(t *testing.T, name string, aptly, ours answer) {
 	defer j.mu.Unlock()
 	j.requests++
 	var report strings.Builder
+	sortSources(aptly["body"])
 	j.newer.correct(name, aptly)
 	for _, d := range differences("", map[string]any(aptly), map[string]any(ours)) {
 		i := slices.IndexFunc(j.accepted, func(a acceptance) bool {

@@ -14,11 +14,10 @@ import (
 type newer []*newerAnswer
 
 type newerAnswer struct {
-	Request   string            // the request, as in reports
-	Source    string            // place in the source of 1.6.3
-	Sometimes string            // reason why 1.5.0 sometimes answers like 1.6.3; may be empty
-	Fields    map[string][2]any // values of 1.5.0 and of 1.6.3, by the field of a difference
-	used      bool
+	Request string            // the request, as in reports
+	Source  string            // place in the source of 1.6.3
+	Fields  map[string][2]any // values of 1.5.0 and of 1.6.3, by the field of a difference
+	used    bool
 }
 
 func readNewer(t *testing.T) newer {
@@ -89,11 +88,27 @@ func at(a answer, field string, change func(any) any) {
 	}
 }
 
-// unused returns the requests without a correction, unless their entry allows that.
+// sortSources sorts the sources of all publications in a value by component. aptly 1.6.3
+// lists them so (deb/publish.go, MarshalJSON), 1.5.0 in the random order of a Go map.
+func sortSources(v any) {
+	switch in := v.(type) {
+	case []any:
+		for _, element := range in {
+			sortSources(element)
+		}
+	case map[string]any:
+		if _, ok := in["Prefix"]; !ok {
+			return
+		}
+		order(in["Sources"])
+	}
+}
+
+// unused returns the requests without a correction.
 func (n newer) unused() []string {
 	var names []string
 	for _, c := range n {
-		if !c.used && c.Sometimes == "" && !slices.Contains(names, c.Request) {
+		if !c.used && !slices.Contains(names, c.Request) {
 			names = append(names, c.Request)
 		}
 	}
@@ -120,5 +135,22 @@ func TestCorrections(t *testing.T) {
 	}
 	if got := n.unused(); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("unused are %q", got)
+	}
+}
+
+// TestSourcesAreSorted holds that only sources of publications are sorted, by component.
+func TestSourcesAreSorted(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"Prefix":".","Sources":[{"Component":"main","Name":"a"},{"Component":"contrib","Name":"b"}]}`: `{"Prefix":".","Sources":[{"Component":"contrib","Name":"b"},{"Component":"main","Name":"a"}]}`,
+		`[{"Prefix":"p","Sources":[{"Component":"b"},{"Component":"a"}]},["y","x"]]`:                    `[{"Prefix":"p","Sources":[{"Component":"a"},{"Component":"b"}]},["y","x"]]`,
+		`{"Sources":["b","a"]}`: `{"Sources":["b","a"]}`,
+		`{"Prefix":"p"}`:        `{"Prefix":"p"}`,
+		`"text"`:                `"text"`,
+	} {
+		var v any
+		must(t, json.Unmarshal([]byte(in), &v))
+		if sortSources(v); encode(v) != want {
+			t.Errorf("%s, want %s", encode(v), want)
+		}
 	}
 }
