@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,6 +99,9 @@ func serve(ctx context.Context, opt settings) error {
 	if err := opt.access.check(); err != nil {
 		return err
 	}
+	if err := checkAddress(opt.address); err != nil {
+		return err
+	}
 	listener, err := listen(opt.listen)
 	if err != nil {
 		return err
@@ -116,6 +121,19 @@ func serve(ctx context.Context, opt settings) error {
 		return nil
 	}
 	return err
+}
+
+// checkAddress refuses an address that is no URL of a server. Clients read it in Release
+// files. The address may be empty and may have a path, for example https://example.org/apt/.
+func checkAddress(address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil && !strings.ContainsAny(address, "?# ") {
+		return nil
+	}
+	return fmt.Errorf("--address %q: an address is a URL without user, query and fragment, as https://deb.example.org", address)
 }
 
 // limitMemory sets the soft memory limit of the Go runtime, unless GOMEMLIMIT is set.

@@ -202,6 +202,12 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		"bucket":          {"--s3-storage", "x=nonsense"},
 		"passphrase file": {"--passphrase-file", "/none"},
 		"epoch":           {"EPOCH"},
+		"no URL":          {"--address", "::bad"},
+		"no scheme":       {"--address", "deb.example.org"},
+		"no host":         {"--address", "https://:80/apt"},
+		"other scheme":    {"--address", "ftp://deb.example.org"},
+		"user":            {"--address", "https://u:p@deb.example.org"},
+		"query":           {"--address", "https://deb.example.org/?x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -228,6 +234,15 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 				t.Error("the socket is left")
 			}
 		})
+	}
+}
+
+// TestAddressIsAURL holds that an address may have a port and a path, or be empty.
+func TestAddressIsAURL(t *testing.T) {
+	for _, address := range []string{"", "https://deb.example.org", "http://[::1]:8080/", "https://deb.example.org:8443/apt/"} {
+		if err := checkAddress(address); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
