@@ -55,7 +55,7 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	key, err := t.key(r.URL.Path), error(nil)
 	if driver.CheckKey(key) != nil {
-		t.missing(w)
+		t.absent(w, r.URL.Path)
 		return
 	}
 	var name string // selects the headers; "" stands for the key
@@ -74,7 +74,7 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = t.serve(w, r, key, cmp.Or(name, key))
 	}
 	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
-		t.missing(w)
+		t.absent(w, r.URL.Path)
 	} else if err != nil {
 		t.Log.Error("published file was not served", "key", key, "error", err)
 		w.Header().Set("Cache-Control", "no-store")
@@ -184,6 +184,19 @@ func (t *Tree) text(w http.ResponseWriter, r *http.Request, contentType, text st
 	if r.Method != http.MethodHead {
 		io.WriteString(w, text)
 	}
+}
+
+// absent answers 404 for a path without an object. As from aptly, the answer names the
+// storage of a path below /repos/ if there is no such storage.
+func (t *Tree) absent(w http.ResponseWriter, path string) {
+	if rest, ok := strings.CutPrefix(path, "/repos/"); ok {
+		if name, _, _ := strings.Cut(rest, "/"); !t.isFolder(name) {
+			w.Header().Set("Cache-Control", "no-store")
+			_ = WriteJSON(w, http.StatusNotFound, map[string]string{"error": "published local storage " + name + " not configured"})
+			return
+		}
+	}
+	t.missing(w)
 }
 
 func (t *Tree) missing(w http.ResponseWriter) {

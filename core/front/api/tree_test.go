@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 )
 
@@ -59,6 +60,40 @@ func TestFolderOfStorageHasASlash(t *testing.T) {
 		tree.ServeHTTP(w, r)
 		if got := w.Header().Get("Location"); got != want || w.Code != map[bool]int{true: 301, false: 404}[want != ""] {
 			t.Errorf("%s: %d to %q, want %q", path, w.Code, got, want)
+		}
+	}
+}
+
+// TestUnknownStorageIsNamed holds that a path below /repos/ of no storage is answered with
+// aptly's error. A file of a publication whose prefix begins with repos/ is served.
+func TestUnknownStorageIsNamed(t *testing.T) {
+	blobs := drivertest.NewMemory(time.Now).Blobs
+	if _, err := blobs.Put(t.Context(), "public/repos/debs/f", strings.NewReader("x"), driver.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	tree := &Tree{Storages: []string{"filesystem:www", "s3:x"}, Blobs: blobs}
+	unknown := func(name string) string { return `{"error":"published local storage ` + name + ` not configured"}` }
+	for path, want := range map[string]string{
+		"/repos/none":     unknown("none"),
+		"/repos/none/":    unknown("none"),
+		"/repos/none/d/f": unknown("none"),
+		"/repos/x/f":      unknown("x"),
+		"/repos/debs/g":   unknown("debs"),
+		"/repos/www/f":    "404 page not found",
+		"/repos/-/f":      "404 page not found",
+		"/repos.txt":      "404 page not found",
+		"/repos/debs/f":   "",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			w := httptest.NewRecorder()
+			tree.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+			if want == "" {
+				if w.Code != http.StatusOK {
+					t.Errorf("%s %s: %d", method, path, w.Code)
+				}
+			} else if w.Code != http.StatusNotFound || w.Body.String() != want || (want[0] == '{') != (w.Header().Get("Content-Type") == "application/json; charset=utf-8") {
+				t.Errorf("%s %s: %d %s, want %s", method, path, w.Code, w.Body, want)
+			}
 		}
 	}
 }
