@@ -166,6 +166,9 @@ var (
 // equalise replaces necessary differences by the same text.
 func (s *system) equalise(text string) string {
 	text = strings.ReplaceAll(text, s.root+"/", "/root/")
+	if s.upstream != "" {
+		text = strings.ReplaceAll(text, s.upstream, "{{archive}}")
+	}
 	text = uuids.ReplaceAllString(text, "<uuid>")
 	return times.ReplaceAllString(text, `"<time>"`)
 }
