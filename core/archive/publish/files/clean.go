@@ -46,7 +46,7 @@ func (c *Cleaner) Clean(ctx context.Context, last map[string]index.Published) er
 // lost is a component that has lost packages.
 type lost struct {
 	name, dir string
-	kept      *pkglist.List   // its list now, whatever its directory is
+	kept      *pkglist.List   // its list now, also if its directory has changed
 	users     []*pkglist.List // all that may use files in the directory
 }
 
@@ -105,9 +105,9 @@ func (c *Cleaner) users(ctx context.Context, component, dir string) ([]*pkglist.
 	return users, nil
 }
 
-// unlinkUnused removes the files of a package that no user of the directory has.
-// The files of an installer are not in the pool: they stay if the component has
-// kept them, whatever its directory is now.
+// unlinkUnused removes the files of a package that no user of the directory
+// has. The files of an installer are not in the pool. They stay if the
+// component has kept them, also if its directory is another one now.
 func (c *Cleaner) unlinkUnused(ctx context.Context, part lost, p *deb.Package) error {
 	for _, f := range Of(p) {
 		name, err := c.Scope.Location(part.name, part.dir, p, f)
@@ -139,9 +139,9 @@ func (c *Cleaner) unlinkUnused(ctx context.Context, part lost, p *deb.Package) e
 	return nil
 }
 
-// user returns the file of that name in a package of the same name and directory
-// in one of the lists, nil if there is none. A file of a source package may
-// belong to several of its versions.
+// user returns the file of that name in a package of the same name and
+// directory in one of the lists. It returns nil if there is none. A file of a
+// source package may belong to several of its versions.
 func (sc Scope) user(ctx context.Context, users []*pkglist.List, p *deb.Package, file string) (*deb.File, error) {
 	for _, list := range users {
 		for other, err := range list.ByName(ctx, p.Name) {

@@ -116,9 +116,9 @@ func (l InstallerLists) sign(ctx context.Context, list index.File, text []byte, 
 	return l.Stager.Data(ctx, name, detached.Bytes())
 }
 
-// Signers is a digest of the keys by which a signer signs, as they are now: a
-// key that has got another subkey or time is another one. It is "" without a
-// signer.
+// Signers is a digest of the public keys of a signer as they are now. A key
+// that has got another subkey or another expiry gives another digest. It is ""
+// without a signer.
 func Signers(signer pgp.Signer) string {
 	if signer == nil {
 		return ""

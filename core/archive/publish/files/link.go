@@ -163,7 +163,7 @@ type ConflictError struct {
 	Package *deb.Package
 }
 
-// Error says what aptly says.
+// Error has the words of aptly's error.
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("unable to process packages: error linking file to /aptless/%s: file already exists and is different", e.Object)
 }

@@ -29,7 +29,8 @@ func (n *Names) add(name string) {
 	}
 }
 
-// Report is what a repair has found and done.
+// Report has the files that a repair has found wrong, and the files that it has
+// put back.
 type Report struct {
 	DryRun    bool  // nothing was changed
 	Checked   int   // objects
@@ -79,8 +80,8 @@ func (r *Report) Restored(key string, err error) error {
 	return nil
 }
 
-// Repairer compares package files with the lists of a publication, and puts back
-// what is missing or has another size.
+// Repairer compares package files with the lists of a publication. It puts back
+// a file that is missing or has another size.
 type Repairer struct {
 	*Store
 	Scope  Scope

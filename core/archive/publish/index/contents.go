@@ -17,7 +17,7 @@ import (
 // contentsHeader is the first line of every Contents index.
 const contentsHeader = "FILE LOCATION\n"
 
-// contentsSpec says what a Contents index is to have.
+// contentsSpec says which packages a Contents index has.
 type contentsSpec struct {
 	Component string // "" for all
 	Arch      string

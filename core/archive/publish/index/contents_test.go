@@ -72,7 +72,7 @@ func (w *world) contentsOf(t tester, lists map[string]*pkglist.List, prev *Set) 
 	return m
 }
 
-// texts returns what is in the Contents that a manifest names.
+// texts returns the texts of the Contents that a manifest names.
 func (w *world) texts(t tester, m *Set) map[string]string {
 	t.Helper()
 	objects := w.Objects("public/")
@@ -97,7 +97,7 @@ func (w *world) texts(t tester, m *Set) map[string]string {
 
 // expect computes Contents the plain way.
 func expect(a archive, archs []string, packages map[string][]*deb.Package) map[string]string {
-	lines := map[string]map[string][]string{} // by index and path: who has it
+	lines := map[string]map[string][]string{} // by index and path: the packages that have it
 	note := func(index, path, name string) {
 		if lines[index] == nil {
 			lines[index] = map[string][]string{}
@@ -201,8 +201,9 @@ func many(a archive, from, to int) []*deb.Package {
 	return list
 }
 
-// TestContentsSpliced edits two components at random: Contents is what the plain
-// way computes, and byte for byte what is made from nothing.
+// TestContentsSpliced edits two components at random. Contents has the lines
+// that the plain way computes. Its bytes are those of an index made from
+// nothing.
 func TestContentsSpliced(t *testing.T) {
 	t.Parallel()
 	const size = 900
@@ -291,8 +292,9 @@ func TestContentsRequests(t *testing.T) {
 		more := a.with("package-00700", "9", "amd64", "misc", "usr/bin/new", "usr/share/doc/package-00700/copyright")
 		lists["main"] = w.edit(t, lists["main"], []*deb.Package{more}, nil)
 		calls = w.counted(func() { w.contentsOf(t, lists, prev) })
-		// Its two paths are in two chunks, which are read and written, rendered
-		// for two indexes, and parted by what is copied; more where a chunk ends.
+		// Its two paths are in two chunks. Both are read and written, and rendered
+		// for two indexes. Copied pieces lie between them. More requests are made
+		// where a chunk ends.
 		if calls["Open"] > 30 || calls["Put"] > 10 {
 			t.Errorf("%d packages and one more: %v", size, calls)
 		}

@@ -1,9 +1,10 @@
-// Package index makes the index files of a distribution from lists of packages
-// and stages them under their digests, where no reader looks for them yet.
+// Package index makes the index files of a distribution from lists of packages.
+// It stages them under their digests, where no reader looks for them yet.
 //
 // An index file is the concatenation of pieces, one for each chunk of its list.
 // Equal chunks give equal bytes, so the pieces of unchanged chunks are copied
-// from the by-hash object of the last publication. Only the others are rendered.
+// from the by-hash object of the last publication. Only the others are
+// rendered.
 //
 //	contents.go       Contents, from a list of all paths
 //	packages.go       Packages and Sources
@@ -12,18 +13,19 @@
 //	outputs.go        the files of an index: plain, gzip and others
 //	stage.go          files under their digests, which are known at their ends only
 //	folder.go         the private folder of an attempt: inventories, progress
-//	source.go         what an index is made of, and the plan of its pieces
-//	stager.go         an attempt, and what it is given
+//	source.go         the chunks of an index, and the plan of its pieces
+//	stager.go         the Stager of an attempt, with its ports and its settings
 //	release.go        the text of Release files
 //	object.go         files, indexes and sets of them
 //
 // References between these files run down this list, never up.
 //
-// Stored layout: see package paths. Objects in the private folder of an attempt:
+// Stored layout: see package paths. Objects in the private folder of an
+// attempt:
 //
 //	<folder>/spool-<name>        a file that does not stay in memory, until its digest is known
 //	<folder>/inventory-<n>.json  keys of the public tree, listed before they are written
-//	<folder>/progress.json       where the next slice goes on
+//	<folder>/progress.json       the Progress of earlier slices
 //
 // Invariants:
 //

@@ -153,7 +153,7 @@ func (st *Stager) pause(ctx context.Context, made Progress) error {
 }
 
 // over returns the last set with the indexes of earlier slices in the place of
-// its own: what they have staged is taken over without a request.
+// its own. An index that an earlier slice has staged costs no request then.
 func (p Progress) over(base *Set) *Set {
 	if len(p.Indexes) == 0 {
 		return base

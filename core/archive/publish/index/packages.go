@@ -13,7 +13,7 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// spec says what an index of packages is to have.
+// spec says which packages an index has, and in which form.
 type spec struct {
 	Path, Component, Arch string
 	Kind                  deb.Kind
@@ -39,7 +39,8 @@ func (sp spec) holds(c pkglist.Chunk) bool {
 // nothing made otherwise is copied.
 const form = "2"
 
-// params is what an index depends on besides its list.
+// params are the settings on which the bytes of an index depend besides its
+// list.
 func (sp spec) params() string {
 	return fmt.Sprintf("%s %s %d %s", sp.PoolDir, sp.Arch, sp.Kind, form)
 }

@@ -24,7 +24,7 @@ import (
 	"aptless/core/formats/members/memberstest"
 )
 
-// tester is what tests and properties share.
+// tester has the methods of testing.T that the T of a property has, too.
 type tester interface {
 	Helper()
 	Fatal(args ...any)
@@ -46,7 +46,7 @@ func newWorld() *world {
 	return w
 }
 
-// use makes the world one that has what is stored in m.
+// use makes m the storage of the world.
 func (w *world) use(m *drivertest.Memory) {
 	w.Memory, w.st.Blobs, w.st.Lists.Chunks.Blobs = m, m.Blobs, m.Blobs
 }
@@ -268,8 +268,8 @@ func TestRequests(t *testing.T) {
 		after := w.edit(t, before, []*deb.Package{p}, nil)
 		var x *Index
 		calls := w.counted(func() { x = w.index(t, amd64, after, prev) })
-		// The chunk of the package, and of each compressed file what is before it
-		// and behind it.
+		// The chunk of the package, and of each compressed file the range before it
+		// and the range after it.
 		if diff := cmp.Diff(map[string]int{"Open": 5, "Put": 3, "Copy": 9}, calls); diff != "" {
 			t.Errorf("%d packages and one more: %s", size, diff)
 		}
@@ -277,8 +277,8 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestByHashTurnedOn stages under all digests what was staged under one, though
-// the list is the same.
+// TestByHashTurnedOn stages under all digests the files that were staged under
+// one, though the list is the same.
 func TestByHashTurnedOn(t *testing.T) {
 	w := newWorld()
 	l := w.edit(t, nil, pkgs(0, 1000), nil)

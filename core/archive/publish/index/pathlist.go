@@ -21,7 +21,7 @@ import (
 //	path \0 section/name \0 component \0 package key
 //
 // and its value the architecture and the kind. All records of a path are in one
-// chunk, so a line of an index is made of one chunk, and the lines of unchanged
+// chunk, so a line of an index is made of one chunk. The lines of unchanged
 // chunks are copied.
 
 // pathTarget is how many records a chunk of paths has on average: they are

@@ -17,7 +17,7 @@ import (
 
 // source makes an index from the chunks of a list and from the last index.
 type source struct {
-	chunks []lists.Chunk                                      // those that contribute, in order
+	chunks []lists.Chunk                                      // the chunks that contribute, in order
 	render func(context.Context, lists.Chunk) ([]byte, error) // returns the bytes of a chunk: never none
 	params string                                             // on which the bytes depend besides the chunks
 
@@ -30,8 +30,9 @@ type source struct {
 	last     *Index
 }
 
-// job is a part of an index that is made at once: one chunk to be rendered, or
-// several chunks whose pieces are next to each other in the last index.
+// job is a part of an index that is made at once. It has one chunk to be
+// rendered, or several chunks whose pieces are next to each other in the last
+// index.
 type job struct {
 	chunks []lists.Chunk
 	copied []Piece // one for each chunk; nil if it is to be rendered

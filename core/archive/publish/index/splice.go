@@ -83,7 +83,7 @@ const partWeight = 4
 var errUnusable = errors.New("last index is not usable")
 
 // copy copies pieces of the last index with one request for each compressed
-// file, and renders those that cannot be copied.
+// file. It renders the pieces that cannot be copied.
 func (src *source) copy(ctx context.Context, j job, use func(part) error) error {
 	taken, err := src.take(ctx, j, use)
 	if !errors.Is(err, errUnusable) {

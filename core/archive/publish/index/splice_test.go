@@ -59,8 +59,8 @@ func TestSpliceIsRender(t *testing.T) {
 	})
 }
 
-// TestRanges makes an index from one whose chunks are in it but for some: what
-// is between them is one range each.
+// TestRanges makes an index from one that lacks some of its chunks. The pieces
+// between two missing chunks are one range.
 func TestRanges(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

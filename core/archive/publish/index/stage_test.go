@@ -54,8 +54,8 @@ func TestSpoolAborted(t *testing.T) {
 	}
 }
 
-// TestSpoolFails has the store refuse the private object: whoever writes or
-// stores is told.
+// TestSpoolFails has the store refuse the private object. The writer gets the
+// error at Write or at store.
 func TestSpoolFails(t *testing.T) {
 	for _, when := range []drivertest.When{drivertest.Before, drivertest.Midway, drivertest.After} {
 		w := newWorld()

@@ -32,9 +32,10 @@ type Stager struct {
 	Folder       string // key prefix of private objects, of this attempt alone
 	Inventory    bool   // files are listed in the folder before they are staged
 
-	// Tasks bounds what attempts hold while they stage, Parts the parts of indexes
-	// that are made at the same time. An attempt that holds some of Tasks may wait
-	// for Parts, and never the other way round. Nil is without a bound.
+	// Tasks bounds the memory of attempts while they stage. Parts bounds the
+	// parts of indexes that are made at the same time. An attempt that holds some
+	// of Tasks may wait for Parts, and never the other way round. Nil is without
+	// a bound.
 	Tasks, Parts *parallel.Budget
 
 	// OutOfTime says that the slice of the task is over. Pause then saves how far

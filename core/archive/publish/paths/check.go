@@ -15,8 +15,8 @@ const (
 )
 
 // Check refuses a name of a distribution, a component or an architecture that
-// is not one or more plain path components, or that would break a line of a
-// Release file. The error matches driver.ErrInvalid.
+// is not one or more plain path components. It also refuses a name that would
+// break a line of a Release file. The error matches driver.ErrInvalid.
 func Check(name string) error {
 	if len(name) > MaxName || strings.ContainsAny(name, " \t") {
 		return fmt.Errorf("%.200q is too long or has a blank: %w", name, driver.ErrInvalid)
@@ -31,9 +31,9 @@ func OfRelease(name string) bool {
 }
 
 // Overlap reports whether a distribution with these components and another one
-// would share files: a component's directory of the first is in the second, or
-// contains it. Component main of distribution a is dists/a/main, and so is
-// distribution a/main.
+// would share files. They share files if a component's directory of the first
+// is in the second, or contains it. Component main of distribution a is
+// dists/a/main, and so is distribution a/main.
 func Overlap(name string, components []string, other string) bool {
 	inner, ok := strings.CutPrefix(other+"/", name+"/")
 	if !ok {

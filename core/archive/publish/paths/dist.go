@@ -78,7 +78,8 @@ func (d Dist) Releases(name string) []string {
 	return []string{dir + "/InRelease", dir + "/Release.gpg", dir + "/Release"}
 }
 
-// Private is the key prefix of what is staged for the publication.
+// Private is the key prefix of the objects that attempts stage for the
+// publication.
 func (d Dist) Private() string {
 	sum := sha256.Sum256([]byte(d.ID()))
 	return PrivatePrefix + hex.EncodeToString(sum[:16])
@@ -127,6 +128,7 @@ func (d Dist) Lock() string { return "publish/" + d.ID() }
 // prefix share.
 func (d Dist) PoolLock() string { return "pool/" + d.StoragePrefix() }
 
-// IndexLock is the lock of the first directory of a name of a distribution: no
-// two tasks add a name or a component below it at the same time.
+// IndexLock is the lock of the first directory of a name of a distribution. No
+// two tasks add a name or a component below that directory at the same time.
+// For example, trixie and trixie/updates have one lock.
 func (d Dist) IndexLock(name string) string { return "dists/" + d.StoragePrefix() + "/" + Top(name) }

@@ -1,8 +1,8 @@
-// Package paths makes every key of a publication: of its objects, its rows and
+// Package paths owns every key of a publication: of its objects, its rows and
 // its locks. All functions are pure. The package reads no row and no object.
 //
-// Objects of a distribution below <storage>:<prefix>; <root> is public/<prefix>,
-// or storage/<storage>/<prefix> for a named storage:
+// Objects of a distribution below <storage>:<prefix>; <root> is
+// public/<prefix>, or storage/<storage>/<prefix> for a named storage:
 //
 //	<root>/dists/<dist>/...                    indexes, Release and its signatures
 //	<root>/dists/<dist>/<dir>/by-hash/<algorithm>/<digest>  the same files by digest
@@ -10,7 +10,7 @@
 //	<root>/pool/<component>/...                package files, layout debian
 //	<root>/pool/<dist>/<component>/...         package files, layout debian with MultiDist
 //	<root>/pool/source/<SHA-256 of the .dsc>/  source packages, layout hash
-//	private/publish/<id>/<task>-<attempt>/     what an attempt stages for no reader
+//	private/publish/<id>/<task>-<attempt>/     objects that an attempt stages for no reader
 //	private/skel/<prefix>/dists/<dist>/<component>/...  skeleton files of operators
 //
 // Rows:

@@ -121,8 +121,8 @@ func Digest(name string) (sha256 string, ok bool) {
 }
 
 // Reserved returns the first of the publication's directories that is one of
-// HashLayout's, which are answered from the pool of all packages; "" if there
-// is none. names are those of the distribution.
+// HashLayout's; "" if there is none. Files in these are answered from the pool
+// of all packages. names are the names of the distribution.
 func (d Dist) Reserved(names, components []string) string {
 	for _, c := range components {
 		var dirs []string

@@ -13,7 +13,8 @@ func Unescape(segment string) string {
 	return s
 }
 
-// Sanitise removes what could lead out of a directory.
+// Sanitise removes double dots, dollar signs, backquotes and leading slashes:
+// they could lead out of a directory.
 func Sanitise(s string) string {
 	s = strings.NewReplacer("..", "", "$", "", "`", "").Replace(s)
 	return strings.TrimLeft(s, "/")

@@ -13,8 +13,8 @@ import (
 )
 
 // Index returns the key of the object of a file below dists as the manifest has
-// it, under any name of the distribution, by its name or by hash; "" if there is
-// none.
+// it. The file may have any name of the distribution, and a name by hash. Index
+// returns "" if the manifest has no such file.
 func (m *Manifest) Index(d paths.Dist, file string) string {
 	for _, tree := range m.Names(d.Name) {
 		file, ok := strings.CutPrefix(file, tree+"/")

@@ -15,8 +15,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Manifest says what the tree of a publication is to have, and what it still
-// has of earlier manifests.
+// Manifest names the files that the tree of a publication is to have, and the
+// objects of earlier manifests that it still has.
 type Manifest struct {
 	Generation int64     // counts the manifests of a publication
 	Date       time.Time // of Release

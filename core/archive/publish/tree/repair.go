@@ -21,8 +21,9 @@ type wanted struct {
 	staged string     // key from which the object can be copied; "" if there is none
 }
 
-// wants returns the objects that the tree has to have by the manifest: first the
-// by-hash objects of the distribution, then those of aliases and mutable names.
+// wants returns the objects that the tree has to have by the manifest. The
+// by-hash objects of all names of the distribution come first, then the mutable
+// names.
 func (t *Tree) wants(m *Manifest) (objects []wanted, signatures []wanted) {
 	own := t.Scope.Tree(t.Scope.Name)
 	var names []wanted
@@ -94,9 +95,9 @@ type Repair struct {
 	staged bool
 }
 
-// Do compares the objects that the trees have to have with those that there are.
-// Unless the report is of a dry run, it puts back what is missing or has another
-// size.
+// Do compares the objects that the trees have to have with the objects that
+// there are. Unless the report is of a dry run, it puts back each object that
+// is missing or has another size.
 func (r *Repair) Do(ctx context.Context) error {
 	objects, signatures := r.wants(r.Manifest)
 	for _, w := range objects {
@@ -134,8 +135,8 @@ func (r *Repair) object(ctx context.Context, w wanted) error {
 	return r.putBack(ctx, w, r.Have)
 }
 
-// signature repairs a Release or a signature of it. What was staged says which size
-// it has.
+// signature repairs a Release or a signature of it. The staged object gives the
+// size.
 func (r *Repair) signature(ctx context.Context, w wanted) error {
 	info, err := r.Blobs.Stat(ctx, w.staged)
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
@@ -183,8 +184,9 @@ func (t *Tree) putBack(ctx context.Context, w wanted, have Sizes) error {
 	return driver.ErrNotFound
 }
 
-// mayCopy reports whether an object may be a copy of the one that is wanted. own is
-// the tree of the distribution; of its objects the sizes are known.
+// mayCopy reports whether the object from may be a copy of the wanted object.
+// own is the tree of the distribution. The sizes of all objects in that tree
+// are known.
 func (w wanted) mayCopy(from, own string, have Sizes) bool {
 	size, ok := have[from]
 	if ok {

@@ -7,8 +7,10 @@ import (
 	"aptless/core/archive/publish/paths"
 )
 
-// A superseded by-hash object stays for keepGenerations and for keepFor, whichever
-// ends later. A reader with an old Release finds its indexes that long.
+// A superseded by-hash object stays for keepGenerations and for keepFor: the
+// later end counts. A reader with an old Release finds its indexes that long.
+// For example, an object of generation 5 that is superseded on Monday is still
+// there on Saturday, in generation 100.
 const (
 	keepGenerations = 3
 	keepFor         = 7 * 24 * time.Hour
@@ -28,7 +30,7 @@ func Outlived(generation int64, superseded time.Time, now int64, date time.Time)
 	return generation <= now-keepGenerations && date.Sub(superseded) >= keepFor
 }
 
-// Retirement is what Retire needs besides the two manifests.
+// Retirement is the input of Retire besides the two manifests.
 type Retirement struct {
 	Dist    paths.Dist
 	Applied bool  // the last manifest was applied, so its Expired are gone
@@ -36,7 +38,7 @@ type Retirement struct {
 }
 
 // Retire returns the by-hash objects that the new Release no longer names, and
-// the keys of those that have stayed long enough.
+// the keys of the objects that have stayed long enough.
 func (r Retirement) Retire(m, prev *Manifest) (retired []Retired, expired []string) {
 	done := map[string]bool{} // keys that stay as they are named by m, or are dealt with
 	for key := range m.HashKeys(r.Dist) {

@@ -10,8 +10,8 @@ import (
 	"aptless/core/archive/publish/paths"
 )
 
-// TestRetireMany holds that what manifests name of earlier ones is bounded, and
-// that what a reader or a rollback may still ask for is not let go.
+// TestRetireMany holds that a manifest names a bounded number of earlier
+// objects. An object that a reader or a rollback may still ask for stays.
 func TestRetireMany(t *testing.T) {
 	t.Parallel()
 	r := Retirement{Dist: paths.Dist{Prefix: ".", Name: "x"}, Applied: true}

@@ -18,8 +18,8 @@ type Tree struct {
 	Now   func() time.Time
 	Sleep func(context.Context, time.Duration) error
 
-	// Superseded reports whether another manifest than the one that is applied
-	// is committed by now.
+	// Superseded reports whether the publication's row names another manifest by
+	// now than the one being applied.
 	Superseded func(context.Context) (bool, error)
 
 	// Remove deletes objects of the tree. An attempt that was overtaken deletes none
@@ -69,10 +69,10 @@ func (t *Tree) applyOne(ctx context.Context, key string, from staged) error {
 	}
 }
 
-// timeAfter returns the earliest time of an object that takes the place of one of the
-// time last: a later second, since apt takes an equal second for "not modified". It
-// waits as wait does. An object whose time lies far ahead was written while the clock
-// was wrong, and does not count.
+// timeAfter returns the earliest time of an object that takes the place of an
+// object of the time last. It is a later second, since apt takes an equal
+// second for "not modified". timeAfter waits as wait does. An object whose time
+// lies far ahead was written while the clock was wrong, and does not count.
 func (t *Tree) timeAfter(ctx context.Context, last, date time.Time) (time.Time, error) {
 	if err := t.wait(ctx, date); err != nil {
 		return time.Time{}, err
@@ -84,8 +84,8 @@ func (t *Tree) timeAfter(ctx context.Context, last, date time.Time) (time.Time, 
 	return next, t.wait(ctx, next)
 }
 
-// replace puts the staged bytes as a new object, so that its time is that of the
-// change, also where a copy would keep the time of its source.
+// replace puts the staged bytes as a new object. So the object's time is that
+// of the change, also where a copy would keep the time of its source.
 func (t *Tree) replace(ctx context.Context, key, staged string, opt driver.PutOptions) error {
 	r, info, err := t.Blobs.Open(ctx, staged, nil)
 	if err != nil {
