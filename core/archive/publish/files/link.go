@@ -63,10 +63,15 @@ func (l *Linker) Link(ctx context.Context, last map[string]index.Published, now 
 // Restart lets Link begin anew.
 func (l *Linker) Restart() { l.total, l.left, l.done = 0, 0, 0 }
 
-// linkBatch is how many files are linked together: first their rows are written, then
+// A batch is the files that are linked together: first their rows are written, then
 // the files are copied. So no row stands between two copies, which are made durable
-// together; and many rows share a commit.
-const linkBatch = 512
+// together, and many rows share a commit. An attempt begins with minBatch files, and
+// each batch has twice as many as the one before it, up to maxBatch. So the rows of
+// a batch do not take the whole time of a short slice.
+const (
+	minBatch = 64
+	maxBatch = 512
+)
 
 // maxRows is how many rows of a batch are written at the same time.
 const maxRows = 64
@@ -83,6 +88,7 @@ type linkJob struct {
 // component links the packages that a component has gained.
 func (l *Linker) component(ctx context.Context, component, dir string, old, list *pkglist.List) error {
 	var jobs []linkJob
+	limit := minBatch
 	for change, err := range pkglist.Changes(ctx, old, list) {
 		if err != nil {
 			return err
@@ -98,11 +104,11 @@ func (l *Linker) component(ctx context.Context, component, dir string, old, list
 		}
 		l.left--
 		l.Report(l.total, l.left)
-		if len(jobs) >= linkBatch || len(jobs) > 0 && l.OutOfTime() {
+		if len(jobs) >= limit {
 			if err := l.batch(ctx, jobs); err != nil {
 				return located(err, dir)
 			}
-			jobs = jobs[:0]
+			jobs, limit = jobs[:0], min(2*limit, maxBatch)
 		}
 	}
 	return located(l.batch(ctx, jobs), dir)
