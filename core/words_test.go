@@ -34,6 +34,8 @@ var plain = []string{
 	"core/formats",
 	"core/front/api",
 	"core/front/app",
+	"core/front/audit",
+	"core/front/auth",
 	"docs/design.md",
 	"docs/cost.md",
 	"docs/benchmarks.md",
@@ -83,6 +85,8 @@ var strict = []string{
 	"core/archive/upstream",
 	"core/engine",
 	"core/formats",
+	"core/front/audit",
+	"core/front/auth",
 }
 
 var vague = regexp.MustCompile(`(?i)\b(what|behind)\b`)

@@ -59,7 +59,7 @@ type Record struct {
 	Hash   string
 }
 
-// digest returns the hash of a record.
+// digest returns the SHA-256 of the record's JSON without Hash, in hexadecimal digits.
 func (r Record) digest() string {
 	r.Hash = ""
 	data, _ := json.Marshal(r) // claims come from JSON
@@ -80,7 +80,7 @@ func clip(s string) string {
 	return s[:maxText] + "…"
 }
 
-// Store keeps records.
+// Store writes, reads and removes records.
 type Store struct {
 	Table driver.Table
 	Now   func() time.Time
@@ -97,14 +97,14 @@ type Store struct {
 // DefaultKeep is how long records are kept.
 const DefaultKeep = 400 * 24 * time.Hour
 
-// stream is a chain of records.
+// stream is a chain of records. number and prev are of its last stored record.
 type stream struct {
 	name   string
 	number int64
 	prev   string
 }
 
-// take returns a stream that no writer has.
+// take returns a stream without a writer: a free one, or a new one.
 func (s *Store) take() *stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +125,8 @@ func (s *Store) take() *stream {
 // partition returns the partition of a day.
 func partition(at time.Time) string { return "audit-" + at.UTC().Format(time.DateOnly) }
 
-// stamp is a time as text of one length, so that order of text is order of time.
+// stamp is the form of times in sort keys. All such texts have one length, so their
+// order is the order of time.
 const stamp = "2006-01-02T15:04:05.000000000Z"
 
 // Pending is a record whose transaction is not over.
@@ -136,7 +137,8 @@ type Pending struct {
 	stream *stream
 }
 
-// Begin makes a record for a transaction. Done has to be called after it.
+// Begin makes a record for a transaction, which has to contain Op. The caller has to
+// call Done after the transaction.
 func (s *Store) Begin(r Record) *Pending {
 	t := s.take()
 	r.ID, r.Time, r.Prev = fmt.Sprintf("%s-%08d", t.name, t.number+1), s.Now().UTC(), t.prev
@@ -150,8 +152,9 @@ func (s *Store) Begin(r Record) *Pending {
 	return &Pending{r, driver.Op{Do: driver.OpPut, Key: key, If: driver.Absent, Data: data}, s, t}
 }
 
-// Done says how the transaction of a record has ended. After an error it is not
-// known whether the record is stored: its stream ends.
+// Done takes the error of the record's transaction. After nil the record is logged and
+// its stream is free again. After an error the stream ends, since the record may be
+// stored all the same. Example: the table commits, and its answer is lost.
 func (p *Pending) Done(err error) {
 	if err != nil {
 		return
@@ -164,7 +167,7 @@ func (p *Pending) Done(err error) {
 	p.store.free = append(p.store.free, p.stream)
 }
 
-// Put stores a record by itself.
+// Put stores a record in a transaction of its own.
 func (s *Store) Put(ctx context.Context, r Record) (Record, error) {
 	p := s.Begin(r)
 	_, err := s.Table.Write(ctx, p.Op)
@@ -180,13 +183,15 @@ type minute struct {
 	example Record
 }
 
-// Refusals that are recorded of a source each minute, and the sources that are counted.
+// perMinute bounds the refusals of a source that have records, each minute. maxSources
+// bounds the counters: one source more removes all counters and their numbers.
 const (
 	perMinute  = 10
 	maxSources = 10_000
 )
 
-// Refuse records a refusal, if its source has not had too many.
+// Refuse records a refusal. After perMinute refusals of its source in a minute it only
+// counts. The next minute of the source begins with a record of that number.
 func (s *Store) Refuse(ctx context.Context, r Record) error {
 	s.mu.Lock()
 	if s.refusals == nil {
@@ -222,7 +227,7 @@ func (s *Store) Refuse(ctx context.Context, r Record) error {
 	return err
 }
 
-// rest returns the record of the refusals that have none; nil if each has one.
+// rest returns a record with the number of the refusals without records; nil for zero.
 func (m *minute) rest() *Record {
 	if m.silent == 0 {
 		return nil
@@ -230,7 +235,7 @@ func (m *minute) rest() *Record {
 	return &Record{Event: m.example.Event, From: m.example.From, Status: m.example.Status, Count: m.silent}
 }
 
-// Flush records the numbers of refusals whose minute is over.
+// Flush records the number of unrecorded refusals of each source whose minute is over.
 func (s *Store) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	var all []Record

@@ -86,7 +86,8 @@ func TestChainOfManyWritersHasNoFault(t *testing.T) {
 	}
 }
 
-// TestVerifyNamesWhatWasDone to the records of a stream.
+// TestVerifyNamesWhatWasDone holds that a Verifier names the record at which a change,
+// a removal or an insertion shows.
 func TestVerifyNamesWhatWasDone(t *testing.T) {
 	s, _, _ := newStore()
 	for i := range 5 {
@@ -103,7 +104,7 @@ func TestVerifyNamesWhatWasDone(t *testing.T) {
 	between.Hash = between.digest()
 	for name, c := range map[string]struct {
 		records []Record
-		want    string // ID of the record that is named
+		want    string // ID of the record in the fault; "" for no fault
 	}{
 		"as they are":      {records, ""},
 		"changed":          {changed, records[2].ID},
@@ -120,7 +121,7 @@ func TestVerifyNamesWhatWasDone(t *testing.T) {
 	}
 }
 
-// failing fails writes, and may have done them.
+// failing returns errors of writes while fail is set; done has them stored all the same.
 type failing struct {
 	driver.Table
 	fail, done bool
@@ -136,7 +137,8 @@ func (f *failing) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 	return "", errors.New("no answer")
 }
 
-// TestWriteThatFailsLeavesNoGap, whether it was done or not.
+// TestWriteThatFailsLeavesNoGap holds that an error of a write leaves no gap in a
+// stream, with the record stored and without.
 func TestWriteThatFailsLeavesNoGap(t *testing.T) {
 	for _, done := range []bool{false, true} {
 		s, _, m := newStore()
@@ -250,7 +252,7 @@ func count(t *testing.T, table driver.Table, part string) (n int) {
 	return n
 }
 
-// TestRecordsAreInTheLog as they are stored.
+// TestRecordsAreInTheLog holds that the log has a record's stored JSON.
 func TestRecordsAreInTheLog(t *testing.T) {
 	s, _, _ := newStore()
 	var log strings.Builder

@@ -1,4 +1,5 @@
-// Package audit records which principal changed or tried what. It owns the records.
+// Package audit owns the records of changes and refusals: the principal, the call, the
+// object and the outcome.
 //
 // Stored layout:
 //
@@ -7,17 +8,23 @@
 //
 // # Invariants
 //
-//  1. Together. The record of a task is in the transaction that admits the task,
-//     and the record of a changed token in the transaction of the token.
+//  1. Together. The transaction that admits a task has the record of the admission.
+//     The transaction that changes a token or the mode has the record of the change.
+//     Other records, as of calls without a task, have transactions of their own.
 //  2. Chain. A record has the SHA-256 of its own content and that of the record
-//     before it in its stream. Numbers of a stream have no gap. Verify finds a
-//     record that was changed, removed or put between others.
-//  3. Streams. A stream has one writer at a time, which numbers its next record only
-//     when the one before it is stored. So a write that fails leaves no gap, and no
-//     writer waits for another.
+//     before it in its stream. Numbers of a stream have no gap. Verifier finds a
+//     record that was changed, removed or put between others. It cannot find the
+//     removal of the last records of a stream.
+//  3. Streams. A stream has one writer at a time. The writer numbers a record after
+//     the record before it is stored. A write that fails ends its stream. So it
+//     leaves no gap, and no writer waits for another.
 //  4. No secrets. A record has neither header values, bodies nor queries.
-//  5. Bounded refusals. Of one source, 10 refusals a minute are recorded, then
-//     their number.
+//  5. Bounded refusals. The first 10 refusals of a source in a minute have records.
+//     The others of the minute are counted in memory, and one record has their
+//     number. Numbers are lost with the process, and when one minute has more than
+//     10,000 sources.
+//  6. Removal. Sweep removes whole days, the oldest first. After each day that had
+//     records it writes an Expired record with the day and the number.
 //
 // Example of 3: two calls of one process are admitted at once. Each takes a stream
 // that is free and gives it back when its transaction is over.

@@ -12,14 +12,14 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Query says which records are asked for. Empty fields are any.
+// Query selects records by their fields. An empty field selects all.
 type Query struct {
 	Since, Until time.Time // of at most MaxSpan; the last day if zero
 	Event        string
 	By           string // ID or name
 	Owner        string
 	Task         int64
-	Path         string // how it begins
+	Path         string // the beginning of the path
 	Status       int
 	From         string
 	Limit        int    // DefaultLimit if 0
@@ -36,8 +36,8 @@ const (
 // ErrQuery says that a query is not within its bounds.
 var ErrQuery = errors.New("the query is not within its bounds")
 
-// Page is the answer to a query. Next is After of the query for what follows, ""
-// at the end.
+// Page is the answer to a query. Next is After of the query for the next page; "" says
+// that this page is the last.
 type Page struct {
 	Records []Record
 	Next    string
@@ -65,7 +65,8 @@ func (q *Query) matches(r *Record) bool {
 		(q.Status == 0 || r.Status == q.Status) && (q.From == "" || r.From == q.From)
 }
 
-// Ask returns the records that a query asks for, in the order of time.
+// Ask returns a page of the records that match a query, in the order of time. ErrQuery:
+// the query is not within its bounds.
 func (s *Store) Ask(ctx context.Context, q Query) (Page, error) {
 	page := Page{Records: []Record{}}
 	if err := q.complete(s.Now()); err != nil {
@@ -100,7 +101,7 @@ func (s *Store) Ask(ctx context.Context, q Query) (Page, error) {
 	return page, nil
 }
 
-// days yields the rows after a place, from the day of since to that of until.
+// days yields the rows after a sort key, from the day of since to the day of until.
 func (s *Store) days(ctx context.Context, since, until time.Time, after string) iter.Seq2[driver.Row, error] {
 	return func(yield func(driver.Row, error) bool) {
 		for day := since.UTC().Truncate(24 * time.Hour); !day.After(until); day = day.Add(24 * time.Hour) {
@@ -116,25 +117,25 @@ func (s *Store) days(ctx context.Context, since, until time.Time, after string) 
 	}
 }
 
-// Fault is what Verify has found.
+// Fault is a fault of a chain, as a Verifier reports it.
 type Fault struct {
-	ID   string // of the record
+	ID   string // of the record at which the fault shows
 	What string
 }
 
 func (f Fault) String() string { return f.ID + ": " + f.What }
 
-// Verifier compares the records of streams with each other. Records are given to it
-// in the order of time.
+// Verifier checks the chains of streams. Its caller adds records in the order of time.
 type Verifier struct {
-	// Partial says that records of before were not given, so streams begin anywhere.
+	// Partial says that earlier records are not added, so a stream may begin with any
+	// number.
 	Partial bool
 	Faults  []Fault
 	Records int
 	streams map[string]Record
 }
 
-// Add takes the next record.
+// Add checks the next record against its own hash and the last record of its stream.
 func (v *Verifier) Add(r Record) {
 	if v.streams == nil {
 		v.streams = map[string]Record{}
@@ -164,10 +165,11 @@ func split(id string) (stream string, number int64) {
 	return stream, number
 }
 
-// swept is the row that says up to which day records were removed.
+// swept is the row with the last day whose records were removed.
 type swept struct{ Day time.Time }
 
-// Sweep removes the records of days that are past Keep, and records that.
+// Sweep removes the records of days that are past Keep, and writes an Expired record
+// for each.
 func (s *Store) Sweep(ctx context.Context) error {
 	keep := s.Keep
 	if keep == 0 {

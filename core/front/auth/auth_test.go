@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestVectorOfATokenHasItsID holds the form that other programs rely on.
+// TestVectorOfATokenHasItsID holds a secret, its kind and its ID, as other programs
+// compute them.
 func TestVectorOfATokenHasItsID(t *testing.T) {
 	const secret = "aptk_0123456789ABCDEFGHIJKLMNOPQRSTUV37xyI2"
 	if kind, ok := KindOf(secret); kind != API || !ok {
@@ -33,7 +34,8 @@ func TestSecretsHaveTheirKindAndDiffer(t *testing.T) {
 	}
 }
 
-// TestEveryChangeOfOneCharacterIsNoToken: a checksum of 32 bits tells all of them.
+// TestEveryChangeOfOneCharacterIsNoToken holds that the checksum refuses a secret with
+// one changed character.
 func TestEveryChangeOfOneCharacterIsNoToken(t *testing.T) {
 	secret := NewSecret(API)
 	for i := range secret {
@@ -61,7 +63,7 @@ func FuzzKindOf(f *testing.F) {
 	})
 }
 
-// plain matches as the definition says, without regard to time.
+// plain is Match by its definition, in any time.
 func plain(pattern, text string) bool {
 	if pattern == "" {
 		return text == ""
@@ -137,8 +139,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestPatternOfOneTeamIsForNothingElse: not for all names, not for another case,
-// and not for the distributions of a prefix whose name it begins.
+// TestPatternOfOneTeamIsForNothingElse holds that a team's pattern matches neither all
+// names nor another case. The pattern team-a* does not match the prefix team.
 func TestPatternOfOneTeamIsForNothingElse(t *testing.T) {
 	p := principal(Grant{Can: []Permission{RepoRead, PublishRead}, Repos: []string{"team-a*"}, Publish: []string{"team-a*"}})
 	for _, n := range []Need{{RepoRead, "*"}, {RepoRead, "TEAM-A"}, {PublishRead, "team//a"}, {PublishRead, "*//*"}} {

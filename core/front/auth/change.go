@@ -9,7 +9,7 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Revoke ends a token at once. A token that was revoked stays as it is.
+// Revoke ends a token at once. A token that is revoked already stays as it is.
 func (s *Store) Revoke(ctx context.Context, by *Principal, id string, also Also) (Token, error) {
 	for range attempts {
 		t, err := s.find(ctx, id)
@@ -30,8 +30,9 @@ func (s *Store) Revoke(ctx context.Context, by *Principal, id string, also Also)
 	return Token{}, driver.ErrConflict
 }
 
-// Rotate makes a token with the name, owner, grants and length of life of another,
-// which ends when the grace is over: "24h" if it is "", at most 30 days.
+// Rotate makes the successor of a token: it has the same name, owner, grants and length
+// of life. The old token ends when the grace is over, or at its own expiry before. The
+// grace is a number of hours or days, at most 30 days; "" is "24h".
 func (s *Store) Rotate(ctx context.Context, by *Principal, id, grace string, also Also) (Made, error) {
 	if grace == "" {
 		grace = defaultGrace
@@ -65,7 +66,8 @@ func (s *Store) Rotate(ctx context.Context, by *Principal, id, grace string, als
 }
 
 // rotated returns the token to be rotated, and the version of the row of its name.
-// latest is not nil if the row names the token with the secret already.
+// latest is nil unless that row names the token with the secret already. Example: the
+// write before was committed, and its answer was lost.
 func (s *Store) rotated(ctx context.Context, id, secret string) (old stored, latest *stored, version string, err error) {
 	if old, err = s.find(ctx, id); err != nil {
 		return old, nil, "", err
@@ -85,7 +87,7 @@ func (s *Store) rotated(ctx context.Context, id, secret string) (old stored, lat
 	return old, nil, version, nil
 }
 
-// get returns the token, the zero value of nil.
+// get returns the token; the zero Token for nil.
 func (s *stored) get() Token {
 	if s == nil {
 		return Token{}
@@ -93,8 +95,8 @@ func (s *stored) get() Token {
 	return s.Token
 }
 
-// successor returns the token that follows old, with the operations that store
-// it and end old after rest.
+// successor returns the successor of old. The operations store it and end old after
+// rest.
 func (s *Store) successor(by *Principal, old *stored, secret string, rest time.Duration) (Token, []driver.Op, error) {
 	now, next := s.Now().UTC(), old.Token
 	next.ID, next.Created, next.By, next.Replaces = IDOf(Digest(secret)), now, by.Label(), old.ID

@@ -30,14 +30,14 @@ func (n Need) Label() string {
 	return string(n.Can) + " on " + n.Name
 }
 
-// ParseNeed reads what Need.String has written.
+// ParseNeed is the inverse of Need.String.
 func ParseNeed(text string) Need {
 	can, name, _ := strings.Cut(text, " ")
 	return Need{Permission(can), name}
 }
 
-// Publication returns the name of a publication. The prefix has no two slashes in
-// a row, so that its end is found again.
+// Publication returns the name of a publication: [storage:]prefix//distribution. The
+// prefix has no two slashes in a row, so the first two mark its end.
 func Publication(storage, prefix, distribution string) string {
 	return Prefix(storage, prefix) + "//" + distribution
 }
@@ -50,14 +50,15 @@ func Prefix(storage, prefix string) string {
 	return storage + ":" + prefix
 }
 
-// Principal is a caller that is known, or that need not be.
+// Principal is an authenticated caller, the server itself, or any caller of an open
+// installation.
 type Principal struct {
 	Kind    Kind
 	ID      string         `json:",omitempty"` // of its token
 	Name    string         `json:",omitempty"`
 	Owner   string         `json:",omitempty"` // label of principals that belong together
 	Expires time.Time      `json:",omitzero"`
-	Policy  string         `json:",omitempty"` // that made its token
+	Policy  string         `json:",omitempty"` // the policy by which its token was made
 	Claims  map[string]any `json:",omitempty"` // of the ID token that was exchanged
 	Grants  []Grant        `json:",omitempty"`
 	Digest  string         `json:"-"` // of its token's row
@@ -88,7 +89,8 @@ func covered(grants []Grant, n Need) bool {
 	return false
 }
 
-// DecideSome returns nil if a principal has a permission on some name.
+// DecideSome returns nil if a principal has a permission on at least one name. Else it
+// returns a *Refusal without a name.
 func DecideSome(p *Principal, can Permission) error {
 	for i := range p.Grants {
 		g := &p.Grants[i]
@@ -103,8 +105,7 @@ func DecideSome(p *Principal, can Permission) error {
 }
 
 // patterns returns the patterns of the names that the grant has a permission on.
-// Directories that files are uploaded to are the caller's own, so a list of them
-// may be absent.
+// Without a list of upload directories, files.write is good for all directories.
 func (g *Grant) patterns(can Permission) []string {
 	list := g.list(can)
 	if list == nil && can == FilesWrite {
@@ -129,8 +130,8 @@ func (g *Grant) covers(n Need) bool {
 	return slices.ContainsFunc(g.patterns(n.Can), func(pattern string) bool { return match(pattern, n.Name) })
 }
 
-// matchPublication matches prefix and distribution apart. A pattern without two
-// slashes is for all distributions of a prefix.
+// matchPublication matches the prefix and the distribution each by itself. A pattern
+// without two slashes is for all distributions of a prefix.
 func matchPublication(pattern, name string) bool {
 	head, _, _ := strings.Cut(pattern, "*")
 	if !strings.HasPrefix(name, head) {
@@ -148,8 +149,8 @@ func matchPublication(pattern, name string) bool {
 // characters, and nothing else is special. Case counts.
 func Match(pattern, text string) bool { return match(pattern, text) }
 
-// match takes each part between stars at the first place where it fits, so its
-// time is linear in the text for each part.
+// match takes each part between stars at its first place in the text. So it reads the
+// text once for each part.
 func match(pattern, text string) bool {
 	first, rest, star := strings.Cut(pattern, "*")
 	text, ok := strings.CutPrefix(text, first)

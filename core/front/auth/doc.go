@@ -1,31 +1,35 @@
-// Package auth decides which caller may do which thing. It owns tokens, grants
-// and the mode of an installation.
+// Package auth authenticates callers and decides whether a caller has a permission. It
+// owns tokens, grants and the mode of an installation.
 //
 // Stored layout:
 //
 //	auth / state                  the Mode as JSON; no row means open
 //	auth-token / <64 hex digits>  a Token as JSON, by the SHA-256 of its secret
-//	auth-name / <name>            the newest token of that name
-//	auth-used / <ID>              the last use of a token, to the hour
+//	auth-name / <name>            the digest of the newest token of that name, as JSON
+//	auth-used / <ID>              a Use as JSON: the last use of a token, to the hour
 //
 // # Invariants
 //
-//  1. Secrets. A secret exists in the answer that creates it and in the client's
-//     hands. Rows, errors, principals and logs have its SHA-256 at most, and
-//     answers have the first 12 digits of that: the ID.
+//  1. Secrets. No row, error, principal or log has a secret. They have its SHA-256 at
+//     most. The answer that creates a token has the secret. Other answers have the
+//     first 12 digits of the SHA-256: the ID.
 //  2. Pure decision. Decide reads no clock, no table and no context. It looks at
 //     the grants of a principal and at names, never at objects. So a refusal is
 //     the same whether an object exists or not.
-//  3. No default. A permission that no grant names is refused. manage implies all
-//     of its kind on that name. Nothing else implies anything.
+//  3. No default. A permission that no grant has is refused. The permission
+//     kind.manage implies all permissions of the kind on that name. No other
+//     permission implies another.
 //  4. All names. The name * stands for all names. Only a pattern of stars matches it.
-//  5. Revocation. A process forgets what it remembers of a token before the call
-//     that changed the token returns. Another process forgets it after Store.Fresh.
-//  6. Failing closed. A table that does not answer lets no caller pass.
-//  7. Order. The form and checksum of a secret are looked at first, then memory,
-//     then the limit of failures. Only then is a row read, at most one.
-//  8. Sticky. No start of a process opens an installation that is closed.
+//  5. Revocation. A process forgets a token before its own call that changes the token
+//     returns. Another process forgets the token after Store.Fresh.
+//  6. Failing closed. If the table does not answer, a token that memory does not have
+//     is refused with 503.
+//  7. Order. Authenticate checks the form and checksum of a secret first. Then it
+//     compares the secret with the token of the environment, and looks into memory.
+//     The limit of failures comes next. At last it reads at most one row.
+//  8. Sticky. Only Store.Open opens a closed installation, and no server calls it.
 //
-// Example of 5: a process has begun to read the row of a token when the token is
-// revoked. It answers that one call by the row it has read, and remembers nothing.
+// Example of 5: a process begins to read the row of a token, and the same process
+// revokes the token. The read answers its one call by the row it has read, and
+// remembers nothing.
 package auth

@@ -9,7 +9,7 @@ import (
 // Permission is one thing that can be allowed, as "repo.import".
 type Permission string
 
-// The permissions. Those above tree.read are good for names.
+// The permissions. The permissions up to tree.read are good for names.
 const (
 	RepoRead       Permission = "repo.read"
 	RepoInclude    Permission = "repo.include"
@@ -81,7 +81,7 @@ const (
 	Downloader Role = "downloader"
 )
 
-// roles are the permissions of each role. Those without names count only in a
+// roles are the permissions of each role. A permission without names counts only in a
 // grant without lists.
 var roles = map[Role][]Permission{
 	Reader:   {RepoRead, MirrorRead, SnapshotRead, PublishRead, TreeRead, PackagesRead, GPGRead},
@@ -106,7 +106,7 @@ type Grant struct {
 	Repos     []string `json:",omitzero"`
 	Mirrors   []string `json:",omitzero"`
 	Snapshots []string `json:",omitzero"`
-	Publish   []string `json:",omitzero"` // [storage:]prefix//distribution; without // of all distributions
+	Publish   []string `json:",omitzero"` // [storage:]prefix//distribution; without // for all distributions
 	Files     []string `json:",omitzero"` // upload directories
 	Tree      []string `json:",omitzero"` // [storage:]prefix
 }
@@ -166,7 +166,7 @@ func (g *Grant) holds(p Permission) bool {
 	return false
 }
 
-// check refuses a grant that cannot be meant.
+// check refuses a grant that contradicts itself, has unknown words or exceeds a limit.
 func (g *Grant) check() error {
 	switch {
 	case g.Role == "" && len(g.Can) == 0:
@@ -196,7 +196,7 @@ func (g *Grant) check() error {
 	return nil
 }
 
-// CheckGrants refuses grants that cannot be meant for a kind of token.
+// CheckGrants refuses grants that are invalid, or that a token of the kind cannot have.
 func CheckGrants(kind Kind, grants []Grant) error {
 	if len(grants) == 0 || len(grants) > MaxGrants {
 		return fmt.Errorf("a token has 1 to %d Grants", MaxGrants)

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Failures that one source may have: so many at once, and one more each pause.
+// Limits of failures. A source may have burst failures at once, and one more each pause.
 const (
 	burst      = 20
 	pause      = 6 * time.Second // 10 a minute
 	maxSources = 10_000
 )
 
-// limits counts the failures of sources. Each source has a time at which all of
-// its failures are forgotten; a failure moves that on by a pause.
+// limits counts the failures of sources. until has the time at which all failures of a
+// source are forgotten. Each failure moves that time on by a pause.
 type limits struct {
 	mu    sync.Mutex
 	until map[string]time.Time
 }
 
-// Source returns what failures of an address are counted by: an IPv4 address, or
-// the first 64 bits of an IPv6 one.
+// Source returns the source of an address, by which failures are counted. It is an
+// IPv4 address or the 64-bit prefix of an IPv6 address; other text is its own source.
 func Source(address string) string {
 	addr, err := netip.ParseAddr(address)
 	if err != nil {
@@ -34,7 +34,7 @@ func Source(address string) string {
 	return addr.String()
 }
 
-// wait returns how long a source has to wait before its next attempt.
+// wait returns the time until the next attempt that the source may make; 0 is now.
 func (l *limits) wait(source string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,7 +60,8 @@ func (l *limits) failed(source string, now time.Time) {
 	l.until[source] = until.Add(pause)
 }
 
-// evict makes room: sources whose failures are forgotten go, else any one.
+// evict makes room for one source. It removes the sources without failures, and then
+// any others.
 func (l *limits) evict(now time.Time) {
 	for source, until := range l.until {
 		if !until.After(now) {

@@ -9,7 +9,7 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Order is a token as it is asked for.
+// Order is a request for a token.
 type Order struct {
 	Name    string
 	Owner   string // the name if empty
@@ -18,17 +18,18 @@ type Order struct {
 	Expires string // "90d", "12h", a time, "never"; "" is the default of the kind
 }
 
-// Made is a token that was made, and its secret, which nobody can read again.
+// Made is a new token with its secret. No later call returns the secret.
 type Made struct {
 	Token
 	Secret string
 }
 
-// Also makes operations for the transaction in which a token changes.
+// Also returns further operations for the transaction that changes the token. It is
+// called again when the transaction is tried again.
 type Also func(t Token) []driver.Op
 
-// Create makes a token of the kind API or Download. A name that a live token has
-// is refused with 409.
+// Create makes a token of the kind API or Download. The name of a live token is refused
+// with 409.
 func (s *Store) Create(ctx context.Context, by *Principal, o Order, also Also) (Made, error) {
 	t, err := s.ordered(ctx, by, o)
 	if err != nil {
@@ -108,10 +109,10 @@ func (also Also) ops(t Token) []driver.Op {
 	return also(t)
 }
 
-// attempts bounds how often a write that loses to others is tried again.
+// attempts bounds the attempts at a write that conflicts with others.
 const attempts = 20
 
-// room refuses one token more than there may be.
+// room refuses a token with 409 if there are maxLive live tokens of its kind.
 func (s *Store) room(ctx context.Context, kind Kind) error {
 	live := 0
 	for t, err := range s.all(ctx) {
@@ -128,8 +129,8 @@ func (s *Store) room(ctx context.Context, kind Kind) error {
 	return nil
 }
 
-// Adopt makes a token whose secret exists already. A token that was adopted and is
-// valid is returned as it is.
+// Adopt makes a token for a secret that exists already. If the secret has a live token,
+// Adopt returns that token. A token that has ended is refused with 409.
 func (s *Store) Adopt(ctx context.Context, secret string, o Order, also Also) (Token, error) {
 	if kind, ok := KindOf(secret); !ok || kind != API {
 		return Token{}, refuse(http.StatusBadRequest, "it has no API token")
@@ -154,8 +155,8 @@ func (s *Store) Adopt(ctx context.Context, secret string, o Order, also Also) (T
 	return made.Token, err
 }
 
-// named returns the newest token of a name, and the version of the row of the
-// name, Absent without one.
+// named returns the newest token of a name, nil if there is none. version is of the
+// row of the name, Absent without a row.
 func (s *Store) named(ctx context.Context, name string) (t *stored, version string, err error) {
 	row, err := s.Table.Get(ctx, driver.Key{Part: partNames, Sort: name})
 	if errors.Is(err, driver.ErrNotFound) {

@@ -35,8 +35,8 @@ func (s *Store) Mode(ctx context.Context) (Mode, error) {
 	return m, err
 }
 
-// Close has the installation be closed from now on, at every start. The operations
-// of also are part of the transaction.
+// Close begins authentication, which holds at every later start. The operations of also
+// are part of the transaction. A closed installation stays as it is.
 func (s *Store) Close(ctx context.Context, also ...driver.Op) error {
 	m, err := s.Mode(ctx)
 	if err != nil || m.Closed() {
@@ -50,7 +50,8 @@ func (s *Store) Close(ctx context.Context, also ...driver.Op) error {
 	return err
 }
 
-// Open ends authentication. The operations of also are part of the transaction.
+// Open ends authentication. The operations of also are part of the transaction. An open
+// installation stays as it is.
 func (s *Store) Open(ctx context.Context, also ...driver.Op) error {
 	row, err := s.Table.Get(ctx, modeKey())
 	if errors.Is(err, driver.ErrNotFound) {

@@ -44,13 +44,13 @@ func (s *Store) find(ctx context.Context, id string) (stored, error) {
 	return stored{}, unknown
 }
 
-// Filter says which tokens List returns.
+// Filter selects the tokens of a List.
 type Filter struct {
 	Owner string // "" is any
-	Live  bool   // those only that are valid
+	Live  bool   // only valid tokens
 }
 
-// List returns tokens in the order in which they were made.
+// List returns tokens in the order of their creation.
 func (s *Store) List(ctx context.Context, f Filter) ([]View, error) {
 	uses := map[string]*Use{}
 	for row, err := range s.Table.Scan(ctx, partUses, "") {
@@ -94,7 +94,7 @@ func (s *Store) Show(ctx context.Context, id string) (View, error) {
 	return v, err
 }
 
-// HasAdmin reports whether a live token may manage tokens.
+// HasAdmin reports whether a live token has auth.manage.
 func (s *Store) HasAdmin(ctx context.Context) (bool, error) {
 	for t, err := range s.all(ctx) {
 		if err != nil {
@@ -107,7 +107,7 @@ func (s *Store) HasAdmin(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// Sweep removes the rows of tokens that ended long ago, and of their uses.
+// Sweep removes the rows of tokens that ended 90 days ago, or 7 days if they are short.
 func (s *Store) Sweep(ctx context.Context) error {
 	for t, err := range s.all(ctx) {
 		if err != nil {
@@ -127,7 +127,8 @@ func (s *Store) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// drop removes the rows of a token, and that of its name if it is the newest.
+// drop removes the rows of a token and of its use. It removes the row of the name if
+// the token is the newest of the name.
 func (s *Store) drop(ctx context.Context, t stored) error {
 	ops := []driver.Op{{Do: driver.OpDelete, Key: key(t.digest), If: t.version}}
 	for _, k := range []driver.Key{{Part: partUses, Sort: t.ID}, {Part: partNames, Sort: t.Name}} {

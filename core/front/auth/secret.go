@@ -17,7 +17,7 @@ const (
 	API      Kind = "api"      // calls the API
 	Short    Kind = "short"    // was exchanged for an ID token
 	Download Kind = "download" // reads published files only
-	Open     Kind = "open"     // anybody, where there is no authentication
+	Open     Kind = "open"     // any caller, where there is no authentication
 	Env      Kind = "env"      // has the token of the server's environment
 	System   Kind = "system"   // the server itself
 	IAM      Kind = "iam"      // has AWS credentials that API Gateway has verified
@@ -90,8 +90,9 @@ func Digest(secret string) string {
 // IDOf returns the ID of the token with a digest.
 func IDOf(digest string) string { return digest[:min(idLen, len(digest))] }
 
-// leaked is the form of a secret inside another text.
+// leaked matches a secret inside another text.
 var leaked = regexp.MustCompile(`apt[ksd]_[0-9A-Za-z]{38}`)
 
-// Redact replaces secrets in a text that is to be kept: a client may send one as a name.
+// Redact replaces the secrets in a text before the text is stored or logged. Example: a
+// client sends a secret as the name of a repository.
 func Redact(text string) string { return leaked.ReplaceAllString(text, "apt*_***") }

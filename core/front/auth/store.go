@@ -15,14 +15,14 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Store keeps tokens, and says which principal sends a request.
+// Store keeps tokens and authenticates requests.
 type Store struct {
 	Table driver.Table
 	Now   func() time.Time
 
-	// Fresh is how long memory answers for a valid token, and a third of that for
-	// one that is not valid. 0 is until this process changes the token: no other
-	// process may change tokens then.
+	// Fresh is how long memory answers for a digest with a token. For a digest without
+	// a token it is a third of that. 0 has no end: then no other process may change
+	// tokens.
 	Fresh time.Duration
 
 	// Environment is the digest of the token of the server's environment; "" is none.
@@ -47,7 +47,7 @@ type memory struct {
 	entries map[string]*list.Element
 }
 
-// remembered is a digest as the table had it at a time.
+// remembered is the token of a digest, as the table had it at a time.
 type remembered struct {
 	digest string
 	token  *Token // nil if there is none
@@ -82,8 +82,8 @@ func (m *memory) put(r *remembered, most int) {
 	}
 }
 
-// forget drops what memory has of a token. A reading of the row that has begun is
-// not remembered.
+// forget drops the entry of a digest. It also keeps read from remembering any row whose
+// reading has begun.
 func (s *Store) forget(digest string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *Store) forget(digest string) {
 	s.unknown.drop(digest)
 }
 
-// recall returns what memory has of a digest; nil if nothing, or nothing fresh.
+// recall returns the entry of a digest; nil if there is none, or none that is fresh.
 func (s *Store) recall(digest string) *remembered {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +105,8 @@ func (s *Store) recall(digest string) *remembered {
 	return nil
 }
 
-// read reads the row of a digest and remembers it.
+// read reads the row of a digest. It remembers the row unless this process has changed
+// a token meanwhile.
 func (s *Store) read(ctx context.Context, digest string) (*remembered, error) {
 	s.mu.Lock()
 	changes := s.changes
@@ -208,7 +209,7 @@ func (s *Store) Authenticate(ctx context.Context, headers []string, source strin
 // useEvery is how often the use of a token is stored.
 const useEvery = time.Hour
 
-// use stores that a token was used, at most once an hour. Its loss is no error.
+// use stores the use of a token, at most once an hour. A failed write is no error.
 func (s *Store) use(ctx context.Context, r *remembered, source string) {
 	now := s.Now().UTC()
 	s.mu.Lock()
@@ -227,16 +228,16 @@ func (s *Store) use(ctx context.Context, r *remembered, source string) {
 // admin is the grant of everything.
 func admin() []Grant { return []Grant{{Role: Admin}} }
 
-// OpenPrincipal is the caller where there is no authentication.
+// OpenPrincipal returns the principal of any caller of an open installation.
 func OpenPrincipal() *Principal { return &Principal{Kind: Open, Grants: admin()} }
 
-// EnvironmentPrincipal has the token of the server's environment.
+// EnvironmentPrincipal returns the holder of the token of the server's environment.
 func EnvironmentPrincipal(digest string) *Principal {
 	return &Principal{Kind: Env, ID: IDOf(digest), Name: string(Env), Owner: string(Env), Grants: admin(), Digest: digest}
 }
 
-// IAMPrincipal has AWS credentials. AWS's own policies have decided that it may call.
-// Sessions of one role have one owner.
+// IAMPrincipal returns the holder of AWS credentials. The policies of AWS have allowed
+// its call already. Sessions of one role have one owner.
 func IAMPrincipal(arn string) *Principal {
 	owner := arn
 	if head, _, session := cutLast(arn); session && strings.Contains(arn, ":assumed-role/") {
@@ -253,8 +254,9 @@ func cutLast(path string) (head, last string, ok bool) {
 	return path[:i], path[i+1:], true
 }
 
-// Recheck reads the row of a principal and returns it as it is by now, or why it
-// has no rights any more. That a token has expired does not count.
+// Recheck reads the row of a token and returns its present principal. A removed or
+// revoked token is refused with 403. An expired token is not: a task that was admitted
+// before the expiry goes on.
 func (s *Store) Recheck(ctx context.Context, digest string) (*Principal, error) {
 	row, err := s.Table.Get(ctx, key(digest))
 	if errors.Is(err, driver.ErrNotFound) {

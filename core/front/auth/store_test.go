@@ -15,7 +15,7 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-// counted counts what is read by key, and can be down.
+// counted counts the calls of Get. While down is set, Get returns an error.
 type counted struct {
 	driver.Table
 	mu   sync.Mutex
@@ -53,7 +53,7 @@ func newWorld() *world {
 	return &world{&Store{Table: table, Now: c.now}, table, m, c}
 }
 
-// another returns a process on the same rows.
+// another returns the store of another process on the same rows.
 func (w *world) another(fresh time.Duration) *Store {
 	return &Store{Table: w.table, Now: w.clock.now, Fresh: fresh}
 }
@@ -79,7 +79,7 @@ func (w *world) make(t *testing.T, o Order) Made {
 	return made
 }
 
-// status returns the status of an error, 200 for none.
+// status returns the HTTP status of an error, 200 for nil.
 func status(err error) int {
 	var e *Error
 	if errors.As(err, &e) {
@@ -149,7 +149,8 @@ func TestEndedTokens(t *testing.T) {
 	w.want(t, w.Store, bearer(other.Secret), 401, "token "+other.ID+" was revoked")
 }
 
-// TestRevocationReachesOtherProcessesWithin31Seconds is the shape of functions.
+// TestRevocationReachesOtherProcessesWithin31Seconds revokes a token that another
+// process remembers for 30 seconds, as functions do.
 func TestRevocationReachesOtherProcessesWithin31Seconds(t *testing.T) {
 	w := newWorld()
 	made := w.make(t, Order{Name: "ci"})
@@ -162,7 +163,8 @@ func TestRevocationReachesOtherProcessesWithin31Seconds(t *testing.T) {
 	w.want(t, other, bearer(made.Secret), 401, "token "+made.ID+" was revoked")
 }
 
-// TestTokenOfAnotherProcessIsGoodSoon: what was unknown is read again.
+// TestTokenOfAnotherProcessIsGoodSoon holds that a digest without a token is read again
+// after a third of Fresh.
 func TestTokenOfAnotherProcessIsGoodSoon(t *testing.T) {
 	w := newWorld()
 	other := w.another(30 * time.Second)
@@ -333,7 +335,7 @@ func firstRepos(grants []Grant) []string {
 	return grants[0].Repos
 }
 
-// TestNoRowHasASecret plants nothing: it looks for every secret that was made.
+// TestNoRowHasASecret looks in all rows for every secret that the test has made.
 func TestNoRowHasASecret(t *testing.T) {
 	w := newWorld()
 	made := w.make(t, Order{Name: "ci"})

@@ -20,16 +20,17 @@ type Token struct {
 	Owner     string
 	Grants    []Grant
 	Created   time.Time
-	By        string         // name of the principal that made it
+	By        string         // label of the principal that made it
 	Expires   time.Time      `json:",omitzero"` // zero is never
 	Revoked   time.Time      `json:",omitzero"`
 	RevokedBy string         `json:",omitempty"`
-	Replaces  string         `json:",omitempty"` // ID of the token that it was rotated from
+	Replaces  string         `json:",omitempty"` // ID of the token before its rotation
 	Policy    string         `json:",omitempty"`
 	Claims    map[string]any `json:",omitempty"`
 }
 
-// Use is when and from which address a token was used last, to the hour.
+// Use is the last stored use of a token: its time and its address. Uses within an hour
+// after it are not stored.
 type Use struct {
 	At   time.Time
 	From string
@@ -68,7 +69,7 @@ const Never = "never"
 type Error struct {
 	Status int
 	Text   string
-	Retry  time.Duration // after which to try again; 0 says nothing
+	Retry  time.Duration // the pause before the next attempt; 0 says nothing
 }
 
 func (e *Error) Error() string { return e.Text }
@@ -80,7 +81,7 @@ func refuse(status int, format string, args ...any) error {
 // namePattern is the form of names of tokens and owners.
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// Ended returns why a token is not valid at a time, "" if it is.
+// Ended returns the reason for which a token is not valid at a time, "" if it is valid.
 func (t *Token) Ended(now time.Time) string {
 	switch {
 	case !t.Revoked.IsZero():
@@ -91,7 +92,7 @@ func (t *Token) Ended(now time.Time) string {
 	return ""
 }
 
-// end returns when the token ended or will end; zero is never.
+// end returns the past or future end of the token; zero is never.
 func (t *Token) end() time.Time {
 	if !t.Revoked.IsZero() && (t.Expires.IsZero() || t.Revoked.Before(t.Expires)) {
 		return t.Revoked
@@ -118,7 +119,7 @@ func duration(text string, most time.Duration) (time.Duration, bool) {
 	return d, err == nil && n > 0 && d <= most
 }
 
-// expiry returns the time that a text says: 90d, 12h, a time, or never.
+// expiry reads an expiry: 90d, 12h, a time of RFC 3339, or never.
 func expiry(text string, now time.Time) (time.Time, error) {
 	if text == Never {
 		return time.Time{}, nil
