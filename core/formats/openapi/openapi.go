@@ -210,11 +210,23 @@ func (b *builder) fields(t reflect.Type, properties object, required *[]string) 
 		if name == "" {
 			name = f.Name
 		}
-		properties[name] = b.schema(f.Type)
+		properties[name] = described(b.schema(f.Type), f.Tag)
 		if strings.Contains(f.Tag.Get("binding"), "required") {
 			*required = append(*required, name)
 		}
 	}
+}
+
+// described adds to a field's schema the text of its tag "about" and the values of its
+// tag "enum", which blanks separate.
+func described(schema object, tag reflect.StructTag) object {
+	if about := tag.Get("about"); about != "" {
+		schema["description"] = about
+	}
+	if values := strings.Fields(tag.Get("enum")); len(values) > 0 {
+		schema["enum"] = values
+	}
+	return schema
 }
 
 func fieldsOf(t reflect.Type) func(func(reflect.StructField) bool) {
@@ -240,7 +252,7 @@ func (a API) Tags() []string {
 	return tags
 }
 
-// schemaText lists the fields of a body's type, each with its type.
+// schemaText lists the fields of a body's type, each with its type and its text.
 func (b *builder) schemaText(v any) string {
 	schema := b.schema(reflect.TypeOf(v))
 	if ref, ok := schema["$ref"].(string); ok {
@@ -254,10 +266,17 @@ func (b *builder) schemaText(v any) string {
 	required, _ := schema["required"].([]string)
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
-		text, _ := json.Marshal(properties[name])
+		property, _ := properties[name].(object)
+		property = maps.Clone(property)
+		about, _ := property["description"].(string)
+		delete(property, "description")
+		text, _ := json.Marshal(property)
 		line := name + " " + string(text)
 		if slices.Contains(required, name) {
 			line += " required"
+		}
+		if about != "" {
+			line += "\n    " + about
 		}
 		lines = append(lines, line)
 	}

@@ -11,20 +11,13 @@ import (
 )
 
 // mirrorCreateParams is the body of the creation of a mirror. The fields from
-// Schedule on are additions to aptly's API:
-//
-//   - Schedule: the cron expression of automatic updates.
-//   - Strict: an update fails if a file is missing or differs from its index.
-//   - KeepVersions: the number of newest versions to keep of each name and
-//     architecture; 0 keeps all.
-//   - NoRelease: a flat archive has no Release file and is not verified.
-//   - Credentials, Headers, ClientCertificate, ClientKey (PEM): sent to the archive,
-//     never part of an answer.
+// Schedule on are additions to aptly's API. The secrets are sent to the archive and are
+// never part of an answer.
 type mirrorCreateParams struct {
 	Name                  string `binding:"required"`
 	ArchiveURL            string `binding:"required"`
 	Distribution          string
-	Filter                string
+	Filter                string `about:"query that selects packages"`
 	Components            []string
 	Architectures         []string
 	Keyrings              []string
@@ -36,20 +29,20 @@ type mirrorCreateParams struct {
 	SkipComponentCheck    bool
 	SkipArchitectureCheck bool
 	IgnoreSignatures      *bool
-	Schedule              string
+	Schedule              string `about:"time of automatic updates: an interval as 6h, or cron in UTC as 30 4 * * *. Not in aptly"`
 	DownloadTranslations  bool
-	Strict                bool
-	KeepVersions          int
-	NoRelease             bool
-	Credentials           *mirror.Credentials
-	Headers               map[string]string
-	ClientCertificate     *string
-	ClientKey             *string
+	Strict                bool                `about:"an update fails if a file is missing or differs from its index. Not in aptly"`
+	KeepVersions          int                 `about:"number of newest versions of each name and architecture; 0 keeps all. Not in aptly"`
+	NoRelease             bool                `about:"a flat archive has no Release file and is not verified. Not in aptly"`
+	Credentials           *mirror.Credentials `about:"sent to the archive, never part of an answer. Not in aptly"`
+	Headers               map[string]string   `about:"sent to the archive, never part of an answer. Not in aptly"`
+	ClientCertificate     *string             `about:"PEM. Not in aptly"`
+	ClientKey             *string             `about:"PEM; never part of an answer. Not in aptly"`
 }
 
 // mirrorEditParams is the body of a change. An absent field keeps its value.
 type mirrorEditParams struct {
-	Filter            *string
+	Filter            *string `about:"query that selects packages"`
 	FilterWithDeps    *bool
 	DownloadInstaller *bool
 	DownloadSources   *bool
@@ -58,18 +51,16 @@ type mirrorEditParams struct {
 	Architectures     []string
 	Keyrings          []string
 	IgnoreSignatures  *bool
-	Schedule          *string
+	Schedule          *string `about:"time of automatic updates: an interval as 6h, or cron in UTC as 30 4 * * *. Not in aptly"`
 
 	DownloadTranslations *bool
-	Strict               *bool
-	KeepVersions         *int
-
-	// An empty value removes the secret. A new ArchiveURL at another origin removes
+	Strict               *bool `about:"an update fails if a file is missing or differs from its index. Not in aptly"`
+	KeepVersions         *int  `about:"number of newest versions of each name and architecture; 0 keeps all. Not in aptly"`
 	// every secret that the request does not set.
-	Credentials       *mirror.Credentials
-	Headers           map[string]string
-	ClientCertificate *string
-	ClientKey         *string
+	Credentials       *mirror.Credentials `about:"sent to the archive, never part of an answer. Not in aptly"`
+	Headers           map[string]string   `about:"sent to the archive, never part of an answer. Not in aptly"`
+	ClientCertificate *string             `about:"PEM. Not in aptly"`
+	ClientKey         *string             `about:"PEM; never part of an answer. Not in aptly"`
 }
 
 // mirrorUpdateParams is the body of an update. IgnoreValidUntil and Strict are
@@ -83,8 +74,8 @@ type mirrorUpdateParams struct {
 	Keyrings         []string
 	IgnoreChecksums  bool
 	IgnoreSignatures *bool
-	LatestOnly       bool
-	IgnoreValidUntil bool
+	LatestOnly       bool `about:"only the newest version of each package"`
+	IgnoreValidUntil bool `about:"takes a Release file that has expired. Not in aptly"`
 	Strict           *bool
 
 	Credentials       *mirror.Credentials

@@ -49,7 +49,7 @@ func (p signingParams) check() error {
 
 // publishedRepoCreateParams is the body of the creation of a publication.
 type publishedRepoCreateParams struct {
-	SourceKind           string         `binding:"required"`
+	SourceKind           string         `binding:"required" enum:"local snapshot" about:"kind of the sources: repositories (local) or snapshots"`
 	Sources              []sourceParams `binding:"required"`
 	Distribution         string
 	Label                string
@@ -58,18 +58,18 @@ type publishedRepoCreateParams struct {
 	Architectures        []string
 	NotAutomatic         string
 	ButAutomaticUpgrades string
-	ForceOverwrite       bool
+	ForceOverwrite       bool `about:"replaces files of the pool that differ from the package's"`
 	SkipContents         *bool
 	SkipBz2              *bool
-	SkipCleanup          *bool // has no effect
-	AcquireByHash        *bool
+	SkipCleanup          *bool `about:"has no effect"`
+	AcquireByHash        *bool `about:"indexes also by their digests"`
 	SignedBy             *string
-	Suite                *string
-	Codename             *string
-	MultiDist            *bool
-	PoolLayout           paths.Layout // an addition to aptly's API; aptly's layout is "debian"
-	ValidFor             *string      // validity of the Release file, for example "14d"; an addition to aptly's API
-	Aliases              *[]string    // further names of the distribution; an addition to aptly's API
+	Suite                *string      `about:"Suite of the Release file; by default the distribution"`
+	Codename             *string      `about:"Codename of the Release file; by default the distribution"`
+	MultiDist            *bool        `about:"files below pool/distribution/, so that distributions of one prefix share none"`
+	PoolLayout           paths.Layout `enum:"debian hash" about:"debian, the default: pool/component/l/source/; hash: packages are served by their digest and not copied. Not in aptly"`
+	ValidFor             *string      `about:"validity of the Release file, for example 14d; an empty text ends it. Not in aptly"`
+	Aliases              *[]string    `about:"further names of the distribution, for example stable. Not in aptly"`
 	Signing              signingParams
 }
 
@@ -77,23 +77,23 @@ type publishedRepoCreateParams struct {
 // switch of snapshots.
 type publishedRepoUpdateSwitchParams struct {
 	Snapshots      []sourceParams
-	Sources        []sourceParams // refused unless they are the publication's sources
-	ForceOverwrite bool
+	Sources        []sourceParams `about:"refused unless they are the publication's sources"`
+	ForceOverwrite bool           `about:"replaces files of the pool that differ from the package's"`
 	SkipContents   *bool
 	SkipBz2        *bool
-	AcquireByHash  *bool
+	AcquireByHash  *bool `about:"indexes also by their digests"`
 	SignedBy       *string
-	Suite          *string
-	Codename       *string
-	MultiDist      *bool
+	Suite          *string `about:"Suite of the Release file; by default the distribution"`
+	Codename       *string `about:"Codename of the Release file; by default the distribution"`
+	MultiDist      *bool   `about:"files below pool/distribution/, so that distributions of one prefix share none"`
 	Label          *string
 	Origin         *string
 	Version        *string
-	SkipCleanup    *bool
-	PoolLayout     paths.Layout // refused unless it is the publication's layout
-	ValidFor       *string
-	Aliases        *[]string
-	ResetDate      bool // lets the Date of the Release go back; an addition to aptly's API
+	SkipCleanup    *bool        `about:"unused package files stay until the next update without it"`
+	PoolLayout     paths.Layout `enum:"debian hash" about:"refused unless it is the publication's layout"`
+	ValidFor       *string      `about:"validity of the Release file, for example 14d; an empty text ends it. Not in aptly"`
+	Aliases        *[]string    `about:"further names of the distribution, for example stable. Not in aptly"`
+	ResetDate      bool         `about:"lets the Date of the Release file go back. Not in aptly"`
 	Signing        signingParams
 }
 
