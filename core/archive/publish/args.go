@@ -200,8 +200,9 @@ type Part struct {
 
 	// Cursor returns the cursor of the task with another share of the publication.
 	Cursor func(share any) any
-	// Commit commits the task. The publication's rows are in the transaction. It is
-	// given the publication as clients see it, and what is owed to it.
+	// Commit commits the task. The publication's rows are in the transaction.
+	// answer is the publication as clients see it. debt is the apply that the
+	// commit owes.
 	Commit func(ctx context.Context, answer View, debt task.Debt) error
 }
 
@@ -217,8 +218,8 @@ func (part *Part) cursor(share cursor) any {
 // signing is how the publication was signed last.
 func (p *Publication) signing() Signing { return Signing{p.Unsigned, p.Keys} }
 
-// planAgain returns the draft of a publication with the lists that its row names,
-// whatever its sources have by now.
+// planAgain returns the draft of a publication with the lists that its row
+// names, also if its sources have others by now.
 func (s *Store) planAgain(ctx context.Context, p Publication, had []string, how request) (draft, error) {
 	d := draft{next: p, had: had, lists: map[string]*pkglist.List{}, how: how}
 	for c, src := range p.Components {

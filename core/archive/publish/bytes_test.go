@@ -13,7 +13,8 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-// sent remembers how many bytes were put under each key, and what was copied.
+// sent records the sizes of the objects put under each key, and the keys copied
+// to.
 type sent struct {
 	driver.Blobs
 	lock   sync.Mutex
@@ -41,9 +42,9 @@ func (s *sent) Copy(ctx context.Context, dst, src string, opt driver.PutOptions)
 	return info, err
 }
 
-// TestBytesOfOneChange holds what the process sends of a publication after one
-// more package: each file that changed once by hash and once by its name, the
-// further digests as copies that the store makes, and no package file.
+// TestBytesOfOneChange holds which bytes the process sends for a publication
+// after one more package. Each changed file is sent once by hash and once by
+// its name. The store copies the further digests. No package file is sent.
 func TestBytesOfOneChange(t *testing.T) {
 	t.Parallel()
 	const n = 2000

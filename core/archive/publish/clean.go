@@ -17,15 +17,15 @@ import (
 	"aptless/core/engine/task"
 )
 
-// StagingPart is the partition of the rows that say what attempts are staging;
-// StagingRoots are their roots.
+// StagingPart is the partition of the rows that name the objects that attempts
+// stage. StagingRoots returns the roots of such a row.
 const StagingPart = "staging"
 
-// staging is the row of a publication that is being staged. It is written before
-// the first object and removed when the publication is applied or undone. So
-// whatever an attempt has put into the public tree is listed: package files as
-// the difference of Lists to the committed lists, by-hash objects in the
-// inventories of Folders.
+// staging is the row of a publication that is being staged. It is written
+// before the first object, and removed when the publication is applied or
+// undone. So every object that an attempt has put into the public tree is
+// listed. Package files are the difference of Lists to the committed lists.
+// By-hash objects are in the inventories of Folders.
 type staging struct {
 	Name
 	Task    int64    // that stages
@@ -88,7 +88,7 @@ func (s *Store) staging(ctx context.Context, n Name) (staging, string, error) {
 	return st, row.Version, json.Unmarshal(row.Data, &st)
 }
 
-// undo removes what the attempts of a task that has failed have left.
+// undo removes all that the attempts of a failed task have staged.
 func (s *Store) undo(ctx context.Context, a *task.Attempt, n Name) error {
 	var st staging
 	err := a.GetJSON(ctx, stagingKey(n), &st)
@@ -105,8 +105,8 @@ func (s *Store) undo(ctx context.Context, a *task.Attempt, n Name) error {
 	return nil
 }
 
-// undoStaged removes what attempts have staged and the committed manifest does
-// not name.
+// undoStaged removes the objects that attempts have staged and the committed
+// manifest does not name.
 func (s *Store) undoStaged(ctx context.Context, a *task.Attempt, st staging) error {
 	p, err := s.read(ctx, s.get, st.Name)
 	if errors.Is(err, driver.ErrNotFound) {
@@ -127,9 +127,10 @@ func (s *Store) undoStaged(ctx context.Context, a *task.Attempt, st staging) err
 }
 
 // undoFiles removes package files that attempts have linked and no committed list
-// has, and returns the keys of the other objects that they have left. After a
-// commit that is inventories, and what is left of attempts before the one that
-// committed.
+// has. It returns the keys of the other objects that attempts have left. After a
+// commit these are inventories, and the objects of attempts before the committing
+// one. For example, attempt 1 stages and dies, then attempt 2 stages and commits.
+// The objects in the inventory of attempt 1 go unless the manifest names them.
 func (s *Store) undoFiles(ctx context.Context, a *task.Attempt, st staging, p Publication, m *tree.Manifest) ([]string, error) {
 	cleaner := s.cleaner(a, p, m.Lists)
 	cleaner.Scope, cleaner.Restore = st.Scope, true
@@ -160,10 +161,10 @@ func (s *Store) undoFiles(ctx context.Context, a *task.Attempt, st staging, p Pu
 	return keys, nil
 }
 
-// undoNeighbours undoes what failed tasks on other publications of the prefix
-// have left in the directories that they share. The caller holds the lock of
-// these directories, so no other task is staging there. It reports whether there
-// was anything.
+// undoNeighbours undoes the staging of failed tasks on other publications of
+// the prefix, in the directories that they share. The caller holds the lock of
+// these directories, so no other task is staging there. undoNeighbours reports
+// whether it has undone any.
 func (s *Store) undoNeighbours(ctx context.Context, a *task.Attempt, p *Publication) (bool, error) {
 	found := false
 	for row, err := range s.Table.Scan(ctx, StagingPart, p.Dist().StoragePrefix()+"/") {
@@ -203,8 +204,10 @@ func (s *Store) tree(p Publication) *tree.Tree {
 	}}
 }
 
-// delete deletes objects of a publication, unless the task has been overtaken. If
-// it is overtaken meanwhile, it puts back those that the publication has by now.
+// delete deletes objects of a publication, unless the task has been overtaken.
+// If it is overtaken meanwhile, it puts back the objects that the publication
+// has by now. For example, the next attempt may publish an object again between
+// the first check and the deletion.
 func (s *Store) delete(ctx context.Context, a *task.Attempt, p Publication, keys []string) error {
 	if len(keys) == 0 {
 		return nil
@@ -280,8 +283,8 @@ func (s *Store) repairTree(ctx context.Context, store *files.Store, p Publicatio
 	return repair.Do(ctx)
 }
 
-// stageAgain renders all index files of a manifest from its lists, as they were
-// rendered at first, and stages those that are not there.
+// stageAgain renders all index files of a manifest from its lists, with the
+// same bytes as at first. It stages each file that is not there.
 func (s *Store) stageAgain(ctx context.Context, p Publication) error {
 	d, err := s.planAgain(ctx, p, uuids(p.Components), request{})
 	if err != nil {
@@ -339,8 +342,8 @@ func (s *Store) users(ctx context.Context, p *Publication, dir string) ([]lists.
 // row. The files of the oldest are removed when there are more.
 const maxLeftovers = 60
 
-// leave returns the leftovers after an update with SkipCleanup: those that there are,
-// and the lists of last that the publication has no more.
+// leave returns the leftovers after an update with SkipCleanup. They are the
+// leftovers so far, and the lists of last that the publication has no more.
 func (p *Publication) leave(last, now map[string]index.Published) []Leftover {
 	left := slices.Clone(p.Left)
 	for _, component := range slices.Sorted(maps.Keys(last)) {

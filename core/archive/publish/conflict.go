@@ -67,8 +67,9 @@ func (s *Store) explain(ctx context.Context, d draft, conflict *files.ConflictEr
 }
 
 // rival returns the package whose file has the path of the conflict, and the
-// publication that has it: the draft's own at its last generation, or another one
-// of the prefix. It is nil if no list has it.
+// publication that has the package. It looks at the draft's own last
+// generation, then at the others of the prefix. rival is nil if no list has the
+// path.
 func (s *Store) rival(ctx context.Context, d draft, conflict *files.ConflictError) (where string, rival *deb.Package, err error) {
 	if rival, err = s.rivalIn(ctx, d.last.Lists, conflict); rival != nil || err != nil {
 		return d.next.Dist().String() + " as it is", rival, err

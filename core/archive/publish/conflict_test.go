@@ -9,9 +9,9 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestConflictNamesPackagesAndRemedy: two packages whose files have one path in the
-// pool are refused as a mistake of the request, and the error names both, the
-// publication of the other, and the ways out.
+// TestConflictNamesPackagesAndRemedy has two packages whose files have one path
+// in the pool. They are refused as a mistake of the request. The error names
+// both packages, the publication of the other, and the ways out.
 func TestConflictNamesPackagesAndRemedy(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", apptest.Deb("foo", "2.0", "amd64"), apptest.Deb("aa", "1", "amd64"))

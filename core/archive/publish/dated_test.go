@@ -12,7 +12,8 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-// TestDatedAlias reads what was published at a time under a name that was given up.
+// TestDatedAlias reads the files that were published at a time under a name
+// that was given up.
 func TestDatedAlias(t *testing.T) {
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)
@@ -42,7 +43,8 @@ func TestDatedAlias(t *testing.T) {
 	}
 }
 
-// TestDated reads, as apt does with --snapshot, what was published at a time.
+// TestDated reads, as apt does with --snapshot, the files that were published
+// at a time.
 func TestDated(t *testing.T) {
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)

@@ -6,8 +6,9 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-// TestSkipDefaults leaves out what the configuration says of publications whose
-// creation does not say, also when the configuration has changed since.
+// TestSkipDefaults holds that a creation takes its options from the request,
+// else from the configuration. The publication keeps them when the
+// configuration changes.
 func TestSkipDefaults(t *testing.T) {
 	t.Parallel()
 	yes, no := true, false

@@ -1,11 +1,12 @@
 // Package publish owns publications: lists of packages as trees that apt reads.
 //
-//	offers.go         what the rest of the program gets: tasks, roots and areas for the collector, files as of a time
-//	dryrun.go         what a task would do
+//	offers.go         for the rest of the program: tasks, roots and areas for the collector, files as of a time
+//	dryrun.go         the Plan of a task: its changes, before it runs
 //	create.go, update.go, again.go, drop.go, repair.go  the tasks; again.go has rollback and refresh
 //	protocol.go       the four steps: plan, stage, commit, apply
-//	stage.go          what stage writes: package files, indexes, Release files and signatures
-//	clean.go          what attempts have staged: listed first, removed if they fail; package files that go
+//	stage.go          the step stage: package files, indexes, Release files and signatures
+//	conflict.go       the error about two packages whose files have one path
+//	clean.go          objects that attempts have staged: listed first, removed if they fail; package files that go
 //	validate.go       refusals and locks
 //	args.go           arguments of tasks, and the draft that is made of them
 //	store.go          rows, and how clients see them
@@ -17,15 +18,15 @@
 //
 //	paths   every key, as pure functions
 //	index   lists of packages to index files under their digests
-//	files   package files and what stands beside indexes
+//	files   package files, and the files of installers, mirrors and operators
 //	tree    the manifest, and the public tree that is brought to it
 //
-// Stored layout, for a distribution below <storage>:<prefix> (the default storage
-// is "", the root prefix "."); package paths has the objects:
+// Stored layout, for a distribution below <storage>:<prefix> (the default
+// storage is "", the root prefix "."); package paths has the objects:
 //
 //	publish / <storage>:<prefix>/<dist>         the Publication
 //	ref/<repo|snapshot>/<uuid> / publish/<storage>:<prefix>/<dist>  one for each source
-//	staging / <storage>:<prefix>/<dist>         what attempts are staging
+//	staging / <storage>:<prefix>/<dist>         folders and lists that attempts are staging
 //	removal / <storage>:<prefix>/<dist>         a publication dropped by force whose files are there
 //	calendar / publish/<storage>:<prefix>/<dist>  the debt of a commit: an apply or a removal
 //	calendar / expiry/<storage>:<prefix>/<dist>   when its Release is signed anew; only if it expires
@@ -34,12 +35,12 @@
 //
 // Invariants:
 //
-//  1. Before the commit nothing changes that a reader asks for: package files,
+//  1. Before the commit no file changes that a reader asks for. Package files,
 //     by-hash objects and private files have names that no Release mentions.
 //  2. The commit is one transaction: the row, its reference rows, the calendar.
 //  3. The tree is never ahead of the row. Any task on the publication can finish
 //     an apply that was interrupted.
-//  4. Nothing is staged that staging row, inventories and lists do not name.
+//  4. The staging row, inventories and lists name every object that is staged.
 //  5. A manifest, its lists and its by-hash objects stay as long as the row names
 //     the revision.
 package publish

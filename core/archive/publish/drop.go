@@ -28,9 +28,14 @@ func (p *Publication) dropSpec(args DropArgs) task.Spec {
 }
 
 // drop removes a publication. The commit marks its row as Dropping and owes the
-// rest: the Release files, by which apt sees it, then its other files, each by
-// the inventory that the manifests are, then its private files, at last its row.
-// An update that comes first publishes everything anew.
+// rest, in this order:
+//
+//  1. the Release files and signatures, by which apt sees the publication,
+//  2. its other files in the tree, as its manifests list them,
+//  3. its private files,
+//  4. its row.
+//
+// An update that comes before step 4 publishes everything anew.
 func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.Result, error) {
 	done := task.Result{Value: struct{}{}}
 	var at cursor
@@ -67,8 +72,9 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	return done, s.endDrop(ctx, a, p)
 }
 
-// endDrop removes the private files of a publication, and with the end of the task
-// its row and those that belong to it.
+// endDrop removes the private files of a publication. With the end of the task
+// it removes the publication's row, its reference rows and its calendar
+// entries.
 func (s *Store) endDrop(ctx context.Context, a *task.Attempt, p Publication) error {
 	if err := s.delete(ctx, a, p, p.privateKeys()); err != nil {
 		return err
@@ -132,8 +138,8 @@ func (p *Publication) privateKeys() []string {
 	return keys
 }
 
-// removeFiles removes all files that the publication has in the tree, but for
-// those that other publications have. With skipCleanup package files in shared
+// removeFiles removes all files that the publication has in the tree, except
+// files that other publications have. With skipCleanup package files in shared
 // directories stay.
 func (s *Store) removeFiles(ctx context.Context, a *task.Attempt, p Publication, skipCleanup bool) error {
 	m, err := s.manifest(ctx, p.Manifest)

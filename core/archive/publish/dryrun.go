@@ -15,8 +15,9 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Plan is what a task would change in a publication if it ran now. It does not
-// look at files that other publications share: objects may exist already, or stay.
+// Plan has the changes that a task would make in a publication if it ran now.
+// It does not look at files that other publications share: objects may exist
+// already, or stay.
 type Plan struct {
 	Components     []ComponentPlan
 	Objects        int   // written at most: package files, indexes, Release and its signatures
@@ -25,7 +26,7 @@ type Plan struct {
 	RemovedBytes   int64 // of the package files among them
 }
 
-// ComponentPlan is what would change in a component.
+// ComponentPlan has the changes in a component.
 type ComponentPlan struct {
 	Component                  string
 	Source                     string   // its name; "" if the component goes
@@ -36,8 +37,9 @@ type ComponentPlan struct {
 // maxPlanned bounds the packages that a plan names for each component.
 const maxPlanned = 1000
 
-// Plan tells what a task made by CheckCreate, CheckUpdate, CheckRollback or
-// CheckDrop would do, or why it would fail. It changes nothing.
+// Plan returns the changes that a task made by CheckCreate, CheckUpdate,
+// CheckRollback or CheckDrop would make. Its error is the reason for which the
+// task would fail. It changes nothing.
 func (s *Store) Plan(ctx context.Context, spec task.Spec) (Plan, error) {
 	switch args := spec.Args.(type) {
 	case CreateArgs:
@@ -100,7 +102,7 @@ func (s *Store) dryDrop(ctx context.Context, args DropArgs) (Plan, error) {
 	return plan, err
 }
 
-// planOf tells what publishing a draft would do.
+// planOf returns the plan of publishing a draft.
 func (s *Store) planOf(ctx context.Context, d draft) (Plan, error) {
 	last := d.base()
 	plan, err := s.planComponents(ctx, d, last)
@@ -121,7 +123,7 @@ func (s *Store) planOf(ctx context.Context, d draft) (Plan, error) {
 	return plan, nil
 }
 
-// planComponents tells what would change in each component.
+// planComponents returns the changes in each component.
 func (s *Store) planComponents(ctx context.Context, d draft, last *tree.Manifest) (Plan, error) {
 	plan := Plan{Components: []ComponentPlan{}}
 	names := map[string]bool{}
@@ -151,7 +153,8 @@ func (s *Store) perIndex(p *Publication) int {
 	return n
 }
 
-// planComponent adds what changes in a component; list is nil if it goes.
+// planComponent adds the changes in a component to a plan. list is nil if the
+// component goes.
 func (s *Store) planComponent(ctx context.Context, plan *Plan, p *Publication, last *tree.Manifest, c string, list *pkglist.List) error {
 	was, err := s.Lists.Open(ctx, last.Lists[c].List)
 	if err != nil {

@@ -41,7 +41,7 @@ func digestPath(data []byte, name string) string {
 }
 
 // TestHashLayout publishes two different files of one name in one prefix, and
-// reads them as clients do, until nobody has them and they are collected.
+// reads them as clients do. At last no list has them and they are collected.
 func TestHashLayout(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		debs := map[string][]byte{"one": apptest.Deb("aa", "1", "amd64"), "two": debtest.Deb(debtest.Spec{Package: "aa", Version: "1", Architecture: "amd64"})}

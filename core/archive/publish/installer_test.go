@@ -73,8 +73,8 @@ type keyed struct {
 
 func (k keyed) PublicKeys() []*pgp.Key { return k.keys }
 
-// TestInstallerSignature holds that the list of an installer is signed anew if it,
-// or who signs, is another, and not else.
+// TestInstallerSignature holds that the list of an installer is signed anew if
+// the list or the keys have changed, and not else.
 func TestInstallerSignature(t *testing.T) {
 	t.Parallel()
 	env := drivertest.NewEnv()
@@ -115,8 +115,9 @@ func TestInstallerSignature(t *testing.T) {
 	signed("signed again", true)
 }
 
-// TestInstallerTakesNoName holds that files of an installer are in the place of
-// nothing that is signed, and that what is there instead goes with it.
+// TestInstallerTakesNoName holds that files of an installer never take the name
+// of a signed file. An empty list is published instead, and goes with the
+// installer.
 func TestInstallerTakesNoName(t *testing.T) {
 	t.Parallel()
 	empty := hashed("", "")
@@ -141,9 +142,9 @@ func TestInstallerTakesNoName(t *testing.T) {
 	}
 }
 
-// TestInstallerFollowsRecord holds that the files of an installer are those of
-// its list as long as an update may come to nothing, and change after the indexes
-// and before their list.
+// TestInstallerFollowsRecord holds that the files of an installer stay those of
+// its list as long as an update may fail. They change after the indexes and
+// before their list.
 func TestInstallerFollowsRecord(t *testing.T) {
 	t.Parallel()
 	env := drivertest.NewEnv()

@@ -138,7 +138,8 @@ func TestHashSources(t *testing.T) {
 	gone(t, env)
 }
 
-// TestHashMoves adds nothing to the pool and asks nothing of it, whatever is published.
+// TestHashMoves holds that publications of the layout hash add nothing to the
+// pool and ask nothing of it.
 func TestHashMoves(t *testing.T) {
 	t.Parallel()
 	env := drivertest.NewEnv()
@@ -155,7 +156,8 @@ func TestHashMoves(t *testing.T) {
 	gone(t, env)
 }
 
-// TestLayoutChecks refuses what is no layout, or not that of the publication.
+// TestLayoutChecks refuses an unknown layout, and a layout other than the
+// publication's.
 func TestLayoutChecks(t *testing.T) {
 	t.Parallel()
 	env := drivertest.NewEnv()
@@ -318,8 +320,8 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-// FuzzDigest takes digests out of paths: what is taken is one, and the path has
-// nothing that leads elsewhere.
+// FuzzDigest takes digests out of paths. The result is a digest, and the path
+// leads nowhere else.
 func FuzzDigest(f *testing.F) {
 	for _, name := range slices.Sorted(maps.Keys(digestPaths())) {
 		f.Add(name)

@@ -22,8 +22,8 @@ func pooled(env *drivertest.Env) string {
 }
 
 // TestLeftoversGoWithTheNextCleanup holds that package files that updates with
-// SkipCleanup have left go with the next update without it, also if several lists ago,
-// and not if they are published again.
+// SkipCleanup have left go with the next update without it. They go also if
+// they were left several lists ago. They stay if they are published again.
 func TestLeftoversGoWithTheNextCleanup(t *testing.T) {
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)
@@ -50,9 +50,9 @@ func TestLeftoversGoWithTheNextCleanup(t *testing.T) {
 	gone(t, env)
 }
 
-// TestLeftoversGoWithThePublication holds that a drop removes what updates with
-// SkipCleanup have left, and with SkipCleanup all of a directory that no other
-// publication has.
+// TestLeftoversGoWithThePublication holds that a drop removes the files that
+// updates with SkipCleanup have left. A drop with SkipCleanup removes all files
+// of a directory that no other publication has.
 func TestLeftoversGoWithThePublication(t *testing.T) {
 	for _, skipDrop := range []bool{false, true} {
 		t.Run(fmt.Sprint("SkipCleanup=", skipDrop), func(t *testing.T) {

@@ -34,9 +34,9 @@ func (s *Store) Kinds() []task.Kind {
 	}
 }
 
-// Roots returns what the row of a publication needs of the storage. With an
-// error that matches driver.ErrNotFound, for a manifest that is gone, it returns
-// what the row itself names.
+// Roots returns the lists that the row of a publication needs, of packages and
+// of paths. If a manifest is gone, the error matches driver.ErrNotFound. Roots
+// then has the lists that the row itself names.
 func (s *Store) Roots(ctx context.Context, data []byte) (gc.Roots, error) {
 	var p Publication
 	if err := json.Unmarshal(data, &p); err != nil {
@@ -80,8 +80,8 @@ func (s *Store) Roots(ctx context.Context, data []byte) (gc.Roots, error) {
 	return roots, missing
 }
 
-// StagingRoots returns what the row of a publication that is being staged needs
-// of the storage.
+// StagingRoots returns the lists that the row of a publication that is being
+// staged needs.
 func (s *Store) StagingRoots(_ context.Context, data []byte) (gc.Roots, error) {
 	var st staging
 	var roots gc.Roots
@@ -94,16 +94,18 @@ func (s *Store) StagingRoots(_ context.Context, data []byte) (gc.Roots, error) {
 	return roots, nil
 }
 
-// Area is the part of the storage that publications offer to the collector: what
-// attempts have staged. A folder is kept that a row names, and one of a task that
-// may still commit it.
+// Area is the part of the storage that publications offer to the collector: the
+// private folders that attempts have staged. A folder is kept if a row names
+// it, or if its task may still commit it.
 func (s *Store) Area() gc.Area {
 	return gc.Area{Name: "staged publications", Items: s.staged}
 }
 
-// staged yields the staged objects. The order of the reads matters. An object that
-// was listed is of a task that is busy now, or of one that has ended. What that one
-// has committed is in the rows read next.
+// staged yields the staged objects. It lists objects, then reads which tasks
+// are busy, then reads the rows of publications. The order of the reads
+// matters. For example, task 7 is busy while its objects are listed, and
+// commits before the second read. It is not busy then, but its commit is in the
+// rows read last.
 func (s *Store) staged(ctx context.Context, sweep *gc.Sweep, after string) iter.Seq2[gc.Item, error] {
 	return func(yield func(gc.Item, error) bool) {
 		var items []gc.Item
@@ -213,9 +215,10 @@ func (s *Store) AsOf(ctx context.Context, id, name string) (key string, err erro
 // maxDistParts is how many parts the name of a distribution has that indexAsOf finds.
 const maxDistParts = 3
 
-// indexAsOf is asOf of a file below the directory of its distribution, whose name
-// the path has: it reads one row, where a scan reads those of all distributions. It
-// returns "" if no distribution of that name was published at the time.
+// indexAsOf is asOf of a file below the directory of its distribution, whose
+// name the path has. It reads one row for each part of the name, where a scan
+// reads the rows of all distributions. It returns "" if no distribution of that
+// name was published at the time.
 func (s *Store) indexAsOf(ctx context.Context, at time.Time, prefix, below string) (string, error) {
 	path, isIndex := strings.CutPrefix(below, "dists/")
 	parts := strings.Split(path, "/")
@@ -240,7 +243,7 @@ func (s *Store) indexAsOf(ctx context.Context, at time.Time, prefix, below strin
 	return "", nil
 }
 
-// splitPrefix splits the path of a file into the prefix and the rest, which
+// splitPrefix splits the path of a file into the prefix and the rest. The rest
 // begins with dists or pool: no prefix has a component of these names.
 func splitPrefix(name string) (prefix, below string) {
 	parts := strings.Split(name, "/")

@@ -27,9 +27,9 @@ import (
 // stable names the distribution of most tests.
 var stable = publish.Name{Prefix: ".", Distribution: "stable"}
 
-// TestOutageAfterCommitIsFinishedByTick breaks the apply for hours: the task
-// succeeds with a warning, the publication shows what is owed, and the tick
-// finishes it when the outage is over.
+// TestOutageAfterCommitIsFinishedByTick breaks the apply for hours. The task
+// succeeds with a warning, and the publication shows the apply as owed. The
+// tick finishes it when the outage is over.
 func TestOutageAfterCommitIsFinishedByTick(t *testing.T) {
 	t.Parallel()
 	env := drivertest.NewEnv()
@@ -109,9 +109,10 @@ func TestDropIsFinishedByTick(t *testing.T) {
 	}
 }
 
-// TestFilesOfAnUndoThatIsOwedAreInNobodysWay has an Undo fail for longer than it is
-// tried. Before the tick pays it, the path of a package file that the failed update has
-// left is wanted for another file: by the same publication, and by a neighbour.
+// TestFilesOfAnUndoThatIsOwedAreInNobodysWay has an Undo fail for longer than
+// it is tried. The failed update has left a package file. Before the tick pays
+// the Undo, the path is wanted for another file: by the same publication, and
+// by a neighbour.
 func TestFilesOfAnUndoThatIsOwedAreInNobodysWay(t *testing.T) {
 	t.Parallel()
 	anew := later
@@ -154,8 +155,9 @@ func TestFilesOfAnUndoThatIsOwedAreInNobodysWay(t *testing.T) {
 	}
 }
 
-// TestDropLeavesWhatIsPublishedAnew has an update wait ahead of the task that the tick
-// has admitted to finish a drop: that task finds nothing to drop any more.
+// TestDropLeavesWhatIsPublishedAnew has an update wait ahead of the task that
+// the tick has admitted to finish a drop. That task finds nothing to drop any
+// more.
 func TestDropLeavesWhatIsPublishedAnew(t *testing.T) {
 	t.Parallel()
 	env := drivertest.NewEnv()
@@ -235,9 +237,9 @@ func everything(env *drivertest.Env) map[string]string {
 	return all
 }
 
-// TestFailedPublicationLeavesNothing has creations and updates refused after they
-// have staged everything, and interrupted at each call before: the public tree,
-// the private files and the rows are those of before.
+// TestFailedPublicationLeavesNothing has creations and updates refused after
+// they have staged everything, and interrupted at each call before. The public
+// tree, the private files and the rows stay as before.
 func TestFailedPublicationLeavesNothing(t *testing.T) {
 	t.Parallel()
 	skip := true

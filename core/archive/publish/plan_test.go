@@ -12,8 +12,8 @@ import (
 	"aptless/core/engine/task"
 )
 
-// TestPlan compares plans with what the tasks then do, and looks whether making
-// them changes anything.
+// TestPlan compares plans with the changes that the tasks then make. It holds
+// that making a plan changes nothing.
 func TestPlan(t *testing.T) {
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)

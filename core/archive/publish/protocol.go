@@ -172,8 +172,8 @@ func (p *Publication) debt() task.Debt {
 		Resources: l.names, Locks: l.locks, Args: FinishArgs{p.Name}}}
 }
 
-// refer writes the reference rows of sources: had are those that have one, want
-// those that are to have one.
+// refer writes the reference rows of sources. had are the sources that have a
+// row. want are the sources that are to have one.
 func (p *Publication) refer(ctx context.Context, a *task.Attempt, had, want []string) error {
 	for _, uuid := range slices.Concat(had, want) {
 		has, wanted := slices.Contains(had, uuid), slices.Contains(want, uuid)
@@ -225,8 +225,9 @@ func (s *Store) finish(ctx context.Context, a *task.Attempt, args FinishArgs) (t
 	return done, nil
 }
 
-// finishEarlier applies what an earlier task has committed and could not apply,
-// and saves that with the cursor of the task. It returns the publication after it.
+// finishEarlier applies the manifest that an earlier task has committed and
+// could not apply. It saves that with the cursor of the task. It returns the
+// publication after it.
 func (s *Store) finishEarlier(ctx context.Context, a *task.Attempt, p Publication, at any) (Publication, error) {
 	if p.Applied || p.Dropping {
 		return p, nil

@@ -33,7 +33,7 @@ func (n Name) dist() paths.Dist {
 	return paths.Dist{Storage: n.Storage, Prefix: n.Prefix, Name: n.Distribution}
 }
 
-// Settings are what clients set.
+// Settings are the fields of a publication that clients set.
 type Settings struct {
 	Name
 	Kind                                     SourceKind
@@ -50,7 +50,7 @@ type Settings struct {
 	Keys                                     string        // the keys by which the last request wanted to sign; "" is all
 }
 
-// State is what is published.
+// State is the committed state of a publication.
 type State struct {
 	Components map[string]Component // as the committed manifest has them
 	Manifest   string               // key of the committed manifest; "" before the first
@@ -141,7 +141,7 @@ const (
 	maxRow       = 240 << 10
 )
 
-// addRevision adds a revision and forgets those that are older than the by-hash
+// addRevision adds a revision. It forgets revisions older than the by-hash
 // objects that clients may still read.
 func (p *Publication) addRevision(now Revision) {
 	p.Revisions = append(slices.Clone(p.Revisions), now)
@@ -200,13 +200,13 @@ func (rev Revision) hasAll(lists map[string]index.Published) bool {
 	return len(rev.Components) == len(lists)
 }
 
-// SourceKind says what the sources of a publication are: all of one kind, from
-// its creation on.
+// SourceKind is the kind of the sources of a publication. All are of one kind,
+// from its creation on.
 type SourceKind string
 
 // The kinds of sources, as clients write them.
 const (
-	Local    SourceKind = "local"    // local repositories: an update publishes what they have by then
+	Local    SourceKind = "local"    // local repositories: an update publishes the packages that they have by then
 	Snapshot SourceKind = "snapshot" // snapshots: an update publishes others
 )
 
@@ -307,8 +307,8 @@ const ExpiryKind = "publish.expiry"
 // expiryName is the calendar entry that says when a Release is signed anew.
 func expiryName(d paths.Dist) string { return "expiry/" + d.ID() }
 
-// due is when the Release is made anew: at half of its life, so that half is left
-// to mend what keeps it from being made.
+// due is when the Release is made anew: at half of its life. The other half is
+// left to mend a fault that keeps it from being made.
 func (p *Publication) due() time.Time { return p.Date.Add(p.ValidFor / 2) }
 
 // schedule puts the publication into the calendar, or takes it out.
@@ -327,5 +327,5 @@ func (p *Publication) schedule(ctx context.Context, a *task.Attempt) error {
 	return calendar.Remove(ctx, a, expiryName(p.Dist()))
 }
 
-// debtName is the calendar entry of what a commit to a publication owes.
+// debtName is the name of the calendar entry of a publication's debt.
 func debtName(d paths.Dist) string { return "publish/" + d.ID() }

@@ -149,8 +149,8 @@ func TestPublishArchitecturesFrozen(t *testing.T) {
 	})
 }
 
-// Item 9: what was published is kept apart from the repository; publications of
-// snapshots are switched.
+// Item 9: published packages are kept apart from the repository; publications
+// of snapshots are switched.
 func TestPublishKeepsAndSwitches(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		const index = "/main/binary-amd64/Packages"
@@ -193,7 +193,7 @@ func TestPublishKeepsAndSwitches(t *testing.T) {
 	})
 }
 
-// Items 10, 11, 12 and 13: what the files of the tree are.
+// Items 10, 11, 12 and 13: the contents of the files of the tree.
 func TestPublishFiles(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", apptest.Deb("bb", "1", "amd64"), apptest.Deb("aa", "1:2", "amd64"), apptest.Deb("aa", "10", "amd64"), apptest.Deb("aa", "9", "all"))

@@ -396,7 +396,7 @@ func TestSkipBz2(t *testing.T) {
 	}
 }
 
-// FuzzSegments decodes segments: what comes out names no place outside, or is
+// FuzzSegments decodes segments. A decoded prefix names no place outside, or is
 // refused as a key.
 func FuzzSegments(f *testing.F) {
 	for _, segment := range []string{"", ":.", "team_a", "team__a", "s3:eu:x", ".$.", "..", "_._", "a:_b_:c", "`", "a\x00"} {
@@ -414,7 +414,7 @@ func FuzzSegments(f *testing.F) {
 	})
 }
 
-// TestUpdateRequests counts what publications cost that change little.
+// TestUpdateRequests counts the requests of publications that change little.
 func TestUpdateRequests(t *testing.T) {
 	t.Parallel()
 	env := drivertest.NewEnv()
@@ -441,8 +441,8 @@ func TestUpdateRequests(t *testing.T) {
 	}
 }
 
-// TestRelock changes, between the admission of an update and its turn, what it
-// has to lock.
+// TestRelock changes the locks that an update needs between its admission and
+// its turn.
 func TestRelock(t *testing.T) {
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)

@@ -30,7 +30,7 @@ type repairCursor struct {
 const maxRepairLocks = 40
 
 // CheckRepair makes the task that compares a publication with its manifest and
-// rows, and puts back what is missing.
+// rows, and puts back missing objects and rows.
 func (s *Store) CheckRepair(ctx context.Context, args RepairArgs) (task.Spec, error) {
 	p, err := s.mustRead(ctx, s.get, args.Name, "unable to repair", 404)
 	if err != nil {

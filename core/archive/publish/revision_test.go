@@ -15,7 +15,7 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-// rollback publishes again what stable had in a generation.
+// rollback publishes a generation of stable again.
 func (r *rig) rollback(generation int64) error {
 	args := at("stable")
 	args.Generation = generation
@@ -73,7 +73,7 @@ func TestRollback(t *testing.T) {
 	if got := revisions(); !strings.HasPrefix(got, "7 true [{main a}]\n6 false [{extra b}]\n") {
 		t.Error(got)
 	}
-	must(t, r.update(at("stable"))) // of what the repository has by now
+	must(t, r.update(at("stable"))) // of the packages that the repository has by now
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": ""})
 
 	args := at("stable")

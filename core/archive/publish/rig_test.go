@@ -151,7 +151,7 @@ func due(env *drivertest.Env) map[string]string {
 	return entries
 }
 
-// tick does what is due, and returns how many tasks that were.
+// tick runs the tasks that are due, and returns their number.
 func (r *rig) tick() (int, error) {
 	n, err := r.admitDue()
 	return n, cmp.Or(err, r.env.Drain(r.ctx, r.dispatcher.Handle))
@@ -245,7 +245,8 @@ func (r *rig) ended(id int64) error {
 }
 
 // owes returns an error unless the last task has succeeded with a warning that
-// has a reason, and left a debt of a distribution of the root prefix.
+// has a reason. The task must have left a debt with that reason, of a
+// distribution of the root prefix.
 func (r *rig) owes(dist, reason string) error {
 	last, err := r.tasks.Get(r.ctx, r.lastTask())
 	if err != nil {
@@ -315,7 +316,8 @@ func (tr *tree) read(byHash, signed bool) error {
 				return fmt.Errorf("line %q: %w", line, err)
 			}
 			if base := path.Base(name); strings.HasPrefix(base, "Contents-") && !strings.HasSuffix(base, ".gz") {
-				// Only the compressed file is there, and this is what it holds.
+				// Only the compressed file is there. Release has the digest of its
+				// plain content.
 				zip, err := gzip.NewReader(strings.NewReader(tr.objects[tr.dists+name+".gz"]))
 				if err != nil {
 					return fmt.Errorf("%s.gz: %w", name, err)
@@ -392,7 +394,7 @@ func (tr *tree) index(name string) error {
 	return nil
 }
 
-// file returns what clients get of a package file.
+// file returns the bytes that clients get of a package file.
 func (tr *tree) file(name string) string {
 	if sha256, ok := paths.Digest(name); ok {
 		return tr.pool[poolKey(sha256)]
@@ -401,7 +403,7 @@ func (tr *tree) file(name string) string {
 	return tr.objects[tr.root+name]
 }
 
-// installer reads the files of an installer, and what signs their list.
+// installer reads the files of an installer, and the signature of their list.
 func (tr *tree) installer(name string) error {
 	list := tr.objects[tr.dists+name]
 	for line := range strings.Lines(list) {
@@ -432,9 +434,9 @@ func linked(objects map[string]string) int {
 	return n
 }
 
-// trees checks everything that is public, and returns what each index has, by
-// "<dist>/<index>". Nothing may be there that no client can come to know of,
-// but for the by-hash objects of former publications.
+// trees checks everything that is public. It returns the packages of each
+// index, by "<dist>/<index>". No file may be there that no client can come to
+// know of, but for the by-hash objects of former publications.
 func trees(env *drivertest.Env) (map[string][]string, error) {
 	objects := env.Memory.Objects("public/")
 	seen, found := map[string]bool{}, map[string][]string{}
@@ -472,7 +474,7 @@ func trees(env *drivertest.Env) (map[string][]string, error) {
 	return found, nil
 }
 
-// has checks everything public and what some indexes have.
+// has checks everything public, and the packages of some indexes.
 func has(t *testing.T, env *drivertest.Env, want map[string]string) {
 	t.Helper()
 	found, err := trees(env)

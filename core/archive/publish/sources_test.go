@@ -24,14 +24,14 @@ func to(dist string, pairs ...string) request {
 	return args
 }
 
-// staged is at of an update of what is staged.
+// staged is at of an update that publishes the staged sources.
 func staged(dist string) request {
 	args := at(dist)
 	args.Staged = true
 	return args
 }
 
-// stage changes what is staged for stable.
+// stage changes the staged sources of stable.
 func (r *rig) stage(change publish.Change, component string, pairs ...string) error {
 	args := publish.StageArgs{Name: publish.Name{Prefix: ".", Distribution: "stable"}, Change: change, Component: component, Sources: to("", pairs...).Sources}
 	spec, err := r.publish.CheckStage(r.ctx, args)
@@ -183,7 +183,8 @@ func TestStagedMeanwhile(t *testing.T) {
 	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1", "stable/extra/binary-amd64/Packages": "common=1"})
 }
 
-// TestInherit creates publications whose requests leave open what their sources say.
+// TestInherit creates publications whose requests leave open fields that their
+// sources have.
 func TestInherit(t *testing.T) {
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)

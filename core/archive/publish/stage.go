@@ -136,10 +136,12 @@ func (s *Store) sign(ctx context.Context, st *index.Stager, m *tree.Manifest, si
 	return nil
 }
 
-// bestBase returns the index files from which those of new lists can be made: of the
-// last manifest, and for a component that has a list of an older revision those
-// of that revision, if they are still there by hash. If all components have the
-// lists of one revision, its list of paths is used, too.
+// bestBase returns the index files from which the indexes of new lists can be
+// made. They are those of the last manifest. A component that has a list of an
+// older revision takes the indexes of that revision, if they are still there by
+// hash. If all components have the lists of one revision, its list of paths is
+// used, too. For example, a rollback to generation 3 copies the indexes of
+// generation 3.
 func (s *Store) bestBase(ctx context.Context, d draft, now map[string]index.Published) (*index.Set, error) {
 	p, last := &d.next, d.base()
 	from := map[string]string{} // keys of manifests, by component
@@ -202,8 +204,9 @@ func isPresent(x index.Index, present map[string]bool, dir string) bool {
 // noSigner begins the errors of requests that cannot be signed.
 const noSigner = "unable to initialize GPG signer"
 
-// signer returns what signs a publication: all keys of the server, or those that
-// the request names. It is nil if nothing is to be signed.
+// signer returns the signer of a publication. It signs by all keys of the
+// server, or by the keys that the request names. It is nil if nothing is to be
+// signed.
 func (s *Store) signer(how Signing) (pgp.Signer, error) {
 	if how.SkipSigning {
 		return nil, nil
@@ -245,10 +248,11 @@ func (s *Store) checkSigner(how Signing) error {
 // maxAhead is how far the date of a Release may lie ahead of the clock.
 const maxAhead = time.Minute
 
-// nextDate returns the date of a Release that follows one of a date: now, but
-// at least a second later, since apt takes an equal second for "not modified". It
-// refuses a date that lies ahead of the clock, as after a publication that was
-// made while the clock was wrong: apt refuses it, too. reset lets the date go back.
+// nextDate returns the date of the Release after one of the date last. It is
+// now, but at least a second after last: apt takes an equal second for "not
+// modified". nextDate refuses a date that lies more than maxAhead ahead of the
+// clock, since apt refuses it, too. For example, the last publication was made
+// while the clock was wrong. reset lets the date go back.
 func (s *Store) nextDate(last time.Time, reset bool) (time.Time, error) {
 	now := s.Now().UTC().Truncate(time.Second)
 	next := last.Add(time.Second)

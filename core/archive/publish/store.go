@@ -60,7 +60,7 @@ type Store struct {
 	zips sync.Pool // of *gzip.Writer
 }
 
-// files is the store of package files for those that only read.
+// files is the store of package files for readers that write nothing.
 func (s *Store) files() *files.Store {
 	return &files.Store{Table: s.Table, Blobs: s.Blobs, Lists: s.Lists, PoolKey: s.PoolKey, Write: s.Table.Write}
 }
@@ -215,7 +215,7 @@ type View struct {
 	Storage, Suite, Version                             string
 	ValidFor                                            string   `json:",omitempty"` // aptly knows none
 	Aliases                                             []string `json:",omitempty"` // aptly knows none
-	Owed                                                *Owed    `json:",omitempty"` // what the commit made necessary and is not done yet
+	Owed                                                *Owed    `json:",omitempty"` // work after the commit that is not done yet
 	Warnings                                            []string `json:",omitempty"` // of the answer to a publication that is not applied yet
 }
 
@@ -224,7 +224,7 @@ type View struct {
 type Owed struct {
 	What   string    // "apply" or "drop"
 	Since  time.Time // the commit
-	Tries  int       // tasks that have tried it after the one that committed
+	Tries  int       // tasks that have tried it after the committing task
 	Reason string    // why the last try did not succeed; "" if there was none
 }
 
@@ -330,8 +330,9 @@ func (s *Store) List(ctx context.Context) ([]View, error) {
 	return views, nil
 }
 
-// Below returns the publications of a prefix of a storage, with the names of sources
-// as they were when each was published: it reads their rows and nothing else.
+// Below returns the publications of a prefix of a storage, with the names of
+// sources as they were when each was published. It reads the rows of
+// publications and nothing else.
 func (s *Store) Below(ctx context.Context, storage, prefix string) ([]View, error) {
 	var views []View
 	all, err := s.scan(ctx, Name{Storage: storage, Prefix: prefix}.dist().StoragePrefix()+"/")

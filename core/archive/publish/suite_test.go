@@ -8,9 +8,9 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestSuiteAndCodename holds that the suite and the codename of a Release can be others
-// than the distribution, that an update changes or clears them or leaves them as they
-// are, and that nothing else can be put into a Release by them.
+// TestSuiteAndCodename holds that the suite and the codename of a Release can
+// differ from the distribution. An update changes or clears them, or leaves
+// them as they are. No other field can be put into a Release by them.
 func TestSuiteAndCodename(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))

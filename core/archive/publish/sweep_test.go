@@ -20,8 +20,8 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-// stored is what is left of a history: all that is stored for publications but
-// for what differs with the time and the number of attempts.
+// stored returns all that is stored for publications. It leaves out parts that
+// differ with the time and the number of attempts.
 func stored(env *drivertest.Env) map[string]string {
 	all := map[string]string{}
 	for key, data := range env.Memory.Objects("public/") {
@@ -45,9 +45,9 @@ func stored(env *drivertest.Env) map[string]string {
 	return all
 }
 
-// sweep interrupts what run does at every call of a port. What the next process
-// leaves, which gets the messages again and the client's request if it was
-// lost, has to be what an undisturbed run leaves.
+// sweep interrupts run at every call of a port. The next process gets the
+// messages again, and the client's request if it was lost. It has to leave the
+// same objects and rows as an undisturbed run.
 func sweep(t *testing.T, setup, run func(*rig) error) {
 	t.Helper()
 	peace := drivertest.NewEnv()
@@ -104,8 +104,8 @@ func TestSweepUpdate(t *testing.T) {
 		func(r *rig) error { return r.update(at("stable")) })
 }
 
-// TestSweepReplace interrupts an update that puts other files in the place of
-// those that are there, and the pool in another directory.
+// TestSweepReplace interrupts an update that replaces published files by other
+// files. A second update moves the pool to another directory, too.
 func TestSweepReplace(t *testing.T) {
 	t.Parallel()
 	other, on := hello, true
@@ -182,8 +182,8 @@ func (t pausingTable) Write(ctx context.Context, ops ...driver.Op) (string, erro
 }
 
 // TestOvertaken lets an attempt sleep, at any of its calls, for longer than its
-// lease. Others finish its task and publish again. What it then does must not
-// undo any of that.
+// lease. Other attempts finish its task and publish again. Then the sleeper
+// goes on. It must not undo any of that.
 func TestOvertaken(t *testing.T) {
 	t.Parallel()
 	for n := int32(1); ; n++ {
@@ -253,9 +253,9 @@ func (f failing) Delete(ctx context.Context, keys ...string) error {
 	return f.Blobs.Delete(ctx, keys...)
 }
 
-// TestOwedIsDoneByNextTask has the storage fail for longer than a task tries, at
-// places where the tree is not as the row says. The tasks succeed with a warning.
-// Files of other publications stay, and the next task does what is owed.
+// TestOwedIsDoneByNextTask has the storage fail for longer than a task tries,
+// at places where the tree is not as the row says. The tasks succeed with a
+// warning. Files of other publications stay, and the next task pays the debt.
 func TestOwedIsDoneByNextTask(t *testing.T) {
 	for name, tc := range map[string]struct {
 		method, key string // of the calls that fail
@@ -302,8 +302,9 @@ func TestOwedIsDoneByNextTask(t *testing.T) {
 	}
 }
 
-// TestOldTreeKeepsFiles gives an update up before apt can see it: the files that
-// it no longer has are those of the tree still, whatever becomes of them elsewhere.
+// TestOldTreeKeepsFiles has an update give up its apply before apt can see it.
+// The tree still names files that the new lists lack. These files stay, also
+// when another publication loses them.
 func TestOldTreeKeepsFiles(t *testing.T) {
 	env := drivertest.NewEnv()
 	broken := true

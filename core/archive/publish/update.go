@@ -15,8 +15,9 @@ import (
 	"aptless/core/engine/task"
 )
 
-// CheckUpdate makes the task that publishes anew: the sources that are staged,
-// those that args.Sources names, else the present state of the sources.
+// CheckUpdate makes the task that publishes anew. It publishes the staged
+// sources, else the sources that args.Sources names, else the present state of
+// the sources.
 func (s *Store) CheckUpdate(ctx context.Context, args UpdateArgs) (task.Spec, error) {
 	if _, err := s.signer(args.Signing); err != nil {
 		return task.Spec{}, err
@@ -60,8 +61,8 @@ func (p *Publication) checkUpdate(args UpdateArgs) error {
 	return withVerb(toUpdate, p.checkSameLayout(args.PoolLayout))
 }
 
-// mustExist refuses a request for sources that do not exist: those that it
-// names, and those that stay published.
+// mustExist refuses a request if a source that it names, or a source that stays
+// published, does not exist.
 func (s *Store) mustExist(ctx context.Context, p *Publication, args UpdateArgs, want map[string]Component) error {
 	for _, n := range args.Sources {
 		if _, err := s.Sources.ByName(ctx, p.Kind.of(), n.Name); errors.Is(err, driver.ErrNotFound) {
@@ -229,7 +230,7 @@ func (s *Store) UpdatePart(ctx context.Context, a *task.Attempt, part *Part) (Vi
 	return done.Value.(View), nil
 }
 
-// FinishPart applies what a task with a part has committed.
+// FinishPart applies the publication that a task with a Part has committed.
 func (s *Store) FinishPart(ctx context.Context, a *task.Attempt, n Name) (View, error) {
 	done, err := s.apply(ctx, a, n, 200)
 	if err != nil {
@@ -238,13 +239,13 @@ func (s *Store) FinishPart(ctx context.Context, a *task.Attempt, n Name) (View, 
 	return done.Value.(View), nil
 }
 
-// UndoPart removes what a task with a part has staged, which has failed.
+// UndoPart removes the objects that a failed task with a Part has staged.
 func (s *Store) UndoPart(ctx context.Context, a *task.Attempt, n Name) error {
 	return s.undo(ctx, a, n)
 }
 
-// StageArgs are the arguments of a change of the staged sources: those that the
-// next update publishes. Their names are not looked up before that update.
+// StageArgs are the arguments of a change of the staged sources, which the next
+// update publishes. Names of sources are not looked up before that update.
 type StageArgs struct {
 	Name
 	Change    Change

@@ -96,8 +96,8 @@ func TestPublishSurvivesEveryFault(t *testing.T) {
 }
 
 // TestDropLeavesNothing publishes two distributions of one prefix, and drops
-// one and then the other: the first leaves what the second uses, the second
-// leaves nothing.
+// one and then the other. The first drop leaves the files that the second
+// distribution uses. The second drop leaves nothing.
 func TestDropLeavesNothing(t *testing.T) {
 	env := drivertest.NewEnv()
 	p, err := apptest.Start(t.Context(), env, apptest.Signer(t))

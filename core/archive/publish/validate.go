@@ -35,8 +35,8 @@ func (s *Store) mustRead(ctx context.Context, get source.Getter, n Name, verb st
 	return p, err
 }
 
-// maxComponents bounds the components of a publication: each may cost a row that
-// is read, one that is written and one that is removed, in one transaction.
+// maxComponents bounds the components of a publication. Each may cost one row
+// read, one row written and one row removed in one transaction.
 const maxComponents = 30
 
 // withVerb puts the operation before the text of a refusal: "unable to update: ".
@@ -49,8 +49,9 @@ func withVerb(verb string, err error) error {
 	return err
 }
 
-// complete fills in what the request of a creation leaves open, and refuses what
-// cannot be published. The names that it gives are final: they are locked.
+// complete fills in the fields that the request of a creation leaves open. It
+// refuses a publication that cannot be made. The names that it gives are final:
+// they are locked.
 func (s *Store) complete(args *CreateArgs, found []source.Source) error {
 	if err := s.checkStorage(args.Storage); err != nil {
 		return err
@@ -175,10 +176,10 @@ func (p *Publication) checkReserved() error {
 }
 
 // checkOverlap refuses a publication that would share index files with another
-// one. Two overlap if they have a name in common, or if a component's directory of
-// one contains the other: component main of distribution a is dists/a/main, and
-// so is distribution a/main. Tasks that add a name or a component hold the lock
-// of its directory, so no two of them miss each other.
+// one. Two overlap if they have a name in common, or if a component's directory
+// of one contains the other. For example, component main of distribution a is
+// dists/a/main, and so is distribution a/main. Tasks that add a name or a
+// component hold the lock of its directory, so no two of them miss each other.
 func (s *Store) checkOverlap(ctx context.Context, p *Publication) error {
 	if err := p.checkOwnNames(); err != nil {
 		return err
@@ -242,9 +243,10 @@ func (p *Publication) checkSources(sources []NamedSource) error {
 	return p.checkComponents(sources)
 }
 
-// checkComponents refuses a component that the publication does not have: most
-// likely it is mistyped, and the one that was meant would stay as it is. A request
-// that names all components of the publication besides is not mistaken.
+// checkComponents refuses a component that the publication does not have. Most
+// likely its name is mistyped, and the component that was meant would stay as
+// it is. A request that names all components of the publication besides is not
+// mistaken.
 func (p *Publication) checkComponents(sources []NamedSource) error {
 	known := map[string]bool{} // and whether the request names it
 	for c := range p.Components {
@@ -357,7 +359,7 @@ func (l *lockSet) held(a *task.Attempt) error {
 	return nil
 }
 
-// change is what an update changes of a publication, as far as locks depend on it.
+// change has the changes of an update on which its locks depend.
 type change struct {
 	want    map[string]Component // the components after it
 	sources []NamedSource        // that the request names

@@ -25,7 +25,7 @@ func TestParseValidity(t *testing.T) {
 	}
 }
 
-// FuzzParseValidity reads what it shows.
+// FuzzParseValidity holds that ParseValidity reads the text of ShowValidity.
 func FuzzParseValidity(f *testing.F) {
 	for _, text := range []string{"", "12h", "7d", "2w", "24h", "168h", "-1d", "9d9"} {
 		f.Add(text)
@@ -41,12 +41,13 @@ func FuzzParseValidity(f *testing.F) {
 	})
 }
 
-// TestExpires has Release files made anew before they expire, once each, of
-// what was published and not of what the source has by then.
+// TestExpires holds that Release files are made anew before they expire, once
+// each. The new Release is of the published lists, and not of the source as it
+// is by then.
 func TestExpires(t *testing.T) {
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)
-	// tick does what is due, and returns how many tasks that were.
+	// tick runs the tasks that are due, and returns their number.
 	tick := func() int {
 		n, err := r.tick()
 		must(t, err)
