@@ -99,16 +99,6 @@ func TestFilterAndSubtract(t *testing.T) {
 	}
 }
 
-func TestUnion(t *testing.T) {
-	s, _ := newStore()
-	got := text(collect(t, Union(t.Context(),
-		listOf(t, s, "a 1 all x", "b 1 all x old"), listOf(t, s, "a 1 all xx"), listOf(t, s, "b 1 all x new", "a 2 all")))...)
-	slices.Sort(got[1:3])
-	if want := []string{"a 2 all", "a 1 all x", "a 1 all xx", "b 1 all x new"}; !slices.Equal(got, want) {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestDiff(t *testing.T) {
 	s, _ := newStore()
 	key := func(spec string) string {
@@ -182,7 +172,6 @@ func TestStorageErrorsAreReturned(t *testing.T) {
 		"ByName":     last(errorsOf(l.ByName(t.Context(), "a"))),
 		"Keys":       last(errorsOf(l.Keys(t.Context()))),
 		"InKeyOrder": last(errorsOf(l.InKeyOrder(t.Context()))),
-		"Union":      last(errorsOf(Union(t.Context(), l, other))),
 		"Diff":       last(errorsOf(Diff(t.Context(), l, other))),
 		"Changes":    last(errorsOf(Changes(t.Context(), l, other))),
 		"Open":       second(s.Open(t.Context(), l.Ref())),
