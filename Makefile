@@ -63,7 +63,7 @@ demo: build tools ## upload, publish and install a package on a new server
 
 # Packages that `make test` tests with -race: the ones with goroutines. Tests with -race
 # take several times longer; `make test-all` runs all of them with it.
-RACED := ./core/engine/... ./core/front/api ./infra/... ./functions/... \
+RACED := ./core/engine/... ./core/front/api ./core/front/audit ./core/front/auth ./infra/... ./functions/... \
 	$(addprefix ./core/archive/,deliver keyring mirror pkglist pool query repo snapshot source upload upstream)
 
 # The packages with the longest tests. They start first, so that none of them runs alone at
