@@ -242,8 +242,8 @@ func (s *Store) deleteInOrder(ctx context.Context, keys []string) error {
 	return tree.Delete(ctx, s.Blobs, inventories)
 }
 
-// putBack puts back those of the keys that the publication has by now: an attempt
-// that was overtaken has deleted them.
+// putBack puts back the objects of keys that the publication has by now: an
+// attempt that was overtaken has deleted them.
 func (s *Store) putBack(ctx context.Context, n Name, keys []string) error {
 	ctx = context.WithoutCancel(ctx)
 	p, err := s.read(ctx, s.get, n)
@@ -308,7 +308,8 @@ func (s *Store) cleaner(a *task.Attempt, p Publication, keeps map[string]index.P
 }
 
 // users returns the lists of other publications that have package files in a
-// directory. A publication that is not applied has also those of its old tree.
+// directory. For a publication that is not applied the lists of its old tree
+// are added.
 func (s *Store) users(ctx context.Context, p *Publication, dir string) ([]lists.Ref, error) {
 	neighbours, err := s.neighbours(ctx, p)
 	if err != nil {
@@ -364,8 +365,9 @@ func (p *Publication) cleaned() []Leftover {
 	return p.Left
 }
 
-// cleanPackages removes the package files that the publication has lost since the
-// lists of last, unless SkipCleanup says that they stay, and those of leftovers.
+// cleanPackages removes the package files that the publication has lost since
+// the lists of last, unless SkipCleanup says that they stay. It also removes
+// the package files of leftovers.
 func (s *Store) cleanPackages(ctx context.Context, a *task.Attempt, p Publication, lists, last map[string]index.Published) error {
 	c := s.cleaner(a, p, lists)
 	if !p.SkipCleanup {
@@ -382,7 +384,7 @@ func (s *Store) cleanPackages(ctx context.Context, a *task.Attempt, p Publicatio
 }
 
 // dropPackages removes the package files of a publication that is dropped. With
-// skipCleanup those stay that are in a directory which another publication has, too.
+// skipCleanup the files stay in a directory that another publication has, too.
 func (s *Store) dropPackages(ctx context.Context, a *task.Attempt, p Publication, lists map[string]index.Published, skipCleanup bool) error {
 	all := slices.Clone(p.Left)
 	for component, published := range lists {

@@ -23,7 +23,7 @@ var (
 )
 
 // TestInstallerStays moves the package files to another directory of the pool
-// and back: those of an installer are not in the pool.
+// and back. The files of an installer stay: they are not in the pool.
 func TestInstallerStays(t *testing.T) {
 	env := drivertest.NewEnv()
 	r := newRig(t.Context(), env)

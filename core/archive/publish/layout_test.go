@@ -70,7 +70,7 @@ func TestLayouts(t *testing.T) {
 		t.Errorf("%s is missing in\n%s", want, index)
 	}
 
-	// Other files of the same names: no conflict with those of the layout, nor
+	// Other files of the same names conflict neither with files of the layout nor
 	// with copies.
 	must(t, r.create(byHash("two", "b")), r.create(from("three", "b")))
 	if got := copied(env); got != "common_1_all.deb hello_1_amd64.deb "+strings.Repeat("twofold_1.tar.xz ", 3)+strings.TrimSpace(strings.Repeat("twofold_1_source.dsc ", 3)) {

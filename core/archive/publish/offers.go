@@ -141,8 +141,9 @@ func (s *Store) staged(ctx context.Context, sweep *gc.Sweep, after string) iter.
 	}
 }
 
-// keptFolders returns the folders that rows name: of publications, of those whose
-// removal is owed, and of attempts that are not undone yet.
+// keptFolders returns the folders that rows name. The rows are of publications,
+// of publications whose removal is owed, and of attempts that are not undone
+// yet.
 func (s *Store) keptFolders(ctx context.Context, sweep *gc.Sweep) (map[string]bool, error) {
 	kept := map[string]bool{}
 	for _, part := range []string{paths.Row("").Part, RemovalPart} {

@@ -68,8 +68,8 @@ func (s *Store) plan(ctx context.Context, get source.Getter, p Publication, had 
 	return d, err
 }
 
-// architectures returns those of all packages, with "source" if there are source
-// packages and without "all".
+// architectures returns the architectures of all packages, with "source" if
+// there are source packages and without "all".
 func architectures(lists map[string]*pkglist.List) []string {
 	var archs []string
 	for _, list := range lists {
@@ -137,7 +137,8 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 }
 
 // commit moves the publication's row to the manifest. It adds a reference row
-// for each new source and removes those of sources that are no longer published.
+// for each new source. It removes the reference rows of sources that are no
+// longer published.
 func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Manifest, code int) error {
 	p := d.next
 	if err := p.refer(ctx, a, d.had, uuids(p.Components)); err != nil {

@@ -106,7 +106,7 @@ func (p *Publication) scope() files.Scope {
 }
 
 // names returns all names of distributions that are taken by the publication,
-// also those of trees that are being removed.
+// also the names of trees that are being removed.
 func (p *Publication) names() []string {
 	return slices.Concat([]string{p.Distribution}, p.Aliases, p.Leaving)
 }
@@ -272,7 +272,7 @@ const (
 	maxValidity = 10 * 365 * 24 * time.Hour
 )
 
-// validityUnits are those in which clients say how long a Release is valid.
+// validityUnits are the units in which clients say how long a Release is valid.
 var validityUnits = map[byte]time.Duration{'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 
 // ParseValidity reads how long a Release is valid: a number of hours, days or

@@ -136,7 +136,7 @@ func TestPublishPending(t *testing.T) {
 	})
 }
 
-// Item 6: architectures are those of the creation.
+// Item 6: an update keeps the architectures of the creation.
 func TestPublishArchitecturesFrozen(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
 		s.Fill(t, "r", apptest.Deb("aa", "1", "amd64"), apptest.Deb("bb", "1", "all"))
@@ -354,7 +354,7 @@ func TestPublishToStorage(t *testing.T) {
 	}
 	s.Want(t, "GET", "/repos/", "", 200, "<pre>\n<a href=\"www/\">www</a>\n</pre>\n")
 	if s.File(t, "/repos/eu/"+packages) != "" || s.File(t, "/repos/none/"+packages) != "" {
-		t.Error("what is no folder is served")
+		t.Error("a name that is no folder is served")
 	}
 	s.Add(t, "r", apptest.Deb("bb", "1", "amd64"))
 	s.Must(t, "PUT", "/api/publish/s3:eu:./s", `{"Aliases":["alias"],`+apptest.Unsigned+"}", nil)

@@ -323,7 +323,7 @@ func (tr *tree) read(byHash, signed bool) error {
 					return fmt.Errorf("%s.gz: %w", name, err)
 				}
 				if data, err := io.ReadAll(zip); err != nil || of(hashed("", string(data))) != sum {
-					return fmt.Errorf("%s.gz does not hold what Release says, %v", name, err)
+					return fmt.Errorf("%s.gz has another digest than Release says, %v", name, err)
 				}
 				continue
 			}

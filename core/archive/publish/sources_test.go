@@ -154,7 +154,7 @@ func TestStaging(t *testing.T) {
 
 	must(t, r.stage(publish.Replace, "", "main", "none"))
 	if err := r.update(staged("stable")); err == nil || !strings.Contains(err.Error(), "unable to update: unable to update: ") {
-		t.Errorf("update to what is not there: %v", err)
+		t.Errorf("update to a source that does not exist: %v", err)
 	}
 	pending(`[{"Component":"main","Name":"none"}]`)
 	must(t, r.stage(publish.Discard, ""), r.stage(publish.Discard, ""))

@@ -166,8 +166,8 @@ func (p *Publication) checkSameLayout(l paths.Layout) error {
 	return task.Fail(400, "PoolLayout of %s is %s from its creation on", p.Dist(), has)
 }
 
-// checkReserved refuses directories that would be those of paths.HashLayout: the
-// server of the tree answers them from the pool of all packages.
+// checkReserved refuses the directories of paths.HashLayout: the server of the
+// tree answers them from the pool of all packages.
 func (p *Publication) checkReserved() error {
 	if dir := p.Dist().Reserved(p.names(), p.components()); dir != "" {
 		return task.Fail(500, "%s would be in %s, where files are by their digest", dir, paths.ReservedDir)

@@ -256,7 +256,9 @@ func (c *Cleaner) end(ctx context.Context, parts [][]driver.Row, versions []stri
 const putBackWithin = 30 * time.Second
 
 // putBack copies again the files that were published while an attempt that was
-// overtaken deleted them: those whose rows name a file by now.
+// overtaken deleted them. Their rows name a file by now. For example, the
+// attempt stalls before its deletion, and the next attempt publishes a file
+// again: the stalled deletion removes it.
 func (c *Cleaner) putBack(ctx context.Context, rows []driver.Row) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
 	defer cancel()

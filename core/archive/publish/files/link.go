@@ -32,9 +32,9 @@ type Linker struct {
 	total, left, done int
 }
 
-// Link publishes the files of the packages that the lists have and those of the
-// last publication lack. The order is the same in every attempt: the lists do
-// not change as long as the task has its locks.
+// Link publishes the files of the packages that the lists have and the last
+// publication lacks. The order is the same in every attempt: the lists do not
+// change as long as the task has its locks.
 func (l *Linker) Link(ctx context.Context, last map[string]index.Published, now map[string]*pkglist.List) error {
 	for _, list := range now {
 		l.total += list.Count()

@@ -54,7 +54,7 @@ func (sc Scope) Publishes(p *deb.Package) bool {
 }
 
 // Of returns the files of a package that are published. An installer may name
-// files that would take the place of its signed list: those are left out.
+// files that would take the place of its signed list. Of leaves these out.
 func Of(p *deb.Package) []deb.File {
 	if p.Kind != deb.Installer {
 		return p.Files

@@ -88,7 +88,7 @@ func (w *world) texts(t tester, m *Set) map[string]string {
 			t.Fatal(err)
 		}
 		if Sum(text) != x.Plain || Sum([]byte(packed)) != x.GZ {
-			t.Fatalf("%s is not what its manifest says", x.Path)
+			t.Fatalf("%s is not as its manifest says", x.Path)
 		}
 		texts[x.Path] = string(text)
 	}
@@ -202,7 +202,7 @@ func many(a archive, from, to int) []*deb.Package {
 }
 
 // TestContentsSpliced edits two components at random. Contents has the lines
-// that the plain way computes. Its bytes are those of an index made from
+// that the plain way computes. It has the same bytes as an index made from
 // nothing.
 func TestContentsSpliced(t *testing.T) {
 	t.Parallel()
@@ -265,7 +265,7 @@ func TestContentsRuns(t *testing.T) {
 	first := w.contentsOf(t, lists, &Set{})
 	want := expect(a, w.st.Header.Architectures, map[string][]*deb.Package{"main": packages})
 	if got := w.texts(t, first); !maps.Equal(got, want) {
-		t.Error("made of several runs, it is not what it is to be")
+		t.Error("made of several runs, Contents has another text")
 	}
 	none := map[string]*pkglist.List{"main": w.edit(t, lists["main"], []*deb.Package{a.with("q", "1", "amd64", "", "one")}, packages)}
 	last := w.texts(t, w.contentsOf(t, none, first))

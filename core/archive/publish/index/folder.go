@@ -99,8 +99,8 @@ func Temporary(folder string, inventories int) []string {
 	return append(keys, Inventories(folder, inventories)...)
 }
 
-// Inventories returns the keys of n inventories, the last first: as long as one
-// is left, so are those before it.
+// Inventories returns the keys of n inventories, the last first. As long as one
+// inventory is left, so are all inventories before it.
 func Inventories(folder string, n int) []string {
 	var keys []string
 	for ; n > 0; n-- {

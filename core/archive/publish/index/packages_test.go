@@ -158,7 +158,7 @@ func (w *world) verify(t tester, sp spec, l *pkglist.List, x *Index) {
 		t.Fatalf("%s has %d bytes, want %d", sp.Path, len(plain), len(want))
 	}
 	if x.Plain != Sum([]byte(plain)) || x.GZ != Sum([]byte(packed)) {
-		t.Fatalf("%s is not what its manifest says", sp.Path)
+		t.Fatalf("%s is not as its manifest says", sp.Path)
 	}
 	zip, err := gzip.NewReader(strings.NewReader(packed))
 	if err != nil {

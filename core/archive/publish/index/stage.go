@@ -80,8 +80,8 @@ const (
 	spoolWeight = 3       // for each byte: a buffer that grows is there twice, once of the double size
 )
 
-// spool takes the bytes of a file whose name, its digest, is known at the end
-// only. They stay in memory up to a limit; those of a larger file go to a
+// Spool takes the bytes of a file whose name, its digest, is known at the end
+// only. They stay in memory up to a limit. The bytes of a larger file go to a
 // private Object, from which the file is then copied.
 type Spool struct {
 	ctx   context.Context

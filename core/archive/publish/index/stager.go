@@ -45,7 +45,7 @@ type Stager struct {
 	Begun     Progress // by earlier slices
 
 	inventories int                        // that are written
-	listed      map[string]bool            // keys in inventories, and those in unlisted
+	listed      map[string]bool            // keys in inventories, and the keys in unlisted
 	unlisted    []string                   // keys that the next inventory lists
 	packings    map[string]members.Packing // in use, by suffix
 }
@@ -58,7 +58,7 @@ type Progress struct {
 
 // PathProgress is how far the list of paths is made.
 type PathProgress struct {
-	Component string      // that is being added; those before it are done
+	Component string      // that is being added; the components before it are done
 	Packages  int         // of its changes that are added
 	Fresh     bool        // the list is made by an external sort
 	List      *lists.Ref  // edited so far
@@ -89,7 +89,8 @@ func UnlessExists(err error) error {
 	return err
 }
 
-// Suffixes returns those of the compressed files of an index besides .gz.
+// Suffixes returns the suffixes of the compressed files of an index besides
+// .gz.
 func (st *Stager) Suffixes(bz2 bool) []string {
 	var suffixes []string
 	if bz2 {

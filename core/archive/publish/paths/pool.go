@@ -73,8 +73,8 @@ func (d Dist) Together(p, q *deb.Package) bool {
 	return err == nil && in == other
 }
 
-// Location is the path of a package's file below Root. component and poolDir are
-// those of the package.
+// Location is the path of a package's file below Root. component and poolDir
+// are the package's.
 func (d Dist) Location(component, poolDir string, p *deb.Package, f deb.File) (string, error) {
 	if p.Kind == deb.Installer {
 		return path.Join("dists", d.Name, d.InstallerDir(component, p.Architecture), f.Name), nil

@@ -11,8 +11,8 @@ import (
 // maxParallel is how many by-hash objects are copied at the same time.
 const maxParallel = 16
 
-// CopyAliases stages for each alias the files that it has by hash, as copies of
-// those of the distribution. The files of the last manifest are there already.
+// CopyAliases stages for each alias its by-hash files, as copies of the by-hash
+// files of the distribution. The files of the last manifest are there already.
 func CopyAliases(ctx context.Context, st *index.Stager, m, prev *Manifest) error {
 	if !m.ByHash {
 		return nil

@@ -63,8 +63,8 @@ func (m *Manifest) Package(ctx context.Context, s *files.Store, d paths.Dist, fi
 	return "", nil
 }
 
-// find returns the file of a name of those of the packages that are in a
-// directory, nil if there is none.
+// find looks at the packages that are in a directory, and returns their file of
+// a name. It returns nil if there is none.
 func find(packages iter.Seq2[*deb.Package, error], d paths.Dist, poolDir, dir, base string) (*deb.File, error) {
 	for p, err := range packages {
 		if err != nil {

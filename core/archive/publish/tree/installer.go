@@ -14,8 +14,9 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// split divides the files that are to be applied: those beside installers, and
-// the lists of installers, which follow the files that they name.
+// split divides the files that are to be applied. indexes are the files beside
+// installers. installers are the lists of installers: they follow the files
+// that they name.
 func split(list []index.File, unchanged map[string]bool) (indexes, installers []index.File) {
 	for _, f := range list {
 		switch {

@@ -28,8 +28,9 @@ type Manifest struct {
 	Inventories int       `json:",omitempty"` // in Folder; see index.Inventory
 	Expired     []string  // keys that are deleted when this manifest is applied
 
-	// Unchanged are the paths whose files are those of the manifest before:
-	// apply skips them. UnchangedAliases are the aliases for which that holds too.
+	// Unchanged are the paths that have the same file in the manifest before:
+	// apply skips them. UnchangedAliases are the aliases for which that holds
+	// too.
 	Unchanged        []string `json:"Same"`
 	UnchangedAliases []string `json:"Kept,omitempty"`
 }
@@ -181,7 +182,7 @@ func Unchanged(m, prev *Manifest) []string {
 	return unchanged
 }
 
-// Without returns those of the names that are not among others.
+// Without returns the names that are not among others.
 func Without(names, others []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(others, name) })
 }

@@ -52,7 +52,7 @@ func (t *Tree) wants(m *Manifest) (objects []wanted, signatures []wanted) {
 // Sizes are the sizes of the objects that there are, by key.
 type Sizes map[string]int64
 
-// Sizes returns those of all objects in the trees of the manifest.
+// Sizes returns the sizes of all objects in the trees of the manifest.
 func (t *Tree) Sizes(ctx context.Context, m *Manifest) (Sizes, error) {
 	sizes := Sizes{}
 	for _, name := range m.Names(t.Scope.Name) {
@@ -66,7 +66,7 @@ func (t *Tree) Sizes(ctx context.Context, m *Manifest) (Sizes, error) {
 	return sizes, nil
 }
 
-// SizesOf returns those of some objects.
+// SizesOf returns the sizes of some objects.
 func (t *Tree) SizesOf(ctx context.Context, keys []string) (Sizes, error) {
 	sizes := Sizes{}
 	for _, key := range keys {
@@ -89,7 +89,8 @@ type Repair struct {
 	Have     Sizes           // of the objects that there are
 	Only     map[string]bool // limits it to some keys; nil is all
 	Report   *files.Report
-	// Stage makes all index files again, for those of which nothing is left.
+	// Stage makes all index files again. It is called at most once, for the first
+	// object of which no copy is left.
 	Stage func() error
 
 	staged bool

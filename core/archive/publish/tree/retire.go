@@ -17,8 +17,9 @@ const (
 )
 
 // A publication that changes every minute has many superseded objects, and each
-// is named in every manifest. Of more than maxRetired, those are let go that are
-// superseded for keepMany and that no revision names.
+// is named in every manifest. If there are more than maxRetired, the oldest go
+// before keepFor has passed. Each stays for keepGenerations and for keepMany,
+// and as long as a revision names it.
 const (
 	maxRetired = 8192
 	keepMany   = time.Hour

@@ -33,7 +33,7 @@ func TestRetireMany(t *testing.T) {
 		}
 		for _, key := range m.Expired {
 			if m.Date.Sub(made[key]) < keepMany {
-				t.Fatalf("generation %d lets go what was superseded at %v", g, made[key])
+				t.Fatalf("generation %d removes an object that was superseded at %v", g, made[key])
 			}
 			delete(made, key)
 		}
@@ -45,7 +45,7 @@ func TestRetireMany(t *testing.T) {
 				break // each time would be slow
 			}
 			if _, ok := made[old.Key]; !ok {
-				t.Fatalf("generation %d names what is gone", g)
+				t.Fatalf("generation %d names an object that is gone", g)
 			}
 		}
 		if prev = m; len(m.Retired) > maxRetired {
