@@ -46,6 +46,7 @@ var plain = []string{
 	"functions",
 	"infra/aws",
 	"infra/edge",
+	"infra/embedded",
 	"infra/upstream",
 	"localstack",
 	"README.md",
@@ -81,6 +82,7 @@ var strict = []string{
 	"core/formats",
 	"core/front/audit",
 	"core/front/auth",
+	"infra/embedded",
 }
 
 var vague = regexp.MustCompile(`(?i)\b(what|behind)\b`)

@@ -13,8 +13,7 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// together calls f b.N times by the given number of concurrent callers, and reports calls
-// per second.
+// together has concurrent callers call f b.N times in all, and reports calls per second.
 func together(b *testing.B, callers int, f func(i int) error) {
 	b.Helper()
 	var wg sync.WaitGroup
@@ -113,7 +112,7 @@ func BenchmarkAdd(b *testing.B) {
 	}
 }
 
-// fillTable stores records like the records of packages.
+// fillTable stores rows like the rows of packages.
 func fillTable(b *testing.B, s *Store, n int) {
 	b.Helper()
 	rows := make([]driver.Row, n)
@@ -125,7 +124,7 @@ func fillTable(b *testing.B, s *Store, n int) {
 
 func BenchmarkPutRows(b *testing.B) {
 	dir := b.TempDir()
-	for b.Loop() { // includes the removal of the file; otherwise files accumulate
+	for b.Loop() { // with the removal of the file, as files would accumulate
 		s, err := Open(dir, Options{})
 		must(b, err)
 		fillTable(b, s, 20_000)

@@ -59,8 +59,8 @@ func newBlobs(d *disk, stamps *stamps, counted *counters, fatal func(error)) *Bl
 	return b
 }
 
-// checkKey returns driver.ErrInvalid unless an object can have the key: it is
-// one of the port, and below the folder of a place.
+// checkKey returns driver.ErrInvalid unless an object can have the key: the port allows
+// it, and it begins with private/ or public/.
 func checkKey(key string) error {
 	if err := driver.CheckKey(key); err != nil {
 		return err
@@ -71,7 +71,7 @@ func checkKey(key string) error {
 	return nil
 }
 
-// checkPut checks what can be checked before the store is looked at.
+// checkPut makes the checks of a Put or Copy that need no system call.
 func checkPut(ctx context.Context, key string, opt driver.PutOptions) error {
 	if opt.IfAbsent && opt.IfMatch != "" {
 		return fmt.Errorf("both conditions: %w", driver.ErrInvalid)
@@ -79,14 +79,15 @@ func checkPut(ctx context.Context, key string, opt driver.PutOptions) error {
 	return errors.Join(ctx.Err(), checkKey(key))
 }
 
-// lock keeps others from changing the object under key until it is unlocked.
+// lock locks changes of the object under key, until the caller unlocks the mutex. Keys
+// of one stripe share a mutex.
 func (b *Blobs) lock(key string) *sync.Mutex {
 	mu := &b.stripes[maphash.String(b.seed, key)%uint64(len(b.stripes))]
 	mu.Lock()
 	return mu
 }
 
-// info describes an object by its file.
+// info describes the object under key by the size and the time of its file.
 func info(key string, s stat) driver.Info {
 	etag := strconv.AppendInt(append(make([]byte, 0, 32), '"'), s.time.UnixNano(), 16)
 	etag = append(strconv.AppendInt(append(etag, '-'), s.size, 16), '"')
@@ -122,7 +123,7 @@ func (b *Blobs) lookUp(key string) (driver.Info, error) {
 	return info(key, s), nil
 }
 
-// notFound replaces the errors by which a path turns out to lead nowhere.
+// notFound returns driver.ErrNotFound for an error of a path that leads nowhere.
 func notFound(err error) error {
 	if isGone(err) {
 		return driver.ErrNotFound
@@ -187,7 +188,8 @@ func (b *Blobs) put(ctx context.Context, key string, r io.Reader, opt driver.Put
 	return b.store(ctx, key, opt, func(f *os.File) error { return b.receive(ctx, f, r, opt) })
 }
 
-// store makes an object of the bytes that fill writes, if the conditions in opt hold.
+// store makes an object of the bytes that fill writes, if the conditions of opt hold.
+// No temporary file remains after an error.
 func (b *Blobs) store(ctx context.Context, key string, opt driver.PutOptions, fill func(*os.File) error) (driver.Info, error) {
 	temp := tempName(b.temp.Add(1))
 	f, err := b.disk.create(temp)
@@ -204,8 +206,9 @@ func (b *Blobs) store(ctx context.Context, key string, opt driver.PutOptions, fi
 
 // fill fills f, a temporary file, and gives it the name key.
 //
-// The bytes of an object that takes the place of another are durable before it does:
-// a power failure must leave one of the two. Only a new object may be without.
+// Only a new object may get its name before its bytes are durable. Example: a lazy Put
+// finds an object under its key. Then fill makes the bytes durable and renames the file
+// after that, so a power failure leaves one of the two objects whole.
 func (b *Blobs) fill(ctx context.Context, key string, f *os.File, opt driver.PutOptions, fill func(*os.File) error) (driver.Info, error) {
 	if err := fill(f); err != nil {
 		return driver.Info{}, err
@@ -217,11 +220,12 @@ func (b *Blobs) fill(ctx context.Context, key string, f *os.File, opt driver.Put
 	return i, err
 }
 
-// errNotNew says that there is an object, which lazy bytes must not replace.
+// errNotNew says that the key has an object, which lazy bytes must not replace.
 var errNotNew = errors.New("not new")
 
-// nameFile stamps a temporary file and gives it the name key. Its bytes are made
-// durable before, unless they are lazy.
+// nameFile stamps a temporary file and gives it the name key. Unless lazy is true, it
+// makes the bytes durable between the two. errNotNew: lazy is true and the name is
+// taken.
 func (b *Blobs) nameFile(ctx context.Context, key string, f *os.File, opt driver.PutOptions, lazy bool) (i driver.Info, err error) {
 	stamp, err := b.stamp(lazy, opt.NotBefore)
 	if err != nil {
@@ -265,9 +269,9 @@ func (b *Blobs) nameFile(ctx context.Context, key string, f *os.File, opt driver
 	return info(key, stat{size: fi.Size(), time: fi.ModTime()}), err
 }
 
-// place makes a file the object under key, by move, if the conditions in opt hold. The
-// new name is durable when place returns, unless ctx is lazy. Unless over is true, move
-// returns fs.ErrExist if something has the name.
+// place makes a file the object under key, by move, if the conditions of opt hold. The
+// new name is durable when place returns, unless ctx is lazy. If over is false and the
+// name is taken, move returns fs.ErrExist.
 func (b *Blobs) place(ctx context.Context, key string, opt driver.PutOptions, move func(over bool) error) error {
 	err := b.placeLocked(key, opt, move)
 	switch exists := errors.Is(err, driver.ErrExists) || errors.Is(err, driver.ErrConflict); {
@@ -277,7 +281,8 @@ func (b *Blobs) place(ctx context.Context, key string, opt driver.PutOptions, mo
 		}
 		return err
 	case err == nil, exists:
-		// Others build on a refusal because of an object, so that has to be durable too.
+		// A caller builds on the refusal, so the object that is its reason has to be
+		// durable. Example: a lazy Put made the object, and no commit has followed.
 		err = errors.Join(err, b.failing(b.folders.sync(key)))
 		if exists {
 			err = errors.Join(err, b.sync())
@@ -286,7 +291,7 @@ func (b *Blobs) place(ctx context.Context, key string, opt driver.PutOptions, mo
 	return err
 }
 
-// placeLocked is place without making anything durable.
+// placeLocked is the part of place under the lock of key. It makes nothing durable.
 func (b *Blobs) placeLocked(key string, opt driver.PutOptions, move func(over bool) error) error {
 	defer b.lock(key).Unlock()
 	if opt.IfMatch != "" {
@@ -311,12 +316,12 @@ func (b *Blobs) placeLocked(key string, opt driver.PutOptions, move func(over bo
 	return move(true) // a folder has the name, perhaps without objects
 }
 
-// receive writes what r yields to f, and checks it.
+// receive copies r to f, and checks the size and the SHA-256 that opt announces.
 func (b *Blobs) receive(ctx context.Context, f *os.File, r io.Reader, opt driver.PutOptions) error {
 	if opt.Size > 0 {
-		r = io.LimitReader(r, opt.Size+1) // what is longer is not stored to its end
+		r = io.LimitReader(r, opt.Size+1) // one byte too many shows that r is too long
 	}
-	var w io.Writer = struct{ io.Writer }{f} // hides that f can read by itself, with a buffer made anew each time
+	var w io.Writer = struct{ io.Writer }{f} // hides ReadFrom of f, which would allocate a buffer for each call
 	var h hash.Hash
 	if opt.SHA256 != "" {
 		h = sha256.New()

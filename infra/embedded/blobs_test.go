@@ -56,8 +56,8 @@ func paths(t testing.TB, dir string) (list []string) {
 	return list
 }
 
-// TestETags replaces an object repeatedly by bytes of the same length while the clock stands
-// still, with restarts in between. Each ETag is new.
+// TestETags replaces an object by bytes of the same length, with restarts in between,
+// while the clock stands still. Each ETag is new.
 func TestETags(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC) // reveals times that are not of this clock
@@ -110,7 +110,7 @@ func TestPublicTree(t *testing.T) {
 		fi, err := os.Stat(filepath.Join(dir, path))
 		must(t, err)
 		if fi.Mode().Perm()&0o444 != 0o444 {
-			t.Errorf("%s has the mode %v, want what others may read", path, fi.Mode())
+			t.Errorf("%s has the mode %v, want one by which others may read it", path, fi.Mode())
 		}
 	}
 }
@@ -170,8 +170,8 @@ func TestCopyLinks(t *testing.T) {
 	}
 }
 
-// TestSymbolicLinks has symbolic links in the data directory, which only its owner can make.
-// They are no objects, and no access follows one that leads out.
+// TestSymbolicLinks has symbolic links in the data directory, which only its owner can
+// make. A link is no object, and no access follows a link that leads out.
 func TestSymbolicLinks(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	s := openTest(t, dir, Options{})
@@ -197,7 +197,7 @@ func TestSymbolicLinks(t *testing.T) {
 		t.Errorf("listed %q", keys)
 	}
 	if _, err := s.Blobs.Put(t.Context(), "public/folder/new", strings.NewReader("x"), driver.PutOptions{}); err == nil {
-		t.Error("Put went through a link that leads out")
+		t.Error("Put follows a link that leads out")
 	}
 	// An object replaces a link, and never the link's target.
 	put(t, s, "public/file", "mine")
@@ -212,7 +212,7 @@ func TestSymbolicLinks(t *testing.T) {
 func TestFoldersComeAndGo(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, Options{})
-	for range 2 { // the second time with outdated knowledge of removed folders
+	for range 2 { // the second time after folders of durable were removed
 		put(t, s, "public/a/b/c/1", "x")
 		put(t, s, "public/a/b/c/2", "x")
 		put(t, s, "public/a/d", "x")
@@ -226,7 +226,8 @@ func TestFoldersComeAndGo(t *testing.T) {
 			t.Errorf("%q, want nothing", got)
 		}
 	}
-	// A process died between making folders and naming the file, or an operator removed files.
+	// A process died after it had made folders and before it named the file. Or an operator
+	// removed files.
 	must(t, os.MkdirAll(filepath.Join(dir, "public/left/b/c"), 0o755))
 	must(t, os.MkdirAll(filepath.Join(dir, "public/left/d"), 0o755))
 	put(t, s, "public/left", "an object")
@@ -238,8 +239,8 @@ func TestFoldersComeAndGo(t *testing.T) {
 	}
 }
 
-// TestFoldersDurable holds that a folder made after the last sync of its parent does not
-// count as durable.
+// TestFoldersDurable holds that a folder does not count as durable if it is newer than
+// the last sync of the folder above it.
 func TestFoldersDurable(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, Options{})
@@ -248,7 +249,7 @@ func TestFoldersDurable(t *testing.T) {
 	unsure := func(what string, want ...string) {
 		t.Helper()
 		if got, _ := f.unsure(key); !slices.Equal(got, want) {
-			t.Errorf("%s: it is not sure that %q are durable, want %q", what, got, want)
+			t.Errorf("%s: %q do not count as durable, want %q", what, got, want)
 		}
 	}
 	unsure("at first", "public/a/b", "public/a")
@@ -282,11 +283,11 @@ func TestFoldersDurable(t *testing.T) {
 	unsure("after a sync")
 	must(t, f.sync("public/gone/1"))
 	if list, _ := f.unsure("public/gone/1"); len(list) != 1 {
-		t.Error("a folder that is not there is taken for durable")
+		t.Error("a removed folder counts as durable")
 	}
 }
 
-// TestSyncs holds that every change of a call is synced when it returns.
+// TestSyncs holds that all changes of a call are synced when the call returns.
 func TestSyncs(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	f := s.Blobs.folders
@@ -306,7 +307,7 @@ func TestSyncs(t *testing.T) {
 		t.Helper()
 		slices.Sort(synced)
 		if !slices.Equal(synced, want) {
-			t.Errorf("%s has synced %q, want %q", what, synced, want)
+			t.Errorf("%s syncs %q, want %q", what, synced, want)
 		}
 		synced = nil
 	}
@@ -333,8 +334,8 @@ func TestSyncs(t *testing.T) {
 	expect("Delete of what is gone", "public")
 }
 
-// TestFoldersRace turns folders into objects and objects into folders. No object is lost
-// unless it was deleted or replaced.
+// TestFoldersRace turns folders into objects and objects into folders, concurrently. Only
+// deleted and replaced objects are gone.
 func TestFoldersRace(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	var wg sync.WaitGroup
@@ -364,8 +365,8 @@ func TestFoldersRace(t *testing.T) {
 	}
 }
 
-// TestListAgainstModel lists objects by prefixes and start keys that share long beginnings
-// with keys.
+// TestListAgainstModel compares lists with a model. Prefixes and start keys share long
+// beginnings with keys.
 func TestListAgainstModel(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, Options{})
@@ -408,7 +409,8 @@ func TestListAgainstModel(t *testing.T) {
 	})
 }
 
-// TestListSkips has files that no key names, and an object that vanishes during the list.
+// TestListSkips has files whose paths are no keys, and an object that is deleted during
+// the list.
 func TestListSkips(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, Options{})

@@ -17,8 +17,9 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// Copy implements driver.Blobs. The copy is a hard link, which has the ETag and the
-// ModTime of its source, unless that would let the ModTime of an object go back.
+// Copy implements driver.Blobs. The copy is a hard link with the ETag and the ModTime of
+// its source. If there cannot be a link (see link), Copy copies the bytes to a new
+// object with a new stamp.
 func (b *Blobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
 	count(ctx, &b.counted.copy, "Blobs.Copy", 1)
 	i, err := b.copy(ctx, dst, src, opt)
@@ -50,12 +51,17 @@ func (b *Blobs) copy(ctx context.Context, dst, src string, opt driver.PutOptions
 	})
 }
 
-// errNotLinked says that there cannot be a hard link.
+// errNotLinked says that the copy cannot be a hard link.
 var errNotLinked = errors.New("not linked")
 
-// link makes dst a hard link to src. errNotLinked: src has gone, the file system has no
-// further link to give, or the link would break a promise. An object that may be lost
-// by a power failure is copied where the copy has to be durable, or replaces another.
+// link makes dst a hard link to src. It returns errNotLinked in these cases:
+//
+//   - src is gone since link has looked it up.
+//   - The file system refuses another link to the file.
+//   - src is older than opt.NotBefore, or not newer than the object that dst has.
+//   - dst is a folder.
+//   - The bytes of src may not be durable, and the copy is no lazy change.
+//   - The bytes of src may not be durable, and dst has an object.
 func (b *Blobs) link(ctx context.Context, dst, src string, opt driver.PutOptions) (i driver.Info, err error) {
 	from, err := b.lookUp(src)
 	if err != nil {
@@ -74,7 +80,7 @@ func (b *Blobs) link(ctx context.Context, dst, src string, opt driver.PutOptions
 		return linkError(err)
 	})
 	if err == nil && b.lazy.unsynced(i.ModTime) {
-		if !driver.IsLazy(ctx) { // src was replaced meanwhile
+		if !driver.IsLazy(ctx) { // a lazy Put has made src anew since lookUp
 			return i, b.sync()
 		}
 		b.moved(dst)
@@ -82,7 +88,7 @@ func (b *Blobs) link(ctx context.Context, dst, src string, opt driver.PutOptions
 	return i, err
 }
 
-// linkError makes an error of a link errNotLinked if the bytes can be copied instead.
+// linkError returns errNotLinked for an error after which the bytes can be copied.
 func linkError(err error) error {
 	_, source := errors.AsType[sourceError](err)
 	if source || errors.Is(err, unix.EMLINK) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EXDEV) {
@@ -91,8 +97,9 @@ func linkError(err error) error {
 	return err
 }
 
-// linkOver makes dst a hard link to src, in place of an object that is older. The
-// caller has locked dst.
+// linkOver makes dst a hard link to src in the place of an older object. errNotLinked:
+// the object is not older, or the bytes of src may not be durable. The caller has
+// locked dst.
 func (b *Blobs) linkOver(dst, src string) (stat, error) {
 	old, err := b.disk.stat(dst)
 	if err != nil || !old.isFile() {
@@ -103,7 +110,7 @@ func (b *Blobs) linkOver(dst, src string) (stat, error) {
 	if err != nil {
 		return stat{}, err
 	}
-	defer b.disk.discard(temp) // rename leaves both names if they are of one file
+	defer b.disk.discard(temp) // rename keeps both names if dst is a link to src already
 	if !s.time.After(old.time) || b.lazy.unsynced(s.time) {
 		return stat{}, errNotLinked
 	}
@@ -140,7 +147,7 @@ func (b *Blobs) Delete(ctx context.Context, keys ...string) error {
 	return errors.Join(err, b.failing(b.folders.syncThem(remain)))
 }
 
-// remover removes objects. It keeps the folder of the last one open.
+// remover removes objects. It keeps the folder of the last object open.
 type remover struct {
 	blobs *Blobs
 	dir   string
@@ -154,7 +161,7 @@ func (r *remover) close() {
 	}
 }
 
-// remove removes the object under key, if there is one.
+// remove removes the object under key. A key without an object is no error.
 func (r *remover) remove(key string) error {
 	defer r.blobs.lock(key).Unlock()
 	dir, base := path.Split(key)

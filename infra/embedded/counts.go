@@ -15,10 +15,10 @@ type Counts struct {
 
 	Send, Wake, Deliver int64 // of the queue
 
-	Commits, Fsyncs, Syncfs int64 // what made changes durable: commits of the table, and system calls besides
+	Commits, Fsyncs, Syncfs int64 // commits of changes; fsync and syncfs calls for objects and folders
 }
 
-// counters are Counts that are being counted.
+// counters count the requests of Counts.
 type counters struct {
 	open, stat, put, copy, list, delete    atomic.Int64
 	rowGet, rowScan, rowWrite, rowPut, add atomic.Int64
@@ -26,7 +26,7 @@ type counters struct {
 	commits, fsync, syncfs                 atomic.Int64
 }
 
-// count counts n requests, also in the Requests of ctx.
+// count adds n requests to counter and to the Requests of ctx.
 func count(ctx context.Context, counter *atomic.Int64, kind string, n int64) {
 	counter.Add(n)
 	driver.Count(ctx, kind, n)

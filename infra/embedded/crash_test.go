@@ -22,22 +22,23 @@ import (
 const (
 	crashKills   = 30
 	crashWorkers = 4
-	crashKeys    = 3 // objects of a worker that are put; each may have a copy
+	crashKeys    = 3 // objects that a worker puts; each may have a copy
 
-	// A child is killed after as many steps as there are workers, and fewer than
-	// crashSteps more, within crashLate microseconds.
+	// A child is killed within crashLate microseconds after step number n. n is at least
+	// crashWorkers, and less than crashWorkers + crashSteps.
 	crashSteps = 60
 	crashLate  = 10_000
 )
 
-// crashBytes returns what is stored by step n of a worker: its name, and more
-// bytes that follow from it, up to 48 KiB.
+// crashBytes returns the bytes that step n of a worker stores: a line with the worker
+// and the step, and repetitions of that line. They are at most about 48 KiB.
 func crashBytes(worker, n int) []byte {
 	name := fmt.Sprintf("%d %d\n", worker, n)
 	return append([]byte(name), bytes.Repeat([]byte(name), (n*7919)%6000)...)
 }
 
-// crashStep reads whole bytes back: which worker and step they are of.
+// crashStep returns the worker and the step of bytes. Bytes that are not whole are an
+// error.
 func crashStep(b []byte) (worker, n int, err error) {
 	name, _, _ := strings.Cut(string(b), "\n")
 	if _, err := fmt.Sscanf(name, "%d %d", &worker, &n); err != nil {
@@ -63,9 +64,8 @@ func crashRow(worker int, half string) driver.Key {
 
 var crashCounter = driver.Key{Part: "crash", Sort: "steps"}
 
-// crashChild writes until it is killed. Each worker says on the standard
-// output what it has done, step by step: its number, the step, a sum of the
-// counter, and the object that the step wrote or deleted with its new ETag.
+// crashChild writes until it is killed. After each step, a worker writes a line to the
+// standard output: its number, the step, the sum of the counter and the object's ETag.
 func crashChild(dir, round string) {
 	base, err := strconv.Atoi(round)
 	if err != nil {
@@ -89,8 +89,8 @@ func crashChild(dir, round string) {
 	select {}
 }
 
-// crashDo does a step: the object is put, copied or deleted, by half of the workers
-// lazily; two rows are written in one transaction; the counter is moved.
+// crashDo does a step. It puts, copies or deletes an object, and half of the workers do
+// so lazily. Then it writes two rows in one transaction, and adds 1 to the counter.
 func crashDo(s *Store, worker, n int) (sum int64, etag string, err error) {
 	ctx := context.Background()
 	if worker%2 == 1 {
@@ -128,14 +128,14 @@ func crashDo(s *Store, worker, n int) (sum int64, etag string, err error) {
 	return sum, i.ETag, err
 }
 
-// crashWorker is what the parent knows of a worker.
+// crashWorker is the state of a worker, as the parent knows it.
 type crashWorker struct {
-	step    int               // the last that is known to be done
-	objects map[string]int    // to the step whose bytes they have
-	etags   map[string]string // of each object and ETag, to the bytes' step
+	step    int               // the last acknowledged step
+	objects map[string]int    // from the key to the step of the bytes
+	etags   map[string]string // from the key and the ETag to the step of the bytes
 }
 
-// do follows a step that was acknowledged.
+// do applies an acknowledged step to the state.
 func (w *crashWorker) do(worker, n int, etag string) error {
 	w.step = n
 	key, from := crashObject(worker, n), n
@@ -154,8 +154,8 @@ func (w *crashWorker) do(worker, n int, etag string) error {
 	return w.knows(key, etag, from)
 }
 
-// knows notes the ETag of an object with the bytes of a step, and refuses one
-// that other bytes had.
+// knows notes the ETag of an object with the bytes of a step. The ETag of other bytes
+// is an error.
 func (w *crashWorker) knows(key, etag string, step int) error {
 	name := key + " " + etag
 	if was, ok := w.etags[name]; ok && was != strconv.Itoa(step) {
@@ -165,8 +165,8 @@ func (w *crashWorker) knows(key, etag string, step int) error {
 	return nil
 }
 
-// TestCrash kills a process that writes, again and again. What it has
-// acknowledged is there, and nothing is there by halves.
+// TestCrash kills a writing process, again and again. All acknowledged steps are there,
+// and every object and row is whole.
 func TestCrash(t *testing.T) {
 	dir := t.TempDir()
 	workers := make([]*crashWorker, crashWorkers)
@@ -180,7 +180,7 @@ func TestCrash(t *testing.T) {
 			var worker, n int
 			var sum int64
 			var etag string
-			// A copy of what is not there, and a deletion, have no ETag.
+			// A copy of a missing object has no ETag, and a deletion has none.
 			if k, err := fmt.Sscanf(line, "%d %d %d %s", &worker, &n, &sum, &etag); k < 3 {
 				t.Fatalf("%q: %v", line, err)
 			}
@@ -207,13 +207,13 @@ func TestCrash(t *testing.T) {
 		}
 	}
 	if steps < crashKills*crashWorkers {
-		t.Errorf("only %d steps in %d rounds: this says nothing", steps, crashKills)
+		t.Errorf("only %d steps in %d rounds: too few for a result", steps, crashKills)
 	}
 	t.Logf("%d steps, %d kills", steps, crashKills)
 }
 
-// crashRun runs the child, kills it a moment after one of its first lines, and
-// returns all its whole lines: at least as many as there are workers.
+// crashRun runs the child, and kills it a moment after one of its first lines. It returns
+// all whole lines of the child, at least crashWorkers.
 func crashRun(t *testing.T, dir string, base int) (lines []string) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
@@ -243,8 +243,8 @@ func crashRun(t *testing.T, dir string, base int) (lines []string) {
 	}
 }
 
-// crashCheckObjects compares a worker's objects with what they should be. The
-// step after the last one may have been done too.
+// crashCheckObjects compares a worker's objects with the state of the worker. The step
+// after the last acknowledged one may be done, too.
 func crashCheckObjects(t *testing.T, s *Store, worker int, w *crashWorker, base int) {
 	t.Helper()
 	next := max(w.step+1, base)
@@ -281,7 +281,8 @@ func crashCheckObjects(t *testing.T, s *Store, worker int, w *crashWorker, base 
 	w.objects = found
 }
 
-// crashCheckRows compares a worker's rows with what they should be.
+// crashCheckRows compares a worker's rows with the state of the worker. The step after
+// the last acknowledged one may be done, too.
 func crashCheckRows(t *testing.T, s *Store, worker int, w *crashWorker, base int) {
 	t.Helper()
 	var steps []int

@@ -13,13 +13,13 @@ import (
 )
 
 // disk makes system calls on names below the data directory. No call follows a
-// symbolic link: openat2 refuses a path that has one (RESOLVE_NO_SYMLINKS), and one
-// that leads out (RESOLVE_BENEATH). A call opens the folder of a name and works on
-// the name in it, so it needs three system calls, however long the path is.
+// symbolic link: openat2 refuses a path that has one (RESOLVE_NO_SYMLINKS) and a path
+// that leads out (RESOLVE_BENEATH). A call opens the folder of a name and works on the
+// name in it. With the closing these are three system calls for a path of any length.
 type disk struct {
 	root int  // descriptor of the data directory
-	temp int  // descriptor of tempFolder, -1 before it is made
-	walk bool // openat2 is not available: by kernels before 5.6, and by some sandboxes
+	temp int  // descriptor of tempFolder; -1 until Open has made the folder
+	walk bool // openat2 is not available: kernels before 5.6, some sandboxes
 
 	// fsync and syncfs are the system calls. Tests replace them.
 	fsync  func(fd int) error
@@ -80,7 +80,7 @@ func (d *disk) resolve(name string, flags int) (fd int, err error) {
 	}
 	for {
 		fd, err = unix.Openat2(d.root, name, &how)
-		if err != unix.EINTR && err != unix.EAGAIN { // EAGAIN: something was renamed meanwhile
+		if err != unix.EINTR && err != unix.EAGAIN { // EAGAIN: a rename interfered with RESOLVE_BENEATH
 			return fd, err
 		}
 	}
@@ -114,7 +114,7 @@ func (d *disk) step(name string, flags int) (int, error) {
 // folder is an open folder.
 type folder struct{ fd int }
 
-func (f folder) close() { unix.Close(f.fd) } // it was opened for reading: nothing can be lost
+func (f folder) close() { unix.Close(f.fd) } // open for reading, so an error loses nothing
 
 // open opens a folder.
 func (d *disk) open(name string) (folder, error) {
@@ -143,7 +143,8 @@ func toStat(s *unix.Stat_t) stat {
 	return stat{s.Mode, s.Size, time.Unix(s.Mtim.Unix())}
 }
 
-// stat describes what has a name in the folder. A symbolic link is described itself.
+// stat describes the file or folder with a name in f. Of a symbolic link it describes
+// the link itself.
 func (f folder) stat(name string) (stat, error) {
 	var s unix.Stat_t
 	err := again(func() error { return unix.Fstatat(f.fd, name, &s, unix.AT_SYMLINK_NOFOLLOW) })
@@ -155,7 +156,7 @@ func (f folder) unlink(name string) error {
 	return pathError("unlink", name, again(func() error { return unix.Unlinkat(f.fd, name, 0) }))
 }
 
-// stat describes what has a name.
+// stat describes the file or folder at a path.
 func (d *disk) stat(name string) (stat, error) {
 	f, base, err := d.parent(name)
 	if err != nil {
@@ -165,9 +166,10 @@ func (d *disk) stat(name string) (stat, error) {
 	return f.stat(base)
 }
 
-// openFile opens a file for reading. fs.ErrNotExist: the name has something else.
+// openFile opens a file for reading. fs.ErrNotExist: name is missing, or not a regular
+// file.
 func (d *disk) openFile(name string) (*os.File, stat, error) {
-	fd, err := d.resolve(name, unix.O_RDONLY|unix.O_NONBLOCK) // does not wait for a writer of a pipe
+	fd, err := d.resolve(name, unix.O_RDONLY|unix.O_NONBLOCK) // a pipe without a writer opens at once
 	if err != nil {
 		return nil, stat{}, pathError("open", name, err)
 	}
@@ -202,10 +204,10 @@ func (d *disk) create(temp string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), temp), nil
 }
 
-// discard removes a temporary file. One that stays is removed by the next Open.
+// discard removes a temporary file. If that fails, the next Open removes the file.
 func (d *disk) discard(temp string) { _ = unix.Unlinkat(d.temp, temp, 0) }
 
-// setTime sets the time of the last change of an open file.
+// setTime sets the modification time of an open temporary file.
 func (d *disk) setTime(f *os.File, t time.Time) error {
 	at, err := unix.TimeToTimespec(t)
 	if err != nil {
@@ -214,7 +216,7 @@ func (d *disk) setTime(f *os.File, t time.Time) error {
 	return pathError("utimes", f.Name(), unix.UtimesNanoAt(d.temp, f.Name(), []unix.Timespec{{Nsec: unix.UTIME_OMIT}, at}, unix.AT_SYMLINK_NOFOLLOW))
 }
 
-// move gives a temporary file the name key, in place of the file that has it.
+// move gives a temporary file the name key, and replaces a file with that name.
 func (d *disk) move(temp, key string) error {
 	to, base, err := d.parent(key)
 	if err != nil {
@@ -224,9 +226,9 @@ func (d *disk) move(temp, key string) error {
 	return pathError("rename", key, again(func() error { return unix.Renameat(d.temp, temp, to.fd, base) }))
 }
 
-// moveNew is move to a name that must be new; fs.ErrExist if it is not. The caller
-// keeps others of this process from taking the name, which a file system needs that
-// cannot refuse it by itself.
+// moveNew is move to a new name; fs.ErrExist if the name is taken. The caller has locked
+// the name. A file system without RENAME_NOREPLACE needs that lock, since moveNew looks
+// first and renames then.
 func (d *disk) moveNew(temp, key string) error {
 	to, base, err := d.parent(key)
 	if err != nil {
@@ -243,7 +245,8 @@ func (d *disk) moveNew(temp, key string) error {
 	return pathError("rename", key, err)
 }
 
-// link gives the file src the second name dst, which must be new, and describes it.
+// link gives the file src a second name, dst, and describes it. fs.ErrExist: the name is
+// taken.
 func (d *disk) link(src, dst string) (stat, error) {
 	from, name, err := d.parent(src)
 	if err != nil {
@@ -285,7 +288,8 @@ func linkIn(from folder, name string, to folder, base string) (stat, error) {
 	return to.stat(base)
 }
 
-// makeFolders makes a folder and those above it.
+// makeFolders makes a folder and the missing folders above it. ENOTDIR: a part of the
+// path is a file.
 func (d *disk) makeFolders(name string) error {
 	f, base, err := d.parent(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -319,7 +323,7 @@ func (d *disk) removeFolder(name string) error {
 	return pathError("rmdir", name, again(func() error { return unix.Unlinkat(f.fd, base, unix.AT_REMOVEDIR) }))
 }
 
-// entries returns what is in a folder, in any order.
+// entries returns the entries of a folder, in any order.
 func (f folder) entries(name string) ([]fs.DirEntry, error) {
 	fd, err := unix.Openat(f.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -363,8 +367,8 @@ func (d *disk) syncObject(key string) error {
 	return nil
 }
 
-// startWriting begins to write the bytes of the object under key. It is a hint: what
-// it does not write, fsync does.
+// startWriting begins to write the bytes of the object under key to the disk. It does
+// not wait, and its failure is no error: a later fsync writes the rest.
 func (d *disk) startWriting(key string) {
 	fd, err := d.resolve(key, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
@@ -383,9 +387,10 @@ func (d *disk) syncAll() error {
 	return nil
 }
 
-// syncError says that it is not known what is durable. The kernel tells such an error
-// once, and takes the pages for written from then on: another fsync would succeed
-// without them. So the process ends, and the next one begins with what is on the disk.
+// syncError is an error of an fsync, syncfs or commit. The kernel reports such an error
+// once, and takes the pages for written from then on. Another fsync would succeed
+// without them. So the process ends, and the next process begins with the state of the
+// disk.
 type syncError struct{ error }
 
 func (e *syncError) Unwrap() error { return e.error }

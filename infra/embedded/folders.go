@@ -13,8 +13,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// folders makes, removes and syncs the folders that objects are in. Folders
-// come with the first object below them and go with the last.
+// folders makes, removes and syncs the folders of objects. The first object below a
+// folder makes it, and the removal of the last object removes it.
 type folders struct {
 	disk *disk
 
@@ -22,23 +22,23 @@ type folders struct {
 	// while folders are removed.
 	tree sync.RWMutex
 
-	mu       sync.Mutex          // guards the following two
+	mu       sync.Mutex          // guards durable and removals
 	durable  map[string]struct{} // folders whose own names are known to be on the disk
-	removals int                 // how many folders were removed
+	removals int                 // number of calls of forget
 
-	// syncs are shared by those who wait for the same folder.
+	// Callers that sync the same folder share a round. A folder has one of the stripes.
 	syncs [64]rounds[*folderSync]
 	seed  maphash.Seed
 }
 
-// folderSync is a wait for a folder to be synced.
+// folderSync is a caller's sync of a folder, with its result.
 type folderSync struct {
 	folder string
 	err    error
 }
 
 const (
-	maxDurable = 1 << 16 // folders of which it is known that they are on the disk
+	maxDurable = 1 << 16 // entries of durable
 	maxSharers = 1 << 16 // callers that share a sync
 )
 
@@ -50,8 +50,7 @@ func newFolders(d *disk) *folders {
 	return f
 }
 
-// above returns the folders that key is in, from the inmost, without that of
-// its place.
+// above returns the folders above key, the inmost first, without private and public.
 func above(key string) (list []string) {
 	for folder := path.Dir(key); strings.Contains(folder, "/"); folder = path.Dir(folder) {
 		list = append(list, folder)
@@ -59,8 +58,9 @@ func above(key string) (list []string) {
 	return list
 }
 
-// rename gives a temporary file the name key, in place of the object that has
-// it.
+// rename gives a temporary file the name key, and replaces an object with that key. It
+// also replaces a folder that contains only folders. driver.ErrInvalid: the folder
+// contains files.
 func (f *folders) rename(temp, key string) error {
 	move := func() error { return f.disk.move(path.Base(temp), key) }
 	err := f.name(key, move)
@@ -73,13 +73,14 @@ func (f *folders) rename(temp, key string) error {
 	return err
 }
 
-// renameNew gives a temporary file the name key. fs.ErrExist: something has that name.
+// renameNew gives a temporary file the name key. fs.ErrExist: a file or folder has that
+// name.
 func (f *folders) renameNew(temp, key string) error {
 	return f.name(key, func() error { return f.disk.moveNew(path.Base(temp), key) })
 }
 
-// link gives the object under src the second name dst, and describes it. fs.ErrExist:
-// something has that name.
+// link gives the object under src the second name dst, and describes it. fs.ErrExist: a
+// file or folder has that name.
 func (f *folders) link(src, dst string) (s stat, err error) {
 	err = f.name(dst, func() (err error) {
 		s, err = f.disk.link(src, dst)
@@ -88,19 +89,18 @@ func (f *folders) link(src, dst string) (s stat, err error) {
 	return s, err
 }
 
-// isFolder reports whether err says that a folder has the name a file was to
-// have.
+// isFolder reports whether err says that a folder has the name for a file.
 func isFolder(err error) bool {
 	return errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST)
 }
 
-// isGone reports whether err says that a path leads nowhere, or no longer. A symbolic
-// link leads nowhere.
+// isGone reports whether err says that a path does not exist. A path with a symbolic
+// link counts as one that does not exist.
 func isGone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
 }
 
-// name gives a file the name key by move, and makes the folders for it.
+// name gives a file the name key by move, and makes the missing folders above key.
 func (f *folders) name(key string, move func() error) error {
 	f.tree.RLock()
 	defer f.tree.RUnlock()
@@ -120,16 +120,16 @@ func (f *folders) name(key string, move func() error) error {
 	return err
 }
 
-// removeEmpty removes a folder in which there are only folders, as a process
-// leaves behind that dies between making them and naming the file.
+// removeEmpty removes a folder that contains only folders. It reports whether the folder
+// is gone. Example: a process makes folders for a file, and dies before it names the
+// file.
 func (f *folders) removeEmpty(folder string) bool {
 	f.tree.Lock()
 	defer f.tree.Unlock()
 	return f.removeTree(folder)
 }
 
-// removeTree is removeEmpty with the tree locked. It reports whether the
-// folder is gone.
+// removeTree is removeEmpty with the tree locked for writing.
 func (f *folders) removeTree(folder string) bool {
 	entries, err := f.entries(folder)
 	if err != nil {
@@ -143,7 +143,7 @@ func (f *folders) removeTree(folder string) bool {
 	return f.remove(folder) == nil
 }
 
-// entries returns what is in a folder.
+// entries returns the entries of a folder.
 func (f *folders) entries(folder string) ([]fs.DirEntry, error) {
 	at, err := f.disk.open(folder)
 	if err != nil {
@@ -153,7 +153,7 @@ func (f *folders) entries(folder string) ([]fs.DirEntry, error) {
 	return at.entries(folder)
 }
 
-// remove removes an empty folder, and never a file. The tree is locked.
+// remove removes an empty folder, and never a file. The tree is locked for writing.
 func (f *folders) remove(folder string) error {
 	if err := f.disk.removeFolder(folder); err != nil {
 		return err
@@ -162,7 +162,8 @@ func (f *folders) remove(folder string) error {
 	return nil
 }
 
-// syncThem makes durable the names that were removed from folders.
+// syncThem syncs folders, which makes removals of names in them durable. A folder that
+// is gone is no error.
 func (f *folders) syncThem(list map[string]struct{}) error {
 	var errs []error
 	for folder := range list {
@@ -173,15 +174,16 @@ func (f *folders) syncThem(list map[string]struct{}) error {
 	return errors.Join(errs...)
 }
 
-// removeAll removes the folders that are empty, and those above them that become so.
-// It returns the folders from which something was removed and which are still there.
+// removeAll removes the empty folders of list, and the folders above them that become
+// empty. It returns the first remaining folder above each, which is to be synced.
 func (f *folders) removeAll(list map[string]struct{}) map[string]struct{} {
 	f.tree.Lock()
 	defer f.tree.Unlock()
 	remain := map[string]struct{}{}
 	for folder := range list {
 		for strings.Contains(folder, "/") {
-			// One that is gone was removed by another, whose sync this call must not rely on.
+			// Another call may have removed the folder and not synced the folder above it
+			// yet. So this call goes on upwards and syncs that itself.
 			if err := f.remove(folder); err != nil && !isGone(err) {
 				break
 			}
@@ -192,7 +194,7 @@ func (f *folders) removeAll(list map[string]struct{}) map[string]struct{} {
 	return remain
 }
 
-// forget says that it is not known whether the folders are on the disk.
+// forget removes folders from durable, and lets each sync that is under way add nothing.
 func (f *folders) forget(list ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -202,8 +204,8 @@ func (f *folders) forget(list ...string) {
 	}
 }
 
-// unsure returns the folders above key of which it is not known that they are
-// on the disk, from the inmost, and the state of knowledge.
+// unsure returns the folders above key that durable does not have, the inmost first.
+// state is the present removals.
 func (f *folders) unsure(key string) (list []string, state int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -215,11 +217,11 @@ func (f *folders) unsure(key string) (list []string, state int) {
 	return list, f.removals
 }
 
-// sync makes durable what name key has, down from the folder of its place. An
-// object that is gone meanwhile is not missed.
+// sync makes the name key durable, and the names of the folders above it. If an object
+// or a folder is gone meanwhile, that is no error.
 //
-// Each folder is synced before the one it is in. So it was there when the
-// other was synced, and if none was removed meanwhile its name is durable.
+// Each folder is synced before the folder above it, so it exists when its name is
+// synced. If no folder was removed meanwhile, all the names are durable.
 func (f *folders) sync(key string) error {
 	unsure, state := f.unsure(key)
 	err := f.syncFolder(path.Dir(key))
@@ -248,8 +250,7 @@ func (f *folders) sync(key string) error {
 	return nil
 }
 
-// syncFolder makes the names in a folder durable, together with others who
-// want the same.
+// syncFolder makes the names in a folder durable. Concurrent callers share an fsync.
 func (f *folders) syncFolder(folder string) error {
 	s := &folderSync{folder: folder}
 	stripe := &f.syncs[maphash.String(f.seed, folder)%uint64(len(f.syncs))]
@@ -259,7 +260,7 @@ func (f *folders) syncFolder(folder string) error {
 	return s.err
 }
 
-// syncRound syncs each folder once.
+// syncRound syncs each folder of a round once, and sets the results.
 func (f *folders) syncRound(list []*folderSync) error {
 	done := make(map[string]error, 1)
 	for _, s := range list {

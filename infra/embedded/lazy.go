@@ -9,33 +9,34 @@ import (
 )
 
 const (
-	maxListed = 64 // lazy changes that are made durable one by one; more are by one syncfs
+	maxListed = 64 // files that a barrier syncs one by one; more need one syncfs
 	maxSyncs  = 8  // fsyncs at the same time
 )
 
-// pending is the lazy changes that are not known to be durable.
+// pending has the lazy changes that are not known to be durable.
 type pending struct {
 	mu      sync.Mutex
-	changes int64           // since the process began
+	changes int64           // number of lazy changes since the process began
 	files   map[string]bool // keys of objects whose bytes may be lost
 	folders map[string]bool // folders in which names came or went
-	many    bool            // they are too many to be listed
-	naming  map[int64]bool  // stamps of objects that have no name yet
+	many    bool            // the changes are too many for files and folders
+	naming  map[int64]bool  // odd stamps of objects that have no name yet
 
-	durable int64 // of changes, those that are durable
+	durable int64 // number of the first changes that are durable
 	synced  int64 // objects with a stamp up to this are durable; see stamps
 }
 
-// barrier is what a Sync has to make durable.
+// barrier has the lazy changes that a round makes durable. After the round the first
+// changes are durable, and so are the bytes of objects with a stamp up to synced.
 type barrier struct {
 	files, folders map[string]bool
 	many           bool
-	changes        int64 // all up to this one
-	synced         int64 // the stamp up to which all objects are
+	changes        int64
+	synced         int64
 }
 
-// stamp returns the stamp of an object that is to get its name. A lazy one counts
-// until it is passed to named.
+// stamp returns a stamp for an object without a name. A lazy stamp is in naming until
+// the caller passes it to named.
 func (b *Blobs) stamp(lazy bool, notBefore time.Time) (time.Time, error) {
 	b.lazy.mu.Lock()
 	defer b.lazy.mu.Unlock()
@@ -46,7 +47,8 @@ func (b *Blobs) stamp(lazy bool, notBefore time.Time) (time.Time, error) {
 	return stamp, err
 }
 
-// named notes that an object with the stamp has got the name key, or that it gets none.
+// named notes that the object with a lazy stamp has the name key; "" says that it gets
+// no name.
 func (b *Blobs) named(stamp time.Time, key string) {
 	b.lazy.mu.Lock()
 	defer b.lazy.mu.Unlock()
@@ -56,14 +58,15 @@ func (b *Blobs) named(stamp time.Time, key string) {
 	}
 }
 
-// moved notes lazy changes of names in folders, and of the objects files.
+// moved notes a lazy change: of names in folders, and of the bytes of the object file.
+// "" is no object.
 func (b *Blobs) moved(file string, folders ...string) {
 	b.lazy.mu.Lock()
 	defer b.lazy.mu.Unlock()
 	b.lazy.note(file, folders...)
 }
 
-// note adds a lazy change. p.mu is held.
+// note adds a lazy change. The caller holds p.mu.
 func (p *pending) note(file string, folders ...string) {
 	p.changes++
 	if p.many {
@@ -80,7 +83,7 @@ func (p *pending) note(file string, folders ...string) {
 	}
 }
 
-// unsynced reports whether an object with the stamp may be lost.
+// unsynced reports whether a power failure may tear the object with the stamp.
 func (p *pending) unsynced(stamp time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +91,11 @@ func (p *pending) unsynced(stamp time.Time) bool {
 	return n&1 == 1 && n > p.synced
 }
 
-// take returns what is to be made durable now; false if there is nothing.
+// take takes all noted changes as a barrier; false if there are none. last is the last
+// stamp that was handed out.
+//
+// An object without a name keeps synced below its stamp. Example: 7 and 9 are handed
+// out, and 9 has its name. The barrier syncs the object of 9, and its synced is 6.
 func (p *pending) take(last int64) (barrier, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,12 +110,12 @@ func (p *pending) take(last int64) (barrier, bool) {
 	return b, true
 }
 
-// done notes that a barrier is passed, or that it was not.
+// done notes the end of a round: its changes are durable unless err is set.
 func (p *pending) done(b barrier, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
-		p.many = true // what it listed is among all
+		p.many = true // the lists of the barrier are gone, so the next round needs a syncfs
 		return
 	}
 	p.durable, p.synced = max(p.durable, b.changes), max(p.synced, b.synced)
@@ -122,8 +129,8 @@ func (b *Blobs) Sync(ctx context.Context) error {
 	return b.sync()
 }
 
-// sync makes all lazy changes durable that returned before, and stores up to which
-// stamp objects are.
+// sync makes all lazy changes durable that returned before it began. It commits the
+// stamp up to which objects are durable.
 func (b *Blobs) sync() error {
 	if b.clean() {
 		return nil
@@ -138,8 +145,8 @@ func (b *Blobs) clean() bool {
 	return b.lazy.changes == b.lazy.durable
 }
 
-// pass makes all lazy changes durable that returned before. Those who call at the same
-// time share it. An error ends the process.
+// pass makes all lazy changes durable that returned before it began. Concurrent callers
+// share a round. A syncError ends the process.
 func (b *Blobs) pass() error {
 	if b.clean() {
 		return nil
@@ -162,8 +169,8 @@ func (b *Blobs) passRound([]struct{}) error {
 	return err
 }
 
-// syncListed makes the changes of a barrier durable one by one. All files are written
-// before the first is waited for: they share the commits of the file system.
+// syncListed makes the changes of a barrier durable one by one. It begins to write all
+// files before it waits for the first, so they share the file system's commits.
 func (b *Blobs) syncListed(next barrier) error {
 	for file := range next.files {
 		b.disk.startWriting(file)
@@ -174,8 +181,8 @@ func (b *Blobs) syncListed(next barrier) error {
 	return each(next.folders, func(folder string) error { return b.folders.sync(folder + "/x") })
 }
 
-// each calls do for all names, maxSyncs at the same time. A name that is gone needs
-// nothing.
+// each calls do for all names, maxSyncs at the same time. A name that is gone is no
+// error.
 func each(names map[string]bool, do func(string) error) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -196,14 +203,14 @@ func each(names map[string]bool, do func(string) error) error {
 	return errors.Join(errs...)
 }
 
-// syncedStamp returns the stamp up to which all objects are durable.
+// syncedStamp returns the stamp up to which the bytes of all objects are durable.
 func (b *Blobs) syncedStamp() int64 {
 	b.lazy.mu.Lock()
 	defer b.lazy.mu.Unlock()
 	return b.lazy.synced
 }
 
-// failing ends the process if err says that it is not known what is durable.
+// failing ends the process if err has a syncError, and returns err.
 func (b *Blobs) failing(err error) error {
 	if _, ok := errors.AsType[*syncError](err); ok {
 		b.fatal(err)

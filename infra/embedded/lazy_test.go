@@ -34,7 +34,7 @@ func writeRow(t testing.TB, s *Store, sort string) {
 // syncs counts fsyncs and syncfs.
 type syncs struct{ fsyncs, syncfs int64 }
 
-// during returns the syncs that do makes.
+// during returns the number of syncs that do makes.
 func during(s *Store, do func()) syncs {
 	before := s.Counts()
 	do()
@@ -42,8 +42,8 @@ func during(s *Store, do func()) syncs {
 	return syncs{after.Fsyncs - before.Fsyncs, after.Syncfs - before.Syncfs}
 }
 
-// TestRowsWaitForLazyChanges holds that lazy changes sync nothing, and that a write of a
-// row syncs them first: few one by one, many by one syncfs.
+// TestRowsWaitForLazyChanges holds that lazy changes sync nothing, and that the write of
+// a row syncs them first. It syncs few one by one, and many by one syncfs.
 func TestRowsWaitForLazyChanges(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	put(t, s, "public/a/old", "old")
@@ -82,8 +82,8 @@ func TestRowsWaitForLazyChanges(t *testing.T) {
 	}
 }
 
-// TestLazyBytesReplaceNothing holds that an object which takes the place of another is on
-// the disk before it does, also if it is lazy.
+// TestLazyBytesReplaceNothing holds that a lazy Put over an object makes the new bytes
+// durable first.
 func TestLazyBytesReplaceNothing(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	put(t, s, "public/x", "old")
@@ -92,12 +92,12 @@ func TestLazyBytesReplaceNothing(t *testing.T) {
 		t.Errorf("%+v, want the fsync of its bytes", got)
 	}
 	if i.ModTime.UnixMicro()&1 == 1 || s.Blobs.lazy.unsynced(i.ModTime) {
-		t.Error("it counts as torn after a power failure")
+		t.Error("the new object counts as torn after a power failure")
 	}
 }
 
-// TestDurableCopyOfLazyObject holds that a copy which is no lazy change shares no bytes
-// that may be lost.
+// TestDurableCopyOfLazyObject holds that a copy by a call that is not lazy is no link to
+// bytes that may be lost.
 func TestDurableCopyOfLazyObject(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, Options{})
@@ -111,7 +111,7 @@ func TestDurableCopyOfLazyObject(t *testing.T) {
 	to, err = s.Blobs.Copy(t.Context(), "private/c", "private/a", driver.PutOptions{})
 	must(t, err)
 	if to.ETag != from.ETag {
-		t.Error("it is no link to an object that is durable")
+		t.Error("the copy is no link to a durable object")
 	}
 	if to, err = s.Blobs.Copy(t.Context(), "private/b", "private/a", driver.PutOptions{}); err != nil || to.ETag == from.ETag {
 		t.Errorf("a link to an older object took its place: %+v, %v", to, err)
@@ -133,8 +133,8 @@ func tear(t *testing.T, dir string, i driver.Info) {
 	must(t, os.Chtimes(name, i.ModTime, i.ModTime))
 }
 
-// TestPowerFailureLeavesNoTornObject ends the process while objects are lazy, tears those
-// that may be torn, and opens the directory after a restart of the machine.
+// TestPowerFailureLeavesNoTornObject ends the process while objects are lazy, and tears
+// these objects. After a restart of the machine, Open removes them and keeps the others.
 func TestPowerFailureLeavesNoTornObject(t *testing.T) {
 	dir := t.TempDir()
 	s, err := Open(dir, Options{boot: "1"})
@@ -181,8 +181,8 @@ func TestPowerFailureLeavesNoTornObject(t *testing.T) {
 	}
 }
 
-// TestSyncAloneIsDurable holds that objects are kept after a power failure for which
-// Sync was called, and no row was written.
+// TestSyncAloneIsDurable holds that lazy objects survive a power failure after Sync,
+// without a write of a row.
 func TestSyncAloneIsDurable(t *testing.T) {
 	dir := t.TempDir()
 	s, err := Open(dir, Options{boot: "1"})
@@ -205,7 +205,7 @@ func TestSyncAloneIsDurable(t *testing.T) {
 }
 
 // TestDeathLosesNoLazyChange holds that lazy changes survive the death of the process,
-// and that the next one makes them durable.
+// and that the next process makes them durable.
 func TestDeathLosesNoLazyChange(t *testing.T) {
 	dir := t.TempDir()
 	s, err := Open(dir, Options{boot: "1"})
@@ -222,8 +222,8 @@ func TestDeathLosesNoLazyChange(t *testing.T) {
 	read(t, s, "public/x")
 }
 
-// TestSyncedStampWaitsForNames holds that an object which has no name yet, while others
-// are made durable, does not count as durable by its stamp.
+// TestSyncedStampWaitsForNames has an object without a name while Sync makes another
+// object durable. The first object does not count as durable by its earlier stamp.
 func TestSyncedStampWaitsForNames(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	stamp, err := s.Blobs.stamp(true, time.Time{})
@@ -240,8 +240,8 @@ func TestSyncedStampWaitsForNames(t *testing.T) {
 	}
 }
 
-// TestFailedFsyncEndsTheProcess holds that no call succeeds, and the process ends, when
-// the kernel says that it could not write what others count on.
+// TestFailedFsyncEndsTheProcess holds that a call fails and the process ends when the
+// kernel cannot write data that other calls rely on.
 func TestFailedFsyncEndsTheProcess(t *testing.T) {
 	for name, change := range map[string]func(ctx context.Context, s *Store) error{
 		"the folder of an object": func(ctx context.Context, s *Store) error {
@@ -291,7 +291,7 @@ func TestFailedFsyncEndsTheProcess(t *testing.T) {
 			}
 		})
 	}
-	// The bytes of a new object that is not lazy concern nobody else.
+	// No other call relies on the bytes of a Put that is not lazy, before it returns.
 	s := openTest(t, t.TempDir(), Options{Fatal: func(err error) { t.Errorf("the process ended: %v", err) }})
 	s.disk.fsync = failing(1)
 	if _, err := s.Blobs.Put(t.Context(), "public/x", strings.NewReader("x"), driver.PutOptions{}); !errors.Is(err, syscall.EIO) {
@@ -317,7 +317,7 @@ func failing(nth int) func(int) error {
 	}
 }
 
-// TestWithoutOpenat2 has a kernel that has no openat2: links are refused as with it.
+// TestWithoutOpenat2 holds that symbolic links are refused without openat2, too.
 func TestWithoutOpenat2(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	s := openTest(t, dir, Options{})
@@ -332,7 +332,7 @@ func TestWithoutOpenat2(t *testing.T) {
 		}
 	}
 	if _, err := s.Blobs.Put(t.Context(), "public/a/folder/new", strings.NewReader("x"), driver.PutOptions{}); err == nil {
-		t.Error("Put went through a link that leads out")
+		t.Error("Put follows a link that leads out")
 	}
 	put(t, s, "public/a/b/c", "x")
 	if got := list(t, s, "", ""); !slices.Equal(got, []string{"public/a/b/c"}) {

@@ -11,8 +11,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// List implements driver.Blobs. It holds the names in the folders on the way
-// to the current object, and no more.
+// List implements driver.Blobs. Its memory has the names in the folders above the
+// current object.
 func (b *Blobs) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Info, error] {
 	return func(yield func(driver.Info, error) bool) {
 		count(ctx, &b.counted.list, "Blobs.List", 1)
@@ -50,7 +50,7 @@ func (l *listing) start() error {
 	return l.folder(folder + "/")
 }
 
-// folder lists what is below a folder, whose path ends in a slash. One that is
+// folder lists the objects below a folder, whose path ends in a slash. A folder that is
 // gone meanwhile is empty.
 func (l *listing) folder(dir string) error {
 	f, err := l.blobs.disk.open(strings.TrimSuffix(dir, "/"))
@@ -71,7 +71,7 @@ func (l *listing) folder(dir string) error {
 			names = append(names, e.Name())
 		}
 	}
-	slices.Sort(names) // a folder by its name with the slash: so the keys below it come where they belong
+	slices.Sort(names) // folders with their slash, so the order is that of whole keys: a-b before a/b
 	return l.entries(f, dir, names)
 }
 
@@ -97,13 +97,13 @@ func (l *listing) entries(at folder, dir string, names []string) error {
 	return nil
 }
 
-// mayHave reports whether objects below a folder can be among those listed.
+// mayHave reports whether the list can have objects below a folder.
 func (l *listing) mayHave(dir string) bool {
 	within := strings.HasPrefix(dir, l.prefix) || strings.HasPrefix(l.prefix, dir)
 	return within && (dir > l.after || strings.HasPrefix(l.after, dir))
 }
 
-// object yields an object, unless it is gone or has a name that no object has.
+// object yields an object. It skips a file that is gone or whose path is no key.
 func (l *listing) object(at folder, key, name string) error {
 	if checkKey(key) != nil {
 		return nil
@@ -118,7 +118,7 @@ func (l *listing) object(at folder, key, name string) error {
 	return nil
 }
 
-// gone returns nil for an error by which something turns out not to be there.
+// gone returns nil for an error that says that a path does not exist.
 func gone(err error) error {
 	if isGone(err) {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"aptless/core/engine/task"
 )
 
-// TestOutageOfMinutesFailsNoTask has every attempt of some tasks fail for ten
-// minutes, as a disk that is full does: the queue obeys the back-off of tasks.
+// TestOutageOfMinutesFailsNoTask has all attempts of some tasks fail for ten minutes, as
+// with a full disk. The queue obeys the back-off of tasks, and no task fails.
 func TestOutageOfMinutesFailsNoTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory, q := drivertest.NewMemory(time.Now), newTestQueue(Options{Workers: 2})

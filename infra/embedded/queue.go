@@ -20,20 +20,19 @@ type Queue struct {
 	grace   time.Duration
 	failed  func(driver.Message, error)
 	counted *counters
-	process string // with which receipts begin, so that they are not those of an earlier process
+	process string // beginning of all receipts, random, so that no two processes give the same
 
 	mu      sync.Mutex
 	changed *sync.Cond // a group was added to ready, or a Serve is to end
 	groups  map[string]*group
-	ready   []*group // whose first message can be delivered, in the order in which it became so
-	receipt uint64   // the last that was given
+	ready   []*group // whose first message can be delivered; the group that waits longest is first
+	receipt uint64   // number of the last receipt
 }
 
 var _ driver.Queue = (*Queue)(nil)
 
-// group is the messages of a group; there is at least one. It is in one of
-// three states: among the ready, its first message being handled, or its first
-// message waiting for its time.
+// group has the messages of a group, at least one. It has one of three states: it is
+// ready, its first message is being handled, or its first message waits for its timer.
 type group struct {
 	messages []*message
 	waiting  map[string]struct{} // IDs of the messages that are not being handled
@@ -43,7 +42,7 @@ type group struct {
 // message is a message in its group.
 type message struct {
 	driver.Message      // Receipt is of the last delivery
-	woken          bool // since it was delivered
+	woken          bool // Wake was called since the last delivery
 }
 
 func newQueue(opt Options, counted *counters) *Queue {
@@ -108,9 +107,9 @@ func (q *Queue) Wake(ctx context.Context, m driver.Message) error {
 	return nil
 }
 
-// Serve delivers messages to h until ctx is done and the handlers have
-// returned. What their outcomes say counts to the last. It may be called again
-// afterwards, and by several at once.
+// Serve delivers messages to h until ctx is done and all handlers have returned. The
+// outcome of each handler counts, also after ctx is done. Serve may be called again
+// afterwards, and concurrently.
 func (q *Queue) Serve(ctx context.Context, h driver.Handler) {
 	handling, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -166,8 +165,8 @@ func (q *Queue) take(ctx context.Context) (*group, driver.Message) {
 	return g, m.Message
 }
 
-// settle does with the first message of a group what came of its delivery. A
-// Recheck is not needed: no Wake is lost while a handler runs.
+// settle removes the first message of a group or puts it back, as its outcome says. The
+// queue needs no Recheck of an outcome, since no Wake is lost while a handler runs.
 func (q *Queue) settle(g *group, out driver.Outcome, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -189,7 +188,7 @@ func (q *Queue) settle(g *group, out driver.Outcome, err error) {
 	}
 }
 
-// putBack has the first message of a group delivered again after a while.
+// putBack has the first message of a group delivered again after a delay.
 func (q *Queue) putBack(g *group, delay time.Duration) {
 	g.waiting[g.messages[0].ID] = struct{}{}
 	if delay <= 0 {
@@ -200,21 +199,22 @@ func (q *Queue) putBack(g *group, delay time.Duration) {
 	timer = time.AfterFunc(delay, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		if g.timer == timer { // or it was woken when the timer had gone off
+		if g.timer == timer { // else Wake came first, after the timer had fired
 			q.makeReady(g)
 		}
 	})
 	g.timer = timer
 }
 
-// makeReady lets the first message of a group be delivered.
+// makeReady appends a group to ready, so its first message can be delivered. The caller
+// holds q.mu.
 func (q *Queue) makeReady(g *group) {
 	g.timer = nil
 	q.ready = append(q.ready, g)
 	q.changed.Signal()
 }
 
-// call calls h, and makes a panic an error.
+// call calls h, and returns a panic as an error.
 func call(ctx context.Context, h driver.Handler, m driver.Message) (out driver.Outcome, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -14,7 +14,7 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// patience is how long tests wait for what must come.
+// patience is the time for which tests wait for an event that must come.
 const patience = time.Minute
 
 func newTestQueue(opt Options) *Queue {
@@ -24,7 +24,7 @@ func newTestQueue(opt Options) *Queue {
 	return newQueue(opt, new(counters))
 }
 
-// serve serves until the test ends or the function returned is called.
+// serve serves until the test ends or the test calls the function returned.
 func serve(t *testing.T, q *Queue, h driver.Handler) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -68,7 +68,7 @@ func TestQueueDropsDuplicates(t *testing.T) {
 		return driver.Outcome{}, nil
 	})
 	order := await(t, got)
-	must(t, q.Send(t.Context(), testMessage("g", "1"))) // it is being handled, so this one is another
+	must(t, q.Send(t.Context(), testMessage("g", "1"))) // not dropped: the first message 1 is being handled
 	must(t, q.Send(t.Context(), testMessage("g", "1")))
 	close(release)
 	for range 3 {
@@ -182,15 +182,15 @@ func TestQueueFailed(t *testing.T) {
 	must(t, q.Send(t.Context(), testMessage("g", "1")))
 	await(t, done)
 	if err := await(t, failures); !errors.Is(err, no) {
-		t.Errorf("%v, want what the handler returned", err)
+		t.Errorf("%v, want the error of the handler", err)
 	}
 	if err := await(t, failures); !strings.Contains(err.Error(), "help") || !strings.Contains(err.Error(), "queue_test.go") {
-		t.Errorf("%v, want the panic and where it was", err)
+		t.Errorf("%v, want the panic and its file", err)
 	}
 }
 
-// TestQueueObeysBackOff holds that a message whose handler failed comes again when
-// the handler said, and that a panic has a pause of its own.
+// TestQueueObeysBackOff holds that a message comes again after the pause that its failed
+// handler has returned. A panic has a pause of its own.
 func TestQueueObeysBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newTestQueue(Options{Workers: 1})
@@ -218,7 +218,8 @@ func TestQueueObeysBackOff(t *testing.T) {
 	})
 }
 
-// TestQueueGrace ends Serve: the handler's context lives on for the grace.
+// TestQueueGrace holds that the handler's context lives on for the grace after the end of
+// Serve's context.
 func TestQueueGrace(t *testing.T) {
 	for name, tc := range map[string]struct {
 		grace time.Duration
@@ -248,7 +249,7 @@ func TestQueueGrace(t *testing.T) {
 	}
 }
 
-// TestQueueForgetsGroups looks for what is left of messages that are done.
+// TestQueueForgetsGroups holds that the queue has no group after its last message.
 func TestQueueForgetsGroups(t *testing.T) {
 	q := newTestQueue(Options{})
 	done := make(chan struct{})

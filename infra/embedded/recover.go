@@ -9,9 +9,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// bootID returns an identifier of this run of the machine, or a random one where the
-// kernel gives none: then every end of the process without Close counts as a power
-// failure.
+// bootID returns the kernel's identifier of this run of the machine. Where the kernel
+// has none, it returns a random text. Then every end of the process without Close
+// counts as a power failure.
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if text := strings.TrimSpace(string(id)); err == nil && text != "" {
@@ -20,13 +20,13 @@ func bootID() string {
 	return rand.Text()
 }
 
-// recover makes good what an end of the process without Close has left, and notes that
-// the directory is open.
+// recover repairs the directory after an end of the process without Close. Then it
+// stores "boot" and "synced" for this process.
 //
-// If the machine has run since, the page cache has all lazy changes: they only have to
-// be written. Otherwise they may be torn. An object with an odd stamp after the stored
-// one is removed then: it was not durable when the last row was committed, so no row
-// names it.
+// If "boot" is this run of the machine, the page cache has all lazy changes, and a
+// syncfs makes them durable. If it is another run, a power failure may have torn
+// objects, and recover removes each object with an odd stamp after "synced". Such an
+// object was not durable at the last commit, so no row names it.
 func (b *Blobs) recover(opt Options) error {
 	var boot string
 	var synced int64
@@ -60,7 +60,8 @@ func (b *Blobs) recover(opt Options) error {
 	})
 }
 
-// removeTorn removes the objects that a power failure may have torn.
+// removeTorn removes the objects that a power failure may have torn. It keeps a file
+// whose time no stamp can have: after the mark, or with parts of a microsecond.
 func (b *Blobs) removeTorn(synced int64, torn func(string)) error {
 	ctx := context.Background()
 	var keys []string
@@ -81,7 +82,7 @@ func (b *Blobs) removeTorn(synced int64, torn func(string)) error {
 	return b.Delete(ctx, keys...)
 }
 
-// closed notes that nothing is lazy, so that the next Open has nothing to make good.
+// closed removes "boot", so the next Open repairs nothing. All changes are durable.
 func (b *Blobs) closed() error {
 	return b.stamps.db.Update(func(tx *bbolt.Tx) error {
 		s, err := tx.CreateBucketIfNotExists(stampBucket)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestRounds has callers arrive during a round. They share the next one, up to its limit,
-// and each gets the result of its own round.
+// TestRounds has callers arrive during a round. They share the next round, up to its
+// limit, and each gets the result of its own round.
 func TestRounds(t *testing.T) {
 	running, release := make(chan struct{}), make(chan struct{})
 	odd := errors.New("odd")

@@ -9,24 +9,25 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// stamps hands out times for objects: microseconds that only grow and are
-// never handed out twice, whatever the clock does and however the process
-// ends. To that end a mark is stored which they do not exceed.
+// stamps hands out times for objects, in microseconds. Stamps only grow, and none is
+// handed out twice, also after a crash or with a clock that goes back. A mark is stored
+// that no stamp exceeds, and the first stamp of a process is after the mark.
 //
-// A stamp also says whether a power failure may have torn the object: if it is odd,
-// the object got its name before its bytes were durable. Stored with the mark is a
-// stamp up to which the bytes of all objects are durable.
+// A stamp also says whether a power failure may have torn the object. An object with an
+// odd stamp got its name before its bytes were durable. The stamp "synced" is stored
+// too: the bytes of all objects up to it are durable.
 type stamps struct {
 	db  *bbolt.DB
 	now func() time.Time
 
 	mu   sync.Mutex
-	last int64 // handed out; microseconds since 1970
-	mark int64 // stored
+	last int64 // the last stamp, in microseconds since 1970
+	mark int64 // as it is stored
 }
 
-// stampAhead is how far beyond the present the mark is set, in microseconds: a
-// commit is paid that often, and after a crash stamps may be that much early.
+// stampAhead is the distance of a new mark from the present stamp, in microseconds. So
+// the mark costs at most one commit in two seconds. After a crash, stamps may be two
+// seconds ahead of the clock.
 const stampAhead = 2_000_000
 
 var (
@@ -76,9 +77,8 @@ func (s *stamps) lastStamp() int64 {
 	return s.last
 }
 
-// next returns a stamp: an odd one for an object whose bytes may be lost by a power
-// failure when it gets its name, else an even one. It is not before a time, which may
-// be seconds ahead of the clock; so are the stamps after it then.
+// next returns a stamp: odd if lazy is true, else even. It is not before notBefore. If
+// notBefore is seconds ahead of the clock, the stamps after it are so, too.
 func (s *stamps) next(lazy bool, notBefore time.Time) (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,8 +98,8 @@ func (s *stamps) next(lazy bool, notBefore time.Time) (time.Time, error) {
 	return time.UnixMicro(stamp), nil
 }
 
-// save stores the last stamp as the mark, so that after it the next is not
-// ahead of the clock.
+// save stores the last stamp as the mark, so the next process begins with the clock
+// and not at the mark two seconds ahead.
 func (s *stamps) save() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -27,29 +27,30 @@ const (
 
 // Options adjust a Store. The zero value is good.
 type Options struct {
-	// Workers is how many messages are handled at the same time; 0 is 8.
+	// Workers is the number of messages that are handled at the same time; 0 is 8.
 	Workers int
 
-	// Grace is how long handlers may go on when the context of Serve is done,
-	// before their own is done too.
+	// Grace is the time from the end of Serve's context to the end of the handlers'
+	// own contexts.
 	Grace time.Duration
 
-	// Failed, if not nil, is told of each delivery whose handler returned an
-	// error or panicked. It is called by several goroutines.
+	// Failed, if not nil, is called for each delivery whose handler returned an
+	// error or panicked. Several goroutines call it.
 	Failed func(m driver.Message, err error)
 
-	// Fatal ends the process: it is not known any more what is on the disk. Nil
-	// writes the error to the standard error and exits with status 1.
+	// Fatal ends the process after an error of fsync, syncfs or a commit, when the
+	// state of the disk is unknown. Nil writes the error to the standard error and
+	// exits with status 1.
 	Fatal func(err error)
 
-	// Torn, if not nil, is told of each object that Open has removed because a power
-	// failure may have torn it. No row names it.
+	// Torn, if not nil, is called for each object that Open removes because a power
+	// failure may have torn it. No row names the object.
 	Torn func(key string)
 
-	// Now is the clock by which objects are stamped; nil is time.Now.
+	// Now is the clock of the stamps of objects; nil is time.Now.
 	Now func() time.Time
 
-	boot string // what tells two runs of the machine apart; "" asks the kernel
+	boot string // identifier of this run of the machine; "" is that of the kernel
 }
 
 const defaultWorkers = 8
@@ -65,8 +66,8 @@ type Store struct {
 	db       *bbolt.DB
 }
 
-// Open opens the data directory dir, which is created if need be. ErrInUse if
-// it is open already, in this process or in another.
+// Open opens the data directory dir, and makes a missing one. ErrInUse: the directory is
+// open already, in this process or in another.
 func Open(dir string, opt Options) (*Store, error) {
 	s, err := open(dir, opt)
 	if err != nil {
@@ -130,8 +131,8 @@ func open(dir string, opt Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// Close ends the use of the data directory. Calls that have not returned must
-// be waited for before, and Serve too.
+// Close makes all changes durable and closes the data directory. The caller waits
+// before for the end of all calls, Serve included.
 func (s *Store) Close() error {
 	err := s.Blobs.sync()
 	if err == nil {
@@ -140,7 +141,7 @@ func (s *Store) Close() error {
 	return errors.Join(err, s.release())
 }
 
-// release lets go of what is open.
+// release closes the open files.
 func (s *Store) release() error {
 	var errs []error
 	if s.disk != nil {
@@ -152,7 +153,7 @@ func (s *Store) release() error {
 	return errors.Join(errs...)
 }
 
-// makeDataFolder makes dir and what leads to it exist, durably.
+// makeDataFolder makes dir and the missing directories above it, durably.
 func makeDataFolder(dir string) error {
 	err := os.Mkdir(dir, 0o755)
 	switch parent := filepath.Dir(dir); {
@@ -179,11 +180,10 @@ func syncPath(dir string) error {
 
 // openTable opens the database.
 //
-// The free pages are not written with every commit, which would cost as much
-// as they are many; Open finds them by reading the tree. They are kept in a
-// hash map, which finds a run of pages without a search. The mapping begins
-// larger than most files get, since to map anew waits for all readers; only
-// what the file has is ever read into memory.
+// A commit does not write the list of free pages, whose length would be its cost. Open
+// finds the free pages by reading the tree. A hash map has them, which finds a run of
+// pages without a search. The mapping begins larger than most files, since a new
+// mapping waits for all readers. It is address space: memory has pages of the file only.
 func openTable(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:         time.Millisecond, // one attempt at the lock
@@ -198,8 +198,8 @@ func openTable(path string) (*bbolt.DB, error) {
 	return db, err
 }
 
-// prepareFolders makes the folders, empties that of temporary files, and makes
-// sure that files can be moved between them.
+// prepareFolders makes the three folders and empties the folder of temporary files. It
+// refuses folders on different file systems, since a rename cannot cross them.
 func prepareFolders(dir string, d *disk) error {
 	if err := os.RemoveAll(filepath.Join(dir, tempFolder)); err != nil {
 		return err

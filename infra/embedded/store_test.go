@@ -40,7 +40,7 @@ func openTest(t testing.TB, dir string, opt Options) *Store {
 	return s
 }
 
-// abandon ends the use of a data directory as the end of the process does.
+// abandon ends the use of a data directory without Close, as a crash does.
 func (s *Store) abandon(t testing.TB) {
 	t.Helper()
 	must(t, errors.Join(s.db.Close(), s.disk.close()))
@@ -72,7 +72,7 @@ func TestOpenInUse(t *testing.T) {
 	if out, err := other.Output(); err != nil || !strings.Contains(string(out), ErrInUse.Error()) {
 		t.Errorf("another process: %q, %v", out, err)
 	}
-	// Who was refused has harmed nothing.
+	// The refused calls of Open have changed nothing.
 	put(t, s, "private/a", "a")
 	must(t, s.Close())
 	s = openTest(t, dir, Options{})
@@ -123,7 +123,7 @@ func TestOpenRefuses(t *testing.T) {
 			if _, err := Open(dir, Options{}); err == nil || errors.Is(err, ErrInUse) {
 				t.Errorf("Open: %v", err)
 			}
-			// It has let go of everything.
+			// The failed Open has closed all files, the lock included.
 			must(t, os.RemoveAll(filepath.Join(dir, tableFile)))
 			must(t, os.RemoveAll(filepath.Join(dir, publicFolder)))
 			openTest(t, dir, Options{})
@@ -131,8 +131,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestStamps hands out stamps by a clock that is set to and fro, and across
-// ends of the process, clean and not.
+// TestStamps hands out stamps by a clock that goes on and back, and across ends of the
+// process with Close and without.
 func TestStamps(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(r *rapid.T) {

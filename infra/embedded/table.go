@@ -20,7 +20,7 @@ const (
 	commitBytes = 16 << 20 // of keys and data in a commit that callers share
 	scanRows    = 256      // of a page of Scan
 	scanBytes   = 1 << 20  // of data in a page of Scan, but for its last row
-	rowOverhead = 32       // what a row costs a commit besides key and data, in bytes
+	rowOverhead = 32       // weight of a row in a commit besides key and data, in bytes
 )
 
 var (
@@ -31,18 +31,18 @@ var (
 // Table is the Table port in a bbolt file.
 type Table struct {
 	db      *bbolt.DB
-	blobs   *Blobs // whose lazy changes precede each commit; nil for none
+	blobs   *Blobs // whose lazy changes are durable before each commit; nil for none
 	commits rounds[*change]
 	counted *counters
-	synced  int64 // as it is stored; see stamps
+	synced  int64 // the stored stamp "synced"; see stamps
 }
 
 var _ driver.Table = (*Table)(nil)
 
-// change is what one caller has to do in a commit.
+// change is the part of one caller in a commit.
 type change struct {
-	// apply does it. An error leaves all as it was and is the caller's alone;
-	// a fatalError spoils the commit for all.
+	// apply makes the change. After an error it has changed nothing, and the error is
+	// the caller's alone. A fatalError fails the commit for all callers.
 	apply func(rows, counters *bbolt.Bucket) error
 	err   error
 }
@@ -64,8 +64,9 @@ func newTable(db *bbolt.DB, counted *counters, blobs *Blobs) (*Table, error) {
 }
 
 // rowKey returns the key of a row or counter in its bucket: the length of the
-// partition in one byte, the partition, and the sort. So a partition is a
-// range, in the order of its sorts, whatever bytes the names have.
+// partition in one byte, the partition, and the sort. So a partition is a range in the
+// order of its sorts, for any bytes in the names. Example: the partitions "a" and "ab"
+// do not mix, as their keys begin with 1 and 2.
 func rowKey(k driver.Key) []byte {
 	b := make([]byte, 0, 1+len(k.Part)+len(k.Sort))
 	b = append(b, byte(len(k.Part)))
@@ -73,7 +74,8 @@ func rowKey(k driver.Key) []byte {
 	return append(b, k.Sort...)
 }
 
-// row decodes what is stored under key; bytes are copied.
+// row decodes the stored value of the row key. It copies the data, since bbolt's bytes
+// are valid within a transaction only.
 func row(key driver.Key, stored []byte) (driver.Row, error) {
 	if len(stored) < 8 {
 		return driver.Row{}, fmt.Errorf("%s: row %.100q has %d bytes", tableFile, key.String(), len(stored))
@@ -116,8 +118,8 @@ func (t *Table) get(ctx context.Context, key driver.Key) (r driver.Row, err erro
 	return r, err
 }
 
-// Scan implements driver.Table. No transaction is open while the caller has a
-// row.
+// Scan implements driver.Table. It reads pages, each in a transaction of its own. No
+// transaction is open while the caller has a row.
 func (t *Table) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
 	return func(yield func(driver.Row, error) bool) {
 		count(ctx, &t.counted.rowScan, "Table.Scan", 1)
@@ -195,7 +197,8 @@ func (t *Table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 	return v, nil
 }
 
-// conflict returns a *driver.ConflictError unless all conditions hold.
+// conflict returns a *driver.ConflictError with the keys whose conditions do not hold;
+// nil if all hold.
 func conflict(rows *bbolt.Bucket, ops []driver.Op) error {
 	var failed []driver.Key
 	for _, op := range ops {
@@ -209,7 +212,8 @@ func conflict(rows *bbolt.Bucket, ops []driver.Op) error {
 	return nil
 }
 
-// write does what ops say, without a look at their conditions.
+// write makes the changes of ops without a look at their conditions. It returns their
+// version.
 func write(rows *bbolt.Bucket, ops []driver.Op) (string, error) {
 	n, err := rows.NextSequence()
 	if err != nil {
@@ -229,8 +233,8 @@ func write(rows *bbolt.Bucket, ops []driver.Op) (string, error) {
 	return formatVersion(n), nil
 }
 
-// Put implements driver.Table. Rows that are too many for one commit are
-// stored in several.
+// Put implements driver.Table. It stores rows of more than commitBytes/2 in several
+// commits, in their order.
 func (t *Table) Put(ctx context.Context, rows ...driver.Row) error {
 	count(ctx, &t.counted.rowPut, "Table.Put", 1)
 	if err := errors.Join(ctx.Err(), driver.CheckRows(rows)); err != nil {
@@ -288,7 +292,7 @@ func (t *Table) Add(ctx context.Context, key driver.Key, delta int64) (sum int64
 	return sum, nil
 }
 
-// do has apply done in a commit that is shared with others.
+// do has apply called in a commit that concurrent callers share.
 func (t *Table) do(weight int, apply func(rows, counters *bbolt.Bucket) error) error {
 	c := &change{apply: apply}
 	if err := t.commits.join(c, weight); err != nil {
@@ -297,9 +301,12 @@ func (t *Table) do(weight int, apply func(rows, counters *bbolt.Bucket) error) e
 	return c.err
 }
 
-// commit does the changes one after the other in one transaction, after the lazy
-// changes of objects are durable. A change may be refused because of another before
-// it, so no caller hears of either until the transaction is committed.
+// commit makes changes in one transaction, in their order. Before it, the lazy changes
+// of objects are durable.
+//
+// All callers wait for the commit, also callers whose change is refused. Example: the
+// first change creates a row, and the second is refused since the row exists. The
+// refusal must not be known before the row is durable.
 func (t *Table) commit(changes []*change) error {
 	var synced int64
 	if t.blobs != nil {
@@ -332,8 +339,9 @@ func (t *Table) commit(changes []*change) error {
 	return err
 }
 
-// commitError makes an error of a transaction a syncError if it may be that of
-// fdatasync, which bbolt returns bare. A full disk is refused before.
+// commitError returns a syncError for an error of a transaction that may be of
+// fdatasync. bbolt returns that error bare. A full disk fails before, in a write whose
+// error is not bare.
 func commitError(err error) error {
 	if _, bare := err.(syscall.Errno); bare || errors.Is(err, syscall.EIO) {
 		return &syncError{err}
@@ -341,7 +349,8 @@ func commitError(err error) error {
 	return err
 }
 
-// persist commits the stamp up to which objects are durable.
+// persist commits no change of a row. The commit makes lazy changes durable and stores
+// "synced".
 func (t *Table) persist() error {
 	return t.do(rowOverhead, func(*bbolt.Bucket, *bbolt.Bucket) error { return nil })
 }

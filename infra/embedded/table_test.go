@@ -15,8 +15,8 @@ import (
 	"aptless/core/engine/driver"
 )
 
-// FuzzRowKey checks that keys of rows are told apart, and are in order within
-// their partition.
+// FuzzRowKey holds that two rows have two keys, and that keys of a partition have the
+// order of the sorts.
 func FuzzRowKey(f *testing.F) {
 	f.Add("p", "a", "p", "b")
 	f.Add("p", "/x", "p/", "x")
@@ -35,13 +35,13 @@ func FuzzRowKey(f *testing.F) {
 			t.Errorf("%q and %q are in the wrong order", s1, s2)
 		}
 		if bytes.HasPrefix(b1, rowKey(driver.Key{Part: p2})) != (p1 == p2) {
-			t.Errorf("%q is taken for a row of partition %q, or is not", k1, p2)
+			t.Errorf("%q is taken for a row of partition %q, or is missed", k1, p2)
 		}
 	})
 }
 
-// TestCommitKeepsChangesApart has one commit with changes that build on each
-// other, some of them refused.
+// TestCommitKeepsChangesApart has one commit of changes that build on each other. A
+// refused change leaves no trace.
 func TestCommitKeepsChangesApart(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	a, b := driver.Key{Part: "p", Sort: "a"}, driver.Key{Part: "p", Sort: "b"}
@@ -73,22 +73,22 @@ func TestCommitKeepsChangesApart(t *testing.T) {
 			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
 	}
-	// One that cannot be undone by itself spoils all.
+	// A fatal error of one change fails the commit for all.
 	broken := errors.New("broken")
 	spoilt := []*change{
 		add(driver.Op{Key: a, If: versions[0], Data: []byte("4")}),
 		{apply: func(*bbolt.Bucket, *bbolt.Bucket) error { return fatalError{broken} }},
 	}
 	if err := s.Table.commit(spoilt); !errors.Is(err, broken) {
-		t.Errorf("%v, want what broke it", err)
+		t.Errorf("%v, want the fatal error", err)
 	}
 	if got, err := s.Table.Get(t.Context(), a); err != nil || string(got.Data) != "1" {
 		t.Errorf("%+v, %v after a commit that failed", got, err)
 	}
 }
 
-// TestCommitsAreShared has many write while a commit takes long: there is one
-// more commit for all of them.
+// TestCommitsAreShared has many callers write during a long commit. One more commit has
+// all their changes.
 func TestCommitsAreShared(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	commits, running, release := 0, make(chan struct{}), make(chan struct{})
@@ -134,7 +134,7 @@ func TestCommitsAreShared(t *testing.T) {
 	}
 }
 
-// TestPutOfMany stores more than a commit takes.
+// TestPutOfMany stores rows that are too large for one commit.
 func TestPutOfMany(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	var rows []driver.Row
