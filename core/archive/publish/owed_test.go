@@ -322,7 +322,7 @@ func TestConflictLeavesNothing(t *testing.T) {
 	gone(t, env)
 }
 
-// stall holds the first deletion of a package file until it is let go.
+// stall holds the first deletion of a package file until the test releases it.
 type stall struct {
 	driver.Blobs
 	armed       atomic.Bool

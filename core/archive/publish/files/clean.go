@@ -272,7 +272,7 @@ func (c *Cleaner) putBack(ctx context.Context, rows []driver.Row) error {
 		}
 		sha256, marked := Mark(row.Data)
 		if marked {
-			continue // another attempt is at it
+			continue // another attempt replaces or removes it
 		}
 		opt := PublishedAs(deb.File{SHA256: sha256}, deb.Binary)
 		opt.IfAbsent = true

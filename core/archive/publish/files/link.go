@@ -181,9 +181,10 @@ func (l *Linker) copy(ctx context.Context, job *linkJob) error {
 	return index.UnlessExists(l.copyFile(ctx, l.Scope, job.name, job.file, opt))
 }
 
-// row sees to the row of a path, which says which file the path has. Another file is a
-// conflict unless Force is set. The files of an installer have the same names in each
-// of its versions: the old ones stay until the manifest is applied.
+// row writes the row of a path, which names the file that the path has. Another
+// file is a conflict unless Force is set. The files of an installer have the
+// same names in each of its versions: the old files stay until the manifest is
+// applied.
 func (l *Linker) row(ctx context.Context, job *linkJob) error {
 	key, f := l.Scope.PoolRow(job.name), job.file
 	for {

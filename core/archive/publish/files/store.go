@@ -27,8 +27,10 @@ type Store struct {
 	Write func(ctx context.Context, ops ...driver.Op) (version string, err error)
 }
 
-// Marks end the row of a path whose object is being replaced or removed. As long
-// as one is there, the object may be that of the old file, or none.
+// Marks end the row of a path whose object is being replaced or removed. As
+// long as a mark is there, the object may be the old file, the new file, or
+// none. For example, a process dies after the mark: the next attempt cannot
+// know whether the object was written.
 const (
 	replacing = " replacing"
 	removing  = " removing"
@@ -41,7 +43,7 @@ func Mark(data []byte) (sha256 string, marked bool) {
 	return sha256, marked
 }
 
-// Scope is the packages that a distribution publishes: those of its
+// Scope is the packages that a distribution publishes: the packages of its
 // architectures.
 type Scope struct {
 	paths.Dist
