@@ -23,14 +23,14 @@ const (
 )
 
 // guarded are the parts of the standard library that a row of the table has to
-// grant; each stands for what is below it too.
+// grant. Each stands for the packages below it, too.
 var guarded = []string{"net", "os", "syscall", "plugin", "unsafe", "path/filepath", "io/ioutil", "testing"}
 
 // free are packages below guarded ones that only compute.
 var free = []string{"net/url", "net/mail", "net/textproto", "net/netip", "testing/iotest"}
 
-// exceptions are what breaks a rule with a reason. The key is the rule and
-// where: "state core/formats/deb.name", "file core/x/y.go" or "func core/x.name".
+// exceptions are breaches of a rule, with the reason. The key is the rule and the
+// place: "state core/formats/deb.name", "file core/x/y.go" or "func core/x.name".
 var exceptions = map[string]string{
 	"state core/formats/deb.binaryReaders": "a sync.Pool of buffers: whoever takes one sees nothing of who had it before",
 }
@@ -80,7 +80,7 @@ func sources(t *testing.T) []source {
 	return all
 }
 
-// table reads what each package may import from the comment of doc.go.
+// table reads the grants of each package from the comment of doc.go.
 func table(t *testing.T) map[string][]string {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments)
@@ -130,9 +130,9 @@ func storey(name string) int {
 	return slices.Index(storeys, first)
 }
 
-// allowed reports whether the package name of core, with the grants of its row,
-// may import importPath: its own storey by the row, lower storeys freely. A
-// package for tests is never free.
+// allowed reports whether the package name of core may import importPath. It may
+// import its own storey by the grants of its row, and lower storeys freely. A package
+// for tests is never free.
 func allowed(name, importPath string, grants []string) bool {
 	if imported, ok := strings.CutPrefix(importPath, module+"/core/"); ok {
 		lower := storey(imported) >= 0 && storey(imported) < storey(name)
@@ -218,8 +218,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestLaws looks at the table itself, so that no row can permit what the laws
-// forbid, and at what is outside of core.
+// TestLaws holds the laws for the table itself, so that no row can permit a forbidden
+// import. It also holds them for packages outside of core.
 func TestLaws(t *testing.T) {
 	rows := table(t)
 	peers := []string{"archive/repo", "archive/snapshot", "archive/mirror"}
@@ -256,7 +256,7 @@ func TestLaws(t *testing.T) {
 	}
 }
 
-// excused reports whether what broke a rule is an exception, and that it was used.
+// excused reports whether a breach of a rule is an exception, and notes its use.
 func excused(used map[string]bool, what string) bool {
 	_, ok := exceptions[what]
 	used[what] = true
@@ -388,8 +388,8 @@ func TestRooms(t *testing.T) {
 	}
 }
 
-// constant reports whether the value of a package-level variable is one that
-// nobody changes: made by a pure constructor, or a table of literals.
+// constant reports whether the value of a package-level variable never changes: a
+// pure constructor makes it, or it is a table of literals.
 func constant(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.CallExpr:

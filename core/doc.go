@@ -1,4 +1,4 @@
-// Package core is the map of what is below it; it holds no code. Nothing here
+// Package core is the map of the packages below it; it has no code. No package of core
 // knows of AWS, of a listener or of a file system: infra and functions do.
 //
 // # Four storeys
@@ -41,22 +41,24 @@
 //   - archive/publish/index: index files, staged under their digests
 //   - archive/publish/files: package files below a published tree
 //   - archive/publish/tree: the manifest, and the public tree that follows it
-//   - front/auth: tokens, grants and the decision which caller may do what
+//   - front/auth: tokens, grants, and the decision whether a caller has a permission
 //   - front/audit: records of changes and refusals, as chains
 //   - front/api: routes, requests, answers and errors
 //   - front/app: composition: drivers and a Config in; handler, worker and tick out
 //
-// A package whose name ends in "test" has what tests need of the package above it:
-// drivertest the suite of all drivers, faults and outages; apptest a whole process.
+// A package whose name ends in "test" has the helpers for tests of the package above
+// it. drivertest has the suite of all drivers, faults and outages. apptest has a whole
+// process.
 //
-// # What a package may import
+// # Imports
 //
-// The table lists, for each package, the packages of its own storey that it may
-// import, the modules, and the guarded parts of the standard library (those that
-// reach the network, files, processes or unsafe memory). The rest of the
-// standard library is free. deps_test.go reads the table from this comment. It
-// fails on an import that the table does not allow, on a package that the table
-// does not list, on a row without a package and on a grant that is not used. Tests may import anything.
+// The table has a row for each package with its grants: packages of its own storey,
+// modules, and guarded parts of the standard library. The guarded parts reach the
+// network, files, processes or unsafe memory. The rest of the standard library is free.
+//
+// deps_test.go reads the table from this comment. It fails on an import without a grant
+// and on a grant that is not used. It also fails on a package without a row and on a
+// row without a package. Tests may import anything.
 //
 //	formats/deb                    github.com/klauspost/compress github.com/mikelolasagasti/xz github.com/ulikunitz/xz
 //	formats/deb/debtest            github.com/klauspost/compress
@@ -104,6 +106,6 @@
 // front. repo, snapshot and mirror never import each other. Code that only tests
 // need is in a package whose name ends in "test", and tests alone import it. No package has an init function or state of its
 // own: a package-level variable is a sentinel error, a compiled pattern or a
-// table. The doc.go of a package says what the package owns. The files of a package
-// have an order in which no file refers to one above it.
+// table. The doc.go of a package names the things that the package owns. The files of a
+// package have an order in which no file refers to one above it.
 package core

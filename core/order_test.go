@@ -17,8 +17,8 @@ import (
 	"testing"
 )
 
-// fileGraph is the files of a package, and for each the files that it refers to: by
-// the name of a type, function, method, field, variable or constant that they declare.
+// fileGraph has the files of a package, and for each the files that it refers to. A
+// reference is the name of a type, function, method, field, variable or constant.
 type fileGraph map[string]map[string][]string // by file and file: the names
 
 // packageGraph checks the types of a package and draws the references between its
@@ -55,8 +55,9 @@ func packageGraph(t *testing.T, importer types.Importer, dir string, list []sour
 	return graph
 }
 
-// circle returns files that refer to each other in a circle, the first again at its
-// end; nil if the files have an order in which all references go one way.
+// circle returns files that refer to each other in a circle, with the first again at
+// its end. It returns nil if the files have an order in which all references go one
+// way.
 func (g fileGraph) circle() []string {
 	var trail, found []string
 	done := map[string]bool{}
@@ -81,7 +82,7 @@ func (g fileGraph) circle() []string {
 	return found
 }
 
-// exported returns an importer that reads what the compiler has written of packages.
+// exported returns an importer that reads the compiler's export data of packages.
 func exported(t *testing.T) types.Importer {
 	t.Helper()
 	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", "./...")
@@ -98,8 +99,8 @@ func exported(t *testing.T) types.Importer {
 	return importer.ForCompiler(token.NewFileSet(), "gc", func(name string) (io.ReadCloser, error) { return os.Open(files[name]) })
 }
 
-// TestFilesHaveAnOrder holds that the files of a package of core can be read from the
-// top: there is an order in which no file refers to one above it.
+// TestFilesHaveAnOrder holds that the files of a package of core have an order in which
+// no file refers to one above it. So a package can be read from the top.
 func TestFilesHaveAnOrder(t *testing.T) {
 	packages := map[string][]source{}
 	for _, s := range sources(t) {

@@ -264,14 +264,15 @@ func embeddedOptions(opt settings, log *slog.Logger) embedded.Options {
 	}
 }
 
-// fatal ends the process: the kernel could not write what others count on, and would
-// not say so again. The next process begins with what is on the disk.
+// fatal ends the process after the kernel has failed to write data that other calls rely
+// on. The kernel does not report that again. The next process begins with the state of
+// the disk.
 func fatal(log *slog.Logger, err error) {
 	log.Error("the storage has failed, and the process ends", "error", err)
 	os.Exit(1)
 }
 
-// torn returns what is told of objects that a power failure has torn.
+// torn returns a function that logs the keys of objects that a power failure has torn.
 func torn(log *slog.Logger) func(string) {
 	return func(key string) {
 		log.Warn("a power failure has torn an object that nothing names: it is removed", "object", key)

@@ -192,7 +192,7 @@ func TestOneOffCallMakesAnAdminToken(t *testing.T) {
 	}
 }
 
-// TestCallersOfIAMAreThoseOfTheEvent: what headers and bodies claim has no effect.
+// TestCallersOfIAMAreThoseOfTheEvent: the claims of headers and bodies have no effect.
 func TestCallersOfIAMAreThoseOfTheEvent(t *testing.T) {
 	f := newFixture(t)
 	f.build = func(_ context.Context, p *ports) (*app.App, error) {

@@ -315,6 +315,6 @@ func (b *Blobs) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
-// Sync implements driver.Blobs. S3 has no lazy changes: what it has answered is
-// durable.
+// Sync implements driver.Blobs. S3 has no lazy changes: a change is durable when S3
+// answers.
 func (b *Blobs) Sync(context.Context) error { return nil }

@@ -99,7 +99,8 @@ func (h *hosts) join(name string) *host {
 	return at
 }
 
-// leave ends what join began. active is the change of the requests under way.
+// leave ends a use of a host that join began. active is the change of the number of
+// requests under way.
 func (h *hosts) leave(at *host, active int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

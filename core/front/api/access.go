@@ -208,7 +208,7 @@ func (a Access) decide(r *http.Request, c *call) error {
 	return errors.New("route without access")
 }
 
-// call is what the server knows of the sender of a request.
+// call has the principal and the address of a request, and the needs decided so far.
 type call struct {
 	principal *auth.Principal
 	source    string       // address

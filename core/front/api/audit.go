@@ -20,8 +20,8 @@ func (c *call) record(r *http.Request, event string) audit.Record {
 	return rec
 }
 
-// admission returns what puts the record of a task into the transaction of its
-// admission; nil where nothing is recorded.
+// admission returns the function that makes the record of a task for the transaction of
+// its admission. It is nil where nothing is recorded.
 func (c *call) admission(r *http.Request) func(id int64) (string, driver.Op, func(error)) {
 	if c.records == nil {
 		return nil
@@ -34,8 +34,8 @@ func (c *call) admission(r *http.Request) func(id int64) (string, driver.Op, fun
 	}
 }
 
-// alongside returns what puts the record of a changed token into its transaction.
-// The function that is returned has to be called with the end of that.
+// alongside returns the function that makes the record of a changed token for its
+// transaction. The caller calls the second function with the error of the transaction.
 func (c *call) alongside(r *http.Request, event string, status int) (auth.Also, func(error)) {
 	var p *audit.Pending
 	if c.records == nil {

@@ -105,7 +105,7 @@ func (s *Server) receiveForm(r *http.Request, dir string) ([]string, error) {
 	}
 	into := s.Uploads.Form(dir)
 	stored, err := s.receiveParts(r, form, into)
-	if placed := into.Place(r.Context()); err == nil { // also what came before an error
+	if placed := into.Place(r.Context()); err == nil { // files before the error are placed, too
 		err = placed
 	}
 	return stored, err

@@ -227,7 +227,7 @@ func (s sample) send(g *guarded, token string) (int, string) {
 func (s sample) list() []string { return strings.Split(s.needs, ",") }
 
 // TestTableOfRoutesIsThatOfTheRouter: a route that is new has to be in the table.
-// What is described is what is served: see TestOperations of package api.
+// TestOperations of package api compares the description with the router.
 func TestTableOfRoutesIsThatOfTheRouter(t *testing.T) {
 	g := newGuarded(t, func(c *app.Config) { c.Metrics = prometheus.NewRegistry() })
 	var doc struct {

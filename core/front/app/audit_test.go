@@ -150,7 +150,8 @@ func TestTaskThatWaitsWhenItsTokenIsRevokedFails(t *testing.T) {
 	g.must(t, g.root, "POST", "/api/repos?_async=0", `{"Name":"hello"}`)
 }
 
-// TestTaskThatWaitsWhenItsTokenExpiresRuns: a short token may admit what waits long.
+// TestTaskThatWaitsWhenItsTokenExpiresRuns: a short token may admit a task that waits
+// longer than the token lives.
 func TestTaskThatWaitsWhenItsTokenExpiresRuns(t *testing.T) {
 	var mu sync.Mutex
 	var passed time.Duration
@@ -236,7 +237,7 @@ func TestMarkersAreNowhere(t *testing.T) {
 }
 
 // TestDigestIsNoCredential: an uploader of one repository does not get files of another
-// by a .dsc that names their digests. A revision of what the repository has may.
+// by a .dsc that names their digests. A new revision of the repository's own source may.
 func TestDigestIsNoCredential(t *testing.T) {
 	g := newGuarded(t).works(t)
 	source := debtest.Source(debtest.SourceSpec{})

@@ -29,7 +29,7 @@ type Auth struct {
 	Keep time.Duration // how long audit records are kept; 0 is audit.DefaultKeep
 }
 
-// protection is what looks at requests and at tasks before they run.
+// protection decides on requests and on tasks before they run, and records them.
 type protection struct {
 	*Auth  // nil where nothing is refused or recorded
 	tokens *auth.Store
@@ -39,7 +39,7 @@ type protection struct {
 	swept  time.Time // when old rows were removed last by this process
 }
 
-// guard returns what decides on requests, nil where none is refused.
+// guard returns the Guard that decides on requests; nil where none is refused.
 func (p *protection) guard() *api.Guard {
 	if p.Auth == nil {
 		return nil
