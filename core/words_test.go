@@ -24,6 +24,7 @@ var plain = []string{
 	"docs/life-of-a-package.md",
 	"docs/life-of-a-publication.md",
 	"docs/glossary.md",
+	"docs/guarantees.md",
 	"docs/states.md",
 	"docs/map.md",
 	"functions",
