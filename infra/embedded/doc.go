@@ -79,7 +79,7 @@
 //     call is lazy.
 //  7. No call follows a symbolic link below the data directory.
 //  8. After Open, the process ends when an fsync of a folder or of lazy changes fails, or
-//     a syncfs. It also ends when the fdatasync of a commit of rows or counters fails.
+//     a syncfs. It also ends when the fdatasync of a commit fails.
 //  9. Messages of a group are delivered one after the other, in the order of Send. A
 //     message whose ID waits in its group already is dropped.
 package embedded

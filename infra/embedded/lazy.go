@@ -44,7 +44,7 @@ func (b *Blobs) stamp(lazy bool, notBefore time.Time) (time.Time, error) {
 	if err == nil && lazy {
 		b.lazy.naming[stamp.UnixMicro()] = true
 	}
-	return stamp, err
+	return stamp, b.failing(err)
 }
 
 // named notes that the object with a lazy stamp has the name key; "" says that it gets

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"aptless/core/engine/driver"
+
+	"go.etcd.io/bbolt"
 )
 
 // lazily puts an object lazily.
@@ -268,6 +270,13 @@ func TestFailedFsyncEndsTheProcess(t *testing.T) {
 			put(t, s, "public/x", "x")
 			s.disk.fsync = failing(1)
 			return s.Blobs.Delete(ctx, "public/x")
+		},
+		"the mark of the stamps": func(ctx context.Context, s *Store) error {
+			s.Blobs.stamps.mark = 0
+			s.Blobs.stamps.update = func(func(*bbolt.Tx) error) error { return syscall.EIO }
+			defer func() { s.Blobs.stamps.update = s.db.Update }()
+			_, err := s.Blobs.Put(ctx, "public/x", strings.NewReader("x"), driver.PutOptions{})
+			return err
 		},
 		"the table": func(ctx context.Context, s *Store) error {
 			return s.Blobs.failing(commitError(syscall.EIO))

@@ -17,8 +17,9 @@ import (
 // odd stamp got its name before its bytes were durable. The stamp "synced" is stored
 // too: the bytes of all objects up to it are durable.
 type stamps struct {
-	db  *bbolt.DB
-	now func() time.Time
+	db     *bbolt.DB
+	update func(func(*bbolt.Tx) error) error // of db
+	now    func() time.Time
 
 	mu   sync.Mutex
 	last int64 // the last stamp, in microseconds since 1970
@@ -59,7 +60,7 @@ func readStamp(b *bbolt.Bucket, name []byte) (int64, error) {
 }
 
 func newStamps(db *bbolt.DB, now func() time.Time) (*stamps, error) {
-	s := &stamps{db: db, now: now}
+	s := &stamps{db: db, update: db.Update, now: now}
 	err := db.View(func(tx *bbolt.Tx) (err error) {
 		if b := tx.Bucket(stampBucket); b != nil {
 			s.mark, err = readStamp(b, stampMark)
@@ -110,8 +111,8 @@ func (s *stamps) save() error {
 }
 
 func (s *stamps) setMark(mark int64) error {
-	err := s.db.Update(func(tx *bbolt.Tx) error { return putStamp(tx, stampMark, mark) })
-	if err != nil {
+	err := s.update(func(tx *bbolt.Tx) error { return putStamp(tx, stampMark, mark) })
+	if err = commitError(err); err != nil {
 		return fmt.Errorf("storing the mark of the stamps: %w", err)
 	}
 	s.mark = mark
