@@ -92,9 +92,10 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 }
 
 // AdminToken makes a token that may do everything, as an operator does with "aws lambda
-// invoke".
+// invoke". Its name is new: other tests may have made tokens in the table.
 func (a *Aptless) AdminToken(ctx context.Context) (string, error) {
-	out, err := a.Stack.Function("ApiFunction").Invoke(ctx, []byte(`{"aptless":"create-admin-token","Name":"first"}`))
+	call := fmt.Sprintf(`{"aptless":"create-admin-token","Name":"admin-%d"}`, time.Now().UnixNano())
+	out, err := a.Stack.Function("ApiFunction").Invoke(ctx, []byte(call))
 	if err != nil {
 		return "", err
 	}

@@ -15,9 +15,10 @@ func TestTreeIsServedBelowRepos(t *testing.T) {
 		s.Want(t, "GET", "/repos/", "", 200, "<pre>\n<a href=\"-/\">default</a>\n</pre>\n")
 		_, release := s.Ask(t, "GET", "/dists/stable/Release", "")
 		s.Want(t, "GET", "/repos/-/dists/stable/Release", "", 200, release)
-		for _, path := range []string{"/repos/x/dists/stable/Release", "/repos/-/", "/repos/-/private/pool", "/repos/-/../private/pool"} {
+		for _, path := range []string{"/repos/-/", "/repos/-/private/pool", "/repos/-/../private/pool"} {
 			s.Want(t, "GET", path, "", 404, "404 page not found")
 		}
+		s.Want(t, "GET", "/repos/x/dists/stable/Release", "", 404, `{"error":"published local storage x not configured"}`)
 		s.Want(t, "GET", "/repos/-//private/pool", "", 301, "<a href=\"/repos/-/private/pool\">Moved Permanently</a>.\n\n")
 		s.Want(t, "GET", "//dists/stable/Release", "", 301, "<a href=\"/dists/stable/Release\">Moved Permanently</a>.\n\n")
 	})
