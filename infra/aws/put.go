@@ -48,10 +48,14 @@ func (b *Blobs) Put(ctx context.Context, key string, r io.Reader, opt driver.Put
 	return info, nil
 }
 
+// clockLag is how much earlier the clock of S3 may be than that of this process. Both are
+// synchronized to milliseconds, and a store on a file system rounds down to its ticks.
+const clockLag = 100 * time.Millisecond
+
 // awaitTime waits until a time, which is seconds ahead at most: S3 sets the times of
 // objects.
 func awaitTime(ctx context.Context, until time.Time) error {
-	wait := time.Until(until)
+	wait := time.Until(until) + clockLag
 	if until.IsZero() || wait <= 0 {
 		return ctx.Err()
 	}

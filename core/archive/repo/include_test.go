@@ -229,6 +229,7 @@ func TestParallelInclusionsLoseNothing(t *testing.T) {
 			s.Fill(t, name)
 		}
 		var all sync.WaitGroup
+		renamed := make(chan struct{}) // closed after the last rename: no inclusion is refused then
 		for i := range uploads {
 			dist := []string{"sid", "stable"}[i%2]
 			spec := debtest.Spec{Package: fmt.Sprintf("p%02d", i)}
@@ -236,7 +237,12 @@ func TestParallelInclusionsLoseNothing(t *testing.T) {
 			files["x.changes"] = debtest.Changes(debtest.ChangesSpec{Source: spec.Package, Architecture: "all", Distribution: dist}, files)
 			s.MustUpload(t, spec.Package, files)
 			all.Go(func() {
-				for range 100 {
+				for last := false; !last; {
+					select {
+					case <-renamed:
+						last = true
+					default:
+					}
 					var got reported
 					s.Must(t, "POST", "/api/repos/for-%7B%7B.Distribution%7D%7D/include/"+spec.Package+"?acceptUnsigned=1", "", &got)
 					if len(got.Report.Added) == 1 {
@@ -247,6 +253,7 @@ func TestParallelInclusionsLoseNothing(t *testing.T) {
 			})
 		}
 		all.Go(func() {
+			defer close(renamed)
 			for range 5 {
 				s.Must(t, "PUT", "/api/repos/for-sid", `{"Name":"moved"}`, nil)
 				s.Must(t, "PUT", "/api/repos/moved", `{"Name":"for-sid"}`, nil)
