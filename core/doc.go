@@ -68,7 +68,7 @@
 //	formats/openapi
 //	formats/graphviz
 //	engine/driver
-//	engine/driver/drivertest       engine/driver github.com/anishathalye/porcupine
+//	engine/driver/drivertest       engine/driver engine/parallel github.com/anishathalye/porcupine
 //	engine/parallel                golang.org/x/sync
 //	engine/lists                   engine/driver engine/parallel github.com/klauspost/compress
 //	engine/lock                    engine/driver
@@ -89,7 +89,7 @@
 //	archive/snapshot               archive/pkglist archive/pool archive/query archive/source
 //	archive/publish/paths
 //	archive/publish/index          archive/publish/paths archive/pkglist github.com/klauspost/compress
-//	archive/publish/files          archive/publish/paths archive/publish/index archive/pkglist
+//	archive/publish/files          archive/publish/paths archive/publish/index archive/pkglist archive/pool
 //	archive/publish/tree           archive/publish/paths archive/publish/index archive/publish/files
 //	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/source
 //	archive/deliver                archive/publish archive/repo archive/source archive/upload

@@ -59,14 +59,7 @@ func awaitTime(ctx context.Context, until time.Time) error {
 	if until.IsZero() || wait <= 0 {
 		return ctx.Err()
 	}
-	timer := time.NewTimer(min(wait, time.Minute))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return sleep(ctx, min(wait, time.Minute))
 }
 
 // readerOf returns a reader that fails when ctx is done.

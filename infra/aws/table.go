@@ -112,7 +112,12 @@ const (
 
 // pause waits before the nth retry. The time is random and grows with n.
 func pause(ctx context.Context, n int) error {
-	timer := time.NewTimer(time.Duration(mathrand.Int64N(int64(min(firstWait<<n, longWait)))) + time.Millisecond)
+	return sleep(ctx, time.Duration(mathrand.Int64N(int64(min(firstWait<<n, longWait))))+time.Millisecond)
+}
+
+// sleep waits for d.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

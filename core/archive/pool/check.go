@@ -17,7 +17,8 @@ type Listed struct {
 	Names  []string
 }
 
-func (l *Listed) add(name string) {
+// Add counts an item.
+func (l *Listed) Add(name string) {
 	if l.Number++; len(l.Names) < maxListed {
 		l.Names = append(l.Names, name)
 	}
@@ -113,7 +114,7 @@ func (s *Store) checkRecord(ctx context.Context, row driver.Row, sizes map[[32]b
 		}
 	}
 	if errors.Is(err, ErrRecord) {
-		report.Damaged.add(row.Sort)
+		report.Damaged.Add(row.Sort)
 		return nil
 	}
 	if err != nil {
@@ -128,11 +129,11 @@ func (s *Store) checkRecord(ctx context.Context, row driver.Row, sizes map[[32]b
 		info, err := s.Blobs.Stat(ctx, FileKey(f.SHA256))
 		switch name := f.SHA256 + " of " + row.Sort; {
 		case errors.Is(err, driver.ErrNotFound):
-			report.Missing.add(name)
+			report.Missing.Add(name)
 		case err != nil:
 			return err
 		case info.Size != f.Size:
-			report.WrongSize.add(name)
+			report.WrongSize.Add(name)
 		}
 	}
 	return nil

@@ -8,44 +8,29 @@ import (
 	"path"
 	"slices"
 
+	"aptless/core/archive/pool"
 	"aptless/core/archive/publish/index"
 	"aptless/core/engine/driver"
 	"aptless/core/formats/deb"
 )
 
-// maxNames bounds the names in each part of a Report.
-const maxNames = 100
-
-// Names are names of files: all are counted, the first 100 are named.
-type Names struct {
-	Number int
-	Names  []string
-}
-
-func (n *Names) add(name string) {
-	n.Number++
-	if len(n.Names) < maxNames {
-		n.Names = append(n.Names, name)
-	}
-}
-
 // Report has the files that a repair has found wrong, and the files that it has
 // put back.
 type Report struct {
-	DryRun    bool  // nothing was changed
-	Checked   int   // objects
-	Missing   Names // objects that were missing
-	WrongSize Names // objects that had another size
-	NoRow     Names // package files without a row, or with a marked one
-	Replaced  Names // package files in whose place another publication has put another file
-	PutBack   Names // objects and rows that are as they should be again
-	Lost      Names // objects that cannot be put back: no copy of them is left
+	DryRun    bool        // nothing was changed
+	Checked   int         // objects
+	Missing   pool.Listed // objects that were missing
+	WrongSize pool.Listed // objects that had another size
+	NoRow     pool.Listed // package files without a row, or with a marked one
+	Replaced  pool.Listed // package files in whose place another publication has put another file
+	PutBack   pool.Listed // objects and rows that are as they should be again
+	Lost      pool.Listed // objects that cannot be put back: no copy of them is left
 }
 
 // NewReport returns an empty report, whose lists of names are not null in JSON.
 func NewReport(dryRun bool) *Report {
 	r := &Report{DryRun: dryRun}
-	for _, n := range []*Names{&r.Missing, &r.WrongSize, &r.NoRow, &r.Replaced, &r.PutBack, &r.Lost} {
+	for _, n := range []*pool.Listed{&r.Missing, &r.WrongSize, &r.NoRow, &r.Replaced, &r.PutBack, &r.Lost} {
 		n.Names = []string{}
 	}
 	return r
@@ -57,9 +42,9 @@ func (r *Report) Check(key string, size int64, have map[string]int64) bool {
 	got, ok := have[key]
 	switch {
 	case !ok:
-		r.Missing.add(key)
+		r.Missing.Add(key)
 	case got != size:
-		r.WrongSize.add(key)
+		r.WrongSize.Add(key)
 	default:
 		return false
 	}
@@ -71,9 +56,9 @@ func (r *Report) Check(key string, size int64, have map[string]int64) bool {
 func (r *Report) Restored(key string, err error) error {
 	switch {
 	case err == nil:
-		r.PutBack.add(key)
+		r.PutBack.Add(key)
 	case errors.Is(err, driver.ErrNotFound):
-		r.Lost.add(key)
+		r.Lost.Add(key)
 	default:
 		return fmt.Errorf("%s: %w", key, err)
 	}
@@ -183,7 +168,7 @@ func (r *Repairer) pooled(ctx context.Context, f deb.File) error {
 		have[key] = info.Size
 	}
 	if r.Report.Check(key, f.Size, have) {
-		r.Report.Lost.add(key)
+		r.Report.Lost.Add(key)
 	}
 	return nil
 }
@@ -203,12 +188,12 @@ func (r *Repairer) file(ctx context.Context, name string, f deb.File, kind deb.K
 	sha256, marked := Mark(row.Data)
 	if row.Version != driver.Absent && sha256 != f.SHA256 {
 		r.Report.Checked++
-		r.Report.Replaced.add(key)
+		r.Report.Replaced.Add(key)
 		return nil
 	}
 	bad := r.Report.Check(key, f.Size, r.have)
 	if row.Version == driver.Absent || marked {
-		r.Report.NoRow.add(key)
+		r.Report.NoRow.Add(key)
 		bad = true
 	}
 	if !bad || r.Report.DryRun {

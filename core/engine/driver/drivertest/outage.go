@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"aptless/core/engine/parallel"
 	"context"
 	"fmt"
 	"strings"
@@ -95,14 +96,7 @@ func (o *Outage) sleep(ctx context.Context, d time.Duration) error {
 	if o.Sleep != nil {
 		return o.Sleep(ctx, d)
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return parallel.Sleep(ctx, d)
 }
 
 // Matchers for Outage.Match: the calls of one port, or those on some objects.

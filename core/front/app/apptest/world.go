@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"aptless/core/engine/driver/drivertest"
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/pgp"
 	"aptless/core/front/app"
 )
@@ -79,12 +80,12 @@ func (w *World) Start(t testing.TB) *Living {
 // live runs the process until ctx is done.
 func (l *Living) live(ctx context.Context, queue *drivertest.MemoryQueue) {
 	for l.Dispatcher.Resend(ctx, true) != nil {
-		if !pause(ctx, time.Second) {
+		if parallel.Sleep(ctx, time.Second) != nil {
 			return
 		}
 	}
 	l.all.Go(func() { queue.Serve(ctx, l.Dispatcher.Handle, 1) })
-	for pause(ctx, time.Minute) {
+	for parallel.Sleep(ctx, time.Minute) == nil {
 		_ = l.Tick(ctx) // the next tick follows in a minute
 	}
 }
@@ -94,18 +95,6 @@ func (l *Living) Kill() {
 	l.Faults.Kill()
 	l.stop()
 	l.all.Wait()
-}
-
-// pause waits for d. It reports false if ctx is done.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // signing is a signer that fails as drivers do. Its calls are named "Signer.Clearsign"
