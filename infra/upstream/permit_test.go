@@ -1,17 +1,11 @@
 package upstream
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -19,6 +13,7 @@ import (
 	"time"
 
 	port "aptless/core/archive/upstream"
+	"aptless/core/archive/upstream/upstreamtest"
 )
 
 // TestAccessStaysAtItsOrigin follows redirects within the origin, to another origin, and
@@ -94,25 +89,6 @@ func TestResumptionShowsAccess(t *testing.T) {
 	}
 }
 
-// client returns a client certificate with its key as PEM.
-func client(t *testing.T, name string) (certificate, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
-}
-
 // TestCertificatesShareNoConnection has two mirrors with certificates and one without, at
 // one server. A redirect leads to another server.
 func TestCertificatesShareNoConnection(t *testing.T) {
@@ -152,7 +128,7 @@ func TestCertificatesShareNoConnection(t *testing.T) {
 	by.plain.TLSClientConfig = &tls.Config{RootCAs: roots}
 
 	access := func(name string) *port.Access {
-		cert, key := client(t, name)
+		cert, key := upstreamtest.ClientCertificate(t, name)
 		return &port.Access{Origin: port.Origin(server.URL), Certificate: cert, Key: key}
 	}
 	get := func(a *port.Access, url string) string {

@@ -3,17 +3,10 @@ package mirror_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -24,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"aptless/core/archive/upstream"
+	"aptless/core/archive/upstream/upstreamtest"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/front/app"
@@ -46,21 +40,8 @@ func (b *buffer) Write(p []byte) (int, error) {
 // outside of its block.
 func clientPair(t *testing.T, marker string) (certificate, key string) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: marker}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return marker + "\n" + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		marker + "\n" + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	certificate, key = upstreamtest.ClientCertificate(t, marker)
+	return marker + "\n" + certificate, marker + "\n" + key
 }
 
 // TestSecretsAreInTheirRowOnly plants markers in all secrets of mirrors, and uses

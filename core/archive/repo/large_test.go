@@ -46,21 +46,7 @@ func sliced(t *testing.T, p *apptest.Process, env *drivertest.Env) (deliveries, 
 		env.Clock.Advance(time.Second)
 		return env.Clock.Now()
 	}
-	for range 1000 {
-		before := len(env.Faults.Calls())
-		delivered, err := env.Memory.Queue.Step(t.Context(), p.Dispatcher.Handle)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if delivered {
-			deliveries, most = deliveries+1, max(most, len(env.Faults.Calls())-before)
-		} else if due, ok := env.Memory.Queue.Due(); ok {
-			env.Clock.Advance(due.Sub(env.Clock.Now()))
-		} else {
-			break
-		}
-	}
-	return deliveries, most
+	return env.DrainCounting(t, p.Dispatcher.Handle)
 }
 
 // TestImportOfManyDirectoriesGoesOnInSlices has directories whose file names are

@@ -73,24 +73,9 @@ func (r *rig) run(t *testing.T, spec task.Spec, err error) (got task.Task, deliv
 	if got, err = r.tasks.Admit(t.Context(), spec, false); err != nil {
 		t.Fatal(err)
 	}
-	for range 1000 {
-		before := len(r.env.Faults.Calls())
-		delivered, err := r.env.Memory.Queue.Step(t.Context(), r.dispatcher.Handle)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !delivered {
-			due, ok := r.env.Memory.Queue.Due()
-			if !ok {
-				break
-			}
-			r.env.Clock.Advance(due.Sub(r.env.Clock.Now()))
-			continue
-		}
-		deliveries++
-		if calls := len(r.env.Faults.Calls()) - before; r.dispatcher.Slice > 0 && calls > 400 {
-			t.Errorf("%s: a slice of ten seconds has made %d calls", spec.Kind, calls)
-		}
+	deliveries, most := r.env.DrainCounting(t, r.dispatcher.Handle)
+	if r.dispatcher.Slice > 0 && most > 400 {
+		t.Errorf("%s: a slice of ten seconds has made %d calls", spec.Kind, most)
 	}
 	if got, err = r.tasks.Get(t.Context(), got.ID); err != nil {
 		t.Fatal(err)

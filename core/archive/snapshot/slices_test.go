@@ -35,24 +35,9 @@ func (r *rig) sliced(t *testing.T, spec task.Spec, err error) (slices int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 1000 {
-		before := len(r.env.Faults.Calls())
-		delivered, err := r.env.Memory.Queue.Step(t.Context(), r.dispatcher.Handle)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !delivered {
-			due, ok := r.env.Memory.Queue.Due()
-			if !ok {
-				break
-			}
-			r.env.Clock.Advance(due.Sub(r.env.Clock.Now()))
-			continue
-		}
-		slices++
-		if calls := len(r.env.Faults.Calls()) - before; calls > 400 {
-			t.Errorf("%s: a slice of ten seconds has made %d calls", spec.Kind, calls)
-		}
+	slices, most := r.env.DrainCounting(t, r.dispatcher.Handle)
+	if most > 400 {
+		t.Errorf("%s: a slice of ten seconds has made %d calls", spec.Kind, most)
 	}
 	if got, err := r.tasks.Get(t.Context(), admitted.ID); err != nil || got.State != task.Succeeded {
 		t.Fatalf("%s: state %d %s, %v", spec.Kind, got.State, got.Error, err)

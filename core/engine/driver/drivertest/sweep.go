@@ -95,6 +95,25 @@ func (e *Env) Drain(ctx context.Context, h driver.Handler) error {
 	return errors.Join(fmt.Errorf("messages are left after %d deliveries", maxDeliveries), last)
 }
 
+// DrainCounting is Drain. It returns the number of deliveries, and the driver calls of the
+// longest one. An error of the handler fails the test.
+func (e *Env) DrainCounting(t testing.TB, h driver.Handler) (deliveries, most int) {
+	t.Helper()
+	err := e.Drain(t.Context(), func(ctx context.Context, m driver.Message) (driver.Outcome, error) {
+		before := len(e.Faults.Calls())
+		outcome, err := h(ctx, m)
+		if err != nil {
+			t.Errorf("delivery %d: %v", deliveries, err)
+		}
+		deliveries, most = deliveries+1, max(most, len(e.Faults.Calls())-before)
+		return outcome, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return deliveries, most
+}
+
 // Journey is an operation of a process that Sweep interrupts.
 type Journey struct {
 	// Setup creates the initial state, once. It may be nil.
