@@ -2,10 +2,26 @@ package repo
 
 import (
 	"context"
+	"sync"
 
 	"aptless/core/archive/pkglist"
+	"aptless/core/archive/upload"
+	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
+
+// seenBy returns the store with the uploads that the principal of a task sees in a
+// directory: those of its own owner, and all if it has files.manage. nil is the server
+// itself. The principal is looked up at the first file that needs it.
+func (s *Store) seenBy(ctx context.Context, by *task.By, dir string) *Store {
+	if s.May == nil || by == nil || by.Owner == "" {
+		return s
+	}
+	managed := sync.OnceValues(func() (bool, error) { return s.May(ctx, by, "files.manage", dir) })
+	seen := *s
+	seen.Uploads = s.Uploads.As(upload.Caller{Owner: by.Owner, Token: by.ID, Manages: func(context.Context, string) (bool, error) { return managed() }})
+	return &seen
+}
 
 // borrowing decides which files of the pool a .dsc may name that are not beside it. A
 // digest is no credential: it is in logs and in .changes files.

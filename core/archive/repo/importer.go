@@ -47,7 +47,7 @@ type entry struct {
 
 // importer returns an importer that continues at the cursor.
 func (s *Store) importer(ctx context.Context, a *task.Attempt, dir string, force, keep bool) (*importer, error) {
-	im := &importer{store: s, attempt: a, dir: dir, force: force, keep: keep, since: s.Now()}
+	im := &importer{store: s.seenBy(ctx, a.By(), dir), attempt: a, dir: dir, force: force, keep: keep, since: s.Now()}
 	found, err := a.Cursor(&im.cursor)
 	if err != nil || !found {
 		return im, err
@@ -401,8 +401,8 @@ func (im *importer) finish(ctx context.Context, err error) (task.Result, error) 
 // up at the first file that needs it.
 func (im *importer) borrowing(ctx context.Context, list *pkglist.List) borrowing {
 	b := borrowing{list: list}
-	if may := im.store.MayUsePool; may != nil {
-		b.any = sync.OnceValues(func() (bool, error) { return may(ctx, im.attempt.By()) })
+	if may := im.store.May; may != nil {
+		b.any = sync.OnceValues(func() (bool, error) { return may(ctx, im.attempt.By(), "packages.read", "") })
 	}
 	return b
 }

@@ -58,9 +58,11 @@ type Store struct {
 
 	Snapshots source.Finder // from which repositories can be created
 
-	// MayUsePool reports whether a principal may take files of other repositories, which
-	// a .dsc names by digest. nil allows it.
-	MayUsePool func(context.Context, *task.By) (bool, error)
+	// May reports whether a principal has a permission on a name: packages.read for files
+	// of the pool that a .dsc names by digest, files.manage for directories of other
+	// owners, and those of inclusions that name their repository by a template. nil is
+	// where there is no authentication.
+	May func(ctx context.Context, by *task.By, can, name string) (bool, error)
 
 	Now func() time.Time // for the verification of signatures
 

@@ -25,7 +25,7 @@ type Staged struct {
 // commits nothing and keeps the uploads. share is the import's part of the last
 // saved cursor, nil at first. whole returns the task's cursor with a new share.
 func (s *Store) Stage(ctx context.Context, a *task.Attempt, args ImportArgs, share json.RawMessage, whole func(share any) any) (*Staged, error) {
-	im := &importer{store: s, attempt: a, dir: args.Dir, force: args.ForceReplace, keep: true, since: s.Now(), taskCursor: whole}
+	im := &importer{store: s.seenBy(ctx, a.By(), args.Dir), attempt: a, dir: args.Dir, force: args.ForceReplace, keep: true, since: s.Now(), taskCursor: whole}
 	if share != nil {
 		if err := json.Unmarshal(share, &im.cursor); err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -43,6 +44,7 @@ type announcement struct {
 	Blob string    `json:"blob"` // key of the object that the client puts
 	Size int64     `json:"size"`
 	At   time.Time `json:"at"`
+	By   string    `json:"by,omitempty"` // owner; "" where there is no authentication
 
 	version string
 }
@@ -60,14 +62,20 @@ func decodeAnnouncement(row driver.Row) (n announcement, err error) {
 }
 
 // Announce returns the requests by which a client puts at most MaxAnnounced files
-// for dir. A file announced twice before its confirmation has one object.
+// for dir. A file announced twice before its confirmation has one object. With owners
+// it claims the directory; ErrForeign says that it is claimed.
 func (s *Store) Announce(ctx context.Context, direct driver.Direct, dir string, files []Announced) ([]driver.SignedPut, error) {
 	wanted := map[driver.Key]announcement{}
+	if s.caller != nil {
+		if err := s.claim(ctx, topOf(dir)); err != nil {
+			return nil, err
+		}
+	}
 	for _, a := range files {
 		if err := errors.Join(uploadKey(dir, a.Name).Check(), a.key(dir).Check()); err != nil {
 			return nil, err
 		}
-		wanted[a.key(dir)] = announcement{Blob: pool.IncomingPrefix + rand.Text(), Size: a.Size, At: s.Now().UTC()}
+		wanted[a.key(dir)] = announcement{Blob: pool.IncomingPrefix + rand.Text(), Size: a.Size, At: s.Now().UTC(), By: s.mark().By}
 	}
 	if err := s.announce(ctx, wanted); err != nil {
 		return nil, err
@@ -83,7 +91,7 @@ func (s *Store) Announce(ctx context.Context, direct driver.Direct, dir string, 
 }
 
 // announce stores announcements. An existing one replaces the wanted one, unless
-// it is too old or has another size.
+// it is too old, has another size or is of another owner.
 func (s *Store) announce(ctx context.Context, wanted map[driver.Key]announcement) error {
 	left := map[driver.Key]announcement{}
 	for key, n := range wanted {
@@ -116,7 +124,7 @@ func (s *Store) announce(ctx context.Context, wanted map[driver.Key]announcement
 				return err
 			}
 			n := left[key]
-			if n.version = row.Version; there.Size == n.Size && s.Now().Sub(there.At) < announcedFor {
+			if n.version = row.Version; there.Size == n.Size && there.By == n.By && s.Now().Sub(there.At) < announcedFor {
 				wanted[key] = there
 				delete(left, key)
 				continue
@@ -129,7 +137,8 @@ func (s *Store) announce(ctx context.Context, wanted map[driver.Key]announcement
 
 // Confirm moves a file that a client has put into the upload area. It replaces a
 // file of the same name. A second confirmation changes nothing. The error is
-// ErrNotPut if the object is missing or differs from the announcement.
+// ErrNotPut if the object is missing or differs from the announcement. ErrForeign says
+// that another owner has announced the file.
 //
 // Confirm does not read the bytes, since the store refuses other bytes than
 // announced (see driver.Direct). Reading the file computes the other digests.
@@ -145,7 +154,10 @@ func (s *Store) Confirm(ctx context.Context, dir string, a Announced) error {
 	if err != nil {
 		return err
 	}
-	u := Upload{Dir: dir, Name: a.Name, Blob: n.Blob}
+	if sees, err := s.sees(ctx, dir, Mark{By: n.By}); err != nil || !sees {
+		return cmp.Or(err, foreign(dir, a.Name))
+	}
+	u := Upload{Dir: dir, Name: a.Name, Blob: n.Blob, Mark: s.mark()}
 	u.File.Name, u.File.Size, u.File.SHA256 = a.Name, a.Size, a.SHA256
 	info, err := s.Blobs.Stat(ctx, n.Blob)
 	switch {

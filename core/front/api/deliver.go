@@ -78,10 +78,11 @@ func (s *Server) receiveAll(r *http.Request, dir string) (int, error) {
 	if r.ContentLength > s.Uploads.Limit() {
 		return 0, s.tooLarge(name)
 	}
-	if err := s.Uploads.MakeDir(r.Context(), dir); err != nil {
+	uploads := s.uploads(r)
+	if err := uploads.MakeDir(r.Context(), dir); err != nil {
 		return 0, err
 	}
-	if err := s.receiveBody(r, dir, name); err != nil {
+	if err := s.receiveBody(r, uploads, dir, name); err != nil {
 		return 0, err
 	}
 	return 1, nil

@@ -55,7 +55,7 @@ func (s *Server) direct(w http.ResponseWriter, r *http.Request, dir string) erro
 	for i, a := range list {
 		files[i] = upload.Announced(a)
 	}
-	puts, err := s.Uploads.Announce(r.Context(), s.Direct, dir, files)
+	puts, err := s.uploads(r).Announce(r.Context(), s.Direct, dir, files)
 	if errors.Is(err, driver.ErrInvalid) {
 		return Errorf(http.StatusBadRequest, "wrong file")
 	}
@@ -84,12 +84,13 @@ func (a announced) check(limit int64) error {
 }
 
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request, dir string, list []announced) error {
-	if err := s.Uploads.MakeDir(r.Context(), dir); err != nil {
+	uploads := s.uploads(r)
+	if err := uploads.MakeDir(r.Context(), dir); err != nil {
 		return err
 	}
 	stored := make([]string, len(list))
 	for i, a := range list {
-		err := s.Uploads.Confirm(r.Context(), dir, upload.Announced(a))
+		err := uploads.Confirm(r.Context(), dir, upload.Announced(a))
 		if errors.Is(err, upload.ErrNotPut) {
 			return Errorf(http.StatusBadRequest, "%v", err)
 		}

@@ -25,7 +25,7 @@ const (
 
 func (s *Server) fileRoutes(rt *Router) {
 	rt.Handle("GET", "/api/files", some(auth.FilesWrite), func(w http.ResponseWriter, r *http.Request) error {
-		dirs, err := s.Uploads.Dirs(r.Context())
+		dirs, err := s.uploads(r).Dirs(r.Context())
 		if err != nil {
 			return err
 		}
@@ -39,7 +39,7 @@ func (s *Server) fileRoutes(rt *Router) {
 		if err != nil {
 			return err
 		}
-		if err := s.Uploads.RemoveDir(r.Context(), dir); err != nil {
+		if err := s.uploads(r).RemoveDir(r.Context(), dir); err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, struct{}{})
@@ -56,11 +56,22 @@ func (s *Server) fileRoutes(rt *Router) {
 		if err != nil {
 			return err
 		}
-		if err := s.Uploads.RemoveName(r.Context(), dir, name); err != nil {
+		if err := s.uploads(r).RemoveName(r.Context(), dir, name); err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, struct{}{})
 	})
+}
+
+// uploads returns the upload area as the sender of a request sees it.
+func (s *Server) uploads(r *http.Request) *upload.Store {
+	p := callOf(r.Context()).principal
+	if p.Owner == "" { // an open server
+		return s.Uploads
+	}
+	return s.Uploads.As(upload.Caller{Owner: p.Owner, Token: p.ID, Manages: func(_ context.Context, dir string) (bool, error) {
+		return auth.Decide(p, auth.Need{Can: auth.FilesManage, Name: dir}) == nil, nil
+	}})
 }
 
 // skipValue discards the value of a form field. values counts the bytes of all
@@ -100,10 +111,11 @@ func (s *Server) receiveForm(r *http.Request, dir string) ([]string, error) {
 	if err != nil {
 		return nil, Errorf(http.StatusBadRequest, "%v", err)
 	}
-	if err := s.Uploads.MakeDir(r.Context(), dir); err != nil {
+	uploads := s.uploads(r)
+	if err := uploads.MakeDir(r.Context(), dir); err != nil {
 		return nil, err
 	}
-	into := s.Uploads.Form(dir)
+	into := uploads.Form(dir)
 	stored, err := s.receiveParts(r, form, into)
 	if placed := into.Place(r.Context()); err == nil { // files before the error are placed, too
 		err = placed
@@ -170,11 +182,12 @@ func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
 	if !safe(name) || !safe(sanitise(name)) {
 		return Errorf(http.StatusBadRequest, "wrong file")
 	}
-	if err := s.Uploads.MakeDir(r.Context(), dir); err != nil {
+	uploads := s.uploads(r)
+	if err := uploads.MakeDir(r.Context(), dir); err != nil {
 		return err
 	}
 	if sub := path.Dir(name); sub != "." {
-		_, err := s.Uploads.Names(r.Context(), path.Join(dir, sub))
+		_, err := uploads.Names(r.Context(), path.Join(dir, sub))
 		if errors.Is(err, fs.ErrNotExist) {
 			return Errorf(http.StatusInternalServerError, "open %s: no such file or directory", upload.Path(dir, name))
 		}
@@ -182,7 +195,7 @@ func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if err := s.receiveBody(r, dir, name); err != nil {
+	if err := s.receiveBody(r, uploads, dir, name); err != nil {
 		return err
 	}
 	s.Metrics.uploaded(Param(r, "dir"))
@@ -190,9 +203,9 @@ func (s *Server) uploadOne(w http.ResponseWriter, r *http.Request) error {
 }
 
 // receiveBody stores the body of the request as a file.
-func (s *Server) receiveBody(r *http.Request, dir, name string) error {
+func (s *Server) receiveBody(r *http.Request, uploads *upload.Store, dir, name string) error {
 	return s.receive(r, name, r.Body, func(ctx context.Context, name string, body io.Reader) error {
-		return s.Uploads.Receive(ctx, dir, name, body)
+		return uploads.Receive(ctx, dir, name, body)
 	})
 }
 
@@ -238,7 +251,7 @@ func (s *Server) listFiles(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	names, err := s.Uploads.Names(r.Context(), dir)
+	names, err := s.uploads(r).Names(r.Context(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Errorf(http.StatusNotFound, "%v", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
@@ -78,6 +79,8 @@ func statusOf(err error) int {
 		return unknown.Status
 	case errors.As(err, &failure):
 		return failure.Code
+	case errors.Is(err, upload.ErrForeign):
+		return http.StatusForbidden
 	case errors.Is(err, lock.ErrTooMany):
 		return http.StatusTooManyRequests
 	case errors.Is(err, driver.ErrNotFound):

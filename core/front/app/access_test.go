@@ -76,11 +76,17 @@ func (g *guarded) refused(t *testing.T, token, method, path, body string, status
 	}
 }
 
-// token makes a token with grants.
+// token makes a token with grants, of an owner of its own.
 func (g *guarded) token(t *testing.T, grants ...auth.Grant) string {
 	t.Helper()
+	return g.tokenOf(t, "", grants...)
+}
+
+// tokenOf makes a token of an owner.
+func (g *guarded) tokenOf(t *testing.T, owner string, grants ...auth.Grant) string {
+	t.Helper()
 	g.made++
-	body, _ := json.Marshal(map[string]any{"Name": fmt.Sprintf("t%d", g.made), "Grants": grants})
+	body, _ := json.Marshal(map[string]any{"Name": fmt.Sprintf("t%d", g.made), "Owner": owner, "Grants": grants})
 	var made struct{ Token string }
 	if err := json.Unmarshal([]byte(g.must(t, g.root, "POST", "/api/auth/tokens", string(body))), &made); err != nil {
 		t.Fatal(err)
@@ -301,7 +307,7 @@ func TestRoutesNeedWhatTheTableSays(t *testing.T) {
 		}
 		token := ""
 		if grants != nil {
-			token = g.token(t, grants...)
+			token = g.tokenOf(t, "one", grants...)
 		}
 		if code, answer := s.send(g, token); code == 401 || code == 403 {
 			t.Errorf("%s %s %s with %s: %d %s", s.route, s.query, s.body, s.needs, code, answer)

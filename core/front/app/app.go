@@ -130,7 +130,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Fetcher: c.Upstream, Keyring: keyrings.Keyring, Options: c.Mirrors, Dependencies: c.Dependencies,
 	}
 	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repos, Mirrors: mirrors, Now: c.Now, Dependencies: c.Dependencies}
-	repos.Snapshots, repos.MayUsePool = snapshots, guarding.mayUsePool
+	repos.Snapshots, repos.May = snapshots, guarding.may
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
 		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: source.Finders{source.Repo: repos, source.Snapshot: snapshots}, Signer: signer,

@@ -104,8 +104,8 @@ func (p *protection) allow(ctx context.Context, t task.Task) error {
 	return nil
 }
 
-// mayUsePool reports whether a principal may take files of any repository.
-func (p *protection) mayUsePool(ctx context.Context, by *task.By) (bool, error) {
+// may reports whether the principal of a task has a permission on a name at this moment.
+func (p *protection) may(ctx context.Context, by *task.By, can, name string) (bool, error) {
 	if by == nil || by.Kind != string(auth.API) && by.Kind != string(auth.Short) {
 		return true, nil // the others may do everything
 	}
@@ -114,7 +114,7 @@ func (p *protection) mayUsePool(ctx context.Context, by *task.By) (bool, error) 
 	if errors.As(err, &gone) {
 		return false, nil
 	}
-	return err == nil && auth.Decide(principal, auth.Need{Can: auth.PackagesRead}) == nil, err
+	return err == nil && auth.Decide(principal, auth.Need{Can: auth.Permission(can), Name: name}) == nil, err
 }
 
 // ended records the end of a task.
