@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func (s *Store) include(ctx context.Context, a *task.Attempt, args IncludeArgs) 
 		return task.Result{}, err
 	}
 	defer lease.Release()
-	in := &inclusion{importer: im, args: args, listed: map[string]bool{}}
+	in := &inclusion{importer: im, args: args, listed: map[string]bool{}, permitted: map[string]bool{}}
 	if err := in.read(ctx); err != nil {
 		return task.Result{}, err
 	}
@@ -137,6 +138,7 @@ type inclusion struct {
 	mu         sync.Mutex      // guards the fields after it while releases are read
 	listed     map[string]bool // paths of files that a .changes lists; true if that was accepted
 	unreadable bool            // the list of a .changes is unreadable
+	permitted  map[string]bool // by name of a repository: the result of may
 }
 
 // release imports one release. All named repositories are locked.
@@ -303,7 +305,7 @@ func (in *inclusion) readRelease(ctx context.Context, r *release) error {
 	r.signers = nil
 	err := in.verify(ctx, r)
 	if err == nil {
-		err = in.store.resolve(ctx, r, in.args, in.template)
+		err = in.resolve(ctx, r)
 	}
 	if bad := (*badFile)(nil); errors.As(err, &bad) {
 		r.uuid, r.refusal = "", fmt.Sprintf("unable to process file %s: %s", path.Base(r.upload.Name), bad.warning)
@@ -391,18 +393,62 @@ func (s *Store) findListed(ctx context.Context, r *release) error {
 
 // resolve finds the repository of a release, and checks that the signers may
 // upload there.
-func (s *Store) resolve(ctx context.Context, r *release, args IncludeArgs, name *nameTemplate) error {
+func (in *inclusion) resolve(ctx context.Context, r *release) error {
+	s, args := in.store, in.args
 	if args.UUID != "" {
 		found, err := s.Rows().ByUUID(ctx, s.Rows().Get, args.UUID, args.Name)
 		found.UUID = args.UUID
 		return r.meantFor(found, err)
 	}
-	rendered, err := name.render(r.changes.Paragraph)
+	rendered, err := in.template.render(r.changes.Paragraph)
 	if err != nil {
 		return task.Fail(500, "unable to import changes files: error applying template to repo: %w", err)
 	}
+	if may, err := in.may(ctx, rendered); err != nil || !may {
+		return cmp.Or(err, r.meantFor(Repo{}, s.Rows().Missing(rendered)))
+	}
 	found, err := s.ByName(ctx, rendered)
 	return r.meantFor(found, err)
+}
+
+// may reports whether the principal may include into a repository that a .changes has
+// named. A repository that it may not use is as if there were none.
+func (in *inclusion) may(ctx context.Context, name string) (bool, error) {
+	if in.store.May == nil {
+		return true, nil
+	}
+	in.mu.Lock()
+	may, known := in.permitted[name]
+	in.mu.Unlock()
+	if known {
+		return may, nil
+	}
+	for _, can := range in.args.Permissions() {
+		var err error
+		if may, err = in.store.May(ctx, in.attempt.By(), can, name); err != nil {
+			return false, err
+		}
+		if !may {
+			break
+		}
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.permitted[name] = may
+	return may, nil
+}
+
+// Permissions returns the permissions on its repository that an inclusion needs. One
+// that leaves signatures and the rules for uploaders aside is an import.
+func (args IncludeArgs) Permissions() []string {
+	list := []string{"repo.include"}
+	if args.ForceReplace {
+		list = append(list, "repo.write")
+	}
+	if args.AcceptUnsigned || args.IgnoreSignature {
+		list = append(list, "repo.import")
+	}
+	return list
 }
 
 func (r *release) meantFor(found Repo, err error) error {

@@ -57,6 +57,13 @@ func parseTemplate(text string) (*nameTemplate, error) {
 	return &nameTemplate{t: t}, nil
 }
 
+// IsTemplate reports whether an inclusion takes a text for a template. Each .changes
+// then names its repository.
+func IsTemplate(text string) bool {
+	t, err := parseTemplate(text)
+	return err == nil && !t.literal
+}
+
 func badTemplate(err error) error { return task.Fail(400, "error parsing repo template: %w", err) }
 
 // checkNodes refuses nodes other than texts, actions and conditions.

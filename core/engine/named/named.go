@@ -51,6 +51,9 @@ func (e *NotFound) Error() string { return fmt.Sprintf("%s with name %s not foun
 // Is makes the error match driver.ErrNotFound.
 func (e *NotFound) Is(target error) bool { return target == driver.ErrNotFound }
 
+// Missing returns the error of a name that no thing has.
+func (r Rows[T]) Missing(name string) error { return &NotFound{r.Noun, name} }
+
 // Taken says that another thing has the name.
 type Taken struct{ Noun, Name string }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"aptless/core/archive/repo"
 	"aptless/core/engine/task"
 	"aptless/core/front/audit"
 	"aptless/core/front/auth"
@@ -123,15 +124,19 @@ func importNeeds(can auth.Permission) asked {
 		if err != nil {
 			return nil, err
 		}
-		if can == auth.RepoInclude && strings.Contains(name, "{{") {
-			name = auth.All // the .changes say later which repositories are meant
+		on := auth.Need{Name: name}
+		if can == auth.RepoInclude && repo.IsTemplate(name) {
+			on = auth.Need{Some: true} // each .changes names its repository
 		}
-		list := []auth.Need{{Can: can, Name: name}, {Can: auth.FilesWrite, Name: dir}}
+		on.Can = can
+		list := []auth.Need{on, {Can: auth.FilesWrite, Name: dir}}
 		if Flag(r, "forceReplace") {
-			list = append(list, auth.Need{Can: auth.RepoWrite, Name: name})
+			on.Can = auth.RepoWrite
+			list = append(list, on)
 		}
 		if can == auth.RepoInclude && (Flag(r, "acceptUnsigned") || Flag(r, "ignoreSignature")) {
-			list = append(list, auth.Need{Can: auth.RepoImport, Name: name})
+			on.Can = auth.RepoImport
+			list = append(list, on)
 		}
 		return list, nil
 	}

@@ -361,12 +361,6 @@ func TestNamesAreDecidedAsHandlersUseThem(t *testing.T) {
 	}
 }
 
-func TestInclusionByTemplateNeedsAllNames(t *testing.T) {
-	g := newGuarded(t)
-	token := g.token(t, auth.Grant{Role: auth.Uploader, Repos: []string{"team-a"}})
-	g.refused(t, token, "POST", "/api/repos/%7B%7B.Distribution%7D%7D/include/d", "", 403, "no permission: repo.include on *")
-}
-
 func TestListsShowWhatMayBeRead(t *testing.T) {
 	g := newGuarded(t).works(t)
 	g.Upstream.Set(upstreamtest.Build(apptest.ArchiveSpec(apptest.Signer(t))))

@@ -97,39 +97,39 @@ func TestDecide(t *testing.T) {
 		need  Need
 		want  bool
 	}{
-		{teamA, Need{RepoImport, "team-a-x"}, true},
-		{teamA, Need{RepoImport, "team-b-x"}, false},
-		{teamA, Need{RepoManage, "team-a-x"}, false},
-		{teamA, Need{RepoRead, All}, false},
-		{teamA, Need{PublishUpdate, "debian/team-a//stable"}, true},
-		{teamA, Need{PublishUpdate, "debian/team-a//*"}, true},
-		{teamA, Need{PublishUpdate, "debian/team-ab//stable"}, false},
-		{teamA, Need{PublishUpdate, "s3:eu:x//any"}, true},
-		{teamA, Need{PublishUpdate, "x//any"}, false},
-		{teamA, Need{SnapshotRead, "s"}, false},
-		{teamA, Need{PackagesRead, ""}, false},
-		{teamA, Need{FilesWrite, "anywhere"}, true},
-		{teamA, Need{FilesManage, "anywhere"}, false},
-		{Grant{Role: Publisher}, Need{PackagesRead, ""}, true},
-		{Grant{Role: Publisher, Repos: []string{}}, Need{RepoRead, "r"}, false},
-		{Grant{Role: Uploader, Repos: []string{"r"}, Files: []string{"ci-*"}}, Need{FilesWrite, "ci-1"}, true},
-		{Grant{Role: Uploader, Repos: []string{"r"}, Files: []string{"ci-*"}}, Need{FilesWrite, "other"}, false},
-		{Grant{Role: Maintainer, Repos: []string{"*"}}, Need{RepoManage, All}, true},
-		{Grant{Role: Maintainer, Repos: []string{"**"}}, Need{RepoImport, All}, true},
-		{Grant{Role: Maintainer, Repos: []string{"r"}}, Need{FilesWrite, "d"}, true},
-		{Grant{Role: Maintainer, Repos: []string{"r"}}, Need{FilesManage, "d"}, false},
-		{Grant{Role: Maintainer}, Need{AuthManage, ""}, false},
-		{Grant{Role: Maintainer}, Need{AuditRead, ""}, false},
-		{Grant{Role: Maintainer}, Need{GPGRead, ""}, true},
-		{Grant{Role: Admin}, Need{AuthManage, ""}, true},
-		{Grant{Role: Downloader, Tree: []string{"team-a"}}, Need{TreeRead, "team-a"}, true},
-		{Grant{Role: Downloader, Tree: []string{"team-a"}}, Need{TreeRead, All}, false},
-		{Grant{Can: []Permission{RepoImport}, Repos: []string{"hello"}}, Need{RepoImport, "hello"}, true},
-		{Grant{Can: []Permission{RepoImport}, Repos: []string{"hello"}}, Need{RepoInclude, "hello"}, false},
-		{Grant{Can: []Permission{RepoImport}, Repos: []string{"hello"}}, Need{FilesWrite, "d"}, false},
-		{Grant{Can: []Permission{"repo.manage"}}, Need{"repository.x", "r"}, false},
-		{Grant{Can: []Permission{PublishManage}, Publish: []string{"*//stable"}}, Need{PublishUpdate, "a/b//stable"}, true},
-		{Grant{Can: []Permission{PublishManage}, Publish: []string{"*//stable"}}, Need{PublishUpdate, "a/b//*"}, false},
+		{teamA, Need{Can: RepoImport, Name: "team-a-x"}, true},
+		{teamA, Need{Can: RepoImport, Name: "team-b-x"}, false},
+		{teamA, Need{Can: RepoManage, Name: "team-a-x"}, false},
+		{teamA, Need{Can: RepoRead, Name: All}, false},
+		{teamA, Need{Can: PublishUpdate, Name: "debian/team-a//stable"}, true},
+		{teamA, Need{Can: PublishUpdate, Name: "debian/team-a//*"}, true},
+		{teamA, Need{Can: PublishUpdate, Name: "debian/team-ab//stable"}, false},
+		{teamA, Need{Can: PublishUpdate, Name: "s3:eu:x//any"}, true},
+		{teamA, Need{Can: PublishUpdate, Name: "x//any"}, false},
+		{teamA, Need{Can: SnapshotRead, Name: "s"}, false},
+		{teamA, Need{Can: PackagesRead, Name: ""}, false},
+		{teamA, Need{Can: FilesWrite, Name: "anywhere"}, true},
+		{teamA, Need{Can: FilesManage, Name: "anywhere"}, false},
+		{Grant{Role: Publisher}, Need{Can: PackagesRead, Name: ""}, true},
+		{Grant{Role: Publisher, Repos: []string{}}, Need{Can: RepoRead, Name: "r"}, false},
+		{Grant{Role: Uploader, Repos: []string{"r"}, Files: []string{"ci-*"}}, Need{Can: FilesWrite, Name: "ci-1"}, true},
+		{Grant{Role: Uploader, Repos: []string{"r"}, Files: []string{"ci-*"}}, Need{Can: FilesWrite, Name: "other"}, false},
+		{Grant{Role: Maintainer, Repos: []string{"*"}}, Need{Can: RepoManage, Name: All}, true},
+		{Grant{Role: Maintainer, Repos: []string{"**"}}, Need{Can: RepoImport, Name: All}, true},
+		{Grant{Role: Maintainer, Repos: []string{"r"}}, Need{Can: FilesWrite, Name: "d"}, true},
+		{Grant{Role: Maintainer, Repos: []string{"r"}}, Need{Can: FilesManage, Name: "d"}, false},
+		{Grant{Role: Maintainer}, Need{Can: AuthManage, Name: ""}, false},
+		{Grant{Role: Maintainer}, Need{Can: AuditRead, Name: ""}, false},
+		{Grant{Role: Maintainer}, Need{Can: GPGRead, Name: ""}, true},
+		{Grant{Role: Admin}, Need{Can: AuthManage, Name: ""}, true},
+		{Grant{Role: Downloader, Tree: []string{"team-a"}}, Need{Can: TreeRead, Name: "team-a"}, true},
+		{Grant{Role: Downloader, Tree: []string{"team-a"}}, Need{Can: TreeRead, Name: All}, false},
+		{Grant{Can: []Permission{RepoImport}, Repos: []string{"hello"}}, Need{Can: RepoImport, Name: "hello"}, true},
+		{Grant{Can: []Permission{RepoImport}, Repos: []string{"hello"}}, Need{Can: RepoInclude, Name: "hello"}, false},
+		{Grant{Can: []Permission{RepoImport}, Repos: []string{"hello"}}, Need{Can: FilesWrite, Name: "d"}, false},
+		{Grant{Can: []Permission{"repo.manage"}}, Need{Can: "repository.x", Name: "r"}, false},
+		{Grant{Can: []Permission{PublishManage}, Publish: []string{"*//stable"}}, Need{Can: PublishUpdate, Name: "a/b//stable"}, true},
+		{Grant{Can: []Permission{PublishManage}, Publish: []string{"*//stable"}}, Need{Can: PublishUpdate, Name: "a/b//*"}, false},
 	} {
 		err := Decide(principal(c.grant), c.need)
 		var refusal *Refusal
@@ -143,7 +143,7 @@ func TestDecide(t *testing.T) {
 // names nor another case. The pattern team-a* does not match the prefix team.
 func TestPatternOfOneTeamIsForNothingElse(t *testing.T) {
 	p := principal(Grant{Can: []Permission{RepoRead, PublishRead}, Repos: []string{"team-a*"}, Publish: []string{"team-a*"}})
-	for _, n := range []Need{{RepoRead, "*"}, {RepoRead, "TEAM-A"}, {PublishRead, "team//a"}, {PublishRead, "*//*"}} {
+	for _, n := range []Need{{Can: RepoRead, Name: "*"}, {Can: RepoRead, Name: "TEAM-A"}, {Can: PublishRead, Name: "team//a"}, {Can: PublishRead, Name: "*//*"}} {
 		if Decide(p, n) == nil {
 			t.Errorf("%v is allowed", n)
 		}
@@ -151,11 +151,11 @@ func TestPatternOfOneTeamIsForNothingElse(t *testing.T) {
 }
 
 func TestRefusalNamesTheFirstNeed(t *testing.T) {
-	err := Decide(principal(Grant{Role: Reader}), Need{RepoRead, "a"}, Need{RepoImport, "b"}, Need{MetricsRead, ""})
+	err := Decide(principal(Grant{Role: Reader}), Need{Can: RepoRead, Name: "a"}, Need{Can: RepoImport, Name: "b"}, Need{Can: MetricsRead, Name: ""})
 	if err == nil || err.Error() != "no permission: repo.import on b" {
 		t.Error(err)
 	}
-	err = Decide(principal(Grant{Role: Reader}), Need{MetricsRead, ""})
+	err = Decide(principal(Grant{Role: Reader}), Need{Can: MetricsRead, Name: ""})
 	if err == nil || err.Error() != "no permission: metrics.read" {
 		t.Error(err)
 	}
@@ -231,7 +231,7 @@ func BenchmarkDecide(b *testing.B) {
 		}
 		p.Grants = append(p.Grants, g)
 	}
-	need := Need{PublishUpdate, "debian/team-15-3-x//stable-updates"}
+	need := Need{Can: PublishUpdate, Name: "debian/team-15-3-x//stable-updates"}
 	for b.Loop() {
 		if err := Decide(p, need); err != nil {
 			b.Fatal(err)

@@ -13,9 +13,16 @@ const All = "*"
 type Need struct {
 	Can  Permission
 	Name string // "" for a kind without names
+	Some bool   // on some name, which is not known yet
 }
 
+// some ends a permission on some name, as "repo.include?".
+const some = "?"
+
 func (n Need) String() string {
+	if n.Some {
+		return string(n.Can) + some
+	}
 	if n.Name == "" {
 		return string(n.Can)
 	}
@@ -33,7 +40,8 @@ func (n Need) Label() string {
 // ParseNeed is the inverse of Need.String.
 func ParseNeed(text string) Need {
 	can, name, _ := strings.Cut(text, " ")
-	return Need{Permission(can), name}
+	can, onSome := strings.CutSuffix(can, some)
+	return Need{Permission(can), name, onSome}
 }
 
 // Publication returns the name of a publication: [storage:]prefix//distribution. The
@@ -73,6 +81,12 @@ func (r *Refusal) Error() string { return "no permission: " + r.Need.Label() }
 // a *Refusal with the first need that they do not cover.
 func Decide(p *Principal, needs ...Need) error {
 	for _, n := range needs {
+		if n.Some {
+			if err := DecideSome(p, n.Can); err != nil {
+				return err
+			}
+			continue
+		}
 		if !covered(p.Grants, n) {
 			return &Refusal{n}
 		}

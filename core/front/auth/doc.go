@@ -19,17 +19,19 @@
 //  3. No default. A permission that no grant has is refused. The permission
 //     kind.manage implies all permissions of the kind on that name. No other
 //     permission implies another.
-//  4. All names. The name * stands for all names. Only a pattern of stars matches it.
-//  5. Revocation. A process forgets a token before its own call that changes the token
+//  4. Some name. A need on some name is for what is named later. The worker decides on
+//     that name again.
+//  5. All names. The name * stands for all names. Only a pattern of stars matches it.
+//  6. Revocation. A process forgets a token before its own call that changes the token
 //     returns. Another process forgets the token after Store.Fresh.
-//  6. Failing closed. If the table does not answer, a token that memory does not have
+//  7. Failing closed. If the table does not answer, a token that memory does not have
 //     is refused with 503.
-//  7. Order. Authenticate checks the form and checksum of a secret first. Then it
+//  8. Order. Authenticate checks the form and checksum of a secret first. Then it
 //     compares the secret with the token of the environment, and looks into memory.
 //     The limit of failures comes next. At last it reads at most one row.
-//  8. Sticky. Only Store.Open opens a closed installation, and no server calls it.
+//  9. Sticky. Only Store.Open opens a closed installation, and no server calls it.
 //
-// Example of 5: a process begins to read the row of a token, and the same process
+// Example of 6: a process begins to read the row of a token, and the same process
 // revokes the token. The read answers its one call by the row it has read, and
 // remembers nothing.
 package auth
