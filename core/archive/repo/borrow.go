@@ -11,8 +11,8 @@ import (
 )
 
 // seenBy returns the store with the uploads that the principal of a task sees in a
-// directory: those of its own owner, and all if it has files.manage. nil is the server
-// itself. The principal is looked up at the first file that needs it.
+// directory. It sees the uploads of its own owner, and all if it has files.manage. nil
+// is the server itself. The first file of another owner has the principal looked up.
 func (s *Store) seenBy(ctx context.Context, by *task.By, dir string) *Store {
 	if s.May == nil || by == nil || by.Owner == "" {
 		return s

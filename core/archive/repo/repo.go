@@ -58,10 +58,10 @@ type Store struct {
 
 	Snapshots source.Finder // from which repositories can be created
 
-	// May reports whether a principal has a permission on a name: packages.read for files
-	// of the pool that a .dsc names by digest, files.manage for directories of other
-	// owners, and those of inclusions that name their repository by a template. nil is
-	// where there is no authentication.
+	// May reports whether a principal has a permission on a name. packages.read is for
+	// files of the pool that a .dsc names by digest. files.manage is for directories of
+	// other owners. Permissions of repositories are for inclusions by a template. nil
+	// allows all.
 	May func(ctx context.Context, by *task.By, can, name string) (bool, error)
 
 	Now func() time.Time // for the verification of signatures

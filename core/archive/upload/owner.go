@@ -50,7 +50,7 @@ func markOf(row driver.Row) (m Mark, err error) {
 	return m, err
 }
 
-// mark returns the mark of what the caller makes. The owner of the directory is that
+// mark returns the mark of a new file or directory. The owner of the directory is that
 // which MakeDir has found last.
 func (s *Store) mark() Mark {
 	c := s.caller
@@ -65,8 +65,8 @@ func (s *Store) mark() Mark {
 }
 
 // claim makes a top directory for the caller. A directory that is there stays as it is.
-// The error is ErrForeign if it belongs to another owner, who is not the caller's to
-// manage.
+// The error is ErrForeign if it belongs to another owner, and the caller does not manage
+// it.
 func (s *Store) claim(ctx context.Context, top string) error {
 	for {
 		row, err := s.Table.Get(ctx, dirKey(top))
@@ -98,7 +98,7 @@ func (s *Store) claim(ctx context.Context, top string) error {
 }
 
 // own returns ErrForeign if a top directory belongs to another owner. A directory that
-// is missing belongs to nobody.
+// is missing has no owner.
 func (s *Store) own(ctx context.Context, top string) error {
 	if s.caller == nil {
 		return nil

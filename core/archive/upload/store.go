@@ -109,7 +109,7 @@ type noSuchFile struct{}
 func (noSuchFile) Error() string        { return "no such file or directory" }
 func (noSuchFile) Is(target error) bool { return target == fs.ErrNotExist }
 
-// Mark says who made a directory or a file. It is zero where there is no
+// Mark names the maker of a directory or a file. It is zero where there is no
 // authentication.
 type Mark struct {
 	By    string    `json:",omitempty"` // owner

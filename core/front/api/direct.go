@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"mime"
@@ -10,6 +11,7 @@ import (
 
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
+	"aptless/core/front/auth"
 )
 
 // announced is a file that a client wants to upload directly to the storage.
@@ -25,6 +27,17 @@ type destination struct {
 	Method  string            `json:"method"`
 	URL     string            `json:"url"`
 	Headers map[string]string `json:"headers"`
+}
+
+// uploads returns the upload area as the sender of a request sees it.
+func (s *Server) uploads(r *http.Request) *upload.Store {
+	p := callOf(r.Context()).principal
+	if p.Owner == "" { // an open server
+		return s.Uploads
+	}
+	return s.Uploads.As(upload.Caller{Owner: p.Owner, Token: p.ID, Manages: func(_ context.Context, dir string) (bool, error) {
+		return auth.Decide(p, auth.Need{Can: auth.FilesManage, Name: dir}) == nil, nil
+	}})
 }
 
 func isJSON(r *http.Request) bool {

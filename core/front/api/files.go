@@ -63,17 +63,6 @@ func (s *Server) fileRoutes(rt *Router) {
 	})
 }
 
-// uploads returns the upload area as the sender of a request sees it.
-func (s *Server) uploads(r *http.Request) *upload.Store {
-	p := callOf(r.Context()).principal
-	if p.Owner == "" { // an open server
-		return s.Uploads
-	}
-	return s.Uploads.As(upload.Caller{Owner: p.Owner, Token: p.ID, Manages: func(_ context.Context, dir string) (bool, error) {
-		return auth.Decide(p, auth.Need{Can: auth.FilesManage, Name: dir}) == nil, nil
-	}})
-}
-
 // skipValue discards the value of a form field. values counts the bytes of all
 // values before it; the result includes this one.
 func skipValue(part io.Reader, values int64) (int64, error) {

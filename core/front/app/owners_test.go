@@ -29,8 +29,8 @@ func (g *guarded) imported(t *testing.T, token, repo, path string) string {
 	return g.must(t, token, "POST", "/api/repos/"+repo+"/file/"+path, "")
 }
 
-// TestDirectoryOfAnotherOwnerIsNotUsed: B neither writes, lists, removes nor imports what
-// A has uploaded. A missing directory is answered alike where nothing is written.
+// TestDirectoryOfAnotherOwnerIsNotUsed: B neither writes, lists, removes nor imports the
+// uploads of A. A missing directory is answered alike where nothing is written.
 func TestDirectoryOfAnotherOwnerIsNotUsed(t *testing.T) {
 	g := newGuarded(t).works(t)
 	a, b, sameOwner := g.tokenOf(t, "a", uploaders("ra")), g.tokenOf(t, "b", uploaders("rb")), g.tokenOf(t, "a", uploaders("ra"))
@@ -180,7 +180,7 @@ func TestAnnouncedUploadIsConfirmedByItsOwner(t *testing.T) {
 	g.refused(t, b, "POST", "/api/files/e?confirm=1", list, 403, "/aptless/upload/e/x.deb belongs to another owner")
 }
 
-// TestDirectoryFromBeforeAuthenticationIsForManagers: nobody owns it.
+// TestDirectoryFromBeforeAuthenticationIsForManagers: it has no owner.
 func TestDirectoryFromBeforeAuthenticationIsForManagers(t *testing.T) {
 	g := newGuarded(t)
 	open := apptest.New(t, apptest.On(g.memory))

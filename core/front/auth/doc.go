@@ -19,8 +19,8 @@
 //  3. No default. A permission that no grant has is refused. The permission
 //     kind.manage implies all permissions of the kind on that name. No other
 //     permission implies another.
-//  4. Some name. A need on some name is for what is named later. The worker decides on
-//     that name again.
+//  4. Some name. A need on some name is for a name that is known later. The worker
+//     decides on that name again.
 //  5. All names. The name * stands for all names. Only a pattern of stars matches it.
 //  6. Revocation. A process forgets a token before its own call that changes the token
 //     returns. Another process forgets the token after Store.Fresh.
