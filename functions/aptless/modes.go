@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"aptless/core/engine/driver"
+	"aptless/core/front/api"
 	"aptless/core/front/app"
 	"aptless/core/front/audit"
 	"aptless/core/front/auth"
@@ -26,6 +27,10 @@ type access struct {
 	hosts                 []string
 	keep                  int // days
 	certificate, key      string
+
+	connections int
+	origins     []string
+	proxies     []string
 }
 
 func (a *access) flags(flags *pflag.FlagSet) {
@@ -36,6 +41,9 @@ func (a *access) flags(flags *pflag.FlagSet) {
 	flags.IntVar(&a.keep, "audit-keep", 400, "days for which audit records are kept")
 	flags.StringVar(&a.certificate, "tls-cert", "", "file with the certificate of the server, as PEM; it is read again when it changes, and at SIGHUP")
 	flags.StringVar(&a.key, "tls-key", "", "file with the key of the certificate")
+	flags.IntVar(&a.connections, "max-connections", 1024, "open connections at a time; further ones wait")
+	flags.StringArrayVar(&a.origins, "cors-origin", nil, "origin of a web page that may call the API from a browser, for example https://ui.example.org; may be repeated")
+	flags.StringArrayVar(&a.proxies, "trusted-proxy", nil, "addresses of proxies whose X-Forwarded-For is believed, for example 10.0.0.0/8, or unix for clients of a Unix socket; may be repeated")
 }
 
 // The variables with the token of an administrator, or the name of a file with it.
@@ -86,7 +94,27 @@ func (a *access) check() error {
 	if a.auth && a.insecure {
 		return errors.New("--auth and --insecure-open contradict each other")
 	}
-	return nil
+	if a.connections < 1 {
+		return errors.New("--max-connections: at least 1")
+	}
+	_, err := a.reach()
+	return err
+}
+
+// reach returns the pages and proxies that are trusted.
+func (a *access) reach() (api.Reach, error) {
+	var r api.Reach
+	for _, origin := range a.origins {
+		if err := r.Origin(origin); err != nil {
+			return r, fmt.Errorf("--cors-origin %w", err)
+		}
+	}
+	for _, proxy := range a.proxies {
+		if err := r.Proxy(proxy); err != nil {
+			return r, fmt.Errorf("--trusted-proxy %w", err)
+		}
+	}
+	return r, nil
 }
 
 // decide returns the mode of a server whose data is in table. It closes the
@@ -94,6 +122,9 @@ func (a *access) check() error {
 func (a *access) decide(ctx context.Context, table driver.Table, listen string, addr net.Addr, log *slog.Logger) (*mode, error) {
 	m := &mode{Auth: app.Auth{AnyHost: a.insecure, Hosts: a.hosts, Keep: time.Duration(a.keep) * 24 * time.Hour}}
 	var err error
+	if m.Reach, err = a.reach(); err != nil {
+		return nil, err
+	}
 	if m.Environment, err = environmentToken(os.Getenv); err != nil {
 		return nil, err
 	}

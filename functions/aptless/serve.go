@@ -148,15 +148,15 @@ func limitMemory(memory options.Bytes) (int64, error) {
 	return int64(memory), nil
 }
 
-// Bounds of connections. A body may take any time: files are large, and links slow.
+// Bounds of connections.
 const (
-	headerWithin = 30 * time.Second
-	idleWithin   = 3 * time.Minute // between two requests; apt keeps connections open
+	headerWithin = 10 * time.Second
+	idleWithin   = 2 * time.Minute // between two requests; apt keeps connections open
 )
 
 // httpServer returns the server of a handler.
 func (s *server) httpServer(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: headerWithin, IdleTimeout: idleWithin, MaxHeaderBytes: maxHeader,
+	return &http.Server{Handler: moving(h), ReadHeaderTimeout: headerWithin, IdleTimeout: idleWithin, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 }
 
@@ -181,7 +181,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, config app.Conf
 	running.Go(func() { tick(working, a, s.log) })
 	running.Go(func() { s.compare(working, a) })
 	failed := make(chan error, 1)
-	go func() { failed <- s.listen(working, server, listener) }()
+	go func() { failed <- s.listen(working, server, bounded(listener, opt.access.connections)) }()
 	s.greet(listener.Addr(), opt)
 	select {
 	case <-ctx.Done():

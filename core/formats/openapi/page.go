@@ -2,16 +2,27 @@ package openapi
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"html/template"
 )
+
+// style is the style sheet of the page.
+const style = `body{font:16px/1.5 sans-serif;max-width:60em;margin:auto;padding:1em}
+summary{cursor:pointer}b{display:inline-block;width:4.5em}code,pre{font-family:monospace}
+pre{background:#8882;padding:.5em;overflow:auto}`
+
+// Styles returns the source of the page's styles, as a Content-Security-Policy names it.
+func Styles() string {
+	sum := sha256.Sum256([]byte(style))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
 
 // page is the page for people. It needs no script and no other file.
 var page = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{{.API.Title}}</title>
 <meta name="viewport" content="width=device-width">
-<style>body{font:16px/1.5 sans-serif;max-width:60em;margin:auto;padding:1em}
-summary{cursor:pointer}b{display:inline-block;width:4.5em}code,pre{font-family:monospace}
-pre{background:#8882;padding:.5em;overflow:auto}</style>
+<style>` + style + `</style>
 <h1>{{.API.Title}} {{.API.Version}}</h1><p>{{.API.Description}}
 <p>For programs: <a href="{{.Document}}">{{.Document}}</a> (OpenAPI 3.1)
 {{range .Groups}}<h2>{{.Tag}}</h2>

@@ -27,13 +27,15 @@ type Guard struct {
 	AnyHost bool
 	Hosts   []string
 
+	Reach Reach // pages and proxies that are trusted
+
 	origins http.CrossOriginProtection
 }
 
 // enter returns the request with its call, or why it is refused. ro is nil if the
 // path has no route.
 func (g *Guard) enter(r *http.Request, ro *route, below bool) (*http.Request, error) {
-	c := &call{source: address(r), records: g.Audit}
+	c := &call{source: g.Reach.source(r), records: g.Audit}
 	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 	if below {
 		if err := g.checkOrigin(r); err != nil {
@@ -82,7 +84,7 @@ func (g *Guard) checkOrigin(r *http.Request) error {
 	if !g.Closed && !g.AnyHost && !g.local(r) {
 		return Errorf(http.StatusForbidden, "this open server answers to localhost only: close it with --auth, or give --allow-host <name>")
 	}
-	if g.origins.Check(r) != nil {
+	if !g.Reach.isTrusted(r) && g.origins.Check(r) != nil {
 		return Errorf(http.StatusForbidden, "request of another site")
 	}
 	return nil
@@ -100,12 +102,4 @@ func (g *Guard) local(r *http.Request) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.Unmap().IsLoopback()
-}
-
-// address returns the address that a request comes from.
-func address(r *http.Request) string {
-	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		return at.Addr().Unmap().WithZone("").String()
-	}
-	return "local" // a request on a socket has no address
 }

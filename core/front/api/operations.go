@@ -244,7 +244,7 @@ func description(version string) openapi.API {
 // request, to keep the start of a function short.
 func (s *Server) documentRoutes(rt *Router) {
 	document := sync.OnceValues(func() ([]byte, error) { return description(s.Version).Document() })
-	page := sync.OnceValues(func() ([]byte, error) { return description(s.Version).Page("/docs/doc.json") })
+	forPeople := sync.OnceValues(func() ([]byte, error) { return description(s.Version).Page("/docs/doc.json") })
 	serve := func(contentType string, text func() ([]byte, error)) HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) error {
 			data, err := text()
@@ -260,7 +260,10 @@ func (s *Server) documentRoutes(rt *Router) {
 	}
 	rt.Handle("GET", "/api/openapi.json", public(), serve("application/json; charset=utf-8", document))
 	rt.Handle("GET", "/docs/doc.json", public(), serve("application/json; charset=utf-8", document))
-	rt.Handle("GET", "/docs.html", public(), serve("text/html; charset=utf-8", page))
+	rt.Handle("GET", "/docs.html", public(), func(w http.ResponseWriter, r *http.Request) error {
+		page(w.Header(), openapi.Styles())
+		return serve(w.Header().Get("Content-Type"), forPeople)(w, r)
+	})
 	rt.Handle("GET", "/docs", public(), moved)
 	rt.Handle("GET", "/docs/", public(), moved)
 	rt.Handle("GET", "/docs/index.html", public(), moved)

@@ -114,6 +114,9 @@ func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(context.WithValue(r.Context(), paramsKey{}, params))
 	}
 	if rt.Guard != nil {
+		if api && rt.Guard.Reach.share(w, r) {
+			return
+		}
 		var err error
 		if r, err = rt.Guard.enter(r, ro, api); err != nil {
 			rt.fail(w, r, err)
@@ -222,6 +225,17 @@ func secure(h http.Header, r *http.Request, api bool) {
 	}
 }
 
+// page sets the headers of a page for people. It may load nothing but its own styles: the
+// value is a source of the directive style-src, and "" is none. It may be in no frame.
+func page(h http.Header, styles string) {
+	policy := "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	if styles != "" {
+		policy += "; style-src " + styles
+	}
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+}
+
 // notFound answers 404 with aptly's text.
 func notFound(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain")
@@ -238,7 +252,7 @@ func redirect(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	w.Header().Set("Location", location)
 	if r.Method == http.MethodGet {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		page(w.Header(), "")
 		w.WriteHeader(http.StatusMovedPermanently)
 		io.WriteString(w, "<a href=\""+html.EscapeString(location)+"\">Moved Permanently</a>.\n\n")
 		return

@@ -30,7 +30,7 @@ func (s *Server) Handler() http.Handler {
 	s.gpgRoutes(rt)
 	rt.Handle("GET", "/api/graph.{ext}", needs(all(auth.RepoRead, auth.MirrorRead, auth.SnapshotRead), all(auth.PublishRead)), s.graph)
 	rt.Handle("GET", "/repos/", public(), func(w http.ResponseWriter, _ *http.Request) error {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		page(w.Header(), "")
 		_, err := io.WriteString(w, "<pre>\n"+s.Tree.folders()+"</pre>\n")
 		return err
 	})

@@ -22,6 +22,8 @@ type Auth struct {
 	AnyHost bool     // an open server answers requests for any host
 	Hosts   []string // names besides localhost for which an open server answers
 
+	Reach api.Reach // pages and proxies that are trusted
+
 	// Caller returns the ARN of a caller whose AWS credentials are verified, "" of none.
 	// If it is not nil, callers need these credentials and no tokens.
 	Caller func(context.Context) string
@@ -44,7 +46,7 @@ func (p *protection) guard() *api.Guard {
 	if p.Auth == nil {
 		return nil
 	}
-	return &api.Guard{Closed: p.Closed, Tokens: p.tokens, Audit: p.audit, AnyHost: p.AnyHost, Hosts: p.Hosts, Caller: p.Caller}
+	return &api.Guard{Closed: p.Closed, Tokens: p.tokens, Audit: p.audit, AnyHost: p.AnyHost, Hosts: p.Hosts, Reach: p.Reach, Caller: p.Caller}
 }
 
 // watch has each task be of a principal, and its end be recorded.
