@@ -79,6 +79,12 @@ func (s *Store) rollback(ctx context.Context, a *task.Attempt, args RollbackArgs
 		return task.Result{}, err
 	}
 	d, err := s.planRollback(ctx, p, args, to)
+	if err == nil && p.widened(&d.next) {
+		var settled bool
+		if settled, err = s.settle(ctx, a, &d.next, p.lockUpdate(change{want: to.Components}), at); settled && err == nil {
+			return s.rollback(ctx, a, args)
+		}
+	}
 	if err != nil {
 		return task.Result{}, err
 	}

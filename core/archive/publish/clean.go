@@ -192,6 +192,33 @@ func (s *Store) undoNeighbours(ctx context.Context, a *task.Attempt, p *Publicat
 	return found, nil
 }
 
+// clearNeighbours removes the package files of dropped publications from the
+// directories that the prefix shares. Its caller holds the lock of these directories,
+// so publish.remove waits. It reports whether there were any.
+func (s *Store) clearNeighbours(ctx context.Context, a *task.Attempt, p *Publication) (bool, error) {
+	found := false
+	for r, err := range s.removals(ctx, p.Dist()) {
+		if err != nil {
+			return found, err
+		}
+		if !r.Dist().SharesPool() || r.Manifest == "" || r.LeaveFiles {
+			continue
+		}
+		m, err := tree.Read(ctx, s.Blobs, r.Manifest)
+		if errors.Is(err, driver.ErrNotFound) {
+			continue
+		}
+		if err == nil {
+			err = s.dropPackages(ctx, a, r, m.Lists)
+		}
+		if err != nil {
+			return found, err
+		}
+		found = true
+	}
+	return found, nil
+}
+
 // tree returns the public tree of a publication.
 func (s *Store) tree(p Publication) *tree.Tree {
 	return &tree.Tree{Store: s.files(), Scope: p.scope(), Now: s.Now, Sleep: s.Sleep, Superseded: func(ctx context.Context) (bool, error) {
@@ -383,16 +410,16 @@ func (s *Store) cleanPackages(ctx context.Context, a *task.Attempt, p Publicatio
 	return nil
 }
 
-// dropPackages removes the package files of a publication that is dropped. With
-// skipCleanup the files stay in a directory that another publication has, too.
-func (s *Store) dropPackages(ctx context.Context, a *task.Attempt, p Publication, lists map[string]index.Published, skipCleanup bool) error {
-	all := slices.Clone(p.Left)
+// dropPackages removes the package files of a publication that was dropped. With
+// LeaveFiles they stay in a directory that another publication has, too.
+func (s *Store) dropPackages(ctx context.Context, a *task.Attempt, r removal, lists map[string]index.Published) error {
+	all := slices.Clone(r.Left)
 	for component, published := range lists {
 		all = append(all, Leftover{component, published})
 	}
-	c := s.cleaner(a, p, nil)
+	c := s.cleaner(a, r.Publication, nil)
 	for _, l := range all {
-		if skipCleanup {
+		if r.LeaveFiles {
 			others, err := c.Others(ctx, l.PoolDir)
 			if err != nil {
 				return err

@@ -53,10 +53,16 @@ func (s *Store) CheckCreate(ctx context.Context, segment string, args CreateArgs
 	}
 	args.Options.SkipContents = cmp.Or(args.Options.SkipContents, &s.SkipContents)
 	args.Options.SkipBz2 = cmp.Or(args.Options.SkipBz2, &s.SkipBz2)
+	l := args.lock()
+	return task.Spec{Kind: "publish.create", Name: name, Resources: l.names, Locks: l.locks, Args: args}, nil
+}
+
+// lock returns the locks of a creation.
+func (args CreateArgs) lock() *lockSet {
 	p := args.publication()
 	l := lockRow(p.Dist())
 	var uuids []string
-	for _, src := range found {
+	for _, src := range args.Sources {
 		uuids = append(uuids, src.UUID)
 	}
 	l.sources(args.Kind, uuids, true)
@@ -65,7 +71,7 @@ func (s *Store) CheckCreate(ctx context.Context, segment string, args CreateArgs
 	if p.Dist().SharesPool() {
 		l.pool(p.Dist())
 	}
-	return task.Spec{Kind: "publish.create", Name: name, Resources: l.names, Locks: l.locks, Args: args}, nil
+	return l
 }
 
 // find finds the sources by name and sets their UUIDs in sources.
@@ -141,11 +147,15 @@ func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (t
 	if at.Committed {
 		return s.apply(ctx, a, args.Name, 201)
 	}
-	if err := s.finishRemoval(ctx, a, args.Name); err != nil {
-		return task.Result{}, err
-	}
 	a.Printf("Loading packages...\n")
 	d, err := s.planCreate(ctx, a.GetJSON, args)
+	if err != nil {
+		return task.Result{}, err
+	}
+	settled, err := s.settle(ctx, a, &d.next, args.lock(), at)
+	if err == nil && settled {
+		d, err = s.planCreate(ctx, a.GetJSON, args)
+	}
 	if err != nil {
 		return task.Result{}, err
 	}

@@ -7,6 +7,7 @@
 //	stage.go          the step stage: package files, indexes, Release files and signatures
 //	conflict.go       the error about two packages whose files have one path
 //	clean.go          objects that attempts have staged: listed first, removed if they fail; package files that go
+//	removal.go        the row of a publication that was dropped
 //	validate.go       refusals and locks
 //	args.go           arguments of tasks, and the draft that is made of them
 //	store.go          rows, and how clients see them
@@ -27,7 +28,7 @@
 //	publish / <storage>:<prefix>/<dist>         the Publication
 //	ref/<repo|snapshot>/<uuid> / publish/<storage>:<prefix>/<dist>  one for each source
 //	staging / <storage>:<prefix>/<dist>         folders and lists that attempts are staging
-//	removal / <storage>:<prefix>/<dist>         a publication dropped by force whose files are there
+//	removal / <storage>:<prefix>/<dist>         a dropped publication whose files are not all removed
 //	calendar / publish/<storage>:<prefix>/<dist>  the debt of a commit: an apply or a removal
 //	calendar / expiry/<storage>:<prefix>/<dist>   when its Release is signed anew; only if it expires
 //	pool/<storage>:<prefix> / <path>            a published package file: see package files

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
@@ -27,24 +28,20 @@ func (p *Publication) dropSpec(args DropArgs) task.Spec {
 		Resources: l.names, Locks: l.locks, Args: args}
 }
 
-// drop removes a publication. The commit marks its row as Dropping and owes the
-// rest, in this order:
+// drop removes a publication. Its commits are in this order:
 //
-//  1. the Release files and signatures, by which apt sees the publication,
-//  2. its other files in the tree, as its manifests list them,
-//  3. its private files,
-//  4. its row.
+//  1. The row says Dropping. The rest is owed.
+//  2. The Release files and signatures are gone, and so is the row. apt and
+//     clients see no publication. The row of a removal has its last state, and
+//     publish.remove is owed, which removes all other files.
 //
-// An update that comes before step 4 publishes everything anew.
+// The files of a publication of at most Store.DropAtOnce packages are removed before the
+// answer. An update that comes between the two publishes everything anew.
 func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.Result, error) {
 	done := task.Result{Value: struct{}{}}
-	var at cursor
-	if _, err := a.Cursor(&at); err != nil {
-		return task.Result{}, err
-	}
 	p, err := s.read(ctx, a.GetJSON, args.Name)
-	if errors.Is(err, driver.ErrNotFound) && (at.Committed || a.Committed()) {
-		return done, nil
+	if errors.Is(err, driver.ErrNotFound) && a.Committed() {
+		return done, s.removeSmall(ctx, a, args.Name)
 	}
 	if errors.Is(err, driver.ErrNotFound) {
 		return task.Result{}, task.Fail(500, "unable to drop: %w", err)
@@ -64,35 +61,17 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 			return task.Result{}, err
 		}
 	}
-	if p.Manifest != "" {
-		if p, err = s.removeTree(ctx, a, p, args); err != nil {
-			return task.Result{}, err
+	return done, s.endDrop(ctx, a, p, args)
+}
+
+// beginDrop commits that the files of the publication are being removed. They are
+// in its manifest. Only Force drops a publication without one.
+func (s *Store) beginDrop(ctx context.Context, a *task.Attempt, p Publication, args DropArgs) (Publication, error) {
+	if !args.Force {
+		if _, err := s.manifest(ctx, p.Manifest); err != nil {
+			return p, withVerb(toDrop, err)
 		}
 	}
-	return done, s.endDrop(ctx, a, p)
-}
-
-// endDrop removes the private files of a publication. With the end of the task
-// it removes the publication's row, its reference rows and its calendar
-// entries.
-func (s *Store) endDrop(ctx context.Context, a *task.Attempt, p Publication) error {
-	if err := s.delete(ctx, a, p, p.privateKeys()); err != nil {
-		return err
-	}
-	if err := p.refer(ctx, a, uuids(p.Components), nil); err != nil {
-		return err
-	}
-	p.ValidFor = 0
-	if err := p.schedule(ctx, a); err != nil {
-		return err
-	}
-	a.Drop(p.Dist().Row())
-	a.Pay(debtName(p.Dist()))
-	return nil
-}
-
-// beginDrop commits that the files of the publication are being removed.
-func (s *Store) beginDrop(ctx context.Context, a *task.Attempt, p Publication, args DropArgs) (Publication, error) {
 	p.Dropping = true
 	a.PutJSON(p.Dist().Row(), p)
 	a.Answer(task.Result{Value: struct{}{}})
@@ -102,126 +81,187 @@ func (s *Store) beginDrop(ctx context.Context, a *task.Attempt, p Publication, a
 	return s.read(ctx, a.GetJSON, args.Name)
 }
 
-// removeTree removes the files of the publication and saves that they are gone.
-// With Force it goes on when files cannot be removed. Their removal is then owed.
-func (s *Store) removeTree(ctx context.Context, a *task.Attempt, p Publication, args DropArgs) (Publication, error) {
-	err := s.removeFiles(ctx, a, p, args.SkipCleanup)
-	var debts []task.Debt
+// endDrop removes the files by which apt sees the publication. Then it commits that
+// the publication is gone: its row, its reference rows and its calendar entries. With
+// Force it goes on when the files cannot be removed.
+func (s *Store) endDrop(ctx context.Context, a *task.Attempt, p Publication, args DropArgs) error {
+	others, err := s.neighbours(ctx, &p)
 	if err != nil {
+		return err
+	}
+	later := false
+	if err := s.delete(ctx, a, p, p.notOf(others, p.releases())); err != nil {
 		if !args.Force || ctx.Err() != nil || errors.Is(err, task.ErrLost) {
-			return p, fmt.Errorf("published files removal failed: %w", err)
+			return fmt.Errorf("published files removal failed: %w", err)
 		}
 		a.Printf("Files were not removed: %v\n", err)
 		a.Warn("files were not removed, which is tried again later: %v", err)
-		a.PutJSON(removalKey(p.Name), p)
-		debts = append(debts, p.removalDebt())
+		later = true
 	}
-	p.Revisions, p.Forgotten = nil, slices.Concat(p.Forgotten, p.Revisions)
-	if len(debts) > 0 {
-		p.Forgotten = nil // the removal that is owed needs the manifest
+	if err := p.refer(ctx, a, uuids(p.Components), nil); err != nil {
+		return err
 	}
-	p.Manifest, p.Old = "", ""
-	a.PutJSON(p.Dist().Row(), p)
-	if err := a.Commit(ctx, cursor{Committed: true}, debts...); err != nil {
-		return p, err
+	left := removal{Publication: p, LeaveFiles: args.SkipCleanup}
+	p.ValidFor = 0
+	if err := p.schedule(ctx, a); err != nil {
+		return err
 	}
-	return s.read(ctx, a.GetJSON, args.Name)
+	a.Drop(p.Dist().Row())
+	a.Pay(debtName(p.Dist()))
+	a.PutJSON(removalKey(p.Name), left)
+	if err := a.Commit(ctx, cursor{Committed: true}, left.debt()); err != nil || later {
+		return err
+	}
+	return s.removeSmall(ctx, a, p.Name)
 }
 
-// privateKeys returns the keys of the private files of a publication whose tree
-// is gone.
-func (p *Publication) privateKeys() []string {
-	var keys []string
-	for _, rev := range p.Forgotten {
-		keys = append(keys, tree.Staged(rev.Manifest, p.Distribution, rev.Aliases)...)
-	}
-	return keys
-}
-
-// removeFiles removes all files that the publication has in the tree, except
-// files that other publications have. With skipCleanup package files in shared
-// directories stay.
-func (s *Store) removeFiles(ctx context.Context, a *task.Attempt, p Publication, skipCleanup bool) error {
-	m, err := s.manifest(ctx, p.Manifest)
-	if err != nil {
-		return err
-	}
-	neighbours, err := s.neighbours(ctx, &p)
-	if err != nil {
-		return err
-	}
-	theirs := func(key string) bool {
-		return slices.ContainsFunc(neighbours, func(other Publication) bool {
-			return slices.ContainsFunc(other.names(), func(name string) bool {
-				return slices.Contains(p.names(), name) && strings.HasPrefix(key, p.Dist().Tree(name)+"/")
-			})
-		})
-	}
-	var releases []string
-	for _, name := range m.Names(p.Distribution) {
-		releases = append(releases, p.Dist().Releases(name)...)
-	}
-	if err := s.delete(ctx, a, p, slices.DeleteFunc(releases, theirs)); err != nil {
-		return err
-	}
-	if err := s.tidy(ctx, a, p, m); err != nil {
-		return err
-	}
-	t := s.tree(p)
-	if err := s.delete(ctx, a, p, slices.DeleteFunc(t.Lost(m, nil), theirs)); err != nil {
-		return err
-	}
-	if err := s.dropPackages(ctx, a, p, m.Lists, skipCleanup); err != nil {
-		return err
-	}
-	return s.delete(ctx, a, p, slices.DeleteFunc(t.Inventory(m), theirs))
-}
-
-// RemovalPart is the partition of the rows of publications that were dropped by
-// force and whose files could not be removed. Their roots are Roots.
-const RemovalPart = "removal"
-
-func removalKey(n Name) driver.Key { return driver.Key{Part: RemovalPart, Sort: n.dist().ID()} }
-
-func removalName(n Name) string { return "remove/" + n.dist().ID() }
-
-// removalDebt is the removal of files that a drop by force owes.
-func (p *Publication) removalDebt() task.Debt {
-	l := lockPublication(p.Dist())
-	l.pool(p.Dist())
-	return task.Debt{Name: removalName(p.Name), Spec: task.Spec{Kind: "publish.remove", Name: "Remove files of " + p.Dist().String(),
-		Resources: l.names, Locks: l.locks, Args: FinishArgs{p.Name}}}
-}
-
-// remove pays the debt of a drop by force.
-func (s *Store) remove(ctx context.Context, a *task.Attempt, args FinishArgs) (task.Result, error) {
-	return task.Result{NoValue: true}, s.finishRemoval(ctx, a, args.Name)
-}
-
-// finishRemoval removes the files of a publication that was dropped by force. A
-// new publication of the name does so before it stages anything.
-func (s *Store) finishRemoval(ctx context.Context, a *task.Attempt, n Name) error {
-	var p Publication
-	err := a.GetJSON(ctx, removalKey(n), &p)
+// removeSmall pays the debt of a drop if the publication was a small one.
+func (s *Store) removeSmall(ctx context.Context, a *task.Attempt, n Name) error {
+	var r removal
+	err := a.GetJSON(ctx, removalKey(n), &r)
 	if errors.Is(err, driver.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	// The manifest goes after all that it names: without it the files are gone.
-	if _, err := tree.Read(ctx, s.Blobs, p.Manifest); err == nil {
-		if err := s.removeFiles(ctx, a, p, false); err != nil {
+	packages := 0
+	for _, c := range r.Components {
+		list, err := s.Lists.Open(ctx, c.List)
+		if err != nil {
 			return err
 		}
-	} else if !errors.Is(err, driver.ErrNotFound) {
+		packages += list.Count()
+	}
+	if packages > s.DropAtOnce || len(r.Left) > 0 || r.lockDrop().held(a) != nil {
+		return nil
+	}
+	return s.finishRemoval(ctx, a, r)
+}
+
+// releases returns the keys by which apt sees the publication, under all its names.
+func (p *Publication) releases() []string {
+	var keys []string
+	for _, name := range p.names() {
+		keys = append(keys, p.Dist().Releases(name)...)
+	}
+	return keys
+}
+
+// notOf returns the keys that are in no tree of another publication of the prefix. A
+// name that the publication has given up may be another one's.
+func (p *Publication) notOf(others []Publication, keys []string) []string {
+	var shared []string
+	for _, other := range others {
+		for _, name := range other.names() {
+			if slices.Contains(p.names(), name) {
+				shared = append(shared, p.Dist().Tree(name)+"/")
+			}
+		}
+	}
+	if len(shared) == 0 {
+		return keys
+	}
+	return slices.DeleteFunc(keys, func(key string) bool {
+		return slices.ContainsFunc(shared, func(dir string) bool { return strings.HasPrefix(key, dir) })
+	})
+}
+
+// remove pays the debt of a drop.
+func (s *Store) remove(ctx context.Context, a *task.Attempt, args FinishArgs) (task.Result, error) {
+	done := task.Result{NoValue: true}
+	var r removal
+	err := a.GetJSON(ctx, removalKey(args.Name), &r)
+	if errors.Is(err, driver.ErrNotFound) {
+		return done, nil
+	}
+	if err != nil {
+		return task.Result{}, err
+	}
+	if err := r.lock().held(a); err != nil {
+		return task.Result{}, err
+	}
+	return done, s.finishRemoval(ctx, a, r)
+}
+
+// finishRemoval removes the files of a publication that was dropped, and its row of
+// the removal. The manifest goes after all that it names: without it the files are
+// gone, or are not known.
+func (s *Store) finishRemoval(ctx context.Context, a *task.Attempt, r removal) error {
+	if r.Manifest != "" {
+		if m, err := tree.Read(ctx, s.Blobs, r.Manifest); err == nil {
+			if err := s.removeFiles(ctx, a, r, m); err != nil {
+				return err
+			}
+		} else if !errors.Is(err, driver.ErrNotFound) {
+			return err
+		}
+	}
+	if err := s.delete(ctx, a, r.Publication, r.privateKeys()); err != nil {
 		return err
 	}
-	p.Forgotten = slices.Concat(p.Forgotten, p.Revisions)
-	if err := s.delete(ctx, a, p, p.privateKeys()); err != nil {
-		return err
-	}
-	a.Drop(removalKey(n))
-	a.Pay(removalName(n))
+	a.Drop(removalKey(r.Name))
+	a.Pay(removalName(r.Name))
 	return nil
+}
+
+// removeFiles removes all files that the publication has in the tree, except
+// files that other publications have.
+func (s *Store) removeFiles(ctx context.Context, a *task.Attempt, r removal, m *tree.Manifest) error {
+	others, err := s.neighbours(ctx, &r.Publication)
+	if err != nil {
+		return err
+	}
+	p := r.Publication
+	if err := s.delete(ctx, a, p, p.notOf(others, p.releases())); err != nil {
+		return err
+	}
+	if err := s.tidy(ctx, a, p, m); err != nil {
+		return err
+	}
+	t := s.tree(p)
+	if err := s.delete(ctx, a, p, p.notOf(others, t.Lost(m, nil))); err != nil {
+		return err
+	}
+	if err := s.dropPackages(ctx, a, r, m.Lists); err != nil {
+		return err
+	}
+	return s.delete(ctx, a, p, p.notOf(others, t.Inventory(m)))
+}
+
+// settle removes the files of dropped publications from the directories that a
+// publication is about to use under a new name or component. It comes after
+// the check that no publication has these directories: a drop since then is in the
+// row of a removal. own are the locks of the task. The removal's locks keep
+// publish.remove away, and a task that lacks some of them joins their queues. settle
+// reports whether it has removed any. The task must read again then.
+func (s *Store) settle(ctx context.Context, a *task.Attempt, p *Publication, own *lockSet, at any) (bool, error) {
+	var left []removal
+	all := own
+	for r, err := range s.removals(ctx, p.Dist()) {
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(r.names(), func(old string) bool {
+			return slices.ContainsFunc(p.names(), func(name string) bool { return paths.Top(name) == paths.Top(old) })
+		}) {
+			left, all = append(left, r), all.and(r.lock())
+		}
+	}
+	if len(left) == 0 {
+		return false, nil
+	}
+	if err := all.held(a); err != nil {
+		return false, err
+	}
+	for _, r := range left {
+		err := a.GetJSON(ctx, removalKey(r.Name), &r)
+		if err == nil {
+			err = s.finishRemoval(ctx, a, r)
+		}
+		if err != nil && !errors.Is(err, driver.ErrNotFound) {
+			return false, err
+		}
+	}
+	return true, a.Save(ctx, at)
 }

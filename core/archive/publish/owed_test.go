@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"aptless/core/archive/publish"
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/index"
+	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/engine/lock"
@@ -84,7 +86,7 @@ func TestDropIsFinishedByTick(t *testing.T) {
 		drop := at("stable")
 		drop.Force = force
 		must(t, r.drop(drop))
-		if views, err := r.publish.List(t.Context()); err != nil || (len(views) == 0) != force {
+		if views, err := r.publish.List(t.Context()); err != nil || len(views) != 0 {
 			t.Errorf("force %t: %v, %v", force, views, err)
 		}
 		env.Clock.Advance(time.Hour)
@@ -155,6 +157,36 @@ func TestFilesOfAnUndoThatIsOwedAreInNobodysWay(t *testing.T) {
 	}
 }
 
+// TestDropAnswersWhenSignedFilesAndRowAreGone drops a publication and stops before the
+// task that removes its other files. Clients see none of it, and its source is free.
+func TestDropAnswersWhenSignedFilesAndRowAreGone(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	args := from("stable", "r")
+	args.Options.Aliases = &[]string{"alias"}
+	must(t, r.put("r", hello, common), r.create(args), r.dropOnly(at("stable")))
+	for key := range env.Memory.Objects("public/dists/") {
+		if paths.OfRelease(path.Base(key)) && path.Dir(path.Dir(key)) == "public/dists" {
+			t.Errorf("apt finds %s", key)
+		}
+	}
+	if views, err := r.publish.List(t.Context()); err != nil || len(views) > 0 {
+		t.Errorf("clients see %v, %v", views, err)
+	}
+	if rows := env.Memory.Rows("ref/"); len(rows) > 0 {
+		t.Errorf("sources are not free: %v", rows)
+	}
+	if n := linked(env.Memory.Objects("public/")); n != 2 {
+		t.Errorf("%d package files are left, want 2", n)
+	}
+	n, err := r.tick()
+	if must(t, err); n != 1 {
+		t.Errorf("%d tasks remove the rest", n)
+	}
+	gone(t, env)
+}
+
 // TestDropLeavesWhatIsPublishedAnew has an update wait ahead of the task that
 // the tick has admitted to finish a drop. That task finds nothing to drop any
 // more.
@@ -163,7 +195,7 @@ func TestDropLeavesWhatIsPublishedAnew(t *testing.T) {
 	env := drivertest.NewEnv()
 	broken := false
 	env.Blobs = failing{env.Blobs, func(method, key string) bool {
-		return broken && method == "delete" && strings.HasPrefix(key, "public/pool/")
+		return broken && method == "delete" && key == "public/dists/stable/InRelease"
 	}}
 	r := newRig(t.Context(), env)
 	must(t, r.put("r", hello), r.create(from("stable", "r")))

@@ -1,12 +1,14 @@
 package publish_test
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
 
 	"aptless/core/archive/publish"
 	"aptless/core/archive/publish/paths"
+	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 )
 
@@ -70,3 +72,25 @@ func (r *rig) drop(args request) error {
 	spec, err := r.checkDrop(r.ctx, args)
 	return r.run(spec, err)
 }
+
+// dropOnly is drop by a process that cannot admit the task that removes the files.
+func (r *rig) dropOnly(args request) error {
+	spec, err := r.checkDrop(r.ctx, args)
+	if err != nil {
+		return err
+	}
+	t, err := r.tasks.Admit(r.ctx, spec, false)
+	if err != nil {
+		return err
+	}
+	table := r.tasks.Table
+	r.tasks.Table = numberless{table}
+	err = r.env.Drain(r.ctx, r.dispatcher.Handle)
+	r.tasks.Table = table
+	return cmp.Or(err, r.ended(t.ID))
+}
+
+// numberless is a Table whose tasks get no numbers.
+type numberless struct{ driver.Table }
+
+func (numberless) Add(context.Context, driver.Key, int64) (int64, error) { return 0, errBroken }

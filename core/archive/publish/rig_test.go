@@ -256,6 +256,9 @@ func (r *rig) owes(dist, reason string) error {
 		return fmt.Errorf("task %d is in state %d with warnings %q", last.ID, last.State, last.Warnings)
 	}
 	e, err := calendar.Get(r.ctx, r.env.Table, "publish/:./"+dist)
+	if last.Kind == "publish.remove" {
+		e, err = calendar.Get(r.ctx, r.env.Table, "remove/:./"+dist)
+	}
 	if err == nil && !strings.Contains(e.Reason, reason) {
 		err = fmt.Errorf("the debt of %s has the reason %q", dist, e.Reason)
 	}

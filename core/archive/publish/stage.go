@@ -41,12 +41,16 @@ func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) e
 	if !errors.As(err, &conflict) {
 		return err
 	}
-	// A path may be taken by a file that a failed task has left.
-	found, undoErr := s.undoNeighbours(ctx, a, &d.next)
+	// A path may be taken by a file that a failed task or a drop has left.
+	undone, undoErr := s.undoNeighbours(ctx, a, &d.next)
 	if undoErr != nil {
 		return undoErr
 	}
-	if found {
+	cleared, undoErr := s.clearNeighbours(ctx, a, &d.next)
+	if undoErr != nil {
+		return undoErr
+	}
+	if undone || cleared {
 		l.Restart()
 		err = l.Link(ctx, d.base().Lists, d.lists)
 	}

@@ -50,6 +50,11 @@ type Store struct {
 	// Defaults of publications whose creation does not say.
 	SkipContents, SkipBz2 bool
 
+	// DropAtOnce is up to how many packages a publication may have for a drop to
+	// remove its files before the answer. A task after the answer removes those of a
+	// larger one.
+	DropAtOnce int
+
 	Now   func() time.Time
 	Sleep func(context.Context, time.Duration) error
 

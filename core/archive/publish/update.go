@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"aptless/core/archive/publish/paths"
+	"aptless/core/archive/publish/tree"
 	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
@@ -139,6 +140,12 @@ func (s *Store) planUpdate(ctx context.Context, get source.Getter, p Publication
 	return d, withVerb(toUpdate, err)
 }
 
+// widened reports whether the next state of a publication has a name or a component
+// that it has not now.
+func (p *Publication) widened(next *Publication) bool {
+	return len(tree.Without(next.names(), p.names())) > 0 || len(tree.Without(next.components(), p.components())) > 0
+}
+
 func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (task.Result, error) {
 	var at cursor
 	if _, err := a.Cursor(&at); err != nil {
@@ -166,6 +173,12 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	}
 	a.Printf("Loading packages...\n")
 	d, err := s.planUpdate(ctx, a.GetJSON, p, args, want)
+	if err == nil && p.widened(&d.next) {
+		var settled bool
+		if settled, err = s.settle(ctx, a, &d.next, p.lockUpdate(args.change(want)), at); settled && err == nil {
+			return s.update(ctx, a, args)
+		}
+	}
 	if err != nil {
 		return task.Result{}, err
 	}

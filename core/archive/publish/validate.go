@@ -348,6 +348,22 @@ func (l *lockSet) aliases(d paths.Dist, o Options) {
 	}
 }
 
+// and returns the locks of both.
+func (l *lockSet) and(more *lockSet) *lockSet {
+	sum := &lockSet{slices.Clone(l.locks), slices.Clone(l.names)}
+	for _, w := range more.locks {
+		if !slices.Contains(sum.locks, w) {
+			sum.locks = append(sum.locks, w)
+		}
+	}
+	for _, name := range more.names {
+		if !slices.Contains(sum.names, name) {
+			sum.names = append(sum.names, name)
+		}
+	}
+	return sum
+}
+
 // held returns a task.Relock if the task was admitted with other locks than it
 // needs by now.
 func (l *lockSet) held(a *task.Attempt) error {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 )
@@ -27,10 +28,11 @@ type Attempt struct {
 	until   time.Time // end of the slice; zero if there is none
 	lost    context.CancelCauseFunc
 	tx      *lock.Tx
-	debts   map[string]string // row versions of the debts that this attempt wrote, by name
-	paid    []string          // debts to remove with the next write
-	objects int               // the number of debts written
-	answer  *Result           // of a committed task that ends before its own result
+	debts   map[string]string         // row versions of the debts that this attempt wrote, by name
+	atOnce  map[string]calendar.Entry // debts to pay at the end of the task, by name
+	paid    []string                  // debts to remove with the next write
+	objects int                       // the number of debts written
+	answer  *Result                   // of a committed task that ends before its own result
 
 	counted   *driver.Requests // of this attempt
 	cancelled atomic.Bool      // a write has found the task cancelled

@@ -77,6 +77,11 @@ func (a *Attempt) save(ctx context.Context, cursor any, change func(*Task), debt
 	for name, version := range versions {
 		a.debts[name] = version
 	}
+	for _, d := range debts {
+		if d.atOnce {
+			a.atOnce[d.entry.Name] = d.entry.At(versions[d.entry.Name])
+		}
+	}
 	a.tx, a.cursor, a.paid, a.answer = lock.NewTx(a.store.Table), data, nil, nil
 	return nil
 }

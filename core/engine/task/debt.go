@@ -20,6 +20,10 @@ type Debt struct {
 	Name string    // of the entry; a later commit replaces a debt of the same name
 	Spec Spec      // the task that pays it if the committed task does not
 	Due  time.Time // when Spec is admitted; zero means a minute after the commit
+
+	// AtOnce admits Spec when the committed task ends, and answers its caller before
+	// that work. Due is ignored.
+	AtOnce bool
 }
 
 // debtKind is the kind of debts' entries.
@@ -42,7 +46,10 @@ type debtData struct {
 }
 
 // owed is a debt in its stored form.
-type owed struct{ entry calendar.Entry }
+type owed struct {
+	entry  calendar.Entry
+	atOnce bool
+}
 
 // debtOf decodes the Data of a debt.
 func debtOf(e calendar.Entry) (debtData, error) {
@@ -73,10 +80,15 @@ func (a *Attempt) debt(ctx context.Context, d Debt) (owed, error) {
 		}
 	}
 	due := d.Due
-	if due.IsZero() {
+	switch {
+	case d.AtOnce:
+		due = a.store.Now()
+	case due.IsZero():
 		due = a.store.Now().Add(calendar.Pause(1))
 	}
-	return a.entry(d.Name, data, due)
+	o, err := a.entry(d.Name, data, due)
+	o.atOnce = d.AtOnce
+	return o, err
 }
 
 // entry returns the calendar entry for a debt of this task.
@@ -85,7 +97,7 @@ func (a *Attempt) entry(name string, data debtData, due time.Time) (owed, error)
 	if err != nil {
 		return owed{}, err
 	}
-	return owed{calendar.Entry{Name: name, Kind: debtKind, Data: raw, Due: due, Since: a.store.Now(), Task: a.begun.ID}}, nil
+	return owed{entry: calendar.Entry{Name: name, Kind: debtKind, Data: raw, Due: due, Since: a.store.Now(), Task: a.begun.ID}}, nil
 }
 
 // undoDebt returns the debt of a failed task whose Undo is not done.

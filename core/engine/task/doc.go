@@ -30,7 +30,8 @@
 //  5. Debts. A debt is a calendar entry until the transaction that pays it. The
 //     task tries to pay for Dispatcher.Patience. Then the tick admits the debt's
 //     task again and again until it is paid. An Undo that does not end within
-//     Dispatcher.Outage becomes a debt too.
+//     Dispatcher.Outage becomes a debt too. The end of a task admits the tasks of
+//     its debts that are due at once.
 //  6. Budgets. Deaths without progress: 5. Errors without progress:
 //     Dispatcher.Outage. Progress is a cursor with other bytes. This package sets
 //     the back-off, and the queues obey it.
@@ -53,6 +54,7 @@
 //	run.go                        one attempt, from the row's first write on
 //	outcome.go                    an attempt has ended: again, later, or for good?
 //	end.go                        the last write of a task
+//	claim.go                      an entry of the calendar becomes a task
 //	commit.go                     Save, Checkpoint, Commit: the calls of a running task
 //	debt.go, write.go             the rows that these calls write
 //	kind.go, call.go              the functions that a task runs

@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"aptless/core/engine/driver"
@@ -43,18 +44,20 @@ func (d *Dispatcher) end(ctx context.Context, a *Attempt, e finish) error {
 		return err
 	}
 	t := a.task
-	d.Store.logEnd(ctx, t, a.requests())
+	late := slices.DeleteFunc(slices.Clone(t.Debts), func(name string) bool { _, ok := a.atOnce[name]; return ok })
+	d.Store.logEnd(ctx, t, a.requests(), late)
 	if d.Store.Ended != nil && t.By != nil {
 		d.Store.Ended(ctx, t)
 	}
 	d.Store.waiting.ended(t.ID)
 	d.Store.wake(ctx, next)
+	d.Store.claimAtOnce(ctx, a)
 	return nil
 }
 
 // logEnd logs the end of a task. It is a warning with the reason if the task
-// failed or has warnings.
-func (s *Store) logEnd(ctx context.Context, t Task, requests map[string]int64) {
+// failed or has warnings. late are the debts that the tick is to pay.
+func (s *Store) logEnd(ctx context.Context, t Task, requests map[string]int64, late []string) {
 	fields := []any{"task", t.ID, "kind", t.Kind, "name", t.Name, "code", t.Code, "attempts", t.Attempt,
 		"waited", t.Started.Sub(t.Created), "ran", t.Finished.Sub(t.Started), "requests", requests}
 	level, text := slog.LevelInfo, "task succeeded"
@@ -65,8 +68,8 @@ func (s *Store) logEnd(ctx context.Context, t Task, requests map[string]int64) {
 	if len(t.Warnings) > 0 {
 		level, fields = slog.LevelWarn, append(fields, "warnings", t.Warnings)
 	}
-	if len(t.Debts) > 0 {
-		level, fields = slog.LevelWarn, append(fields, "goes on later", t.Debts)
+	if len(late) > 0 {
+		level, fields = slog.LevelWarn, append(fields, "goes on later", late)
 	}
 	s.Log.Log(ctx, level, text, fields...)
 }

@@ -20,7 +20,7 @@ func TestFailuresAreLoggedAsWarnings(t *testing.T) {
 		{Task{State: Succeeded, Code: 200, Debts: []string{"publish/:./s"}}, []string{"level=WARN", "goes on later", "publish/:./s"}},
 	} {
 		var log bytes.Buffer
-		(&Store{Log: slog.New(slog.NewTextHandler(&log, nil))}).logEnd(t.Context(), tc.task, nil)
+		(&Store{Log: slog.New(slog.NewTextHandler(&log, nil))}).logEnd(t.Context(), tc.task, nil, tc.task.Debts)
 		for _, want := range tc.want {
 			if !strings.Contains(log.String(), want) {
 				t.Errorf("%+v: %s, want %s", tc.task, log.String(), want)

@@ -29,6 +29,7 @@ type shop struct {
 type publishArgs struct {
 	Text   string
 	Refuse bool // after staging
+	AtOnce bool // leaves the apply to the task of its debt, which is admitted at once
 }
 
 const debtName = "publish/dist"
@@ -75,10 +76,13 @@ func (w *shop) publish(ctx context.Context, a *Attempt, args publishArgs) (Resul
 		}
 		a.Put(headKey, []byte(args.Text))
 		a.Answer(Result{Code: 201, Value: "committed"})
-		debt := Debt{Name: debtName, Spec: Spec{Kind: "p.settle", Name: "settle", Locks: shopLocks, Args: struct{}{}}}
+		debt := Debt{Name: debtName, Spec: Spec{Kind: "p.settle", Name: "settle", Locks: shopLocks, Args: struct{}{}}, AtOnce: args.AtOnce}
 		if err := a.Commit(ctx, "committed", debt); err != nil {
 			return Result{}, err
 		}
+	}
+	if args.AtOnce {
+		return Result{Code: 201, Value: "committed"}, nil
 	}
 	if err := w.apply(ctx, a); err != nil {
 		return Result{}, err
@@ -308,6 +312,28 @@ func TestDebtSurvivesEveryFault(t *testing.T) {
 		}
 		return nil
 	}, publishArgs{Text: "one"})
+}
+
+// TestDebtAtOnceIsPaidAfterItsTask breaks each storage call of a task that leaves its
+// apply to another one. The end of the task admits the other one. If its process dies
+// before that, the tick does.
+func TestDebtAtOnceIsPaidAfterItsTask(t *testing.T) {
+	w := newShop(t, drivertest.NewEnv())
+	id := w.admit(t, publishArgs{Text: "one", AtOnce: true})
+	if err := w.env.Drain(t.Context(), w.d.Handle); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := w.store.Get(t.Context(), id+1); err != nil || got.Kind != "p.settle" || got.State != Succeeded || w.tree() != "one" {
+		t.Errorf("without faults: %+v, %v, the tree has %q", got, err, w.tree())
+	}
+	sweepShop(t, nil, func(w *shop, tasks []Task) error {
+		for _, got := range tasks {
+			if got.State != Succeeded || w.tree() != "one" {
+				return fmt.Errorf("task %d is in state %d, the tree has %q", got.ID, got.State, w.tree())
+			}
+		}
+		return nil
+	}, publishArgs{Text: "one", AtOnce: true})
 }
 
 // TestUndoSurvivesEveryFault refuses a task after staging and breaks each storage call once.

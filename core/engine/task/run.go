@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/parallel"
@@ -35,7 +36,7 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 	}
 	ctx, cancel := context.WithCancelCause(driver.Lazily(ctx))
 	a := &Attempt{store: d.Store, writing: newMutex(), lease: d.Lease, until: m.until, lost: cancel, counted: counted, tx: lock.NewTx(d.Store.Table),
-		begun: t, cursor: t.Cursor, task: t, version: version, debts: map[string]string{}}
+		begun: t, cursor: t.Cursor, task: t, version: version, debts: map[string]string{}, atOnce: map[string]calendar.Entry{}}
 	a.cancelled.Store(t.stops())
 	var beating sync.WaitGroup
 	beats, stop := context.WithCancel(ctx)

@@ -60,8 +60,9 @@ func (l *Linker) Link(ctx context.Context, last map[string]index.Published, now 
 	return nil
 }
 
-// Restart lets Link begin anew.
-func (l *Linker) Restart() { l.total, l.left, l.done = 0, 0, 0 }
+// Restart lets Link begin anew, with the packages that earlier slices have linked: some
+// of their files may be gone.
+func (l *Linker) Restart() { l.total, l.left, l.done, l.Linked = 0, 0, 0, 0 }
 
 // A batch is the files that are linked together: first their rows are written, then
 // the files are copied. So no row stands between two copies, which are made durable

@@ -1,0 +1,75 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"aptless/core/archive/publish/paths"
+	"aptless/core/archive/publish/tree"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/task"
+)
+
+// RemovalPart is the partition of the rows of publications that were dropped and
+// whose files are not all removed yet. Their roots are Roots.
+const RemovalPart = "removal"
+
+// removal is the row of a publication that was dropped: its last state.
+type removal struct {
+	Publication
+	LeaveFiles bool `json:",omitempty"` // package files in shared directories stay
+}
+
+func removalKey(n Name) driver.Key { return driver.Key{Part: RemovalPart, Sort: n.dist().ID()} }
+
+func removalName(n Name) string { return "remove/" + n.dist().ID() }
+
+// lock returns the locks of the removal. They keep new publications out of the
+// directories.
+func (r *removal) lock() *lockSet {
+	l := lockPublication(r.Dist())
+	l.pool(r.Dist())
+	l.indexes(r.Dist(), r.names()...)
+	return l
+}
+
+// debt is the removal of files that a drop owes. The task is admitted at once.
+func (r *removal) debt() task.Debt {
+	l := r.lock()
+	return task.Debt{Name: removalName(r.Name), AtOnce: true, Spec: task.Spec{Kind: "publish.remove", Name: "Remove files of " + r.Dist().String(),
+		Resources: l.names, Locks: l.locks, Args: FinishArgs{r.Name}}}
+}
+
+// privateKeys returns the keys of the private files of a publication whose tree
+// is gone.
+func (r *removal) privateKeys() []string {
+	var keys []string
+	for _, rev := range slices.Concat(r.Forgotten, r.Revisions) {
+		keys = append(keys, tree.Staged(rev.Manifest, r.Distribution, rev.Aliases)...)
+	}
+	return keys
+}
+
+// removals yields the rows of removals of a prefix.
+func (s *Store) removals(ctx context.Context, d paths.Dist) func(func(removal, error) bool) {
+	return func(yield func(removal, error) bool) {
+		prefix := d.StoragePrefix() + "/"
+		for row, err := range s.Table.Scan(ctx, RemovalPart, prefix) {
+			if err == nil && !strings.HasPrefix(row.Sort, prefix) {
+				return
+			}
+			var r removal
+			if err == nil {
+				err = json.Unmarshal(row.Data, &r)
+			}
+			if err == nil && r.Prefix != d.Prefix { // the prefix a begins like the prefix a/b
+				continue
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
