@@ -28,6 +28,9 @@ type access struct {
 	keep                  int // days
 	certificate, key      string
 
+	authorities string // of client certificates
+	demand      string // optional or require
+
 	connections int
 	origins     []string
 	proxies     []string
@@ -41,6 +44,8 @@ func (a *access) flags(flags *pflag.FlagSet) {
 	flags.IntVar(&a.keep, "audit-keep", 400, "days for which audit records are kept")
 	flags.StringVar(&a.certificate, "tls-cert", "", "file with the certificate of the server, as PEM; it is read again when it changes, and at SIGHUP")
 	flags.StringVar(&a.key, "tls-key", "", "file with the key of the certificate")
+	flags.StringVar(&a.authorities, "tls-client-ca", "", "file with the authorities of client certificates, as PEM: /api/auth/bindings gives grants to such clients")
+	flags.StringVar(&a.demand, "tls-client-auth", "", "with --tls-client-ca: optional, which is the default, or require")
 	flags.IntVar(&a.connections, "max-connections", 1024, "open connections at a time; further ones wait")
 	flags.StringArrayVar(&a.origins, "cors-origin", nil, "origin of a web page that may call the API from a browser, for example https://ui.example.org; may be repeated")
 	flags.StringArrayVar(&a.proxies, "trusted-proxy", nil, "addresses of proxies whose X-Forwarded-For is believed, for example 10.0.0.0/8, or unix for clients of a Unix socket; may be repeated")
@@ -87,6 +92,12 @@ type mode struct {
 func (a *access) check() error {
 	if (a.certificate == "") != (a.key == "") {
 		return errors.New("--tls-cert and --tls-key are given together")
+	}
+	if a.authorities == "" && a.demand != "" || a.authorities != "" && a.certificate == "" {
+		return errors.New("--tls-client-auth needs --tls-client-ca, which needs --tls-cert")
+	}
+	if a.demand != "" && a.demand != "optional" && a.demand != "require" {
+		return errors.New("--tls-client-auth: optional or require")
 	}
 	if a.keep < 1 || a.keep > 36500 {
 		return errors.New("--audit-keep: 1 to 36500 days")
@@ -138,7 +149,7 @@ func (a *access) decide(ctx context.Context, table driver.Table, listen string, 
 		return nil, err
 	}
 	if a.certificate != "" {
-		if m.tls, err = readCertificate(a.certificate, a.key); err != nil {
+		if m.tls, err = readCertificate(a.certificate, a.key, a.authorities, a.demand == "require"); err != nil {
 			return nil, err
 		}
 	}

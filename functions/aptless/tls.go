@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,26 +15,36 @@ import (
 	"time"
 )
 
-// certificate is a pair of files that may be replaced while the server runs.
+// certificate is a pair of files that may be replaced while the server runs, and the file
+// with the authorities of client certificates.
 type certificate struct {
-	file, key string
+	file, key   string
+	authorities string             // "" asks for no client certificates
+	demand      tls.ClientAuthType // with authorities
 
 	mu      sync.Mutex
-	pair    *tls.Certificate
-	changed [2]time.Time // of the files of pair
+	current *tls.Config
+	changed [3]time.Time // of the files of current
 }
 
-// readCertificate reads a pair of files, which has to fit.
-func readCertificate(file, key string) (*certificate, error) {
-	c := &certificate{file: file, key: key}
+// readCertificate reads a pair of files, which has to fit. authorities is the file with the
+// authorities of client certificates, "" for none; with required each client needs one.
+func readCertificate(file, key, authorities string, required bool) (*certificate, error) {
+	c := &certificate{file: file, key: key, authorities: authorities, demand: tls.VerifyClientCertIfGiven}
+	if required {
+		c.demand = tls.RequireAndVerifyClientCert
+	}
 	return c, c.read(true)
 }
 
-// read reads the files again if they have changed, or in any case. A pair that does
-// not fit is not taken: the former one stays.
+// read reads the files again if they have changed, or in any case. Files that do not fit
+// are not taken: the former ones stay.
 func (c *certificate) read(always bool) error {
-	var changed [2]time.Time
-	for i, name := range []string{c.file, c.key} {
+	var changed [3]time.Time
+	for i, name := range []string{c.file, c.key, c.authorities} {
+		if name == "" {
+			continue
+		}
 		info, err := os.Stat(name)
 		if err != nil {
 			return fmt.Errorf("certificate: %w", err)
@@ -46,22 +57,50 @@ func (c *certificate) read(always bool) error {
 	if same && !always {
 		return nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.file, c.key)
+	next, err := c.load()
 	if err != nil {
 		return fmt.Errorf("certificate: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pair, c.changed = &pair, changed
+	c.current, c.changed = next, changed
 	return nil
 }
 
-// config returns the settings of a listener with the certificate as it is by then.
+// load returns the settings of connections by the files as they are.
+func (c *certificate) load() (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(c.file, c.key)
+	if err != nil {
+		return nil, err
+	}
+	next := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
+	if c.authorities == "" {
+		return next, nil
+	}
+	data, err := os.ReadFile(c.authorities)
+	if err != nil {
+		return nil, err
+	}
+	next.ClientAuth, next.ClientCAs = c.demand, x509.NewCertPool()
+	if !next.ClientCAs.AppendCertsFromPEM(data) {
+		return nil, fmt.Errorf("%s has no certificate", c.authorities)
+	}
+	return next, nil
+}
+
+// now returns the settings of a new connection.
+func (c *certificate) now(*tls.ClientHelloInfo) (*tls.Config, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current, nil
+}
+
+// config returns the settings of a listener, whose connections use the files as they are
+// by then.
 func (c *certificate) config() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.pair, nil
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: c.now, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		current, err := c.now(hello)
+		return &current.Certificates[0], err
 	}}
 }
 

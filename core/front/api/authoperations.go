@@ -18,6 +18,10 @@ func authOperations() []openapi.Operation {
 		op("GET", one, tag, "showToken", "Show a token", gives(200, auth.View{})),
 		op("DELETE", one, tag, "revokeToken", "Revoke a token. The ID self is the token of the request", gives(200, auth.Token{})),
 		op("GET", "/api/audit", tag, "listAudit", "List the audit records in the order of time", gives(200, audit.Page{}, auditParams()...)),
+		op("GET", "/api/auth/bindings", tag, "listBindings", "List the bindings", gives(200, []auth.Binding{})),
+		op("GET", "/api/auth/bindings/{name}", tag, "showBinding", "Show a binding", gives(200, auth.Binding{})),
+		op("PUT", "/api/auth/bindings/{name}", tag, "setBinding", "Give grants to callers with a certificate or with AWS credentials", takes(bindingParams{}, 200, auth.Binding{})),
+		op("DELETE", "/api/auth/bindings/{name}", tag, "removeBinding", "Remove a binding", gives(200, auth.Binding{})),
 		op("POST", one+"/rotate", tag, "rotateToken", "Replace a token by a new one", takes(rotateParams{}, 201, madeToken{})),
 	}
 }

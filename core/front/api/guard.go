@@ -20,7 +20,8 @@ type Guard struct {
 
 	// Caller returns the ARN of a caller with AWS credentials, "" of none. If it is not
 	// nil, these are the credentials that a closed server asks for.
-	Caller func(context.Context) string
+	Caller  func(context.Context) string
+	IAMRole auth.Role // of callers with AWS credentials and without a binding: Admin, or "" for no grant
 
 	// AnyHost has an open server answer requests for any host. Without it requests
 	// below /api are answered for this host and for the names in Hosts.
@@ -69,13 +70,25 @@ func (g *Guard) enter(r *http.Request, ro *route, below bool) (*http.Request, er
 // principal returns the principal of a request to a closed server.
 func (g *Guard) principal(r *http.Request, source string) (*auth.Principal, error) {
 	if g.Caller == nil {
-		return g.Tokens.Authenticate(r.Context(), r.Header.Values("Authorization"), source)
+		return g.holder(r, source)
 	}
 	arn := g.Caller(r.Context())
 	if arn == "" {
 		return nil, &auth.Error{Status: http.StatusUnauthorized, Text: "authentication is needed"}
 	}
-	return auth.IAMPrincipal(arn), nil
+	return g.Tokens.Amazon(r.Context(), arn, g.IAMRole)
+}
+
+// holder returns the holder of the token or of the certificate of a request. The token
+// comes first.
+func (g *Guard) holder(r *http.Request, source string) (*auth.Principal, error) {
+	headers := r.Header.Values("Authorization")
+	if ids := identities(r); len(headers) == 0 && len(ids) > 0 {
+		if p, err := g.Tokens.Bound(r.Context(), auth.Cert, ids...); p != nil || err != nil {
+			return p, err
+		}
+	}
+	return g.Tokens.Authenticate(r.Context(), headers, source)
 }
 
 // checkOrigin refuses requests that a browser sends for another site. An open

@@ -12,6 +12,7 @@ func (s *Server) Handler() http.Handler {
 	rt := &Router{Log: s.Log, Fallback: s.Tree, Metrics: s.Metrics, Guard: s.Guard}
 	s.probeRoutes(rt)
 	s.authRoutes(rt)
+	s.bindingRoutes(rt)
 	s.auditRoutes(rt)
 	rt.Handle("GET", "/api/storage", anyPrincipal(), s.storage)
 	s.endpointRoutes(rt)

@@ -202,6 +202,8 @@ func samples() []sample {
 		{"POST /api/tasks/{id}/cancel", "", "", "any"}, {"DELETE /api/tasks/{id}", "", "", "any"},
 		{"POST /api/auth/tokens", "", "{}", "auth.manage"}, {"GET /api/auth/tokens", "", "", "auth.manage"}, {"GET /api/auth/tokens/{id}", "", "", "auth.manage"},
 		{"DELETE /api/auth/tokens/{id}", "", "", "auth.manage"}, {"POST /api/auth/tokens/{id}/rotate", "", "{}", "auth.manage"},
+		{"GET /api/auth/bindings", "", "", "auth.manage"}, {"GET /api/auth/bindings/{name}", "", "", "auth.manage"},
+		{"PUT /api/auth/bindings/{name}", "", "{}", "auth.manage"}, {"DELETE /api/auth/bindings/{name}", "", "", "auth.manage"},
 	}
 }
 

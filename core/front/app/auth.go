@@ -26,7 +26,8 @@ type Auth struct {
 
 	// Caller returns the ARN of a caller whose AWS credentials are verified, "" of none.
 	// If it is not nil, callers need these credentials and no tokens.
-	Caller func(context.Context) string
+	Caller  func(context.Context) string
+	IAMRole auth.Role // of such callers without a binding: auth.Admin, or "" for no grant
 
 	Keep time.Duration // how long audit records are kept; 0 is audit.DefaultKeep
 }
@@ -46,7 +47,7 @@ func (p *protection) guard() *api.Guard {
 	if p.Auth == nil {
 		return nil
 	}
-	return &api.Guard{Closed: p.Closed, Tokens: p.tokens, Audit: p.audit, AnyHost: p.AnyHost, Hosts: p.Hosts, Reach: p.Reach, Caller: p.Caller}
+	return &api.Guard{Closed: p.Closed, Tokens: p.tokens, Audit: p.audit, AnyHost: p.AnyHost, Hosts: p.Hosts, Reach: p.Reach, Caller: p.Caller, IAMRole: p.IAMRole}
 }
 
 // watch has each task be of a principal, and its end be recorded.
@@ -76,23 +77,8 @@ func (p *protection) allow(ctx context.Context, t task.Task) error {
 	if len(t.Needs) > 0 {
 		first = t.Needs[0]
 	}
-	switch auth.Kind(t.By.Kind) {
-	case auth.Open, auth.System:
-		return nil
-	case auth.IAM:
-		if p.Auth == nil || p.Caller == nil {
-			return takenAway(first)
-		}
-		return nil
-	case auth.Env:
-		if t.By.Key != p.tokens.Environment {
-			return takenAway(first)
-		}
-		return nil
-	}
-	principal, err := p.tokens.Recheck(ctx, t.By.Key)
-	var gone *auth.Error
-	if errors.As(err, &gone) {
+	principal, err := p.present(ctx, t.By)
+	if isGone(err) {
 		return takenAway(first)
 	}
 	if err != nil {
@@ -106,14 +92,45 @@ func (p *protection) allow(ctx context.Context, t task.Task) error {
 	return nil
 }
 
+// present returns the principal of a task with the grants of this moment. An error for
+// which isGone is true says that there is none any more.
+func (p *protection) present(ctx context.Context, by *task.By) (*auth.Principal, error) {
+	kind, gone := auth.Kind(by.Kind), &auth.Error{Status: http.StatusForbidden, Text: "the principal is gone"}
+	switch kind {
+	case auth.Open, auth.System:
+		return auth.OpenPrincipal(), nil
+	case auth.Env:
+		if by.Key != p.tokens.Environment {
+			return nil, gone
+		}
+		return auth.EnvironmentPrincipal(by.Key), nil
+	case auth.IAM:
+		if p.Auth == nil || p.Caller == nil {
+			return nil, gone
+		}
+		if by.Key == "" {
+			return p.tokens.Amazon(ctx, by.Name, p.IAMRole)
+		}
+		return p.tokens.Rebound(ctx, kind, by.Key, by.Name)
+	case auth.Cert:
+		return p.tokens.Rebound(ctx, kind, by.Key, by.Name)
+	}
+	return p.tokens.Recheck(ctx, by.Key)
+}
+
+// isGone reports whether an error says that a principal is gone.
+func isGone(err error) bool {
+	var gone *auth.Error
+	return errors.As(err, &gone) && gone.Status == http.StatusForbidden
+}
+
 // may reports whether the principal of a task has a permission on a name at this moment.
 func (p *protection) may(ctx context.Context, by *task.By, can, name string) (bool, error) {
-	if by == nil || by.Kind != string(auth.API) && by.Kind != string(auth.Short) {
-		return true, nil // the others may do everything
+	if by == nil {
+		return true, nil // a task of the server
 	}
-	principal, err := p.tokens.Recheck(ctx, by.Key)
-	var gone *auth.Error
-	if errors.As(err, &gone) {
+	principal, err := p.present(ctx, by)
+	if isGone(err) {
 		return false, nil
 	}
 	return err == nil && auth.Decide(principal, auth.Need{Can: auth.Permission(can), Name: name}) == nil, err

@@ -17,17 +17,19 @@ import (
 
 // Events of records.
 const (
-	TaskAdmitted = "task.admitted"
-	TaskEnded    = "task.ended"
-	Call         = "call"    // a change without a task
-	Refused      = "refused" // 401
-	Denied       = "denied"  // 403
-	Limited      = "limited" // 429
-	TokenCreated = "token.created"
-	TokenRevoked = "token.revoked"
-	TokenRotated = "token.rotated"
-	ModeSet      = "mode.set"
-	Expired      = "audit.expired"
+	TaskAdmitted   = "task.admitted"
+	TaskEnded      = "task.ended"
+	Call           = "call"    // a change without a task
+	Refused        = "refused" // 401
+	Denied         = "denied"  // 403
+	Limited        = "limited" // 429
+	TokenCreated   = "token.created"
+	TokenRevoked   = "token.revoked"
+	TokenRotated   = "token.rotated"
+	ModeSet        = "mode.set"
+	BindingSet     = "binding.set"
+	BindingRemoved = "binding.removed"
+	Expired        = "audit.expired"
 )
 
 // By is the principal of a record.
@@ -53,7 +55,7 @@ type Record struct {
 	Task   int64    `json:",omitempty"`
 	Status int      `json:",omitempty"`
 	Error  string   `json:",omitempty"`
-	Of     string   `json:",omitempty"` // the record, token, mode or day that it is about
+	Of     string   `json:",omitempty"` // the record, token, binding, mode or day that it is about
 	Count  int      `json:",omitempty"` // of refusals that have no record of their own
 	Prev   string   // Hash of the record before it in its stream; "" at the beginning
 	Hash   string

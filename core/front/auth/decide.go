@@ -69,7 +69,7 @@ type Principal struct {
 	Policy  string         `json:",omitempty"` // the policy by which its token was made
 	Claims  map[string]any `json:",omitempty"` // of the ID token that was exchanged
 	Grants  []Grant        `json:",omitempty"`
-	Digest  string         `json:"-"` // of its token's row
+	Digest  string         `json:"-"` // of its token's row, or the name of its binding
 }
 
 // Refusal says that no grant covers a need.

@@ -7,6 +7,7 @@
 //	auth-token / <64 hex digits>  a Token as JSON, by the SHA-256 of its secret
 //	auth-name / <name>            the digest of the newest token of that name, as JSON
 //	auth-used / <ID>              a Use as JSON: the last use of a token, to the hour
+//	auth-binding / <name>         a Binding as JSON
 //
 // # Invariants
 //

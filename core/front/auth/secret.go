@@ -21,6 +21,7 @@ const (
 	Env      Kind = "env"      // has the token of the server's environment
 	System   Kind = "system"   // the server itself
 	IAM      Kind = "iam"      // has AWS credentials that API Gateway has verified
+	Cert     Kind = "cert"     // has a certificate that TLS has verified
 )
 
 // prefixes are the beginnings of secrets. Scanners for leaked secrets find them.

@@ -31,7 +31,8 @@ type Store struct {
 	mu       sync.Mutex
 	known    memory // of valid and ended tokens
 	unknown  memory // of digests without a token
-	changes  int64  // of tokens by this process
+	bound    *bindings
+	changes  int64 // of tokens and bindings by this process
 	failures limits
 }
 
