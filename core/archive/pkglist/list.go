@@ -162,6 +162,16 @@ func (l *List) All(ctx context.Context) iter.Seq2[*deb.Package, error] {
 	return decoded(l.list.All(ctx))
 }
 
+// After yields the packages that follow the key in index order. It reads no chunk
+// before the key. The list need not have a package with the key.
+func (l *List) After(ctx context.Context, k deb.Key) iter.Seq2[*deb.Package, error] {
+	key, err := recordKey(k.Name, k.Version, k.Architecture)
+	if err != nil {
+		return func(yield func(*deb.Package, error) bool) { yield(nil, err) }
+	}
+	return decoded(l.list.From(ctx, append(key, 0)))
+}
+
 // ByName yields the packages of a name in index order. It reads only chunks that may
 // have such packages, usually one.
 func (l *List) ByName(ctx context.Context, name string) iter.Seq2[*deb.Package, error] {

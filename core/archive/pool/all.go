@@ -12,8 +12,14 @@ import (
 // Packages yields all packages with a record, in ascending byte order of their
 // keys. It holds one package, and one page of rows per partition.
 func (s *Store) Packages(ctx context.Context) iter.Seq2[*deb.Package, error] {
+	return s.After(ctx, "")
+}
+
+// After yields the packages of Packages whose key is above after. It reads no row
+// before them.
+func (s *Store) After(ctx context.Context, after string) iter.Seq2[*deb.Package, error] {
 	return func(yield func(*deb.Package, error) bool) {
-		for row, err := range s.rows(ctx) {
+		for row, err := range s.rows(ctx, after) {
 			var p *deb.Package
 			if err == nil {
 				p, err = s.packageOf(ctx, row)
@@ -37,8 +43,8 @@ func (s *Store) packageOf(ctx context.Context, row driver.Row) (p *deb.Package, 
 	return p, err
 }
 
-// rows yields the rows of all partitions, merged by their keys.
-func (s *Store) rows(ctx context.Context) iter.Seq2[driver.Row, error] {
+// rows yields the rows above after of all partitions, merged by their keys.
+func (s *Store) rows(ctx context.Context, after string) iter.Seq2[driver.Row, error] {
 	type scan struct {
 		row  driver.Row
 		err  error
@@ -47,7 +53,7 @@ func (s *Store) rows(ctx context.Context) iter.Seq2[driver.Row, error] {
 	return func(yield func(driver.Row, error) bool) {
 		var scans []*scan // scans with rows left
 		for n := range uint32(partitions) {
-			next, stop := iter.Pull2(s.Table.Scan(ctx, recordPart(n), ""))
+			next, stop := iter.Pull2(s.Table.Scan(ctx, recordPart(n), after))
 			defer stop()
 			sc, ok := &scan{next: next}, false
 			if sc.row, sc.err, ok = next(); ok {

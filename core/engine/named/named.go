@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"unicode/utf8"
 
 	"aptless/core/engine/driver"
@@ -196,6 +197,25 @@ func (r Rows[T]) All(ctx context.Context) ([]T, error) {
 		all = append(all, v)
 	}
 	return all, nil
+}
+
+// After yields the things whose name is above after, ascending by name. It reads a page
+// of names and one row for each thing that the caller takes.
+func (r Rows[T]) After(ctx context.Context, after string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for row, err := range r.Table.Scan(ctx, r.Part+"-name", after) {
+			var v T
+			if err == nil {
+				err = r.Get(ctx, r.Key(string(row.Data)), &v)
+			}
+			if errors.Is(err, driver.ErrNotFound) {
+				continue // it was dropped after the read of its name
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 func (r Rows[T]) decode(row driver.Row) (v T, err error) {

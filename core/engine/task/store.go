@@ -145,9 +145,16 @@ func (s *Store) wake(ctx context.Context, tasks []int64) {
 }
 
 // All yields the tasks in ascending order of their numbers.
-func (s *Store) All(ctx context.Context) iter.Seq2[Task, error] {
+func (s *Store) All(ctx context.Context) iter.Seq2[Task, error] { return s.scan(ctx, "") }
+
+// After yields the tasks with a number above id, ascending.
+func (s *Store) After(ctx context.Context, id int64) iter.Seq2[Task, error] {
+	return s.scan(ctx, Key(id).Sort)
+}
+
+func (s *Store) scan(ctx context.Context, after string) iter.Seq2[Task, error] {
 	return func(yield func(Task, error) bool) {
-		for row, err := range s.Table.Scan(ctx, "task", "") {
+		for row, err := range s.Table.Scan(ctx, "task", after) {
 			var t Task
 			if err == nil {
 				err = json.Unmarshal(row.Data, &t)

@@ -240,12 +240,21 @@ func (s *Server) listFiles(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	names, err := s.uploads(r).Names(r.Context(), dir)
+	var files []upload.Upload
+	names, details := []string(nil), Query(r, "format") == "details"
+	if details {
+		files, err = s.uploads(r).List(r.Context(), dir)
+	} else {
+		names, err = s.uploads(r).Names(r.Context(), dir)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return Errorf(http.StatusNotFound, "%v", err)
 	}
 	if err != nil {
 		return err
+	}
+	if details {
+		return WriteJSON(w, http.StatusOK, uploadDetails(dir, files))
 	}
 	return WriteJSON(w, http.StatusOK, names)
 }

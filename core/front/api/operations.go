@@ -52,6 +52,7 @@ func operations() []openapi.Operation {
 	all = append(all, publishOperations()...)
 	all = append(all, packageOperations()...)
 	all = append(all, authOperations()...)
+	all = append(all, overviewOperations()...)
 	return append(all, statusOperations()...)
 }
 
@@ -66,7 +67,7 @@ func repoOperations() []openapi.Operation {
 		op("GET", one, tag, "showRepo", "Show a repository", gives(200, repo.View{})),
 		tasked("PUT", one, tag, "editRepo", "Change a repository", takes(reposEditParams{}, 200, repo.View{})),
 		tasked("DELETE", one, tag, "dropRepo", "Drop a repository", gives(200, empty{}, force)),
-		op("GET", one+"/packages", tag, "listRepoPackages", "List the packages of a repository", gives(200, []string{}, append(listingQuery, latest)...)),
+		op("GET", one+"/packages", tag, "listRepoPackages", "List the packages of a repository", gives(200, []string{}, packageQuery(latest)...)),
 		tasked("POST", one+"/packages", tag, "addRepoPackages", "Add packages by key", takes(reposPackagesAddDeleteParams{}, 200, repo.View{})),
 		tasked("DELETE", one+"/packages", tag, "removeRepoPackages", "Remove packages by key", takes(reposPackagesAddDeleteParams{}, 200, repo.View{})),
 		tasked("POST", one+"/file/{dir}", tag, "importDir", "Import all packages of an upload directory", gives(200, repo.ImportResult{}, imports...)),
@@ -79,6 +80,11 @@ func repoOperations() []openapi.Operation {
 		tasked("PUT", one+"/uploaders", tag, "setUploaders", "Set the uploaders and their rules", takes(repo.Uploaders{}, 200, repo.View{})),
 		tasked("DELETE", one+"/uploaders", tag, "clearUploaders", "Remove the rules: anybody may upload", gives(200, repo.View{})),
 	}
+}
+
+// packageQuery describes the parameters of a listing of packages.
+func packageQuery(more ...openapi.Param) []openapi.Param {
+	return slices.Concat(listingQuery, more, pageQuery())
 }
 
 func fileOperations() []openapi.Operation {
@@ -97,7 +103,7 @@ func fileOperations() []openapi.Operation {
 		deliveries,
 		op("GET", "/api/files", tag, "listUploadDirs", "List the upload directories", gives(200, []string{})),
 		upload, one,
-		op("GET", dir, tag, "listUploads", "List the files of an upload directory", gives(200, []string{})),
+		op("GET", dir, tag, "listUploads", "List the files of an upload directory", gives(200, []string{}, details)),
 		op("DELETE", dir, tag, "deleteUploadDir", "Remove an upload directory", gives(200, empty{})),
 		op("DELETE", dir+"/{file}", tag, "deleteUpload", "Remove an uploaded file", gives(200, empty{})),
 	}
@@ -112,7 +118,7 @@ func mirrorOperations() []openapi.Operation {
 		op("POST", one, tag, "editMirror", "Change a mirror", takes(mirrorEditParams{}, 200, mirror.View{})),
 		tasked("PUT", one, tag, "updateMirror", "Update a mirror", takes(mirrorUpdateParams{}, 204, nil)),
 		tasked("DELETE", one, tag, "dropMirror", "Drop a mirror", gives(204, nil, force)),
-		op("GET", one+"/packages", tag, "listMirrorPackages", "List the packages of a mirror", gives(200, []string{}, listingQuery...)),
+		op("GET", one+"/packages", tag, "listMirrorPackages", "List the packages of a mirror", gives(200, []string{}, packageQuery()...)),
 		tasked("POST", one+"/snapshots", tag, "snapshotMirror", "Make a snapshot of a mirror", takes(snapshotsCreateFromMirrorParams{}, 201, snapshot.View{})),
 	}
 }
@@ -123,14 +129,14 @@ func snapshotOperations() []openapi.Operation {
 		return openapi.Param{Name: name, About: about, Values: []string{"1"}}
 	}
 	return []openapi.Operation{
-		op("GET", "/api/snapshots", tag, "listSnapshots", "List the snapshots", gives(200, []listedSnapshot{}, openapi.Param{Name: "sort", About: "the order", Values: []string{"name", "time"}})),
+		op("GET", "/api/snapshots", tag, "listSnapshots", "List the snapshots", gives(200, []listedSnapshot{}, append(pageQuery(), openapi.Param{Name: "sort", About: "the order", Values: []string{"name", "time"}})...)),
 		tasked("POST", "/api/snapshots", tag, "createSnapshot", "Make a snapshot of other snapshots, of packages, or an empty one", takes(snapshotsCreateParams{}, 201, snapshot.View{})),
 		tasked("DELETE", "/api/snapshots", tag, "dropSnapshots", "Drop the snapshots that match", gives(200, snapshot.Removal{},
 			openapi.Param{Name: "pattern", About: "pattern of names: * matches any text, ? one character"}, openapi.Param{Name: "olderThan", About: "only snapshots older than this age, for example 30d"}, force, dryRun)),
 		op("GET", one, tag, "showSnapshot", "Show a snapshot", gives(200, snapshot.View{})),
 		tasked("PUT", one, tag, "editSnapshot", "Change name and description of a snapshot", takes(snapshotsUpdateParams{}, 200, snapshot.View{})),
 		tasked("DELETE", one, tag, "dropSnapshot", "Drop a snapshot", gives(200, empty{}, force)),
-		op("GET", one+"/packages", tag, "listSnapshotPackages", "List the packages of a snapshot", gives(200, []string{}, append(listingQuery, latest)...)),
+		op("GET", one+"/packages", tag, "listSnapshotPackages", "List the packages of a snapshot", gives(200, []string{}, packageQuery(latest)...)),
 		op("GET", one+"/diff/{withSnapshot}", tag, "diffSnapshots", "List how two snapshots differ", gives(200, []difference{}, flag("onlyMatching", "only packages that both snapshots have in different versions"))),
 		tasked("POST", one+"/merge", tag, "mergeSnapshots", "Make a snapshot of several others", takes(snapshotsMergeParams{}, 201, snapshot.View{}, flag("latest", "only the highest version of each package"), flag("no-remove", "keep all versions"))),
 		tasked("POST", one+"/pull", tag, "pullSnapshot", "Make a snapshot with packages and their dependencies from another snapshot", takes(snapshotsPullParams{}, 200, snapshot.View{},
@@ -167,7 +173,7 @@ func publishOperations() []openapi.Operation {
 
 func packageOperations() []openapi.Operation {
 	return []openapi.Operation{
-		op("GET", "/api/packages", "Packages", "listPackages", "List all packages", gives(200, []string{}, append(listingQuery, latest)...)),
+		op("GET", "/api/packages", "Packages", "listPackages", "List all packages", gives(200, []string{}, packageQuery(latest)...)),
 		op("GET", "/api/packages/{key}", "Packages", "showPackage", "Show a package", gives(200, map[string]string{})),
 		op("GET", "/api/packages/{key}/references", "Packages", "listReferences", "List the repositories, mirrors, snapshots and publications that have a package", gives(200, References{})),
 	}
@@ -195,12 +201,12 @@ func statusOperations() []openapi.Operation {
 		op("GET", "/api/gpg/keys", "Keys", "listKeys", "List the trusted keys of a keyring", gives(200, struct{ Keys []keyring.View }{}, openapi.Param{Name: "keyring", About: "name of the keyring"})),
 		op("POST", "/api/gpg/key", "Keys", "addKey", "Trust a key", takes(gpgAddKeyParams{}, 200, text)),
 		op("DELETE", "/api/gpg/key", "Keys", "deleteKey", "Remove a trusted key", takes(gpgDeleteKeyParams{}, 200, text)),
-		op("GET", "/api/tasks", tasks, "listTasks", "List the tasks", gives(200, []taskView{})),
+		op("GET", "/api/tasks", tasks, "listTasks", "List the tasks", gives(200, []taskView{}, taskQuery()...)),
 		op("POST", "/api/tasks-clear", tasks, "clearTasks", "Remove the records of ended tasks", gives(200, empty{})),
 		op("GET", "/api/tasks-wait", tasks, "waitForTasks", "Wait until all tasks have ended", gives(200, empty{})),
-		op("GET", one, tasks, "showTask", "Show a task", gives(200, taskView{})),
+		op("GET", one, tasks, "showTask", "Show a task", gives(200, taskView{}, details)),
 		op("GET", one+"/wait", tasks, "waitForTask", "Wait until a task has ended", gives(200, taskView{})),
-		op("GET", one+"/output", tasks, "taskOutput", "Show the output of a task", gives(200, text)),
+		op("GET", one+"/output", tasks, "taskOutput", "Show the output of a task", gives(200, text, openapi.Param{Name: "from", About: "only the output from this byte on. Not in aptly"})),
 		op("GET", one+"/detail", tasks, "taskDetail", "Show the progress of a task", gives(200, openapi.Any{})),
 		op("GET", one+"/return_value", tasks, "taskResult", "Show the result of a task", gives(200, returnValue{})),
 		op("POST", one+"/cancel", tasks, "cancelTask", "Stop a task that has not committed its changes", gives(200, taskView{})),

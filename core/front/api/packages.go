@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/query"
@@ -80,6 +81,18 @@ func listingOf(r *http.Request) (l listing, err error) {
 // packages answers with the keys of the selected packages in ascending order. With
 // format=details it answers with whole packages.
 func (s *Server) packages(w http.ResponseWriter, r *http.Request, list *pkglist.List) error {
+	p, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	if p.limit > 0 {
+		return s.packagePage(w, r, list, p)
+	}
+	return s.wholeList(w, r, list)
+}
+
+// wholeList answers like packages, without pages.
+func (s *Server) wholeList(w http.ResponseWriter, r *http.Request, list *pkglist.List) error {
 	l, err := listingOf(r)
 	if err != nil {
 		return err
@@ -126,6 +139,13 @@ func (s *Server) dependencies() query.Options {
 
 // listAllPackages answers like packages, from the records of all packages.
 func (s *Server) listAllPackages(w http.ResponseWriter, r *http.Request) error {
+	p, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	if p.limit > 0 {
+		return s.allPackagesPage(w, r, p)
+	}
 	l, err := listingOf(r)
 	if err != nil {
 		return err
@@ -211,4 +231,67 @@ func writePackages(w http.ResponseWriter, packages iter.Seq2[*deb.Package, error
 		out.add(p.Details())
 	}
 	return out.end()
+}
+
+// writePackagePage answers with a page of packages.
+func writePackagePage(w http.ResponseWriter, p page, l listing, all iter.Seq2[*deb.Package, error]) error {
+	got, err := take(p.limit, all, (*deb.Package).Key)
+	if err != nil {
+		return err
+	}
+	return writePage(w, got, func(p *deb.Package) any {
+		if l.details {
+			return p.Details()
+		}
+		return p.Key()
+	})
+}
+
+// packagePage answers with a page of a list of packages. It reads no chunk before the
+// page. Dependencies and highest versions need the whole list, so a page of them is
+// refused.
+func (s *Server) packagePage(w http.ResponseWriter, r *http.Request, list *pkglist.List, p page) error {
+	l, err := pagedListing(r)
+	if err != nil {
+		return err
+	}
+	all := list.All(r.Context())
+	if p.after != "" {
+		key, err := deb.ParseKey(p.after)
+		if err != nil {
+			return errAfter(p.after)
+		}
+		all = list.After(r.Context(), key)
+	}
+	if l.query == nil {
+		w.Header().Set("X-Total", strconv.Itoa(list.Count()))
+	} else {
+		all = filtered(all, l.query.Match)
+	}
+	return writePackagePage(w, p, l, all)
+}
+
+// allPackagesPage answers with a page of all packages.
+func (s *Server) allPackagesPage(w http.ResponseWriter, r *http.Request, p page) error {
+	l, err := pagedListing(r)
+	if err != nil {
+		return err
+	}
+	if _, err := deb.ParseKey(p.after); err != nil && p.after != "" {
+		return errAfter(p.after)
+	}
+	all := s.Pool.After(r.Context(), p.after)
+	if l.query != nil {
+		all = filtered(all, l.query.Match)
+	}
+	return writePackagePage(w, p, l, all)
+}
+
+// pagedListing reads the parameters of a page of packages.
+func pagedListing(r *http.Request) (listing, error) {
+	l, err := listingOf(r)
+	if err == nil && (l.withDeps || l.maximumVersion) {
+		err = Errorf(http.StatusBadRequest, "withDeps and maximumVersion need the whole list: they do not go with limit")
+	}
+	return l, err
 }

@@ -20,6 +20,7 @@ func (s *Server) Handler() http.Handler {
 	if s.Metrics != nil {
 		rt.Handle("GET", "/api/metrics", needs(plain(auth.MetricsRead)), s.metrics())
 	}
+	s.overviewRoutes(rt)
 	s.taskRoutes(rt)
 	s.fileRoutes(rt)
 	rt.Handle("POST", "/api/upload/{repo}", needs(deliveryNeeds), s.deliver)

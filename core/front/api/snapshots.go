@@ -168,6 +168,10 @@ func (s *Server) derivedRoutes(rt *Router) {
 }
 
 func (s *Server) listSnapshots(w http.ResponseWriter, r *http.Request) error {
+	p, err := pageOf(r)
+	if err != nil {
+		return err
+	}
 	byTime := false
 	switch sort := Query(r, "sort"); sort {
 	case "", "name", "Name":
@@ -175,6 +179,12 @@ func (s *Server) listSnapshots(w http.ResponseWriter, r *http.Request) error {
 		byTime = true
 	default:
 		return Errorf(http.StatusInternalServerError, "sorting method \"%s\" unknown", sort)
+	}
+	if p.limit > 0 && byTime {
+		return Errorf(http.StatusBadRequest, "pages are by name: sort=time does not go with limit")
+	}
+	if p.limit > 0 {
+		return s.snapshotPage(w, r, p)
 	}
 	all, err := s.Snapshots.All(r.Context(), byTime)
 	if err != nil {
@@ -287,4 +297,15 @@ func (s *Server) verifySnapshot(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return WriteJSON(w, http.StatusOK, missing)
+}
+
+// snapshotPage answers with a page of snapshots by name.
+func (s *Server) snapshotPage(w http.ResponseWriter, r *http.Request, p page) error {
+	all := s.Snapshots.Rows().After(r.Context(), p.after)
+	got, err := take(p.limit, kept(all, func(v snapshot.Snapshot) bool { return may(r, auth.SnapshotRead, v.Name) }),
+		func(v snapshot.Snapshot) string { return v.Name })
+	if err != nil {
+		return err
+	}
+	return writePage(w, got, func(v snapshot.Snapshot) any { return listedSnapshot{v.View(), v.List.Count} })
 }

@@ -20,8 +20,8 @@ func (s *Server) taskRoutes(rt *Router) {
 		return WriteJSON(w, http.StatusOK, struct{}{})
 	})
 	rt.Handle("GET", "/api/tasks-wait", anyPrincipal(), s.waitTasks)
-	rt.Handle("GET", "/api/tasks/{id}", anyPrincipal(), s.withTask(http.StatusNotFound, auth.TasksRead, func(w http.ResponseWriter, _ *http.Request, t task.Task) error {
-		return WriteJSON(w, http.StatusOK, viewTask(t))
+	rt.Handle("GET", "/api/tasks/{id}", anyPrincipal(), s.withTask(http.StatusNotFound, auth.TasksRead, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
+		return WriteJSON(w, http.StatusOK, shownTask(r, t))
 	}))
 	rt.Handle("GET", "/api/tasks/{id}/wait", anyPrincipal(), s.withTask(http.StatusBadRequest, auth.TasksRead, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
 		now, err := s.wait(r.Context(), t)
@@ -38,6 +38,9 @@ func (s *Server) taskRoutes(rt *Router) {
 	}))
 	rt.Handle("GET", "/api/tasks/{id}/output", anyPrincipal(), s.withTask(http.StatusNotFound, auth.TasksRead, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
 		out, err := s.Tasks.Output(r.Context(), t)
+		if err == nil {
+			out, err = outputFrom(r, out)
+		}
 		if err != nil {
 			return err
 		}
@@ -133,19 +136,6 @@ func detail(t task.Task) ([]byte, error) {
 	return withField(data, "Requests", requests), nil
 }
 
-func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
-	views := []taskView{}
-	for t, err := range s.Tasks.All(r.Context()) {
-		if err != nil {
-			return err
-		}
-		if sees(r, t, auth.TasksRead) {
-			views = append(views, viewTask(t))
-		}
-	}
-	return WriteJSON(w, http.StatusOK, views)
-}
-
 func unknownTask(status int, id int64) error {
 	return Errorf(status, "could not find task with id %d", id)
 }
@@ -167,4 +157,85 @@ func (s *Server) withTask(unknown int, can auth.Permission, h func(http.Response
 		}
 		return h(w, r, t)
 	}
+}
+
+// taskDetails is the view of a task with format=details. A time that has not
+// come yet is absent.
+type taskDetails struct {
+	taskView
+	Kind                       string
+	Error                      string `json:",omitempty"`
+	Code                       int    `json:",omitempty"` // HTTP status of the result
+	Output                     int    // bytes
+	Tries                      int    // attempts in a row that ended with an error
+	Committed                  bool   // it can no longer fail
+	Created, Started, Finished string `json:",omitempty"` // RFC 3339
+}
+
+func detailsOf(t task.Task) taskDetails {
+	d := taskDetails{taskView: viewTask(t), Kind: t.Kind, Error: t.Error, Code: t.Code, Committed: t.Committed, Tries: t.Failures,
+		Output: t.OutputSize + len(t.Output) + len(t.Live)}
+	d.Created, d.Started, d.Finished = moment(t.Created), moment(t.Started), moment(t.Finished)
+	return d
+}
+
+// taskFilter returns which tasks a listing wants by state= and kind=. state= is
+// aptly's number: 0 idle, 1 running, 2 succeeded, 3 failed.
+func taskFilter(r *http.Request) (func(task.Task) bool, error) {
+	state, kind := Query(r, "state"), Query(r, "kind")
+	n, err := strconv.Atoi(state)
+	if state != "" && (err != nil || n < int(task.Idle) || n > int(task.Failed)) {
+		return nil, Errorf(http.StatusBadRequest, "invalid state %.20q: 0 to 3", state)
+	}
+	return func(t task.Task) bool {
+		return sees(r, t, auth.TasksRead) && (state == "" || int(t.State) == n) && (kind == "" || t.Kind == kind)
+	}, nil
+}
+
+// listTasks answers with the tasks that a request wants. limit=, state=, kind= and
+// format=details are additions to aptly's API.
+func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
+	p, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	wanted, err := taskFilter(r)
+	if err != nil {
+		return err
+	}
+	after, err := strconv.ParseInt(p.after, 10, 64)
+	if p.after != "" && (err != nil || after < 0) {
+		return errAfter(p.after)
+	}
+	if p.limit == 0 {
+		p.limit = int(^uint(0) >> 1)
+	}
+	all := s.Tasks.After(r.Context(), after)
+	got, err := take(p.limit, kept(all, wanted), func(t task.Task) string { return strconv.FormatInt(t.ID, 10) })
+	if err != nil {
+		return err
+	}
+	return writePage(w, got, func(t task.Task) any { return shownTask(r, t) })
+}
+
+// shownTask returns the view that a request wants of a task.
+func shownTask(r *http.Request, t task.Task) any {
+	if Query(r, "format") == "details" {
+		return detailsOf(t)
+	}
+	return viewTask(t)
+}
+
+// outputFrom returns the part of a task's output that begins at the byte from=. A
+// position after the end gives "".
+func outputFrom(r *http.Request, out string) (string, error) {
+	text := Query(r, "from")
+	if text == "" {
+		return out, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return "", Errorf(http.StatusBadRequest, "invalid from %.20q: a number of bytes", text)
+	}
+	return out[min(n, len(out)):], nil
 }

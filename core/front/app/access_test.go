@@ -194,6 +194,7 @@ func samples() []sample {
 		{"GET /api/files/{dir}", "", "", "files.write d"}, {"DELETE /api/files/{dir}", "", "", "files.write d"}, {"DELETE /api/files/{dir}/{file}", "", "", "files.write d"},
 		{"GET /api/packages", "", "", "packages.read"}, {"GET /api/packages/{key}", "", "", "packages.read"},
 		{"GET /api/packages/{key}/references", "", "", "packages.read,repo.read *,mirror.read *,snapshot.read *,publish.read *//*"},
+		{"GET /api/packages/{key}/files", "", "", "packages.read"}, {"GET /api/status", "", "", "metrics.read"}, {"GET /api/signing-keys", "", "", "any"},
 		{"GET /api/graph.{ext}", "", "", "repo.read *,mirror.read *,snapshot.read *,publish.read *//*"},
 		{"GET /api/gpg/keys", "", "", "gpg.read"}, {"POST /api/gpg/key", "", "{}", "gpg.manage"}, {"DELETE /api/gpg/key", "", "{}", "gpg.manage"},
 		{"POST /api/db/cleanup", "", "", "db.manage"}, {"POST /api/db/repair", "", "", "db.manage"}, {"GET /api/metrics", "", "", "metrics.read"}, {"GET /api/audit", "", "", "audit.read"},

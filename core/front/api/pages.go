@@ -1,0 +1,93 @@
+package api
+
+import (
+	"iter"
+	"net/http"
+	"strconv"
+
+	"aptless/core/formats/openapi"
+)
+
+// maxPage bounds the elements of a page.
+const maxPage = 1000
+
+// page is the part of a list that a request wants: limit elements that follow after.
+// The order is that in which the list is stored. limit 0 means the whole list.
+type page struct {
+	limit int
+	after string
+}
+
+// pageQuery describes the parameters of a page.
+func pageQuery() []openapi.Param {
+	return []openapi.Param{
+		{Name: "limit", About: "at most so many elements, up to 1000, in the order in which the list is stored. The header X-Next of the answer is the value of after for the next page; without it the page is the last. Not in aptly"},
+		{Name: "after", About: "the value of X-Next of the page before. Not in aptly"}}
+}
+
+// pageOf reads limit= and after=. after= needs limit=.
+func pageOf(r *http.Request) (page, error) {
+	text, after := Query(r, "limit"), Query(r, "after")
+	if text == "" && after == "" {
+		return page{}, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxPage {
+		return page{}, Errorf(http.StatusBadRequest, "invalid limit %.20q: 1 to %d", text, maxPage)
+	}
+	return page{n, after}, nil
+}
+
+// taken is the elements of a page. next is the value of after for the next page, "" if
+// there is none.
+type taken[T any] struct {
+	items []T
+	next  string
+}
+
+// take reads the elements of a page and one more. name returns the value of after for
+// the page that follows an element.
+func take[T any](limit int, all iter.Seq2[T, error], name func(T) string) (taken[T], error) {
+	got := taken[T]{items: []T{}}
+	for v, err := range all {
+		if err != nil {
+			return taken[T]{}, err
+		}
+		if len(got.items) == limit {
+			got.next = name(got.items[limit-1])
+			break
+		}
+		got.items = append(got.items, v)
+	}
+	return got, nil
+}
+
+// writePage answers with a page. view returns the JSON form of an element.
+func writePage[T any](w http.ResponseWriter, got taken[T], view func(T) any) error {
+	if got.next != "" {
+		w.Header().Set("X-Next", got.next)
+	}
+	views := make([]any, len(got.items))
+	for i, v := range got.items {
+		views[i] = view(v)
+	}
+	return WriteJSON(w, http.StatusOK, views)
+}
+
+func errAfter(after string) error {
+	return Errorf(http.StatusBadRequest, "invalid after %.200q: the header X-Next of a page has it", after)
+}
+
+// kept yields the elements for which keep is true.
+func kept[T any](all iter.Seq2[T, error], keep func(T) bool) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for v, err := range all {
+			if err == nil && !keep(v) {
+				continue
+			}
+			if !yield(v, err) {
+				return
+			}
+		}
+	}
+}
