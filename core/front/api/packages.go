@@ -234,7 +234,7 @@ func writePackages(w http.ResponseWriter, packages iter.Seq2[*deb.Package, error
 }
 
 // writePackagePage answers with a page of packages.
-func writePackagePage(w http.ResponseWriter, p page, l listing, all iter.Seq2[*deb.Package, error]) error {
+func writePackagePage(w http.ResponseWriter, p paging, l listing, all iter.Seq2[*deb.Package, error]) error {
 	got, err := take(p.limit, all, (*deb.Package).Key)
 	if err != nil {
 		return err
@@ -250,7 +250,7 @@ func writePackagePage(w http.ResponseWriter, p page, l listing, all iter.Seq2[*d
 // packagePage answers with a page of a list of packages. It reads no chunk before the
 // page. Dependencies and highest versions need the whole list, so a page of them is
 // refused.
-func (s *Server) packagePage(w http.ResponseWriter, r *http.Request, list *pkglist.List, p page) error {
+func (s *Server) packagePage(w http.ResponseWriter, r *http.Request, list *pkglist.List, p paging) error {
 	l, err := pagedListing(r)
 	if err != nil {
 		return err
@@ -272,7 +272,7 @@ func (s *Server) packagePage(w http.ResponseWriter, r *http.Request, list *pkgli
 }
 
 // allPackagesPage answers with a page of all packages.
-func (s *Server) allPackagesPage(w http.ResponseWriter, r *http.Request, p page) error {
+func (s *Server) allPackagesPage(w http.ResponseWriter, r *http.Request, p paging) error {
 	l, err := pagedListing(r)
 	if err != nil {
 		return err

@@ -11,9 +11,9 @@ import (
 // maxPage bounds the elements of a page.
 const maxPage = 1000
 
-// page is the part of a list that a request wants: limit elements that follow after.
+// paging is the part of a list that a request wants: limit elements that follow after.
 // The order is that in which the list is stored. limit 0 means the whole list.
-type page struct {
+type paging struct {
 	limit int
 	after string
 }
@@ -26,16 +26,16 @@ func pageQuery() []openapi.Param {
 }
 
 // pageOf reads limit= and after=. after= needs limit=.
-func pageOf(r *http.Request) (page, error) {
+func pageOf(r *http.Request) (paging, error) {
 	text, after := Query(r, "limit"), Query(r, "after")
 	if text == "" && after == "" {
-		return page{}, nil
+		return paging{}, nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > maxPage {
-		return page{}, Errorf(http.StatusBadRequest, "invalid limit %.20q: 1 to %d", text, maxPage)
+		return paging{}, Errorf(http.StatusBadRequest, "invalid limit %.20q: 1 to %d", text, maxPage)
 	}
-	return page{n, after}, nil
+	return paging{n, after}, nil
 }
 
 // taken is the elements of a page. next is the value of after for the next page, "" if

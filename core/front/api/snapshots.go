@@ -300,7 +300,7 @@ func (s *Server) verifySnapshot(w http.ResponseWriter, r *http.Request) error {
 }
 
 // snapshotPage answers with a page of snapshots by name.
-func (s *Server) snapshotPage(w http.ResponseWriter, r *http.Request, p page) error {
+func (s *Server) snapshotPage(w http.ResponseWriter, r *http.Request, p paging) error {
 	all := s.Snapshots.Rows().After(r.Context(), p.after)
 	got, err := take(p.limit, kept(all, func(v snapshot.Snapshot) bool { return may(r, auth.SnapshotRead, v.Name) }),
 		func(v snapshot.Snapshot) string { return v.Name })
