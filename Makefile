@@ -118,6 +118,12 @@ parts: aws-tools ## download the substitutes for AWS; see localstack
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
+PACKAGES ?= 10000
+RUNS     ?= 5
+
+bench-peers: build ## measure aptless beside aptly and reprepro, where installed, with PACKAGES (10000) in RUNS (5)
+	go run ./tests/peers -aptless bin/aptless -packages $(PACKAGES) -runs $(RUNS) -revision $$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' core infra functions tests | sed 's/func //' | sort | \
 	while IFS=: read -r file target; do \
@@ -173,4 +179,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help parts build functions deploy run demo template test test-core test-readers test-newer-apt test-aws test-aws-slices cost aws-local test-all bench fuzz lint tools aws-tools everything clean
+.PHONY: help parts build functions deploy run demo template test test-core test-readers test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers fuzz lint tools aws-tools everything clean

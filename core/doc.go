@@ -61,7 +61,7 @@
 // row without a package. Tests may import anything.
 //
 //	formats/deb                    github.com/klauspost/compress github.com/mikelolasagasti/xz github.com/ulikunitz/xz
-//	formats/deb/debtest            github.com/klauspost/compress
+//	formats/deb/debtest            github.com/klauspost/compress github.com/ulikunitz/xz
 //	formats/pgp                    github.com/ProtonMail/go-crypto
 //	formats/members                github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
 //	formats/members/memberstest    github.com/klauspost/compress github.com/mikelolasagasti/xz

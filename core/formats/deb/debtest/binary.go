@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
 )
 
 // Spec describes a binary package. The zero Spec is the package hello 1.0 all.
@@ -23,7 +24,7 @@ type Spec struct {
 	Udeb         bool              // makes a .udeb
 	Fields       map[string]string // of the control file, added or replacing the usual ones
 	Files        map[string]string // contents by path, such as "usr/bin/hello"
-	Compression  string            // "none", "gzip", "xz" (stored, not compressed) or "zstd"; "xz" if empty
+	Compression  string            // "none", "gzip", "xz" (stored, not compressed), "packed xz" or "zstd"; "xz" if empty
 }
 
 func (s Spec) filled() Spec {
@@ -106,7 +107,7 @@ func Deb(s Spec) []byte {
 	return b.Bytes()
 }
 
-var suffixes = map[string]string{"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
+var suffixes = map[string]string{"none": "", "gzip": ".gz", "xz": ".xz", "packed xz": ".xz", "zstd": ".zst"}
 
 // arMember writes a member of an ar archive (deb(5)).
 func arMember(b *bytes.Buffer, name string, data []byte) {
@@ -170,6 +171,8 @@ func compress(data []byte, format string) []byte {
 		w = gzip.NewWriter(&b)
 	case "xz":
 		return storedXZ(data)
+	case "packed xz":
+		w, err = xz.WriterConfig{DictCap: 1 << 20}.NewWriter(&b)
 	case "zstd":
 		w, err = zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1))
 	}

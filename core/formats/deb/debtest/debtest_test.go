@@ -16,7 +16,7 @@ import (
 
 func TestDeb(t *testing.T) {
 	long := strings.Repeat("d/", 90) + strings.Repeat("f", 150)
-	for _, compression := range []string{"", "none", "gzip", "xz", "zstd"} {
+	for _, compression := range []string{"", "none", "gzip", "xz", "packed xz", "zstd"} {
 		t.Run(compression, func(t *testing.T) {
 			spec := debtest.Spec{
 				Package: "tool", Version: "1:2.0-3", Architecture: "amd64", Compression: compression,
