@@ -61,8 +61,8 @@ func median(all []figures) (m figures, ok bool) {
 	}, true
 }
 
-// table writes a Markdown table: of each operation the medians of aptless, and of each
-// other peer with its time as a multiple of that of aptless.
+// table writes a Markdown table with the medians of aptless and of each other peer.
+// The time of another peer is also a multiple of that of aptless.
 func (r *results) table(w io.Writer, peers []string) {
 	others := slices.DeleteFunc(slices.Clone(peers), func(p string) bool { return p == "aptless" })
 	fmt.Fprintf(w, "| Operation | aptless: s | CPU s | MiB |")
