@@ -42,6 +42,7 @@
 //   - archive/publish/files: package files below a published tree
 //   - archive/publish/tree: the manifest, and the public tree that follows it
 //   - front/auth: tokens, grants, and the decision whether a caller has a permission
+//   - front/auth/oidc: ID tokens of CI jobs, and the keys of their issuers
 //   - front/audit: records of changes and refusals, as chains
 //   - front/api: routes, requests, answers and errors
 //   - front/app: composition: drivers and a Config in; handler, worker and tick out
@@ -93,10 +94,12 @@
 //	archive/publish/tree           archive/publish/paths archive/publish/index archive/publish/files
 //	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/source
 //	archive/deliver                archive/publish archive/repo archive/source archive/upload
-//	front/auth                     net/http
+//	front/auth                     front/auth/oidc net/http
+//	front/auth/oidc                github.com/go-jose/go-jose/v4
+//	front/auth/oidc/oidctest       github.com/go-jose/go-jose/v4
 //	front/audit
 //	front/api                      front/audit front/auth net/http github.com/prometheus/client_golang
-//	front/app                      front/api front/audit front/auth net/http github.com/prometheus/client_golang
+//	front/app                      front/api front/audit front/auth front/auth/oidc net/http github.com/prometheus/client_golang
 //	front/app/apptest              front/app net/http aptless/infra/embedded
 //
 // # Laws

@@ -151,6 +151,9 @@ func checkScheme(u *url.URL) error {
 // redirect checks the redirect to r; via are the requests before it. Its addresses are
 // checked when they are dialed.
 func redirect(r *http.Request, via []*http.Request) error {
+	if r.Context().Value(stayKey{}) != nil {
+		return http.ErrUseLastResponse
+	}
 	if len(via) > maxRedirects {
 		return errRedirects
 	}

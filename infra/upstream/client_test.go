@@ -423,3 +423,18 @@ func TestBusyHostGetsFewerAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestRedirectIsRefusedOnRequest: the server that it names is not asked.
+func TestRedirectIsRefusedOnRequest(t *testing.T) {
+	asked := 0
+	served(t, func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		http.Redirect(w, r, "http://other.example/keys", http.StatusFound)
+	}, func(t *testing.T, c *Client) {
+		_, err := c.Fetch(t.Context(), port.Request{URL: address, Limit: 5, Stay: true})
+		var status *port.StatusError
+		if !errors.As(err, &status) || status.Code != http.StatusFound || asked != 1 {
+			t.Errorf("%v after %d requests", err, asked)
+		}
+	})
+}

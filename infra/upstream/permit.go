@@ -19,7 +19,10 @@ type permit struct {
 	left   bool // a redirect has led to another origin
 }
 
-type permitKey struct{}
+type (
+	permitKey struct{}
+	stayKey   struct{} // of a context whose request refuses redirects
+)
 
 // newPermit returns the permit of a request, or nil if the Access belongs to another origin.
 func newPermit(access *port.Access, address *url.URL) *permit {

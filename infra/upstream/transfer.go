@@ -58,6 +58,9 @@ func (t *transfer) try() (*http.Response, error) {
 		method = http.MethodHead
 	}
 	ctx, stop := context.WithCancelCause(t.ctx)
+	if t.request.Stay {
+		ctx = context.WithValue(ctx, stayKey{}, true)
+	}
 	permit := newPermit(t.request.Access, t.address)
 	r, err := http.NewRequestWithContext(permit.in(ctx), method, t.address.String(), nil)
 	if err != nil {

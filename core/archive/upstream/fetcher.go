@@ -34,6 +34,9 @@ type Request struct {
 	// NotModified if the file is unchanged.
 	ETag, Modified string
 
+	// Stay refuses redirects: the error is a *StatusError with the status of one.
+	Stay bool
+
 	// Limit bounds the body, in bytes. It is required.
 	Limit int64
 }
@@ -48,14 +51,23 @@ type Answer struct {
 
 // Get returns the file at a URL. limit bounds it, in bytes.
 func Get(ctx context.Context, f Fetcher, address string, limit int64) ([]byte, error) {
-	answer, err := f.Fetch(ctx, Request{URL: address, Limit: limit})
+	return get(ctx, f, Request{URL: address, Limit: limit})
+}
+
+// GetHere is Get without redirects.
+func GetHere(ctx context.Context, f Fetcher, address string, limit int64) ([]byte, error) {
+	return get(ctx, f, Request{URL: address, Limit: limit, Stay: true})
+}
+
+func get(ctx context.Context, f Fetcher, r Request) ([]byte, error) {
+	answer, err := f.Fetch(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	defer answer.Body.Close()
 	data, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", Shown(address), err)
+		return nil, fmt.Errorf("%s: %w", Shown(r.URL), err)
 	}
 	return data, nil
 }

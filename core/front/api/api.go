@@ -48,7 +48,8 @@ type References struct {
 // Server holds the stores and settings that the handlers use.
 type Server struct {
 	Version string
-	Async   bool // whether a request without _async is answered with its task
+	Address string // the server's own address; "" if it is not known
+	Async   bool   // whether a request without _async is answered with its task
 	Log     *slog.Logger
 
 	Guard  *Guard // nil lets all requests pass

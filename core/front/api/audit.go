@@ -55,3 +55,26 @@ func (c *call) alongside(r *http.Request, event string, status int) (auth.Also, 
 		}
 	}
 }
+
+// beside returns the function that makes the record of a change of access for the
+// transaction of the change. The caller calls the second function with the error of the
+// transaction.
+func (c *call) beside(r *http.Request, event, of string) (func() []driver.Op, func(error)) {
+	var p *audit.Pending
+	if c.records == nil {
+		return func() []driver.Op { return nil }, func(error) {}
+	}
+	also := func() []driver.Op {
+		if p == nil {
+			rec := c.record(r, event)
+			rec.Of, rec.Status = auth.Redact(of), http.StatusOK
+			p = c.records.Begin(rec)
+		}
+		return []driver.Op{p.Op}
+	}
+	return also, func(err error) {
+		if p != nil {
+			p.Done(err)
+		}
+	}
+}

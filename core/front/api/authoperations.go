@@ -9,6 +9,7 @@ import (
 // authOperations describes the routes below /api/auth, which aptly does not have.
 func authOperations() []openapi.Operation {
 	const tag, all, one = "Auth", "/api/auth/tokens", "/api/auth/tokens/{id}"
+	const policy = "/api/auth/policies/{name}"
 	return []openapi.Operation{
 		op("GET", "/api/auth/whoami", tag, "whoami", "Show the principal of the request", gives(200, identity{})),
 		op("POST", all, tag, "createToken", "Create a token. The answer shows its secret once", takes(tokenParams{}, 201, madeToken{})),
@@ -17,6 +18,12 @@ func authOperations() []openapi.Operation {
 			openapi.Param{Name: "live", About: "only tokens that are valid", Values: []string{"1"}})),
 		op("GET", one, tag, "showToken", "Show a token", gives(200, auth.View{})),
 		op("DELETE", one, tag, "revokeToken", "Revoke a token. The ID self is the token of the request", gives(200, auth.Token{})),
+		op("GET", "/api/auth/policies", tag, "listPolicies", "List the trust policies", gives(200, []auth.Policy{})),
+		op("GET", policy, tag, "showPolicy", "Show a trust policy", gives(200, auth.Policy{})),
+		op("PUT", policy, tag, "setPolicy", "Make or replace a trust policy. Short tokens of the former one are revoked", takes(policyParams{}, 200, setPolicy{})),
+		op("DELETE", policy, tag, "removePolicy", "Remove a trust policy, and revoke its short tokens", gives(200, auth.Policy{})),
+		op("GET", "/api/auth/oidc/audience", tag, "oidcAudience", "Show the audience that ID tokens need", gives(200, audienceView{})),
+		op("POST", "/api/auth/oidc/token", tag, "exchangeToken", "Exchange the ID token of a CI job for a short token, once", takes(exchangeParams{}, 201, exchanged{})),
 		op("GET", "/api/audit", tag, "listAudit", "List the audit records in the order of time", gives(200, audit.Page{}, auditParams()...)),
 		op("GET", "/api/auth/bindings", tag, "listBindings", "List the bindings", gives(200, []auth.Binding{})),
 		op("GET", "/api/auth/bindings/{name}", tag, "showBinding", "Show a binding", gives(200, auth.Binding{})),

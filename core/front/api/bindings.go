@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 
-	"aptless/core/engine/driver"
 	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
@@ -47,7 +46,7 @@ func (s *Server) bindingRoutes(rt *Router) {
 
 func (s *Server) setBinding(w http.ResponseWriter, r *http.Request) error {
 	var body bindingParams
-	if err := bindStrict(r, &body); err != nil {
+	if err := bindStrict(r, &body, maxAuthBody); err != nil {
 		return err
 	}
 	c, name := callOf(r.Context()), Param(r, "name")
@@ -58,27 +57,4 @@ func (s *Server) setBinding(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return WriteJSON(w, http.StatusOK, b)
-}
-
-// beside returns the function that makes the record of a change of access for the
-// transaction of the change. The caller calls the second function with the error of the
-// transaction.
-func (c *call) beside(r *http.Request, event, of string) (func() []driver.Op, func(error)) {
-	var p *audit.Pending
-	if c.records == nil {
-		return func() []driver.Op { return nil }, func(error) {}
-	}
-	also := func() []driver.Op {
-		if p == nil {
-			rec := c.record(r, event)
-			rec.Of, rec.Status = of, http.StatusOK
-			p = c.records.Begin(rec)
-		}
-		return []driver.Op{p.Op}
-	}
-	return also, func(err error) {
-		if p != nil {
-			p.Done(err)
-		}
-	}
 }

@@ -149,7 +149,7 @@ func (rt *Router) refused(r *http.Request, status int, err error) {
 	c := callOf(r.Context())
 	var own *auth.Error
 	event := map[int]string{http.StatusUnauthorized: audit.Refused, http.StatusForbidden: audit.Denied}[status]
-	if status == http.StatusTooManyRequests && errors.As(err, &own) {
+	if errors.As(err, &own) && status == http.StatusTooManyRequests {
 		event = audit.Limited
 	}
 	if c.records == nil || event == "" {
@@ -157,6 +157,9 @@ func (rt *Router) refused(r *http.Request, status int, err error) {
 	}
 	rec := c.record(r, event)
 	rec.Status, rec.Error = status, auth.Redact(err.Error())
+	if own != nil && own.Reason != "" {
+		rec.Event, rec.Error = audit.NotExchanged, auth.Redact(own.Reason)
+	}
 	if err := c.records.Refuse(context.WithoutCancel(r.Context()), rec); err != nil {
 		rt.Log.Error("a refusal was not recorded", "error", err)
 	}
@@ -192,7 +195,7 @@ func (rt *Router) changing(w http.ResponseWriter, r *http.Request, ro *route) er
 // fail answers with the status of an error and its text. Clients of aptly expect
 // text/plain for a *BindError and JSON otherwise; the body is JSON in both cases.
 func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
-	body, _ := json.Marshal(map[string]string{"error": err.Error()})
+	body := refusalBody(err)
 	var binding *BindError
 	if errors.As(err, &binding) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -210,6 +213,17 @@ func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 		rt.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
 	}
 	_ = writeRaw(w, status, body)
+}
+
+// refusalBody returns the body of a refusal.
+func refusalBody(err error) []byte {
+	told := map[string]any{"error": err.Error()}
+	var refusal *auth.Error
+	if errors.As(err, &refusal) && refusal.Claims != nil {
+		told["Claims"] = refusal.Claims
+	}
+	body, _ := json.Marshal(told) // claims come from JSON
+	return body
 }
 
 // secure sets headers for browsers. They do not guess types and do not store answers of

@@ -13,6 +13,7 @@ func (s *Server) Handler() http.Handler {
 	s.probeRoutes(rt)
 	s.authRoutes(rt)
 	s.bindingRoutes(rt)
+	s.policyRoutes(rt)
 	s.auditRoutes(rt)
 	rt.Handle("GET", "/api/storage", anyPrincipal(), s.storage)
 	s.endpointRoutes(rt)

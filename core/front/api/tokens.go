@@ -43,15 +43,15 @@ type identity struct {
 	Grants  []auth.Grant `json:",omitempty"`
 }
 
-// bindStrict decodes a body of JSON that has no other fields than v. An empty body
-// is taken for {}.
-func bindStrict(r *http.Request, v any) error {
-	data, err := io.ReadAll(io.LimitReader(r.Body, maxAuthBody+1))
+// bindStrict decodes a body of at most limit bytes of JSON that has no other fields than
+// v. An empty body is taken for {}.
+func bindStrict(r *http.Request, v any, limit int64) error {
+	data, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
 		return Errorf(http.StatusBadRequest, "%v", err)
 	}
-	if len(data) > maxAuthBody {
-		return Errorf(http.StatusRequestEntityTooLarge, "request body has more than %d bytes", maxAuthBody)
+	if int64(len(data)) > limit {
+		return Errorf(http.StatusRequestEntityTooLarge, "request body has more than %d bytes", limit)
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil
@@ -97,7 +97,7 @@ func (s *Server) authRoutes(rt *Router) {
 	rt.Handle("DELETE", "/api/auth/tokens/{id}", anyPrincipal(), s.revokeToken)
 	rt.Handle("POST", "/api/auth/tokens/{id}/rotate", manage, func(w http.ResponseWriter, r *http.Request) error {
 		var body rotateParams
-		if err := bindStrict(r, &body); err != nil {
+		if err := bindStrict(r, &body, maxAuthBody); err != nil {
 			return err
 		}
 		c := callOf(r.Context())
@@ -113,7 +113,7 @@ func (s *Server) authRoutes(rt *Router) {
 
 func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
 	var body tokenParams
-	if err := bindStrict(r, &body); err != nil {
+	if err := bindStrict(r, &body, maxAuthBody); err != nil {
 		return err
 	}
 	order := auth.Order{Name: body.Name, Owner: body.Owner, Kind: auth.Kind(body.Kind), Grants: body.Grants, Expires: body.Expires}

@@ -34,6 +34,7 @@ import (
 	"aptless/core/front/api"
 	"aptless/core/front/audit"
 	"aptless/core/front/auth"
+	"aptless/core/front/auth/oidc"
 )
 
 // Drivers are the ports to storage, table and queue.
@@ -172,7 +173,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	objects := drawing{publications, lists, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}
 	server := &api.Server{
 		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit, Nodes: objects.nodes, References: objects.references, Draw: c.Draw, Space: c.Space,
-		Version: c.Version, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
+		Version: c.Version, Address: c.Address, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Deliveries: deliveries, Problems: a.Problems,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, AsOf: publications.AsOf, Log: c.Log,
@@ -229,7 +230,13 @@ func (c *Config) setDefaults() {
 
 // protect returns the protection that c asks for.
 func protect(table driver.Table, c Config) *protection {
-	p := &protection{Auth: c.Auth, log: c.Log, now: c.Now, tokens: &auth.Store{Table: table, Now: c.Now}, audit: &audit.Store{Table: table, Now: c.Now, Log: c.Log}}
+	issuers := &oidc.Verifier{Now: c.Now}
+	if c.Upstream != nil {
+		issuers.Fetch = func(ctx context.Context, url string, limit int64) ([]byte, error) {
+			return upstream.GetHere(ctx, c.Upstream, url, limit)
+		}
+	}
+	p := &protection{Auth: c.Auth, log: c.Log, now: c.Now, tokens: &auth.Store{Table: table, Now: c.Now, Issuers: issuers}, audit: &audit.Store{Table: table, Now: c.Now, Log: c.Log}}
 	if a := c.Auth; a != nil {
 		p.tokens.Environment, p.tokens.Fresh, p.audit.Keep = a.Environment, a.Fresh, a.Keep
 	}

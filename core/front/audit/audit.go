@@ -29,6 +29,11 @@ const (
 	ModeSet        = "mode.set"
 	BindingSet     = "binding.set"
 	BindingRemoved = "binding.removed"
+	Exchanged      = "oidc.exchanged"
+	NotExchanged   = "oidc.refused"
+	PolicySet      = "policy.set"
+	PolicyRemoved  = "policy.removed"
+	AccessSet      = "access.set"
 	Expired        = "audit.expired"
 )
 

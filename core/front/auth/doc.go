@@ -8,6 +8,9 @@
 //	auth-name / <name>            the digest of the newest token of that name, as JSON
 //	auth-used / <ID>              a Use as JSON: the last use of a token, to the hour
 //	auth-binding / <name>         a Binding as JSON
+//	auth-policy / <name>          a Policy as JSON
+//	auth-jti-<day> / <digest>     an ID token that was exchanged, by the day of its expiry
+//	auth / jti                    the last day whose marks of ID tokens were removed
 //
 // # Invariants
 //
@@ -31,6 +34,8 @@
 //     compares the secret with the token of the environment, and looks into memory.
 //     The limit of failures comes next. At last it reads at most one row.
 //  9. Sticky. Only Store.Open opens a closed installation, and no server calls it.
+//  10. Once. The row of a short token, the mark of its ID token and the check of its
+//     policy are one transaction.
 //
 // Example of 6: a process begins to read the row of a token, and the same process
 // revokes the token. The read answers its one call by the row it has read, and

@@ -185,13 +185,20 @@ func (g *Grant) check() error {
 	}
 	for _, list := range g.lists() {
 		for _, pattern := range list {
-			if pattern == "" || len(pattern) > maxPattern {
-				return fmt.Errorf("a pattern has 1 to %d bytes: %.50q", maxPattern, pattern)
-			}
-			if strings.Count(pattern, "*") > maxStars {
-				return fmt.Errorf("a pattern has at most %d stars: %.50q", maxStars, pattern)
+			if err := checkPattern(pattern); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+func checkPattern(pattern string) error {
+	if pattern == "" || len(pattern) > maxPattern {
+		return fmt.Errorf("a pattern has 1 to %d bytes: %.50q", maxPattern, pattern)
+	}
+	if strings.Count(pattern, "*") > maxStars {
+		return fmt.Errorf("a pattern has at most %d stars: %.50q", maxStars, pattern)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"aptless/core/engine/driver"
+	"aptless/core/front/auth/oidc"
 )
 
 // Store keeps tokens and authenticates requests.
@@ -28,12 +29,20 @@ type Store struct {
 	// Environment is the digest of the token of the server's environment; "" is none.
 	Environment string
 
+	// Issuers verifies ID tokens.
+	Issuers *oidc.Verifier
+
 	mu       sync.Mutex
 	known    memory // of valid and ended tokens
 	unknown  memory // of digests without a token
 	bound    *bindings
-	changes  int64 // of tokens and bindings by this process
+	changes  int64 // of tokens, bindings and policies by this process
 	failures limits
+
+	policies   []kept // nil if they are not known
+	policiesAt time.Time
+	short      int // live short tokens, at most
+	shortAt    time.Time
 }
 
 // Bounds of memory.
@@ -142,7 +151,10 @@ func (s *Store) read(ctx context.Context, digest string) (*remembered, error) {
 // maxHeader bounds the header with credentials, in bytes.
 const maxHeader = 1 << 10
 
-func errNeeded() error  { return refuse(http.StatusUnauthorized, "authentication is needed") }
+func errNeeded() error { return refuse(http.StatusUnauthorized, "authentication is needed") }
+func unchecked() error {
+	return &Error{Status: http.StatusServiceUnavailable, Text: "credentials cannot be checked now", Retry: 5 * time.Second}
+}
 func errInvalid() error { return refuse(http.StatusUnauthorized, "credentials are not valid") }
 
 // Sent returns the secret in the values of the header Authorization: a Bearer
@@ -193,7 +205,7 @@ func (s *Store) Authenticate(ctx context.Context, headers []string, source strin
 	}
 	if r == nil {
 		if r, err = s.read(ctx, digest); err != nil {
-			return nil, &Error{Status: http.StatusServiceUnavailable, Text: "credentials cannot be checked now", Retry: 5 * time.Second}
+			return nil, unchecked()
 		}
 	}
 	if r.token == nil || r.token.Kind != kind {

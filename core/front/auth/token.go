@@ -70,6 +70,9 @@ type Error struct {
 	Status int
 	Text   string
 	Retry  time.Duration // the pause before the next attempt; 0 says nothing
+
+	Reason string         // of a refused exchange; for the audit record only
+	Claims map[string]any // of an ID token that no policy matches
 }
 
 func (e *Error) Error() string { return e.Text }
