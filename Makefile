@@ -3,6 +3,7 @@
 LISTEN   ?= 127.0.0.1:8080
 DATA     ?= data
 FUZZTIME ?= 20s
+FUZZWORKERS ?= 1
 
 # Programs that the tests need besides Go, as Debian packages. `make test-core` needs
 # none of them.
@@ -124,12 +125,8 @@ RUNS     ?= 5
 bench-peers: build ## measure aptless beside aptly and reprepro, where installed, with PACKAGES (10000) in RUNS (5)
 	go run ./tests/peers -aptless bin/aptless -packages $(PACKAGES) -runs $(RUNS) -revision $$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-fuzz: ## run every fuzz target for FUZZTIME (20s)
-	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' core infra functions tests | sed 's/func //' | sort | \
-	while IFS=: read -r file target; do \
-		echo "== $$(dirname "$$file") $$target"; \
-		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
-	done
+fuzz: ## run every fuzz target for FUZZTIME (20s) with FUZZWORKERS (1) and print the number of inputs
+	tests/fuzz.sh $(FUZZTIME) $(FUZZWORKERS)
 
 lint: ## gofmt, vet and staticcheck
 	@out=$$(gofmt -l core functions infra localstack tests); test -z "$$out" || { echo "not formatted by gofmt:"; echo "$$out"; exit 1; }

@@ -37,6 +37,9 @@ func FuzzIndex(f *testing.F) {
 	for _, without := range []string{"Package: hello\n", "Version: 2.10-3\n", "Architecture: amd64\n", "Size: 53080\n"} {
 		f.Add([]byte(strings.Replace(binary, without, "", 1)+binary), uint8(0), uint8(deb.Binary))
 	}
+	for _, stanza := range hostileStanzas() {
+		f.Add([]byte(stanza+"\n"+binary), uint8(0), uint8(deb.Binary))
+	}
 	suffixes := []string{"", ".gz", ".xz", ".zst", ".bz2"}
 	f.Fuzz(func(t *testing.T, data []byte, suffix, kind uint8) {
 		x := upstream.Index{Path: "main/binary-amd64/Packages", Kind: deb.Kind(kind % 4), Arch: "amd64"}

@@ -214,7 +214,23 @@ func (a Archive) FetchRelease(ctx context.Context, k Asker, trust Trust, seen Se
 			k.say("@y[!]@| @!%v@|", bad)
 		}
 	}
+	if named, other := a.conflict(r); other {
+		k.say("@y[!]@| @!conflicting distribution: Release is of %s, and not of %s@|", named, a.Distribution)
+	}
 	return r, now, nil
+}
+
+// conflict reports whether Release names itself by Suite and Codename, and neither is the
+// archive's distribution. Then another server may have put a Release in the place of the
+// requested one. apt 2.6 warns of it, too, since third-party archives have such names.
+func (a Archive) conflict(r *Release) (named string, other bool) {
+	// "stretch/updates" has the Codename stretch; apt compares the part before the slash.
+	distribution, _, _ := strings.Cut(a.Distribution, "/")
+	suite, codename := r.Fields["Suite"], r.Fields["Codename"]
+	if a.Flat() || suite == "" && codename == "" || slices.Contains([]string{a.Distribution, distribution}, suite) || slices.Contains([]string{a.Distribution, distribution}, codename) {
+		return "", false
+	}
+	return strings.TrimSpace(suite + " " + codename), true
 }
 
 // fetchUnsigned returns the text of Release, or that of InRelease without

@@ -477,7 +477,8 @@ func TestInstallerFilesAreOnePackage(t *testing.T) {
 }
 
 func FuzzParseRelease(f *testing.F) {
-	for _, seed := range []string{"", "Date: Sat, 11 Jul 2026 10:16:37 UTC\n", "SHA256:\n a 1 b\n", "Components: x/y\nArchitectures: a source\n"} {
+	for _, seed := range []string{"", "Date: Sat, 11 Jul 2026 10:16:37 UTC\n", "SHA256:\n a 1 b\n", "Components: x/y\nArchitectures: a source\n",
+		"SHA256:\n a 1 ../../x\n a 1 /etc/passwd\n", "MD5Sum:\n a 9223372036854775808 b\n", "Suite: \x00\nCodename: \xff\n", "Valid-Until: never\nDate: Thu., 01 Jan 2026\n"} {
 		f.Add(seed, "stretch/updates")
 	}
 	f.Fuzz(func(t *testing.T, text, distribution string) {

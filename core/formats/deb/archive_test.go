@@ -461,6 +461,13 @@ func FuzzReadBinary(f *testing.F) {
 		f.Add(arArchive(member{"control.tar", control}, member{"data.tar" + suffix, body + strings.Repeat("\x00", 17)}))
 		f.Add(arArchive(member{"control.tar" + suffix, body[:len(body)-3]}, member{"data.tar" + suffix, body + "junk"}))
 	}
+	for _, archive := range hostileControls(f) {
+		f.Add(arArchive(member{"control.tar", archive}, member{"data.tar", control}))
+		f.Add(arArchive(member{"control.tar", control}, member{"data.tar.gz", nested(archive, 3)}))
+	}
+	for _, size := range hostileSizes() {
+		f.Add(withSize(size, control))
+	}
 	var sound []string
 	for _, compression := range []string{"none", "gzip", "xz", "zstd"} {
 		spec := debtest.Spec{Compression: compression, Files: map[string]string{"a": strings.Repeat("ab", 100)}}
