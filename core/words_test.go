@@ -25,6 +25,8 @@ var plain = []string{
 	"docs/life-of-a-publication.md",
 	"docs/glossary.md",
 	"docs/guarantees.md",
+	"docs/hostile.md",
+	"docs/limits.md",
 	"docs/states.md",
 	"docs/map.md",
 	"functions",

@@ -18,7 +18,7 @@ import (
 )
 
 // TestForbiddenAddressesInEveryForm requests addresses that are not public, in each form
-// that a URL can have. The dialed address decides, whatever its form.
+// that a URL can have. The dialed address decides.
 func TestForbiddenAddressesInEveryForm(t *testing.T) {
 	c, err := New(Options{})
 	if err != nil {

@@ -121,9 +121,8 @@ func TestHostileRequestsChangeNothing(t *testing.T) {
 	}
 }
 
-// TestHostileNamesOfPublicationsStayInTheTree publishes to names that lead elsewhere. aptly
-// drops two dots of a prefix, and so does this server; whatever comes of a name, each object
-// is a clean path, and one below "public/" is never another folder's.
+// TestHostileNamesOfPublicationsStayInTheTree publishes to names that lead elsewhere. Like
+// aptly, the server drops two dots of a prefix. Each object has a clean path below its area.
 func TestHostileNamesOfPublicationsStayInTheTree(t *testing.T) {
 	env, p := withPackage(t)
 	before := env.Memory.Objects("")
