@@ -10,6 +10,9 @@
 //
 // A package imports lower storeys freely and upper storeys never.
 //
+// Package client stands beside the storeys. It speaks with a server and imports nothing
+// of core, and nothing of core imports it.
+//
 // # The packages
 //
 //   - formats/deb: control files, versions, relations, packages; .deb, .dsc, .changes
@@ -46,6 +49,7 @@
 //   - front/audit: records of changes and refusals, as chains
 //   - front/api: routes, requests, answers and errors
 //   - front/app: composition: drivers and a Config in; handler, worker and tick out
+//   - client: a typed client of the API, for programs that are no server
 //
 // A package whose name ends in "test" has the helpers for tests of the package above
 // it. drivertest has the suite of all drivers, faults and outages. apptest has a whole
@@ -61,6 +65,7 @@
 // and on a grant that is not used. It also fails on a package without a row and on a
 // row without a package. Tests may import anything.
 //
+//	client                         net/http
 //	formats/deb                    github.com/klauspost/compress github.com/mikelolasagasti/xz github.com/ulikunitz/xz
 //	formats/deb/debtest            github.com/klauspost/compress github.com/ulikunitz/xz
 //	formats/pgp                    github.com/ProtonMail/go-crypto
