@@ -98,6 +98,9 @@ func (s *Store) stager(p *Publication, folder string) *index.Stager {
 	return st
 }
 
+// withContents reports whether a publication has Contents.
+func (s *Store) withContents(p *Publication) bool { return !p.SkipContents && s.Paths != nil }
+
 // get is the source.Getter outside of tasks.
 func (s *Store) get(ctx context.Context, key driver.Key, v any) error {
 	row, err := s.Table.Get(ctx, key)
