@@ -126,6 +126,15 @@ func (p *Publication) published() map[string]index.Published {
 	return published
 }
 
+// listsOf returns the lists of components, in the order of their names.
+func listsOf(components map[string]Component) []lists.Ref {
+	var all []lists.Ref
+	for _, c := range slices.Sorted(maps.Keys(components)) {
+		all = append(all, components[c].List)
+	}
+	return all
+}
+
 // uuids returns the UUIDs of the sources of components, each once.
 func uuids(components map[string]Component) []string {
 	var list []string

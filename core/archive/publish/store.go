@@ -307,7 +307,8 @@ func (p *Publication) answer() View {
 // source that is gone keeps the name it had.
 func (s *Store) sourceNames(ctx context.Context, p *Publication) (map[string]string, error) {
 	names := map[string]string{}
-	for c, published := range p.Components {
+	for _, c := range p.components() {
+		published := p.Components[c]
 		src, err := s.Sources.ByUUID(ctx, s.get, p.Kind.of(), published.UUID, published.Name)
 		switch {
 		case err == nil:
