@@ -20,7 +20,7 @@
 //   - formats/members: bzip2, xz and zstd files that are joined from pieces
 //   - formats/openapi: a description of an HTTP API, by the types of its bodies
 //   - formats/graphviz: graphs in the language of Graphviz
-//   - engine/driver: the ports Blobs, Table, Queue and Direct
+//   - engine/driver: the ports Blobs, Table, Queue, Direct and Edge
 //   - engine/parallel: workers, and the budget of memory
 //   - engine/lists: immutable lists in chunks that are named by their content
 //   - engine/lock: queues of tasks for resources, and transactions

@@ -56,7 +56,11 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 		if err != nil {
 			return nil, err
 		}
-		return &ports{app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, d.Queue.Hide, c.Lease, d, c}, nil
+		drivers := app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}
+		if arn := getenv("APTLESS_EDGE"); arn != "" {
+			drivers.Edge = d.NewEdge(arn, getenv("APTLESS_EDGE_URL"))
+		}
+		return &ports{drivers, d.Queue.Hide, c.Lease, d, c}, nil
 	}
 	f.build = func(ctx context.Context, p *ports) (*app.App, error) {
 		config, err := options.FromEnv(getenv)

@@ -42,6 +42,7 @@ type Drivers struct {
 	Blobs driver.Blobs
 	Table driver.Table
 	Queue driver.Queue
+	Edge  driver.Edge // where another program serves the published files; nil where Handler does
 }
 
 // trees mounts the further storages into blobs. It returns the result and the names of
