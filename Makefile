@@ -130,6 +130,11 @@ RUNS     ?= 5
 bench-peers: build ## measure aptless beside aptly and reprepro, where installed, with PACKAGES (10000) in RUNS (5)
 	go run ./tests/peers -aptless bin/aptless -packages $(PACKAGES) -runs $(RUNS) -revision $$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
+KILLS ?= 20
+
+torture: build ## let clients write to aptless, and to aptly if it is installed, and kill the servers KILLS (20) times
+	go run ./tests/torture -aptless bin/aptless -kills $(KILLS) -v
+
 fuzz: ## run every fuzz target for FUZZTIME (20s) with FUZZWORKERS (1) and print the number of inputs
 	tests/fuzz.sh $(FUZZTIME) $(FUZZWORKERS)
 
@@ -181,4 +186,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help parts build functions deploy run demo template test test-core test-readers simulate test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers fuzz lint tools aws-tools everything clean
+.PHONY: help parts build functions deploy run demo template test test-core test-readers simulate test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
