@@ -357,8 +357,7 @@ func (s *Store) users(ctx context.Context, p *Publication, dir string) ([]lists.
 		if old == nil {
 			continue
 		}
-		for _, c := range slices.Sorted(maps.Keys(old.Lists)) {
-			was := old.Lists[c]
+		for _, was := range old.Lists {
 			if was.PoolDir == dir {
 				refs = append(refs, was.List)
 			}
@@ -415,8 +414,8 @@ func (s *Store) cleanPackages(ctx context.Context, a *task.Attempt, p Publicatio
 // LeaveFiles they stay in a directory that another publication has, too.
 func (s *Store) dropPackages(ctx context.Context, a *task.Attempt, r removal, lists map[string]index.Published) error {
 	all := slices.Clone(r.Left)
-	for _, component := range slices.Sorted(maps.Keys(lists)) {
-		all = append(all, Leftover{component, lists[component]})
+	for component, published := range lists {
+		all = append(all, Leftover{component, published})
 	}
 	c := s.cleaner(a, r.Publication, nil)
 	for _, l := range all {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -44,9 +43,13 @@ func (s *Store) Roots(ctx context.Context, data []byte) (gc.Roots, error) {
 		return gc.Roots{}, err
 	}
 	var roots gc.Roots
-	roots.Packages = listsOf(p.Components)
+	for _, c := range p.Components {
+		roots.Packages = append(roots.Packages, c.List)
+	}
 	for _, rev := range p.Revisions {
-		roots.Packages = append(roots.Packages, listsOf(rev.Components)...)
+		for _, c := range rev.Components {
+			roots.Packages = append(roots.Packages, c.List)
+		}
 		if rev.Contents != nil {
 			roots.Lists = append(roots.Lists, *rev.Contents)
 		}
@@ -70,8 +73,8 @@ func (s *Store) Roots(ctx context.Context, data []byte) (gc.Roots, error) {
 		if m.Contents != nil {
 			roots.Lists = append(roots.Lists, *m.Contents)
 		}
-		for _, c := range slices.Sorted(maps.Keys(m.Lists)) {
-			roots.Packages = append(roots.Packages, m.Lists[c].List)
+		for _, l := range m.Lists {
+			roots.Packages = append(roots.Packages, l.List)
 		}
 	}
 	return roots, missing
@@ -85,8 +88,8 @@ func (s *Store) StagingRoots(_ context.Context, data []byte) (gc.Roots, error) {
 	if err := json.Unmarshal(data, &st); err != nil {
 		return roots, err
 	}
-	for _, c := range slices.Sorted(maps.Keys(st.Lists)) {
-		roots.Packages = append(roots.Packages, st.Lists[c].List)
+	for _, list := range st.Lists {
+		roots.Packages = append(roots.Packages, list.List)
 	}
 	return roots, nil
 }

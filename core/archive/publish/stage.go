@@ -14,7 +14,6 @@ import (
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/index"
 	"aptless/core/archive/publish/tree"
-	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 )
@@ -117,8 +116,7 @@ func (s *Store) stageSet(ctx context.Context, a *task.Attempt, st *index.Stager,
 		return set, err
 	}
 	set.Releases = append(set.Releases, appStream...)
-	skeleton, state, err := s.files().Skeleton(ctx, st, &last.Set, &set)
-	set.Skeleton = state
+	skeleton, err := s.files().Skeleton(ctx, st, &last.Set, &set)
 	set.Releases = append(set.Releases, skeleton...)
 	return set, err
 }
@@ -298,19 +296,14 @@ func (s *Store) signedAt(m *tree.Manifest, signer pgp.Signer) time.Time {
 	return at
 }
 
-// signRelease stages Release.gpg and InRelease. Both are signed at the same time: a key
-// may be in a service.
+// signRelease stages Release.gpg and InRelease.
 func (s *Store) signRelease(ctx context.Context, st *index.Stager, signer pgp.Signer, folder string, text []byte, at time.Time) error {
 	var detached, clear bytes.Buffer
-	inline := parallel.Start(func() (struct{}, error) {
-		return struct{}{}, signer.Clearsign(ctx, &clear, text, at)
-	})
-	err := signer.DetachSign(ctx, &detached, text, at)
-	if _, other := inline.Result(); other != nil && err == nil {
-		return unsigned(fmt.Errorf("unable to clearsign file: %w", other))
-	}
-	if err != nil {
+	if err := signer.DetachSign(ctx, &detached, text, at); err != nil {
 		return unsigned(fmt.Errorf("unable to detached sign file: %w", err))
+	}
+	if err := signer.Clearsign(ctx, &clear, text, at); err != nil {
+		return unsigned(fmt.Errorf("unable to clearsign file: %w", err))
 	}
 	if err := st.Put(ctx, folder+"/Release.gpg", detached.Bytes()); err != nil {
 		return err

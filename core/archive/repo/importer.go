@@ -30,28 +30,19 @@ type importer struct {
 	since   time.Time // time of the last checkpoint
 	unsaved outcomes  // since the last checkpoint
 	largest int       // candidates of the largest batch so far
+	origins origins
 
 	taskCursor func(any) any // embeds the cursor in that of the task; nil if it is the task's
 }
 
-// entry is a candidate that waits for the edit of its target.
-type entry struct {
-	upload     upload.Upload
-	otherFiles []upload.Upload
-	id         *identity // nil if reading refused it
-	into       *target
-	removed    []string
-	refusal    string
-	notes      []string
-}
-
 // importer returns an importer that continues at the cursor.
 func (s *Store) importer(ctx context.Context, a *task.Attempt, dir string, force, keep bool) (*importer, error) {
-	im := &importer{store: s.seenBy(ctx, a.By(), dir), attempt: a, dir: dir, force: force, keep: keep, since: s.Now()}
+	im := &importer{store: s.seenBy(ctx, a.By(), dir), attempt: a, dir: dir, force: force, keep: keep, since: s.Now(), origins: origins{store: s, attempt: a}}
 	found, err := a.Cursor(&im.cursor)
 	if err != nil || !found {
 		return im, err
 	}
+	im.origins.pending = im.cursor.Origins
 	return im, im.readOldCursor(ctx)
 }
 
@@ -117,7 +108,10 @@ func (im *importer) batch(ctx context.Context, into *target, candidates []upload
 			}
 			return c, err
 		},
-		Use: func(ctx context.Context, c stored) error { return im.planCandidate(ctx, into, c, &rows) },
+		Use: func(ctx context.Context, c stored) error {
+			c.signers = from.signedBy()
+			return im.planCandidate(ctx, into, c, &rows)
+		},
 	}
 	err := pipe.Run(ctx, func(yield func(upload.Upload, error) bool) {
 		for _, u := range candidates {
@@ -139,7 +133,8 @@ func (im *importer) batch(ctx context.Context, into *target, candidates []upload
 // files.
 type stored struct {
 	result
-	row driver.Row // with its record
+	row     driver.Row // with its record
+	signers []string   // of the .changes
 }
 
 // storeFiles moves the files of a candidate's package into the pool. It returns the row
@@ -157,7 +152,7 @@ func (s *Store) storeFiles(ctx context.Context, res *result) (driver.Row, error)
 
 // planCandidate stores the record of a candidate and plans its changes.
 func (im *importer) planCandidate(ctx context.Context, into *target, c stored, rows *rowWriter) error {
-	e := entry{upload: c.upload, otherFiles: c.otherFiles, into: into, refusal: c.refusal, notes: c.notes}
+	e := entry{upload: c.upload, otherFiles: c.otherFiles, into: into, refusal: c.refusal, notes: c.notes, signers: c.signers}
 	if e.refusal == "" {
 		if err := rows.add(ctx, c.row); err != nil {
 			return err
@@ -231,6 +226,9 @@ func (im *importer) apply(ctx context.Context) error {
 		im.unsaved.Warnings = append(im.unsaved.Warnings, e.notes...)
 		im.unsaved.addImported(e.upload)
 		im.unsaved.addImported(e.otherFiles...)
+		if err := im.origins.add(ctx, e); err != nil {
+			return err
+		}
 	}
 	im.pending = nil
 	return nil
@@ -252,6 +250,10 @@ func (im *importer) checkpoint(ctx context.Context) error {
 		return err
 	}
 	im.cursor.Lists = im.lists()
+	if err := im.origins.flush(ctx); err != nil {
+		return err
+	}
+	im.cursor.Origins = im.origins.pending
 	if err := im.store.putPart(ctx, im.attempt, &im.cursor, im.unsaved); err != nil {
 		return err
 	}
@@ -288,6 +290,9 @@ func (im *importer) commit(ctx context.Context, ignored func(map[string]bool) []
 		if err := im.store.save(im.attempt, &r); err != nil {
 			return task.Result{}, err
 		}
+	}
+	if err := im.origins.settle(ctx, len(im.targets)); err != nil {
+		return task.Result{}, err
 	}
 	all, err := im.finishReport(ctx, ignored)
 	if err != nil {

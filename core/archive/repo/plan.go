@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"aptless/core/archive/pkglist"
+	"aptless/core/archive/upload"
 	"aptless/core/engine/lists"
 	"aptless/core/formats/deb"
 )
@@ -110,4 +111,16 @@ func (t *target) apply(ctx context.Context) (conflicts map[string]bool, err erro
 type stagedList struct {
 	UUID string
 	List lists.Ref
+}
+
+// entry is a candidate that waits for the edit of its target.
+type entry struct {
+	upload     upload.Upload
+	otherFiles []upload.Upload
+	id         *identity // nil if reading refused it
+	into       *target
+	removed    []string
+	refusal    string
+	notes      []string
+	signers    []string // of the .changes
 }

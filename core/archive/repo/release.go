@@ -23,6 +23,18 @@ type release struct {
 	trimmed bool   // changes, files and signers must be read again before the import
 }
 
+// signedBy returns the IDs of the signers; nil without a release.
+func (r *release) signedBy() []string {
+	if r == nil {
+		return nil
+	}
+	var list []string
+	for _, id := range r.signers {
+		list = append(list, id.String())
+	}
+	return list
+}
+
 // find returns a file in a directory. For a release it must be a listed one.
 func (r *release) find(ctx context.Context, from *upload.Store, dir, name string) (upload.Upload, error) {
 	if r == nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"aptless/core/archive/origin"
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
 	"aptless/core/archive/query"
@@ -63,6 +64,11 @@ type Store struct {
 	// other owners. Permissions of repositories are for inclusions by a template. nil
 	// allows all.
 	May func(ctx context.Context, by *task.By, can, name string) (bool, error)
+
+	// Origins keeps where imported files came from. By describes the principal of a task
+	// there. By is nil where there is no authentication: nothing is kept then.
+	Origins *origin.Store
+	By      func(context.Context, *task.By) (origin.By, error)
 
 	Now func() time.Time // for the verification of signatures
 

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 
+	"aptless/core/archive/origin"
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/named"
@@ -145,8 +146,11 @@ type cursor struct {
 	ReleaseBlob string `json:",omitempty"`        // the object with its content
 	After       string `json:"Last,omitempty"`    // the last finished file: its key, or its name in a .changes
 
-	Lists []stagedList `json:",omitempty"` // of the targets
-	Parts []string     `json:",omitempty"` // objects with outcomes, in order
+	Lists   []stagedList `json:",omitempty"` // of the targets
+	Origins bool         `json:",omitempty"` // there are pending origins
+
+	Few   []origin.Origin `json:",omitempty"` // of a staged import: for the transaction of the commit
+	Parts []string        `json:",omitempty"` // objects with outcomes, in order
 
 	Staged    bool `json:",omitempty"` // only the commit is left, and the outcomes are the whole report
 	Committed bool `json:",omitempty"`

@@ -16,6 +16,7 @@ type Staged struct {
 	Result ImportResult
 	Share  any // the import's part of the task's cursor, see Stage
 
+	origins    origins
 	store      *Store
 	uuid, name string
 	list       lists.Ref
@@ -25,11 +26,12 @@ type Staged struct {
 // commits nothing and keeps the uploads. share is the import's part of the last
 // saved cursor, nil at first. whole returns the task's cursor with a new share.
 func (s *Store) Stage(ctx context.Context, a *task.Attempt, args ImportArgs, share json.RawMessage, whole func(share any) any) (*Staged, error) {
-	im := &importer{store: s.seenBy(ctx, a.By(), args.Dir), attempt: a, dir: args.Dir, force: args.ForceReplace, keep: true, since: s.Now(), taskCursor: whole}
+	im := &importer{store: s.seenBy(ctx, a.By(), args.Dir), attempt: a, dir: args.Dir, force: args.ForceReplace, keep: true, since: s.Now(), taskCursor: whole, origins: origins{store: s, attempt: a}}
 	if share != nil {
 		if err := json.Unmarshal(share, &im.cursor); err != nil {
 			return nil, err
 		}
+		im.origins.pending = im.cursor.Origins
 	}
 	if !im.cursor.Staged {
 		into, err := im.target(ctx, args.UUID, args.Name, "%w")
@@ -46,12 +48,17 @@ func (s *Store) Stage(ctx context.Context, a *task.Attempt, args ImportArgs, sha
 			return nil, err
 		}
 		im.cursor.Staged, im.cursor.Lists = true, im.lists()
+		if im.cursor.Few, err = im.origins.few(ctx); err != nil {
+			return nil, err
+		}
+		im.cursor.Origins = im.origins.pending
 	}
+	im.origins.held = im.cursor.Few
 	all, err := s.outcomes(ctx, im.cursor)
 	if err != nil {
 		return nil, err
 	}
-	return &Staged{Result: all.report(), Share: im.cursor, store: s, uuid: args.UUID, name: args.Name, list: im.cursor.Lists[0].List}, nil
+	return &Staged{Result: all.report(), Share: im.cursor, origins: im.origins, store: s, uuid: args.UUID, name: args.Name, list: im.cursor.Lists[0].List}, nil
 }
 
 // Get returns a getter that sees the repository with its new list.
@@ -74,5 +81,8 @@ func (st *Staged) Put(ctx context.Context, a *task.Attempt) error {
 		return err
 	}
 	r.List = st.list
+	if err := st.origins.settle(ctx, 1); err != nil {
+		return err
+	}
 	return st.store.save(a, &r)
 }

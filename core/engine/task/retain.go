@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -161,8 +160,7 @@ func (s *Store) retainObjects(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range slices.Sorted(maps.Keys(byTask)) {
-		keys := byTask[id]
+	for id, keys := range byTask {
 		if origins[id] {
 			continue
 		}

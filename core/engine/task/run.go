@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -126,7 +127,7 @@ func (d *Dispatcher) run(ctx context.Context, a *Attempt, kind Kind) (driver.Out
 			return d.refuse(ctx, a, kind, failure.Code, failure.Err)
 		case errors.As(err, &stale) && reruns < maxReruns:
 			a.rewind()
-			if parallel.Sleep(ctx, d.Store.pause(10*time.Millisecond<<reruns)) == nil {
+			if parallel.Sleep(ctx, time.Duration(rand.Int64N(int64(10*time.Millisecond<<reruns)))) == nil {
 				continue
 			}
 		}

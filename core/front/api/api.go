@@ -10,6 +10,7 @@ import (
 	"aptless/core/archive/deliver"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
+	"aptless/core/archive/origin"
 	"aptless/core/archive/pool"
 	"aptless/core/archive/publish"
 	"aptless/core/archive/query"
@@ -60,6 +61,7 @@ type Server struct {
 	Pool      *pool.Store
 	Uploads   *upload.Store
 	Repos     *repo.Store
+	Origins   *origin.Store
 	Snapshots *snapshot.Store
 	Mirrors   *mirror.Store
 	Publish   *publish.Store

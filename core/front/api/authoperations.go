@@ -1,6 +1,7 @@
 package api
 
 import (
+	"aptless/core/archive/origin"
 	"aptless/core/formats/openapi"
 	"aptless/core/front/audit"
 	"aptless/core/front/auth"
@@ -24,6 +25,8 @@ func authOperations() []openapi.Operation {
 		op("DELETE", policy, tag, "removePolicy", "Remove a trust policy, and revoke its short tokens", gives(200, auth.Policy{})),
 		op("GET", "/api/auth/oidc/audience", tag, "oidcAudience", "Show the audience that ID tokens need", gives(200, audienceView{})),
 		op("POST", "/api/auth/oidc/token", tag, "exchangeToken", "Exchange the ID token of a CI job for a short token, once", takes(exchangeParams{}, 201, exchanged{})),
+		op("GET", "/api/packages/{key}/origins", tag, "packageOrigins", "List the imports of a package's files, the newest first", gives(200, []origin.Origin{})),
+		op("GET", "/api/repos/{name}/origins/{key}", tag, "repoOrigins", "List the imports of a package's files into a repository", gives(200, []origin.Origin{})),
 		op("GET", "/api/audit", tag, "listAudit", "List the audit records in the order of time", gives(200, audit.Page{}, auditParams()...)),
 		op("GET", "/api/auth/bindings", tag, "listBindings", "List the bindings", gives(200, []auth.Binding{})),
 		op("GET", "/api/auth/bindings/{name}", tag, "showBinding", "Show a binding", gives(200, auth.Binding{})),

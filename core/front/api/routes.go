@@ -29,6 +29,7 @@ func (s *Server) Handler() http.Handler {
 	s.mirrorRoutes(rt)
 	s.snapshotRoutes(rt)
 	s.packageRoutes(rt)
+	s.originRoutes(rt)
 	s.publishRoutes(rt)
 	s.gpgRoutes(rt)
 	rt.Handle("GET", "/api/graph.{ext}", needs(all(auth.RepoRead, auth.MirrorRead, auth.SnapshotRead), all(auth.PublishRead)), s.graph)

@@ -14,6 +14,7 @@ import (
 	"aptless/core/archive/deliver"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
+	"aptless/core/archive/origin"
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/pool"
 	"aptless/core/archive/publish"
@@ -42,7 +43,6 @@ type Drivers struct {
 	Blobs driver.Blobs
 	Table driver.Table
 	Queue driver.Queue
-	Edge  driver.Edge // where another program serves the published files; nil where Handler does
 }
 
 // trees mounts the further storages into blobs. It returns the result and the names of
@@ -82,10 +82,6 @@ type Config struct {
 
 	Space   func() (api.Space, error) // returns the size of the storage; nil if it is unbounded
 	Metrics *prometheus.Registry      // receives the metrics of the API; nil disables them
-
-	// Random returns a random number from 0 to n-1 for pauses; nil is math/rand/v2. A
-	// simulation repeats its runs by it.
-	Random func(n int64) int64
 
 	// Alone declares that no other process uses the storage. Tasks of an earlier process
 	// then resume without waiting for its leases.
@@ -139,7 +135,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Fetcher: c.Upstream, Keyring: keyrings.Keyring, Options: c.Mirrors, Dependencies: c.Dependencies,
 	}
 	snapshots := &snapshot.Store{Table: d.Table, Lists: lists, Pool: files, Repos: repos, Mirrors: mirrors, Now: c.Now, Dependencies: c.Dependencies}
-	repos.Snapshots, repos.May = snapshots, guarding.may
+	repos.Snapshots, repos.May, repos.Origins, repos.By = snapshots, guarding.may, &origin.Store{Table: d.Table}, guarding.originBy
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
 		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: source.Finders{source.Repo: repos, source.Snapshot: snapshots}, Signer: signer,
@@ -149,7 +145,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
 	}
 	deliveries := &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
-	tasks := guarding.watch(&task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch, Random: c.Random})
+	tasks := guarding.watch(&task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch})
 	mirrors.Tasks = tasks
 	collector := &gc.Collector{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists.Chunks, Tasks: tasks, Epoch: epoch, Now: c.Now, Budget: memory.items,
@@ -160,7 +156,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 			{Part: "publish", Roots: publications.Roots}, {Part: publish.RemovalPart, Roots: publications.Roots},
 			{Part: publish.StagingPart, Roots: publications.StagingRoots},
 		},
-		Areas: slices.Concat(files.Areas(), []gc.Area{gc.ListArea(lists.Chunks), publications.Area()}, uploads.Areas()),
+		Areas: slices.Concat(repos.Origins.Areas(), files.Areas(), []gc.Area{gc.ListArea(lists.Chunks), publications.Area()}, uploads.Areas()),
 		Refs:  packageNames, FileName: pool.FilePin,
 	}
 	for _, src := range collector.Sources {
@@ -179,7 +175,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	server := &api.Server{
 		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit, Nodes: objects.nodes, References: objects.references, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Address: c.Address, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
-		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Deliveries: deliveries, Problems: a.Problems,
+		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Origins: repos.Origins, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Deliveries: deliveries, Problems: a.Problems,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, AsOf: publications.AsOf, Log: c.Log,
 			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },

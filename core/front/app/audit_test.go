@@ -250,23 +250,20 @@ func TestDigestIsNoCredential(t *testing.T) {
 	for _, repo := range []string{"mine", "theirs"} {
 		g.must(t, g.root, "POST", "/api/repos", `{"Name":"`+repo+`"}`)
 	}
-	sent := 0
 	send := func(token, repo string, files map[string][]byte) string {
 		t.Helper()
-		sent++
-		dir := fmt.Sprint("dir", sent) // a directory belongs to the token that made it
 		for name, data := range files {
-			g.must(t, token, "PUT", "/api/files/"+dir+"/"+name, string(data))
+			g.must(t, token, "PUT", "/api/files/"+repo+"/"+name, string(data))
 		}
-		return g.must(t, token, "POST", "/api/repos/"+repo+"/file/"+dir, "")
+		return g.must(t, token, "POST", "/api/repos/"+repo+"/file/"+repo, "")
 	}
 	send(g.root, "theirs", source)
-	uploader := g.token(t, auth.Grant{Role: auth.Uploader, Repos: []string{"mine"}})
+	uploader := g.tokenOf(t, "mine", auth.Grant{Role: auth.Uploader, Repos: []string{"mine"}})
 	report := send(uploader, "mine", dsc)
 	if list := g.must(t, g.root, "GET", "/api/repos/mine/packages", ""); list != "[]" || !strings.Contains(report, "no such file or directory") {
 		t.Errorf("the repository has %s: %s", list, report)
 	}
-	reader := g.token(t, auth.Grant{Role: auth.Uploader, Repos: []string{"mine"}}, auth.Grant{Can: []auth.Permission{auth.PackagesRead}})
+	reader := g.tokenOf(t, "mine", auth.Grant{Role: auth.Uploader, Repos: []string{"mine"}}, auth.Grant{Can: []auth.Permission{auth.PackagesRead}})
 	report = send(reader, "mine", dsc)
 	if list := g.must(t, g.root, "GET", "/api/repos/mine/packages", ""); !strings.Contains(list, "Psource") {
 		t.Errorf("with packages.read the repository has %s: %s", list, report)

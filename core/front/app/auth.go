@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"aptless/core/archive/origin"
 	"aptless/core/engine/task"
 	"aptless/core/front/api"
 	"aptless/core/front/audit"
@@ -134,6 +135,22 @@ func (p *protection) may(ctx context.Context, by *task.By, can, name string) (bo
 		return false, nil
 	}
 	return err == nil && auth.Decide(principal, auth.Need{Can: auth.Permission(can), Name: name}) == nil, err
+}
+
+// originBy describes the principal of a task in the origins of files. A short token has
+// the claims of the job for which it was made.
+func (p *protection) originBy(ctx context.Context, by *task.By) (origin.By, error) {
+	o := origin.By{Kind: by.Kind, ID: by.ID, Name: by.Name, Owner: by.Owner}
+	if auth.Kind(by.Kind) != auth.Short {
+		return o, nil
+	}
+	t, err := p.tokens.Show(ctx, by.ID)
+	var gone *auth.Error
+	if errors.As(err, &gone) {
+		return o, nil
+	}
+	o.Policy, o.Claims = t.Policy, t.Claims
+	return o, err
 }
 
 // ended records the end of a task.

@@ -36,7 +36,7 @@ func (x *trusting) now() time.Time { return time.Now().Add(time.Duration(x.moved
 
 func newTrusting(t *testing.T, issuer string, set ...func(*app.Config)) *trusting {
 	t.Helper()
-	x := &trusting{issuer: oidctest.New(t, issuer, jose.RS256)}
+	x := &trusting{issuer: oidctest.New(t, issuer, jose.ES256)}
 	x.issuer.Now = x.now
 	x.guarded = newGuarded(t, append([]func(*app.Config){func(c *app.Config) {
 		c.Upstream, c.Address, c.Now = x.issuer, oidctest.Audience, x.now
@@ -96,6 +96,7 @@ func (x *trusting) invalid(t *testing.T, what, idToken string) {
 // secret, by another key, or with a key of its own in the header.
 func TestForgedIDTokensAreInvalid(t *testing.T) {
 	x := newTrusting(t, oidctest.GitHub)
+	x.issuer.Rotate(t, jose.RS256)
 	x.set(t, "hello", nil)
 	claims := func() map[string]any { return x.issuer.Claims(nil) }
 	public := x.issuer.Public()
@@ -214,7 +215,6 @@ func TestIDTokenIsExchangedOnce(t *testing.T) {
 // token without jti is known by its header and payload.
 func TestVariedSignatureIsNoOtherToken(t *testing.T) {
 	x := newTrusting(t, oidctest.GitHub)
-	x.issuer.Rotate(t, jose.ES256)
 	x.set(t, "hello", nil)
 	idToken := x.issuer.Sign(t, x.issuer.Claims(map[string]any{"jti": nil}))
 	at := strings.LastIndexByte(idToken, '.')
