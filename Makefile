@@ -90,6 +90,11 @@ test-readers: tools ## 10,000 publications beside readers and dying publishers i
 	go test -timeout 60m -v -run TestReaders ./tests/readers -publishes 10000
 	go test -timeout 60m -v -run TestAlwaysReadable ./tests -publications 1000
 
+SEEDS ?= 20000
+
+simulate: ## run SEEDS (20,000) simulated histories with faults, on all processors
+	go test -timeout 24h -count=1 -v -run TestSwarm ./tests/simulation -seeds $(SEEDS)
+
 NEWER_APT := $(CACHE)/debian-13
 
 test-newer-apt: tools $(NEWER_APT)/usr/bin/apt ## the tests of real clients, with Debian 13's apt; needs root and the network
@@ -124,6 +129,11 @@ RUNS     ?= 5
 
 bench-peers: build ## measure aptless beside aptly and reprepro, where installed, with PACKAGES (10000) in RUNS (5)
 	go run ./tests/peers -aptless bin/aptless -packages $(PACKAGES) -runs $(RUNS) -revision $$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+KILLS ?= 20
+
+torture: build ## let clients write to aptless, and to aptly if it is installed, and kill the servers KILLS (20) times
+	go run ./tests/torture -aptless bin/aptless -kills $(KILLS) -v
 
 fuzz: ## run every fuzz target for FUZZTIME (20s) with FUZZWORKERS (1) and print the number of inputs
 	tests/fuzz.sh $(FUZZTIME) $(FUZZWORKERS)
@@ -176,4 +186,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help parts build functions deploy run demo template test test-core test-readers test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers fuzz lint tools aws-tools everything clean
+.PHONY: help parts build functions deploy run demo template test test-core test-readers simulate test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

@@ -10,6 +10,9 @@
 //
 // A package imports lower storeys freely and upper storeys never.
 //
+// Package client stands beside the storeys. It speaks with a server and imports nothing
+// of core, and nothing of core imports it.
+//
 // # The packages
 //
 //   - formats/deb: control files, versions, relations, packages; .deb, .dsc, .changes
@@ -17,7 +20,7 @@
 //   - formats/members: bzip2, xz and zstd files that are joined from pieces
 //   - formats/openapi: a description of an HTTP API, by the types of its bodies
 //   - formats/graphviz: graphs in the language of Graphviz
-//   - engine/driver: the ports Blobs, Table, Queue and Direct
+//   - engine/driver: the ports Blobs, Table, Queue, Direct and Edge
 //   - engine/parallel: workers, and the budget of memory
 //   - engine/lists: immutable lists in chunks that are named by their content
 //   - engine/lock: queues of tasks for resources, and transactions
@@ -47,6 +50,7 @@
 //   - front/audit: records of changes and refusals, as chains
 //   - front/api: routes, requests, answers and errors
 //   - front/app: composition: drivers and a Config in; handler, worker and tick out
+//   - client: a typed client of the API, for programs that are no server
 //
 // A package whose name ends in "test" has the helpers for tests of the package above
 // it. drivertest has the suite of all drivers, faults and outages. apptest has a whole
@@ -62,6 +66,7 @@
 // and on a grant that is not used. It also fails on a package without a row and on a
 // row without a package. Tests may import anything.
 //
+//	client                         net/http
 //	formats/deb                    github.com/klauspost/compress github.com/mikelolasagasti/xz github.com/ulikunitz/xz
 //	formats/deb/debtest            github.com/klauspost/compress github.com/ulikunitz/xz
 //	formats/pgp                    github.com/ProtonMail/go-crypto

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -37,6 +38,11 @@ type Options struct {
 	Timeout       time.Duration // timeout of workers; 0 is the deployed value
 	AllowUpstream string        // APTLESS_ALLOW_UPSTREAM: servers that are not public
 
+	// Values are further parameters of the template, for example Authorizer. Users are the
+	// holders of AWS credentials, for Authorizer=IAM.
+	Values map[string]string
+	Users  map[string]host.User
+
 	Functions io.Writer // receives the output of the functions
 	Log       *slog.Logger
 }
@@ -65,13 +71,15 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	}
 	// The template's settings of queues are for AWS.
 	env = withoutQueues(env)
+	values := map[string]string{
+		"Table": local.Config.Table, "PrivateBucket": local.Config.PrivateBucket, "PublicBucket": local.Config.PublicBucket,
+		"SigningKey": "file:" + filepath.Join(o.Data, secretKey), "PublicKey": "file:" + public,
+		"AllowUpstream": o.AllowUpstream,
+	}
+	maps.Copy(values, o.Values)
 	stack, err := host.Start(ctx, host.Options{
 		Template: o.Template, Code: o.Code, Env: env, Queues: o.Queues, SQS: local.SQS(),
-		Values: map[string]string{
-			"Table": local.Config.Table, "PrivateBucket": local.Config.PrivateBucket, "PublicBucket": local.Config.PublicBucket,
-			"SigningKey": "file:" + filepath.Join(o.Data, secretKey), "PublicKey": "file:" + public,
-			"AllowUpstream": o.AllowUpstream,
-		},
+		Values:     values,
 		Visibility: 2 * o.Lease, Every: o.Every, Timeout: o.Timeout, Functions: o.Functions, Log: o.Log,
 	})
 	a.Stack = stack
@@ -82,7 +90,12 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	if f == nil {
 		return a, errors.New("the template has no ApiFunction")
 	}
-	a.API = host.Gateway{Function: f}
+	gateway := host.Gateway{Function: f}
+	if stack.Signed {
+		gateway.Users = map[string]host.User{}
+		maps.Copy(gateway.Users, o.Users)
+	}
+	a.API = gateway
 	a.Public = &api.Tree{Blobs: d.Blobs, Log: o.Log,
 		AsOf:    func(context.Context, string, string) (string, error) { return "", driver.ErrNotFound },
 		Key:     func(context.Context) ([]byte, error) { return os.ReadFile(public) },

@@ -170,6 +170,33 @@ func TestEachLawNamesItsTest(t *testing.T) {
 	}
 }
 
+// TestEachGuaranteeNamesItsTest holds that each promise of docs/guarantees.md names a test.
+func TestEachGuaranteeNamesItsTest(t *testing.T) {
+	n := 0
+	for _, p := range pages(t) {
+		if p.name != "docs/guarantees.md" {
+			continue
+		}
+		for section := range strings.SplitSeq(p.text, "\n## ") {
+			if !strings.HasPrefix(section, "To ") {
+				continue
+			}
+			for item := range strings.SplitSeq("\n"+section, "\n* ") {
+				if strings.HasPrefix(item, "\nTo ") {
+					continue
+				}
+				n++
+				if !slices.ContainsFunc(strings.Split(item, "`"), testSpan.MatchString) {
+					t.Errorf("%.80q names no test", item)
+				}
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("%d guarantees", n)
+	}
+}
+
 // declarations returns the names of functions, methods, types, variables and constants
 // that a Go file declares.
 func declarations(t *testing.T, name string) map[string]bool {

@@ -101,8 +101,8 @@ func (c *client) callJSON(ctx context.Context, method, path string, body, into a
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
+	if err := c.identify(req); err != nil {
+		return err
 	}
 	answer, err := c.send(req)
 	var refused *refusal

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"aptless/infra/aws"
 )
 
 // Limits of the client. maxInRequest is the size of the largest file sent in a request,
@@ -25,6 +27,7 @@ import (
 // maxWait bounds the wait for the headers of an answer.
 const (
 	maxInRequest = 4 << 20
+	maxSigned    = maxInRequest + 1<<20 // of a body that is signed
 	maxAnswer    = 16 << 20
 	maxWait      = 5 * time.Minute
 )
@@ -33,10 +36,12 @@ const (
 type client struct {
 	url, token string
 	http       *http.Client
+	sign       func(*http.Request) error // with AWS credentials, in place of the token; nil without
 }
 
 func uploadCommand() *cobra.Command {
 	var url string
+	var signed bool
 	cmd := &cobra.Command{
 		Use:   "upload DIR FILE...",
 		Short: "Upload files to a directory of the upload area",
@@ -46,6 +51,9 @@ The token is that of the variable APTLESS_TOKEN, else that of "aptless login".`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := dial(url)
+			if err == nil && signed {
+				err = c.signed(cmd.Context())
+			}
 			if err != nil {
 				return err
 			}
@@ -59,7 +67,18 @@ The token is that of the variable APTLESS_TOKEN, else that of "aptless login".`,
 		},
 	}
 	cmd.Flags().StringVar(&url, "url", defaultURL, "address of the server")
+	cmd.Flags().BoolVar(&signed, "sigv4", false, "sign requests with AWS credentials, for a server with Authorizer=IAM; they are found as by the AWS SDK")
 	return cmd
+}
+
+// signed has the client sign its requests with AWS credentials.
+func (c *client) signed(ctx context.Context) error {
+	signer, err := aws.NewSigner(ctx)
+	if err != nil {
+		return err
+	}
+	c.sign = signer.Sign
+	return nil
 }
 
 // upload sends a file. A large file goes directly to the storage if the server offers it.
@@ -103,7 +122,18 @@ func (c *client) form(ctx context.Context, dir string, f *os.File) error {
 		}
 		w.CloseWithError(err)
 	}()
-	_, err := c.ask(ctx, dir, "", form.FormDataContentType(), body)
+	var sent io.Reader = body
+	if c.sign != nil { // the signature covers the body
+		data, err := io.ReadAll(io.LimitReader(body, maxSigned+1))
+		if err != nil {
+			return err
+		}
+		if len(data) > maxSigned {
+			return fmt.Errorf("a signed request has at most %d bytes, and the server offers no direct uploads", maxSigned)
+		}
+		sent = bytes.NewReader(data)
+	}
+	_, err := c.ask(ctx, dir, "", form.FormDataContentType(), sent)
 	return err
 }
 
@@ -172,10 +202,21 @@ func (c *client) ask(ctx context.Context, dir, query, contentType string, body i
 		return nil, err
 	}
 	req.Header.Set("Content-Type", contentType)
+	if err := c.identify(req); err != nil {
+		return nil, err
+	}
+	return c.send(req)
+}
+
+// identify adds the client's credentials to a request.
+func (c *client) identify(req *http.Request) error {
+	if c.sign != nil {
+		return c.sign(req)
+	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	return c.send(req)
+	return nil
 }
 
 // send returns the body of a successful answer. Its errors contain no URL, because a

@@ -14,6 +14,7 @@ import (
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 	"aptless/core/front/app"
+	"aptless/core/front/auth"
 	"aptless/functions/options"
 	"aptless/infra/aws"
 	"aptless/infra/aws/lambda"
@@ -55,7 +56,11 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 		if err != nil {
 			return nil, err
 		}
-		return &ports{app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}, d.Queue.Hide, c.Lease, d, c}, nil
+		drivers := app.Drivers{Blobs: d.Blobs, Table: d.Table, Queue: d.Queue}
+		if arn := getenv("APTLESS_EDGE"); arn != "" {
+			drivers.Edge = d.NewEdge(arn, getenv("APTLESS_EDGE_URL"))
+		}
+		return &ports{drivers, d.Queue.Hide, c.Lease, d, c}, nil
 	}
 	f.build = func(ctx context.Context, p *ports) (*app.App, error) {
 		config, err := options.FromEnv(getenv)
@@ -74,7 +79,7 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 			return nil, err
 		}
 		config.Log, config.Now = f.Log, time.Now
-		if config.Auth, err = access(getenv("APTLESS_AUTHORIZER")); err != nil {
+		if config.Auth, err = access(getenv("APTLESS_AUTHORIZER"), getenv("APTLESS_IAM_DEFAULT_ROLE")); err != nil {
 			return nil, err
 		}
 		if set != nil {
@@ -95,13 +100,22 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 // still be accepted.
 const fresh = 30 * time.Second
 
-// access returns which calls are answered. A function is always closed.
-func access(authorizer string) (*app.Auth, error) {
+// access returns which calls are answered. A function is always closed. role is of callers
+// with AWS credentials and without a binding.
+func access(authorizer, role string) (*app.Auth, error) {
 	switch authorizer {
 	case "", "TOKENS":
 		return &app.Auth{Closed: true, Fresh: fresh}, nil
 	case "IAM":
-		return &app.Auth{Closed: true, Fresh: fresh, Caller: lambda.Caller}, nil
+		a := &app.Auth{Closed: true, Fresh: fresh, Caller: lambda.Caller}
+		switch role {
+		case "", "admin":
+			a.IAMRole = auth.Admin
+		case "none":
+		default:
+			return nil, fmt.Errorf("APTLESS_IAM_DEFAULT_ROLE: %.50q is neither admin nor none", role)
+		}
+		return a, nil
 	}
 	return nil, fmt.Errorf("APTLESS_AUTHORIZER: %.50q is neither TOKENS nor IAM", authorizer)
 }

@@ -18,6 +18,7 @@ import (
 	"aptless/core/engine/task"
 	"aptless/core/front/app"
 	"aptless/core/front/app/apptest"
+	"aptless/core/front/auth"
 )
 
 // fixture is a function on memory. Its application cannot be made while broken is set.
@@ -160,11 +161,11 @@ func TestMemoryOfAFunction(t *testing.T) {
 func TestOneOffCallMakesAnAdminToken(t *testing.T) {
 	f := newFixture(t)
 	f.build = func(_ context.Context, p *ports) (*app.App, error) {
-		auth, err := access("")
+		closed, err := access("", "")
 		if err != nil {
 			return nil, err
 		}
-		return app.New(t.Context(), p.Drivers, apptest.Signer(t), app.Config{Version: "test", Async: true, Log: f.Log, Now: time.Now, Auth: auth})
+		return app.New(t.Context(), p.Drivers, apptest.Signer(t), app.Config{Version: "test", Async: true, Log: f.Log, Now: time.Now, Auth: closed})
 	}
 	out, err := f.Call(t.Context(), []byte(`{"aptless":"create-admin-token","Name":"first"}`))
 	if err != nil {
@@ -194,13 +195,13 @@ func TestOneOffCallMakesAnAdminToken(t *testing.T) {
 
 // TestCallersOfIAMAreThoseOfTheEvent: the claims of headers and bodies have no effect.
 func TestCallersOfIAMAreThoseOfTheEvent(t *testing.T) {
-	f := newFixture(t)
+	f, role := newFixture(t), ""
 	f.build = func(_ context.Context, p *ports) (*app.App, error) {
-		auth, err := access("IAM")
+		iam, err := access("IAM", role)
 		if err != nil {
 			return nil, err
 		}
-		return app.New(t.Context(), p.Drivers, apptest.Signer(t), app.Config{Version: "test", Async: true, Log: f.Log, Now: time.Now, Auth: auth})
+		return app.New(t.Context(), p.Drivers, apptest.Signer(t), app.Config{Version: "test", Async: true, Log: f.Log, Now: time.Now, Auth: iam})
 	}
 	const arn = "arn:aws:iam::123456789012:user/ci"
 	claims := map[string]string{"x-forwarded-for": "127.0.0.1", "authorizer": arn, "x-amzn-iam": arn, "requestcontext": `{"authorizer":{"iam":{"userArn":"` + arn + `"}}}`}
@@ -211,8 +212,15 @@ func TestCallersOfIAMAreThoseOfTheEvent(t *testing.T) {
 	if code := ask(t, f, nil, iam); code != 200 {
 		t.Errorf("verified by API Gateway: %d", code)
 	}
-	if _, err := access("JWT"); err == nil {
-		t.Error("JWT is taken")
+	for role, want := range map[string]auth.Role{"": auth.Admin, "admin": auth.Admin, "none": ""} {
+		if got, err := access("IAM", role); err != nil || got.IAMRole != want {
+			t.Errorf("role %q: %+v, %v", role, got, err)
+		}
+	}
+	for _, bad := range [][2]string{{"JWT", ""}, {"IAM", "publisher"}} {
+		if _, err := access(bad[0], bad[1]); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
 	}
 }
 

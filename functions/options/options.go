@@ -51,7 +51,7 @@ func (o *Options) Flags(flags *pflag.FlagSet) {
 	m := &o.Mirrors
 	flags.BoolVar(&m.DownloadSources, "mirror-sources", false, "new mirrors download source packages, unless their creation sets DownloadSources")
 	flags.BoolVar(&m.IgnoreSignatures, "mirror-unverified", false, "signatures of mirrored archives are not verified, unless a request sets IgnoreSignatures")
-	flags.IntVar(&m.Parallel, "mirror-parallel", 4, "files that an update of a mirror downloads at the same time")
+	flags.IntVar(&m.Parallel, "mirror-parallel", 8, "files that an update of a mirror downloads at the same time")
 	flags.StringVar(&m.PPA.Codename, "ppa-codename", "", "distribution of mirrors of ppa:user/project, for example noble; such mirrors need it")
 	flags.StringVar(&m.PPA.Distributor, "ppa-distributor", "ubuntu", "distributor of mirrors of ppa:user/project")
 	flags.StringVar(&m.PPA.BaseURL, "ppa-url", "http://ppa.launchpad.net", "URL of the archives of ppa:user/project")

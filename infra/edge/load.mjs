@@ -2,6 +2,8 @@
 // memory. It is for tests.
 import { readFileSync } from 'node:fs';
 
+let loads = 0; // each load is a module of its own
+
 export async function load(name, values) {
   globalThis.store = {
     kvs: () => ({
@@ -14,7 +16,7 @@ export async function load(name, values) {
     }),
   };
   const source = readFileSync(new URL(name, import.meta.url), 'utf8')
-    .replace("import cf from 'cloudfront';", 'const cf = globalThis.store;') + '\nexport { handler };\n';
+    .replace("import cf from 'cloudfront';", 'const cf = globalThis.store;') + '\nexport { handler };\n// ' + loads++;
   const { handler } = await import('data:text/javascript;base64,' + Buffer.from(source).toString('base64'));
   return handler;
 }

@@ -1,4 +1,4 @@
-// Runs pool.js, and auth.js for one who knows a password: node pool.test.mjs
+// Runs pool.js, and auth.js with a token for all prefixes: node pool.test.mjs
 import assert from 'node:assert';
 import { createHash } from 'node:crypto';
 import { load } from './load.mjs';
@@ -7,10 +7,12 @@ const digest = (text) => createHash('sha256').update(text).digest('hex');
 const sum = digest('a package');
 const dir = '/pool/sha256/' + sum.slice(0, 2) + '/' + sum;
 const key = '/pool/' + sum.slice(0, 2) + '/' + sum;
-const authorization = { value: 'Basic ' + Buffer.from('apt:s3cret').toString('base64') };
+const secret = 'aptd_' + 'x'.repeat(38);
+const values = { private: '["team"]', ['t/' + digest(secret)]: '{"p":["*"]}' };
+const authorization = { value: 'Basic ' + Buffer.from('apt:' + secret).toString('base64') };
 
 for (const [name, headers] of [['pool.js', {}], ['auth.js', { authorization }]]) {
-  const handler = await load(name, { apt: digest('apt:s3cret') });
+  const handler = await load(name, values);
   const ask = (uri) => handler({ request: { method: 'GET', uri, headers: { ...headers } } });
   for (const good of [dir + '/hello_1_amd64.deb', dir + '/a%2bb~c+d', '/team/x' + dir + '/...', '/pool/sha256/x' + dir + '/y']) {
     assert.strictEqual((await ask(good)).uri, key, name + ' ' + good);
@@ -19,7 +21,8 @@ for (const [name, headers] of [['pool.js', {}], ['auth.js', { authorization }]])
     dir.replace('/' + sum.slice(0, 2) + '/', '/' + (sum.startsWith('00') ? '11' : '00') + '/') + '/x', dir + 'a/x', '/pool/sha256/' + sum + '/x',
     '/pool/sha256/../' + sum + '/x', '/pool/sha256/' + sum.slice(0, 2) + '/' + sum.toUpperCase().replace(/^[0-9]+$/, 'A') + '/x']) {
     const answer = await ask(bad);
-    assert.strictEqual(answer.statusCode, 404, name + ' ' + bad);
+    const dots = name === 'auth.js' && /\/\.\.?(\/|$)/.test(bad);
+    assert.strictEqual(answer.statusCode, dots ? 400 : 404, name + ' ' + bad);
     assert.strictEqual(answer.headers['cache-control'].value, 'no-store');
   }
 }
@@ -30,7 +33,7 @@ for (const other of ['/', '/dists/stable/InRelease', key, '/pool/main/h/hello/he
   assert.strictEqual(answer.statusCode, 404, other);
 }
 
-const closed = await load('auth.js', { apt: digest('apt:s3cret') });
+const closed = await load('auth.js', values);
 const refused = await closed({ request: { method: 'GET', uri: dir + '/hello_1_amd64.deb', headers: {} } });
 assert.strictEqual(refused.statusCode, 401);
 console.log('ok');

@@ -20,10 +20,15 @@ const maxRequest = 10 << 20
 // integrationTimeout is API Gateway's limit of a call.
 const integrationTimeout = 30 * time.Second
 
-// Gateway answers requests like an HTTP API of API Gateway with payload format 2.0. Its
-// route has no authorizer, like that of the template with Authorizer=TOKENS: the function
-// asks for credentials itself.
-type Gateway struct{ Function *Function }
+// Gateway answers requests like an HTTP API of API Gateway with payload format 2.0.
+type Gateway struct {
+	Function *Function
+
+	// Users are the holders of AWS credentials by access key. The gateway asks for their
+	// signatures if Users is not nil, as a route with AWS_IAM does. Otherwise it passes
+	// all requests: the function asks for tokens itself.
+	Users map[string]User
+}
 
 // ServeHTTP answers a request with the function's answer.
 func (g Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -32,7 +37,12 @@ func (g Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "Bad Request")
 		return
 	}
-	payload, err := json.Marshal(event(r, body))
+	call := event(r, body)
+	if !g.authorize(&call, r, body) {
+		refuse(w, http.StatusForbidden, "Forbidden")
+		return
+	}
+	payload, err := json.Marshal(call)
 	if err != nil || len(body) > maxRequest || len(payload) > maxPayload {
 		refuse(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 		return
@@ -77,6 +87,18 @@ func (g Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(answer.StatusCode)
 	w.Write(data)
+}
+
+// authorize puts the caller into an event. It reports false for a request without a valid
+// signature where the gateway asks for one.
+func (g Gateway) authorize(call *events.APIGatewayV2HTTPRequest, r *http.Request, body []byte) bool {
+	if g.Users == nil {
+		return true
+	}
+	key, ok := signedBy(r, body, g.Users, time.Now())
+	call.RequestContext.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
+		IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{AccessKey: key, UserARN: g.Users[key].ARN}}
+	return ok
 }
 
 // refuse answers with API Gateway's own text.

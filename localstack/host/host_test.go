@@ -25,7 +25,7 @@ func echo(t *testing.T, timeout time.Duration) (*Function, *httptest.Server) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	f := &Function{Program: program, Timeout: timeout, Log: io.Discard}
-	server := httptest.NewServer(Gateway{f})
+	server := httptest.NewServer(Gateway{Function: f})
 	t.Cleanup(func() {
 		server.Close()
 		f.Close()

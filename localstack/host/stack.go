@@ -41,6 +41,8 @@ type Options struct {
 
 // Stack is a running template.
 type Stack struct {
+	Signed bool // whether the API's route asks for AWS credentials
+
 	functions map[string]*Function
 	stop      context.CancelFunc
 	running   sync.WaitGroup
@@ -57,6 +59,9 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	}
 	for name, value := range o.Values {
 		t.Set(name, value)
+	}
+	if s.Signed, err = t.AsksForSignatures(); err != nil {
+		return s, err
 	}
 	urls, err := o.queues(ctx, t)
 	if err != nil {

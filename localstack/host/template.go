@@ -15,6 +15,7 @@ type Template struct {
 	Functions map[string]Declared // by logical name
 	Queues    map[string]DeclaredQueue
 
+	route  *yaml.Node // AuthorizationType of the API's route; nil without an API
 	doc    document
 	values map[string]string // values of parameters and resources
 }
@@ -78,6 +79,8 @@ func ReadTemplate(file string) (*Template, error) {
 				return nil, fmt.Errorf("%s: %s: %w", file, name, err)
 			}
 			t.Queues[name] = q
+		case "AWS::ApiGatewayV2::Route":
+			t.route = at(&r.Properties, "AuthorizationType")
 		}
 	}
 	return t, nil
@@ -85,6 +88,18 @@ func ReadTemplate(file string) (*Template, error) {
 
 // Set sets the value of a parameter, or of a resource in Ref and GetAtt.
 func (t *Template) Set(name, value string) { t.values[name] = value }
+
+// AsksForSignatures reports whether the API's route asks for AWS credentials.
+func (t *Template) AsksForSignatures() (bool, error) {
+	if t.route == nil {
+		return false, nil
+	}
+	kind, err := t.value(t.route)
+	if err == nil && kind != "NONE" && kind != "AWS_IAM" {
+		err = fmt.Errorf("authorization %s is not known here", kind)
+	}
+	return kind == "AWS_IAM", err
+}
 
 func queue(p *yaml.Node) (q DeclaredQueue, err error) {
 	q.FIFO = text(p, "FifoQueue") == "true"

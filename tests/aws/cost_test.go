@@ -109,7 +109,7 @@ func cost(t *testing.T, n int) {
 	p.cost("import of 1", 40, func() { p.must("POST", "/api/repos/"+name+"/file/"+name, "") })
 	p.cost(fmt.Sprintf("publish of 1 more into %d", n), 200, func() { p.must("PUT", "/api/publish/:./"+name, "{}") })
 	p.cost(fmt.Sprintf("publish of 1 more into %d by digest", n), 200, func() { p.must("PUT", "/api/publish/hash/"+name, "{}") })
-	p.cost("publish of nothing new", 100, func() { p.must("PUT", "/api/publish/:./"+name, "{}") })
+	p.cost("publish of nothing new", 30, func() { p.must("PUT", "/api/publish/:./"+name, "{}") })
 	p.cost("tick of an hour, with the retention of tasks", 8, func() { must(p.Tick(t.Context())) })
 	p.cost("tick", 3, func() { must(p.Tick(t.Context())) })
 }

@@ -179,6 +179,7 @@ func TestRights(t *testing.T) {
 		"deletes published files": {"s3:DeleteObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},
 		"writes published files":  {"s3:PutObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},
 		"writes package files":    {"s3:PutObject", "${PrivateBucket.Arn}/*", []string{"CleanupFunction", "MirrorFunction", "PublishFunction", "WorkerFunction"}},
+		"writes private prefixes": {"cloudfront-keyvaluestore:UpdateKeys", "EdgeKeys.Arn", []string{"ApiFunction", "ScheduleFunction"}},
 	} {
 		var allowed []string
 		for name, f := range functions(t) {
@@ -236,7 +237,7 @@ func TestKept(t *testing.T) {
 func TestEdge(t *testing.T) {
 	const dir = "../../infra/edge/"
 	shared := map[string]bool{}
-	for name, code := range map[string]string{"Authentication": "auth.js", "PackageFiles": "pool.js"} {
+	for name, code := range map[string]string{"Authentication": "auth.js", "PackageFiles": "pool.js", "PlusSigns": "plus.js"} {
 		want, err := os.ReadFile(dir + code)
 		if err != nil {
 			t.Fatal(err)
@@ -247,6 +248,9 @@ func TestEdge(t *testing.T) {
 		}
 		if len(want) > 10<<10 {
 			t.Errorf("%d bytes of code: CloudFront takes 10 KB", len(want))
+		}
+		if code == "plus.js" {
+			continue
 		}
 		_, rest, _ := strings.Cut(string(want), "\nconst missing = ")
 		both, _, found := strings.Cut(rest, "\n  return request;\n}\n")
@@ -262,7 +266,7 @@ func TestEdge(t *testing.T) {
 	if err != nil {
 		t.Skip("node is not installed: the code of infra/edge is not run")
 	}
-	for _, test := range []string{"auth.test.mjs", "pool.test.mjs"} {
+	for _, test := range []string{"auth.test.mjs", "pool.test.mjs", "plus.test.mjs"} {
 		if out, err := exec.Command(node, dir+test).CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
@@ -318,7 +322,7 @@ func TestOrigins(t *testing.T) {
 		for _, f := range at(b, "FunctionAssociations").Content {
 			functions = append(functions, list(at(f, "FunctionARN"))...)
 		}
-		if !slices.Equal(functions, []string{"UsePasswords", "Authentication.FunctionARN", "PackageFiles.FunctionARN"}) {
+		if !slices.Equal(functions, []string{"UsePrivate", "Authentication.FunctionARN", "PackageFiles.FunctionARN"}) {
 			t.Errorf("%s is read through %v", text(b, "PathPattern"), functions)
 		}
 	}
@@ -387,4 +391,99 @@ func TestCallersOfTheAPI(t *testing.T) {
 	if routes != 1 {
 		t.Errorf("%d routes", routes)
 	}
+}
+
+// TestEachPathPassesItsFunction: every behaviour asks for tokens where prefixes are private,
+// and otherwise writes plus signs as S3 reads them. Private files are for no shared cache.
+func TestEachPathPassesItsFunction(t *testing.T) {
+	all := parse(t)
+	cdn := all["Cdn"]
+	config := at(&cdn.Properties, "DistributionConfig")
+	behaviours := append([]*yaml.Node{at(config, "DefaultCacheBehavior")}, at(config, "CacheBehaviors").Content...)
+	for _, b := range behaviours {
+		open := "PlusSigns.FunctionARN"
+		if text(b, "TargetOriginId") == "packages" {
+			open = "PackageFiles.FunctionARN"
+		}
+		functions := at(b, "FunctionAssociations")
+		if functions == nil || len(functions.Content) != 1 || text(functions.Content[0], "EventType") != "viewer-request" ||
+			!slices.Equal(list(at(functions.Content[0], "FunctionARN")), []string{"UsePrivate", "Authentication.FunctionARN", open}) {
+			t.Errorf("line %d: the behaviour of %q has other functions", b.Line, text(b, "PathPattern"))
+		}
+		if got := list(at(b, "ResponseHeadersPolicyId")); !slices.Equal(got, []string{"UsePrivate", "PrivateHeaders", "Headers"}) {
+			t.Errorf("line %d: headers of %q", b.Line, got)
+		}
+		if got := list(at(b, "ViewerProtocolPolicy")); !slices.Equal(got, []string{"UsePrivate", "https-only", "allow-all"}) {
+			t.Errorf("line %d: tokens go by %q", b.Line, got)
+		}
+	}
+	policy := all["PrivateHeaders"]
+	items := at(&policy.Properties, "ResponseHeadersPolicyConfig", "CustomHeadersConfig", "Items")
+	if items == nil || text(items.Content[0], "Header") != "Cache-Control" || text(items.Content[0], "Value") != "private" || text(items.Content[0], "Override") != "true" {
+		t.Error("private files may be kept by shared caches")
+	}
+}
+
+// TestStacksBesideEachOther: names of CloudFront are unique in an account, across its
+// regions. So they contain the names of stack and region.
+func TestStacksBesideEachOther(t *testing.T) {
+	global := []string{"AWS::CloudFront::CachePolicy", "AWS::CloudFront::ResponseHeadersPolicy", "AWS::CloudFront::Function", "AWS::CloudFront::KeyValueStore", "AWS::CloudFront::OriginAccessControl"}
+	seen := map[string]string{}
+	for name, r := range parse(t) {
+		var names []string
+		walk(&r.Properties, func(key string, value *yaml.Node) {
+			if (key == "Name" || strings.HasSuffix(key, "Name")) && value.Tag == "!Sub" {
+				names = append(names, value.Value)
+			}
+		})
+		if slices.Contains(global, r.Type) {
+			if len(names) != 1 || !strings.HasPrefix(names[0], "${AWS::StackName}-${AWS::Region}") {
+				t.Errorf("%s has the name %q in all regions", name, names)
+			} else if other := seen[names[0]]; other != "" {
+				t.Errorf("%s and %s have one name", name, other)
+			} else {
+				seen[names[0]] = name
+			}
+		}
+		switch r.Type {
+		case "AWS::Serverless::Function":
+			for _, event := range entries(at(&r.Properties, "Events")) {
+				if text(event, "Type") == "ScheduleV2" && text(event, "Properties", "OmitName") != "true" {
+					t.Errorf("%s has a schedule with the same name in every stack", name)
+				}
+			}
+		case "AWS::SQS::Queue":
+			if text(&r.Properties, "QueueName") != "" {
+				t.Errorf("%s has a fixed name", name)
+			}
+		case "AWS::S3::Bucket", "AWS::DynamoDB::Table":
+			if text(&r.Properties, "BucketName")+text(&r.Properties, "TableName") != "" {
+				t.Errorf("%s has a fixed name", name)
+			}
+		}
+	}
+	if len(seen) < 8 {
+		t.Errorf("%d names", len(seen))
+	}
+}
+
+// walk calls f for each entry of all mappings of a node.
+func walk(n *yaml.Node, f func(key string, value *yaml.Node)) {
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			f(c.Value, n.Content[i+1])
+		}
+		walk(c, f)
+	}
+}
+
+// entries returns the values of a mapping.
+func entries(n *yaml.Node) []*yaml.Node {
+	var found []*yaml.Node
+	if n != nil {
+		for i := 1; i < len(n.Content); i += 2 {
+			found = append(found, n.Content[i])
+		}
+	}
+	return found
 }

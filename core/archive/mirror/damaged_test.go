@@ -13,21 +13,29 @@ import (
 )
 
 // TestDamagedPackagesAreReported mirrors a package that is as listed but cannot
-// be unpacked. It is taken. Output, warnings and detail name it.
+// be unpacked. It is taken. Output, warnings and detail name it. That holds for files
+// that are held in memory, and for larger ones.
 func TestDamagedPackagesAreReported(t *testing.T) {
+	for _, size := range []int{10, 300 << 10} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) { reportsDamaged(t, strings.Repeat("x", size)) })
+	}
+}
+
+// reportsDamaged mirrors packages, damaged ones among them, with a file of this content.
+func reportsDamaged(t *testing.T, content string) {
 	s := inMemory(t)
 	spec := s.Archive(t)
 	var stanzas []string
 	files := map[string][]byte{}
 	for _, name := range []string{"cut", "text", "whole"} {
-		p := debtest.Spec{Package: name, Compression: "none"}
+		p := debtest.Spec{Package: name, Compression: "none", Files: map[string]string{"usr/share/" + name: content}}
 		path := "pool/" + debtest.FileName(p)
 		data := debtest.Deb(p)
 		switch name {
 		case "cut":
-			data = data[:len(data)-600]
+			data = data[:len(data)-1200]
 		case "text":
-			data = []byte("<html>not found</html>")
+			data = []byte("<html>not found</html>" + content)
 		}
 		files[path] = data
 		stanzas = append(stanzas, fmt.Sprintf("Package: %s\nVersion: 1.0\nArchitecture: all\nMaintainer: m\nDescription: d\nFilename: %s\nSize: %d\nSHA256: %x\n\n",

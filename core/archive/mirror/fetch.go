@@ -56,7 +56,7 @@ func (u *update) fetch(ctx context.Context) error {
 
 // defaultFetches is the number of concurrent downloads unless Options say
 // otherwise.
-const defaultFetches = 4
+const defaultFetches = 8
 
 // fetchAll fetches the entries after the cursor. It ends when all are done, when
 // too many in a row have failed, or when the slice is over.
@@ -289,24 +289,33 @@ func (f *fetcher) explain(ctx context.Context, o *outcome, err error) {
 	o.missing = err != nil && !f.strict() && (upstream.Missing(err) || errors.Is(err, upstream.ErrMismatch))
 }
 
-// store streams a file into the pool. It returns an error of the archive; an
-// error of the storage goes into the outcome.
+// store stores a file in the pool. It returns an error of the archive; an error of
+// the storage goes into the outcome.
 func (f *fetcher) store(ctx context.Context, o *outcome, file *upstream.File, lease *parallel.Lease) error {
-	body := &errorKeeper{Reader: file}
-	var r io.Reader = body
-	var contents *pathReader // nil if the file has no paths to read
-	if isBinary(o.entry.Kind, o.entry.Meta) {
-		contents = readPaths(ctx, f.Pool, lease, path.Base(o.entry.Path))
-		defer contents.end()
-		r = io.TeeReader(body, contents)
+	name := path.Base(o.entry.Path)
+	body := &errorKeeper{file: file}
+	if !isBinary(o.entry.Kind, o.entry.Meta) {
+		return f.storeBytes(ctx, o, body, body, nil)
 	}
-	want := o.entry.Want
-	var err error
-	if want.SHA256 != "" && want.Size > 0 && !f.args.IgnoreChecksums {
-		err = f.Pool.Keep(ctx, want.SHA256, want.Size, r)
-	} else {
-		err = f.Pool.KeepUnknown(ctx, r, file.Got)
+	if size := o.entry.Want.Size; 0 < size && size <= smallFile && !f.args.IgnoreChecksums {
+		data := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+		if _, err := data.ReadFrom(body); err != nil {
+			return err
+		}
+		return f.storeBytes(ctx, o, body, bytes.NewReader(data.Bytes()), func() (pool.Contents, error) {
+			return unpack(ctx, f.Pool, lease, bytes.NewReader(data.Bytes()), name)
+		})
 	}
+	paths := readPaths(ctx, f.Pool, lease, name)
+	defer paths.end()
+	return f.storeBytes(ctx, o, body, io.TeeReader(body, paths), paths.end)
+}
+
+// storeBytes stores the bytes of r, which are those of body, the body of the file.
+// contents returns the paths in the file; nil if it is no binary package.
+func (f *fetcher) storeBytes(ctx context.Context, o *outcome, body *errorKeeper, r io.Reader, contents func() (pool.Contents, error)) error {
+	file := body.file
+	err := f.keep(ctx, o.entry.Want, r, file)
 	if wrong := errors.Is(err, driver.ErrDigest); body.err == nil && (err == nil || wrong) {
 		// The pool may stop before the end of the body. Reading on reveals the
 		// archive's own error.
@@ -322,9 +331,9 @@ func (f *fetcher) store(ctx context.Context, o *outcome, file *upstream.File, le
 		return nil
 	}
 	got := file.Got()
-	got.Name = want.Name
-	if want.SHA256 == "" || want.SHA256 != got.SHA256 {
-		o.mismatch = &mismatch{want, got}
+	got.Name = o.entry.Want.Name
+	if o.entry.Want.SHA256 == "" || o.entry.Want.SHA256 != got.SHA256 {
+		o.mismatch = &mismatch{o.entry.Want, got}
 	}
 	o.rows = []driver.Row{f.Pool.SumsRow(got)}
 	if contents != nil && o.pkg != nil {
@@ -333,12 +342,24 @@ func (f *fetcher) store(ctx context.Context, o *outcome, file *upstream.File, le
 	return nil
 }
 
+// smallFile bounds a package file that is held in memory, in bytes. A larger one is
+// unpacked while it is stored.
+const smallFile = 256 << 10
+
+// keep stores the bytes of a file in the pool.
+func (f *fetcher) keep(ctx context.Context, want deb.File, r io.Reader, file *upstream.File) error {
+	if want.SHA256 != "" && want.Size > 0 && !f.args.IgnoreChecksums {
+		return f.Pool.Keep(ctx, want.SHA256, want.Size, r)
+	}
+	return f.Pool.KeepUnknown(ctx, r, file.Got)
+}
+
 // record adds the row with the record of a package whose file was fetched.
-func (f *fetcher) record(ctx context.Context, o *outcome, got deb.File, contents *pathReader) error {
+func (f *fetcher) record(ctx context.Context, o *outcome, got deb.File, contents func() (pool.Contents, error)) error {
 	p := o.pkg
 	p.Files[0] = got
 	rec := pool.Record{Package: p}
-	c, err := contents.end()
+	c, err := contents()
 	if err != nil {
 		return err
 	}
@@ -350,14 +371,14 @@ func (f *fetcher) record(ctx context.Context, o *outcome, got deb.File, contents
 	return err
 }
 
-// errorKeeper keeps the error of its Reader.
+// errorKeeper keeps the error of reading its file.
 type errorKeeper struct {
-	io.Reader
-	err error
+	file *upstream.File
+	err  error
 }
 
 func (s *errorKeeper) Read(p []byte) (int, error) {
-	n, err := s.Reader.Read(p)
+	n, err := s.file.Read(p)
 	if err != nil {
 		s.err = err
 	}

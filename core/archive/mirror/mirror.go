@@ -126,7 +126,7 @@ type Options struct {
 	DownloadSources  bool     // unless the creation says otherwise
 	IgnoreSignatures bool     // unless the request says otherwise
 	PPA              upstream.PPA
-	Parallel         int // concurrent downloads; 0 is 4
+	Parallel         int // concurrent downloads; 0 is 8
 }
 
 // Store reads mirrors. It makes and runs the tasks that change them.

@@ -22,8 +22,9 @@ import (
 
 // Limits of one update.
 const (
-	flushAt  = 8192 // packages buffered before they are stored
-	maxSkips = 100  // lines of output about skipped packages
+	lookUpAt = 2048     // packages that are looked up together in the previous list
+	flushAt  = 16 << 20 // bytes of packages held before they are stored
+	maxSkips = 100      // lines of output about skipped packages
 )
 
 // stage stores the list of the new packages, and the queue of the files that the
@@ -66,7 +67,7 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 	if err != nil {
 		return nil, nil, err
 	}
-	in := &indexReader{warnings: warnings{u: u}, prev: prev, list: list, dirs: &sorter{store: u.Lists.Chunks}}
+	in := &indexReader{warnings: warnings{u: u}, prev: prev, list: list, edit: list.Edit(), dirs: &sorter{store: u.Lists.Chunks}}
 	for found, err := range u.listed(ctx, release) {
 		if bad := (*upstream.StanzaError)(nil); errors.As(err, &bad) {
 			in.skip(bad, "%v", bad)
@@ -79,11 +80,14 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 			in.skip(errNoChecksums, "%v: %v", p, errNoChecksums)
 			continue
 		}
-		if in.buffered = append(in.buffered, found); len(in.buffered) == flushAt {
-			if err := in.flush(ctx); err != nil {
+		if in.buffered = append(in.buffered, found); len(in.buffered) == lookUpAt {
+			if err := in.lookUp(ctx); err != nil {
 				return nil, nil, err
 			}
 		}
+	}
+	if err := in.lookUp(ctx); err != nil {
+		return nil, nil, err
 	}
 	if err := in.flush(ctx); err != nil {
 		return nil, nil, err
@@ -101,12 +105,14 @@ var errNoChecksums = errors.New("no checksums in packages index")
 type indexReader struct {
 	warnings
 	prev, list *pkglist.List
-	buffered   []upstream.Listed
+	edit       *pkglist.Edit     // further packages of list
+	buffered   []upstream.Listed // not yet in edit
 	dirs       *sorter
 }
 
-// flush adds the buffered packages to the list.
-func (in *indexReader) flush(ctx context.Context) error {
+// lookUp adds the buffered packages to the edit. It applies the edit when it has
+// flushAt bytes.
+func (in *indexReader) lookUp(ctx context.Context) error {
 	packages := make([]*deb.Package, len(in.buffered))
 	for i, found := range in.buffered {
 		packages[i] = found.Package
@@ -118,7 +124,6 @@ func (in *indexReader) flush(ctx context.Context) error {
 		}
 		known[p.ShortKey()] = p.Files
 	}
-	edit := in.list.Edit()
 	for _, found := range in.buffered {
 		p := found.Package
 		if files, ok := known[p.ShortKey()]; ok && sameFiles(p.Files, files) {
@@ -128,16 +133,29 @@ func (in *indexReader) flush(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := edit.Add(p); err != nil {
+		if err := in.edit.Add(p); err != nil {
 			in.warn("%s", err)
 		}
 	}
-	list, err := edit.Apply(ctx, func(c *pkglist.ConflictError) error {
+	clear(in.buffered)
+	in.buffered = in.buffered[:0]
+	if in.edit.Size() < flushAt {
+		return nil
+	}
+	return in.flush(ctx)
+}
+
+// flush applies the edit. Chunks of the previous list are not stored again.
+func (in *indexReader) flush(ctx context.Context) error {
+	list, err := in.edit.Apply(ctx, func(c *pkglist.ConflictError) error {
 		in.warn("%v: duplicate in packages index", c.Added)
 		return nil
-	})
-	in.list, in.buffered = list, in.buffered[:0]
-	return err
+	}, in.prev)
+	if err != nil {
+		return err
+	}
+	in.list, in.edit = list, list.Edit()
+	return nil
 }
 
 // listed yields the packages of all indexes, index by index.

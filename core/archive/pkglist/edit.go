@@ -69,18 +69,25 @@ func (e *Edit) Remove(k deb.Key) {
 // Apply stores the changed list, in one pass over the chunks that contain changes. If
 // nothing changes, it returns the base list. It calls onConflict for each conflict, in
 // index order. If onConflict returns nil, the package is skipped and the rest continues.
-// If onConflict is nil, the first conflict is the error.
-func (e *Edit) Apply(ctx context.Context, onConflict func(*ConflictError) error) (*List, error) {
+// If onConflict is nil, the first conflict is the error. Chunks that the given lists have
+// are reused, and so is a given list that is equal to the result.
+func (e *Edit) Apply(ctx context.Context, onConflict func(*ConflictError) error, given ...*List) (*List, error) {
 	if onConflict == nil {
 		onConflict = func(c *ConflictError) error { return c }
 	}
 	s := e.base.store
-	list, err := s.Chunks.Edit(ctx, schema(), e.base.list, e.edits(onConflict))
+	known := make([]*lists.List, len(given))
+	for i, l := range given {
+		known[i] = l.list
+	}
+	list, err := s.Chunks.Edit(ctx, schema(), e.base.list, e.edits(onConflict), known...)
 	if err != nil {
 		return nil, err
 	}
-	if list == e.base.list {
-		return e.base, nil
+	for _, l := range append([]*List{e.base}, given...) {
+		if list == l.list {
+			return l, nil
+		}
 	}
 	return s.list(list)
 }

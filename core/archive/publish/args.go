@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
 	"aptless/core/archive/source"
+	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 )
 
@@ -219,15 +221,23 @@ func (part *Part) cursor(share cursor) any {
 func (p *Publication) signing() Signing { return Signing{p.Unsigned, p.Keys} }
 
 // planAgain returns the draft of a publication with the lists that its row
-// names, also if its sources have others by now.
+// names, also if its sources have others by now. AppStream files are of sources that
+// still exist.
 func (s *Store) planAgain(ctx context.Context, p Publication, had []string, how request) (draft, error) {
-	d := draft{next: p, had: had, lists: map[string]*pkglist.List{}, how: how}
-	for c, src := range p.Components {
-		list, err := s.Lists.Open(ctx, src.List)
+	d := draft{next: p, had: had, lists: map[string]*pkglist.List{}, extra: map[string]map[string]string{}, how: how}
+	for c, has := range p.Components {
+		list, err := s.Lists.Open(ctx, has.List)
 		if err != nil {
 			return draft{}, err
 		}
 		d.lists[c] = list
+		src, err := s.Sources.ByUUID(ctx, s.get, p.Kind.of(), has.UUID, has.Name)
+		if err != nil && !errors.Is(err, driver.ErrNotFound) {
+			return draft{}, err
+		}
+		if p.Kind == Snapshot {
+			d.extra[c] = src.Files
+		}
 	}
 	var err error
 	d.last, err = s.manifest(ctx, p.Manifest)

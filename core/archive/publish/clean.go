@@ -357,7 +357,8 @@ func (s *Store) users(ctx context.Context, p *Publication, dir string) ([]lists.
 		if old == nil {
 			continue
 		}
-		for _, was := range old.Lists {
+		for _, c := range slices.Sorted(maps.Keys(old.Lists)) {
+			was := old.Lists[c]
 			if was.PoolDir == dir {
 				refs = append(refs, was.List)
 			}
@@ -414,8 +415,8 @@ func (s *Store) cleanPackages(ctx context.Context, a *task.Attempt, p Publicatio
 // LeaveFiles they stay in a directory that another publication has, too.
 func (s *Store) dropPackages(ctx context.Context, a *task.Attempt, r removal, lists map[string]index.Published) error {
 	all := slices.Clone(r.Left)
-	for component, published := range lists {
-		all = append(all, Leftover{component, published})
+	for _, component := range slices.Sorted(maps.Keys(lists)) {
+		all = append(all, Leftover{component, lists[component]})
 	}
 	c := s.cleaner(a, r.Publication, nil)
 	for _, l := range all {

@@ -7,6 +7,7 @@
 //	stage.go          the step stage: package files, indexes, Release files and signatures
 //	conflict.go       the error about two packages whose files have one path
 //	clean.go          objects that attempts have staged: listed first, removed if they fail; package files that go
+//	basis.go          does an update change anything?
 //	removal.go        the row of a publication that was dropped
 //	validate.go       refusals and locks
 //	args.go           arguments of tasks, and the draft that is made of them

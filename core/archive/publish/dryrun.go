@@ -141,8 +141,6 @@ func (s *Store) planComponents(ctx context.Context, d draft, last *tree.Manifest
 	return plan, nil
 }
 
-func (s *Store) withContents(p *Publication) bool { return !p.SkipContents && s.Paths != nil }
-
 // perIndex is how many files there are for an architecture of a component: the
 // plain index, the compressed ones, the Release beside them, and Contents.
 func (s *Store) perIndex(p *Publication) int {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -43,13 +44,9 @@ func (s *Store) Roots(ctx context.Context, data []byte) (gc.Roots, error) {
 		return gc.Roots{}, err
 	}
 	var roots gc.Roots
-	for _, c := range p.Components {
-		roots.Packages = append(roots.Packages, c.List)
-	}
+	roots.Packages = listsOf(p.Components)
 	for _, rev := range p.Revisions {
-		for _, c := range rev.Components {
-			roots.Packages = append(roots.Packages, c.List)
-		}
+		roots.Packages = append(roots.Packages, listsOf(rev.Components)...)
 		if rev.Contents != nil {
 			roots.Lists = append(roots.Lists, *rev.Contents)
 		}
@@ -73,8 +70,8 @@ func (s *Store) Roots(ctx context.Context, data []byte) (gc.Roots, error) {
 		if m.Contents != nil {
 			roots.Lists = append(roots.Lists, *m.Contents)
 		}
-		for _, l := range m.Lists {
-			roots.Packages = append(roots.Packages, l.List)
+		for _, c := range slices.Sorted(maps.Keys(m.Lists)) {
+			roots.Packages = append(roots.Packages, m.Lists[c].List)
 		}
 	}
 	return roots, missing
@@ -88,8 +85,8 @@ func (s *Store) StagingRoots(_ context.Context, data []byte) (gc.Roots, error) {
 	if err := json.Unmarshal(data, &st); err != nil {
 		return roots, err
 	}
-	for _, list := range st.Lists {
-		roots.Packages = append(roots.Packages, list.List)
+	for _, c := range slices.Sorted(maps.Keys(st.Lists)) {
+		roots.Packages = append(roots.Packages, st.Lists[c].List)
 	}
 	return roots, nil
 }

@@ -148,6 +148,11 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Ma
 	p.Unsigned, p.Keys = d.how.SkipSigning, d.how.Keys
 	p.Old, p.Manifest, p.Generation, p.Date = p.Manifest, tree.Key(m.Folder), m.Generation, m.Date
 	p.Applied, p.SkipCleanup = false, d.how.skipCleanup
+	var err error
+	if p.Basis, err = s.basisOf(&p, d.extra, m.Signed, m.Signers); err != nil {
+		return err
+	}
+	p.Skeleton = m.Skeleton
 	if p.SkipCleanup {
 		p.Left = p.leave(d.last.Lists, m.Lists)
 	}

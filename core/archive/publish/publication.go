@@ -66,6 +66,8 @@ type State struct {
 	Dropping    bool       // files are being removed: no file of the manifest can be relied on
 	Revisions   []Revision // that can be published again, the current one last
 	Forgotten   []Revision `json:",omitempty"` // whose private objects are there until Applied; only Manifest and Aliases
+	Basis       string     `json:",omitempty"` // digest of all on which the files depend; see basis
+	Skeleton    string     `json:",omitempty"` // state of the files of operators; see files.Store.SkeletonState
 	Expires     bool       // a row of the calendar says when the Release is to be signed anew
 }
 
@@ -122,6 +124,15 @@ func (p *Publication) published() map[string]index.Published {
 		published[c] = index.Published{List: src.List, PoolDir: p.Dist().PoolDir(c)}
 	}
 	return published
+}
+
+// listsOf returns the lists of components, in the order of their names.
+func listsOf(components map[string]Component) []lists.Ref {
+	var all []lists.Ref
+	for _, c := range slices.Sorted(maps.Keys(components)) {
+		all = append(all, components[c].List)
+	}
+	return all
 }
 
 // uuids returns the UUIDs of the sources of components, each once.

@@ -214,7 +214,7 @@ func TestTimeGrows(t *testing.T) {
 			t.Errorf("update %d: slept %v", i, slept)
 		}
 		last, modified = rec.Date, info.ModTime.Truncate(time.Second)
-		must(t, r.update(at("stable")))
+		must(t, r.relabel("stable"))
 	}
 }
 

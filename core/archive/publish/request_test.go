@@ -3,6 +3,7 @@ package publish_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -66,6 +67,13 @@ func (r *rig) create(args request) error {
 func (r *rig) update(args request) error {
 	spec, err := r.checkUpdate(r.ctx, args)
 	return r.run(spec, err)
+}
+
+// relabel is an update that changes nothing but the label.
+func (r *rig) relabel(dist string) error {
+	label, args := fmt.Sprint(r.lastTask()), at(dist)
+	args.Options.Label = &label
+	return r.update(args)
 }
 
 func (r *rig) drop(args request) error {

@@ -120,11 +120,11 @@ func TestForgotten(t *testing.T) {
 	}
 	must(t, r.put("r", hello), r.create(from("stable", "r")))
 	for range 23 {
-		must(t, r.update(at("stable")))
+		must(t, r.relabel("stable"))
 	}
 	count(20, 5)
 	env.Clock.Advance(7*24*time.Hour + 5*time.Second) // by which dates may lead the clock
-	must(t, r.update(at("stable")))
+	must(t, r.relabel("stable"))
 	count(3, 23)
 	if err := r.rollback(22); err == nil {
 		t.Error("rolled back to a revision that is forgotten")
@@ -145,7 +145,7 @@ func TestLongNames(t *testing.T) {
 	args.Options.SkipContents, args.Options.SkipBz2 = &skip, &skip
 	must(t, r.put("r", hello), r.describe("r", func(s *sourcepkg.Source) { s.Name = strings.Repeat("n", 700) }), r.create(args))
 	for range 12 {
-		must(t, r.update(at("stable")))
+		must(t, r.relabel("stable"))
 	}
 	list, err := r.publish.Revisions(t.Context(), publish.Name{Storage: "", Prefix: ".", Distribution: "stable"})
 	if err != nil || len(list) < 3 || len(list) > 12 || !list[0].Current || list[0].Generation != 13 {

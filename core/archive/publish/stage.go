@@ -14,6 +14,7 @@ import (
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/index"
 	"aptless/core/archive/publish/tree"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
 )
@@ -116,7 +117,8 @@ func (s *Store) stageSet(ctx context.Context, a *task.Attempt, st *index.Stager,
 		return set, err
 	}
 	set.Releases = append(set.Releases, appStream...)
-	skeleton, err := s.files().Skeleton(ctx, st, &last.Set, &set)
+	skeleton, state, err := s.files().Skeleton(ctx, st, &last.Set, &set)
+	set.Skeleton = state
 	set.Releases = append(set.Releases, skeleton...)
 	return set, err
 }
@@ -296,14 +298,19 @@ func (s *Store) signedAt(m *tree.Manifest, signer pgp.Signer) time.Time {
 	return at
 }
 
-// signRelease stages Release.gpg and InRelease.
+// signRelease stages Release.gpg and InRelease. Both are signed at the same time: a key
+// may be in a service.
 func (s *Store) signRelease(ctx context.Context, st *index.Stager, signer pgp.Signer, folder string, text []byte, at time.Time) error {
 	var detached, clear bytes.Buffer
-	if err := signer.DetachSign(ctx, &detached, text, at); err != nil {
-		return unsigned(fmt.Errorf("unable to detached sign file: %w", err))
+	inline := parallel.Start(func() (struct{}, error) {
+		return struct{}{}, signer.Clearsign(ctx, &clear, text, at)
+	})
+	err := signer.DetachSign(ctx, &detached, text, at)
+	if _, other := inline.Result(); other != nil && err == nil {
+		return unsigned(fmt.Errorf("unable to clearsign file: %w", other))
 	}
-	if err := signer.Clearsign(ctx, &clear, text, at); err != nil {
-		return unsigned(fmt.Errorf("unable to clearsign file: %w", err))
+	if err != nil {
+		return unsigned(fmt.Errorf("unable to detached sign file: %w", err))
 	}
 	if err := st.Put(ctx, folder+"/Release.gpg", detached.Bytes()); err != nil {
 		return err

@@ -98,6 +98,9 @@ func (s *Store) stager(p *Publication, folder string) *index.Stager {
 	return st
 }
 
+// withContents reports whether a publication has Contents.
+func (s *Store) withContents(p *Publication) bool { return !p.SkipContents && s.Paths != nil }
+
 // get is the source.Getter outside of tasks.
 func (s *Store) get(ctx context.Context, key driver.Key, v any) error {
 	row, err := s.Table.Get(ctx, key)
@@ -304,7 +307,8 @@ func (p *Publication) answer() View {
 // source that is gone keeps the name it had.
 func (s *Store) sourceNames(ctx context.Context, p *Publication) (map[string]string, error) {
 	names := map[string]string{}
-	for c, published := range p.Components {
+	for _, c := range p.components() {
+		published := p.Components[c]
 		src, err := s.Sources.ByUUID(ctx, s.get, p.Kind.of(), published.UUID, published.Name)
 		switch {
 		case err == nil:

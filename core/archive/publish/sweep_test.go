@@ -297,6 +297,13 @@ func (f failing) Put(ctx context.Context, key string, r io.Reader, opt driver.Pu
 	return f.Blobs.Put(ctx, key, r, opt)
 }
 
+func (f failing) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
+	if f.fails("put", dst) {
+		return driver.Info{}, errBroken
+	}
+	return f.Blobs.Copy(ctx, dst, src, opt)
+}
+
 func (f failing) Delete(ctx context.Context, keys ...string) error {
 	for _, key := range keys {
 		if f.fails("delete", key) {

@@ -171,6 +171,12 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	if p, err = s.finishEarlier(ctx, a, p, at); err != nil {
 		return task.Result{}, err
 	}
+	if same, err := s.unchanged(ctx, a.GetJSON, p, args, want); err != nil || same {
+		if err != nil {
+			return task.Result{}, err
+		}
+		return s.upToDate(ctx, a, p)
+	}
 	a.Printf("Loading packages...\n")
 	d, err := s.planUpdate(ctx, a.GetJSON, p, args, want)
 	if err == nil && p.widened(&d.next) {

@@ -29,10 +29,12 @@ func Delete(key []byte) Edit {
 // Edit stores the list that the edits make of base. Edits must ascend by key.
 // It reads the chunks that may contain an edited key, and the chunks after them
 // until the old and the new boundaries meet. All other chunks are reused unread.
-// If nothing changes, the result is base. Keys and values are retained until
-// Edit returns; the caller must not change them.
-func (s *Store) Edit(ctx context.Context, schema Schema, base *List, edits iter.Seq2[Edit, error]) (*List, error) {
-	return s.write(ctx, schema, []*List{base}, func(w *writer) error {
+// If nothing changes, the result is base. Chunks that the given lists have are
+// reused, too. Keys and values are retained until Edit returns; the caller must not
+// change them.
+func (s *Store) Edit(ctx context.Context, schema Schema, base *List, edits iter.Seq2[Edit, error], given ...*List) (*List, error) {
+	return s.write(ctx, schema, append([]*List{base}, given...), func(w *writer) error {
+		w.know(given)
 		e := editor{writer: w, chunks: base.chunks}
 		var last []byte
 		for edit, err := range edits {

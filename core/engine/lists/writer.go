@@ -20,11 +20,7 @@ var (
 // until Build returns; the caller must not change them.
 func (s *Store) Build(ctx context.Context, schema Schema, records iter.Seq2[Record, error], given ...*List) (*List, error) {
 	return s.write(ctx, schema, given, func(w *writer) error {
-		for _, l := range given {
-			for _, c := range l.chunks {
-				w.known[c.Digest] = c
-			}
-		}
+		w.know(given)
 		for r, err := range records {
 			if err != nil {
 				return err
@@ -35,6 +31,15 @@ func (s *Store) Build(ctx context.Context, schema Schema, records iter.Seq2[Reco
 		}
 		return nil
 	})
+}
+
+// know makes the chunks of lists known.
+func (w *writer) know(given []*List) {
+	for _, l := range given {
+		for _, c := range l.chunks {
+			w.known[c.Digest] = c
+		}
+	}
 }
 
 // writer cuts records into chunks and stores them.

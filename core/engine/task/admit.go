@@ -80,7 +80,7 @@ func (s *Store) create(ctx context.Context, t Task, with []driver.Op) error {
 	for _, op := range with {
 		own = append(own, op.Key)
 	}
-	return unwrapFinal(retryConflicts(ctx, admissionWait, func() error {
+	return unwrapFinal(s.retryConflicts(ctx, admissionWait, func() error {
 		ops, _, err := lock.Change(ctx, s.Table, t.ID, nil, t.Locks)
 		if err != nil {
 			return err

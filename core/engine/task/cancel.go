@@ -15,7 +15,7 @@ import (
 // ErrCommitted.
 func (s *Store) Cancel(ctx context.Context, id int64) (Task, error) {
 	var t Task
-	err := unwrapFinal(retryConflicts(ctx, attemptWait, func() error {
+	err := unwrapFinal(s.retryConflicts(ctx, attemptWait, func() error {
 		now, version, err := s.get(ctx, id)
 		if err != nil {
 			return final{err}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,7 +161,8 @@ func (s *Store) retainObjects(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	for id, keys := range byTask {
+	for _, id := range slices.Sorted(maps.Keys(byTask)) {
+		keys := byTask[id]
 		if origins[id] {
 			continue
 		}

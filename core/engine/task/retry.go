@@ -34,7 +34,7 @@ const (
 // it waits a random time that grows with every call, up to three times the
 // duration of write. A slow write has many competitors, so an early retry would
 // slow it down further.
-func retryConflicts(ctx context.Context, longest time.Duration, write func() error) error {
+func (s *Store) retryConflicts(ctx context.Context, longest time.Duration, write func() error) error {
 	const attempts = 200
 	wait := time.Millisecond
 	var err error
@@ -44,11 +44,19 @@ func retryConflicts(ctx context.Context, longest time.Duration, write func() err
 			return err
 		}
 		wait = min(max(wait*3/2, 3*time.Since(begun)), longest)
-		if err := parallel.Sleep(ctx, time.Duration(rand.Int64N(int64(wait)))); err != nil {
+		if err := parallel.Sleep(ctx, s.pause(wait)); err != nil {
 			return err
 		}
 	}
 	return err
+}
+
+// pause returns a random time below longest.
+func (s *Store) pause(longest time.Duration) time.Duration {
+	if s.Random != nil {
+		return time.Duration(s.Random(int64(longest)))
+	}
+	return time.Duration(rand.Int64N(int64(longest)))
 }
 
 // final is an error that no retry of the same Write can change. It does not

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -127,7 +126,7 @@ func (d *Dispatcher) run(ctx context.Context, a *Attempt, kind Kind) (driver.Out
 			return d.refuse(ctx, a, kind, failure.Code, failure.Err)
 		case errors.As(err, &stale) && reruns < maxReruns:
 			a.rewind()
-			if parallel.Sleep(ctx, time.Duration(rand.Int64N(int64(10*time.Millisecond<<reruns)))) == nil {
+			if parallel.Sleep(ctx, d.Store.pause(10*time.Millisecond<<reruns)) == nil {
 				continue
 			}
 		}

@@ -47,6 +47,9 @@ type Store struct {
 
 	Epoch Epoch // nil without a collector
 
+	// Random returns a random number from 0 to n-1 for pauses; nil is math/rand/v2.
+	Random func(n int64) int64
+
 	waiting notifier
 }
 

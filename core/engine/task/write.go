@@ -65,7 +65,7 @@ func (a *Attempt) write(ctx context.Context, w rowWrite) error {
 // try repeats the Write while it loses to other writers.
 func (a *Attempt) try(ctx context.Context, w rowWrite, next Task) (version string, err error) {
 	again := false
-	err = retryConflicts(ctx, attemptWait, func() error {
+	err = a.store.retryConflicts(ctx, attemptWait, func() error {
 		var ops []driver.Op
 		if w.more != nil {
 			if ops, err = w.more(ctx, again); err != nil {

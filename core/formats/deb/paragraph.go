@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 )
 
 // Errors of reading control data. A line over MaxLine is bufio.ErrTooLong.
@@ -124,11 +125,32 @@ func CanonicalName(name string) string {
 // ParseParagraph reads the first paragraph of data. The paragraph of empty data
 // is empty.
 func ParseParagraph(data string, mode Mode) (Paragraph, error) {
-	p, err := NewParagraphReader(strings.NewReader(data), mode).Next()
+	r := paragraphReaders.Get().(*ParagraphReader)
+	defer r.release()
+	r.in.Reset(strings.NewReader(data))
+	r.mode = mode
+	p, err := r.Next()
 	if errors.Is(err, io.EOF) {
 		return nil, nil
 	}
 	return p, err
+}
+
+// paragraphReaders keeps the readers of ParseParagraph. The buffer of a reader is
+// larger than most control files.
+var paragraphReaders = sync.Pool{New: func() any { return NewParagraphReader(nil, ModeControl) }}
+
+// maxKeptText bounds the buffers of a reader that is kept, in bytes.
+const maxKeptText = 256 << 10
+
+// release keeps the reader for another text.
+func (r *ParagraphReader) release() {
+	r.in.Reset(nil)
+	r.err = nil
+	if cap(r.text)+cap(r.long) <= maxKeptText {
+		clear(r.spans[:cap(r.spans)]) // their names
+		paragraphReaders.Put(r)
+	}
 }
 
 // ParagraphReader reads paragraphs one after the other.
@@ -312,12 +334,18 @@ func (r *ParagraphReader) line() ([]byte, error) {
 // share these strings.
 type fieldNames map[string]string
 
-// maxFieldNames bounds the names that a reader keeps.
-const maxFieldNames = 4096
+// Bounds of the names that a reader keeps: their number, and the bytes of each.
+const (
+	maxFieldNames = 4096
+	maxFieldName  = 64
+)
 
 func (names fieldNames) canonical(written []byte) string {
 	if name, ok := names[string(written)]; ok {
 		return name
+	}
+	if len(written) > maxFieldName {
+		return CanonicalName(string(written))
 	}
 	if len(names) == maxFieldNames {
 		clear(names)

@@ -2,6 +2,7 @@ package deb
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"io"
 	"strconv"
@@ -30,7 +31,35 @@ var (
 
 // eachEntry calls f for at most limit entries of a tar archive. Then it reads r
 // to its end, so that a decoder verifies its checksum.
+//
+// f may use the header and its content during the call only. Name, Typeflag and Size
+// are the fields of the header that are always set.
 func eachEntry(r io.Reader, limit int, f func(h *tar.Header, content io.Reader) error) error {
+	plain := &plainTar{r: r}
+	n := 0
+	for ; ; n++ {
+		h, err := plain.next()
+		if err == errUnusual {
+			break
+		}
+		if err == io.EOF {
+			_, err = io.Copy(io.Discard, r)
+		}
+		if err != nil || h == nil {
+			return err
+		}
+		if n == limit {
+			return errEntries
+		}
+		if err := f(h, plain); err != nil {
+			return err
+		}
+	}
+	return restOfEntries(io.MultiReader(bytes.NewReader(plain.read()), r), limit-n, f)
+}
+
+// restOfEntries is eachEntry without the reader of plain headers.
+func restOfEntries(r io.Reader, limit int, f func(h *tar.Header, content io.Reader) error) error {
 	blocks := &tarBlocks{r: r}
 	t := tar.NewReader(blocks)
 	for n := 0; ; n++ {

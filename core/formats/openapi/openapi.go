@@ -15,6 +15,7 @@ import (
 type API struct {
 	Title, Version, Description string
 	Operations                  []Operation
+	Schemes                     []Scheme // each is enough for an operation that is not public
 
 	// Name returns the name of a type's schema. A schema named "" is written where
 	// it is used.
@@ -32,6 +33,16 @@ type Operation struct {
 	Body         any    // a value of the body's type; nil without a body
 	Media        string // of the body; "application/json" if empty
 	Answers      []Answer
+
+	Public bool     // needs no credentials
+	Access string   // a sentence on the permissions that it needs; may be empty
+	Needs  []string // these permissions, as the extension x-needs
+}
+
+// Scheme is a way to send credentials.
+type Scheme struct {
+	Name, Kind string // Kind is a scheme of HTTP: "bearer" or "basic"
+	About      string
 }
 
 // Param is a parameter of the query.
@@ -70,6 +81,14 @@ func (a API) Document() ([]byte, error) {
 		"paths":      paths,
 		"components": object{"schemas": b.schemas},
 	}
+	if len(a.Schemes) > 0 {
+		kinds, enough := object{}, []object{}
+		for _, s := range a.Schemes {
+			kinds[s.Name] = object{"type": "http", "scheme": s.Kind, "description": s.About}
+			enough = append(enough, object{s.Name: []string{}})
+		}
+		doc["components"], doc["security"] = object{"schemas": b.schemas, "securitySchemes": kinds}, enough
+	}
 	return json.MarshalIndent(doc, "", " ")
 }
 
@@ -81,6 +100,15 @@ type builder struct {
 
 func (b *builder) operation(op Operation) object {
 	o := object{"operationId": op.ID, "summary": op.Summary, "tags": []string{op.Tag}}
+	if op.Access != "" {
+		o["description"] = op.Access
+	}
+	if op.Needs != nil {
+		o["x-needs"] = op.Needs
+	}
+	if op.Public {
+		o["security"] = []object{}
+	}
 	var params []object
 	for _, name := range PathParams(op.Path) {
 		params = append(params, object{"name": name, "in": "path", "required": true, "schema": object{"type": "string"}})

@@ -27,6 +27,7 @@ var page = template.Must(template.New("page").Parse(`<!doctype html>
 <p>For programs: <a href="{{.Document}}">{{.Document}}</a> (OpenAPI 3.1)
 {{range .Groups}}<h2>{{.Tag}}</h2>
 {{range .Operations}}<details><summary><b>{{.Method}}</b> <code>{{.Path}}</code> {{.Summary}}</summary>
+{{with .Access}}<p>{{.}}{{end}}
 {{with .Query}}<p>Query:<ul>{{range .}}<li><code>{{.Name}}</code> {{.About}}{{end}}</ul>{{end}}
 {{with .Body}}<p>Body:<pre>{{.}}</pre>{{end}}
 {{range .Answers}}<p>{{.Status}} {{.About}}{{with .Body}}<pre>{{.}}</pre>{{end}}{{end}}
@@ -40,9 +41,9 @@ func (a API) Page(document string) ([]byte, error) {
 		About, Body string
 	}
 	type operation struct {
-		Method, Path, Summary, Body string
-		Query                       []Param
-		Answers                     []answer
+		Method, Path, Summary, Access, Body string
+		Query                               []Param
+		Answers                             []answer
 	}
 	type group struct {
 		Tag        string
@@ -62,7 +63,7 @@ func (a API) Page(document string) ([]byte, error) {
 			if op.Tag != tag {
 				continue
 			}
-			shown := operation{op.Method, op.Path, op.Summary, text(op.Body), op.Query, nil}
+			shown := operation{op.Method, op.Path, op.Summary, op.Access, text(op.Body), op.Query, nil}
 			for _, given := range op.Answers {
 				shown.Answers = append(shown.Answers, answer{given.Status, given.About, text(given.Body)})
 			}

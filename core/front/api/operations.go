@@ -216,7 +216,7 @@ func statusOperations() []openapi.Operation {
 
 // description returns the API's description. Its names are the names that generated
 // clients of aptly use: api.<type> for parameters, deb.<type> for objects.
-func description(version string) openapi.API {
+func (rt *Router) description(version string) openapi.API {
 	type failure struct {
 		Error string `json:"error"`
 	}
@@ -232,7 +232,7 @@ func description(version string) openapi.API {
 		reflect.TypeFor[empty]():              "",
 	}
 	return openapi.API{
-		Title: "Aptly API", Version: version, Operations: operations(), Error: failure{},
+		Title: "Aptly API", Version: version, Operations: rt.documented(operations()), Schemes: schemes(), Error: failure{},
 		Description: "Debian package repositories: local repositories, mirrors, snapshots and publications.",
 		Name: func(t reflect.Type) string {
 			if name, ok := names[t]; ok {
@@ -249,8 +249,8 @@ func description(version string) openapi.API {
 // documentRoutes serves the description. The document is rendered at its first
 // request, to keep the start of a function short.
 func (s *Server) documentRoutes(rt *Router) {
-	document := sync.OnceValues(func() ([]byte, error) { return description(s.Version).Document() })
-	forPeople := sync.OnceValues(func() ([]byte, error) { return description(s.Version).Page("/docs/doc.json") })
+	document := sync.OnceValues(func() ([]byte, error) { return rt.description(s.Version).Document() })
+	forPeople := sync.OnceValues(func() ([]byte, error) { return rt.description(s.Version).Page("/docs/doc.json") })
 	serve := func(contentType string, text func() ([]byte, error)) HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) error {
 			data, err := text()

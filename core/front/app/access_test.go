@@ -266,6 +266,51 @@ func TestTableOfRoutesIsThatOfTheRouter(t *testing.T) {
 	}
 }
 
+// TestDescriptionSaysTheNeedsOfRoutes: without options and names in bodies they are those
+// of the table. Both schemes of credentials are described.
+func TestDescriptionSaysTheNeedsOfRoutes(t *testing.T) {
+	g := newGuarded(t, func(c *app.Config) { c.Metrics = prometheus.NewRegistry() })
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Description string
+			Needs       []string `json:"x-needs"`
+			Security    []any
+		}
+		Security   []map[string][]string
+		Components struct {
+			SecuritySchemes map[string]struct{ Type, Scheme string }
+		}
+	}
+	if err := json.Unmarshal([]byte(g.must(t, "", "GET", "/api/openapi.json", "")), &doc); err != nil {
+		t.Fatal(err)
+	}
+	kinds := doc.Components.SecuritySchemes
+	if len(doc.Security) != 2 || len(kinds) != 2 || kinds["bearer"].Scheme != "bearer" || kinds["basic"].Scheme != "basic" {
+		t.Errorf("%v, %v", doc.Security, kinds)
+	}
+	seen := map[string]bool{}
+	for _, s := range samples() {
+		if seen[s.route] {
+			continue
+		}
+		seen[s.route] = true
+		method, path, _ := strings.Cut(s.route, " ")
+		op := doc.Paths[path][strings.ToLower(method)]
+		if open := op.Security != nil && len(op.Security) == 0; open != (s.needs == "none") || op.Description == "" {
+			t.Errorf("%s: public %v, %q", s.route, open, op.Description)
+		}
+		for _, need := range op.Needs {
+			if !slices.Contains(s.list(), place.Replace(need)) {
+				t.Errorf("%s needs %s, and its description says %s", s.route, s.needs, need)
+			}
+		}
+		missing := len(op.Needs) == 0 && !strings.Contains(op.Description, "Any principal") && !strings.Contains(op.Description, " on some name") && s.needs != "none"
+		if missing || strings.Contains(op.Description, "on some name") && !strings.HasPrefix(s.needs, strings.Fields(op.Description)[1]) {
+			t.Errorf("%s: %q", s.route, op.Description)
+		}
+	}
+}
+
 // TestRoutesNeedWhatTheTableSays sends each request with three credentials. Without any,
 // the answer is 401. With all permissions but a needed one it is 403, in the same words
 // for existing and missing objects. With exactly the needed permissions it is neither.

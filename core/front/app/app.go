@@ -43,6 +43,7 @@ type Drivers struct {
 	Blobs driver.Blobs
 	Table driver.Table
 	Queue driver.Queue
+	Edge  driver.Edge // where another program serves the published files; nil where Handler does
 }
 
 // trees mounts the further storages into blobs. It returns the result and the names of
@@ -82,6 +83,10 @@ type Config struct {
 
 	Space   func() (api.Space, error) // returns the size of the storage; nil if it is unbounded
 	Metrics *prometheus.Registry      // receives the metrics of the API; nil disables them
+
+	// Random returns a random number from 0 to n-1 for pauses; nil is math/rand/v2. A
+	// simulation repeats its runs by it.
+	Random func(n int64) int64
 
 	// Alone declares that no other process uses the storage. Tasks of an earlier process
 	// then resume without waiting for its leases.
@@ -145,7 +150,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
 	}
 	deliveries := &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
-	tasks := guarding.watch(&task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch})
+	tasks := guarding.watch(&task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch, Random: c.Random})
 	mirrors.Tasks = tasks
 	collector := &gc.Collector{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists.Chunks, Tasks: tasks, Epoch: epoch, Now: c.Now, Budget: memory.items,

@@ -250,12 +250,15 @@ func TestDigestIsNoCredential(t *testing.T) {
 	for _, repo := range []string{"mine", "theirs"} {
 		g.must(t, g.root, "POST", "/api/repos", `{"Name":"`+repo+`"}`)
 	}
+	sent := 0
 	send := func(token, repo string, files map[string][]byte) string {
 		t.Helper()
+		sent++
+		dir := fmt.Sprint("dir", sent) // a directory belongs to the token that made it
 		for name, data := range files {
-			g.must(t, token, "PUT", "/api/files/"+repo+"/"+name, string(data))
+			g.must(t, token, "PUT", "/api/files/"+dir+"/"+name, string(data))
 		}
-		return g.must(t, token, "POST", "/api/repos/"+repo+"/file/"+repo, "")
+		return g.must(t, token, "POST", "/api/repos/"+repo+"/file/"+dir, "")
 	}
 	send(g.root, "theirs", source)
 	uploader := g.tokenOf(t, "mine", auth.Grant{Role: auth.Uploader, Repos: []string{"mine"}})

@@ -74,7 +74,7 @@ func (b breakingTable) Scan(ctx context.Context, part, after string) iter.Seq2[d
 func TestBrokenListings(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	b := &breakage{}
-	drivers := app.Drivers{breakingBlobs{m.Blobs, b}, breakingTable{m.Table, b}, m.Queue}
+	drivers := app.Drivers{Blobs: breakingBlobs{m.Blobs, b}, Table: breakingTable{m.Table, b}, Queue: m.Queue}
 	a, err := app.New(t.Context(), drivers, apptest.Signer(t), app.Config{Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now, Cache: 1,
 		Sleep: func(context.Context, time.Duration) error { runtime.Gosched(); return nil }})
 	if err != nil {

@@ -21,7 +21,7 @@ func TestGraphDrawsWhatIsThere(t *testing.T) {
 	m := drivertest.NewMemory(time.Now)
 	b := &breakage{}
 	var drawn string
-	s := apptest.New(t, app.Drivers{m.Blobs, breakingTable{m.Table, b}, m.Queue}, func(c *app.Config) {
+	s := apptest.New(t, app.Drivers{Blobs: m.Blobs, Table: breakingTable{m.Table, b}, Queue: m.Queue}, func(c *app.Config) {
 		c.Draw = func(_ context.Context, format string, dot []byte) ([]byte, error) {
 			if format == "none" {
 				return nil, errors.New(`Format: "none" not recognized.`)

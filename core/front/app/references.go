@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"aptless/core/archive/pkglist"
@@ -75,7 +76,7 @@ func published(architectures []string, arch string) bool {
 
 // lookUp sets the lists that have the package.
 func lookUp(ctx context.Context, store pkglist.Store, key deb.Key, has map[lists.Ref]bool) error {
-	refs := slices.Collect(maps.Keys(has))
+	refs := slices.SortedFunc(maps.Keys(has), func(a, b lists.Ref) int { return strings.Compare(a.Root.String(), b.Root.String()) })
 	var mu sync.Mutex
 	return parallel.Each(ctx, maxLookups, len(refs), func(ctx context.Context, i int) error {
 		list, err := store.Open(ctx, refs[i])

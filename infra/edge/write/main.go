@@ -9,7 +9,7 @@ import (
 )
 
 // resources maps resources of the template to the files with their code.
-var resources = [][2]string{{"Authentication", "infra/edge/auth.js"}, {"PackageFiles", "infra/edge/pool.js"}}
+var resources = [][2]string{{"Authentication", "infra/edge/auth.js"}, {"PackageFiles", "infra/edge/pool.js"}, {"PlusSigns", "infra/edge/plus.js"}}
 
 func main() {
 	if err := run("template.yaml"); err != nil {

@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,7 +33,8 @@ type Cleaner struct {
 // Clean removes the files that the lists of last have, unless the publication
 // keeps them or another one uses them.
 func (c *Cleaner) Clean(ctx context.Context, last map[string]index.Published) error {
-	for component, was := range last {
+	for _, component := range slices.Sorted(maps.Keys(last)) {
+		was := last[component]
 		if was == c.Keeps[component] {
 			continue
 		}
@@ -89,8 +91,8 @@ func (c *Cleaner) users(ctx context.Context, component, dir string) ([]*pkglist.
 	if err != nil {
 		return nil, err
 	}
-	for other, now := range c.Keeps {
-		if other != component && now.PoolDir == dir {
+	for _, other := range slices.Sorted(maps.Keys(c.Keeps)) {
+		if now := c.Keeps[other]; other != component && now.PoolDir == dir {
 			refs = append(refs, now.List)
 		}
 	}

@@ -126,7 +126,7 @@ func (r *Repairer) read(ctx context.Context, published map[string]index.Publishe
 	if r.Scope.Hashed() {
 		dirs = map[string]bool{path.Dir(r.Scope.PoolDir("")): true} // packages by digest are not copied
 	}
-	for dir := range dirs {
+	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
 		for info, err := range r.Blobs.List(ctx, r.Scope.key(dir)+"/", "") {
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package index
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"aptless/core/archive/pkglist"
+	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
 	"aptless/core/formats/deb"
 )
@@ -65,7 +67,7 @@ func (st *Stager) Contents(ctx context.Context, base *Set, made []Index, byCompo
 	base = st.Begun.over(base)
 	var indexes []Index
 	for _, sp := range contentsSpecs(slices.Sorted(maps.Keys(byComponent)), st.Header.Architectures) {
-		x, err := st.contentsIndex(ctx, list, sp, base.Find(sp.path()))
+		x, err := st.contentsOf(ctx, list, sp, base, indexes, len(byComponent))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -92,10 +94,57 @@ func contentsSpecs(components, architectures []string) []contentsSpec {
 	return specs
 }
 
+// contentsOf stages one index. The index of the only component is a copy of the index
+// of all components.
+func (st *Stager) contentsOf(ctx context.Context, list *lists.List, sp contentsSpec, base *Set, made []Index, components int) (*Index, error) {
+	whole := contentsSpec{Arch: sp.Arch, Kind: sp.Kind}.path()
+	of := slices.IndexFunc(made, func(x Index) bool { return x.Path == whole })
+	if components == 1 && sp.Component != "" && of >= 0 {
+		x, err := st.twin(ctx, made[of], sp.path(), base.Find(sp.path()))
+		if !errors.Is(err, driver.ErrNotFound) {
+			return x, err
+		}
+	}
+	return st.contentsIndex(ctx, list, sp, base.Find(sp.path()))
+}
+
+// twin stages a packed index with the bytes of another one. prev is the index of the
+// last publication at the path.
+func (st *Stager) twin(ctx context.Context, of Index, path string, prev *Index) (*Index, error) {
+	if prev != nil && prev.List == of.List && (prev.ByHash || !of.ByHash) {
+		var suffixes []string
+		for _, v := range of.More {
+			suffixes = append(suffixes, v.Suffix)
+		}
+		if some := prev.only(suffixes); some != nil {
+			return some, nil
+		}
+	}
+	x := of
+	x.Path = path
+	theirs, ours := of.files()[1:], x.files()[1:]
+	for _, f := range ours {
+		st.Expect(f.ByHash(st.tree())...)
+	}
+	if err := st.List(ctx); err != nil {
+		return nil, err
+	}
+	for i, f := range ours {
+		keys := f.ByHash(st.tree())
+		if !st.Header.ByHash {
+			keys = keys[:1]
+		}
+		if err := st.CopyByHash(ctx, theirs[i].ByHash(st.tree())[0], f.Size, keys); err != nil {
+			return nil, err
+		}
+	}
+	return &x, nil
+}
+
 // contentsIndex stages one index. It returns nil if there is no path for it.
 func (st *Stager) contentsIndex(ctx context.Context, list *lists.List, sp contentsSpec, prev *Index) (*Index, error) {
 	header := lists.Chunk{}
-	src := &source{chunks: []lists.Chunk{header}, suffixes: st.Suffixes(false), params: fmt.Sprintf("contents %s %d %s", sp.Arch, sp.Kind, form)}
+	src := &source{chunks: []lists.Chunk{header}, suffixes: st.Suffixes(false), params: fmt.Sprintf("contents %s %d %s", sp.Arch, sp.Kind, Form)}
 	for _, c := range list.Chunks() {
 		if slices.ContainsFunc(strings.Split(string(c.Summary), "\n"), sp.owns) {
 			src.chunks = append(src.chunks, c)

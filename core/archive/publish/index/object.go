@@ -92,6 +92,7 @@ type Set struct {
 	Contents *lists.Ref // of the list of all paths; nil if it was not made
 	Releases []File     // beside the indexes: component Releases, AppStream, skeleton files
 	Unlisted []File     `json:",omitempty"` // not listed by Release: signatures of installers
+	Skeleton string     `json:",omitempty"` // state of the files of operators
 	Signers  string     `json:",omitempty"` // digest of the keys that signed Unlisted
 }
 

@@ -35,14 +35,14 @@ func (sp spec) holds(c pkglist.Chunk) bool {
 	return false
 }
 
-// form changes with every change to the bytes that are made of a list, so that
+// Form changes with every change to the bytes that are made of a list, so that
 // nothing made otherwise is copied.
-const form = "2"
+const Form = "2"
 
 // params are the settings on which the bytes of an index depend besides its
 // list.
 func (sp spec) params() string {
-	return fmt.Sprintf("%s %s %d %s", sp.PoolDir, sp.Arch, sp.Kind, form)
+	return fmt.Sprintf("%s %s %d %s", sp.PoolDir, sp.Arch, sp.Kind, Form)
 }
 
 // specs returns the indexes of a component for an architecture.

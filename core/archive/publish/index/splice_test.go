@@ -122,7 +122,7 @@ func TestUnusable(t *testing.T) {
 		"longer":          put(packed + "x"),
 		"a bit flipped":   put(string(flipped)),
 		"no gzip":         put(string(bytes.Repeat([]byte{'x'}, len(packed)))),
-		"other pool":      func(_ *world, x *Index) { x.List = digest(l.Ref()) + " pool/other amd64 0 " + form },
+		"other pool":      func(_ *world, x *Index) { x.List = digest(l.Ref()) + " pool/other amd64 0 " + Form },
 		"other form":      func(_ *world, x *Index) { x.List = digest(l.Ref()) + " pool/main amd64 0 1" },
 		"no list":         func(_ *world, x *Index) { x.List = "" },
 		"a piece short":   func(_ *world, x *Index) { x.Pieces = x.Pieces[1:] },

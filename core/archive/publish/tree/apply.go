@@ -64,7 +64,7 @@ func (t *Tree) applyFiles(ctx context.Context, dir string, list []index.File) er
 	group := parallel.NewGroup(ctx, maxApply)
 	for _, f := range list {
 		group.Go(func(ctx context.Context) error {
-			return t.applyOne(ctx, dir+"/"+f.Path, staged{key: f.ByHash(t.Scope.Tree(t.Scope.Name))[0]})
+			return t.applyOne(ctx, dir+"/"+f.Path, staged{key: f.ByHash(t.Scope.Tree(t.Scope.Name))[0], size: f.Size})
 		})
 	}
 	return group.Wait()

@@ -28,6 +28,7 @@ func main() {
 		w.WriteHeader(http.StatusTeapot)
 		io.Copy(w, r.Body)
 	})
+	mux.HandleFunc("/caller", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, lambda.Caller(r.Context())) })
 	mux.HandleFunc("/beats", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, beats.Load()) })
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	mux.HandleFunc("/hang", func(http.ResponseWriter, *http.Request) { select {} })

@@ -1,0 +1,171 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"strings"
+)
+
+// MaxInRequest is the size of the largest file that is sent in a request, if the server
+// has direct uploads. API Gateway takes 10 MiB, of which base64 leaves less.
+const MaxInRequest = 4 << 20
+
+// Local is a file to upload.
+type Local struct {
+	Name   string // in the upload directory
+	Size   int64
+	SHA256 string // lower-case hex
+	// Open opens the content. It is called again for each attempt.
+	Open func() (io.ReadCloser, error)
+	// Sent is called with the bytes sent so far; nil for none. A new attempt starts at 0.
+	Sent func(n int64)
+}
+
+// counted reads a file, reports its progress and closes it at its end.
+type counted struct {
+	from io.ReadCloser
+	n    int64
+	sent func(int64)
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.n += int64(n)
+	if c.sent != nil {
+		c.sent(c.n)
+	}
+	if err != nil {
+		c.from.Close()
+	}
+	return n, err
+}
+
+func (l Local) reader() (io.Reader, error) {
+	f, err := l.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &counted{from: f, sent: l.Sent}, nil
+}
+
+// Uploaded returns the files of an upload directory by name. It is empty if there is no
+// such directory, and for an aptly, which tells no digests.
+func (c *Client) Uploaded(ctx context.Context, dir string) (map[string]File, error) {
+	there := map[string]File{}
+	aptless, err := c.Aptless(ctx)
+	if err != nil || !aptless {
+		return there, err
+	}
+	files, err := Send(ctx, c, ListUploadDetails(dir))
+	if StatusOf(err) == http.StatusNotFound {
+		return there, nil
+	}
+	for _, f := range files.Value {
+		there[f.Name] = f
+	}
+	return there, err
+}
+
+// Upload stores a file in an upload directory. A large file goes to the storage by a
+// signed address if the server has such. Sending a file twice changes nothing.
+func (c *Client) Upload(ctx context.Context, dir string, l Local) error {
+	aptless, err := c.Aptless(ctx)
+	if err != nil {
+		return err
+	}
+	if aptless && l.Size > MaxInRequest {
+		if done, err := c.direct(ctx, dir, l); err != nil || done {
+			return err
+		}
+	}
+	r := request{method: http.MethodPut, path: at("files", dir, l.Name), safe: true, raw: l.reader, size: l.Size, media: "application/octet-stream"}
+	if !aptless { // aptly takes forms only
+		r = l.form(dir)
+	}
+	_, err = c.do(ctx, r)
+	return err
+}
+
+// form returns the request of a form with the file.
+func (l Local) form(dir string) request {
+	var head strings.Builder
+	form := multipart.NewWriter(&head)
+	_, _ = form.CreateFormFile("file", l.Name) // a strings.Builder takes all
+	begin := head.String()
+	form.Close()
+	end := head.String()[len(begin):]
+	return request{method: http.MethodPost, path: at("files", dir), safe: true, media: form.FormDataContentType(),
+		size: l.Size + int64(head.Len()), raw: func() (io.Reader, error) {
+			body, err := l.reader()
+			if err != nil {
+				return nil, err
+			}
+			return io.MultiReader(strings.NewReader(begin), body, strings.NewReader(end)), nil
+		}}
+}
+
+// announced is a file of a direct upload.
+type announced struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// direct puts a file into the storage and confirms it. It reports false if the server has
+// no direct uploads.
+func (c *Client) direct(ctx context.Context, dir string, l Local) (bool, error) {
+	type target struct {
+		Method, URL string
+		Headers     map[string]string
+	}
+	list := []announced{{l.Name, l.Size, l.SHA256}}
+	to, err := Send(ctx, c, Call[[]target]{Method: http.MethodPost, Path: at("files", dir), Body: list, Safe: true})
+	var refused *Refusal
+	if errors.As(err, &refused) && refused.Status == http.StatusBadRequest && strings.Contains(refused.Text, "multipart/form-data") {
+		return false, nil // the server expects a form
+	}
+	if err != nil {
+		return false, err
+	}
+	if len(to.Value) != 1 {
+		return false, errors.New("the server answered no address for a direct upload")
+	}
+	if err := c.put(ctx, to.Value[0].Method, to.Value[0].URL, to.Value[0].Headers, l); err != nil {
+		return false, err
+	}
+	_, err = Send(ctx, c, Call[Nothing]{Method: http.MethodPost, Path: at("files", dir), Body: list, Safe: true}.Flag("confirm", true))
+	return true, err
+}
+
+// put sends a file to a signed address. 412 says that an equal file is there already.
+func (c *Client) put(ctx context.Context, method, address string, headers map[string]string, l Local) error {
+	wait := firstWait
+	for n := 1; ; n++ {
+		body, err := l.reader()
+		if err != nil {
+			return err
+		}
+		req, err := http.NewRequestWithContext(ctx, method, address, io.NopCloser(body))
+		if err != nil {
+			return errors.New("the server answered an invalid address for a direct upload")
+		}
+		req.ContentLength = l.Size
+		for name, value := range headers {
+			req.Header.Set(name, value)
+		}
+		_, err = c.exchange(req, method, "the storage") // the address is a secret
+		if err == nil || StatusOf(err) == http.StatusPreconditionFailed {
+			return nil
+		}
+		if n == attempts || ctx.Err() != nil || !again(request{safe: true}, err) {
+			return err
+		}
+		if err := c.sleep(ctx, wait); err != nil {
+			return err
+		}
+		wait *= 2
+	}
+}

@@ -1,0 +1,229 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/engine/lists"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/task"
+)
+
+// checker holds the invariants after each effect.
+type checker struct {
+	w      *World
+	memory *drivertest.Memory
+	lists  pkglist.Store
+
+	mu       sync.Mutex
+	contents map[lists.Ref]*content
+	heads    map[driver.Key]*head
+	tasks    map[int64]*known
+	order    []int64 // open tasks, as they have entered the queues
+	trees    map[string]*tree
+	lives    map[string]int        // how often the distribution of a root has ended
+	indexes  map[string][]required // package files by the digest of an index
+	moments  int
+	history  map[string][]past // of names, "repo/a"
+	model    model
+}
+
+// known is the checker's view of a task.
+type known struct {
+	row     task.Task
+	effects int
+}
+
+func newChecker(w *World) *checker {
+	return &checker{w: w, memory: w.memory,
+		lists:    pkglist.Store{Chunks: &lists.Store{Blobs: w.memory.Blobs, Cache: lists.NewCache(1 << 20), Epoch: func() int64 { return 0 }}},
+		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, lives: map[string]int{},
+		indexes: map[string][]required{}, history: map[string][]past{}, model: newModel()}
+}
+
+// headParts are the partitions whose rows name lists, and their references.
+var headParts = []string{"repo", "snapshot", "mirror", "publish"}
+
+// wrote checks a Write that has had its effect.
+func (c *checker) wrote(ctx context.Context, ops []driver.Op) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.w.counts.Writes++
+	var acting *known
+	var changed []driver.Op
+	refers, removed := false, false
+	for _, op := range ops {
+		switch {
+		case op.Do == driver.OpCheck:
+		case op.Key.Part == "task":
+			k := c.taskRow(ctx, op)
+			if acting == nil && k != nil {
+				acting = k
+			}
+		case slices.Contains(headParts, op.Key.Part):
+			changed = append(changed, op)
+			refers = true
+		case strings.HasPrefix(op.Key.Part, "ref/") || strings.HasSuffix(op.Key.Part, "-name"):
+			refers = true
+		case op.Do == driver.OpDelete && strings.HasPrefix(op.Key.Part, "package-"):
+			removed = true
+		}
+	}
+	if acting == nil { // a fence names the task without changing it
+		acting = c.fenced(ops)
+	}
+	if len(changed) > 0 {
+		c.changed(acting, changed)
+	}
+	if refers {
+		c.references()
+	}
+	if removed {
+		c.needs("a record was removed")
+	}
+}
+
+// fenced returns the task that a condition of a Write names.
+func (c *checker) fenced(ops []driver.Op) *known {
+	for _, op := range ops {
+		if op.Do == driver.OpCheck && op.Key.Part == "task" {
+			return c.tasks[number(op.Key)]
+		}
+	}
+	return nil
+}
+
+// number returns the number of a task, from the key of its row.
+func number(key driver.Key) int64 {
+	var n int64
+	fmt.Sscanf(key.Sort, "%d", &n)
+	return n
+}
+
+// taskRow follows the row of a task.
+func (c *checker) taskRow(ctx context.Context, op driver.Op) *known {
+	id := number(op.Key)
+	if op.Do == driver.OpDelete {
+		if k := c.tasks[id]; k != nil && !k.row.State.Ended() {
+			c.w.fail("the row of task %d (%s) was removed in state %d", id, k.row.Kind, k.row.State)
+		}
+		delete(c.tasks, id)
+		return nil
+	}
+	var t task.Task
+	if err := json.Unmarshal(op.Data, &t); err != nil {
+		c.w.fail("row of task %d: %v", id, err)
+		return nil
+	}
+	k := c.tasks[id]
+	if k == nil {
+		k = &known{row: t}
+		c.tasks[id] = k
+		c.order = append(c.order, id)
+		c.w.counts.Tasks++
+		return k
+	}
+	was := k.row
+	k.row = t
+	if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok && t.State == task.Running {
+		d.kind = t.Kind
+	}
+	c.moved(was, t)
+	return k
+}
+
+// moved checks the step of a task from one row to the next.
+func (c *checker) moved(was, t task.Task) {
+	switch {
+	case was.State.Ended():
+		c.w.fail("task %d (%s) was written after its end: from state %d to %d", t.ID, t.Kind, was.State, t.State)
+	case t.Attempt < was.Attempt || t.Attempt == was.Attempt && t.Seq < was.Seq:
+		c.w.fail("task %d (%s) went back from attempt %d, write %d to attempt %d, write %d", t.ID, t.Kind, was.Attempt, was.Seq, t.Attempt, t.Seq)
+	case was.Committed && t.State == task.Failed:
+		c.w.fail("task %d (%s) has committed and failed: %s", t.ID, t.Kind, t.Error)
+	}
+	if t.State == task.Running && t.Attempt > was.Attempt || t.State == task.Succeeded {
+		c.inOrder(t)
+	}
+	i := slices.Index(c.order, t.ID)
+	switch {
+	case i < 0:
+	case t.State.Ended():
+		c.order = slices.Delete(c.order, i, i+1)
+		c.ended(t)
+	case !slices.Equal(was.Locks, t.Locks):
+		c.order = append(slices.Delete(c.order, i, i+1), t.ID)
+	}
+}
+
+// inOrder requires that no earlier open task excludes a task that acts.
+func (c *checker) inOrder(t task.Task) {
+	for _, id := range c.order {
+		if id == t.ID {
+			return
+		}
+		if excludes(c.tasks[id].row.Locks, t.Locks) {
+			c.w.fail("task %d (%s) acts while the earlier task %d (%s) waits or runs", t.ID, t.Kind, id, c.tasks[id].row.Kind)
+			return
+		}
+	}
+}
+
+func excludes(a, b []lock.Want) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if x.Resource == y.Resource && (x.Mode == lock.Exclusive || y.Mode == lock.Exclusive) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// permitted are texts of failures that a fault can cause.
+var permitted = []string{"given up", "cancelled"}
+
+// ended checks the end of a task.
+func (c *checker) ended(t task.Task) {
+	if t.State == task.Succeeded {
+		return
+	}
+	if t.Code == 500 && !slices.ContainsFunc(permitted, func(s string) bool { return strings.Contains(t.Error, s) }) && strings.Contains(t.Error, "panic") {
+		c.w.fail("task %d (%s) failed: %s", t.ID, t.Kind, t.Error)
+	}
+}
+
+// deleted checks the deletion of objects.
+func (c *checker) deleted(keys []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	private := false
+	for _, key := range keys {
+		switch {
+		case strings.HasPrefix(key, "public/"):
+			c.unpublished(key)
+		case strings.HasPrefix(key, "private/pool/") || strings.HasPrefix(key, "private/chunks/") || strings.HasPrefix(key, "private/records/"):
+			private = true
+		}
+	}
+	if private {
+		c.needs("objects were deleted: " + keys[0])
+	}
+}
+
+// stored checks a new object.
+func (c *checker) stored(key string, data []byte) {
+	if !strings.HasPrefix(key, "public/") {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.published(key, data)
+}

@@ -1,0 +1,110 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// Coverage counts faults by kind of task, call site and fault.
+type Coverage struct {
+	mu     sync.Mutex
+	sites  map[[2]uintptr]string
+	Met    map[Place]map[string]int // verdicts
+	Faults [kinds]int
+}
+
+// Place is a call site in the work on a kind of task. It is text, so that it can be the
+// key of a JSON object.
+type Place struct {
+	Task string // kind of the task; "" outside of tasks
+	Call string // method of the port
+	At   string // file and line
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (p Place) MarshalText() ([]byte, error) {
+	return []byte(p.Task + " " + p.Call + " " + p.At), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *Place) UnmarshalText(text []byte) error {
+	w := strings.SplitN(string(text), " ", 3)
+	if len(w) != 3 {
+		return fmt.Errorf("place %q", text)
+	}
+	*p = Place{w[0], w[1], w[2]}
+	return nil
+}
+
+// join adds the counts of another Coverage.
+func (c *Coverage) join(other *Coverage) {
+	for k, n := range other.Faults {
+		c.Faults[k] += n
+	}
+	for place, verdicts := range other.Met {
+		if c.Met[place] == nil {
+			c.Met[place] = map[string]int{}
+		}
+		for v, n := range verdicts {
+			c.Met[place][v] += n
+		}
+	}
+}
+
+// site is the Place of a call.
+type site struct{ place Place }
+
+// NewCoverage returns an empty Coverage.
+func NewCoverage() *Coverage {
+	return &Coverage{sites: map[[2]uintptr]string{}, Met: map[Place]map[string]int{}}
+}
+
+// site returns the place of the caller of a port.
+func (c *Coverage) site(ctx context.Context, name string) *site {
+	s := &site{Place{Call: method(name)}}
+	if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok {
+		s.place.Task = d.kind
+	}
+	var pcs [16]uintptr
+	n := runtime.Callers(4, pcs[:])
+	key := [2]uintptr{pcs[0], pcs[1]}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at, ok := c.sites[key]; ok {
+		s.place.At = at
+		return s
+	}
+	frames := runtime.CallersFrames(pcs[:n])
+	for {
+		f, more := frames.Next()
+		if file, ok := strings.CutPrefix(f.File, "aptless/core/"); ok && !strings.HasPrefix(file, "engine/driver/") || !more {
+			s.place.At = fmt.Sprintf("%s:%d", file, f.Line)
+			break
+		}
+	}
+	c.sites[key] = s.place.At
+	return s
+}
+
+// fault counts a fault.
+func (c *Coverage) fault(k Kind) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Faults[k]++
+}
+
+// met counts the fate of a call.
+func (c *Coverage) met(at *call, verdict string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at.site == nil {
+		return
+	}
+	if c.Met[at.site.place] == nil {
+		c.Met[at.site.place] = map[string]int{}
+	}
+	c.Met[at.site.place][verdict]++
+}

@@ -1,0 +1,120 @@
+package simulation
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// outage makes all calls of a port fail, lose their answers or hang.
+type outage struct {
+	port  string // prefix of the names of calls
+	how   string
+	until time.Time
+}
+
+// faulty decides whether a fault of a kind happens at this step, once in n times.
+func (w *World) faulty(k Kind, d *dice, n int) bool {
+	if !d.one(n) || w.calm || !w.Plan.has(k) || w.Plan.NoFault[w.steps] {
+		return false
+	}
+	w.coverage.fault(k)
+	return true
+}
+
+// proceed ends the wait of a call.
+func (w *World) proceed(c *call, d *dice) {
+	f, verdict := w.fate(c, d)
+	w.counts.Calls++
+	w.coverage.met(c, verdict)
+	w.mu.Lock()
+	i := 0
+	for i < len(w.parked) && w.parked[i] != c {
+		i++
+	}
+	if i == len(w.parked) {
+		w.mu.Unlock()
+		return
+	}
+	if verdict == "delay" {
+		c.due = time.Now().Add(d.upTo(3 * time.Minute))
+		w.note("delay", c.name)
+		w.mu.Unlock()
+		return
+	}
+	w.parked = append(w.parked[:i], w.parked[i+1:]...)
+	w.note(fmt.Sprint(c.process.number), c.name, verdict)
+	w.mu.Unlock()
+	if verdict == "crash before" {
+		w.kill(c.process)
+		f.err = errDead
+	}
+	c.turn <- f
+}
+
+// rates say that a fault meets one call in a number of calls.
+var rates = [kinds]int{Before: 60, Lost: 60, Half: 90, Delay: 60, Slow: 60, CrashBefore: 300, CrashAfter: 300, Freeze: 400, Outage: 1500}
+
+// fate draws the fault of a call. The verdict names it; "" is none.
+func (w *World) fate(c *call, d *dice) (f fate, verdict string) {
+	if w.calm || c.process.reader {
+		return fate{}, ""
+	}
+	switch w.met(c) {
+	case "lost":
+		return fate{lost: true}, "outage, lost"
+	case "hang":
+		return fate{}, "delay"
+	case "refused":
+		return fate{err: errFault}, "outage, refused"
+	}
+	rare := w.rarity()
+	for k := Before; k <= Outage; k++ {
+		if rates[k] > 0 && w.faulty(k, d, rates[k]*rare) {
+			return w.fault(k, c, d), k.String()
+		}
+	}
+	return fate{}, ""
+}
+
+// fault is a fault of a kind on a call.
+func (w *World) fault(k Kind, c *call, d *dice) fate {
+	switch k {
+	case Before:
+		return fate{err: errFault}
+	case Lost:
+		return fate{lost: true}
+	case Half:
+		return fate{half: true}
+	case Slow:
+		return fate{slow: d.upTo(3 * time.Minute)}
+	case CrashAfter:
+		return fate{die: true}
+	case Freeze:
+		c.process.thaws = time.Now().Add(d.upTo(20 * time.Minute))
+	case Outage:
+		w.begin(d)
+	}
+	return fate{}
+}
+
+// rarity makes some runs calmer than others.
+func (w *World) rarity() int { return 1 + newDice(w.Plan.Seed, 4).below(4)*2 }
+
+// begin begins an outage.
+func (w *World) begin(d *dice) {
+	w.outage = &outage{port: pick(d, "Table.", "Blobs.", "Blobs.Put public/", "Blobs.Open private/", "Queue.", "Signer.", "Table.Write task/"), how: pick(d, "refused", "refused", "lost", "hang"), until: time.Now().Add(d.upTo(40 * time.Minute))}
+	w.note("outage", w.outage.port, w.outage.how, w.outage.until.Format("15:04:05"))
+}
+
+// met returns how the outage affects a call; "" is not at all.
+func (w *World) met(c *call) string {
+	if w.outage == nil || !strings.HasPrefix(c.name, w.outage.port) {
+		return ""
+	}
+	if !time.Now().Before(w.outage.until) {
+		w.outage = nil
+		return ""
+	}
+	return w.outage.how
+}

@@ -1,0 +1,89 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"aptless/core/archive/upstream"
+	"aptless/core/archive/upstream/upstreamtest"
+	"aptless/core/formats/deb/debtest"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/app/apptest"
+)
+
+// Fixtures are objects that all runs share.
+type Fixtures struct {
+	Signer pgp.Signer
+	Trees  []upstreamtest.Tree // states of the archive that is mirrored
+	states []set               // their packages
+	stock  []pack
+
+	ring *pgp.Keyring
+}
+
+// NewFixtures makes the objects that all runs share.
+func NewFixtures() (*Fixtures, error) {
+	key, err := pgp.Generate("Archive", "archive@example.org", pgp.Ed25519, time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		return nil, err
+	}
+	f := &Fixtures{stock: stockOf()}
+	if f.Signer, err = pgp.NewSigner(key); err != nil {
+		return nil, err
+	}
+	if f.ring, err = pgp.NewKeyring(key.Key); err != nil {
+		return nil, err
+	}
+	for n := range 3 {
+		packages := []debtest.Spec{{Package: "ma", Version: fmt.Sprint(n + 1), Architecture: "amd64"}, {Package: "mb", Version: "1", Architecture: "amd64"}}
+		tree := upstreamtest.Build(upstreamtest.Spec{Signer: f.Signer, At: apptest.SigningTime.AddDate(1, 0, 0), Suffixes: []string{".gz"},
+			Fields:     map[string]string{"Date": fmt.Sprintf("Sun, %d Jul 2025 10:16:37 UTC", 6+7*n)},
+			Components: map[string]upstreamtest.Component{"main": {Packages: packages}}})
+		state := set{}
+		for name, data := range tree {
+			if strings.HasSuffix(name, ".deb") {
+				w := strings.Split(path.Base(name), "_")
+				state[packOf(w[0], w[1], data).key] = true
+			}
+		}
+		f.Trees, f.states = append(f.Trees, tree), append(f.states, state)
+	}
+	return f, nil
+}
+
+// network is the archive of another server. It moves from state to state.
+type network struct {
+	w      *World
+	mu     sync.Mutex
+	state  int
+	trees  []upstreamtest.Tree
+	server *upstreamtest.Server
+}
+
+func newNetwork(w *World, f *Fixtures) *network {
+	return &network{w: w, trees: f.Trees, server: upstreamtest.Serve(apptest.UpstreamRoot, f.Trees[0])}
+}
+
+// move changes the archive.
+func (n *network) move() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.state = min(n.state+1, len(n.trees)-1)
+	n.server.Set(n.trees[n.state])
+}
+
+// fetcher is the network of a process. Its requests are calls like those of a port.
+type fetcher struct {
+	n *network
+	p *Process
+}
+
+func (f fetcher) Fetch(ctx context.Context, r upstream.Request) (*upstream.Answer, error) {
+	return do(ctx, f.p, "Upstream.Fetch "+r.URL, false, func(_ context.Context, half bool) (*upstream.Answer, error) {
+		return f.n.server.Fetch(ctx, r)
+	})
+}

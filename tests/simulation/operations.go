@@ -1,0 +1,360 @@
+package simulation
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"aptless/core/formats/deb"
+	"aptless/core/front/app/apptest"
+)
+
+// pack is a package that clients upload.
+type pack struct {
+	file, key string
+	data      []byte
+}
+
+// stockOf returns the packages of all runs: names in versions, and for each name a rival
+// of version 1 with other content.
+func stockOf() []pack {
+	var all []pack
+	for _, name := range []string{"pa", "pb", "pc"} {
+		for _, version := range []string{"1", "2", "3"} {
+			all = append(all, packOf(name, version, apptest.Deb(name, version, "amd64")))
+		}
+		all = append(all, packOf(name, "1", append(apptest.Deb(name, "1", "amd64"), '\n')))
+	}
+	return all
+}
+
+func packOf(name, version string, data []byte) pack {
+	file := name + "_" + version + "_amd64.deb"
+	h := deb.NewHasher()
+	h.Write(data)
+	paragraph, err := deb.ParseParagraph(fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: amd64\n", name, version), deb.ModeControl)
+	if err != nil {
+		panic(err) // the text is constant
+	}
+	p, err := deb.BinaryPackage(paragraph, deb.Binary, h.File(file))
+	if err != nil {
+		panic(err)
+	}
+	return pack{file, p.Key(), data}
+}
+
+// names of objects. There are few, so that clients meet.
+func (c *client) repo() string     { return pick(c.dice, "a", "b") }
+func (c *client) snapshot() string { return pick(c.dice, "s1", "s2", "s3") }
+func (c *client) name() string     { return pick(c.dice, "pa", "pb", "pc") }
+func (c *client) publication() (prefix, path string) {
+	prefix = pick(c.dice, "", "", "x")
+	dist := pick(c.dice, "d1", "d2")
+	if prefix == "" {
+		return prefix, ":./" + dist
+	}
+	return prefix, prefix + "/" + dist
+}
+
+// operation sends the requests of one operation.
+func (c *client) operation() {
+	do := pick(c.dice,
+		c.importFiles, c.importFiles, c.importFiles, c.importFiles, c.deliver, c.deliver, c.createRepo, c.createRepo, c.editRepo, c.dropRepo,
+		c.removePackages, c.removePackages, c.addPackages, c.copyPackages,
+		c.takeSnapshot, c.takeSnapshot, c.takeSnapshot, c.createSnapshot, c.mergeSnapshots, c.pullSnapshot, c.filterSnapshot, c.renameSnapshot, c.dropSnapshot, c.dropSnapshot,
+		c.publish, c.publish, c.publish, c.update, c.update, c.update, c.update, c.stage, c.rollback, c.dropPublication, c.dropPublication,
+		c.cleanup, c.cleanup, c.repair, c.cancel, c.readTasks, c.read, c.read, c.read, c.removeUpload,
+		c.changeMirror, c.updateMirror, c.updateMirror, c.dropMirror, c.keys,
+	)
+	do()
+}
+
+// upload uploads some packages to a directory. It returns whether all were stored.
+func (c *client) upload(dir string) bool {
+	files := map[string][]byte{}
+	c.w.check.mu.Lock()
+	known := c.w.check.model.uploads[dir]
+	if known == nil {
+		known = set{}
+		c.w.check.model.uploads[dir] = known
+	}
+	for range 1 + c.dice.below(3) {
+		p := pick(c.dice, c.w.stock...)
+		if _, twice := files[p.file]; twice {
+			continue
+		}
+		files[p.file] = p.data
+		known[p.key], c.w.check.model.all[p.key] = true, true
+	}
+	c.w.check.mu.Unlock()
+	body, media, err := apptest.FormOf(files)
+	if err != nil {
+		c.w.fail("form: %v", err)
+		return false
+	}
+	a := c.ask("POST", "/api/files/"+dir, media, body)
+	c.expect(a)
+	return a.known && a.code == 200
+}
+
+func (c *client) importFiles() {
+	dir := fmt.Sprintf("u%d-%d", c.number, c.sent)
+	own := !c.dice.one(5)
+	if !own {
+		dir = "shared"
+	}
+	whole := c.upload(dir)
+	c.w.check.mu.Lock()
+	c.w.check.model.sure[dir] = whole && own
+	c.w.check.mu.Unlock()
+	query := pick(c.dice, "", "", "?forceReplace=1", "?noRemove=1")
+	c.task("POST", "/api/repos/"+c.repo()+"/file/"+dir+query, nil)
+}
+
+func (c *client) deliver() {
+	p := pick(c.dice, c.w.stock...)
+	c.w.check.mu.Lock()
+	c.w.check.model.all[p.key] = true
+	c.w.check.mu.Unlock()
+	body, media, err := apptest.FormOf(map[string][]byte{p.file: p.data})
+	if err != nil {
+		c.w.fail("form: %v", err)
+		return
+	}
+	_, path := c.publication()
+	query := pick(c.dice, "", "?forceReplace=1", "?publish="+url.QueryEscape(strings.TrimPrefix(path, ":")))
+	c.await(c.ask("POST", "/api/upload/"+c.repo()+query, media, body))
+}
+
+func (c *client) createRepo() {
+	body := map[string]any{"Name": c.repo(), "DefaultDistribution": "d1"}
+	if c.dice.one(3) {
+		body["FromSnapshot"] = c.snapshot()
+	}
+	c.task("POST", "/api/repos", body)
+}
+
+func (c *client) editRepo() {
+	body := map[string]any{"Comment": fmt.Sprint(c.sent)}
+	if c.dice.one(2) {
+		body["Name"] = c.repo()
+	}
+	c.task("PUT", "/api/repos/"+c.repo(), body)
+}
+
+func (c *client) dropRepo() {
+	if c.dice.one(2) {
+		c.task("DELETE", "/api/repos/"+c.repo()+pick(c.dice, "", "?force=1"), nil)
+	}
+}
+
+func (c *client) refs() map[string]any {
+	var keys []string
+	for range 1 + c.dice.below(3) {
+		keys = append(keys, pick(c.dice, c.w.stock...).key)
+	}
+	return map[string]any{"PackageRefs": keys}
+}
+
+func (c *client) removePackages() { c.task("DELETE", "/api/repos/"+c.repo()+"/packages", c.refs()) }
+func (c *client) addPackages()    { c.task("POST", "/api/repos/"+c.repo()+"/packages", c.refs()) }
+
+func (c *client) copyPackages() {
+	c.task("POST", "/api/repos/"+c.repo()+"/copy/"+c.repo()+"/"+c.name(), map[string]any{})
+}
+
+func (c *client) takeSnapshot() {
+	c.task("POST", "/api/repos/"+c.repo()+"/snapshots", map[string]any{"Name": c.snapshot()})
+}
+
+func (c *client) createSnapshot() {
+	body := map[string]any{"Name": c.snapshot()}
+	if c.dice.one(2) {
+		body = c.refs()
+		body["Name"] = c.snapshot()
+	} else {
+		body["SourceSnapshots"] = []string{c.snapshot()}
+	}
+	c.task("POST", "/api/snapshots", body)
+}
+
+func (c *client) mergeSnapshots() {
+	c.task("POST", "/api/snapshots/"+c.snapshot()+"/merge"+pick(c.dice, "", "?latest=1", "?no-remove=1"), map[string]any{"Sources": []string{c.snapshot(), c.snapshot()}})
+}
+
+func (c *client) pullSnapshot() {
+	c.task("POST", "/api/snapshots/"+c.snapshot()+"/pull?no-deps=1", map[string]any{"Source": c.snapshot(), "Destination": c.snapshot(), "Queries": []string{c.name()}})
+}
+
+func (c *client) filterSnapshot() {
+	c.task("POST", "/api/snapshots/"+c.snapshot()+"/filter", map[string]any{"Destination": c.snapshot(), "Queries": []string{c.name()}})
+}
+
+func (c *client) renameSnapshot() {
+	c.task("PUT", "/api/snapshots/"+c.snapshot(), map[string]any{"Name": c.snapshot(), "Description": fmt.Sprint(c.sent)})
+}
+
+func (c *client) dropSnapshot() {
+	if c.dice.one(6) {
+		c.task("DELETE", "/api/snapshots?pattern=s*&force=1", nil)
+		return
+	}
+	c.task("DELETE", "/api/snapshots/"+c.snapshot()+pick(c.dice, "", "?force=1"), nil)
+}
+
+func (c *client) publish() {
+	prefix, path := c.publication()
+	body := map[string]any{"SourceKind": "local", "Distribution": path[strings.LastIndexByte(path, '/')+1:], "Architectures": []string{"amd64"},
+		"Sources": []map[string]string{{"Name": c.repo()}}}
+	switch c.dice.below(4) {
+	case 0:
+		body["SourceKind"], body["Sources"] = "snapshot", []map[string]string{{"Name": c.snapshot()}}
+	case 1:
+		body["Sources"] = []map[string]string{{"Name": "a", "Component": "main"}, {"Name": "b", "Component": "more"}}
+	}
+	if c.dice.one(5) {
+		body["PoolLayout"] = "hash"
+	}
+	if c.dice.one(6) {
+		body["ValidFor"] = "2d"
+	}
+	c.task("POST", strings.TrimSuffix("/api/publish/"+prefix, "/"), body)
+}
+
+func (c *client) update() {
+	_, path := c.publication()
+	body := map[string]any{}
+	switch c.dice.below(5) {
+	case 0:
+		body["Snapshots"] = []map[string]string{{"Component": "main", "Name": c.snapshot()}}
+	case 1:
+		body["SkipCleanup"] = true
+	}
+	c.task("PUT", "/api/publish/"+path, body)
+}
+
+func (c *client) stage() {
+	_, path := c.publication()
+	c.task("POST", "/api/publish/"+path+"/sources", map[string]string{"Component": pick(c.dice, "main", "more"), "Name": c.repo()})
+	if c.dice.one(2) {
+		c.task("POST", "/api/publish/"+path+"/update", map[string]any{})
+	}
+}
+
+func (c *client) rollback() {
+	_, path := c.publication()
+	a := c.json("GET", "/api/publish/"+path+"/revisions", nil)
+	var all []struct{ Generation int64 }
+	if !a.known || a.code != 200 || json.Unmarshal(a.body, &all) != nil || len(all) == 0 {
+		return
+	}
+	c.task("POST", "/api/publish/"+path+"/rollback", map[string]any{"Generation": all[c.dice.below(len(all))].Generation})
+}
+
+func (c *client) dropPublication() {
+	_, path := c.publication()
+	c.task("DELETE", "/api/publish/"+path+pick(c.dice, "", "", "?force=1"), nil)
+}
+
+func (c *client) cleanup() { c.task("POST", "/api/db/cleanup", nil) }
+
+func (c *client) repair() {
+	_, path := c.publication()
+	c.task("POST", pick(c.dice, "/api/db/repair", "/api/publish/"+path+"/repair"), nil)
+}
+
+// cancel cancels one of the client's tasks, or removes its record.
+func (c *client) cancel() {
+	if len(c.mine) == 0 {
+		return
+	}
+	id := c.mine[c.dice.below(len(c.mine))]
+	if c.dice.one(3) {
+		c.expect(c.json("DELETE", fmt.Sprintf("/api/tasks/%d", id), nil))
+		return
+	}
+	c.expect(c.json("POST", fmt.Sprintf("/api/tasks/%d/cancel", id), nil))
+}
+
+func (c *client) readTasks() {
+	c.expect(c.json("GET", "/api/tasks", nil))
+	if c.dice.one(4) {
+		c.expect(c.json("POST", "/api/tasks-clear", nil))
+	}
+}
+
+// read reads lists and objects.
+func (c *client) read() {
+	_, path := c.publication()
+	for range 1 + c.dice.below(4) {
+		switch c.dice.below(8) {
+		case 0:
+			c.readPackages("repo", "/api/repos/", c.repo())
+		case 1:
+			c.readPackages("snapshot", "/api/snapshots/", c.snapshot())
+		default:
+			c.expect(c.json("GET", pick(c.dice, "/api/repos", "/api/repos/"+c.repo(), "/api/snapshots", "/api/snapshots/"+c.snapshot(), "/api/mirrors",
+				"/api/publish", "/api/publish/"+path, "/api/packages", "/api/files", "/api/gpg/keys", "/api/graph.gv", "/api/version"), nil))
+		}
+	}
+}
+
+func (c *client) removeUpload() {
+	c.expect(c.json("DELETE", pick(c.dice, "/api/files/shared", "/api/files/shared/pa_1_amd64.deb"), nil))
+}
+
+func (c *client) mirrorBody(name string) map[string]any {
+	return map[string]any{"Name": name, "ArchiveURL": apptest.UpstreamRoot, "Distribution": "stable", "Components": []string{"main"}}
+}
+
+// changeMirror makes or edits a mirror, or moves its archive.
+func (c *client) changeMirror() {
+	switch c.dice.below(4) {
+	case 0:
+		c.w.net.move()
+	case 1:
+		c.expect(c.json("POST", "/api/mirrors/m", map[string]any{"Name": "m", "DownloadSources": c.dice.one(2)}))
+	default:
+		body := c.mirrorBody("m")
+		if c.dice.one(2) {
+			body["Schedule"] = "1h"
+		}
+		c.expect(c.json("POST", "/api/mirrors", body))
+	}
+}
+
+func (c *client) updateMirror() {
+	c.task("PUT", "/api/mirrors/m", map[string]any{})
+	if c.dice.one(3) {
+		c.task("POST", "/api/mirrors/m/snapshots", map[string]any{"Name": c.snapshot()})
+	}
+}
+
+func (c *client) dropMirror() {
+	if c.dice.one(3) {
+		c.task("DELETE", "/api/mirrors/m"+pick(c.dice, "", "?force=1"), nil)
+	}
+}
+
+// keys adds or removes the key of the mirrored archive.
+func (c *client) keys() {
+	if c.dice.one(4) {
+		c.expect(c.json("DELETE", "/api/gpg/key", map[string]string{"GpgKeyID": apptest.KeyID(c.w.signer)}))
+		return
+	}
+	c.expect(c.ask("POST", "/api/gpg/key", "application/json", []byte(apptest.KeyBody(c.w.signer))))
+}
+
+// readPackages reads the packages of a list. The answer must be its state at a moment
+// between the request and the answer.
+func (c *client) readPackages(part, path, name string) {
+	from := c.w.check.moment()
+	a := c.json("GET", path+name+"/packages", nil)
+	c.expect(a)
+	var keys []string
+	if !a.known || a.code != 200 || json.Unmarshal(a.body, &keys) != nil {
+		return
+	}
+	c.w.check.wasAt(part, name, setOf(keys...), from)
+}

@@ -1,0 +1,127 @@
+package simulation
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/parallel"
+	"aptless/core/formats/pgp"
+	"aptless/core/front/app"
+)
+
+// Process is a process of a world. Its memory is lost when it dies.
+type Process struct {
+	world  *World
+	number int // in the order of starts
+	reader bool
+	app    *app.App
+	handle driver.Handler // of the queue
+	ctx    context.Context
+	cancel context.CancelFunc
+	dead   atomic.Bool
+	skew   time.Duration
+
+	// Guarded by World.mu.
+	busy  int       // deliveries under way
+	thaws time.Time // the process stands still until then
+	back  time.Time // when the next process takes the place of this dead one
+}
+
+// start starts a process at a place.
+func (w *World) start(place int) {
+	w.mu.Lock()
+	w.counts.Starts++
+	number := w.counts.Starts
+	w.mu.Unlock()
+	d := newDice(w.Plan.Seed, 5, uint64(number))
+	p := &Process{world: w, number: number}
+	if w.Plan.has(Skew) && !w.calm {
+		p.skew = time.Duration(d.below(int(20*time.Minute))) - 10*time.Minute
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	c := app.Config{Version: "test", Async: true, Log: slog.New(slog.DiscardHandler), Random: w.draw, Wait: 2 * time.Minute,
+		Now:      func() time.Time { return time.Now().Add(p.skew) },
+		Upstream: fetcher{w.net, p}, Cache: 1 << 20, SkipBz2: true, SkipContents: d.below(4) > 0,
+		Alone: w.Plan.Processes == 1 && !w.Plan.has(Late) && !w.Plan.has(Visible)}
+	c.Mirrors.Parallel = 2
+	drivers := app.Drivers{Blobs: blobs{p, w.memory.Blobs}, Table: table{p, w.memory.Table}, Queue: queue{p}}
+	a, err := app.New(p.ctx, drivers, signing{w.signer, p}, c)
+	if err != nil {
+		w.fail("start of a process: %v", err)
+		return
+	}
+	a.Dispatcher.Slice = pick(d, 0, time.Second, 20*time.Second, 5*time.Minute)
+	p.app, p.handle = a, a.Dispatcher.Handle
+	w.mu.Lock()
+	w.processes[place] = p
+	w.mu.Unlock()
+	go p.live()
+}
+
+// live sends lost messages again, then ticks every minute.
+func (p *Process) live() {
+	for p.app.Dispatcher.Resend(p.ctx, true) != nil {
+		if parallel.Sleep(p.ctx, time.Second) != nil {
+			return
+		}
+	}
+	for parallel.Sleep(p.ctx, time.Minute) == nil {
+		_ = p.app.Tick(p.ctx) // the next tick follows in a minute
+	}
+}
+
+// kill ends a process. Its calls that wait have no effect, and it makes no further ones.
+func (w *World) kill(p *Process) {
+	if p.dead.Swap(true) {
+		return
+	}
+	w.mu.Lock()
+	d := newDice(w.Plan.Seed, 6, uint64(p.number))
+	p.back = time.Now().Add(d.upTo(10 * time.Minute))
+	kept := w.parked[:0]
+	for _, c := range w.parked {
+		if c.process == p {
+			c.turn <- fate{err: errDead}
+		} else {
+			kept = append(kept, c)
+		}
+	}
+	w.parked = kept
+	w.mu.Unlock()
+	p.cancel()
+}
+
+// revive starts a process in the place of one that has been dead long enough.
+func (w *World) revive(*dice) bool {
+	for place, p := range w.processes {
+		if p.dead.Load() && !p.back.After(time.Now()) {
+			w.start(place)
+			return true
+		}
+	}
+	return false
+}
+
+// signing is a signer whose calls are those of a port.
+type signing struct {
+	pgp.Signer
+	p *Process
+}
+
+func (s signing) Clearsign(ctx context.Context, w io.Writer, text []byte, at time.Time) error {
+	_, err := do(ctx, s.p, "Signer.Clearsign", false, func(ctx context.Context, _ bool) (struct{}, error) {
+		return struct{}{}, s.Signer.Clearsign(ctx, w, text, at)
+	})
+	return err
+}
+
+func (s signing) DetachSign(ctx context.Context, w io.Writer, data []byte, at time.Time) error {
+	_, err := do(ctx, s.p, "Signer.DetachSign", false, func(ctx context.Context, _ bool) (struct{}, error) {
+		return struct{}{}, s.Signer.DetachSign(ctx, w, data, at)
+	})
+	return err
+}

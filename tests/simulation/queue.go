@@ -1,0 +1,167 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"aptless/core/engine/driver"
+)
+
+// dedup is the time for which an ID is not sent again.
+const dedup = 5 * time.Minute
+
+// messages is the queue of a world. The scheduler delivers its messages.
+type messages struct {
+	groups   map[string][]*message
+	sent     map[string]time.Time
+	receipts int
+}
+
+// message is a message in its group.
+type message struct {
+	driver.Message
+	due     time.Time // of the next delivery
+	running bool      // a handler works on the last delivery
+}
+
+// queue is the Queue port of a process.
+type queue struct{ p *Process }
+
+func (s queue) Send(ctx context.Context, m driver.Message) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
+	_, err := do(ctx, s.p, "Queue.Send "+m.Group+" "+m.ID, true, func(_ context.Context, half bool) (struct{}, error) {
+		if half {
+			return struct{}{}, errFault
+		}
+		w := s.p.world
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.queue.send(m, time.Now())
+		return struct{}{}, nil
+	})
+	return err
+}
+
+func (q *messages) send(m driver.Message, now time.Time) {
+	maps.DeleteFunc(q.sent, func(_ string, at time.Time) bool { return now.Sub(at) >= dedup })
+	if _, ok := q.sent[m.ID]; ok {
+		return
+	}
+	q.sent[m.ID] = now
+	m.Receipt = ""
+	q.groups[m.Group] = append(q.groups[m.Group], &message{Message: m, due: now})
+}
+
+// Wake is lost while a handler works on the message.
+func (s queue) Wake(ctx context.Context, m driver.Message) error {
+	_, err := do(ctx, s.p, "Queue.Wake "+m.Group, true, func(_ context.Context, half bool) (struct{}, error) {
+		w := s.p.world
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		msg := w.queue.delivered(m)
+		if msg == nil {
+			return struct{}{}, fmt.Errorf("wake: %w", driver.ErrNotFound)
+		}
+		if !msg.running {
+			msg.due = time.Now()
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// delivered returns the message whose last delivery has the receipt of m, or nil.
+func (q *messages) delivered(m driver.Message) *message {
+	if g := q.groups[m.Group]; m.Receipt != "" && len(g) > 0 && g[0].Receipt == m.Receipt {
+		return g[0]
+	}
+	return nil
+}
+
+// ready returns the messages that can be delivered now, by group, and the time of the
+// next one.
+func (q *messages) ready(now time.Time) (ready []*message, next time.Time) {
+	for _, name := range slices.Sorted(maps.Keys(q.groups)) {
+		m := q.groups[name][0]
+		if !m.due.After(now) {
+			ready = append(ready, m)
+		} else if next.IsZero() || m.due.Before(next) {
+			next = m.due
+		}
+	}
+	return ready, next
+}
+
+// deliver delivers a message to a process. It is visible again after some time.
+func (w *World) deliver(m *message, p *Process, visible time.Duration) {
+	w.queue.receipts++
+	m.Receipt = fmt.Sprintf("receipt-%d", w.queue.receipts)
+	m.running, m.due = true, time.Now().Add(visible)
+	w.deliveries++
+	d, copied := &delivery{}, m.Message
+	p.busy++
+	ctx := context.WithValue(p.ctx, deliveryKey{}, d)
+	go func() {
+		out, err := p.handled(ctx, copied)
+		pause, again := out.Again(err)
+		if p.settle(ctx, copied, pause, again) && again && out.Recheck != nil && out.Recheck(ctx) {
+			w.mu.Lock()
+			if msg := w.queue.delivered(copied); msg != nil && !msg.running {
+				msg.due = time.Now()
+			}
+			w.mu.Unlock()
+		}
+		w.mu.Lock()
+		p.busy--
+		w.mu.Unlock()
+	}()
+}
+
+// handled calls the handler. A panic is a violation.
+func (p *Process) handled(ctx context.Context, m driver.Message) (out driver.Outcome, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+			if !p.world.open {
+				p.world.fail("the handler of %s panics: %v\n%s", m.ID, v, debug.Stack())
+			}
+		}
+	}()
+	return p.handle(ctx, m)
+}
+
+// settle acknowledges a message or puts it back. It returns false if it was delivered
+// again, or if the process is dead.
+func (p *Process) settle(ctx context.Context, m driver.Message, pause time.Duration, again bool) bool {
+	w := p.world
+	known, err := do(ctx, p, "Queue.Settle "+m.Group+" "+m.ID, true, func(_ context.Context, half bool) (bool, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		msg := w.queue.delivered(m)
+		if msg == nil || half {
+			return false, nil
+		}
+		msg.running, msg.due = false, time.Now().Add(pause)
+		if again {
+			return true, nil
+		}
+		if g := w.queue.groups[m.Group]; len(g) > 1 {
+			w.queue.groups[m.Group] = g[1:]
+		} else {
+			delete(w.queue.groups, m.Group)
+		}
+		return true, nil
+	})
+	return known && err == nil
+}
+
+// delivery is the work on a message.
+type delivery struct{ kind string } // of its task
+
+type deliveryKey struct{}

@@ -1,0 +1,76 @@
+package simulation
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Report is the sum of many runs.
+type Report struct {
+	Counts   Counts
+	Failed   []uint64 // seeds
+	Coverage *Coverage
+}
+
+// NewReport returns an empty report.
+func NewReport() *Report { return &Report{Coverage: NewCoverage()} }
+
+// Add adds a run.
+func (r *Report) Add(run Result) {
+	r.Counts.add(run.Counts)
+	if run.Failure != "" {
+		r.Failed = append(r.Failed, run.Plan.Seed)
+	}
+}
+
+// Join adds another report.
+func (r *Report) Join(other *Report) {
+	r.Counts.add(other.Counts)
+	r.Failed = append(r.Failed, other.Failed...)
+	r.Coverage.join(other.Coverage)
+}
+
+func (c *Counts) add(d Counts) {
+	c.Seeds += d.Seeds
+	c.Requests += d.Requests
+	c.Polls += d.Polls
+	c.Reads += d.Reads
+	c.Calls += d.Calls
+	c.Deliveries += d.Deliveries
+	c.Starts += d.Starts
+	c.Tasks += d.Tasks
+	c.Writes += d.Writes
+	c.Simulated += d.Simulated
+}
+
+func (r *Report) String() string {
+	c := r.Counts
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d seeds, %d violations %v\n", c.Seeds, len(r.Failed), r.Failed)
+	fmt.Fprintf(&b, "%d API requests (%d of them ask for the state of a task), %d requests of apt's readers, %d tasks\n", c.Requests, c.Polls, c.Reads, c.Tasks)
+	fmt.Fprintf(&b, "%d port calls, of them %d transactions; %d deliveries; %d processes\n", c.Calls, c.Writes, c.Deliveries, c.Starts)
+	fmt.Fprintf(&b, "%d hours of simulated time\nfaults:", c.Simulated/time.Hour)
+	for k, n := range r.Coverage.Faults {
+		fmt.Fprintf(&b, " %v %d,", Kind(k), n)
+	}
+	met := map[string]int{}
+	tasks := map[string]bool{}
+	for place, verdicts := range r.Coverage.Met {
+		tasks[place.Task] = true
+		for v := range verdicts {
+			met[v]++
+		}
+	}
+	fmt.Fprintf(&b, "\n%d kinds of tasks, %d call sites by kind of task; with", len(tasks), len(r.Coverage.Met))
+	for _, v := range slices.Sorted(maps.Keys(met)) {
+		name := v
+		if v == "" {
+			name = "no fault"
+		}
+		fmt.Fprintf(&b, " %s %d,", name, met[v])
+	}
+	return strings.TrimSuffix(b.String(), ",")
+}

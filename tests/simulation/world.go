@@ -1,0 +1,230 @@
+package simulation
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/formats/pgp"
+)
+
+// World is the storage, the processes on it, and the scheduler.
+type World struct {
+	Plan   Plan
+	memory *drivertest.Memory
+	signer pgp.Signer
+	ring   *pgp.Keyring
+	stock  []pack
+	check  *checker
+	net    *network
+
+	coverage *Coverage
+	counts   Counts
+
+	mu         sync.Mutex // guards the fields below
+	parked     []*call
+	arrivals   int64
+	arrived    chan struct{}
+	queue      messages
+	deliveries int
+	processes  []*Process // by place; a dead one stays until the next one starts
+
+	steps   int
+	calm    bool // no more faults
+	open    bool // calls go on at once, without a scheduler
+	outage  *outage
+	random  uint64 // number of pauses drawn
+	listing int    // number of listings
+	trail   []string
+	hash    uint64
+	ghost   *Process // makes the calls that take effect after their callers gave them up
+
+	failed  atomic.Bool
+	failure string
+}
+
+// Counts are the sizes of runs.
+type Counts struct {
+	Seeds     int
+	Requests  int // to the API
+	Polls     int // requests for the state of a task; Requests has them, too
+	Reads     int // requests of readers
+	Calls     int // of ports: the points at which processes meet
+	Writes    int // transactions of the table
+	Tasks     int // admitted
+	Starts    int // of processes
+	Simulated time.Duration
+
+	Deliveries int
+}
+
+// fail notes the first violation and ends the run.
+func (w *World) fail(format string, args ...any) {
+	if w.failed.CompareAndSwap(false, true) {
+		w.failure = fmt.Sprintf(format, args...)
+	}
+}
+
+// note adds a line to the trail, and to the hash of the run.
+func (w *World) note(words ...string) {
+	line := fmt.Sprintf("%d %v %s", w.steps, time.Now().UTC().Format("15:04:05.000"), strings.Join(words, " "))
+	if words[0] != "answer" { // the order of answers to requests of a dead process is left open
+		h := fnv.New64a()
+		fmt.Fprint(h, w.hash)
+		io.WriteString(h, line)
+		w.hash = h.Sum64()
+	}
+	if len(w.trail) >= 4000 {
+		w.trail = slices.Delete(w.trail, 0, 2000)
+	}
+	w.trail = append(w.trail, line)
+}
+
+// until runs the world until done reports true, a violation, or the deadline.
+func (w *World) until(done func() bool, deadline time.Time) bool {
+	for !w.failed.Load() {
+		synctest.Wait()
+		if done() {
+			return true
+		}
+		if !time.Now().Before(deadline) {
+			return false
+		}
+		w.step(deadline)
+	}
+	return false
+}
+
+// step lets one call or one delivery go on, or time pass.
+func (w *World) step(deadline time.Time) {
+	d := newDice(w.Plan.Seed, 1, uint64(w.steps))
+	if w.revive(d) {
+		return
+	}
+	if d.one(4) {
+		time.Sleep(time.Duration(d.below(30)) * time.Millisecond)
+		synctest.Wait()
+	}
+	calls, ready, next := w.candidates()
+	if len(calls)+len(ready) == 0 {
+		w.rest(next, deadline)
+		return
+	}
+	w.steps++
+	if i := d.below(len(calls) + len(ready)); i < len(calls) {
+		w.proceed(calls[i], d)
+	} else {
+		w.handOver(ready[i-len(calls)], d)
+	}
+}
+
+// candidates returns the calls and messages that can go on now, and the time of the next
+// one otherwise.
+func (w *World) candidates() (calls []*call, ready []*message, next time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	soon := func(at time.Time) {
+		if next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	for _, c := range w.parked {
+		at := c.due
+		if p := c.process; p.thaws.After(at) {
+			at = p.thaws
+		}
+		if at.After(now) {
+			soon(at)
+			continue
+		}
+		calls = append(calls, c)
+	}
+	slices.SortFunc(calls, func(a, b *call) int {
+		return cmp.Or(cmp.Compare(a.process.number, b.process.number), strings.Compare(a.name, b.name), cmp.Compare(a.number, b.number))
+	})
+	ready, later := w.queue.ready(now)
+	if !later.IsZero() {
+		soon(later)
+	}
+	if len(w.free()) == 0 {
+		ready = nil
+	}
+	for _, p := range w.processes {
+		if p.dead.Load() {
+			soon(p.back)
+		} else if p.thaws.After(now) {
+			soon(p.thaws)
+		}
+	}
+	return calls, ready, next
+}
+
+// free returns the processes that can take a delivery.
+func (w *World) free() []*Process {
+	var free []*Process
+	for _, p := range w.processes {
+		if !p.dead.Load() && p.busy < 3 && !p.thaws.After(time.Now()) {
+			free = append(free, p)
+		}
+	}
+	return free
+}
+
+// rest lets time pass until a call arrives, or until next.
+func (w *World) rest(next, deadline time.Time) {
+	if next.IsZero() || next.After(deadline) {
+		next = deadline
+	}
+	timer := time.NewTimer(time.Until(next))
+	defer timer.Stop()
+	select {
+	case <-w.arrived:
+	case <-timer.C:
+	}
+}
+
+// handOver delivers a message to a process with a free place.
+func (w *World) handOver(m *message, d *dice) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	free := w.free()
+	if len(free) == 0 {
+		return
+	}
+	p := free[d.below(len(free))]
+	visible := 6 * time.Minute
+	if w.faulty(Visible, d, 6) {
+		visible = time.Second + d.upTo(2*time.Minute)
+	}
+	w.note("deliver", m.ID, "to", fmt.Sprint(p.number))
+	w.deliver(m, p, visible)
+}
+
+// pageSize returns the number of items in a page of a listing.
+func (w *World) pageSize(name string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.listing++
+	d := newDice(w.Plan.Seed, 2, uint64(w.listing), uint64(len(name)))
+	if !w.Plan.has(Pages) || !d.one(4) || w.calm {
+		return 1000
+	}
+	return 1 + d.below(3)
+}
+
+// draw is the source of random pauses.
+func (w *World) draw(n int64) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.random++
+	return int64(newDice(w.Plan.Seed, 3, w.random).next()>>1) % n
+}
