@@ -20,7 +20,7 @@ const (
 	// MaxAnswer bounds the bytes of an answer: all keys of a large server fit.
 	MaxAnswer = 256 << 20
 	attempts  = 5
-	firstWait = 200 * time.Millisecond // before the second attempt; it doubles
+	firstWait = 100 * time.Millisecond // before the second attempt; it doubles
 )
 
 // Progress is the state of a task while a client waits for it.

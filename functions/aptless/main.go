@@ -1,31 +1,52 @@
-// Command aptless serves Debian package repositories from one machine.
+// Command aptless serves Debian package repositories from one machine, and is the client
+// of any server that speaks aptly's API.
 package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"aptless/core/front/app"
+	"aptless/functions/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	root := &cobra.Command{
-		Use:           "aptless",
-		Short:         "Debian package repositories as a service, over aptly's REST API",
-		Version:       app.Version,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+	home, _ := os.UserConfigDir() // a system user without a home has no profiles
+	code := cli.Main(ctx, cli.Env{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Home: home, Now: time.Now,
+		Version: app.Version, Kept: keptToken, Terminal: terminalWidth, Interrupted: stop,
+	}, os.Args, commands)
+	stop()
+	os.Exit(code)
+}
+
+// commands are the commands of this package.
+func commands() []*cobra.Command {
+	return []*cobra.Command{serveCommand(), uploadCommand(), keyCommand(), tokenCommand(), loginCommand(), authCommand(), auditCommand()}
+}
+
+// keptToken returns the token that "aptless login" has kept for a server.
+func keptToken(url string) (string, error) {
+	c, err := readCredentials()
+	return c[address(url)], err
+}
+
+// terminalWidth reports whether a stream is a terminal, and its width in columns.
+func terminalWidth(stream any) (width int, ok bool) {
+	f, ok := stream.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
 	}
-	root.AddCommand(serveCommand(), uploadCommand(), keyCommand(), tokenCommand(), loginCommand(), authCommand(), auditCommand())
-	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "aptless:", err)
-		os.Exit(1)
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		width = 80
 	}
+	return width, true
 }

@@ -1,0 +1,213 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"aptless/core/client"
+)
+
+// Main runs a command line and returns the exit code. words begin with the name of the
+// program. more are commands of other packages; a command key gets those of a server.
+func Main(ctx context.Context, env Env, words []string, more func() []*cobra.Command) int {
+	s := &session{env: env, words: words, alias: filepath.Base(words[0]) == "aptly"}
+	s.reporter, s.printer = &reporter{now: env.Now}, printer{out: env.Out, now: env.Now()}
+	err := s.execute(ctx, words[1:], more)
+	s.reporter.close()
+	code := codeOf(err)
+	if s.alias {
+		code = aptlyCode(code)
+	}
+	var ended *silent
+	if err != nil && !errors.As(err, &ended) {
+		s.explain(err)
+	}
+	return code
+}
+
+// execute runs one command.
+func (s *session) execute(ctx context.Context, words []string, more func() []*cobra.Command) error {
+	s.run = func(ctx context.Context, words []string) error {
+		inner := &session{env: s.env, words: s.words, alias: s.alias, opts: s.opts, reporter: s.reporter, printer: s.printer}
+		return inner.execute(ctx, words, more)
+	}
+	root := s.root(more())
+	root.SetArgs(long(words, valued(root)))
+	root.SetOut(s.env.Out)
+	root.SetErr(s.env.Err)
+	root.SetIn(s.env.In)
+	return root.ExecuteContext(ctx)
+}
+
+// valued returns the flags of all commands that take a value.
+func valued(root *cobra.Command) map[string]bool {
+	takes := map[string]bool{}
+	var visit func(c *cobra.Command)
+	visit = func(c *cobra.Command) {
+		for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
+			set.VisitAll(func(f *pflag.Flag) {
+				if f.NoOptDefVal == "" {
+					takes[f.Name] = true
+					takes[f.Shorthand] = true
+				}
+			})
+		}
+		for _, below := range c.Commands() {
+			visit(below)
+		}
+	}
+	visit(root)
+	delete(takes, "")
+	return takes
+}
+
+// ignored are global flags of aptly for its own database and keys.
+var ignored = map[string]string{"db-open-attempts": "10", "gpg-provider": "", "dep-verbose-resolve": "false"}
+
+// follows are global flags of aptly that a server has as settings of its own.
+var follows = []string{"all-variants", "recommends", "source", "suggests"}
+
+func (s *session) root(more []*cobra.Command) *cobra.Command {
+	root := &cobra.Command{Use: filepath.Base(s.words[0]), Short: "Debian package repositories as a service, over aptly's REST API", Version: s.env.Version,
+		SilenceUsage: true, SilenceErrors: true, Args: cobra.ArbitraryArgs}
+	root.RunE = func(cmd *cobra.Command, args []string) error { return unknownVerb(cmd, args) }
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%v: %s --help", err, cmd.CommandPath())
+	})
+	s.flags(root)
+	root.AddCommand(s.repoCommand(), s.mirrorCommand(), s.snapshotCommand(), s.publishCommand(), s.packageCommand(), s.taskCommand(), s.dbCommand(),
+		s.graphCommand(), s.configCommand(), s.versionCommand(), s.pushCommand(), s.filesCommand(), s.whoamiCommand(), s.fsckCommand(),
+		group("api", "aptly's server", s.leaf("serve", "Not here: aptless serve is the server", count{0, -1}, func(context.Context, []string) error {
+			return usagef("the server is: aptless serve")
+		})))
+	for _, c := range more {
+		if c.Name() == "key" {
+			c.AddCommand(s.keyCommands()...)
+		}
+		root.AddCommand(c)
+	}
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return s.begin(cmd) }
+	return root
+}
+
+// flags adds the flags of all commands.
+func (s *session) flags(root *cobra.Command) {
+	flags, o := root.PersistentFlags(), &s.opts
+	flags.StringVar(&o.url, "url", o.url, "address of the server: http://, https:// or unix:///path")
+	flags.StringVar(&o.profile, "profile", o.profile, "a profile of the configuration file")
+	flags.StringVar(&o.tokenFile, "token-file", o.tokenFile, "file with the token")
+	flags.StringVar(&o.config, "config", o.config, "the configuration file; of aptly's, the profile that names it")
+	flags.DurationVar(&o.timeout, "timeout", o.timeout, "end the command after this time; a task goes on")
+	flags.BoolVar(&o.json, "json", o.json, "print the objects of the API as JSON")
+	flags.BoolVarP(&o.quiet, "quiet", "q", o.quiet, "print errors only, besides data")
+	flags.BoolVarP(&o.verbose, "verbose-requests", "v", o.verbose, "print each request on stderr")
+	flags.BoolVarP(&o.yes, "yes", "y", o.yes, "ask no question")
+	flags.BoolVar(&o.noProgress, "no-progress", o.noProgress, "plain lines in place of bars")
+	flags.StringVar(&o.progress, "progress", o.progress, "json: progress as JSON lines on stderr")
+	flags.BoolVar(&o.noWait, "no-wait", o.noWait, "do not wait for the task: print its number")
+	flags.IntVarP(&o.parallel, "parallel", "j", o.parallel, "files that are sent at a time")
+	flags.StringSliceVar(&o.architectures, "architectures", o.architectures, "architectures of a new publication or mirror, of a pull and a verification")
+	for name, value := range ignored {
+		flags.String(name, value, "no effect: it concerns aptly's own database and keys")
+		_ = flags.MarkHidden(name)
+	}
+	flags.Lookup("dep-verbose-resolve").NoOptDefVal = "true"
+	for _, name := range follows {
+		flags.Bool("dep-follow-"+name, false, "not taken: a setting of the server, serve --follow-"+name)
+		_ = flags.MarkHidden("dep-follow-" + name)
+	}
+}
+
+// begin checks the flags of all commands and prepares the session.
+func (s *session) begin(cmd *cobra.Command) error {
+	for _, name := range follows {
+		if f := cmd.Flags().Lookup("dep-follow-" + name); f != nil && f.Changed {
+			return usagef("--dep-follow-%s is a setting of the server: aptless serve --follow-%s", name, name)
+		}
+	}
+	if s.opts.progress != "" && s.opts.progress != "json" {
+		return usagef("--progress=%s: json", s.opts.progress)
+	}
+	for name := range ignored {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
+			s.note("--%s has no effect: it concerns aptly's own database and keys", name)
+		}
+	}
+	s.prepare()
+	if s.opts.timeout > 0 {
+		ctx, cancel := context.WithTimeout(cmd.Context(), s.opts.timeout)
+		context.AfterFunc(cmd.Context(), cancel)
+		cmd.SetContext(ctx)
+	}
+	if cmd.Name() != "serve" && s.env.Interrupted != nil {
+		context.AfterFunc(cmd.Context(), s.env.Interrupted)
+	}
+	return nil
+}
+
+// command is the command without its flags: the object that has failed.
+func (s *session) command() string {
+	parts := []string{filepath.Base(s.words[0])}
+	for _, w := range s.words[1:] {
+		if strings.HasPrefix(w, "-") || len(parts) == 4 {
+			break
+		}
+		parts = append(parts, w)
+	}
+	return strings.Join(parts, " ")
+}
+
+// failure is an error with --json.
+type failure struct {
+	Error     string `json:"error"`
+	Detail    string `json:"detail"`
+	Hint      string `json:"hint,omitempty"`
+	Status    int    `json:"status,omitempty"`
+	RequestID string `json:"requestId,omitempty"`
+	Task      int64  `json:"task,omitempty"`
+}
+
+// explain prints an error: the command that failed, the reason, and a remedy.
+func (s *session) explain(err error) {
+	f := failure{Error: s.command() + " failed", Detail: err.Error(), Hint: hintOf(err), Status: client.StatusOf(err)}
+	var refused *client.Refusal
+	var waiting *client.ErrWaiting
+	if errors.As(err, &refused) {
+		f.RequestID, f.Task = refused.RequestID, refused.Task
+		if f.Hint == "" && codeOfRefusal(refused) == codeMissing {
+			f.Hint = listing(refused)
+		}
+	}
+	if errors.As(err, &waiting) {
+		f.Task = waiting.Task
+	}
+	var wrong *usage
+	if errors.As(err, &wrong) {
+		f.Error = "wrong use"
+		f.Hint = ""
+	}
+	switch {
+	case s.opts.json:
+		if data, err := json.Marshal(f); err == nil {
+			fmt.Fprintf(s.env.Err, "%s\n", data)
+		}
+		return
+	case s.alias:
+		fmt.Fprintf(s.env.Err, "ERROR: %s\n", clean(f.Detail))
+		return
+	case wrong != nil:
+		fmt.Fprintf(s.env.Err, "aptless: %s\n", clean(f.Detail))
+		return
+	}
+	fmt.Fprintf(s.env.Err, "%s\n  %s\n", clean(f.Error), clean(f.Detail))
+	if f.Hint != "" {
+		fmt.Fprintf(s.env.Err, "  %s\n", clean(f.Hint))
+	}
+}

@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"io"
+	"time"
+)
+
+// Env is the world of a command line.
+type Env struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Getenv   func(string) string
+	Home     string // the user's configuration folder; "" without one
+	Now      func() time.Time
+	// Kept returns the token that "aptless login" has kept for a server; "" for none.
+	Kept func(url string) (string, error)
+	// Version is that of this program.
+	Version string
+	// Interrupted is called once a command is to end; nil for nothing. A second interrupt
+	// then ends the process.
+	Interrupted func()
+	// Terminal returns whether a stream is a terminal, and its width in columns.
+	Terminal func(stream any) (width int, ok bool)
+}
+
+// options are the flags of all commands.
+type options struct {
+	url, profile, tokenFile, config, color, progress string
+	timeout                                          time.Duration
+	json, quiet, verbose, yes, noProgress, noWait    bool
+	parallel                                         int
+	architectures                                    []string
+}

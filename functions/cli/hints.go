@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"aptless/core/client"
+)
+
+// hint is a remedy for refusals: a command to copy, or a sentence. $1 is a group of the
+// pattern, and {name} the object of the command.
+type hint struct {
+	pattern *regexp.Regexp
+	text    string
+}
+
+// hints are tried in order.
+var hints = []hint{
+	{regexp.MustCompile(`local repo with name (\S+) already exists`), "aptless repo show $1"},
+	{regexp.MustCompile(`snapshot with name (\S+) already exists`), "aptless snapshot show $1"},
+	{regexp.MustCompile(`mirror with name (\S+) already exists`), "aptless mirror show $1"},
+	{regexp.MustCompile(`prefix/distribution already used|already used by another published`), "aptless publish update DISTRIBUTION [PREFIX], or aptless publish list"},
+	{regexp.MustCompile(`file already exists and is different|is already in the pool with other content|conflict.*pool`), "add --force-overwrite, or create the publication with --pool-layout=hash"},
+	{regexp.MustCompile(`unable to guess distribution|distribution is (not|empty)|please specify.*distribution`), "add --distribution=NAME"},
+	{regexp.MustCompile(`conflict in package|conflict.*already`), "add --force-replace"},
+	{regexp.MustCompile(`(used as source|is used|is in use|has snapshots|published).*force|unable to drop`), "aptless graph shows the users; --force drops it all the same"},
+	{regexp.MustCompile(`address .* not public|--allow-upstream|upstream.*not allowed`), "start the server with --allow-upstream=HOST"},
+	{regexp.MustCompile(`no key|NO_PUBKEY|unable to verify|signature.*(verif|valid|found)`), "aptless key trusted add --keyserver=keyserver.ubuntu.com KEY"},
+	{regexp.MustCompile(`key .*(refuse|weak|expired)`), "aptless key lint"},
+	{regexp.MustCompile(`unable to (figure out|determine) (the )?list of architectures|architectures.*(empty|specify)`), "add --architectures=amd64"},
+}
+
+// hintOf returns the remedy for an error, "" for none. s is the session, for names.
+func hintOf(err error) string {
+	var refused *client.Refusal
+	var gone *client.Unreachable
+	var waiting *client.ErrWaiting
+	switch {
+	case errors.As(err, &waiting):
+		return fmt.Sprintf("aptless task wait %d", waiting.Task)
+	case errors.As(err, &gone) && gone.Sent:
+		return "aptless task list    # the server may have done it"
+	case errors.As(err, &gone):
+		return "aptless config show    # is the address right, and does the server run?"
+	case !errors.As(err, &refused):
+		return ""
+	}
+	switch refused.Status {
+	case http.StatusUnauthorized:
+		return "aptless login"
+	case http.StatusForbidden:
+		return "aptless whoami    # an administrator can make a token with this permission"
+	case http.StatusRequestEntityTooLarge:
+		return "a proxy or --max-upload of the server limits the size of a file: raise it there"
+	case http.StatusTooManyRequests:
+		return "aptless task list    # too many tasks wait: try again later"
+	}
+	for _, h := range hints {
+		if at := h.pattern.FindStringSubmatchIndex(refused.Text); at != nil {
+			return string(h.pattern.ExpandString(nil, h.text, refused.Text, at))
+		}
+	}
+	return ""
+}
+
+// kindOf is the noun of a path of the API, for a listing of its names.
+var kindOf = regexp.MustCompile(`^/api/(repos|mirrors|snapshots)/`)
+
+// listing returns the command that lists the objects of a refused request.
+func listing(r *client.Refusal) string {
+	if at := kindOf.FindStringSubmatch(r.Path); at != nil {
+		return "aptless " + strings.TrimSuffix(at[1], "s") + " list"
+	}
+	switch {
+	case strings.HasPrefix(r.Path, "/api/publish"):
+		return "aptless publish list"
+	case strings.HasPrefix(r.Path, "/api/tasks"):
+		return "aptless task list"
+	}
+	return ""
+}

@@ -1,0 +1,271 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"aptless/core/client"
+)
+
+// localFile is a file to upload.
+type localFile struct {
+	path, name, sha256 string
+	size               int64
+}
+
+// kinds are the endings of files that a folder is searched for.
+var kinds = []string{".deb", ".udeb", ".ddeb", ".dsc", ".changes"}
+
+// maxControl bounds a .dsc or .changes that is read, in bytes.
+const maxControl = 4 << 20
+
+// collect finds the files of arguments: files, folders, and names from stdin for "-".
+// A .dsc and a .changes bring the files that they list. A missing file is an error.
+func (s *session) collect(args []string) ([]localFile, error) {
+	var paths []string
+	for _, arg := range args {
+		if arg == "-" {
+			for in := bufio.NewScanner(s.env.In); in.Scan(); {
+				if line := strings.TrimSpace(in.Text()); line != "" {
+					paths = append(paths, line)
+				}
+			}
+			continue
+		}
+		paths = append(paths, arg)
+	}
+	found := map[string]bool{}
+	var order []string
+	add := func(path string) {
+		if !found[path] {
+			found[path] = true
+			order = append(order, path)
+		}
+	}
+	for _, path := range paths {
+		if err := walk(path, add); err != nil {
+			return nil, usagef("%v", err)
+		}
+	}
+	for i := 0; i < len(order); i++ {
+		if ext := filepath.Ext(order[i]); ext == ".dsc" || ext == ".changes" {
+			listed, err := listedFiles(order[i])
+			if err != nil {
+				return nil, usagef("%v", err)
+			}
+			for _, name := range listed {
+				add(filepath.Join(filepath.Dir(order[i]), name))
+			}
+		}
+	}
+	return digest(order)
+}
+
+// walk calls add for a file, or for the packages in and below a folder.
+func walk(path string, add func(string)) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		add(path)
+		return nil
+	}
+	return filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && slices.Contains(kinds, filepath.Ext(p)) {
+			add(p)
+		}
+		return err
+	})
+}
+
+// listedFiles returns the names in the field Files of a .dsc or .changes: the last word
+// of each line (Debian policy 5.6.21).
+func listedFiles(path string) ([]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var names []string
+	within := false
+	in := bufio.NewScanner(io.LimitReader(f, maxControl))
+	for in.Scan() {
+		line := in.Text()
+		if within && strings.HasPrefix(line, " ") {
+			words := strings.Fields(line)
+			name := ""
+			if len(words) > 0 {
+				name = words[len(words)-1]
+			}
+			if name == "" || strings.ContainsRune(name, '/') {
+				return nil, fmt.Errorf("%s: invalid line in Files: %q", path, line)
+			}
+			names = append(names, name)
+			continue
+		}
+		within = strings.EqualFold(strings.TrimSpace(line), "Files:")
+	}
+	return names, in.Err()
+}
+
+// digest reads each file. Two files of one name must be equal, since the upload area has
+// one folder.
+func digest(paths []string) ([]localFile, error) {
+	byName := map[string]localFile{}
+	var all []localFile
+	for _, path := range paths {
+		f, err := readLocal(path)
+		if err != nil {
+			return nil, usagef("%v", err)
+		}
+		if other, ok := byName[f.name]; ok {
+			if other.sha256 != f.sha256 {
+				return nil, usagef("%s and %s have the same name and differ", other.path, f.path)
+			}
+			continue
+		}
+		byName[f.name] = f
+		all = append(all, f)
+	}
+	if len(all) == 0 {
+		return nil, usagef("no package files are found: %s", strings.Join(kinds, " "))
+	}
+	return all, nil
+}
+
+// archive begins each .deb (deb(5)).
+const archive = "!<arch>\n"
+
+func readLocal(path string) (localFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return localFile{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", path)
+	}
+	if err != nil {
+		return localFile{}, err
+	}
+	hash, begin := sha256.New(), make([]byte, len(archive))
+	n, err := io.ReadFull(f, begin)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return localFile{}, err
+	}
+	if ext := filepath.Ext(path); (ext == ".deb" || ext == ".udeb" || ext == ".ddeb") && string(begin[:n]) != archive {
+		return localFile{}, fmt.Errorf("%s is no Debian package", path)
+	}
+	hash.Write(begin[:n])
+	if _, err := io.Copy(hash, f); err != nil {
+		return localFile{}, err
+	}
+	return localFile{path, filepath.Base(path), hex.EncodeToString(hash.Sum(nil)), info.Size()}, nil
+}
+
+// directory names the upload directory of files for a repository. Equal files have an
+// equal name, so a repeated command goes on where the last one stopped.
+func directory(repo string, files []localFile) string {
+	hash := sha256.New()
+	io.WriteString(hash, repo)
+	sums := []string{}
+	for _, f := range files {
+		sums = append(sums, f.name+"\x00"+f.sha256)
+	}
+	slices.Sort(sums)
+	for _, sum := range sums {
+		io.WriteString(hash, "\x00"+sum)
+	}
+	return "push-" + hex.EncodeToString(hash.Sum(nil))[:20]
+}
+
+// uploaded counts an upload.
+type uploaded struct {
+	Files, Sent, There int // There: files that the server had
+	Bytes              int64
+}
+
+// upload sends files to an upload directory, some at a time. A file that is there with
+// equal size and digest is not sent.
+func (s *session) upload(ctx context.Context, dir string, files []localFile) (uploaded, error) {
+	c, err := s.connect()
+	if err != nil {
+		return uploaded{}, err
+	}
+	defer s.reporter.close()
+	there, err := c.Uploaded(ctx, dir)
+	if err != nil {
+		return uploaded{}, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	total := uploaded{Files: len(files)}
+	work, mu, wait := make(chan localFile), sync.Mutex{}, sync.WaitGroup{}
+	for range s.workers() {
+		wait.Go(func() {
+			for f := range work {
+				sent, err := s.uploadOne(ctx, c, dir, f, there[f.name])
+				if err != nil {
+					cancel(fmt.Errorf("%s: %w", f.path, err))
+					continue
+				}
+				mu.Lock()
+				if sent {
+					total.Sent, total.Bytes = total.Sent+1, total.Bytes+f.size
+				} else {
+					total.There++
+				}
+				done := total.Sent + total.There
+				mu.Unlock()
+				s.reporter.files(done, len(files))
+			}
+		})
+	}
+	for _, f := range files {
+		if ctx.Err() != nil {
+			break
+		}
+		work <- f
+	}
+	close(work)
+	wait.Wait()
+	return total, context.Cause(ctx)
+}
+
+// workers is the number of files that are sent at a time.
+func (s *session) workers() int {
+	switch {
+	case s.opts.parallel > 0:
+		return s.opts.parallel
+	case s.settings.Parallel > 0:
+		return s.settings.Parallel
+	}
+	return 4
+}
+
+func (s *session) uploadOne(ctx context.Context, c *client.Client, dir string, f localFile, there client.File) (sent bool, err error) {
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if there.SHA256 == f.sha256 && there.Size == f.size {
+		return false, nil
+	}
+	progress, end := s.reporter.transfer(f.name, f.size)
+	err = c.Upload(ctx, dir, client.Local{Name: f.name, Size: f.size, SHA256: f.sha256, Sent: progress,
+		Open: func() (io.ReadCloser, error) { return os.Open(f.path) }})
+	end(err)
+	return true, err
+}

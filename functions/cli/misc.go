@@ -1,0 +1,332 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"aptless/core/client"
+)
+
+func (s *session) dbCommand() *cobra.Command {
+	var dry, verbose bool
+	cleanup := s.leaf("cleanup", "Delete the files and records that nothing refers to", count{0, 0}, func(ctx context.Context, _ []string) error {
+		if dry {
+			return usagef("the server cannot say before a cleanup which files it deletes: aptless fsck counts what is damaged")
+		}
+		if err := s.confirm("Delete all files and records that nothing refers to?"); err != nil {
+			return err
+		}
+		return change(ctx, s, client.Cleanup(), "The storage is cleaned up.")
+	})
+	cleanup.Flags().BoolVar(&dry, "dry-run", false, "not taken: the server cannot say it")
+	cleanup.Flags().BoolVar(&verbose, "verbose", false, "no effect: the output of the task says all")
+	return group("db", "The storage of the server", cleanup,
+		s.leaf("recover", "Restore published files that are missing, as fsck --repair", count{0, 0}, func(ctx context.Context, _ []string) error {
+			return s.fsck(ctx, true)
+		}))
+}
+
+func (s *session) fsckCommand() *cobra.Command {
+	var repair bool
+	c := s.leaf("fsck", "Check the storage: package files, records, published trees", count{0, 0}, func(ctx context.Context, _ []string) error {
+		return s.fsck(ctx, repair)
+	})
+	c.Long = `Check the package pool and all published trees of a server. The exit code is 1 if something is damaged.
+With --repair the server restores the published files that it can make again. It deletes nothing.`
+	c.Flags().BoolVar(&repair, "repair", false, "restore missing published files")
+	return c
+}
+
+// fsck checks the storage and prints the report.
+func (s *session) fsck(ctx context.Context, repair bool) error {
+	a, err := send(ctx, s, client.Repair().Flag("dryRun", !repair))
+	if err != nil {
+		return err
+	}
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(a.Raw, &parts); err != nil {
+		return err
+	}
+	found := 0
+	for _, part := range parts {
+		found += damages(part)
+	}
+	if s.opts.json {
+		err = s.printer.json(a.Raw)
+	} else {
+		err = s.printFaults(parts)
+	}
+	if err == nil && found > 0 {
+		return &silent{codeFailed}
+	}
+	if !s.opts.json {
+		s.say("The storage is sound.")
+	}
+	return err
+}
+
+// sample is a kind of damage in a report: how often it was found, and some names.
+type sample struct {
+	Number int
+	First  []string
+}
+
+// damages counts the damage in a part of a report.
+func damages(part json.RawMessage) int {
+	n := 0
+	for _, v := range samples(part) {
+		n += v.Number
+	}
+	return n
+}
+
+// samples returns the kinds of damage in a part of a report, by name.
+func samples(part json.RawMessage) map[string]sample {
+	var fields map[string]json.RawMessage
+	found := map[string]sample{}
+	if json.Unmarshal(part, &fields) != nil {
+		return found
+	}
+	for name, value := range fields {
+		var v sample
+		var list []string
+		switch {
+		case json.Unmarshal(value, &list) == nil && len(list) > 0:
+			found[name] = sample{len(list), list}
+		case strings.HasPrefix(string(value), `{"Number"`) && json.Unmarshal(value, &v) == nil && v.Number > 0:
+			found[name] = v
+		}
+	}
+	return found
+}
+
+func (s *session) printFaults(parts map[string]json.RawMessage) error {
+	var rows [][]cell
+	for part, raw := range parts {
+		for name, v := range samples(raw) {
+			rows = append(rows, []cell{word(part), word(name), number(v.Number), words(limited(v.First, 5))})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.printer.table([]string{"part", "damage", "number", "first"}, rows)
+}
+
+func (s *session) graphCommand() *cobra.Command {
+	var format, layout, output string
+	c := s.leaf("graph", "Show how mirrors, repositories, snapshots and publications depend on each other", count{0, 0}, func(ctx context.Context, _ []string) error {
+		if output == "" && s.printer.width > 0 {
+			return s.tree(ctx)
+		}
+		if output != "" && format == "" {
+			format = strings.TrimPrefix(filepath.Ext(output), ".")
+		}
+		if format == "" {
+			format = "gv"
+		}
+		c, err := s.connect()
+		if err != nil {
+			return err
+		}
+		data, err := c.Fetch(ctx, client.Graph(format, layout))
+		if err != nil {
+			return err
+		}
+		if output == "" {
+			_, err = s.env.Out.Write(data)
+			return err
+		}
+		if err := os.WriteFile(output, data, 0o644); err != nil {
+			return usagef("--output: %v", err)
+		}
+		s.say("Output saved to %s", output)
+		return nil
+	})
+	c.Flags().StringVar(&format, "format", "", "gv for the text of Graphviz, or a format of its program dot, as png or svg")
+	c.Flags().StringVar(&layout, "layout", "horizontal", "horizontal or vertical")
+	c.Flags().StringVar(&output, "output", "", "file to write")
+	return c
+}
+
+// tree prints each publication with its sources.
+func (s *session) tree(ctx context.Context) error {
+	return show(ctx, s, client.ListPublications(), func(all []client.Publication) error {
+		for _, p := range all {
+			lines := []string{prefixOf(p) + "/" + p.Distribution}
+			for _, v := range p.Sources {
+				lines = append(lines, "  "+v.Component+": "+map[string]string{"local": "repo ", "snapshot": "snapshot "}[p.SourceKind]+v.Name)
+			}
+			if err := s.printer.lines(lines); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *session) configCommand() *cobra.Command {
+	return group("config", "The settings of this client", s.leaf("show", "Show the settings and where each comes from", count{0, 0}, func(context.Context, []string) error {
+		set, err := s.env.settle(s.opts, s.alias)
+		if err != nil {
+			return err
+		}
+		token, from := "none", ""
+		if set.Token != "" {
+			token, from = "(secret)", set.tokenOf
+		}
+		all := map[string]string{"url": set.URL, "urlFrom": set.urlFrom, "profile": set.name, "file": set.file, "token": token, "tokenFrom": from}
+		if s.opts.json || s.alias {
+			raw, err := json.Marshal(all)
+			if err != nil {
+				return err
+			}
+			return s.printer.json(raw)
+		}
+		return s.printer.fields([]field{{"Server", word(set.URL)}, {"Server from", word(set.urlFrom)}, {"Profile", word(set.name)}, {"File", word(set.file)},
+			{"Token", word(token)}, {"Token from", word(from)}})
+	}))
+}
+
+func (s *session) versionCommand() *cobra.Command {
+	return s.leaf("version", "Show the versions of this client and of the server", count{0, 0}, func(ctx context.Context, _ []string) error {
+		if s.alias {
+			_, err := fmt.Fprintf(s.env.Out, "aptly version: %s\n", s.env.Version)
+			return err
+		}
+		fmt.Fprintf(s.env.Out, "client\t%s\n", s.env.Version)
+		return show(ctx, s, client.ShowVersion(), func(v client.Version) error {
+			_, err := fmt.Fprintf(s.env.Out, "server\t%s\n", v.Version)
+			return err
+		})
+	})
+}
+
+func (s *session) whoamiCommand() *cobra.Command {
+	return s.leaf("whoami", "Show who the server takes you for", count{0, 0}, func(ctx context.Context, _ []string) error {
+		return show(ctx, s, client.WhoAmI(), func(p client.Principal) error {
+			if p.Kind == "open" {
+				s.say("The server has no authentication.")
+				return nil
+			}
+			return s.printer.fields([]field{{"Name", word(p.Name)}, {"Kind", word(p.Kind)}, {"Owner", word(p.Owner)}, {"Token", word(p.ID)}})
+		})
+	})
+}
+
+func (s *session) filesCommand() *cobra.Command {
+	ls := s.leaf("list [DIR]", "List the upload directories, or the files of one", count{0, 1}, func(ctx context.Context, args []string) error {
+		if len(args) == 0 {
+			return show(ctx, s, client.ListUploadDirs(), s.printer.lines)
+		}
+		return show(ctx, s, client.ListUploadDetails(args[0]), func(all []client.File) error {
+			var rows [][]cell
+			for _, f := range all {
+				rows = append(rows, []cell{word(f.Name), size(f.Size), word(f.SHA256)})
+			}
+			return s.printer.table([]string{"name", "size", "sha-256"}, rows)
+		})
+	})
+	up := s.leaf("upload DIR FILE|FOLDER...", "Upload files to a directory", count{2, -1}, func(ctx context.Context, args []string) error {
+		files, err := s.collect(args[1:])
+		if err != nil {
+			return err
+		}
+		done, err := s.upload(ctx, args[0], files)
+		if err != nil {
+			return err
+		}
+		s.say("%d files are uploaded, %d were there", done.Sent, done.There)
+		return nil
+	})
+	drop := s.leaf("drop DIR", "Remove an upload directory", one(), func(ctx context.Context, args []string) error {
+		return change(ctx, s, client.DropUploads(args[0]), "the upload directory %s is removed", args[0])
+	})
+	return group("files", "The upload area", ls, up, drop)
+}
+
+// keyCommands are those of keys on a server.
+func (s *session) keyCommands() []*cobra.Command {
+	print := func(lint bool) func(ctx context.Context, _ []string) error {
+		return func(ctx context.Context, _ []string) error {
+			return show(ctx, s, client.ListSigningKeys(), func(all []client.SigningKey) error { return s.printKeys(all, lint) })
+		}
+	}
+	return []*cobra.Command{
+		s.leaf("list", "List the signing keys of the server", count{0, 0}, print(false)),
+		s.leaf("lint", "Show the problems that apt has with the signing keys; fail if it refuses one", count{0, 0}, print(true)),
+		s.trustedCommand(),
+	}
+}
+
+func (s *session) printKeys(all []client.SigningKey, lint bool) error {
+	var rows [][]cell
+	refused := false
+	for _, k := range all {
+		if !lint {
+			rows = append(rows, []cell{word(k.Fingerprint), word(k.Algorithm), s.printer.at(moment(k.Expires)), words(k.UserIDs)})
+		}
+		for _, p := range k.Problems {
+			if lint {
+				rows = append(rows, []cell{word(k.Fingerprint), word(p.Code), yes(p.Fatal), word(p.Text)})
+				refused = refused || p.Fatal
+			}
+		}
+	}
+	header := []string{"fingerprint", "algorithm", "expires", "name"}
+	if lint {
+		header = []string{"fingerprint", "problem", "refused", "text"}
+	}
+	if len(rows) > 0 {
+		if err := s.printer.table(header, rows); err != nil {
+			return err
+		}
+	}
+	if refused {
+		return &silent{codeFailed}
+	}
+	return nil
+}
+
+// trustedCommand makes the commands of the keys whose signatures mirrors need.
+func (s *session) trustedCommand() *cobra.Command {
+	var ring, server string
+	ls := s.leaf("list", "List the trusted keys", count{0, 0}, func(ctx context.Context, _ []string) error {
+		return show(ctx, s, client.ListTrustedKeys(ring), func(v client.TrustedKeys) error {
+			var rows [][]cell
+			for _, k := range v.Keys {
+				rows = append(rows, []cell{word(k.Fingerprint), words(k.UserIDs)})
+			}
+			return s.printer.table([]string{"fingerprint", "name"}, rows)
+		})
+	})
+	add := s.leaf("add FILE|ID...", "Trust keys: armoured files, or IDs at a key server", count{1, -1}, func(ctx context.Context, args []string) error {
+		for _, arg := range args {
+			call := client.TrustKey(ring, "", server, arg)
+			if server == "" {
+				data, err := os.ReadFile(arg)
+				if err != nil {
+					return usagef("%v: an ID needs --keyserver", err)
+				}
+				call = client.TrustKey(ring, string(data), "", "")
+			}
+			if err := change(ctx, s, call, "%s is trusted", arg); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	drop := s.leaf("drop ID", "Trust a key no more", one(), func(ctx context.Context, args []string) error {
+		return change(ctx, s, client.DistrustKey(ring, args[0]), "%s is trusted no more", args[0])
+	})
+	add.Flags().StringVar(&server, "keyserver", "", "the key server that has the IDs")
+	c := group("trusted", "Keys whose signatures mirrors and uploads need", ls, add, drop)
+	c.PersistentFlags().StringVar(&ring, "keyring", "", "the keyring of the server, by its name")
+	return c
+}

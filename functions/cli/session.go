@@ -1,0 +1,245 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"aptless/core/client"
+)
+
+// session is one run of the command line.
+type session struct {
+	env   Env
+	opts  options
+	alias bool // the program is called aptly
+	words []string
+	run   func(ctx context.Context, words []string) error // another command, for "task run"
+
+	printer  printer
+	reporter *reporter
+	settings settings
+	client   *client.Client
+}
+
+// prepare reads the flags that all commands have.
+func (s *session) prepare() {
+	width, terminal := s.env.Terminal(s.env.Out)
+	if !terminal || s.alias {
+		width = 0
+	}
+	s.printer = printer{out: s.env.Out, width: width, now: s.env.Now()}
+	s.reporter = &reporter{how: s.how(), out: s.env.Err, now: s.env.Now}
+}
+
+// how returns the form of progress.
+func (s *session) how() how {
+	_, terminal := s.env.Terminal(s.env.Err)
+	switch {
+	case s.opts.progress == "json":
+		return events
+	case s.opts.quiet || s.alias:
+		return hidden
+	case !terminal || s.opts.noProgress || s.env.Getenv("CI") != "" || s.env.Getenv("TERM") == "dumb":
+		return plain
+	}
+	return live
+}
+
+// connect makes the client of the session, once.
+func (s *session) connect() (*client.Client, error) {
+	if s.client != nil {
+		return s.client, nil
+	}
+	var err error
+	if s.settings, err = s.env.settle(s.opts, s.alias); err != nil {
+		return nil, err
+	}
+	c, err := s.settings.dial()
+	if err != nil {
+		return nil, err
+	}
+	if s.reporter.how != hidden {
+		c.Watch = s.reporter.task
+	}
+	if s.opts.verbose {
+		c.Trace = func(method, path string, status int, took time.Duration, err error) {
+			outcome := fmt.Sprint(status)
+			if err != nil {
+				outcome = err.Error()
+			}
+			fmt.Fprintf(s.env.Err, "%s %s %s %s\n", method, path, outcome, took.Round(time.Millisecond))
+		}
+	}
+	s.client = c
+	return c, nil
+}
+
+// send sends a call and waits for its task, unless the flag --no-wait is given.
+func send[T any](ctx context.Context, s *session, call client.Call[T]) (client.Answer[T], error) {
+	c, err := s.connect()
+	if err != nil {
+		return client.Answer[T]{}, err
+	}
+	if call.Task && s.opts.noWait {
+		a, err := client.Start(ctx, c, call)
+		if err == nil && a.Running {
+			_, err = fmt.Fprintln(s.env.Out, a.Task)
+		}
+		if err == nil && a.Running {
+			err = &silent{0}
+		}
+		return a, err
+	}
+	a, err := client.Send(ctx, c, call)
+	s.reporter.close()
+	for _, w := range a.Warnings {
+		s.note("%s", w)
+	}
+	return a, err
+}
+
+// show sends a call and prints its answer: as JSON with --json, else by f.
+func show[T any](ctx context.Context, s *session, call client.Call[T], f func(T) error) error {
+	a, err := send(ctx, s, call)
+	if err != nil {
+		return err
+	}
+	if s.opts.json {
+		return s.printer.json(a.Raw)
+	}
+	return f(a.Value)
+}
+
+// change sends a call and says its success.
+func change[T any](ctx context.Context, s *session, call client.Call[T], format string, args ...any) error {
+	return show(ctx, s, call, func(T) error {
+		s.say(format, args...)
+		return nil
+	})
+}
+
+// say tells the user a success: on stderr, and as aptly does on stdout.
+func (s *session) say(format string, args ...any) {
+	if s.opts.quiet {
+		return
+	}
+	to := s.env.Err
+	if s.alias {
+		to = s.env.Out
+	}
+	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+		fmt.Fprintln(to, clean(line))
+	}
+}
+
+// note tells the user a fact on stderr.
+func (s *session) note(format string, args ...any) {
+	if !s.opts.quiet {
+		fmt.Fprintln(s.env.Err, "note: "+clean(fmt.Sprintf(format, args...)))
+	}
+}
+
+// confirm asks before a removal, if a person is at the terminal.
+func (s *session) confirm(format string, args ...any) error {
+	_, in := s.env.Terminal(s.env.In)
+	_, out := s.env.Terminal(s.env.Err)
+	if s.opts.yes || s.alias || !in || !out {
+		return nil
+	}
+	fmt.Fprint(s.env.Err, clean(fmt.Sprintf(format, args...))+" [y/N] ")
+	line, err := bufio.NewReader(s.env.In).ReadString('\n')
+	if err != nil && line == "" {
+		return &silent{codeFailed}
+	}
+	if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+		s.say("nothing is changed")
+		return &silent{codeFailed}
+	}
+	return nil
+}
+
+// maxQuery bounds a query that is read from a file, in bytes.
+const maxQuery = 1 << 20
+
+// text reads "@file" and "@-" as aptly does; another text stands for itself.
+func (s *session) text(value string) (string, error) {
+	name, ok := strings.CutPrefix(value, "@")
+	if !ok {
+		return value, nil
+	}
+	from := s.env.In
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", usagef("%v", err)
+		}
+		defer f.Close()
+		from = f
+	}
+	data, err := io.ReadAll(io.LimitReader(from, maxQuery))
+	return strings.TrimSpace(string(data)), err
+}
+
+// queries reads each text, and joins them by "or".
+func (s *session) queries(values []string) ([]string, error) {
+	var all []string
+	for _, v := range values {
+		q, err := s.text(v)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, q)
+	}
+	return all, nil
+}
+
+// count is the number of arguments of a command; most -1 is any number.
+type count struct{ least, most int }
+
+// leaf makes a command. use begins with its verb and shows its arguments.
+func (s *session) leaf(use, short string, n count, run func(ctx context.Context, args []string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < n.least || n.most >= 0 && len(args) > n.most {
+				return usagef("%d arguments are given, and the command is: %s", len(args), use)
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), args) },
+	}
+}
+
+// group makes a command that has commands below it.
+func group(name, short string, below ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: name, Short: short, Args: cobra.ArbitraryArgs}
+	c.AddCommand(below...)
+	c.RunE = func(cmd *cobra.Command, args []string) error { return unknownVerb(cmd, args) }
+	return c
+}
+
+// unknownVerb is the end of a command without a verb, or with one that is not known.
+func unknownVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		cmd.SetOut(cmd.ErrOrStderr())
+		_ = cmd.Help()
+		return &silent{codeUsage}
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	text := fmt.Sprintf("%s has no verb %q", cmd.CommandPath(), args[0])
+	if like := near(args[0], names); len(like) > 0 {
+		text += ": is it " + strings.Join(like, " or ") + "?"
+	}
+	return usagef("%s", text)
+}
