@@ -229,23 +229,23 @@ func DropPublication(p Place) Call[Nothing] { return tasked[Nothing]("DELETE", p
 func ListSources(p Place) Call[[]Source] { return get[[]Source](p.path("sources")) }
 
 // AddSource stages a further component.
-func AddSource(p Place, s Source) Call[[]Source] {
-	return tasked[[]Source]("POST", p.path("sources"), s)
+func AddSource(p Place, s Source) Call[Nothing] {
+	return tasked[Nothing]("POST", p.path("sources"), s)
 }
 
 // SetSource stages another source of a component.
-func SetSource(p Place, s Source) Call[[]Source] {
-	return tasked[[]Source]("PUT", p.path("sources", segment(s.Component)), s)
+func SetSource(p Place, s Source) Call[Nothing] {
+	return tasked[Nothing]("PUT", p.path("sources", segment(s.Component)), s)
 }
 
 // RemoveSource stages the removal of a component.
-func RemoveSource(p Place, component string) Call[[]Source] {
-	return tasked[[]Source]("DELETE", p.path("sources", segment(component)), nil)
+func RemoveSource(p Place, component string) Call[Nothing] {
+	return tasked[Nothing]("DELETE", p.path("sources", segment(component)), nil)
 }
 
 // SetSources stages all sources.
-func SetSources(p Place, s []Source) Call[[]Source] {
-	return tasked[[]Source]("PUT", p.path("sources"), s)
+func SetSources(p Place, s []Source) Call[Nothing] {
+	return tasked[Nothing]("PUT", p.path("sources"), s)
 }
 
 // DiscardSources forgets the staged sources.

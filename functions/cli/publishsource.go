@@ -30,7 +30,7 @@ func (s *session) printSources(all []client.Source) error {
 	return s.printer.table([]string{"component", "source"}, rows)
 }
 
-func (s *session) sourceChange(verb, short string, call func(client.Place, client.Source) client.Call[[]client.Source]) *cobra.Command {
+func (s *session) sourceChange(verb, short string, call func(client.Place, client.Source) client.Call[client.Nothing]) *cobra.Command {
 	var component, prefix string
 	c := s.leaf(verb+" DISTRIBUTION SOURCE...", short, count{2, -1}, func(ctx context.Context, args []string) error {
 		all, err := sources(component, args[1:])
@@ -38,31 +38,24 @@ func (s *session) sourceChange(verb, short string, call func(client.Place, clien
 			return err
 		}
 		at := client.Place{Prefix: prefix, Distribution: args[0]}
-		for i, one := range all {
+		for _, one := range all {
 			if one.Component == "" {
 				one.Component = "main"
 			}
-			a, err := send(ctx, s, call(at, one))
-			if err != nil {
+			if _, err := send(ctx, s, call(at, one)); err != nil {
 				return err
 			}
-			if i == len(all)-1 {
-				s.say("You can run 'aptly publish update %s %s' to update the content of the published repository.", args[0], prefix)
-				return s.finish(a)
-			}
 		}
-		return nil
+		return s.staged(ctx, at)
 	})
 	c.Flags().StringVar(&component, "component", "", "components, separated by commas")
 	return prefixFlag(c, &prefix)
 }
 
-// finish prints the staged sources after a change.
-func (s *session) finish(a client.Answer[[]client.Source]) error {
-	if s.opts.json {
-		return s.printer.json(a.Raw)
-	}
-	return s.printSources(a.Value)
+// staged prints the staged sources after a change.
+func (s *session) staged(ctx context.Context, at client.Place) error {
+	s.say("You can run 'aptly publish update %s %s' to update the content of the published repository.", at.Distribution, at.Prefix)
+	return show(ctx, s, client.ListSources(at), s.printSources)
 }
 
 func (s *session) sourceRemove() *cobra.Command {
@@ -73,16 +66,12 @@ func (s *session) sourceRemove() *cobra.Command {
 		if len(names) == 0 {
 			return usagef("the components are missing: --component=NAME,…")
 		}
-		for i, name := range names {
-			a, err := send(ctx, s, client.RemoveSource(at, name))
-			if err != nil {
+		for _, name := range names {
+			if _, err := send(ctx, s, client.RemoveSource(at, name)); err != nil {
 				return err
 			}
-			if i == len(names)-1 {
-				return s.finish(a)
-			}
 		}
-		return nil
+		return s.staged(ctx, at)
 	})
 	c.Flags().StringVar(&component, "component", "", "components, separated by commas")
 	return prefixFlag(c, &prefix)
@@ -105,7 +94,11 @@ func (s *session) sourceReplace() *cobra.Command {
 		if len(all) == 1 && all[0].Component == "" {
 			all[0].Component = "main"
 		}
-		return show(ctx, s, client.SetSources(client.Place{Prefix: prefix, Distribution: args[0]}, filled(all)), s.printSources)
+		at := client.Place{Prefix: prefix, Distribution: args[0]}
+		if _, err := send(ctx, s, client.SetSources(at, filled(all))); err != nil {
+			return err
+		}
+		return s.staged(ctx, at)
 	})
 	c.Flags().StringVar(&component, "component", "", "components, separated by commas")
 	return prefixFlag(c, &prefix)

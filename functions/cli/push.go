@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -82,14 +83,22 @@ func (s *session) push(ctx context.Context, p pushing, args []string) error {
 	if report.Files, err = s.upload(ctx, dir, files); err != nil {
 		return err
 	}
+	before, err := send(ctx, s, client.ListKeys(client.OfRepos, p.repo))
+	if err != nil {
+		return err
+	}
 	a, err := send(ctx, s, client.Import(p.repo, dir).Flag("forceReplace", p.force))
+	if err != nil {
+		return err
+	}
+	after, err := send(ctx, s, client.ListKeys(client.OfRepos, p.repo))
 	if err != nil {
 		return err
 	}
 	r := a.Value
 	report.Added, report.Removed, report.Warnings = append(report.Added, r.Report.Added...), append(report.Removed, r.Report.Removed...), append(report.Warnings, r.Report.Warnings...)
 	report.FailedFiles = append(report.FailedFiles, r.FailedFiles...)
-	report.New = len(r.Report.Added)+len(r.Report.Removed) > 0
+	report.New = !slices.Equal(before.Value, after.Value)
 	if p.remove {
 		if err := removeLocal(files, r.FailedFiles); err != nil {
 			return err

@@ -133,6 +133,8 @@ func (s *session) say(format string, args ...any) {
 	to := s.env.Err
 	if s.alias {
 		to = s.env.Out
+	} else {
+		format = strings.ReplaceAll(format, "'aptly ", "'aptless ")
 	}
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
 		fmt.Fprintln(to, clean(line))
