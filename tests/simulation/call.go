@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,6 +31,7 @@ type fate struct {
 	lost bool          // the answer is lost
 	half bool          // the call has a part of its effect
 	die  bool          // the process dies after the effect
+	sent bool          // the process has died, and the call may take effect all the same
 	slow time.Duration // delay of the answer
 }
 
@@ -59,7 +61,7 @@ func do[T any](ctx context.Context, p *Process, name string, changes bool, effec
 	f, err := p.enter(ctx, name, changes)
 	inner := context.WithoutCancel(ctx)
 	if err != nil {
-		if changes && ctx.Err() != nil && !p.dead.Load() {
+		if changes && (f.sent || ctx.Err() != nil && !p.dead.Load()) {
 			p.world.late(name, func() { _, _ = effect(inner, false) })
 		}
 		return none, err
@@ -118,7 +120,8 @@ func (w *World) withdraw(c *call) {
 	}
 }
 
-// late has a call take effect up to 90 seconds after its caller has given it up.
+// late has a call take effect up to 90 seconds after its caller has given it up, or has
+// died.
 func (w *World) late(name string, effect func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -132,6 +135,7 @@ func (w *World) late(name string, effect func()) {
 	w.parked = append(w.parked, c)
 	go func() {
 		if f := <-c.turn; f.err == nil {
+			w.lateRow = w.lateRow || strings.HasPrefix(name, "Table.Write pool/")
 			effect()
 		}
 	}()

@@ -53,7 +53,7 @@ func (w *World) proceed(c *call, d *dice) {
 }
 
 // rates say that a fault meets one call in a number of calls.
-var rates = [kinds]int{Before: 60, Lost: 60, Half: 90, Delay: 60, Slow: 60, CrashBefore: 300, CrashAfter: 300, Freeze: 400, Outage: 1500}
+var rates = [kinds]int{Before: 60, Lost: 60, Half: 90, Delay: 40, Slow: 60, CrashBefore: 300, CrashAfter: 300, Freeze: 400, Outage: 1500}
 
 // fate draws the fault of a call. The verdict names it; "" is none.
 func (w *World) fate(c *call, d *dice) (f fate, verdict string) {

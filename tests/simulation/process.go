@@ -85,7 +85,7 @@ func (w *World) kill(p *Process) {
 	kept := w.parked[:0]
 	for _, c := range w.parked {
 		if c.process == p {
-			c.turn <- fate{err: errDead}
+			c.turn <- fate{err: errDead, sent: !w.calm}
 		} else {
 			kept = append(kept, c)
 		}

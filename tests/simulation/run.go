@@ -257,6 +257,9 @@ func (w *World) left() {
 	rows := w.memory.Rows("")
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
 		part, _, _ := strings.Cut(key, "/")
+		if strings.HasPrefix(key, "pool/") && w.lateRow {
+			continue // see docs/guarantees.md
+		}
 		if key != "calendar/tasks/retention" && part != "task" && part != "collection" && part != "keyring" && part != "gpg" {
 			all = append(all, "row "+key)
 		}

@@ -59,6 +59,9 @@ func TestRunsKeepTheInvariants(t *testing.T) {
 		if r.Failure != "" {
 			t.Error(describe(r))
 		}
+		if *enough > 0 && len(report.Failed) >= *enough {
+			break
+		}
 	}
 	if *part {
 		data, err := json.Marshal(report)

@@ -1,0 +1,127 @@
+package simulation
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Mutant is a change of the source that removes one protective condition.
+type Mutant struct {
+	Condition string // that is removed
+	File      string // below core
+	Old, New  string // a text that the file has once, and its replacement
+}
+
+// Mutants are the protective conditions, each removed in turn.
+var Mutants = []Mutant{
+	{"versions: a transaction requires the rows that it has only read", "engine/lock/tx.go",
+		"		ops = append(ops, op)\n	}\n	return ops, nil", "		if op.Do != driver.OpCheck {\n			ops = append(ops, op)\n		}\n	}\n	return ops, nil"},
+	{"token: an attempt whose row another attempt has written is lost", "engine/task/write.go",
+		"case v != a.version && now.Attempt == next.Attempt && now.State == Running:", "case v != a.version && now.State == Running:"},
+	{"token: a fenced write of an overtaken attempt is refused", "engine/task/write.go",
+		"case now.Attempt != a.begun.Attempt || now.State != Running || v == a.version:", "case now.State != Running || v == a.version:"},
+	{"lease: no attempt begins while another one has a live lease", "engine/task/dispatch.go",
+		"	if t.State != Running {\n		return 0\n	}", "	if true || t.State != Running {\n		return 0\n	}"},
+	{"lease: the heartbeat extends it", "engine/task/run.go",
+		"	beating.Go(func() { a.heartbeat(beats, d.Store.Log) })", "	_ = beats"},
+	{"queue order: a task waits for the tasks ahead of it", "engine/task/dispatch.go",
+		"		if len(ahead) == 0 {", "		if true || len(ahead) == 0 {"},
+	{"queue order: a task joins the end of a queue", "engine/lock/queue.go",
+		"queue = append(queue, entry{task, n.Mode})", "queue = slices.Insert(queue, 0, entry{task, n.Mode})"},
+	{"queue order: shared entries wait for an exclusive one", "engine/lock/queue.go",
+		"func conflict(a, b Mode) bool { return a == Exclusive || b == Exclusive }", "func conflict(a, b Mode) bool { return a == Exclusive && b == Exclusive }"},
+	{"lost messages: the tick sends them again", "engine/task/tick.go",
+		"			if !d.forgotten(t) {\n", "			if true || !d.forgotten(t) {\n"},
+	{"debts: a commit writes them", "engine/task/commit.go",
+		"		list = append(list, o)", "		_ = o"},
+	{"debts: a paid debt is removed only when its work is done", "engine/task/debt.go",
+		"	due := d.Due\n", "	a.Pay(d.Name)\n	due := d.Due\n"},
+	{"undo: a failed task removes its traces", "engine/task/outcome.go",
+		"	if kind.undo == nil {\n		return d.fail", "	if true || kind.undo == nil {\n		return d.fail"},
+	{"cancel: a committed task refuses", "engine/task/cancel.go",
+		"		case t.Committed:\n			return final{fmt.Errorf(\"task %d: %w\", id, ErrCommitted)}\n", ""},
+	{"commit: a committed task does not stop", "engine/task/task.go",
+		"func (t Task) stops() bool { return t.Cancelled && !t.Committed && !t.Undoing }", "func (t Task) stops() bool { return t.Cancelled && !t.Undoing }"},
+	{"commit: no error fails a committed task", "engine/task/run.go",
+		"case errors.As(err, &failure) && !a.Committed():", "case errors.As(err, &failure):"},
+	{"idempotency: an admission whose answer was lost is recognised", "engine/task/admit.go",
+		"		if _, there := s.Get(look, t.ID); there == nil {\n			return nil\n		}\n", "		_ = look\n"},
+	{"idempotency: a write whose answer was lost is recognised", "engine/task/write.go",
+		"	case now.Attempt == next.Attempt && now.Seq == next.Seq:\n		*version = v\n		return nil\n", ""},
+	{"idempotency: a cursor is kept after an end whose answer was lost", "engine/task/dispatch.go",
+		"		if errors.Is(err, ErrUnknown) || err == nil && t.State.Ended() {", "		if errors.Is(err, ErrUnknown) {"},
+	{"names: a name is taken once", "engine/named/change.go",
+		"	case err == nil:\n		return &Taken{r.Noun, name}\n", "	case err == nil:\n		return nil\n"},
+	{"references: a drop sees them", "archive/snapshot/many.go",
+		"	for row, err := range s.Table.Scan(ctx, named.RefKey(s.Rows().Part, uuid, \"\").Part, \"\") {", "	for row, err := range s.Table.Scan(ctx, named.RefKey(s.Rows().Part, \"none\", \"\").Part, \"\") {"},
+	{"references: a publication writes one for each source", "archive/publish/protocol.go",
+		"			a.Put(key, []byte(\"{}\"))", "			_ = key"},
+	{"ETag order: the ETag is read before the row", "archive/publish/tree/tree.go",
+		"		info, err := t.asIs(ctx, key, &opt)\n		if err != nil {\n			return err\n		}\n		if err := t.current(ctx); err != nil {\n			return err\n		}\n",
+		"		if err := t.current(ctx); err != nil {\n			return err\n		}\n		info, err := t.asIs(ctx, key, &opt)\n		if err != nil {\n			return err\n		}\n"},
+	{"ETag: a name is put on condition of it", "archive/publish/tree/tree.go",
+		"	opt.IfMatch = info.ETag\n", ""},
+	{"row: an apply ends when another manifest is committed", "archive/publish/tree/tree.go",
+		"	if err == nil && superseded {", "	if false && superseded {"},
+	{"InRelease goes last", "archive/publish/tree/apply.go",
+		"	if err := t.applyFiles(ctx, dir, indexes); err != nil {\n		return err\n	}\n	if err := t.applyInstallers", "	if err := t.applyInstallers"},
+	{"by-hash files outlive their readers", "archive/publish/tree/retire.go",
+		"return generation <= now-keepGenerations && date.Sub(superseded) >= keepFor", "return generation < now"},
+	{"dates grow by a second at least", "archive/publish/stage.go",
+		"	next := last.Add(time.Second)\n", "	next := last.Add(-20 * time.Minute)\n"},
+	{"shared pool: the lists of neighbours keep files", "archive/publish/files/clean.go",
+		"	refs, err := c.Others(ctx, dir)\n", "	refs, err := c.Others(ctx, dir+\"/none\")\n"},
+	{"conflict: a path has one file", "archive/publish/files/link.go",
+		"		case has != f.SHA256 && !l.Force:\n", "		case false:\n"},
+	{"fence: package files are marked before they are deleted", "archive/publish/files/clean.go",
+		"		if versions[i], err = c.Write(ctx, ops...); err != nil {", "		if versions[i], err = c.Table.Write(ctx, ops...); err != nil {"},
+	{"fence: rows of package files are deleted after the files", "archive/publish/files/clean.go",
+		"	deleted := c.Blobs.Delete(ctx, keys...)\n	if deleted == nil {", "	deleted := c.Blobs.Delete(ctx, keys...)\n	if false {"},
+	{"epoch: lists are written in the epoch of the collection", "engine/gc/epoch.go",
+		"func (e *Epoch) Number() int64 { return e.Seen().Epoch }", "func (e *Epoch) Number() int64 { return 0 }"},
+	{"epoch: replaced heads are kept for the mark", "engine/gc/epoch.go",
+		"		if slices.Contains(e.Heads, row.Part) {", "		if false && slices.Contains(e.Heads, row.Part) {"},
+	{"barrier: the mark waits for the tasks from before the epoch", "engine/gc/collector.go",
+		"		if id > c.at.Before {\n			break\n		}\n", "		if id > 0 {\n			break\n		}\n"},
+	{"claim: tasks pin what they need", "engine/gc/pin.go",
+		"	for _, name := range names {\n		if err := e.pin(", "	for _, name := range names[:0] {\n		if err := e.pin("},
+	{"claim: a tombstone refuses a pin", "engine/gc/pin.go",
+		"		case p.tombstone():\n			return ErrDeleting\n", "		case p.tombstone():\n			return nil\n"},
+	{"claim: the collector respects pins", "engine/gc/pin.go",
+		"func (p pin) holds(epoch int64) bool { return p.tombstone() || p.Epoch >= epoch }", "func (p pin) holds(epoch int64) bool { return false }"},
+}
+
+// find returns the path of the mutant's file below a root, and its changed text.
+func (m Mutant) find(root string) (path, text string, err error) {
+	path = filepath.Join(root, "core", m.File)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", err
+	}
+	if n := strings.Count(string(data), m.Old); n != 1 {
+		return "", "", fmt.Errorf("mutant %q: %s has the text %d times", m.Condition, m.File, n)
+	}
+	return path, strings.Replace(string(data), m.Old, m.New, 1), nil
+}
+
+// overlay writes the files by which go builds a mutant. It returns the path of the
+// overlay.
+func (m Mutant) overlay(root, dir string) (string, error) {
+	path, text, err := m.find(root)
+	if err != nil {
+		return "", err
+	}
+	changed := filepath.Join(dir, "mutant.go")
+	if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
+		return "", err
+	}
+	data, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, "overlay.json")
+	return name, os.WriteFile(name, data, 0o600)
+}
