@@ -95,6 +95,10 @@ SEEDS ?= 20000
 simulate: ## run SEEDS (20,000) simulated histories with faults, on all processors
 	go test -timeout 24h -count=1 -v -run TestSwarm ./tests/simulation -seeds $(SEEDS)
 
+mutants: ## remove each protective condition in turn, and print the seeds of the simulation that fail
+	go test -c -o bin/simulation.test ./tests/simulation
+	cd tests/simulation && ../../bin/simulation.test -test.timeout 0 -test.run 'TestMutants$$' -mutants .
+
 NEWER_APT := $(CACHE)/debian-13
 
 test-newer-apt: tools $(NEWER_APT)/usr/bin/apt ## the tests of real clients, with Debian 13's apt; needs root and the network
@@ -186,4 +190,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help parts build functions deploy run demo template test test-core test-readers simulate test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+.PHONY: help parts build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

@@ -130,6 +130,7 @@ func (w *World) late(name string, effect func()) {
 		return
 	}
 	w.coverage.fault(Late)
+	w.faultSteps = append(w.faultSteps, w.steps)
 	w.arrivals++
 	c := &call{process: w.ghost, name: "late " + name, number: w.arrivals, due: time.Now().Add(d.upTo(90 * time.Second)), turn: make(chan fate, 1)}
 	w.parked = append(w.parked, c)

@@ -31,7 +31,9 @@ type checker struct {
 	lives    map[string]int        // how often the distribution of a root has ended
 	indexes  map[string][]required // package files by the digest of an index
 	moments  int
-	history  map[string][]past // of names, "repo/a"
+	requests map[int64]*request // by the task that was admitted for it
+	made     map[string][]made  // changes and reads of lists, by row
+	history  map[string][]past  // of names, "repo/a"
 	model    model
 }
 
@@ -45,7 +47,7 @@ func newChecker(w *World) *checker {
 	return &checker{w: w, memory: w.memory,
 		lists:    pkglist.Store{Chunks: &lists.Store{Blobs: w.memory.Blobs, Cache: lists.NewCache(1 << 20), Epoch: func() int64 { return 0 }}},
 		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, lives: map[string]int{},
-		indexes: map[string][]required{}, history: map[string][]past{}, model: newModel()}
+		indexes: map[string][]required{}, history: map[string][]past{}, requests: map[int64]*request{}, made: map[string][]made{}, model: newModel()}
 }
 
 // headParts are the partitions whose rows name lists, and their references.
@@ -127,6 +129,7 @@ func (c *checker) taskRow(ctx context.Context, op driver.Op) *known {
 		k = &known{row: t}
 		c.tasks[id] = k
 		c.order = append(c.order, id)
+		c.called(ctx, id)
 		c.w.counts.Tasks++
 		return k
 	}

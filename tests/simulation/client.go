@@ -20,6 +20,7 @@ type client struct {
 	dice   *dice
 	sent   int
 	mine   []int64 // tasks of this client
+	last   *request
 }
 
 // answer is the answer to a request. It is unknown if the process died or the client
@@ -72,7 +73,8 @@ func (c *client) ask(method, path, media string, body []byte) answer {
 	if c.w.Plan.has(Gone) && !c.w.calm && c.dice.one(20) {
 		patience = c.dice.upTo(20 * time.Second)
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	c.last = &request{client: c.number, call: c.w.event()}
+	ctx, cancel := context.WithTimeout(context.WithValue(p.ctx, requestKey{}, c.last), patience)
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
 	r.Header.Set("Content-Type", media)
@@ -121,13 +123,27 @@ func (c *client) await(a answer) int {
 		return 0
 	}
 	var t struct{ ID, State int }
+	if a.code != http.StatusAccepted {
+		c.last.back = c.w.event()
+	}
 	if a.code != http.StatusAccepted || json.Unmarshal(a.body, &t) != nil || t.ID == 0 {
 		return 2
 	}
 	c.mine = append(c.mine, int64(t.ID))
+	asked := c.last
 	if c.dice.one(6) {
 		return 0 // the client goes on without waiting
 	}
+	state := c.poll(t.ID, t.State)
+	if state == 2 {
+		asked.back = c.w.event()
+	}
+	return state
+}
+
+// poll asks for the state of a task until it has ended. The state is 0 if it is unknown.
+func (c *client) poll(id, state int) int {
+	t := struct{ ID, State int }{id, state}
 	for wait, until := time.Second, time.Now().Add(2*time.Hour); t.State < 2 && time.Now().Before(until) && !c.w.over(); wait = min(2*wait, time.Minute) {
 		time.Sleep(wait)
 		got := c.json("GET", fmt.Sprintf("/api/tasks/%d", t.ID), nil)

@@ -13,11 +13,15 @@
 //	queue.go              the queue and its deliveries
 //	process.go            processes: start, crash, freeze
 //	client.go, operations.go  clients and their requests
+//	history.go            changes and reads as clients saw them, for porcupine
+//	network.go            the archive of another server, and objects that all runs share
 //	reader.go             readers: apt's algorithm
 //	check.go, heads.go, tree.go, model.go  the invariants
 //	run.go                a whole run: history, rest, last checks
 //	coverage.go           counts of faults by call site and kind of task
+//	report.go             sums of many runs
 //	shrink.go             a smaller plan with the same failure
+//	mutants.go            the protective conditions, each removed in turn
 //
 // # Invariants that a run checks
 //
@@ -29,6 +33,8 @@
 //     indexes name is there by hash, with its digest.
 //  5. The Date of an InRelease grows, and it is never later than that of the row.
 //  6. A reader by hash never meets a mixture or a missing file, and does not go back.
-//  7. At rest: each task has ended, no lock and no debt is left. After a collection the
+//  7. Changes and reads of a list are linearizable: each has its effect between its request
+//     and its answer.
+//  8. At rest: each task has ended, no lock and no debt is left. After a collection the
 //     store has no object and no record that no row explains.
 package simulation

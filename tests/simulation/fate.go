@@ -19,6 +19,7 @@ func (w *World) faulty(k Kind, d *dice, n int) bool {
 		return false
 	}
 	w.coverage.fault(k)
+	w.faultSteps = append(w.faultSteps, w.steps)
 	return true
 }
 

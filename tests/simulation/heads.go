@@ -195,10 +195,18 @@ func (c *checker) counted(acting *known, key driver.Key, was, now *head) {
 	if key.Part == "publish" {
 		return
 	}
-	for _, h := range []*head{was, now} {
-		if h != nil {
-			c.remember(key.Part, h.name)
+	var states [2]set // of the row: before and after
+	for i, h := range []*head{was, now} {
+		if h == nil {
+			continue
 		}
+		c.remember(key.Part, h.name)
+		if got, err := c.open(h.list); err == nil {
+			states[i] = got.keys
+		}
+	}
+	if acting != nil && key.Part != "mirror" {
+		c.transition(key.String(), acting.row.ID, states[0], states[1])
 	}
 	switch {
 	case was != nil && now != nil && was.list.Digest == now.list.Digest && was.name == now.name:
@@ -306,4 +314,16 @@ func (c *checker) wasAt(part, name string, keys set, from int) {
 		}
 	}
 	c.w.fail("a client reads the packages %v of %s %s, which it had at no moment of the request", keys, part, name)
+}
+
+// named returns the row that has a name now, "" if there is none.
+func (c *checker) named(part, name string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, h := range c.heads {
+		if key.Part == part && h.name == name {
+			return key.String()
+		}
+	}
+	return ""
 }

@@ -37,8 +37,6 @@ var Mutants = []Mutant{
 		"			if !d.forgotten(t) {\n", "			if true || !d.forgotten(t) {\n"},
 	{"debts: a commit writes them", "engine/task/commit.go",
 		"		list = append(list, o)", "		_ = o"},
-	{"debts: a paid debt is removed only when its work is done", "engine/task/debt.go",
-		"	due := d.Due\n", "	a.Pay(d.Name)\n	due := d.Due\n"},
 	{"undo: a failed task removes its traces", "engine/task/outcome.go",
 		"	if kind.undo == nil {\n		return d.fail", "	if true || kind.undo == nil {\n		return d.fail"},
 	{"cancel: a committed task refuses", "engine/task/cancel.go",

@@ -350,11 +350,16 @@ func (c *client) keys() {
 // between the request and the answer.
 func (c *client) readPackages(part, path, name string) {
 	from := c.w.check.moment()
+	row := c.w.check.named(part, name)
 	a := c.json("GET", path+name+"/packages", nil)
 	c.expect(a)
 	var keys []string
 	if !a.known || a.code != 200 || json.Unmarshal(a.body, &keys) != nil {
 		return
 	}
+	c.last.back = c.w.event()
 	c.w.check.wasAt(part, name, setOf(keys...), from)
+	if row != "" && row == c.w.check.named(part, name) { // the name was that of one row
+		c.w.check.seen(row, c.last, setOf(keys...))
+	}
 }

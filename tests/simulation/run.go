@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/anishathalye/porcupine"
+
 	"aptless/core/engine/driver/drivertest"
 )
 
@@ -23,6 +25,10 @@ type Result struct {
 	Steps   int
 	Trail   []string
 	Counts  Counts
+
+	Faults     int // that happened
+	histories  map[string][]porcupine.Operation
+	FaultSteps []int // at which they happened
 }
 
 // begins is the time at which every run begins.
@@ -39,7 +45,11 @@ func Run(t *testing.T, f *Fixtures, plan Plan, coverage *Coverage) (result Resul
 		w.end()
 		w.counts.Seeds, w.counts.Deliveries = 1, w.deliveries
 		w.counts.Simulated = time.Since(begins)
-		result = Result{plan, w.failure, w.hash, w.steps, w.trail, w.counts}
+		result = Result{Plan: plan, Failure: w.failure, Hash: w.hash, Steps: w.steps, Trail: w.trail, Counts: w.counts,
+			histories: w.check.histories(), Faults: len(w.faultSteps), FaultSteps: w.faultSteps}
+		if err := result.Linearizable(); err != nil && result.Failure == "" {
+			result.Failure = err.Error()
+		}
 	})
 	return result
 }
@@ -109,7 +119,9 @@ func (w *World) settle() {
 		p.thaws = time.Time{}
 	}
 	w.mu.Unlock()
-	w.restart()
+	if newDice(w.Plan.Seed, 12).one(2) { // a new process sends all messages again; the tick sends lost ones only
+		w.restart()
+	}
 	if !w.until(w.resting, time.Now().Add(6*time.Hour)) && !w.failed.Load() {
 		w.fail("the world does not come to rest: tasks %v, debts %v, locks %v", w.check.unended(), w.debts(), w.memory.Rows("lock"))
 	}
@@ -118,6 +130,7 @@ func (w *World) settle() {
 	}
 	w.check.atRest()
 	if !w.failed.Load() {
+		w.restart()
 		w.clear()
 	}
 }
@@ -134,7 +147,7 @@ func (w *World) restart() {
 // resting reports whether nothing is under way.
 func (w *World) resting() bool {
 	w.mu.Lock()
-	busy := w.processes[0].busy > 0 || len(w.queue.groups) > 0 || slices.ContainsFunc(w.parked, func(c *call) bool { return c.process == w.ghost })
+	busy := slices.ContainsFunc(w.processes, func(p *Process) bool { return p.busy > 0 && !p.dead.Load() }) || len(w.queue.groups) > 0 || slices.ContainsFunc(w.parked, func(c *call) bool { return c.process == w.ghost })
 	w.mu.Unlock()
 	return !busy && len(w.check.unended()) == 0 && len(w.debts()) == 0
 }

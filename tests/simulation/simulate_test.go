@@ -18,6 +18,8 @@ var (
 	first = flag.Uint64("first", 1, "the first seed")
 	seeds = flag.Int("seeds", 0, "number of seeds; 0 is the number of a short test")
 	every = flag.Int("every", 1, "run every n-th seed")
+	plan  = flag.String("plan", "", "run this plan only, as a failure prints it")
+	small = flag.Bool("shrink", true, "shrink failures")
 	whole = flag.Bool("trail", false, "print all steps of a failure")
 	part  = flag.Bool("part", false, "print the report as JSON; for a process that runs a part of the seeds")
 )
@@ -53,10 +55,21 @@ func fixtures(t *testing.T) *Fixtures {
 // TestRunsKeepTheInvariants runs a number of seeds, or a part of those of a swarm.
 func TestRunsKeepTheInvariants(t *testing.T) {
 	f, report := fixtures(t), NewReport()
+	if *plan != "" {
+		var p Plan
+		if err := json.Unmarshal([]byte(*plan), &p); err != nil {
+			t.Fatal(err)
+		}
+		t.Log(describe(Run(t, f, p, report.Coverage)))
+		return
+	}
 	for n := 0; n < many(1000, 4000); n += *every {
 		r := Run(t, f, PlanOf(*first+uint64(n)), report.Coverage)
 		report.Add(r)
 		if r.Failure != "" {
+			if *small && len(report.Failed) <= 3 {
+				r = Shrink(r.Plan, func(p Plan) Result { return Run(t, f, p, NewCoverage()) })
+			}
 			t.Error(describe(r))
 		}
 		if *enough > 0 && len(report.Failed) >= *enough {
@@ -80,7 +93,8 @@ func describe(r Result) string {
 	if *whole {
 		n = len(r.Trail)
 	}
-	return fmt.Sprintf("%v\nafter %d steps: %s\n%s", r.Plan, r.Steps, r.Failure, strings.Join(r.Trail[max(0, len(r.Trail)-n):], "\n"))
+	data, _ := json.Marshal(r.Plan) // a plan always marshals
+	return fmt.Sprintf("%v\n-plan='%s'\nafter %d steps: %s\n%s", r.Plan, data, r.Steps, r.Failure, strings.Join(r.Trail[max(0, len(r.Trail)-n):], "\n"))
 }
 
 // TestEqualPlansHaveEqualRuns holds that a failure can be repeated.
@@ -136,4 +150,28 @@ func TestSwarm(t *testing.T) {
 	}
 	all.Wait()
 	t.Logf("%v\n%v of real time with %d processors", sum, time.Since(begun).Round(time.Second), workers)
+}
+
+// TestShrinkKeepsTheFailure takes the death of a process for a failure. One fault and a
+// few requests cause it, and the smaller plan can be repeated.
+func TestShrinkKeepsTheFailure(t *testing.T) {
+	f := fixtures(t)
+	run := func(p Plan) Result {
+		r := Run(t, f, p, NewCoverage())
+		if r.Failure == "" && strings.Contains(strings.Join(r.Trail, "\n"), CrashAfter.String()) {
+			r.Failure = "a process has died"
+		}
+		return r
+	}
+	seed := uint64(1)
+	for run(PlanOf(seed)).Failure == "" {
+		seed++
+	}
+	small := Shrink(PlanOf(seed), run)
+	if small.Faults > 2 || small.Plan.Clients*small.Plan.Requests-len(small.Plan.NoRequest) > 3 {
+		t.Errorf("%v with %d faults is not small", small.Plan, small.Faults)
+	}
+	if again := run(small.Plan); again.Hash != small.Hash || again.Failure != small.Failure {
+		t.Errorf("%v fails by %q, then by %q", small.Plan, small.Failure, again.Failure)
+	}
 }

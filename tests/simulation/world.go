@@ -31,22 +31,24 @@ type World struct {
 
 	mu         sync.Mutex // guards the fields below
 	parked     []*call
+	events     int64 // calls and answers of clients
 	arrivals   int64
 	arrived    chan struct{}
 	queue      messages
 	deliveries int
 	processes  []*Process // by place; a dead one stays until the next one starts
 
-	steps   int
-	calm    bool // no more faults
-	open    bool // calls go on at once, without a scheduler
-	outage  *outage
-	random  uint64 // number of pauses drawn
-	listing int    // number of listings
-	lateRow bool   // a row of a package file was written after its caller gave up
-	trail   []string
-	hash    uint64
-	ghost   *Process // makes the calls that take effect after their callers gave them up
+	steps      int
+	calm       bool // no more faults
+	faultSteps []int
+	open       bool // calls go on at once, without a scheduler
+	outage     *outage
+	random     uint64 // number of pauses drawn
+	listing    int    // number of listings
+	lateRow    bool   // a row of a package file was written after its caller gave up
+	trail      []string
+	hash       uint64
+	ghost      *Process // makes the calls that take effect after their callers gave them up
 
 	failed  atomic.Bool
 	failure string
