@@ -173,7 +173,8 @@ func newAptless(t *testing.T, bin string, key signingKey) *system {
 	t.Helper()
 	data, www := t.TempDir(), t.TempDir()
 	must(t, os.WriteFile(filepath.Join(data, "signing-key.asc"), key.secret, 0o600))
-	cmd := exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--data", data, "--storage", "www="+www, "--allow-upstream", "127.0.0.1")
+	cmd := exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--data", data, "--storage", "www="+www, "--allow-upstream", "127.0.0.1",
+		"--digests", "md5,sha1,sha256,sha512") // as aptly
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	out, err := cmd.StdoutPipe()

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"aptless/core/archive/publish/files"
@@ -42,7 +43,7 @@ type basisList struct {
 // basisOf returns the digest of the basis of a publication.
 func (s *Store) basisOf(p *Publication, extra map[string]map[string]string, signed bool, signers string) (string, error) {
 	st := s.stager(p, "")
-	b := basis{Form: index.Form, Header: st.Header, Suffixes: st.Suffixes(!p.SkipBz2), Contents: s.withContents(p), Layout: p.PoolLayout, Aliases: p.Aliases,
+	b := basis{Form: fmt.Sprint(index.Form, " ", st.GzipLevel), Header: st.Header, Suffixes: st.Suffixes(!p.SkipBz2), Contents: s.withContents(p), Layout: p.PoolLayout, Aliases: p.Aliases,
 		Lists: map[string]basisList{}, Extra: map[string]map[string]string{}, Signed: signed, Signers: signers, Date: s.SourceDate}
 	for c, list := range p.published() {
 		b.Lists[c] = basisList{list.List.Digest, list.PoolDir}

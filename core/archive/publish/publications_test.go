@@ -212,7 +212,7 @@ func TestPublishFiles(t *testing.T) {
 		}
 		form := regexp.MustCompile(`^Origin: \. s\nLabel: L\nSuite: s\nVersion: 3\nCodename: s\nDate: [A-Z][a-z]{2}, [1-9][0-9]? [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} UTC\n` +
 			`NotAutomatic: yes\nButAutomaticUpgrades: yes\nAcquire-By-Hash: yes\nArchitectures: amd64 i386\nComponents: empty main\nDescription: [^\n]+\n` +
-			`MD5Sum:\n( [0-9a-f]{32} +[0-9]+ [^ \n]+\n)+SHA1:\n( [0-9a-f]{40} +[0-9]+ [^ \n]+\n)+SHA256:\n( [0-9a-f]{64} +[0-9]+ [^ \n]+\n)+SHA512:\n( [0-9a-f]{128} +[0-9]+ [^ \n]+\n)+$`)
+			`MD5Sum:\n( [0-9a-f]{32} +[0-9]+ [^ \n]+\n)+SHA256:\n( [0-9a-f]{64} +[0-9]+ [^ \n]+\n)+$`)
 		if !form.MatchString(release) {
 			t.Error(release)
 		}
@@ -236,7 +236,7 @@ func TestPublishFiles(t *testing.T) {
 			}
 		}
 		first := map[string]string{}
-		for field, length := range map[string]int{"MD5Sum": 32, "SHA1": 40, "SHA256": 64, "SHA512": 128} {
+		for field, length := range map[string]int{"MD5Sum": 32, "SHA256": 64} {
 			m := regexp.MustCompile(fmt.Sprintf(`(?m)^ ([0-9a-f]{%d}) +[0-9]+ main/binary-amd64/Packages$`, length)).FindStringSubmatch(release)
 			path := "/dists/s/main/binary-amd64/by-hash/" + field + "/" + m[1]
 			if first[path] = s.File(t, path); first[path] != s.File(t, "/dists/s/main/binary-amd64/Packages") {

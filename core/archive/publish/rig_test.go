@@ -90,7 +90,7 @@ func poolKey(sha256 string) string { return "private/pool/" + sha256 }
 func newRig(ctx context.Context, env *drivertest.Env) *rig {
 	r := &rig{env: env, ctx: ctx}
 	r.publish = &publish.Store{
-		Table: env.Table, Blobs: env.Blobs, Sources: shelves(env.Table), Signer: frame{}, PoolKey: poolKey, Now: env.Clock.Now,
+		Table: env.Table, Blobs: env.Blobs, Sources: shelves(env.Table), Signer: frame{}, PoolKey: poolKey, Now: env.Clock.Now, Digests: deb.AllDigests,
 		Lists: pkglist.Store{Chunks: &lists.Store{Blobs: env.Blobs, Epoch: func() int64 { return 0 }}},
 		Sleep: func(_ context.Context, d time.Duration) error {
 			env.Clock.Advance(d)

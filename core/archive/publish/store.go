@@ -21,6 +21,7 @@ import (
 	"aptless/core/engine/driver"
 	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
+	"aptless/core/formats/deb"
 	"aptless/core/formats/pgp"
 )
 
@@ -47,6 +48,9 @@ type Store struct {
 	Tasks, Parts *parallel.Budget
 	// Compressions of all indexes besides gz and bz2; see index.CheckCompressions.
 	Compressions []string
+	// Digests are the digests that a Release lists; 0 is index.DefaultDigests.
+	Digests   deb.Digests
+	GzipLevel int // of .gz files of indexes; see index.Stager
 	// Defaults of publications whose creation does not say.
 	SkipContents, SkipBz2 bool
 
@@ -81,11 +85,11 @@ func (s *Store) filesOf(a *task.Attempt) *files.Store {
 func (s *Store) stager(p *Publication, folder string) *index.Stager {
 	st := &index.Stager{
 		Blobs: s.Blobs, Lists: s.Lists, Paths: s.Paths, Zips: &s.zips, Compressions: s.Compressions, Dist: p.Dist(),
-		SkipBz2: p.SkipBz2, Folder: folder, Tasks: s.Tasks, Parts: s.Parts,
+		SkipBz2: p.SkipBz2, GzipLevel: s.GzipLevel, Folder: folder, Tasks: s.Tasks, Parts: s.Parts,
 		Header: index.Header{
 			Origin: p.Origin, Label: p.Label, Version: p.Version, SignedBy: p.SignedBy, Suite: p.Suite, Codename: p.Codename,
 			NotAutomatic: p.NotAutomatic, ButAutomaticUpgrades: p.ButAutomaticUpgrades, ByHash: p.ByHash, ValidFor: p.ValidFor,
-			Architectures: p.Architectures, Components: p.components(),
+			Architectures: p.Architectures, Components: p.components(), Digests: s.Digests,
 		},
 	}
 	if p.SkipContents {

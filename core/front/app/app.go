@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -75,6 +76,8 @@ type Config struct {
 	Now          func() time.Time
 	Compressions []string // additional forms of published indexes: "xz", "zst"
 	MaxUpload    int64    // the limit of an uploaded file in bytes; 0 is upload.DefaultMaxSize
+	Digests      []string // that Release files list: see index.ParseDigests
+	GzipLevel    int      // of .gz files of indexes, 1 to 9; 0 is 6
 	SkipContents bool     // the default of new publications; so is SkipBz2
 	SkipBz2      bool
 	Upstream     upstream.Fetcher                           // sends requests to other servers; nil disables them
@@ -126,6 +129,10 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if err := index.CheckCompressions(c.Compressions); err != nil {
 		return nil, err
 	}
+	digests, err := index.ParseDigests(c.Digests)
+	if err = errors.Join(err, index.CheckGzipLevel(c.GzipLevel)); err != nil {
+		return nil, err
+	}
 	d.Table = driver.Ordered(d.Table, slices.Collect(maps.Values(c.Storages))...)
 	epoch := &gc.Epoch{Table: d.Table}
 	lists := pkglist.Store{Chunks: &lists.Store{
@@ -144,7 +151,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
 		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: source.Finders{source.Repo: repos, source.Snapshot: snapshots}, Signer: signer,
-		PoolKey: pool.FileKey, Paths: pathsIn(files), Tasks: memory.tasks, Parts: memory.items, Compressions: c.Compressions, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, DropAtOnce: dropAtOnce, Now: c.Now, Sleep: c.Sleep, SourceDate: c.SourceDate,
+		PoolKey: pool.FileKey, Paths: pathsIn(files), Tasks: memory.tasks, Parts: memory.items, Compressions: c.Compressions, Digests: digests, GzipLevel: c.GzipLevel, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, DropAtOnce: dropAtOnce, Now: c.Now, Sleep: c.Sleep, SourceDate: c.SourceDate,
 	}
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"

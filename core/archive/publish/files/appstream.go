@@ -50,7 +50,7 @@ func (s *Store) AppStream(ctx context.Context, st *index.Stager, base *index.Set
 // appStreamFile stages a file of the pool unless the last publication had it.
 func (s *Store) appStreamFile(ctx context.Context, st *index.Stager, base *index.Set, name, sha256 string) (index.File, error) {
 	had := slices.IndexFunc(base.Releases, func(f index.File) bool { return f.Path == name && f.SHA256 == sha256 })
-	if had >= 0 && st.Staged(base) {
+	if had >= 0 && st.Staged(base) && base.Releases[had].Has(st.Digests()) {
 		return base.Releases[had], nil
 	}
 	r, _, err := s.Blobs.Open(ctx, s.PoolKey(sha256), nil)

@@ -106,7 +106,7 @@ func (l InstallerLists) list(ctx context.Context, name string, p *deb.Package) (
 func (l InstallerLists) sign(ctx context.Context, list index.File, text []byte, signers string) (index.File, error) {
 	name := list.Path + ".gpg"
 	signed := slices.IndexFunc(l.Base.Unlisted, func(f index.File) bool { return f.Path == name })
-	if signed >= 0 && l.Base.Signers == signers && l.Stager.Staged(l.Base) && slices.Contains(l.Base.Releases, list) {
+	if signed >= 0 && l.Base.Unlisted[signed].Has(l.Stager.Digests()) && l.Base.Signers == signers && l.Stager.Staged(l.Base) && slices.Contains(l.Base.Releases, list) {
 		return l.Base.Unlisted[signed], nil
 	}
 	var detached bytes.Buffer

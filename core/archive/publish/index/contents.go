@@ -116,7 +116,7 @@ func (st *Stager) twin(ctx context.Context, of Index, path string, prev *Index) 
 		for _, v := range of.More {
 			suffixes = append(suffixes, v.Suffix)
 		}
-		if some := prev.only(suffixes); some != nil {
+		if some := prev.only(suffixes, st.Header.digests()); some != nil {
 			return some, nil
 		}
 	}
@@ -144,7 +144,7 @@ func (st *Stager) twin(ctx context.Context, of Index, path string, prev *Index) 
 // contentsIndex stages one index. It returns nil if there is no path for it.
 func (st *Stager) contentsIndex(ctx context.Context, list *lists.List, sp contentsSpec, prev *Index) (*Index, error) {
 	header := lists.Chunk{}
-	src := &source{chunks: []lists.Chunk{header}, suffixes: st.Suffixes(false), params: fmt.Sprintf("contents %s %d %s", sp.Arch, sp.Kind, Form)}
+	src := &source{chunks: []lists.Chunk{header}, suffixes: st.Suffixes(false), params: fmt.Sprintf("contents %s %d %s", sp.Arch, sp.Kind, st.form())}
 	for _, c := range list.Chunks() {
 		if slices.ContainsFunc(strings.Split(string(c.Summary), "\n"), sp.owns) {
 			src.chunks = append(src.chunks, c)

@@ -87,7 +87,7 @@ func (w *world) texts(t tester, m *Set) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if Sum(text) != x.Plain || Sum([]byte(packed)) != x.GZ {
+		if sumOf(text) != x.Plain || sumOf([]byte(packed)) != x.GZ {
 			t.Fatalf("%s is not as its manifest says", x.Path)
 		}
 		texts[x.Path] = string(text)

@@ -12,10 +12,15 @@ import (
 )
 
 // Object is a file of the tree: its size in bytes and its digests, as
-// hexadecimal digits.
+// hexadecimal digits. Digests that the Release did not list are "", but never SHA256.
 type Object struct {
 	Size                      int64
 	MD5, SHA1, SHA256, SHA512 string
+}
+
+// Has reports whether the object has all digests of a set.
+func (o Object) Has(d deb.Digests) bool {
+	return (d&deb.MD5 == 0 || o.MD5 != "") && (d&deb.SHA1 == 0 || o.SHA1 != "") && (d&deb.SHA512 == 0 || o.SHA512 != "")
 }
 
 // Check refuses a digest that is none, so that a damaged manifest names no other
@@ -25,13 +30,6 @@ func (o Object) Check() error {
 		return fmt.Errorf("manifest names %q: %w", o.SHA256, driver.ErrInvalid)
 	}
 	return nil
-}
-
-// Sum returns the object that has these bytes.
-func Sum(data []byte) Object {
-	h := deb.NewHasher()
-	h.Write(data)
-	return objectOf(h)
 }
 
 func objectOf(h *deb.Hasher) Object {
@@ -142,8 +140,12 @@ func (x *Index) variant(suffix string) *Variant {
 	return &x.More[i]
 }
 
-// only returns the index with some of its variants, nil if it lacks one of them.
-func (x *Index) only(suffixes []string) *Index {
+// only returns the index with some of its variants, nil if it lacks one of them, or a
+// digest.
+func (x *Index) only(suffixes []string, d deb.Digests) *Index {
+	if slices.ContainsFunc(x.files(), func(f File) bool { return !f.Has(d) }) {
+		return nil
+	}
 	some := *x
 	some.More = nil
 	for _, suffix := range suffixes {

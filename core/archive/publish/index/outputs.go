@@ -25,7 +25,7 @@ type output struct {
 // outputs begins the files of an index. With packedOnly the bytes of the plain
 // file are not kept, only its digests.
 func (st *Stager) outputs(ctx context.Context, src *source, packedOnly bool) (*outputs, error) {
-	out := &outputs{gz: st.Spool(ctx, "gz"), plain: &Spool{hash: deb.NewHasher()}}
+	out := &outputs{gz: st.Spool(ctx, "gz"), plain: &Spool{hash: deb.NewHasherOf(st.Header.digests())}}
 	if !packedOnly {
 		out.plain = st.Spool(ctx, "plain")
 	}

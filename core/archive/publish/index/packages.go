@@ -35,14 +35,10 @@ func (sp spec) holds(c pkglist.Chunk) bool {
 	return false
 }
 
-// Form changes with every change to the bytes that are made of a list, so that
-// nothing made otherwise is copied.
-const Form = "2"
-
 // params are the settings on which the bytes of an index depend besides its
 // list.
-func (sp spec) params() string {
-	return fmt.Sprintf("%s %s %d %s", sp.PoolDir, sp.Arch, sp.Kind, Form)
+func (sp spec) params(form string) string {
+	return fmt.Sprintf("%s %s %d %s", sp.PoolDir, sp.Arch, sp.Kind, form)
 }
 
 // specs returns the indexes of a component for an architecture.
@@ -81,7 +77,7 @@ func (st *Stager) Packages(ctx context.Context, base *Set, lists map[string]*pkg
 // withRelease stages an index and the Release beside it. One inventory lists both.
 func (st *Stager) withRelease(ctx context.Context, sp spec, base *Set, list *pkglist.List) (*Index, File, error) {
 	name, text := path.Dir(sp.Path)+"/Release", st.Header.component(st.Dist, sp.Component, sp.Arch)
-	if f := (File{name, Sum(text)}); !st.has(base, f) {
+	if f := (File{name, st.sum(text)}); !st.has(base, f) {
 		st.Expect(f.ByHash(st.tree())...)
 	}
 	x, err := st.index(ctx, sp, list, base.Find(sp.Path))
@@ -96,7 +92,7 @@ func (st *Stager) withRelease(ctx context.Context, sp spec, base *Set, list *pkg
 // publication: if it would not change it is returned without any request, and
 // its unchanged pieces are copied.
 func (st *Stager) index(ctx context.Context, sp spec, list *pkglist.List, prev *Index) (*Index, error) {
-	src := &source{params: sp.params(), suffixes: st.Suffixes(!st.SkipBz2)}
+	src := &source{params: sp.params(st.form()), suffixes: st.Suffixes(!st.SkipBz2)}
 	for _, c := range list.Chunks() {
 		if sp.holds(c) {
 			src.chunks = append(src.chunks, c.Chunk)

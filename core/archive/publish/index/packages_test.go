@@ -40,7 +40,7 @@ type world struct {
 func newWorld() *world {
 	w := &world{st: Stager{
 		Zips: &sync.Pool{}, Lists: pkglist.Store{Chunks: &lists.Store{Epoch: func() int64 { return 1 }}},
-		Dist: paths.Dist{Prefix: ".", Name: "stable"}, Header: Header{ByHash: true}, Folder: "private/publish/x/1-1",
+		Dist: paths.Dist{Prefix: ".", Name: "stable"}, Header: Header{ByHash: true, Digests: deb.AllDigests}, Folder: "private/publish/x/1-1",
 	}}
 	w.use(drivertest.NewMemory(time.Now))
 	return w
@@ -157,7 +157,7 @@ func (w *world) verify(t tester, sp spec, l *pkglist.List, x *Index) {
 	if plain != string(want) {
 		t.Fatalf("%s has %d bytes, want %d", sp.Path, len(plain), len(want))
 	}
-	if x.Plain != Sum([]byte(plain)) || x.GZ != Sum([]byte(packed)) {
+	if x.Plain != sumOf([]byte(plain)) || x.GZ != sumOf([]byte(packed)) {
 		t.Fatalf("%s is not as its manifest says", sp.Path)
 	}
 	zip, err := gzip.NewReader(strings.NewReader(packed))
@@ -174,7 +174,7 @@ func (w *world) verify(t tester, sp spec, l *pkglist.List, x *Index) {
 	for _, v := range x.More {
 		files = append(files, v.File)
 		file := []byte(objects[dir+"SHA256/"+v.File.SHA256])
-		if got, err := memberstest.Unpack(v.Suffix, file); err != nil || string(got) != plain || v.File != Sum(file) {
+		if got, err := memberstest.Unpack(v.Suffix, file); err != nil || string(got) != plain || v.File != sumOf(file) {
 			t.Fatalf("%s%s is %d bytes, %v", sp.Path, v.Suffix, len(got), err)
 		}
 	}
@@ -334,10 +334,13 @@ func TestIndexFails(t *testing.T) {
 				t.Errorf("%s failed %v: no error", calls[i], when)
 			}
 			for key, content := range faulty.Objects("public/") {
-				if o := Sum([]byte(content)); !slices.Contains([]string{o.MD5, o.SHA1, o.SHA256, o.SHA512}, path.Base(key)) {
+				if o := sumOf([]byte(content)); !slices.Contains([]string{o.MD5, o.SHA1, o.SHA256, o.SHA512}, path.Base(key)) {
 					t.Errorf("%s failed %v: %s has other bytes", calls[i], when, key)
 				}
 			}
 		}
 	}
 }
+
+// sumOf returns the object of some bytes with all digests.
+func sumOf(data []byte) Object { return (&Stager{Header: Header{Digests: deb.AllDigests}}).sum(data) }

@@ -2,12 +2,14 @@ package index
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"aptless/core/archive/publish/paths"
+	"aptless/core/formats/deb"
 )
 
 // Header is the fields of a distribution's Release.
@@ -19,6 +21,37 @@ type Header struct {
 	ValidFor                           time.Duration // 0: for ever
 	Snapshots                          string        // URL of former revisions, with @SNAPSHOTID@; "" if they are not served
 	Architectures, Components          []string      // ascending
+	Digests                            deb.Digests   `json:",omitempty"` // of files; 0 is DefaultDigests
+}
+
+// DefaultDigests are the digests that Debian's archive lists. apt needs SHA256 only.
+const DefaultDigests = deb.MD5 | deb.SHA256
+
+// digests are the digests that the Release lists.
+func (h Header) digests() deb.Digests { return cmp.Or(h.Digests, DefaultDigests) }
+
+// ParseDigests returns the set of digests with names like sha256. It is DefaultDigests
+// without names. SHA256 must be among them.
+func ParseDigests(names []string) (deb.Digests, error) {
+	known := map[string]deb.Digests{"md5": deb.MD5, "sha1": deb.SHA1, "sha256": deb.SHA256, "sha512": deb.SHA512}
+	var d deb.Digests
+	for _, name := range names {
+		one, ok := known[name]
+		if !ok {
+			return 0, fmt.Errorf("digest %.20q: md5, sha1, sha256 and sha512 are there to choose from", name)
+		}
+		if d&one != 0 {
+			return 0, fmt.Errorf("digest %q is named twice", name)
+		}
+		d |= one
+	}
+	if d == 0 {
+		return DefaultDigests, nil
+	}
+	if d&deb.SHA256 == 0 {
+		return 0, errors.New("digests without sha256: apt needs it")
+	}
+	return d, nil
 }
 
 // dateFormat is that of Release files: the day without a leading zero.
@@ -89,11 +122,15 @@ func (h Header) Release(d paths.Dist, name string, date Dates, files []File) []b
 	files = slices.SortedFunc(slices.Values(files), func(x, y File) int { return strings.Compare(x.Path, y.Path) })
 	for _, section := range []struct {
 		name   string
+		of     deb.Digests
 		digest func(Object) string
 	}{
-		{"MD5Sum", func(o Object) string { return o.MD5 }}, {"SHA1", func(o Object) string { return o.SHA1 }},
-		{"SHA256", func(o Object) string { return o.SHA256 }}, {"SHA512", func(o Object) string { return o.SHA512 }},
+		{"MD5Sum", deb.MD5, func(o Object) string { return o.MD5 }}, {"SHA1", deb.SHA1, func(o Object) string { return o.SHA1 }},
+		{"SHA256", deb.SHA256, func(o Object) string { return o.SHA256 }}, {"SHA512", deb.SHA512, func(o Object) string { return o.SHA512 }},
 	} {
+		if h.digests()&section.of == 0 {
+			continue
+		}
 		fmt.Fprintf(&b, "%s:\n", section.name)
 		for _, f := range files {
 			fmt.Fprintf(&b, " %s %8d %s\n", section.digest(f.Object), f.Size, f.Path)

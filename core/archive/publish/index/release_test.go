@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"aptless/core/archive/publish/paths"
+	"aptless/core/formats/deb"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -34,7 +35,7 @@ SHA512:
 		header          Header
 		release, ofMain string
 	}{
-		{"least", paths.Dist{Prefix: ".", Name: "noble"}, Header{Components: []string{"main"}, Architectures: []string{"amd64", "source"}},
+		{"least", paths.Dist{Prefix: ".", Name: "noble"}, Header{Digests: deb.AllDigests, Components: []string{"main"}, Architectures: []string{"amd64", "source"}},
 			`Origin: . noble
 Label: . noble
 Suite: noble
@@ -51,7 +52,7 @@ Codename: noble
 Architecture: arm64
 Component: main
 `},
-		{"all", paths.Dist{Prefix: "p/q", Name: "noble/updates"}, Header{Components: []string{"extra", "main"}, Architectures: []string{"amd64", "arm64"},
+		{"all", paths.Dist{Prefix: "p/q", Name: "noble/updates"}, Header{Digests: deb.AllDigests, Components: []string{"extra", "main"}, Architectures: []string{"amd64", "arm64"},
 			Origin: "O", Label: "L", Version: "24.04", SignedBy: "AAAA", NotAutomatic: "yes", ButAutomaticUpgrades: "yes", ByHash: true},
 			`Origin: O
 Label: L

@@ -26,6 +26,7 @@ type source struct {
 	zips     *sync.Pool
 	packings map[string]members.Packing // besides gzip, by suffix
 	suffixes []string                   // of packings, in order
+	level    int                        // of gzip
 	tree     string                     // key prefix of the distribution
 	last     *Index
 }
@@ -48,8 +49,8 @@ type part struct {
 	more      []members.Packed // for each of the source's packings
 }
 
-// gzipLevel is that of all indexes; equal input gives equal bytes.
-const gzipLevel = 6
+// DefaultGzipLevel is the level of .gz files; equal input gives equal bytes.
+const DefaultGzipLevel = 6
 
 // maxPiece bounds the size of a piece that a manifest may claim, in bytes: more
 // than a chunk of the largest content makes.
@@ -148,7 +149,7 @@ func (src *source) member(dst, plain []byte) []byte {
 	if ok {
 		zip.Reset(to)
 	} else {
-		zip, _ = gzip.NewWriterLevel(to, gzipLevel) // fails for levels that do not exist
+		zip, _ = gzip.NewWriterLevel(to, src.level) // fails for levels that do not exist
 	}
 	defer src.zips.Put(zip)
 	zip.Write(plain) // a Buffer takes all

@@ -20,7 +20,7 @@ import (
 // publication, nil if there is none.
 func (st *Stager) splice(ctx context.Context, src *source, x, prev *Index) (*Index, error) {
 	if prev != nil && prev.List == x.List && (prev.ByHash || !x.ByHash) {
-		if some := prev.only(src.suffixes); some != nil {
+		if some := prev.only(src.suffixes, st.Header.digests()); some != nil {
 			return some, nil
 		}
 	}
@@ -29,7 +29,7 @@ func (st *Stager) splice(ctx context.Context, src *source, x, prev *Index) (*Ind
 		return nil, fmt.Errorf("index %s: %w", x.Path, err)
 	}
 	defer out.abort()
-	src.memory = st.Parts
+	src.memory, src.level = st.Parts, st.level()
 	src.blobs, src.zips, src.packings, src.last, src.tree = st.Blobs, st.Zips, st.packings, prev, st.tree()
 	err = src.each(ctx, src.jobs(prev), st.parallel(), out.add)
 	if err == nil {

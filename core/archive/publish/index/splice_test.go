@@ -67,7 +67,7 @@ func TestRanges(t *testing.T) {
 	before := w.edit(t, nil, pkgs(0, 6000), nil)
 	prev := w.index(t, amd64, before, nil)
 	after := w.edit(t, before, nil, []*deb.Package{pkg(1500), pkg(4500)})
-	src := &source{params: amd64.params()}
+	src := &source{params: amd64.params(Form)}
 	for _, c := range after.Chunks() {
 		if amd64.holds(c) {
 			src.chunks = append(src.chunks, c.Chunk)

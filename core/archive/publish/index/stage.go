@@ -15,7 +15,7 @@ import (
 
 // Text stages a small file, unless the last publication had it.
 func (st *Stager) Text(ctx context.Context, base *Set, name string, text []byte) (File, error) {
-	if f := (File{name, Sum(text)}); st.has(base, f) {
+	if f := (File{name, st.sum(text)}); st.has(base, f) {
 		return f, nil
 	}
 	return st.Data(ctx, name, text)
@@ -100,7 +100,7 @@ type Spool struct {
 // Spool begins a file. name tells the private objects of the spools apart that
 // are open at the same time.
 func (st *Stager) Spool(ctx context.Context, name string) *Spool {
-	return &Spool{ctx: ctx, blobs: st.Blobs, key: st.Folder + "/spool-" + name, limit: spoolLimit, free: spoolFree, from: st.Tasks, hash: deb.NewHasher()}
+	return &Spool{ctx: ctx, blobs: st.Blobs, key: st.Folder + "/spool-" + name, limit: spoolLimit, free: spoolFree, from: st.Tasks, hash: deb.NewHasherOf(st.Header.digests())}
 }
 
 func (s *Spool) Write(p []byte) (int, error) {

@@ -31,7 +31,7 @@ func TestSpool(t *testing.T) {
 		}
 		s.Abort()
 		o, key := f.Object, f.ByHash("public/dists/stable")[0]
-		if got := w.Objects("")[key]; o.Size != 1000 || Sum([]byte(got)) != o {
+		if got := w.Objects("")[key]; o.Size != 1000 || sumOf([]byte(got)) != o {
 			t.Errorf("limit %d: %d bytes of %d", limit, len(got), o.Size)
 		}
 		if n := len(w.Objects("")); n != 4 {

@@ -2,17 +2,21 @@ package index
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 
+	"github.com/klauspost/compress/gzip"
+
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
 	"aptless/core/engine/parallel"
+	"aptless/core/formats/deb"
 	"aptless/core/formats/members"
 )
 
@@ -29,6 +33,7 @@ type Stager struct {
 	Dist         paths.Dist
 	Header       Header
 	SkipBz2      bool
+	GzipLevel    int    // 1 to 9; 0 is DefaultGzipLevel. Zips has writers of this level only
 	Folder       string // key prefix of private objects, of this attempt alone
 	Inventory    bool   // files are listed in the folder before they are staged
 
@@ -102,6 +107,29 @@ func (st *Stager) Suffixes(bz2 bool) []string {
 	return suffixes
 }
 
+// level is the level of .gz files.
+func (st *Stager) level() int { return cmp.Or(st.GzipLevel, DefaultGzipLevel) }
+
+// Form changes with every change to the bytes that are made of a list, so that
+// nothing made otherwise is copied.
+const Form = "2"
+
+// form is Form with the settings on which the bytes of all indexes depend.
+func (st *Stager) form() string {
+	if st.level() == DefaultGzipLevel {
+		return Form
+	}
+	return fmt.Sprintf("%s-gz%d", Form, st.level())
+}
+
+// CheckGzipLevel refuses a level that Stager.GzipLevel cannot have.
+func CheckGzipLevel(level int) error {
+	if level < 0 || level > gzip.BestCompression {
+		return fmt.Errorf("gzip level %d: 1 to %d are possible", level, gzip.BestCompression)
+	}
+	return nil
+}
+
 // CheckCompressions refuses names that Stager.Compressions cannot have: it takes
 // xz and zst, each once.
 func CheckCompressions(names []string) error {
@@ -124,4 +152,14 @@ func (st *Stager) parallel() int {
 		return n
 	}
 	return defaultParallel
+}
+
+// Digests are the digests that the files get.
+func (st *Stager) Digests() deb.Digests { return st.Header.digests() }
+
+// sum returns the object that has these bytes.
+func (st *Stager) sum(data []byte) Object {
+	h := deb.NewHasherOf(st.Header.digests())
+	h.Write(data)
+	return objectOf(h)
 }

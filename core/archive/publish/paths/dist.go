@@ -90,11 +90,17 @@ func (d Dist) Skeleton(component string) string {
 	return path.Join("private/skel", d.Prefix, "dists", d.Name, component) + "/"
 }
 
-// ByHash returns the keys under which a file of a tree is found by its digests,
-// that of SHA-256 first. The file's name is its path below the tree.
+// ByHash returns the keys under which a file of a tree is found by the digests that it
+// has, that of SHA-256 first. The file's name is its path below the tree.
 func ByHash(tree string, f deb.File) []string {
 	dir := path.Join(tree, path.Dir(f.Name), "by-hash")
-	return []string{dir + "/SHA256/" + f.SHA256, dir + "/MD5Sum/" + f.MD5, dir + "/SHA1/" + f.SHA1, dir + "/SHA512/" + f.SHA512}
+	keys := []string{dir + "/SHA256/" + f.SHA256}
+	for _, other := range [][2]string{{"MD5Sum", f.MD5}, {"SHA1", f.SHA1}, {"SHA512", f.SHA512}} {
+		if other[1] != "" {
+			keys = append(keys, dir+"/"+other[0]+"/"+other[1])
+		}
+	}
+	return keys
 }
 
 // IsDigest reports whether a text is a SHA-256 in lower-case hexadecimal digits.
