@@ -86,6 +86,9 @@ If the variable SOURCE_DATE_EPOCH is set, it is the date of all Release files, i
 	return cmd
 }
 
+// spoolLimit is app.Config.SpoolLimit: to store a file twice is a link here.
+const spoolLimit = 2 << 20
+
 // serve checks its settings and listens before it makes or opens a folder. A failed start
 // leaves no folder and no key.
 func serve(ctx context.Context, opt settings) error {
@@ -94,7 +97,7 @@ func serve(ctx context.Context, opt settings) error {
 	if err != nil {
 		return err
 	}
-	config.Digests, config.GzipLevel = opt.digests, opt.gzipLevel
+	config.Digests, config.GzipLevel, config.SpoolLimit = opt.digests, opt.gzipLevel, spoolLimit
 	if config.Memory, err = limitMemory(opt.memory); err != nil {
 		return err
 	}

@@ -49,8 +49,9 @@ type Store struct {
 	// Compressions of all indexes besides gz and bz2; see index.CheckCompressions.
 	Compressions []string
 	// Digests are the digests that a Release lists; 0 is index.DefaultDigests.
-	Digests   deb.Digests
-	GzipLevel int // of .gz files of indexes; see index.Stager
+	Digests    deb.Digests
+	GzipLevel  int // of .gz files of indexes; see index.Stager
+	SpoolLimit int // bytes of an index in memory; see index.Stager
 	// Defaults of publications whose creation does not say.
 	SkipContents, SkipBz2 bool
 
@@ -85,7 +86,7 @@ func (s *Store) filesOf(a *task.Attempt) *files.Store {
 func (s *Store) stager(p *Publication, folder string) *index.Stager {
 	st := &index.Stager{
 		Blobs: s.Blobs, Lists: s.Lists, Paths: s.Paths, Zips: &s.zips, Compressions: s.Compressions, Dist: p.Dist(),
-		SkipBz2: p.SkipBz2, GzipLevel: s.GzipLevel, Folder: folder, Tasks: s.Tasks, Parts: s.Parts,
+		SkipBz2: p.SkipBz2, GzipLevel: s.GzipLevel, SpoolLimit: s.SpoolLimit, Folder: folder, Tasks: s.Tasks, Parts: s.Parts,
 		Header: index.Header{
 			Origin: p.Origin, Label: p.Label, Version: p.Version, SignedBy: p.SignedBy, Suite: p.Suite, Codename: p.Codename,
 			NotAutomatic: p.NotAutomatic, ButAutomaticUpgrades: p.ButAutomaticUpgrades, ByHash: p.ByHash, ValidFor: p.ValidFor,

@@ -88,6 +88,12 @@ func shift(buf []byte, first byte, n int64) {
 	if n == 0 {
 		return
 	}
+	for len(buf) >= 8 { // eight bytes at a time
+		word := binary.BigEndian.Uint64(buf)
+		binary.BigEndian.PutUint64(buf, uint64(first)<<56|word>>n)
+		first = byte(word) << (8 - n)
+		buf = buf[8:]
+	}
 	for i, b := range buf {
 		buf[i] = first | b>>n
 		first = b << (8 - n)

@@ -78,6 +78,7 @@ type Config struct {
 	MaxUpload    int64    // the limit of an uploaded file in bytes; 0 is upload.DefaultMaxSize
 	Digests      []string // that Release files list: see index.ParseDigests
 	GzipLevel    int      // of .gz files of indexes, 1 to 9; 0 is 6
+	SpoolLimit   int      // bytes of an index in memory while it is written; 0 is 64 MiB
 	SkipContents bool     // the default of new publications; so is SkipBz2
 	SkipBz2      bool
 	Upstream     upstream.Fetcher                           // sends requests to other servers; nil disables them
@@ -151,7 +152,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
 		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: source.Finders{source.Repo: repos, source.Snapshot: snapshots}, Signer: signer,
-		PoolKey: pool.FileKey, Paths: pathsIn(files), Tasks: memory.tasks, Parts: memory.items, Compressions: c.Compressions, Digests: digests, GzipLevel: c.GzipLevel, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, DropAtOnce: dropAtOnce, Now: c.Now, Sleep: c.Sleep, SourceDate: c.SourceDate,
+		PoolKey: pool.FileKey, Paths: pathsIn(files), Tasks: memory.tasks, Parts: memory.items, Compressions: c.Compressions, Digests: digests, GzipLevel: c.GzipLevel, SpoolLimit: c.SpoolLimit, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, DropAtOnce: dropAtOnce, Now: c.Now, Sleep: c.Sleep, SourceDate: c.SourceDate,
 	}
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"

@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"hash/crc32"
 	"slices"
 
 	"aptless/core/archive/publish/paths"
@@ -72,8 +73,16 @@ type Variant struct {
 // nothing has none.
 type Piece struct {
 	Chunk lists.Digest `json:"c"`
-	Plain int64        `json:"p"` // bytes
-	GZ    int64        `json:"z"` // bytes of the gzip member
+	Plain int64        `json:"p"`           // bytes
+	GZ    int64        `json:"z"`           // bytes of the gzip member
+	Sums  *[2]uint32   `json:"s,omitempty"` // CRC-32C of the plain bytes and of the member; nil in older manifests
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sumsOf returns the sums of a piece.
+func sumsOf(plain, gz []byte) *[2]uint32 {
+	return &[2]uint32{crc32.Checksum(plain, castagnoli), crc32.Checksum(gz, castagnoli)}
 }
 
 // Published is the list of a component and the directory of its package files.

@@ -268,9 +268,9 @@ func TestRequests(t *testing.T) {
 		after := w.edit(t, before, []*deb.Package{p}, nil)
 		var x *Index
 		calls := w.counted(func() { x = w.index(t, amd64, after, prev) })
-		// The chunk of the package, and of each compressed file the range before it
+		// The chunk of the package, and of each file the range before it
 		// and the range after it.
-		if diff := cmp.Diff(map[string]int{"Open": 5, "Put": 3, "Copy": 9}, calls); diff != "" {
+		if diff := cmp.Diff(map[string]int{"Open": 7, "Put": 3, "Copy": 9}, calls); diff != "" {
 			t.Errorf("%d packages and one more: %s", size, diff)
 		}
 		w.verify(t, amd64, after, x)

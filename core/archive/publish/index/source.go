@@ -40,6 +40,8 @@ type job struct {
 	first  int     // number of the first copied piece in the last index
 	offset int64   // of the first copied piece in the .gz file
 	gz     int64   // bytes of all copied pieces in the .gz file
+	at     int64   // of the first copied piece in the plain file
+	plain  int64   // bytes of all copied pieces in the plain file
 }
 
 // part is a piece with its bytes, which are valid until the next part is made.
@@ -59,6 +61,7 @@ const maxPiece = 4 * lists.MaxContent
 func (j *job) add(c lists.Chunk, p Piece) {
 	j.chunks, j.copied = append(j.chunks, c), append(j.copied, p)
 	j.gz += p.GZ
+	j.plain += p.Plain
 }
 
 // jobs plans the index: pieces of the last one are copied, in as few ranges as
@@ -68,13 +71,14 @@ func (src *source) jobs(prev *Index) []job {
 		piece  Piece
 		number int
 		offset int64
+		at     int64
 	}
 	had := map[lists.Digest]position{}
 	if prev != nil && src.reusable(prev) {
-		var offset int64
+		var offset, at int64
 		for i, p := range prev.Pieces {
-			had[p.Chunk] = position{p, i, offset}
-			offset += p.GZ
+			had[p.Chunk] = position{p, i, offset, at}
+			offset, at = offset+p.GZ, at+p.Plain
 		}
 	}
 	var jobs []job
@@ -91,7 +95,7 @@ func (src *source) jobs(prev *Index) []job {
 				continue
 			}
 		}
-		next := job{first: old.number, offset: old.offset}
+		next := job{first: old.number, offset: old.offset, at: old.at}
 		next.add(c, old.piece)
 		jobs = append(jobs, next)
 	}
@@ -131,7 +135,7 @@ func (src *source) make(ctx context.Context, c lists.Chunk) (part, error) {
 		return part{}, err
 	}
 	p := part{plain: plain, gz: src.member(nil, plain)}
-	p.piece = Piece{c.Digest, int64(len(plain)), int64(len(p.gz))}
+	p.piece = Piece{c.Digest, int64(len(plain)), int64(len(p.gz)), sumsOf(plain, p.gz)}
 	for _, suffix := range src.suffixes {
 		m, err := members.Pack(src.packings[suffix], plain)
 		if err != nil {

@@ -101,14 +101,22 @@ func (src *source) copy(ctx context.Context, j job, use func(part) error) error 
 	return nil
 }
 
-// take reads pieces of the last index and unpacks them, which checks the sums of
-// the members. It returns how many pieces were used.
+// take reads pieces of the last index. Their plain bytes are those of the plain file. If
+// it is not in the tree, or the manifest has no sums of pieces, they are unpacked. Both
+// ways check sums of all bytes. take returns how many pieces were used.
 func (src *source) take(ctx context.Context, j job, use func(part) error) (int, error) {
-	zipped, err := src.open(ctx, src.last.GZ, j.offset, j.gz)
+	zipped, err := src.openFile(ctx, src.last.Path+".gz", src.last.GZ, j.offset, j.gz)
 	if err != nil {
 		return 0, err
 	}
 	defer zipped.Close()
+	var plain *ranged // nil: unpacked
+	if !src.last.Packed && !slices.ContainsFunc(j.copied, func(p Piece) bool { return p.Sums == nil }) {
+		if plain, err = src.openFile(ctx, src.last.Path, src.last.Plain, j.at, j.plain); err != nil {
+			return 0, err
+		}
+		defer plain.Close()
+	}
 	others := make([]*memberReader, len(src.suffixes))
 	for i, suffix := range src.suffixes {
 		if others[i], err = src.members(ctx, suffix, j); err != nil {
@@ -124,8 +132,8 @@ func (src *source) take(ctx context.Context, j job, use func(part) error) (int, 
 		if err := cut(io.ReadFull(zipped, p.gz)); err != nil {
 			return i, err
 		}
-		if err := unzip(&zip, p); err != nil {
-			return i, fmt.Errorf("%w: piece %d: %w", errUnusable, i, err)
+		if err := p.fill(plain, &zip); err != nil {
+			return i, fmt.Errorf("piece %d: %w", i, err)
 		}
 		for k, others := range others {
 			if err := others.next(&p.more[k]); err != nil {
@@ -139,15 +147,33 @@ func (src *source) take(ctx context.Context, j job, use func(part) error) (int, 
 	return len(j.copied), nil
 }
 
+// fill fills p.plain from the plain file or, without one, from the member p.gz. It checks
+// the sums of the piece, and sets them if they are not known.
+func (p *part) fill(plain *ranged, zip *gzip.Reader) error {
+	if plain != nil {
+		if err := cut(io.ReadFull(plain, p.plain)); err != nil {
+			return err
+		}
+	} else if err := unzip(zip, *p); err != nil {
+		return fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	known := p.piece.Sums
+	p.piece.Sums = sumsOf(p.plain, p.gz)
+	if known != nil && *known != *p.piece.Sums {
+		return fmt.Errorf("%w: other bytes than the manifest says", errUnusable)
+	}
+	return nil
+}
+
 // ranged is a part of an Object.
 type ranged struct {
 	*bufio.Reader
 	io.Closer
 }
 
-// open reads bytes of a compressed file of the last index.
-func (src *source) open(ctx context.Context, of Object, offset, length int64) (*ranged, error) {
-	r, info, err := src.blobs.Open(ctx, File{src.last.Path, of}.ByHash(src.tree)[0], &driver.Range{Offset: offset, Length: length})
+// openFile reads bytes of a file of the last index. name is the file's path.
+func (src *source) openFile(ctx context.Context, name string, of Object, offset, length int64) (*ranged, error) {
+	r, info, err := src.blobs.Open(ctx, File{name, of}.ByHash(src.tree)[0], &driver.Range{Offset: offset, Length: length})
 	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
 		return nil, fmt.Errorf("%w: %w", errUnusable, err)
 	}
@@ -187,7 +213,7 @@ func (src *source) members(ctx context.Context, suffix string, j job) (*memberRe
 	for _, m := range want {
 		to += m.Bits
 	}
-	r, err := src.open(ctx, v.File, from/8, (to+7)/8-from/8)
+	r, err := src.openFile(ctx, src.last.Path+suffix, v.File, from/8, (to+7)/8-from/8)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -113,9 +114,24 @@ func TestUnusable(t *testing.T) {
 			}
 		}
 	}
+	plain := staged(amd64.Path, made.Plain)
+	text := base.Objects(plain)[plain]
+	putPlain := func(content string) func(*world, *Index) {
+		return func(w *world, _ *Index) {
+			if _, err := w.Memory.Blobs.Put(context.Background(), plain, strings.NewReader(content), driver.PutOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	blocks := []byte(base.Objects(bz2)[bz2])
 	blocks[len(blocks)/3] ^= 1
 	for name, damage := range map[string]func(*world, *Index){
+		"plain lost":      func(w *world, _ *Index) { w.Memory.Blobs.Delete(context.Background(), plain) },
+		"plain cut off":   putPlain(text[:len(text)/2]),
+		"plain other":     putPlain(strings.Replace(text, "a", "b", 1)),
+		"plain later":     putPlain(text[:len(text)-100] + strings.ToUpper(text[len(text)-100:])),
+		"older manifest":  func(_ *world, x *Index) { x.Pieces[0].Sums = nil },
+		"wrong sums":      func(_ *world, x *Index) { x.Pieces[1].Sums = &[2]uint32{1, 2} },
 		"lost":            func(w *world, _ *Index) { w.Memory.Blobs.Delete(context.Background(), key) },
 		"empty":           put(""),
 		"cut off":         put(packed[:len(packed)/2]),

@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -100,7 +101,7 @@ type Spool struct {
 // Spool begins a file. name tells the private objects of the spools apart that
 // are open at the same time.
 func (st *Stager) Spool(ctx context.Context, name string) *Spool {
-	return &Spool{ctx: ctx, blobs: st.Blobs, key: st.Folder + "/spool-" + name, limit: spoolLimit, free: spoolFree, from: st.Tasks, hash: deb.NewHasherOf(st.Header.digests())}
+	return &Spool{ctx: ctx, blobs: st.Blobs, key: st.Folder + "/spool-" + name, limit: cmp.Or(st.SpoolLimit, spoolLimit), free: spoolFree, from: st.Tasks, hash: deb.NewHasherOf(st.Header.digests())}
 }
 
 func (s *Spool) Write(p []byte) (int, error) {
@@ -157,8 +158,7 @@ func (s *Spool) spill() {
 func (s *Spool) store(key string, o Object, opt driver.PutOptions) error {
 	defer s.forget()
 	opt.IfAbsent, opt.Size = true, o.Size
-	if s.pipe == nil {
-		opt.SHA256 = o.SHA256
+	if s.pipe == nil { // opt has no SHA256, which would be computed once more
 		_, err := s.blobs.Put(s.ctx, key, &s.held, opt)
 		return UnlessExists(err)
 	}

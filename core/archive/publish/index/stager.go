@@ -37,6 +37,11 @@ type Stager struct {
 	Folder       string // key prefix of private objects, of this attempt alone
 	Inventory    bool   // files are listed in the folder before they are staged
 
+	// SpoolLimit is up to how many bytes of a file stay in memory until its digest is
+	// known; 0 is 64 MiB. A larger file costs three requests more, which cost little on
+	// one machine.
+	SpoolLimit int
+
 	// Tasks bounds the memory of attempts while they stage. Parts bounds the
 	// parts of indexes that are made at the same time. An attempt that holds some
 	// of Tasks may wait for Parts, and never the other way round. Nil is without
