@@ -219,6 +219,9 @@ type call struct {
 	source    string       // address
 	needs     []auth.Need  // decided so far
 	records   *audit.Store // nil where nothing is recorded
+
+	hides   *auth.Private // the private prefixes; nil where there are none
+	private bool          // the published file of the request is private
 }
 
 type callKey struct{}

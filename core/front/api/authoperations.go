@@ -25,6 +25,8 @@ func authOperations() []openapi.Operation {
 		op("DELETE", policy, tag, "removePolicy", "Remove a trust policy, and revoke its short tokens", gives(200, auth.Policy{})),
 		op("GET", "/api/auth/oidc/audience", tag, "oidcAudience", "Show the audience that ID tokens need", gives(200, audienceView{})),
 		op("POST", "/api/auth/oidc/token", tag, "exchangeToken", "Exchange the ID token of a CI job for a short token, once", takes(exchangeParams{}, 201, exchanged{})),
+		op("GET", "/api/auth/access", tag, "showAccess", "Show the private prefixes of published files", gives(200, auth.Private{})),
+		op("PUT", "/api/auth/access", tag, "setAccess", "Replace the private prefixes. Version is that of the present ones", takes(privateParams{}, 200, auth.Private{})),
 		op("GET", "/api/packages/{key}/origins", tag, "packageOrigins", "List the imports of a package's files, the newest first", gives(200, []origin.Origin{})),
 		op("GET", "/api/repos/{name}/origins/{key}", tag, "repoOrigins", "List the imports of a package's files into a repository", gives(200, []origin.Origin{})),
 		op("GET", "/api/audit", tag, "listAudit", "List the audit records in the order of time", gives(200, audit.Page{}, auditParams()...)),

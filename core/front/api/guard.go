@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"aptless/core/archive/publish/paths"
 	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
@@ -50,7 +51,10 @@ func (g *Guard) enter(r *http.Request, ro *route, below bool) (*http.Request, er
 		}
 		return r, nil
 	}
-	if ro == nil && !below || ro != nil && ro.access.class == openToAll {
+	if !below && (ro == nil || strings.HasPrefix(r.URL.Path, "/repos/")) {
+		return r, g.enterTree(r, c)
+	}
+	if ro != nil && ro.access.class == openToAll {
 		c.principal = &auth.Principal{} // without any grant
 		return r, nil
 	}
@@ -65,6 +69,40 @@ func (g *Guard) enter(r *http.Request, ro *route, below bool) (*http.Request, er
 		return r, nil
 	}
 	return r, ro.access.decide(r, c)
+}
+
+// enterTree returns the call of a request for published files, or why it is refused. The
+// decision is on the decoded path, and is the same whether there is a file or not.
+func (g *Guard) enterTree(r *http.Request, c *call) error {
+	c.principal = &auth.Principal{} // without any grant
+	a, err := g.Tokens.KnownAccess(r.Context())
+	if err != nil || len(a.Private) == 0 {
+		return err
+	}
+	c.hides = &a
+	if r.URL.Path == "/key.asc" {
+		return nil
+	}
+	_, byDigest := paths.Digest(r.URL.Path)
+	needs := a.Needs(strings.TrimPrefix(r.URL.Path, "/"), byDigest)
+	lists := strings.HasSuffix(r.URL.Path, "/aptless.sources") || r.URL.Path == "/repos/"
+	if len(needs) == 0 && !lists {
+		return nil
+	}
+	c.private = len(needs) > 0
+	p, err := g.Tokens.Authenticate(r.Context(), r.Header.Values("Authorization"), c.source)
+	if err != nil && len(needs) == 0 {
+		return nil // a list shows the public prefixes
+	}
+	if err != nil {
+		return err
+	}
+	c.principal = p
+	if err := auth.Decide(p, needs...); err != nil {
+		c.needs = needs
+		return err
+	}
+	return nil
 }
 
 // principal returns the principal of a request to a closed server.

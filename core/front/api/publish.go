@@ -184,6 +184,9 @@ func (s *Server) createPublication(w http.ResponseWriter, r *http.Request) error
 	if err := s.requireCreation(r, args); err != nil {
 		return err
 	}
+	if err := s.checkPoolLayout(r.Context(), args.Storage, args.Prefix, args.PoolLayout); err != nil {
+		return err
+	}
 	spec, err := s.Publish.CheckCreate(r.Context(), segment, args)
 	if err == nil && args.Distribution == "" {
 		args.Distribution = spec.Args.(publish.CreateArgs).Distribution

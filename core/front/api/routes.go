@@ -14,6 +14,7 @@ func (s *Server) Handler() http.Handler {
 	s.authRoutes(rt)
 	s.bindingRoutes(rt)
 	s.policyRoutes(rt)
+	s.privateRoutes(rt)
 	s.auditRoutes(rt)
 	rt.Handle("GET", "/api/storage", anyPrincipal(), s.storage)
 	s.endpointRoutes(rt)
@@ -33,9 +34,9 @@ func (s *Server) Handler() http.Handler {
 	s.publishRoutes(rt)
 	s.gpgRoutes(rt)
 	rt.Handle("GET", "/api/graph.{ext}", needs(all(auth.RepoRead, auth.MirrorRead, auth.SnapshotRead), all(auth.PublishRead)), s.graph)
-	rt.Handle("GET", "/repos/", public(), func(w http.ResponseWriter, _ *http.Request) error {
+	rt.Handle("GET", "/repos/", public(), func(w http.ResponseWriter, r *http.Request) error {
 		page(w.Header(), "")
-		_, err := io.WriteString(w, "<pre>\n"+s.Tree.folders()+"</pre>\n")
+		_, err := io.WriteString(w, "<pre>\n"+s.Tree.folders(r.Context())+"</pre>\n")
 		return err
 	})
 	rt.Handle("POST", "/api/db/cleanup", needs(plain(auth.DBManage)), func(w http.ResponseWriter, r *http.Request) error {

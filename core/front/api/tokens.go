@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -107,6 +108,7 @@ func (s *Server) authRoutes(rt *Router) {
 		if err != nil {
 			return err
 		}
+		s.pushEdge(r.Context())
 		return WriteJSON(w, http.StatusCreated, madeToken{made.Token, made.Secret})
 	})
 }
@@ -124,6 +126,7 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	s.pushEdge(r.Context())
 	return WriteJSON(w, http.StatusCreated, madeToken{made.Token, made.Secret})
 }
 
@@ -144,5 +147,13 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	s.pushEdge(r.Context())
 	return WriteJSON(w, http.StatusOK, gone)
+}
+
+// pushEdge writes changes into the store of the edge. A tick repeats it.
+func (s *Server) pushEdge(ctx context.Context) {
+	if err := s.Tokens.PushEdge(ctx); err != nil {
+		s.Log.Warn("the edge does not know of a change yet", "error", err)
+	}
 }

@@ -99,10 +99,10 @@ func (t *Tree) merge(w http.ResponseWriter, r *http.Request, path string) {
 
 // folders returns links to the file-system storages, or to the default one if there
 // is none.
-func (t *Tree) folders() string {
+func (t *Tree) folders(ctx context.Context) string {
 	var b strings.Builder
 	for _, storage := range t.Storages {
-		if name, ok := strings.CutPrefix(storage, "filesystem:"); ok {
+		if name, ok := strings.CutPrefix(storage, "filesystem:"); ok && Shows(ctx, storage, ".") {
 			name = html.EscapeString(name)
 			fmt.Fprintf(&b, "<a href=\"%s/\">%s</a>\n", name, name)
 		}
@@ -214,6 +214,9 @@ func (t *Tree) serve(w http.ResponseWriter, r *http.Request, key, name string) e
 	h.Set("ETag", entityTag(info.ETag))
 	h.Set("Last-Modified", info.ModTime.UTC().Format(http.TimeFormat))
 	h.Set("Cache-Control", CacheControl(name))
+	if callOf(r.Context()).private {
+		h.Set("Cache-Control", strings.Replace(CacheControl(name), "public", "private", 1))
+	}
 	h.Set("Content-Type", contentType(name))
 	h.Set("Accept-Ranges", "bytes")
 	if unchanged(r, info) {

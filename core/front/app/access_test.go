@@ -203,7 +203,7 @@ func samples() []sample {
 		{"GET /api/tasks/{id}/output", "", "", "any"}, {"GET /api/tasks/{id}/detail", "", "", "any"}, {"GET /api/tasks/{id}/return_value", "", "", "any"},
 		{"POST /api/tasks/{id}/cancel", "", "", "any"}, {"DELETE /api/tasks/{id}", "", "", "any"},
 		{"POST /api/auth/tokens", "", "{}", "auth.manage"}, {"GET /api/auth/tokens", "", "", "auth.manage"}, {"GET /api/auth/tokens/{id}", "", "", "auth.manage"},
-		{"GET /api/auth/policies", "", "", "auth.manage"}, {"GET /api/auth/policies/{name}", "", "", "auth.manage"}, {"PUT /api/auth/policies/{name}", "", "{}", "auth.manage"},
+		{"GET /api/auth/access", "", "", "auth.manage"}, {"PUT /api/auth/access", "", `{"Digests":"x"}`, "auth.manage"}, {"GET /api/auth/policies", "", "", "auth.manage"}, {"GET /api/auth/policies/{name}", "", "", "auth.manage"}, {"PUT /api/auth/policies/{name}", "", "{}", "auth.manage"},
 		{"DELETE /api/auth/policies/{name}", "", "", "auth.manage"}, {"GET /api/auth/oidc/audience", "", "", "none"}, {"POST /api/auth/oidc/token", "", `{"token":1}`, "none"},
 		{"DELETE /api/auth/tokens/{id}", "", "", "auth.manage"}, {"POST /api/auth/tokens/{id}/rotate", "", "{}", "auth.manage"},
 		{"GET /api/auth/bindings", "", "", "auth.manage"}, {"GET /api/auth/bindings/{name}", "", "", "auth.manage"},

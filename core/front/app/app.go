@@ -142,7 +142,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}}
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epoch: epoch, Memory: memory.items}
 	uploads := &upload.Store{Table: d.Table, Blobs: d.Blobs, Pool: files, Now: c.Now, MaxSize: c.MaxUpload}
-	guarding, keyrings := protect(d.Table, c), &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
+	guarding, keyrings := protect(d, c), &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Memory: memory.tasks, Uploads: uploads, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
 	mirrors := &mirror.Store{
 		Table: d.Table, Lists: lists, Pool: files, Now: c.Now, Fetcher: c.Upstream, Keyring: keyrings.Keyring, Options: c.Mirrors, Dependencies: c.Dependencies,
@@ -243,14 +243,14 @@ func (c *Config) setDefaults() {
 }
 
 // protect returns the protection that c asks for.
-func protect(table driver.Table, c Config) *protection {
+func protect(d Drivers, c Config) *protection {
 	issuers := &oidc.Verifier{Now: c.Now}
 	if c.Upstream != nil {
 		issuers.Fetch = func(ctx context.Context, url string, limit int64) ([]byte, error) {
 			return upstream.GetHere(ctx, c.Upstream, url, limit)
 		}
 	}
-	p := &protection{Auth: c.Auth, log: c.Log, now: c.Now, tokens: &auth.Store{Table: table, Now: c.Now, Issuers: issuers}, audit: &audit.Store{Table: table, Now: c.Now, Log: c.Log}}
+	p := &protection{Auth: c.Auth, log: c.Log, now: c.Now, tokens: &auth.Store{Table: d.Table, Edge: d.Edge, Now: c.Now, Issuers: issuers}, audit: &audit.Store{Table: d.Table, Now: c.Now, Log: c.Log}}
 	if a := c.Auth; a != nil {
 		p.tokens.Environment, p.tokens.Fresh, p.audit.Keep = a.Environment, a.Fresh, a.Keep
 	}

@@ -169,7 +169,7 @@ func (p *protection) tick(ctx context.Context) error {
 	if p.Auth == nil {
 		return nil
 	}
-	err := p.audit.Flush(ctx)
+	err := errors.Join(p.audit.Flush(ctx), p.tokens.PushEdge(ctx))
 	if now := p.now(); now.Sub(p.swept) >= time.Hour {
 		p.swept = now
 		err = errors.Join(err, p.tokens.Sweep(ctx), p.audit.Sweep(ctx))

@@ -53,7 +53,7 @@ func (a *App) sourcesText(ctx context.Context, base string, want api.Selection) 
 	var stanzas, notes strings.Builder
 	unsigned := 0
 	for _, v := range views {
-		if want.Distributions != nil && !slices.Contains(want.Distributions, v.Distribution) {
+		if want.Distributions != nil && !slices.Contains(want.Distributions, v.Distribution) || !api.Shows(ctx, v.Storage, v.Prefix) {
 			continue
 		}
 		own, others, err := a.signatures.of(ctx, v.Storage, v.Prefix, v.Distribution)
@@ -76,6 +76,7 @@ func (a *App) sourcesText(ctx context.Context, base string, want api.Selection) 
 		if err != nil {
 			return "", err
 		}
+		all = slices.DeleteFunc(all, func(v publish.View) bool { return !api.Shows(ctx, v.Storage, v.Prefix) })
 		return notes.String() + nothingThere(base, want, all), driver.ErrNotFound
 	}
 	if notes.Len() > 0 {

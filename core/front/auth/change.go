@@ -21,7 +21,7 @@ func (s *Store) Revoke(ctx context.Context, by *Principal, id string, also Also)
 		if err != nil {
 			return Token{}, err
 		}
-		_, err = s.Table.Write(ctx, append([]driver.Op{put}, also.ops(t.Token)...)...)
+		_, err = s.Table.Write(ctx, append(append([]driver.Op{put}, s.edgeToken(&t.Token, t.digest)...), also.ops(t.Token)...)...)
 		s.forget(t.digest)
 		if !errors.Is(err, driver.ErrConflict) {
 			return t.Token, err
@@ -55,6 +55,7 @@ func (s *Store) Rotate(ctx context.Context, by *Principal, id, grace string, als
 			return Made{}, err
 		}
 		ops = append(ops, nameOp(old.Name, Digest(secret), version))
+		ops = append(append(ops, s.edgeToken(&old.Token, old.digest)...), s.edgeToken(&next, Digest(secret))...)
 		_, err = s.Table.Write(ctx, append(ops, also.ops(next)...)...)
 		s.forget(old.digest)
 		s.forget(Digest(secret))

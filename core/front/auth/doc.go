@@ -10,6 +10,9 @@
 //	auth-binding / <name>         a Binding as JSON
 //	auth-policy / <name>          a Policy as JSON
 //	auth-jti-<day> / <digest>     an ID token that was exchanged, by the day of its expiry
+//	auth / access                 the Private prefixes as JSON
+//	auth / edge                   the Edge has the values of before this row
+//	auth-edge / <key>/<random>    a key of the Edge whose value has to be written
 //	auth / jti                    the last day whose marks of ID tokens were removed
 //
 // # Invariants

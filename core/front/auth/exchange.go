@@ -121,7 +121,7 @@ func (s *Store) makeShort(ctx context.Context, t oidc.Token, policy string, also
 		if err != nil {
 			return Made{}, err
 		}
-		ops := []driver.Op{put, {Do: driver.OpPut, Key: jtiKey(t), If: driver.Absent, Data: []byte("{}")}}
+		ops := append(s.edgeToken(&token, digest), put, driver.Op{Do: driver.OpPut, Key: jtiKey(t), If: driver.Absent, Data: []byte("{}")})
 		if next, changed := k.pinning(t.Claims); changed {
 			pin, err := next.put(k.version)
 			if err != nil {

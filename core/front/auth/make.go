@@ -89,7 +89,7 @@ func (s *Store) create(ctx context.Context, t Token, secret string, also Also) (
 			return Made{}, refuse(http.StatusConflict, "token name %s is taken", t.Name)
 		}
 		if other == nil || other.digest != digest { // else an answer was lost
-			_, err = s.Table.Write(ctx, append([]driver.Op{put, nameOp(t.Name, digest, version)}, also.ops(t)...)...)
+			_, err = s.Table.Write(ctx, append(append([]driver.Op{put, nameOp(t.Name, digest, version)}, s.edgeToken(&t, digest)...), also.ops(t)...)...)
 		}
 		if err == nil {
 			s.forget(digest)
@@ -108,9 +108,6 @@ func (also Also) ops(t Token) []driver.Op {
 	}
 	return also(t)
 }
-
-// attempts bounds the attempts at a write that conflicts with others.
-const attempts = 20
 
 // room refuses a token with 409 if there are maxLive live tokens of its kind.
 func (s *Store) room(ctx context.Context, kind Kind) error {

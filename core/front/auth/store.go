@@ -29,6 +29,9 @@ type Store struct {
 	// Environment is the digest of the token of the server's environment; "" is none.
 	Environment string
 
+	// Edge gets the private prefixes and the tokens that read them; nil is none.
+	Edge driver.Edge
+
 	// Issuers verifies ID tokens.
 	Issuers *oidc.Verifier
 
@@ -41,6 +44,8 @@ type Store struct {
 
 	policies   []kept // nil if they are not known
 	policiesAt time.Time
+	private    *Private // nil if it is not known
+	privateAt  time.Time
 	short      int // live short tokens, at most
 	shortAt    time.Time
 }
@@ -50,6 +55,9 @@ const (
 	maxKnown   = 10_000
 	maxUnknown = 1_000
 )
+
+// attempts bounds the attempts at a write that conflicts with others.
+const attempts = 20
 
 // memory keeps the entries that were used last.
 type memory struct {
