@@ -167,4 +167,5 @@ func table(out io.Writer, all []counts) {
 	} {
 		row(line.name, func(c counts) string { return fmt.Sprint(line.n(c)) })
 	}
+	row("Longest time from a start to the first acknowledged change, s", func(c counts) string { return fmt.Sprintf("%.1f", c.wait.Seconds()) })
 }

@@ -26,6 +26,7 @@ type counts struct {
 	conflicts, failed   int
 	givenUp             int
 	repairs             int
+	wait                time.Duration // the longest from a start to the first acknowledged change
 	reasons             []string // the first ones of each kind
 }
 
@@ -60,6 +61,7 @@ type run struct {
 	published map[string]map[string]bool // packages by distribution
 	stale     map[string]bool            // packages that publications lacked, by distribution and name
 	said      map[string]int             // reasons told, by kind
+	since     time.Time                  // the last start; zero if a change was acknowledged since
 }
 
 func newRun(s *server, o options, progress io.Writer) *run {
@@ -79,6 +81,16 @@ func (r *run) note(kind string, reason error, count func(c *counts)) {
 	if r.said[kind]++; reason != nil && r.said[kind] <= 3 {
 		r.counts.reasons = append(r.counts.reasons, kind+": "+reason.Error())
 	}
+}
+
+// acknowledged notes a change that an answer has promised.
+func (r *run) acknowledged(count func(c *counts)) {
+	r.note("", nil, func(c *counts) {
+		count(c)
+		if !r.since.IsZero() {
+			c.wait, r.since = max(c.wait, time.Since(r.since)), time.Time{}
+		}
+	})
 }
 
 // all runs the torture to its end.
@@ -163,6 +175,8 @@ func (r *run) crash() error {
 		return err
 	}
 	r.killing.Store(false)
+	started := time.Now()
+	defer func() { r.note("", nil, func(*counts) { r.since = started }) }()
 	if err := r.settle(); err != nil {
 		r.note("repair", err, func(c *counts) { c.repairs++ })
 	}
@@ -170,7 +184,7 @@ func (r *run) crash() error {
 }
 
 // settled bounds the time in which a started server finishes interrupted work.
-const settled = 20 * time.Second
+const settled = 10 * time.Second
 
 // settle waits until both kinds of readers can read each distribution.
 func (r *run) settle() (err error) {

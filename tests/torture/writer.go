@@ -104,7 +104,7 @@ func (w *writer) add(name string) error {
 	if len(report.FailedFiles) > 0 {
 		return &refusal{http.StatusInternalServerError, fmt.Sprintf("import: failed files %q, %q", report.FailedFiles, report.Report.Warnings)}
 	}
-	w.note("", nil, func(c *counts) { c.imported++; w.acked[w.repo][name] = true })
+	w.acknowledged(func(c *counts) { c.imported++; w.acked[w.repo][name] = true })
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (w *writer) update(ctx context.Context) {
 		w.mu.Unlock()
 		_, err := w.change("PUT", "/publish/:./"+w.repo, map[string]any{"SkipContents": true, "SkipBz2": true, "AcquireByHash": true, "Signing": w.signing()})
 		if err == nil {
-			w.note("", nil, func(c *counts) { c.published++; maps.Copy(w.published[w.repo], before) })
+			w.acknowledged(func(c *counts) { c.published++; maps.Copy(w.published[w.repo], before) })
 		}
 		return err
 	})
@@ -144,7 +144,7 @@ func (w *writer) switchTo(ctx context.Context, name string) {
 		_, err := w.change("PUT", "/publish/:./"+switched, map[string]any{"Snapshots": []map[string]string{{"Name": name, "Component": "main"}},
 			"SkipContents": true, "SkipBz2": true, "AcquireByHash": true, "Signing": w.signing()})
 		if err == nil {
-			w.note("", nil, func(c *counts) { c.published++; maps.Copy(w.published[switched], before) })
+			w.acknowledged(func(c *counts) { c.published++; maps.Copy(w.published[switched], before) })
 		}
 		return err
 	})

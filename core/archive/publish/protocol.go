@@ -63,6 +63,9 @@ func (s *Store) plan(ctx context.Context, get source.Getter, p Publication, had 
 		if d.next.Architectures = architectures(d.lists); len(d.next.Architectures) == 0 {
 			return draft{}, task.Fail(500, "unable to figure out list of architectures, please supply explicit list")
 		}
+		if n := len(d.next.Architectures); n > maxArchitectures {
+			return draft{}, task.Fail(500, "the packages have %d architectures, at most %d can be published: please supply explicit list", n, maxArchitectures)
+		}
 	}
 	d.last, err = s.manifest(ctx, p.Manifest)
 	return d, err

@@ -303,6 +303,8 @@ func TestChecks(t *testing.T) {
 		"long name":    {"local", with(func(a *request) { a.Distribution = long }), 400, "unable to publish: invalid distribution name " + long},
 		"blank":        {"local", with(func(a *request) { a.Sources[0].Component = "a b" }), 500, "unable to publish: invalid component name a b"},
 		"architecture": {"local", with(func(a *request) { a.Architectures = []string{"a/b"} }), 500, "unable to publish: invalid architecture a/b"},
+		"architectures": {"local", with(func(a *request) { a.Architectures = make([]string, 101) }), 400,
+			"unable to publish: 101 architectures, at most 100 can be published"},
 		"twice": {"local", with(func(a *request) { a.Sources = append(a.Sources, a.Sources[0]) }), 500,
 			"unable to publish: duplicate component name: main"},
 	} {
@@ -336,6 +338,26 @@ func refused(t *testing.T, name string, err error, code int, want string) {
 	if !errors.As(err, &failure) || failure.Code != code || failure.Error() != want {
 		t.Errorf("%s: %v, want %d %s", name, err, code, want)
 	}
+}
+
+// TestPackagesOfTooManyArchitecturesNeedAList publishes a repository whose packages name more
+// architectures than a publication can have. With a list of its own it is published.
+func TestPackagesOfTooManyArchitecturesNeedAList(t *testing.T) {
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	var packs []pack
+	for i := range 101 {
+		packs = append(packs, pack{"hello", "1", fmt.Sprint("arch", i), fmt.Sprint("hello ", i)})
+	}
+	must(t, r.put("r", packs...))
+	err := r.create(from("stable", "r"))
+	if want := "the packages have 101 architectures, at most 100 can be published: please supply explicit list"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+	args := from("stable", "r")
+	args.Architectures = []string{"arch7"}
+	must(t, r.create(args))
+	has(t, env, map[string]string{"stable/main/binary-arch7/Packages": "hello=1"})
 }
 
 // TestView compares a publication as clients see it, key by key.

@@ -39,6 +39,10 @@ func (s *Store) mustRead(ctx context.Context, get source.Getter, n Name, verb st
 // read, one row written and one row removed in one transaction.
 const maxComponents = 30
 
+// maxArchitectures bounds the architectures of a publication. Each has an index for each
+// component. Debian has had 30 in all.
+const maxArchitectures = 100
+
 // withVerb puts the operation before the text of a refusal: "unable to update: ".
 // Other errors stay as they are.
 func withVerb(verb string, err error) error {
@@ -75,6 +79,9 @@ func (s *Store) complete(args *CreateArgs, found []source.Source) error {
 	}
 	if paths.Check(args.Distribution) != nil {
 		return task.Fail(400, "invalid distribution name %s", args.Distribution)
+	}
+	if len(args.Architectures) > maxArchitectures {
+		return task.Fail(400, "%d architectures, at most %d can be published", len(args.Architectures), maxArchitectures)
 	}
 	for _, a := range args.Architectures {
 		if paths.Check(a) != nil || strings.Contains(a, "/") {

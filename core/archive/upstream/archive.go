@@ -117,7 +117,7 @@ func FilePath(dir, name string) (string, error) {
 			return "", fmt.Errorf("directory %.200q: %w", dir, ErrPath)
 		}
 	}
-	p := path.Join(strings.TrimLeft(dir, "/"), name)
+	p := path.Join(".", dir, name) // relative, also if both begin with a slash
 	if p == ".." || strings.HasPrefix(p, "../") || p == "." {
 		return "", fmt.Errorf("%.200q: %w", dir+"/"+name, ErrPath)
 	}

@@ -502,6 +502,8 @@ func FuzzFilePath(f *testing.F) {
 	f.Add("pool/main", "a.deb")
 	f.Add("../..", "x")
 	f.Add("/a/../..", "b/../../c")
+	f.Add("", "/")
+	f.Add("", "/../x")
 	f.Fuzz(func(t *testing.T, dir, name string) {
 		p, err := upstream.FilePath(dir, name)
 		if err == nil && (p == "" || p[0] == '/' || p == "." || p == ".." || strings.HasPrefix(p, "../") || strings.Contains(p, "/../")) {
