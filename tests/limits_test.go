@@ -222,7 +222,7 @@ func productSource(t *testing.T) string {
 }
 
 // boundName matches the names of constants that bound something.
-var boundName = regexp.MustCompile(`^(max|Max|most|keep)[A-Z]|(Limit|Timeout|Patience|Grace)$|^(patience|tries|perHost|grace)$`)
+var boundName = regexp.MustCompile(`^(max|Max|most|keep)[A-Z]|(Limit|Time|Timeout|Patience|Grace)$|^(patience|tries|perHost|grace)$`)
 
 // boundsTable returns the last section of docs/limits.md.
 func boundsTable(all bounds) string {

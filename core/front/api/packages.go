@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"iter"
 	"net/http"
@@ -66,16 +67,20 @@ type listing struct {
 	details        bool
 }
 
-func listingOf(r *http.Request) (l listing, err error) {
+// listingOf reads the parameters. The context is that of the search.
+func listingOf(r *http.Request) (l listing, ctx context.Context, err error) {
+	ctx = r.Context()
 	if text := Query(r, "q"); text != "" {
-		if l.query, err = query.Parse(text); err != nil {
-			return listing{}, Errorf(http.StatusBadRequest, "%s", err)
+		q, err := query.Parse(text)
+		if err != nil {
+			return listing{}, ctx, Errorf(http.StatusBadRequest, "%s", err)
 		}
+		l.query, ctx = newSearch(ctx, q, matchTime)
 		l.withDeps = Flag(r, "withDeps")
 	}
 	l.maximumVersion = Flag(r, "maximumVersion")
 	l.details = Query(r, "format") == "details"
-	return l, nil
+	return l, ctx, nil
 }
 
 // packages answers with the keys of the selected packages in ascending order. With
@@ -93,11 +98,10 @@ func (s *Server) packages(w http.ResponseWriter, r *http.Request, list *pkglist.
 
 // wholeList answers like packages, without pages.
 func (s *Server) wholeList(w http.ResponseWriter, r *http.Request, list *pkglist.List) error {
-	l, err := listingOf(r)
+	l, ctx, err := listingOf(r)
 	if err != nil {
 		return err
 	}
-	ctx := r.Context()
 	if l.query == nil && !l.maximumVersion {
 		if l.details {
 			return writePackages(w, list.InKeyOrder(ctx))
@@ -122,7 +126,7 @@ func (s *Server) wholeList(w http.ResponseWriter, r *http.Request, list *pkglist
 		selected, err = selected.HighestVersions(ctx)
 	}
 	if err != nil {
-		return errSearch(err)
+		return errSearch(ctx, err)
 	}
 	if l.details {
 		return writePackages(w, selected.InKeyOrder(ctx))
@@ -146,32 +150,34 @@ func (s *Server) listAllPackages(w http.ResponseWriter, r *http.Request) error {
 	if p.limit > 0 {
 		return s.allPackagesPage(w, r, p)
 	}
-	l, err := listingOf(r)
+	l, ctx, err := listingOf(r)
 	if err != nil {
 		return err
 	}
-	ctx := r.Context()
 	all := s.Pool.Packages(ctx)
 	selected := all
 	if l.query != nil {
-		selected = filtered(selected, l.query.Match)
+		selected = filtered(ctx, selected, l.query.Match)
 	}
 	if l.withDeps {
 		keys, err := query.ClosureOfAll(ctx, all, l.query, s.dependencies())
 		if errors.Is(err, query.ErrNoArchitectures) {
 			return errNoArchitectures()
 		}
-		if err != nil {
-			return errSearch(err)
+		if err == nil {
+			err = ctx.Err() // the search may have ended before the last package
 		}
-		selected = filtered(all, func(p *deb.Package) bool { return keys[p.Key()] })
+		if err != nil {
+			return errSearch(ctx, err)
+		}
+		selected = filtered(ctx, all, func(p *deb.Package) bool { return keys[p.Key()] })
 	}
 	if l.maximumVersion {
 		keys, err := query.HighestVersions(selected)
 		if err != nil {
-			return errSearch(err)
+			return errSearch(ctx, err)
 		}
-		selected = filtered(all, func(p *deb.Package) bool { return keys[p.Key()] })
+		selected = filtered(ctx, all, func(p *deb.Package) bool { return keys[p.Key()] })
 	}
 	if l.details {
 		return writePackages(w, selected)
@@ -193,16 +199,24 @@ func errNoArchitectures() error {
 	return Errorf(http.StatusBadRequest, "unable to determine list of architectures, please specify explicitly")
 }
 
-func errSearch(err error) error {
+// errSearch gives an error of a search the text of aptly's API. A search that took too long
+// is refused with its own.
+func errSearch(ctx context.Context, err error) error {
+	if slow := (*Error)(nil); errors.As(context.Cause(ctx), &slow) {
+		return slow
+	}
 	return Errorf(http.StatusInternalServerError, "unable to search: %s", err)
 }
 
-// filtered yields the packages for which keep is true.
-func filtered(packages iter.Seq2[*deb.Package, error], keep func(*deb.Package) bool) iter.Seq2[*deb.Package, error] {
+// filtered yields the packages for which keep is true. It ends with the context.
+func filtered(ctx context.Context, packages iter.Seq2[*deb.Package, error], keep func(*deb.Package) bool) iter.Seq2[*deb.Package, error] {
 	return func(yield func(*deb.Package, error) bool) {
 		for p, err := range packages {
 			if err == nil && !keep(p) {
-				continue
+				if err = context.Cause(ctx); err == nil {
+					continue
+				}
+				p = nil
 			}
 			if !yield(p, err) {
 				return
@@ -251,47 +265,47 @@ func writePackagePage(w http.ResponseWriter, p paging, l listing, all iter.Seq2[
 // page. Dependencies and highest versions need the whole list, so a page of them is
 // refused.
 func (s *Server) packagePage(w http.ResponseWriter, r *http.Request, list *pkglist.List, p paging) error {
-	l, err := pagedListing(r)
+	l, ctx, err := pagedListing(r)
 	if err != nil {
 		return err
 	}
-	all := list.All(r.Context())
+	all := list.All(ctx)
 	if p.after != "" {
 		key, err := deb.ParseKey(p.after)
 		if err != nil {
 			return errAfter(p.after)
 		}
-		all = list.After(r.Context(), key)
+		all = list.After(ctx, key)
 	}
 	if l.query == nil {
 		w.Header().Set("X-Total", strconv.Itoa(list.Count()))
 	} else {
-		all = filtered(all, l.query.Match)
+		all = filtered(ctx, all, l.query.Match)
 	}
 	return writePackagePage(w, p, l, all)
 }
 
 // allPackagesPage answers with a page of all packages.
 func (s *Server) allPackagesPage(w http.ResponseWriter, r *http.Request, p paging) error {
-	l, err := pagedListing(r)
+	l, ctx, err := pagedListing(r)
 	if err != nil {
 		return err
 	}
 	if _, err := deb.ParseKey(p.after); err != nil && p.after != "" {
 		return errAfter(p.after)
 	}
-	all := s.Pool.After(r.Context(), p.after)
+	all := s.Pool.After(ctx, p.after)
 	if l.query != nil {
-		all = filtered(all, l.query.Match)
+		all = filtered(ctx, all, l.query.Match)
 	}
 	return writePackagePage(w, p, l, all)
 }
 
 // pagedListing reads the parameters of a page of packages.
-func pagedListing(r *http.Request) (listing, error) {
-	l, err := listingOf(r)
+func pagedListing(r *http.Request) (listing, context.Context, error) {
+	l, ctx, err := listingOf(r)
 	if err == nil && (l.withDeps || l.maximumVersion) {
 		err = Errorf(http.StatusBadRequest, "withDeps and maximumVersion need the whole list: they do not go with limit")
 	}
-	return l, err
+	return l, ctx, err
 }
