@@ -27,7 +27,7 @@ type counts struct {
 	givenUp             int
 	repairs             int
 	wait                time.Duration // the longest from a start to the first acknowledged change
-	reasons             []string // the first ones of each kind
+	reasons             []string      // the first ones of each kind
 }
 
 // damage is the sum of all that a client or reader should never see. Refusals are not in it.
