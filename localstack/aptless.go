@@ -15,9 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"aptless/core/engine/driver"
 	"aptless/core/formats/pgp"
-	"aptless/core/front/api"
 	"aptless/infra/aws"
 	"aptless/localstack/host"
 	"aptless/localstack/services"
@@ -28,6 +26,8 @@ type Options struct {
 	Template string // path of template.yaml
 	Code     string // folder of the programs: the output of "make functions"
 	Data     string // folder of the signing key; Start makes a missing key
+	Edge     string // path of infra/edge
+	Address  string // URL of the published tree
 	Queues   string // prefix of the names of queues
 
 	// Lease and Every are for tests that need a dead worker to be noticed within seconds.
@@ -51,7 +51,20 @@ type Options struct {
 type Aptless struct {
 	Stack  *host.Stack
 	API    http.Handler // the API, as API Gateway serves it
-	Public http.Handler // the published tree, as CloudFront serves it, without caches and passwords
+	Public http.Handler // the published tree, as CloudFront serves it, without caches
+
+	// Edge has the values of CloudFront's key value store.
+	Edge map[string]string
+
+	distribution *host.Distribution
+}
+
+// Stop ends all processes.
+func (a *Aptless) Stop() {
+	a.Stack.Stop()
+	if a.distribution != nil {
+		a.distribution.Stop()
+	}
 }
 
 // Start creates table, buckets and queues, and runs the functions of the template. The
@@ -74,7 +87,7 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	values := map[string]string{
 		"Table": local.Config.Table, "PrivateBucket": local.Config.PrivateBucket, "PublicBucket": local.Config.PublicBucket,
 		"SigningKey": "file:" + filepath.Join(o.Data, secretKey), "PublicKey": "file:" + public,
-		"AllowUpstream": o.AllowUpstream,
+		"AllowUpstream": o.AllowUpstream, "Address": o.Address,
 	}
 	maps.Copy(values, o.Values)
 	stack, err := host.Start(ctx, host.Options{
@@ -96,11 +109,13 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 		maps.Copy(gateway.Users, o.Users)
 	}
 	a.API = gateway
-	a.Public = &api.Tree{Blobs: d.Blobs, Log: o.Log,
-		AsOf:    func(context.Context, string, string) (string, error) { return "", driver.ErrNotFound },
-		Key:     func(context.Context) ([]byte, error) { return os.ReadFile(public) },
-		Sources: func(context.Context, string, api.Selection) (string, error) { return "", errors.New("not served here") },
+	if a.distribution, err = host.NewDistribution(stack.Template, o.Edge, o.Data); err != nil {
+		return a, err
 	}
+	a.distribution.Blobs, a.distribution.API, a.distribution.Log = d.Blobs, gateway, o.Log
+	a.Edge = map[string]string{}
+	a.distribution.Values = a.Edge
+	a.Public = a.distribution
 	return a, nil
 }
 

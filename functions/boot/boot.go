@@ -79,6 +79,7 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 			return nil, err
 		}
 		config.Log, config.Now = f.Log, time.Now
+		config.Address, config.Elsewhere = getenv("APTLESS_ADDRESS"), true
 		if config.Auth, err = access(getenv("APTLESS_AUTHORIZER"), getenv("APTLESS_IAM_DEFAULT_ROLE")); err != nil {
 			return nil, err
 		}

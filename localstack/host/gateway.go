@@ -25,8 +25,8 @@ type Gateway struct {
 	Function *Function
 
 	// Users are the holders of AWS credentials by access key. The gateway asks for their
-	// signatures if Users is not nil, as a route with AWS_IAM does. Otherwise it passes
-	// all requests: the function asks for tokens itself.
+	// signatures below /api if Users is not nil, as a route with AWS_IAM does. Otherwise it
+	// passes all requests: the function asks for tokens itself.
 	Users map[string]User
 }
 
@@ -92,7 +92,7 @@ func (g Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // authorize puts the caller into an event. It reports false for a request without a valid
 // signature where the gateway asks for one.
 func (g Gateway) authorize(call *events.APIGatewayV2HTTPRequest, r *http.Request, body []byte) bool {
-	if g.Users == nil {
+	if pages := r.Method == http.MethodGet || r.Method == http.MethodHead; g.Users == nil || pages && !strings.HasPrefix(r.URL.EscapedPath(), "/api/") {
 		return true
 	}
 	key, ok := signedBy(r, body, g.Users, time.Now())

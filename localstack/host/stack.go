@@ -41,7 +41,8 @@ type Options struct {
 
 // Stack is a running template.
 type Stack struct {
-	Signed bool // whether the API's route asks for AWS credentials
+	Signed   bool      // whether the API's route asks for AWS credentials
+	Template *Template // with the values of Options
 
 	functions map[string]*Function
 	stop      context.CancelFunc
@@ -63,6 +64,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if s.Signed, err = t.AsksForSignatures(); err != nil {
 		return s, err
 	}
+	s.Template = t
 	urls, err := o.queues(ctx, t)
 	if err != nil {
 		return s, err

@@ -80,7 +80,9 @@ func ReadTemplate(file string) (*Template, error) {
 			}
 			t.Queues[name] = q
 		case "AWS::ApiGatewayV2::Route":
-			t.route = at(&r.Properties, "AuthorizationType")
+			if strings.HasPrefix(text(&r.Properties, "RouteKey"), "ANY /api/") {
+				t.route = at(&r.Properties, "AuthorizationType")
+			}
 		}
 	}
 	return t, nil
@@ -165,6 +167,8 @@ func (t *Template) value(n *yaml.Node) (string, error) {
 			return "", fmt.Errorf("line %d: %s %s is not known here", n.Line, n.Tag, n.Value)
 		}
 		return value, nil
+	case n.Kind == yaml.ScalarNode && n.Tag == "!Sub":
+		return "", fmt.Errorf("line %d: !Sub is not known here", n.Line)
 	case n.Kind == yaml.ScalarNode:
 		return n.Value, nil
 	case n.Tag == "!If" && len(n.Content) == 3:

@@ -57,8 +57,8 @@ func run(ctx context.Context, listen, code string) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	a, err := localstack.Start(ctx, local, d, localstack.Options{Template: "template.yaml", Code: code, Data: data, Queues: "aptless", Functions: os.Stderr, Log: log})
-	defer a.Stack.Stop()
+	a, err := localstack.Start(ctx, local, d, localstack.Options{Template: "template.yaml", Code: code, Data: data, Queues: "aptless", Edge: "infra/edge", Address: next(listen), Functions: os.Stderr, Log: log})
+	defer a.Stop()
 	if err != nil {
 		return err
 	}
@@ -68,6 +68,15 @@ func run(ctx context.Context, listen, code string) error {
 	}
 	fmt.Printf("token:           %s\n", token)
 	return serve(ctx, listen, a)
+}
+
+// next returns the URL of the published tree: its port is after that of the API.
+func next(listen string) string {
+	address, err := net.ResolveTCPAddr("tcp", listen)
+	if err != nil {
+		return "" // serve reports it
+	}
+	return fmt.Sprintf("http://%s:%d", address.IP, address.Port+1)
 }
 
 // serve serves the API and the published tree until ctx is done.

@@ -53,6 +53,7 @@ type deployed struct {
 	token       string // may do everything
 	api, public *httptest.Server
 	log         string // file with the output of the functions
+	former      string // key of a package that was removed
 }
 
 // deploy runs the functions. A worker that is silent for a lease counts as dead. The
@@ -73,7 +74,9 @@ func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*locals
 	if err != nil {
 		t.Fatal(err)
 	}
+	public := httptest.NewUnstartedServer(nil)
 	o := localstack.Options{
+		Edge: "../../infra/edge", Address: "http://" + public.Listener.Addr().String(),
 		Template: "../../template.yaml", Code: code, Data: t.TempDir(), Queues: fmt.Sprint("host", opened.Add(1)),
 		Lease: lease, Every: lease, Functions: file, Log: slog.New(slog.DiscardHandler),
 	}
@@ -82,7 +85,7 @@ func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*locals
 	}
 	a, err := localstack.Start(t.Context(), &behind, d, o)
 	t.Cleanup(func() {
-		a.Stack.Stop()
+		a.Stop()
 		if t.Failed() {
 			if data, err := os.ReadFile(file.Name()); err == nil {
 				t.Logf("%s", data[:min(len(data), 6000)])
@@ -97,7 +100,9 @@ func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*locals
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &deployed{token: token, Aptless: a, drivers: d, t: t, api: httptest.NewServer(a.API), public: httptest.NewServer(a.Public), log: file.Name()}
+	p := &deployed{token: token, Aptless: a, drivers: d, t: t, api: httptest.NewServer(a.API), public: public, log: file.Name()}
+	public.Config.Handler = a.Public
+	public.Start()
 	t.Cleanup(p.api.Close)
 	t.Cleanup(p.public.Close)
 	return p

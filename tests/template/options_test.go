@@ -39,7 +39,7 @@ func TestOptions(t *testing.T) {
 	for _, name := range []string{"TABLE", "PRIVATE_BUCKET", "PUBLIC_BUCKET", "QUEUE", "QUEUE_PUBLISH", "QUEUE_MIRROR", "QUEUE_CLEANUP", "PUBLIC_KEY", "STORAGES"} {
 		known["APTLESS_"+name] = true // variables of infra/aws
 	}
-	known["APTLESS_AUTHORIZER"], known["APTLESS_IAM_DEFAULT_ROLE"] = true, true // of functions/boot
+	known["APTLESS_AUTHORIZER"], known["APTLESS_IAM_DEFAULT_ROLE"], known["APTLESS_ADDRESS"] = true, true, true // of functions/boot
 	var o options.Options
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	o.Flags(flags)

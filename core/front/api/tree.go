@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -29,6 +30,10 @@ type Tree struct {
 	Key      func(context.Context) ([]byte, error)                                  // returns the armoured public key
 	Sources  func(ctx context.Context, base string, want Selection) (string, error) // returns the text of /aptless.sources; the text explains an ErrNotFound
 	Log      *slog.Logger
+
+	// Public is the URL of the published files if another program serves them. A file of
+	// the pool is then a redirect to its path by digest there. "" is where Handler is.
+	Public string
 }
 
 // ServeHTTP answers GET and HEAD.
@@ -43,32 +48,15 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMovedPermanently)
 		return
 	}
-	if r.URL.Path == "/key.asc" {
-		key, err := t.Key(r.Context())
-		t.text(w, r, "application/pgp-keys", string(key), err)
+	if t.made(w, r) {
 		return
 	}
-	if place, ok := strings.CutSuffix(r.URL.Path, "/aptless.sources"); ok {
-		text, err := t.Sources(r.Context(), base(r), t.selection(r, place))
-		t.text(w, r, "text/plain; charset=utf-8", text, err)
+	key, name, err := t.object(r)
+	if sha256, ok := strings.CutPrefix(key, pool.FilePrefix); ok && err == nil && t.Public != "" {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Location", strings.TrimSuffix(t.Public, "/")+"/pool/sha256/"+sha256+"/"+url.PathEscape(path.Base(r.URL.Path)))
+		w.WriteHeader(http.StatusFound)
 		return
-	}
-	key, err := t.key(r.URL.Path), error(nil)
-	if driver.CheckKey(key) != nil {
-		t.absent(w, r.URL.Path)
-		return
-	}
-	var name string // selects the headers; "" stands for the key
-	if sha256, ok := paths.Digest(r.URL.Path); ok {
-		key, name = pool.FileKey(sha256), r.URL.Path
-	} else if rest, ok := strings.CutPrefix(r.URL.Path, "/snapshots/"); ok {
-		id, name, _ := strings.Cut(rest, "/")
-		var dated string
-		if dated, err = t.AsOf(r.Context(), id, name); err == nil {
-			key = dated
-		} else if errors.Is(err, driver.ErrNotFound) {
-			err = nil // "snapshots" may be the prefix of a publication
-		}
 	}
 	if err == nil {
 		err = t.serve(w, r, key, cmp.Or(name, key))
@@ -80,6 +68,48 @@ func (t *Tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusInternalServerError)
 	}
+}
+
+// made answers for the files that are made for each request, and reports that it has.
+func (t *Tree) made(w http.ResponseWriter, r *http.Request) bool {
+	if r.URL.Path == "/key.asc" {
+		key, err := t.Key(r.Context())
+		t.text(w, r, "application/pgp-keys", string(key), err)
+		return true
+	}
+	place, ok := strings.CutSuffix(r.URL.Path, "/aptless.sources")
+	if !ok {
+		return false
+	}
+	at := base(r)
+	if t.Public != "" {
+		at = strings.TrimSuffix(t.Public, "/")
+	}
+	text, err := t.Sources(r.Context(), at, t.selection(r, place))
+	t.text(w, r, "text/plain; charset=utf-8", text, err)
+	return true
+}
+
+// object returns the key of the object of a path, and the name that selects its headers;
+// "" stands for the key. It returns driver.ErrInvalid for a path that has none.
+func (t *Tree) object(r *http.Request) (key, name string, err error) {
+	key = t.key(r.URL.Path)
+	if err := driver.CheckKey(key); err != nil {
+		return "", "", err
+	}
+	if sha256, ok := paths.Digest(r.URL.Path); ok {
+		return pool.FileKey(sha256), r.URL.Path, nil
+	}
+	rest, ok := strings.CutPrefix(r.URL.Path, "/snapshots/")
+	if !ok {
+		return key, "", nil
+	}
+	id, below, _ := strings.Cut(rest, "/")
+	dated, err := t.AsOf(r.Context(), id, below)
+	if errors.Is(err, driver.ErrNotFound) {
+		return key, "", nil // "snapshots" may be the prefix of a publication
+	}
+	return dated, "", err
 }
 
 // merge redirects to the path with repeated slashes merged, for example for debmirror,

@@ -114,6 +114,8 @@ type Config struct {
 	// Address is the URL of Handler. Release files then have the field Snapshots, by
 	// which apt finds former states.
 	Address string
+	// Elsewhere declares that another program serves the published files at Address.
+	Elsewhere bool
 }
 
 // Limits of a request to a key server. A client waits for the request.
@@ -194,6 +196,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },
 			Sources: a.sourcesText,
 		},
+	}
+	if c.Elsewhere {
+		server.Tree.Public = c.Address
 	}
 	if c.Metrics != nil {
 		server.Metrics = api.NewMetrics(c.Metrics, c.Version)
