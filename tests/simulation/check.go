@@ -65,8 +65,8 @@ func (c *checker) wrote(ctx context.Context, ops []driver.Op) {
 		switch {
 		case op.Do == driver.OpCheck:
 		case op.Key.Part == "task":
-			k := c.taskRow(ctx, op)
-			if acting == nil && k != nil {
+			c.recorded(ctx, op, ops)
+			if k := c.taskRow(ctx, op); acting == nil {
 				acting = k
 			}
 		case slices.Contains(headParts, op.Key.Part):
@@ -89,6 +89,14 @@ func (c *checker) wrote(ctx context.Context, ops []driver.Op) {
 	}
 	if removed {
 		c.needs("a record was removed")
+	}
+}
+
+// recorded requires that a request's task has an audit record in its admission.
+func (c *checker) recorded(ctx context.Context, op driver.Op, ops []driver.Op) {
+	record := func(o driver.Op) bool { return strings.HasPrefix(o.Key.Part, "audit-") }
+	if op.If == driver.Absent && ctx.Value(requestKey{}) != nil && c.w.audited() && !slices.ContainsFunc(ops, record) {
+		c.w.fail("task %d was admitted without an audit record", number(op.Key))
 	}
 }
 

@@ -131,6 +131,10 @@ func (c *client) await(a answer) int {
 	}
 	c.mine = append(c.mine, int64(t.ID))
 	asked := c.last
+	if c.dice.one(15) {
+		time.Sleep(c.dice.upTo(10 * time.Second))
+		c.expect(c.json("POST", fmt.Sprintf("/api/tasks/%d/cancel", t.ID), nil))
+	}
 	if c.dice.one(6) {
 		return 0 // the client goes on without waiting
 	}

@@ -3,6 +3,10 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -107,4 +111,48 @@ func (c *Coverage) met(at *call, verdict string) {
 		c.Met[at.site.place] = map[string]int{}
 	}
 	c.Met[at.site.place][verdict]++
+}
+
+// portCall matches a call of a port.
+var portCall = regexp.MustCompile(`\b(Table|table|Blobs|blobs|Queue|Fetcher|t|b)\.(Get|Scan|Write|Put|Add|Open|Stat|Copy|List|Delete|Send|Wake|Fetch)\(ctx|\b[Ss]igner\.(Clearsign|DetachSign)\(`)
+
+// Sites returns the call sites of ports in the source below core, "engine/task/store.go:12".
+func Sites(root string) ([]string, error) {
+	var all []string
+	core := os.DirFS(filepath.Join(root, "core"))
+	err := fs.WalkDir(core, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") ||
+			strings.Contains(name, "test/") || strings.HasPrefix(name, "engine/driver/") || strings.HasPrefix(name, "formats/") {
+			return err
+		}
+		data, err := fs.ReadFile(core, name)
+		n := 0
+		for line := range strings.Lines(string(data)) {
+			if n++; portCall.MatchString(line) && !strings.HasPrefix(strings.TrimSpace(line), "//") {
+				all = append(all, fmt.Sprintf("%s:%d", name, n))
+			}
+		}
+		return err
+	})
+	return all, err
+}
+
+// Missed returns the sites that no run has called, and those without a fault.
+func (c *Coverage) Missed(sites []string) (uncalled, unharmed []string) {
+	called, harmed := map[string]bool{}, map[string]bool{}
+	for place, verdicts := range c.Met {
+		called[place.At] = true
+		for verdict := range verdicts {
+			harmed[place.At] = harmed[place.At] || verdict != "" && verdict != "freeze"
+		}
+	}
+	for _, s := range sites {
+		switch {
+		case !called[s]:
+			uncalled = append(uncalled, s)
+		case !harmed[s]:
+			unharmed = append(unharmed, s)
+		}
+	}
+	return uncalled, unharmed
 }

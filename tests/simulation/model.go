@@ -94,10 +94,12 @@ func (m *model) row(s *step) error {
 	case "repo.import":
 		return m.imported(s)
 	case "repo.include", "deliver":
-		if err := within(s.now, union(s.before, m.all)); err != nil {
+		added := maps.Clone(s.now)
+		maps.DeleteFunc(added, func(key string, _ bool) bool { return nameOf(key) == "hello" }) // the package of each .changes
+		if err := within(added, union(s.before, m.all)); err != nil {
 			return err
 		}
-		return s.keeps(union(m.all))
+		return s.keeps(union(m.all, s.now))
 	case "mirror.update":
 		if equal(s.now, s.before) == nil {
 			return nil // it begins

@@ -92,31 +92,77 @@ var Mutants = []Mutant{
 		"func (p pin) holds(epoch int64) bool { return p.tombstone() || p.Epoch >= epoch }", "func (p pin) holds(epoch int64) bool { return false }"},
 }
 
-// find returns the path of the mutant's file below a root, and its changed text.
-func (m Mutant) find(root string) (path, text string, err error) {
-	path = filepath.Join(root, "core", m.File)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", "", err
-	}
-	if n := strings.Count(string(data), m.Old); n != 1 {
-		return "", "", fmt.Errorf("mutant %q: %s has the text %d times", m.Condition, m.File, n)
-	}
-	return path, strings.Replace(string(data), m.Old, m.New, 1), nil
+// Pairs are conditions that back each other: a mutant without one of them survives, and
+// a mutant without both does not.
+var Pairs = [][2]string{
+	{"lease: no attempt begins", "token: an attempt whose row"},
+	{"cancel: a committed task refuses", "commit: a committed task does not stop"},
+	{"row: an apply ends", "ETag: a name is put"},
+	{"token: an attempt whose row", "versions: a transaction requires"},
 }
 
-// overlay writes the files by which go builds a mutant. It returns the path of the
+// Change is a set of mutants that are built together.
+type Change struct {
+	Name    string
+	Mutants []Mutant
+}
+
+// Changes returns a change for each mutant, and for each pair.
+func Changes() []Change {
+	var all []Change
+	for _, m := range Mutants {
+		all = append(all, Change{m.Condition, []Mutant{m}})
+	}
+	for _, pair := range Pairs {
+		c := Change{Name: "both: " + pair[0] + "; " + pair[1]}
+		for _, begin := range pair {
+			for _, m := range Mutants {
+				if strings.HasPrefix(m.Condition, begin) {
+					c.Mutants = append(c.Mutants, m)
+				}
+			}
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// texts returns the changed files below a root, by path.
+func (c Change) texts(root string) (map[string]string, error) {
+	texts := map[string]string{}
+	for _, m := range c.Mutants {
+		path := filepath.Join(root, "core", m.File)
+		text, ok := texts[path]
+		if !ok {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			text = string(data)
+		}
+		if n := strings.Count(text, m.Old); n != 1 {
+			return nil, fmt.Errorf("mutant %q: %s has the text %d times", m.Condition, m.File, n)
+		}
+		texts[path] = strings.Replace(text, m.Old, m.New, 1)
+	}
+	return texts, nil
+}
+
+// overlay writes the files by which go builds a change. It returns the path of the
 // overlay.
-func (m Mutant) overlay(root, dir string) (string, error) {
-	path, text, err := m.find(root)
+func (c Change) overlay(root, dir string) (string, error) {
+	texts, err := c.texts(root)
 	if err != nil {
 		return "", err
 	}
-	changed := filepath.Join(dir, "mutant.go")
-	if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
-		return "", err
+	replace := map[string]string{}
+	for path, text := range texts {
+		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+			return "", err
+		}
 	}
-	data, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
+	data, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		return "", err
 	}

@@ -30,9 +30,12 @@ func moduleRoot(t *testing.T) string {
 // TestMutantsFit holds that the source has the conditions that mutants remove.
 func TestMutantsFit(t *testing.T) {
 	root := moduleRoot(t)
-	for _, m := range Mutants {
-		if _, _, err := m.find(root); err != nil {
+	for _, c := range Changes() {
+		if _, err := c.texts(root); err != nil {
 			t.Error(err)
+		}
+		if len(c.Mutants) == 0 {
+			t.Errorf("%s has no mutants", c.Name)
 		}
 	}
 }
@@ -43,8 +46,8 @@ func TestMutants(t *testing.T) {
 		t.Skip("make mutants runs it")
 	}
 	wanted, root := regexp.MustCompile(*mutants), moduleRoot(t)
-	for _, m := range Mutants {
-		if !wanted.MatchString(m.Condition) {
+	for _, m := range Changes() {
+		if !wanted.MatchString(m.Name) {
 			continue
 		}
 		begun := time.Now()
@@ -58,7 +61,7 @@ func TestMutants(t *testing.T) {
 		build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-vet=off", "-overlay", overlay, "-o", program, "./tests/simulation")
 		build.Dir = root
 		if out, err := build.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", m.Condition, err, out)
+			t.Errorf("%s: %v\n%s", m.Name, err, out)
 			continue
 		}
 		run := exec.Command(program, "-test.run=^TestRunsKeepTheInvariants$", "-test.timeout=10m", "-enough=2", "-shrink=false", fmt.Sprintf("-seeds=%d", many(400, 400)))
@@ -66,9 +69,9 @@ func TestMutants(t *testing.T) {
 		out, _ := run.CombinedOutput() // a mutant that is killed exits with an error
 		killed := seedsOf(string(out))
 		if len(killed) == 0 {
-			t.Errorf("%s: survives %d seeds\n%s", m.Condition, many(400, 400), tail(string(out)))
+			t.Errorf("%s: survives %d seeds\n%s", m.Name, many(400, 400), tail(string(out)))
 		}
-		fmt.Fprintf(os.Stderr, "| %s | %s | %s | %v |\n", m.Condition, strings.Join(killed, ", "), reason(string(out)), time.Since(begun).Round(time.Second))
+		fmt.Fprintf(os.Stderr, "| %s | %s | %s | %v |\n", m.Name, strings.Join(killed, ", "), reason(string(out)), time.Since(begun).Round(time.Second))
 	}
 }
 

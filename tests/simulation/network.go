@@ -17,10 +17,11 @@ import (
 
 // Fixtures are objects that all runs share.
 type Fixtures struct {
-	Signer pgp.Signer
-	Trees  []upstreamtest.Tree // states of the archive that is mirrored
-	states []set               // their packages
-	stock  []pack
+	Signer  pgp.Signer
+	Trees   []upstreamtest.Tree // states of the archive that is mirrored
+	states  []set               // their packages
+	stock   []pack
+	sources map[string]sourcePack
 
 	ring *pgp.Keyring
 }
@@ -31,7 +32,7 @@ func NewFixtures() (*Fixtures, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fixtures{stock: stockOf()}
+	f := &Fixtures{stock: stockOf(), sources: sourcesOf()}
 	if f.Signer, err = pgp.NewSigner(key); err != nil {
 		return nil, err
 	}

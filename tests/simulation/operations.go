@@ -3,10 +3,12 @@ package simulation
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 
 	"aptless/core/formats/deb"
+	"aptless/core/formats/deb/debtest"
 	"aptless/core/front/app/apptest"
 )
 
@@ -65,7 +67,7 @@ func (c *client) operation() {
 		c.takeSnapshot, c.takeSnapshot, c.takeSnapshot, c.createSnapshot, c.mergeSnapshots, c.pullSnapshot, c.filterSnapshot, c.renameSnapshot, c.dropSnapshot, c.dropSnapshot,
 		c.publish, c.publish, c.publish, c.update, c.update, c.update, c.update, c.stage, c.rollback, c.dropPublication, c.dropPublication,
 		c.cleanup, c.cleanup, c.repair, c.cancel, c.readTasks, c.read, c.read, c.read, c.removeUpload,
-		c.changeMirror, c.updateMirror, c.updateMirror, c.dropMirror, c.keys,
+		c.include, c.include, c.uploaders, c.changeMirror, c.updateMirror, c.updateMirror, c.dropMirror, c.keys,
 	)
 	do()
 }
@@ -362,4 +364,48 @@ func (c *client) readPackages(part, path, name string) {
 	if row != "" && row == c.w.check.named(part, name) { // the name was that of one row
 		c.w.check.seen(row, c.last, setOf(keys...))
 	}
+}
+
+// include uploads a source package, a binary package and their .changes, and includes
+// them.
+func (c *client) include() {
+	version := pick(c.dice, "1.0-1", "1.1-1")
+	dir := fmt.Sprintf("u%d-%d", c.number, c.sent)
+	files, known := c.w.sources[version].files, c.w.sources[version].keys
+	c.w.check.mu.Lock()
+	maps.Copy(c.w.check.model.all, known)
+	c.w.check.mu.Unlock()
+	body, media, err := apptest.FormOf(files)
+	if err != nil {
+		c.w.fail("form: %v", err)
+		return
+	}
+	if a := c.ask("POST", "/api/files/"+dir, media, body); a.known && a.code == 200 {
+		c.task("POST", "/api/repos/"+c.repo()+"/include/"+dir+"?acceptUnsigned=1"+pick(c.dice, "", "&forceReplace=1"), nil)
+	}
+}
+
+// uploaders changes the rules for uploads of a repository.
+func (c *client) uploaders() {
+	c.expect(c.json(pick(c.dice, "GET", "DELETE"), "/api/repos/"+c.repo()+"/uploaders", nil))
+}
+
+// sourcePack is a source package with its .changes.
+type sourcePack struct {
+	files map[string][]byte
+	keys  set
+}
+
+// sourcesOf returns the source packages of all runs, by version.
+func sourcesOf() map[string]sourcePack {
+	all := map[string]sourcePack{}
+	for _, version := range []string{"1.0-1", "1.1-1"} {
+		files := debtest.Source(debtest.SourceSpec{Version: version})
+		spec := debtest.Spec{Version: version, Architecture: "amd64"}
+		data := debtest.Deb(spec)
+		files[debtest.FileName(spec)] = data
+		files["hello_"+version+"_amd64.changes"] = debtest.Changes(debtest.ChangesSpec{Version: version, Architecture: "source amd64"}, files)
+		all[version] = sourcePack{files: files, keys: set{}}
+	}
+	return all
 }

@@ -72,5 +72,7 @@ func (r *Report) String() string {
 		}
 		fmt.Fprintf(&b, " %s %d,", name, met[v])
 	}
-	return strings.TrimSuffix(b.String(), ",")
+	delete(tasks, "")
+	fmt.Fprintf(&b, "\nkinds of tasks: %v", slices.Sorted(maps.Keys(tasks)))
+	return b.String()
 }

@@ -149,6 +149,12 @@ func TestSwarm(t *testing.T) {
 		})
 	}
 	all.Wait()
+	sites, err := Sites(moduleRoot(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	uncalled, unharmed := sum.Coverage.Missed(sites)
+	t.Logf("%d call sites of ports in the source; not called: %d %v\nwithout a fault: %d %v", len(sites), len(uncalled), uncalled, len(unharmed), unharmed)
 	t.Logf("%v\n%v of real time with %d processors", sum, time.Since(begun).Round(time.Second), workers)
 }
 

@@ -18,13 +18,14 @@ import (
 
 // World is the storage, the processes on it, and the scheduler.
 type World struct {
-	Plan   Plan
-	memory *drivertest.Memory
-	signer pgp.Signer
-	ring   *pgp.Keyring
-	stock  []pack
-	check  *checker
-	net    *network
+	Plan    Plan
+	memory  *drivertest.Memory
+	signer  pgp.Signer
+	ring    *pgp.Keyring
+	stock   []pack
+	sources map[string]sourcePack
+	check   *checker
+	net     *network
 
 	coverage *Coverage
 	counts   Counts
