@@ -33,6 +33,15 @@ const maxControl = 4 << 20
 // collect finds the files of arguments: files, folders, and names from stdin for "-".
 // A .dsc and a .changes bring the files that they list. A missing file is an error.
 func (s *session) collect(args []string) ([]localFile, error) {
+	files, err := s.find(args)
+	var wrong *usage
+	if s.alias && errors.As(err, &wrong) { // aptly counts it as a failure
+		err = errors.New(wrong.text)
+	}
+	return files, err
+}
+
+func (s *session) find(args []string) ([]localFile, error) {
 	var paths []string
 	for _, arg := range args {
 		if arg == "-" {

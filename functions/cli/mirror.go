@@ -104,11 +104,7 @@ func (s *session) mirrorList() *cobra.Command {
 func (s *session) mirrorShow() *cobra.Command {
 	var with bool
 	c := s.leaf("show NAME", "Show a mirror", one(), func(ctx context.Context, args []string) error {
-		return show(ctx, s, client.ShowMirror(args[0]), func(m client.Mirror) error {
-			keys, err := s.keysIf(ctx, with, client.OfMirrors, m.Name)
-			if err != nil {
-				return err
-			}
+		return showWith(ctx, s, client.ShowMirror(args[0]), wanted{with, client.OfMirrors, args[0]}, func(m client.Mirror, keys []string) error {
 			all := []field{{"Name", word(m.Name)}, {"Archive Root URL", word(m.ArchiveRoot)}, {"Distribution", word(m.Distribution)},
 				{"Components", words(m.Components)}, {"Architectures", words(m.Architectures)}, {"Download Sources", yes(m.DownloadSources)},
 				{"Download .udebs", yes(m.DownloadUdebs)}, {"Last update", s.printer.at(m.LastDownloadDate)}}

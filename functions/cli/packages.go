@@ -167,9 +167,8 @@ func (s *session) showPackages(ctx context.Context, query string, files, referen
 				return err
 			}
 		}
-		if len(all) == 0 {
+		if len(all) == 0 && !s.alias {
 			s.say("no packages found")
-			return &silent{codeFailed}
 		}
 		return nil
 	})

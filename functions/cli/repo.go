@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -97,11 +98,7 @@ func namesOf[T any](all []T, name func(T) string) []string {
 func (s *session) repoShow() *cobra.Command {
 	var with bool
 	c := s.leaf("show NAME", "Show a repository", one(), func(ctx context.Context, args []string) error {
-		return show(ctx, s, client.ShowRepo(args[0]), func(r client.Repo) error {
-			keys, err := s.keysIf(ctx, with, client.OfRepos, r.Name)
-			if err != nil {
-				return err
-			}
+		return showWith(ctx, s, client.ShowRepo(args[0]), wanted{with, client.OfRepos, args[0]}, func(r client.Repo, keys []string) error {
 			if err := s.printer.fields([]field{{"Name", word(r.Name)}, {"Comment", word(r.Comment)}, {"Default Distribution", word(r.DefaultDistribution)},
 				{"Default Component", word(r.DefaultComponent)}}); err != nil {
 				return err
@@ -113,13 +110,35 @@ func (s *session) repoShow() *cobra.Command {
 	return s.completed(c, client.OfRepos)
 }
 
-// keysIf reads the keys of an object's packages, if the user wants them.
-func (s *session) keysIf(ctx context.Context, wanted bool, kind, name string) ([]string, error) {
-	if !wanted {
-		return nil, nil
+// wanted says whether the packages of an object are shown with it.
+type wanted struct {
+	packages   bool
+	kind, name string
+}
+
+// showWith prints an object, and the keys of its packages if they are wanted. As JSON
+// they are the field Packages.
+func showWith[T any](ctx context.Context, s *session, call client.Call[T], w wanted, f func(T, []string) error) error {
+	a, err := send(ctx, s, call)
+	var keys client.Answer[[]string]
+	if err == nil && w.packages {
+		keys, err = send(ctx, s, client.ListKeys(w.kind, w.name))
 	}
-	a, err := send(ctx, s, client.ListKeys(kind, name))
-	return a.Value, err
+	if err != nil {
+		return err
+	}
+	if !s.opts.json {
+		return f(a.Value, keys.Value)
+	}
+	raw := a.Raw
+	if object, ok := bytes.CutSuffix(bytes.TrimSpace(raw), []byte("}")); ok && w.packages {
+		names, err := json.Marshal(shorts(keys.Value))
+		if err != nil {
+			return err
+		}
+		raw = fmt.Appendf(nil, `%s,"Packages":%s}`, object, names)
+	}
+	return s.printer.json(raw)
 }
 
 func (s *session) printPackages(wanted bool, keys []string) error {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,9 +45,6 @@ func (s *session) snapshotList() *cobra.Command {
 	var l listed
 	var sort string
 	c := l.flags(s.leaf("list", "List the snapshots", count{0, 0}, func(ctx context.Context, _ []string) error {
-		if sort != "name" && sort != "time" {
-			return usagef("--sort=%s: name or time", sort)
-		}
 		return show(ctx, s, client.ListSnapshots().With("sort", sort), func(all []client.Snapshot) error {
 			if l.raw {
 				return s.printer.lines(namesOf(all, func(v client.Snapshot) string { return v.Name }))
@@ -65,11 +63,7 @@ func (s *session) snapshotList() *cobra.Command {
 func (s *session) snapshotShow() *cobra.Command {
 	var with bool
 	c := s.leaf("show NAME", "Show a snapshot", one(), func(ctx context.Context, args []string) error {
-		return show(ctx, s, client.ShowSnapshot(args[0]), func(v client.Snapshot) error {
-			keys, err := s.keysIf(ctx, with, client.OfSnapshots, v.Name)
-			if err != nil {
-				return err
-			}
+		return showWith(ctx, s, client.ShowSnapshot(args[0]), wanted{with, client.OfSnapshots, args[0]}, func(v client.Snapshot, keys []string) error {
 			if err := s.printer.fields([]field{{"Name", word(v.Name)}, {"Created At", s.printer.at(v.CreatedAt)},
 				{"Description", word(v.Description)}, {"Source", word(v.SourceKind)}}); err != nil {
 				return err
@@ -197,7 +191,7 @@ func (s *session) snapshotMerge() *cobra.Command {
 			return usagef("%d sources are given, of at most %d: merge some of them first, then the results", len(args)-1, maxSources)
 		}
 		if latest && noRemove {
-			return usagef("-no-remove and -latest are mutually exclusive")
+			return errors.New("-no-remove and -latest cannot be specified together")
 		}
 		return change(ctx, s, client.Merge(args[0], args[1:]).Flag("latest", latest).Flag("no-remove", noRemove),
 			"Snapshot %s successfully created.\nYou can run 'aptly publish snapshot %s' to publish snapshot as Debian repository.", args[0], quote(args[0]))
