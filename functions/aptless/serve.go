@@ -144,7 +144,13 @@ func checkAddress(address string) error {
 	return fmt.Errorf("--address %q: an address is a URL without user, query and fragment, as https://deb.example.org", address)
 }
 
-// limitMemory sets the soft memory limit of the Go runtime, unless GOMEMLIMIT is set.
+// collectAt is the growth of the heap at which the garbage collector runs, in percent of
+// what is in use. Tasks make little garbage: half of Go's default costs a hundredth of
+// their time, and takes a third from the peak.
+const collectAt = 50
+
+// limitMemory sets the soft memory limit of the Go runtime, unless GOMEMLIMIT is set, and
+// when the garbage collector runs, unless GOGC is set.
 func limitMemory(memory options.Bytes) (int64, error) {
 	if memory < app.MinMemory {
 		least := options.Bytes(app.MinMemory)
@@ -152,6 +158,9 @@ func limitMemory(memory options.Bytes) (int64, error) {
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(memory))
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
 	}
 	return int64(memory), nil
 }

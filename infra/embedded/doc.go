@@ -17,6 +17,10 @@
 // one file system of Linux that keeps the times of files to the microsecond. ext4, XFS,
 // Btrfs, tmpfs and overlays of them do.
 //
+// The process reads table.db through a mapping, and gives its pages back after some
+// hundred rows. Close stores the list of free pages, so the next Open need not read the
+// tree.
+//
 // The queue is in memory only: messages that wait at the end of the process have to be
 // sent again.
 //

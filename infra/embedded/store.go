@@ -136,7 +136,7 @@ func open(dir string, opt Options) (_ *Store, err error) {
 func (s *Store) Close() error {
 	err := s.Blobs.sync()
 	if err == nil {
-		err = errors.Join(s.Blobs.stamps.save(), s.Blobs.closed())
+		err = errors.Join(s.Blobs.stamps.save(), s.Blobs.closed(), storeFreePages(s.db))
 	}
 	return errors.Join(err, s.release())
 }
@@ -180,9 +180,9 @@ func syncPath(dir string) error {
 
 // openTable opens the database.
 //
-// A commit does not write the list of free pages, whose length would be its cost. Open
-// finds the free pages by reading the tree. A hash map has them, which finds a run of
-// pages without a search. The mapping begins larger than most files, since a new
+// A commit does not write the list of free pages, whose length would be its cost. The
+// last commit of Close does. Without that list, after a kill, Open finds the free pages by
+// reading the tree. A hash map has them, which finds a run of pages without a search. The mapping begins larger than most files, since a new
 // mapping waits for all readers. It is address space: memory has pages of the file only.
 func openTable(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
@@ -196,6 +196,13 @@ func openTable(path string) (*bbolt.DB, error) {
 		return nil, ErrInUse
 	}
 	return db, err
+}
+
+// storeFreePages makes a commit with the list of free pages. It is the last one before
+// the database is closed.
+func storeFreePages(db *bbolt.DB) error {
+	db.NoFreelistSync = false
+	return db.Update(func(*bbolt.Tx) error { return nil })
 }
 
 // prepareFolders makes the three folders and empties the folder of temporary files. It

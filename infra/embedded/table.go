@@ -31,6 +31,7 @@ var (
 // Table is the Table port in a bbolt file.
 type Table struct {
 	db      *bbolt.DB
+	mapped  mapped
 	blobs   *Blobs // whose lazy changes are durable before each commit; nil for none
 	commits rounds[*change]
 	counted *counters
@@ -44,14 +45,23 @@ type change struct {
 	// apply makes the change. After an error it has changed nothing, and the error is
 	// the caller's alone. A fatalError fails the commit for all callers.
 	apply func(rows, counters *bbolt.Bucket) error
+	rows  int // that it changes
 	err   error
+}
+
+// rowsOf returns the number of rows of changes.
+func rowsOf(changes []*change) (n int) {
+	for _, c := range changes {
+		n += c.rows
+	}
+	return n
 }
 
 // fatalError says that a transaction may hold half of a change.
 type fatalError struct{ error }
 
 func newTable(db *bbolt.DB, counted *counters, blobs *Blobs) (*Table, error) {
-	t := &Table{db: db, blobs: blobs, counted: counted}
+	t := &Table{db: db, mapped: mapped{db: db}, blobs: blobs, counted: counted}
 	t.commits = rounds[*change]{run: t.commit, limit: commitBytes}
 	return t, db.Update(func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(rowBucket)
@@ -115,6 +125,7 @@ func (t *Table) get(ctx context.Context, key driver.Key) (r driver.Row, err erro
 		r, err = row(key, stored)
 		return err
 	})
+	t.mapped.touch(1)
 	return r, err
 }
 
@@ -169,6 +180,7 @@ func (t *Table) page(ctx context.Context, part, after string) (page []driver.Row
 		}
 		return nil
 	})
+	t.mapped.touch(1 + len(page)/rowsOfPage)
 	return page, more, err
 }
 
@@ -183,7 +195,7 @@ func (t *Table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 		weight += rowWeight(op.Key, op.Data)
 	}
 	var v string
-	err := t.do(weight, func(rows, _ *bbolt.Bucket) error {
+	err := t.do(len(ops), weight, func(rows, _ *bbolt.Bucket) error {
 		if err := conflict(rows, ops); err != nil {
 			return err
 		}
@@ -251,7 +263,7 @@ func (t *Table) Put(ctx context.Context, rows ...driver.Row) error {
 			ops = append(ops, driver.Op{Key: r.Key, Data: r.Data})
 			weight += rowWeight(r.Key, r.Data)
 		}
-		err := t.do(weight, func(rows, _ *bbolt.Bucket) error {
+		err := t.do(len(ops), weight, func(rows, _ *bbolt.Bucket) error {
 			_, err := write(rows, ops)
 			return err
 		})
@@ -272,7 +284,7 @@ func (t *Table) Add(ctx context.Context, key driver.Key, delta int64) (sum int64
 	if err := errors.Join(ctx.Err(), key.Check()); err != nil {
 		return 0, fmt.Errorf("add to counter: %w", err)
 	}
-	err = t.do(rowWeight(key, nil), func(_, counters *bbolt.Bucket) error {
+	err = t.do(1, rowWeight(key, nil), func(_, counters *bbolt.Bucket) error {
 		k := rowKey(key)
 		var was int64
 		if stored := counters.Get(k); len(stored) == 8 {
@@ -292,9 +304,10 @@ func (t *Table) Add(ctx context.Context, key driver.Key, delta int64) (sum int64
 	return sum, nil
 }
 
-// do has apply called in a commit that concurrent callers share.
-func (t *Table) do(weight int, apply func(rows, counters *bbolt.Bucket) error) error {
-	c := &change{apply: apply}
+// do has apply, which changes a number of rows, called in a commit that concurrent
+// callers share.
+func (t *Table) do(rows, weight int, apply func(rows, counters *bbolt.Bucket) error) error {
+	c := &change{apply: apply, rows: rows}
 	if err := t.commits.join(c, weight); err != nil {
 		return err
 	}
@@ -331,6 +344,7 @@ func (t *Table) commit(changes []*change) error {
 		}
 		return nil
 	})
+	t.mapped.touch(rowsOf(changes))
 	if err == nil {
 		t.synced = max(t.synced, synced)
 	} else if t.blobs != nil {
@@ -352,5 +366,5 @@ func commitError(err error) error {
 // persist commits no change of a row. The commit makes lazy changes durable and stores
 // "synced".
 func (t *Table) persist() error {
-	return t.do(rowOverhead, func(*bbolt.Bucket, *bbolt.Bucket) error { return nil })
+	return t.do(0, rowOverhead, func(*bbolt.Bucket, *bbolt.Bucket) error { return nil })
 }
