@@ -145,7 +145,7 @@ func checkAddress(address string) error {
 }
 
 // collectAt is the growth of the heap at which the garbage collector runs, in percent of
-// what is in use. Tasks make little garbage: half of Go's default costs a hundredth of
+// the live heap. Tasks make little garbage: half of Go's default costs a hundredth of
 // their time, and takes a third from the peak.
 const collectAt = 50
 
