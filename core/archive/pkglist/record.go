@@ -105,6 +105,18 @@ func hashText(hash uint64) string {
 // Decode returns the package of a record of a list.
 func Decode(r lists.Record) (*deb.Package, error) { return decodeValue(r.Val) }
 
+// decodePart returns the named parts of the package of a record's value.
+func decodePart(val []byte, part *deb.Part) (*deb.Package, error) {
+	if len(val) < valueHead {
+		return nil, fmt.Errorf("package record of %d bytes: %w", len(val), lists.ErrDamaged)
+	}
+	p, err := deb.DecodePart(val[valueHead:], part)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", lists.ErrDamaged, err)
+	}
+	return p, nil
+}
+
 func decodeValue(val []byte) (*deb.Package, error) {
 	if len(val) < valueHead {
 		return nil, fmt.Errorf("package record of %d bytes: %w", len(val), lists.ErrDamaged)

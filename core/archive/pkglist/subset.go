@@ -32,6 +32,49 @@ func (l *List) Some(ctx context.Context, may func(*Chunk) bool) iter.Seq2[Placed
 	}
 }
 
+// Matching returns the packages for which match is true, of the chunks for which may is
+// true. Only a part of each package is read for match, which is called concurrently.
+func (l *List) Matching(ctx context.Context, may func(*Chunk) bool, part *deb.Part, match func(*deb.Package) bool) (*Subset, error) {
+	selected := l.Subset()
+	some, starts := l.some(func(i int) bool { return may(&l.chunks[i]) })
+	for found, err := range lists.Map(ctx, l.list, some, func(i int, records []lists.Record) (found []int, err error) {
+		for n, r := range records {
+			if err := ctx.Err(); err != nil { // cached chunks are read without a check of ctx
+				return nil, err
+			}
+			p, err := decodePart(r.Val, part)
+			if err != nil {
+				return nil, err
+			}
+			if match(p) {
+				found = append(found, starts[i]+n)
+			}
+		}
+		return found, nil
+	}) {
+		if err != nil {
+			return nil, err
+		}
+		for _, at := range found {
+			selected.Add(at)
+		}
+	}
+	return selected, nil
+}
+
+// some returns the chunks for whose number with returns true, and the index of the first
+// package of each.
+func (l *List) some(with func(i int) bool) (some []lists.Chunk, starts []int) {
+	at := 0
+	for i := range l.chunks {
+		if with(i) {
+			some, starts = append(some, l.chunks[i].Chunk), append(starts, at)
+		}
+		at += l.chunks[i].Count
+	}
+	return some, starts
+}
+
 // placedRecord is a record and its index in the list.
 type placedRecord struct {
 	at int
@@ -41,16 +84,8 @@ type placedRecord struct {
 // placed yields the records of the chunks for whose number with returns true.
 func (l *List) placed(ctx context.Context, with func(i int) bool) iter.Seq2[placedRecord, error] {
 	return func(yield func(placedRecord, error) bool) {
-		var some []lists.Chunk
-		var starts []int
-		at := 0
-		for i := range l.chunks {
-			if with(i) {
-				some, starts = append(some, l.chunks[i].Chunk), append(starts, at)
-			}
-			at += l.chunks[i].Count
-		}
-		left := 0 // records of the current chunk still to come
+		some, starts := l.some(with)
+		at, left := 0, 0 // left: records of the current chunk still to come
 		for r, err := range l.list.Records(ctx, some) {
 			if err != nil {
 				yield(placedRecord{}, err)
@@ -173,12 +208,32 @@ const maxHeld = 4096
 // InKeyOrder yields the packages in ascending byte order of their keys. A large subset is
 // read once per architecture.
 func (s *Subset) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] {
+	return MapInKeyOrder(ctx, s, itself)
+}
+
+// MapInKeyOrder yields f of the packages of s in the order of InKeyOrder. f is called
+// concurrently, ahead of the results, and may keep its package.
+func MapInKeyOrder[T any](ctx context.Context, s *Subset, f func(*deb.Package) (T, error)) iter.Seq2[T, error] {
 	limit := 0
 	if s.count <= maxHeld {
 		limit = math.MaxInt
 	}
-	return s.list.inKeyOrder(ctx, s, limit)
+	return mapInKeyOrder(ctx, s, limit, f)
 }
+
+func mapInKeyOrder[T any](ctx context.Context, s *Subset, limit int, f func(*deb.Package) (T, error)) iter.Seq2[T, error] {
+	return inKeyOrder(s.list.counts, limit, func(archs []string) iter.Seq2[keyed[T], error] {
+		return mapRecords(ctx, s.list, archs, s, func(_ *identity, r lists.Record) (v T, err error) {
+			p, err := Decode(r)
+			if err != nil {
+				return v, err
+			}
+			return f(p)
+		})
+	})
+}
+
+func itself(p *deb.Package) (*deb.Package, error) { return p, nil }
 
 // HighestVersions returns a subset with one package of each name. It is one of the
 // highest version, of any architecture and kind; among several, the one with the least
@@ -225,36 +280,47 @@ func (s *Subset) Store(ctx context.Context) (*List, error) {
 	}, s.list)
 }
 
-// records yields the records of some architectures in index order, only those in s if s
-// is not nil. It reads only chunks that have such records.
-func (l *List) records(ctx context.Context, archs []string, s *Subset) iter.Seq2[identified, error] {
-	with := func(i int) bool {
+// mapRecords yields f of the records of some architectures in index order, only of those
+// in s if s is not nil. It reads only chunks that have such records. f is called
+// concurrently.
+func mapRecords[T any](ctx context.Context, l *List, archs []string, s *Subset, f func(*identity, lists.Record) (T, error)) iter.Seq2[keyed[T], error] {
+	some, starts := l.some(func(i int) bool {
 		return (s == nil || s.has(i)) &&
 			slices.ContainsFunc(l.chunks[i].Counts, func(n Count) bool { return slices.Contains(archs, n.Architecture) })
-	}
-	return func(yield func(identified, error) bool) {
-		for r, err := range l.placed(ctx, with) {
-			if err == nil && s != nil && !s.Has(r.at) {
+	})
+	chunks := lists.Map(ctx, l.list, some, func(i int, records []lists.Record) (items []keyed[T], err error) {
+		for n, r := range records {
+			if s != nil && !s.Has(starts[i]+n) {
 				continue
 			}
-			var id identity
-			if err == nil {
-				id, err = parseRecord(r.Record)
-			}
+			id, err := parseRecord(r)
 			if err != nil {
-				yield(identified{}, err)
+				return nil, err
+			}
+			if !slices.Contains(archs, id.arch) {
+				continue
+			}
+			k := keyed[T]{name: id.name, key: id.key()}
+			if k.item, err = f(&id, r); err != nil {
+				return nil, err
+			}
+			items = append(items, k)
+		}
+		return items, nil
+	})
+	return func(yield func(keyed[T], error) bool) {
+		for items, err := range chunks {
+			if err != nil {
+				yield(keyed[T]{}, err)
 				return
 			}
-			if slices.Contains(archs, id.arch) && !yield(identified{id, r.Record}, nil) {
-				return
+			for _, k := range items {
+				if !yield(k, nil) {
+					return
+				}
 			}
 		}
 	}
-}
-
-type identified struct {
-	identity
-	record lists.Record
 }
 
 // Keys yields the keys of all packages in ascending byte order.
@@ -262,40 +328,12 @@ func (l *List) Keys(ctx context.Context) iter.Seq2[string, error] { return l.key
 
 func (l *List) keys(ctx context.Context, s *Subset, limit int) iter.Seq2[string, error] {
 	return inKeyOrder(l.counts, limit, func(archs []string) iter.Seq2[keyed[string], error] {
-		return func(yield func(keyed[string], error) bool) {
-			for r, err := range l.records(ctx, archs, s) {
-				var k keyed[string]
-				if err == nil {
-					key := r.key()
-					k = keyed[string]{r.name, key, key}
-				}
-				if !yield(k, err) {
-					return
-				}
-			}
-		}
+		return mapRecords(ctx, l, archs, s, func(id *identity, _ lists.Record) (string, error) { return id.key(), nil })
 	})
 }
 
 // InKeyOrder yields all packages in ascending byte order of their keys. It reads the list
 // once per architecture and holds the packages of one name.
 func (l *List) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] {
-	return l.inKeyOrder(ctx, nil, 0)
-}
-
-func (l *List) inKeyOrder(ctx context.Context, s *Subset, limit int) iter.Seq2[*deb.Package, error] {
-	return inKeyOrder(l.counts, limit, func(archs []string) iter.Seq2[keyed[*deb.Package], error] {
-		return func(yield func(keyed[*deb.Package], error) bool) {
-			for r, err := range l.records(ctx, archs, s) {
-				var k keyed[*deb.Package]
-				if err == nil {
-					k.name, k.key = r.name, r.key()
-					k.item, err = Decode(r.record)
-				}
-				if !yield(k, err) || err != nil {
-					return
-				}
-			}
-		}
-	})
+	return mapInKeyOrder(ctx, l.Whole(), 0, itself)
 }

@@ -69,7 +69,7 @@ func TestSubsetEqualsSlices(t *testing.T) {
 			rt.Fatalf("%q, want %q", got, keys)
 		}
 		for _, limit := range []int{0, 1000, 1 << 20} {
-			if got := keysOf(collect(t, l.inKeyOrder(t.Context(), sub, limit))); !slices.Equal(got, keys) {
+			if got := keysOf(collect(t, mapInKeyOrder(t.Context(), sub, limit, itself))); !slices.Equal(got, keys) {
 				rt.Fatalf("%q, want %q", got, keys)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"aptless/core/engine/driver"
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/deb"
 )
 
@@ -32,6 +33,66 @@ func (s *Store) After(ctx context.Context, after string) iter.Seq2[*deb.Package,
 			}
 		}
 	}
+}
+
+// batchRows is the number of records that Matching reads together.
+const (
+	batchRows    = 512
+	batchWorkers = 8
+)
+
+// Matching yields the packages of Packages for which match is true. Only a part of each
+// package is read for match, which is called concurrently. It holds a batch of rows.
+func (s *Store) Matching(ctx context.Context, part *deb.Part, match func(*deb.Package) bool) iter.Seq2[*deb.Package, error] {
+	return func(yield func(*deb.Package, error) bool) {
+		rows := make([]driver.Row, 0, batchRows)
+		give := func() bool {
+			found, err := s.matching(ctx, rows, part, match)
+			if err != nil {
+				yield(nil, err)
+				return false
+			}
+			for _, p := range found {
+				if p != nil && !yield(p, nil) {
+					return false
+				}
+			}
+			rows = rows[:0]
+			return true
+		}
+		for row, err := range s.rows(ctx, "") {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if rows = append(rows, row); len(rows) == batchRows && !give() {
+				return
+			}
+		}
+		give()
+	}
+}
+
+// matching returns the packages of rows for which match is true, and nil for the others.
+func (s *Store) matching(ctx context.Context, rows []driver.Row, part *deb.Part, match func(*deb.Package) bool) ([]*deb.Package, error) {
+	found := make([]*deb.Package, len(rows))
+	each := (len(rows) + batchWorkers - 1) / batchWorkers
+	err := parallel.Each(ctx, batchWorkers, batchWorkers, func(ctx context.Context, n int) error {
+		for i := n * each; i < min((n+1)*each, len(rows)); i++ {
+			err := s.unpack(ctx, rows[i], func(h recordHead) error {
+				p, err := deb.DecodePart(h.pkg, part)
+				if err == nil && match(p) {
+					found[i], err = deb.DecodePackage(h.pkg)
+				}
+				return err
+			})
+			if err != nil && !errors.Is(err, driver.ErrNotFound) { // the collector removed its object
+				return err
+			}
+		}
+		return nil
+	})
+	return found, err
 }
 
 // packageOf reads the package from a record's row.

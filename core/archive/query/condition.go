@@ -80,11 +80,32 @@ func compile(pattern string, limit int) (*regexp.Regexp, int, error) {
 	if size > limit {
 		return nil, 0, tooLarge(pattern)
 	}
-	compiled, err := regexp.Compile(pattern)
+	compiled, err := regexp.Compile(withoutEnds(parsed).String())
 	if err != nil {
 		return nil, 0, fmt.Errorf("regexp compile failed: %w", err)
 	}
 	return compiled, size, nil
+}
+
+// withoutEnds returns an expression that is found in the same texts. It lacks the parts at
+// both ends that may be empty. Example: "locales" for ".*locales.*", which is found
+// without a look at the rest of the text.
+func withoutEnds(re *syntax.Regexp) *syntax.Regexp {
+	if re.Op != syntax.OpConcat {
+		return re
+	}
+	mayBeEmpty := func(sub *syntax.Regexp) bool { return sub.Op == syntax.OpStar || sub.Op == syntax.OpQuest }
+	subs := re.Sub
+	for len(subs) > 1 && mayBeEmpty(subs[0]) {
+		subs = subs[1:]
+	}
+	for len(subs) > 1 && mayBeEmpty(subs[len(subs)-1]) {
+		subs = subs[:len(subs)-1]
+	}
+	if len(subs) == 1 {
+		return subs[0]
+	}
+	return &syntax.Regexp{Op: syntax.OpConcat, Flags: re.Flags, Sub: subs}
 }
 
 func tooLarge(pattern string) error {

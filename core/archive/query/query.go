@@ -23,6 +23,9 @@ type Query interface {
 	// same query.
 	String() string
 
+	// needs adds the parts of a package that Match looks at.
+	needs(*deb.Part)
+
 	// may reports whether a chunk may have packages that match.
 	may(*pkglist.Chunk) bool
 }

@@ -13,19 +13,32 @@ import (
 // Select returns the packages of a list for which q is true. It reads only the
 // chunks that may have matches.
 func Select(ctx context.Context, list *pkglist.List, q Query) (*pkglist.Subset, error) {
-	selected := list.Subset()
-	for p, err := range list.Some(ctx, q.may) {
-		if err == nil {
-			err = ctx.Err() // cached chunks are read without a check of ctx
-		}
-		if err != nil {
-			return nil, err
-		}
-		if q.Match(p.Package) {
-			selected.Add(p.At)
-		}
+	return list.Matching(ctx, q.may, Needs(q), q.Match)
+}
+
+// Needs returns the parts of a package that Match of a query looks at.
+func Needs(q Query) *deb.Part {
+	part := new(deb.Part)
+	q.needs(part)
+	return part
+}
+
+func (q allOf) needs(part *deb.Part) {
+	for _, one := range q {
+		one.needs(part)
 	}
-	return selected, nil
+}
+
+func (q anyOf) needs(part *deb.Part)    { allOf(q).needs(part) }
+func (q not) needs(part *deb.Part)      { q.part.needs(part) }
+func (q *exact) needs(*deb.Part)        {}
+func (q *dependency) needs(p *deb.Part) { p.Needs("Provides") }
+
+func (q *field) needs(part *deb.Part) {
+	part.Needs(q.name)
+	if q.name == "$Version" { // also of provided names
+		part.Needs("Provides")
+	}
 }
 
 func (q allOf) may(c *pkglist.Chunk) bool {

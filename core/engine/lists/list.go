@@ -140,6 +140,22 @@ func (l *List) Records(ctx context.Context, chunks []Chunk) iter.Seq2[Record, er
 	}
 }
 
+// Map yields f of the records of each chunk, in the order of the chunks. f gets the
+// chunk's number in chunks. It is called concurrently, also for chunks that are not yet
+// needed.
+func Map[T any](ctx context.Context, l *List, chunks []Chunk, f func(i int, records []Record) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		a := newAhead(ctx, l.store, chunks, f)
+		defer a.close()
+		for {
+			v, ok, err := a.next()
+			if err == nil && !ok || !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // Get returns the value under key.
 func (l *List) Get(ctx context.Context, key []byte) (val []byte, found bool, err error) {
 	i := l.search(key)

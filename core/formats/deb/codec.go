@@ -151,6 +151,72 @@ func DecodePackage(data []byte) (*Package, error) {
 	return p, nil
 }
 
+// Part names the parts of a record that a reader needs. Kind, name, version,
+// architectures and source are always read.
+type Part struct {
+	Relations []string // names of relation fields
+	Extra     []string // names of other fields
+}
+
+// Needs adds the part with a field, named as for Package.Field.
+func (w *Part) Needs(field string) {
+	switch field {
+	case "Name", "Version", "$Version", "$Architecture", "Architecture", "$PackageType", "Source", "$Source", "$SourceVersion":
+		return
+	}
+	if new(Package).relation(field) != nil {
+		w.Relations = append(w.Relations, field)
+		return
+	}
+	w.Extra = append(w.Extra, field)
+}
+
+// DecodePart reads the named parts of a record. The other fields of the package are
+// empty, and it has no files. It may accept bytes that AppendPackage does not write.
+func DecodePart(data []byte, w *Part) (*Package, error) {
+	if len(data) > MaxRecord {
+		return nil, fmt.Errorf("%d bytes: %w", len(data), ErrRecord)
+	}
+	d := decoder{rest: string(data)}
+	if v := d.byte(); v != recordVersion {
+		return nil, fmt.Errorf("version %d: %w", v, ErrRecord)
+	}
+	p := &Package{Kind: Kind(d.byte())}
+	for _, s := range [...]*string{&p.Name, &p.Version, &p.Architecture, &p.SourceArchitecture, &p.Source} {
+		*s = d.string()
+	}
+	for _, name := range relationNames {
+		n := d.count(1)
+		if n == 0 || !slices.Contains(w.Relations, name) {
+			for range n {
+				d.string()
+			}
+			continue
+		}
+		items := make([]string, n)
+		for i := range items {
+			items[i] = d.string()
+		}
+		*p.relation(name) = items
+	}
+	if len(w.Extra) > 0 {
+		for range d.count(2) {
+			name, value := d.string(), d.string()
+			if !slices.Contains(w.Extra, name) {
+				continue
+			}
+			if p.Extra == nil {
+				p.Extra = make(map[string]string, len(w.Extra))
+			}
+			p.Extra[name] = value
+		}
+	}
+	if d.failed || p.Kind > Installer {
+		return nil, ErrRecord
+	}
+	return p, nil
+}
+
 // RecordProvides returns the items of Provides in a record without reading the
 // rest. It may return ErrRecord for bytes that AppendPackage does not write.
 func RecordProvides(data []byte) ([]string, error) {

@@ -24,6 +24,11 @@ func (a *array) add(v any) {
 	if err != nil {
 		panic(err) // impossible: elements are strings and maps of strings
 	}
+	a.addJSON(data)
+}
+
+// addJSON adds an element that is JSON.
+func (a *array) addJSON(data []byte) {
 	a.open(',')
 	a.buf.Write(data)
 	a.size += len(data)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"net/http"
@@ -104,7 +105,7 @@ func (s *Server) wholeList(w http.ResponseWriter, r *http.Request, list *pkglist
 	}
 	if l.query == nil && !l.maximumVersion {
 		if l.details {
-			return writePackages(w, list.InKeyOrder(ctx))
+			return writeDetails(w, pkglist.MapInKeyOrder(ctx, list.Whole(), detailsJSON))
 		}
 		return writeKeys(w, list.Keys(ctx))
 	}
@@ -129,7 +130,7 @@ func (s *Server) wholeList(w http.ResponseWriter, r *http.Request, list *pkglist
 		return errSearch(ctx, err)
 	}
 	if l.details {
-		return writePackages(w, selected.InKeyOrder(ctx))
+		return writeDetails(w, pkglist.MapInKeyOrder(ctx, selected, detailsJSON))
 	}
 	return writeKeys(w, selected.Keys(ctx))
 }
@@ -157,7 +158,7 @@ func (s *Server) listAllPackages(w http.ResponseWriter, r *http.Request) error {
 	all := s.Pool.Packages(ctx)
 	selected := all
 	if l.query != nil {
-		selected = filtered(ctx, selected, l.query.Match)
+		selected = s.Pool.Matching(ctx, query.Needs(l.query), l.query.Match)
 	}
 	if l.withDeps {
 		keys, err := query.ClosureOfAll(ctx, all, l.query, s.dependencies())
@@ -232,6 +233,21 @@ func writeKeys(w http.ResponseWriter, keys iter.Seq2[string, error]) error {
 			return out.fail(err)
 		}
 		out.add(key)
+	}
+	return out.end()
+}
+
+// detailsJSON returns a package as JSON.
+func detailsJSON(p *deb.Package) ([]byte, error) { return json.Marshal(p.Details()) }
+
+// writeDetails answers with an array of elements that are JSON already.
+func writeDetails(w http.ResponseWriter, elements iter.Seq2[[]byte, error]) error {
+	out := newArray(w)
+	for data, err := range elements {
+		if err != nil {
+			return out.fail(err)
+		}
+		out.addJSON(data)
 	}
 	return out.end()
 }
