@@ -171,7 +171,7 @@ func TestStorageErrorsAreReturned(t *testing.T) {
 		"All":        last(errorsOf(l.All(t.Context()))),
 		"ByName":     last(errorsOf(l.ByName(t.Context(), "a"))),
 		"Keys":       last(errorsOf(l.Keys(t.Context()))),
-		"InKeyOrder": last(errorsOf(l.InKeyOrder(t.Context()))),
+		"InKeyOrder": last(errorsOf(MapInKeyOrder(t.Context(), l.Whole(), itself))),
 		"Diff":       last(errorsOf(Diff(t.Context(), l, other))),
 		"Changes":    last(errorsOf(Changes(t.Context(), l, other))),
 		"Open":       second(s.Open(t.Context(), l.Ref())),

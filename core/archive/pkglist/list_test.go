@@ -156,7 +156,7 @@ func TestIndexOrder(t *testing.T) {
 			t.Errorf("limit %d: %q", limit, got)
 		}
 	}
-	if got := keysOf(collect(t, l.InKeyOrder(t.Context()))); !slices.Equal(got, keys) {
+	if got := keysOf(collect(t, MapInKeyOrder(t.Context(), l.Whole(), itself))); !slices.Equal(got, keys) {
 		t.Errorf("%q", got)
 	}
 	if got := text(collect(t, l.ByName(t.Context(), "a-b"))...); !slices.Equal(got, []string{"a-b 1 all"}) {

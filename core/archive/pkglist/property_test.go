@@ -84,7 +84,7 @@ func checkList(t *rapid.T, l *List, m map[string]*deb.Package, limit int) {
 	if got := collect(t, l.keys(t.Context(), nil, limit)); !slices.Equal(got, keys) {
 		t.Fatalf("%q, want %q", got, keys)
 	}
-	if got := keysOf(collect(t, l.InKeyOrder(t.Context()))); !slices.Equal(got, keys) {
+	if got := keysOf(collect(t, MapInKeyOrder(t.Context(), l.Whole(), itself))); !slices.Equal(got, keys) {
 		t.Fatalf("%q, want %q", got, keys)
 	}
 }

@@ -205,14 +205,9 @@ func (s *Subset) Keys(ctx context.Context) iter.Seq2[string, error] {
 // maxHeld bounds the packages held for sorting, some kilobytes each.
 const maxHeld = 4096
 
-// InKeyOrder yields the packages in ascending byte order of their keys. A large subset is
-// read once per architecture.
-func (s *Subset) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] {
-	return MapInKeyOrder(ctx, s, itself)
-}
-
-// MapInKeyOrder yields f of the packages of s in the order of InKeyOrder. f is called
-// concurrently, ahead of the results, and may keep its package.
+// MapInKeyOrder yields f of the packages of s in ascending byte order of their keys. A
+// large subset is read once per architecture. f is called concurrently, ahead of the
+// results, and may keep its package.
 func MapInKeyOrder[T any](ctx context.Context, s *Subset, f func(*deb.Package) (T, error)) iter.Seq2[T, error] {
 	limit := 0
 	if s.count <= maxHeld {
@@ -232,8 +227,6 @@ func mapInKeyOrder[T any](ctx context.Context, s *Subset, limit int, f func(*deb
 		})
 	})
 }
-
-func itself(p *deb.Package) (*deb.Package, error) { return p, nil }
 
 // HighestVersions returns a subset with one package of each name. It is one of the
 // highest version, of any architecture and kind; among several, the one with the least
@@ -330,10 +323,4 @@ func (l *List) keys(ctx context.Context, s *Subset, limit int) iter.Seq2[string,
 	return inKeyOrder(l.counts, limit, func(archs []string) iter.Seq2[keyed[string], error] {
 		return mapRecords(ctx, l, archs, s, func(id *identity, _ lists.Record) (string, error) { return id.key(), nil })
 	})
-}
-
-// InKeyOrder yields all packages in ascending byte order of their keys. It reads the list
-// once per architecture and holds the packages of one name.
-func (l *List) InKeyOrder(ctx context.Context) iter.Seq2[*deb.Package, error] {
-	return mapInKeyOrder(ctx, l.Whole(), 0, itself)
 }

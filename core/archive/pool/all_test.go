@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"aptless/core/engine/driver"
+	"aptless/core/formats/deb"
 )
 
 // noise returns text that compresses to about half its size, not less.
@@ -49,6 +50,20 @@ func TestAllPackagesComeInKeyOrder(t *testing.T) {
 			t.Errorf("%v, %v", p, err)
 		}
 		break // leaving a scan early leaves no goroutine
+	}
+	few := []string{}
+	for p, err := range s.Matching(t.Context(), &deb.Part{}, func(p *deb.Package) bool { return strings.HasSuffix(p.Version, "1") }) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Files) == 0 || len(p.Extra) == 0 {
+			t.Errorf("%v is not whole", p)
+		}
+		few = append(few, p.Key())
+	}
+	wantFew := slices.DeleteFunc(slices.Clone(want), func(key string) bool { return !strings.Contains(key, "1 ") })
+	if !slices.Equal(few, wantFew) || len(few) != 11 {
+		t.Errorf("matching are %q, want %q", few, wantFew)
 	}
 	for key := range m.Objects("private/records/") {
 		if err := m.Blobs.Delete(t.Context(), key); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"aptless/core/archive/pkglist"
 	"aptless/core/formats/deb"
 )
 
@@ -68,7 +69,7 @@ func BenchmarkDetails(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				for p, err := range l.InKeyOrder(b.Context()) {
+				for p, err := range pkglist.MapInKeyOrder(b.Context(), l.Whole(), func(p *deb.Package) (*deb.Package, error) { return p, nil }) {
 					if err != nil {
 						b.Fatal(err)
 					}
