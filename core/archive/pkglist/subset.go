@@ -39,8 +39,8 @@ func (l *List) Matching(ctx context.Context, may func(*Chunk) bool, part *deb.Pa
 	some, starts := l.some(func(i int) bool { return may(&l.chunks[i]) })
 	for found, err := range lists.Map(ctx, l.list, some, func(i int, records []lists.Record) (found []int, err error) {
 		for n, r := range records {
-			if err := ctx.Err(); err != nil { // cached chunks are read without a check of ctx
-				return nil, err
+			if ctx.Err() != nil { // cached chunks are read without a check of ctx
+				return nil, context.Cause(ctx)
 			}
 			p, err := decodePart(r.Val, part)
 			if err != nil {
@@ -58,6 +58,9 @@ func (l *List) Matching(ctx context.Context, may func(*Chunk) bool, part *deb.Pa
 		for _, at := range found {
 			selected.Add(at)
 		}
+	}
+	if ctx.Err() != nil { // match ended the context with the last package
+		return nil, context.Cause(ctx)
 	}
 	return selected, nil
 }

@@ -79,6 +79,9 @@ func (s *Store) matching(ctx context.Context, rows []driver.Row, part *deb.Part,
 	each := (len(rows) + batchWorkers - 1) / batchWorkers
 	err := parallel.Each(ctx, batchWorkers, batchWorkers, func(ctx context.Context, n int) error {
 		for i := n * each; i < min((n+1)*each, len(rows)); i++ {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			err := s.unpack(ctx, rows[i], func(h recordHead) error {
 				p, err := deb.DecodePart(h.pkg, part)
 				if err == nil && match(p) {
@@ -92,6 +95,9 @@ func (s *Store) matching(ctx context.Context, rows []driver.Row, part *deb.Part,
 		}
 		return nil
 	})
+	if err == nil && ctx.Err() != nil { // match ended the context with the last rows
+		err = context.Cause(ctx)
+	}
 	return found, err
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"aptless/core/archive/query"
@@ -17,24 +18,26 @@ const matchTime = 20 * time.Second
 // context of the search and matches nothing.
 type search struct {
 	query.Query
-	left time.Duration
+	left atomic.Int64 // nanoseconds; matches are concurrent
 	end  context.CancelCauseFunc
 }
 
 // newSearch returns a query that takes at most limit, and the context of the search.
 func newSearch(ctx context.Context, q query.Query, limit time.Duration) (*search, context.Context) {
 	ctx, end := context.WithCancelCause(ctx)
-	return &search{q, limit, end}, ctx
+	s := &search{Query: q, end: end}
+	s.left.Store(int64(limit))
+	return s, ctx
 }
 
 // Match implements query.Query.
 func (s *search) Match(p *deb.Package) bool {
-	if s.left <= 0 {
+	if s.left.Load() <= 0 {
 		return false
 	}
 	begun := time.Now()
 	found := s.Query.Match(p)
-	if s.left -= time.Since(begun); s.left <= 0 {
+	if s.left.Add(-int64(time.Since(begun))) <= 0 {
 		s.end(Errorf(http.StatusBadRequest, "the query takes longer than %v: use simpler regular expressions", matchTime))
 	}
 	return found
