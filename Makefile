@@ -51,9 +51,9 @@ functions: ## build the Lambda functions to dist
 		CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o dist/$$f/bootstrap ./functions/$$f; \
 	done
 
-deploy: functions tools ## check the template and deploy it to AWS; needs the program sam
+deploy: functions ## check the template and deploy it to AWS; needs Go and the program sam
 	@command -v sam >/dev/null || { echo "deploy: the AWS SAM CLI is missing: https://docs.aws.amazon.com/serverless-application-model/" >&2; exit 1; }
-	$(CACHE)/cfn-lint/bin/cfn-lint template.yaml
+	sam validate --lint --template-file template.yaml
 	sam deploy --guided --template-file template.yaml --capabilities CAPABILITY_IAM
 
 run: build ## serve on LISTEN (127.0.0.1:8080) with data in DATA (./data)

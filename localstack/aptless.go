@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,10 +54,8 @@ type Aptless struct {
 	API    http.Handler // the API, as API Gateway serves it
 	Public http.Handler // the published tree, as CloudFront serves it, without caches
 
-	// Edge has the values of CloudFront's key value store.
-	Edge map[string]string
-
 	distribution *host.Distribution
+	values       *httptest.Server // the key value store of CloudFront
 }
 
 // Stop ends all processes.
@@ -64,6 +63,9 @@ func (a *Aptless) Stop() {
 	a.Stack.Stop()
 	if a.distribution != nil {
 		a.distribution.Stop()
+	}
+	if a.values != nil {
+		a.values.Close()
 	}
 }
 
@@ -82,12 +84,15 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	if o.Lease > 0 {
 		env = append(env, "APTLESS_LEASE="+o.Lease.String())
 	}
+	store := &host.KeyValues{}
+	a.values = httptest.NewServer(store)
+	env = append(env, "APTLESS_EDGE_URL="+a.values.URL)
 	// The template's settings of queues are for AWS.
 	env = withoutQueues(env)
 	values := map[string]string{
 		"Table": local.Config.Table, "PrivateBucket": local.Config.PrivateBucket, "PublicBucket": local.Config.PublicBucket,
 		"SigningKey": "file:" + filepath.Join(o.Data, secretKey), "PublicKey": "file:" + public,
-		"AllowUpstream": o.AllowUpstream, "Address": o.Address,
+		"AllowUpstream": o.AllowUpstream, "Address": o.Address, "EdgeKeys.Arn": host.KeyValuesARN,
 	}
 	maps.Copy(values, o.Values)
 	stack, err := host.Start(ctx, host.Options{
@@ -113,8 +118,7 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 		return a, err
 	}
 	a.distribution.Blobs, a.distribution.API, a.distribution.Log = d.Blobs, gateway, o.Log
-	a.Edge = map[string]string{}
-	a.distribution.Values = a.Edge
+	a.distribution.Values = store
 	a.Public = a.distribution
 	return a, nil
 }

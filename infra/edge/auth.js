@@ -74,7 +74,12 @@ function places(path) {
 function entry(list, place) {
   let longest = '';
   for (const e of list) {
-    const below = e === '.' ? !/^[a-z0-9]+:/.test(place) : place === e || place.startsWith(e + '/');
+    let below = place === e || place.startsWith(e + '/');
+    if (e === '.') {
+      below = !/^[a-z0-9]+:/.test(place);
+    } else if (e.endsWith(':.')) { // the root of a storage
+      below = place.startsWith(e.slice(0, -1));
+    }
     if (below && e.length > longest.length) {
       longest = e;
     }

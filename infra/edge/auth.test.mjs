@@ -105,6 +105,15 @@ for (const uri of ['/', '/dists/x', '/team-a/x', '/key.asc']) {
   await check(root, uri, 'a', 403);
 }
 
+await check(root, '/dists/x:y/Release', undefined, 401);
+await check(root, '/repos/www/x', undefined, 401); // also the path itself counts
+const storage = await load('auth.js', store(['filesystem:www:.']));
+await check(storage, '/repos/www/x', undefined, 401);
+await check(storage, '/repos/www/x', 'a', 403);
+await check(storage, '/repos/www/x', 'all', 200);
+await check(storage, '/repos/eu/x', undefined, 200);
+await check(storage, '/dists/x', undefined, 200);
+
 // Without the list, or with one that cannot be read, all is private.
 for (const values of [stored, { ...stored, private: '' }, { ...stored, private: 'null' }, { ...stored, private: '["x"' }, { ...stored, private: '"team-b"' }]) {
   const fresh = await load('auth.js', values);

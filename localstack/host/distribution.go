@@ -20,9 +20,9 @@ import (
 // Distribution answers as CloudFront does with the settings of a template: behaviours by
 // path, their functions, and paths as S3 reads them. It has no cache.
 type Distribution struct {
-	Blobs  driver.Blobs      // "public/" and "private/" are the two buckets
-	API    http.Handler      // the origin api
-	Values map[string]string // of the key value store
+	Blobs  driver.Blobs // "public/" and "private/" are the two buckets
+	API    http.Handler // the origin api
+	Values *KeyValues   // of the functions
 	Log    *slog.Logger
 
 	root       string // DefaultRootObject
@@ -124,7 +124,7 @@ func (d *Distribution) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	b := d.find(sent.URI)
 	if f := d.functions[b.function]; f != nil {
-		answer, err := f.call(sent, d.Values)
+		answer, err := f.call(sent, d.Values.Values())
 		if err != nil {
 			d.Log.Error("function of CloudFront failed", "error", err)
 			w.WriteHeader(http.StatusBadGateway)

@@ -494,3 +494,15 @@ func entries(n *yaml.Node) []*yaml.Node {
 	}
 	return found
 }
+
+// TestDeployNeedsGoAndSamOnly: no program of Debian.
+func TestDeployNeedsGoAndSamOnly(t *testing.T) {
+	data, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^deploy:([^#\n]*)`).FindSubmatch(data)
+	if found == nil || strings.TrimSpace(string(found[1])) != "functions" {
+		t.Errorf("deploy needs %q", found)
+	}
+}

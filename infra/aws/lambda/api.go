@@ -1,6 +1,8 @@
 package lambda
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -23,6 +25,9 @@ const MaxBody = 4_500_000
 
 // maxAnswer is the largest event that a function may return, in bytes.
 const maxAnswer = 6_000_000
+
+// maxRaw is the largest answer before its compression, in bytes.
+const maxRaw = 8 * maxAnswer
 
 // margin is the time kept of each call to answer and to clean up.
 const margin = time.Second
@@ -53,10 +58,59 @@ func API(h http.Handler) func(context.Context, events.APIGatewayV2HTTPRequest) (
 				"a request of more than %d bytes does not get through: POST /api/files/{dir} "+
 					`with a JSON list of {"name", "size", "sha256"} answers URLs to upload to`, MaxBody))
 		} else {
-			h.ServeHTTP(answer, req)
+			answer.from(h, req)
+			answer.compress(req)
 		}
 		return answer.event(), nil
 	}
+}
+
+// from has a handler answer a request. A handler that breaks its answer off panics with
+// http.ErrAbortHandler, so that a client sees the end of the connection. Here the whole
+// answer is replaced, and the process goes on.
+func (a *answer) from(h http.Handler, r *http.Request) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			a.refuse(http.StatusInternalServerError, "the answer could not be read to its end")
+		default:
+			panic(p)
+		}
+	}()
+	h.ServeHTTP(a, r)
+}
+
+// minCompressed is the size of the smallest answer that is compressed, in bytes.
+const minCompressed = 1 << 10
+
+// compress compresses an answer of text or JSON for a client that takes gzip. So listings
+// fit into an event that would not.
+func (a *answer) compress(r *http.Request) {
+	kind := a.sent.Get("Content-Type")
+	text := strings.HasPrefix(kind, "text/") || strings.HasPrefix(kind, "application/json")
+	if len(a.body) < minCompressed || !text || a.sent.Get("Content-Encoding") != "" || a.sent.Get("Content-Range") != "" || !accepts(r) {
+		return
+	}
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Write(a.body) // a buffer takes all
+	w.Close()
+	a.body = b.Bytes()
+	a.sent.Set("Content-Encoding", "gzip")
+	a.sent.Add("Vary", "Accept-Encoding")
+	a.sent.Del("Content-Length")
+}
+
+// accepts reports whether a client takes gzip.
+func accepts(r *http.Request) bool {
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, weight, _ := strings.Cut(part, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			return strings.TrimRight(strings.ReplaceAll(weight, " ", ""), ".0") != "q="
+		}
+	}
+	return false
 }
 
 // early returns a context that ends margin before its parent.
@@ -109,7 +163,7 @@ type answer struct {
 	sent   http.Header // the headers at the time of WriteHeader
 	status int
 	body   []byte
-	over   bool // the body exceeds maxAnswer
+	over   bool // the body exceeds maxRaw
 }
 
 func (a *answer) Header() http.Header { return a.header }
@@ -122,7 +176,7 @@ func (a *answer) WriteHeader(status int) {
 
 func (a *answer) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
-	if a.over || len(a.body)+len(p) > maxAnswer {
+	if a.over || len(a.body)+len(p) > maxRaw {
 		a.over = true
 		return 0, io.ErrShortWrite
 	}

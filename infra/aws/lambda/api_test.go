@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -189,4 +190,51 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("status %d", out.StatusCode)
 		}
 	})
+}
+
+// TestLargeAnswerIsCompressed: a listing of 7 MB does not fit into an event as it is.
+func TestLargeAnswerIsCompressed(t *testing.T) {
+	listing := []byte("[" + strings.Repeat(`"Pamd64 hello 1 0123456789abcdef",`, 220_000) + `""]`)
+	h := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Write(listing)
+	}
+	for accepts, want := range map[string]int{"gzip": 200, "deflate, GZIP;q=0.5": 200, "": 500, "gzip;q=0": 500, "gzip; q=0.0": 500, "br": 500} {
+		e := event("GET", "/api/packages", "")
+		e.Headers["accept-encoding"] = accepts
+		answer := call(t, e, h)
+		if answer.StatusCode != want {
+			t.Errorf("%q: %d %.100s", accepts, answer.StatusCode, answer.Body)
+		}
+		if want != 200 {
+			continue
+		}
+		data, err := base64.StdEncoding.DecodeString(answer.Body)
+		if err != nil || !answer.IsBase64Encoded || answer.Headers["Content-Encoding"] != "gzip" || answer.Headers["Vary"] != "Accept-Encoding" {
+			t.Fatalf("%q: %v, %v", accepts, answer.Headers, err)
+		}
+		r, err := gzip.NewReader(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, listing) {
+			t.Errorf("%q: %d bytes, %v", accepts, len(got), err)
+		}
+	}
+	e := event("GET", "/api/version", "")
+	e.Headers["accept-encoding"] = "gzip"
+	if answer := call(t, e, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }); answer.Headers["Content-Encoding"] != "" || answer.Body != "{}" {
+		t.Errorf("a small answer: %+v", answer)
+	}
+}
+
+// TestAnswerThatIsBrokenOff: the process goes on, and the client sees no part of it.
+func TestAnswerThatIsBrokenOff(t *testing.T) {
+	answer := call(t, event("GET", "/api/packages", ""), func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `["first",`)
+		panic(http.ErrAbortHandler)
+	})
+	if answer.StatusCode != 500 || answer.Body != `{"error":"the answer could not be read to its end"}` {
+		t.Errorf("%+v", answer)
+	}
 }
