@@ -48,6 +48,7 @@ func auditCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			v.Finish()
 			for _, f := range v.Faults {
 				fmt.Fprintln(cmd.OutOrStdout(), f)
 			}

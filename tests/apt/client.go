@@ -228,6 +228,15 @@ func (c *Client) Update(ctx context.Context, options ...string) Result {
 	return c.run(ctx, "apt-get", append([]string{"-o", "APT::Update::Error-Mode=any", "update"}, options...)...)
 }
 
+// Authorize adds an entry of apt_auth.conf(5), which apt alone may read.
+func (c *Client) Authorize(t testing.TB, entry string) {
+	t.Helper()
+	dir := filepath.Join(c.system, c.root, "empty", "auth.conf.d")
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "aptless.conf"), []byte(entry+"\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Forget removes the fetched lists.
 func (c *Client) Forget(t testing.TB) {
 	t.Helper()

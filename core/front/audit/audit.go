@@ -62,7 +62,15 @@ type Record struct {
 	Error  string   `json:",omitempty"`
 	Of     string   `json:",omitempty"` // the record, token, binding, mode or day that it is about
 	Count  int      `json:",omitempty"` // of refusals that have no record of their own
+	Ends   []End    `json:",omitempty"` // of an Expired record: the last removed record of each stream
 	Prev   string   // Hash of the record before it in its stream; "" at the beginning
+	Hash   string
+}
+
+// End is the last removed record of a stream.
+type End struct {
+	Stream string
+	Number int64
 	Hash   string
 }
 
@@ -191,10 +199,11 @@ type minute struct {
 }
 
 // perMinute bounds the refusals of a source that have records, each minute. maxSources
-// bounds the counters: one source more removes all counters and their numbers.
+// bounds the counters. Further sources within the minute share one counter.
 const (
 	perMinute  = 10
 	maxSources = 10_000
+	others     = "other addresses" // of the shared counter
 )
 
 // Refuse records a refusal. After perMinute refusals of its source in a minute it only
@@ -204,16 +213,17 @@ func (s *Store) Refuse(ctx context.Context, r Record) error {
 	if s.refusals == nil {
 		s.refusals = map[string]*minute{}
 	}
-	m, now := s.refusals[r.From], s.Now()
+	now := s.Now()
+	if s.refusals[r.From] == nil && len(s.refusals) >= maxSources {
+		r.From = others
+	}
+	m := s.refusals[r.From]
 	var counted *Record
 	if m != nil && now.Sub(m.began) >= time.Minute {
 		counted, m = m.rest(), nil
 		delete(s.refusals, r.From)
 	}
 	if m == nil {
-		if len(s.refusals) >= maxSources {
-			clear(s.refusals)
-		}
 		m = &minute{began: now, example: r}
 		s.refusals[r.From] = m
 	}

@@ -60,6 +60,7 @@ func faults(records []Record) []string {
 	for _, r := range records {
 		v.Add(r)
 	}
+	v.Finish()
 	var found []string
 	for _, f := range v.Faults {
 		found = append(found, f.String())

@@ -21,10 +21,11 @@
 //  4. No secrets. A record has neither header values, bodies nor queries.
 //  5. Bounded refusals. The first 10 refusals of a source in a minute have records.
 //     The others of the minute are counted in memory, and one record has their
-//     number. Numbers are lost with the process, and when one minute has more than
-//     10,000 sources.
-//  6. Removal. Sweep removes whole days, the oldest first. After each day that had
-//     records it writes an Expired record with the day and the number.
+//     number. Above 10,000 sources in a minute, the others have one counter. Numbers
+//     are lost with the process.
+//  6. Removal. Sweep removes whole days, the oldest first. The last transaction of a day
+//     that had records has an Expired record. It has the day, the number and the last
+//     removed record of each stream, so the records that are left can be verified.
 //
 // Example of 3: two calls of one process are admitted at once. Each takes a stream
 // that is free and gives it back when its transaction is over.
