@@ -70,7 +70,7 @@
 //	formats/deb                    github.com/klauspost/compress github.com/mikelolasagasti/xz github.com/ulikunitz/xz
 //	formats/deb/debtest            github.com/klauspost/compress github.com/ulikunitz/xz
 //	formats/pgp                    github.com/ProtonMail/go-crypto
-//	formats/members                github.com/dsnet/compress github.com/klauspost/compress github.com/ulikunitz/xz
+//	formats/members                github.com/klauspost/compress github.com/ulikunitz/xz
 //	formats/members/memberstest    github.com/klauspost/compress github.com/mikelolasagasti/xz
 //	formats/openapi
 //	formats/graphviz

@@ -9,4 +9,15 @@
 // file of all the pieces' bytes in order.
 //
 // 2. apt reads the file whole. A .bz2 or .xz file has one stream.
+//
+// 3. Equal plain bytes give equal members.
+//
+// Files, each referring to those after it:
+//
+//	packing.go          the formats
+//	bzip2.go            .bz2: blocks in one stream
+//	xz.go, zstd.go      .xz and .zst
+//	block.go            a block of bzip2
+//	bwt.go, huffman.go  its transform and its codes
+//	members.go          members, and strings of bits
 package members

@@ -2,7 +2,9 @@ package index
 
 import (
 	"context"
+	"errors"
 
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/deb"
 	"aptless/core/formats/members"
 )
@@ -52,22 +54,17 @@ func (st *Stager) outputs(ctx context.Context, src *source, packedOnly bool) (*o
 
 func (o *output) write(data []byte, bits int64) error { return o.bits.Write(data, bits) }
 
-// add writes a part.
+// add writes a part to all files at the same time: their digests take most of the time.
 func (out *outputs) add(p part) error {
 	out.pieces = append(out.pieces, p.piece)
-	if _, err := out.plain.Write(p.plain); err != nil {
-		return err
-	}
-	if _, err := out.gz.Write(p.gz); err != nil {
-		return err
-	}
+	plain := parallel.Start(func() (int, error) { return out.plain.Write(p.plain) })
+	_, err := out.gz.Write(p.gz)
 	for i, o := range out.more {
 		o.Members = append(o.Members, p.more[i].Member)
-		if err := o.write(p.more[i].Data, p.more[i].Bits); err != nil {
-			return err
-		}
+		err = errors.Join(err, o.write(p.more[i].Data, p.more[i].Bits))
 	}
-	return nil
+	_, other := plain.Result()
+	return errors.Join(other, err)
 }
 
 // stage ends the files, lists them, stages them and records them in x.

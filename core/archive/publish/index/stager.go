@@ -117,7 +117,7 @@ func (st *Stager) level() int { return cmp.Or(st.GzipLevel, DefaultGzipLevel) }
 
 // Form changes with every change to the bytes that are made of a list, so that
 // nothing made otherwise is copied.
-const Form = "2"
+const Form = "3"
 
 // form is Form with the settings on which the bytes of all indexes depend.
 func (st *Stager) form() string {
