@@ -79,7 +79,7 @@ type result struct {
 func (b *bench) run(ctx context.Context, width int, words ...string) result {
 	var out, err bytes.Buffer
 	code := cli.Main(ctx, cli.Env{In: strings.NewReader(b.in), Out: &out, Err: &err, Getenv: func(name string) string { return b.env[name] }, Home: b.home,
-		Now: time.Now, Version: "1.6.3+aptless", Terminal: func(any) (int, bool) { return width, width > 0 }}, words, func() []*cobra.Command { return nil })
+		Now: time.Now, Version: "1.6.3+aptless", Terminal: func(any) (int, bool) { return width, width > 0 }}, words, func() []*cobra.Command { return []*cobra.Command{{Use: "key"}} })
 	return result{out.String(), err.String(), code}
 }
 

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -185,23 +187,28 @@ func placeOf(args []string) client.Place {
 	return p
 }
 
+// update returns the call of an update. aptly before 1.6 updates by PUT.
+func (s *session) update(ctx context.Context, at client.Place, b client.Publishing) (client.Call[client.Publication], error) {
+	c, err := s.connect()
+	if err != nil {
+		return client.Call[client.Publication]{}, err
+	}
+	aptless, err := c.Aptless(ctx)
+	if aptless {
+		return client.Update(at, b), err
+	}
+	return client.Switch(at, b), err
+}
+
 func (s *session) publishUpdate() *cobra.Command {
 	var p publishing
 	c := s.leaf("update DISTRIBUTION [[ENDPOINT:]PREFIX]", "Publish the current packages of the repositories", count{1, 2}, nil)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		s.noteKeys(&p)
 		at, b := placeOf(args), p.body(cmd.Flags().Changed)
-		api, err := s.connect()
+		call, err := s.update(cmd.Context(), at, b)
 		if err != nil {
 			return err
-		}
-		aptless, err := api.Aptless(cmd.Context())
-		if err != nil {
-			return err
-		}
-		call := client.Update(at, b)
-		if !aptless { // aptly before 1.6 has no such call
-			call = client.Switch(at, b)
 		}
 		return s.publishes(cmd.Context(), call, p.dry, func(client.Publication) { s.say("Published repository %s has been updated successfully.", at) })
 	}
@@ -245,15 +252,40 @@ func (s *session) switched(ctx context.Context, at client.Place, all []client.So
 	if len(all) != 1 || all[0].Component != "" {
 		return filled(all), nil
 	}
-	a, err := send(ctx, s, client.ShowPublication(at))
+	p, err := s.publication(ctx, at)
 	if err != nil {
 		return nil, err
 	}
-	if len(a.Value.Sources) != 1 {
-		return nil, usagef("%s has %d components: say --component", at, len(a.Value.Sources))
+	if len(p.Value.Sources) != 1 {
+		return nil, usagef("%s has %d components: say --component", at, len(p.Value.Sources))
 	}
-	all[0].Component = a.Value.Sources[0].Component
+	all[0].Component = p.Value.Sources[0].Component
 	return all, nil
+}
+
+// publication reads a publication. aptly 1.5.0 tells it in its list only.
+func (s *session) publication(ctx context.Context, at client.Place) (client.Answer[client.Publication], error) {
+	c, err := s.connect()
+	if err != nil {
+		return client.Answer[client.Publication]{}, err
+	}
+	if aptless, err := c.Aptless(ctx); err != nil || aptless {
+		if err != nil {
+			return client.Answer[client.Publication]{}, err
+		}
+		return send(ctx, s, client.ShowPublication(at))
+	}
+	all, err := send(ctx, s, client.ListPublications())
+	for _, p := range all.Value {
+		if (client.Place{Prefix: prefixOf(p), Distribution: p.Distribution}).String() == at.String() {
+			raw, err := json.Marshal(p)
+			return client.Answer[client.Publication]{Value: p, Raw: raw}, err
+		}
+	}
+	if err == nil {
+		err = &client.Refusal{Method: "GET", Path: "/api/publish", Status: http.StatusNotFound, Text: "published repo with storage:prefix/distribution " + at.String() + " not found"}
+	}
+	return client.Answer[client.Publication]{}, err
 }
 
 // sourcesText writes sources as "component: name".
@@ -291,7 +323,11 @@ func (s *session) publishList() *cobra.Command {
 
 func (s *session) publishShow() *cobra.Command {
 	return s.leaf("show DISTRIBUTION [[ENDPOINT:]PREFIX]", "Show a publication", count{1, 2}, func(ctx context.Context, args []string) error {
-		return show(ctx, s, client.ShowPublication(placeOf(args)), func(p client.Publication) error {
+		a, err := s.publication(ctx, placeOf(args))
+		if err != nil {
+			return err
+		}
+		return print(s, a, func(p client.Publication) error {
 			return s.printer.fields([]field{{"Prefix", word(p.Prefix)}, {"Distribution", word(p.Distribution)}, {"Architectures", words(p.Architectures)},
 				{"Sources", word(sourcesText(p.Sources))}, {"Kind", word(p.SourceKind)}, {"Storage", word(p.Storage)}, {"Origin", word(p.Origin)}, {"Label", word(p.Label)},
 				{"Suite", word(p.Suite)}, {"Codename", word(p.Codename)}, {"Valid For", word(p.ValidFor)}, {"Aliases", words(p.Aliases)}})

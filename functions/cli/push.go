@@ -159,7 +159,7 @@ func orThere(err error) error {
 // pushTo updates a publication, or creates it.
 func (s *session) pushTo(ctx context.Context, p pushing, at client.Place) error {
 	signing := client.Signing{Skip: p.skipSigning, GpgKey: p.keyID}
-	_, err := send(ctx, s, client.ShowPublication(at))
+	_, err := s.publication(ctx, at)
 	if err != nil && !(p.create && client.StatusOf(err) == http.StatusNotFound) {
 		return err
 	}
@@ -169,6 +169,9 @@ func (s *session) pushTo(ctx context.Context, p pushing, at client.Place) error 
 			return err
 		}
 	}
-	_, err = send(ctx, s, client.Update(at, client.Publishing{ForceOverwrite: p.overwrite, Signing: signing}))
+	call, err := s.update(ctx, at, client.Publishing{ForceOverwrite: p.overwrite, Signing: signing})
+	if err == nil {
+		_, err = send(ctx, s, call)
+	}
 	return err
 }

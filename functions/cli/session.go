@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -99,10 +100,25 @@ func send[T any](ctx context.Context, s *session, call client.Call[T]) (client.A
 	}
 	a, err := client.Send(ctx, c, call)
 	s.reporter.close()
+	if client.StatusOf(err) == http.StatusNotFound {
+		err = lacking(ctx, c, err)
+	}
 	for _, w := range a.Warnings {
 		s.note("%s", w)
 	}
 	return a, err
+}
+
+// lacking turns 404 of a call that the server does not have into a failure that says so.
+// A name that is not there has a text of its own.
+func lacking(ctx context.Context, c *client.Client, err error) error {
+	if !strings.Contains(err.Error(), "page not found") && err.Error() != "not found" {
+		return err
+	}
+	if aptless, asked := c.Aptless(ctx); asked != nil || aptless {
+		return err
+	}
+	return fmt.Errorf("the command needs aptless: this server is an aptly that does not have the call (%v)", err)
 }
 
 // show sends a call and prints its answer: as JSON with --json, else by f.
@@ -111,6 +127,11 @@ func show[T any](ctx context.Context, s *session, call client.Call[T], f func(T)
 	if err != nil {
 		return err
 	}
+	return print(s, a, f)
+}
+
+// print prints an answer: as JSON with --json, else by f.
+func print[T any](s *session, a client.Answer[T], f func(T) error) error {
 	if s.opts.json {
 		return s.printer.json(a.Raw)
 	}
