@@ -247,6 +247,32 @@ func TestUploadsFitTheServer(t *testing.T) {
 	}
 }
 
+// TestSmallFilesGoTogether: one form has all of them, also at its second attempt.
+func TestSmallFilesGoTogether(t *testing.T) {
+	var got []string
+	c, log := serve(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if n == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		if err := r.ParseMultipartForm(1 << 20); err != nil {
+			t.Error(err)
+			return
+		}
+		for _, h := range r.MultipartForm.File["file"] {
+			f, _ := h.Open()
+			body, _ := io.ReadAll(f)
+			got = append(got, h.Filename+"="+string(body))
+		}
+	})
+	opened := 0
+	one, two := local("abc", &opened), local("", &opened)
+	two.Name = "empty"
+	if err := c.UploadAll(t.Context(), "d", []client.Local{one, two}); err != nil || !slices.Equal(got, []string{"a b.deb=abc", "empty="}) {
+		t.Errorf("%v, %q\n%s", err, got, log.requests())
+	}
+}
+
 func TestSignedUploadsHaveNoToken(t *testing.T) {
 	var log []string
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

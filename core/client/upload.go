@@ -83,28 +83,57 @@ func (c *Client) Upload(ctx context.Context, dir string, l Local) error {
 	}
 	r := request{method: http.MethodPut, path: at("files", dir, l.Name), safe: true, raw: l.reader, size: l.Size, media: "application/octet-stream"}
 	if !aptless { // aptly takes forms only
-		r = l.form(dir)
+		r = form(dir, []Local{l})
 	}
 	_, err = c.do(ctx, r)
 	return err
 }
 
-// form returns the request of a form with the file.
-func (l Local) form(dir string) request {
-	var head strings.Builder
-	form := multipart.NewWriter(&head)
-	_, _ = form.CreateFormFile("file", l.Name) // a strings.Builder takes all
-	begin := head.String()
-	form.Close()
-	end := head.String()[len(begin):]
-	return request{method: http.MethodPost, path: at("files", dir), safe: true, media: form.FormDataContentType(),
-		size: l.Size + int64(head.Len()), raw: func() (io.Reader, error) {
-			body, err := l.reader()
-			if err != nil {
-				return nil, err
+// UploadAll stores small files in an upload directory by one request. The server makes
+// them durable together, which is many times as fast as one by one.
+func (c *Client) UploadAll(ctx context.Context, dir string, files []Local) error {
+	_, err := c.do(ctx, form(dir, files))
+	return err
+}
+
+// form returns the request of a form with files.
+func form(dir string, files []Local) request {
+	var text strings.Builder
+	w := multipart.NewWriter(&text)
+	var ends []int // of the head of each file in text
+	size := int64(0)
+	for _, l := range files {
+		_, _ = w.CreateFormFile("file", l.Name) // a strings.Builder takes all
+		ends = append(ends, text.Len())
+		size += l.Size
+	}
+	w.Close()
+	heads := text.String()
+	return request{method: http.MethodPost, path: at("files", dir), safe: true, media: w.FormDataContentType(),
+		size: size + int64(len(heads)), raw: func() (io.Reader, error) {
+			var parts []io.Reader
+			begin := 0
+			for i, l := range files {
+				parts = append(parts, strings.NewReader(heads[begin:ends[i]]), &later{open: l.reader})
+				begin = ends[i]
 			}
-			return io.MultiReader(strings.NewReader(begin), body, strings.NewReader(end)), nil
+			return io.MultiReader(append(parts, strings.NewReader(heads[begin:]))...), nil
 		}}
+}
+
+// later opens a reader at its first use, so that one file is open at a time.
+type later struct {
+	open func() (io.Reader, error)
+	from io.Reader
+}
+
+func (l *later) Read(p []byte) (n int, err error) {
+	if l.from == nil {
+		if l.from, err = l.open(); err != nil {
+			return 0, err
+		}
+	}
+	return l.from.Read(p)
 }
 
 // announced is a file of a direct upload.

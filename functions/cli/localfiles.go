@@ -207,6 +207,34 @@ type uploaded struct {
 	Bytes              int64
 }
 
+// Limits of the files that one request has together. A request through API Gateway has
+// at most client.MaxInRequest bytes.
+const (
+	together      = 200
+	togetherBytes = client.MaxInRequest / 2
+)
+
+// batches groups small files. A larger file is alone.
+func batches(files []localFile) [][]localFile {
+	var all [][]localFile
+	var open []localFile
+	size := int64(0)
+	for _, f := range files {
+		if f.size > togetherBytes/4 {
+			all = append(all, []localFile{f})
+			continue
+		}
+		if len(open) == together || size+f.size > togetherBytes {
+			all, open, size = append(all, open), nil, 0
+		}
+		open, size = append(open, f), size+f.size
+	}
+	if len(open) > 0 {
+		all = append(all, open)
+	}
+	return all
+}
+
 // upload sends files to an upload directory, some at a time. A file that is there with
 // equal size and digest is not sent.
 func (s *session) upload(ctx context.Context, dir string, files []localFile) (uploaded, error) {
@@ -219,23 +247,28 @@ func (s *session) upload(ctx context.Context, dir string, files []localFile) (up
 	if err != nil {
 		return uploaded{}, err
 	}
+	total := uploaded{Files: len(files)}
+	var missing []localFile
+	for _, f := range files {
+		if has := there[f.name]; has.SHA256 == f.sha256 && has.Size == f.size {
+			total.There++
+		} else {
+			missing = append(missing, f)
+		}
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	total := uploaded{Files: len(files)}
-	work, mu, wait := make(chan localFile), sync.Mutex{}, sync.WaitGroup{}
+	work, mu, wait := make(chan []localFile), sync.Mutex{}, sync.WaitGroup{}
 	for range s.workers() {
 		wait.Go(func() {
-			for f := range work {
-				sent, err := s.uploadOne(ctx, c, dir, f, there[f.name])
-				if err != nil {
-					cancel(fmt.Errorf("%s: %w", f.path, err))
+			for batch := range work {
+				if err := s.uploadBatch(ctx, c, dir, batch); err != nil {
+					cancel(err)
 					continue
 				}
 				mu.Lock()
-				if sent {
+				for _, f := range batch {
 					total.Sent, total.Bytes = total.Sent+1, total.Bytes+f.size
-				} else {
-					total.There++
 				}
 				done := total.Sent + total.There
 				mu.Unlock()
@@ -243,18 +276,18 @@ func (s *session) upload(ctx context.Context, dir string, files []localFile) (up
 			}
 		})
 	}
-	for _, f := range files {
+	for _, batch := range batches(missing) {
 		if ctx.Err() != nil {
 			break
 		}
-		work <- f
+		work <- batch
 	}
 	close(work)
 	wait.Wait()
 	return total, context.Cause(ctx)
 }
 
-// workers is the number of files that are sent at a time.
+// workers is the number of requests at a time.
 func (s *session) workers() int {
 	switch {
 	case s.opts.parallel > 0:
@@ -265,16 +298,29 @@ func (s *session) workers() int {
 	return 4
 }
 
-func (s *session) uploadOne(ctx context.Context, c *client.Client, dir string, f localFile, there client.File) (sent bool, err error) {
+func (s *session) uploadBatch(ctx context.Context, c *client.Client, dir string, batch []localFile) error {
 	if ctx.Err() != nil {
-		return false, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	if there.SHA256 == f.sha256 && there.Size == f.size {
-		return false, nil
+	var list []client.Local
+	var ends []func(error)
+	for _, f := range batch {
+		progress, end := s.reporter.transfer(f.name, f.size)
+		ends = append(ends, end)
+		list = append(list, client.Local{Name: f.name, Size: f.size, SHA256: f.sha256, Sent: progress,
+			Open: func() (io.ReadCloser, error) { return os.Open(f.path) }})
 	}
-	progress, end := s.reporter.transfer(f.name, f.size)
-	err = c.Upload(ctx, dir, client.Local{Name: f.name, Size: f.size, SHA256: f.sha256, Sent: progress,
-		Open: func() (io.ReadCloser, error) { return os.Open(f.path) }})
-	end(err)
-	return true, err
+	var err error
+	if len(list) == 1 {
+		err = c.Upload(ctx, dir, list[0])
+	} else {
+		err = c.UploadAll(ctx, dir, list)
+	}
+	for _, end := range ends {
+		end(err)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", batch[0].path, err)
+	}
+	return nil
 }

@@ -216,6 +216,9 @@ func (r *reporter) transfer(name string, total int64) (sent func(int64), end fun
 func (r *reporter) files(done, all int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.how == plain && r.phase != "Upload" { // the first line comes after patience
+		r.phase, r.last = "Upload", r.now().Add(patience-every)
+	}
 	if r.how == plain {
 		r.plain("Upload", fmt.Sprintf("%d of %d files", done, all))
 	}
