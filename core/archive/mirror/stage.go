@@ -240,7 +240,7 @@ func (u *update) applyFilter(ctx context.Context, list *pkglist.List) (*pkglist.
 	if err == nil && u.mirror.DownloadSources {
 		chosen, err = query.Sources(ctx, chosen)
 	}
-	if errors.Is(err, deb.ErrRelation) || errors.Is(err, query.ErrNoArchitectures) {
+	if errors.Is(err, deb.ErrRelation) || errors.Is(err, query.ErrNoArchitectures) || errors.Is(err, query.ErrSlow) {
 		return nil, failure(ctx, err)
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -196,6 +197,21 @@ func TestCancelledSelectEnds(t *testing.T) {
 	if _, err := Select(ctx, l, q); !errors.Is(err, context.Canceled) || seen != 10 {
 		t.Errorf("%v after %d packages", err, seen)
 	}
+}
+
+// TestSelectEndsWhenItsMatchesTakeTooLong selects with a query that takes a second for each
+// package. It ends after its time, and not before.
+func TestSelectEndsWhenItsMatchesTakeTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for packages, want := range map[int]error{119: nil, 300: ErrSlow} {
+			l, _ := newList(t, many(packages)...)
+			var seen atomic.Int64 // workers that are in a match end it
+			q := &stopping{Query: parse(t, "Name (~ .*)"), after: func() { seen.Add(1); time.Sleep(time.Second) }}
+			if _, err := Select(t.Context(), l, q); !errors.Is(err, want) || seen.Load() > 200 {
+				t.Errorf("%d packages: %v after %d", packages, err, seen.Load())
+			}
+		}
+	})
 }
 
 // stopping is a query that calls after for each package.

@@ -2,18 +2,39 @@ package query
 
 import (
 	"context"
+	"fmt"
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/formats/deb"
 )
 
+// selectTime bounds the time in which Select compares packages with a query. A regular
+// expression of the largest size takes a tenth of a second for one description.
+const selectTime = 2 * time.Minute
+
+// ErrSlow is the error of a Select whose comparisons take too long. Another try takes
+// as long.
+var ErrSlow = fmt.Errorf("the query takes longer than %v: use simpler regular expressions", selectTime)
+
 // Select returns the packages of a list for which q is true. It reads only the
-// chunks that may have matches.
+// chunks that may have matches. The error is ErrSlow after two minutes of comparing.
 func Select(ctx context.Context, list *pkglist.List, q Query) (*pkglist.Subset, error) {
-	return list.Matching(ctx, q.may, Needs(q), q.Match)
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var spent atomic.Int64 // by all workers together
+	return list.Matching(ctx, q.may, Needs(q), func(p *deb.Package) bool {
+		begun := time.Now()
+		found := q.Match(p)
+		if time.Duration(spent.Add(int64(time.Since(begun)))) >= selectTime {
+			end(ErrSlow)
+		}
+		return found
+	})
 }
 
 // Needs returns the parts of a package that Match of a query looks at.

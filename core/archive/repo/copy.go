@@ -174,6 +174,9 @@ func (s *Store) choose(ctx context.Context, dest, src *pkglist.List, args CopyAr
 		return nil, task.Fail(422, "unable to parse query '%s': %w", args.Query, err)
 	}
 	selected, err := query.Select(ctx, src, q)
+	if errors.Is(err, query.ErrSlow) {
+		return nil, task.Fail(422, "unable to search: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}

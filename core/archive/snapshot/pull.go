@@ -141,7 +141,11 @@ func (s *Store) choose(ctx context.Context, list *pkglist.List, texts, archs []s
 	if len(archs) > 0 {
 		q = query.All(q, query.ForArchitectures(archs...))
 	}
-	return query.Select(ctx, list, q)
+	selected, err := query.Select(ctx, list, q)
+	if errors.Is(err, query.ErrSlow) {
+		return nil, task.Fail(500, "unable to search: %w", err)
+	}
+	return selected, err
 }
 
 // closure is query.Closure. An unreadable dependency is a failure of the request.
