@@ -85,6 +85,19 @@ func ReadTemplate(file string) (*Template, error) {
 			}
 		}
 	}
+	for name, r := range t.doc.Resources {
+		if r.Type != "AWS::Lambda::EventSourceMapping" {
+			continue
+		}
+		f, ok := t.Functions[text(&r.Properties, "FunctionName")]
+		if !ok {
+			return nil, fmt.Errorf("%s: %s is of no function", file, name)
+		}
+		f.Queue, _, _ = strings.Cut(text(&r.Properties, "EventSourceArn"), ".")
+		f.Batch = number(&r.Properties, f.Batch, "BatchSize")
+		f.Most = number(&r.Properties, f.Most, "ScalingConfig", "MaximumConcurrency")
+		t.Functions[text(&r.Properties, "FunctionName")] = f
+	}
 	return t, nil
 }
 
@@ -130,10 +143,6 @@ func (t *Template) function(p *yaml.Node) (Declared, error) {
 	for _, event := range pairs(at(p, "Events")) {
 		properties := at(event, "Properties")
 		switch kind := text(event, "Type"); kind {
-		case "SQS":
-			f.Queue, _, _ = strings.Cut(text(properties, "Queue"), ".")
-			f.Batch = number(properties, f.Batch, "BatchSize")
-			f.Most = number(properties, f.Most, "ScalingConfig", "MaximumConcurrency")
 		case "ScheduleV2":
 			if f.Every, err = rate(text(properties, "ScheduleExpression")); err != nil {
 				return f, err

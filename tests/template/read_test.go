@@ -98,8 +98,16 @@ func functions(t *testing.T) map[string]resource {
 	return found
 }
 
-// task returns the event of a function's queue, or nil.
-func task(f resource) *yaml.Node { return at(&f.Properties, "Events", "Task", "Properties") }
+// task returns the mapping of a queue to a function, or nil.
+func task(t *testing.T, function string) *yaml.Node {
+	t.Helper()
+	for _, r := range parse(t) {
+		if r.Type == "AWS::Lambda::EventSourceMapping" && text(&r.Properties, "FunctionName") == function {
+			return &r.Properties
+		}
+	}
+	return nil
+}
 
 // statements returns the statements of a function's policies.
 func statements(t *testing.T, f resource) []*yaml.Node {

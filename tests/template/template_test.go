@@ -42,12 +42,12 @@ func TestTimes(t *testing.T) {
 	all, fed := parse(t), 0
 	for name, f := range functions(t) {
 		timeout := seconds(t, &f.Properties, "Timeout")
-		event := task(f)
+		event := task(t, name)
 		if event == nil {
 			continue
 		}
 		fed++
-		queue := strings.TrimSuffix(text(event, "Queue"), ".Arn")
+		queue := strings.TrimSuffix(text(event, "EventSourceArn"), ".Arn")
 		q := all[queue]
 		if q.Type != "AWS::SQS::Queue" {
 			t.Fatalf("%s is fed by %q", name, queue)
@@ -77,9 +77,9 @@ func TestTimes(t *testing.T) {
 func TestQueues(t *testing.T) {
 	all := parse(t)
 	readers, watched, dead := map[string]int{}, map[string]bool{}, map[string]bool{}
-	for _, f := range functions(t) {
-		if event := task(f); event != nil {
-			readers[strings.TrimSuffix(text(event, "Queue"), ".Arn")]++
+	for name := range functions(t) {
+		if event := task(t, name); event != nil {
+			readers[strings.TrimSuffix(text(event, "EventSourceArn"), ".Arn")]++
 		}
 	}
 	for _, r := range all {
@@ -196,7 +196,12 @@ func TestRights(t *testing.T) {
 		if text(&f.Properties, "Role") != "" {
 			t.Errorf("%s shares a role", name)
 		}
-		if event := task(f); event != nil && !may(t, f, "sqs:ReceiveMessage", text(event, "Queue")) {
+		for _, event := range entries(at(&f.Properties, "Events")) {
+			if text(event, "Type") == "SQS" {
+				t.Errorf("SAM gives %s the messages of all queues of the account", name)
+			}
+		}
+		if event := task(t, name); event != nil && !may(t, f, "sqs:ReceiveMessage", text(event, "EventSourceArn")) {
 			t.Errorf("%s may not read its queue", name)
 		}
 	}
