@@ -51,7 +51,8 @@ func Places(file string) []string {
 // covers reports whether a place is at or below a private prefix.
 func covers(entry, place string) bool {
 	if root, ok := strings.CutSuffix(entry, "."); ok && (root == "" || strings.HasSuffix(root, ":")) {
-		return root == "" && !strings.Contains(place, ":") || root != "" && strings.HasPrefix(place, root)
+		first, _, _ := strings.Cut(place, "/") // a name below it may have a colon
+		return root == "" && !strings.Contains(first, ":") || root != "" && strings.HasPrefix(place, root)
 	}
 	return place == entry || strings.HasPrefix(place, entry+"/")
 }
