@@ -25,9 +25,9 @@ type Env struct {
 
 // options are the flags of all commands.
 type options struct {
-	url, profile, tokenFile, config, color, progress string
-	timeout                                          time.Duration
-	json, quiet, verbose, yes, noProgress, noWait    bool
-	parallel                                         int
-	architectures                                    []string
+	url, profile, tokenFile, config, progress     string
+	timeout                                       time.Duration
+	json, quiet, verbose, yes, noProgress, noWait bool
+	parallel                                      int
+	architectures                                 []string
 }

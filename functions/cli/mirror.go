@@ -63,6 +63,9 @@ func (s *session) mirrorCreate() *cobra.Command {
 	var f mirrorFlags
 	c := s.leaf("create NAME URL|ppa:USER/PROJECT [DISTRIBUTION [COMPONENT...]]", "Create a mirror", count{2, -1}, nil)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("max-tries") {
+			s.note("--max-tries has no effect: the server tries again by itself")
+		}
 		m := f.body(cmd.Flags().Changed)
 		m.Name, m.ArchiveURL, m.Architectures = args[0], args[1], s.opts.architectures
 		m.SkipArchitectureCheck, m.SkipComponentCheck = f.forceArchs, f.forceComponents

@@ -17,8 +17,7 @@ import (
 // printer writes data to stdout.
 type printer struct {
 	out   io.Writer
-	width int  // of the terminal; 0 for a pipe
-	color bool // of the terminal
+	width int // of the terminal; 0 for a pipe
 	now   time.Time
 }
 

@@ -45,9 +45,6 @@ type profiles struct {
 	Profile map[string]profile `toml:"profile"`
 }
 
-// place is a setting with the place that it comes from.
-type place struct{ value, from string }
-
 // settings are the settings of one run.
 type settings struct {
 	profile

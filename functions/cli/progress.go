@@ -159,9 +159,12 @@ func (r *reporter) plain(phase, text string) {
 
 func (r *reporter) live(p client.Progress, d remaining) {
 	if p.Task.State == client.Succeeded || p.Task.State == client.Failed {
-		if r.tracker != nil {
+		if r.tracker != nil && p.Task.State == client.Failed {
+			r.tracker.MarkAsErrored()
+		} else if r.tracker != nil {
 			r.tracker.MarkAsDone()
 		}
+		r.tracker = nil
 		return
 	}
 	if r.tracker == nil {

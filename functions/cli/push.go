@@ -15,11 +15,11 @@ import (
 
 // pushing are the flags of push.
 type pushing struct {
-	repo                       string
-	publish                    []string
-	create, force, overwrite   bool
-	component, keyID           string
-	remove, skipSigning, nopub bool
+	repo                     string
+	publish                  []string
+	create, force, overwrite bool
+	component, keyID         string
+	remove, skipSigning      bool
 }
 
 // pushed is the report of push with --json.
