@@ -21,7 +21,7 @@ import (
 
 func tokenCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "token", Short: "Make, list, rotate and revoke tokens of the API"}
-	cmd.AddCommand(createTokenCommand(), listTokensCommand(), revokeTokenCommand(), rotateTokenCommand(), &cobra.Command{
+	cmd.AddCommand(createTokenCommand(), listTokensCommand(), revokeTokenCommand(), rotateTokenCommand(), exchangeTokenCommand(), &cobra.Command{
 		Use:   "generate",
 		Short: "Print a new token for the variable " + adminVariable,
 		Args:  cobra.NoArgs,
