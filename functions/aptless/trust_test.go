@@ -25,7 +25,7 @@ func run(t *testing.T, cmd *cobra.Command, in string, args ...string) (string, e
 	return out.String(), err
 }
 
-// TestJobExchangesItsIDToken: the token of the variable, or the one that GitHub gives for
+// TestJobExchangesItsIDToken: that of the variable, or an ID token that GitHub makes for
 // the audience of the server. A token of "aptless login" is not sent.
 func TestJobExchangesItsIDToken(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
