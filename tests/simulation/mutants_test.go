@@ -64,12 +64,12 @@ func TestMutants(t *testing.T) {
 			t.Errorf("%s: %v\n%s", m.Name, err, out)
 			continue
 		}
-		run := exec.Command(program, "-test.run=^TestRunsKeepTheInvariants$", "-test.timeout=10m", "-enough=2", "-shrink=false", fmt.Sprintf("-seeds=%d", many(400, 400)))
+		run := exec.Command(program, "-test.run=^TestRunsKeepTheInvariants$", "-test.timeout=10m", "-enough=1", "-shrink=false", fmt.Sprintf("-seeds=%d", many(200, 200)))
 		run.Dir = filepath.Join(root, "tests/simulation")
 		out, _ := run.CombinedOutput() // a mutant that is killed exits with an error
 		killed := seedsOf(string(out))
 		if len(killed) == 0 {
-			t.Errorf("%s: survives %d seeds\n%s", m.Name, many(400, 400), tail(string(out)))
+			t.Errorf("%s: survives %d seeds\n%s", m.Name, many(200, 200), tail(string(out)))
 		}
 		fmt.Fprintf(os.Stderr, "| %s | %s | %s | %v |\n", m.Name, strings.Join(killed, ", "), reason(string(out)), time.Since(begun).Round(time.Second))
 	}

@@ -5,7 +5,7 @@ import (
 )
 
 // maxTrials bounds the runs of one Shrink.
-const maxTrials = 400
+const maxTrials = 200
 
 // Shrink returns a smaller plan whose run fails, too. It leaves out kinds of faults,
 // clients and processes, then requests, then single faults. run runs a plan.

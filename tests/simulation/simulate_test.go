@@ -15,13 +15,14 @@ import (
 )
 
 var (
-	first = flag.Uint64("first", 1, "the first seed")
-	seeds = flag.Int("seeds", 0, "number of seeds; 0 is the number of a short test")
-	every = flag.Int("every", 1, "run every n-th seed")
-	plan  = flag.String("plan", "", "run this plan only, as a failure prints it")
-	small = flag.Bool("shrink", true, "shrink failures")
-	whole = flag.Bool("trail", false, "print all steps of a failure")
-	part  = flag.Bool("part", false, "print the report as JSON; for a process that runs a part of the seeds")
+	first   = flag.Uint64("first", 1, "the first seed")
+	seeds   = flag.Int("seeds", 0, "number of seeds; 0 is the number of a short test")
+	every   = flag.Int("every", 1, "run every n-th seed")
+	plan    = flag.String("plan", "", "run this plan only, as a failure prints it")
+	small   = flag.Bool("shrink", true, "shrink failures")
+	whole   = flag.Bool("trail", false, "print all steps of a failure")
+	lasting = flag.Duration("lasting", 0, "end after this time; 0 is never")
+	part    = flag.Bool("part", false, "print the report as JSON; for a process that runs a part of the seeds")
 )
 
 // TestMain has one processor run the goroutines. Equal plans then have equal runs.
@@ -63,6 +64,7 @@ func TestRunsKeepTheInvariants(t *testing.T) {
 		t.Log(describe(Run(t, f, p, report.Coverage)))
 		return
 	}
+	begun := time.Now()
 	for n := 0; n < many(1000, 4000); n += *every {
 		r := Run(t, f, PlanOf(*first+uint64(n)), report.Coverage)
 		report.Add(r)
@@ -72,7 +74,7 @@ func TestRunsKeepTheInvariants(t *testing.T) {
 			}
 			t.Error(describe(r))
 		}
-		if *enough > 0 && len(report.Failed) >= *enough {
+		if *enough > 0 && len(report.Failed) >= *enough || *lasting > 0 && time.Since(begun) > *lasting {
 			break
 		}
 	}
@@ -131,7 +133,7 @@ func TestSwarm(t *testing.T) {
 	for n := range workers {
 		all.Go(func() {
 			c := exec.Command(program, "-test.run=^TestRunsKeepTheInvariants$", "-test.timeout=0", "-part", fmt.Sprintf("-every=%d", workers),
-				fmt.Sprintf("-first=%d", *first+uint64(n)), fmt.Sprintf("-seeds=%d", *seeds-n), fmt.Sprintf("-trail=%t", *whole))
+				fmt.Sprintf("-first=%d", *first+uint64(n)), fmt.Sprintf("-seeds=%d", *seeds-n), fmt.Sprintf("-trail=%t", *whole), fmt.Sprintf("-lasting=%v", *lasting), "-shrink=false")
 			out, err := c.CombinedOutput()
 			mu.Lock()
 			defer mu.Unlock()
