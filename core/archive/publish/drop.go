@@ -195,6 +195,8 @@ func (s *Store) finishRemoval(ctx context.Context, a *task.Attempt, r removal) e
 			}
 		} else if !errors.Is(err, driver.ErrNotFound) {
 			return err
+		} else if err := s.dropStaging(ctx, a, r.Name); err != nil {
+			return err
 		}
 	}
 	if err := s.delete(ctx, a, r.Publication, r.privateKeys()); err != nil {
@@ -202,6 +204,25 @@ func (s *Store) finishRemoval(ctx context.Context, a *task.Attempt, r removal) e
 	}
 	a.Drop(removalKey(r.Name))
 	a.Pay(removalName(r.Name))
+	return nil
+}
+
+// dropStaging removes the row of what attempts have staged, and these objects. It is for
+// a removal whose manifest is gone: an earlier attempt has deleted it, and the write
+// that ends the removal has failed.
+func (s *Store) dropStaging(ctx context.Context, a *task.Attempt, n Name) error {
+	var st staging
+	err := a.GetJSON(ctx, stagingKey(n), &st)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = s.undoStaged(ctx, a, st)
+	}
+	if err != nil {
+		return err
+	}
+	a.Drop(stagingKey(n))
 	return nil
 }
 
