@@ -183,3 +183,16 @@ func TestShrinkKeepsTheFailure(t *testing.T) {
 		t.Errorf("%v fails by %q, then by %q", small.Plan, small.Failure, again.Failure)
 	}
 }
+
+// TestFoundFaultsStayMended repeats runs that have shown faults.
+//
+//   - 10871: the manifest of a dropped publication was deleted, and the write after it
+//     failed. The next attempt left the row of staged objects.
+func TestFoundFaultsStayMended(t *testing.T) {
+	f := fixtures(t)
+	for _, seed := range []uint64{10871} {
+		if r := Run(t, f, PlanOf(seed), NewCoverage()); r.Failure != "" {
+			t.Error(describe(r))
+		}
+	}
+}
