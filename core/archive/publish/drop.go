@@ -207,7 +207,7 @@ func (s *Store) finishRemoval(ctx context.Context, a *task.Attempt, r removal) e
 	return nil
 }
 
-// dropStaging removes the row of what attempts have staged, and these objects. It is for
+// dropStaging removes the objects that attempts have staged, and their row. It is for
 // a removal whose manifest is gone: an earlier attempt has deleted it, and the write
 // that ends the removal has failed.
 func (s *Store) dropStaging(ctx context.Context, a *task.Attempt, n Name) error {
