@@ -28,6 +28,8 @@ type bench struct {
 	home string
 	in   string
 
+	admitted func() // is called at a look at a task; nil for nothing
+
 	mu  sync.Mutex
 	log []string // requests that are no looks at tasks
 }
@@ -50,6 +52,9 @@ func newBench(t *testing.T, set ...func(*app.Config)) *bench {
 			b.mu.Lock()
 			b.log = append(b.log, line)
 			b.mu.Unlock()
+		}
+		if b.admitted != nil && strings.HasPrefix(r.URL.Path, "/api/tasks/") {
+			b.admitted()
 		}
 		b.Handler.ServeHTTP(w, r)
 	}))
@@ -283,6 +288,23 @@ func TestTimeoutTellsTheTask(t *testing.T) {
 	if r := b.run(ctx, 0, "aptless", "repo", "create", "q"); r.code != 130 {
 		t.Errorf("interrupted: exit code %d\n%s", r.code, r.err)
 	}
+}
+
+// TestInterruptTellsTheTask: the code is 130, and the printed command follows the task to
+// its end.
+func TestInterruptTellsTheTask(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	b.admitted = cancel
+	r := b.run(ctx, 0, "aptless", "repo", "create", "r")
+	b.admitted = nil
+	lines := strings.Split(strings.TrimSpace(r.err), "\n")
+	words := strings.Fields(lines[len(lines)-1])
+	if r.code != 130 || len(words) != 4 || words[1] != "task" || words[2] != "wait" {
+		t.Fatalf("exit code %d\n%s", r.code, r.err)
+	}
+	b.must(t, words[1:]...)
+	b.must(t, "repo", "show", "r")
 }
 
 // TestNoWaitPrintsTheTask: its number on stdout, by which it is waited for.
