@@ -125,7 +125,7 @@ func ignoreReason(name string) string {
 // Example: a worker that died in a batch of 400 goes on with one of 50.
 const (
 	minBatch      = 50
-	maxBatch      = 500
+	maxBatch      = 1000
 	maxBatchBytes = 64 << 20
 )
 

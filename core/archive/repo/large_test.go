@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,4 +133,50 @@ func TestInclusionOfManyDirectoriesGoesOnInSlices(t *testing.T) {
 		t.Errorf("%d uploads are left", len(left))
 	}
 	owesNothing(t, env)
+}
+
+// getsOf counts the rows of a partition that are read one by one.
+type getsOf struct {
+	driver.Table
+	part string
+	n    atomic.Int64
+}
+
+func (g *getsOf) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
+	if key.Part == g.part {
+		g.n.Add(1)
+	}
+	return g.Table.Get(ctx, key)
+}
+
+// TestImportReadsRowsOfUploadsOnce imports a directory. The rows of its files are read by
+// one scan: their removal needs no read, unless a file was uploaded again.
+func TestImportReadsRowsOfUploadsOnce(t *testing.T) {
+	env := drivertest.NewEnv()
+	rows := &getsOf{Table: env.Table, part: "upload"}
+	env.Table = rows
+	p, err := apptest.Start(t.Context(), env, apptest.Signer(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Step("POST", "/api/repos", `{"Name":"r"}`); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for i := range 120 {
+		files[fmt.Sprintf("p%03d_1_all.deb", i)] = apptest.Deb(fmt.Sprintf("p%03d", i), "1", "all")
+	}
+	if err := p.Upload("d", files); err != nil {
+		t.Fatal(err)
+	}
+	rows.n.Store(0)
+	if err := p.Step("POST", "/api/repos/r/file/d", ""); err != nil {
+		t.Fatal(err)
+	}
+	if n := rows.n.Load(); n > 2 {
+		t.Errorf("%d rows of uploads were read one by one", n)
+	}
+	for key := range env.Memory.Objects("private/incoming/") {
+		t.Errorf("%s is left", key)
+	}
 }

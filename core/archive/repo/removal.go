@@ -19,16 +19,20 @@ type removal struct {
 	cursor func(done int) any // returns the task's cursor
 }
 
-// removeBatch is how many uploads are removed between two checks of the slice.
-const removeBatch = 50
+// Bounds of the uploads that are removed between two checks of the slice. An attempt
+// begins with the least number, and each removal may have twice as many as the one before.
+const (
+	minRemoval = 50
+	maxRemoval = 400
+)
 
 // removeUploads removes uploads unless they have changed since the import. It
 // removes their directory if that is empty then. It returns task.ErrContinue if
 // the slice is over.
 func (s *Store) removeUploads(ctx context.Context, a *task.Attempt, r removal) error {
 	since := s.Now()
-	for r.done < len(r.files) {
-		n := min(removeBatch, len(r.files)-r.done)
+	for most := minRemoval; r.done < len(r.files); most = min(2*most, maxRemoval) {
+		n := min(most, len(r.files)-r.done)
 		if err := s.removeSome(ctx, r.files[r.done:r.done+n]); err != nil {
 			return err
 		}
@@ -44,8 +48,32 @@ func (s *Store) removeUploads(ctx context.Context, a *task.Attempt, r removal) e
 }
 
 // removeSome removes some uploads. It also removes objects whose rows are gone or
-// belong to a later upload, since no row names them.
+// belong to a later upload, since no row names them. Only rows that have changed are read.
 func (s *Store) removeSome(ctx context.Context, files []file) error {
+	var known []upload.Upload
+	var unsure []file
+	for _, f := range files {
+		if f.Version == "" {
+			unsure = append(unsure, f)
+			continue
+		}
+		known = append(known, upload.Known(f.Dir, f.Name, f.Blob, f.Version))
+	}
+	changed, err := s.Uploads.RemoveUnchanged(ctx, known...)
+	if err != nil {
+		return err
+	}
+	for _, u := range changed {
+		unsure = append(unsure, file{Dir: u.Dir, Name: u.Name, Blob: u.Blob})
+	}
+	return s.removeUnsure(ctx, unsure)
+}
+
+// removeUnsure is removeSome for uploads whose rows have to be read.
+func (s *Store) removeUnsure(ctx context.Context, files []file) error {
+	if len(files) == 0 {
+		return nil
+	}
 	found := make([]upload.Upload, len(files))
 	err := parallel.Each(ctx, maxWorkers, len(files), func(ctx context.Context, i int) (err error) {
 		found[i], err = s.Uploads.Find(ctx, files[i].Dir, files[i].Name)

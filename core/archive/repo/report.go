@@ -34,7 +34,7 @@ func (o *outcomes) fail(f failure) {
 
 func (o *outcomes) addImported(uploads ...upload.Upload) {
 	for _, u := range uploads {
-		o.Files = append(o.Files, file{u.Dir, u.Name, u.Blob})
+		o.Files = append(o.Files, file{u.Dir, u.Name, u.Blob, u.Version()})
 	}
 }
 
@@ -62,7 +62,10 @@ func (o *outcomes) ignore(taken map[string]bool) {
 }
 
 // file names an imported upload.
-type file struct{ Dir, Name, Blob string }
+type file struct {
+	Dir, Name, Blob string
+	Version         string `json:",omitempty"` // of its row; older cursors lack it
+}
 
 // report returns the report as clients see it.
 func (o *outcomes) report() ImportResult {

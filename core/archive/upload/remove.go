@@ -1,61 +1,80 @@
 package upload
 
 import (
-	"aptless/core/engine/driver"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/parallel"
 )
 
 var errNotEmpty = errors.New("directory not empty")
 
-// Bounds of a removal: rows in one transaction, and objects in one call.
+// Bounds of a removal: rows in one transaction, objects in one call, and transactions.
 const (
-	maxRemove = 50
-	maxDelete = 1000
+	maxRemove   = 50
+	maxDelete   = 1000
+	maxRemovals = 8 // concurrent transactions
 )
 
 // Remove removes uploaded files. A file that was uploaded again since the
 // read stays. The rows go first: the collector removes an object without a row.
 func (s *Store) Remove(ctx context.Context, files ...Upload) error {
-	var blobs []string
-	err := s.unname(ctx, files, func(gone []Upload) {
-		for _, u := range gone {
-			blobs = append(blobs, u.Blob)
-		}
-	})
-	for part := range slices.Chunk(blobs, maxDelete) {
-		if deleted := s.Blobs.Delete(ctx, part...); deleted != nil {
-			return errors.Join(err, fmt.Errorf("remove %s: %w", files[0].Path(), deleted))
-		}
-	}
+	_, err := s.RemoveUnchanged(ctx, files...)
 	return err
 }
 
-// unname removes the rows of uploaded files, and calls gone with those of which it
-// has.
-func (s *Store) unname(ctx context.Context, files []Upload, gone func([]Upload)) error {
-	for part := range slices.Chunk(files, maxRemove) {
-		err := s.removeEach(ctx, part)
-		if err == nil {
-			gone(part)
-			continue
+// RemoveUnchanged is Remove. It returns the files whose rows have changed or are gone,
+// of which it removes nothing.
+func (s *Store) RemoveUnchanged(ctx context.Context, files ...Upload) (changed []Upload, err error) {
+	var mu sync.Mutex // of changed and blobs
+	var blobs []string
+	parts := slices.Collect(slices.Chunk(files, maxRemove))
+	err = parallel.Each(ctx, maxRemovals, len(parts), func(ctx context.Context, i int) error {
+		gone, differ, err := s.unname(ctx, parts[i])
+		mu.Lock()
+		defer mu.Unlock()
+		for _, u := range gone {
+			blobs = append(blobs, u.Blob)
 		}
-		if !errors.Is(err, driver.ErrConflict) {
-			return err
-		}
-		for i := range part { // some of them stay, the others go one by one
-			if err := s.removeEach(ctx, part[i:i+1]); err == nil {
-				gone(part[i : i+1])
-			} else if !errors.Is(err, driver.ErrConflict) {
-				return err
-			}
+		changed = append(changed, differ...)
+		return err
+	})
+	for part := range slices.Chunk(blobs, maxDelete) {
+		if deleted := s.Blobs.Delete(ctx, part...); deleted != nil {
+			return changed, errors.Join(err, fmt.Errorf("remove %s: %w", files[0].Path(), deleted))
 		}
 	}
-	return nil
+	return changed, err
+}
+
+// unname removes the rows of at most maxRemove files. It returns the files whose rows
+// it has removed, and the ones whose rows differ.
+func (s *Store) unname(ctx context.Context, files []Upload) (gone, changed []Upload, err error) {
+	err = s.removeEach(ctx, files)
+	if err == nil {
+		return files, nil, nil
+	}
+	if !errors.Is(err, driver.ErrConflict) {
+		return nil, nil, err
+	}
+	for i, u := range files { // some of them stay, the others go one by one
+		err := s.removeEach(ctx, files[i:i+1])
+		switch {
+		case err == nil:
+			gone = append(gone, u)
+		case errors.Is(err, driver.ErrConflict):
+			changed = append(changed, u)
+		default:
+			return gone, changed, err
+		}
+	}
+	return gone, changed, nil
 }
 
 // removeEach removes the rows of some files in one transaction.

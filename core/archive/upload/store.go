@@ -76,6 +76,14 @@ type Upload struct {
 	version string // of the row
 }
 
+// Version is the version of the file's row, for Known.
+func (u Upload) Version() string { return u.version }
+
+// Known returns an upload as a former read found it, for RemoveUnchanged.
+func Known(dir, name, blob, version string) Upload {
+	return Upload{Dir: dir, Name: name, Blob: blob, version: version}
+}
+
 // Key orders the files of the upload area; see Each.
 func (u Upload) Key() string { return uploadKey(u.Dir, u.Name).Sort }
 
