@@ -107,7 +107,7 @@
 //	front/audit
 //	front/api                      front/audit front/auth net/http github.com/prometheus/client_golang
 //	front/app                      front/api front/audit front/auth front/auth/oidc net/http github.com/prometheus/client_golang
-//	front/app/apptest              front/app net/http aptless/infra/embedded
+//	front/app/apptest              front/app front/auth net/http aptless/infra/embedded
 //
 // # Laws
 //

@@ -39,9 +39,9 @@ func (s *server) reader(url, suite string) *apt.Client {
 }
 
 // TestSource has apt-get fetch a source package.
-func TestSource(t *testing.T) {
-	t.Parallel() // it waits for programs most of the time
-	s := newServer(t)
+func TestSource(t *testing.T) { inEachMode(t, source) }
+
+func source(t *testing.T, s *server) {
 	source := s.greeted(".", "stable")
 	c := s.reader(s.url, "stable")
 	s.must(c.Source(t.Context(), "hello").Err())
@@ -52,9 +52,9 @@ func TestSource(t *testing.T) {
 
 // TestHashLayout has apt-get fetch a package and its source package from a
 // publication of the pool layout hash, below a prefix and at the root.
-func TestHashLayout(t *testing.T) {
-	t.Parallel() // it waits for programs most of the time
-	s := newServer(t)
+func TestHashLayout(t *testing.T) { inEachMode(t, hashLayout) }
+
+func hashLayout(t *testing.T, s *server) {
 	want := s.greeted("team/x", "stable")
 	want["hello_1%3a2.10-3_amd64.deb"] = debtest.Deb(debtest.Spec{Package: "hello", Architecture: "amd64", Version: "1:2.10-3"})
 	for _, prefix := range []string{"", "/deep/er"} {
@@ -73,9 +73,9 @@ func TestHashLayout(t *testing.T) {
 // TestSnapshot has apt read a publication as it was before an update. The URL is the one
 // in Release, with the time in place of @SNAPSHOTID@. An apt with --snapshot (2.9,
 // newer than Debian 12) builds the URL itself.
-func TestSnapshot(t *testing.T) {
-	t.Parallel() // it waits for programs most of the time
-	s := newServer(t)
+func TestSnapshot(t *testing.T) { inEachMode(t, snapshot) }
+
+func snapshot(t *testing.T, s *server) {
 	s.args = append(s.args, "--address", s.url)
 	s.restart()
 	source := s.greeted("team/x", "stable")
@@ -130,9 +130,9 @@ func TestSnapshot(t *testing.T) {
 
 // TestAlias has apt read a distribution under an alias, which then moves to another
 // distribution.
-func TestAlias(t *testing.T) {
-	t.Parallel() // it waits for programs most of the time
-	s := newServer(t)
+func TestAlias(t *testing.T) { inEachMode(t, alias) }
+
+func alias(t *testing.T, s *server) {
 	s.greeted(".", "trixie")
 	s.must(s.json("PUT", "/api/publish/:./trixie", `{"Aliases":["stable"]}`, nil))
 	c := s.reader(s.url, "stable")

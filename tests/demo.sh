@@ -2,6 +2,7 @@
 # Publishes two packages and downloads them. Starts a new server, uploads a package of
 # Debian's archive and a locally built one, publishes both, and downloads both with the
 # real apt-get, which has its own root folder. usage: tests/demo.sh bin/aptless
+# With SCHEME=Basic or SCHEME=Bearer the server is closed, and curl sends a token so.
 set -euo pipefail
 bin=$(realpath "$1")
 work=$(mktemp -d)
@@ -14,7 +15,8 @@ cleanup() {
 }
 trap cleanup EXIT
 say() { printf '\n== %s\n' "$*"; }
-post() { curl -fsS -X POST -H 'Content-Type: application/json' "$@"; echo; }
+call() { curl -fsS "${credentials[@]}" "$@"; }
+post() { call -X POST -H 'Content-Type: application/json' "$@"; echo; }
 
 say "a locally built package, and one of Debian's archive"
 mkdir -p "$work/debs" "$work/tree/DEBIAN" "$work/tree/usr/share/hello-aptless"
@@ -27,13 +29,24 @@ ls -l "$work/debs"
 arch=$(dpkg --print-architecture)
 
 say "a new server"
-"$bin" serve --listen "127.0.0.1:$port" --data "$work/data" 2>"$work/log" &
+credentials=() auth=()
+if [ -n "${SCHEME:-}" ]; then
+	APTLESS_ADMIN_TOKEN=$("$bin" token generate)
+	export APTLESS_ADMIN_TOKEN
+	auth=(--auth)
+	case $SCHEME in
+	Basic) credentials=(-u "token:$APTLESS_ADMIN_TOKEN") ;;
+	Bearer) credentials=(-H "Authorization: Bearer $APTLESS_ADMIN_TOKEN") ;;
+	*) echo "SCHEME is Basic or Bearer" >&2; exit 1 ;;
+	esac
+fi
+"$bin" serve "${auth[@]}" --listen "127.0.0.1:$port" --data "$work/data" 2>"$work/log" &
 server=$!
 for _ in $(seq 100); do curl -fsS "$url/api/ready" >/dev/null 2>&1 && break; sleep 0.2; done
-curl -fsS "$url/api/version"; echo
+call "$url/api/version"; echo
 
 say "upload, import, publish"
-for f in "$work"/debs/*.deb; do curl -fsS -F "file=@$f" "$url/api/files/incoming"; echo; done
+for f in "$work"/debs/*.deb; do call -F "file=@$f" "$url/api/files/incoming"; echo; done
 post -d '{"Name":"demo","DefaultDistribution":"stable"}' "$url/api/repos"
 post "$url/api/repos/demo/file/incoming"
 post -d "{\"SourceKind\":\"local\",\"Sources\":[{\"Name\":\"demo\"}],\"Architectures\":[\"$arch\"]}" "$url/api/publish"

@@ -11,7 +11,7 @@ import (
 )
 
 // TestTableOfSecurityNamesTests: each test that docs/security.md names is in the tree, and
-// the negative tests have no gap.
+// the numbers of negative tests and acceptances have no gap. A1 is all tests of clients.
 func TestTableOfSecurityNamesTests(t *testing.T) {
 	data, err := os.ReadFile("../docs/security.md")
 	if err != nil {
@@ -38,10 +38,12 @@ func TestTableOfSecurityNamesTests(t *testing.T) {
 			t.Errorf("%s is not in the tree", m[1])
 		}
 	}
-	for i := 1; i <= 63; i++ {
-		row := regexp.MustCompile(fmt.Sprintf("(?m)^\\| N%d \\| .*`Test\\w+`.* \\|$", i))
-		if !row.Match(data) {
-			t.Errorf("N%d has no test", i)
+	for kind, numbers := range map[string][2]int{"N": {1, 63}, "A": {2, 11}} {
+		for i := numbers[0]; i <= numbers[1]; i++ {
+			row := regexp.MustCompile(fmt.Sprintf("(?m)^\\| %s%d \\| .*`(Test|Fuzz)\\w+`.* \\|$", kind, i))
+			if !row.Match(data) {
+				t.Errorf("%s%d has no test", kind, i)
+			}
 		}
 	}
 }

@@ -32,8 +32,11 @@ type server struct {
 	bin  string
 	data string
 	args []string // further arguments of serve
+	env  []string // further variables of serve
 	cmd  *exec.Cmd
 	url  string
+
+	authorize func(*http.Request) // puts credentials into a request; nil for an open server
 }
 
 var build = sync.OnceValues(func() (string, error) {
@@ -109,7 +112,7 @@ func lasting(t *testing.T) string {
 func (s *server) start(listen string) {
 	s.t.Helper()
 	s.cmd = exec.Command(s.bin, append([]string{"serve", "--listen", listen, "--data", s.data}, s.args...)...)
-	s.cmd.Stderr = io.Discard
+	s.cmd.Stderr, s.cmd.Env = io.Discard, append(os.Environ(), s.env...)
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
@@ -144,6 +147,9 @@ func (s *server) call(method, path, contentType string, body []byte, v any) erro
 		return err
 	}
 	r.Header.Set("Content-Type", contentType)
+	if s.authorize != nil {
+		s.authorize(r)
+	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return err

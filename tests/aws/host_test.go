@@ -367,13 +367,15 @@ func TestWorkersKilled(t *testing.T) {
 }
 
 // TestDeployedParallel has many clients upload, and then import into one repository at
-// once through the API's function. All succeed, and no package is lost.
+// once through the gateway and the API's function, all with one token. All succeed, and no
+// package is lost.
 func TestDeployedParallel(t *testing.T) {
 	clients := 200
 	if testing.Short() {
 		clients = 8
 	}
 	p := deploy(t, 0, nil)
+	p.closed() // to requests without the token
 	p.must("POST", "/api/repos", `{"Name":"crowd"}`)
 	var all, uploaded sync.WaitGroup
 	var comeback atomic.Int64

@@ -82,11 +82,12 @@ type judge struct {
 	newer    newer // answers in which aptly 1.6.3 differs from 1.5.0
 }
 
-func (j *judge) compare(t *testing.T, name string, aptly, ours answer) {
+// compare fails the test for differences between the answers of aptly and of one of our
+// servers to the request name.
+func (j *judge) compare(t *testing.T, name, server string, aptly, ours answer) {
 	t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.requests++
 	var report strings.Builder
 	sortSources(aptly["body"])
 	j.newer.correct(name, aptly)
@@ -101,7 +102,7 @@ func (j *judge) compare(t *testing.T, name string, aptly, ours answer) {
 		fmt.Fprintf(&report, "\n  %s\n    aptly %s\n    ours  %s", d.field, d.aptly, d.ours)
 	}
 	if report.Len() > 0 {
-		t.Errorf("%s%s", name, report.String())
+		t.Errorf("%s: %s%s", server, name, report.String())
 	}
 }
 

@@ -1,6 +1,10 @@
 package differential
 
-import "testing"
+import (
+	"testing"
+
+	"aptless/core/front/app/apptest"
+)
 
 // minRequests is the least number of requests and trees.
 const minRequests = 380
@@ -9,21 +13,24 @@ const minRequests = 380
 var tables = []struct {
 	name     string
 	requests []request
+	long     bool // only the open server is compared with -short
 }{
-	{"files", fileRequests},
-	{"repos", repoRequests},
-	{"imports", importRequests},
-	{"packages", packageRequests},
-	{"snapshots", snapshotRequests},
-	{"merges", mergeRequests},
-	{"publish", publishRequests},
-	{"publish-snapshots", publishSnapshotRequests},
-	{"mirrors", mirrorRequests},
-	{"tasks", taskRequests},
-	{"errors", errorRequests},
+	{"files", fileRequests, false},
+	{"repos", repoRequests, false},
+	{"imports", importRequests, false},
+	{"packages", packageRequests, false},
+	{"snapshots", snapshotRequests, false},
+	{"merges", mergeRequests, true},
+	{"publish", publishRequests, true},
+	{"publish-snapshots", publishSnapshotRequests, true},
+	{"mirrors", mirrorRequests, true},
+	{"tasks", taskRequests, false},
+	{"errors", errorRequests, false},
 }
 
-// TestAptly compares the answers and the published trees.
+// TestAptly compares the answers and the published trees of aptly with those of three
+// servers. One is open, and the others get an admin token in Basic and in Bearer.
+// With -short the closed ones are not asked for merges, publications and mirrors.
 func TestAptly(t *testing.T) {
 	needPrograms(t)
 	bin, key, upstream := build(t), newSigningKey(t), archive(t)
@@ -32,10 +39,18 @@ func TestAptly(t *testing.T) {
 	for _, table := range tables {
 		t.Run(table.name, func(t *testing.T) {
 			ran++
-			aptly, ours := newAptly(t, key), newAptless(t, bin, key)
-			aptly.upstream, ours.upstream = upstream, upstream
+			aptly, ours := newAptly(t, key), []*system{newAptless(t, bin, key, "open", nil)}
+			for name, set := range apptest.Schemes() {
+				if testing.Short() && table.long {
+					continue
+				}
+				ours = append(ours, newAptless(t, bin, key, name, set))
+			}
+			for _, s := range append(ours, aptly) {
+				s.upstream = upstream
+			}
 			for _, r := range table.requests {
-				j.both(t, table.name+": "+r.String(), aptly, ours, key, r)
+				j.all(t, table.name+": "+r.String(), aptly, ours, key, r)
 			}
 		})
 	}
@@ -47,18 +62,27 @@ func TestAptly(t *testing.T) {
 	}
 }
 
-// both sends a request to both systems and compares the answers.
-func (j *judge) both(t *testing.T, name string, aptly, ours *system, key signingKey, r request) {
+// all sends a request to all systems and compares our answers with aptly's.
+func (j *judge) all(t *testing.T, name string, aptly *system, ours []*system, key signingKey, r request) {
 	t.Helper()
-	switch {
-	case r.tree:
-		j.compare(t, name, aptly.tree(t, r.path, key), ours.tree(t, r.path, key))
-	case r.command != "":
-		if a := ours.send(t, r); a["status"].(float64) >= 300 {
-			t.Errorf("%s: %v", name, a)
-		}
+	ask := (*system).send
+	if r.tree {
+		ask = func(s *system, t *testing.T, r request) answer { return s.tree(t, r.path, key) }
+	}
+	var theirs answer
+	if r.command == "" {
+		j.requests++
+		theirs = ask(aptly, t, r)
+	} else {
 		must(t, aptly.run(words(r.command)...))
-	default:
-		j.compare(t, name, aptly.send(t, r), ours.send(t, r))
+	}
+	for _, s := range ours {
+		got := ask(s, t, r)
+		switch {
+		case theirs != nil:
+			j.compare(t, name, s.name, theirs, got)
+		case got["status"].(float64) >= 300:
+			t.Errorf("%s: %s: %v", s.name, name, got)
+		}
 	}
 }

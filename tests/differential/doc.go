@@ -1,7 +1,8 @@
 // Package differential sends the same requests to Debian's aptly and to aptless, and
-// compares answers and published trees field by field. It consists of tests only.
+// compares answers and published trees field by field. It consists of tests only. aptless
+// is an open server, and closed ones whose clients have a token.
 //
-// The requests are in tables, a file for each subject. Both systems begin empty for each
+// The requests are in tables, a file for each subject. All systems begin empty for each
 // table, so a request finds the results of the requests before it. Answers are compared
 // with status, media type and every field. Necessary differences are equalised first:
 // times, UUIDs, the folder of aptly's data, and the order of lists that aptly does not

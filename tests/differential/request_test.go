@@ -119,6 +119,7 @@ func (s *system) send(t *testing.T, r request) answer {
 	if media != "" {
 		req.Header.Set("Content-Type", media)
 	}
+	s.authorize(req)
 	resp, err := s.client.Do(req)
 	if err != nil {
 		t.Fatalf("%s: %v", r, err)

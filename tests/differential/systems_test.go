@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"aptless/core/formats/pgp"
+	"aptless/core/front/auth"
 )
 
 // storage is the name of a further folder that both systems publish to.
@@ -24,13 +25,15 @@ const storage = "filesystem:www"
 
 // system is one of the compared systems, with its own data.
 type system struct {
+	name   string // in reports
 	url    string
 	client *http.Client
 	root   string                     // the folder of its data, as in its answers
 	public map[string]string          // folders of the published trees, by storage
 	run    func(args ...string) error // its command line; nil without
 
-	upstream string // URL of an archive
+	upstream  string // URL of an archive
+	authorize func(*http.Request)
 }
 
 // signingKey is the signing key of both systems.
@@ -120,7 +123,7 @@ func newAptly(t *testing.T, key signingKey) *system {
 			t.Logf("aptly:\n%s", log.Bytes())
 		}
 	})
-	s := &system{url: "http://aptly", root: root, public: map[string]string{"": filepath.Join(root, "public"), storage: www}}
+	s := &system{name: "aptly", authorize: func(*http.Request) {}, url: "http://aptly", root: root, public: map[string]string{"": filepath.Join(root, "public"), storage: www}}
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
@@ -168,13 +171,20 @@ func build(t *testing.T) string {
 	return bin
 }
 
-// newAptless starts the program of this repository.
-func newAptless(t *testing.T, bin string, key signingKey) *system {
+// newAptless starts the program of this repository. The server is closed if set puts an
+// admin token into requests, and open if set is nil.
+func newAptless(t *testing.T, bin string, key signingKey, name string, set func(*http.Request, string)) *system {
 	t.Helper()
 	data, www := t.TempDir(), t.TempDir()
 	must(t, os.WriteFile(filepath.Join(data, "signing-key.asc"), key.secret, 0o600))
 	cmd := exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--data", data, "--storage", "www="+www, "--allow-upstream", "127.0.0.1",
 		"--digests", "md5,sha1,sha256,sha512") // as aptly
+	authorize := func(*http.Request) {}
+	if set != nil {
+		token := auth.NewSecret(auth.API)
+		cmd.Args, cmd.Env = append(cmd.Args, "--auth"), append(os.Environ(), "APTLESS_ADMIN_TOKEN="+token)
+		authorize = func(r *http.Request) { set(r, token) }
+	}
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	out, err := cmd.StdoutPipe()
@@ -194,10 +204,18 @@ func newAptless(t *testing.T, bin string, key signingKey) *system {
 	go io.Copy(io.Discard, out)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &system{
+	s := &system{
+		name: name, authorize: authorize,
 		url:    strings.TrimSuffix(strings.Fields(line)[4], ","),
 		client: &http.Client{Transport: transport, CheckRedirect: noRedirect},
 		root:   "/aptless",
 		public: map[string]string{"": filepath.Join(data, "public"), storage: filepath.Join(www, "public")},
 	}
+	resp, err := s.client.Get(s.url + "/api/version")
+	must(t, err)
+	resp.Body.Close()
+	if closed := resp.StatusCode == http.StatusUnauthorized; closed != (set != nil) {
+		t.Fatalf("%s: without a token: %s", name, resp.Status)
+	}
+	return s
 }

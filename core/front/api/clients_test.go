@@ -13,17 +13,33 @@ import (
 )
 
 // TestProbes holds the texts that monitors compare.
-func TestProbes(t *testing.T) {
-	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
-		s.Want(t, "GET", "/api/ready", "", 200, `{"Status":"Aptly is ready"}`)
-		s.Want(t, "GET", "/api/healthy", "", 200, `{"Status":"Aptly is healthy"}`)
-		s.Want(t, "GET", "/api/version", "", 200, `{"Version":"test"}`)
-	})
+func TestProbes(t *testing.T) { apptest.EachDriver(t, probes) }
+
+func probes(t *testing.T, s *apptest.Process) {
+	s.Want(t, "GET", "/api/ready", "", 200, `{"Status":"Aptly is ready"}`)
+	s.Want(t, "GET", "/api/healthy", "", 200, `{"Status":"Aptly is healthy"}`)
+	s.Want(t, "GET", "/api/version", "", 200, `{"Version":"test"}`)
 }
 
 // TestClients repeats requests of known clients that a strict server would refuse.
 func TestClients(t *testing.T) {
-	for name, test := range map[string]func(*testing.T, *apptest.Process){
+	for name, test := range clients() {
+		t.Run(name, func(t *testing.T) { apptest.EachDriver(t, test) })
+	}
+}
+
+// TestClientsOfAClosedServer repeats the same requests with the token of an administrator
+// in Basic, then in Bearer.
+func TestClientsOfAClosedServer(t *testing.T) {
+	apptest.EachScheme(t, probes)
+	for name, test := range clients() {
+		t.Run(name, func(t *testing.T) { apptest.EachScheme(t, test) })
+	}
+}
+
+// clients returns the requests of known clients, by client and peculiarity.
+func clients() map[string]func(*testing.T, *apptest.Process) {
+	return map[string]func(*testing.T, *apptest.Process){
 		"aptly-api-client: any field name, DELETE with a body, unknown fields, flags of 0": pythonClient,
 		"aptly-ctl: every answer is JSON":                                                  everyAnswerIsJSON,
 		"python-aptly: a media type on requests without a body":                            mediaTypeOnGet,
@@ -33,8 +49,6 @@ func TestClients(t *testing.T) {
 		"aptly-rest-tools: names with slashes and colons, yes and nothing":                 namesOfApertis,
 		"curl: more fields than there are":                                                 curlScripts,
 		"a proxy with a prefix":                                                            behindPrefix,
-	} {
-		t.Run(name, func(t *testing.T) { apptest.EachDriver(t, test) })
 	}
 }
 

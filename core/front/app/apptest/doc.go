@@ -11,6 +11,7 @@
 //     call of it fails; another one is started on the same Env.
 //   - New and Serve make one whose requests wait for their tasks. Workers run the
 //     tasks. EachDriver runs a test with such a process on every kind of storage.
+//     EachScheme runs one with a closed process and a token.
 //
 // Requests have two styles. Do, Upload and Step return an error. Ask, Want, Refused
 // and Must take the test and report to it.
