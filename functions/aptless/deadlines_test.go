@@ -136,8 +136,11 @@ func TestSlowHandlerIsNoSlowClient(t *testing.T) {
 func TestAnswerThatIsNotReadIsEnded(t *testing.T) {
 	const size = 100 * piece
 	for pause, whole := range map[time.Duration]bool{2 * moveWithin: false, moveWithin / 4: true} {
-		var failed error
-		big := func(w http.ResponseWriter, _ *http.Request) { _, failed = w.Write(make([]byte, size)) }
+		failed := make(chan error, 1)
+		big := func(w http.ResponseWriter, _ *http.Request) {
+			_, err := w.Write(make([]byte, size))
+			failed <- err
+		}
 		between(t, big, func(t *testing.T, c net.Conn) {
 			fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 			got, part := 0, make([]byte, piece)
@@ -148,8 +151,8 @@ func TestAnswerThatIsNotReadIsEnded(t *testing.T) {
 					break
 				}
 			}
-			if (got >= size) != whole || (failed == nil) != whole {
-				t.Errorf("pauses of %v: %d bytes, %v", pause, got, failed)
+			if err := <-failed; (got >= size) != whole || (err == nil) != whole {
+				t.Errorf("pauses of %v: %d bytes, %v", pause, got, err)
 			}
 		})
 	}

@@ -96,7 +96,7 @@ func repoWithGarbage(ctx context.Context, env *drivertest.Env, signer pgp.Signer
 		{"POST", "/api/publish", apptest.PublishBody},
 		{"DELETE", "/api/repos/r/packages", fmt.Sprintf(`{"PackageRefs":[%q]}`, apptest.DebKey("aa"))},
 		// Later publications leave the first one out of reach of a rollback.
-		{"PUT", "/api/publish/:./stable", "{}"}, {"PUT", "/api/publish/:./stable", "{}"}, {"PUT", "/api/publish/:./stable", "{}"},
+		{"PUT", "/api/publish/:./stable", `{"Label":"1"}`}, {"PUT", "/api/publish/:./stable", `{"Label":"2"}`}, {"PUT", "/api/publish/:./stable", `{"Label":"3"}`},
 	} {
 		env.Clock.Advance(4 * 24 * time.Hour)
 		if err := p.Step(s[0], s[1], s[2]); err != nil {
@@ -177,7 +177,7 @@ func TestCleanupReportsItsEffects(t *testing.T) {
 	if left := env.Memory.Objects(pool.IncomingPrefix); len(left) != 1 || left[orphan] != "" {
 		t.Errorf("uploads after a day: %v", left)
 	}
-	if err := p.Step("PUT", "/api/publish/:./stable", "{}"); err != nil {
+	if err := p.Step("PUT", "/api/publish/:./stable", `{"Label":"4"}`); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := apptest.VerifyTree(env.Memory.Objects("public/"), "stable"); err != nil {
