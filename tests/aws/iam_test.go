@@ -24,9 +24,6 @@ import (
 // The command "aptless upload --sigv4" gets through, also with a file that goes directly to
 // the storage.
 func TestAuthorizerIAM(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs the functions")
-	}
 	const ci, other = "arn:aws:sts::123456789012:assumed-role/ci/run-1", "arn:aws:iam::123456789012:user/other"
 	p := deploy(t, 0, nil, func(o *localstack.Options) {
 		o.Values = map[string]string{"Authorizer": "IAM", "IamDefaultRole": "none"}
@@ -105,9 +102,6 @@ func TestAuthorizerIAM(t *testing.T) {
 
 // TestRevokedTokenIsRefusedWithin31Seconds by all instances of the function.
 func TestRevokedTokenIsRefusedWithin31Seconds(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
-	}
 	p := deploy(t, 0, nil)
 	var made struct{ ID, Token string }
 	if err := json.Unmarshal(p.must("POST", "/api/auth/tokens", `{"Name":"gone","Grants":[{"Role":"reader"}]}`), &made); err != nil {
