@@ -86,10 +86,9 @@ func (l *Lease) Grow(ctx context.Context) error {
 	select {
 	case l.budget.growing <- struct{}{}:
 		l.grown = true
-		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
+	return context.Cause(ctx) // also if select chose the growth of two ready cases
 }
 
 // Shrink returns all but n bytes. It also returns the growth if n bytes fit

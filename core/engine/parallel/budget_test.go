@@ -156,6 +156,23 @@ func TestHoldersThatNeedMoreEnd(t *testing.T) {
 	})
 }
 
+// TestEndedContextDoesNotGrow repeats the call, since select chooses at random.
+func TestEndedContextDoesNotGrow(t *testing.T) {
+	b := NewBudget(75, 25)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		l := acquire(t, b, 1)
+		if err := l.Grow(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		l.Release()
+	}
+	if len(b.growing) != 0 {
+		t.Error("a released lease has the growth")
+	}
+}
+
 func TestNoBudgetGrantsAll(t *testing.T) {
 	var b *Budget
 	l, err := b.Acquire(t.Context(), 1<<60)

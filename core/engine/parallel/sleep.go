@@ -15,8 +15,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return context.Cause(ctx)
 	case <-timer.C:
-		return nil
 	}
+	return context.Cause(ctx) // also if select chose the timer of two ready cases
 }

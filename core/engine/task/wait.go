@@ -84,9 +84,8 @@ func waitOr(ctx context.Context, ended <-chan struct{}, poll time.Duration) erro
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
 	case <-ended:
 	case <-timer.C:
 	}
-	return nil
+	return ctx.Err() // also if select chose another ready case
 }

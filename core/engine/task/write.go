@@ -288,6 +288,9 @@ func (a *Attempt) heartbeat(ctx context.Context, log *slog.Logger) {
 			return
 		case <-ticker.C:
 		}
+		if ctx.Err() != nil { // select chose at random between two ready cases
+			return
+		}
 		a.mu.Lock()
 		fresh := a.unwritten
 		a.mu.Unlock()
