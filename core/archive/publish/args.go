@@ -225,7 +225,8 @@ func (p *Publication) signing() Signing { return Signing{p.Unsigned, p.Keys} }
 // still exist.
 func (s *Store) planAgain(ctx context.Context, p Publication, had []string, how request) (draft, error) {
 	d := draft{next: p, had: had, lists: map[string]*pkglist.List{}, extra: map[string]map[string]string{}, how: how}
-	for c, has := range p.Components {
+	for _, c := range p.components() {
+		has := p.Components[c]
 		list, err := s.Lists.Open(ctx, has.List)
 		if err != nil {
 			return draft{}, err

@@ -107,7 +107,8 @@ func (s *Store) sameBasis(ctx context.Context, get source.Getter, p Publication,
 	}
 	next, extra := p, map[string]map[string]string{}
 	next.Components = map[string]Component{}
-	for c, has := range p.Components {
+	for _, c := range p.components() {
+		has := p.Components[c]
 		src, err := s.Sources.ByUUID(ctx, get, p.Kind.of(), want[c].UUID, want[c].Name)
 		if errors.Is(err, driver.ErrNotFound) {
 			return false, nil // which is refused

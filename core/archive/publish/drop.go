@@ -126,8 +126,8 @@ func (s *Store) removeSmall(ctx context.Context, a *task.Attempt, n Name) error 
 		return err
 	}
 	packages := 0
-	for _, c := range r.Components {
-		list, err := s.Lists.Open(ctx, c.List)
+	for _, c := range r.components() {
+		list, err := s.Lists.Open(ctx, r.Components[c].List)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -173,7 +174,8 @@ func (s *Store) bestBase(ctx context.Context, d draft, now map[string]index.Publ
 		}
 	}
 	manifests, present := map[string]*tree.Manifest{}, last.Present(p.Dist())
-	for c, key := range from {
+	for _, c := range slices.Sorted(maps.Keys(from)) {
+		key := from[c]
 		if manifests[key] == nil {
 			old, err := s.manifest(ctx, key)
 			if err != nil {

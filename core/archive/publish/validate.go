@@ -212,7 +212,7 @@ func (s *Store) checkOverlap(ctx context.Context, p *Publication) error {
 
 // checkOwnNames refuses names and components whose directories are in each other.
 func (p *Publication) checkOwnNames() error {
-	for c := range p.Components {
+	for _, c := range p.components() {
 		if outer, ok := strings.CutSuffix(c, "/debian-installer"); ok && p.Components[outer].UUID != "" {
 			return task.Fail(500, "component %s is in a directory of component %s", c, outer)
 		}
@@ -286,7 +286,7 @@ func (s *Store) setComponents(ctx context.Context, p Publication, want map[strin
 		return p, task.Fail(500, "%d components, at most %d can be published", len(want), maxComponents)
 	}
 	more := renamed
-	for c := range want {
+	for _, c := range slices.Sorted(maps.Keys(want)) {
 		if paths.Check(c) != nil {
 			return p, task.Fail(500, "invalid component name %s", c)
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"time"
 
@@ -93,13 +94,11 @@ func (s *Store) Announce(ctx context.Context, direct driver.Direct, dir string, 
 // announce stores announcements. An existing one replaces the wanted one, unless
 // it is too old, has another size or is of another owner.
 func (s *Store) announce(ctx context.Context, wanted map[driver.Key]announcement) error {
-	left := map[driver.Key]announcement{}
-	for key, n := range wanted {
-		left[key] = n
-	}
+	left := maps.Clone(wanted)
 	for len(left) > 0 {
 		var ops []driver.Op
-		for key, n := range left {
+		for _, key := range slices.SortedFunc(maps.Keys(left), driver.Key.Compare) {
+			n := left[key]
 			data, err := json.Marshal(n)
 			if err != nil {
 				return err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -117,8 +119,8 @@ func (m *mounts) Delete(ctx context.Context, keys ...string) error {
 		s, inner := m.find(key)
 		byStore[s.At], stores[s.At] = append(byStore[s.At], inner), s.Blobs
 	}
-	for at, list := range byStore {
-		if err := stores[at].Delete(ctx, list...); err != nil {
+	for _, at := range slices.Sorted(maps.Keys(byStore)) {
+		if err := stores[at].Delete(ctx, byStore[at]...); err != nil {
 			return err
 		}
 	}

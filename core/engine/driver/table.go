@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -49,6 +50,11 @@ type Key struct {
 }
 
 func (k Key) String() string { return k.Part + "/" + k.Sort }
+
+// Compare orders keys by part, then by sort key.
+func (k Key) Compare(other Key) int {
+	return cmp.Or(strings.Compare(k.Part, other.Part), strings.Compare(k.Sort, other.Sort))
+}
 
 // Check returns ErrInvalid unless every driver can store a row under k.
 func (k Key) Check() error {

@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -75,7 +76,8 @@ func (s *Store) claim(ctx context.Context, e calendar.Entry, planner Planner) er
 // claimAtOnce admits the tasks of the debts that are to be paid at once. A process
 // that dies before it has done so leaves them to the tick.
 func (s *Store) claimAtOnce(ctx context.Context, a *Attempt) {
-	for name, e := range a.atOnce {
+	for _, name := range slices.Sorted(maps.Keys(a.atOnce)) {
+		e := a.atOnce[name]
 		if !slices.Contains(a.task.Debts, name) {
 			continue
 		}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -76,7 +77,9 @@ func published(architectures []string, arch string) bool {
 
 // lookUp sets the lists that have the package.
 func lookUp(ctx context.Context, store pkglist.Store, key deb.Key, has map[lists.Ref]bool) error {
-	refs := slices.SortedFunc(maps.Keys(has), func(a, b lists.Ref) int { return strings.Compare(a.Root.String(), b.Root.String()) })
+	refs := slices.SortedFunc(maps.Keys(has), func(a, b lists.Ref) int {
+		return cmp.Or(strings.Compare(a.Root.String(), b.Root.String()), cmp.Compare(a.Epoch, b.Epoch))
+	})
 	var mu sync.Mutex
 	return parallel.Each(ctx, maxLookups, len(refs), func(ctx context.Context, i int) error {
 		list, err := store.Open(ctx, refs[i])

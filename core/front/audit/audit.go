@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -256,7 +258,8 @@ func (m *minute) rest() *Record {
 func (s *Store) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	var all []Record
-	for source, m := range s.refusals {
+	for _, source := range slices.Sorted(maps.Keys(s.refusals)) {
+		m := s.refusals[source]
 		if s.Now().Sub(m.began) < time.Minute {
 			continue
 		}

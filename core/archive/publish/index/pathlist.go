@@ -177,8 +177,8 @@ func (b *pathListBuilder) before(ctx context.Context, base *Set) (map[string]*pk
 	if base.Contents == nil {
 		return was, nil
 	}
-	for name, l := range base.Lists {
-		list, err := b.Lists.Open(ctx, l.List)
+	for _, name := range slices.Sorted(maps.Keys(base.Lists)) {
+		list, err := b.Lists.Open(ctx, base.Lists[name].List)
 		if err != nil {
 			return nil, err
 		}

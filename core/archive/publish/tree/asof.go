@@ -3,6 +3,7 @@ package tree
 import (
 	"context"
 	"iter"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -42,7 +43,8 @@ func (m *Manifest) Package(ctx context.Context, s *files.Store, d paths.Dist, fi
 	if name, _, ok := strings.Cut(base, "_"); ok && name != names[0] {
 		names = append(names, name)
 	}
-	for _, c := range m.Lists {
+	for _, component := range slices.Sorted(maps.Keys(m.Lists)) {
+		c := m.Lists[component]
 		if !d.Hashed() && !strings.HasPrefix(dir, c.PoolDir+"/") {
 			continue
 		}
