@@ -92,12 +92,14 @@ test-readers: tools ## 10,000 publications beside readers and dying publishers i
 
 SEEDS ?= 20000
 
-simulate: ## run SEEDS (20,000) simulated histories with faults, on all processors
-	go test -timeout 24h -count=1 -v -run TestSwarm ./tests/simulation -seeds $(SEEDS)
+simulate: bin/simulation.test ## run SEEDS (20,000) simulated histories with faults, on all processors
+	cd tests/simulation && ../../bin/simulation.test -swarm -seeds $(SEEDS)
 
-mutants: ## remove each protective condition in turn, and print the seeds of the simulation that fail
-	go test -c -o bin/simulation.test ./tests/simulation
-	cd tests/simulation && ../../bin/simulation.test -test.timeout 0 -test.run 'TestMutants$$' -mutants .
+mutants: bin/simulation.test ## remove each protective condition in turn, and print the seeds of the simulation that fail
+	cd tests/simulation && ../../bin/simulation.test -mutants .
+
+bin/simulation.test:
+	go test -c -o $@ ./tests/simulation
 
 NEWER_APT := $(CACHE)/debian-13
 
@@ -190,4 +192,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help parts build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+.PHONY: help parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

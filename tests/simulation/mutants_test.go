@@ -1,7 +1,7 @@
 package simulation
 
 import (
-	"flag"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,24 +12,15 @@ import (
 	"time"
 )
 
-var (
-	mutants = flag.String("mutants", "", "build and run the mutants whose condition matches the pattern")
-	enough  = flag.Int("enough", 0, "end after this number of failures; 0 is never")
-)
-
 // moduleRoot returns the folder of the module.
-func moduleRoot(t *testing.T) string {
-	t.Helper()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return root
-}
+func moduleRoot() (string, error) { return filepath.Abs("../..") }
 
 // TestMutantsFit holds that the source has the conditions that mutants remove.
 func TestMutantsFit(t *testing.T) {
-	root := moduleRoot(t)
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range Changes() {
 		if _, err := c.texts(root); err != nil {
 			t.Error(err)
@@ -40,39 +31,56 @@ func TestMutantsFit(t *testing.T) {
 	}
 }
 
-// TestMutants builds each mutant and requires that a seed fails.
-func TestMutants(t *testing.T) {
-	if *mutants == "" {
-		t.Skip("make mutants runs it")
+// runMutants builds each mutant that matches the pattern. It is an error if no seed fails.
+func runMutants(pattern string) error {
+	wanted, err := regexp.Compile(pattern)
+	if err != nil {
+		return err
 	}
-	wanted, root := regexp.MustCompile(*mutants), moduleRoot(t)
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	var errs []error
 	for _, m := range Changes() {
-		if !wanted.MatchString(m.Name) {
-			continue
+		if wanted.MatchString(m.Name) {
+			errs = append(errs, runMutant(root, m))
 		}
-		begun := time.Now()
-		dir := t.TempDir()
-		overlay, err := m.overlay(root, dir)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		program := filepath.Join(dir, "simulation.test")
-		build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-vet=off", "-overlay", overlay, "-o", program, "./tests/simulation")
-		build.Dir = root
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", m.Name, err, out)
-			continue
-		}
-		run := exec.Command(program, "-test.run=^TestRunsKeepTheInvariants$", "-test.timeout=10m", "-enough=1", "-shrink=false", fmt.Sprintf("-seeds=%d", many(200, 200)))
-		run.Dir = filepath.Join(root, "tests/simulation")
-		out, _ := run.CombinedOutput() // a mutant that is killed exits with an error
-		killed := seedsOf(string(out))
-		if len(killed) == 0 {
-			t.Errorf("%s: survives %d seeds\n%s", m.Name, many(200, 200), tail(string(out)))
-		}
-		fmt.Fprintf(os.Stderr, "| %s | %s | %s | %v |\n", m.Name, strings.Join(killed, ", "), reason(string(out)), time.Since(begun).Round(time.Second))
 	}
+	if len(errs) == 0 {
+		return fmt.Errorf("no mutant matches %s", pattern)
+	}
+	return errors.Join(errs...)
+}
+
+// runMutant builds a mutant, runs it, and prints a row of a table with the seeds that fail.
+func runMutant(root string, m Change) error {
+	begun := time.Now()
+	dir, err := os.MkdirTemp("", "mutant")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	overlay, err := m.overlay(root, dir)
+	if err != nil {
+		return err
+	}
+	program := filepath.Join(dir, "simulation.test")
+	build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-vet=off", "-overlay", overlay, "-o", program, "./tests/simulation")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", m.Name, err, out)
+	}
+	number := many(200, 200)
+	run := exec.Command(program, "-test.run=^TestRunsKeepTheInvariants$", "-test.timeout=10m", "-enough=1", "-shrink=false", fmt.Sprintf("-seeds=%d", number))
+	run.Dir = filepath.Join(root, "tests/simulation")
+	out, _ := run.CombinedOutput() // a mutant that is killed exits with an error
+	killed := seedsOf(string(out))
+	fmt.Printf("| %s | %s | %s | %v |\n", m.Name, strings.Join(killed, ", "), reason(string(out)), time.Since(begun).Round(time.Second))
+	if len(killed) == 0 {
+		return fmt.Errorf("%s: survives %d seeds\n%s", m.Name, number, tail(string(out)))
+	}
+	return nil
 }
 
 // tail returns the last bytes of an output.

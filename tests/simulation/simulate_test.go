@@ -1,15 +1,13 @@
 package simulation
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -23,16 +21,31 @@ var (
 	whole   = flag.Bool("trail", false, "print all steps of a failure")
 	lasting = flag.Duration("lasting", 0, "end after this time; 0 is never")
 	part    = flag.Bool("part", false, "print the report as JSON; for a process that runs a part of the seeds")
+	swarm   = flag.Bool("swarm", false, "run the seeds in one process for each processor, instead of the tests")
+	mutants = flag.String("mutants", "", "build and run the mutants whose condition matches the pattern, instead of the tests")
+	enough  = flag.Int("enough", 0, "end after this number of failures; 0 is never")
 )
 
 // TestMain has one processor run the goroutines. Equal plans then have equal runs.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	runtime.GOMAXPROCS(1)
-	os.Exit(m.Run())
+	var err error
+	switch {
+	case *swarm:
+		err = runSwarm()
+	case *mutants != "":
+		err = runMutants(*mutants)
+	default:
+		runtime.GOMAXPROCS(1)
+		os.Exit(m.Run())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
-// number returns the number of seeds that a test runs.
+// many returns the number of seeds that a test runs.
 func many(short, long int) int {
 	switch {
 	case *seeds > 0:
@@ -53,7 +66,7 @@ func fixtures(t *testing.T) *Fixtures {
 	return f
 }
 
-// TestRunsKeepTheInvariants runs a number of seeds, or a part of those of a swarm.
+// TestRunsKeepTheInvariants runs a number of seeds, or a part of them for a swarm.
 func TestRunsKeepTheInvariants(t *testing.T) {
 	f, report := fixtures(t), NewReport()
 	if *plan != "" {
@@ -108,56 +121,23 @@ func TestEqualPlansHaveEqualRuns(t *testing.T) {
 		if r.Hash == again.Hash {
 			continue
 		}
-		for i := range min(len(r.Trail), len(again.Trail)) {
-			if r.Trail[i] != again.Trail[i] && !strings.Contains(r.Trail[i], " answer ") {
-				t.Errorf("%v differs after %d steps of %d and %d:\n%s\n%s\n%s", plan, i, r.Steps, again.Steps,
-					strings.Join(r.Trail[max(0, i-3):i], "\n"), r.Trail[i], again.Trail[i])
-				break
-			}
+		one, other := steps(r), steps(again)
+		i := 0
+		for i < min(len(one), len(other)) && one[i] == other[i] {
+			i++
 		}
+		t.Errorf("%v differs after %d of %d and %d lines:\n%s\neither\n%s\nor\n%s", plan, i, len(one), len(other), excerpt(one, i-10, i), excerpt(one, i, i+3), excerpt(other, i, i+3))
 	}
 }
 
-// TestSwarm runs many seeds in one process for each processor.
-func TestSwarm(t *testing.T) {
-	if *seeds == 0 {
-		t.Skip("make simulate SEEDS=n runs it")
-	}
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	sum, begun, workers := NewReport(), time.Now(), runtime.NumCPU()
-	for n := range workers {
-		all.Go(func() {
-			c := exec.Command(program, "-test.run=^TestRunsKeepTheInvariants$", "-test.timeout=0", "-part", fmt.Sprintf("-every=%d", workers),
-				fmt.Sprintf("-first=%d", *first+uint64(n)), fmt.Sprintf("-seeds=%d", *seeds-n), fmt.Sprintf("-trail=%t", *whole), fmt.Sprintf("-lasting=%v", *lasting), "-shrink=false")
-			out, err := c.CombinedOutput()
-			mu.Lock()
-			defer mu.Unlock()
-			text, rest, found := bytes.Cut(out, []byte("\nreport: "))
-			if err != nil || !found {
-				t.Errorf("%s\n%v", text, err)
-			}
-			r := NewReport()
-			if line, _, _ := bytes.Cut(rest, []byte("\n")); found {
-				if err := json.Unmarshal(line, r); err != nil {
-					t.Error(err)
-				}
-			}
-			sum.Join(r)
-		})
-	}
-	all.Wait()
-	sites, err := Sites(moduleRoot(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	uncalled, unharmed := sum.Coverage.Missed(sites)
-	t.Logf("%d call sites of ports in the source; not called: %d %v\nwithout a fault: %d %v", len(sites), len(uncalled), uncalled, len(unharmed), unharmed)
-	t.Logf("%v\n%v of real time with %d processors", sum, time.Since(begun).Round(time.Second), workers)
+// steps returns the lines of the trail that equal runs have in common.
+func steps(r Result) []string {
+	return slices.DeleteFunc(slices.Clone(r.Trail), func(line string) bool { return strings.Contains(line, " answer ") })
+}
+
+// excerpt returns the lines from a to b.
+func excerpt(lines []string, a, b int) string {
+	return strings.Join(lines[min(max(a, 0), len(lines)):min(b, len(lines))], "\n")
 }
 
 // TestShrinkKeepsTheFailure takes the death of a process for a failure. One fault and a

@@ -86,8 +86,8 @@ func (w *World) note(words ...string) {
 		io.WriteString(h, line)
 		w.hash = h.Sum64()
 	}
-	if len(w.trail) >= 4000 {
-		w.trail = slices.Delete(w.trail, 0, 2000)
+	if len(w.trail) >= 20000 {
+		w.trail = slices.Delete(w.trail, 0, 10000)
 	}
 	w.trail = append(w.trail, line)
 }
