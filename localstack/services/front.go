@@ -1,6 +1,7 @@
 package services
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -17,8 +18,11 @@ import (
 type front struct {
 	pass    http.Handler
 	client  *s3.Client
-	writing sync.Mutex
+	changes sync.RWMutex // held for a change, and by a read until its headers are there
 }
+
+// opened is the context key of the function that a read calls when it has its headers.
+type opened struct{}
 
 // newFront returns a server of a front at an address.
 func newFront(addr, gateway string) (*http.Server, error) {
@@ -30,6 +34,11 @@ func newFront(addr, gateway string) (*http.Server, error) {
 		pass: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			r.Out.Host = r.In.Host // the signature covers the header
+		}, ModifyResponse: func(r *http.Response) error {
+			if done, ok := r.Request.Context().Value(opened{}).(func()); ok {
+				done()
+			}
+			return nil
 		}},
 		client: s3.New(s3.Options{BaseEndpoint: &gateway, UsePathStyle: true, Region: region, Credentials: credentials()}),
 	}
@@ -44,9 +53,14 @@ func newFront(addr, gateway string) (*http.Server, error) {
 
 // ServeHTTP forwards a request.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		f.writing.Lock()
-		defer f.writing.Unlock()
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		f.changes.RLock()
+		done := sync.OnceFunc(f.changes.RUnlock) // the body is that of the opened file
+		defer done()
+		r = r.WithContext(context.WithValue(r.Context(), opened{}, done))
+	} else {
+		f.changes.Lock()
+		defer f.changes.Unlock()
 	}
 	if r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source") != "" && !f.mayCopy(w, r) {
 		return
