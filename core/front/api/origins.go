@@ -1,12 +1,10 @@
 package api
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 
 	"aptless/core/archive/origin"
-	"aptless/core/engine/driver"
 	"aptless/core/formats/deb"
 	"aptless/core/front/auth"
 )
@@ -16,18 +14,11 @@ const maxOrigins = 100
 
 func (s *Server) originRoutes(rt *Router) {
 	rt.Handle("GET", "/api/packages/{key}/origins", needs(plain(auth.PackagesRead)), func(w http.ResponseWriter, r *http.Request) error {
-		key := Param(r, "key")
-		if _, err := deb.ParseKey(key); err != nil {
-			return errNoKey()
-		}
-		rec, err := s.Pool.Record(r.Context(), key)
-		if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
-			return errNoKey()
-		}
+		p, err := s.packageOf(r)
 		if err != nil {
 			return err
 		}
-		return s.origins(w, r, rec.Package, "")
+		return s.origins(w, r, p, "")
 	})
 	rt.Handle("GET", "/api/repos/{name}/origins/{key}", needs(param(auth.RepoRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		found, err := s.Repos.ByName(r.Context(), Param(r, "name"))

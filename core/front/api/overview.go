@@ -11,7 +11,6 @@ import (
 
 	"aptless/core/archive/publish"
 	"aptless/core/archive/upload"
-	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 	"aptless/core/formats/pgp"
@@ -206,23 +205,16 @@ var errEnough = errors.New("no more paths are wanted")
 
 // packageFiles answers with the files of a package, and with contents=1 its paths.
 func (s *Server) packageFiles(w http.ResponseWriter, r *http.Request) error {
-	key := Param(r, "key")
-	if _, err := deb.ParseKey(key); err != nil {
-		return errNoKey()
-	}
-	rec, err := s.Pool.Record(r.Context(), key)
-	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
-		return errNoKey()
-	}
+	p, err := s.packageOf(r)
 	if err != nil {
 		return err
 	}
 	answer := packageContents{Files: []fileView{}}
-	for _, f := range rec.Package.Files {
+	for _, f := range p.Files {
 		answer.Files = append(answer.Files, viewFile(f))
 	}
 	if Flag(r, "contents") {
-		if err := s.addPaths(r.Context(), key, &answer); err != nil {
+		if err := s.addPaths(r.Context(), Param(r, "key"), &answer); err != nil {
 			return err
 		}
 	}

@@ -21,19 +21,29 @@ func (s *Server) packageRoutes(rt *Router) {
 	rt.Handle("GET", "/api/packages/{key}/references",
 		needs(plain(auth.PackagesRead), all(auth.RepoRead, auth.MirrorRead, auth.SnapshotRead), all(auth.PublishRead)), s.references)
 	rt.Handle("GET", "/api/packages/{key}", needs(plain(auth.PackagesRead)), func(w http.ResponseWriter, r *http.Request) error {
-		key := Param(r, "key")
-		if _, err := deb.ParseKey(key); err != nil {
-			return errNoKey()
-		}
-		rec, err := s.Pool.Record(r.Context(), key)
-		if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
-			return errNoKey()
-		}
+		p, err := s.packageOf(r)
 		if err != nil {
 			return err
 		}
-		return WriteJSON(w, http.StatusOK, rec.Package.Details())
+		return WriteJSON(w, http.StatusOK, p.Details())
 	})
+}
+
+// packageOf returns the package whose key is in the path. An unknown key is refused
+// with 404.
+func (s *Server) packageOf(r *http.Request) (*deb.Package, error) {
+	key := Param(r, "key")
+	if _, err := deb.ParseKey(key); err != nil {
+		return nil, errNoKey()
+	}
+	rec, err := s.Pool.Record(r.Context(), key)
+	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
+		return nil, errNoKey()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rec.Package, nil
 }
 
 // references answers with the objects whose list has a package. The package may have
