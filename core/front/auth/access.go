@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
-	"time"
 
 	"aptless/core/engine/driver"
 )
@@ -24,23 +22,11 @@ func (s *Store) Access(ctx context.Context) (Private, error) {
 	return a, err
 }
 
-// KnownAccess is Access as memory has it.
+// KnownAccess is Access as memory has it, for twice Fresh.
 func (s *Store) KnownAccess(ctx context.Context) (Private, error) {
-	s.mu.Lock()
-	changes, now := s.changes, s.Now()
-	if s.private != nil && (s.Fresh == 0 || now.Sub(s.privateAt) < 2*s.Fresh) {
-		defer s.mu.Unlock()
-		return *s.private, nil
-	}
-	s.mu.Unlock()
-	a, err := s.Access(ctx)
+	a, err := recallLatest(s, &s.private, 2*s.Fresh, func() (Private, error) { return s.Access(ctx) })
 	if err != nil {
-		return a, &Error{Status: http.StatusServiceUnavailable, Text: "credentials cannot be checked now", Retry: 5 * time.Second}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if changes == s.changes {
-		s.private, s.privateAt = &a, now
+		return a, unchecked()
 	}
 	return a, nil
 }

@@ -100,9 +100,3 @@ func (b *Binding) principal(id Identity) *Principal {
 }
 
 func bindingKey(name string) driver.Key { return driver.Key{Part: partBindings, Sort: name} }
-
-// bindings are all bindings as the table had them at a time.
-type bindings struct {
-	list []Binding
-	at   time.Time
-}

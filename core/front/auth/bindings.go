@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"time"
 
 	"aptless/core/engine/driver"
 )
@@ -90,10 +89,7 @@ func (s *Store) changeBinding(ctx context.Context, also func() []driver.Op, op f
 			return err
 		}
 		_, err = s.Table.Write(ctx, append([]driver.Op{change}, more...)...)
-		s.mu.Lock()
-		s.changes++
-		s.bound = nil
-		s.mu.Unlock()
+		forgetLatest(s, &s.bound)
 		if !errors.Is(err, driver.ErrConflict) {
 			return err
 		}
@@ -103,21 +99,9 @@ func (s *Store) changeBinding(ctx context.Context, also func() []driver.Op, op f
 
 // recent returns all bindings. Memory answers for twice Fresh.
 func (s *Store) recent(ctx context.Context) ([]Binding, error) {
-	now := s.Now()
-	s.mu.Lock()
-	known, changes := s.bound, s.changes
-	s.mu.Unlock()
-	if known != nil && (s.Fresh == 0 || now.Sub(known.at) < 2*s.Fresh) {
-		return known.list, nil
-	}
-	list, err := s.Bindings(ctx)
+	list, err := recallLatest(s, &s.bound, 2*s.Fresh, func() ([]Binding, error) { return s.Bindings(ctx) })
 	if err != nil {
-		return nil, &Error{Status: http.StatusServiceUnavailable, Text: "credentials cannot be checked now", Retry: 5 * time.Second}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if changes == s.changes {
-		s.bound = &bindings{list, now}
+		return nil, unchecked()
 	}
 	return list, nil
 }

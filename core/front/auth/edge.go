@@ -220,10 +220,7 @@ func (s *Store) SetAccess(ctx context.Context, a Private, canonical func(string)
 	}
 	ops := append([]driver.Op{{Do: driver.OpPut, Key: accessKey(), If: version, Data: data}}, s.edgeOps("private", "digests")...)
 	a.Version, err = s.Table.Write(ctx, append(ops, also()...)...)
-	s.mu.Lock()
-	s.changes++
-	s.private = nil
-	s.mu.Unlock()
+	forgetLatest(s, &s.private)
 	if errors.Is(err, driver.ErrConflict) {
 		return a, refuse(http.StatusConflict, "the private prefixes were changed meanwhile: read them again")
 	}

@@ -110,7 +110,7 @@ func (s *Store) makeShort(ctx context.Context, t oidc.Token, policy string, also
 			return Made{}, err
 		}
 		if k.version == driver.Absent || !k.accepts(t) {
-			s.forgetPolicies()
+			forgetLatest(s, &s.policies)
 			return Made{}, noMatch(t)
 		}
 		now := s.Now().UTC()
@@ -128,7 +128,7 @@ func (s *Store) makeShort(ctx context.Context, t oidc.Token, policy string, also
 				return Made{}, err
 			}
 			ops = append(ops, pin)
-			s.forgetPolicies()
+			forgetLatest(s, &s.policies)
 		} else {
 			ops = append(ops, driver.Op{Do: driver.OpCheck, Key: policyKey(policy), If: k.version})
 		}

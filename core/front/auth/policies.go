@@ -91,7 +91,7 @@ func (s *Store) SetPolicy(ctx context.Context, by *Principal, p Policy, audience
 			return p, err
 		}
 		_, err = s.Table.Write(ctx, append([]driver.Op{put}, also()...)...)
-		s.forgetPolicies()
+		forgetLatest(s, &s.policies)
 		if err == nil {
 			return next, s.revokeOf(ctx, by, p.Name)
 		}
@@ -113,7 +113,7 @@ func (s *Store) RemovePolicy(ctx context.Context, by *Principal, name string, al
 			return k.Policy, errors.Join(s.revokeOf(ctx, by, name), noPolicy())
 		}
 		_, err = s.Table.Write(ctx, append([]driver.Op{{Do: driver.OpDelete, Key: policyKey(name), If: k.version}}, also()...)...)
-		s.forgetPolicies()
+		forgetLatest(s, &s.policies)
 		if err == nil {
 			return k.Policy, s.revokeOf(ctx, by, name)
 		}
@@ -162,32 +162,7 @@ func (s *Store) revokeVoid(ctx context.Context, live []stored) error {
 	return nil
 }
 
-// forgetPolicies has the next exchange read the policies.
-func (s *Store) forgetPolicies() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.changes++
-	s.policies = nil
-}
-
-// knownPolicies returns the policies as memory has them. It reads them if they are
-// unknown or not fresh.
+// knownPolicies returns the policies as memory has them, for Fresh.
 func (s *Store) knownPolicies(ctx context.Context) ([]kept, error) {
-	s.mu.Lock()
-	changes, now := s.changes, s.Now()
-	if s.policies != nil && (s.Fresh == 0 || now.Sub(s.policiesAt) < s.Fresh) {
-		defer s.mu.Unlock()
-		return s.policies, nil
-	}
-	s.mu.Unlock()
-	list, err := s.scanPolicies(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if changes == s.changes {
-		s.policies, s.policiesAt = append([]kept{}, list...), now
-	}
-	return list, nil
+	return recallLatest(s, &s.policies, s.Fresh, func() ([]kept, error) { return s.scanPolicies(ctx) })
 }

@@ -38,16 +38,20 @@ type Store struct {
 	mu       sync.Mutex
 	known    memory // of valid and ended tokens
 	unknown  memory // of digests without a token
-	bound    *bindings
-	changes  int64 // of tokens, bindings and policies by this process
+	bound    latest[[]Binding]
+	policies latest[[]kept]
+	private  latest[Private]
+	changes  int64 // of all that memory has, by this process
 	failures limits
 
-	policies   []kept // nil if they are not known
-	policiesAt time.Time
-	private    *Private // nil if it is not known
-	privateAt  time.Time
-	short      int // live short tokens, at most
-	shortAt    time.Time
+	short   int // live short tokens, at most
+	shortAt time.Time
+}
+
+// latest is a value as it was read last.
+type latest[T any] struct {
+	value *T // nil if it is not known
+	at    time.Time
 }
 
 // Bounds of memory.
@@ -154,6 +158,36 @@ func (s *Store) read(ctx context.Context, digest string) (*remembered, error) {
 	}
 	s.known.put(r, maxKnown)
 	return r, nil
+}
+
+// forgetLatest has the next recallLatest read the value, and no read that has begun remember it.
+func forgetLatest[T any](s *Store, l *latest[T]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+	l.value = nil
+}
+
+// recallLatest returns a value as memory has it. It reads a value that is unknown or older than
+// fresh, 0 without end, and remembers it unless this process has changed something meanwhile.
+func recallLatest[T any](s *Store, l *latest[T], fresh time.Duration, read func() (T, error)) (T, error) {
+	s.mu.Lock()
+	changes, now := s.changes, s.Now()
+	if l.value != nil && (fresh == 0 || now.Sub(l.at) < fresh) {
+		defer s.mu.Unlock()
+		return *l.value, nil
+	}
+	s.mu.Unlock()
+	value, err := read()
+	if err != nil {
+		return value, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if changes == s.changes {
+		l.value, l.at = &value, now
+	}
+	return value, nil
 }
 
 // maxHeader bounds the header with credentials, in bytes.
