@@ -114,21 +114,30 @@ func (d *decoder) extra() map[string]string {
 	return fields
 }
 
-// DecodePackage reads a record. The strings of the package share one copy of
-// data. It returns ErrRecord for bytes that AppendPackage does not write.
-func DecodePackage(data []byte) (*Package, error) {
+// openRecord reads the beginning of a record: kind, name, version, architectures and source.
+func openRecord(data []byte) (d decoder, p *Package, err error) {
 	if len(data) > MaxRecord {
-		return nil, fmt.Errorf("%d bytes: %w", len(data), ErrRecord)
+		return d, nil, fmt.Errorf("%d bytes: %w", len(data), ErrRecord)
 	}
-	d := decoder{rest: string(data)}
+	d = decoder{rest: string(data)}
 	if v := d.byte(); v != recordVersion {
-		return nil, fmt.Errorf("version %d: %w", v, ErrRecord)
+		return d, nil, fmt.Errorf("version %d: %w", v, ErrRecord)
 	}
-	p := &Package{Kind: Kind(d.byte())}
-	d.failed = d.failed || p.Kind > Installer
+	p = &Package{Kind: Kind(d.byte())}
 	for _, s := range [...]*string{&p.Name, &p.Version, &p.Architecture, &p.SourceArchitecture, &p.Source} {
 		*s = d.string()
 	}
+	return d, p, nil
+}
+
+// DecodePackage reads a record. The strings of the package share one copy of
+// data. It returns ErrRecord for bytes that AppendPackage does not write.
+func DecodePackage(data []byte) (*Package, error) {
+	d, p, err := openRecord(data)
+	if err != nil {
+		return nil, err
+	}
+	d.failed = d.failed || p.Kind > Installer
 	for _, name := range relationNames {
 		if n := d.count(1); n > 0 {
 			items := make([]string, n)
@@ -174,16 +183,9 @@ func (w *Part) Needs(field string) {
 // DecodePart reads the named parts of a record. The other fields of the package are
 // empty, and it has no files. It may accept bytes that AppendPackage does not write.
 func DecodePart(data []byte, w *Part) (*Package, error) {
-	if len(data) > MaxRecord {
-		return nil, fmt.Errorf("%d bytes: %w", len(data), ErrRecord)
-	}
-	d := decoder{rest: string(data)}
-	if v := d.byte(); v != recordVersion {
-		return nil, fmt.Errorf("version %d: %w", v, ErrRecord)
-	}
-	p := &Package{Kind: Kind(d.byte())}
-	for _, s := range [...]*string{&p.Name, &p.Version, &p.Architecture, &p.SourceArchitecture, &p.Source} {
-		*s = d.string()
+	d, p, err := openRecord(data)
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range relationNames {
 		n := d.count(1)
