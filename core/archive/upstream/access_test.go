@@ -1,44 +1,18 @@
 package upstream_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"strings"
 	"testing"
-	"time"
 
 	"aptless/core/archive/upstream"
+	"aptless/core/archive/upstream/upstreamtest"
 )
 
-// certificate returns a certificate and its key as PEM.
-func certificate(t *testing.T) (certificate, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "client"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
-}
-
 func TestAccessThatCannotBeSentIsRefused(t *testing.T) {
-	cert, key := certificate(t)
-	_, other := certificate(t)
+	cert, key := upstreamtest.ClientCertificate(t, "client")
+	_, other := upstreamtest.ClientCertificate(t, "client")
 	many := map[string]string{}
 	for i := range 33 {
 		many[fmt.Sprintf("X-%d", i)] = "v"
