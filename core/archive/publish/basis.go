@@ -80,10 +80,12 @@ func (s *Store) unchanged(ctx context.Context, get source.Getter, p Publication,
 	if same, err := s.sameBasis(ctx, get, p, args, want); !same {
 		return false, err
 	}
-	for _, key := range []string{p.Manifest, p.Dist().Releases(p.Distribution)[0]} {
-		if p.Unsigned && key != p.Manifest {
-			key = p.Dist().Tree(p.Distribution) + "/Release"
-		}
+	releases := p.Dist().Releases(p.Distribution)
+	release := releases[0] // InRelease
+	if p.Unsigned {
+		release = releases[len(releases)-1]
+	}
+	for _, key := range []string{p.Manifest, release} {
 		if _, err := s.Blobs.Stat(ctx, key); errors.Is(err, driver.ErrNotFound) {
 			return false, nil
 		} else if err != nil {
