@@ -38,8 +38,6 @@ type settings struct {
 	address        string
 	passphraseFile string
 	memory         options.Bytes
-	digests        []string
-	gzipLevel      int
 	shared         options.Options
 	access         access
 	out, err       io.Writer // the greeting is written to out, the log to err
@@ -77,8 +75,6 @@ If the variable SOURCE_DATE_EPOCH is set, it is the date of all Release files, i
 	flags.StringArrayVar(&opt.buckets, "s3-storage", nil, "bucket to publish to, on S3 or a compatible service: name=s3://bucket/prefix?region=eu-central-1, or ?endpoint=https://s3.example.org&profile=lab. The API calls it s3:<name>. Credentials are found as by the AWS SDK. May be repeated")
 	flags.StringVar(&opt.address, "address", "", "URL of this server for clients, for links in Release files, for example https://deb.example.org")
 	opt.shared.Flags(flags)
-	flags.StringSliceVar(&opt.digests, "digests", []string{"md5", "sha256"}, "digests of indexes that Release files list, of md5, sha1, sha256 and sha512; sha256 must be among them, each other one costs time")
-	flags.IntVar(&opt.gzipLevel, "gzip-level", 6, "level of .gz files of indexes, 1 to 9; a change renders all indexes anew")
 	opt.access.flags(flags)
 	flags.BoolVar(&opt.metrics, "metrics", false, "serve /api/metrics for Prometheus")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
@@ -97,7 +93,7 @@ func serve(ctx context.Context, opt settings) error {
 	if err != nil {
 		return err
 	}
-	config.Digests, config.GzipLevel, config.SpoolLimit = opt.digests, opt.gzipLevel, spoolLimit
+	config.SpoolLimit = spoolLimit
 	if config.Memory, err = limitMemory(opt.memory); err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ type Options struct {
 	Async         bool
 	Dependencies  query.Options
 	Compressions  []string
+	Digests       []string // of indexes: see index.ParseDigests
+	GzipLevel     int
 	SkipContents  bool
 	Outage        time.Duration
 	SkipBz2       bool
@@ -42,6 +44,8 @@ func (o *Options) Flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&d.FollowSource, "follow-source", false, "dependencies include source packages")
 	flags.BoolVar(&d.FollowAllVariants, "follow-all-variants", false, "dependencies include all alternatives and every package that satisfies them")
 	flags.StringSliceVar(&o.Compressions, "compress", nil, "compress published indexes as xz, zst or both, besides gz and bz2")
+	flags.StringSliceVar(&o.Digests, "digests", []string{"md5", "sha256"}, "digests of indexes that Release files list, of md5, sha1, sha256 and sha512. sha256 must be among them. Each other one costs time and a copy of each index")
+	flags.IntVar(&o.GzipLevel, "gzip-level", index.DefaultGzipLevel, "level of .gz files of indexes, 1 to 9. A change renders all indexes anew")
 	flags.BoolVar(&o.SkipContents, "skip-contents", false, "publish no Contents, unless a publication is created with SkipContents=false")
 	flags.DurationVar(&o.Outage, "outage", 15*time.Minute, "time for which a task is retried while the storage fails")
 	flags.BoolVar(&o.SkipBz2, "skip-bz2", false, "publish no .bz2 of indexes, unless a publication is created with SkipBz2=false")
@@ -125,6 +129,12 @@ func (o Options) check() error {
 	if err := index.CheckCompressions(o.Compressions); err != nil {
 		return fmt.Errorf("compress: %w", err)
 	}
+	if _, err := index.ParseDigests(o.Digests); err != nil {
+		return fmt.Errorf("digests: %w", err)
+	}
+	if err := index.CheckGzipLevel(o.GzipLevel); err != nil || o.GzipLevel == 0 {
+		return fmt.Errorf("gzip-level: %d is not a level from 1 to 9", o.GzipLevel)
+	}
 	if o.Outage < minOutage || o.Outage > maxOutage {
 		return fmt.Errorf("outage: %v is not between %v and %v", o.Outage, minOutage, maxOutage)
 	}
@@ -166,7 +176,7 @@ func (o Options) Config() (app.Config, error) {
 	}
 	return app.Config{
 		Version: app.Version, Async: o.Async, Dependencies: o.Dependencies,
-		Compressions: o.Compressions, SkipContents: o.SkipContents, SkipBz2: o.SkipBz2, Outage: o.Outage, MaxUpload: o.MaxUpload << 20,
+		Compressions: o.Compressions, Digests: o.Digests, GzipLevel: o.GzipLevel, SkipContents: o.SkipContents, SkipBz2: o.SkipBz2, Outage: o.Outage, MaxUpload: o.MaxUpload << 20,
 		Upstream: servers, Mirrors: o.Mirrors,
 	}, nil
 }

@@ -31,14 +31,14 @@ func TestFromEnv(t *testing.T) {
 		"APTLESS_ASYNC", "true", "APTLESS_ARCHITECTURES", "amd64, arm64", "APTLESS_FOLLOW_SOURCE", "1", "APTLESS_COMPRESS", "xz zst",
 		"APTLESS_SKIP_BZ2", " true ", "APTLESS_ALLOW_UPSTREAM", "10.0.0.0/8 deb.example.org", "APTLESS_DOWNLOAD_LIMIT", "1024",
 		"APTLESS_MIRROR_SOURCES", "true", "APTLESS_MIRROR_PARALLEL", "8", "APTLESS_PPA_CODENAME", "noble", "APTLESS_SKIP_CONTENTS", "false",
-		"APTLESS_OUTAGE", "1h",
+		"APTLESS_OUTAGE", "1h", "APTLESS_DIGESTS", "sha256", "APTLESS_GZIP_LEVEL", "9",
 	))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Options{
 		Async: true, Dependencies: query.Options{Architectures: []string{"amd64", "arm64"}, FollowSource: true},
-		Compressions: []string{"xz", "zst"}, SkipBz2: true, AllowUpstream: []string{"10.0.0.0/8", "deb.example.org"}, DownloadLimit: 1024,
+		Compressions: []string{"xz", "zst"}, Digests: []string{"sha256"}, GzipLevel: 9, SkipBz2: true, AllowUpstream: []string{"10.0.0.0/8", "deb.example.org"}, DownloadLimit: 1024,
 		Outage: time.Hour, MaxUpload: 5120,
 		Mirrors: mirror.Options{DownloadSources: true, Parallel: 8, PPA: upstream.PPA{Codename: "noble", Distributor: "ubuntu", BaseURL: "http://ppa.launchpad.net"}},
 	}
@@ -49,7 +49,7 @@ func TestFromEnv(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.Async || !c.SkipBz2 || c.SkipContents || c.Upstream == nil || c.Version == "" || !reflect.DeepEqual(c.Compressions, want.Compressions) ||
+	if !c.Async || !c.SkipBz2 || c.SkipContents || c.Upstream == nil || c.Version == "" || c.GzipLevel != 9 || !reflect.DeepEqual(c.Digests, want.Digests) || !reflect.DeepEqual(c.Compressions, want.Compressions) ||
 		!reflect.DeepEqual(c.Dependencies, want.Dependencies) || !reflect.DeepEqual(c.Mirrors, want.Mirrors) {
 		t.Errorf("%+v", c)
 	}
@@ -69,6 +69,11 @@ func TestRefusals(t *testing.T) {
 		{"APTLESS_DOWNLOAD_LIMIT", "1125899906842624", "download-limit"},
 		{"APTLESS_COMPRESS", "lzma", "compress"},
 		{"APTLESS_COMPRESS", "xz,xz", "compress"},
+		{"APTLESS_DIGESTS", "md5", "digests"},
+		{"APTLESS_DIGESTS", "sha256,sha256", "digests"},
+		{"APTLESS_DIGESTS", "crc32", "digests"},
+		{"APTLESS_GZIP_LEVEL", "0", "gzip-level"},
+		{"APTLESS_GZIP_LEVEL", "10", "gzip-level"},
 		{"APTLESS_ARCHITECTURES", "amd64,AMD/64", "architectures"},
 		{"APTLESS_ALLOW_UPSTREAM", "10.0.0.0/99", "allow-upstream"},
 		{"APTLESS_PPA_CODENAME", "../noble", "ppa-codename"},
