@@ -30,7 +30,7 @@ func TestListenRefuses(t *testing.T) {
 	} {
 		l, err := listen(address)
 		if err == nil {
-			l.Close()
+			l.close()
 		}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", address, err, want)
@@ -58,8 +58,8 @@ func TestListenOnSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	go http.Serve(l, http.NotFoundHandler())
+	defer l.close()
+	go http.Serve(l[0], http.NotFoundHandler())
 	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}}
@@ -73,7 +73,7 @@ func TestListenOnSocket(t *testing.T) {
 func TestActivationRefuses(t *testing.T) {
 	for _, c := range []struct {
 		pid, fds, want string
-	}{{"7", "2", "one is served"}, {"7", "x", "LISTEN_FDS"}, {"7", "", "LISTEN_FDS"}, {"7", "-1", "LISTEN_FDS"}, {"8", "1", ""}, {"", "1", ""}, {"7", "0", ""}} {
+	}{{"7", "17", "up to 16"}, {"7", "x", "LISTEN_FDS"}, {"7", "", "LISTEN_FDS"}, {"7", "-1", "LISTEN_FDS"}, {"8", "1", ""}, {"", "1", ""}, {"7", "0", ""}} {
 		l, err := activated(func(name string) string { return map[string]string{"LISTEN_PID": c.pid, "LISTEN_FDS": c.fds}[name] }, 7)
 		if l != nil || (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v, %v", c, l, err)

@@ -46,7 +46,7 @@ func (a *access) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&a.key, "tls-key", "", "file with the key of the certificate")
 	flags.StringVar(&a.authorities, "tls-client-ca", "", "file with the authorities of client certificates, as PEM: /api/auth/bindings gives grants to such clients")
 	flags.StringVar(&a.demand, "tls-client-auth", "", "with --tls-client-ca: optional, which is the default, or require")
-	flags.IntVar(&a.connections, "max-connections", 1024, "open connections at a time; further ones wait")
+	flags.IntVar(&a.connections, "max-connections", 1024, "open connections of each address at a time; further ones wait")
 	flags.StringArrayVar(&a.origins, "cors-origin", nil, "origin of a web page that may call the API from a browser, for example https://ui.example.org; may be repeated")
 	flags.StringArrayVar(&a.proxies, "trusted-proxy", nil, "addresses of proxies whose X-Forwarded-For is believed, for example 10.0.0.0/8, or unix for clients of a Unix socket; may be repeated")
 }
@@ -129,8 +129,9 @@ func (a *access) reach() (api.Reach, error) {
 }
 
 // decide returns the mode of a server whose data is in table. It closes the
-// installation if the flags or the environment say so.
-func (a *access) decide(ctx context.Context, table driver.Table, listen string, addr net.Addr, log *slog.Logger) (*mode, error) {
+// installation if the flags or the environment say so. reached is an address that other
+// hosts can reach, "" if there is none.
+func (a *access) decide(ctx context.Context, table driver.Table, reached string, log *slog.Logger) (*mode, error) {
 	m := &mode{Auth: app.Auth{AnyHost: a.insecure, Hosts: a.hosts, Keep: time.Duration(a.keep) * 24 * time.Hour}}
 	var err error
 	if m.Reach, err = a.reach(); err != nil {
@@ -145,7 +146,7 @@ func (a *access) decide(ctx context.Context, table driver.Table, listen string, 
 		return nil, fmt.Errorf("mode of the data folder: %w", err)
 	}
 	m.Closed = stored.Closed() || a.auth || m.Environment != ""
-	if err := a.refuse(m.Closed, stored, listen, addr); err != nil {
+	if err := a.refuse(m.Closed, stored, reached); err != nil {
 		return nil, err
 	}
 	if a.certificate != "" {
@@ -159,16 +160,16 @@ func (a *access) decide(ctx context.Context, table driver.Table, listen string, 
 	return m, err
 }
 
-// refuse returns why a server must not start on an address.
-func (a *access) refuse(closed bool, stored auth.Mode, listen string, addr net.Addr) error {
+// refuse returns why a server must not start on its addresses.
+func (a *access) refuse(closed bool, stored auth.Mode, reached string) error {
 	switch {
 	case stored.Closed() && a.insecure:
 		return fmt.Errorf("this data folder has authentication since %s: \"aptless auth open --data <dir>\" ends it", stored.Since.Format(time.RFC3339))
 	case closed && a.insecure:
 		return fmt.Errorf("--insecure-open and %s contradict each other", adminVariable)
-	case !closed && !a.insecure && !loopback(addr):
-		return fmt.Errorf("%s is no loopback address and there is no authentication: give --auth, or --insecure-open", listen)
-	case closed && !loopback(addr) && a.certificate == "" && !a.plain:
+	case !closed && !a.insecure && reached != "":
+		return fmt.Errorf("%s is no loopback address and there is no authentication: give --auth, or --insecure-open", reached)
+	case closed && reached != "" && a.certificate == "" && !a.plain:
 		return errors.New("tokens would be sent in clear: give --tls-cert, or --plain-http behind TLS")
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,7 +27,9 @@ import (
 
 // settings are the flags of serve.
 type settings struct {
-	listen, data   string
+	config         string
+	listen         []string
+	data           string
 	workers        int
 	json           bool
 	verbose        bool
@@ -61,11 +62,15 @@ If the variable SOURCE_DATE_EPOCH is set, it is the date of all Release files, i
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opt.out, opt.err = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			if err := configure(cmd.Flags(), opt.config, os.Getenv); err != nil {
+				return err
+			}
 			return serve(cmd.Context(), opt)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opt.listen, "listen", "127.0.0.1:8080", "address to listen on, host:port or unix:///path/of/socket; a socket passed by systemd (LISTEN_FDS) replaces it")
+	flags.StringVar(&opt.config, "config", "", "file with settings, as TOML: each key is the name of a flag. A variable APTLESS_<FLAG>, as APTLESS_LISTEN, precedes the file, and a flag both")
+	flags.StringArrayVar(&opt.listen, "listen", []string{"127.0.0.1:8080"}, "address to listen on, host:port or unix:///path/of/socket; may be repeated. Sockets passed by systemd (LISTEN_FDS) replace it. Beside another address, a Unix socket has no TLS")
 	flags.StringVar(&opt.data, "data", "data", "folder for all data")
 	flags.StringVar(&opt.passphraseFile, "passphrase-file", "", "file with the passphrase of the signing key; a new key is locked with it")
 	flags.IntVar(&opt.workers, "workers", 8, "tasks that run at the same time")
@@ -106,19 +111,19 @@ func serve(ctx context.Context, opt settings) error {
 	if err := checkAddress(opt.address); err != nil {
 		return err
 	}
-	listener, err := listen(opt.listen)
+	sockets, err := listen(opt.listen...)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
+	defer sockets.close()
 	config.Log, config.Now, config.Alone = log, time.Now, true
 	config.Address, config.Draw, config.Metrics = opt.address, newDot().draw, registry(opt)
 	config.Space = func() (api.Space, error) { return space(opt.data) }
-	s, err := open(ctx, opt, listener.Addr(), log)
+	s, err := open(ctx, opt, sockets, log)
 	if err == nil {
 		defer s.close()
 		config.Storages, config.Auth = s.storages, &s.mode.Auth
-		err = s.run(ctx, listener, config, opt)
+		err = s.run(ctx, sockets, config, opt)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		log.Info("stopped before it served")
@@ -174,7 +179,7 @@ func (s *server) httpServer(h http.Handler) *http.Server {
 }
 
 // run serves until ctx is done.
-func (s *server) run(ctx context.Context, listener net.Listener, config app.Config, opt settings) error {
+func (s *server) run(ctx context.Context, sockets listeners, config app.Config, opt settings) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	a, err := app.New(base, app.Drivers{Blobs: s.data.Blobs, Table: s.data.Table, Queue: s.data.Queue}, s.signer, config)
@@ -193,9 +198,9 @@ func (s *server) run(ctx context.Context, listener net.Listener, config app.Conf
 	running.Go(func() { s.data.Queue.Serve(working, a.Dispatcher.Handle) })
 	running.Go(func() { tick(working, a, s.log) })
 	running.Go(func() { s.compare(working, a) })
-	failed := make(chan error, 1)
-	go func() { failed <- s.listen(working, server, bounded(listener, opt.access.connections)) }()
-	s.greet(listener.Addr(), opt)
+	failed := make(chan error, len(sockets))
+	s.listen(working, server, sockets, opt.access.connections, failed)
+	s.greet(sockets[0].Addr(), opt)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:

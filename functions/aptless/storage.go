@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,7 +35,7 @@ type server struct {
 
 // open opens the folders and buckets. It reads the signing key, or makes it at the first
 // start. If it fails, it removes the folders that it has made.
-func open(ctx context.Context, opt settings, addr net.Addr, log *slog.Logger) (_ *server, err error) {
+func open(ctx context.Context, opt settings, sockets listeners, log *slog.Logger) (_ *server, err error) {
 	s := &server{log: log, keys: keyFile{path: filepath.Join(opt.data, keyName), passphraseFile: opt.passphraseFile, log: log}}
 	defer func() {
 		if err != nil {
@@ -66,7 +65,7 @@ func open(ctx context.Context, opt settings, addr net.Addr, log *slog.Logger) (_
 	if s.data, err = s.open(opt.data, 0o750, embeddedOptions(opt, log)); err != nil {
 		return nil, err
 	}
-	if s.mode, err = opt.access.decide(ctx, s.data.Table, opt.listen, addr, log); err != nil {
+	if s.mode, err = opt.access.decide(ctx, s.data.Table, sockets.reached(), log); err != nil {
 		return nil, err
 	}
 	if missing {

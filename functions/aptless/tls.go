@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -126,12 +125,21 @@ func (c *certificate) watch(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// listen serves until the server is shut down.
-func (s *server) listen(ctx context.Context, server *http.Server, listener net.Listener) error {
-	if s.mode.tls == nil {
-		return server.Serve(listener)
+// listen begins to serve on all sockets, with most open connections on each, until the
+// server is shut down. It sends the error of each socket to failed.
+func (s *server) listen(ctx context.Context, server *http.Server, sockets listeners, most int, failed chan<- error) {
+	if s.mode.tls != nil {
+		go s.mode.tls.watch(ctx, s.log)
+		server.TLSConfig = s.mode.tls.config()
 	}
-	go s.mode.tls.watch(ctx, s.log)
-	server.TLSConfig = s.mode.tls.config()
-	return server.ServeTLS(listener, "", "")
+	for _, l := range sockets {
+		plain, l := s.mode.tls == nil || sockets.plain(l), bounded(l, most)
+		go func() {
+			if plain {
+				failed <- server.Serve(l)
+				return
+			}
+			failed <- server.ServeTLS(l, "", "")
+		}()
+	}
 }

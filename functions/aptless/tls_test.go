@@ -112,7 +112,7 @@ func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 	}
 	s := &server{log: slog.New(slog.DiscardHandler), mode: &mode{tls: c}}
 	server := s.httpServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "yes") }))
-	go s.listen(t.Context(), server, inner)
+	s.listen(t.Context(), server, listeners{{Listener: inner}}, 100, make(chan error, 1))
 	defer server.Close()
 	ask := func() (*x509.Certificate, error) {
 		conn, err := tls.Dial("tcp", inner.Addr().String(), &tls.Config{InsecureSkipVerify: true})

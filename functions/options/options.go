@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,23 +82,30 @@ func parse(getenv func(string) string) (Options, error) {
 	var o Options
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	o.Flags(flags)
+	return o, Apply(flags, getenv)
+}
+
+// Apply sets each flag that is not set yet to the value of its variable, if the variable
+// has one. It leaves out the flags of the names in but. Errors name the variable.
+func Apply(flags *pflag.FlagSet, getenv func(string) string, but ...string) error {
 	var problems []error
 	flags.VisitAll(func(f *pflag.Flag) {
 		value := strings.TrimSpace(getenv(Variable(f.Name)))
-		if value == "" {
+		if value == "" || f.Changed || slices.Contains(but, f.Name) {
 			return
 		}
 		var err error
 		if list, ok := f.Value.(pflag.SliceValue); ok {
+			f.Changed = true
 			err = list.Replace(fields(value))
 		} else {
-			err = f.Value.Set(value)
+			err = flags.Set(f.Name, value)
 		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: %q is not valid: %w", Variable(f.Name), value, err))
 		}
 	})
-	return o, errors.Join(problems...)
+	return errors.Join(problems...)
 }
 
 // fields splits a list at blanks and commas.
