@@ -5,6 +5,7 @@
 //	create.go, update.go, again.go, drop.go, repair.go  the tasks; again.go has rollback and refresh
 //	protocol.go       the four steps: plan, stage, commit, apply
 //	stage.go          the step stage: package files, indexes, Release files and signatures
+//	lenders.go        other publications of the same lists
 //	conflict.go       the error about two packages whose files have one path
 //	clean.go          objects that attempts have staged: listed first, removed if they fail; package files that go
 //	basis.go          does an update change anything?
@@ -12,6 +13,7 @@
 //	validate.go       refusals and locks
 //	args.go           arguments of tasks, and the draft that is made of them
 //	store.go          rows, and how clients see them
+//	lent.go           which publication had a list last
 //	publication.go    the row: settings, state, revisions, how long a Release is valid
 //
 // References between these files run down this list, never up.

@@ -163,6 +163,7 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Ma
 	if err := p.schedule(ctx, a); err != nil {
 		return err
 	}
+	s.lent.note(&p) // a commit that fails leaves a name that has not the list
 	p.addRevision(Revision{m.Generation, m.Date, p.Manifest, maps.Clone(p.Components), m.Contents, m.Aliases})
 	a.PutJSON(p.Dist().Row(), p)
 	if d.how.part != nil {

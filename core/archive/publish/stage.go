@@ -99,6 +99,9 @@ func (s *Store) stageSet(ctx context.Context, a *task.Attempt, st *index.Stager,
 	if err != nil {
 		return set, err
 	}
+	if st.Lenders, err = s.lenders(ctx, d); err != nil {
+		return set, err
+	}
 	if set.Indexes, set.Releases, err = st.Packages(ctx, base, d.lists); err != nil {
 		return set, err
 	}

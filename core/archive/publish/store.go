@@ -68,6 +68,7 @@ type Store struct {
 	SourceDate time.Time
 
 	zips sync.Pool // of *gzip.Writer
+	lent lent
 }
 
 // files is the store of package files for readers that write nothing.

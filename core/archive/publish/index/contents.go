@@ -52,6 +52,7 @@ func (st *Stager) Contents(ctx context.Context, base *Set, made []Index, byCompo
 	if st.Paths == nil {
 		return nil, nil, nil
 	}
+	base = st.borrowPaths(base, byComponent)
 	b := &pathListBuilder{Stager: st, say: say, made: made}
 	lease, err := st.Tasks.Acquire(ctx, pathListMemory)
 	if err != nil {
@@ -120,25 +121,7 @@ func (st *Stager) twin(ctx context.Context, of Index, path string, prev *Index) 
 			return some, nil
 		}
 	}
-	x := of
-	x.Path = path
-	theirs, ours := of.files()[1:], x.files()[1:]
-	for _, f := range ours {
-		st.Expect(f.ByHash(st.tree())...)
-	}
-	if err := st.List(ctx); err != nil {
-		return nil, err
-	}
-	for i, f := range ours {
-		keys := f.ByHash(st.tree())
-		if !st.Header.ByHash {
-			keys = keys[:1]
-		}
-		if err := st.CopyByHash(ctx, theirs[i].ByHash(st.tree())[0], f.Size, keys); err != nil {
-			return nil, err
-		}
-	}
-	return &x, nil
+	return st.copyIndex(ctx, of, st.tree(), path)
 }
 
 // contentsIndex stages one index. It returns nil if there is no path for it.

@@ -9,6 +9,7 @@
 //	contents.go       Contents, from a list of all paths
 //	packages.go       Packages and Sources
 //	pathlist.go       the list of all paths: edited, or built by an external sort
+//	borrow.go         an index copied from another publication of the storage
 //	splice.go         an index from pieces: copied from the last index, or rendered
 //	outputs.go        the files of an index: plain, gzip and others
 //	stage.go          files under their digests, which are known at their ends only

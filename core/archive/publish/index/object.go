@@ -103,6 +103,16 @@ type Set struct {
 	Signers  string     `json:",omitempty"` // digest of the keys that signed Unlisted
 }
 
+// Lender is another publication of the storage. Its indexes are copied where this
+// publication needs equal ones.
+type Lender struct {
+	Tree string // key prefix of its distribution
+	Set  *Set
+	// Paths is Set.Contents if a row names it: a collection may delete other lists. For
+	// example, that of a publication that is dropped now.
+	Paths *lists.Ref
+}
+
 // Listed returns all files that Release lists.
 func (s *Set) Listed() []File {
 	var files []File

@@ -24,6 +24,9 @@ func (st *Stager) splice(ctx context.Context, src *source, x, prev *Index) (*Ind
 			return some, nil
 		}
 	}
+	if made, err := st.borrow(ctx, src.suffixes, x); made != nil || err != nil {
+		return made, err
+	}
 	out, err := st.outputs(ctx, src, x.Packed)
 	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", x.Path, err)

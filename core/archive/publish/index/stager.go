@@ -37,6 +37,9 @@ type Stager struct {
 	Folder       string // key prefix of private objects, of this attempt alone
 	Inventory    bool   // files are listed in the folder before they are staged
 
+	// Lenders are publications of the same storage from which equal indexes are copied.
+	Lenders []Lender
+
 	// SpoolLimit is up to how many bytes of a file stay in memory until its digest is
 	// known; 0 is 64 MiB. A larger file costs three requests more, which cost little on
 	// one machine.
