@@ -23,6 +23,9 @@ func (s *Store) CheckRollback(ctx context.Context, args RollbackArgs) (task.Spec
 		return task.Spec{}, err
 	}
 	to, err := p.revision(args.Generation, 404)
+	if err == nil {
+		err = args.IfGeneration.check(&p)
+	}
 	if err != nil {
 		return task.Spec{}, err
 	}
@@ -66,6 +69,9 @@ func (s *Store) rollback(ctx context.Context, a *task.Attempt, args RollbackArgs
 		return task.Result{}, err
 	}
 	to, err := p.revision(args.Generation, 500)
+	if err == nil {
+		err = args.IfGeneration.check(&p)
+	}
 	if err != nil {
 		return task.Result{}, err
 	}

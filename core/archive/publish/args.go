@@ -87,6 +87,7 @@ type UpdateArgs struct {
 	SkipCleanup    bool // leave package files that are no longer published
 	Staged         bool // publish the staged sources, not Sources
 	ResetDate      bool // the date may go back: the last one is ahead of the clock
+	IfGeneration   IfGeneration
 	Signing
 }
 
@@ -95,6 +96,7 @@ type RollbackArgs struct {
 	Name
 	Generation                  int64 // of the revision that is published again
 	ForceOverwrite, SkipCleanup bool
+	IfGeneration                IfGeneration
 	Signing
 }
 
@@ -104,12 +106,26 @@ type RefreshArgs struct{ Name }
 // DropArgs are the arguments of a drop.
 type DropArgs struct {
 	Name
-	Force       bool // drop though files cannot be removed
-	SkipCleanup bool // leave package files
+	Force        bool // drop though files cannot be removed
+	SkipCleanup  bool // leave package files
+	IfGeneration IfGeneration
 }
 
 // FinishArgs are the arguments of the task that pays the debt of a commit.
 type FinishArgs struct{ Name }
+
+// IfGeneration is the generation of the publication that a client has seen; 0 is any. A
+// request is refused if the publication has another one by now. For example, a person
+// confirms the preview of a switch, and a timer has published in between.
+type IfGeneration int64
+
+// check refuses a request whose client has seen another generation.
+func (seen IfGeneration) check(p *Publication) error {
+	if seen == 0 || int64(seen) == p.Generation {
+		return nil
+	}
+	return task.Fail(409, "%s has been changed: its generation is %d, and the request is for %d", p.Dist(), p.Generation, seen)
+}
 
 // check refuses values that would break the lines of a Release, and names that
 // cannot be other names of the distribution.

@@ -16,6 +16,9 @@ import (
 // CheckDrop makes the task that removes a publication.
 func (s *Store) CheckDrop(ctx context.Context, args DropArgs) (task.Spec, error) {
 	p, err := s.mustRead(ctx, s.get, args.Name, toDrop, 404)
+	if err == nil {
+		err = args.IfGeneration.check(&p)
+	}
 	if err != nil {
 		return task.Spec{}, err
 	}
@@ -67,6 +70,9 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 // beginDrop commits that the files of the publication are being removed. They are
 // in its manifest. Only Force drops a publication without one.
 func (s *Store) beginDrop(ctx context.Context, a *task.Attempt, p Publication, args DropArgs) (Publication, error) {
+	if err := args.IfGeneration.check(&p); err != nil {
+		return p, err
+	}
 	if !args.Force {
 		if _, err := s.manifest(ctx, p.Manifest); err != nil {
 			return p, withVerb(toDrop, err)

@@ -24,6 +24,7 @@ type Plan struct {
 	Bytes          int64 // of the package files among them
 	RemovedObjects int   // at most
 	RemovedBytes   int64 // of the package files among them
+	Generation     int64 // of the publication that the plan starts from; 0 for a new one
 }
 
 // ComponentPlan has the changes in a component.
@@ -125,7 +126,7 @@ func (s *Store) planOf(ctx context.Context, d draft) (Plan, error) {
 
 // planComponents returns the changes in each component.
 func (s *Store) planComponents(ctx context.Context, d draft, last *tree.Manifest) (Plan, error) {
-	plan := Plan{Components: []ComponentPlan{}}
+	plan := Plan{Components: []ComponentPlan{}, Generation: d.next.Generation}
 	names := map[string]bool{}
 	for c := range last.Lists {
 		names[c] = true

@@ -54,10 +54,10 @@ func TestPlan(t *testing.T) {
 	args.Architectures = []string{"amd64"}
 	same(plan(r.checkCreate(t.Context(), ":.", args)), publish.Plan{Objects: 2 + 5 + 1 + 3, Components: []publish.ComponentPlan{
 		{Component: "main", Source: "r", Added: []string{"common_1_all", "hello_1_amd64"}, AddedNumber: 2, Removed: []string{}}}})
-	same(plan(r.checkUpdate(t.Context(), at("stable"))), publish.Plan{Objects: 3, Components: []publish.ComponentPlan{
+	same(plan(r.checkUpdate(t.Context(), at("stable"))), publish.Plan{Generation: 1, Objects: 3, Components: []publish.ComponentPlan{
 		{Component: "main", Source: "r", Added: []string{}, Removed: []string{}}}})
 	must(t, r.put("r", newer, common), r.stage(publish.Add, "", "extra", "x"))
-	same(plan(r.checkUpdate(t.Context(), at("stable"))), publish.Plan{Objects: 2 + 10 + 1 + 3, RemovedObjects: 1, Components: []publish.ComponentPlan{
+	same(plan(r.checkUpdate(t.Context(), at("stable"))), publish.Plan{Generation: 1, Objects: 2 + 10 + 1 + 3, RemovedObjects: 1, Components: []publish.ComponentPlan{
 		{Component: "extra", Source: "x", Added: []string{"later_1_amd64"}, AddedNumber: 1, Removed: []string{}},
 		{Component: "main", Source: "r", Added: []string{"hello_2_amd64"}, AddedNumber: 1, Removed: []string{"hello_1_amd64"}, RemovedNumber: 1}}})
 	on, moved := true, at("stable")

@@ -56,6 +56,9 @@ func (args UpdateArgs) request() request {
 
 // checkUpdate refuses an update that the publication cannot have.
 func (p *Publication) checkUpdate(args UpdateArgs) error {
+	if err := args.IfGeneration.check(p); err != nil {
+		return err
+	}
 	if err := p.checkSources(args.Sources); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"aptless/core/archive/pkglist"
@@ -19,6 +20,28 @@ type Options struct {
 	FollowAllVariants                bool // every alternative, and every package that satisfies one
 
 	Report func(line string) // gets a line per step; may be nil
+}
+
+// Wanted are the options of one request. A nil field is as in the server's settings.
+type Wanted struct {
+	Architectures []string `json:",omitempty"`
+	Follow        []string `json:",omitempty"` // names of Follows, in place of those of the server
+}
+
+// Follows returns the names of further packages that a resolution may follow, ascending.
+func Follows() []string { return []string{"all-variants", "recommends", "source", "suggests"} }
+
+// With returns the options with those of a request.
+func (o Options) With(w Wanted) Options {
+	if w.Architectures != nil {
+		o.Architectures = w.Architectures
+	}
+	if w.Follow != nil {
+		has := func(name string) bool { return slices.Contains(w.Follow, name) }
+		o.FollowAllVariants, o.FollowRecommends = has("all-variants"), has("recommends")
+		o.FollowSource, o.FollowSuggests = has("source"), has("suggests")
+	}
+	return o
 }
 
 func (o *Options) report(format string, args ...any) {

@@ -20,6 +20,13 @@ type RefsArgs struct {
 	Refs       []string // package keys
 }
 
+// RemovalArgs are the arguments of a removal of packages.
+type RemovalArgs struct {
+	RefsArgs
+	Query  string `json:",omitempty"` // of the packages to remove, in place of Refs
+	DryRun bool   `json:",omitempty"` // only report
+}
+
 // CheckAdd makes the task that adds known packages by key.
 func (s *Store) CheckAdd(ctx context.Context, name string, refs []string) (task.Spec, error) {
 	return s.checkRefs(ctx, "repo.add", "Add packages to repo ", name, refs)
@@ -27,7 +34,23 @@ func (s *Store) CheckAdd(ctx context.Context, name string, refs []string) (task.
 
 // CheckRemove makes the task that removes packages by key.
 func (s *Store) CheckRemove(ctx context.Context, name string, refs []string) (task.Spec, error) {
-	return s.checkRefs(ctx, "repo.remove", "Delete packages from repo ", name, refs)
+	return s.checkRemoval(ctx, name, RemovalArgs{RefsArgs: RefsArgs{Refs: refs}})
+}
+
+// CheckRemoveMatching makes the task that removes the packages that match a query. With
+// dryRun it only reports them.
+func (s *Store) CheckRemoveMatching(ctx context.Context, name, query string, dryRun bool) (task.Spec, error) {
+	return s.checkRemoval(ctx, name, RemovalArgs{Query: query, DryRun: dryRun})
+}
+
+func (s *Store) checkRemoval(ctx context.Context, name string, args RemovalArgs) (task.Spec, error) {
+	spec, err := s.checkRefs(ctx, "repo.remove", "Delete packages from repo ", name, args.Refs)
+	if err != nil {
+		return task.Spec{}, err
+	}
+	args.RefsArgs = spec.Args.(RefsArgs)
+	spec.Args = args
+	return spec, nil
 }
 
 func (s *Store) checkRefs(ctx context.Context, kind, title, name string, refs []string) (task.Spec, error) {
@@ -60,11 +83,41 @@ func (s *Store) add(ctx context.Context, a *task.Attempt, args RefsArgs) (task.R
 	return s.change(ctx, a, args, "Adding", func(e *pkglist.Edit, p *deb.Package) error { return e.Add(p) })
 }
 
-func (s *Store) remove(ctx context.Context, a *task.Attempt, args RefsArgs) (task.Result, error) {
-	return s.change(ctx, a, args, "Removing", func(e *pkglist.Edit, p *deb.Package) error {
+func (s *Store) remove(ctx context.Context, a *task.Attempt, args RemovalArgs) (task.Result, error) {
+	if args.Query != "" {
+		return s.removeMatching(ctx, a, args)
+	}
+	return s.change(ctx, a, args.RefsArgs, "Removing", func(e *pkglist.Edit, p *deb.Package) error {
 		e.Remove(deb.Key{Architecture: p.Architecture, Name: p.Name, Version: p.Version})
 		return nil
 	})
+}
+
+// removeMatching removes the packages that match a query. It needs no checkpoint: it
+// reads each chunk of one list once, and writes at most as many.
+func (s *Store) removeMatching(ctx context.Context, a *task.Attempt, args RemovalArgs) (task.Result, error) {
+	r, err := s.row(ctx, a, args.UUID, args.Name, 404, "%w")
+	if err != nil {
+		return task.Result{}, err
+	}
+	list, err := s.Packages(ctx, r)
+	if err != nil {
+		return task.Result{}, err
+	}
+	selected, err := matching(ctx, list, args.Query)
+	if err != nil {
+		return task.Result{}, err
+	}
+	result := CopyResult{Report{Warnings: []string{}, Added: []string{}, Removed: []string{}}}
+	if list, err = without(ctx, selected, &result.Report); err != nil {
+		return task.Result{}, err
+	}
+	if args.DryRun {
+		result.Report.Warnings = append(result.Report.Warnings, unsaved)
+		return task.Result{Value: result}, nil
+	}
+	r.List = list.Ref()
+	return task.Result{Value: result}, s.save(a, &r)
 }
 
 // refsCursor is the checkpoint of a change by keys.

@@ -58,6 +58,7 @@ type Store struct {
 	Memory *parallel.Budget
 
 	Snapshots source.Finder // from which repositories can be created
+	Mirrors   source.Finder // from which packages can be imported
 
 	// May reports whether a principal has a permission on a name. packages.read is for
 	// files of the pool that a .dsc names by digest. files.manage is for directories of

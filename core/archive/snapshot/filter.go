@@ -10,6 +10,7 @@ import (
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/query"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -18,9 +19,15 @@ import (
 type FilterArgs struct {
 	From        Source
 	Destination string
-	Queries     []string // a package stays if one of them is true
-	WithDeps    bool     // keep dependencies, too
+	Queries     []string     // a package stays if one of them is true
+	WithDeps    bool         // keep dependencies, too
+	DryRun      bool         `json:",omitempty"` // only report
+	Wanted      query.Wanted `json:",omitzero"`  // options of the resolution of dependencies
 }
+
+// Preview is the result of a dry run: the number of packages of all sources, and that of
+// the snapshot that would be made.
+type Preview struct{ Packages, Kept int }
 
 // CheckFilter makes the task that filters a snapshot into a new one. args.From
 // needs its name only.
@@ -38,6 +45,11 @@ func (s *Store) CheckFilter(ctx context.Context, args FilterArgs) (task.Spec, er
 		}
 	}
 	args.From = found[0]
+	if args.DryRun {
+		if err := s.Rows().Free(ctx, args.Destination); err != nil {
+			return task.Spec{}, named.Refuse[*named.Taken](err, 400, "%w")
+		}
+	}
 	return task.Spec{Kind: "snapshot.filter", Name: fmt.Sprintf("Filter snapshot %s and save as %s", args.From.Name, args.Destination),
 		Resources: resources, Locks: append([]lock.Want{s.Rows().NameLock(args.Destination)}, locks...), Args: args}, nil
 }
@@ -51,14 +63,20 @@ func (s *Store) filter(ctx context.Context, a *task.Attempt, args FilterArgs) (t
 	}
 	selected, err := s.choose(ctx, lists[0], args.Queries, nil)
 	if err == nil && args.WithDeps {
-		o := s.Dependencies
-		if o.Architectures = s.architectures(lists[0]); len(o.Architectures) == 0 {
+		o := s.Dependencies.With(args.Wanted)
+		if len(o.Architectures) == 0 {
+			o.Architectures = lists[0].Architectures(false)
+		}
+		if len(o.Architectures) == 0 {
 			return task.Result{}, task.Fail(400, "%w", errNoArchitectures)
 		}
 		selected, err = closure(ctx, selected, nil, o)
 	}
 	if err != nil {
 		return task.Result{}, err
+	}
+	if args.DryRun {
+		return task.Result{Value: Preview{lists[0].Count(), selected.Count()}}, nil
 	}
 	list, err := selected.Store(ctx)
 	if err != nil {
@@ -70,9 +88,10 @@ func (s *Store) filter(ctx context.Context, a *task.Attempt, args FilterArgs) (t
 }
 
 // Verify returns the dependencies of a snapshot that neither it nor the other
-// snapshots satisfy, ascending. archs defaults to the configured architectures,
+// snapshots satisfy, ascending. The architectures default to the configured ones,
 // and these to the snapshot's own. A *task.Error is a fault of the request.
-func (s *Store) Verify(ctx context.Context, name string, others, archs []string) ([]string, error) {
+func (s *Store) Verify(ctx context.Context, name string, others []string, wanted query.Wanted) ([]string, error) {
+	archs := wanted.Architectures
 	if len(others) > maxSources || len(archs) > maxArchitectures {
 		return nil, task.Fail(400, "at most %d other snapshots and %d architectures", maxSources, maxArchitectures)
 	}
@@ -88,7 +107,7 @@ func (s *Store) Verify(ctx context.Context, name string, others, archs []string)
 		}
 		lists = append(lists, list)
 	}
-	o := s.Dependencies
+	o := s.Dependencies.With(query.Wanted{Follow: wanted.Follow})
 	switch {
 	case len(archs) > 0:
 		o.Architectures = slices.Compact(slices.Sorted(slices.Values(archs)))

@@ -6,6 +6,7 @@ import (
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/named"
 	"aptless/core/engine/task"
 )
 
@@ -15,6 +16,7 @@ type MergeArgs struct {
 	Sources  []Source
 	Latest   bool // keep only the highest version per architecture and name
 	NoRemove bool // keep all versions; otherwise packages of later snapshots replace those of earlier ones
+	DryRun   bool `json:",omitempty"` // only report
 }
 
 // CheckMerge makes the task that merges snapshots from left to right.
@@ -33,7 +35,24 @@ func (s *Store) CheckMerge(ctx context.Context, name string, sources []string, l
 		return task.Spec{}, err
 	}
 	return task.Spec{Kind: "snapshot.merge", Name: "Merge snapshot " + name, Resources: resources,
-		Locks: append([]lock.Want{s.Rows().NameLock(name)}, locks...), Args: MergeArgs{name, found, latest, noRemove}}, nil
+		Locks: append([]lock.Want{s.Rows().NameLock(name)}, locks...),
+		Args:  MergeArgs{Name: name, Sources: found, Latest: latest, NoRemove: noRemove}}, nil
+}
+
+// PlanMerge makes the task that counts the packages of a merge. It makes no snapshot. The
+// next collection removes the list that it stores.
+func (s *Store) PlanMerge(ctx context.Context, name string, sources []string, latest, noRemove bool) (task.Spec, error) {
+	spec, err := s.CheckMerge(ctx, name, sources, latest, noRemove)
+	if err == nil {
+		err = named.Refuse[*named.Taken](s.Rows().Free(ctx, name), 500, "unable to create snapshot: %w")
+	}
+	if err != nil {
+		return task.Spec{}, err
+	}
+	args := spec.Args.(MergeArgs)
+	args.DryRun = true
+	spec.Args = args
+	return spec, nil
 }
 
 // merge merges lists, see merged. Latest then reads and writes one list.
@@ -56,6 +75,13 @@ func (s *Store) merge(ctx context.Context, a *task.Attempt, args MergeArgs) (tas
 	}
 	if err != nil {
 		return task.Result{}, err
+	}
+	if args.DryRun {
+		all := 0
+		for _, l := range lists {
+			all += l.Count()
+		}
+		return task.Result{Value: Preview{all, list.Count()}}, nil
 	}
 	names := make([]string, len(from))
 	for i, src := range from {

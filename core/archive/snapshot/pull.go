@@ -28,6 +28,7 @@ type PullArgs struct {
 	DryRun        bool     // only report
 	NoDeps        bool     // without dependencies
 	NoRemove      bool     // keep the base's versions
+	Follow        []string `json:",omitempty"` // as in query.Wanted
 }
 
 // Bounds of a request.
@@ -94,7 +95,7 @@ func (s *Store) pull(ctx context.Context, a *task.Attempt, args PullArgs) (task.
 	}
 	selected, err := s.choose(ctx, source, args.Queries, archs)
 	if err == nil && !args.NoDeps {
-		o := s.Dependencies
+		o := s.Dependencies.With(query.Wanted{Follow: args.Follow})
 		o.Architectures = archs
 		selected, err = closure(ctx, selected, []*pkglist.List{base}, o)
 	}

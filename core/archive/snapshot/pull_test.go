@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"aptless/core/archive/query"
 	"aptless/core/archive/snapshot"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
@@ -128,7 +129,7 @@ func TestUnreadableDependencyFailsThePull(t *testing.T) {
 	if want := "unable to process package aa_1_amd64: "; got.State != task.Failed || got.Code != 500 || !strings.HasPrefix(got.Error, want) || got.Tries != 1 {
 		t.Errorf("%d %s after %d tries, want %s…", got.Code, got.Error, got.Tries, want)
 	}
-	_, err = r.snapshots.Verify(t.Context(), "m", nil, nil)
+	_, err = r.snapshots.Verify(t.Context(), "m", nil, query.Wanted{})
 	if err == nil || !strings.HasPrefix(err.Error(), "unable to process package aa_1_amd64: ") {
 		t.Errorf("verify: %v", err)
 	}
@@ -194,7 +195,7 @@ func BenchmarkSnapshots(b *testing.B) {
 	}
 	b.Run("verify", func(b *testing.B) {
 		for b.Loop() {
-			if missing, err := s.Verify(b.Context(), "young", nil, nil); err != nil || len(missing) != 1 {
+			if missing, err := s.Verify(b.Context(), "young", nil, query.Wanted{}); err != nil || len(missing) != 1 {
 				b.Fatalf("%v, %v", missing, err)
 			}
 		}

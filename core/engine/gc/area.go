@@ -107,3 +107,10 @@ func (s *Sweep) Heads(ctx context.Context, part string) iter.Seq2[driver.Row, er
 		}
 	}
 }
+
+// Found is the number of an area's dead things, and their size in bytes.
+type Found struct {
+	Area   string
+	Number int
+	Bytes  int64
+}

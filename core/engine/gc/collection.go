@@ -60,6 +60,8 @@ type cursor struct {
 	Dead     object // the items to remove
 	Next     int    // the number of removed ones
 
+	Found   []Found  `json:",omitempty"` // of a dry run: the areas listed so far
+	Bytes   int64    `json:",omitempty"` // of a dry run: size of the dead items of the area being listed
 	Freed   int64    // bytes
 	Foreign int      // objects that are not aptless's
 	Strange []string // some of them
@@ -78,6 +80,7 @@ type detail struct {
 type collection struct {
 	*Collector
 	attempt *task.Attempt
+	dry     bool // nothing is deleted
 	at      cursor
 	version string // of the State's row as read
 	marks   *marks

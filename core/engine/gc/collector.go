@@ -23,9 +23,20 @@ func (s *Collector) Kinds() []task.Kind {
 }
 
 // Check makes the task of a collection.
-func (s *Collector) Check() task.Spec {
+func (s *Collector) Check() task.Spec { return check(options{}) }
+
+// Plan makes the task of a collection that deletes nothing. It finds and counts the dead
+// things. The value of its result is a []Found, one for each area.
+func (s *Collector) Plan() task.Spec { return check(options{DryRun: true}) }
+
+func check(o options) task.Spec {
 	return task.Spec{Kind: kindName, Name: "Clean up db", Resources: []string{"__all__"},
-		Locks: []lock.Want{{Resource: resource}}, Args: struct{}{}}
+		Locks: []lock.Want{{Resource: resource}}, Args: o}
+}
+
+// options are the arguments of a collection.
+type options struct {
+	DryRun bool `json:",omitempty"` // find dead things and delete none
 }
 
 // The collector waits for tasks from before the epoch. It looks again after a
@@ -36,8 +47,8 @@ const (
 	maxWait = 5 * time.Minute
 )
 
-func (s *Collector) run(ctx context.Context, a *task.Attempt, _ struct{}) (task.Result, error) {
-	c := &collection{Collector: s, attempt: a, saved: s.Now(), slots: make(chan struct{}, readers)}
+func (s *Collector) run(ctx context.Context, a *task.Attempt, args options) (task.Result, error) {
+	c := &collection{Collector: s, attempt: a, dry: args.DryRun, saved: s.Now(), slots: make(chan struct{}, readers)}
 	begun, err := a.Cursor(&c.at)
 	if err != nil {
 		return task.Result{}, err
@@ -51,6 +62,9 @@ func (s *Collector) run(ctx context.Context, a *task.Attempt, _ struct{}) (task.
 		if err := c.collect(ctx); err != nil {
 			return task.Result{}, err
 		}
+	}
+	if c.dry {
+		return task.Result{Value: c.at.Found}, c.end(ctx)
 	}
 	return task.Result{NoValue: true}, c.end(ctx)
 }
@@ -142,7 +156,11 @@ func (c *collection) finish(ctx context.Context) error {
 	if c.at.Freed > 0 {
 		c.attempt.Printf("Disk space freed: %s...", size(c.at.Freed))
 	}
-	c.attempt.Printf("Compacting database...")
+	if c.dry {
+		c.attempt.Printf("Nothing is deleted, as dry run has been requested...")
+	} else {
+		c.attempt.Printf("Compacting database...")
+	}
 	c.marks, c.at.Done = nil, true
 	c.discard(&c.at.Marks)
 	return c.save(ctx)
@@ -158,7 +176,7 @@ func (c *collection) end(ctx context.Context) error {
 
 // undo ends a failed collection. The task holds the lock of all collections, so
 // the collection in progress is its own.
-func (s *Collector) undo(ctx context.Context, a *task.Attempt, _ struct{}) error {
+func (s *Collector) undo(ctx context.Context, a *task.Attempt, _ options) error {
 	var at cursor
 	if _, err := a.Cursor(&at); err != nil {
 		return err

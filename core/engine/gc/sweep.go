@@ -29,6 +29,10 @@ func (c *collection) sweep(ctx context.Context) error {
 				return fmt.Errorf("%s: %w", area.Name, err)
 			}
 		}
+		if c.dry {
+			c.at.Found = append(c.at.Found, Found{area.Name, c.at.Count, c.at.Bytes})
+			c.at.Bytes = 0
+		}
 		if err := c.removeDead(ctx, area); err != nil {
 			return fmt.Errorf("%s: %w", area.Name, err)
 		}
@@ -69,9 +73,7 @@ func (c *collection) list(ctx context.Context, area *Area) error {
 			if !c.at.Counted {
 				c.at.Count++
 			}
-			if !full {
-				c.dead, c.stored = append(c.dead, item), false
-			}
+			c.hold(item, full)
 		}
 		if n++; n%page == 0 {
 			if err := c.checkpoint(ctx); err != nil {
@@ -85,6 +87,15 @@ func (c *collection) list(ctx context.Context, area *Area) error {
 		c.tell(area)
 	}
 	return nil
+}
+
+// hold keeps a dead item for its removal, unless the buffer is full. A dry run keeps none.
+func (c *collection) hold(item Item, full bool) {
+	if c.dry {
+		c.at.Bytes += item.Size
+	} else if !full {
+		c.dead, c.stored = append(c.dead, item), false
+	}
 }
 
 // foreign reports an object that aptless did not store, in the first listing

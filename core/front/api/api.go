@@ -46,6 +46,19 @@ type References struct {
 	Publications              []PublishedIn
 }
 
+// Setup is a text by which a machine gets to use a publication.
+type Setup struct {
+	For  string // one of the variants
+	Text string
+	File string `json:",omitempty"` // the path at which the text belongs, if it is a file
+	// Warnings are sentences for a person, such as that the publication is not signed.
+	Warnings []string
+}
+
+// SetupFunc writes the text of a variant for a publication, by the URL of the published
+// files.
+type SetupFunc func(ctx context.Context, base string, n publish.Name, variant string) (Setup, error)
+
 // Server holds the stores and settings that the handlers use.
 type Server struct {
 	Version string
@@ -79,6 +92,7 @@ type Server struct {
 	// References returns the objects whose list has a package.
 	References func(context.Context, deb.Key) (References, error)
 	Draw       Draw
+	Setup      SetupFunc
 
 	Problems func() []string // configuration problems that GET /api/ready reports; may be nil
 

@@ -14,6 +14,7 @@ import (
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/repo"
 	"aptless/core/archive/snapshot"
+	"aptless/core/engine/gc"
 	"aptless/core/formats/openapi"
 )
 
@@ -50,6 +51,7 @@ func operations() []openapi.Operation {
 	all = append(all, mirrorOperations()...)
 	all = append(all, snapshotOperations()...)
 	all = append(all, publishOperations()...)
+	all = append(all, browseOperations()...)
 	all = append(all, packageOperations()...)
 	all = append(all, authOperations()...)
 	all = append(all, overviewOperations()...)
@@ -69,12 +71,14 @@ func repoOperations() []openapi.Operation {
 		tasked("DELETE", one, tag, "dropRepo", "Drop a repository", gives(200, empty{}, force)),
 		op("GET", one+"/packages", tag, "listRepoPackages", "List the packages of a repository", gives(200, []string{}, packageQuery(latest)...)),
 		tasked("POST", one+"/packages", tag, "addRepoPackages", "Add packages by key", takes(reposPackagesAddDeleteParams{}, 200, repo.View{})),
-		tasked("DELETE", one+"/packages", tag, "removeRepoPackages", "Remove packages by key", takes(reposPackagesAddDeleteParams{}, 200, repo.View{})),
+		tasked("DELETE", one+"/packages", tag, "removeRepoPackages", "Remove packages by key or by query", takes(reposPackagesAddDeleteParams{}, 200, repo.View{},
+			openapi.Param{Name: "q", About: "query of the packages to remove, in place of the body. The answer is a report then. Not in aptly"}, dryRun)),
 		tasked("POST", one+"/file/{dir}", tag, "importDir", "Import all packages of an upload directory", gives(200, repo.ImportResult{}, imports...)),
 		tasked("POST", one+"/file/{dir}/{file}", tag, "importFile", "Import an uploaded file", gives(200, repo.ImportResult{}, imports...)),
 		tasked("POST", one+"/include/{dir}", tag, "includeDir", "Include all .changes of an upload directory", gives(200, repo.ImportResult{}, include...)),
 		tasked("POST", one+"/include/{dir}/{file}", tag, "includeFile", "Include an uploaded .changes", gives(200, repo.ImportResult{}, include...)),
-		tasked("POST", one+"/copy/{src}/{file}", tag, "copyPackages", "Copy packages from another repository by a query", takes(reposCopyPackageParams{}, 200, openapi.Any{})),
+		tasked("POST", one+"/copy/{src}/{file}", tag, "copyPackages", "Copy packages from another repository by a query", takes(reposCopyPackageParams{}, 200, repo.CopyResult{}, wantedQuery()...)),
+		tasked("POST", one+"/import/{src}", tag, "importMirror", "Import packages of a mirror", takes(reposImportParams{}, 200, repo.CopyResult{}, wantedQuery()...)),
 		tasked("POST", one+"/snapshots", tag, "snapshotRepo", "Make a snapshot of a repository", takes(snapshotsCreateFromRepositoryParams{}, 201, snapshot.View{})),
 		op("GET", one+"/uploaders", tag, "showUploaders", "Show the uploaders and their rules", gives(200, repo.Uploaders{})),
 		tasked("PUT", one+"/uploaders", tag, "setUploaders", "Set the uploaders and their rules", takes(repo.Uploaders{}, 200, repo.View{})),
@@ -84,7 +88,7 @@ func repoOperations() []openapi.Operation {
 
 // packageQuery describes the parameters of a listing of packages.
 func packageQuery(more ...openapi.Param) []openapi.Param {
-	return slices.Concat(listingQuery, more, pageQuery())
+	return slices.Concat(listingQuery, wantedQuery(), more, pageQuery())
 }
 
 func fileOperations() []openapi.Operation {
@@ -138,35 +142,36 @@ func snapshotOperations() []openapi.Operation {
 		tasked("DELETE", one, tag, "dropSnapshot", "Drop a snapshot", gives(200, empty{}, force)),
 		op("GET", one+"/packages", tag, "listSnapshotPackages", "List the packages of a snapshot", gives(200, []string{}, packageQuery(latest)...)),
 		op("GET", one+"/diff/{withSnapshot}", tag, "diffSnapshots", "List how two snapshots differ", gives(200, []difference{}, flag("onlyMatching", "only packages that both snapshots have in different versions"))),
-		tasked("POST", one+"/merge", tag, "mergeSnapshots", "Make a snapshot of several others", takes(snapshotsMergeParams{}, 201, snapshot.View{}, flag("latest", "only the highest version of each package"), flag("no-remove", "keep all versions"))),
+		tasked("POST", one+"/merge", tag, "mergeSnapshots", "Make a snapshot of several others", takes(snapshotsMergeParams{}, 201, snapshot.View{}, flag("latest", "only the highest version of each package"), flag("no-remove", "keep all versions"), dryRun)),
 		tasked("POST", one+"/pull", tag, "pullSnapshot", "Make a snapshot with packages and their dependencies from another snapshot", takes(snapshotsPullParams{}, 200, snapshot.View{},
-			flag("all-matches", "all matching packages, not only the newest"), flag("dry-run", "show the changes and make none"), flag("no-deps", "without dependencies"), flag("no-remove", "keep other versions"))),
-		tasked("POST", one+"/filter", tag, "filterSnapshot", "Make a snapshot of the packages that match queries", takes(snapshotsFilterParams{}, 201, snapshot.View{}, flag("withDeps", "with the dependencies of the matching packages"))),
+			flag("all-matches", "all matching packages, not only the newest"), flag("dry-run", "show the changes and make none"), flag("no-deps", "without dependencies"), flag("no-remove", "keep other versions"), wantedQuery()[1])),
+		tasked("POST", one+"/filter", tag, "filterSnapshot", "Make a snapshot of the packages that match queries", takes(snapshotsFilterParams{}, 201, snapshot.View{}, append(wantedQuery(), flag("withDeps", "with the dependencies of the matching packages"), dryRun)...)),
 		op("GET", one+"/verify", tag, "verifySnapshot", "List the dependencies that nothing satisfies", gives(200, []string{},
-			openapi.Param{Name: "with", About: "another snapshot that may satisfy dependencies; may be repeated"}, openapi.Param{Name: "architectures", About: "separated by commas"})),
+			openapi.Param{Name: "with", About: "another snapshot that may satisfy dependencies; may be repeated"}, openapi.Param{Name: "architectures", About: "separated by commas"}, wantedQuery()[1])),
 	}
 }
 
 func publishOperations() []openapi.Operation {
 	const tag, one = "Publish", "/api/publish/{prefix}/{distribution}"
 	sources := []publish.SourceView{}
+	seen := openapi.Param{Name: "ifGeneration", About: "the Generation that a plan has told: refused with 409 if the publication has another one by now. Not in aptly"}
 	skipCleanup := openapi.Param{Name: "SkipCleanup", About: "keep package files", Values: []string{"1"}}
 	return []openapi.Operation{
 		op("GET", "/api/publish", tag, "listPublications", "List the publications", gives(200, []publish.View{})),
 		tasked("POST", "/api/publish", tag, "publishAtRoot", "Publish repositories or snapshots", takes(publishedRepoCreateParams{}, 201, publish.View{}, dryRun)),
 		tasked("POST", "/api/publish/{prefix}", tag, "publish", "Publish repositories or snapshots below a prefix", takes(publishedRepoCreateParams{}, 201, publish.View{}, dryRun)),
 		op("GET", one, tag, "showPublication", "Show a publication", gives(200, publish.View{})),
-		tasked("PUT", one, tag, "updateOrSwitch", "Publish the current packages of the repositories, or other snapshots", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun)),
-		tasked("DELETE", one, tag, "dropPublication", "Drop a publication", gives(200, empty{}, force, skipCleanup, dryRun)),
+		tasked("PUT", one, tag, "updateOrSwitch", "Publish the current packages of the repositories, or other snapshots", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun, seen)),
+		tasked("DELETE", one, tag, "dropPublication", "Drop a publication", gives(200, empty{}, force, skipCleanup, dryRun, seen)),
 		op("GET", one+"/sources", tag, "listSources", "List the sources of the next update", gives(200, sources)),
 		tasked("POST", one+"/sources", tag, "addSource", "Add a component", takes(sourceParams{}, 201, sources)),
 		tasked("PUT", one+"/sources", tag, "setSources", "Replace all components", takes([]sourceParams{}, 200, sources)),
 		tasked("DELETE", one+"/sources", tag, "dropSources", "Discard the staged changes", gives(200, empty{})),
 		tasked("PUT", one+"/sources/{component}", tag, "setSource", "Change a component", takes(sourceParams{}, 200, sources)),
 		tasked("DELETE", one+"/sources/{component}", tag, "removeSource", "Remove a component", gives(200, sources)),
-		tasked("POST", one+"/update", tag, "update", "Publish the staged changes", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun)),
+		tasked("POST", one+"/update", tag, "update", "Publish the staged changes", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun, seen)),
 		op("GET", one+"/revisions", tag, "listRevisions", "List the former states of a publication", gives(200, []publish.RevisionView{})),
-		tasked("POST", one+"/rollback", tag, "rollback", "Publish a former state again", takes(rollbackParams{}, 200, publish.View{}, dryRun)),
+		tasked("POST", one+"/rollback", tag, "rollback", "Publish a former state again", takes(rollbackParams{}, 200, publish.View{}, dryRun, seen)),
 		tasked("POST", one+"/repair", tag, "repairPublication", "Restore the missing files of a published tree", gives(200, files.Report{}, dryRun)),
 	}
 }
@@ -196,7 +201,7 @@ func statusOperations() []openapi.Operation {
 		op("GET", "/api/gcs", status, "listGCS", "List the Google buckets to publish to", gives(200, []string{})),
 		op("GET", "/api/jfrog", status, "listJFrog", "List the JFrog repositories to publish to", gives(200, []string{})),
 		graph, metrics, document,
-		tasked("POST", "/api/db/cleanup", "Database", "cleanup", "Delete unreferenced files and records", gives(200, openapi.Any{})),
+		tasked("POST", "/api/db/cleanup", "Database", "cleanup", "Delete unreferenced files and records. A dry run answers what would be deleted", gives(200, []gc.Found{}, dryRun)),
 		tasked("POST", "/api/db/repair", "Database", "repair", "Check the storage and restore missing files", gives(200, map[string]openapi.Any{}, dryRun)),
 		op("GET", "/api/gpg/keys", "Keys", "listKeys", "List the trusted keys of a keyring", gives(200, struct{ Keys []keyring.View }{}, openapi.Param{Name: "keyring", About: "name of the keyring"})),
 		op("POST", "/api/gpg/key", "Keys", "addKey", "Trust a key", takes(gpgAddKeyParams{}, 200, text)),

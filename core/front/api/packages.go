@@ -76,6 +76,7 @@ type listing struct {
 	withDeps       bool
 	maximumVersion bool
 	details        bool
+	wanted         query.Wanted
 }
 
 // listingOf reads the parameters. The context is that of the search.
@@ -88,6 +89,9 @@ func listingOf(r *http.Request) (l listing, ctx context.Context, err error) {
 		}
 		l.query, ctx = newSearch(ctx, q, matchTime)
 		l.withDeps = Flag(r, "withDeps")
+	}
+	if l.wanted, err = wantedOf(r); err != nil {
+		return listing{}, ctx, err
 	}
 	l.maximumVersion = Flag(r, "maximumVersion")
 	l.details = Query(r, "format") == "details"
@@ -119,7 +123,7 @@ func (s *Server) wholeList(w http.ResponseWriter, r *http.Request, list *pkglist
 		}
 		return writeKeys(w, list.Keys(ctx))
 	}
-	o := s.dependencies()
+	o := s.dependencies(l.wanted)
 	if len(o.Architectures) == 0 {
 		o.Architectures = list.Architectures(false)
 	}
@@ -145,9 +149,9 @@ func (s *Server) wholeList(w http.ResponseWriter, r *http.Request, list *pkglist
 	return writeKeys(w, selected.Keys(ctx))
 }
 
-// dependencies returns the settings of dependency resolution, with sorted architectures.
-func (s *Server) dependencies() query.Options {
-	o := s.Dependencies
+// dependencies returns the options of dependency resolution, with sorted architectures.
+func (s *Server) dependencies(w query.Wanted) query.Options {
+	o := s.Dependencies.With(w)
 	o.Architectures = slices.Sorted(slices.Values(o.Architectures))
 	return o
 }
@@ -171,7 +175,7 @@ func (s *Server) listAllPackages(w http.ResponseWriter, r *http.Request) error {
 		selected = s.Pool.Matching(ctx, query.Needs(l.query), l.query.Match)
 	}
 	if l.withDeps {
-		keys, err := query.ClosureOfAll(ctx, all, l.query, s.dependencies())
+		keys, err := query.ClosureOfAll(ctx, all, l.query, s.dependencies(l.wanted))
 		if errors.Is(err, query.ErrNoArchitectures) {
 			return errNoArchitectures()
 		}

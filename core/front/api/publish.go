@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"slices"
+	"strconv"
 
 	"aptless/core/archive/publish"
 	"aptless/core/archive/publish/paths"
@@ -135,9 +136,14 @@ func (s *Server) publishRoutes(rt *Router) {
 	})
 	s.stagingRoutes(rt)
 	s.revisionRoutes(rt)
+	s.browseRoutes(rt)
 	s.repairRoutes(rt)
 	rt.Handle("DELETE", "/api/publish/{prefix}/{distribution}", needs(publication(auth.PublishManage)), func(w http.ResponseWriter, r *http.Request) error {
-		args := publish.DropArgs{Name: published(r), Force: Flag(r, "force"), SkipCleanup: Flag(r, "SkipCleanup")}
+		seen, err := generationSeen(r)
+		if err != nil {
+			return err
+		}
+		args := publish.DropArgs{Name: published(r), Force: Flag(r, "force"), SkipCleanup: Flag(r, "SkipCleanup"), IfGeneration: seen}
 		spec, err := s.Publish.CheckDrop(r.Context(), args)
 		return s.planOrRun(w, r, spec, err)
 	})
@@ -153,6 +159,19 @@ func (s *Server) planOrRun(w http.ResponseWriter, r *http.Request, spec task.Spe
 		return err
 	}
 	return WriteJSON(w, http.StatusOK, plan)
+}
+
+// generationSeen reads ifGeneration=, the generation that a plan has told; 0 without it.
+func generationSeen(r *http.Request) (publish.IfGeneration, error) {
+	text := Query(r, "ifGeneration")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 1 {
+		return 0, Errorf(http.StatusBadRequest, "invalid ifGeneration %.20q: the Generation of a plan", text)
+	}
+	return publish.IfGeneration(n), nil
 }
 
 // signing converts the selection of keys.
@@ -232,6 +251,10 @@ func (s *Server) updatePublication(w http.ResponseWriter, r *http.Request, body 
 	args.Options = publish.Options{Origin: body.Origin, Label: body.Label, Version: body.Version, SignedBy: body.SignedBy, Suite: body.Suite, Codename: body.Codename,
 		SkipContents: body.SkipContents, SkipBz2: body.SkipBz2, ByHash: body.AcquireByHash, MultiDist: body.MultiDist, Aliases: aliases(body.Aliases)}
 	if err := validity(body.ValidFor, &args.Options); err != nil {
+		return err
+	}
+	var err error
+	if args.IfGeneration, err = generationSeen(r); err != nil {
 		return err
 	}
 	if err := s.requireUpdate(r, args); err != nil {
@@ -350,6 +373,10 @@ func (s *Server) revisionRoutes(rt *Router) {
 		}
 		args := publish.RollbackArgs{Name: published(r), Generation: body.Generation, ForceOverwrite: body.ForceOverwrite,
 			SkipCleanup: body.SkipCleanup, Signing: body.Signing.signing()}
+		var err error
+		if args.IfGeneration, err = generationSeen(r); err != nil {
+			return err
+		}
 		if err := s.requireOptions(r, args.Name, args.Signing.SkipSigning, args.ForceOverwrite); err != nil {
 			return err
 		}

@@ -33,6 +33,14 @@ type reposPackagesAddDeleteParams struct {
 type reposCopyPackageParams struct {
 	WithDeps bool `json:"with-deps"`
 	DryRun   bool `json:"dry-run"`
+	Move     bool `json:"move" about:"removes the packages from the source: both or neither. Not in aptly"`
+}
+
+// reposImportParams is the body of an import from a mirror.
+type reposImportParams struct {
+	Queries  []string `binding:"required" about:"a package is imported if one of them is true"`
+	WithDeps bool     `json:"with-deps"`
+	DryRun   bool     `json:"dry-run"`
 }
 
 // listedRepo is an element of the list of repositories.
@@ -79,6 +87,10 @@ func (s *Server) repoRoutes(rt *Router) {
 		return s.run(w, r, spec, err)
 	})
 	rt.Handle("DELETE", "/api/repos/{name}/packages", needs(param(auth.RepoWrite, "name")), func(w http.ResponseWriter, r *http.Request) error {
+		if q := Query(r, "q"); q != "" {
+			spec, err := s.Repos.CheckRemoveMatching(r.Context(), Param(r, "name"), q, Flag(r, "dryRun"))
+			return s.run(w, r, spec, err)
+		}
 		var body reposPackagesAddDeleteParams
 		if err := Bind(r, &body); err != nil {
 			return err
@@ -95,11 +107,40 @@ func (s *Server) repoRoutes(rt *Router) {
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
+		if body.Move {
+			if err := s.require(r, auth.Need{Can: auth.RepoWrite, Name: Param(r, "src")}); err != nil {
+				return err
+			}
+		}
+		wanted, err := wantedOf(r)
+		if err != nil {
+			return err
+		}
 		spec, err := s.Repos.CheckCopy(r.Context(), repo.CopyArgs{To: Param(r, "name"), From: Param(r, "src"), Query: Param(r, "file"),
-			WithDeps: body.WithDeps, DryRun: body.DryRun})
+			WithDeps: body.WithDeps, DryRun: body.DryRun, Move: body.Move, Wanted: wanted})
 		return s.run(w, r, spec, err)
 	})
+	rt.Handle("POST", "/api/repos/{name}/import/{src}", needs(param(auth.RepoWrite, "name"), param(auth.MirrorRead, "src")), s.importMirror)
 	s.uploadersRoutes(rt)
+}
+
+// importMirror adds packages of a mirror to a repository.
+func (s *Server) importMirror(w http.ResponseWriter, r *http.Request) error {
+	var body reposImportParams
+	if err := Bind(r, &body); err != nil {
+		return err
+	}
+	wanted, err := wantedOf(r)
+	if err != nil {
+		return err
+	}
+	text, err := anyOf(body.Queries)
+	if err != nil {
+		return err
+	}
+	spec, err := s.Repos.CheckCopy(r.Context(), repo.CopyArgs{To: Param(r, "name"), From: Param(r, "src"), Mirror: true, Query: text,
+		WithDeps: body.WithDeps, DryRun: body.DryRun, Wanted: wanted})
+	return s.run(w, r, spec, err)
 }
 
 func (s *Server) listRepos(w http.ResponseWriter, r *http.Request) error {

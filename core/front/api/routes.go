@@ -40,6 +40,9 @@ func (s *Server) Handler() http.Handler {
 		return err
 	})
 	rt.Handle("POST", "/api/db/cleanup", needs(plain(auth.DBManage)), func(w http.ResponseWriter, r *http.Request) error {
+		if Flag(r, "dryRun") {
+			return s.run(w, r, s.Collector.Plan(), nil)
+		}
 		return s.run(w, r, s.Collector.Check(), nil)
 	})
 	rt.Handle("POST", "/api/db/repair", needs(plain(auth.DBManage)), s.repair)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strings"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish"
@@ -126,7 +125,11 @@ func (s *Server) derivedRoutes(rt *Router) {
 		if err := s.require(r, named(auth.SnapshotRead, body.Sources)...); err != nil {
 			return err
 		}
-		spec, err := s.Snapshots.CheckMerge(r.Context(), Param(r, "name"), body.Sources, Flag(r, "latest"), Flag(r, "no-remove"))
+		check := s.Snapshots.CheckMerge
+		if Flag(r, "dryRun") {
+			check = s.Snapshots.PlanMerge
+		}
+		spec, err := check(r.Context(), Param(r, "name"), body.Sources, Flag(r, "latest"), Flag(r, "no-remove"))
 		return s.run(w, r, spec, err)
 	})
 	rt.Handle("POST", "/api/snapshots/{name}/pull", needs(param(auth.SnapshotRead, "name")), s.pullSnapshot)
@@ -138,8 +141,12 @@ func (s *Server) derivedRoutes(rt *Router) {
 		if err := s.require(r, auth.Need{Can: auth.SnapshotCreate, Name: body.Destination}); err != nil {
 			return err
 		}
+		wanted, err := wantedOf(r)
+		if err != nil {
+			return err
+		}
 		spec, err := s.Snapshots.CheckFilter(r.Context(), snapshot.FilterArgs{From: snapshot.Source{Name: Param(r, "name")},
-			Destination: body.Destination, Queries: body.Queries, WithDeps: Flag(r, "withDeps")})
+			Destination: body.Destination, Queries: body.Queries, WithDeps: Flag(r, "withDeps"), DryRun: Flag(r, "dryRun"), Wanted: wanted})
 		return s.run(w, r, spec, err)
 	})
 	rt.Handle("GET", "/api/snapshots/{name}/verify", needs(param(auth.SnapshotRead, "name"), verifyNeeds), s.verifySnapshot)
@@ -277,7 +284,11 @@ func (s *Server) pullSnapshot(w http.ResponseWriter, r *http.Request) error {
 	if err := s.require(r, needed...); err != nil {
 		return err
 	}
-	spec, err := s.Snapshots.CheckPull(r.Context(), snapshot.PullArgs{
+	wanted, err := wantedOf(r)
+	if err != nil {
+		return err
+	}
+	spec, err := s.Snapshots.CheckPull(r.Context(), snapshot.PullArgs{Follow: wanted.Follow,
 		Base: snapshot.Source{Name: Param(r, "name")}, From: snapshot.Source{Name: body.Source}, Destination: body.Destination,
 		Queries: body.Queries, Architectures: body.Architectures,
 		AllMatches: Flag(r, "all-matches"), DryRun: Flag(r, "dry-run"), NoDeps: Flag(r, "no-deps"), NoRemove: Flag(r, "no-remove"),
@@ -288,11 +299,11 @@ func (s *Server) pullSnapshot(w http.ResponseWriter, r *http.Request) error {
 // verifySnapshot answers with the unsatisfied dependencies of a snapshot. The
 // snapshots in with= may satisfy them too. architectures=a,b selects architectures.
 func (s *Server) verifySnapshot(w http.ResponseWriter, r *http.Request) error {
-	var archs []string
-	if list := Query(r, "architectures"); list != "" {
-		archs = strings.Split(list, ",")
+	wanted, err := wantedOf(r)
+	if err != nil {
+		return err
 	}
-	missing, err := s.Snapshots.Verify(r.Context(), Param(r, "name"), queryValues(r)["with"], archs)
+	missing, err := s.Snapshots.Verify(r.Context(), Param(r, "name"), queryValues(r)["with"], wanted)
 	if err != nil {
 		return err
 	}

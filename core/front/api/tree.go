@@ -81,13 +81,17 @@ func (t *Tree) made(w http.ResponseWriter, r *http.Request) bool {
 	if !ok {
 		return false
 	}
-	at := base(r)
-	if t.Public != "" {
-		at = strings.TrimSuffix(t.Public, "/")
-	}
-	text, err := t.Sources(r.Context(), at, t.selection(r, place))
+	text, err := t.Sources(r.Context(), t.address(r), t.selection(r, place))
 	t.text(w, r, "text/plain; charset=utf-8", text, err)
 	return true
+}
+
+// address returns the URL of the published files, without a final slash.
+func (t *Tree) address(r *http.Request) string {
+	if t.Public != "" {
+		return strings.TrimSuffix(t.Public, "/")
+	}
+	return base(r)
 }
 
 // object returns the key of the object of a path, and the name that selects its headers;

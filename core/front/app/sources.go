@@ -123,31 +123,52 @@ func uriOf(base string, v publish.View) string {
 
 // writeStanza writes the stanza of a publication.
 func writeStanza(b *strings.Builder, base string, v publish.View, keys []*pgp.Key) {
-	types, archs := []string{"deb"}, []string{}
+	b.WriteString(stanzaOf(base, v).text())
+	b.WriteString("Signed-By:\n" + embedded(keys) + "\n")
+}
+
+// stanza is a source of apt, as in sources.list(5).
+type stanza struct {
+	types             []string
+	uri, suite        string
+	components, archs []string
+}
+
+func stanzaOf(base string, v publish.View) stanza {
+	st := stanza{types: []string{"deb"}, uri: cmp.Or(uriOf(base, v), base), suite: v.Distribution}
 	for _, a := range v.Architectures {
 		if a == "source" {
-			types = append(types, "deb-src")
+			st.types = append(st.types, "deb-src")
 		} else if a != "all" {
-			archs = append(archs, a)
+			st.archs = append(st.archs, a)
 		}
 	}
-	if len(archs) == 0 && !slices.Contains(v.Architectures, "all") {
-		types = []string{"deb-src"}
+	if len(st.archs) == 0 && !slices.Contains(v.Architectures, "all") {
+		st.types = []string{"deb-src"}
 	}
-	fmt.Fprintf(b, "Types: %s\nURIs: %s\nSuites: %s\nComponents:", strings.Join(types, " "), cmp.Or(uriOf(base, v), base), v.Distribution)
 	for _, s := range v.Sources {
-		fmt.Fprintf(b, " %s", s.Component)
+		st.components = append(st.components, s.Component)
 	}
-	b.WriteByte('\n')
-	if len(archs) > 0 {
-		fmt.Fprintf(b, "Architectures: %s\n", strings.Join(archs, " "))
+	return st
+}
+
+// text returns the fields of the stanza without Signed-By.
+func (st stanza) text() string {
+	text := fmt.Sprintf("Types: %s\nURIs: %s\nSuites: %s\nComponents: %s\n", strings.Join(st.types, " "), st.uri, st.suite, strings.Join(st.components, " "))
+	if len(st.archs) > 0 {
+		text += "Architectures: " + strings.Join(st.archs, " ") + "\n"
 	}
-	b.WriteString("Signed-By:\n")
+	return text
+}
+
+// embedded returns keys as the lines of a field.
+func embedded(keys []*pgp.Key) string {
+	var b strings.Builder
 	for line := range strings.SplitSeq(strings.TrimRight(string(armored(keys)), "\n"), "\n") {
 		if strings.TrimSpace(line) == "" {
 			line = "."
 		}
-		fmt.Fprintf(b, " %s\n", line)
+		fmt.Fprintf(&b, " %s\n", line)
 	}
-	b.WriteByte('\n')
+	return b.String()
 }
