@@ -40,6 +40,9 @@ type Client struct {
 	Trace func(method, path string, status int, took time.Duration, err error)
 	// Sleep waits for a time, or until the context ends; nil sleeps in real time.
 	Sleep func(context.Context, time.Duration) error
+	// OnePut is the size of the largest file that is sent by one signed request; 0 is
+	// MaxInOnePut.
+	OnePut int64
 	// Watch is called with the progress of a task while Send waits; nil for none.
 	Watch func(Progress)
 

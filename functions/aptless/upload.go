@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	api "aptless/core/client"
 	"aptless/infra/aws"
 )
 
@@ -95,6 +96,9 @@ func (c *client) upload(ctx context.Context, dir, name string) error {
 	if !info.Mode().IsRegular() {
 		return errors.New("not a file")
 	}
+	if info.Size() > api.MaxInOnePut {
+		return c.large(ctx, dir, f, info.Size())
+	}
 	if info.Size() > maxInRequest {
 		done, err := c.direct(ctx, dir, f)
 		if err != nil || done {
@@ -105,6 +109,17 @@ func (c *client) upload(ctx context.Context, dir, name string) error {
 		}
 	}
 	return c.form(ctx, dir, f)
+}
+
+// large sends a file in parts, if the server offers that.
+func (c *client) large(ctx context.Context, dir string, f *os.File, size int64) error {
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return err
+	}
+	to := &api.Client{URL: c.url, HTTP: c.http, Authorize: c.identify}
+	return to.Upload(ctx, dir, api.Local{Name: filepath.Base(f.Name()), Size: size, SHA256: hex.EncodeToString(hash.Sum(nil)),
+		Open: func() (io.ReadCloser, error) { return os.Open(f.Name()) }})
 }
 
 // form sends a file as a multipart form, as aptly expects. It streams the file.

@@ -2,10 +2,7 @@ package aws
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/hex"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,21 +20,14 @@ func (b *Blobs) SignPut(ctx context.Context, key string, size int64, sha256 stri
 	if err != nil {
 		return driver.SignedPut{}, err
 	}
-	sum, err := hex.DecodeString(sha256)
-	if err != nil || len(sum) != 32 || size < 0 {
+	sum, err := checksum(sha256)
+	if err != nil || size < 0 {
 		return driver.SignedPut{}, fmt.Errorf("sign a put of %d bytes with digest %.100q: %w", size, sha256, driver.ErrInvalid)
 	}
 	signed, err := s3.NewPresignClient(b.client).PresignPutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: name,
-		ContentLength: &size, ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum)), IfNoneMatch: aws.String("*")},
-		s3.WithPresignExpires(expires))
+		ContentLength: &size, ChecksumSHA256: sum, IfNoneMatch: aws.String("*")}, s3.WithPresignExpires(expires))
 	if err != nil {
 		return driver.SignedPut{}, fmt.Errorf("sign a put of %s: %w", key, err)
 	}
-	put := driver.SignedPut{URL: signed.URL, Headers: map[string]string{}}
-	for header, values := range signed.SignedHeader {
-		if !strings.EqualFold(header, "Host") && !strings.EqualFold(header, "Content-Length") { // HTTP clients set these headers themselves
-			put.Headers[header] = values[0]
-		}
-	}
-	return put, nil
+	return signedPut(signed), nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
 
 	"aptless/core/engine/driver"
 )
@@ -23,6 +24,7 @@ const (
 	maxParts   = 10_000    // parts of an upload
 	maxCopy    = 5 << 30   // CopyObject's limit in bytes
 	copyPart   = 512 << 20 // bytes of a part of a larger copy
+	copiers    = 16        // parts that are copied at the same time
 	abortAfter = 30 * time.Second
 )
 
@@ -207,16 +209,23 @@ func (b *Blobs) copyParts(ctx context.Context, dst, src string, was driver.Info,
 			b.abortUpload(ctx, bucket, name, up.UploadId)
 		}
 	}()
-	var done []types.CompletedPart
-	for offset := int64(0); offset < was.Size; offset += copyPart {
-		number := int32(len(done) + 1)
-		out, err := b.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: bucket, Key: name, UploadId: up.UploadId, PartNumber: &number,
-			CopySource: copySource(*from, *fromName), CopySourceIfMatch: &was.ETag,
-			CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", offset, min(offset+copyPart, was.Size)-1))})
-		if err != nil {
-			return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, err)
-		}
-		done = append(done, types.CompletedPart{ETag: out.CopyPartResult.ETag, PartNumber: &number})
+	done := make([]types.CompletedPart, (was.Size+copyPart-1)/copyPart)
+	group, copying := errgroup.WithContext(ctx)
+	group.SetLimit(copiers)
+	for i := range done {
+		group.Go(func() error {
+			offset, number := int64(i)*copyPart, int32(i+1)
+			out, err := b.client.UploadPartCopy(copying, &s3.UploadPartCopyInput{Bucket: bucket, Key: name, UploadId: up.UploadId, PartNumber: &number,
+				CopySource: copySource(*from, *fromName), CopySourceIfMatch: &was.ETag,
+				CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", offset, min(offset+copyPart, was.Size)-1))})
+			if err == nil {
+				done[i] = types.CompletedPart{ETag: out.CopyPartResult.ETag, PartNumber: &number}
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, err)
 	}
 	if info, err = w.complete(ctx, up.UploadId, done, was.Size); err != nil {
 		return driver.Info{}, fmt.Errorf("copy %s to %s: %w", src, dst, err)

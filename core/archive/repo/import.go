@@ -82,6 +82,13 @@ func (im *importer) importAll(ctx context.Context, into *target, args ImportArgs
 
 // importPart imports a part of a directory.
 func (im *importer) importPart(ctx context.Context, into *target, p part) error {
+	for _, files := range [][]upload.Upload{p.candidates, p.others} {
+		for i := range files {
+			if err := im.digest(ctx, &files[i]); err != nil {
+				return err
+			}
+		}
+	}
 	if len(p.candidates) > 0 {
 		if err := im.batch(ctx, into, p.candidates, nil); err != nil {
 			return err

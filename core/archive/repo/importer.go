@@ -3,6 +3,7 @@ package repo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -246,6 +247,11 @@ func (im *importer) checkpoint(ctx context.Context) error {
 	if !due || len(im.pending) == 0 && len(im.unsaved.Files)+len(im.unsaved.Failed)+len(im.unsaved.Others) == 0 {
 		return nil
 	}
+	return im.save(ctx)
+}
+
+// save is checkpoint without a condition.
+func (im *importer) save(ctx context.Context) error {
 	if err := im.apply(ctx); err != nil {
 		return err
 	}
@@ -254,14 +260,43 @@ func (im *importer) checkpoint(ctx context.Context) error {
 		return err
 	}
 	im.cursor.Origins = im.origins.pending
-	if err := im.store.putPart(ctx, im.attempt, &im.cursor, im.unsaved); err != nil {
-		return err
+	if len(im.unsaved.Files)+len(im.unsaved.Failed)+len(im.unsaved.Others) > 0 {
+		if err := im.store.putPart(ctx, im.attempt, &im.cursor, im.unsaved); err != nil {
+			return err
+		}
 	}
 	im.unsaved, im.since = outcomes{}, im.store.Now()
 	if im.taskCursor != nil {
 		return im.attempt.Checkpoint(ctx, im.taskCursor(im.cursor))
 	}
 	return im.attempt.Checkpoint(ctx, im.cursor)
+}
+
+// digest computes the digests of a large file that came without them, in slices. A file
+// that differs from its announcement stays as it is: the import refuses it.
+func (im *importer) digest(ctx context.Context, u *upload.Upload) error {
+	if !im.store.Uploads.Sliceable(*u) {
+		return nil
+	}
+	var state []byte
+	if h := im.cursor.Hashing; h != nil && h.Blob == u.Blob {
+		state = h.State
+	}
+	done, err := im.store.Uploads.Digest(ctx, *u, state, func(state []byte) error {
+		if !im.attempt.SliceOver() && im.store.Now().Sub(im.since) < saveEvery {
+			return nil
+		}
+		im.cursor.Hashing = &hashing{u.Blob, state}
+		return im.save(ctx)
+	})
+	switch {
+	case err == nil:
+		*u = done
+	case !errors.Is(err, driver.ErrDigest):
+		return err
+	}
+	im.cursor.Hashing = nil
+	return nil
 }
 
 // lists returns the lists of the targets.

@@ -143,6 +143,12 @@ type ImportResult struct {
 	Report      Report
 }
 
+// hashing is the state of the digests of a large file.
+type hashing struct {
+	Blob  string // the object
+	State []byte // see upload.Store.Digest
+}
+
 // cursor is the checkpoint of an import or an inclusion.
 type cursor struct {
 	Release     string `json:"Changes,omitempty"` // path of the current .changes; all before it are done
@@ -151,6 +157,8 @@ type cursor struct {
 
 	Lists   []stagedList `json:",omitempty"` // of the targets
 	Origins bool         `json:",omitempty"` // there are pending origins
+
+	Hashing *hashing `json:",omitempty"` // the large file whose digests are being computed
 
 	Few   []origin.Origin `json:",omitempty"` // of a staged import: for the transaction of the commit
 	Parts []string        `json:",omitempty"` // objects with outcomes, in order

@@ -47,6 +47,8 @@ type announcement struct {
 	At   time.Time `json:"at"`
 	By   string    `json:"by,omitempty"` // owner; "" where there is no authentication
 
+	Parts string `json:"parts,omitempty"` // the begun object of a file in parts; "" for one PUT
+
 	version string
 }
 
@@ -123,7 +125,7 @@ func (s *Store) announce(ctx context.Context, wanted map[driver.Key]announcement
 				return err
 			}
 			n := left[key]
-			if n.version = row.Version; there.Size == n.Size && there.By == n.By && s.Now().Sub(there.At) < announcedFor {
+			if n.version = row.Version; there.Size == n.Size && there.By == n.By && there.Parts == "" && s.Now().Sub(there.At) < announcedFor {
 				wanted[key] = there
 				delete(left, key)
 				continue

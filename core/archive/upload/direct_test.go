@@ -1,7 +1,6 @@
 package upload
 
 import (
-	"context"
 	"errors"
 	"io"
 	"strings"
@@ -11,14 +10,8 @@ import (
 
 	"aptless/core/archive/pool"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
 )
-
-// signer returns the key as the URL.
-type signer struct{}
-
-func (signer) SignPut(_ context.Context, key string, _ int64, _ string, _ time.Duration) (driver.SignedPut, error) {
-	return driver.SignedPut{URL: key}, nil
-}
 
 func announced(content, name string) Announced {
 	f := hashed(content, name)
@@ -28,7 +21,7 @@ func announced(content, name string) Announced {
 // announce announces files and returns the keys for them.
 func announce(t *testing.T, s *Store, files ...Announced) []string {
 	t.Helper()
-	puts, err := s.Announce(t.Context(), signer{}, "d", files)
+	puts, err := s.Announce(t.Context(), &drivertest.Direct{Blobs: s.Blobs}, "d", files)
 	if err != nil {
 		t.Fatal(err)
 	}

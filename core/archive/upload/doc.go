@@ -6,7 +6,8 @@
 //	private/incoming/<random>   an uploaded file; its object never changes
 //	upload / <dir>//<file>      an uploaded file: its object, size and digests
 //	upload / <dir>//            a directory, which may be empty: its Mark
-//	announced / <dir>//<file>//<sha256>  a file that a client puts into the storage itself
+//	announced / <dir>//<file>//<sha256>  a file that a client puts into the storage itself,
+//	                            by one request or in parts
 //
 // Invariants:
 //

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,11 +38,7 @@ func (r *Reader) File() (deb.File, error) {
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return deb.File{}, err
 	}
-	got := r.hash.File(f.Name)
-	if got.SHA256 != f.SHA256 || got.Size != f.Size {
-		return deb.File{}, fmt.Errorf("%s has the SHA-256 %s: %w", r.upload.Path(), got.SHA256, driver.ErrDigest)
-	}
-	return got, nil
+	return verified(r.hash, r.upload)
 }
 
 // Open opens an uploaded file. The caller closes the reader.
@@ -71,6 +68,11 @@ func (s *Store) Complete(ctx context.Context, u Upload) (Upload, error) {
 	if u.File, err = r.File(); err != nil {
 		return Upload{}, err
 	}
+	return s.settle(ctx, u)
+}
+
+// settle writes the digests of an upload into its row.
+func (s *Store) settle(ctx context.Context, u Upload) (Upload, error) {
 	data, err := json.Marshal(u)
 	if err != nil {
 		return Upload{}, err
@@ -83,4 +85,63 @@ func (s *Store) Complete(ctx context.Context, u Upload) (Upload, error) {
 		return Upload{}, err
 	}
 	return u, nil
+}
+
+// usualSliced is the default of Store.Sliced. hashStep is the size of a step of Digest.
+const (
+	usualSliced = 2 << 30
+	hashStep    = 64 << 20
+)
+
+// Sliceable reports whether an upload of unknown digests is so large that Digest should
+// read it.
+func (s *Store) Sliceable(u Upload) bool {
+	return u.File.MD5 == "" && u.File.Size > cmp.Or(s.Sliced, usualSliced)
+}
+
+// Digest is Complete for a large file. It goes on from state, nil for the begin, and
+// calls step with the state after each hashStep bytes. An error of step ends it.
+func (s *Store) Digest(ctx context.Context, u Upload, state []byte, step func(state []byte) error) (Upload, error) {
+	hash, at := deb.NewHasher(), int64(0)
+	if state != nil {
+		var err error
+		if hash, at, err = deb.Resume(state); err != nil {
+			return Upload{}, fmt.Errorf("digest of %s: %w", u.Path(), err)
+		}
+	}
+	body, _, err := s.Blobs.Open(ctx, u.Blob, &driver.Range{Offset: at, Length: -1})
+	if err != nil {
+		return Upload{}, err
+	}
+	defer body.Close()
+	for {
+		n, err := io.CopyN(hash, body, min(hashStep, cmp.Or(s.Sliced, usualSliced)))
+		at += n
+		if err == io.EOF {
+			break
+		}
+		if err == nil {
+			state, err = hash.State()
+		}
+		if err == nil {
+			err = step(state)
+		}
+		if err != nil {
+			return Upload{}, err
+		}
+	}
+	if u.File, err = verified(hash, u); err != nil {
+		return Upload{}, err
+	}
+	return s.settle(ctx, u)
+}
+
+// verified returns the file that was hashed. The error is driver.ErrDigest if it differs
+// from its announcement. An announcement may be without digest.
+func verified(hash *deb.Hasher, u Upload) (deb.File, error) {
+	got := hash.File(u.File.Name)
+	if u.File.SHA256 != "" && got.SHA256 != u.File.SHA256 || got.Size != u.File.Size {
+		return deb.File{}, fmt.Errorf("%s has the SHA-256 %s: %w", u.Path(), got.SHA256, driver.ErrDigest)
+	}
+	return got, nil
 }

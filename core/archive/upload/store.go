@@ -21,6 +21,7 @@ type Store struct {
 	Now   func() time.Time
 
 	MaxSize int64 // bytes of a file; 0 is DefaultMaxSize
+	Sliced  int64 // files of more bytes are hashed in slices; 0 is 2 GiB
 
 	caller  *Caller // see As; nil is the server itself
 	claimed string  // owner of the directory that MakeDir has found last
@@ -29,9 +30,9 @@ type Store struct {
 // MaxDirect bounds a direct upload, in bytes. S3 takes no more in one request.
 const MaxDirect = 5 << 30
 
-// DefaultMaxSize is the default of Store.MaxSize, in bytes. It is MaxDirect,
-// since S3 copies no larger object in one request.
-const DefaultMaxSize = MaxDirect
+// DefaultMaxSize is the default of Store.MaxSize, in bytes. A size in a .deb has ten
+// decimal digits (deb(5), ar), so no data.tar has more than 10 GB.
+const DefaultMaxSize = 16 << 30
 
 // ErrTooLarge says that a file exceeds Store.MaxSize.
 var ErrTooLarge = errors.New("file is too large")

@@ -19,13 +19,6 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// directBlobs are Blobs with signed uploads. The URL is the key.
-type directBlobs struct{ driver.Blobs }
-
-func (directBlobs) SignPut(_ context.Context, key string, size int64, sha256 string, _ time.Duration) (driver.SignedPut, error) {
-	return driver.SignedPut{URL: key, Headers: map[string]string{"digest": sha256, "size": fmt.Sprint(size)}}, nil
-}
-
 // announce returns the JSON body that announces files.
 func announce(t *testing.T, files map[string][]byte) string {
 	t.Helper()
@@ -41,10 +34,10 @@ func announce(t *testing.T, files map[string][]byte) string {
 	return string(body)
 }
 
-// directly returns a process over directBlobs.
+// directly returns a process over drivertest.Direct.
 func directly(t *testing.T) *apptest.Process {
 	m := drivertest.NewMemory(time.Now)
-	s := apptest.New(t, app.Drivers{Blobs: directBlobs{m.Blobs}, Table: m.Table, Queue: m.Queue})
+	s := apptest.New(t, app.Drivers{Blobs: &drivertest.Direct{Blobs: m.Blobs}, Table: m.Table, Queue: m.Queue})
 	s.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, s.Dispatcher.Handle, 8) })
 	return s
 }

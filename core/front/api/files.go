@@ -24,6 +24,7 @@ const (
 )
 
 func (s *Server) fileRoutes(rt *Router) {
+	s.partsRoutes(rt)
 	rt.Handle("GET", "/api/files", some(auth.FilesWrite), func(w http.ResponseWriter, r *http.Request) error {
 		dirs, err := s.uploads(r).Dirs(r.Context())
 		if err != nil {

@@ -110,6 +110,10 @@ func fileOperations() []openapi.Operation {
 		op("GET", dir, tag, "listUploads", "List the files of an upload directory", gives(200, []string{}, details)),
 		op("DELETE", dir, tag, "deleteUploadDir", "Remove an upload directory", gives(200, empty{})),
 		op("DELETE", dir+"/{file}", tag, "deleteUpload", "Remove an uploaded file", gives(200, empty{})),
+		op("POST", partsPath, tag, "beginParts", "Begin or continue the upload of a large file in parts", takes(partsRequest{}, 200, partsPlan{})),
+		op("POST", partsPath+"/urls", tag, "signParts", "Request URLs for parts of a file", takes(partsRequest{}, 200, []partDestination{})),
+		op("POST", partsPath+"/complete", tag, "completeParts", "Join the parts and add the file to the directory", takes(partsRequest{}, 200, []string{})),
+		op("POST", partsPath+"/abort", tag, "abortParts", "Remove the parts of a file", takes(partsRequest{}, 200, empty{})),
 	}
 }
 

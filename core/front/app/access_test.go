@@ -196,6 +196,8 @@ func samples() []sample {
 		{"DELETE /api/publish/{prefix}/{distribution}", "", "", "publish.manage p//s"},
 		{"GET /api/files", "", "", "files.write x"}, {"POST /api/files/{dir}", "", "", "files.write d"}, {"PUT /api/files/{dir}/{file}", "", "x", "files.write d"},
 		{"GET /api/files/{dir}", "", "", "files.write d"}, {"DELETE /api/files/{dir}", "", "", "files.write d"}, {"DELETE /api/files/{dir}/{file}", "", "", "files.write d"},
+		{"POST /api/files/{dir}/{file}/parts", "", "{}", "files.write d"}, {"POST /api/files/{dir}/{file}/parts/urls", "", "{}", "files.write d"},
+		{"POST /api/files/{dir}/{file}/parts/complete", "", "{}", "files.write d"}, {"POST /api/files/{dir}/{file}/parts/abort", "", "{}", "files.write d"},
 		{"GET /api/packages", "", "", "packages.read"}, {"GET /api/packages/{key}", "", "", "packages.read"},
 		{"GET /api/packages/{key}/origins", "", "", "packages.read"}, {"GET /api/repos/{name}/origins/{key}", "", "", "repo.read r"},
 		{"GET /api/packages/{key}/references", "", "", "packages.read,repo.read *,mirror.read *,snapshot.read *,publish.read *//*"},

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -144,19 +143,12 @@ func TestTwoOwnersMakeOneDirectoryAtOnce(t *testing.T) {
 	}
 }
 
-// signedBlobs are Blobs with signed uploads. The URL is the key.
-type signedBlobs struct{ driver.Blobs }
-
-func (signedBlobs) SignPut(_ context.Context, key string, _ int64, _ string, _ time.Duration) (driver.SignedPut, error) {
-	return driver.SignedPut{URL: key}, nil
-}
-
 // TestAnnouncedUploadIsConfirmedByItsOwner alone. Another owner cannot even claim the
 // directory between the announcement and the confirmation.
 func TestAnnouncedUploadIsConfirmedByItsOwner(t *testing.T) {
 	m, root := drivertest.NewMemory(time.Now), auth.NewSecret(auth.API)
 	d := apptest.On(m)
-	d.Blobs = signedBlobs{d.Blobs}
+	d.Blobs = &drivertest.Direct{Blobs: d.Blobs}
 	g := &guarded{memory: m, root: root, Process: apptest.New(t, d, func(c *app.Config) { c.Auth = &app.Auth{Closed: true, Environment: auth.Digest(root)} })}
 	a, b := g.tokenOf(t, "a", uploaders("r")), g.tokenOf(t, "b", uploaders("r"))
 	sum := sha256.Sum256([]byte("bytes"))

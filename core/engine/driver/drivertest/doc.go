@@ -3,6 +3,7 @@
 //   - Run is the suite that every driver passes.
 //   - Memory is the three ports in memory.
 //   - Faults is a wrapper that fails chosen calls.
+//   - Direct is a wrapper with signed uploads.
 //   - Outage makes Faults fail all calls of a kind for some time.
 //   - Sweep fails each call of a journey in turn.
 //
