@@ -41,6 +41,7 @@
 //   - archive/snapshot: snapshots: create, merge, pull, filter, diff, verify
 //   - archive/publish: publications and the protocol: plan, stage, commit, apply
 //   - archive/deliver: files that are imported and published in one task
+//   - archive/transfer: export and import of all objects, and the format between them
 //   - archive/publish/paths: every key of a publication, as pure functions
 //   - archive/publish/index: index files, staged under their digests
 //   - archive/publish/files: package files below a published tree
@@ -101,6 +102,8 @@
 //	archive/publish/tree           archive/publish/paths archive/publish/index archive/publish/files
 //	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/source
 //	archive/deliver                archive/publish archive/repo archive/source archive/upload
+//	archive/transfer               archive/keyring archive/mirror archive/pkglist archive/pool archive/publish archive/repo archive/snapshot archive/source archive/upload archive/upstream
+//	archive/transfer/transfertest  archive/transfer archive/pkglist archive/publish archive/repo archive/snapshot
 //	front/auth                     front/auth/oidc net/http
 //	front/auth/oidc                github.com/go-jose/go-jose/v4
 //	front/auth/oidc/oidctest       github.com/go-jose/go-jose/v4

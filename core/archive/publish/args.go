@@ -14,6 +14,7 @@ import (
 	"aptless/core/archive/publish/tree"
 	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
 	"aptless/core/engine/task"
 )
 
@@ -199,6 +200,10 @@ type request struct {
 	skipCleanup bool   // leave package files that are no longer published
 	resetDate   bool   // the date of the Release may go back
 	part        *Part  // of a larger task; nil if the task does nothing else
+
+	// Of a restoration.
+	lists map[string]lists.Ref                      // to publish in place of the sources' own, by component
+	also  func(context.Context, *Publication) error // adds rows to the commit
 }
 
 // cursor says how far a task has come.

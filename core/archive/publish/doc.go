@@ -3,6 +3,7 @@
 //	offers.go         for the rest of the program: tasks, roots and areas for the collector, files as of a time
 //	dryrun.go         the Plan of a task: its changes, before it runs
 //	create.go, update.go, again.go, drop.go, repair.go  the tasks; again.go has rollback and refresh
+//	restore.go        a publication with given lists, for package transfer
 //	protocol.go       the four steps: plan, stage, commit, apply
 //	stage.go          the step stage: package files, indexes, Release files and signatures
 //	lenders.go        other publications of the same lists

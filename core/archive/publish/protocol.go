@@ -49,6 +49,9 @@ func (s *Store) plan(ctx context.Context, get source.Getter, p Publication, had 
 		if err != nil {
 			return draft{}, err
 		}
+		if list, ok := how.lists[c]; ok {
+			src.List = list
+		}
 		sources = append(sources, src)
 		d.extra[c] = src.Files
 		d.next.Components[c] = Component{src.UUID, src.Name, src.List}
@@ -166,6 +169,11 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Ma
 	s.lent.note(&p) // a commit that fails leaves a name that has not the list
 	p.addRevision(Revision{m.Generation, m.Date, p.Manifest, maps.Clone(p.Components), m.Contents, m.Aliases})
 	a.PutJSON(p.Dist().Row(), p)
+	if d.how.also != nil {
+		if err := d.how.also(ctx, &p); err != nil {
+			return err
+		}
+	}
 	if d.how.part != nil {
 		return d.how.part.Commit(ctx, p.answer(), p.debt())
 	}

@@ -16,6 +16,7 @@ import (
 	"aptless/core/archive/query"
 	"aptless/core/archive/repo"
 	"aptless/core/archive/snapshot"
+	"aptless/core/archive/transfer"
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/gc"
@@ -83,6 +84,7 @@ type Server struct {
 	Keyrings  *keyring.Store
 
 	Deliveries *deliver.Store
+	Transfers  *transfer.Store
 	Tree       *Tree
 
 	Dependencies query.Options // settings of dependency resolution in listings

@@ -1,6 +1,17 @@
 package api
 
-import "aptless/core/formats/openapi"
+import (
+	"net/http"
+	"slices"
+
+	"aptless/core/formats/openapi"
+)
+
+// Query parameters of operations in several files.
+var (
+	async  = openapi.Param{Name: "_async", About: "answer at once with the task instead of its result", Values: []string{"1", "0"}}
+	dryRun = openapi.Param{Name: "dryRun", About: "answer with the plan and change nothing", Values: []string{"1"}}
+)
 
 // exchange is the request and the successful answer of an operation.
 type exchange struct {
@@ -28,4 +39,18 @@ func op(method, path, tag, id, summary string, x exchange) openapi.Operation {
 // answers returns the answer of an operation that succeeds.
 func answers(status int, body any) []openapi.Answer {
 	return []openapi.Answer{{Status: status, Body: body}}
+}
+
+// text and empty are the types of bodies: a string, and an empty object.
+const text = ""
+
+type empty struct{}
+
+// tasked describes an operation that runs as a task. With _async it answers with the
+// task.
+func tasked(method, path, tag, id, summary string, x exchange) openapi.Operation {
+	x.query = append(slices.Clone(x.query), async)
+	o := op(method, path, tag, id, summary, x)
+	o.Answers = append(o.Answers, openapi.Answer{Status: http.StatusAccepted, About: "the task, which is still running", Body: taskView{}})
+	return o
 }

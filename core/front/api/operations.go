@@ -20,28 +20,12 @@ import (
 
 // Query parameters that many operations have.
 var (
-	async        = openapi.Param{Name: "_async", About: "answer at once with the task instead of its result", Values: []string{"1", "0"}}
 	force        = openapi.Param{Name: "force", About: "also if other objects derive from it", Values: []string{"1"}}
 	listingQuery = []openapi.Param{{Name: "q", About: "query of packages"}, {Name: "withDeps", About: "with the dependencies of the matching packages", Values: []string{"1"}}, {Name: "format", About: "whole packages instead of their keys", Values: []string{"details"}}}
 	latest       = openapi.Param{Name: "maximumVersion", About: "only the highest version of each package", Values: []string{"1"}}
-	dryRun       = openapi.Param{Name: "dryRun", About: "answer with the plan and change nothing", Values: []string{"1"}}
 	forceReplace = openapi.Param{Name: "forceReplace", About: "replace conflicting packages", Values: []string{"1"}}
 	noRemove     = openapi.Param{Name: "noRemove", About: "keep the uploaded files", Values: []string{"1"}}
 )
-
-// text and empty are the types of bodies: a string, and an empty object.
-const text = ""
-
-type empty struct{}
-
-// tasked describes an operation that runs as a task. With _async it answers with the
-// task.
-func tasked(method, path, tag, id, summary string, x exchange) openapi.Operation {
-	x.query = append(slices.Clone(x.query), async)
-	o := op(method, path, tag, id, summary, x)
-	o.Answers = append(o.Answers, openapi.Answer{Status: http.StatusAccepted, About: "the task, which is still running", Body: taskView{}})
-	return o
-}
 
 // operations describes every route below /api. TestOperations compares it with the
 // served routes.
@@ -55,6 +39,7 @@ func operations() []openapi.Operation {
 	all = append(all, packageOperations()...)
 	all = append(all, authOperations()...)
 	all = append(all, overviewOperations()...)
+	all = append(all, transferOperations()...)
 	return append(all, statusOperations()...)
 }
 

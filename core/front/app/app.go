@@ -25,6 +25,7 @@ import (
 	"aptless/core/archive/repo"
 	"aptless/core/archive/snapshot"
 	"aptless/core/archive/source"
+	"aptless/core/archive/transfer"
 	"aptless/core/archive/upload"
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
@@ -138,10 +139,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	d.Table = driver.Ordered(d.Table, slices.Collect(maps.Values(c.Storages))...)
 	epoch := &gc.Epoch{Table: d.Table}
-	lists := pkglist.Store{Chunks: &lists.Store{
-		Blobs: d.Blobs, Cache: memory.cache, Ahead: memory.ahead,
-		Epoch: epoch.Number,
-	}}
+	lists := pkglist.Store{Chunks: &lists.Store{Blobs: d.Blobs, Cache: memory.cache, Ahead: memory.ahead, Epoch: epoch.Number}}
 	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epoch: epoch, Memory: memory.items}
 	uploads := &upload.Store{Table: d.Table, Blobs: d.Blobs, Pool: files, Now: c.Now, MaxSize: c.MaxUpload}
 	guarding, keyrings := protect(d, c), &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
@@ -160,6 +158,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
 	}
 	deliveries := &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
+	transfers := &transfer.Store{Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Uploads: uploads, Repos: repos, Mirrors: mirrors, Snapshots: snapshots, Publications: publications, Keyrings: keyrings, Now: c.Now, May: guarding.may}
 	tasks := guarding.watch(&task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch, Random: c.Random})
 	mirrors.Tasks = tasks
 	collector := &gc.Collector{
@@ -170,6 +169,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 			{Part: "snapshot", Roots: snapshots.Roots},
 			{Part: "publish", Roots: publications.Roots}, {Part: publish.RemovalPart, Roots: publications.Roots},
 			{Part: publish.StagingPart, Roots: publications.StagingRoots},
+			{Part: transfer.ExportPart, Roots: transfers.ExportRoots}, {Part: transfer.WaitingPart, Roots: transfers.WaitingRoots},
 		},
 		Areas: slices.Concat(repos.Origins.Areas(), files.Areas(), []gc.Area{gc.ListArea(lists.Chunks), publications.Area()}, uploads.Areas()),
 		Refs:  packageNames, FileName: pool.FilePin,
@@ -178,7 +178,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		epoch.Heads = append(epoch.Heads, src.Part)
 	}
 	repairs := api.Repairs{api.PoolRepairer(files), {Name: "Publications", Repair: publications.RepairAll}}
-	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), deliveries.Kinds(), collector.Kinds(), []task.Kind{repairs.Kind()}))
+	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), deliveries.Kinds(), transfers.Kinds(), collector.Kinds(), []task.Kind{repairs.Kind()}))
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	server := &api.Server{
 		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit, Nodes: objects.nodes, References: objects.references, Setup: a.setup, Draw: c.Draw, Space: c.Space,
 		Version: c.Version, Address: c.Address, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
-		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Origins: repos.Origins, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Deliveries: deliveries, Problems: a.Problems,
+		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Origins: repos.Origins, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Keyrings: keyrings, Deliveries: deliveries, Transfers: transfers, Problems: a.Problems,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, AsOf: publications.AsOf, Log: c.Log,
 			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"aptless/core/archive/transfer/transfertest"
 	"aptless/core/archive/upstream/upstreamtest"
 	"aptless/core/formats/deb/debtest"
 	"aptless/core/front/app"
@@ -22,6 +23,16 @@ func uploaded() map[string][]byte {
 	spec := debtest.Spec{Version: "1.0-1", Architecture: "amd64"}
 	files[debtest.FileName(spec)] = debtest.Deb(spec)
 	files["hello_1.0-1_amd64.changes"] = debtest.Changes(debtest.ChangesSpec{Version: "1.0-1", Architecture: "source amd64"}, files)
+	return files
+}
+
+// moved returns the files of a transfer folder with objects of that name.
+func moved(t *testing.T, name string) map[string][]byte {
+	t.Helper()
+	files, err := transfertest.Files(name, apptest.Deb(name+"-a", "1", "amd64"), apptest.Deb(name+"-b", "1", "amd64"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return files
 }
 
@@ -55,12 +66,13 @@ func readyWorld(t *testing.T) *apptest.World {
 		w.Config = func(c *app.Config) { c.Upstream, c.Mirrors.Parallel = server, 1 }
 		p := w.Start(t)
 		err := errors.Join(p.Upload("first", debs("aa", "bb")), p.Upload("second", debs("cc")), p.Upload("third", debs("dd")),
-			p.Upload("import", debs("ee", "ff")), p.Upload("include", uploaded()), p.Upload("drop", debs("gg")))
+			p.Upload("import", debs("ee", "ff")), p.Upload("include", uploaded()), p.Upload("drop", debs("gg")), p.Upload("moved", moved(t, "moved")), p.Upload("moving", moved(t, "moving")))
 		mirror := func(name string) string {
 			return strings.Replace(apptest.CreateMirror, `"m"`, `"`+name+`"`, 1)
 		}
 		for _, s := range [][3]string{
 			{"POST", "/api/gpg/key", apptest.KeyBody(signer)},
+			{"POST", "/api/exports", ""}, // the first task: the export 1
 			{"POST", "/api/repos", `{"Name":"r"}`}, {"POST", "/api/repos/r/file/first", ""},
 			{"POST", "/api/repos", `{"Name":"q"}`}, {"POST", "/api/repos/q/file/second", ""},
 			{"POST", "/api/repos", `{"Name":"unused"}`},
@@ -72,6 +84,7 @@ func readyWorld(t *testing.T) *apptest.World {
 			{"POST", "/api/repos/r/file/third", ""}, {"PUT", "/api/publish/:./stable", "{}"},
 			{"DELETE", "/api/repos/r/packages", refs("aa")},
 			{"POST", "/api/mirrors", mirror("m")}, {"PUT", "/api/mirrors/m", "{}"}, {"POST", "/api/mirrors", mirror("unused")},
+			{"POST", "/api/import/moved", ""},
 			{"POST", "/api/db/cleanup", ""},
 		} {
 			_, sendErr := p.Do(s[0], s[1], "application/json", []byte(s[2]))
@@ -133,6 +146,10 @@ func operations() []operation {
 		{name: "plan a cleanup", kind: "cleanup.db", method: "POST", path: "/api/db/cleanup?dryRun=1"},
 		{kind: "publish.repair", method: "POST", path: stable + "/repair"},
 		{kind: "publish.repair-all", method: "POST", path: "/api/db/repair"},
+		{kind: "transfer.export", method: "POST", path: "/api/exports"},
+		{kind: "transfer.forget", method: "DELETE", path: "/api/exports/1"},
+		{kind: "transfer.import", method: "POST", path: "/api/import/moving"},
+		{kind: "publish.restore", owes: "publish.finish", method: "POST", path: "/api/publish/moved/local/restore"},
 		{name: "upload", path: "new", files: debs("hh")},
 		{name: "remove an upload", method: "DELETE", path: "/api/files/drop"},
 		{name: "create a mirror", method: "POST", path: "/api/mirrors", body: strings.Replace(apptest.CreateMirror, `"m"`, `"new"`, 1)},

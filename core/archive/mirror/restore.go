@@ -1,0 +1,35 @@
+package mirror
+
+import (
+	"context"
+
+	"aptless/core/engine/calendar"
+	"aptless/core/engine/task"
+)
+
+// Restore adds a mirror of a transfer to the task's transaction: its row, its name and
+// its entry in the calendar. fresh says that there is no such mirror yet. The mirror has
+// no secrets, and gets the forms that rows have. The error is *named.Taken or *named.TooLarge as for package named.
+func (s *Store) Restore(ctx context.Context, a *task.Attempt, m *Mirror, fresh bool) error {
+	if err := m.normalise(); err != nil {
+		return task.Fail(400, "mirror %s: %w", m.Name, err)
+	}
+	m.Secrets, m.Updating = Secrets{}, 0
+	var err error
+	if fresh {
+		err = s.Rows().Create(ctx, a, m)
+	} else {
+		err = s.Rows().Save(a, m)
+	}
+	if err != nil {
+		return err
+	}
+	if m.Schedule == nil {
+		return calendar.Remove(ctx, a, entryName(m.UUID))
+	}
+	at, err := m.nextUpdate(s.Now())
+	if err != nil {
+		return task.Fail(400, "mirror %s: %w", m.Name, err)
+	}
+	return calendar.Schedule(ctx, a, calendar.Entry{Name: entryName(m.UUID), Kind: UpdateEntry, Due: at})
+}

@@ -1,0 +1,398 @@
+package transfer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"aptless/core/archive/keyring"
+	"aptless/core/archive/pkglist"
+	"aptless/core/archive/publish"
+	"aptless/core/archive/upload"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
+	"aptless/core/engine/lock"
+	"aptless/core/engine/task"
+)
+
+// Kinds returns the tasks of transfers.
+func (s *Store) Kinds() []task.Kind {
+	return []task.Kind{
+		task.Define("transfer.export", s.export, task.WithUndo(s.undoExport)),
+		task.Define("transfer.forget", s.forget),
+		task.Define("transfer.import", s.load),
+		task.Define("publish.restore", s.restore, task.WithUndo(s.undoRestore)),
+	}
+}
+
+// ImportArgs are the arguments of an import.
+type ImportArgs struct {
+	Dir       string // of the upload area, with the files of a transfer folder
+	DryRun    bool   // report, and change nothing
+	Overwrite bool   // also objects that were changed here since their import
+	Empty     bool   // refuse unless this storage has no objects
+}
+
+// Outcomes of an object.
+const (
+	Created   = "created"
+	Updated   = "updated"
+	Unchanged = "unchanged" // as imported before
+	Kept      = "kept"      // it was changed here since its import, and is left alone
+)
+
+// Report is the result of an import.
+type Report struct {
+	DryRun       bool                      `json:",omitempty"`
+	Objects      map[string]map[string]int // number by kind and outcome
+	Kept         []string                  `json:",omitempty"` // kind and name, at most maxNamed
+	Clashes      []string                  `json:",omitempty"` // names that other objects have here, at most maxNamed; only of a dry run
+	Publications []publish.Name            `json:",omitempty"` // to be published by a task of their own each
+	Packages     int                       // of all lists, each chunk of packages once
+}
+
+// maxNamed bounds the names in a report.
+const maxNamed = 100
+
+// importLock is held by imports: one runs at a time.
+var importLock = lock.Want{Resource: "import"}
+
+// CheckImport makes the task of an import.
+func (s *Store) CheckImport(args ImportArgs) task.Spec {
+	return task.Spec{Kind: "transfer.import", Name: "Import " + args.Dir, Resources: []string{"__all__"},
+		Locks: []lock.Want{importLock, {Resource: upload.Lock(args.Dir), Mode: lock.Shared}}, Args: args}
+}
+
+// cursor is the checkpoint of an import.
+type cursor struct {
+	Checked bool // names were compared
+	Chunks  int  // whose packages are in the pool, in the order of their first list
+	Objects int  // that are written
+	Report  Report
+}
+
+// loading is an attempt at an import.
+type loading struct {
+	*from
+	attempt *task.Attempt
+	args    ImportArgs
+	at      cursor
+	objects []Object
+	recent  []*pkglist.List // lists that were stored last
+}
+
+func (s *Store) load(ctx context.Context, a *task.Attempt, args ImportArgs) (task.Result, error) {
+	l := &loading{from: s.from(s.seenBy(a.By()), args.Dir), attempt: a, args: args}
+	if _, err := a.Cursor(&l.at); err != nil {
+		return task.Result{}, err
+	}
+	var err error
+	if l.objects, err = l.read(ctx); err != nil {
+		return task.Result{}, err
+	}
+	steps, err := l.plan(ctx)
+	if err != nil || args.DryRun {
+		l.at.Report.DryRun = args.DryRun
+		return task.Result{Value: l.at.Report}, err
+	}
+	if err := l.pool(ctx, steps); err != nil {
+		return task.Result{}, err
+	}
+	for l.at.Objects < len(l.objects) {
+		if err := l.write(ctx, steps[l.at.Objects]); err != nil {
+			return task.Result{}, err
+		}
+	}
+	a.Printf("%d objects were read.\n", len(l.objects))
+	return task.Result{Value: l.at.Report}, nil
+}
+
+// read reads the objects.
+func (l *loading) read(ctx context.Context) ([]Object, error) {
+	u, err := l.area.Find(ctx, l.dir, ObjectsName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, task.Fail(404, "directory %s has no %s", l.dir, ObjectsName)
+	}
+	if err != nil {
+		return nil, err
+	}
+	body, err := l.area.Open(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	objects, err := Decode(body)
+	if errors.Is(err, ErrFormat) {
+		return nil, task.Fail(400, "%w", err)
+	}
+	Sort(objects)
+	return objects, err
+}
+
+// step says how an object is imported.
+type step struct {
+	outcome string
+	digest  string // of the object
+}
+
+// plan decides on each object. The first attempt refuses an import whose names other
+// objects have here, before it changes anything.
+func (l *loading) plan(ctx context.Context) ([]step, error) {
+	steps := make([]step, len(l.objects))
+	var clashes []string
+	for i := range l.objects {
+		o := &l.objects[i]
+		taken, err := l.step(ctx, o, &steps[i])
+		if err != nil {
+			return nil, err
+		}
+		if taken {
+			clashes = append(clashes, o.Kind()+" "+o.Name())
+		}
+	}
+	if l.at.Checked {
+		return steps, nil
+	}
+	l.at.Checked, l.at.Report = true, Report{Objects: map[string]map[string]int{}}
+	for i := range l.objects {
+		o := &l.objects[i]
+		of := l.at.Report.Objects[o.Kind()]
+		if of == nil {
+			of = map[string]int{}
+			l.at.Report.Objects[o.Kind()] = of
+		}
+		of[steps[i].outcome]++
+		if steps[i].outcome == Kept && len(l.at.Report.Kept) < maxNamed {
+			l.at.Report.Kept = append(l.at.Report.Kept, o.Kind()+" "+o.Name())
+		}
+		if o.Publication != nil && steps[i].changes() && len(l.at.Report.Publications) < maxNamed {
+			l.at.Report.Publications = append(l.at.Report.Publications, o.Publication.Settings.Name)
+		}
+	}
+	if l.args.DryRun {
+		l.at.Report.Clashes = clashes[:min(len(clashes), maxNamed)]
+		return steps, nil
+	}
+	if len(clashes) > 0 {
+		return nil, task.Fail(409, "unable to import: other objects have the names of %s", strings.Join(clashes[:min(len(clashes), maxNamed)], ", "))
+	}
+	if l.args.Empty {
+		if err := l.mustBeEmpty(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return steps, l.attempt.Checkpoint(ctx, l.at)
+}
+
+// mustBeEmpty refuses a storage with objects.
+func (l *loading) mustBeEmpty(ctx context.Context) error {
+	for _, part := range []string{"repo", "mirror", "snapshot", "publish"} {
+		for _, err := range l.Table.Scan(ctx, part, "") {
+			if err != nil {
+				return err
+			}
+			return task.Fail(409, "unable to import: the storage is not empty")
+		}
+	}
+	return nil
+}
+
+// changes reports whether a step writes.
+func (st step) changes() bool { return st.outcome == Created || st.outcome == Updated }
+
+// step decides on an object. It reports whether another object has its name.
+func (l *loading) step(ctx context.Context, o *Object, st *step) (taken bool, err error) {
+	if st.digest, err = o.digest(); err != nil {
+		return false, err
+	}
+	st.outcome = Created
+	if o.Kind() == OfRing {
+		return false, nil
+	}
+	holder, err := l.holder(ctx, o)
+	if err != nil || holder != "" && holder != o.id() {
+		return err == nil, err
+	}
+	now, err := l.present(ctx, l.Repos.Rows().Get, o)
+	if err != nil || now == nil {
+		return false, err
+	}
+	var was mark
+	err = l.Repos.Rows().Get(ctx, markKey(o), &was)
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+		return false, err
+	}
+	if was == (mark{}) && o.Publication != nil && !o.Publication.shares(now.Publication) {
+		return true, nil // another publication has its place
+	}
+	state, err := now.digest()
+	st.outcome = was.outcome(st.digest, state, l.args.Overwrite)
+	return false, err
+}
+
+// outcome decides on an object that is here in a state. was is zero if no import has
+// brought the object.
+func (was mark) outcome(object, state string, overwrite bool) string {
+	same := was.State == state // as the import left it
+	switch {
+	case state == object, was.Object == object && (same || !overwrite):
+		return Unchanged
+	case same, overwrite:
+		return Updated
+	}
+	return Kept
+}
+
+// progress is the detail of the task.
+type progress struct {
+	Phase                                            string
+	TotalNumberOfPackages, RemainingNumberOfPackages int
+}
+
+// pool has the pool take all packages and files. A chunk that several lists have is read
+// once.
+func (l *loading) pool(ctx context.Context, steps []step) error {
+	if l.at.Objects > 0 {
+		return nil // an earlier attempt has done so
+	}
+	var chunks []pkglist.Chunk
+	var of []*pkglist.List
+	seen, total := map[lists.Digest]bool{}, 0
+	for i := range l.objects {
+		if !steps[i].changes() {
+			continue
+		}
+		err := l.objects[i].Lists(func(ref *lists.Ref) error {
+			list, err := l.open(ctx, *ref)
+			if err != nil {
+				return fmt.Errorf("%s %s: %w", l.objects[i].Kind(), l.objects[i].Name(), err)
+			}
+			for _, c := range list.Chunks() {
+				if !seen[c.Digest] {
+					seen[c.Digest] = true
+					chunks, of, total = append(chunks, c), append(of, list), total+c.Count
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	l.at.Report.Packages = total
+	left := total
+	for i, c := range chunks {
+		if left -= c.Count; i < l.at.Chunks {
+			continue
+		}
+		packages, err := of[i].ReadChunk(ctx, c)
+		if err == nil {
+			err = l.packages(ctx, packages)
+		}
+		if err != nil {
+			return damaged(err)
+		}
+		l.at.Chunks++
+		l.attempt.Detail(progress{"packages", total, left})
+		if l.attempt.SliceOver() {
+			if err := l.attempt.Checkpoint(ctx, l.at); err != nil {
+				return err
+			}
+		}
+	}
+	return l.attempt.Checkpoint(ctx, l.at)
+}
+
+// maxRecent bounds the lists that are kept open, so that the next list need not store
+// their chunks again.
+const maxRecent = 4
+
+// write imports the next object, and saves the cursor with its rows.
+func (l *loading) write(ctx context.Context, st step) error {
+	o := &l.objects[l.at.Objects]
+	l.at.Objects++
+	if !st.changes() {
+		return nil // the next Save has the cursor
+	}
+	for _, sum := range o.Files() {
+		if err := l.plain(ctx, sum); err != nil {
+			return err
+		}
+	}
+	if err := o.Lists(func(ref *lists.Ref) error { return l.list(ctx, ref) }); err != nil {
+		return fmt.Errorf("%s %s: %w", o.Kind(), o.Name(), damaged(err))
+	}
+	if err := l.rows(ctx, o, st); err != nil {
+		return err
+	}
+	l.attempt.Detail(progress{Phase: o.Kind() + "s"})
+	return l.attempt.Checkpoint(ctx, l.at)
+}
+
+// list stores a list here and changes the reference to it.
+func (l *loading) list(ctx context.Context, ref *lists.Ref) error {
+	from, err := l.open(ctx, *ref)
+	if err != nil {
+		return err
+	}
+	list, err := l.Lists.Import(ctx, from, l.recent...)
+	if err != nil {
+		return err
+	}
+	if list.Ref().Digest != ref.Digest {
+		return task.Fail(400, "list %v has chunks of another form: %w", ref.Digest, lists.ErrDamaged)
+	}
+	if *ref = list.Ref(); list.Count() > 0 {
+		l.recent = append(l.recent, list)
+		l.recent = l.recent[max(0, len(l.recent)-maxRecent):]
+	}
+	return nil
+}
+
+// rows adds the rows of an object to the transaction.
+func (l *loading) rows(ctx context.Context, o *Object, st step) error {
+	switch o.Kind() {
+	case OfRing:
+		_, err := l.Keyrings.Import(ctx, o.Ring.Name, o.Ring.Keys)
+		var refused *keyring.Refusal
+		if errors.As(err, &refused) {
+			return task.Fail(400, "keyring %s: %w", o.Ring.Name, refused)
+		}
+		return err
+	case OfPublication:
+		key := waitingKey(o.Publication.Settings.Name)
+		if _, err := l.attempt.Get(ctx, key); err != nil && !errors.Is(err, driver.ErrNotFound) {
+			return err
+		}
+		data, err := json.Marshal(waiting{*o.Publication, st.digest})
+		if err != nil {
+			return err
+		}
+		if len(data) > driver.MaxRowSize {
+			return task.Fail(400, "publication %s is too large: %d bytes", o.Name(), len(data))
+		}
+		l.attempt.Put(key, data)
+		return nil
+	}
+	if o.Mirror != nil && o.Mirror.HasCredentials {
+		l.attempt.Warn("mirror %s had a user and a password, which are not transferred: set them again", o.Name())
+	}
+	now, err := l.present(ctx, l.attempt.GetJSON, o)
+	if err == nil {
+		err = l.Store.write(ctx, l.attempt, o, now)
+	}
+	if err != nil {
+		return err
+	}
+	if o.Mirror != nil {
+		o.Mirror.UUID = o.id()
+	}
+	state, err := o.digest()
+	if err != nil {
+		return err
+	}
+	return keepMark(ctx, l.attempt, o, mark{st.digest, state})
+}

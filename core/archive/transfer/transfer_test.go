@@ -1,0 +1,184 @@
+package transfer_test
+
+import (
+	"aptless/core/engine/driver/drivertest"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"aptless/core/archive/transfer"
+	"aptless/core/archive/transfer/transfertest"
+	"aptless/core/front/app"
+	"aptless/core/front/app/apptest"
+)
+
+// export makes an export and returns it with its objects.
+func export(t *testing.T, p *apptest.Process) (transfer.Export, []transfer.Object) {
+	t.Helper()
+	var e transfer.Export
+	p.Must(t, "POST", "/api/exports", "", &e)
+	_, body := p.Ask(t, "GET", "/api/exports/"+e.ID+"/objects/all", "")
+	objects, err := transfer.Decode(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, objects
+}
+
+// TestExportKeepsItsPackages: the repository is dropped and the storage cleaned up. All
+// parts of the export stay readable until the export is removed.
+func TestExportKeepsItsPackages(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, p *apptest.Process) {
+		p.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))
+		e, objects := export(t, p)
+		if len(objects) != 1 || objects[0].Repo == nil || !e.Moment {
+			t.Fatalf("%+v of %+v", objects, e)
+		}
+		list := objects[0].Repo.List
+		parts := []string{
+			fmt.Sprintf("/api/exports/%s/lists/%d-%v", e.ID, list.Epoch, list.Root),
+			"/api/exports/" + e.ID + "/files/" + sha256Of(apptest.Deb("aa", "1", "amd64")),
+		}
+		read := func() (found int) {
+			for _, part := range parts {
+				if status, body := p.Ask(t, "GET", part, ""); status == 200 && body != "" {
+					found++
+				}
+			}
+			return found
+		}
+		p.Must(t, "DELETE", "/api/repos/r", "", nil)
+		p.Must(t, "POST", "/api/db/cleanup", "", nil)
+		if got := read(); got != 2 {
+			t.Errorf("%d parts are readable after a cleanup", got)
+		}
+		p.Must(t, "DELETE", "/api/exports/"+e.ID, "", nil)
+		p.Must(t, "POST", "/api/db/cleanup", "", nil)
+		if got := read(); got != 0 {
+			t.Errorf("%d parts are readable after the end of the export", got)
+		}
+	})
+}
+
+// TestWaitingPublicationKeepsItsPackages: it was imported, and the repository is gone
+// from its list. The publication can still be made after a cleanup.
+func TestWaitingPublicationKeepsItsPackages(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, p *apptest.Process) {
+		files, err := transfertest.Files("m", apptest.Deb("aa", "1", "amd64"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.MustUpload(t, "d", files)
+		p.Must(t, "POST", "/api/import/d", "", nil)
+		p.Must(t, "DELETE", "/api/files/d", "", nil)
+		p.Must(t, "DELETE", "/api/snapshots/m-1?force=1", "", nil)
+		p.Must(t, "DELETE", "/api/repos/m/packages", `{"PackageRefs":["`+apptest.DebKey("aa")+`"]}`, nil)
+		p.Must(t, "POST", "/api/db/cleanup", "", nil)
+		p.Must(t, "POST", "/api/publish/m/local/restore", "", nil)
+		if _, index := p.Ask(t, "GET", "/m/dists/local/main/binary-amd64/Packages", ""); !strings.Contains(index, "Package: aa\n") {
+			t.Errorf("published: %q", index)
+		}
+		p.Refused(t, "POST", "/api/publish/m/local/restore", "", 404, "no publication m/local was imported that is not published yet")
+	})
+}
+
+// TestExportDuringPublishes: sources and publications change all the time. Every
+// publication of an export has its sources, and every list is readable.
+func TestExportDuringPublishes(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, p *apptest.Process) {
+		p.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))
+		var wait sync.WaitGroup
+		end := make(chan struct{})
+		var failed error
+		wait.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				name := fmt.Sprint("s", n)
+				for _, call := range [][3]string{{"POST", "/api/repos/r/snapshots", `{"Name":"` + name + `"}`},
+					{"POST", "/api/publish/p", `{"SourceKind":"snapshot","Distribution":"` + name + `","Sources":[{"Name":"` + name + `"}]}`},
+					{"DELETE", "/api/publish/p/" + name, ""}, {"DELETE", "/api/snapshots/" + name, ""}} {
+					_, err := p.Do(call[0], call[1], "application/json", []byte(call[2]))
+					failed = errors.Join(failed, err)
+				}
+			}
+		})
+		for range 5 {
+			e, objects := export(t, p)
+			there := map[string]bool{}
+			for _, o := range objects {
+				if o.Snapshot != nil {
+					there[o.Snapshot.UUID] = true
+				}
+			}
+			for _, o := range objects {
+				if o.Publication != nil && !there[o.Publication.Components["main"].UUID] {
+					t.Errorf("publication %s of export %s has no source", o.Name(), e.ID)
+				}
+			}
+		}
+		close(end)
+		wait.Wait()
+		if failed != nil {
+			t.Error(failed)
+		}
+	})
+}
+
+// TestOldExportsGo: a client ended without removing its export. A later export does.
+func TestOldExportsGo(t *testing.T) {
+	var later atomic.Int64
+	m := drivertest.NewMemory(time.Now)
+	p := apptest.New(t, apptest.On(m), func(c *app.Config) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	})
+	p.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, p.Dispatcher.Handle, 1) })
+	old, _ := export(t, p)
+	path := "/api/exports/" + old.ID + "/objects/all"
+	p.Want(t, "GET", path, "", 200, "")
+	later.Store(int64(80 * time.Hour))
+	export(t, p)
+	p.Refused(t, "GET", path, "", 404, "no such part of export "+old.ID)
+	if left := m.Objects("private/exports/"); len(left) != 1 {
+		t.Errorf("%d objects of exports are left", len(left))
+	}
+}
+
+// TestObjectsOfOtherFormsAreRefused, in the manifest too.
+func TestObjectsOfOtherFormsAreRefused(t *testing.T) {
+	for _, text := range []string{"{}", `{"Repo":{"Name":"r"}}`, `{"Repo":{"Name":"r","UUID":"1"},"Snapshot":{"Name":"s","UUID":"2"}}`, "no JSON",
+		`{"Repo":{"Name":"r","UUID":"1"}}` + "\n" + `{"Repo":{"Name":"q","UUID":"1"}}`, `{"Snapshot":{"Name":"s","UUID":"2","AppStreamFiles":{"a":"../x"}}}`} {
+		if _, err := transfer.Decode(strings.NewReader(text)); !errors.Is(err, transfer.ErrFormat) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	m := transfer.Manifest{Format: transfer.Format, Version: transfer.Version, Objects: strings.Repeat("0", 64)}
+	for _, change := range []func(*transfer.Manifest){func(m *transfer.Manifest) { m.Version = 2 }, func(m *transfer.Manifest) { m.Version = 0 },
+		func(m *transfer.Manifest) { m.Format = "tar" }, func(m *transfer.Manifest) { m.Objects = "" }} {
+		wrong := m
+		change(&wrong)
+		data, err := json.Marshal(wrong)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := transfer.ParseManifest(data); !errors.Is(err, transfer.ErrFormat) {
+			t.Errorf("%s: %v", data, err)
+		}
+	}
+}
+
+func sha256Of(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,2 @@
+// Package transfertest owns the files of transfer folders that tests import.
+package transfertest

@@ -1,0 +1,96 @@
+package transfer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"aptless/core/archive/publish"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/gc"
+	"aptless/core/engine/task"
+)
+
+// WaitingPart is the partition of publications that were loaded and are not yet
+// published. The collector keeps their lists.
+const WaitingPart = "waiting"
+
+// waiting is the row of a loaded publication.
+type waiting struct {
+	Publication Publication
+	Object      string // digest in the transfer
+}
+
+func waitingKey(n publish.Name) driver.Key {
+	p := publish.Settings{Name: n}
+	return driver.Key{Part: WaitingPart, Sort: p.Dist().ID()}
+}
+
+// WaitingRoots returns the lists that the row of a waiting publication needs.
+func (s *Store) WaitingRoots(_ context.Context, data []byte) (gc.Roots, error) {
+	var w waiting
+	var roots gc.Roots
+	err := json.Unmarshal(data, &w)
+	if err == nil {
+		(&Object{Publication: &w.Publication}).roots(&roots)
+	}
+	return roots, err
+}
+
+// restoreArgs are the arguments of the publication of a waiting one.
+type restoreArgs struct {
+	publish.RestoreArgs
+	Object string // digest in the transfer
+}
+
+// CheckRestore makes the task that publishes a waiting publication.
+func (s *Store) CheckRestore(ctx context.Context, n publish.Name) (task.Spec, error) {
+	row, err := s.Table.Get(ctx, waitingKey(n))
+	if errors.Is(err, driver.ErrNotFound) {
+		return task.Spec{}, task.Fail(404, "no publication %s was imported that is not published yet", (&publish.Settings{Name: n}).Dist())
+	}
+	if err != nil {
+		return task.Spec{}, err
+	}
+	var w waiting
+	if err := json.Unmarshal(row.Data, &w); err != nil {
+		return task.Spec{}, err
+	}
+	args := publish.RestoreOf(w.Publication.Settings, w.Publication.Components)
+	return s.Publications.CheckRestore(ctx, "publish.restore", args, func(args publish.RestoreArgs) any { return restoreArgs{args, w.Object} })
+}
+
+// restore publishes a waiting publication. The commit removes the waiting one's row.
+func (s *Store) restore(ctx context.Context, a *task.Attempt, args restoreArgs) (task.Result, error) {
+	return s.Publications.Restore(ctx, a, args.RestoreArgs, func(ctx context.Context, p *publish.Publication) error {
+		o := &Object{Publication: &Publication{Settings: p.Settings, Components: p.Components}}
+		state, err := o.digest()
+		if err != nil {
+			return err
+		}
+		if err := keepMark(ctx, a, o, mark{args.Object, state}); err != nil {
+			return err
+		}
+		key := waitingKey(args.Name)
+		if _, err := a.Get(ctx, key); errors.Is(err, driver.ErrNotFound) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		a.Drop(key)
+		return nil
+	})
+}
+
+func (s *Store) undoRestore(ctx context.Context, a *task.Attempt, args restoreArgs) error {
+	return s.Publications.UndoPart(ctx, a, args.Name)
+}
+
+// keepMark adds a mark to the task's transaction.
+func keepMark(ctx context.Context, a *task.Attempt, o *Object, m mark) error {
+	if _, err := a.Get(ctx, markKey(o)); err != nil && !errors.Is(err, driver.ErrNotFound) {
+		return err
+	}
+	a.PutJSON(markKey(o), m)
+	return nil
+}

@@ -1,0 +1,63 @@
+package client
+
+import (
+	"strconv"
+	"time"
+)
+
+// MaxPart is the size of a part of an export. A shorter answer is the last one.
+const MaxPart = 4 << 20
+
+// Export is an export that a server keeps for a client.
+type Export struct {
+	ID     string
+	Made   time.Time
+	Size   int64
+	SHA256 string
+	Counts map[string]int
+	Moment bool // all objects are of one moment
+}
+
+// Missing are the package files that a server lacks.
+type Missing struct{ Missing []string }
+
+// Imported is the report of an import.
+type Imported struct {
+	DryRun       bool
+	Objects      map[string]map[string]int
+	Kept         []string
+	Clashes      []string
+	Publications []struct{ Storage, Prefix, Distribution string }
+	Packages     int
+}
+
+// CreateExport has the server export all objects.
+func CreateExport() Call[Export] { return tasked[Export]("POST", at("exports"), nil) }
+
+// ReadExport asks for a part of an export, from a byte on. The answer is no JSON: use Fetch.
+func ReadExport(id, kind, name string, from int64) Call[Nothing] {
+	call := get[Nothing](at("exports", id, kind, name))
+	if from > 0 {
+		call = call.With("from", strconv.FormatInt(from, 10))
+	}
+	return call
+}
+
+// DropExport removes an export.
+func DropExport(id string) Call[Nothing] { return tasked[Nothing]("DELETE", at("exports", id), nil) }
+
+// AskMissing asks which package files the server lacks, by SHA-256.
+func AskMissing(sums []string) Call[Missing] {
+	return Call[Missing]{Method: "POST", Path: at("import"), Body: struct{ Files []string }{sums}, Safe: true}
+}
+
+// ImportTransfer imports the transfer folder in an upload directory. Parameters are
+// dryRun, overwrite and empty.
+func ImportTransfer(dir string) Call[Imported] {
+	return tasked[Imported]("POST", at("import", dir), nil)
+}
+
+// RestorePublication publishes an imported publication.
+func RestorePublication(p Place) Call[Publication] {
+	return tasked[Publication]("POST", p.path("restore"), nil)
+}

@@ -1,0 +1,220 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"aptless/core/front/app/apptest"
+)
+
+// filled makes a server with repositories, snapshots and publications. One publication
+// has an older list than its repository.
+func filled(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t)
+	dir := debs(t, "aa_1_amd64", "bb_2_all")
+	for _, words := range [][]string{
+		{"repo", "create", "-comment=first", "-distribution=stable", "-component=main", "r"}, {"repo", "add", "r", filepath.Join(dir, "aa_1_amd64.deb")},
+		{"repo", "create", "q"}, {"repo", "add", "q", filepath.Join(dir, "bb_2_all.deb")},
+		{"snapshot", "create", "one", "from", "repo", "r"}, {"snapshot", "create", "two", "from", "repo", "q"},
+		{"snapshot", "merge", "both", "one", "two"},
+		{"publish", "repo", "-component=main,extra", "-distribution=stable", "-origin=O", "-label=L", "-architectures=amd64", "r", "q", "team"},
+		{"publish", "snapshot", "-distribution=frozen", "-architectures=amd64,i386", "-skip-contents", "both", "deep/er"},
+		{"repo", "add", "r", debs(t, "cc_3_amd64")},
+	} {
+		b.must(t, words...)
+	}
+	return b
+}
+
+// published returns the indexes and Release files of a server, without dates, digests of
+// Release and signatures.
+func published(t *testing.T, b *bench) string {
+	t.Helper()
+	var text strings.Builder
+	for _, path := range []string{"/team/dists/stable/main/binary-amd64/Packages", "/team/dists/stable/extra/binary-amd64/Packages", "/team/dists/stable/main/Contents-amd64",
+		"/deep/er/dists/frozen/main/binary-amd64/Packages", "/deep/er/dists/frozen/main/binary-i386/Packages", "/team/dists/stable/Release", "/deep/er/dists/frozen/Release"} {
+		_, body := b.Ask(t, "GET", path, "")
+		for line := range strings.Lines(body) {
+			if !strings.HasPrefix(line, "Date:") {
+				text.WriteString(line)
+			}
+		}
+	}
+	return text.String()
+}
+
+// state returns the objects of a server as its API tells them, without times.
+func state(t *testing.T, b *bench) string {
+	t.Helper()
+	var text strings.Builder
+	for _, path := range []string{"/api/repos", "/api/repos/r/packages", "/api/repos/q/packages", "/api/snapshots", "/api/snapshots/both/packages", "/api/publish", "/api/mirrors", "/api/gpg/keys"} {
+		_, body := b.Ask(t, "GET", path, "")
+		text.WriteString(path + "\n" + body + "\n")
+	}
+	return text.String()
+}
+
+// TestExportComesBack: a folder brings all objects to an empty server. Lists, names, UUIDs
+// and published indexes are equal. A publication keeps the list that it had, though its
+// repository has another by now.
+func TestExportComesBack(t *testing.T) {
+	from, dir := filled(t), filepath.Join(t.TempDir(), "out")
+	apptest.Signer(t)
+	from.must(t, "export", dir)
+	to := newBench(t)
+	r := to.aptless(t, "import", dir)
+	if r.code != 0 || !strings.Contains(r.err, "3 package files were sent, 2 publications made") {
+		t.Fatalf("exit code %d\n%s", r.code, r.err)
+	}
+	if got, want := published(t, to), published(t, from); got != want {
+		t.Errorf("published\n%s\nwant\n%s", got, want)
+	}
+	if got, want := state(t, to), state(t, from); got != want {
+		t.Errorf("state\n%s\nwant\n%s", got, want)
+	}
+	if strings.Contains(published(t, to), "Package: cc\n") {
+		t.Error("a package that was not published is published")
+	}
+	to.must(t, "publish", "update", "stable", "team")
+	if !strings.Contains(published(t, to), "Package: cc\n") {
+		t.Error("an update does not publish the repository")
+	}
+	left := to.must(t, "files", "list")
+	if left != "" {
+		t.Errorf("left in the upload area: %s", left)
+	}
+}
+
+// TestSecondExportFetchesNothing, and one after an import fetches the new file.
+func TestSecondExportFetchesNothing(t *testing.T) {
+	b, dir := filled(t), filepath.Join(t.TempDir(), "out")
+	export := func() (done struct{ Files, Fetched int }) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(b.must(t, "export", "--json", dir)), &done); err != nil {
+			t.Fatal(err)
+		}
+		return done
+	}
+	if got := export(); got.Files != 3 || got.Fetched != 3 {
+		t.Errorf("first: %+v", got)
+	}
+	b.requests()
+	if got := export(); got.Files != 3 || got.Fetched != 0 {
+		t.Errorf("second: %+v", got)
+	}
+	if sent := b.requests(); slices.ContainsFunc(sent, func(s string) bool { return strings.Contains(s, "/files/") }) {
+		t.Errorf("the second export fetches files: %q", sent)
+	}
+	b.must(t, "repo", "add", "q", debs(t, "dd_1_all"))
+	if got := export(); got.Files != 4 || got.Fetched != 1 {
+		t.Errorf("third: %+v", got)
+	}
+}
+
+// TestImportAgainChangesNothing: an object that was changed here since is left alone
+// unless the import overwrites.
+func TestImportAgainChangesNothing(t *testing.T) {
+	from, dir := filled(t), filepath.Join(t.TempDir(), "out")
+	from.must(t, "export", dir)
+	to := newBench(t)
+	to.must(t, "import", dir)
+	before := state(t, to)
+	if r := to.aptless(t, "import", dir); r.code != 0 || !strings.Contains(r.err, "0 package files were sent, 0 publications made") || !strings.Contains(r.err, "2 unchanged") {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+	if after := state(t, to); after != before {
+		t.Errorf("state\n%s\nbefore\n%s", after, before)
+	}
+	to.must(t, "repo", "edit", "-comment=mine", "r")
+	from.must(t, "repo", "edit", "-comment=theirs", "r")
+	from.must(t, "repo", "edit", "-comment=theirs", "q")
+	from.must(t, "export", dir)
+	r := to.aptless(t, "import", dir)
+	if r.code != 0 || !strings.Contains(r.err, "repo r was changed on the server") {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+	if got := to.must(t, "repo", "show", "r"); !strings.Contains(got, "mine") {
+		t.Errorf("r: %s", got)
+	}
+	if got := to.must(t, "repo", "show", "q"); !strings.Contains(got, "theirs") {
+		t.Errorf("q: %s", got)
+	}
+	to.must(t, "import", "--overwrite", dir)
+	if got := to.must(t, "repo", "show", "r"); !strings.Contains(got, "theirs") {
+		t.Errorf("overwritten: %s", got)
+	}
+}
+
+// TestClashChangesNothing: another repository has a name.
+func TestClashChangesNothing(t *testing.T) {
+	from, dir := filled(t), filepath.Join(t.TempDir(), "out")
+	from.must(t, "export", dir)
+	to := newBench(t)
+	to.must(t, "repo", "create", "q")
+	before := state(t, to)
+	if r := to.aptless(t, "import", "--dry-run", dir); r.code != 5 || !strings.Contains(r.err, "another object has the name of repo q") {
+		t.Errorf("dry run: exit code %d\n%s", r.code, r.err)
+	}
+	if r := to.aptless(t, "import", dir); r.code != 5 || !strings.Contains(r.err, "other objects have the names of repo q") {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+	if r := to.aptless(t, "import", "--empty", dir); r.code != 5 {
+		t.Errorf("empty: exit code %d\n%s", r.code, r.err)
+	}
+	if after := state(t, to); after != before {
+		t.Errorf("state\n%s\nbefore\n%s", after, before)
+	}
+}
+
+// TestDamagedFolderIsRefused: each kind of damage is named, and no name of an object
+// appears on the server.
+func TestDamagedFolderIsRefused(t *testing.T) {
+	from := filled(t)
+	dir := filepath.Join(t.TempDir(), "out")
+	from.must(t, "export", dir)
+	damage := func(pattern string, change func(path string) error) string {
+		t.Helper()
+		copied := filepath.Join(t.TempDir(), "copy")
+		if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		found, err := filepath.Glob(filepath.Join(copied, pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, found, err)
+		}
+		for _, path := range found {
+			if err := change(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return copied
+	}
+	flip := func(path string) error {
+		data, err := os.ReadFile(path)
+		data[len(data)/2] ^= 0x10
+		return errors.Join(err, os.WriteFile(path, data, 0o644))
+	}
+	cut := func(path string) error { return os.Truncate(path, 20) }
+	for name, copied := range map[string]string{
+		"list is changed": damage("lists/*/*", flip), "list is cut": damage("lists/*/*", cut), "list is gone": damage("lists/*/*", os.Remove),
+		"file is changed": damage("pool/*/*", flip), "file is cut": damage("pool/*/*", cut), "file is gone": damage("pool/*/*", os.Remove),
+		"objects are changed": damage("objects-*", flip), "manifest is cut": damage("manifest.json", cut),
+	} {
+		t.Run(name, func(t *testing.T) {
+			to := newBench(t)
+			r := to.aptless(t, "import", copied)
+			if r.code != 1 && r.code != 3 {
+				t.Errorf("exit code %d\n%s", r.code, r.err)
+			}
+			if got := to.must(t, "snapshot", "list", "--json"); got != "[]\n" {
+				t.Errorf("snapshots: %s", got)
+			}
+		})
+	}
+}

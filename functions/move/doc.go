@@ -1,0 +1,21 @@
+// Package move copies archives between a transfer folder and servers, on the side of the
+// client. Package transfer has the format of the folder and the server's side.
+//
+//	import.go   a folder to a server
+//	export.go   a server to a folder
+//	folder.go   the folder
+//
+// References between these files run down this list, never up.
+//
+// # Files of a folder besides those of the format
+//
+//	incomplete   exists from the begin of a change of the folder to its end
+//	tmp-…        a file that is being written
+//
+// # Invariants
+//
+//  1. A file of a folder has its name after its digest was verified.
+//  2. manifest.json is written after all that it names is durable.
+//  3. A command that ended early is repeated, and goes on with the files that are there. A
+//     file that was written during an incomplete change is verified again.
+package move

@@ -1,0 +1,364 @@
+package move
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"aptless/core/archive/pkglist"
+	"aptless/core/archive/transfer"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
+	"aptless/core/formats/deb"
+)
+
+// Folder is a transfer folder on a disk.
+type Folder struct {
+	Dir   string
+	Lists pkglist.Store
+
+	began time.Time // of an earlier change that did not end; zero if there is none
+}
+
+const (
+	manifestName = "manifest.json"
+	openName     = "incomplete"
+	maxManifest  = 1 << 20
+	listCache    = 32 << 20 // bytes of chunks in memory
+)
+
+// OpenFolder opens a folder, and makes a missing one.
+func OpenFolder(dir string) (*Folder, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	f := &Folder{Dir: dir}
+	f.Lists = pkglist.Store{Chunks: &lists.Store{Blobs: listFiles{f, nil}, Epoch: func() int64 { return 0 }, Cache: lists.NewCache(listCache)}}
+	if info, err := os.Stat(filepath.Join(dir, openName)); err == nil {
+		f.began = info.ModTime()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Begin starts a change of the folder. Finish ends it.
+func (f *Folder) Begin() error {
+	file, err := os.OpenFile(filepath.Join(f.Dir, openName), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// Finish writes the objects and the manifest, and ends the change.
+func (f *Folder) Finish(objects []transfer.Object, files int, size int64, now time.Time) (transfer.Manifest, error) {
+	transfer.Sort(objects)
+	data, err := transfer.Encode(objects)
+	if err != nil {
+		return transfer.Manifest{}, err
+	}
+	sum := sha256.Sum256(data)
+	m := transfer.Manifest{Format: transfer.Format, Version: transfer.Version, Made: now.UTC(), Objects: hex.EncodeToString(sum[:]), Size: int64(len(data)),
+		Counts: transfer.Count(objects), Files: files, Bytes: size}
+	if err := f.put(f.objectsPath(m), bytes.NewReader(data)); err != nil {
+		return m, err
+	}
+	if err := f.sync(); err != nil {
+		return m, err
+	}
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return m, err
+	}
+	if err := f.put(filepath.Join(f.Dir, manifestName), bytes.NewReader(append(text, '\n'))); err != nil {
+		return m, err
+	}
+	if err := f.sync(); err != nil {
+		return m, err
+	}
+	if err := os.Remove(filepath.Join(f.Dir, openName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return m, err
+	}
+	f.began = time.Time{}
+	return m, nil
+}
+
+func (f *Folder) objectsPath(m transfer.Manifest) string {
+	return filepath.Join(f.Dir, "objects-"+m.Objects+".jsonl")
+}
+
+// sync makes all files of the folder's file system durable.
+func (f *Folder) sync() error {
+	dir, err := os.Open(f.Dir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return unix.Syncfs(int(dir.Fd()))
+}
+
+// Read returns the manifest and the objects, after a check of their digest.
+func (f *Folder) Read() (transfer.Manifest, []transfer.Object, error) {
+	file, err := os.Open(filepath.Join(f.Dir, manifestName))
+	if err != nil {
+		return transfer.Manifest{}, nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxManifest))
+	if err != nil {
+		return transfer.Manifest{}, nil, err
+	}
+	m, err := transfer.ParseManifest(data)
+	if err != nil {
+		return m, nil, fmt.Errorf("%s: %w", f.Dir, err)
+	}
+	if err := verify(f.objectsPath(m), m.Objects); err != nil {
+		return m, nil, err
+	}
+	in, err := os.Open(f.objectsPath(m))
+	if err != nil {
+		return m, nil, err
+	}
+	defer in.Close()
+	objects, err := transfer.Decode(in)
+	return m, objects, err
+}
+
+// verify reads a file and compares its SHA-256.
+func verify(path, sum string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); got != sum {
+		return fmt.Errorf("%s is damaged: its SHA-256 is %s", path, got)
+	}
+	return nil
+}
+
+// FilePath returns the path of a package file.
+func (f *Folder) FilePath(sum string) string { return filepath.Join(f.Dir, "pool", sum[:2], sum) }
+
+// listPath returns the path of the object of a list.
+func (f *Folder) listPath(digest string) string {
+	return filepath.Join(f.Dir, "lists", digest[:2], digest)
+}
+
+// HasFile reports whether the folder has a package file. A size of 0 is any.
+func (f *Folder) HasFile(sum string, size int64) bool {
+	info, err := os.Stat(f.FilePath(sum))
+	if err != nil || size != 0 && info.Size() != size {
+		return false
+	}
+	if f.began.IsZero() || info.ModTime().Before(f.began) {
+		return true
+	}
+	return verify(f.FilePath(sum), sum) == nil
+}
+
+// Keep stores a package file, whose digest it verifies.
+func (f *Folder) Keep(sum string, r io.Reader) error {
+	hash := sha256.New()
+	return f.place(f.FilePath(sum), func(to *os.File) error {
+		if _, err := io.Copy(io.MultiWriter(to, hash), r); err != nil {
+			return err
+		}
+		if got := hex.EncodeToString(hash.Sum(nil)); got != sum {
+			return fmt.Errorf("file %s arrived with the SHA-256 %s", sum, got)
+		}
+		return nil
+	})
+}
+
+// put stores a file.
+func (f *Folder) put(path string, r io.Reader) error {
+	return f.place(path, func(to *os.File) error {
+		_, err := io.Copy(to, r)
+		return err
+	})
+}
+
+// place gives a file its name after fill has returned nil.
+func (f *Folder) place(path string, fill func(*os.File) error) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	to, err := os.CreateTemp(f.Dir, "tmp-")
+	if err != nil {
+		return err
+	}
+	err = fill(to)
+	if err == nil {
+		err = to.Chmod(0o644)
+	}
+	if err = errors.Join(err, to.Close()); err == nil {
+		err = os.Rename(to.Name(), path)
+	}
+	if err != nil {
+		os.Remove(to.Name())
+	}
+	return err
+}
+
+// listFiles has the objects of lists as files. It is a driver.Blobs for package lists
+// only. An object that the folder lacks is read by far, if that is set.
+type listFiles struct {
+	folder *Folder
+	far    func(ctx context.Context, key string) ([]byte, error)
+}
+
+var errUnused = errors.New("package lists does not use it")
+
+func (l listFiles) path(key string) string {
+	return l.folder.listPath(key[strings.LastIndexByte(key, '/')+1:])
+}
+
+// Open implements driver.Blobs.
+func (l listFiles) Open(ctx context.Context, key string, rng *driver.Range) (io.ReadCloser, driver.Info, error) {
+	if rng != nil {
+		return nil, driver.Info{}, errUnused
+	}
+	data, err := os.ReadFile(l.path(key))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s: %w", key, driver.ErrNotFound)
+		if l.far != nil {
+			data, err = l.far(ctx, key)
+		}
+	}
+	if err != nil {
+		return nil, driver.Info{}, err
+	}
+	return io.NopCloser(bytes.NewReader(data)), driver.Info{Key: key, Size: int64(len(data))}, nil
+}
+
+// Stat implements driver.Blobs.
+func (l listFiles) Stat(context.Context, string) (driver.Info, error) {
+	return driver.Info{}, errUnused
+}
+
+// Put implements driver.Blobs. An object that is there stays, since its name is its
+// content.
+func (l listFiles) Put(_ context.Context, key string, r io.Reader, opt driver.PutOptions) (driver.Info, error) {
+	path := l.path(key)
+	if info, err := os.Stat(path); err == nil && info.Size() == opt.Size && l.folder.began.IsZero() {
+		return driver.Info{Key: key, Size: opt.Size}, nil
+	}
+	return driver.Info{Key: key, Size: opt.Size}, l.folder.put(path, r)
+}
+
+// Copy implements driver.Blobs.
+func (l listFiles) Copy(context.Context, string, string, driver.PutOptions) (driver.Info, error) {
+	return driver.Info{}, errUnused
+}
+
+// List implements driver.Blobs.
+func (l listFiles) List(context.Context, string, string) iter.Seq2[driver.Info, error] {
+	return func(yield func(driver.Info, error) bool) { yield(driver.Info{}, errUnused) }
+}
+
+// Delete implements driver.Blobs.
+func (l listFiles) Delete(context.Context, ...string) error { return errUnused }
+
+// Sync implements driver.Blobs.
+func (l listFiles) Sync(context.Context) error { return nil }
+
+// File is a package file that objects of a folder need.
+type File struct {
+	SHA256 string
+	Size   int64 // 0 if it is not known
+}
+
+// needs is all that the objects of a folder need.
+type needs struct {
+	lists []string // digests of roots and chunks, in the order of their first use
+	files []File
+	bytes int64
+	seen  map[string]bool
+}
+
+func (n *needs) file(sum string, size int64) {
+	if !n.seen[sum] {
+		n.seen[sum] = true
+		n.files, n.bytes = append(n.files, File{sum, size}), n.bytes+size
+	}
+}
+
+// walk calls f for the packages of each chunk of the objects' lists, once.
+func (n *needs) walk(ctx context.Context, from pkglist.Store, objects []transfer.Object, f func([]*deb.Package) error) error {
+	for i := range objects {
+		err := objects[i].Lists(func(ref *lists.Ref) error {
+			list, err := from.Open(ctx, *ref)
+			if err != nil || list.Count() == 0 {
+				return err
+			}
+			if root := "root " + ref.Root.String(); !n.seen[root] {
+				n.seen[root] = true
+				n.lists = append(n.lists, ref.Root.String())
+			}
+			for _, c := range list.Chunks() {
+				if key := "chunk " + c.Digest.String(); !n.seen[key] {
+					n.seen[key] = true
+					n.lists = append(n.lists, c.Digest.String())
+					packages, err := list.ReadChunk(ctx, c)
+					if err != nil {
+						return err
+					}
+					if err := f(packages); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", objects[i].Kind(), objects[i].Name(), err)
+		}
+	}
+	return nil
+}
+
+// needs reads all lists of the folder's objects.
+func (f *Folder) needs(ctx context.Context, objects []transfer.Object) (*needs, error) {
+	n := &needs{seen: map[string]bool{}}
+	err := n.walk(ctx, f.Lists, objects, func(packages []*deb.Package) error {
+		for _, p := range packages {
+			for _, file := range p.Files {
+				n.file(file.SHA256, file.Size)
+			}
+		}
+		return nil
+	})
+	for i := range objects {
+		for _, sum := range objects[i].Files() {
+			n.file(sum, 0)
+		}
+	}
+	return n, err
+}
+
+func sumOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
