@@ -66,7 +66,8 @@ func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) e
 // of the task has stopped.
 func (s *Store) resume(ctx context.Context, a *task.Attempt, at cursor, d draft, folder string) (*index.Stager, error) {
 	st := s.stager(&d.next, folder)
-	st.Inventory, st.OutOfTime = true, a.SliceOver
+	st.Inventory, st.OutOfTime, st.Say = true, a.SliceOver, a.Printf
+	st.HashAll = (d.last.Generation+1)%hashAllEvery == 0
 	st.Pause = func(ctx context.Context, p index.Progress) error {
 		key, err := st.SaveProgress(ctx, p)
 		if err != nil {
@@ -81,6 +82,10 @@ func (s *Store) resume(ctx context.Context, a *task.Attempt, at cursor, d draft,
 	st.Begun, err = index.ReadProgress(ctx, s.Blobs, at.Progress)
 	return st, err
 }
+
+// hashAllEvery is how many publications lie between two that hash all bytes of their
+// indexes. A wrong state of digests that the others do not find lives no longer.
+const hashAllEvery = 32
 
 // allLinked is cursor.Linked of a task that has linked all packages.
 const allLinked = math.MaxInt

@@ -107,6 +107,16 @@ func (h *Hasher) hashShared(p []byte) {
 	other.Wait()
 }
 
+// flush hashes the collected bytes.
+func (h *Hasher) flush() {
+	if len(h.batch) >= hashDirect {
+		h.hashShared(h.batch)
+	} else {
+		h.hash(h.batch)
+	}
+	h.batch = h.batch[:0]
+}
+
 func writeAll(p []byte, hashes []hash.Hash) {
 	for _, h := range hashes {
 		h.Write(p) // a hash.Hash never fails
@@ -115,8 +125,7 @@ func writeAll(p []byte, hashes []hash.Hash) {
 
 // File returns the bytes written so far as a file with this name.
 func (h *Hasher) File(name string) File {
-	h.hash(h.batch)
-	h.batch = h.batch[:0]
+	h.flush()
 	return File{Name: name, Size: h.size, MD5: digits(h.md5), SHA1: digits(h.sha1), SHA256: digits(h.sha256), SHA512: digits(h.sha512)}
 }
 

@@ -3,7 +3,6 @@ package index
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"aptless/core/archive/pkglist"
-	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
 	"aptless/core/formats/deb"
 )
@@ -66,20 +64,35 @@ func (st *Stager) Contents(ctx context.Context, base *Set, made []Index, byCompo
 	ref := list.Ref()
 	done := PathProgress{Fresh: b.fresh, List: &ref, Component: allComponents}
 	base = st.Begun.over(base)
-	var indexes []Index
-	for _, sp := range contentsSpecs(slices.Sorted(maps.Keys(byComponent)), st.Header.Architectures) {
-		x, err := st.contentsOf(ctx, list, sp, base, indexes, len(byComponent))
-		if err != nil {
-			return nil, nil, err
-		}
-		if x != nil {
-			indexes = append(indexes, *x)
-		}
-		if err := st.pause(ctx, Progress{Indexes: slices.Concat(made, indexes), Paths: &done}); err != nil {
-			return nil, nil, err
+	specs := contentsSpecs(slices.Sorted(maps.Keys(byComponent)), st.Header.Architectures)
+	all := st.contents(list, specs, base, len(byComponent))
+	indexes, err := st.stageAll(ctx, nil, all, func(indexes []Index) error {
+		return st.pause(ctx, Progress{Indexes: slices.Concat(made, indexes), Paths: &done})
+	})
+	return indexes, &ref, err
+}
+
+// borrowPaths returns base with the list of paths of a lender that has the same packages.
+// It returns base itself if that has them, or if there is no such lender.
+func (st *Stager) borrowPaths(base *Set, byComponent map[string]*pkglist.List) *Set {
+	now := map[string]Published{}
+	for c, list := range byComponent {
+		now[c] = Published{List: list.Ref()}
+	}
+	same := func(had map[string]Published) bool {
+		return maps.EqualFunc(had, now, func(a, b Published) bool { return a.List.Digest == b.List.Digest })
+	}
+	if st.Begun.Paths != nil || base.Contents != nil && same(base.Lists) {
+		return base
+	}
+	for _, l := range st.Lenders {
+		if l.Paths != nil && same(l.Set.Lists) {
+			with := *base
+			with.Contents, with.Lists = l.Paths, now
+			return &with
 		}
 	}
-	return indexes, &ref, nil
+	return base
 }
 
 // contentsSpecs returns the Contents indexes that a distribution may have.
@@ -95,37 +108,25 @@ func contentsSpecs(components, architectures []string) []contentsSpec {
 	return specs
 }
 
-// contentsOf stages one index. The index of the only component is a copy of the index
-// of all components.
-func (st *Stager) contentsOf(ctx context.Context, list *lists.List, sp contentsSpec, base *Set, made []Index, components int) (*Index, error) {
-	whole := contentsSpec{Arch: sp.Arch, Kind: sp.Kind}.path()
-	of := slices.IndexFunc(made, func(x Index) bool { return x.Path == whole })
-	if components == 1 && sp.Component != "" && of >= 0 {
-		x, err := st.twin(ctx, made[of], sp.path(), base.Find(sp.path()))
-		if !errors.Is(err, driver.ErrNotFound) {
-			return x, err
+// contents returns the wanted indexes that have paths. The index of the only component is
+// a copy of the index of all components.
+func (st *Stager) contents(list *lists.List, specs []contentsSpec, base *Set, components int) []*wanted {
+	var all []*wanted
+	for _, sp := range specs {
+		w := st.contentsIndex(list, sp, base.Find(sp.path()))
+		if w == nil {
+			continue
 		}
+		if components == 1 && sp.Component != "" {
+			w.twin = contentsSpec{Arch: sp.Arch, Kind: sp.Kind}.path()
+		}
+		all = append(all, w)
 	}
-	return st.contentsIndex(ctx, list, sp, base.Find(sp.path()))
+	return all
 }
 
-// twin stages a packed index with the bytes of another one. prev is the index of the
-// last publication at the path.
-func (st *Stager) twin(ctx context.Context, of Index, path string, prev *Index) (*Index, error) {
-	if prev != nil && prev.List == of.List && (prev.ByHash || !of.ByHash) {
-		var suffixes []string
-		for _, v := range of.More {
-			suffixes = append(suffixes, v.Suffix)
-		}
-		if some := prev.only(suffixes, st.Header.digests()); some != nil {
-			return some, nil
-		}
-	}
-	return st.copyIndex(ctx, of, st.tree(), path)
-}
-
-// contentsIndex stages one index. It returns nil if there is no path for it.
-func (st *Stager) contentsIndex(ctx context.Context, list *lists.List, sp contentsSpec, prev *Index) (*Index, error) {
+// contentsIndex returns one wanted index, nil if there is no path for it.
+func (st *Stager) contentsIndex(list *lists.List, sp contentsSpec, prev *Index) *wanted {
 	header := lists.Chunk{}
 	src := &source{chunks: []lists.Chunk{header}, suffixes: st.Suffixes(false), params: fmt.Sprintf("contents %s %d %s", sp.Arch, sp.Kind, st.form())}
 	for _, c := range list.Chunks() {
@@ -134,7 +135,7 @@ func (st *Stager) contentsIndex(ctx context.Context, list *lists.List, sp conten
 		}
 	}
 	if len(src.chunks) == 1 {
-		return nil, nil
+		return nil
 	}
 	src.render = func(ctx context.Context, c lists.Chunk) ([]byte, error) {
 		if c.Digest == header.Digest {
@@ -146,7 +147,7 @@ func (st *Stager) contentsIndex(ctx context.Context, list *lists.List, sp conten
 		}
 		return sp.lines(records), nil
 	}
-	return st.splice(ctx, src, &Index{Path: sp.path(), List: digest(list.Ref()) + " " + src.params, ByHash: st.Header.ByHash, Packed: true}, prev)
+	return &wanted{src: src, x: &Index{Path: sp.path(), List: digest(list.Ref()) + " " + src.params, ByHash: st.Header.ByHash, Packed: true}, prev: prev}
 }
 
 // lines returns a line for each path of packages of the index: the path and the

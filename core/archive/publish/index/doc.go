@@ -9,15 +9,18 @@
 //	contents.go       Contents, from a list of all paths
 //	packages.go       Packages and Sources
 //	pathlist.go       the list of all paths: edited, or built by an external sort
-//	borrow.go         an index copied from another publication of the storage
+//	group.go          indexes that are staged together: unchanged, copied, or made
 //	splice.go         an index from pieces: copied from the last index, or rendered
 //	outputs.go        the files of an index: plain, gzip and others
-//	stage.go          files under their digests, which are known at their ends only
+//	stage.go          files under their digests, which are known at their ends only; the digester
 //	folder.go         the private folder of an attempt: inventories, progress
 //	source.go         the chunks of an index, and the plan of its pieces
 //	stager.go         the Stager of an attempt, with its ports and its settings
 //	release.go        the text of Release files
 //	object.go         files, indexes and sets of them
+//
+// The manifest has States of the digests of an index. The next index goes on from them,
+// and does not hash its first bytes again. See digester.
 //
 // References between these files run down this list, never up.
 //

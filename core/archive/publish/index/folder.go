@@ -96,6 +96,9 @@ func Temporary(folder string, inventories int) []string {
 	for _, name := range []string{"plain", "gz", "bz2", "xz", "zst", "file", "appstream"} {
 		keys = append(keys, folder+"/spool-"+name)
 	}
+	for _, name := range []string{"plain-1", "gz-1", "bz2-1", "xz-1", "zst-1"} { // of the second of two indexes
+		keys = append(keys, folder+"/spool-"+name)
+	}
 	return append(keys, Inventories(folder, inventories)...)
 }
 

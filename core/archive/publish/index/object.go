@@ -1,6 +1,7 @@
 package index
 
 import (
+	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -33,11 +34,6 @@ func (o Object) Check() error {
 	return nil
 }
 
-func objectOf(h *deb.Hasher) Object {
-	f := h.File("")
-	return Object{f.Size, f.MD5, f.SHA1, f.SHA256, f.SHA512}
-}
-
 // File is a file below the distribution that is also there by hash.
 type File struct {
 	Path string // below the distribution: "main/binary-amd64/Packages.gz"
@@ -60,6 +56,8 @@ type Index struct {
 	GZ     Object
 	Pieces []Piece   // in order
 	More   []Variant // compressed files besides that of gzip
+
+	PlainStates, GZStates *States `json:",omitempty"` // nil for a small file
 }
 
 // Variant is a compressed file of an index, besides that of gzip.
@@ -67,6 +65,7 @@ type Variant struct {
 	Suffix  string // ".bz2"
 	File    Object
 	Members []members.Member // one for each piece
+	States  *States          `json:",omitempty"` // nil for a small file
 }
 
 // Piece is the contribution of a chunk to an index. A chunk that contributes
@@ -83,6 +82,38 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // sumsOf returns the sums of a piece.
 func sumsOf(plain, gz []byte) *[2]uint32 {
 	return &[2]uint32{crc32.Checksum(plain, castagnoli), crc32.Checksum(gz, castagnoli)}
+}
+
+// States are the states of the digests of a file at the multiples of a distance. A later
+// file that begins with equal bytes goes on from the last of them, and hashes the rest.
+type States struct {
+	Every   int64       `json:"e"` // bytes from one state to the next
+	Digests deb.Digests `json:"d"`
+	States  []byte      `json:"s"` // one after another, the first after Every bytes: see deb.Hasher
+	Sum     uint32      `json:"c"` // CRC-32C of the fields above and of the digest of the file
+}
+
+// Bounds of States: 256 KiB or more lie between two of them, and a file has no more than
+// 48. A file that grows over that keeps every second one.
+const (
+	minEvery  = 256 << 10
+	maxStates = 48
+)
+
+// seal sets the sum of the states of an object.
+func (s *States) seal(of Object) *States {
+	s.Sum = s.sum(of)
+	return s
+}
+
+func (s *States) sum(of Object) uint32 {
+	n := append(binary.LittleEndian.AppendUint64([]byte(of.SHA256), uint64(s.Every)), byte(s.Digests))
+	return crc32.Update(crc32.Checksum(n, castagnoli), castagnoli, s.States)
+}
+
+// sound reports whether the states are as they were sealed for an object.
+func (s *States) sound(of Object) bool {
+	return s.sum(of) == s.Sum && s.Every >= minEvery && s.Every%minEvery == 0
 }
 
 // Published is the list of a component and the directory of its package files.
@@ -148,6 +179,14 @@ func (x *Index) files() []File {
 		files = append(files, File{x.Path + v.Suffix, v.File})
 	}
 	return files
+}
+
+// stored returns the files of the index that are in the tree.
+func (x *Index) stored() []File {
+	if x.Packed {
+		return x.files()[1:]
+	}
+	return x.files()
 }
 
 // variant returns the file with a suffix besides .gz, nil if there is none.

@@ -3,14 +3,16 @@ package index
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"aptless/core/engine/parallel"
-	"aptless/core/formats/deb"
 	"aptless/core/formats/members"
 )
 
 // outputs writes the files of an index from its parts.
 type outputs struct {
+	number    int // see Stager.Spool
 	pieces    []Piece
 	plain, gz *Spool
 	more      []*output // for each of the source's packings
@@ -24,32 +26,82 @@ type output struct {
 	bits members.Joiner
 }
 
+// usePackings makes the packings of suffixes that are not in use.
+func (st *Stager) usePackings(suffixes []string) error {
+	if st.packings == nil {
+		st.packings = map[string]members.Packing{}
+	}
+	for _, suffix := range suffixes {
+		if st.packings[suffix] != nil {
+			continue
+		}
+		how, err := members.New(suffix)
+		if err != nil {
+			return err
+		}
+		st.packings[suffix] = how
+	}
+	return nil
+}
+
 // outputs begins the files of an index. With packedOnly the bytes of the plain
 // file are not kept, only its digests.
-func (st *Stager) outputs(ctx context.Context, src *source, packedOnly bool) (*outputs, error) {
-	out := &outputs{gz: st.Spool(ctx, "gz"), plain: &Spool{hash: deb.NewHasherOf(st.Header.digests())}}
-	if !packedOnly {
-		out.plain = st.Spool(ctx, "plain")
-	}
-	for _, suffix := range src.suffixes {
-		if st.packings[suffix] == nil {
-			how, err := members.New(suffix)
-			if err != nil {
-				return nil, err
-			}
-			if st.packings == nil {
-				st.packings = map[string]members.Packing{}
-			}
-			st.packings[suffix] = how
+func (st *Stager) outputs(ctx context.Context, src *source, packedOnly bool, number int) *outputs {
+	open := func(name string) *Spool {
+		if number > 0 {
+			name = fmt.Sprintf("%s-%d", name, number)
 		}
-		o := &output{Variant: Variant{Suffix: suffix}, how: st.packings[suffix], file: st.Spool(ctx, suffix[1:])}
+		return st.Spool(ctx, name)
+	}
+	last := src.last
+	if last == nil {
+		last = &Index{}
+	}
+	out := &outputs{number: number, gz: open("gz"), plain: &Spool{digest: newDigester(st.Header.digests())}}
+	if !packedOnly {
+		out.plain = open("plain")
+		out.plain.expect = last.Plain.Size
+	}
+	out.gz.expect = last.GZ.Size
+	for _, suffix := range src.suffixes {
+		o := &output{Variant: Variant{Suffix: suffix}, how: src.packings[suffix], file: open(suffix[1:])}
 		o.bits.To = o.file
-		if err := o.write(o.how.Head(), int64(len(o.how.Head()))*8); err != nil {
-			return nil, err
+		if v := last.variant(suffix); v != nil {
+			o.file.expect = v.File.Size
 		}
 		out.more = append(out.more, o)
 	}
-	return out, nil
+	return out
+}
+
+// resume lets the files go on from States of the last index, as far as the jobs copy its
+// beginning.
+func (out *outputs) resume(src *source, jobs []job, all bool) error {
+	var last Index
+	var plain, gz int64
+	pieces := 0
+	if len(jobs) > 0 && jobs[0].copied != nil && jobs[0].first == 0 && !slices.ContainsFunc(jobs[0].copied, func(p Piece) bool { return p.Sums == nil }) {
+		last, plain, gz, pieces = *src.last, jobs[0].plain, jobs[0].gz, len(jobs[0].copied)
+	}
+	err := errors.Join(out.plain.digest.resume(last.PlainStates, last.Plain, plain, all), out.gz.digest.resume(last.GZStates, last.GZ, gz, all))
+	src.passes = out.plain.digest.from > 0 || out.gz.digest.from > 0
+	for _, o := range out.more {
+		head := o.how.Head()
+		bits, had := int64(len(head))*8, Variant{}
+		if v := last.variant(o.Suffix); v != nil {
+			had = *v
+			for _, m := range v.Members[:pieces] {
+				bits += m.Bits
+			}
+		}
+		err = errors.Join(err, o.file.digest.resume(had.States, had.File, bits/8, all), o.write(head, int64(len(head))*8))
+		src.passes = src.passes || o.file.digest.from > 0
+	}
+	src.packedFrom = 0
+	if out.plain.blobs == nil {
+		src.packedFrom = out.plain.digest.from
+	}
+	return err
 }
 
 func (o *output) write(data []byte, bits int64) error { return o.bits.Write(data, bits) }
@@ -57,7 +109,13 @@ func (o *output) write(data []byte, bits int64) error { return o.bits.Write(data
 // add writes a part to all files at the same time: their digests take most of the time.
 func (out *outputs) add(p part) error {
 	out.pieces = append(out.pieces, p.piece)
-	plain := parallel.Start(func() (int, error) { return out.plain.Write(p.plain) })
+	plain := parallel.Start(func() (int, error) {
+		if p.passed {
+			out.plain.digest.pass(p.piece.Plain)
+			return 0, nil
+		}
+		return out.plain.Write(p.plain)
+	})
 	_, err := out.gz.Write(p.gz)
 	for i, o := range out.more {
 		o.Members = append(o.Members, p.more[i].Member)
@@ -67,35 +125,30 @@ func (out *outputs) add(p part) error {
 	return errors.Join(other, err)
 }
 
-// stage ends the files, lists them, stages them and records them in x.
-func (out *outputs) stage(st *Stager, src *source, x *Index) error {
-	if err := out.finish(src); err != nil {
-		return err
-	}
-	type target struct {
-		from *Spool
-		to   *Object
-	}
+// settle records the files in x.
+func (out *outputs) settle(x *Index) {
 	x.Pieces = out.pieces
-	x.Plain = objectOf(out.plain.hash)
-	targets := []target{{out.gz, &x.GZ}}
+	x.Plain, x.PlainStates = out.plain.digest.object()
+	x.GZ, x.GZStates = out.gz.digest.object()
+	for _, o := range out.more {
+		o.File, o.States = o.file.digest.object()
+		x.More = append(x.More, o.Variant)
+	}
+}
+
+// store stages the files.
+func (out *outputs) store(ctx context.Context, st *Stager, x *Index) error {
+	spools := []*Spool{out.gz}
 	if !x.Packed {
-		targets = append([]target{{out.plain, &x.Plain}}, targets...)
+		spools = append([]*Spool{out.plain}, spools...)
 	}
 	for _, o := range out.more {
-		targets = append(targets, target{o.file, &o.File})
+		spools = append(spools, o.file)
 	}
-	for _, t := range targets {
-		*t.to = objectOf(t.from.hash)
-		st.Expect(File{x.Path, *t.to}.ByHash(st.tree())...)
-	}
-	for _, t := range targets {
-		if _, err := st.Stage(t.from.ctx, x.Path, t.from); err != nil {
+	for _, s := range spools {
+		if _, err := st.Stage(ctx, x.Path, s); err != nil {
 			return err
 		}
-	}
-	for _, o := range out.more {
-		x.More = append(x.More, o.Variant)
 	}
 	return nil
 }
@@ -124,6 +177,9 @@ func (out *outputs) finish(src *source) error {
 
 // abort ends the files that were not staged; nothing is left of them.
 func (out *outputs) abort() {
+	if out == nil {
+		return
+	}
 	out.plain.Abort()
 	out.gz.Abort()
 	for _, o := range out.more {

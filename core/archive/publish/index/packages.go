@@ -57,41 +57,45 @@ func specs(component, arch, poolDir string, list *pkglist.List) []spec {
 // base has the indexes of the last publication.
 func (st *Stager) Packages(ctx context.Context, base *Set, lists map[string]*pkglist.List) (indexes []Index, releases []File, err error) {
 	base = st.Begun.over(base)
+	var all []*wanted
+	var texts []release
 	for _, c := range slices.Sorted(maps.Keys(lists)) {
 		for _, arch := range st.Header.Architectures {
 			for _, sp := range specs(c, arch, st.Dist.PoolDir(c), lists[c]) {
-				x, release, err := st.withRelease(ctx, sp, base, lists[c])
-				if err != nil {
-					return nil, nil, err
-				}
-				indexes, releases = append(indexes, *x), append(releases, release)
-				if err := st.pause(ctx, Progress{Indexes: indexes}); err != nil {
-					return nil, nil, err
-				}
+				all = append(all, st.packages(sp, lists[c], base.Find(sp.Path)))
+				texts = append(texts, release{path.Dir(sp.Path) + "/Release", st.Header.component(st.Dist, sp.Component, sp.Arch)})
 			}
 		}
+	}
+	for _, r := range texts { // the first inventory lists them
+		if f := (File{r.name, st.sum(r.text)}); !st.has(base, f) {
+			st.Expect(f.ByHash(st.tree())...)
+		}
+	}
+	indexes, err = st.stageAll(ctx, nil, all, func(made []Index) error { return st.pause(ctx, Progress{Indexes: made}) })
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range texts {
+		f, err := st.Text(ctx, base, r.name, r.text)
+		if err != nil {
+			return nil, nil, err
+		}
+		releases = append(releases, f)
 	}
 	return indexes, releases, nil
 }
 
-// withRelease stages an index and the Release beside it. One inventory lists both.
-func (st *Stager) withRelease(ctx context.Context, sp spec, base *Set, list *pkglist.List) (*Index, File, error) {
-	name, text := path.Dir(sp.Path)+"/Release", st.Header.component(st.Dist, sp.Component, sp.Arch)
-	if f := (File{name, st.sum(text)}); !st.has(base, f) {
-		st.Expect(f.ByHash(st.tree())...)
-	}
-	x, err := st.index(ctx, sp, list, base.Find(sp.Path))
-	if err != nil {
-		return nil, File{}, err
-	}
-	release, err := st.Text(ctx, base, name, text)
-	return x, release, err
+// release is the text of a Release beside an index.
+type release struct {
+	name string
+	text []byte
 }
 
-// index stages an index of a list of packages. prev is the index of the last
-// publication: if it would not change it is returned without any request, and
-// its unchanged pieces are copied.
-func (st *Stager) index(ctx context.Context, sp spec, list *pkglist.List, prev *Index) (*Index, error) {
+// packages returns the wanted index of a list of packages. prev is the index of the last
+// publication: if it would not change it is kept without any request, and its unchanged
+// pieces are copied.
+func (st *Stager) packages(sp spec, list *pkglist.List, prev *Index) *wanted {
 	src := &source{params: sp.params(st.form()), suffixes: st.Suffixes(!st.SkipBz2)}
 	for _, c := range list.Chunks() {
 		if sp.holds(c) {
@@ -105,7 +109,7 @@ func (st *Stager) index(ctx context.Context, sp spec, list *pkglist.List, prev *
 		}
 		return sp.stanzas(packages, st.Dist)
 	}
-	return st.splice(ctx, src, &Index{Path: sp.Path, List: digest(list.Ref()) + " " + src.params, ByHash: st.Header.ByHash}, prev)
+	return &wanted{src: src, x: &Index{Path: sp.Path, List: digest(list.Ref()) + " " + src.params, ByHash: st.Header.ByHash}, prev: prev}
 }
 
 // stanzas returns, for each of the packages that belongs to the index, a stanza

@@ -95,6 +95,15 @@ func (w *world) index(t tester, sp spec, l *pkglist.List, prev *Index) *Index {
 	return x
 }
 
+// index stages one index.
+func (st *Stager) index(ctx context.Context, sp spec, l *pkglist.List, prev *Index) (*Index, error) {
+	made, err := st.stageAll(ctx, nil, []*wanted{st.packages(sp, l, prev)}, func([]Index) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	return &made[0], nil
+}
+
 // counted returns the calls of Blobs that f makes, by method.
 func (w *world) counted(f func()) map[string]int {
 	before := w.Counts()

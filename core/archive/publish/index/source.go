@@ -3,6 +3,7 @@ package index
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -29,6 +30,9 @@ type source struct {
 	level    int                        // of gzip
 	tree     string                     // key prefix of the distribution
 	last     *Index
+
+	passes     bool  // some file passes over bytes of the last index: see digester
+	packedFrom int64 // plain bytes of a packed index over which its digester passes
 }
 
 // job is a part of an index that is made at once. It has one chunk to be
@@ -47,6 +51,7 @@ type job struct {
 // part is a piece with its bytes, which are valid until the next part is made.
 type part struct {
 	piece     Piece
+	passed    bool // plain is not filled: it is passed over
 	plain, gz []byte
 	more      []members.Packed // for each of the source's packings
 }
@@ -134,16 +139,19 @@ func (src *source) make(ctx context.Context, c lists.Chunk) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
-	p := part{plain: plain, gz: src.member(nil, plain)}
-	p.piece = Piece{c.Digest, int64(len(plain)), int64(len(p.gz)), sumsOf(plain, p.gz)}
+	p := part{plain: plain}
+	zipped := parallel.Start(func() ([]byte, error) { return src.member(nil, plain), nil })
 	for _, suffix := range src.suffixes {
-		m, err := members.Pack(src.packings[suffix], plain)
-		if err != nil {
-			return part{}, fmt.Errorf("%s: %w", suffix, err)
+		m, packErr := members.Pack(src.packings[suffix], plain)
+		if packErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", suffix, packErr))
 		}
 		p.more = append(p.more, m)
 	}
-	return p, nil
+	var zipErr error
+	p.gz, zipErr = zipped.Result()
+	p.piece = Piece{c.Digest, int64(len(plain)), int64(len(p.gz)), sumsOf(plain, p.gz)}
+	return p, errors.Join(err, zipErr)
 }
 
 // member appends a gzip member, without a name or a time, to dst.

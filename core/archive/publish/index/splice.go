@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"slices"
 
@@ -15,34 +16,6 @@ import (
 	"aptless/core/engine/parallel"
 	"aptless/core/formats/members"
 )
-
-// splice stages the index x of a source. prev is the index of the last
-// publication, nil if there is none.
-func (st *Stager) splice(ctx context.Context, src *source, x, prev *Index) (*Index, error) {
-	if prev != nil && prev.List == x.List && (prev.ByHash || !x.ByHash) {
-		if some := prev.only(src.suffixes, st.Header.digests()); some != nil {
-			return some, nil
-		}
-	}
-	if made, err := st.borrow(ctx, src.suffixes, x); made != nil || err != nil {
-		return made, err
-	}
-	out, err := st.outputs(ctx, src, x.Packed)
-	if err != nil {
-		return nil, fmt.Errorf("index %s: %w", x.Path, err)
-	}
-	defer out.abort()
-	src.memory, src.level = st.Parts, st.level()
-	src.blobs, src.zips, src.packings, src.last, src.tree = st.Blobs, st.Zips, st.packings, prev, st.tree()
-	err = src.each(ctx, src.jobs(prev), st.parallel(), out.add)
-	if err == nil {
-		err = out.stage(st, src, x)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("index %s: %w", x.Path, err)
-	}
-	return x, nil
-}
 
 // each does the jobs and passes their parts to use, in order. Several chunks are
 // rendered at the same time. Copied pieces stream by, one in memory.
@@ -92,6 +65,9 @@ func (src *source) copy(ctx context.Context, j job, use func(part) error) error 
 	if !errors.Is(err, errUnusable) {
 		return err
 	}
+	if j.first == 0 && src.passes {
+		return fmt.Errorf("%w: %w", errStates, err)
+	}
 	for _, c := range j.chunks[taken:] {
 		p, err := src.make(ctx, c)
 		if err != nil {
@@ -128,14 +104,18 @@ func (src *source) take(ctx context.Context, j job, use func(part) error) (int, 
 		defer others[i].Close()
 	}
 	var zip gzip.Reader
-	p := part{more: make([]members.Packed, len(others))}
+	p, at := part{more: make([]members.Packed, len(others))}, int64(0)
 	for i, want := range j.copied {
-		p.piece = want
+		p.piece, p.passed = want, false
 		p.gz, p.plain = resize(p.gz, want.GZ), resize(p.plain, want.Plain)
 		if err := cut(io.ReadFull(zipped, p.gz)); err != nil {
 			return i, err
 		}
-		if err := p.fill(plain, &zip); err != nil {
+		if at += want.Plain; j.first == 0 && at <= src.packedFrom {
+			if p.plain, p.passed = nil, true; crc32.Checksum(p.gz, castagnoli) != want.Sums[1] {
+				return i, fmt.Errorf("piece %d: %w: other bytes than the manifest says", i, errUnusable)
+			}
+		} else if err := p.fill(plain, &zip); err != nil {
 			return i, fmt.Errorf("piece %d: %w", i, err)
 		}
 		for k, others := range others {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"slices"
 
 	"aptless/core/archive/publish/paths"
@@ -31,6 +32,14 @@ func (st *Stager) has(base *Set, f File) bool {
 // the digests that this publication needs.
 func (st *Stager) Staged(base *Set) bool { return base.ByHash || !st.Header.ByHash }
 
+// sum returns the object that has these bytes.
+func (st *Stager) sum(data []byte) Object {
+	d := newDigester(st.Header.digests())
+	d.Write(data) // without States it does not fail
+	o, _ := d.object()
+	return o
+}
+
 // Data stages a small file under each of its digests.
 func (st *Stager) Data(ctx context.Context, name string, data []byte) (File, error) {
 	s := st.Spool(ctx, "file")
@@ -44,7 +53,8 @@ func (st *Stager) Data(ctx context.Context, name string, data []byte) (File, err
 // Stage stages the bytes of a spool under each of their digests. name is the
 // path of the file below the distribution.
 func (st *Stager) Stage(ctx context.Context, name string, s *Spool) (File, error) {
-	f := File{name, objectOf(s.hash)}
+	o, _ := s.digest.object()
+	f := File{name, o}
 	keys := f.ByHash(st.tree())
 	st.Expect(keys...)
 	if err := st.List(ctx); err != nil {
@@ -85,29 +95,32 @@ const (
 // only. They stay in memory up to a limit. The bytes of a larger file go to a
 // private Object, from which the file is then copied.
 type Spool struct {
-	ctx   context.Context
-	blobs driver.Blobs // nil if the bytes are not kept
-	key   string       // of the private Object
-	limit int
-	free  int              // bytes that may stay in memory, of limit
-	from  *parallel.Budget // gives more
-	given []*parallel.Lease
-	hash  *deb.Hasher
-	held  bytes.Buffer
-	pipe  *io.PipeWriter // to the private Object; nil as long as all is in memory
-	put   *parallel.Call[driver.Info]
+	ctx    context.Context
+	blobs  driver.Blobs // nil if the bytes are not kept
+	key    string       // of the private Object
+	limit  int
+	free   int              // bytes that may stay in memory, of limit
+	from   *parallel.Budget // gives more
+	given  []*parallel.Lease
+	digest *digester
+	expect int64 // bytes that the file may have; 0 if nothing is known
+	held   bytes.Buffer
+	pipe   *io.PipeWriter // to the private Object; nil as long as all is in memory
+	put    *parallel.Call[driver.Info]
 }
 
 // Spool begins a file. name tells the private objects of the spools apart that
 // are open at the same time.
 func (st *Stager) Spool(ctx context.Context, name string) *Spool {
-	return &Spool{ctx: ctx, blobs: st.Blobs, key: st.Folder + "/spool-" + name, limit: cmp.Or(st.SpoolLimit, spoolLimit), free: spoolFree, from: st.Tasks, hash: deb.NewHasherOf(st.Header.digests())}
+	return &Spool{ctx: ctx, blobs: st.Blobs, key: st.Folder + "/spool-" + name, limit: cmp.Or(st.SpoolLimit, spoolLimit), free: spoolFree, from: st.Tasks, digest: newDigester(st.Header.digests())}
 }
 
 func (s *Spool) Write(p []byte) (int, error) {
-	s.hash.Write(p)
-	if s.blobs == nil {
-		return len(p), nil
+	if _, err := s.digest.Write(p); err != nil || s.blobs == nil {
+		return len(p), err
+	}
+	if s.pipe == nil && s.held.Len() == 0 {
+		s.begin()
 	}
 	if s.pipe == nil && !s.fits(s.held.Len()+len(p)) {
 		s.spill()
@@ -116,6 +129,18 @@ func (s *Spool) Write(p []byte) (int, error) {
 		return s.held.Write(p)
 	}
 	return s.pipe.Write(p)
+}
+
+// begin makes room for the bytes that are expected, or begins the private Object of a
+// file that will not stay in memory.
+func (s *Spool) begin() {
+	switch n := s.expect + s.expect/64 + 4096; {
+	case s.expect == 0:
+	case n <= int64(s.limit) && s.fits(int(n)):
+		s.held.Grow(int(n))
+	default:
+		s.spill()
+	}
 }
 
 // fits reports whether n bytes may stay in memory. It does not wait: others that
@@ -186,4 +211,113 @@ func (s *Spool) Abort() {
 	s.pipe.CloseWithError(errAborted)
 	s.put.Result()
 	s.pipe = nil
+}
+
+// errStates says that bytes of the last index do not give the states that its manifest
+// has. All bytes are hashed then.
+var errStates = errors.New("wrong states of digests")
+
+// digester computes the digests of a file, and their States. It may pass over the
+// beginning of the file, if an earlier file has equal bytes and States.
+//
+// A wrong state is found in three ways. States have a sum in the manifest. The digester
+// goes on from the last state but one, and compares the last one. With Stager.HashAll it
+// passes over nothing, and compares all.
+type digester struct {
+	digests deb.Digests
+	hash    *deb.Hasher
+	size    int64  // bytes written and passed
+	from    int64  // bytes before it are not hashed
+	every   int64  // bytes from one state to the next
+	states  []byte // so far
+	had     []byte // states of the earlier file that lie in the common bytes
+}
+
+// newDigester returns a digester that hashes all and has no States.
+func newDigester(d deb.Digests) *digester {
+	return &digester{digests: d, hash: deb.NewHasherOf(d), every: math.MaxInt64}
+}
+
+// resume lets the digester have States. had are the States of an earlier file, whose first
+// bytes are common to both; nil if there are none. all passes over no byte. resume fails
+// with errStates if had is not as it was written.
+func (d *digester) resume(had *States, of Object, common int64, all bool) error {
+	d.every = minEvery
+	if had == nil || had.Digests != d.digests {
+		return nil
+	}
+	if !had.sound(of) {
+		return errStates
+	}
+	width := deb.StateSize(d.digests)
+	known := int(min(common/had.Every, int64(len(had.States)/width)))
+	d.every, d.had = had.Every, had.States[:known*width]
+	if all || known < 2 {
+		return nil
+	}
+	at := (known - 1) * width
+	from := int64(known-1) * had.Every
+	if hash := deb.NewHasherAt(d.digests, from, had.States[at-width:at]); hash != nil {
+		d.hash, d.from, d.states = hash, from, append([]byte(nil), had.States[:at]...)
+	}
+	return nil
+}
+
+// Write fails with errStates if a state is not that of the earlier file.
+func (d *digester) Write(p []byte) (int, error) {
+	all := len(p)
+	for len(p) > 0 {
+		n := int64(len(p))
+		if d.size < d.from {
+			n = min(n, d.from-d.size)
+		} else {
+			n = min(n, d.every-d.size%d.every)
+			d.hash.Write(p[:n])
+		}
+		d.size += n
+		p = p[n:]
+		if d.size > d.from && d.size%d.every == 0 {
+			if err := d.note(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// pass passes over n bytes, which end before the first byte that is hashed.
+func (d *digester) pass(n int64) { d.size += n }
+
+// note adds the state of now.
+func (d *digester) note() error {
+	state := d.hash.State()
+	at := len(d.states)
+	d.states = append(d.states, state...)
+	if end := len(d.states); end <= len(d.had) && !bytes.Equal(state, d.had[at:end]) {
+		return errStates
+	}
+	for len(d.states) > maxStates*len(state) {
+		d.states, d.had = second(d.states, len(state)), second(d.had, len(state))
+		d.every *= 2
+	}
+	return nil
+}
+
+// second returns every second part of a number of bytes.
+func second(all []byte, width int) []byte {
+	var half []byte
+	for at := width; at+width <= len(all); at += 2 * width {
+		half = append(half, all[at:at+width]...)
+	}
+	return half
+}
+
+// object returns the bytes written so far, and their States; nil if there are none.
+func (d *digester) object() (Object, *States) {
+	f := d.hash.File("")
+	o := Object{f.Size, f.MD5, f.SHA1, f.SHA256, f.SHA512}
+	if len(d.states) == 0 {
+		return o, nil
+	}
+	return o, (&States{Every: d.every, Digests: d.digests, States: d.states}).seal(o)
 }

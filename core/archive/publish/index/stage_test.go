@@ -65,7 +65,8 @@ func TestSpoolFails(t *testing.T) {
 		s.limit = 10
 		_, err := s.Write(make([]byte, 100))
 		if err == nil {
-			err = s.store("public/x", objectOf(s.hash), driver.PutOptions{})
+			o, _ := s.digest.object()
+			err = s.store("public/x", o, driver.PutOptions{})
 		}
 		s.Abort()
 		if !errors.Is(err, drivertest.ErrFault) {

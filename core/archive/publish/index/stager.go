@@ -57,6 +57,11 @@ type Stager struct {
 	Pause     func(ctx context.Context, p Progress) error
 	Begun     Progress // by earlier slices
 
+	// HashAll lets indexes pass over no bytes of the last ones: see digester. Say gets a
+	// line for an index whose States were wrong; it may be nil.
+	HashAll bool
+	Say     func(format string, args ...any)
+
 	inventories int                        // that are written
 	listed      map[string]bool            // keys in inventories, and the keys in unlisted
 	unlisted    []string                   // keys that the next inventory lists
@@ -164,10 +169,3 @@ func (st *Stager) parallel() int {
 
 // Digests are the digests that the files get.
 func (st *Stager) Digests() deb.Digests { return st.Header.digests() }
-
-// sum returns the object that has these bytes.
-func (st *Stager) sum(data []byte) Object {
-	h := deb.NewHasherOf(st.Header.digests())
-	h.Write(data)
-	return objectOf(h)
-}
