@@ -249,7 +249,7 @@ func (d *digester) resume(had *States, of Object, common int64, all bool) error 
 	if !had.sound(of) {
 		return errStates
 	}
-	width := deb.StateSize(d.digests)
+	width := deb.ChainSize(d.digests)
 	known := int(min(common/had.Every, int64(len(had.States)/width)))
 	d.every, d.had = had.Every, had.States[:known*width]
 	if all || known < 2 {
@@ -290,7 +290,7 @@ func (d *digester) pass(n int64) { d.size += n }
 
 // note adds the state of now.
 func (d *digester) note() error {
-	state := d.hash.State()
+	state := d.hash.Chain()
 	at := len(d.states)
 	d.states = append(d.states, state...)
 	if end := len(d.states); end <= len(d.had) && !bytes.Equal(state, d.had[at:end]) {

@@ -77,13 +77,13 @@ func TestWrongStatesAreFound(t *testing.T) {
 	}
 	l := base.edit(t, nil, many, nil)
 	prev := base.index(t, amd64, l, nil)
-	if prev.PlainStates == nil || len(prev.PlainStates.States) < 6*deb.StateSize(deb.AllDigests) {
+	if prev.PlainStates == nil || len(prev.PlainStates.States) < 6*deb.ChainSize(deb.AllDigests) {
 		t.Fatalf("there are few states: %v", prev.PlainStates)
 	}
 	after := base.edit(t, l, []*deb.Package{pkg(99_995)}, nil)
 	want := base.index(t, amd64, after, nil)
 	common := prev.Plain.Size - prev.Pieces[len(prev.Pieces)-1].Plain
-	last := int(common/prev.PlainStates.Every)*deb.StateSize(deb.AllDigests) - 1
+	last := int(common/prev.PlainStates.Every)*deb.ChainSize(deb.AllDigests) - 1
 	for name, c := range map[string]struct {
 		all, found bool
 		damage     func(s *States)
@@ -93,7 +93,7 @@ func TestWrongStatesAreFound(t *testing.T) {
 		"not as it was written":   {found: true, damage: func(s *States) { s.States[3] ^= 1 }},
 		"another distance":        {found: true, damage: func(s *States) { s.Every *= 2 }},
 		"the last":                {found: true, damage: func(s *States) { s.States[last] ^= 1; s.seal(prev.Plain) }},
-		"the last but one":        {found: true, damage: func(s *States) { s.States[last-deb.StateSize(deb.AllDigests)] ^= 1; s.seal(prev.Plain) }},
+		"the last but one":        {found: true, damage: func(s *States) { s.States[last-deb.ChainSize(deb.AllDigests)] ^= 1; s.seal(prev.Plain) }},
 		"the first, all":          {all: true, found: true, damage: func(s *States) { s.States[0] ^= 1; s.seal(prev.Plain) }},
 		"cut off":                 {damage: func(s *States) { s.States = s.States[:5]; s.seal(prev.Plain) }},
 		"of other digests":        {damage: func(s *States) { s.Digests = deb.SHA256; s.seal(prev.Plain) }},
