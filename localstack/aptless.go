@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +43,12 @@ type Options struct {
 	Values map[string]string
 	Users  map[string]host.User
 
+	// MayBeDenied declares that the functions' roles lack rights, in a test of that.
+	MayBeDenied bool
+
+	// KeysLater leaves the OpenPGP keys out, until PutKeys.
+	KeysLater bool
+
 	Functions io.Writer // receives the output of the functions
 	Log       *slog.Logger
 }
@@ -55,7 +60,7 @@ type Aptless struct {
 	Public http.Handler // the published tree, as CloudFront serves it, without caches
 
 	distribution *host.Distribution
-	values       *httptest.Server // the key value store of CloudFront
+	keys         host.Keys
 }
 
 // Stop ends all processes.
@@ -63,9 +68,6 @@ func (a *Aptless) Stop() {
 	a.Stack.Stop()
 	if a.distribution != nil {
 		a.distribution.Stop()
-	}
-	if a.values != nil {
-		a.values.Close()
 	}
 }
 
@@ -79,26 +81,30 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	if err := makeKey(o.Data); err != nil {
 		return a, err
 	}
-	public := filepath.Join(o.Data, publicKey)
 	env := local.Env()
 	if o.Lease > 0 {
 		env = append(env, "APTLESS_LEASE="+o.Lease.String())
 	}
 	store := &host.KeyValues{}
-	a.values = httptest.NewServer(store)
-	env = append(env, "APTLESS_EDGE_URL="+a.values.URL)
 	// The template's settings of queues are for AWS.
 	env = withoutQueues(env)
 	values := map[string]string{
 		"Table": local.Config.Table, "PrivateBucket": local.Config.PrivateBucket, "PublicBucket": local.Config.PublicBucket,
-		"SigningKey": "file:" + filepath.Join(o.Data, secretKey), "PublicKey": "file:" + public,
 		"AllowUpstream": o.AllowUpstream, "Address": o.Address, "EdgeKeys.Arn": host.KeyValuesARN,
+		"Table.Arn":  "arn:aws:dynamodb:us-east-1:000000000000:table/" + local.Config.Table,
+		"SigningKey": secretARN + "signing-key", "PublicKey": secretARN + "public-key",
 	}
 	maps.Copy(values, o.Values)
+	if !o.KeysLater {
+		if err := a.PutKeys(o.Data); err != nil {
+			return a, err
+		}
+	}
 	stack, err := host.Start(ctx, host.Options{
 		Template: o.Template, Code: o.Code, Env: env, Queues: o.Queues, SQS: local.SQS(),
-		Values:     values,
-		Visibility: 2 * o.Lease, Every: o.Every, Timeout: o.Timeout, Functions: o.Functions, Log: o.Log,
+		Values:   values,
+		Services: host.Services{DynamoDB: local.Config.DynamoDBURL, S3: local.Config.S3URL, SQS: local.Config.SQSURL, Edge: store, Keys: &a.keys},
+		Every:    o.Every, Timeout: o.Timeout, Functions: o.Functions, Log: o.Log,
 	})
 	a.Stack = stack
 	if err != nil {
@@ -121,6 +127,23 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	a.distribution.Values = store
 	a.Public = a.distribution
 	return a, nil
+}
+
+// secretARN begins the ARNs of secrets.
+const secretARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:"
+
+// PutKeys puts the keys of the folder data where an operator puts them: into parameters and
+// into secrets.
+func (a *Aptless) PutKeys(data string) error {
+	for file, name := range map[string]string{secretKey: "signing-key", publicKey: "public-key"} {
+		armor, err := os.ReadFile(filepath.Join(data, file))
+		if err != nil {
+			return err
+		}
+		a.keys.Set("/aptless/"+name, string(armor))
+		a.keys.Set(secretARN+name, string(armor))
+	}
+	return nil
 }
 
 // AdminToken makes a token that may do everything, as an operator does with "aws lambda

@@ -27,10 +27,17 @@ type Function struct {
 	connect func(context.Context) (*ports, error)
 	build   func(context.Context, *ports) (*app.App, error)
 
-	mu    sync.Mutex // held while the application is made; guards ports and app
+	now func() time.Time // for the age of the application
+
+	mu    sync.Mutex // held while the application is made; guards the fields below
 	ports *ports
 	app   *app.App
+	made  time.Time // of the last attempt to make app
 }
+
+// keysFor is the age of an application at which the next call makes another one. So a
+// process finds keys that an operator has changed.
+const keysFor = 15 * time.Minute
 
 // ports are the drivers of a function.
 type ports struct {
@@ -46,7 +53,7 @@ type ports struct {
 // signing names the secret keys (see newSigner); "" is a function that does not sign. set
 // completes the configuration and may be nil.
 func New(getenv func(string) string, signing string, set func(*app.Config)) *Function {
-	f := &Function{Log: slog.New(slog.NewJSONHandler(os.Stdout, nil))}
+	f := &Function{Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)), now: time.Now}
 	f.connect = func(ctx context.Context) (*ports, error) {
 		c, err := aws.FromEnv(getenv)
 		if err != nil {
@@ -70,7 +77,9 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 		if config.Memory, err = memory(getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")); err != nil {
 			return nil, err
 		}
-		debug.SetMemoryLimit(config.Memory)
+		if config.CleanupEvery, err = duration(getenv("APTLESS_CLEANUP_EVERY")); err != nil {
+			return nil, err
+		}
 		if config.Storages, err = p.aws.ConnectStorages(ctx, p.config.Storages); err != nil {
 			return nil, err
 		}
@@ -121,8 +130,8 @@ func access(authorizer, role string) (*app.Auth, error) {
 	return nil, fmt.Errorf("APTLESS_AUTHORIZER: %.50q is neither TOKENS nor IAM", authorizer)
 }
 
-// memory returns the memory budget of a function with size MB. An eighth is left for the
-// program and the system.
+// memory returns the memory budget of a function with size MB, and limits the heap. An
+// eighth is left for the program and the system.
 func memory(size string) (int64, error) {
 	if size == "" {
 		return app.DefaultMemory, nil
@@ -131,22 +140,45 @@ func memory(size string) (int64, error) {
 	if err != nil || n <= 0 {
 		return 0, fmt.Errorf("AWS_LAMBDA_FUNCTION_MEMORY_SIZE: %q is not a number of megabytes", size)
 	}
-	return max(n<<20/8*7, app.MinMemory), nil
+	limit := n << 20 / 8 * 7
+	debug.SetMemoryLimit(limit)
+	return max(limit, app.MinMemory), nil
 }
 
-// open returns the application. It makes the application if there is none.
+// duration parses APTLESS_CLEANUP_EVERY: at least an hour, or 0 or "" for never.
+func duration(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d != 0 && d < time.Hour {
+		return 0, fmt.Errorf("APTLESS_CLEANUP_EVERY: %.50q is no time of an hour or more", text)
+	}
+	return d, nil
+}
+
+// open returns the application. It makes the application if there is none, or if its keys
+// are old. If another one cannot be made, the former one goes on.
 func (f *Function) open(ctx context.Context) (*app.App, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.app != nil {
+	if f.app != nil && f.now().Sub(f.made) < keysFor {
 		return f.app, nil
 	}
 	p, err := f.connected(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f.app, err = f.build(ctx, p)
-	return f.app, err
+	made, err := f.build(ctx, p)
+	f.made = f.now()
+	if err != nil && f.app != nil {
+		f.Log.Error("the keys were not read again", "error", err)
+		return f.app, nil
+	}
+	if err == nil {
+		f.app = made
+	}
+	return made, err
 }
 
 // connected returns the ports. The caller holds f.mu.

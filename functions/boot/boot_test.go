@@ -32,7 +32,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	m := drivertest.NewMemory(time.Now)
-	f := &fixture{Function: &Function{Log: slog.New(slog.DiscardHandler)}, memory: m}
+	f := &fixture{Function: &Function{Log: slog.New(slog.DiscardHandler), now: time.Now}, memory: m}
 	f.connect = func(context.Context) (*ports, error) {
 		hide := func(_ context.Context, _ driver.Message, d time.Duration) error {
 			f.hidden = append(f.hidden, d)
@@ -129,6 +129,50 @@ func TestAPIThatCannotStartAnswers(t *testing.T) {
 	}
 	if err := f.Schedule(t.Context()); err != nil || f.built != 3 {
 		t.Errorf("made %d times, %v", f.built, err)
+	}
+}
+
+// TestChangedKeysAreFound: a quarter of an hour after an operator has changed the keys, each
+// process uses them. While they cannot be read, it goes on with the former ones.
+func TestChangedKeysAreFound(t *testing.T) {
+	f := newFixture(t)
+	f.hidden = []time.Duration{0}
+	now := time.Now()
+	f.now = func() time.Time { return now }
+	open := func() *app.App {
+		t.Helper()
+		a, err := f.open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	first := open()
+	now = now.Add(keysFor - time.Second)
+	if open() != first {
+		t.Error("the keys are read before their time")
+	}
+	now, f.broken = now.Add(time.Second), errors.New("parameter: throttled")
+	if open() != first {
+		t.Error("the former keys do not go on")
+	}
+	now, f.broken = now.Add(keysFor), nil
+	if open() == first {
+		t.Error("the changed keys are not read")
+	}
+}
+
+// TestTimeBetweenCollections: an hour is the shortest one.
+func TestTimeBetweenCollections(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": 0, "0s": 0, "168h": 168 * time.Hour, "1h": time.Hour} {
+		if got, err := duration(text); err != nil || got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"x", "-1h", "59m", "7"} {
+		if _, err := duration(text); err == nil {
+			t.Errorf("%q is taken", text)
+		}
 	}
 }
 

@@ -198,7 +198,7 @@ func (b *Blobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions
 			return driver.Info{}, err
 		}
 		if size = was.Size; size > maxCopy {
-			return b.copyParts(ctx, dst, src, was, opt)
+			return b.copyAnew(ctx, dst, src, was, opt)
 		}
 	}
 	w := b.newWrite(bucket, name, opt)

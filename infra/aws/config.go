@@ -60,8 +60,15 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	if c.Lease, err = time.ParseDuration(cmp.Or(getenv("APTLESS_LEASE"), defaultLease.String())); err != nil || c.Lease < time.Second {
 		return Config{}, fmt.Errorf("APTLESS_LEASE: %w", errLease)
 	}
-	c.Storages, err = ParseStorages(getenv("APTLESS_STORAGES"))
-	return c, err
+	if c.Storages, err = ParseStorages(getenv("APTLESS_STORAGES")); err != nil {
+		return Config{}, err
+	}
+	for name, s := range c.Storages {
+		if s.Profile != "" {
+			return Config{}, fmt.Errorf("APTLESS_STORAGES: storage %s: a function has no profiles: put the keys into a secret, and its ARN after secret=: %w", name, driver.ErrInvalid)
+		}
+	}
+	return c, nil
 }
 
 // defaultLease equals the default of task.Dispatcher.

@@ -188,6 +188,20 @@ func (b *Blobs) abortUpload(ctx context.Context, bucket, name, id *string) {
 	_, _ = b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: bucket, Key: name, UploadId: id})
 }
 
+// copyAnew copies an object by parts. It begins anew if a concurrent conditional write has
+// ended its upload.
+func (b *Blobs) copyAnew(ctx context.Context, dst, src string, was driver.Info, opt driver.PutOptions) (driver.Info, error) {
+	for n := 0; ; n++ {
+		info, err := b.copyParts(ctx, dst, src, was, opt)
+		if !busy(err) || n == maxRetries {
+			return info, err
+		}
+		if err := pause(ctx, n); err != nil {
+			return driver.Info{}, err
+		}
+	}
+}
+
 // copyParts copies an object that exceeds the limit of one request.
 func (b *Blobs) copyParts(ctx context.Context, dst, src string, was driver.Info, opt driver.PutOptions) (info driver.Info, err error) {
 	bucket, name, err := b.at(dst)

@@ -3,13 +3,17 @@ package aws
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -23,6 +27,7 @@ type Storage struct {
 	Region   string // "" selects the region of the default chain
 	Endpoint string // URL of a service compatible with S3; "" is AWS
 	Profile  string // profile of the SDK's shared files; "" selects the default chain
+	Secret   string // place of the keys, as for Drivers.Secret; "" selects the default chain
 }
 
 // storageName matches names of storages. A colon would end the name in the prefix of a
@@ -36,12 +41,15 @@ const maxStorageName = 40
 // port uses 900.
 const maxStoragePrefix = 100
 
-var errStorage = fmt.Errorf("not name=s3://bucket/prefix, with region, endpoint or profile after a question mark: %w", driver.ErrInvalid)
+var errStorage = fmt.Errorf("not name=s3://bucket/prefix, with region, endpoint, profile or secret after a question mark: %w", driver.ErrInvalid)
 
 // ParseStorages parses storages, separated by blanks:
 //
 //	eu=s3://bucket/prefix?region=eu-central-1
 //	lab=s3://bucket?endpoint=https://s3.example.org&profile=lab
+//	r2=s3://bucket?endpoint=https://s3.example.org&secret=arn:aws:secretsmanager:…
+//
+// A secret is JSON: {"AccessKeyId": "…", "SecretAccessKey": "…"}.
 func ParseStorages(text string) (map[string]Storage, error) {
 	all := map[string]Storage{}
 	for _, field := range strings.Fields(text) {
@@ -74,7 +82,7 @@ func parseStorage(field string) (name string, s Storage, err error) {
 	if err != nil {
 		return "", Storage{}, errStorage
 	}
-	known := map[string]*string{"region": &s.Region, "endpoint": &s.Endpoint, "profile": &s.Profile}
+	known := map[string]*string{"region": &s.Region, "endpoint": &s.Endpoint, "profile": &s.Profile, "secret": &s.Secret}
 	for option, values := range options {
 		to := known[option]
 		if to == nil || len(values) != 1 {
@@ -82,13 +90,21 @@ func parseStorage(field string) (name string, s Storage, err error) {
 		}
 		*to = values[0]
 	}
+	if s.Profile != "" && s.Secret != "" {
+		return "", Storage{}, errStorage
+	}
 	return name, s, nil
 }
 
 // OpenStorages connects storages without other drivers. The map's keys are the names that
 // clients use, for example "s3:eu". A service that ignores conditional writes is refused.
 func OpenStorages(ctx context.Context, all map[string]Storage) (map[string]driver.Blobs, error) {
-	open, err := openStorages(ctx, all, new(driver.Requests))
+	var d Drivers
+	var err error
+	if d.sdk, err = load(ctx, &d.requests); err != nil {
+		return nil, err
+	}
+	open, err := d.openStorages(ctx, all)
 	for name, s := range all {
 		if err == nil && s.Endpoint != "" {
 			err = checkConditions(ctx, open["s3:"+name])
@@ -125,17 +141,79 @@ func checkConditions(ctx context.Context, b driver.Blobs) error {
 }
 
 // ConnectStorages connects further storages, named as in app.Config.Storages. It sends no
-// request.
+// request. The first write checks a service that is not AWS for conditional writes.
 func (d *Drivers) ConnectStorages(ctx context.Context, all map[string]Storage) (map[string]driver.Blobs, error) {
-	return openStorages(ctx, all, &d.requests)
+	open, err := d.openStorages(ctx, all)
+	for name, s := range all {
+		if err == nil && s.Endpoint != "" {
+			open["s3:"+name] = &checkedLater{Blobs: open["s3:"+name], name: name}
+		}
+	}
+	return open, err
 }
 
-func openStorages(ctx context.Context, all map[string]Storage, total *driver.Requests) (map[string]driver.Blobs, error) {
+// checkedLater is a storage that is checked for conditional writes before its first write.
+type checkedLater struct {
+	driver.Blobs
+	name string
+
+	mu      sync.Mutex
+	checked bool
+}
+
+func (c *checkedLater) check(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.checked {
+		return nil
+	}
+	if err := checkConditions(ctx, c.Blobs); err != nil {
+		return fmt.Errorf("storage %s: %w", c.name, err)
+	}
+	c.checked = true
+	return nil
+}
+
+// Put implements driver.Blobs.
+func (c *checkedLater) Put(ctx context.Context, key string, r io.Reader, opt driver.PutOptions) (driver.Info, error) {
+	if err := c.check(ctx); err != nil {
+		return driver.Info{}, err
+	}
+	return c.Blobs.Put(ctx, key, r, opt)
+}
+
+// Copy implements driver.Blobs.
+func (c *checkedLater) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
+	if err := c.check(ctx); err != nil {
+		return driver.Info{}, err
+	}
+	return c.Blobs.Copy(ctx, dst, src, opt)
+}
+
+// keys returns the credentials in a secret. It reads the secret when they are needed first.
+func (d *Drivers) keys(secret string) aws.CredentialsProvider {
+	return aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		data, err := d.Secret(ctx, secret)
+		if err != nil {
+			return aws.Credentials{}, err
+		}
+		var keys struct{ AccessKeyId, SecretAccessKey string }
+		if err := json.Unmarshal(data, &keys); err != nil || keys.AccessKeyId == "" || keys.SecretAccessKey == "" {
+			return aws.Credentials{}, fmt.Errorf("secret %s is no JSON with AccessKeyId and SecretAccessKey: %w", secret, driver.ErrInvalid)
+		}
+		return aws.Credentials{AccessKeyID: keys.AccessKeyId, SecretAccessKey: keys.SecretAccessKey, Source: "secret"}, nil
+	}))
+}
+
+func (d *Drivers) openStorages(ctx context.Context, all map[string]Storage) (map[string]driver.Blobs, error) {
 	open := map[string]driver.Blobs{}
 	for name, s := range all {
-		sdk, err := load(ctx, total, config.WithSharedConfigProfile(s.Profile), func(o *config.LoadOptions) error {
+		sdk, err := load(ctx, &d.requests, config.WithSharedConfigProfile(s.Profile), func(o *config.LoadOptions) error {
 			if s.Region != "" {
 				o.Region = s.Region
+			}
+			if s.Secret != "" {
+				o.Credentials = d.keys(s.Secret)
 			}
 			return nil
 		})

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,7 +29,7 @@ func TestParseStorages(t *testing.T) {
 	for _, text := range []string{
 		"eu", "s3://bucket", "=s3://bucket", "a:b=s3://bucket", "eu=https://bucket", "eu=s3:///prefix", "eu=s3://user@bucket", "eu=s3://bucket#x",
 		"eu=s3://bucket/a/../b", "eu=s3://bucket/a//b", "eu=s3://bucket?acl=public", "eu=s3://bucket?region=a&region=b", "eu=s3://bucket?region=%zz",
-		"eu=s3://bucket/" + strings.Repeat("x", 101), "eu=s3://bucket eu=s3://other",
+		"eu=s3://bucket?profile=a&secret=b", "eu=s3://bucket/" + strings.Repeat("x", 101), "eu=s3://bucket eu=s3://other",
 	} {
 		if got, err := ParseStorages(text); !errors.Is(err, driver.ErrInvalid) {
 			t.Errorf("%s: %+v, %v", text, got, err)
@@ -64,6 +66,64 @@ func TestCheckConditions(t *testing.T) {
 				t.Errorf("%v, want %v; %d objects were deleted", err, c.want, deleted)
 			}
 		})
+	}
+}
+
+// TestStorageOfAnotherService: a function reads the keys of a storage from a secret, when it
+// writes first. It writes nothing to a service that ignores conditions. A profile is refused
+// with the remedy.
+func TestStorageOfAnotherService(t *testing.T) {
+	for name, value := range environment {
+		t.Setenv(name, value)
+	}
+	by, ignores := map[string]bool{}, false
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential="), "/")
+		by[key] = true
+		switch {
+		case r.Method == http.MethodPost:
+			io.WriteString(w, "<DeleteResult></DeleteResult>")
+		case (r.Header.Get("If-Match") != "" || r.Header.Get("If-None-Match") != "") && !ignores:
+			w.WriteHeader(http.StatusPreconditionFailed)
+		}
+	}))
+	defer server.Close()
+	secret := filepath.Join(t.TempDir(), "keys")
+	env := maps.Clone(map[string]string{"APTLESS_TABLE": "t", "APTLESS_PRIVATE_BUCKET": "p", "APTLESS_PUBLIC_BUCKET": "q", "APTLESS_QUEUE": "u"})
+	env["APTLESS_STORAGES"] = "r2=s3://b?endpoint=" + server.URL + "&secret=file:" + secret
+	c, err := FromEnv(func(name string) string { return env[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func() error {
+		t.Helper()
+		d, err := Connect(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		storages, err := d.ConnectStorages(t.Context(), c.Storages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = storages["s3:r2"].Put(t.Context(), "public/x", strings.NewReader("x"), driver.PutOptions{})
+		return err
+	}
+	if err := write(); err == nil {
+		t.Error("written without the keys")
+	}
+	if err := os.WriteFile(secret, []byte(`{"AccessKeyId":"R2KEY","SecretAccessKey":"s"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(); err != nil || !by["R2KEY"] || len(by) != 1 {
+		t.Errorf("%v, by %v", err, by)
+	}
+	ignores = true
+	if err := write(); !errors.Is(err, errUnconditional) {
+		t.Errorf("a service that ignores conditions: %v", err)
+	}
+	env["APTLESS_STORAGES"] = "r2=s3://b?profile=r2"
+	if _, err := FromEnv(func(name string) string { return env[name] }); !errors.Is(err, driver.ErrInvalid) || !strings.Contains(err.Error(), "secret=") {
+		t.Errorf("a profile: %v", err)
 	}
 }
 

@@ -24,10 +24,11 @@ type write struct {
 	bucket, name *string
 	opt          driver.PutOptions
 	token        string
+	once         bool // a refusal because of a concurrent write is final
 }
 
 func (b *Blobs) newWrite(bucket, name *string, opt driver.PutOptions) *write {
-	return &write{b, bucket, name, opt, rand.Text()}
+	return &write{Blobs: b, bucket: bucket, name: name, opt: opt, token: rand.Text()}
 }
 
 // metadata returns the metadata of the object.
@@ -44,7 +45,7 @@ func (w *write) do(ctx context.Context, size int64, call func(context.Context) (
 			return driver.Info{Size: size, ETag: aws.ToString(etag), ModTime: time.Now().Truncate(time.Second)}, nil
 		case err == nil:
 			return driver.Info{Size: size, ETag: aws.ToString(etag), ModTime: *at}, nil
-		case busy(err) && n < maxRetries:
+		case busy(err) && n < maxRetries && !w.once:
 			if err := pause(ctx, n); err != nil {
 				return driver.Info{}, err
 			}
@@ -70,10 +71,12 @@ func (w *write) find(ctx context.Context, size int64) (driver.Info, error) {
 	return driver.Info{Size: size, ETag: aws.ToString(out.ETag), ModTime: aws.ToTime(out.LastModified)}, nil
 }
 
-// complete joins the parts of an upload to an object.
+// complete joins the parts of an upload to an object. After a concurrent conditional write
+// S3 has given the upload up: only another upload can succeed.
 func (w *write) complete(ctx context.Context, id *string, done []types.CompletedPart, size int64) (driver.Info, error) {
 	in := &s3.CompleteMultipartUploadInput{Bucket: w.bucket, Key: w.name, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}}
 	in.IfNoneMatch, in.IfMatch = conditions(w.opt)
+	w.once = true
 	return w.do(ctx, size, func(ctx context.Context) (*string, *time.Time, error) {
 		out, err := w.client.CompleteMultipartUpload(ctx, in)
 		if err != nil {

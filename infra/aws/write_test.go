@@ -2,6 +2,8 @@ package aws
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -74,3 +76,51 @@ func TestUnsure(t *testing.T) {
 		})
 	}
 }
+
+// TestUploadThatLosesToAnotherIsNotCompletedTwice: S3 answers 409 to the completion of an
+// upload beside another conditional write, and wants another upload. A put reports the
+// error; a copy uploads again.
+func TestUploadThatLosesToAnotherIsNotCompletedTwice(t *testing.T) {
+	for name, value := range environment {
+		t.Setenv(name, value)
+	}
+	begun, completed := 0, 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		switch {
+		case r.Method == http.MethodPost && q.Has("uploads"):
+			begun++
+			fmt.Fprintf(w, "<InitiateMultipartUploadResult><UploadId>%d</UploadId></InitiateMultipartUploadResult>", begun)
+		case r.Method == http.MethodPost:
+			if completed++; completed == 1 {
+				w.WriteHeader(http.StatusConflict)
+				io.WriteString(w, "<Error><Code>ConditionalRequestConflict</Code></Error>")
+				return
+			}
+			io.WriteString(w, `<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>`)
+		case r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source") != "":
+			io.WriteString(w, `<CopyPartResult><ETag>"p"</ETag></CopyPartResult>`)
+		case r.Method == http.MethodPut:
+			w.Header().Set("ETag", `"p"`)
+		}
+	}))
+	defer server.Close()
+	d, err := Open(t.Context(), Config{PrivateBucket: "b", S3URL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Blobs.Put(t.Context(), "private/a", io.LimitReader(zeros{}, partSize+1), driver.PutOptions{IfAbsent: true})
+	if !busy(err) || begun != 1 || completed != 1 {
+		t.Errorf("put: %v; %d uploads, %d completions", err, begun, completed)
+	}
+	begun, completed = 0, 0
+	_, err = d.Blobs.copyAnew(t.Context(), "private/b", "private/a", driver.Info{Size: copyPart + 1}, driver.PutOptions{IfAbsent: true})
+	if err != nil || begun != 2 || completed != 2 {
+		t.Errorf("copy: %v; %d uploads, %d completions", err, begun, completed)
+	}
+}
+
+// zeros is an endless file.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }

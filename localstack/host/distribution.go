@@ -26,6 +26,8 @@ type Distribution struct {
 	Log    *slog.Logger
 
 	root       string // DefaultRootObject
+	policies   []Statement
+	buckets    map[string]string // names of the buckets by origin
 	behaviours []behaviour
 	functions  map[string]*edgeFunction
 }
@@ -41,10 +43,24 @@ type behaviour struct {
 // NewDistribution returns the distribution Cdn of a template. Its functions run in node.
 // edge is the folder infra/edge, and dir is for files.
 func NewDistribution(t *Template, edge, dir string) (*Distribution, error) {
-	d := &Distribution{functions: map[string]*edgeFunction{}}
+	d := &Distribution{functions: map[string]*edgeFunction{}, buckets: map[string]string{}}
+	var err error
+	if d.policies, err = t.BucketPolicies(); err != nil {
+		return d, err
+	}
 	cdn := t.doc.Resources["Cdn"]
 	config := at(&cdn.Properties, "DistributionConfig")
 	d.root = text(config, "DefaultRootObject")
+	for _, o := range at(config, "Origins").Content {
+		if at(o, "S3OriginConfig") == nil {
+			continue
+		}
+		domain, err := t.value(at(o, "DomainName"))
+		if err != nil {
+			return d, err
+		}
+		d.buckets[text(o, "Id")], _, _ = strings.Cut(domain, ".")
+	}
 	all := append([]*yaml.Node{}, at(config, "CacheBehaviors").Content...)
 	for _, n := range append(all, at(config, "DefaultCacheBehavior")) {
 		b, err := t.behaviour(n)
@@ -73,37 +89,19 @@ func (t *Template) behaviour(n *yaml.Node) (behaviour, error) {
 		if err != nil {
 			return b, err
 		}
-		b.function = strings.TrimSuffix(name, ".FunctionARN")
+		b.function = strings.TrimSuffix(name.Value, ".FunctionARN")
 	}
 	policy, err := t.chosen(at(n, "ResponseHeadersPolicyId"))
-	if err != nil {
+	if err != nil || policy == nil {
 		return b, err
 	}
-	r := t.doc.Resources[policy]
+	r := t.doc.Resources[policy.Value]
 	if items := at(&r.Properties, "ResponseHeadersPolicyConfig", "CustomHeadersConfig", "Items"); items != nil {
 		for _, item := range items.Content {
 			b.headers[text(item, "Header")] = text(item, "Value")
 		}
 	}
 	return b, nil
-}
-
-// chosen returns the name in a reference, or that of the branch of an If that holds.
-func (t *Template) chosen(n *yaml.Node) (string, error) {
-	if n == nil || n.Tag != "!If" {
-		if n == nil {
-			return "", nil
-		}
-		return n.Value, nil
-	}
-	holds, err := t.holds(n.Content[0].Value)
-	if err != nil {
-		return "", err
-	}
-	if holds {
-		return n.Content[1].Value, nil
-	}
-	return n.Content[2].Value, nil
 }
 
 // Stop ends the functions.
@@ -171,20 +169,27 @@ func (d *Distribution) passOn(w http.ResponseWriter, r *http.Request, sent edgeR
 	d.API.ServeHTTP(w, to)
 }
 
-// object answers with an object of S3. A plus sign in the path is a blank there.
+// allows reports whether the policies of the buckets allow CloudFront a call.
+func (d *Distribution) allows(action, resource string) bool {
+	return Allowed(d.policies, "cloudfront.amazonaws.com", Call{action, "arn:aws:s3:::" + resource,
+		map[string]string{"aws:SecureTransport": "true", "AWS:SourceArn": "arn:aws:cloudfront::" + account + ":distribution/EDISTRIBUTION"}})
+}
+
+// object answers with an object of S3. A plus sign in the path is a blank there. S3 says
+// that an object is missing only to a reader that may list the bucket.
 func (d *Distribution) object(w http.ResponseWriter, r *http.Request, origin, uri string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
 	name, err := url.QueryUnescape(strings.TrimPrefix(uri, "/"))
-	bucket, missing := "public/", http.StatusNotFound
-	if origin == "packages" { // without the right to list, and for the pool only
-		bucket, missing = "private/", http.StatusForbidden
-		if !strings.HasPrefix(name, "pool/") {
-			w.WriteHeader(missing)
-			return
-		}
+	bucket, missing := map[string]string{"public": "public/", "packages": "private/"}[origin], http.StatusForbidden
+	if d.allows("s3:ListBucket", d.buckets[origin]) {
+		missing = http.StatusNotFound
+	}
+	if err == nil && !d.allows("s3:GetObject", d.buckets[origin]+"/"+name) {
+		w.WriteHeader(http.StatusForbidden)
+		return
 	}
 	if err != nil || driver.CheckKey(bucket+name) != nil {
 		w.WriteHeader(missing)

@@ -1,12 +1,14 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,8 +17,12 @@ type Function struct {
 	Program string        // path of the executable
 	Env     []string      // "NAME=value"
 	Timeout time.Duration // of a call, including the start of its process
+	Memory  int           // MB of a process at most; 0 is 1769
 	Log     io.Writer     // receives the output of the processes; may be nil
 
+	guard *guard // nil without rights
+
+	peak atomic.Int64 // KiB of memory of the largest process
 	mu   sync.Mutex
 	all  []*sandbox
 	idle []*sandbox // the most recently used one is last
@@ -35,9 +41,19 @@ func (f *Function) Invoke(ctx context.Context, event []byte) (out []byte, err er
 		return nil, err
 	}
 	out, err = s.invoke(ctx, event, f.Timeout)
+	used := s.memory()
+	for was := f.peak.Load(); used > was && !f.peak.CompareAndSwap(was, used); was = f.peak.Load() {
+	}
+	if limit := int64(s.limit) << 10; used > limit {
+		s.kill()
+		out, err = nil, fmt.Errorf("%w: %d of %d KiB", ErrMemory, used, limit)
+	}
 	f.give(s)
 	return out, err
 }
+
+// Peak returns the memory of the largest process so far, in bytes.
+func (f *Function) Peak() int64 { return f.peak.Load() << 10 }
 
 // take returns an idle sandbox, or else a new one.
 func (f *Function) take() (*sandbox, error) {
@@ -55,7 +71,7 @@ func (f *Function) take() (*sandbox, error) {
 	if log == nil {
 		log = io.Discard
 	}
-	s, err := start(f.Program, f.Env, log)
+	s, err := start(f.Program, cmp.Or(f.Memory, 1769), f.Env, log)
 	if err != nil {
 		return nil, err
 	}
@@ -88,12 +104,13 @@ func (s *sandbox) dead() bool {
 }
 
 // Kill kills a random busy process, as if its machine had failed. It reports false if there
-// is none.
+// is none. A worker that has not hidden its message yet is spared: its message would come
+// again only after the visibility timeout of the queue, 11 minutes.
 func (f *Function) Kill(random *rand.Rand) bool {
 	f.mu.Lock()
 	var busy []*sandbox
 	for _, s := range f.all {
-		if s.busy() {
+		if receipt, is := s.busy(); is && (receipt == "" || f.guard == nil || f.guard.has(receipt)) {
 			busy = append(busy, s)
 		}
 	}
@@ -111,7 +128,7 @@ func (f *Function) KillAll() (killed int) {
 	all := slices.Clone(f.all)
 	f.mu.Unlock()
 	for _, s := range all {
-		if s.busy() {
+		if _, is := s.busy(); is {
 			s.kill()
 			killed++
 		}

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -25,6 +28,8 @@ var (
 	ErrTimeout = errors.New("task timed out")
 	// ErrDied means that the process ended before its answer.
 	ErrDied = errors.New("process exited before it answered")
+	// ErrMemory means that the process had more memory than the function's settings allow.
+	ErrMemory = errors.New("out of memory")
 	// ErrFunction means that the function returned an error.
 	ErrFunction = errors.New("function failed")
 )
@@ -44,6 +49,7 @@ type answer struct {
 
 // sandbox is a process and its Runtime API.
 type sandbox struct {
+	limit  int // MB of memory
 	cmd    *exec.Cmd
 	server *http.Server
 	next   chan *call
@@ -56,12 +62,12 @@ type sandbox struct {
 }
 
 // start starts the process with Lambda's variables and env.
-func start(program string, env []string, log io.Writer) (*sandbox, error) {
+func start(program string, memory int, env []string, log io.Writer) (*sandbox, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &sandbox{next: make(chan *call), exited: make(chan struct{}), idle: make(chan struct{}, 1)}
+	s := &sandbox{limit: memory, next: make(chan *call), exited: make(chan struct{}), idle: make(chan struct{}, 1)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", s.serveNext)
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", func(w http.ResponseWriter, r *http.Request) { s.serveAnswer(w, r, nil) })
@@ -71,7 +77,7 @@ func start(program string, env []string, log io.Writer) (*sandbox, error) {
 	s.cmd = exec.Command(program)
 	s.cmd.Env = append([]string{
 		"AWS_LAMBDA_RUNTIME_API=" + listener.Addr().String(), "AWS_LAMBDA_FUNCTION_NAME=local", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=1769", "_HANDLER=bootstrap", "TZ=:UTC",
+		fmt.Sprint("AWS_LAMBDA_FUNCTION_MEMORY_SIZE=", memory), "_HANDLER=bootstrap", "TZ=:UTC",
 	}, env...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
@@ -192,11 +198,32 @@ func (s *sandbox) freeze() {
 	}
 }
 
-// busy reports whether the process is handling a call.
-func (s *sandbox) busy() bool {
+// busy reports whether the process is handling a call, and the receipt of its message.
+func (s *sandbox) busy() (receipt string, is bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.current != nil
+	if s.current == nil {
+		return "", false
+	}
+	var event struct {
+		Records []struct{ ReceiptHandle string }
+	}
+	if err := json.Unmarshal(s.current.payload, &event); err == nil && len(event.Records) > 0 {
+		receipt = event.Records[0].ReceiptHandle
+	}
+	return receipt, true
+}
+
+// memory returns the largest memory that the process has had, in KiB; 0 if it has ended.
+func (s *sandbox) memory() int64 {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(data), "\nVmHWM:")
+	var kib int64
+	fmt.Sscan(rest, &kib)
+	return kib
 }
 
 // kill kills the process, also if it is stopped.

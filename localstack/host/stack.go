@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -30,10 +32,12 @@ type Options struct {
 	Queues   string            // prefix of the names of queues
 	SQS      *sqs.Client
 
-	// These values replace values of the template unless they are 0. Visibility is the
-	// queues' visibility timeout, Every the time between scheduled calls, and Timeout the
-	// timeout of functions with a queue.
-	Visibility, Every, Timeout time.Duration
+	// Services are what the functions call, each with the rights of its role.
+	Services Services
+
+	// These values replace values of the template unless they are 0: Every is the time
+	// between scheduled calls, and Timeout the timeout of functions with a queue.
+	Every, Timeout time.Duration
 
 	Functions io.Writer // receives the output of the functions
 	Log       *slog.Logger
@@ -45,6 +49,7 @@ type Stack struct {
 	Template *Template // with the values of Options
 
 	functions map[string]*Function
+	guards    []*http.Server
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 }
@@ -65,17 +70,23 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		return s, err
 	}
 	s.Template = t
-	urls, err := o.queues(ctx, t)
+	urls, arns, err := o.queues(ctx, t)
 	if err != nil {
 		return s, err
 	}
 	for name, declared := range t.Functions {
+		if err := t.Settle(&declared); err != nil {
+			return s, fmt.Errorf("%s: %w", name, err)
+		}
 		env, err := t.Env(declared)
 		if err != nil {
 			return s, fmt.Errorf("%s: %w", name, err)
 		}
-		f := &Function{Program: filepath.Join(o.Code, filepath.Base(declared.Code), "bootstrap"), Env: slices.Concat(env, o.Env), Timeout: declared.Timeout, Log: o.Functions}
+		f := &Function{Program: filepath.Join(o.Code, filepath.Base(declared.Code), "bootstrap"), Env: slices.Concat(env, o.Env), Timeout: declared.Timeout, Memory: declared.Memory, Log: o.Functions}
 		s.functions[name] = f
+		if err := s.guard(f, o.Services, declared, arns, urls[declared.Queue]); err != nil {
+			return s, fmt.Errorf("%s: %w", name, err)
+		}
 		if declared.Queue != "" {
 			f.Timeout = cmp.Or(o.Timeout, f.Timeout)
 			source := &aws.Source{Client: o.SQS, URL: urls[declared.Queue], Batch: declared.Batch, Workers: declared.Most, Deliver: f.deliver,
@@ -92,9 +103,59 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-// queues creates the queues, dead-letter queues first, and returns their URLs.
-func (o *Options) queues(ctx context.Context, t *Template) (map[string]string, error) {
-	urls, arns := map[string]string{}, map[string]string{}
+// guard puts a function behind the rights of its role. Lambda receives and deletes the
+// messages of a queue by the same role.
+func (s *Stack) guard(f *Function, services Services, declared Declared, arns map[string]string, queue string) error {
+	role, err := s.Template.Role(declared)
+	if err != nil {
+		return err
+	}
+	buckets, err := s.Template.BucketPolicies()
+	if err != nil {
+		return err
+	}
+	if f.guard, err = newGuard(services, role, buckets, arns); err != nil {
+		return err
+	}
+	for _, action := range []string{"ReceiveMessage", "DeleteMessage", "GetQueueAttributes"} {
+		if c := (Call{"sqs:" + action, arns[queue], nil}); queue != "" && !f.guard.allows(c) {
+			return fmt.Errorf("the role may not %s of %s", c.Action, c.Resource)
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: f.guard, ReadHeaderTimeout: time.Minute}
+	s.guards = append(s.guards, server)
+	go server.Serve(listener)
+	for _, name := range []string{"APTLESS_DYNAMODB_URL", "APTLESS_S3_URL", "APTLESS_SQS_URL", "APTLESS_EDGE_URL", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_SECRETS_MANAGER"} {
+		f.Env = append(f.Env, name+"=http://"+listener.Addr().String())
+	}
+	return nil
+}
+
+// Denied returns the calls that the policies have refused, by the names of functions.
+func (s *Stack) Denied() map[string][]string {
+	all := map[string][]string{}
+	for name, f := range s.functions {
+		if denied, _ := f.guard.seen(); len(denied) > 0 {
+			all[name] = denied
+		}
+	}
+	return all
+}
+
+// Used returns the actions that a function has called, for example "s3:PutObject".
+func (s *Stack) Used(function string) []string {
+	_, used := s.functions[function].guard.seen()
+	return used
+}
+
+// queues creates the queues, dead-letter queues first. It returns their URLs by name, and
+// their ARNs by URL.
+func (o *Options) queues(ctx context.Context, t *Template) (urls, byURL map[string]string, err error) {
+	urls, arns, byURL := map[string]string{}, map[string]string{}, map[string]string{}
 	for _, dead := range []bool{true, false} {
 		for name, q := range t.Queues {
 			if (q.DeadLetters == "") != dead {
@@ -102,13 +163,14 @@ func (o *Options) queues(ctx context.Context, t *Template) (map[string]string, e
 			}
 			url, arn, err := o.queue(ctx, name, q, arns[q.DeadLetters])
 			if err != nil {
-				return nil, fmt.Errorf("queue %s: %w", name, err)
+				return nil, nil, fmt.Errorf("queue %s: %w", name, err)
 			}
-			urls[name], arns[name] = url, arn
+			urls[name], arns[name], byURL[url] = url, arn, arn
 			t.Set(name, url)
+			t.Set(name+".Arn", arn)
 		}
 	}
-	return urls, nil
+	return urls, byURL, nil
 }
 
 func (o *Options) queue(ctx context.Context, name string, q DeclaredQueue, dead string) (url, arn string, err error) {
@@ -118,12 +180,8 @@ func (o *Options) queue(ctx context.Context, name string, q DeclaredQueue, dead 
 		full += ".fifo"
 		attributes["FifoQueue"] = "true"
 	}
-	visibility := q.Visibility
-	if o.Visibility > 0 {
-		visibility = o.Visibility
-	}
-	if visibility > 0 {
-		attributes["VisibilityTimeout"] = strconv.Itoa(int(visibility.Seconds()))
+	if q.Visibility > 0 {
+		attributes["VisibilityTimeout"] = strconv.Itoa(int(q.Visibility.Seconds()))
 	}
 	if dead != "" {
 		policy, err := json.Marshal(map[string]string{"deadLetterTargetArn": dead, "maxReceiveCount": strconv.Itoa(q.Receives)})
@@ -183,5 +241,8 @@ func (s *Stack) Stop() {
 	s.running.Wait()
 	for _, f := range s.functions { // processes started meanwhile
 		f.Close()
+	}
+	for _, g := range s.guards {
+		g.Close()
 	}
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -14,6 +15,8 @@ import (
 type Template struct {
 	Functions map[string]Declared // by logical name
 	Queues    map[string]DeclaredQueue
+
+	policies []*yaml.Node // of buckets
 
 	route  *yaml.Node // AuthorizationType of the API's route; nil without an API
 	doc    document
@@ -28,8 +31,12 @@ type Declared struct {
 	Batch   int           // largest number of messages in an event
 	Most    int           // largest number of concurrent calls for the queue
 	Every   time.Duration // time between scheduled calls; 0 without a schedule
+	Memory  int           // MB
 
-	env map[string]*yaml.Node
+	env    map[string]*yaml.Node
+	memory *yaml.Node
+	most   *yaml.Node
+	policy *yaml.Node // Policies
 }
 
 // DeclaredQueue is a queue of the template.
@@ -52,6 +59,9 @@ type document struct {
 	} `yaml:"Resources"`
 }
 
+// account is the number of the account of ARNs.
+const account = "000000000000"
+
 // ReadTemplate reads a template.
 func ReadTemplate(file string) (*Template, error) {
 	data, err := os.ReadFile(file)
@@ -62,6 +72,10 @@ func ReadTemplate(file string) (*Template, error) {
 	if err := yaml.Unmarshal(data, &t.doc); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	maps.Copy(t.values, map[string]string{
+		"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": account, "AWS::StackName": "aptless", "AWS::URLSuffix": "amazonaws.com",
+		"Cdn": "EDISTRIBUTION", "Cdn.DomainName": "d111111abcdef8.cloudfront.net",
+	})
 	for name, p := range t.doc.Parameters {
 		t.values[name] = p.Default
 	}
@@ -79,6 +93,8 @@ func ReadTemplate(file string) (*Template, error) {
 				return nil, fmt.Errorf("%s: %s: %w", file, name, err)
 			}
 			t.Queues[name] = q
+		case "AWS::S3::BucketPolicy":
+			t.policies = append(t.policies, at(&r.Properties, "PolicyDocument"))
 		case "AWS::ApiGatewayV2::Route":
 			if strings.HasPrefix(text(&r.Properties, "RouteKey"), "ANY /api/") {
 				t.route = at(&r.Properties, "AuthorizationType")
@@ -95,10 +111,27 @@ func ReadTemplate(file string) (*Template, error) {
 		}
 		f.Queue, _, _ = strings.Cut(text(&r.Properties, "EventSourceArn"), ".")
 		f.Batch = number(&r.Properties, f.Batch, "BatchSize")
-		f.Most = number(&r.Properties, f.Most, "ScalingConfig", "MaximumConcurrency")
+		f.most = at(&r.Properties, "ScalingConfig", "MaximumConcurrency")
 		t.Functions[text(&r.Properties, "FunctionName")] = f
 	}
 	return t, nil
+}
+
+// Settle evaluates the settings of a function that depend on parameters.
+func (t *Template) Settle(f *Declared) error {
+	for to, n := range map[*int]*yaml.Node{&f.Memory: f.memory, &f.Most: f.most} {
+		if n == nil {
+			continue
+		}
+		value, err := t.value(n)
+		if err == nil {
+			*to, err = strconv.Atoi(value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Set sets the value of a parameter, or of a resource in Ref and GetAtt.
@@ -130,7 +163,7 @@ func queue(p *yaml.Node) (q DeclaredQueue, err error) {
 }
 
 func (t *Template) function(p *yaml.Node) (Declared, error) {
-	f := Declared{Code: text(p, "CodeUri"), Batch: 10, Most: 1000, env: map[string]*yaml.Node{}}
+	f := Declared{Code: text(p, "CodeUri"), Batch: 10, Most: 1000, env: map[string]*yaml.Node{}, memory: at(p, "MemorySize"), policy: at(p, "Policies")}
 	var err error
 	if f.Timeout, err = seconds(text(p, "Timeout")); err != nil {
 		return f, err
@@ -165,61 +198,6 @@ func (t *Template) Env(f Declared) ([]string, error) {
 		env = append(env, name+"="+value)
 	}
 	return env, nil
-}
-
-// value evaluates a node: a literal, Ref, GetAtt, Join or If.
-func (t *Template) value(n *yaml.Node) (string, error) {
-	switch {
-	case n.Kind == yaml.ScalarNode && (n.Tag == "!Ref" || n.Tag == "!GetAtt"):
-		value, ok := t.values[n.Value]
-		if !ok {
-			return "", fmt.Errorf("line %d: %s %s is not known here", n.Line, n.Tag, n.Value)
-		}
-		return value, nil
-	case n.Kind == yaml.ScalarNode && n.Tag == "!Sub":
-		return "", fmt.Errorf("line %d: !Sub is not known here", n.Line)
-	case n.Kind == yaml.ScalarNode:
-		return n.Value, nil
-	case n.Tag == "!If" && len(n.Content) == 3:
-		holds, err := t.holds(n.Content[0].Value)
-		if err != nil {
-			return "", err
-		}
-		if holds {
-			return t.value(n.Content[1])
-		}
-		return t.value(n.Content[2])
-	case n.Tag == "!Join" && len(n.Content) == 2:
-		// A list parameter's default has its items joined by commas.
-		list, err := t.value(n.Content[1])
-		return strings.ReplaceAll(list, ",", n.Content[0].Value), err
-	}
-	return "", fmt.Errorf("line %d: %s is not known here", n.Line, n.Tag)
-}
-
-// holds evaluates a condition: Equals, or Not of one.
-func (t *Template) holds(name string) (bool, error) {
-	node, ok := t.doc.Conditions[name]
-	if !ok {
-		return false, fmt.Errorf("no condition %s", name)
-	}
-	return t.test(&node)
-}
-
-func (t *Template) test(n *yaml.Node) (bool, error) {
-	switch {
-	case n.Tag == "!Not" && len(n.Content) == 1:
-		holds, err := t.test(n.Content[0])
-		return !holds, err
-	case n.Tag == "!Equals" && len(n.Content) == 2:
-		a, err := t.value(n.Content[0])
-		if err != nil {
-			return false, err
-		}
-		b, err := t.value(n.Content[1])
-		return a == b, err
-	}
-	return false, fmt.Errorf("line %d: %s is not known here", n.Line, n.Tag)
 }
 
 // at returns the node at a path of names, or nil.

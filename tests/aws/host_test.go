@@ -86,6 +86,9 @@ func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*locals
 	a, err := localstack.Start(t.Context(), &behind, d, o)
 	t.Cleanup(func() {
 		a.Stop()
+		if denied := a.Stack.Denied(); len(denied) > 0 && !o.MayBeDenied {
+			t.Errorf("refused by the policies of the template: %v", denied)
+		}
 		if t.Failed() {
 			if data, err := os.ReadFile(file.Name()); err == nil {
 				t.Logf("%s", data[:min(len(data), 6000)])
@@ -96,9 +99,11 @@ func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*locals
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := a.AdminToken(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	var token string
+	if !o.KeysLater {
+		if token, err = a.AdminToken(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	p := &deployed{token: token, Aptless: a, drivers: d, t: t, api: httptest.NewServer(a.API), public: public, log: file.Name()}
 	public.Config.Handler = a.Public

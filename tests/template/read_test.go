@@ -14,6 +14,7 @@ const file = "../../template.yaml"
 // resource is the tested part of a resource.
 type resource struct {
 	Type                string    `yaml:"Type"`
+	Condition           string    `yaml:"Condition"`
 	DeletionPolicy      string    `yaml:"DeletionPolicy"`
 	UpdateReplacePolicy string    `yaml:"UpdateReplacePolicy"`
 	Properties          yaml.Node `yaml:"Properties"`
@@ -107,27 +108,4 @@ func task(t *testing.T, function string) *yaml.Node {
 		}
 	}
 	return nil
-}
-
-// statements returns the statements of a function's policies.
-func statements(t *testing.T, f resource) []*yaml.Node {
-	t.Helper()
-	var all []*yaml.Node
-	policies := at(&f.Properties, "Policies")
-	if policies == nil {
-		t.Fatal("a function without policies")
-	}
-	for _, p := range policies.Content {
-		s := at(p, "Statement")
-		if s == nil {
-			t.Fatalf("line %d: a policy that is not written here", p.Line)
-		}
-		for _, statement := range s.Content {
-			if statement.Tag == "!If" { // a statement, or an entry of another kind
-				statement = statement.Content[1]
-			}
-			all = append(all, statement)
-		}
-	}
-	return all
 }

@@ -72,58 +72,6 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// TestQueues holds that every queue is FIFO, has a dead-letter queue and an alarm, and
-// feeds exactly one function.
-func TestQueues(t *testing.T) {
-	all := parse(t)
-	readers, watched, dead := map[string]int{}, map[string]bool{}, map[string]bool{}
-	for name := range functions(t) {
-		if event := task(t, name); event != nil {
-			readers[strings.TrimSuffix(text(event, "EventSourceArn"), ".Arn")]++
-		}
-	}
-	for _, r := range all {
-		switch r.Type {
-		case "AWS::CloudWatch::Alarm":
-			for _, d := range at(&r.Properties, "Dimensions").Content {
-				watched[strings.TrimSuffix(text(d, "Value"), ".QueueName")] = true
-			}
-		case "AWS::SQS::Queue":
-			if to := text(&r.Properties, "RedrivePolicy", "deadLetterTargetArn"); to != "" {
-				dead[strings.TrimSuffix(to, ".Arn")] = true
-			}
-		}
-	}
-	queues := 0
-	for name, r := range all {
-		if r.Type != "AWS::SQS::Queue" {
-			continue
-		}
-		queues++
-		want := 1
-		if dead[name] {
-			want = 0
-		} else if text(&r.Properties, "RedrivePolicy", "maxReceiveCount") == "" ||
-			text(&r.Properties, "DeduplicationScope") != "messageGroup" || text(&r.Properties, "FifoThroughputLimit") != "perMessageGroupId" {
-			t.Errorf("%s has no dead-letter queue, or no order for each message group", name)
-		}
-		if text(&r.Properties, "FifoQueue") != "true" || readers[name] != want || !watched[name] {
-			t.Errorf("%s: FIFO %q, %d readers, watched: %v", name, text(&r.Properties, "FifoQueue"), readers[name], watched[name])
-		}
-	}
-	for name, r := range functions(t) {
-		if !watched[name] {
-			t.Errorf("nobody is told when %s dies", name)
-		}
-		if sends := seconds(t, &r.Properties, "Timeout"); sends > 15*time.Minute {
-			t.Errorf("%s may take %v", name, sends)
-		}
-	}
-	if queues == 0 {
-		t.Error("no queues")
-	}
-}
-
 // TestPolicies holds that no statement allows everything, unless a comment in it has the
 // reason.
 func TestPolicies(t *testing.T) {
@@ -159,54 +107,6 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// may reports whether a function may do an action on everything that target names.
-func may(t *testing.T, f resource, action, target string) bool {
-	return slices.ContainsFunc(statements(t, f), func(s *yaml.Node) bool {
-		return slices.Contains(list(at(s, "Action")), action) && slices.Contains(list(at(s, "Resource")), target)
-	})
-}
-
-// TestRights holds the actions that exactly one function may do.
-func TestRights(t *testing.T) {
-	for right, c := range map[string]struct {
-		action, target string
-		functions      []string
-	}{
-		"signs":                   {"secretsmanager:GetSecretValue", "SigningKey", []string{"PublishFunction"}},
-		"signs by KMS":            {"kms:Sign", "SigningKmsKeys", []string{"PublishFunction"}},
-		"writes to storages":      {"s3:PutObject", "StorageArns", []string{"PublishFunction"}},
-		"deletes package files":   {"s3:DeleteObject", "${PrivateBucket.Arn}/*", []string{"CleanupFunction"}},
-		"deletes published files": {"s3:DeleteObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},
-		"writes published files":  {"s3:PutObject", "${PublicBucket.Arn}/*", []string{"PublishFunction"}},
-		"writes package files":    {"s3:PutObject", "${PrivateBucket.Arn}/*", []string{"CleanupFunction", "MirrorFunction", "PublishFunction", "WorkerFunction"}},
-		"writes private prefixes": {"cloudfront-keyvaluestore:UpdateKeys", "EdgeKeys.Arn", []string{"ApiFunction", "ScheduleFunction"}},
-	} {
-		var allowed []string
-		for name, f := range functions(t) {
-			if may(t, f, c.action, c.target) {
-				allowed = append(allowed, name)
-			}
-		}
-		slices.Sort(allowed)
-		if !slices.Equal(allowed, c.functions) {
-			t.Errorf("%s: %v, want %v", right, allowed, c.functions)
-		}
-	}
-	for name, f := range functions(t) {
-		if text(&f.Properties, "Role") != "" {
-			t.Errorf("%s shares a role", name)
-		}
-		for _, event := range entries(at(&f.Properties, "Events")) {
-			if text(event, "Type") == "SQS" {
-				t.Errorf("SAM gives %s the messages of all queues of the account", name)
-			}
-		}
-		if event := task(t, name); event != nil && !may(t, f, "sqs:ReceiveMessage", text(event, "EventSourceArn")) {
-			t.Errorf("%s may not read its queue", name)
-		}
-	}
-}
-
 // TestKept holds the resources that a deleted or replaced stack leaves. The buckets are
 // read only through CloudFront.
 func TestKept(t *testing.T) {
@@ -216,8 +116,9 @@ func TestKept(t *testing.T) {
 		if kept && (r.DeletionPolicy != "Retain" || r.UpdateReplacePolicy != "Retain") {
 			t.Errorf("%s goes with the stack", name)
 		}
-		if r.Type == "AWS::DynamoDB::Table" && text(&r.Properties, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled") != "true" {
-			t.Errorf("%s cannot be had back", name)
+		if r.Type == "AWS::DynamoDB::Table" && (text(&r.Properties, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled") != "true" ||
+			text(&r.Properties, "DeletionProtectionEnabled") != "true") {
+			t.Errorf("%s can be deleted, or cannot be restored", name)
 		}
 		if r.Type != "AWS::S3::Bucket" {
 			continue
@@ -278,81 +179,6 @@ func TestEdge(t *testing.T) {
 	}
 }
 
-// matches reports whether CloudFront applies a path pattern to a path. Neither has a leading
-// slash, and * is any text.
-func matches(pattern, path string) bool {
-	parts := strings.Split(regexp.QuoteMeta(pattern), `\*`)
-	return regexp.MustCompile("^" + strings.Join(parts, ".*") + "$").MatchString(strings.TrimPrefix(path, "/"))
-}
-
-// TestOrigins holds the origin of each path in CloudFront. From the private bucket only
-// package files may be read.
-func TestOrigins(t *testing.T) {
-	all := parse(t)
-	r := all["Cdn"]
-	config := at(&r.Properties, "DistributionConfig")
-	buckets := map[string]string{}
-	for _, o := range at(config, "Origins").Content {
-		buckets[text(o, "Id")] = strings.TrimSuffix(text(o, "DomainName"), ".RegionalDomainName")
-		if text(o, "OriginAccessControlId") == "" && text(o, "Id") != "api" {
-			t.Errorf("line %d: an origin that anybody may read", o.Line)
-		}
-	}
-	digest := strings.Repeat("ab", 32)
-	for path, want := range map[string]string{
-		"/pool/sha256/ab/" + digest + "/x_1_all.deb": "PrivateBucket", "/team/x/pool/sha256/ab/" + digest + "/x_1_all.deb": "PrivateBucket",
-		"/pool/source/" + digest + "/x_1.dsc": "PublicBucket", "/pool/main/x/x/x_1_all.deb": "PublicBucket", "/team/pool/main/x/x/x_1_all.deb": "PublicBucket",
-		"/dists/stable/InRelease": "PublicBucket", "/dists/stable/main/binary-amd64/by-hash/SHA256/" + digest: "PublicBucket", "/pool/ab/" + digest: "PublicBucket",
-		"/key.asc": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}", "/team/aptless.sources": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}",
-		"/snapshots/20260101T000000Z/dists/stable/InRelease": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}", "/docs/doc.json": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}",
-		"/": "PublicBucket", "/tasks/1": "PublicBucket", "/xpool/sha256/ab/x": "PublicBucket",
-	} {
-		behaviour := at(config, "DefaultCacheBehavior")
-		for _, b := range slices.Backward(at(config, "CacheBehaviors").Content) {
-			if matches(text(b, "PathPattern"), path) {
-				behaviour = b
-			}
-		}
-		if got := buckets[text(behaviour, "TargetOriginId")]; got != want {
-			t.Errorf("%s is read from %s, and not from %s", path, got, want)
-		}
-		kept := strings.HasSuffix(path, ".deb") || strings.Contains(path, digest)
-		if text(config, "DefaultRootObject") == "" {
-			t.Error("the root of the distribution lists the bucket")
-		}
-		if got := text(behaviour, "CachePolicyId"); kept != (got == "ImmutableNames") {
-			t.Errorf("%s is cached by %s", path, got)
-		}
-	}
-	for _, b := range at(config, "CacheBehaviors").Content {
-		if buckets[text(b, "TargetOriginId")] != "PrivateBucket" {
-			continue
-		}
-		var functions []string
-		for _, f := range at(b, "FunctionAssociations").Content {
-			functions = append(functions, list(at(f, "FunctionARN"))...)
-		}
-		if !slices.Equal(functions, []string{"UsePrivate", "Authentication.FunctionARN", "PackageFiles.FunctionARN"}) {
-			t.Errorf("%s is read through %v", text(b, "PathPattern"), functions)
-		}
-	}
-	allowed := 0
-	policy := all["PrivateBucketPolicy"]
-	for _, s := range at(&policy.Properties, "PolicyDocument", "Statement").Content {
-		if text(s, "Effect") != "Allow" {
-			continue
-		}
-		allowed++
-		if text(s, "Action") != "s3:GetObject" || text(s, "Resource") != "${PrivateBucket.Arn}/pool/*" ||
-			!strings.HasSuffix(text(s, "Condition", "StringEquals", "AWS:SourceArn"), ":distribution/${Cdn}") {
-			t.Errorf("line %d: others may %s of %s", s.Line, text(s, "Action"), text(s, "Resource"))
-		}
-	}
-	if allowed != 1 {
-		t.Errorf("%d statements allow others to use the private bucket", allowed)
-	}
-}
-
 // TestLint runs cfn-lint on the template; `make tools` installs it.
 func TestLint(t *testing.T) {
 	cache, err := os.UserCacheDir()
@@ -402,37 +228,6 @@ func TestCallersOfTheAPI(t *testing.T) {
 	}
 	if routes != 3 {
 		t.Errorf("%d routes", routes)
-	}
-}
-
-// TestEachPathPassesItsFunction: every behaviour asks for tokens where prefixes are private,
-// and otherwise writes plus signs as S3 reads them. Private files are for no shared cache.
-func TestEachPathPassesItsFunction(t *testing.T) {
-	all := parse(t)
-	cdn := all["Cdn"]
-	config := at(&cdn.Properties, "DistributionConfig")
-	behaviours := append([]*yaml.Node{at(config, "DefaultCacheBehavior")}, at(config, "CacheBehaviors").Content...)
-	for _, b := range behaviours {
-		open := "PlusSigns.FunctionARN"
-		if text(b, "TargetOriginId") == "packages" {
-			open = "PackageFiles.FunctionARN"
-		}
-		functions := at(b, "FunctionAssociations")
-		if functions == nil || len(functions.Content) != 1 || text(functions.Content[0], "EventType") != "viewer-request" ||
-			!slices.Equal(list(at(functions.Content[0], "FunctionARN")), []string{"UsePrivate", "Authentication.FunctionARN", open}) {
-			t.Errorf("line %d: the behaviour of %q has other functions", b.Line, text(b, "PathPattern"))
-		}
-		if got := list(at(b, "ResponseHeadersPolicyId")); !slices.Equal(got, []string{"UsePrivate", "PrivateHeaders", "Headers"}) {
-			t.Errorf("line %d: headers of %q", b.Line, got)
-		}
-		if got := list(at(b, "ViewerProtocolPolicy")); !slices.Equal(got, []string{"UsePrivate", "https-only", "allow-all"}) {
-			t.Errorf("line %d: tokens go by %q", b.Line, got)
-		}
-	}
-	policy := all["PrivateHeaders"]
-	items := at(&policy.Properties, "ResponseHeadersPolicyConfig", "CustomHeadersConfig", "Items")
-	if items == nil || text(items.Content[0], "Header") != "Cache-Control" || text(items.Content[0], "Value") != "private" || text(items.Content[0], "Override") != "true" {
-		t.Error("private files may be kept by shared caches")
 	}
 }
 

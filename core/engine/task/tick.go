@@ -71,7 +71,12 @@ func (s *Store) Owed(ctx context.Context) (Owed, error) {
 	return sum, nil
 }
 
-// Resend sends lost messages again. A sender may have died before it sent one. It
+// lateResends is the number of messages after which a runnable task counts as late: no
+// worker has begun it for a quarter of an hour.
+const lateResends = 5
+
+// Resend sends lost messages again. It logs an error while tasks are late: there is no
+// worker, or there are too few. A sender may have died before it sent one. It
 // considers the tasks at the heads of all their queues, each after 1, 2, 4 …
 // minutes. With all, it sends the message of every open task at once, for a queue
 // that has lost everything.
@@ -84,6 +89,12 @@ func (d *Dispatcher) Resend(ctx context.Context, all bool) error {
 	if err != nil {
 		return err
 	}
+	late := 0
+	defer func() {
+		if late > 0 {
+			d.Store.Log.Error("tasks wait for a worker", "tasks", late)
+		}
+	}()
 	for _, id := range open {
 		t, version, err := d.Store.get(ctx, id)
 		if errors.Is(err, ErrUnknown) {
@@ -91,6 +102,9 @@ func (d *Dispatcher) Resend(ctx context.Context, all bool) error {
 		}
 		if err != nil {
 			return err
+		}
+		if !t.State.Ended() && t.Resends >= lateResends {
+			late++
 		}
 		if !all {
 			if !d.forgotten(t) {

@@ -86,6 +86,10 @@ type Config struct {
 	Sleep        func(context.Context, time.Duration) error // sleeps on the clock of Now; nil sleeps in real time
 	Draw         api.Draw                                   // runs the program dot; nil if it is not installed
 
+	// CleanupEvery is the time between collections of unreferenced files that ticks begin; 0
+	// is never.
+	CleanupEvery time.Duration
+
 	Space   func() (api.Space, error) // returns the size of the storage; nil if it is unbounded
 	Metrics *prometheus.Registry      // receives the metrics of the API; nil disables them
 
@@ -182,8 +186,9 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, protection: guarding,
-		planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh}, signatures: signatures{public, signer}, now: c.Now}
+	scheduled := &cleanups{table: d.Table, every: c.CleanupEvery, spec: collector.Check, now: c.Now}
+	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, protection: guarding, cleanups: scheduled,
+		planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh, cleanupKind: scheduled.plan}, signatures: signatures{public, signer}, now: c.Now}
 	dispatcher.Alone, dispatcher.Outage, dispatcher.Allow = c.Alone, cmp.Or(c.Outage, dispatcher.Outage), guarding.allow
 	direct, _ := d.Blobs.(driver.Direct)
 	objects := drawing{publications, lists, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}

@@ -26,12 +26,13 @@ type App struct {
 	now          func() time.Time
 	mirrors      *mirror.Store
 	protection   *protection
+	cleanups     *cleanups
 }
 
 // Tick runs the due entries of the calendar, then sends lost messages again. Any
 // process may call it, about once a minute.
 func (a *App) Tick(ctx context.Context) error {
-	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.MigrateCalendar(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false), a.protection.tick(ctx))
+	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.MigrateCalendar(ctx), a.cleanups.begin(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false), a.protection.tick(ctx))
 }
 
 // CreateAdmin makes a token that may do everything, and asks for no
