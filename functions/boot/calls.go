@@ -18,6 +18,9 @@ import (
 // made.
 func (f *Function) API(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if index(f.address, w, r) {
+			return
+		}
 		a, err := f.open(r.Context())
 		if err != nil {
 			f.Log.Error("function cannot answer", "error", err)

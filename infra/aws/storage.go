@@ -78,22 +78,28 @@ func parseStorage(field string) (name string, s Storage, err error) {
 		}
 		s.Prefix += "/"
 	}
-	options, err := url.ParseQuery(u.RawQuery)
+	err = s.options(u.RawQuery)
+	return name, s, err
+}
+
+// options parses the options of a storage.
+func (s *Storage) options(query string) error {
+	options, err := url.ParseQuery(query)
 	if err != nil {
-		return "", Storage{}, errStorage
+		return errStorage
 	}
 	known := map[string]*string{"region": &s.Region, "endpoint": &s.Endpoint, "profile": &s.Profile, "secret": &s.Secret}
 	for option, values := range options {
 		to := known[option]
 		if to == nil || len(values) != 1 {
-			return "", Storage{}, errStorage
+			return errStorage
 		}
 		*to = values[0]
 	}
 	if s.Profile != "" && s.Secret != "" {
-		return "", Storage{}, errStorage
+		return errStorage
 	}
-	return name, s, nil
+	return nil
 }
 
 // OpenStorages connects storages without other drivers. The map's keys are the names that

@@ -104,7 +104,7 @@ func (s *sandbox) dead() bool {
 }
 
 // Kill kills a random busy process, as if its machine had failed. It reports false if there
-// is none. A worker that has not hidden its message yet is spared: its message would come
+// is none. A worker that has not hidden its message yet is spared. Its message would come
 // again only after the visibility timeout of the queue, 11 minutes.
 func (f *Function) Kill(random *rand.Rand) bool {
 	f.mu.Lock()

@@ -180,19 +180,7 @@ func (g *guard) objectCalls(r *http.Request) ([]Call, error) {
 	on := func(action string) []Call { return []Call{{"s3:" + action, arn + "/" + key, values}} }
 	switch {
 	case r.Method == http.MethodPost && q.Has("delete"):
-		data, err := body(r)
-		if err != nil {
-			return nil, err
-		}
-		var in struct {
-			Object []struct{ Key, VersionId string }
-		}
-		err = xml.Unmarshal(data, &in)
-		var calls []Call
-		for _, o := range in.Object {
-			calls = append(calls, Call{"s3:DeleteObject", arn + "/" + o.Key, values})
-		}
-		return calls, err
+		return deletions(r, arn, values)
 	case key == "":
 		return []Call{{"s3:ListBucket", arn, values}}, nil
 	case r.Method == http.MethodGet && q.Has("uploadId"):
@@ -216,6 +204,23 @@ func (g *guard) objectCalls(r *http.Request) ([]Call, error) {
 		calls = append(calls, Call{"s3:GetObject", "arn:aws:s3:::" + from, values})
 	}
 	return calls, nil
+}
+
+// deletions returns the calls of a request that deletes several objects.
+func deletions(r *http.Request, arn string, values map[string]string) ([]Call, error) {
+	data, err := body(r)
+	if err != nil {
+		return nil, err
+	}
+	var in struct {
+		Object []struct{ Key string }
+	}
+	err = xml.Unmarshal(data, &in)
+	var calls []Call
+	for _, o := range in.Object {
+		calls = append(calls, Call{"s3:DeleteObject", arn + "/" + o.Key, values})
+	}
+	return calls, err
 }
 
 // hideMissing answers 403 for a missing object to a role that may not list the bucket.

@@ -32,11 +32,11 @@ type Options struct {
 	Queues   string            // prefix of the names of queues
 	SQS      *sqs.Client
 
-	// Services are what the functions call, each with the rights of its role.
+	// Services receive the calls of the functions, each with the rights of its role.
 	Services Services
 
-	// These values replace values of the template unless they are 0: Every is the time
-	// between scheduled calls, and Timeout the timeout of functions with a queue.
+	// These values replace values of the template unless they are 0. Every is the time
+	// between scheduled calls. Timeout is the timeout of functions with a queue.
 	Every, Timeout time.Duration
 
 	Functions io.Writer // receives the output of the functions
@@ -103,7 +103,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-// guard puts a function behind the rights of its role. Lambda receives and deletes the
+// guard gives a function the rights of its role. Lambda receives and deletes the
 // messages of a queue by the same role.
 func (s *Stack) guard(f *Function, services Services, declared Declared, arns map[string]string, queue string) error {
 	role, err := s.Template.Role(declared)

@@ -31,7 +31,8 @@ func (p *deployed) read(path string) (int, string, http.Header) {
 }
 
 // TestReadersFindWhatTheyNeed: keys, sources, pages, former states, and files with a plus
-// sign, as CloudFront answers for them. The root is no list of the bucket.
+// sign, as CloudFront answers for them. The root is a page for people, and no list of the
+// bucket.
 func TestReadersFindWhatTheyNeed(t *testing.T) {
 	p := deploy(t, 0, nil)
 	p.must("POST", "/api/repos", `{"Name":"plus"}`)
@@ -75,7 +76,8 @@ func TestReadersFindWhatTheyNeed(t *testing.T) {
 			t.Errorf("%s: %d %.200s", path, code, body)
 		}
 	}
-	for _, path := range []string{"/", "/plus/", "/dists"} {
+	contains("/", "<pre>sudo curl -fsSLo /etc/apt/sources.list.d/aptless.sources "+p.public.URL+"/aptless.sources")
+	for _, path := range []string{"/plus/", "/dists"} {
 		if code, text, _ := p.read(path); code != 404 || strings.Contains(text, "plus") {
 			t.Errorf("%s: %d %.200s", path, code, text)
 		}

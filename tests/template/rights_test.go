@@ -45,8 +45,8 @@ func allowed(t *testing.T, tp *host.Template, c host.Call) []string {
 	return names
 }
 
-// TestRights holds the functions that may make a call. A function that parses what clients
-// and archives send has no right to sign, to delete package files or to write published ones.
+// TestRights holds the functions that may make a call. A function that parses files of
+// clients and archives has no right to sign, to delete package files or to publish.
 func TestRights(t *testing.T) {
 	parameters, secrets := read(t, map[string]string{"PrivateDownloads": "yes"}), read(t, map[string]string{"Keys": "SECRETS"})
 	kms := read(t, map[string]string{"Keys": "SECRETS", "SigningKmsKeys": "kms-1,kms-2", "StorageArns": "arn:aws:s3:::b,arn:aws:s3:::b/*", "StorageSecretArns": "storage-secret"})
@@ -103,8 +103,8 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// TestBucketsRefuse holds what the buckets refuse to everybody: connections without TLS, and
-// a second object of an immutable name.
+// TestBucketsRefuse holds the refusals for every principal: connections without TLS, and a
+// second object of an immutable name.
 func TestBucketsRefuse(t *testing.T) {
 	policies, err := read(t, nil).BucketPolicies()
 	if err != nil {
@@ -170,7 +170,7 @@ func TestQueues(t *testing.T) {
 	}
 }
 
-// TestAlarms holds that alarms exist only with a topic, and what they watch.
+// TestAlarms holds that alarms exist only with a topic, and the metrics they watch.
 func TestAlarms(t *testing.T) {
 	watched := map[string]bool{}
 	for name, r := range parse(t) {

@@ -187,8 +187,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		return nil, err
 	}
 	scheduled := &cleanups{table: d.Table, every: c.CleanupEvery, spec: collector.Check, now: c.Now}
-	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, protection: guarding, cleanups: scheduled,
-		planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh, cleanupKind: scheduled.plan}, signatures: signatures{public, signer}, now: c.Now}
+	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, protection: guarding, cleanups: scheduled, planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh, cleanupKind: scheduled.plan}, signatures: signatures{public, signer}, now: c.Now}
 	dispatcher.Alone, dispatcher.Outage, dispatcher.Allow = c.Alone, cmp.Or(c.Outage, dispatcher.Outage), guarding.allow
 	direct, _ := d.Blobs.(driver.Direct)
 	objects := drawing{publications, lists, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}

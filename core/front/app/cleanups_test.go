@@ -12,8 +12,8 @@ import (
 	"aptless/core/front/app/apptest"
 )
 
-// TestTicksCollect holds that ticks begin a collection once in the time between two, that a
-// shorter time applies soon, and that without it the entry is removed.
+// TestTicksCollect holds that ticks begin a collection once in the time between two. A
+// shorter time applies soon. Without a time the entry is removed.
 func TestTicksCollect(t *testing.T) {
 	env := drivertest.NewEnv()
 	orphan := func() bool {
