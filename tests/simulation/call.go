@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -136,7 +135,6 @@ func (w *World) late(name string, effect func()) {
 	w.parked = append(w.parked, c)
 	go func() {
 		if f := <-c.turn; f.err == nil {
-			w.lateRow = w.lateRow || strings.HasPrefix(name, "Table.Write pool/")
 			effect()
 		}
 	}()

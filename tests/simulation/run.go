@@ -270,9 +270,6 @@ func (w *World) left() {
 	rows := w.memory.Rows("")
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
 		part, _, _ := strings.Cut(key, "/")
-		if strings.HasPrefix(key, "pool/") && w.lateRow {
-			continue // see docs/guarantees.md
-		}
 		if !strings.HasPrefix(part, "audit") && part != "auth" && key != "calendar/tasks/retention" && part != "task" && part != "collection" && part != "keyring" && part != "gpg" {
 			all = append(all, "row "+key)
 		}

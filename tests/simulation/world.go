@@ -46,7 +46,6 @@ type World struct {
 	outage     *outage
 	random     uint64 // number of pauses drawn
 	listing    int    // number of listings
-	lateRow    bool   // a row of a package file was written after its caller gave up
 	trail      []string
 	hash       uint64
 	ghost      *Process // makes the calls that take effect after their callers gave them up

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"aptless/core/archive/pkglist"
+	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
 	"aptless/core/archive/source"
@@ -181,6 +182,7 @@ type draft struct {
 	lists map[string]*pkglist.List     // by component
 	extra map[string]map[string]string // SHA-256 of AppStream files, by component and path
 	how   request
+	link  *files.Linker // of the attempt that publishes the draft
 }
 
 // base is the manifest whose files can be relied on: an empty one while the
@@ -208,7 +210,8 @@ type request struct {
 
 // cursor says how far a task has come.
 type cursor struct {
-	Linked    int    // packages whose files are linked
+	Linked    int    // allLinked, or 0
+	Files     int    `json:",omitempty"` // package files that are linked
 	Progress  string // key of the index.Progress of staging; "" before it
 	Committed bool   // the row names the new manifest, or is being dropped
 }

@@ -4,38 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/index"
+	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
 	"aptless/core/engine/driver"
-	"aptless/core/engine/lists"
+	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
 )
-
-// StagingPart is the partition of the rows that name the objects that attempts
-// stage. StagingRoots returns the roots of such a row.
-const StagingPart = "staging"
-
-// staging is the row of a publication that is being staged. It is written
-// before the first object, and removed when the publication is applied or
-// undone. So every object that an attempt has put into the public tree is
-// listed. Package files are the difference of Lists to the committed lists.
-// By-hash objects are in the inventories of Folders.
-type staging struct {
-	Name
-	Task    int64    // that stages
-	Folders []string // private folders of its attempts
-	Scope   files.Scope
-	Aliases []string                   `json:",omitempty"`
-	Lists   map[string]index.Published // whose package files may be linked
-}
-
-func stagingKey(n Name) driver.Key { return driver.Key{Part: StagingPart, Sort: n.dist().ID()} }
 
 // begin writes the row of an attempt before it stages anything. A row that a
 // task before this one has left is undone first. It returns how many inventories
@@ -60,7 +38,7 @@ func (s *Store) begin(ctx context.Context, a *task.Attempt, d draft, folder stri
 			case old.Task == a.ID():
 				row.Folders = append(slices.Clone(old.Folders), folder)
 			default:
-				if err := s.undoStaged(ctx, a, old); err != nil {
+				if err := s.undoStaged(ctx, a, d.link.Inventory, old); err != nil {
 					return 0, err
 				}
 			}
@@ -78,16 +56,6 @@ func (s *Store) begin(ctx context.Context, a *task.Attempt, d draft, folder stri
 	}
 }
 
-// staging reads the row of a publication that is being staged, and its version.
-func (s *Store) staging(ctx context.Context, n Name) (staging, string, error) {
-	var st staging
-	row, err := s.Table.Get(ctx, stagingKey(n))
-	if err != nil {
-		return st, "", err
-	}
-	return st, row.Version, json.Unmarshal(row.Data, &st)
-}
-
 // undo removes all that the attempts of a failed task have staged.
 func (s *Store) undo(ctx context.Context, a *task.Attempt, n Name) error {
 	var st staging
@@ -98,32 +66,46 @@ func (s *Store) undo(ctx context.Context, a *task.Attempt, n Name) error {
 	if err != nil {
 		return err
 	}
-	if err := s.undoStaged(ctx, a, st); err != nil {
+	return s.undoRow(ctx, a, st)
+}
+
+// undoRow is undoStaged, and removes the row.
+func (s *Store) undoRow(ctx context.Context, a *task.Attempt, st staging) error {
+	inv := s.inventory(a, st.dist())
+	if err := s.undoStaged(ctx, a, inv, st); err != nil {
 		return err
 	}
-	a.Drop(stagingKey(n))
-	return nil
+	a.Drop(stagingKey(st.Name))
+	return inv.Flush(ctx)
 }
 
 // undoStaged removes the objects that attempts have staged and the committed
-// manifest does not name.
-func (s *Store) undoStaged(ctx context.Context, a *task.Attempt, st staging) error {
-	p, err := s.read(ctx, s.get, st.Name)
-	if errors.Is(err, driver.ErrNotFound) {
-		p, err = Publication{Settings: Settings{Name: st.Name}}, nil
-	}
+// manifest does not name. The caller flushes the inventory.
+func (s *Store) undoStaged(ctx context.Context, a *task.Attempt, inv *files.Inventory, st staging) error {
+	p, m, err := s.committed(ctx, st.Name)
 	if err != nil {
 		return err
+	}
+	keys, err := s.undoFiles(ctx, a, inv, st, p, m)
+	if err != nil {
+		return err
+	}
+	inv.Settle(st.dist().ID())
+	return s.delete(ctx, a, p, keys)
+}
+
+// committed returns a publication and its manifest. Both are empty before the first
+// commit.
+func (s *Store) committed(ctx context.Context, n Name) (Publication, *tree.Manifest, error) {
+	p, err := s.read(ctx, s.get, n)
+	if errors.Is(err, driver.ErrNotFound) {
+		p, err = Publication{Settings: Settings{Name: n}}, nil
+	}
+	if err != nil {
+		return p, nil, err
 	}
 	m, err := s.manifest(ctx, p.Manifest)
-	if err != nil {
-		return err
-	}
-	keys, err := s.undoFiles(ctx, a, st, p, m)
-	if err != nil {
-		return err
-	}
-	return s.delete(ctx, a, p, keys)
+	return p, m, err
 }
 
 // undoFiles removes package files that attempts have linked and no committed list
@@ -131,9 +113,9 @@ func (s *Store) undoStaged(ctx context.Context, a *task.Attempt, st staging) err
 // commit these are inventories, and the objects of attempts before the committing
 // one. For example, attempt 1 stages and dies, then attempt 2 stages and commits.
 // The objects in the inventory of attempt 1 go unless the manifest names them.
-func (s *Store) undoFiles(ctx context.Context, a *task.Attempt, st staging, p Publication, m *tree.Manifest) ([]string, error) {
-	cleaner := s.cleaner(a, p, m.Lists)
-	cleaner.Scope, cleaner.Restore = st.Scope, true
+func (s *Store) undoFiles(ctx context.Context, a *task.Attempt, inv *files.Inventory, st staging, p Publication, m *tree.Manifest) ([]string, error) {
+	cleaner := s.cleaner(a, inv, p, m.Lists)
+	cleaner.Scope, cleaner.Undo = st.Scope, true
 	if err := cleaner.Clean(ctx, st.Lists); err != nil {
 		return nil, err
 	}
@@ -161,47 +143,58 @@ func (s *Store) undoFiles(ctx context.Context, a *task.Attempt, st staging, p Pu
 	return keys, nil
 }
 
-// undoNeighbours undoes the staging of failed tasks on other publications of
-// the prefix, in the directories that they share. The caller holds the lock of
-// these directories, so no other task is staging there. undoNeighbours reports
-// whether it has undone any.
-func (s *Store) undoNeighbours(ctx context.Context, a *task.Attempt, p *Publication) (bool, error) {
-	found := false
-	for row, err := range s.Table.Scan(ctx, StagingPart, p.Dist().StoragePrefix()+"/") {
-		if err != nil {
-			return found, err
-		}
-		if !strings.HasPrefix(row.Sort, p.Dist().StoragePrefix()+"/") {
-			break
-		}
-		var st staging
-		if err := json.Unmarshal(row.Data, &st); err != nil {
-			return found, fmt.Errorf("%s: %w", row.Key, err)
-		}
-		if st.Prefix != p.Prefix || st.Distribution == p.Distribution || !st.Scope.SharesPool() {
-			continue
-		}
-		if err := s.undoStaged(ctx, a, st); err != nil {
-			return found, err
-		}
-		if _, err := a.Write(ctx, driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version}); err != nil {
-			return found, err
-		}
-		found = true
+// undoForced undoes replacements of package files that other publications of the prefix
+// have made and not committed. It does so in the areas of the draft. Their tasks have
+// failed: they would hold the locks of these areas.
+func (s *Store) undoForced(ctx context.Context, a *task.Attempt, d draft) error {
+	inv := d.link.Inventory
+	areas := files.Areas(d.next.published())
+	ids, err := inv.Forced(ctx, areas)
+	if err != nil {
+		return err
 	}
-	return found, nil
+	for _, id := range ids {
+		var st staging
+		err := s.get(ctx, driver.Key{Part: StagingPart, Sort: id}, &st)
+		if err == nil {
+			err = s.undoFilesIn(ctx, a, inv, st, areas)
+		}
+		if err != nil && !errors.Is(err, driver.ErrNotFound) {
+			return err
+		}
+		inv.Settle(id)
+	}
+	return nil
 }
 
-// clearNeighbours removes the package files of dropped publications from the
-// directories that the prefix shares. Its caller holds the lock of these directories,
-// so publish.remove waits. It reports whether there were any.
-func (s *Store) clearNeighbours(ctx context.Context, a *task.Attempt, p *Publication) (bool, error) {
+// undoFilesIn undoes the package files of a staging in some areas.
+func (s *Store) undoFilesIn(ctx context.Context, a *task.Attempt, inv *files.Inventory, st staging, areas []string) error {
+	p, m, err := s.committed(ctx, st.Name)
+	if err != nil {
+		return err
+	}
+	cleaner := s.cleaner(a, inv, p, m.Lists)
+	cleaner.Scope, cleaner.Undo = st.Scope, true
+	in := map[string]index.Published{}
+	for c, l := range st.Lists {
+		if slices.Contains(areas, paths.Area(l.PoolDir)) {
+			in[c] = l
+		}
+	}
+	return cleaner.Clean(ctx, in)
+}
+
+// clearNeighbours removes the package files of dropped publications of the prefix. It
+// does so for publications of whose areas the task has the locks, so publish.remove
+// waits. It reports whether there were any.
+func (s *Store) clearNeighbours(ctx context.Context, a *task.Attempt, d draft) (bool, error) {
 	found := false
-	for r, err := range s.removals(ctx, p.Dist()) {
+	for r, err := range s.removals(ctx, d.next.Dist()) {
 		if err != nil {
 			return found, err
 		}
-		if !r.Dist().SharesPool() || r.Manifest == "" || r.LeaveFiles {
+		foreign := func(dir string) bool { return !a.Holds(lock.Want{Resource: r.Dist().AreaLock(paths.Area(dir))}) }
+		if slices.ContainsFunc(r.dirs(), foreign) || r.Manifest == "" || r.LeaveFiles {
 			continue
 		}
 		m, err := tree.Read(ctx, s.Blobs, r.Manifest)
@@ -209,7 +202,7 @@ func (s *Store) clearNeighbours(ctx context.Context, a *task.Attempt, p *Publica
 			continue
 		}
 		if err == nil {
-			err = s.dropPackages(ctx, a, r, m.Lists)
+			err = s.dropPackages(ctx, a, d.link.Inventory, r, m.Lists)
 		}
 		if err != nil {
 			return found, err
@@ -324,114 +317,4 @@ func (s *Store) stageAgain(ctx context.Context, p Publication) error {
 	}
 	_, _, err = st.Contents(ctx, &index.Set{}, indexes, d.lists, func(string, ...any) {})
 	return err
-}
-
-// cleaner removes package files that a publication has lost. keeps are the lists
-// that it has, nil for none.
-func (s *Store) cleaner(a *task.Attempt, p Publication, keeps map[string]index.Published) *files.Cleaner {
-	return &files.Cleaner{Store: s.filesOf(a), Scope: p.scope(), Keeps: keeps, Others: func(ctx context.Context, dir string) ([]lists.Ref, error) {
-		return s.users(ctx, &p, dir)
-	}}
-}
-
-// users returns the lists of other publications that have package files in a
-// directory. For a publication that is not applied the lists of its old tree
-// are added.
-func (s *Store) users(ctx context.Context, p *Publication, dir string) ([]lists.Ref, error) {
-	neighbours, err := s.neighbours(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	var refs []lists.Ref
-	for _, other := range neighbours {
-		in := other.published()
-		for _, c := range other.components() {
-			if in[c].PoolDir == dir {
-				refs = append(refs, in[c].List)
-			}
-		}
-		old, err := s.older(ctx, &other)
-		if err != nil {
-			return nil, err
-		}
-		if old == nil {
-			continue
-		}
-		for _, c := range slices.Sorted(maps.Keys(old.Lists)) {
-			was := old.Lists[c]
-			if was.PoolDir == dir {
-				refs = append(refs, was.List)
-			}
-		}
-	}
-	return refs, nil
-}
-
-// maxLeftovers bounds the leftovers of a publication: each has some 200 bytes of its
-// row. The files of the oldest are removed when there are more.
-const maxLeftovers = 60
-
-// leave returns the leftovers after an update with SkipCleanup. They are the
-// leftovers so far, and the lists of last that the publication has no more.
-func (p *Publication) leave(last, now map[string]index.Published) []Leftover {
-	left := slices.Clone(p.Left)
-	for _, component := range slices.Sorted(maps.Keys(last)) {
-		l := Leftover{component, last[component]}
-		if l.Published != now[component] && !slices.Contains(left, l) {
-			left = append(left, l)
-		}
-	}
-	return left
-}
-
-// cleaned returns the leftovers that go when the committed manifest is applied: all, or
-// with SkipCleanup the oldest for which the row has no room.
-func (p *Publication) cleaned() []Leftover {
-	if p.SkipCleanup {
-		return p.Left[:max(0, len(p.Left)-maxLeftovers)]
-	}
-	return p.Left
-}
-
-// cleanPackages removes the package files that the publication has lost since
-// the lists of last, unless SkipCleanup says that they stay. It also removes
-// the package files of leftovers.
-func (s *Store) cleanPackages(ctx context.Context, a *task.Attempt, p Publication, lists, last map[string]index.Published) error {
-	c := s.cleaner(a, p, lists)
-	if !p.SkipCleanup {
-		if err := c.Clean(ctx, last); err != nil {
-			return err
-		}
-	}
-	for _, l := range p.cleaned() {
-		if err := c.Clean(ctx, map[string]index.Published{l.Component: l.Published}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// dropPackages removes the package files of a publication that was dropped. With
-// LeaveFiles they stay in a directory that another publication has, too.
-func (s *Store) dropPackages(ctx context.Context, a *task.Attempt, r removal, lists map[string]index.Published) error {
-	all := slices.Clone(r.Left)
-	for _, component := range slices.Sorted(maps.Keys(lists)) {
-		all = append(all, Leftover{component, lists[component]})
-	}
-	c := s.cleaner(a, r.Publication, nil)
-	for _, l := range all {
-		if r.LeaveFiles {
-			others, err := c.Others(ctx, l.PoolDir)
-			if err != nil {
-				return err
-			}
-			if len(others) > 0 {
-				continue
-			}
-		}
-		if err := c.Clean(ctx, map[string]index.Published{l.Component: l.Published}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -71,6 +71,7 @@ func (args CreateArgs) lock() *lockSet {
 	if p.Dist().SharesPool() {
 		l.pool(p.Dist())
 	}
+	l.dirs(p.Dist(), p.dirs())
 	return l
 }
 

@@ -8,8 +8,10 @@
 //	stage.go          the step stage: package files, indexes, Release files and signatures
 //	lenders.go        other publications of the same lists
 //	conflict.go       the error about two packages whose files have one path
-//	clean.go          objects that attempts have staged: listed first, removed if they fail; package files that go
+//	clean.go          objects that attempts have staged: listed first, removed if they fail
 //	basis.go          does an update change anything?
+//	packages.go       package files that go
+//	staging.go        the row of a publication that is being staged
 //	removal.go        the row of a publication that was dropped
 //	validate.go       refusals and locks
 //	args.go           arguments of tasks, and the draft that is made of them
@@ -35,7 +37,7 @@
 //	removal / <storage>:<prefix>/<dist>         a dropped publication whose files are not all removed
 //	calendar / publish/<storage>:<prefix>/<dist>  the debt of a commit: an apply or a removal
 //	calendar / expiry/<storage>:<prefix>/<dist>   when its Release is signed anew; only if it expires
-//	pool/<storage>:<prefix> / <path>            a published package file: see package files
+//	inventory / <storage>:<prefix>/pool[/<area>]  the list of published package files: see package files
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
 //
 // Invariants:
@@ -45,7 +47,10 @@
 //  2. The commit is one transaction: the row, its reference rows, the calendar.
 //  3. The tree is never ahead of the row. Any task on the publication can finish
 //     an apply that was interrupted.
-//  4. The staging row, inventories and lists name every object that is staged.
-//  5. A manifest, its lists and its by-hash objects stay as long as the row names
+//  4. The staging row, the inventories of folders and the lists name every object that
+//     is staged.
+//  5. The commit enters the package files of its lists into the inventory of their area.
+//     The task has the area's lock. Files that go leave it when they are removed.
+//  6. A manifest, its lists and its by-hash objects stay as long as the row names
 //     the revision.
 package publish

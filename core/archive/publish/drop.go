@@ -142,7 +142,7 @@ func (s *Store) removeSmall(ctx context.Context, a *task.Attempt, n Name) error 
 	if packages > s.DropAtOnce || len(r.Left) > 0 || r.lockDrop().held(a) != nil {
 		return nil
 	}
-	return s.finishRemoval(ctx, a, r)
+	return s.finishRemoval(ctx, a, r, cursor{Committed: true})
 }
 
 // releases returns the keys by which apt sees the publication, under all its names.
@@ -187,16 +187,22 @@ func (s *Store) remove(ctx context.Context, a *task.Attempt, args FinishArgs) (t
 	if err := r.lock().held(a); err != nil {
 		return task.Result{}, err
 	}
-	return done, s.finishRemoval(ctx, a, r)
+	return done, s.finishRemoval(ctx, a, r, cursor{Committed: true})
 }
 
 // finishRemoval removes the files of a publication that was dropped, and its row of
 // the removal. The manifest goes after all that it names: without it the files are
-// gone, or are not known.
-func (s *Store) finishRemoval(ctx context.Context, a *task.Attempt, r removal) error {
+// gone, or are not known. at is the cursor of the task, which is saved before that.
+func (s *Store) finishRemoval(ctx context.Context, a *task.Attempt, r removal, at any) error {
 	if r.Manifest != "" {
 		if m, err := tree.Read(ctx, s.Blobs, r.Manifest); err == nil {
 			if err := s.removeFiles(ctx, a, r, m); err != nil {
+				return err
+			}
+			if err := a.Save(ctx, at); err != nil {
+				return err
+			}
+			if err := a.GetJSON(ctx, removalKey(r.Name), &r); err != nil {
 				return err
 			}
 		} else if !errors.Is(err, driver.ErrNotFound) {
@@ -222,14 +228,10 @@ func (s *Store) dropStaging(ctx context.Context, a *task.Attempt, n Name) error 
 	if errors.Is(err, driver.ErrNotFound) {
 		return nil
 	}
-	if err == nil {
-		err = s.undoStaged(ctx, a, st)
-	}
 	if err != nil {
 		return err
 	}
-	a.Drop(stagingKey(n))
-	return nil
+	return s.undoRow(ctx, a, st)
 }
 
 // removeFiles removes all files that the publication has in the tree, except
@@ -250,7 +252,11 @@ func (s *Store) removeFiles(ctx context.Context, a *task.Attempt, r removal, m *
 	if err := s.delete(ctx, a, p, p.notOf(others, t.Lost(m, nil))); err != nil {
 		return err
 	}
-	if err := s.dropPackages(ctx, a, r, m.Lists); err != nil {
+	inv := s.inventory(a, r.Dist())
+	if err := s.dropPackages(ctx, a, inv, r, m.Lists); err != nil {
+		return err
+	}
+	if err := inv.Flush(ctx); err != nil {
 		return err
 	}
 	return s.delete(ctx, a, p, p.notOf(others, t.Inventory(m)))
@@ -284,7 +290,7 @@ func (s *Store) settle(ctx context.Context, a *task.Attempt, p *Publication, own
 	for _, r := range left {
 		err := a.GetJSON(ctx, removalKey(r.Name), &r)
 		if err == nil {
-			err = s.finishRemoval(ctx, a, r)
+			err = s.finishRemoval(ctx, a, r, at)
 		}
 		if err != nil && !errors.Is(err, driver.ErrNotFound) {
 			return false, err

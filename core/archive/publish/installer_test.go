@@ -153,8 +153,8 @@ func TestInstallerFollowsRecord(t *testing.T) {
 	var updating atomic.Bool
 	var looked sync.Map
 	env.Blobs = failing{env.Blobs, func(method, key string) bool {
-		if !updating.Load() || method != "put" {
-			return false
+		if !updating.Load() || method != "put" || strings.HasPrefix(key, "private/chunks/") {
+			return false // the inventory is written after the apply, too
 		}
 		now := env.Memory.Objects(images)
 		switch name := path.Base(key); {

@@ -150,9 +150,6 @@ func TestHashMoves(t *testing.T) {
 			t.Error(call)
 		}
 	}
-	if rows := env.Memory.Rows("pool/"); len(rows) > 0 {
-		t.Errorf("rows %v", rows)
-	}
 	gone(t, env)
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
 	"aptless/core/engine/calendar"
@@ -89,6 +90,16 @@ func (s *Store) StagingRoots(_ context.Context, data []byte) (gc.Roots, error) {
 		roots.Packages = append(roots.Packages, st.Lists[c].List)
 	}
 	return roots, nil
+}
+
+// InventoryPart is the partition of the rows of inventories. Their roots are
+// InventoryRoots.
+const InventoryPart = paths.InventoryPart
+
+// InventoryRoots returns the list that the row of an inventory needs.
+func (s *Store) InventoryRoots(_ context.Context, data []byte) (gc.Roots, error) {
+	refs, err := files.InventoryRoots(data)
+	return gc.Roots{Lists: refs}, err
 }
 
 // Area is the part of the storage that publications offer to the collector: the

@@ -91,6 +91,7 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, at cursor, d draft
 	if err != nil {
 		return task.Result{}, err
 	}
+	d.link = s.linker(a, &d)
 	m, err := s.stage(ctx, a, at, d, signer)
 	if err != nil {
 		return task.Result{}, withVerb(d.how.verb, err)
@@ -147,13 +148,16 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 // longer published.
 func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Manifest, code int) error {
 	p := d.next
+	if err := d.link.Enter(ctx); err != nil {
+		return err
+	}
 	if err := p.refer(ctx, a, d.had, uuids(p.Components)); err != nil {
 		return err
 	}
 	p.Leaving = tree.Without(slices.Compact(slices.Sorted(slices.Values(slices.Concat(d.last.Aliases, p.Leaving)))), m.Aliases)
 	p.Unsigned, p.Keys = d.how.SkipSigning, d.how.Keys
 	p.Old, p.Manifest, p.Generation, p.Date = p.Manifest, tree.Key(m.Folder), m.Generation, m.Date
-	p.Applied, p.SkipCleanup = false, d.how.skipCleanup
+	p.Applied, p.SkipCleanup, p.OldDirs = false, d.how.skipCleanup, dirsOf(d.last.Lists)
 	var err error
 	if p.Basis, err = s.basisOf(&p, d.extra, m.Signed, m.Signers); err != nil {
 		return err
@@ -184,8 +188,7 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Ma
 // debt is the apply that a commit owes. The task that commits pays it, else the
 // next one that changes the publication, else publish.finish.
 func (p *Publication) debt() task.Debt {
-	l := lockPublication(p.Dist())
-	l.pool(p.Dist()) // the manifest before may have had files there
+	l := p.lockAll()
 	return task.Debt{Name: debtName(p.Dist()), Spec: task.Spec{Kind: "publish.finish", Name: "Finish published repository " + p.Dist().String(),
 		Resources: l.names, Locks: l.locks, Args: FinishArgs{p.Name}}}
 }
@@ -232,6 +235,9 @@ func (s *Store) finish(ctx context.Context, a *task.Attempt, args FinishArgs) (t
 	p, err := s.read(ctx, a.GetJSON, args.Name)
 	if errors.Is(err, driver.ErrNotFound) || err == nil && (p.Applied || p.Dropping) {
 		return done, nil
+	}
+	if err == nil {
+		err = p.lockAll().held(a)
 	}
 	if err != nil {
 		return task.Result{}, err
@@ -286,12 +292,13 @@ func (s *Store) finishApply(ctx context.Context, a *task.Attempt, p Publication)
 		return p.State, err
 	}
 	p.Left = p.Left[len(p.cleaned()):]
-	p.Applied, p.Old, p.SkipCleanup, p.Leaving, p.Forgotten = true, "", false, nil, nil
+	p.Applied, p.Old, p.OldDirs, p.SkipCleanup, p.Leaving, p.Forgotten = true, "", nil, false, nil, nil
 	return p.State, nil
 }
 
 // tidy removes the files that the committed manifest no longer has.
 func (s *Store) tidy(ctx context.Context, a *task.Attempt, p Publication, m *tree.Manifest) error {
+	inv := s.inventory(a, p.Dist())
 	old, err := s.older(ctx, &p)
 	if err != nil {
 		return err
@@ -300,7 +307,7 @@ func (s *Store) tidy(ctx context.Context, a *task.Attempt, p Publication, m *tre
 	if old != nil {
 		a.Printf("Cleaning up published repository %s...\n", p.Dist())
 		gone = s.tree(p).Lost(old, m)
-		if err := s.cleanPackages(ctx, a, p, m.Lists, old.Lists); err != nil {
+		if err := s.cleanPackages(ctx, a, inv, p, m.Lists, old.Lists); err != nil {
 			return err
 		}
 	}
@@ -311,13 +318,16 @@ func (s *Store) tidy(ctx context.Context, a *task.Attempt, p Publication, m *tre
 	var st staging
 	switch err := a.GetJSON(ctx, stagingKey(p.Name), &st); {
 	case err == nil:
-		staged, err := s.undoFiles(ctx, a, st, p, m)
+		staged, err := s.undoFiles(ctx, a, inv, st, p, m)
 		if err != nil {
 			return err
 		}
 		gone = append(gone, staged...)
 		a.Drop(stagingKey(p.Name))
 	case !errors.Is(err, driver.ErrNotFound):
+		return err
+	}
+	if err := inv.Flush(ctx); err != nil {
 		return err
 	}
 	return s.delete(ctx, a, p, gone)

@@ -60,6 +60,7 @@ type State struct {
 	// Old is the key of the manifest before, until Applied. Its package files
 	// stay if SkipCleanup is set.
 	Old         string
+	OldDirs     []string `json:",omitempty"` // directories of its package files
 	SkipCleanup bool
 	Left        []Leftover `json:",omitempty"` // package files that updates with SkipCleanup have left, the oldest first
 	Leaving     []string   `json:",omitempty"` // aliases that are gone and whose trees exist until Applied
@@ -124,6 +125,24 @@ func (p *Publication) published() map[string]index.Published {
 		published[c] = index.Published{List: src.List, PoolDir: p.Dist().PoolDir(c)}
 	}
 	return published
+}
+
+// dirsOf returns the directories of the package files of published lists.
+func dirsOf(published map[string]index.Published) []string {
+	var dirs []string
+	for _, c := range slices.Sorted(maps.Keys(published)) {
+		dirs = append(dirs, published[c].PoolDir)
+	}
+	return dirs
+}
+
+// dirs returns all directories in which the publication may have package files.
+func (p *Publication) dirs() []string {
+	dirs := slices.Concat(dirsOf(p.published()), p.OldDirs)
+	for _, l := range p.Left {
+		dirs = append(dirs, l.PoolDir)
+	}
+	return dirs
 }
 
 // listsOf returns the lists of components, in the order of their names.

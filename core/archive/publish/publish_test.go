@@ -63,7 +63,7 @@ func gone(t *testing.T, env *drivertest.Env) {
 	for key := range env.Memory.Objects("private/publish/") {
 		t.Errorf("%s is left", key)
 	}
-	for _, part := range []string{"publish", "pool/", "ref/", "lock", "expiry"} {
+	for _, part := range []string{"publish", "pool/", "inventory", "staging", "ref/", "lock", "expiry"} {
 		for key := range env.Memory.Rows(part) {
 			t.Errorf("row %s is left", key)
 		}

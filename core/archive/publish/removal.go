@@ -29,8 +29,7 @@ func removalName(n Name) string { return "remove/" + n.dist().ID() }
 // lock returns the locks of the removal. They keep new publications out of the
 // directories.
 func (r *removal) lock() *lockSet {
-	l := lockPublication(r.Dist())
-	l.pool(r.Dist())
+	l := r.lockAll()
 	l.indexes(r.Dist(), r.names()...)
 	return l
 }

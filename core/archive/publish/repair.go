@@ -36,14 +36,8 @@ func (s *Store) CheckRepair(ctx context.Context, args RepairArgs) (task.Spec, er
 	if err != nil {
 		return task.Spec{}, err
 	}
-	l := p.lockRepair()
+	l := p.lockAll()
 	return task.Spec{Kind: "publish.repair", Name: "Repair published repository " + p.Dist().String(), Resources: l.names, Locks: l.locks, Args: args}, nil
-}
-
-func (p *Publication) lockRepair() *lockSet {
-	l := lockPublication(p.Dist())
-	l.pool(p.Dist())
-	return l
 }
 
 // lockRepairs returns the locks for the publications after an ID, a part of them
@@ -59,7 +53,7 @@ func (s *Store) lockRepairs(ctx context.Context, after string) (*lockSet, error)
 		if err != nil {
 			return nil, err
 		}
-		more := p.lockRepair()
+		more := p.lockAll()
 		l.locks, l.names = append(l.locks, more.locks...), append(l.names, more.names...)
 		if n++; n == maxRepairLocks {
 			break
@@ -79,7 +73,7 @@ func (s *Store) repair(ctx context.Context, a *task.Attempt, args RepairArgs) (t
 	if err != nil {
 		return task.Result{}, err
 	}
-	if err := p.lockRepair().held(a); err != nil {
+	if err := p.lockAll().held(a); err != nil {
 		return task.Result{}, err
 	}
 	save := func(ctx context.Context, cursor any) error { return a.Checkpoint(ctx, cursor) }
@@ -108,7 +102,7 @@ func (s *Store) RepairAll(ctx context.Context, a *task.Attempt, dryRun bool, cur
 		if err != nil {
 			return nil, err
 		}
-		if p.lockRepair().held(a) != nil {
+		if p.lockAll().held(a) != nil {
 			l, err := s.lockRepairs(ctx, at.After)
 			if err != nil {
 				return nil, err
@@ -150,7 +144,7 @@ func (s *Store) repairOne(ctx context.Context, a *task.Attempt, p Publication, a
 		}
 		at.Tree = true
 	}
-	r := &files.Repairer{Store: s.filesOf(a), Scope: p.scope(), Report: at.Report, OutOfTime: a.SliceOver,
+	r := &files.Repairer{Store: s.filesOf(a), Inventory: s.inventory(a, p.Dist()), Scope: p.scope(), Report: at.Report, OutOfTime: a.SliceOver,
 		Pause: func(ctx context.Context, done int) error {
 			at.Done = done
 			return cmp.Or(save(ctx, at), task.ErrContinue)

@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -425,16 +423,45 @@ func (tr *tree) installer(name string) error {
 	return nil
 }
 
-// linked is how many public objects are package files.
-func linked(objects map[string]string) int {
-	n := 0
-	for key := range objects {
-		payload := strings.Contains(key, "/current/images/") && !strings.Contains(key, "/by-hash/") && !strings.Contains(key, "SHA256SUMS")
-		if payload || strings.HasPrefix(key, "public/pool/") {
-			n++
+// entered checks that the inventories have the package files of the tree, each with its
+// digest, and nothing else.
+func entered(env *drivertest.Env, objects map[string]string) error {
+	store := lists.Store{Blobs: env.Memory.Blobs}
+	files := map[string]string{}
+	for key, data := range env.Memory.Rows("inventory") {
+		var row struct{ List lists.Ref }
+		if err := json.Unmarshal([]byte(data), &row); err != nil {
+			return err
+		}
+		list, err := store.Open(context.Background(), row.List)
+		if err != nil {
+			return err
+		}
+		area, _, _ := strings.Cut(strings.TrimPrefix(key, "inventory/"), "/pool")
+		_, prefix, _ := strings.Cut(area, ":")
+		if strings.ContainsAny(data, "FM") { // Forced, Moving
+			return fmt.Errorf("%s: %s", key, data)
+		}
+		for r, err := range list.All(context.Background()) {
+			if err != nil {
+				return err
+			}
+			files[path.Join("public", prefix, string(r.Key))] = fmt.Sprintf("%x", r.Val)
 		}
 	}
-	return n
+	for key, data := range objects {
+		if !strings.Contains(strings.TrimPrefix(key, "public"), "/pool/") {
+			continue
+		}
+		if files[key] != hashed("", data).SHA256 {
+			return fmt.Errorf("%s is %q in the inventory", key, files[key])
+		}
+		delete(files, key)
+	}
+	if len(files) > 0 || len(env.Memory.Rows("pool/")) > 0 {
+		return fmt.Errorf("the inventory has %v and old rows %v", files, env.Memory.Rows("pool/"))
+	}
+	return nil
 }
 
 // trees checks everything that is public. It returns the packages of each
@@ -468,8 +495,8 @@ func trees(env *drivertest.Env) (map[string][]string, error) {
 			return nil, fmt.Errorf("%s is left", key)
 		}
 	}
-	if rows := env.Memory.Rows("pool/"); len(rows) != linked(objects) {
-		return nil, fmt.Errorf("the inventory is %v", slices.Sorted(maps.Keys(rows)))
+	if err := entered(env, objects); err != nil {
+		return nil, err
 	}
 	if rows := env.Memory.Rows("lock"); len(rows) > 0 {
 		return nil, fmt.Errorf("locks are left: %v", rows)

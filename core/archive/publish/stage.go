@@ -20,12 +20,12 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// link publishes the package files that the last manifest has not.
-func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) error {
-	l := &files.Linker{
-		Store: s.filesOf(a), Scope: d.next.scope(), Force: d.how.force, Linked: at.Linked, OutOfTime: a.SliceOver,
+// linker returns the Linker of a draft.
+func (s *Store) linker(a *task.Attempt, d *draft) *files.Linker {
+	return &files.Linker{
+		Store: s.filesOf(a), Inventory: s.inventory(a, d.next.Dist()), Scope: d.next.scope(), Force: d.how.force, OutOfTime: a.SliceOver,
 		Pause: func(ctx context.Context, linked int) error {
-			return cmp.Or(a.Checkpoint(ctx, d.how.part.cursor(cursor{Linked: linked})), task.ErrContinue)
+			return cmp.Or(a.Checkpoint(ctx, d.how.part.cursor(cursor{Files: linked})), task.ErrContinue)
 		},
 		Report: func(total, left int) {
 			if d.next.Manifest == "" { // clients know the progress of a creation only
@@ -33,33 +33,42 @@ func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) e
 			}
 		},
 	}
+}
+
+// link publishes the package files that the last manifest has not. The commit enters
+// them into the inventory.
+func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) error {
+	l := d.link
+	if err := s.undoForced(ctx, a, d); err != nil {
+		return err
+	}
 	if d.how.force {
 		if err := s.onePathEach(ctx, d); err != nil {
 			return err
 		}
 	}
-	err := l.Link(ctx, d.base().Lists, d.lists)
-	var conflict *files.ConflictError
-	if !errors.As(err, &conflict) {
+	if err := l.Gather(ctx, d.base().Lists, d.lists); err != nil {
 		return err
 	}
-	// A path may be taken by a file that a failed task or a drop has left.
-	undone, undoErr := s.undoNeighbours(ctx, a, &d.next)
-	if undoErr != nil {
-		return undoErr
-	}
-	cleared, undoErr := s.clearNeighbours(ctx, a, &d.next)
-	if undoErr != nil {
-		return undoErr
-	}
-	if undone || cleared {
-		l.Restart()
-		err = l.Link(ctx, d.base().Lists, d.lists)
-	}
+	err := l.Check(ctx)
+	var conflict *files.ConflictError
 	if errors.As(err, &conflict) {
-		err = s.explain(ctx, d, conflict)
+		// A path may be taken by a file that a drop has left.
+		cleared, clearErr := s.clearNeighbours(ctx, a, d)
+		if clearErr != nil {
+			return clearErr
+		}
+		if cleared {
+			err = l.Check(ctx)
+		}
+		if errors.As(err, &conflict) {
+			return s.explain(ctx, d, conflict)
+		}
 	}
-	return err
+	if err != nil || at.Linked == allLinked {
+		return err
+	}
+	return l.Link(ctx, at.Files)
 }
 
 // resume returns the stager of an attempt, which goes on where an earlier slice

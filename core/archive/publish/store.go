@@ -83,6 +83,11 @@ func (s *Store) filesOf(a *task.Attempt) *files.Store {
 	return f
 }
 
+// inventory is the inventories of the package files of a prefix, for a task.
+func (s *Store) inventory(a *task.Attempt, d paths.Dist) *files.Inventory {
+	return &files.Inventory{Store: s.filesOf(a), Dist: d, Tx: a}
+}
+
 // stager returns the stager of an attempt with a private folder.
 func (s *Store) stager(p *Publication, folder string) *index.Stager {
 	st := &index.Stager{

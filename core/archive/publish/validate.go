@@ -337,6 +337,20 @@ func (l *lockSet) pool(d paths.Dist) {
 	l.names = append(l.names, "P"+d.Display())
 }
 
+// dirs adds the areas of directories of package files.
+func (l *lockSet) dirs(d paths.Dist, dirs []string) {
+	for _, dir := range dirs {
+		want := lock.Want{Resource: d.AreaLock(paths.Area(dir))}
+		if want.Resource == d.PoolLock() {
+			if !slices.Contains(l.locks, want) {
+				l.pool(d)
+			}
+		} else if !slices.Contains(l.locks, want) {
+			l.locks = append(l.locks, want)
+		}
+	}
+}
+
 // indexes adds the directories of indexes that a new component or name of a
 // distribution may share with others.
 func (l *lockSet) indexes(d paths.Dist, names ...string) {
@@ -414,6 +428,8 @@ func (p *Publication) lockUpdate(ch change) *lockSet {
 	if flat && !ch.staged {
 		l.pool(d)
 	}
+	next := Publication{Settings: ch.options.apply(p.Settings), State: State{Components: ch.want}}
+	l.dirs(d, slices.Concat(p.dirs(), next.dirs()))
 	return l
 }
 
@@ -423,5 +439,14 @@ func (p *Publication) lockDrop() *lockSet {
 	if p.Dist().SharesPool() {
 		l.pool(p.Dist())
 	}
+	l.dirs(p.Dist(), p.dirs())
+	return l
+}
+
+// lockAll returns the locks of a task that may change all files of the publication.
+func (p *Publication) lockAll() *lockSet {
+	l := lockPublication(p.Dist())
+	l.pool(p.Dist())
+	l.dirs(p.Dist(), p.dirs())
 	return l
 }

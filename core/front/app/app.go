@@ -172,7 +172,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 			{Part: "mirror", Roots: mirrors.Roots},
 			{Part: "snapshot", Roots: snapshots.Roots},
 			{Part: "publish", Roots: publications.Roots}, {Part: publish.RemovalPart, Roots: publications.Roots},
-			{Part: publish.StagingPart, Roots: publications.StagingRoots},
+			{Part: publish.StagingPart, Roots: publications.StagingRoots}, {Part: publish.InventoryPart, Roots: publications.InventoryRoots},
 			{Part: transfer.ExportPart, Roots: transfers.ExportRoots}, {Part: transfer.WaitingPart, Roots: transfers.WaitingRoots},
 		},
 		Areas: slices.Concat(repos.Origins.Areas(), files.Areas(), []gc.Area{gc.ListArea(lists.Chunks), publications.Area()}, uploads.Areas()),

@@ -1,17 +1,20 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/index"
+	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
-	"aptless/core/engine/parallel"
+	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
 
@@ -23,11 +26,21 @@ type Cleaner struct {
 	// Others returns the lists of other publications that have files in a
 	// directory of the pool.
 	Others func(ctx context.Context, dir string) ([]lists.Ref, error)
-	// Restore puts the files of Keeps back in the place of files by which a
-	// failed attempt has replaced them.
-	Restore bool
+	// Undo says that the lists were staged and not committed. Files that the inventory
+	// has stay, and come back if the attempt has replaced them.
+	Undo bool
+	// PutBack puts back those of some removed paths that are published by now.
+	PutBack   func(ctx context.Context, names []string) error
+	Inventory *Inventory
 
-	unused []string // paths that are to be removed
+	unused []unused
+}
+
+// unused is a path that is to be removed.
+type unused struct {
+	name string
+	file deb.File // that the lost package has under it
+	used bool     // it stays
 }
 
 // Clean removes the files that the lists of last have, unless the publication
@@ -55,6 +68,10 @@ type lost struct {
 // component removes the files of packages that a component has lost, unless
 // another publication uses them, or another component in the same directory.
 func (c *Cleaner) component(ctx context.Context, component string, was index.Published) error {
+	// Old rows are moved before a file is removed: that may put files back.
+	if _, err := c.Inventory.open(ctx, paths.Area(was.PoolDir)); err != nil {
+		return err
+	}
 	from, err := c.Lists.Open(ctx, was.List)
 	if err != nil {
 		return err
@@ -125,12 +142,8 @@ func (c *Cleaner) unlinkUnused(ctx context.Context, part lost, p *deb.Package) e
 		switch {
 		case err != nil:
 			return err
-		case user == nil:
-			c.unused = append(c.unused, name)
-		case c.Restore && user.SHA256 != f.SHA256:
-			if err := c.restore(ctx, name, *user, p.Kind); err != nil {
-				return err
-			}
+		case user == nil || c.Undo && user.SHA256 != f.SHA256:
+			c.unused = append(c.unused, unused{name, f, user != nil})
 		}
 		if len(c.unused) >= removeBatch {
 			if err := c.flush(ctx); err != nil {
@@ -161,124 +174,140 @@ func (sc Scope) user(ctx context.Context, users []*pkglist.List, p *deb.Package,
 	return nil, nil
 }
 
-// restore puts the file of a committed list back in the place of one by which a
-// failed attempt has replaced it.
-func (c *Cleaner) restore(ctx context.Context, name string, f deb.File, kind deb.Kind) error {
-	row, err := c.Table.Get(ctx, c.Scope.PoolRow(name))
-	if errors.Is(err, driver.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if has, marked := Mark(row.Data); has == f.SHA256 && !marked {
-		return nil
-	}
-	return c.Replace(ctx, c.Scope, Replacement{row.Version, name, f, PublishedAs(f, kind)})
-}
-
-// removeBatch is how many package files are removed together. Marks of their rows, and
-// the end of these, are transactions of at most removeOps rows: one more is the fence.
-const (
-	removeBatch = 990
-	removeOps   = driver.MaxOps - 1
-)
-
-// flush removes the unused files that were found. Their rows are marked first, in
-// a fenced transaction, so an attempt that stalls and is overtaken removes none.
-// The rows go last. A crash between leaves marked rows, which Link and the next
-// removal take for files that may be missing.
-func (c *Cleaner) flush(ctx context.Context) error {
-	names := slices.Compact(slices.Sorted(slices.Values(c.unused))) // versions of a source package share files
-	c.unused = nil
-	rows := make([]driver.Row, len(names))
-	err := parallel.Each(ctx, maxParallel, len(names), func(ctx context.Context, i int) (err error) {
-		rows[i], err = c.Table.Get(ctx, c.Scope.PoolRow(names[i]))
-		if errors.Is(err, driver.ErrNotFound) {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	rows = slices.DeleteFunc(rows, func(r driver.Row) bool { return r.Version == driver.Absent })
-	if len(rows) == 0 {
-		return nil
-	}
-	var keys []string
-	for _, row := range rows {
-		keys = append(keys, c.Scope.key(row.Sort))
-	}
-	parts := slices.Collect(slices.Chunk(rows, removeOps))
-	versions, err := c.mark(ctx, parts)
-	if err != nil {
-		return err
-	}
-	deleted := c.Blobs.Delete(ctx, keys...)
-	if deleted == nil {
-		deleted = c.end(ctx, parts, versions)
-	}
-	if errors.Is(deleted, driver.ErrConflict) || ctx.Err() != nil {
-		return errors.Join(deleted, c.putBack(ctx, rows))
-	}
-	return deleted
-}
-
-// mark marks rows, and returns the version of each part.
-func (c *Cleaner) mark(ctx context.Context, parts [][]driver.Row) ([]string, error) {
-	versions := make([]string, len(parts))
-	for i, rows := range parts {
-		var ops []driver.Op
-		for _, row := range rows {
-			sha256, _ := Mark(row.Data)
-			ops = append(ops, driver.Op{Do: driver.OpPut, Key: row.Key, If: row.Version, Data: []byte(sha256 + removing)})
-		}
-		var err error
-		if versions[i], err = c.Write(ctx, ops...); err != nil {
-			return nil, err
-		}
-	}
-	return versions, nil
-}
-
-// end deletes rows that are marked.
-func (c *Cleaner) end(ctx context.Context, parts [][]driver.Row, versions []string) error {
-	return parallel.Each(ctx, maxParallel, len(parts), func(ctx context.Context, i int) error {
-		var ops []driver.Op
-		for _, row := range parts[i] {
-			ops = append(ops, driver.Op{Do: driver.OpDelete, Key: row.Key, If: versions[i]})
-		}
-		_, err := c.Table.Write(ctx, ops...)
-		return err
-	})
-}
+// removeBatch is how many package files are removed between two fenced writes.
+const removeBatch = 5000
 
 // putBackWithin bounds how long an attempt that was overtaken puts back files.
 const putBackWithin = 30 * time.Second
 
-// putBack copies again the files that were published while an attempt that was
-// overtaken deleted them. Their rows name a file by now. For example, the
-// attempt stalls before its deletion, and the next attempt publishes a file
-// again: the stalled deletion removes it.
-func (c *Cleaner) putBack(ctx context.Context, rows []driver.Row) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
+// flush removes the unused files that were found, between two fenced writes. An attempt
+// that was overtaken before the first removes none. If it was overtaken after that, it
+// puts back the files that are published by now. The inventory changes last, with the
+// transaction that ends the removal. A crash between leaves it with files that are
+// missing, and the removal is done again.
+func (c *Cleaner) flush(ctx context.Context) error {
+	names, err := c.toRemove(ctx)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	if _, err := c.Write(ctx); err != nil {
+		return err
+	}
+	keys := make([]string, len(names))
+	for i, name := range names {
+		keys[i] = key(c.Scope.Dist, name)
+	}
+	deleted := c.Blobs.Delete(ctx, keys...)
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
 	defer cancel()
-	for _, was := range rows {
-		row, err := c.Table.Get(ctx, was.Key)
-		if errors.Is(err, driver.ErrNotFound) {
+	_, fenced := c.Write(after)
+	if errors.Is(fenced, task.ErrLost) {
+		return errors.Join(fenced, c.PutBack(after, names))
+	}
+	if err := cmp.Or(deleted, fenced); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if paths.InPool(name) {
+			if err := c.Inventory.remove(ctx, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// toRemove returns the paths of files that are to be removed, ascending. For an undo
+// these are not in the inventory. Files that it has are restored.
+func (c *Cleaner) toRemove(ctx context.Context) ([]string, error) {
+	found := c.unused
+	c.unused = nil
+	slices.SortFunc(found, func(a, b unused) int { return strings.Compare(a.name, b.name) })
+	found = slices.CompactFunc(found, func(a, b unused) bool { return a.name == b.name }) // versions of a source package share files
+	if c.Undo {
+		if err := c.restore(ctx, found); err != nil {
+			return nil, err
+		}
+	}
+	var names []string
+	for _, f := range found {
+		if !f.used {
+			names = append(names, f.name)
+		}
+	}
+	return names, nil
+}
+
+// restore has the paths that the inventory has be used. If the undone attempt may have
+// replaced files, it puts back those of the inventory. An entry whose file no package has
+// any more goes.
+func (c *Cleaner) restore(ctx context.Context, found []unused) error {
+	var pool, entries []int
+	for i, f := range found {
+		if paths.InPool(f.name) {
+			pool = append(pool, i)
+		}
+	}
+	var sums []lists.Digest
+	err := c.Inventory.Look(ctx, len(pool), func(i int) string { return found[pool[i]].name }, func(i int, has lists.Digest) {
+		found[pool[i]].used = true
+		entries, sums = append(entries, pool[i]), append(sums, has)
+	})
+	if err != nil {
+		return err
+	}
+	for n, i := range entries {
+		f := found[i]
+		if sums[n].String() == f.file.SHA256 {
 			continue
+		}
+		forced, err := c.Inventory.forcedBy(ctx, paths.AreaOf(f.name), c.Scope.ID())
+		if err == nil && forced {
+			err = c.bring(ctx, c.Scope.Dist, f.name, deb.File{SHA256: sums[n].String()}, deb.Binary)
+		}
+		if errors.Is(err, driver.ErrNotFound) {
+			found[i].used, err = false, nil
 		}
 		if err != nil {
 			return err
 		}
-		sha256, marked := Mark(row.Data)
-		if marked {
-			continue // another attempt replaces or removes it
+	}
+	return nil
+}
+
+// Published returns which of some paths a list publishes, with their files.
+func (s *Store) Published(ctx context.Context, sc Scope, component string, in index.Published, names map[string]bool) (map[string]deb.File, error) {
+	list, err := s.Lists.Open(ctx, in.List)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]deb.File{}
+	for p, err := range list.All(ctx) {
+		if err != nil {
+			return nil, err
 		}
-		opt := PublishedAs(deb.File{SHA256: sha256}, deb.Binary)
+		if !sc.Publishes(p) || !sc.Copies(p) {
+			continue
+		}
+		for _, f := range Of(p) {
+			name, err := sc.Location(component, in.PoolDir, p, f)
+			if err != nil {
+				return nil, err
+			}
+			if names[name] {
+				files[name] = f
+			}
+		}
+	}
+	return files, nil
+}
+
+// PutBack copies files to their paths unless the paths have objects.
+func (s *Store) PutBack(ctx context.Context, d paths.Dist, files map[string]deb.File) error {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		opt := PublishedAs(files[name], deb.Binary)
 		opt.IfAbsent = true
-		if err := index.UnlessExists(c.copyFile(ctx, c.Scope, was.Sort, deb.File{SHA256: sha256}, opt)); err != nil {
+		if err := index.UnlessExists(s.copyFile(ctx, d, name, files[name], opt)); err != nil {
 			return err
 		}
 	}

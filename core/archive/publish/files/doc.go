@@ -3,25 +3,39 @@
 // a path below the published tree.
 //
 //	link.go       publishes the files of packages that a list has gained
-//	replace.go    puts a file in the place of another one
 //	clean.go      removes the files of packages that a list has lost
 //	installer.go  lists of the files of debian-installer
 //	appstream.go  AppStream and translation files of mirrors
 //	skeleton.go   files of operators
-//	repair.go     compares package files with lists and rows
+//	repair.go     compares package files with lists and the inventory
+//	inventory.go  the inventories of a prefix, as a task sees and changes them
+//	move.go       moves the rows of earlier releases into an inventory
+//	area.go       the inventory of an area: its row, its list, its changes
+//	replace.go    puts a file in the place of another one
 //	store.go      the ports that all of them use
 //
-// Stored layout: for each published package file an object at its path, and a
-// row. The row has the SHA-256 of the file, and a mark while the file is
-// replaced or removed:
+// Stored layout: for each published package file an object at its path. The paths of an
+// area (paths.Area) and the SHA-256 of their files are a list, its inventory. The row of
+// the area names the list:
 //
-//	pool/<storage>:<prefix> / <path>
+//	inventory / <storage>:<prefix>/pool[/<area>]
+//
+// Earlier releases had a row for each file, pool/<storage>:<prefix> / <path>. The first
+// task that uses an area moves them.
 //
 // Invariants:
 //
-//  1. A row without a mark names the bytes of its object, or there is no object.
+//  1. An area without a mark has, under each path of its inventory, the file of the
+//     entry or no object. The mark of a publication (Forced) says that its attempt may
+//     have replaced files of other ones. It is written before the first, and goes with
+//     the commit or when the files are put back.
 //  2. A file stays as long as a committed list of any publication has it.
-//  3. A fenced transaction marks the row of a file before the file is deleted. So
-//     an attempt that was overtaken before the mark deletes nothing.
-//  4. The files of an installer are the files of its list until the list is replaced.
+//  3. The inventory has the files of all committed lists. A commit enters its files. An
+//     entry goes in a later transaction than its file.
+//  4. An object that no entry and no staged list names is of an attempt that was
+//     overtaken. The next publication of its path replaces it, unless it is the same file.
+//  5. A fenced write comes before a file is deleted or replaced. A replacement has the
+//     ETag as its condition. So an attempt that was overtaken before does neither.
+//  6. The files of an installer are in no inventory. They are those of its list until the
+//     list is replaced.
 package files

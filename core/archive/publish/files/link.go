@@ -6,161 +6,263 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/index"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
 	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
 
-// Linker publishes the files of packages that a publication has gained.
+// Linker publishes the files of packages that a publication has gained: Gather, Check,
+// Link, and Enter before the commit. The files have the order of their paths, so those of
+// a folder are linked together.
 type Linker struct {
 	*Store
-	Scope  Scope
-	Force  bool // replaces other files that have the same path
-	Linked int  // packages that earlier slices of the task have linked
+	Inventory *Inventory
+	Scope     Scope
+	Force     bool // replaces other files that have the same path
 
 	// Report is told how many packages there are and how many are left.
 	Report func(total, left int)
 	// OutOfTime says that the slice of the task is over. Pause then saves how
-	// many packages are linked and returns the error that ends the slice.
+	// many files are linked and returns the error that ends the slice.
 	OutOfTime func() bool
 	Pause     func(ctx context.Context, linked int) error
 
-	total, left, done int
+	last  map[string]index.Published
+	now   map[string]*pkglist.List
+	total int // packages
+	files []linkFile
 }
 
-// Link publishes the files of the packages that the lists have and the last
-// publication lacks. The order is the same in every attempt: the lists do not
-// change as long as the task has its locks.
-func (l *Linker) Link(ctx context.Context, last map[string]index.Published, now map[string]*pkglist.List) error {
+// linkFile is a file that is published.
+type linkFile struct {
+	name   string // path below the root
+	sum    sum
+	size   int64
+	number int // of its package among the gained ones, from 1
+	kind   deb.Kind
+	has    state
+}
+
+// reportEvery is after how many files the progress is reported.
+const reportEvery = 256
+
+// state is the entry of the inventory under a path.
+type state byte
+
+const (
+	nothing state = iota
+	equal
+	other
+)
+
+func (f *linkFile) file() deb.File { return deb.File{SHA256: f.sum.String(), Size: f.size} }
+
+// Gather finds the files of the packages that the lists have and the last publication
+// lacks. They are the same in every attempt: the lists do not change as long as the task
+// has its locks.
+func (l *Linker) Gather(ctx context.Context, last map[string]index.Published, now map[string]*pkglist.List) error {
+	l.last, l.now, l.files, l.total = last, now, nil, 0
 	for _, list := range now {
 		l.total += list.Count()
 	}
-	l.left = l.total
-	l.Report(l.total, l.left)
-	for _, c := range slices.Sorted(maps.Keys(now)) {
+	l.Report(l.total, l.total)
+	number := 0
+	err := l.gained(ctx, func(component, dir string, p *deb.Package) error {
+		number++
+		return l.pack(component, dir, p, number)
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(l.files, func(a, b linkFile) int { return strings.Compare(a.name, b.name) })
+	return nil
+}
+
+// gained calls f for each package that a component has gained. dir is the directory of
+// the component.
+func (l *Linker) gained(ctx context.Context, f func(component, dir string, p *deb.Package) error) error {
+	for _, c := range slices.Sorted(maps.Keys(l.now)) {
 		dir := l.Scope.PoolDir(c)
 		var from pkglist.Ref
-		if last[c].PoolDir == dir {
-			from = last[c].List
+		if l.last[c].PoolDir == dir {
+			from = l.last[c].List
 		}
 		old, err := l.Lists.Open(ctx, from)
 		if err != nil {
 			return err
 		}
-		if err := l.component(ctx, c, dir, old, now[c]); err != nil {
-			return err
-		}
-	}
-	l.left = 0
-	l.Report(l.total, l.left)
-	return nil
-}
-
-// Restart lets Link begin anew, with the packages that earlier slices have linked: some
-// of their files may be gone.
-func (l *Linker) Restart() { l.total, l.left, l.done, l.Linked = 0, 0, 0, 0 }
-
-// A batch is the files that are linked together: first their rows are written, then
-// the files are copied. So no row stands between two copies, which are made durable
-// together, and many rows share a commit. An attempt begins with minBatch files, and
-// each batch has twice as many as the one before it, up to maxBatch. So the rows of
-// a batch do not take the whole time of a short slice.
-const (
-	minBatch = 64
-	maxBatch = 512
-)
-
-// maxRows is how many rows of a batch are written at the same time.
-const maxRows = 64
-
-// linkJob is a file that is published.
-type linkJob struct {
-	name   string // path below the root
-	file   deb.File
-	pkg    *deb.Package
-	number int  // of its package, from 1
-	linked bool // nothing is left to do
-}
-
-// component links the packages that a component has gained.
-func (l *Linker) component(ctx context.Context, component, dir string, old, list *pkglist.List) error {
-	var jobs []linkJob
-	limit := minBatch
-	for change, err := range pkglist.Changes(ctx, old, list) {
-		if err != nil {
-			return err
-		}
-		if change.New == nil {
-			continue
-		}
-		l.done++
-		if l.done > l.Linked {
-			if jobs, err = l.pack(jobs, component, dir, change.New); err != nil {
+		for change, err := range pkglist.Changes(ctx, old, l.now[c]) {
+			if err == nil && change.New != nil {
+				err = f(c, dir, change.New)
+			}
+			if err != nil {
 				return err
 			}
 		}
-		l.left--
-		l.Report(l.total, l.left)
-		if len(jobs) >= limit {
-			if err := l.batch(ctx, jobs); err != nil {
-				return located(err, dir)
-			}
-			jobs, limit = jobs[:0], min(2*limit, maxBatch)
-		}
 	}
-	return located(l.batch(ctx, jobs), dir)
+	return nil
 }
 
-// pack adds the files of a package to the jobs.
-func (l *Linker) pack(jobs []linkJob, component, dir string, p *deb.Package) ([]linkJob, error) {
-	if !l.Scope.Publishes(p) {
-		return jobs, nil
+// pack adds the files of a package.
+func (l *Linker) pack(component, dir string, p *deb.Package, number int) error {
+	if !l.Scope.Publishes(p) || !l.Scope.Copies(p) {
+		return nil
 	}
 	for _, f := range Of(p) {
 		name, err := l.Scope.Location(component, dir, p, f)
 		if err != nil {
-			return nil, task.Fail(500, "unable to process packages: %w", err)
+			return task.Fail(500, "unable to process packages: %w", err)
 		}
-		if l.Scope.Copies(p) {
-			jobs = append(jobs, linkJob{name: name, file: f, pkg: p, number: l.done})
+		s, err := sumOf(f.SHA256)
+		if err != nil {
+			return fmt.Errorf("file %s of %s: %w", f.Name, p, err)
 		}
+		l.files = append(l.files, linkFile{name: name, sum: s, size: f.Size, number: number, kind: p.Kind})
 	}
-	return jobs, nil
+	return nil
 }
 
-// batch links files. If the time of the slice is over it pauses after a package.
-func (l *Linker) batch(ctx context.Context, jobs []linkJob) error {
-	err := parallel.Each(ctx, maxRows, len(jobs), func(ctx context.Context, i int) error { return l.row(ctx, &jobs[i]) })
+// Check compares the files with the inventory. A path that has another file is a
+// ConflictError unless Force is set. So is a path that two packages have with different
+// files.
+func (l *Linker) Check(ctx context.Context) error {
+	var first *linkFile // of a conflict
+	conflict := func(f linkFile) {
+		if f.kind != deb.Installer && (first == nil || f.number < first.number) {
+			first = &f
+		}
+	}
+	unique := l.files[:0]
+	for _, f := range l.files {
+		f.has = nothing
+		if n := len(unique); n > 0 && unique[n-1].name == f.name { // another package has the path
+			if unique[n-1].sum != f.sum {
+				conflict(f)
+			}
+			continue
+		}
+		unique = append(unique, f)
+	}
+	if first != nil {
+		return l.conflict(ctx, *first)
+	}
+	clear(l.files[len(unique):])
+	l.files = unique
+	var pool []int
+	for i := range l.files {
+		if l.files[i].kind != deb.Installer {
+			pool = append(pool, i)
+		}
+	}
+	err := l.Inventory.Look(ctx, len(pool), func(i int) string { return l.files[pool[i]].name }, func(i int, has lists.Digest) {
+		f := &l.files[pool[i]]
+		f.has = equal
+		if has == f.sum {
+			return
+		}
+		if f.has = other; !l.Force {
+			conflict(*f)
+		}
+	})
+	if err != nil || first == nil {
+		return err
+	}
+	return l.conflict(ctx, *first)
+}
+
+// conflict returns the ConflictError of a file.
+func (l *Linker) conflict(ctx context.Context, f linkFile) error {
+	found := &ConflictError{Object: key(l.Scope.Dist, f.name)}
+	n := 0
+	err := l.gained(ctx, func(_, dir string, p *deb.Package) error {
+		if n++; n == f.number {
+			found.Package, found.Dir = p, dir
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	group := parallel.NewGroup(ctx, maxParallel)
-	for i := range jobs {
-		job := &jobs[i]
-		if !job.linked {
-			group.Go(func(ctx context.Context) error { return l.copy(ctx, job) })
+	return found
+}
+
+// areas returns the areas of the directories of the components.
+func (l *Linker) areas() []string {
+	dirs := map[string]index.Published{}
+	for c := range l.now {
+		dirs[c] = index.Published{PoolDir: l.Scope.PoolDir(c)}
+	}
+	return Areas(dirs)
+}
+
+// Link publishes the files but for the first done ones.
+func (l *Linker) Link(ctx context.Context, done int) error {
+	files := l.files[min(done, len(l.files)):]
+	if slices.ContainsFunc(files, func(f linkFile) bool { return f.has == other }) {
+		if err := l.Inventory.force(ctx, l.areas()); err != nil {
+			return err
 		}
-		last := i == len(jobs)-1 || jobs[i+1].number != job.number
-		if last && l.OutOfTime() {
+	}
+	group := parallel.NewGroup(ctx, maxParallel)
+	for i := range files {
+		if i > 0 && l.OutOfTime() {
 			if err := group.Wait(); err != nil {
 				return err
 			}
-			return l.Pause(ctx, job.number)
+			return l.Pause(ctx, done+i)
+		}
+		if !group.Go(func(ctx context.Context) error { return l.file(ctx, &files[i]) }) {
+			break
+		}
+		if i%reportEvery == 0 {
+			l.Report(l.total, l.total-l.total*(done+i)/len(l.files))
 		}
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	l.Report(l.total, 0)
+	return nil
 }
 
-// located adds the directory to an error that is a ConflictError.
-func located(err error, dir string) error {
-	if conflict := (*ConflictError)(nil); errors.As(err, &conflict) {
-		conflict.Dir = dir
+// file publishes a file. The files of an installer have the same names in each of its
+// versions: the old files stay until the manifest is applied. An object under a path
+// that the inventory lacks is of an attempt that has failed or was overtaken.
+func (l *Linker) file(ctx context.Context, f *linkFile) error {
+	if f.has == other {
+		return l.bring(ctx, l.Scope.Dist, f.name, f.file(), f.kind)
 	}
-	return err
+	opt := PublishedAs(f.file(), f.kind)
+	opt.IfAbsent = true
+	err := l.copyFile(ctx, l.Scope.Dist, f.name, f.file(), opt)
+	switch {
+	case !errors.Is(err, driver.ErrExists):
+		return err
+	case f.has == equal || f.kind == deb.Installer:
+		return nil
+	}
+	return l.bring(ctx, l.Scope.Dist, f.name, f.file(), f.kind)
+}
+
+// Enter has the inventory name all files. The publication's commit stores it.
+func (l *Linker) Enter(ctx context.Context) error {
+	for i := range l.files {
+		f := &l.files[i]
+		if f.kind == deb.Installer || f.has == equal {
+			continue
+		}
+		if err := l.Inventory.set(ctx, f.name, f.sum); err != nil {
+			return err
+		}
+	}
+	l.Inventory.Settle(l.Scope.ID())
+	return l.Inventory.Flush(ctx)
 }
 
 // ConflictError is about a package file whose path another file has.
@@ -173,48 +275,4 @@ type ConflictError struct {
 // Error has the words of aptly's error.
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("unable to process packages: error linking file to /aptless/%s: file already exists and is different", e.Object)
-}
-
-// copy copies the file of a job from the pool, unless it is there.
-func (l *Linker) copy(ctx context.Context, job *linkJob) error {
-	opt := PublishedAs(job.file, job.pkg.Kind)
-	opt.IfAbsent = true
-	return index.UnlessExists(l.copyFile(ctx, l.Scope, job.name, job.file, opt))
-}
-
-// row writes the row of a path, which names the file that the path has. Another
-// file is a conflict unless Force is set. The files of an installer have the
-// same names in each of its versions: the old files stay until the manifest is
-// applied.
-func (l *Linker) row(ctx context.Context, job *linkJob) error {
-	key, f := l.Scope.PoolRow(job.name), job.file
-	for {
-		row, err := l.Table.Get(ctx, key)
-		if errors.Is(err, driver.ErrNotFound) {
-			_, err = l.Table.Write(ctx, driver.Op{Do: driver.OpPut, Key: key, If: driver.Absent, Data: []byte(f.SHA256)})
-			if errors.Is(err, driver.ErrConflict) {
-				continue // another package has the same file
-			}
-			row.Data = []byte(f.SHA256)
-		}
-		if err != nil {
-			return err
-		}
-		has, marked := Mark(row.Data)
-		switch {
-		case has == f.SHA256 && !marked:
-			return nil
-		case job.pkg.Kind == deb.Installer:
-			job.linked = true
-			return nil
-		case has != f.SHA256 && !l.Force:
-			return &ConflictError{Object: l.Scope.key(job.name), Package: job.pkg}
-		}
-		err = l.Replace(ctx, l.Scope, Replacement{row.Version, job.name, f, PublishedAs(f, job.pkg.Kind)})
-		if errors.Is(err, driver.ErrConflict) {
-			continue
-		}
-		job.linked = err == nil
-		return err
-	}
 }

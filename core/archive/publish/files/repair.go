@@ -21,9 +21,9 @@ type Report struct {
 	Checked   int         // objects
 	Missing   pool.Listed // objects that were missing
 	WrongSize pool.Listed // objects that had another size
-	NoRow     pool.Listed // package files without a row, or with a marked one
+	NoRow     pool.Listed // package files that the inventory lacks
 	Replaced  pool.Listed // package files in whose place another publication has put another file
-	PutBack   pool.Listed // objects and rows that are as they should be again
+	PutBack   pool.Listed // objects and entries of the inventory that are as they should be again
 	Lost      pool.Listed // objects that cannot be put back: no copy of them is left
 }
 
@@ -66,19 +66,20 @@ func (r *Report) Restored(key string, err error) error {
 }
 
 // Repairer compares package files with the lists of a publication. It puts back
-// a file that is missing or has another size.
+// a file that is missing or has another size, and enters it into the inventory.
 type Repairer struct {
 	*Store
-	Scope  Scope
-	Report *Report
+	Inventory *Inventory
+	Scope     Scope
+	Report    *Report
 
 	// OutOfTime says that the slice of the task is over. Pause then saves how
 	// many packages are done and returns the error that ends the slice.
 	OutOfTime func() bool
 	Pause     func(ctx context.Context, done int) error
 
-	rows map[string]driver.Row // by path
-	have map[string]int64      // sizes of objects, by key
+	inventory map[string]sum   // by path
+	have      map[string]int64 // sizes of objects, by key
 }
 
 // Repair repairs the files of all packages but the first done ones.
@@ -103,21 +104,22 @@ func (r *Repairer) Repair(ctx context.Context, published map[string]index.Publis
 				return err
 			}
 			if r.OutOfTime() {
+				if err := r.Inventory.Flush(ctx); err != nil {
+					return err
+				}
 				return r.Pause(ctx, n)
 			}
 		}
 	}
-	return nil
+	return r.Inventory.Flush(ctx)
 }
 
-// read reads which rows and objects there are.
+// read reads which entries and objects there are.
 func (r *Repairer) read(ctx context.Context, published map[string]index.Published) error {
-	r.rows, r.have = map[string]driver.Row{}, map[string]int64{}
-	for row, err := range r.Table.Scan(ctx, r.Scope.PoolRow("x").Part, "") {
-		if err != nil {
-			return err
-		}
-		r.rows[row.Sort] = row
+	r.have = map[string]int64{}
+	var err error
+	if r.inventory, err = r.Inventory.files(ctx, Areas(published)); err != nil {
+		return err
 	}
 	dirs := map[string]bool{}
 	for _, l := range published {
@@ -127,7 +129,7 @@ func (r *Repairer) read(ctx context.Context, published map[string]index.Publishe
 		dirs = map[string]bool{path.Dir(r.Scope.PoolDir("")): true} // packages by digest are not copied
 	}
 	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
-		for info, err := range r.Blobs.List(ctx, r.Scope.key(dir)+"/", "") {
+		for info, err := range r.Blobs.List(ctx, key(r.Scope.Dist, dir)+"/", "") {
 			if err != nil {
 				return err
 			}
@@ -173,10 +175,11 @@ func (r *Repairer) pooled(ctx context.Context, f deb.File) error {
 	return nil
 }
 
-// file repairs a package file and its row.
+// file repairs a package file and its entry. The files of an installer are in no
+// inventory, and not in the directories that were listed.
 func (r *Repairer) file(ctx context.Context, name string, f deb.File, kind deb.Kind) error {
-	key := r.Scope.key(name)
-	if kind == deb.Installer { // it is not in the directories that were listed
+	key := key(r.Scope.Dist, name)
+	if kind == deb.Installer {
 		info, err := r.Blobs.Stat(ctx, key)
 		if err == nil {
 			r.have[key] = info.Size
@@ -184,21 +187,29 @@ func (r *Repairer) file(ctx context.Context, name string, f deb.File, kind deb.K
 			return err
 		}
 	}
-	row := r.rows[name]
-	sha256, marked := Mark(row.Data)
-	if row.Version != driver.Absent && sha256 != f.SHA256 {
+	has, entered := r.inventory[name]
+	if entered && has.String() != f.SHA256 {
 		r.Report.Checked++
 		r.Report.Replaced.Add(key)
 		return nil
 	}
 	bad := r.Report.Check(key, f.Size, r.have)
-	if row.Version == driver.Absent || marked {
+	if !entered && kind != deb.Installer {
 		r.Report.NoRow.Add(key)
 		bad = true
 	}
 	if !bad || r.Report.DryRun {
 		return nil
 	}
-	err := r.Replace(ctx, r.Scope, Replacement{row.Version, name, f, PublishedAs(f, kind)})
+	err := r.bring(ctx, r.Scope.Dist, name, f, kind)
+	if err == nil && !entered && kind != deb.Installer {
+		s, err := sumOf(f.SHA256)
+		if err == nil {
+			err = r.Inventory.set(ctx, name, s)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return r.Report.Restored(key, err)
 }

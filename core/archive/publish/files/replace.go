@@ -2,36 +2,13 @@ package files
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 	"aptless/core/formats/deb"
 )
-
-// Replacement puts a package file in the place of another one.
-type Replacement struct {
-	Version string   // of the row of the path; driver.Absent without a row
-	Name    string   // the path, below the root
-	File    deb.File // the new one
-	Options driver.PutOptions
-}
-
-// Replace marks the row of the path, copies the file and removes the mark.
-// driver.ErrConflict says that the row or the object has changed meanwhile.
-func (s *Store) Replace(ctx context.Context, sc Scope, r Replacement) error {
-	op := driver.Op{Do: driver.OpPut, Key: sc.PoolRow(r.Name), If: r.Version, Data: []byte(r.File.SHA256 + replacing)}
-	version, err := s.Write(ctx, op)
-	if err != nil {
-		return err
-	}
-	if err := s.copyFile(ctx, sc, r.Name, r.File, r.Options); err != nil {
-		return err
-	}
-	op.If, op.Data = version, []byte(r.File.SHA256)
-	_, err = s.Table.Write(ctx, op)
-	return err
-}
 
 // PublishedAs describes a package file to the store and to caches. The files of
 // an installer have the same names in each of its versions.
@@ -44,9 +21,48 @@ func PublishedAs(f deb.File, kind deb.Kind) driver.PutOptions {
 }
 
 // copyFile copies a package file from the pool of all packages to its path.
-func (s *Store) copyFile(ctx context.Context, sc Scope, name string, f deb.File, opt driver.PutOptions) error {
-	if _, err := s.Blobs.Copy(ctx, sc.key(name), s.PoolKey(f.SHA256), opt); err != nil {
+func (s *Store) copyFile(ctx context.Context, d paths.Dist, name string, f deb.File, opt driver.PutOptions) error {
+	if _, err := s.Blobs.Copy(ctx, key(d, name), s.PoolKey(f.SHA256), opt); err != nil {
 		return fmt.Errorf("package file %s: %w", name, err)
 	}
 	return nil
+}
+
+// bring has a path have a file. It replaces the object that it has seen and no other,
+// after a fenced write. So an attempt that was overtaken puts no older file under the
+// path. driver.ErrNotFound says that the pool of all packages lacks the
+// file.
+func (s *Store) bring(ctx context.Context, d paths.Dist, name string, f deb.File, kind deb.Kind) error {
+	for {
+		opt := PublishedAs(f, kind)
+		same, err := s.Compare(ctx, key(d, name), f, &opt)
+		if err != nil || same {
+			return err
+		}
+		if _, err := s.Write(ctx); err != nil {
+			return err
+		}
+		err = s.copyFile(ctx, d, name, f, opt)
+		if !errors.Is(err, driver.ErrConflict) && !errors.Is(err, driver.ErrExists) {
+			return err
+		}
+	}
+}
+
+// Compare reports whether an object is a copy of a file of the pool of all packages.
+// opt then lets a Copy replace that object and no other. A copy may have another ETag
+// than its source. It then counts as another file. driver.ErrNotFound says that the pool
+// lacks the file.
+func (s *Store) Compare(ctx context.Context, key string, f deb.File, opt *driver.PutOptions) (bool, error) {
+	has, err := s.Blobs.Stat(ctx, key)
+	if errors.Is(err, driver.ErrNotFound) {
+		opt.IfAbsent = true
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	opt.IfMatch = has.ETag
+	source, err := s.Blobs.Stat(ctx, s.PoolKey(f.SHA256))
+	return err == nil && has.Size == source.Size && has.ETag == source.ETag, err
 }

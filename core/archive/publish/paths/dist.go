@@ -121,18 +121,33 @@ func (d Dist) Row() driver.Key { return Row(d.ID()) }
 // Row is the key of the row of the publication with an ID.
 func Row(id string) driver.Key { return driver.Key{Part: "publish", Sort: id} }
 
-// PoolRow is the key of the row of a published package file. name is its path
-// below Root.
-func (d Dist) PoolRow(name string) driver.Key {
-	return driver.Key{Part: "pool/" + d.StoragePrefix(), Sort: name}
+// InventoryPart is the partition of the inventories of package files.
+const InventoryPart = "inventory"
+
+// InventoryRow is the key of the row of the inventory of an area. No prefix has a
+// component "pool", so the keys of two prefixes differ.
+func (d Dist) InventoryRow(area string) driver.Key {
+	return driver.Key{Part: InventoryPart, Sort: path.Join(d.StoragePrefix(), "pool", area)}
 }
+
+// OldPoolPart is the partition of the rows that earlier releases had for each published
+// package file of the prefix. The sort key is the path below Root.
+func (d Dist) OldPoolPart() string { return "pool/" + d.StoragePrefix() }
 
 // Lock is the lock of the publication's row.
 func (d Dist) Lock() string { return "publish/" + d.ID() }
 
 // PoolLock is the lock of the pool directories that the distributions of a
-// prefix share.
+// prefix share, the area "".
 func (d Dist) PoolLock() string { return "pool/" + d.StoragePrefix() }
+
+// AreaLock is the lock of the package files of an area. See Area.
+func (d Dist) AreaLock(area string) string {
+	if area == "" {
+		return d.PoolLock()
+	}
+	return path.Join(d.PoolLock(), "pool", area)
+}
 
 // IndexLock is the lock of the first directory of a name of a distribution. No
 // two tasks add a name or a component below that directory at the same time.

@@ -17,11 +17,12 @@
 //
 //	publish / <storage>:<prefix>/<dist>        the publication
 //	ref/<kind>/<uuid> / publish/<id>           a source that the publication refers to
-//	pool/<storage>:<prefix> / <path>           a published package file
+//	inventory / <storage>:<prefix>/pool[/<area>]  the package files of an area
 //
 // Invariants:
 //
 //  1. Two distributions of one prefix have no object in common outside pool/.
-//  2. A key of a component, a distribution and a file name that pass Check is
+//  2. The area of a package file follows from its path alone.
+//  3. A key of a component, a distribution and a file name that pass Check is
 //     below <root>.
 package paths

@@ -39,6 +39,36 @@ func (d Dist) PoolDir(component string) string {
 	return path.Join("pool", component)
 }
 
+// Area is the area of a directory that PoolDir returns. The package files of a prefix
+// are in areas. Each area has a lock and an inventory. Directories of two areas have no
+// file in common.
+//
+// The area "" has all directories of components without a slash. Other directories have
+// the area of their second part. Example: component main of a distribution stable with
+// MultiDist is pool/stable/main, and so is a shared component stable/main. Both are in
+// the area "stable".
+func Area(poolDir string) string {
+	_, below, _ := strings.Cut(poolDir, "/")
+	top, _, nested := strings.Cut(below, "/")
+	if !nested {
+		return ""
+	}
+	return top
+}
+
+// AreaOf is the area of a package file. name is its path below Root. A file is three
+// levels below the directory of its component.
+func AreaOf(name string) string {
+	if strings.Count(name, "/") < 5 {
+		return ""
+	}
+	return Area(name)
+}
+
+// InPool reports whether a path below Root is one of a package file in an area. A file
+// of an installer is in none.
+func InPool(name string) bool { return strings.HasPrefix(name, "pool/") }
+
 // PackageDir is the directory of a package's files, below Root. poolDir is that
 // of its component.
 func (d Dist) PackageDir(poolDir string, p *deb.Package) (string, error) {

@@ -32,3 +32,29 @@ func TestPackageDir(t *testing.T) {
 		}
 	}
 }
+
+// TestAreaOfAFileIsThatOfItsDirectory holds for all layouts. Directories that two
+// publications may share are in one area.
+func TestAreaOfAFileIsThatOfItsDirectory(t *testing.T) {
+	digest := strings.Repeat("ab", 32)
+	p := &deb.Package{Kind: deb.Source, Name: "libx", Version: "1", Architecture: deb.SourceArch, Files: []deb.File{{Name: "libx_1.dsc", SHA256: digest}}}
+	for _, tc := range []struct {
+		dist      Dist
+		component string
+		area      string
+	}{
+		{Dist{Name: "stable"}, "main", ""},
+		{Dist{Name: "stable"}, "stable/main", "stable"},
+		{Dist{Name: "other"}, "non-free/firmware/x", "non-free"},
+		{Dist{Name: "stable", MultiDist: true}, "main", "stable"},
+		{Dist{Name: "stable/updates", MultiDist: true}, "a/b", "stable"},
+		{Dist{Name: "stable", Layout: HashLayout}, "main", ""},
+		{Dist{Name: "stable", Layout: HashLayout, MultiDist: true}, "a/b", ""},
+	} {
+		dir := tc.dist.PoolDir(tc.component)
+		name, err := tc.dist.Location(tc.component, dir, p, p.Files[0])
+		if err != nil || Area(dir) != tc.area || AreaOf(name) != tc.area || !InPool(name) {
+			t.Errorf("%s: area %q, of the file %s %q, want %q; %v", dir, Area(dir), name, AreaOf(name), tc.area, err)
+		}
+	}
+}

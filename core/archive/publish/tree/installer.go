@@ -2,14 +2,12 @@ package tree
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/index"
 	"aptless/core/archive/publish/paths"
-	"aptless/core/engine/driver"
 	"aptless/core/engine/parallel"
 	"aptless/core/formats/deb"
 )
@@ -75,25 +73,18 @@ func (t *Tree) applyInstallersOf(ctx context.Context, group *parallel.Group, com
 }
 
 // applyInstallerFile is applyOne for a file of an installer. As there, the ETag
-// is read before the publication's row. The row of the file says whether it is
-// there already.
+// is read before the publication's row.
 func (t *Tree) applyInstallerFile(ctx context.Context, name string, f deb.File) error {
 	for {
-		opt := files.PublishedAs(f, deb.Installer)
-		if _, err := t.asIs(ctx, t.Scope.Root()+"/"+name, &opt); err != nil {
+		key, opt := t.Scope.Root()+"/"+name, files.PublishedAs(f, deb.Installer)
+		same, err := t.Compare(ctx, key, f, &opt)
+		if err != nil {
 			return err
 		}
-		row, err := t.Table.Get(ctx, t.Scope.PoolRow(name))
-		if err != nil && !errors.Is(err, driver.ErrNotFound) {
+		if err := t.current(ctx); err != nil || same {
 			return err
 		}
-		if err := t.current(ctx); err != nil {
-			return err
-		}
-		if string(row.Data) == f.SHA256 && !opt.IfAbsent {
-			return nil
-		}
-		if err := t.Replace(ctx, t.Scope, files.Replacement{Version: row.Version, Name: name, File: f, Options: opt}); !overtaken(err) {
+		if _, err := t.Blobs.Copy(ctx, key, t.PoolKey(f.SHA256), opt); !overtaken(err) {
 			return err
 		}
 	}
