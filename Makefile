@@ -19,6 +19,7 @@ TOOLS += reprepro         # makes trees for mirrors
 TOOLS += bzip2 xz-utils zstd # unpack indexes
 TOOLS += curl             # the client of the demo
 TOOLS += graphviz         # draws the graph of the API
+TOOLS += chromium         # the browser for tests of pages
 TOOLS += nodejs           # runs the code of infra/edge
 TOOLS += python3-venv     # cfn-lint is installed with it
 

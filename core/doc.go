@@ -11,7 +11,7 @@
 // A package imports lower storeys freely and upper storeys never.
 //
 // Package client stands beside the storeys. It speaks with a server and imports nothing
-// of core, and nothing of core imports it.
+// of core. In core only pages import it, which ask the API.
 //
 // # The packages
 //
@@ -50,6 +50,8 @@
 //   - front/auth/oidc: ID tokens of CI jobs, and the keys of their issuers
 //   - front/audit: records of changes and refusals, as chains
 //   - front/api: routes, requests, answers and errors
+//   - front/layout: the frame, styles, scripts and headers of pages
+//   - front/pages: the pages for readers of a repository
 //   - front/app: composition: drivers and a Config in; handler, worker and tick out
 //   - client: a typed client of the API, for programs that are no server
 //
@@ -109,7 +111,9 @@
 //	front/auth/oidc/oidctest       github.com/go-jose/go-jose/v4
 //	front/audit
 //	front/api                      front/audit front/auth net/http github.com/prometheus/client_golang
-//	front/app                      front/api front/audit front/auth front/auth/oidc net/http github.com/prometheus/client_golang
+//	front/layout                   net/http
+//	front/pages                    client front/layout net/http
+//	front/app                      client front/pages front/api front/audit front/auth front/auth/oidc net/http github.com/prometheus/client_golang
 //	front/app/apptest              front/app front/auth net/http aptless/infra/embedded
 //
 // # Laws

@@ -41,6 +41,7 @@ type settings struct {
 	memory         options.Bytes
 	shared         options.Options
 	access         access
+	pages          pageSettings
 	out, err       io.Writer // the greeting is written to out, the log to err
 }
 
@@ -81,6 +82,7 @@ If the variable SOURCE_DATE_EPOCH is set, it is the date of all Release files, i
 	flags.StringVar(&opt.address, "address", "", "URL of this server for clients, for links in Release files, for example https://deb.example.org")
 	opt.shared.Flags(flags)
 	opt.access.flags(flags)
+	opt.pages.flags(flags)
 	flags.BoolVar(&opt.metrics, "metrics", false, "serve /api/metrics for Prometheus")
 	flags.BoolVar(&opt.json, "log-json", false, "write the log as JSON lines")
 	flags.BoolVar(&opt.verbose, "verbose", false, "log requests for probes and metrics too")
@@ -108,6 +110,9 @@ func serve(ctx context.Context, opt settings) error {
 	if err := opt.access.check(); err != nil {
 		return err
 	}
+	if err := opt.pages.check(); err != nil {
+		return err
+	}
 	if err := checkAddress(opt.address); err != nil {
 		return err
 	}
@@ -118,6 +123,7 @@ func serve(ctx context.Context, opt settings) error {
 	defer sockets.close()
 	config.Log, config.Now, config.Alone = log, time.Now, true
 	config.Address, config.Draw, config.Metrics = opt.address, newDot().draw, registry(opt)
+	config.Pages = opt.pages.readers()
 	config.Space = func() (api.Space, error) { return space(opt.data) }
 	s, err := open(ctx, opt, sockets, log)
 	if err == nil {

@@ -379,6 +379,16 @@ func (s *Store) Show(ctx context.Context, n Name) (View, error) {
 	return s.view(ctx, p)
 }
 
+// Find returns the row of a publication. The error matches driver.ErrNotFound if there
+// is none.
+func (s *Store) Find(ctx context.Context, n Name) (Publication, error) {
+	p, err := s.read(ctx, s.get, n)
+	if err != nil {
+		return Publication{}, fmt.Errorf("unable to show: %w", err)
+	}
+	return p, nil
+}
+
 // Staged returns the sources that are staged. The error matches
 // driver.ErrNotFound if none are.
 func (s *Store) Staged(ctx context.Context, n Name) ([]SourceView, error) {

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"iter"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -35,6 +36,23 @@ func Select(ctx context.Context, list *pkglist.List, q Query) (*pkglist.Subset, 
 		}
 		return found
 	})
+}
+
+// Stream yields the packages of a list for which q is true, in index order. It reads only
+// the chunks that may have matches, and ends as soon as its caller does.
+func Stream(ctx context.Context, list *pkglist.List, q Query) iter.Seq2[*deb.Package, error] {
+	return func(yield func(*deb.Package, error) bool) {
+		for p, err := range list.Some(ctx, q.may) {
+			if err == nil && !q.Match(p.Package) {
+				if err = context.Cause(ctx); err == nil {
+					continue
+				}
+			}
+			if !yield(p.Package, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // Needs returns the parts of a package that Match of a query looks at.

@@ -222,6 +222,8 @@ type call struct {
 
 	hides   *auth.Private // the private prefixes; nil where there are none
 	private bool          // the published file of the request is private
+
+	files *auth.Principal // of a page for readers: decides which files its reader sees; else nil
 }
 
 type callKey struct{}

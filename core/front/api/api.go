@@ -86,6 +86,7 @@ type Server struct {
 	Deliveries *deliver.Store
 	Transfers  *transfer.Store
 	Tree       *Tree
+	Pages      http.Handler // of readers, and Tree at all other paths
 
 	Dependencies query.Options // settings of dependency resolution in listings
 

@@ -37,6 +37,10 @@ type Guard struct {
 // enter returns the request with its call, or why it is refused. ro is nil if the
 // path has no route.
 func (g *Guard) enter(r *http.Request, ro *route, below bool) (*http.Request, error) {
+	if c, ok := reader(r.Context()); ok {
+		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+		return r, enterReader(r, c, ro)
+	}
 	c := &call{source: g.Reach.source(r), records: g.Audit}
 	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 	if below {
@@ -85,7 +89,7 @@ func (g *Guard) enterTree(r *http.Request, c *call) error {
 	}
 	_, byDigest := paths.Digest(r.URL.Path)
 	needs := a.Needs(strings.TrimPrefix(r.URL.Path, "/"), byDigest)
-	lists := strings.HasSuffix(r.URL.Path, "/aptless.sources") || r.URL.Path == "/repos/"
+	lists := strings.HasSuffix(r.URL.Path, "/aptless.sources") || strings.HasSuffix(r.URL.Path, "/") || strings.HasPrefix(r.URL.Path, "/-/")
 	if len(needs) == 0 && !lists {
 		return nil
 	}

@@ -76,6 +76,11 @@ func packageQuery(more ...openapi.Param) []openapi.Param {
 	return slices.Concat(listingQuery, wantedQuery(), more, pageQuery())
 }
 
+// publishedQuery describes the parameters of the packages of a publication.
+func publishedQuery() []openapi.Param {
+	return append(pageQuery(), openapi.Param{Name: "q", About: "query that selects packages"}, openapi.Param{Name: "component", About: "only packages of this component"}, details)
+}
+
 func fileOperations() []openapi.Operation {
 	const tag, dir = "Files", "/api/files/{dir}"
 	upload := op("POST", dir, tag, "uploadFiles", "Upload files, or request URLs for uploads", takes(openapi.Form{}, 200, []string{},
@@ -146,10 +151,11 @@ func publishOperations() []openapi.Operation {
 	seen := openapi.Param{Name: "ifGeneration", About: "the Generation that a plan has told: refused with 409 if the publication has another one by now. Not in aptly"}
 	skipCleanup := openapi.Param{Name: "SkipCleanup", About: "keep package files", Values: []string{"1"}}
 	return []openapi.Operation{
-		op("GET", "/api/publish", tag, "listPublications", "List the publications", gives(200, []publish.View{})),
+		op("GET", "/api/publish", tag, "listPublications", "List the publications", gives(200, []publish.View{}, details)),
 		tasked("POST", "/api/publish", tag, "publishAtRoot", "Publish repositories or snapshots", takes(publishedRepoCreateParams{}, 201, publish.View{}, dryRun)),
 		tasked("POST", "/api/publish/{prefix}", tag, "publish", "Publish repositories or snapshots below a prefix", takes(publishedRepoCreateParams{}, 201, publish.View{}, dryRun)),
-		op("GET", one, tag, "showPublication", "Show a publication", gives(200, publish.View{})),
+		op("GET", one, tag, "showPublication", "Show a publication", gives(200, publish.View{}, details)),
+		op("GET", one+"/packages", tag, "listPublishedPackages", "List the packages that a publication has now", gives(200, []string{}, publishedQuery()...)),
 		tasked("PUT", one, tag, "updateOrSwitch", "Publish the current packages of the repositories, or other snapshots", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun, seen)),
 		tasked("DELETE", one, tag, "dropPublication", "Drop a publication", gives(200, empty{}, force, skipCleanup, dryRun, seen)),
 		op("GET", one+"/sources", tag, "listSources", "List the sources of the next update", gives(200, sources)),

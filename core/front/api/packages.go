@@ -223,23 +223,6 @@ func errSearch(ctx context.Context, err error) error {
 	return Errorf(http.StatusInternalServerError, "unable to search: %s", err)
 }
 
-// filtered yields the packages for which keep is true. It ends with the context.
-func filtered(ctx context.Context, packages iter.Seq2[*deb.Package, error], keep func(*deb.Package) bool) iter.Seq2[*deb.Package, error] {
-	return func(yield func(*deb.Package, error) bool) {
-		for p, err := range packages {
-			if err == nil && !keep(p) {
-				if err = context.Cause(ctx); err == nil {
-					continue
-				}
-				p = nil
-			}
-			if !yield(p, err) {
-				return
-			}
-		}
-	}
-}
-
 func writeKeys(w http.ResponseWriter, keys iter.Seq2[string, error]) error {
 	out := newArray(w)
 	for key, err := range keys {
@@ -299,20 +282,18 @@ func (s *Server) packagePage(w http.ResponseWriter, r *http.Request, list *pkgli
 	if err != nil {
 		return err
 	}
-	all := list.All(ctx)
+	var last *deb.Key
 	if p.after != "" {
 		key, err := deb.ParseKey(p.after)
 		if err != nil {
 			return errAfter(p.after)
 		}
-		all = list.After(ctx, key)
+		last = &key
 	}
 	if l.query == nil {
 		w.Header().Set("X-Total", strconv.Itoa(list.Count()))
-	} else {
-		all = filtered(ctx, all, l.query.Match)
 	}
-	return writePackagePage(w, p, l, all)
+	return writePackagePage(w, p, l, selectedAfter(ctx, list, l.query, last))
 }
 
 // allPackagesPage answers with a page of all packages.

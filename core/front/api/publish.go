@@ -104,15 +104,14 @@ func (s *Server) publishRoutes(rt *Router) {
 		if err != nil {
 			return err
 		}
-		views = readable(r, views, auth.PublishRead, func(v publish.View) string { return auth.Publication(v.Storage, v.Prefix, v.Distribution) })
-		return WriteJSON(w, http.StatusOK, views)
+		return s.writePublications(w, r, shown(r, views))
 	})
 	rt.Handle("GET", "/api/publish/{prefix}/{distribution}", needs(publication(auth.PublishRead)), func(w http.ResponseWriter, r *http.Request) error {
 		view, err := s.Publish.Show(r.Context(), published(r))
 		if err != nil {
 			return err
 		}
-		return WriteJSON(w, http.StatusOK, view)
+		return s.writePublication(w, r, view)
 	})
 	rt.Handle("POST", "/api/publish", inBody(), s.createPublication)
 	rt.Handle("POST", "/api/publish/{prefix}", inBody(), s.createPublication)
@@ -134,6 +133,7 @@ func (s *Server) publishRoutes(rt *Router) {
 		body.Snapshots, body.Sources = nil, nil
 		return s.updatePublication(w, r, publishedRepoUpdateSwitchParams(body), true)
 	})
+	s.publishedRoutes(rt)
 	s.stagingRoutes(rt)
 	s.revisionRoutes(rt)
 	s.browseRoutes(rt)

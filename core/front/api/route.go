@@ -37,3 +37,6 @@ func (ro *route) match(method string, segments []string) (map[string]string, boo
 	}
 	return params, true
 }
+
+// is reports whether the route has a pattern.
+func (ro *route) is(pattern string) bool { return strings.Join(ro.segments, "/") == pattern }

@@ -181,6 +181,7 @@ func samples() []sample {
 		{"POST /api/snapshots/{name}/pull", "dry-run=1", `{"Source":"a","Destination":"b","Queries":["x"]}`, "snapshot.read r,snapshot.read a"},
 		{"POST /api/snapshots/{name}/filter", "", `{"Destination":"b","Queries":["x"]}`, "snapshot.read r,snapshot.create b"},
 		{"GET /api/publish/{prefix}/{distribution}", "", "", "publish.read p//s"}, {"GET /api/publish/{prefix}/{distribution}/sources", "", "", "publish.read p//s"},
+		{"GET /api/publish/{prefix}/{distribution}/packages", "", "", "publish.read p//s"},
 		{"GET /api/publish/{prefix}/{distribution}/revisions", "", "", "publish.read p//s"},
 		{"GET /api/publish/{prefix}/{distribution}/tree", "path=dists", "", "publish.read p//s"}, {"GET /api/publish/{prefix}/{distribution}/setup", "", "", "publish.read p//s"},
 		{"POST /api/publish", "", `{"SourceKind":"local","Distribution":"s","Sources":[{"Name":"r"}],"Aliases":["a"]}`, "repo.read r,publish.manage .//s,publish.manage .//a"},

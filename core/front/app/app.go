@@ -121,6 +121,8 @@ type Config struct {
 	Address string
 	// Elsewhere declares that another program serves the published files at Address.
 	Elsewhere bool
+
+	Pages *Pages // settings of the pages for readers; nil is none of them
 }
 
 // Limits of a request to a key server. A client waits for the request.
@@ -207,8 +209,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	if c.Metrics != nil {
 		server.Metrics = api.NewMetrics(c.Metrics, c.Version)
 	}
-	a.Handler = server.Handler()
-	return a, nil
+	return a, a.serve(server, c.Pages)
 }
 
 // pathsIn returns the function by which publications read the paths of a package.

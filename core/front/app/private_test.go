@@ -17,9 +17,9 @@ import (
 
 // newPrivate returns a process with a publication below team-a, which is private, and one
 // below open. Both have the package hello.
-func newPrivate(t *testing.T, access string) *guarded {
+func newPrivate(t *testing.T, access string, set ...func(*app.Config)) *guarded {
 	t.Helper()
-	g := newGuarded(t).works(t)
+	g := newGuarded(t, set...).works(t)
 	g.must(t, g.root, "POST", "/api/repos", `{"Name":"hello"}`)
 	g.must(t, g.root, "PUT", "/api/files/d/hello_1.0_all.deb", string(debtest.Deb(debtest.Spec{})))
 	g.must(t, g.root, "POST", "/api/repos/hello/file/d", "")

@@ -10,6 +10,7 @@ import (
 	"aptless/core/archive/publish"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
+	"aptless/core/front/api"
 	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
@@ -27,6 +28,7 @@ type App struct {
 	mirrors      *mirror.Store
 	protection   *protection
 	cleanups     *cleanups
+	inside       *api.Inside // requests of pages to Handler
 }
 
 // Tick runs the due entries of the calendar, then sends lost messages again. Any

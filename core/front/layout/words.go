@@ -1,0 +1,126 @@
+package layout
+
+import (
+	"fmt"
+	"html/template"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// functions are those of all templates. files are the paths of the files of pages.
+func functions(files map[string]string) template.FuncMap {
+	return template.FuncMap{
+		"asset": func(name string) string { return files[name] }, "seg": Segment, "bytes": Bytes, "count": Count, "plural": plural,
+		"date": date, "ago": Ago, "iso": iso, "web": web, "join": strings.Join, "lines": lines, "dict": dict,
+	}
+}
+
+// Bytes returns a size for people, as "1.2 GiB".
+func Bytes(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, unit := float64(n), ""
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
+		if v /= 1024; v < 1024 {
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", v, unit)
+}
+
+// Count returns a number with commas, as "60,000".
+func Count(n int) string {
+	digits := strconv.Itoa(n)
+	var b strings.Builder
+	for i, d := range digits {
+		if left := len(digits) - i; i > 0 && left%3 == 0 && digits[i-1] != '-' {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}
+
+// plural returns a number with its noun, as "1 package" or "60,000 packages".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	if stem, ok := strings.CutSuffix(noun, "y"); ok {
+		return Count(n) + " " + stem + "ies"
+	}
+	return Count(n) + " " + noun + "s"
+}
+
+func date(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format("2 Jan 2006, 15:04 UTC")
+}
+
+func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// Ago returns the distance of a time from now, as "3 minutes ago" or "in 20 days".
+func Ago(now, t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	d := now.Sub(t)
+	ahead := d < 0
+	if ahead {
+		d = -d
+	}
+	var text string
+	switch {
+	case d < 10*time.Second:
+		return "just now"
+	case d < 2*time.Minute:
+		text = plural(int(d/time.Second), "second")
+	case d < 2*time.Hour:
+		text = plural(int(d/time.Minute), "minute")
+	case d < 48*time.Hour:
+		text = plural(int(d/time.Hour), "hour")
+	default:
+		text = plural(int(d/(24*time.Hour)), "day")
+	}
+	if ahead {
+		return "in " + text
+	}
+	return text + " ago"
+}
+
+// web returns a URL of another site if a page may link to it, else "".
+func web(address string) string {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return ""
+	}
+	return u.String()
+}
+
+func lines(text string) []string { return strings.Split(strings.TrimRight(text, "\n"), "\n") }
+
+// dict makes a map of keys and values, for a template with several arguments.
+func dict(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, fmt.Errorf("dict: %d arguments", len(pairs))
+	}
+	m := map[string]any{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[fmt.Sprint(pairs[i])] = pairs[i+1]
+	}
+	return m, nil
+}
+
+// Segment writes a text as one segment of a path. A dot alone is escaped, too: browsers
+// drop it.
+func Segment(text string) string {
+	if text == "." || text == ".." {
+		return strings.ReplaceAll(text, ".", "%2E")
+	}
+	return url.PathEscape(text)
+}

@@ -1,0 +1,145 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"aptless/core/client"
+	"aptless/core/front/layout"
+)
+
+// pageSize is the number of packages on a page.
+const pageSize = "100"
+
+// packageRow is a package in a list.
+type packageRow struct {
+	Name, Version, Architecture, Component, Summary, Path string
+}
+
+// publicationView is the data of the page of a publication.
+type publicationView struct {
+	pubView
+	Setup    []snippet
+	Warnings []string // of the set-up: apt refuses the publication, for example
+	Keys     []keyView
+	Query    string // as the reader has typed it
+	Packages []packageRow
+	Total    string // number of all packages; "" with a query
+	Next     string // address of the next page
+}
+
+func (q *request) publication() error {
+	place, rest, err := q.place(publicationPath)
+	if err != nil || rest != nil {
+		return orAbsent(err)
+	}
+	found, err := client.Send(q.ctx, q.api, client.ShowPublicationDetails(place))
+	if err != nil {
+		return err
+	}
+	v := publicationView{pubView: viewPublication(found.Value), Query: strings.TrimSpace(q.r.URL.Query().Get("q"))}
+	if v.Keys, err = q.keys(); err != nil {
+		return err
+	}
+	if v.Setup, v.Warnings, err = q.setup(place, v.Private); err != nil {
+		return err
+	}
+	after := q.r.URL.Query().Get("after")
+	rows, err := q.packages(place, v.Query, after, pageSize)
+	if err != nil {
+		return err
+	}
+	v.Packages, v.Total = rows.list, rows.total
+	if rows.next != "" {
+		v.Next = q.r.URL.EscapedPath() + "?" + url.Values{"q": {v.Query}, "after": {rows.next}}.Encode() + "#packages"
+	}
+	return q.write(http.StatusOK, "publication", v.Name, v)
+}
+
+// orAbsent returns err, or that there is no such page.
+func orAbsent(err error) error {
+	if err == nil {
+		return errAbsent
+	}
+	return err
+}
+
+// place reads a path: the publication, and the segments after it.
+func (q *request) place(begin string) (client.Place, []string, error) {
+	var parts []string
+	for part := range strings.SplitSeq(strings.TrimPrefix(q.r.URL.EscapedPath(), begin), "/") {
+		text, err := url.PathUnescape(part)
+		if err != nil {
+			return client.Place{}, nil, errAbsent
+		}
+		parts = append(parts, text)
+	}
+	if len(parts) < 2 || slices.Contains(parts, "") {
+		return client.Place{}, nil, errAbsent
+	}
+	place := placeOf(parts[0], parts[1])
+	if len(parts) == 2 {
+		return place, nil, nil
+	}
+	return place, parts[2:], nil
+}
+
+// rows is a page of packages.
+type rows struct {
+	list        []packageRow
+	total, next string
+}
+
+// packages returns a page of the packages of a publication.
+func (q *request) packages(place client.Place, query, after, limit string) (rows, error) {
+	call := client.ListPublished(place).With("limit", limit).With("after", after).With("q", Glob(query))
+	found, err := client.Send(q.ctx, q.api, call)
+	if err != nil {
+		return rows{}, err
+	}
+	got := rows{next: found.Header.Get("X-Next"), total: found.Header.Get("X-Total")}
+	for _, fields := range found.Value {
+		got.list = append(got.list, viewRow(place, fields))
+	}
+	return got, nil
+}
+
+// viewRow returns the row of a package.
+func viewRow(place client.Place, fields map[string]string) packageRow {
+	return packageRow{Name: fields["Package"], Version: fields["Version"], Architecture: architectureOf(fields), Component: fields["Component"],
+		Summary: Summary(fields["Description"]), Path: pathOfPackage(place, fields["Component"], fields)}
+}
+
+// Summary returns the first line of a description.
+func Summary(description string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(description), "\n")
+	return first
+}
+
+// Glob returns the query for a text that a person has typed. A text with a character of
+// the query language is a query already. Another one is the beginning of a name, or with
+// a star any pattern of names.
+func Glob(text string) string {
+	text = strings.TrimSpace(text)
+	switch {
+	case text == "" || strings.ContainsAny(text, "()|,!{}$=<>\"' \t_"):
+		return text
+	case strings.ContainsAny(text, "*?["):
+		return "Name (% " + text + ")"
+	}
+	return "Name (% " + text + "*)"
+}
+
+// architectureOf returns the architecture of a package as its key has it.
+func architectureOf(fields map[string]string) string {
+	arch, _, _ := strings.Cut(strings.TrimPrefix(fields["ShortKey"], "P"), " ")
+	return arch
+}
+
+// pathOfPackage returns the path of the page of a package.
+func pathOfPackage(place client.Place, component string, fields map[string]string) string {
+	at := strings.Replace(pathOf(place), publicationPath, packagePath, 1)
+	return at + "/" + layout.Segment(component) + "/" + layout.Segment(fields["Package"]) + "/" + layout.Segment(fields["Version"]) + "/" + layout.Segment(architectureOf(fields))
+}

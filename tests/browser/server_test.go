@@ -1,0 +1,184 @@
+package browser
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"aptless/core/formats/deb/debtest"
+)
+
+// program is the built binary.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "aptless-browser-")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "aptless")
+	out, err := exec.Command("go", "build", "-o", bin, "../../functions/aptless").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return bin, nil
+})
+
+// server is the program on a folder of its own.
+type server struct {
+	url   string
+	token string // of an administrator; "" for an open server
+	data  string
+}
+
+// serve starts the program with an ephemeral port.
+func serve(t testing.TB, args ...string) *server {
+	t.Helper()
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{data: t.TempDir()}
+	if out, err := exec.Command(bin, "key", "new", "--type", "ed25519", "--data", s.data).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	cmd := exec.Command(bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data, "--allow-upstream", "127.0.0.1"}, args...)...)
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("log of the server:\n%s", lastLines(log.String(), 8))
+		}
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the server did not start: %v\n%s", err, log.String())
+	}
+	go io.Copy(io.Discard, out)
+	for _, word := range strings.Fields(line) {
+		if word = strings.TrimSuffix(word, ","); strings.HasPrefix(word, "http://") {
+			s.url = word
+		}
+	}
+	if secret, err := os.ReadFile(filepath.Join(s.data, "admin-token")); err == nil {
+		s.token = strings.TrimSpace(string(secret))
+	}
+	return s
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// send sends a request, and fails the test if the answer is a refusal.
+func (s *server) send(t testing.TB, method, path, contentType string, body []byte, into any) http.Header {
+	t.Helper()
+	status, header, data := s.try(t, method, path, contentType, body)
+	if status >= 400 {
+		t.Fatalf("%s %s: %d %s", method, path, status, data)
+	}
+	if into != nil {
+		if err := json.Unmarshal(data, into); err != nil {
+			t.Fatalf("%s %s: %v", method, path, err)
+		}
+	}
+	return header
+}
+
+func (s *server) try(t testing.TB, method, path, contentType string, body []byte) (int, http.Header, []byte) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", contentType)
+	if s.token != "" {
+		r.Header.Set("Authorization", "Bearer "+s.token)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, data
+}
+
+func (s *server) json(t testing.TB, method, path, body string) {
+	t.Helper()
+	s.send(t, method, path, "application/json", []byte(body), nil)
+}
+
+// add uploads packages and imports them into a repository.
+func (s *server) add(t testing.TB, repo string, specs ...debtest.Spec) {
+	t.Helper()
+	var b bytes.Buffer
+	form := multipart.NewWriter(&b)
+	for _, spec := range specs {
+		w, err := form.CreateFormFile("file", debtest.FileName(spec))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = w.Write(debtest.Deb(spec))
+	}
+	form.Close()
+	s.send(t, "POST", "/api/files/x-"+repo, form.FormDataContentType(), b.Bytes(), nil)
+	s.json(t, "POST", "/api/repos/"+repo+"/file/x-"+repo, "")
+}
+
+// hostile is a package whose fields attack a page.
+func hostile() debtest.Spec {
+	depends := make([]string, 2000)
+	for i := range depends {
+		depends[i] = fmt.Sprintf("a-very-long-name-of-a-dependency-%d (>= 1.0)", i)
+	}
+	return debtest.Spec{Package: "hostile-" + strings.Repeat("long-name-", 12) + "end", Version: "1:2.0+" + strings.Repeat("git20260101", 6), Architecture: "amd64", Fields: map[string]string{
+		"Description": "<script>document.title='taken'</script> \u202Eright to left\n <img src=x onerror=\"document.title='taken'\">\n .\n second paragraph",
+		"Homepage":    "javascript:document.title='taken'", "Maintainer": "\"><script>alert(1)</script> <a@example.org>", "Depends": strings.Join(depends, ", ")}}
+}
+
+// fill gives a server objects of all kinds.
+func (s *server) fill(t testing.TB) {
+	t.Helper()
+	s.json(t, "POST", "/api/repos", `{"Name":"stable","Comment":"Packages of the platform team","DefaultDistribution":"stable","DefaultComponent":"main"}`)
+	s.json(t, "POST", "/api/repos", `{"Name":"empty","Comment":""}`)
+	var specs []debtest.Spec
+	for i, name := range []string{"hello", "hello-doc", "libgreeting1", "libgreeting-dev", "greeter", "greeter-data"} {
+		specs = append(specs, debtest.Spec{Package: name, Version: "2.10-3", Architecture: []string{"amd64", "all"}[i%2], Fields: map[string]string{
+			"Section": "misc", "Homepage": "https://www.example.org/" + name, "Depends": "libc6 (>= 2.36), libgreeting1 (= 2.10-3) | libgreeting0",
+			"Description": "a friendly program that greets\n It prints a greeting, and does so\n in many languages.\n .\n The second paragraph says more."},
+			Files: map[string]string{"usr/bin/" + name: "x", "usr/share/doc/" + name + "/copyright": "x"}})
+	}
+	s.add(t, "stable", append(specs, hostile())...)
+	s.json(t, "POST", "/api/repos/stable/snapshots", `{"Name":"stable-2026-11-01","Description":"before the update"}`)
+	s.json(t, "POST", "/api/publish/:.", `{"SourceKind":"local","Distribution":"stable","Origin":"Example","Label":"Example packages","Architectures":["amd64","arm64","all"],"Sources":[{"Name":"stable","Component":"main"}]}`)
+	s.json(t, "POST", "/api/publish/team_a", `{"SourceKind":"snapshot","Distribution":"bookworm","ValidFor":"14d","Architectures":["amd64","all"],"Sources":[{"Name":"stable-2026-11-01","Component":"main"}]}`)
+	s.add(t, "stable", debtest.Spec{Package: "hello", Version: "2.12-1", Architecture: "amd64", Fields: map[string]string{"Description": "a friendly program that greets"}})
+	s.json(t, "POST", "/api/repos/stable/snapshots", `{"Name":"stable-2026-11-20","Description":"with hello 2.12"}`)
+	s.json(t, "POST", "/api/publish/:./stable/update", `{}`)
+	s.json(t, "POST", "/api/mirrors", `{"Name":"upstream","ArchiveURL":"`+s.url+`/","Distribution":"stable","Components":["main"],"Architectures":["amd64"],"IgnoreSignatures":true}`)
+	s.json(t, "PUT", "/api/mirrors/upstream", `{"IgnoreSignatures":true}`)
+	s.json(t, "POST", "/api/mirrors", `{"Name":"never-updated","ArchiveURL":"`+s.url+`/","Distribution":"stable","Components":["main"],"Architectures":["amd64"],"IgnoreSignatures":true}`)
+	s.try(t, "PUT", "/api/mirrors/never-updated?_async=1", "application/json", []byte(`{"IgnoreSignatures":false}`)) // fails: no key is trusted
+}
