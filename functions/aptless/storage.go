@@ -43,6 +43,9 @@ func open(ctx context.Context, opt settings, sockets listeners, log *slog.Logger
 			s.close()
 		}
 	}()
+	if err := checkFormat(opt.data); err != nil {
+		return nil, err
+	}
 	secret, err := s.keys.read()
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !missing {
@@ -82,8 +85,10 @@ func open(ctx context.Context, opt settings, sockets listeners, log *slog.Logger
 			return nil, err
 		}
 	}
-	s.signer, err = pgp.NewSigner(secret...)
-	return s, err
+	if s.signer, err = pgp.NewSigner(secret...); err != nil {
+		return nil, err
+	}
+	return s, markFormat(opt.data)
 }
 
 // neverSigned refuses a data folder that has publications but no key: clients trust the

@@ -123,6 +123,9 @@ func stopped(data string) (*embedded.Store, *auth.Store, error) {
 	} else if !info.IsDir() {
 		return nil, nil, fmt.Errorf("%s is not a folder", data)
 	}
+	if err := checkFormat(data); err != nil {
+		return nil, nil, err
+	}
 	s, err := embedded.Open(data, embedded.Options{})
 	if err != nil {
 		return nil, nil, err
