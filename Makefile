@@ -57,6 +57,26 @@ deploy: functions ## check the template and deploy it to AWS; needs Go and the p
 	sam validate --lint --template-file template.yaml
 	sam deploy --guided --template-file template.yaml --capabilities CAPABILITY_IAM
 
+# The version of a release, for example 0.1, and the date of its files.
+VERSION ?= $(shell sed -n 's/^const Version = ".*+aptless\(.*\)"/\1/p' core/front/app/app.go)
+RELEASE_DATE = $$(git log -1 --format=%ct)
+
+release: ## make programs, .deb, image, component lists, checksums and the own repository in dist
+	rm -rf dist/aptless* dist/apt
+	cd infra/packaging && SOURCE_DATE_EPOCH=$(RELEASE_DATE) go run . -version $(VERSION) -source ../.. -out ../../dist
+
+# Programs that check the Debian package.
+PACKAGE_TOOLS := lintian        # finds mistakes of Debian packages
+PACKAGE_TOOLS += debootstrap    # installs the system in which the package is installed
+PACKAGE_TOOLS += dpkg-dev file  # build and describe it
+PACKAGE_TOOLS += systemd        # rates the exposure of the unit
+
+test-package: package-tools ## test the release: reproducible, lintian, installed and served in a chroot; needs root
+	cd infra/packaging && go test -timeout 20m -v .
+
+package-tools: ## install missing programs of test-package
+	@$(call install,$(PACKAGE_TOOLS))
+
 run: build ## serve on LISTEN (127.0.0.1:8080) with data in DATA (./data)
 	bin/aptless serve --listen $(LISTEN) --data $(DATA)
 
@@ -79,7 +99,10 @@ AT_ONCE = -p $$(($$(nproc) + 2))
 test: everything parts lint ## check the sources, then run the tests with -short, some with -race
 	@raced=$$(go list $(RACED_LONGEST) $(RACED)); others=$$(go list $(LONGEST) ./... | grep -vxF "$$raced"); \
 	{ failed=0; go test $(AT_ONCE) -race -short -timeout 14m -json $$raced || failed=1; \
-	go test $(AT_ONCE) -short -timeout 14m -json $$others || failed=1; exit $$failed; } | $(REPORT)
+	go test $(AT_ONCE) -short -timeout 14m -json $$others || failed=1; \
+	if [ "$$(id -u)" = 0 ]; then (cd infra/packaging && go test -timeout 14m -json .) || failed=1; \
+	else echo 'the Debian package and the image were not tested, which needs root: sudo make test-package' >&2; fi; \
+	exit $$failed; } | $(REPORT)
 
 test-core: ## the tests of core that need only Go; the report names the others as skipped
 	CI= go test -short -timeout 14m -json ./core/... | go run ./tests/report -allowed tests/core-skips.txt
@@ -163,8 +186,8 @@ tools: ## install missing programs of the tests and the demo
 aws-tools: ## install missing programs of the substitutes for AWS
 	@$(call install,$(AWS_TOOLS))
 
-everything: # tools and aws-tools, with one call of apt-get
-	@$(call install,$(TOOLS) $(AWS_TOOLS))
+everything: # tools, aws-tools and package-tools, with one call of apt-get
+	@$(call install,$(TOOLS) $(AWS_TOOLS) $(PACKAGE_TOOLS))
 	@$(MAKE) --no-print-directory $(CACHE)/cfn-lint/$(CFN_LINT)
 
 # install installs missing packages with one apt-get update and one apt-get install. A java
@@ -193,4 +216,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+.PHONY: help release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// requirements returns the modules and the tools in go.mod.
-func requirements(t *testing.T) (modules, tools []string) {
+// requirements returns the modules and the tools in a go.mod.
+func requirements(t *testing.T, path string) (modules, tools []string) {
 	t.Helper()
-	b, err := os.ReadFile("../go.mod")
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func documented(t *testing.T) []row {
 }
 
 func TestDependenciesAreDocumented(t *testing.T) {
-	modules, tools := requirements(t)
+	modules, tools := requirements(t, "../go.mod")
 	used := uses(t, modules)
 	for _, tool := range tools {
 		m := moduleOf(tool, modules)
@@ -181,6 +181,35 @@ func TestDependenciesAreDocumented(t *testing.T) {
 	for m, dirs := range used {
 		if !listed[m] {
 			t.Errorf("%s is used in %v, and docs/dependencies.md does not list it", m, dirs)
+		}
+	}
+}
+
+// TestReleaseDependenciesAreDocumented holds that the section on the release names each module
+// that infra/packaging requires itself.
+func TestReleaseDependenciesAreDocumented(t *testing.T) {
+	const path = "../infra/packaging/go.mod"
+	_, tools := requirements(t, path)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## The release\n")
+	modules, _ := requirements(t, path)
+	for line := range strings.Lines(string(b)) {
+		words := strings.Fields(line)
+		direct := len(words) == 2 && slices.Contains(modules, words[0])
+		if direct && !strings.Contains(section, "`"+words[0]+"`") {
+			t.Errorf("docs/dependencies.md does not list %s", words[0])
+		}
+	}
+	for _, tool := range tools {
+		if !strings.Contains(section, "`"+moduleOf(tool, modules)+"`") {
+			t.Errorf("docs/dependencies.md does not list %s", tool)
 		}
 	}
 }

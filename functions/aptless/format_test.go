@@ -16,9 +16,9 @@ import (
 	"aptless/core/formats/deb/debtest"
 )
 
-// TestDataOfOlderVersions holds that a folder of each format is served as it was, and can be
-// changed: the next version is published, a publication switched and dropped, and everything
-// collected. Afterwards the check finds nothing.
+// TestDataOfOlderVersions holds that a folder of each format is served as it was. Then the
+// next version is published, publications are switched and dropped, and a collection runs.
+// Afterwards the check finds nothing.
 func TestDataOfOlderVersions(t *testing.T) {
 	archives, err := filepath.Glob("testdata/data-*.tar.gz")
 	if err != nil || len(archives) == 0 {
@@ -74,8 +74,8 @@ func TestDataOfOlderVersions(t *testing.T) {
 	}
 }
 
-// TestDataOfLaterVersions holds that a folder of a later program is refused, with the version
-// that is needed, by each command that opens it, and stays as it is.
+// TestDataOfLaterVersions holds that each command refuses a folder of a later program. The
+// error has the version that is needed, and the folder stays as it is.
 func TestDataOfLaterVersions(t *testing.T) {
 	data := withKey(t)
 	mark := fmt.Sprintf("%d 9.9.9+aptless7.0\n", dataFormat+1)

@@ -43,12 +43,8 @@ func open(ctx context.Context, opt settings, sockets listeners, log *slog.Logger
 			s.close()
 		}
 	}()
-	if err := checkFormat(opt.data); err != nil {
-		return nil, err
-	}
-	secret, err := s.keys.read()
-	missing := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !missing {
+	secret, missing, err := s.readKeys(opt.data)
+	if err != nil {
 		return nil, err
 	}
 	buckets, err := aws.ParseStorages(strings.Join(opt.buckets, " "))
@@ -72,11 +68,7 @@ func open(ctx context.Context, opt settings, sockets listeners, log *slog.Logger
 		return nil, err
 	}
 	if missing {
-		if err := s.neverSigned(ctx); err != nil {
-			return nil, err
-		}
-		log.Info("making a signing key", "file", s.keys.path)
-		if secret, err = s.keys.make(ctx, defaultKey); err != nil {
+		if secret, err = s.firstKey(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -89,6 +81,28 @@ func open(ctx context.Context, opt settings, sockets listeners, log *slog.Logger
 		return nil, err
 	}
 	return s, markFormat(opt.data)
+}
+
+// readKeys reads the signing keys of a data folder that this program may open. missing
+// reports that there is no file of keys.
+func (s *server) readKeys(data string) (secret []*pgp.SecretKey, missing bool, err error) {
+	if err := checkFormat(data); err != nil {
+		return nil, false, err
+	}
+	secret, err = s.keys.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, true, nil
+	}
+	return secret, false, err
+}
+
+// firstKey makes the signing key of a new data folder.
+func (s *server) firstKey(ctx context.Context) ([]*pgp.SecretKey, error) {
+	if err := s.neverSigned(ctx); err != nil {
+		return nil, err
+	}
+	s.log.Info("making a signing key", "file", s.keys.path)
+	return s.keys.make(ctx, defaultKey)
 }
 
 // neverSigned refuses a data folder that has publications but no key: clients trust the
