@@ -126,8 +126,8 @@ func (s *Store) deliver(ctx context.Context, a *task.Attempt, args Args) (task.R
 	view, err := s.Publications.UpdatePart(ctx, a, &publish.Part{
 		Name: *args.Publication, ForceOverwrite: args.ForceOverwrite, Get: staged.Get(a.GetJSON), Share: at.Publish,
 		Cursor: func(share any) any { return cursor{Import: at.Import, Publish: encode(share)} },
-		Commit: func(ctx context.Context, answer publish.View, debt task.Debt) error {
-			return s.commit(ctx, a, &at, staged, &answer, debt, tidyDebt(args.Dir))
+		Commit: func(ctx context.Context, answer publish.View, debts ...task.Debt) error {
+			return s.commit(ctx, a, &at, staged, &answer, append(debts, tidyDebt(args.Dir))...)
 		},
 	})
 	if err != nil {

@@ -104,6 +104,26 @@ func TestDeliveryImportsAndPublishes(t *testing.T) {
 	}
 }
 
+// TestDeliveryOfNothingNewPublishesNothing delivers a package that is published. No public
+// file and no row of the publication changes.
+func TestDeliveryOfNothingNewPublishesNothing(t *testing.T) {
+	r := newRig(t)
+	files := map[string][]byte{"aa_1_amd64.deb": apptest.Deb("aa", "1", "amd64")}
+	for i, same := range []bool{false, true} {
+		before := r.state()
+		code, text := r.deliver(t, "r?publish=./stable", files)
+		if code != 200 || !strings.Contains(text, `"Path":"./stable"`) || !strings.Contains(text, "aa_1_amd64 added") {
+			t.Fatalf("delivery %d: %d %s", i, code, text)
+		}
+		if d := apptest.Difference(r.state(), before); (d == "") != same {
+			t.Errorf("delivery %d changes %q", i, d)
+		}
+	}
+	if rows := r.memory.Rows("upload"); len(rows) > 0 {
+		t.Errorf("uploads are left: %v", slices.Collect(maps.Keys(rows)))
+	}
+}
+
 // TestRefusedDeliveryChangesNothing refuses deliveries before and in their task.
 // Repositories, publications, published files and uploads are unchanged.
 func TestRefusedDeliveryChangesNothing(t *testing.T) {

@@ -227,9 +227,9 @@ type Part struct {
 	// Cursor returns the cursor of the task with another share of the publication.
 	Cursor func(share any) any
 	// Commit commits the task. The publication's rows are in the transaction.
-	// answer is the publication as clients see it. debt is the apply that the
-	// commit owes.
-	Commit func(ctx context.Context, answer View, debt task.Debt) error
+	// answer is the publication as clients see it. debts is the apply that the
+	// commit owes; none if the publication does not change.
+	Commit func(ctx context.Context, answer View, debts ...task.Debt) error
 }
 
 // cursor returns the cursor of the task with a share: the share if the task does

@@ -226,7 +226,8 @@ func (p *Publication) sourceList() string {
 }
 
 // UpdatePart publishes the present lists of the components that the publication
-// has, signed as it was last, and returns it. Sources that are staged stay so.
+// has, signed as it was last, and returns it. Sources that are staged stay so. It writes
+// no file if none would change.
 func (s *Store) UpdatePart(ctx context.Context, a *task.Attempt, part *Part) (View, error) {
 	var at cursor
 	if part.Share != nil {
@@ -240,6 +241,16 @@ func (s *Store) UpdatePart(ctx context.Context, a *task.Attempt, part *Part) (Vi
 	}
 	if p, err = s.finishEarlier(ctx, a, p, part.cursor(at)); err != nil {
 		return View{}, err
+	}
+	if same, err := s.unchanged(ctx, part.Get, p, UpdateArgs{Name: part.Name, Signing: p.signing()}, p.Components); err != nil {
+		return View{}, err
+	} else if same {
+		done, err := s.upToDate(ctx, a, p)
+		if err != nil {
+			return View{}, err
+		}
+		v := done.Value.(View)
+		return v, part.Commit(ctx, v)
 	}
 	d, err := s.plan(ctx, part.Get, p, uuids(p.Components), request{verb: toUpdate, Signing: p.signing(), force: part.ForceOverwrite, part: part})
 	if err != nil {
