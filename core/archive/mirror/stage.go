@@ -20,13 +20,6 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// Limits of one update.
-const (
-	lookUpAt = 2048     // packages that are looked up together in the previous list
-	flushAt  = 16 << 20 // bytes of packages held before they are stored
-	maxSkips = 100      // lines of output about skipped packages
-)
-
 // stage stores the list of the new packages, and the queue of the files that the
 // pool lacks.
 func (u *update) stage(ctx context.Context, release *upstream.Release) error {
@@ -63,11 +56,7 @@ func (u *update) versions() int {
 // known digests of its files. For each other package the sorter holds the
 // directory of its files, by index key.
 func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkglist.List) (*pkglist.List, *sorter, error) {
-	list, err := u.Lists.Open(ctx, pkglist.Ref{})
-	if err != nil {
-		return nil, nil, err
-	}
-	in := &indexReader{warnings: warnings{u: u}, prev: prev, list: list, edit: list.Edit(), dirs: &sorter{store: u.Lists.Chunks}}
+	in := &indexReader{warnings: warnings{u: u}, prev: prev, list: prev, edit: prev.Edit(), listed: map[keySum]struct{}{}, dirs: &sorter{store: u.Lists.Chunks}}
 	for found, err := range u.listed(ctx, release) {
 		if bad := (*upstream.StanzaError)(nil); errors.As(err, &bad) {
 			in.skip(bad, "%v", bad)
@@ -89,6 +78,9 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 	if err := in.lookUp(ctx); err != nil {
 		return nil, nil, err
 	}
+	if err := in.removeUnlisted(ctx); err != nil {
+		return nil, nil, err
+	}
 	if err := in.flush(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -100,63 +92,6 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 }
 
 var errNoChecksums = errors.New("no checksums in packages index")
-
-// indexReader adds packages of indexes to a list, in batches.
-type indexReader struct {
-	warnings
-	prev, list *pkglist.List
-	edit       *pkglist.Edit     // further packages of list
-	buffered   []upstream.Listed // not yet in edit
-	dirs       *sorter
-}
-
-// lookUp adds the buffered packages to the edit. It applies the edit when it has
-// flushAt bytes.
-func (in *indexReader) lookUp(ctx context.Context) error {
-	packages := make([]*deb.Package, len(in.buffered))
-	for i, found := range in.buffered {
-		packages[i] = found.Package
-	}
-	known := map[string][]deb.File{}
-	for p, err := range in.prev.Find(ctx, packages) {
-		if err != nil {
-			return err
-		}
-		known[p.ShortKey()] = p.Files
-	}
-	for _, found := range in.buffered {
-		p := found.Package
-		if files, ok := known[p.ShortKey()]; ok && sameFiles(p.Files, files) {
-			p.Files = files
-		} else if key, err := pkglist.IndexKey(p); err == nil {
-			if err := in.dirs.add(ctx, key, []byte(found.Dir)); err != nil {
-				return err
-			}
-		}
-		if err := in.edit.Add(p); err != nil {
-			in.warn("%s", err)
-		}
-	}
-	clear(in.buffered)
-	in.buffered = in.buffered[:0]
-	if in.edit.Size() < flushAt {
-		return nil
-	}
-	return in.flush(ctx)
-}
-
-// flush applies the edit. Chunks of the previous list are not stored again.
-func (in *indexReader) flush(ctx context.Context) error {
-	list, err := in.edit.Apply(ctx, func(c *pkglist.ConflictError) error {
-		in.warn("%v: duplicate in packages index", c.Added)
-		return nil
-	}, in.prev)
-	if err != nil {
-		return err
-	}
-	in.list, in.edit = list, list.Edit()
-	return nil
-}
 
 // listed yields the packages of all indexes, index by index.
 func (u *update) listed(ctx context.Context, release *upstream.Release) iter.Seq2[upstream.Listed, error] {
@@ -173,51 +108,6 @@ func (u *update) listed(ctx context.Context, release *upstream.Release) iter.Seq
 			}
 		}
 	}
-}
-
-// warnings reports skipped packages in the task's output, at most maxSkips of
-// them.
-type warnings struct {
-	u       *update
-	n       int
-	partial Partial // the stanzas that describe no package
-	first   error   // the reason for the first of them
-}
-
-// skip counts and reports a stanza that describes no valid package.
-func (s *warnings) skip(why error, format string, args ...any) {
-	if s.first == nil {
-		s.first = why
-	}
-	s.partial.addStanza(fmt.Sprintf(format, args...))
-	s.warn(format, args...)
-}
-
-func (s *warnings) warn(format string, args ...any) {
-	if s.n++; s.n <= maxSkips {
-		s.u.attempt.Printf("@y[!]@| @!skipping package "+format+"@|\n", args...)
-	}
-}
-
-// hasDigest reports whether an index gives at least one digest of a file.
-func hasDigest(f deb.File) bool {
-	return f.MD5 != "" || f.SHA1 != "" || f.SHA256 != "" || f.SHA512 != ""
-}
-
-// sameFiles reports whether files match an index in every field that the index
-// gives. A size of 0 means that the index gives none.
-func sameFiles(index, files []deb.File) bool {
-	return slices.EqualFunc(index, files, func(want, got deb.File) bool {
-		if want.Name != got.Name || want.Size != got.Size && want.Size != 0 || !hasDigest(want) {
-			return false
-		}
-		for _, d := range [][2]string{{want.MD5, got.MD5}, {want.SHA1, got.SHA1}, {want.SHA256, got.SHA256}, {want.SHA512, got.SHA512}} {
-			if d[0] != "" && d[0] != d[1] {
-				return false
-			}
-		}
-		return true
-	})
 }
 
 // applyFilter returns the packages that match the mirror's filter.

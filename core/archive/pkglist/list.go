@@ -205,6 +205,27 @@ func decoded(records iter.Seq2[lists.Record, error]) iter.Seq2[*deb.Package, err
 	}
 }
 
+// Key is a short key, and the bytes that define its place in index order.
+type Key struct {
+	deb.Key
+	Index []byte // see IndexKey
+}
+
+// ShortKeys yields the short keys of all packages in index order. It decodes no package.
+func (l *List) ShortKeys(ctx context.Context) iter.Seq2[Key, error] {
+	return func(yield func(Key, error) bool) {
+		for r, err := range l.list.All(ctx) {
+			var k deb.Key
+			if err == nil {
+				k.Name, k.Version, k.Architecture, err = parseKey(r.Key)
+			}
+			if !yield(Key{k, r.Key}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // Get returns the package with the key. A key without a FilesHash is a short key; a list
 // has at most one package with it.
 func (l *List) Get(ctx context.Context, k deb.Key) (p *deb.Package, found bool, err error) {
