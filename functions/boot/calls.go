@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -29,7 +30,21 @@ func (f *Function) API(ctx context.Context, event events.APIGatewayV2HTTPRequest
 		}
 		a.Handler.ServeHTTP(w, r)
 	})
-	return lambda.API(handler)(ctx, event)
+	return lambda.API(handler, f.answers)(ctx, event)
+}
+
+// answers returns the store of answers that do not fit into an event.
+func (f *Function) answers(ctx context.Context) (lambda.Answers, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, err := f.connected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if p.aws == nil {
+		return nil, errors.New("no store for long answers")
+	}
+	return p.aws.Blobs, nil
 }
 
 // oneOff is a call of the function that is no request: {"aptless":"create-admin-token",

@@ -18,13 +18,13 @@ type bindingParams struct {
 func (s *Server) bindingRoutes(rt *Router) {
 	const all, one = "/api/auth/bindings", "/api/auth/bindings/{name}"
 	manage := needs(plain(auth.AuthManage))
-	rt.Handle("GET", all, manage, func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", all, manage, byName(func(w http.ResponseWriter, r *http.Request) error {
 		list, err := s.Tokens.Bindings(r.Context())
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, list)
-	})
+	}))
 	rt.Handle("GET", one, manage, func(w http.ResponseWriter, r *http.Request) error {
 		b, _, err := s.Tokens.Binding(r.Context(), Param(r, "name"))
 		if err != nil {

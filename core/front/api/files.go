@@ -25,16 +25,16 @@ const (
 
 func (s *Server) fileRoutes(rt *Router) {
 	s.partsRoutes(rt)
-	rt.Handle("GET", "/api/files", some(auth.FilesWrite), func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/files", some(auth.FilesWrite), inPages(func(w http.ResponseWriter, r *http.Request) error {
 		dirs, err := s.uploads(r).Dirs(r.Context())
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, dirs)
-	})
+	}))
 	rt.Handle("POST", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)).after(), s.upload)
 	rt.Handle("PUT", "/api/files/{dir}/{file}", needs(dirOf(auth.FilesWrite)).after(), s.uploadOne)
-	rt.Handle("GET", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)), s.listFiles)
+	rt.Handle("GET", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)), inPages(s.listFiles))
 	rt.Handle("DELETE", "/api/files/{dir}", needs(dirOf(auth.FilesWrite)).after(), func(w http.ResponseWriter, r *http.Request) error {
 		dir, err := CleanDir(Param(r, "dir"))
 		if err != nil {

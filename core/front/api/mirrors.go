@@ -104,7 +104,7 @@ type listedMirror struct {
 }
 
 func (s *Server) mirrorRoutes(rt *Router) {
-	rt.Handle("GET", "/api/mirrors", some(auth.MirrorRead), s.listMirrors)
+	rt.Handle("GET", "/api/mirrors", some(auth.MirrorRead), byName(s.listMirrors))
 	rt.Handle("POST", "/api/mirrors", inBody().around(), s.createMirror)
 	rt.Handle("GET", "/api/mirrors/{name}", needs(param(auth.MirrorRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		found, err := s.Mirrors.ByName(r.Context(), Param(r, "name"))

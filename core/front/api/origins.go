@@ -13,14 +13,14 @@ import (
 const maxOrigins = 100
 
 func (s *Server) originRoutes(rt *Router) {
-	rt.Handle("GET", "/api/packages/{key}/origins", needs(plain(auth.PackagesRead)), func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/packages/{key}/origins", needs(plain(auth.PackagesRead)), inPages(func(w http.ResponseWriter, r *http.Request) error {
 		p, err := s.packageOf(r)
 		if err != nil {
 			return err
 		}
 		return s.origins(w, r, p, "")
-	})
-	rt.Handle("GET", "/api/repos/{name}/origins/{key}", needs(param(auth.RepoRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
+	}))
+	rt.Handle("GET", "/api/repos/{name}/origins/{key}", needs(param(auth.RepoRead, "name")), inPages(func(w http.ResponseWriter, r *http.Request) error {
 		found, err := s.Repos.ByName(r.Context(), Param(r, "name"))
 		if err != nil {
 			return err
@@ -41,7 +41,7 @@ func (s *Server) originRoutes(rt *Router) {
 			return errNoKey()
 		}
 		return s.origins(w, r, p, found.UUID)
-	})
+	}))
 }
 
 // origins answers with the imports of a package's files into a repository, "" for all.

@@ -58,14 +58,46 @@ func (s *Server) references(w http.ResponseWriter, r *http.Request) error {
 	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrInvalid) {
 		return errNoKey()
 	}
+	p, wrong := pageOf(r)
+	if err == nil {
+		err = wrong
+	}
 	var found References
 	if err == nil {
 		found, err = s.References(r.Context(), parsed)
+	}
+	if err == nil && p.limit > 0 {
+		err = found.page(w, p)
 	}
 	if err != nil {
 		return err
 	}
 	return WriteJSON(w, http.StatusOK, found)
+}
+
+// page leaves the objects of a page: the lists are one after another.
+func (f *References) page(w http.ResponseWriter, p paging) error {
+	from, err := parsePosition(p.after)
+	if err != nil {
+		return err
+	}
+	begin, end, total := from.index, from.index+p.limit, 0
+	for _, list := range []*[]string{&f.Repos, &f.Mirrors, &f.Snapshots} {
+		total += window(list, begin-total, end-total)
+	}
+	total += window(&f.Publications, begin-total, end-total)
+	w.Header().Set("X-Total", strconv.Itoa(total))
+	if end < total {
+		w.Header().Set("X-Next", position{index: end}.String())
+	}
+	return nil
+}
+
+// window leaves the elements from begin to end of a list. It returns the former length.
+func window[T any](list *[]T, begin, end int) int {
+	n := len(*list)
+	*list = (*list)[min(max(begin, 0), n):min(max(end, 0), n)]
+	return n
 }
 
 func errNoKey() error { return Errorf(http.StatusNotFound, "key not found") }

@@ -16,13 +16,15 @@ const maxPage = 1000
 type paging struct {
 	limit int
 	after string
+	total bool // X-Total is wanted, although counting reads the whole list
 }
 
 // pageQuery describes the parameters of a page.
 func pageQuery() []openapi.Param {
 	return []openapi.Param{
 		{Name: "limit", About: "at most so many elements, up to 1000, in the order in which the list is stored. The header X-Next of the answer is the value of after for the next page; without it the page is the last. Not in aptly"},
-		{Name: "after", About: "the value of X-Next of the page before. Not in aptly"}}
+		{Name: "after", About: "the value of X-Next of the page before. Not in aptly"},
+		{Name: "total", About: "the header X-Total says the number of elements, also where counting reads the whole list. Not in aptly", Values: []string{"1"}}}
 }
 
 // pageOf reads limit= and after=. after= needs limit=.
@@ -35,7 +37,7 @@ func pageOf(r *http.Request) (paging, error) {
 	if err != nil || n < 1 || n > maxPage {
 		return paging{}, Errorf(http.StatusBadRequest, "invalid limit %.20q: 1 to %d", text, maxPage)
 	}
-	return paging{n, after}, nil
+	return paging{n, after, Flag(r, "total")}, nil
 }
 
 // taken is the elements of a page. next is the value of after for the next page, "" if
@@ -43,29 +45,50 @@ func pageOf(r *http.Request) (paging, error) {
 type taken[T any] struct {
 	items []T
 	next  string
+	total int // elements of all pages; 0 if they are not counted
 }
 
 // take reads the elements of a page and one more. name returns the value of after for
-// the page that follows an element.
+// returns the value of after for the page that follows an element. before is the number
+// of elements before the page.
 func take[T any](limit int, all iter.Seq2[T, error], name func(T) string) (taken[T], error) {
 	got := taken[T]{items: []T{}}
 	for v, err := range all {
 		if err != nil {
 			return taken[T]{}, err
 		}
-		if len(got.items) == limit {
-			got.next = name(got.items[limit-1])
-			break
+		if len(got.items) < limit {
+			got.items = append(got.items, v)
+			continue
 		}
-		got.items = append(got.items, v)
+		got.next = name(got.items[limit-1])
+		break
 	}
 	return got, nil
 }
 
-// writePage answers with a page. view returns the JSON form of an element.
+// counted returns the number of elements, if a request wants it.
+func counted[T any](p paging, all iter.Seq2[T, error]) (n int, err error) {
+	if !p.total {
+		return 0, nil
+	}
+	for _, err := range all {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// writePage answers with a page. view returns the JSON form of an element. The router
+// adds the header Link (RFC 8288).
 func writePage[T any](w http.ResponseWriter, got taken[T], view func(T) any) error {
 	if got.next != "" {
 		w.Header().Set("X-Next", got.next)
+	}
+	if got.total > 0 {
+		w.Header().Set("X-Total", strconv.Itoa(got.total))
 	}
 	views := make([]any, len(got.items))
 	for i, v := range got.items {

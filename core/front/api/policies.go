@@ -53,13 +53,13 @@ const maxExchange = 20 << 10
 func (s *Server) policyRoutes(rt *Router) {
 	const one = "/api/auth/policies/{name}"
 	manage := needs(plain(auth.AuthManage))
-	rt.Handle("GET", "/api/auth/policies", manage, func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/auth/policies", manage, byName(func(w http.ResponseWriter, r *http.Request) error {
 		list, err := s.Tokens.Policies(r.Context())
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, list)
-	})
+	}))
 	rt.Handle("GET", one, manage, func(w http.ResponseWriter, r *http.Request) error {
 		p, err := s.Tokens.Policy(r.Context(), Param(r, "name"))
 		if err != nil {

@@ -99,13 +99,13 @@ type publishedRepoUpdateSwitchParams struct {
 }
 
 func (s *Server) publishRoutes(rt *Router) {
-	rt.Handle("GET", "/api/publish", some(auth.PublishRead), func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/publish", some(auth.PublishRead), byName(func(w http.ResponseWriter, r *http.Request) error {
 		views, err := s.Publish.List(r.Context())
 		if err != nil {
 			return err
 		}
 		return s.writePublications(w, r, shown(r, views))
-	})
+	}))
 	rt.Handle("GET", "/api/publish/{prefix}/{distribution}", needs(publication(auth.PublishRead)), func(w http.ResponseWriter, r *http.Request) error {
 		view, err := s.Publish.Show(r.Context(), published(r))
 		if err != nil {
@@ -356,13 +356,13 @@ type rollbackParams struct {
 // aptly's API.
 func (s *Server) revisionRoutes(rt *Router) {
 	const path = "/api/publish/{prefix}/{distribution}"
-	rt.Handle("GET", path+"/revisions", needs(publication(auth.PublishRead)), func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", path+"/revisions", needs(publication(auth.PublishRead)), inPages(func(w http.ResponseWriter, r *http.Request) error {
 		revisions, err := s.Publish.Revisions(r.Context(), published(r))
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, revisions)
-	})
+	}))
 	rt.Handle("POST", path+"/rollback", needs(publication(auth.PublishUpdate)), func(w http.ResponseWriter, r *http.Request) error {
 		var body rollbackParams
 		if err := Bind(r, &body); err != nil {

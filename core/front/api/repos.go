@@ -50,7 +50,7 @@ type listedRepo struct {
 }
 
 func (s *Server) repoRoutes(rt *Router) {
-	rt.Handle("GET", "/api/repos", some(auth.RepoRead), s.listRepos)
+	rt.Handle("GET", "/api/repos", some(auth.RepoRead), byName(s.listRepos))
 	rt.Handle("POST", "/api/repos", inBody(), s.createRepo)
 	rt.Handle("GET", "/api/repos/{name}", needs(param(auth.RepoRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		found, err := s.Repos.ByName(r.Context(), Param(r, "name"))

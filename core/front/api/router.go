@@ -57,7 +57,7 @@ func (rt *Router) match(method, path string) (*route, map[string]string) {
 // ServeHTTP answers a request. It answers 500 for a handler that panics.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	out := &recorder{ResponseWriter: w}
+	out := &recorder{ResponseWriter: w, request: r}
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
@@ -68,6 +68,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				out.WriteHeader(http.StatusInternalServerError)
 			}
 		}
+		out.close()
 		rt.log(r, out, time.Since(began))
 	}()
 	if rt.Metrics != nil {
@@ -272,14 +273,4 @@ func redirect(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	w.WriteHeader(http.StatusTemporaryRedirect)
-}
-
-// Prefix returns the path prefix of a reverse proxy, from X-Forwarded-Prefix. The
-// result is "" or has exactly one leading slash, so it cannot name another host.
-func Prefix(r *http.Request) string {
-	prefix := strings.Trim(r.Header.Get("X-Forwarded-Prefix"), "/")
-	if prefix == "" || strings.ContainsFunc(prefix, func(c rune) bool { return c <= ' ' || c == '\\' || c >= 0x7f }) {
-		return ""
-	}
-	return "/" + prefix
 }

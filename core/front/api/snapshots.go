@@ -116,7 +116,7 @@ func (s *Server) snapshotRoutes(rt *Router) {
 
 // derivedRoutes are those of comparisons, and of snapshots that are made of others.
 func (s *Server) derivedRoutes(rt *Router) {
-	rt.Handle("GET", "/api/snapshots/{name}/diff/{withSnapshot}", needs(param(auth.SnapshotRead, "name"), param(auth.SnapshotRead, "withSnapshot")), s.diffSnapshots)
+	rt.Handle("GET", "/api/snapshots/{name}/diff/{withSnapshot}", needs(param(auth.SnapshotRead, "name"), param(auth.SnapshotRead, "withSnapshot")), inPages(s.diffSnapshots))
 	rt.Handle("POST", "/api/snapshots/{name}/merge", needs(param(auth.SnapshotCreate, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		var body snapshotsMergeParams
 		if err := Bind(r, &body); err != nil {
@@ -149,7 +149,7 @@ func (s *Server) derivedRoutes(rt *Router) {
 			Destination: body.Destination, Queries: body.Queries, WithDeps: Flag(r, "withDeps"), DryRun: Flag(r, "dryRun"), Wanted: wanted})
 		return s.run(w, r, spec, err)
 	})
-	rt.Handle("GET", "/api/snapshots/{name}/verify", needs(param(auth.SnapshotRead, "name"), verifyNeeds), s.verifySnapshot)
+	rt.Handle("GET", "/api/snapshots/{name}/verify", needs(param(auth.SnapshotRead, "name"), verifyNeeds), inPages(s.verifySnapshot))
 	rt.Handle("POST", "/api/repos/{name}/snapshots", needs(param(auth.RepoRead, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		var body snapshotsCreateFromRepositoryParams
 		if err := Bind(r, &body); err != nil {
@@ -312,9 +312,12 @@ func (s *Server) verifySnapshot(w http.ResponseWriter, r *http.Request) error {
 
 // snapshotPage answers with a page of snapshots by name.
 func (s *Server) snapshotPage(w http.ResponseWriter, r *http.Request, p paging) error {
-	all := s.Snapshots.Rows().After(r.Context(), p.after)
-	got, err := take(p.limit, kept(all, func(v snapshot.Snapshot) bool { return may(r, auth.SnapshotRead, v.Name) }),
-		func(v snapshot.Snapshot) string { return v.Name })
+	rows := s.Snapshots.Rows()
+	seen := func(v snapshot.Snapshot) bool { return may(r, auth.SnapshotRead, v.Name) }
+	got, err := take(p.limit, kept(rows.After(r.Context(), p.after), seen), func(v snapshot.Snapshot) string { return v.Name })
+	if err == nil {
+		got.total, err = counted(p, kept(rows.After(r.Context(), ""), seen))
+	}
 	if err != nil {
 		return err
 	}

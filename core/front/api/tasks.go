@@ -212,6 +212,9 @@ func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
 	}
 	all := s.Tasks.After(r.Context(), after)
 	got, err := take(p.limit, kept(all, wanted), func(t task.Task) string { return strconv.FormatInt(t.ID, 10) })
+	if err == nil {
+		got.total, err = counted(p, kept(s.Tasks.After(r.Context(), 0), wanted))
+	}
 	if err != nil {
 		return err
 	}

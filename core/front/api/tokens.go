@@ -81,13 +81,13 @@ func (s *Server) authRoutes(rt *Router) {
 		return WriteJSON(w, http.StatusOK, identity{p.Kind, p.ID, p.Name, p.Owner, p.Expires, p.Policy, p.Grants})
 	})
 	rt.Handle("POST", "/api/auth/tokens", manage, s.createToken)
-	rt.Handle("GET", "/api/auth/tokens", manage, func(w http.ResponseWriter, r *http.Request) error {
+	rt.Handle("GET", "/api/auth/tokens", manage, byName(func(w http.ResponseWriter, r *http.Request) error {
 		views, err := s.Tokens.List(r.Context(), auth.Filter{Owner: Query(r, "owner"), Live: Flag(r, "live")})
 		if err != nil {
 			return err
 		}
 		return WriteJSON(w, http.StatusOK, views)
-	})
+	}))
 	rt.Handle("GET", "/api/auth/tokens/{id}", manage, func(w http.ResponseWriter, r *http.Request) error {
 		view, err := s.Tokens.Show(r.Context(), Param(r, "id"))
 		if err != nil {

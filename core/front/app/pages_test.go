@@ -1,8 +1,10 @@
 package app_test
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -79,6 +81,14 @@ func TestPagesHaveEachElementOnce(t *testing.T) {
 					t.Errorf("%s in pages of %d: %q, want %q", path, limit, got, want)
 				}
 			}
+		}
+		for _, path := range []string{"/api/snapshots", "/api/tasks"} {
+			if _, header := pageOf(t, s, path+"?limit=2", ""); header.Get("X-Total") != "" {
+				t.Errorf("%s was counted", path)
+			}
+		}
+		if _, header := pageOf(t, s, "/api/snapshots?limit=2&total=1", ""); header.Get("X-Total") != "10" {
+			t.Errorf("X-Total is %q, want 10", header.Get("X-Total"))
 		}
 		_, header := pageOf(t, s, "/api/repos/r/packages?limit=2", "")
 		if header.Get("X-Total") != "18" {
@@ -228,4 +238,138 @@ func TestStatusCountsAndWarns(t *testing.T) {
 			t.Errorf("signing keys: %+v", keys)
 		}
 	})
+}
+
+// TestEveryListingHasPages: pages together have the elements of the whole listing, in its
+// order. Each page says the number of all and the address of the next.
+func TestEveryListingHasPages(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
+		files := map[string][]byte{}
+		for i := range 5 {
+			name := fmt.Sprintf("r%d", i)
+			s.Fill(t, name, apptest.Deb("common", "1", "amd64"), apptest.Deb("only-"+name, "1", "amd64"))
+			s.Must(t, "POST", "/api/repos/"+name+"/snapshots", `{"Name":"s`+name+`"}`, nil)
+			s.Must(t, "POST", "/api/publish/p"+name, `{"SourceKind":"local","Distribution":"d","Sources":[{"Name":"`+name+`"}]}`, nil)
+			files[name+".deb"] = apptest.Deb(name, "1", "amd64")
+			s.MustUpload(t, "dir"+name, map[string][]byte{"x.deb": nil})
+		}
+		s.MustUpload(t, "many", files)
+		for _, path := range []string{"/api/repos", "/api/publish", "/api/files", "/api/files/many", "/api/files/many?format=details",
+			"/api/snapshots/sr0/diff/sr1"} {
+			var whole []json.RawMessage
+			s.Must(t, "GET", path, "", &whole)
+			with := "?"
+			if strings.Contains(path, "?") {
+				with = "&"
+			}
+			if path == "/api/repos" || path == "/api/publish" { // the whole listing is in no order
+				slices.SortFunc(whole, func(a, b json.RawMessage) int { return strings.Compare(nameOrPath(t, a), nameOrPath(t, b)) })
+			}
+			for _, limit := range []int{1, 2, len(whole), 1000} {
+				var got []json.RawMessage
+				next := fmt.Sprintf("%s%slimit=%d", path, with, limit)
+				for next != "" {
+					page, header := pageOf(t, s, next, "")
+					got = append(got, page...)
+					if header.Get("X-Total") != fmt.Sprint(len(whole)) || (header.Get("X-Next") == "") != (header.Get("Link") == "") {
+						t.Fatalf("%s: headers %v, want the total %d", next, header, len(whole))
+					}
+					link, rel, _ := strings.Cut(header.Get("Link"), ";")
+					if next = strings.Trim(link, "<>"); next != "" && rel != ` rel="next"` {
+						t.Fatalf("Link: %s", header.Get("Link"))
+					}
+				}
+				if len(whole) < 2 || fmt.Sprintf("%s", got) != fmt.Sprintf("%s", whole) {
+					t.Errorf("%s in pages of %d: %s, want %s", path, limit, got, whole)
+				}
+			}
+			s.Refused(t, "GET", path+with+"limit=2&after=x", "", 400, `invalid after "x": the header X-Next of a page has it`)
+		}
+		// A dropped element and a new one before it do not hide another.
+		_, header := pageOf(t, s, "/api/repos?limit=2", "")
+		s.Must(t, "POST", "/api/repos", `{"Name":"r00"}`, nil)
+		s.Want(t, "DELETE", "/api/repos/r1?force=1", "", 409, "")
+		s.Want(t, "DELETE", "/api/publish/pr1/d", "", 200, "")
+		s.Want(t, "DELETE", "/api/repos/r1?force=1", "", 200, "")
+		if page, _ := pageOf(t, s, "/api/repos?limit=2", header.Get("X-Next")); len(page) != 2 || !strings.Contains(string(page[0]), `"Name":"r2"`) {
+			var all []struct{ Name string }
+			s.Must(t, "GET", "/api/repos", "", &all)
+			t.Errorf("the page after r1, which is dropped: %s of %v", page, all)
+		}
+		// References are an object of lists.
+		var keys []string
+		s.Must(t, "GET", "/api/repos/r2/packages?q=common", "", &keys)
+		key := url.PathEscape(keys[0])
+		seen, after := 0, ""
+		for range 20 {
+			w := httptest.NewRecorder()
+			s.Handler.ServeHTTP(w, httptest.NewRequestWithContext(s.Ctx, "GET", "/api/packages/"+key+"/references?limit=2&after="+after, nil))
+			var page struct {
+				Repos, Snapshots []string
+				Publications     []json.RawMessage
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || w.Code != 200 {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			seen += len(page.Repos) + len(page.Snapshots) + len(page.Publications)
+			if after = w.Header().Get("X-Next"); after == "" {
+				break
+			}
+		}
+		if seen != 13 { // 4 repositories, 5 snapshots, 4 publications
+			t.Errorf("%d references in pages, want 13", seen)
+		}
+	})
+}
+
+// TestLongAnswersAreCompressed for clients that take gzip, and no others.
+func TestLongAnswersAreCompressed(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
+		for i := range 30 {
+			s.Must(t, "POST", "/api/repos", fmt.Sprintf(`{"Name":"repository-%d","Comment":"a comment"}`, i), nil)
+		}
+		ask := func(path, accepts string) *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequestWithContext(s.Ctx, "GET", path, nil)
+			if accepts != "" {
+				r.Header.Set("Accept-Encoding", accepts)
+			}
+			s.Handler.ServeHTTP(w, r)
+			return w
+		}
+		plain := ask("/api/repos", "").Body.String()
+		for accepts, packed := range map[string]bool{"gzip": true, "br, GZIP;q=0.5": true, "": false, "gzip;q=0": false, "gzip; q=0.0": false, "br": false} {
+			w := ask("/api/repos", accepts)
+			if got := w.Header().Get("Content-Encoding") == "gzip"; got != packed {
+				t.Errorf("%q: compressed: %v", accepts, got)
+			}
+			body := io.Reader(w.Body)
+			if packed {
+				if w.Body.Len() > len(plain)/4 || w.Header().Get("Vary") != "Accept-Encoding" {
+					t.Errorf("%q: %d of %d bytes, %v", accepts, w.Body.Len(), len(plain), w.Header())
+				}
+				var err error
+				if body, err = gzip.NewReader(w.Body); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if data, err := io.ReadAll(body); err != nil || string(data) != plain {
+				t.Errorf("%q: %.100s, %v", accepts, data, err)
+			}
+		}
+		for _, path := range []string{"/api/version", "/api/repos/none", "/api/repos/repository-1"} {
+			if w := ask(path, "gzip"); w.Header().Get("Content-Encoding") != "" || w.Body.Len() == 0 {
+				t.Errorf("%s: %v, %d bytes", path, w.Header(), w.Body.Len())
+			}
+		}
+	})
+}
+
+// nameOrPath returns the name of a repository, or the path of a publication.
+func nameOrPath(t *testing.T, v json.RawMessage) string {
+	var named struct{ Name, Path string }
+	if err := json.Unmarshal(v, &named); err != nil {
+		t.Fatal(err)
+	}
+	return named.Name + named.Path
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,8 +27,9 @@ const MaxBody = 4_500_000
 // maxAnswer is the largest event that a function may return, in bytes.
 const maxAnswer = 6_000_000
 
-// maxRaw is the largest answer before its compression, in bytes.
-const maxRaw = 8 * maxAnswer
+// maxHeld is the part of an answer that is held, in bytes. The rest of a longer one goes
+// to its store while the handler writes it.
+const maxHeld = 2 * maxAnswer
 
 // margin is the time kept of each call to answer and to clean up.
 const margin = time.Second
@@ -41,15 +43,24 @@ func Caller(ctx context.Context) string {
 	return arn
 }
 
-// API returns a function that answers API Gateway's requests with a handler.
-func API(h http.Handler) func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+// Answers stores answers that do not fit into an event.
+type Answers interface {
+	// PutAnswer stores an answer with its media type and encoding, and returns a URL which
+	// clients can read for some minutes without credentials.
+	PutAnswer(ctx context.Context, r io.Reader, contentType, encoding string) (url string, err error)
+}
+
+// API returns a function that answers API Gateway's requests with a handler. An answer
+// that does not fit into an event is stored, and the client is sent to it by 303. store
+// returns the store; without one such an answer is refused.
+func API(h http.Handler, store func(context.Context) (Answers, error)) func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	return func(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		ctx, cancel := early(ctx)
 		defer cancel()
 		if a := event.RequestContext.Authorizer; a != nil && a.IAM != nil {
 			ctx = context.WithValue(ctx, callerKey{}, a.IAM.UserARN)
 		}
-		answer := &answer{header: http.Header{}}
+		answer := &answer{ctx: ctx, header: http.Header{}, store: store}
 		req, err := request(ctx, event)
 		if err != nil {
 			answer.refuse(http.StatusBadRequest, err.Error())
@@ -60,6 +71,7 @@ func API(h http.Handler) func(context.Context, events.APIGatewayV2HTTPRequest) (
 		} else {
 			answer.from(h, req)
 			answer.compress(req)
+			answer.redirect()
 		}
 		return answer.event(), nil
 	}
@@ -70,9 +82,14 @@ func API(h http.Handler) func(context.Context, events.APIGatewayV2HTTPRequest) (
 // answer is replaced, and the process goes on.
 func (a *answer) from(h http.Handler, r *http.Request) {
 	defer func() {
-		switch p := recover(); p {
+		p := recover()
+		if a.rest != nil {
+			a.rest.end(p != nil)
+		}
+		switch p {
 		case nil:
 		case http.ErrAbortHandler:
+			a.rest = nil
 			a.refuse(http.StatusInternalServerError, "the answer could not be read to its end")
 		default:
 			panic(p)
@@ -89,7 +106,7 @@ const minCompressed = 1 << 10
 func (a *answer) compress(r *http.Request) {
 	kind := a.sent.Get("Content-Type")
 	text := strings.HasPrefix(kind, "text/") || strings.HasPrefix(kind, "application/json")
-	if len(a.body) < minCompressed || !text || a.sent.Get("Content-Encoding") != "" || a.sent.Get("Content-Range") != "" || !accepts(r) {
+	if a.rest != nil || len(a.body) < minCompressed || !text || a.sent.Get("Content-Encoding") != "" || a.sent.Get("Content-Range") != "" || !accepts(r) {
 		return
 	}
 	var b bytes.Buffer
@@ -159,11 +176,14 @@ func request(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*http.R
 
 // answer is an http.ResponseWriter that buffers the answer.
 type answer struct {
+	ctx    context.Context
+	store  func(context.Context) (Answers, error)
 	header http.Header
 	sent   http.Header // the headers at the time of WriteHeader
 	status int
 	body   []byte
-	over   bool // the body exceeds maxRaw
+	over   bool   // the body does not fit, and there is no store
+	rest   *spill // the body, if it is longer than maxHeld
 }
 
 func (a *answer) Header() http.Header { return a.header }
@@ -176,12 +196,85 @@ func (a *answer) WriteHeader(status int) {
 
 func (a *answer) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
-	if a.over || len(a.body)+len(p) > maxRaw {
-		a.over = true
+	if a.rest != nil {
+		return a.rest.w.Write(p)
+	}
+	if !a.over && len(a.body)+len(p) > maxHeld {
+		a.over = a.spill() != nil
+		if a.rest != nil {
+			return a.rest.w.Write(p)
+		}
+	}
+	if a.over {
 		return 0, io.ErrShortWrite
 	}
 	a.body = append(a.body, p...)
 	return len(p), nil
+}
+
+// spill is an answer on its way to the store.
+type spill struct {
+	w    *io.PipeWriter
+	done chan struct{} // closed when url and err are set
+	url  string
+	err  error
+}
+
+// end waits for the store. An answer that was broken off is not stored.
+func (s *spill) end(broken bool) {
+	if broken {
+		s.w.CloseWithError(http.ErrAbortHandler)
+	} else {
+		s.w.Close()
+	}
+	<-s.done
+}
+
+// errNoStore says that an answer has no other place.
+var errNoStore = errors.New("no store for long answers")
+
+// spill begins to store the answer: the held bytes, then the following ones. Only a whole
+// answer with status 200 or 201 has a place in the store.
+func (a *answer) spill() error {
+	if a.store == nil || a.status != http.StatusOK && a.status != http.StatusCreated {
+		return errNoStore
+	}
+	store, err := a.store(a.ctx)
+	if err != nil {
+		return err
+	}
+	r, w := io.Pipe()
+	s := &spill{w: w, done: make(chan struct{})}
+	body := io.MultiReader(bytes.NewReader(a.body), r)
+	kind, encoding := a.sent.Get("Content-Type"), a.sent.Get("Content-Encoding")
+	go func() {
+		defer close(s.done)
+		s.url, s.err = store.PutAnswer(a.ctx, body, kind, encoding)
+		r.CloseWithError(io.ErrClosedPipe) // the handler must not wait for a store that failed
+	}()
+	a.rest = s
+	return nil
+}
+
+// redirect sends the client to the answer in the store, if it does not fit.
+func (a *answer) redirect() {
+	if a.rest == nil && !a.over && a.size() > maxAnswer && a.spill() == nil {
+		a.rest.end(false)
+	}
+	if a.rest == nil {
+		return
+	}
+	url, err := a.rest.url, a.rest.err
+	if a.rest = nil; err != nil {
+		a.refuse(http.StatusInternalServerError, "the answer is too long, and it could not be stored")
+		return
+	}
+	a.status = http.StatusSeeOther
+	a.body = []byte("{}")
+	a.sent = a.sent.Clone()
+	a.sent.Del("Content-Encoding")
+	a.sent.Set("Content-Type", "application/json; charset=utf-8")
+	a.sent.Set("Location", url)
 }
 
 // refuse replaces the answer by an error in the form of the API.
@@ -191,20 +284,28 @@ func (a *answer) refuse(status int, text string) {
 	a.body, _ = json.Marshal(map[string]string{"error": text})
 }
 
+// binary reports whether the body is sent as base64.
+func (a *answer) binary() bool { return !utf8.Valid(a.body) || a.sent.Get("Content-Encoding") != "" }
+
+// size returns the size of the body in an event.
+func (a *answer) size() int {
+	a.WriteHeader(http.StatusOK)
+	if a.binary() {
+		return base64.StdEncoding.EncodedLen(len(a.body))
+	}
+	quoted, err := json.Marshal(string(a.body))
+	if err != nil {
+		return len(a.body)
+	}
+	return len(quoted)
+}
+
 // event converts the answer to API Gateway's form.
 func (a *answer) event() events.APIGatewayV2HTTPResponse {
-	a.WriteHeader(http.StatusOK)
-	binary := !utf8.Valid(a.body) || a.sent.Get("Content-Encoding") != ""
-	size := len(a.body)
-	if binary {
-		size = base64.StdEncoding.EncodedLen(size)
-	} else if quoted, err := json.Marshal(string(a.body)); err == nil {
-		size = len(quoted)
-	}
-	if a.over || size > maxAnswer {
+	if a.size() > maxAnswer || a.over {
 		a.refuse(http.StatusInternalServerError, fmt.Sprintf("the answer is larger than %d bytes: ask for less at a time", maxAnswer))
-		binary = false
 	}
+	binary := a.binary()
 	event := events.APIGatewayV2HTTPResponse{StatusCode: a.status, Headers: map[string]string{}, Body: string(a.body)}
 	if binary {
 		event.Body, event.IsBase64Encoded = base64.StdEncoding.EncodeToString(a.body), true

@@ -19,7 +19,7 @@ import (
 
 // call sends an event to a handler.
 func call(t interface{ Fatal(...any) }, event events.APIGatewayV2HTTPRequest, h http.HandlerFunc) events.APIGatewayV2HTTPResponse {
-	out, err := API(h)(context.Background(), event)
+	out, err := API(h, nil)(context.Background(), event)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestEarly(t *testing.T) {
 		if deadline, ok := r.Context().Deadline(); !ok || !deadline.Equal(limit.Add(-margin)) {
 			t.Errorf("the request ends at %v, the function at %v", deadline, limit)
 		}
-	}))(ctx, event("GET", "/", ""))
+	}), nil)(ctx, event("GET", "/", ""))
 	if err != nil {
 		t.Error(err)
 	}
@@ -236,5 +236,68 @@ func TestAnswerThatIsBrokenOff(t *testing.T) {
 	})
 	if answer.StatusCode != 500 || answer.Body != `{"error":"the answer could not be read to its end"}` {
 		t.Errorf("%+v", answer)
+	}
+}
+
+// stored is a store for long answers.
+type stored struct {
+	data           []byte
+	kind, encoding string
+	err            error
+}
+
+func (s *stored) PutAnswer(_ context.Context, r io.Reader, kind, encoding string) (string, error) {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return "", err
+	}
+	s.data, s.kind, s.encoding = data, kind, encoding
+	return "https://store.example.org/answer?signature=x", s.err
+}
+
+// TestLongAnswerIsInTheStore: the client is sent to an answer of any size. An answer that
+// breaks off, and one whose store fails, is an error.
+func TestLongAnswerIsInTheStore(t *testing.T) {
+	write := func(size int, end func()) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			w.Header().Set("X-Total", "7")
+			for written := 0; written < size; written += 1 << 20 {
+				if _, err := w.Write(bytes.Repeat([]byte("x"), min(1<<20, size-written))); err != nil {
+					return
+				}
+			}
+			end()
+		}
+	}
+	for _, c := range []struct {
+		size, status int
+		end          func()
+		err          error
+	}{
+		{maxAnswer - 2, 200, func() {}, nil}, {maxAnswer + 1, 303, func() {}, nil}, {maxHeld, 303, func() {}, nil}, {maxHeld + 1, 303, func() {}, nil}, {5 * maxHeld, 303, func() {}, nil},
+		{5 * maxHeld, 500, func() { panic(http.ErrAbortHandler) }, nil}, {maxAnswer + 1, 500, func() { panic(http.ErrAbortHandler) }, nil},
+		{5 * maxHeld, 500, func() {}, io.ErrUnexpectedEOF}, {maxAnswer + 1, 500, func() {}, io.ErrUnexpectedEOF},
+	} {
+		s := &stored{err: c.err}
+		out, err := API(write(c.size, c.end), func(context.Context) (Answers, error) { return s, nil })(t.Context(), event("GET", "/api/packages", ""))
+		if err != nil || out.StatusCode != c.status {
+			t.Errorf("%d bytes: %d, %v", c.size, out.StatusCode, err)
+		}
+		if c.status == 303 && (len(s.data) != c.size || s.kind == "" || out.Headers["Location"] != "https://store.example.org/answer?signature=x" || out.Headers["X-Total"] != "7") {
+			t.Errorf("%d bytes: stored %d of type %q; %v", c.size, len(s.data), s.kind, out.Headers)
+		}
+	}
+}
+
+// TestLongRefusalIsNotInTheStore: only a good answer is.
+func TestLongRefusalIsNotInTheStore(t *testing.T) {
+	s := &stored{}
+	out, err := API(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, strings.Repeat("x", maxHeld+1))
+	}), func(context.Context) (Answers, error) { return s, nil })(t.Context(), event("GET", "/", ""))
+	if err != nil || out.StatusCode != 500 || s.data != nil {
+		t.Errorf("%d, %d bytes stored, %v", out.StatusCode, len(s.data), err)
 	}
 }

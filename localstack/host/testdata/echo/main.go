@@ -34,7 +34,7 @@ func main() {
 	mux.HandleFunc("/hang", func(http.ResponseWriter, *http.Request) { select {} })
 	mux.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("on purpose") })
 	mux.HandleFunc("/large", func(w http.ResponseWriter, _ *http.Request) { io.CopyN(w, zeros{}, 7<<20) })
-	awslambda.Start(lambda.API(mux))
+	awslambda.Start(lambda.API(mux, nil))
 }
 
 type zeros struct{}
