@@ -165,6 +165,9 @@ KILLS ?= 20
 torture: build ## let clients write to aptless, and to aptly if it is installed, and kill the servers KILLS (20) times
 	go run ./tests/torture -aptless bin/aptless -kills $(KILLS) -v
 
+migrate-drill: build ## move a root of aptly with PACKAGES (10000) packages to aptless, and let apt-get read both
+	MIGRATE_PACKAGES=$(or $(PACKAGES),10000) go test ./tests -run TestAptGoesOnAfterAptly -v -timeout 60m
+
 fuzz: ## run every fuzz target for FUZZTIME (20s) with FUZZWORKERS (1) and print the number of inputs
 	tests/fuzz.sh $(FUZZTIME) $(FUZZWORKERS)
 
@@ -216,4 +219,8 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
+<<<<<<< HEAD
 .PHONY: help release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+=======
+.PHONY: help migrate-drill parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+>>>>>>> e4dc23b (migrate: an aptly's root folder moves in, only read, with its lists as published)

@@ -1,0 +1,263 @@
+package aptly
+
+import (
+	"crypto/md5"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/syndtr/goleveldb/leveldb"
+
+	"aptless/core/archive/transfer"
+	"aptless/core/engine/lists"
+	"aptless/core/formats/deb"
+	"aptless/core/formats/deb/debtest"
+	"aptless/functions/move"
+)
+
+// encode writes a value as aptly did: texts are raw, fields are in any order.
+func encode(v any) []byte {
+	switch v := v.(type) {
+	case nil:
+		return []byte{0xc0}
+	case bool:
+		if v {
+			return []byte{0xc3}
+		}
+		return []byte{0xc2}
+	case int:
+		return binary.BigEndian.AppendUint64([]byte{0xd3}, uint64(v))
+	case string:
+		if len(v) < 32 {
+			return append([]byte{0xa0 | byte(len(v))}, v...)
+		}
+		return append(binary.BigEndian.AppendUint16([]byte{0xda}, uint16(len(v))), v...)
+	case []string:
+		out := binary.BigEndian.AppendUint16([]byte{0xdc}, uint16(len(v)))
+		for _, s := range v {
+			out = append(out, encode(s)...)
+		}
+		return out
+	case []any:
+		out := binary.BigEndian.AppendUint16([]byte{0xdc}, uint16(len(v)))
+		for _, e := range v {
+			out = append(out, encode(e)...)
+		}
+		return out
+	case map[string]any:
+		out := binary.BigEndian.AppendUint16([]byte{0xde}, uint16(len(v)))
+		for k, e := range v {
+			out = append(append(out, encode(k)...), encode(e)...)
+		}
+		return out
+	}
+	panic(fmt.Sprintf("%T", v))
+}
+
+// oldRoot makes a root of the given records, and a pool with one package by MD5.
+func oldRoot(t testing.TB, records map[string]any) (root string, data []byte) {
+	t.Helper()
+	root = t.TempDir()
+	db, err := leveldb.OpenFile(filepath.Join(root, "db"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, v := range records {
+		raw, ok := v.([]byte)
+		if !ok {
+			raw = encode(v)
+		}
+		if err := db.Put([]byte(key), raw, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data = debtest.Deb(debtest.Spec{Package: "aa", Architecture: "amd64"})
+	sum := md5.Sum(data)
+	digest := hex.EncodeToString(sum[:])
+	path := filepath.Join(root, "pool", digest[:2], digest[2:4], "aa_1.0_amd64.deb")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return root, data
+}
+
+// oldPackage is a package as one record, of aptly before 0.4: without digests but MD5.
+func oldPackage() map[string]any {
+	data := debtest.Deb(debtest.Spec{Package: "aa", Architecture: "amd64"})
+	sum := md5.Sum(data)
+	return map[string]any{"IsSource": false, "Name": "aa", "Version": "1.0", "Architecture": "amd64", "Source": "", "Provides": nil, "Depends": []string{"bb"},
+		"Files": []any{map[string]any{"Filename": "aa_1.0_amd64.deb", "Checksums": map[string]any{"Size": len(data), "MD5": hex.EncodeToString(sum[:]), "SHA1": "", "SHA256": ""}}},
+		"Extra": map[string]any{"Description": " old\n", "Maintainer": "x"}}
+}
+
+func convert(t testing.TB, root string) (Report, []transfer.Object, *move.Folder) {
+	t.Helper()
+	folder, err := move.OpenFolder(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := Convert(t.Context(), Options{Root: root, Now: time.Unix(0, 0)}, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, objects, err := folder.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report, objects, folder
+}
+
+// TestOldForms: a package in one record without a hash in its key, and a pool by MD5.
+// Publications have one source, and times three forms.
+func TestOldForms(t *testing.T) {
+	at := time.Date(2014, 5, 6, 7, 8, 9, 0, time.UTC)
+	gob, err := at.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamp := string(binary.BigEndian.AppendUint64(nil, uint64(at.Unix())))
+	const ref = "Pamd64 aa 1.0"
+	records := map[string]any{ref: oldPackage(), "Lu1": map[string]any{"UUID": "u1", "Name": "r"}, "Eu1": map[string]any{"Refs": []string{ref}},
+		"Ssnap1": map[string]any{"UUID": "snap1", "Name": "s1", "CreatedAt": string(gob), "SourceKind": "local", "SourceIDs": []string{"u1"}},
+		"Ssnap2": map[string]any{"UUID": "snap2", "Name": "s2", "CreatedAt": stamp, "SourceKind": "snapshot", "SourceIDs": []string{"snap1", "gone"}},
+		"Ssnap3": map[string]any{"UUID": "snap3", "Name": "s3", "CreatedAt": string(binary.BigEndian.AppendUint32(nil, uint32(at.Unix())))},
+		"Esnap1": map[string]any{"Refs": []string{ref}},
+		"U.>>d1": map[string]any{"UUID": "p1", "Prefix": ".", "Distribution": "d1", "Component": "main", "SnapshotUUID": "snap1", "Architectures": []string{"amd64"}},
+		"U.>>d2": map[string]any{"UUID": "p2", "Prefix": ".", "Distribution": "d2", "Component": "main", "SourceUUID": "u1", "SourceKind": "local", "Architectures": []string{"amd64"}},
+		"Ep2":    map[string]any{"Refs": []string{ref}},
+		"U.>>d3": map[string]any{"UUID": "p3", "Prefix": ".", "Distribution": "d3", "Sources": map[string]any{"main": "none"}, "SourceKind": "local"},
+		"Rm1":    map[string]any{"UUID": "m1", "Name": "m", "ArchiveRoot": "http://x/", "Distribution": "d", "Components": []string{"main"}, "DownloadAppStream": true, "LastDownloadDate": map[string]any{}}}
+	root, data := oldRoot(t, records)
+	report, objects, folder := convert(t, root)
+	if len(report.Problems) != 1 || !strings.Contains(report.Problems[0], "d3: the local of its component main is gone") {
+		t.Errorf("problems: %q", report.Problems)
+	}
+	hash := deb.NewHasher()
+	hash.Write(data)
+	full := 0
+	for _, o := range objects {
+		if s := o.Snapshot; s != nil && !s.CreatedAt.Equal(at) {
+			t.Errorf("%s was made at %v", s.Name, s.CreatedAt)
+		}
+		if o.Snapshot != nil && o.Snapshot.Name == "s2" && (len(o.Snapshot.Sources) != 2 || o.Snapshot.Sources[1].Name != "gone") {
+			t.Errorf("sources: %+v", o.Snapshot.Sources)
+		}
+		_ = o.Lists(func(ref *lists.Ref) error {
+			list, err := folder.Lists.Open(t.Context(), *ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for p, err := range list.All(t.Context()) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				full++
+				if p.Files[0].SHA256 != hash.File("").SHA256 || !slices.Equal(p.Depends, []string{"bb"}) || p.Extra["Description"] != " old\n" {
+					t.Errorf("%s: %+v", o.Name(), p)
+				}
+			}
+			return nil
+		})
+	}
+	if len(objects) != 7 || full != 4 {
+		t.Errorf("%d objects, %d packages in them", len(objects), full)
+	}
+}
+
+// TestDamagedRecordsAreNamed: each kind of damage is named, and the rest is converted.
+func TestDamagedRecordsAreNamed(t *testing.T) {
+	const ref = "Pamd64 aa 1.0"
+	records := map[string]any{ref: oldPackage(), "Lu1": map[string]any{"UUID": "u1", "Name": "r"}, "Eu1": map[string]any{"Refs": []string{ref, "Pamd64 none 1.0", "Pamd64 cut 1.0"}},
+		"Pamd64 cut 1.0": []byte{0x85, 0xa4}, "Lcut": []byte{0x81}, "Lother": encode([]string{"x"}), "Lnoname": map[string]any{"UUID": "noname"},
+		"Lu2": map[string]any{"UUID": "u2", "Name": "lost"}, "Eu2": []byte{0xde}, "U.>>bad": map[string]any{"Distribution": "bad", "Sources": map[string]any{"main": "x"}}}
+	root, _ := oldRoot(t, records)
+	report, objects, _ := convert(t, root)
+	text := strings.Join(report.Problems, "\n")
+	for _, want := range []string{"package Pamd64 none 1.0: the record is missing", "package Pamd64 cut 1.0: ", "repository cut: ", "repository other: ", "repository noname: ",
+		"repo lost: its list: ", "publication .>>bad: ", "repo r: 2 of its 3 packages do not move"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not said:\n%s", want, text)
+		}
+	}
+	if len(objects) != 1 || objects[0].Repo == nil || objects[0].Repo.List.Count != 1 {
+		t.Errorf("objects: %+v", objects)
+	}
+}
+
+// TestDamagedDatabaseIsAnError, and no panic: a table or the manifest is cut.
+func TestDamagedDatabaseIsAnError(t *testing.T) {
+	for _, pattern := range []string{"CURRENT", "MANIFEST-*"} {
+		root, _ := oldRoot(t, map[string]any{"Lu1": map[string]any{"UUID": "u1", "Name": "r"}})
+		found, err := filepath.Glob(filepath.Join(root, "db", pattern))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %v, %v", pattern, found, err)
+		}
+		if err := os.Truncate(found[0], 3); err != nil {
+			t.Fatal(err)
+		}
+		folder, err := move.OpenFolder(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Convert(t.Context(), Options{Root: root}, folder); err == nil || !strings.Contains(err.Error(), "the database of "+root+" cannot be read") {
+			t.Errorf("%s: %v", pattern, err)
+		}
+	}
+}
+
+// TestRootIsOnlyRead: the folders and files have no write bit, and nothing changes.
+func TestRootIsOnlyRead(t *testing.T) {
+	root, _ := oldRoot(t, map[string]any{"Pamd64 aa 1.0": oldPackage(), "Lu1": map[string]any{"UUID": "u1", "Name": "r"}, "Eu1": map[string]any{"Refs": []string{"Pamd64 aa 1.0"}}})
+	state := func() (all []string) {
+		err := filepath.Walk(root, func(path string, info os.FileInfo, err error) error {
+			if err == nil {
+				all = append(all, fmt.Sprint(path, info.Size(), info.ModTime(), info.Mode()))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	before := state()
+	convert(t, root)
+	if after := state(); !slices.Equal(before, after) {
+		t.Errorf("%q\nbefore\n%q", after, before)
+	}
+}
+
+// FuzzRecords: no value of the database ends the process, read as any record.
+func FuzzRecords(f *testing.F) {
+	f.Add(encode(oldPackage()))
+	f.Add(encode(map[string]any{"UUID": "u", "Name": "n", "Sources": map[string]any{"main": "x"}, "CreatedAt": "12345678"}))
+	f.Add([]byte{0xdf, 0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte{0xdb, 0xff, 0xff, 0xff, 0xff})
+	f.Add(append(slices.Repeat([]byte{0x91}, 100), 1))
+	name := func(kind, uuid string) string { return uuid }
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, _ = localRepo(data)
+		_, _ = remoteRepo(data)
+		_, _ = snapshotOf(data, name)
+		_, _ = publishedRepo(data, name)
+		if v, err := record(data); err == nil {
+			p, _ := build(v, v, v.of("Extra"), []pooled{pooledFile(v)})
+			if p != nil {
+				_ = p.Key()
+			}
+			_ = v.time("CreatedAt")
+		}
+	})
+}
