@@ -40,6 +40,7 @@
 //   - archive/mirror: mirrors, their updates and schedules
 //   - archive/snapshot: snapshots: create, merge, pull, filter, diff, verify
 //   - archive/publish: publications and the protocol: plan, stage, commit, apply
+//   - archive/fsck: the check of the whole storage
 //   - archive/deliver: files that are imported and published in one task
 //   - archive/transfer: export and import of all objects, and the format between them
 //   - archive/publish/paths: every key of a publication, as pure functions
@@ -102,10 +103,11 @@
 //	archive/publish/index          archive/publish/paths archive/pkglist github.com/klauspost/compress
 //	archive/publish/files          archive/publish/paths archive/publish/index archive/pkglist archive/pool
 //	archive/publish/tree           archive/publish/paths archive/publish/index archive/publish/files
-//	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/source
+//	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/pool archive/source
 //	archive/deliver                archive/publish archive/repo archive/source archive/upload
 //	archive/transfer               archive/keyring archive/mirror archive/pkglist archive/pool archive/publish archive/repo archive/snapshot archive/source archive/upload archive/upstream
 //	archive/transfer/transfertest  archive/transfer archive/pkglist archive/publish archive/repo archive/snapshot
+//	archive/fsck                   archive/pkglist archive/pool archive/publish
 //	front/auth                     front/auth/oidc net/http
 //	front/auth/oidc                github.com/go-jose/go-jose/v4
 //	front/auth/oidc/oidctest       github.com/go-jose/go-jose/v4

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"aptless/core/engine/driver"
+	"aptless/core/formats/deb"
 )
 
 // maxListed bounds the names in each Listed of a report.
@@ -58,6 +59,12 @@ const pausePage = 1000
 // It holds 40 bytes of memory per file. It looks a file up again before it reports
 // it missing, since the file may have been stored during the check.
 func (s *Store) Check(ctx context.Context, at *Checking, pause func(context.Context) error) error {
+	return s.CheckEach(ctx, at, nil, pause)
+}
+
+// CheckEach is Check, and calls each for each package with a readable record. each may be
+// nil.
+func (s *Store) CheckEach(ctx context.Context, at *Checking, each func(*deb.Package), pause func(context.Context) error) error {
 	sizes, err := s.sizes(ctx)
 	if err != nil {
 		return err
@@ -67,7 +74,7 @@ func (s *Store) Check(ctx context.Context, at *Checking, pause func(context.Cont
 		if err != nil {
 			return err
 		}
-		if err := s.checkRecord(ctx, row, sizes, &at.Report); err != nil {
+		if err := s.checkRecord(ctx, row, sizes, each, &at.Report); err != nil {
 			return err
 		}
 		at.After = row.Key.String()
@@ -102,7 +109,7 @@ func rawDigest(sha256 string) (raw [32]byte) {
 }
 
 // checkRecord compares the files of the package with this record row.
-func (s *Store) checkRecord(ctx context.Context, row driver.Row, sizes map[[32]byte]int64, report *CheckReport) error {
+func (s *Store) checkRecord(ctx context.Context, row driver.Row, sizes map[[32]byte]int64, each func(*deb.Package), report *CheckReport) error {
 	p, err := s.packageOf(ctx, row)
 	if errors.Is(err, driver.ErrNotFound) { // the object of a large record is missing
 		_, getErr := s.Table.Get(ctx, row.Key)
@@ -121,6 +128,9 @@ func (s *Store) checkRecord(ctx context.Context, row driver.Row, sizes map[[32]b
 		return err
 	}
 	report.Records++
+	if each != nil {
+		each(p)
+	}
 	for _, f := range p.Files {
 		size, there := sizes[rawDigest(f.SHA256)]
 		if there && size == f.Size {

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"aptless/core/archive/publish/files"
+	"aptless/core/archive/publish/tree"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
@@ -144,6 +145,11 @@ func (s *Store) repairOne(ctx context.Context, a *task.Attempt, p Publication, a
 		}
 		at.Tree = true
 	}
+	return s.repairFiles(ctx, a, p, m, at, save)
+}
+
+// repairFiles repairs the package files of a publication.
+func (s *Store) repairFiles(ctx context.Context, a *task.Attempt, p Publication, m *tree.Manifest, at *repairCursor, save func(context.Context, any) error) error {
 	r := &files.Repairer{Store: s.filesOf(a), Inventory: s.inventory(a, p.Dist()), Scope: p.scope(), Report: at.Report, OutOfTime: a.SliceOver,
 		Pause: func(ctx context.Context, done int) error {
 			at.Done = done

@@ -14,8 +14,11 @@ import (
 // kindName is the kind of the collector's tasks.
 const kindName = "cleanup.db"
 
-// resource is the lock of collections. No other task takes it.
+// resource is the lock of collections. Checks of the whole storage take it, too.
 const resource = "cleanup"
+
+// Lock returns the lock of collections, for a task during which nothing may be deleted.
+func Lock() lock.Want { return lock.Want{Resource: resource} }
 
 // Kinds returns the tasks of the collector.
 func (s *Collector) Kinds() []task.Kind {
@@ -31,7 +34,7 @@ func (s *Collector) Plan() task.Spec { return check(options{DryRun: true}) }
 
 func check(o options) task.Spec {
 	return task.Spec{Kind: kindName, Name: "Clean up db", Resources: []string{"__all__"},
-		Locks: []lock.Want{{Resource: resource}}, Args: o}
+		Locks: []lock.Want{Lock()}, Args: o}
 }
 
 // options are the arguments of a collection.

@@ -26,8 +26,8 @@ type Debt struct {
 	AtOnce bool
 }
 
-// debtKind is the kind of debts' entries.
-const debtKind = "debt"
+// DebtKind is the kind of debts' entries in the calendar.
+const DebtKind = "debt"
 
 // debtData is the Data of a debt's entry: the task to admit.
 type debtData struct {
@@ -97,7 +97,7 @@ func (a *Attempt) entry(name string, data debtData, due time.Time) (owed, error)
 	if err != nil {
 		return owed{}, err
 	}
-	return owed{entry: calendar.Entry{Name: name, Kind: debtKind, Data: raw, Due: due, Since: a.store.Now(), Task: a.begun.ID}}, nil
+	return owed{entry: calendar.Entry{Name: name, Kind: DebtKind, Data: raw, Due: due, Since: a.store.Now(), Task: a.begun.ID}}, nil
 }
 
 // undoDebt returns the debt of a failed task whose Undo is not done.

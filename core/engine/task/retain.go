@@ -127,7 +127,7 @@ func (s *Store) origins(ctx context.Context) (map[int64]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		if e.Kind != debtKind {
+		if e.Kind != DebtKind {
 			continue
 		}
 		data, err := debtOf(e)

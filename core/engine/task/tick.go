@@ -27,7 +27,7 @@ func (s *Store) Due(ctx context.Context, planners map[string]Planner) error {
 			continue
 		}
 		planner := planners[e.Kind]
-		if e.Kind == debtKind {
+		if e.Kind == DebtKind {
 			planner = s.planDebt
 		}
 		if planner == nil {
@@ -60,7 +60,7 @@ func (s *Store) Owed(ctx context.Context) (Owed, error) {
 		if err != nil {
 			return sum, err
 		}
-		if e.Kind != debtKind {
+		if e.Kind != DebtKind {
 			continue
 		}
 		sum.Count++

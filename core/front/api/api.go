@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"aptless/core/archive/deliver"
+	"aptless/core/archive/fsck"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/origin"
@@ -81,6 +82,7 @@ type Server struct {
 	Publish   *publish.Store
 	Collector *gc.Collector
 	Repairs   Repairs
+	Checker   *fsck.Checker
 	Keyrings  *keyring.Store
 
 	Deliveries *deliver.Store

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"aptless/core/archive/deliver"
+	"aptless/core/archive/fsck"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/publish"
@@ -191,12 +192,14 @@ func statusOperations() []openapi.Operation {
 		op("GET", "/api/version", status, "version", "Show the version", gives(200, struct{ Version string }{})),
 		op("GET", "/api/ready", status, "ready", "Readiness; Warnings list configuration problems", gives(200, readiness{})),
 		op("GET", "/api/healthy", status, "healthy", "Liveness of the process", gives(200, readiness{})),
-		op("GET", "/api/storage", status, "storage", "Show the size of the storage, in MiB", gives(200, room{})),
+		op("GET", "/api/storage", status, "storage", "Show the size of the storage, in MiB", gives(200, room{}, openapi.Param{Name: "by", About: "the bytes of each object by the last check. Not in aptly", Values: []string{"object"}})),
 		op("GET", "/api/s3", status, "listS3", "List the S3 buckets to publish to", gives(200, []string{})),
 		op("GET", "/api/gcs", status, "listGCS", "List the Google buckets to publish to", gives(200, []string{})),
 		op("GET", "/api/jfrog", status, "listJFrog", "List the JFrog repositories to publish to", gives(200, []string{})),
 		graph, metrics, document,
 		tasked("POST", "/api/db/cleanup", "Database", "cleanup", "Delete unreferenced files and records. A dry run answers what would be deleted", gives(200, []gc.Found{}, dryRun)),
+		tasked("POST", "/api/db/check", "Database", "check", "Check rows, lists, the pool and the public trees", gives(200, fsck.Report{},
+			openapi.Param{Name: "deep", About: "read all files and compare their digests", Values: []string{"1"}}, openapi.Param{Name: "repair", About: "repair the things that follow from the rest", Values: []string{"1"}})),
 		tasked("POST", "/api/db/repair", "Database", "repair", "Check the storage and restore missing files", gives(200, map[string]openapi.Any{}, dryRun)),
 		op("GET", "/api/gpg/keys", "Keys", "listKeys", "List the trusted keys of a keyring", gives(200, struct{ Keys []keyring.View }{}, openapi.Param{Name: "keyring", About: "name of the keyring"})),
 		op("POST", "/api/gpg/key", "Keys", "addKey", "Trust a key", takes(gpgAddKeyParams{}, 200, text)),

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 
+	"aptless/core/archive/fsck"
 	"aptless/core/front/auth"
 )
 
@@ -47,5 +48,8 @@ func (s *Server) Handler() http.Handler {
 		return s.run(w, r, s.Collector.Check(), nil)
 	})
 	rt.Handle("POST", "/api/db/repair", needs(plain(auth.DBManage)), s.repair)
+	rt.Handle("POST", "/api/db/check", needs(plain(auth.DBManage)), func(w http.ResponseWriter, r *http.Request) error {
+		return s.run(w, r, s.Checker.Check(fsck.Args{Deep: Flag(r, "deep"), Repair: Flag(r, "repair")}), nil)
+	})
 	return rt
 }

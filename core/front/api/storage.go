@@ -1,9 +1,14 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
+
+	"aptless/core/archive/fsck"
+	"aptless/core/engine/driver"
+	"aptless/core/front/auth"
 )
 
 // room is the JSON form of Space, in MiB.
@@ -16,7 +21,14 @@ type room struct {
 const unbounded = 1 << 60
 
 // storage answers with the size of the storage, in MiB.
-func (s *Server) storage(w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) storage(w http.ResponseWriter, r *http.Request) error {
+	switch by := Query(r, "by"); by {
+	case "":
+	case "object":
+		return s.storageByObject(w, r)
+	default:
+		return Errorf(http.StatusBadRequest, "invalid by %.20q: object", by)
+	}
 	space := Space{Total: unbounded, Free: unbounded}
 	if s.Space != nil {
 		var err error
@@ -29,6 +41,26 @@ func (s *Server) storage(w http.ResponseWriter, _ *http.Request) error {
 		full = 100 - 100*float32(float64(space.Free)/float64(space.Total))
 	}
 	return WriteJSON(w, http.StatusOK, room{space.Total >> 20, space.Free >> 20, full})
+}
+
+// storageByObject answers with the storage that objects take by the last check, as far as
+// the sender may read them.
+func (s *Server) storageByObject(w http.ResponseWriter, r *http.Request) error {
+	usage, err := s.Checker.Usage(r.Context())
+	if errors.Is(err, driver.ErrNotFound) {
+		return Errorf(http.StatusNotFound, "the storage was never checked: POST /api/db/check does it")
+	}
+	if err != nil {
+		return err
+	}
+	can := map[string]auth.Permission{"repo": auth.RepoRead, "mirror": auth.MirrorRead, "snapshot": auth.SnapshotRead}
+	usage.Objects = slices.DeleteFunc(usage.Objects, func(o fsck.Object) bool {
+		if o.Kind != "publish" {
+			return !may(r, can[o.Kind], o.Name)
+		}
+		return !may(r, auth.PublishRead, auth.Publication(o.Storage, o.Prefix, o.Dist))
+	})
+	return WriteJSON(w, http.StatusOK, usage)
 }
 
 // endpointRoutes adds the lists of further storages, by aptly's three kinds.

@@ -209,7 +209,7 @@ func samples() []sample {
 		{"GET /api/packages/{key}/files", "", "", "packages.read"}, {"GET /api/status", "", "", "metrics.read"}, {"GET /api/signing-keys", "", "", "any"},
 		{"GET /api/graph.{ext}", "", "", "repo.read *,mirror.read *,snapshot.read *,publish.read *//*"},
 		{"GET /api/gpg/keys", "", "", "gpg.read"}, {"POST /api/gpg/key", "", "{}", "gpg.manage"}, {"DELETE /api/gpg/key", "", "{}", "gpg.manage"},
-		{"POST /api/db/cleanup", "", "", "db.manage"}, {"POST /api/db/repair", "", "", "db.manage"}, {"GET /api/metrics", "", "", "metrics.read"}, {"GET /api/audit", "", "", "audit.read"},
+		{"POST /api/db/cleanup", "", "", "db.manage"}, {"POST /api/db/repair", "", "", "db.manage"}, {"POST /api/db/check", "", "", "db.manage"}, {"GET /api/metrics", "", "", "metrics.read"}, {"GET /api/audit", "", "", "audit.read"},
 		{"GET /api/tasks", "", "", "any"}, {"GET /api/tasks-wait", "", "", "any"}, {"POST /api/tasks-clear", "", "", "any"}, {"GET /api/tasks/{id}", "", "", "any"}, {"GET /api/tasks/{id}/wait", "", "", "any"},
 		{"GET /api/tasks/{id}/output", "", "", "any"}, {"GET /api/tasks/{id}/detail", "", "", "any"}, {"GET /api/tasks/{id}/return_value", "", "", "any"},
 		{"POST /api/tasks/{id}/cancel", "", "", "any"}, {"DELETE /api/tasks/{id}", "", "", "any"},

@@ -145,6 +145,7 @@ func operations() []operation {
 		{kind: "cleanup.db", method: "POST", path: "/api/db/cleanup"},
 		{name: "plan a cleanup", kind: "cleanup.db", method: "POST", path: "/api/db/cleanup?dryRun=1"},
 		{kind: "publish.repair", method: "POST", path: stable + "/repair"},
+		{kind: "publish.check-all", method: "POST", path: "/api/db/check?deep=1&repair=1"},
 		{kind: "publish.repair-all", method: "POST", path: "/api/db/repair"},
 		{kind: "transfer.export", method: "POST", path: "/api/exports"},
 		{kind: "transfer.forget", method: "DELETE", path: "/api/exports/1"},
