@@ -42,7 +42,8 @@ const (
 )
 
 // Matching yields the packages of Packages for which match is true. Only a part of each
-// package is read for match, which is called concurrently. It holds a batch of rows.
+// package is read for match, which is called concurrently. A match that needs a name or
+// Provides unpacks the records of packages that match. It holds a batch of rows.
 func (s *Store) Matching(ctx context.Context, part *deb.Part, match func(*deb.Package) bool) iter.Seq2[*deb.Package, error] {
 	return func(yield func(*deb.Package, error) bool) {
 		rows := make([]driver.Row, 0, batchRows)
@@ -76,11 +77,16 @@ func (s *Store) Matching(ctx context.Context, part *deb.Part, match func(*deb.Pa
 // matching returns the packages of rows for which match is true, and nil for the others.
 func (s *Store) matching(ctx context.Context, rows []driver.Row, part *deb.Part, match func(*deb.Package) bool) ([]*deb.Package, error) {
 	found := make([]*deb.Package, len(rows))
-	each := (len(rows) + batchWorkers - 1) / batchWorkers
+	each, heads := (len(rows)+batchWorkers-1)/batchWorkers, part.OnlyProvides()
 	err := parallel.Each(ctx, batchWorkers, batchWorkers, func(ctx context.Context, n int) error {
 		for i := n * each; i < min((n+1)*each, len(rows)); i++ {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
+			}
+			if heads {
+				if p := headOf(rows[i].Sort, rows[i].Data); p != nil && !match(p) {
+					continue
+				}
 			}
 			err := s.unpack(ctx, rows[i], func(h recordHead) error {
 				p, err := deb.DecodePart(h.pkg, part)

@@ -3,7 +3,7 @@
 // # Stored layout
 //
 //	private/pool/<sha256[:2]>/<sha256>         a package file, by its digest
-//	package-<0..f> / <package key>             the record: package and file list, compressed
+//	package-<0..f> / <package key>             the record: kind and Provides, then package and file list, compressed
 //	private/records/<package key>              a record too large for its row, which names it
 //	file-<0..f> / <sha256>                     all digests of a file, if computed while it was fetched
 //	private/incoming/<random>                  a file stored before its digest is known

@@ -114,4 +114,5 @@ func blobOf(row driver.Row) string {
 const (
 	formInline = 1 // the record, zstd-compressed
 	formBlob   = 2 // the key of the object that holds the record
+	formHeaded = 3 // kind and Provides (see appendHead), then the record, zstd-compressed
 )

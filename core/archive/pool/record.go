@@ -116,6 +116,10 @@ func (w *recordWriter) write(r Record) (data []byte, err error) {
 		return nil, err
 	}
 	if w.put == nil {
+		head := appendHead([]byte{formHeaded}, r.Package)
+		if frame := w.packed.Bytes()[1:]; len(head)+len(frame) <= driver.MaxRowSize {
+			return append(head, frame...), nil
+		}
 		return w.packed.Bytes(), nil
 	}
 	w.pipe.Close()
@@ -293,9 +297,10 @@ func (s *Store) unpacker() *unpacker {
 // unpack calls f with the record of a row. An error of f that is not a storage error
 // becomes ErrRecord.
 func (s *Store) unpack(ctx context.Context, row driver.Row, f func(recordHead) error) error {
-	packed := &packedReader{r: bytes.NewReader(row.Data)}
-	if len(row.Data) > 0 && row.Data[0] == formBlob {
-		body, _, err := s.Blobs.Open(ctx, string(row.Data[1:]), nil)
+	form, frame := formOf(row.Data)
+	packed := &packedReader{r: bytes.NewReader(frame)}
+	if form == formBlob {
+		body, _, err := s.Blobs.Open(ctx, string(frame), nil)
 		if err != nil {
 			return err
 		}
@@ -308,7 +313,7 @@ func (s *Store) unpack(ctx context.Context, row driver.Row, f func(recordHead) e
 		_ = u.decoder.Reset(nil) // fails after a damaged record; the next Reset succeeds
 		s.unpackers.Put(u)
 	}()
-	err := u.open(packed, row.Data)
+	err := u.open(packed, form, frame)
 	if err == nil {
 		var h recordHead
 		if h, err = u.head(); err == nil {
@@ -340,16 +345,23 @@ func (p *packedReader) Read(b []byte) (int, error) {
 
 var errForm = errors.New("unknown form")
 
-// open points the reader at the record. It decompresses a small record at once.
-func (u *unpacker) open(packed io.Reader, data []byte) error {
-	var form [1]byte
-	if _, err := io.ReadFull(packed, form[:]); err != nil || form[0] != formInline {
-		return errors.Join(errForm, err)
+// open points the reader at the record of a row. It decompresses a small record at once.
+func (u *unpacker) open(packed io.Reader, form byte, frame []byte) error {
+	if form == formBlob {
+		var first [1]byte
+		_, err := io.ReadFull(packed, first[:])
+		if form = first[0]; err != nil || form != formInline {
+			return errors.Join(errForm, err)
+		}
+		frame = nil
+	}
+	if form != formInline {
+		return errForm
 	}
 	var header zstd.Header
-	if data[0] == formInline && header.Decode(data[1:]) == nil && header.HasFCS && header.FrameContentSize <= smallRecord {
+	if frame != nil && header.Decode(frame) == nil && header.HasFCS && header.FrameContentSize <= smallRecord {
 		var err error
-		if u.plain, err = u.decoder.DecodeAll(data[1:], u.plain[:0]); err != nil {
+		if u.plain, err = u.decoder.DecodeAll(frame, u.plain[:0]); err != nil {
 			return err
 		}
 		u.reader.Reset(bytes.NewReader(u.plain))

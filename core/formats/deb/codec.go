@@ -165,12 +165,16 @@ func DecodePackage(data []byte) (*Package, error) {
 type Part struct {
 	Relations []string // names of relation fields
 	Extra     []string // names of other fields
+	Source    bool     // a reader without it looks at no source, and at no architecture of a source package
 }
 
 // Needs adds the part with a field, named as for Package.Field.
 func (w *Part) Needs(field string) {
 	switch field {
-	case "Name", "Version", "$Version", "$Architecture", "Architecture", "$PackageType", "Source", "$Source", "$SourceVersion":
+	case "Name", "Version", "$Version", "$Architecture", "$PackageType":
+		return
+	case "Architecture", "Source", "$Source", "$SourceVersion":
+		w.Source = true
 		return
 	}
 	if new(Package).relation(field) != nil {
@@ -178,6 +182,12 @@ func (w *Part) Needs(field string) {
 		return
 	}
 	w.Extra = append(w.Extra, field)
+}
+
+// OnlyProvides reports whether a reader needs no more than the key of a package, its kind
+// and Provides.
+func (w *Part) OnlyProvides() bool {
+	return !w.Source && len(w.Extra) == 0 && !slices.ContainsFunc(w.Relations, func(name string) bool { return name != "Provides" })
 }
 
 // DecodePart reads the named parts of a record. The other fields of the package are
