@@ -26,8 +26,11 @@ TOOLS += python3-venv     # cfn-lint is installed with it
 # Java programs are among the substitutes for AWS. Only `make parts` needs these packages.
 AWS_TOOLS := default-jre-headless maven
 
-# cfn-lint checks template.yaml. It is installed into its own folder.
+# cfn-lint checks template.yaml, and the translator of SAM shows the resources that
+# CloudFormation makes of it. Each is installed into its own folder.
 CFN_LINT := 1.58.0
+SAM_TRANSLATOR := 1.110.0
+PYTHON_TOOLS = $(CACHE)/cfn-lint/$(CFN_LINT) $(CACHE)/sam-translator/$(SAM_TRANSLATOR)
 CACHE    := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aptless
 
 SHELL       := /bin/bash
@@ -51,6 +54,10 @@ functions: ## build the Lambda functions to dist
 		echo "dist/$$f/bootstrap"; \
 		CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o dist/$$f/bootstrap ./functions/$$f; \
 	done
+
+# The zips have no times and no owners, so that equal programs make equal zips.
+functions-zip: functions ## pack the Lambda functions to dist/api.zip, worker.zip and schedule.zip
+	go run ./infra/zip dist
 
 deploy: functions ## check the template and deploy it to AWS; needs Go and the program sam
 	@command -v sam >/dev/null || { echo "deploy: the AWS SAM CLI is missing: https://docs.aws.amazon.com/serverless-application-model/" >&2; exit 1; }
@@ -140,8 +147,18 @@ test-aws: tools parts ## all tests of the AWS deployment, on this machine
 test-aws-slices: tools parts ## import 50,000 packages and collect 10,000 snapshots with a function timeout of 20 s; takes 1 to 2 hours
 	go test -timeout 5h -v -run TestShortFunctions ./tests/aws -slice-packages 50000 -slice-snapshots 10000
 
-cost: tools parts ## count the AWS requests of operations, for docs/cost.md
+cost: tools parts ## count the AWS requests of operations, and print the bills of example months
 	go test -timeout 30m -v -run 'TestCost' ./tests/aws
+	go run ./tests/bill
+
+restore-drill: tools parts ## restore the deployment on this machine from a backup, as docs/operating.md does
+	go test -timeout 20m -count=1 -v -run TestRestoreDrill ./tests/aws
+
+test-aws-real: ## test the drivers and a deployed stack on AWS, with credentials; costs some cents
+	go test -tags awsreal -count=1 -timeout 70m -v ./tests/awsreal
+
+terraform: ## write the variables of infra/terraform from template.yaml
+	go run ./infra/terraform/write
 
 aws-local: tools parts ## run the AWS deployment on this machine: API at LISTEN, published tree at the next port
 	@$(MAKE) --no-print-directory functions LAMBDA_ARCH=$$(go env GOARCH)
@@ -182,16 +199,22 @@ $(CACHE)/cfn-lint/$(CFN_LINT):
 	$(CACHE)/cfn-lint/bin/pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT)
 	@touch $@
 
+$(CACHE)/sam-translator/$(SAM_TRANSLATOR):
+	rm -rf $(CACHE)/sam-translator
+	python3 -m venv $(CACHE)/sam-translator
+	$(CACHE)/sam-translator/bin/pip install --quiet --disable-pip-version-check aws-sam-translator==$(SAM_TRANSLATOR) pyyaml
+	@touch $@
+
 tools: ## install missing programs of the tests and the demo
 	@$(call install,$(TOOLS))
-	@$(MAKE) --no-print-directory $(CACHE)/cfn-lint/$(CFN_LINT)
+	@$(MAKE) --no-print-directory $(PYTHON_TOOLS)
 
 aws-tools: ## install missing programs of the substitutes for AWS
 	@$(call install,$(AWS_TOOLS))
 
 everything: # tools, aws-tools and package-tools, with one call of apt-get
 	@$(call install,$(TOOLS) $(AWS_TOOLS) $(PACKAGE_TOOLS))
-	@$(MAKE) --no-print-directory $(CACHE)/cfn-lint/$(CFN_LINT)
+	@$(MAKE) --no-print-directory $(PYTHON_TOOLS)
 
 # install installs missing packages with one apt-get update and one apt-get install. A java
 # or mvn from another source counts as installed.
@@ -219,8 +242,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-<<<<<<< HEAD
-.PHONY: help release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
-=======
-.PHONY: help migrate-drill parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
->>>>>>> e4dc23b (migrate: an aptly's root folder moves in, only read, with its lists as published)
+.PHONY: help functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

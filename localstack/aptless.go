@@ -81,13 +81,11 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	if err := makeKey(o.Data); err != nil {
 		return a, err
 	}
-	env := local.Env()
+	env := credentials(local.Env())
 	if o.Lease > 0 {
 		env = append(env, "APTLESS_LEASE="+o.Lease.String())
 	}
 	store := &host.KeyValues{}
-	// The template's settings of queues are for AWS.
-	env = withoutQueues(env)
 	values := map[string]string{
 		"Table": local.Config.Table, "PrivateBucket": local.Config.PrivateBucket, "PublicBucket": local.Config.PublicBucket,
 		"AllowUpstream": o.AllowUpstream, "Address": o.Address, "EdgeKeys.Arn": host.KeyValuesARN,
@@ -161,11 +159,11 @@ func (a *Aptless) AdminToken(ctx context.Context) (string, error) {
 	return made.Token, nil
 }
 
-// withoutQueues removes the variables of queues, which the stack sets itself.
-func withoutQueues(env []string) []string {
+// credentials removes the names of resources from an environment. They are the template's.
+func credentials(env []string) []string {
 	var kept []string
 	for _, v := range env {
-		if !strings.HasPrefix(v, "APTLESS_QUEUE") {
+		if !strings.HasPrefix(v, "APTLESS_") {
 			kept = append(kept, v)
 		}
 	}

@@ -52,9 +52,6 @@ func (f *Function) Invoke(ctx context.Context, event []byte) (out []byte, err er
 	return out, err
 }
 
-// Peak returns the memory of the largest process so far, in bytes.
-func (f *Function) Peak() int64 { return f.peak.Load() << 10 }
-
 // take returns an idle sandbox, or else a new one.
 func (f *Function) take() (*sandbox, error) {
 	f.mu.Lock()

@@ -139,3 +139,18 @@ func TestFrozen(t *testing.T) {
 	}
 	t.Error("the process goes on after its answer")
 }
+
+// TestMemory holds that a call fails whose process has more memory than its function.
+func TestMemory(t *testing.T) {
+	f, server := echo(t, time.Minute)
+	for limit, want := range map[int]int{1024: http.StatusOK, 256: http.StatusInternalServerError} {
+		f.Close()
+		f.Memory = limit
+		if resp, body := send(t, server, "/memory", nil); resp.StatusCode != want {
+			t.Errorf("%d MB: %d %s", limit, resp.StatusCode, body)
+		}
+	}
+	if got := f.peak.Load() >> 10; got < 300 {
+		t.Errorf("the largest process had %d MB", got)
+	}
+}

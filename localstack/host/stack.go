@@ -146,6 +146,15 @@ func (s *Stack) Denied() map[string][]string {
 	return all
 }
 
+// Peaks returns the memory of the largest process of each function, in MB.
+func (s *Stack) Peaks() map[string]int64 {
+	all := map[string]int64{}
+	for name, f := range s.functions {
+		all[name] = f.peak.Load() >> 10
+	}
+	return all
+}
+
 // Used returns the actions that a function has called, for example "s3:PutObject".
 func (s *Stack) Used(function string) []string {
 	_, used := s.functions[function].guard.seen()

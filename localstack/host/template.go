@@ -55,6 +55,7 @@ type document struct {
 	Globals    yaml.Node            `yaml:"Globals"`
 	Resources  map[string]struct {
 		Type       string    `yaml:"Type"`
+		Condition  string    `yaml:"Condition"`
 		Properties yaml.Node `yaml:"Properties"`
 	} `yaml:"Resources"`
 }
@@ -133,6 +134,28 @@ func (t *Template) Settle(f *Declared) error {
 	}
 	return nil
 }
+
+// Count returns the number of resources of a type whose conditions hold.
+func (t *Template) Count(kind string) (n int, err error) {
+	for _, r := range t.doc.Resources {
+		if r.Type != kind {
+			continue
+		}
+		holds := true
+		if r.Condition != "" {
+			if holds, err = t.holds(r.Condition); err != nil {
+				return 0, err
+			}
+		}
+		if holds {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// Traced reports whether X-Ray traces the functions.
+func (t *Template) Traced() bool { return text(&t.doc.Globals, "Function", "Tracing") == "Active" }
 
 // Set sets the value of a parameter, or of a resource in Ref and GetAtt.
 func (t *Template) Set(name, value string) { t.values[name] = value }

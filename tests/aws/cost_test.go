@@ -13,34 +13,11 @@ import (
 	"aptless/core/formats/deb/debtest"
 	"aptless/core/formats/pgp"
 	"aptless/core/front/app"
+	"aptless/tests/prices"
 )
-
-// prices are list prices of a million requests in dollars, as in docs/cost.md. Rows have
-// at most 1 KB written or 4 KB read.
-var prices = map[string]float64{
-	"s3.PutObject": 5, "s3.CopyObject": 5, "s3.ListObjectsV2": 5,
-	"s3.CreateMultipartUpload": 5, "s3.UploadPart": 5, "s3.UploadPartCopy": 5, "s3.CompleteMultipartUpload": 5,
-	"s3.GetObject": 0.4, "s3.HeadObject": 0.4, "s3.DeleteObjects": 0, "s3.AbortMultipartUpload": 0,
-	"dynamodb.TransactWriteItems": 1.25, "dynamodb.PutItem": 0.625, "dynamodb.UpdateItem": 0.625, "dynamodb.BatchWriteItem": 0.625,
-	"dynamodb.GetItem": 0.125, "dynamodb.Query": 0.125,
-	"sqs.SendMessage": 0.5, "sqs.ChangeMessageVisibility": 0.5, "sqs.ReceiveMessage": 0.5, "sqs.DeleteMessage": 0.5,
-}
 
 // idle are the long polls of the event sources. They do not depend on the work.
 const idle = "sqs.ReceiveMessage"
-
-// dollars returns the price of a million times these requests.
-func dollars(t *testing.T, requests map[string]int64) (sum float64) {
-	t.Helper()
-	for kind, n := range requests {
-		price, ok := prices[kind]
-		if !ok {
-			t.Errorf("%s has no price", kind)
-		}
-		sum += price * float64(n)
-	}
-	return sum
-}
 
 // cost logs the requests of a step as a row of a table. It checks that a million of them
 // cost at most the given dollars.
@@ -58,7 +35,10 @@ func (p *process) cost(name string, most float64, step func()) {
 	for _, kind := range slices.Sorted(maps.Keys(made)) {
 		all = append(all, fmt.Sprintf("%s %d", kind, made[kind]))
 	}
-	sum := dollars(p.t, made)
+	sum, err := prices.Dollars(made)
+	if err != nil {
+		p.t.Error(err)
+	}
 	p.t.Logf("| %s | %s | %.1f |", name, strings.Join(all, ", "), sum)
 	if sum > most {
 		p.t.Errorf("a million times %s costs %.1f dollars, and not at most %.1f", name, sum, most)

@@ -86,6 +86,7 @@ func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*locals
 	a, err := localstack.Start(t.Context(), &behind, d, o)
 	t.Cleanup(func() {
 		a.Stop()
+		t.Logf("memory of the largest processes in MB: %v", a.Stack.Peaks())
 		if denied := a.Stack.Denied(); len(denied) > 0 && !o.MayBeDenied {
 			t.Errorf("refused by the policies of the template: %v", denied)
 		}

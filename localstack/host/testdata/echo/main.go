@@ -33,6 +33,13 @@ func main() {
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	mux.HandleFunc("/hang", func(http.ResponseWriter, *http.Request) { select {} })
 	mux.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("on purpose") })
+	mux.HandleFunc("/memory", func(w http.ResponseWriter, _ *http.Request) {
+		held := make([]byte, 300<<20)
+		for i := 0; i < len(held); i += 4096 {
+			held[i] = 1
+		}
+		fmt.Fprint(w, held[len(held)/2])
+	})
 	mux.HandleFunc("/large", func(w http.ResponseWriter, _ *http.Request) { io.CopyN(w, zeros{}, 7<<20) })
 	awslambda.Start(lambda.API(mux, nil))
 }
