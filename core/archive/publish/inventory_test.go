@@ -13,7 +13,6 @@ import (
 	"aptless/core/archive/publish"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
-	"aptless/core/engine/lists"
 )
 
 // toOldRows gives the root prefix the rows of earlier releases in the place of its
@@ -202,9 +201,9 @@ func TestNestedComponentAndMultiDistShareAnArea(t *testing.T) {
 	anew := hello
 	anew.content = "built anew"
 	must(t, r.put("a", hello), r.put("b", later), r.create(multi), r.create(nested))
-	var list struct{ List lists.Ref }
-	must(t, json.Unmarshal([]byte(env.Memory.Rows("inventory")["inventory/:./pool/stable"]), &list))
-	if len(env.Memory.Rows("inventory")) != 1 || list.List.Count != 2 {
+	var row struct{ Recent map[string]string }
+	must(t, json.Unmarshal([]byte(env.Memory.Rows("inventory")["inventory/:./pool/stable"]), &row))
+	if len(env.Memory.Rows("inventory")) != 1 || len(row.Recent) != 2 {
 		t.Errorf("the inventories are %v", env.Memory.Rows("inventory"))
 	}
 	must(t, r.put("b", anew, later))
@@ -214,5 +213,41 @@ func TestNestedComponentAndMultiDistShareAnArea(t *testing.T) {
 	must(t, r.drop(at("stable")), r.update(at("other")))
 	has(t, env, map[string]string{"other/stable/main/binary-amd64/Packages": "hello=1 " + later.name + "=" + later.version})
 	must(t, r.drop(at("other")))
+	gone(t, env)
+}
+
+// TestSmallChangeOfALargeInventoryIsInItsRow publishes more files than a row has, then
+// changes a few, then all.
+func TestSmallChangeOfALargeInventoryIsInItsRow(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	packs := func(from, to int) (list []pack) {
+		for i := from; i < to; i++ {
+			list = append(list, pack{fmt.Sprintf("package-%03d", i), "1", "amd64", fmt.Sprint(i)})
+		}
+		return list
+	}
+	args, skip := from("stable", "r"), true
+	args.Options.SkipContents = &skip
+	must(t, r.put("r", packs(0, 300)...), r.create(args))
+	for _, n := range []int{1, 2, 3, 4, 100, 299, 300} { // at the end two files are in the list
+		must(t, r.put("r", append(packs(n, 300), hello)...))
+		before := len(env.Faults.Calls())
+		must(t, r.update(at("stable")))
+		chunks := 0
+		for _, call := range env.Faults.Calls()[before:] {
+			if strings.HasPrefix(call, "Blobs.Put private/chunks/") {
+				chunks++
+			}
+		}
+		if _, err := trees(env); err != nil || (chunks == 0) != (n < 10 || n == 300) {
+			t.Errorf("%d lost packages: %d objects of lists, %v", n, chunks, err)
+		}
+		if len(env.Memory.Rows("inventory")["inventory/:./pool"]) > 4<<10 {
+			t.Errorf("the row is %s", env.Memory.Rows("inventory"))
+		}
+	}
+	must(t, r.put("r", packs(0, 300)...), r.update(at("stable")), r.drop(at("stable")))
 	gone(t, env)
 }

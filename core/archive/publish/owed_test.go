@@ -21,7 +21,6 @@ import (
 	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
-	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/task"
 	"aptless/core/formats/pgp"
@@ -513,20 +512,11 @@ func (r *rig) forget(name string) error {
 	if err != nil {
 		return err
 	}
-	var was struct{ List lists.Ref }
+	var was map[string]any
 	if err := json.Unmarshal(row.Data, &was); err != nil {
 		return err
 	}
-	store := r.publish.Lists.Chunks
-	list, err := store.Open(r.ctx, was.List)
-	if err != nil {
-		return err
-	}
-	edit := func(yield func(lists.Edit, error) bool) { yield(lists.Delete([]byte(name)), nil) }
-	if list, err = store.Edit(r.ctx, lists.Schema{}, list, edit); err != nil {
-		return err
-	}
-	was.List = list.Ref()
+	delete(was["Recent"].(map[string]any), name)
 	if row.Data, err = json.Marshal(was); err != nil {
 		return err
 	}

@@ -429,7 +429,10 @@ func entered(env *drivertest.Env, objects map[string]string) error {
 	store := lists.Store{Blobs: env.Memory.Blobs}
 	files := map[string]string{}
 	for key, data := range env.Memory.Rows("inventory") {
-		var row struct{ List lists.Ref }
+		var row struct {
+			List   lists.Ref
+			Recent map[string]string
+		}
 		if err := json.Unmarshal([]byte(data), &row); err != nil {
 			return err
 		}
@@ -439,7 +442,7 @@ func entered(env *drivertest.Env, objects map[string]string) error {
 		}
 		area, _, _ := strings.Cut(strings.TrimPrefix(key, "inventory/"), "/pool")
 		_, prefix, _ := strings.Cut(area, ":")
-		if strings.ContainsAny(data, "FM") { // Forced, Moving
+		if strings.Contains(data, `"Forced"`) || strings.Contains(data, `"Moving"`) {
 			return fmt.Errorf("%s: %s", key, data)
 		}
 		for r, err := range list.All(context.Background()) {
@@ -447,6 +450,12 @@ func entered(env *drivertest.Env, objects map[string]string) error {
 				return err
 			}
 			files[path.Join("public", prefix, string(r.Key))] = fmt.Sprintf("%x", r.Val)
+		}
+		for name, sum := range row.Recent {
+			key := path.Join("public", prefix, name)
+			if files[key] = sum; sum == "" {
+				delete(files, key)
+			}
 		}
 	}
 	for key, data := range objects {

@@ -29,6 +29,9 @@ func sumOf(sha256 string) (s sum, err error) {
 // without marks.
 type inventoryRow struct {
 	List lists.Ref // path below the root → SHA-256, 32 bytes
+	// Recent are the last changes of the list, which List has not: SHA-256 by path, ""
+	// of a path that is removed. A small change so writes no object.
+	Recent map[string]string `json:",omitempty"`
 	// Forced are the IDs of publications that may have replaced files before a commit.
 	Forced []string `json:",omitempty"`
 	// Moving says that rows of earlier releases are left, which List has.
@@ -43,7 +46,8 @@ type area struct {
 	row     inventoryRow
 	version string
 	list    *lists.List
-	edits   map[string]sum // by path; the zero sum removes it
+	recent  map[string]sum // of row; the zero sum is a path that is removed
+	edits   map[string]sum // of the task; the zero sum removes the path
 	settled []string       // IDs that Flush removes from Forced
 }
 
@@ -57,6 +61,30 @@ func decodeRow(row driver.Row, to *inventoryRow) error {
 	return nil
 }
 
+// read opens the list of the row.
+func (a *area) read(ctx context.Context) (err error) {
+	a.recent = make(map[string]sum, len(a.row.Recent))
+	for name, sha256 := range a.row.Recent {
+		var s sum
+		if err := s.UnmarshalText([]byte(sha256)); err != nil {
+			return fmt.Errorf("%s: %q: %w", a.dist.InventoryRow(a.name), name, err)
+		}
+		a.recent[name] = s
+	}
+	if a.list == nil || a.list.Ref() != a.row.List {
+		a.list, err = a.store.Lists.Chunks.Open(ctx, a.row.List)
+	}
+	return err
+}
+
+// edited returns the entry that the task has made of a path, or the last changes.
+func (a *area) edited(name string) (s sum, ok bool) {
+	if s, ok = a.edits[name]; !ok {
+		s, ok = a.recent[name]
+	}
+	return s, ok
+}
+
 // InventoryRoots returns the list that the row of an inventory needs.
 func InventoryRoots(data []byte) ([]lists.Ref, error) {
 	var row inventoryRow
@@ -66,9 +94,9 @@ func InventoryRoots(data []byte) ([]lists.Ref, error) {
 
 // look calls found for each of the wanted paths that the area has.
 func (a *area) look(ctx context.Context, wanted []int, name func(int) string, found func(int, sum)) error {
-	if len(a.edits) > 0 {
+	if len(a.edits)+len(a.recent) > 0 {
 		wanted = slices.DeleteFunc(wanted, func(i int) bool {
-			edit, ok := a.edits[name(i)]
+			edit, ok := a.edited(name(i))
 			if ok && edit != (sum{}) {
 				found(i, edit)
 			}
@@ -107,12 +135,49 @@ func entry(r lists.Record) (s sum, err error) {
 	return s, nil
 }
 
+// maxRecent bounds the paths and digests of inventoryRow.Recent, in bytes.
+const maxRecent = 2048
+
+// merge returns the row with all changes. They are few in Recent, and many in a new list.
+func (a *area) merge(ctx context.Context) (inventoryRow, error) {
+	next := inventoryRow{List: a.row.List, Moving: a.row.Moving}
+	for _, id := range a.row.Forced {
+		if !slices.Contains(a.settled, id) {
+			next.Forced = append(next.Forced, id)
+		}
+	}
+	all := maps.Clone(a.recent)
+	maps.Copy(all, a.edits)
+	size, removed := 0, 0
+	recent := map[string]string{}
+	for name, s := range all {
+		if s == (sum{}) && a.row.List.Count == 0 {
+			continue
+		}
+		if s == (sum{}) {
+			removed++
+		}
+		recent[name] = s.String()
+		size += len(name) + len(recent[name])
+	}
+	if size <= maxRecent && (removed == 0 || removed < a.row.List.Count) {
+		next.Recent = recent
+		return next, nil
+	}
+	list, err := a.store.Lists.Chunks.Edit(ctx, schema(), a.list, changes(all))
+	if err != nil {
+		return next, err
+	}
+	a.list, next.List = list, list.Ref()
+	return next, nil
+}
+
 // changes yields the edits of a list.
-func (a *area) changes() iter.Seq2[lists.Edit, error] {
+func changes(edits map[string]sum) iter.Seq2[lists.Edit, error] {
 	return func(yield func(lists.Edit, error) bool) {
-		for _, name := range slices.Sorted(maps.Keys(a.edits)) {
+		for _, name := range slices.Sorted(maps.Keys(edits)) {
 			edit := lists.Delete([]byte(name))
-			if s := a.edits[name]; s != (sum{}) {
+			if s := edits[name]; s != (sum{}) {
 				edit = lists.Put([]byte(name), s[:])
 			}
 			if !yield(edit, nil) {

@@ -16,7 +16,7 @@
 //
 // Stored layout: for each published package file an object at its path. The paths of an
 // area (paths.Area) and the SHA-256 of their files are a list, its inventory. The row of
-// the area names the list:
+// the area names the list, and has the last small changes itself:
 //
 //	inventory / <storage>:<prefix>/pool[/<area>]
 //

@@ -45,10 +45,10 @@ func (inv *Inventory) open(ctx context.Context, name string) (*area, error) {
 	if errors.Is(err, driver.ErrNotFound) || err == nil && a.row.Moving {
 		err = a.move(ctx)
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = a.read(ctx)
 	}
-	if a.list, err = inv.Store.Lists.Chunks.Open(ctx, a.row.List); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if inv.areas == nil {
@@ -92,6 +92,12 @@ func (inv *Inventory) files(ctx context.Context, areas []string) (map[string]sum
 			}
 			if files[string(r.Key)], err = entry(r); err != nil {
 				return nil, err
+			}
+		}
+		for name, s := range a.recent {
+			files[name] = s
+			if s == (sum{}) {
+				delete(files, name)
 			}
 		}
 	}
@@ -138,37 +144,28 @@ func (inv *Inventory) Flush(ctx context.Context) error {
 
 func (inv *Inventory) flush(ctx context.Context, a *area) error {
 	key := inv.Dist.InventoryRow(a.name)
-	var was inventoryRow
-	if err := inv.Tx.GetJSON(ctx, key, &was); err != nil && !errors.Is(err, driver.ErrNotFound) {
+	a.row = inventoryRow{}
+	if err := inv.Tx.GetJSON(ctx, key, &a.row); err != nil && !errors.Is(err, driver.ErrNotFound) {
 		return err
 	}
-	if was.List != a.list.Ref() {
-		var err error
-		if a.list, err = inv.Store.Lists.Chunks.Open(ctx, was.List); err != nil {
-			return err
-		}
-	}
-	edited, err := inv.Store.Lists.Chunks.Edit(ctx, schema(), a.list, a.changes())
+	err := a.read(ctx)
 	if err != nil {
 		return err
 	}
-	next := inventoryRow{List: edited.Ref(), Moving: was.Moving}
-	for _, id := range was.Forced {
-		if !slices.Contains(a.settled, id) {
-			next.Forced = append(next.Forced, id)
-		}
+	was := a.row
+	if a.row, err = a.merge(ctx); err != nil {
+		return err
 	}
-	switch {
-	case next.List == was.List && len(next.Forced) == len(was.Forced):
-	case next.List.Count == 0 && len(next.Forced) == 0 && !next.Moving:
-		inv.Tx.Drop(key)
-	default:
-		inv.Tx.PutJSON(key, next)
-	}
-	a.row, a.list = next, edited
 	clear(a.edits)
 	a.settled = nil
-	return nil
+	switch {
+	case a.row.List == was.List && len(a.row.Forced) == len(was.Forced) && maps.Equal(a.row.Recent, was.Recent):
+	case a.row.List.Count+len(a.row.Recent)+len(a.row.Forced) == 0 && !a.row.Moving:
+		inv.Tx.Drop(key)
+	default:
+		inv.Tx.PutJSON(key, a.row)
+	}
+	return a.read(ctx)
 }
 
 // Forced returns the IDs of other publications that may have replaced files of the areas

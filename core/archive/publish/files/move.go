@@ -41,7 +41,7 @@ func (a *area) move(ctx context.Context) error {
 	if err := a.removeOld(ctx); err != nil || !a.row.Moving {
 		return err
 	}
-	return a.write(ctx, inventoryRow{List: a.row.List, Forced: a.row.Forced})
+	return a.write(ctx, inventoryRow{List: a.row.List, Recent: a.row.Recent, Forced: a.row.Forced})
 }
 
 // oldFiles stores the list of the files that old rows name. It ends a replacement that
