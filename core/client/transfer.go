@@ -31,6 +31,20 @@ type Imported struct {
 	Packages     int
 }
 
+// Frozen is a copy of a server's data folder as it was at one moment.
+type Frozen struct {
+	ID, Path, Data string
+	Objects        int
+}
+
+// FreezeData has the server make a copy of its data folder, on its own machine.
+func FreezeData() Call[Frozen] { return Call[Frozen]{Method: "POST", Path: at("backups")} }
+
+// ThawData removes such a copy.
+func ThawData(id string) Call[Nothing] {
+	return Call[Nothing]{Method: "DELETE", Path: at("backups", id)}
+}
+
 // CreateExport has the server export all objects.
 func CreateExport() Call[Export] { return tasked[Export]("POST", at("exports"), nil) }
 

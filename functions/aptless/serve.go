@@ -129,6 +129,7 @@ func serve(ctx context.Context, opt settings) error {
 	if err == nil {
 		defer s.close()
 		config.Storages, config.Auth = s.storages, &s.mode.Auth
+		config.Freezer = &freezer{store: s.data.Store, data: opt.data}
 		err = s.run(ctx, sockets, config, opt)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {

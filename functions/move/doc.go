@@ -2,6 +2,7 @@
 // client. Package transfer has the format of the folder and the server's side.
 //
 //	import.go   a folder to a server
+//	backup.go   a data folder and its backups
 //	verify.go   two published trees are compared
 //	export.go   a server to a folder
 //	folder.go   the folder

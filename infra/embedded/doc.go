@@ -11,7 +11,7 @@
 //	            "boot" -> the run of the machine; from Open to Close only
 //	private/…   objects, each a plain file under its key
 //	public/…    objects that the world may read: to be browsed, served and copied as they are
-//	tmp/        objects that are being written; emptied by Open
+//	tmp/        objects that are being written, and frozen-…, see Freeze; emptied by Open
 //
 // table.db does not shrink, and its free pages are used again. The data directory is on
 // one file system of Linux that keeps the times of files to the microsecond. ext4, XFS,

@@ -64,6 +64,7 @@ type Store struct {
 	counters *counters
 	disk     *disk
 	db       *bbolt.DB
+	dir      string // absolute
 }
 
 // Open opens the data directory dir, and makes a missing one. ErrInUse: the directory is
@@ -100,7 +101,11 @@ func open(dir string, opt Options) (_ *Store, err error) {
 	if err := makeDataFolder(dir); err != nil {
 		return nil, err
 	}
-	s := &Store{counters: new(counters)}
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{counters: new(counters), dir: full}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release())

@@ -87,6 +87,7 @@ type Server struct {
 
 	Deliveries *deliver.Store
 	Transfers  *transfer.Store
+	Freezer    Freezer // nil where there is no data folder
 	Tree       *Tree
 	Pages      http.Handler // of readers, and Tree at all other paths
 

@@ -41,6 +41,7 @@ func operations() []openapi.Operation {
 	all = append(all, authOperations()...)
 	all = append(all, overviewOperations()...)
 	all = append(all, transferOperations()...)
+	all = append(all, backupOperations()...)
 	return append(all, statusOperations()...)
 }
 

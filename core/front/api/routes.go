@@ -34,6 +34,7 @@ func (s *Server) Handler() http.Handler {
 	s.originRoutes(rt)
 	s.publishRoutes(rt)
 	s.transferRoutes(rt)
+	s.backupRoutes(rt)
 	s.gpgRoutes(rt)
 	rt.Handle("GET", "/api/graph.{ext}", needs(all(auth.RepoRead, auth.MirrorRead, auth.SnapshotRead), all(auth.PublishRead)), s.graph)
 	rt.Handle("GET", "/repos/", public(), func(w http.ResponseWriter, r *http.Request) error {

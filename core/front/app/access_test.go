@@ -197,6 +197,7 @@ func samples() []sample {
 		{"DELETE /api/publish/{prefix}/{distribution}", "", "", "publish.manage p//s"},
 		{"POST /api/exports", "", "", "db.manage,packages.read,repo.read *,mirror.read *,snapshot.read *,publish.read *//*"}, {"GET /api/exports/{id}/{kind}/{name}", "", "", "db.manage,packages.read,repo.read *,mirror.read *,snapshot.read *,publish.read *//*"},
 		{"DELETE /api/exports/{id}", "", "", "db.manage,packages.read,repo.read *,mirror.read *,snapshot.read *,publish.read *//*"}, {"POST /api/import", "", `{"Files":["x"]}`, "db.manage,repo.manage *,mirror.manage *,snapshot.manage *,gpg.manage"},
+		{"POST /api/backups", "", "", "db.manage"}, {"DELETE /api/backups/{id}", "", "", "db.manage"},
 		{"POST /api/import/{dir}", "", "", "db.manage,files.write d,repo.manage *,mirror.manage *,snapshot.manage *,gpg.manage"},
 		{"POST /api/publish/{prefix}/{distribution}/restore", "", "", "db.manage,publish.manage p//s"},
 		{"GET /api/files", "", "", "files.write x"}, {"POST /api/files/{dir}", "", "", "files.write d"}, {"PUT /api/files/{dir}/{file}", "", "x", "files.write d"},
