@@ -11,10 +11,7 @@ import (
 )
 
 // blobs is the Blobs port of a process.
-type blobs struct {
-	p *Process
-	b driver.Blobs
-}
+type blobs struct{ p *Process }
 
 func (s blobs) Open(ctx context.Context, key string, rng *driver.Range) (io.ReadCloser, driver.Info, error) {
 	type opened struct {
@@ -23,7 +20,7 @@ func (s blobs) Open(ctx context.Context, key string, rng *driver.Range) (io.Read
 		half bool
 	}
 	o, err := do(ctx, s.p, "Blobs.Open "+key, false, func(inner context.Context, half bool) (opened, error) {
-		r, info, err := s.b.Open(inner, key, rng)
+		r, info, err := s.p.world.memory.Blobs.Open(inner, key, rng)
 		if half && err == nil { // the reader fails, and not the call
 			return opened{&broken{r: r, left: info.Size / 2}, info, true}, errFault
 		}
@@ -62,7 +59,9 @@ func (b *broken) Read(data []byte) (int, error) {
 func (b *broken) Close() error { return b.r.Close() }
 
 func (s blobs) Stat(ctx context.Context, key string) (driver.Info, error) {
-	return do(ctx, s.p, "Blobs.Stat "+key, false, func(inner context.Context, _ bool) (driver.Info, error) { return s.b.Stat(inner, key) })
+	return do(ctx, s.p, "Blobs.Stat "+key, false, func(inner context.Context, _ bool) (driver.Info, error) {
+		return s.p.world.memory.Blobs.Stat(inner, key)
+	})
 }
 
 // Put reads all of r before its turn, so the effect is one step.
@@ -75,9 +74,9 @@ func (s blobs) Put(ctx context.Context, key string, r io.Reader, opt driver.PutO
 		if half {
 			return driver.Info{}, errFault
 		}
-		info, err := s.b.Put(inner, key, bytes.NewReader(data), opt)
+		info, err := s.p.world.memory.Blobs.Put(inner, key, bytes.NewReader(data), opt)
 		if err == nil {
-			s.p.world.check.stored(key, data)
+			s.p.world.check.stored(ctx, key, data)
 		}
 		return info, err
 	})
@@ -88,9 +87,9 @@ func (s blobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions)
 		if half {
 			return driver.Info{}, errFault
 		}
-		info, err := s.b.Copy(inner, dst, src, opt)
+		info, err := s.p.world.memory.Blobs.Copy(inner, dst, src, opt)
 		if err == nil {
-			s.p.world.check.stored(dst, nil)
+			s.p.world.check.stored(ctx, dst, nil)
 		}
 		return info, err
 	})
@@ -98,7 +97,7 @@ func (s blobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions)
 
 func (s blobs) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Info, error] {
 	return pages(ctx, s.p, "Blobs.List "+prefix, after, func(inner context.Context, after string) iter.Seq2[driver.Info, error] {
-		return s.b.List(inner, prefix, after)
+		return s.p.world.memory.Blobs.List(inner, prefix, after)
 	}, func(i driver.Info) string { return i.Key })
 }
 
@@ -154,7 +153,7 @@ func (s blobs) Delete(ctx context.Context, keys ...string) error {
 		if half {
 			some = keys[:len(keys)/2]
 		}
-		err := s.b.Delete(inner, some...)
+		err := s.p.world.memory.Blobs.Delete(inner, some...)
 		s.p.world.check.deleted(some)
 		return struct{}{}, err
 	})
@@ -166,7 +165,7 @@ func (s blobs) Sync(ctx context.Context) error {
 	if s.p.dead.Load() {
 		return errDead
 	}
-	return s.b.Sync(context.WithoutCancel(ctx))
+	return s.p.world.memory.Blobs.Sync(context.WithoutCancel(ctx))
 }
 
 // method returns the method of a call's name.

@@ -21,6 +21,7 @@ type call struct {
 	site    *site
 	number  int64 // of arrivals, to order equal calls
 	due     time.Time
+	aimed   bool // a fault of an aim has met it
 	turn    chan fate
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/engine/driver"
@@ -28,6 +29,8 @@ type checker struct {
 	tasks    map[int64]*known
 	order    []int64 // open tasks, as they have entered the queues
 	trees    map[string]*tree
+	forced   map[string]bool       // package files of the tree that a publication has replaced on request
+	former   map[string]time.Time  // indexes by hash: when their InRelease was replaced
 	lives    map[string]int        // how often the distribution of a root has ended
 	indexes  map[string][]required // package files by the digest of an index
 	moments  int
@@ -41,12 +44,13 @@ type checker struct {
 type known struct {
 	row     task.Task
 	effects int
+	process *Process // of the last attempt
 }
 
 func newChecker(w *World) *checker {
 	return &checker{w: w, memory: w.memory,
 		lists:    pkglist.Store{Chunks: &lists.Store{Blobs: w.memory.Blobs, Cache: lists.NewCache(1 << 20), Epoch: func() int64 { return 0 }}},
-		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, lives: map[string]int{},
+		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, forced: map[string]bool{}, former: map[string]time.Time{}, lives: map[string]int{},
 		indexes: map[string][]required{}, history: map[string][]past{}, requests: map[int64]*request{}, made: map[string][]made{}, model: newModel()}
 }
 
@@ -54,7 +58,7 @@ func newChecker(w *World) *checker {
 var headParts = []string{"repo", "snapshot", "mirror", "publish"}
 
 // wrote checks a Write that has had its effect.
-func (c *checker) wrote(ctx context.Context, ops []driver.Op) {
+func (c *checker) wrote(ctx context.Context, p *Process, ops []driver.Op) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.w.counts.Writes++
@@ -66,7 +70,7 @@ func (c *checker) wrote(ctx context.Context, ops []driver.Op) {
 		case op.Do == driver.OpCheck:
 		case op.Key.Part == "task":
 			c.recorded(ctx, op, ops)
-			if k := c.taskRow(ctx, op); acting == nil {
+			if k := c.taskRow(ctx, p, op); acting == nil {
 				acting = k
 			}
 		case slices.Contains(headParts, op.Key.Part):
@@ -79,7 +83,7 @@ func (c *checker) wrote(ctx context.Context, ops []driver.Op) {
 		}
 	}
 	if acting == nil { // a fence names the task without changing it
-		acting = c.fenced(ops)
+		acting = c.fenced(p, ops)
 	}
 	if len(changed) > 0 {
 		c.changed(acting, changed)
@@ -101,10 +105,14 @@ func (c *checker) recorded(ctx context.Context, op driver.Op, ops []driver.Op) {
 }
 
 // fenced returns the task that a condition of a Write names.
-func (c *checker) fenced(ops []driver.Op) *known {
+func (c *checker) fenced(p *Process, ops []driver.Op) *known {
 	for _, op := range ops {
 		if op.Do == driver.OpCheck && op.Key.Part == "task" {
-			return c.tasks[number(op.Key)]
+			k := c.tasks[number(op.Key)]
+			if k != nil && k.process != p {
+				c.w.fail("an overtaken attempt at task %d (%s) writes %s", k.row.ID, k.row.Kind, ops[0].Key)
+			}
+			return k
 		}
 	}
 	return nil
@@ -118,7 +126,7 @@ func number(key driver.Key) int64 {
 }
 
 // taskRow follows the row of a task.
-func (c *checker) taskRow(ctx context.Context, op driver.Op) *known {
+func (c *checker) taskRow(ctx context.Context, p *Process, op driver.Op) *known {
 	id := number(op.Key)
 	if op.Do == driver.OpDelete {
 		if k := c.tasks[id]; k != nil && !k.row.State.Ended() {
@@ -147,7 +155,36 @@ func (c *checker) taskRow(ctx context.Context, op driver.Op) *known {
 		d.kind = t.Kind
 	}
 	c.moved(was, t)
+	c.attempted(ctx, k, was, p)
 	return k
+}
+
+// attempted requires that an attempt begins only after the one before it has died, and
+// that no other process writes for it.
+func (c *checker) attempted(ctx context.Context, k *known, was task.Task, p *Process) {
+	t := k.row
+	switch {
+	case t.Attempt > was.Attempt:
+		if was.State == task.Running && was.Owner != "" && was.Owner != t.Owner && !p.app.Dispatcher.Alone {
+			if left := was.Lease.Sub(time.Now().Add(p.skew)); left > 0 {
+				c.w.fail("attempt %d at task %d (%s) begins, and attempt %d has a lease of %v", t.Attempt, t.ID, t.Kind, was.Attempt, left)
+			}
+			if k.process != nil && !k.process.dead.Load() && c.w.Plan.steady() {
+				c.w.fail("attempt %d at task %d (%s) overtakes attempt %d, which lives", t.Attempt, t.ID, t.Kind, was.Attempt)
+			}
+		}
+		k.process = p
+		if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok {
+			clear(d.read)
+			d.task = t.ID
+		}
+	case t.Seq > was.Seq && k.process != nil && k.process != p:
+		c.w.fail("process %d writes the row of task %d (%s), whose attempt %d is of process %d", p.number, t.ID, t.Kind, t.Attempt, k.process.number)
+	case t.Failures > was.Failures && c.w.Plan.lostWrites(" task/"):
+		c.w.fail("the lost answer to a write breaks attempt %d at task %d (%s): %s", t.Attempt, t.ID, t.Kind, t.Error)
+	case was.Committed && t.Cancelled && !was.Cancelled:
+		c.w.fail("task %d (%s) has committed and is cancelled", t.ID, t.Kind)
+	}
 }
 
 // moved checks the step of a task from one row to the next.
@@ -229,12 +266,24 @@ func (c *checker) deleted(keys []string) {
 	}
 }
 
+// forces reports whether the task of a delivery may replace package files.
+func (c *checker) forces(ctx context.Context) bool {
+	d, ok := ctx.Value(deliveryKey{}).(*delivery)
+	if !ok || c.tasks[d.task] == nil {
+		return false
+	}
+	return strings.Contains(string(c.tasks[d.task].row.Args), `"ForceOverwrite":true`)
+}
+
 // stored checks a new object.
-func (c *checker) stored(key string, data []byte) {
+func (c *checker) stored(ctx context.Context, key string, data []byte) {
 	if !strings.HasPrefix(key, "public/") {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if strings.Contains(key, "/pool/") && c.forces(ctx) {
+		c.forced[key] = true
+	}
 	c.published(key, data)
 }

@@ -34,7 +34,11 @@ type answer struct {
 // run sends all requests of the plan.
 func (c *client) run() {
 	for c.sent < c.w.Plan.Requests && !c.w.over() {
-		time.Sleep(c.dice.upTo(2 * time.Minute))
+		longest := 2 * time.Minute
+		if c.w.Plan.Hasty {
+			longest = 20 * time.Second
+		}
+		time.Sleep(c.dice.upTo(longest))
 		n := c.number*1000 + c.sent
 		c.sent++
 		c.dice = newDice(c.w.Plan.Seed, 7, uint64(n))
@@ -72,6 +76,7 @@ func (c *client) ask(method, path, media string, body []byte) answer {
 	patience := 5 * time.Minute
 	if c.w.Plan.has(Gone) && !c.w.calm && c.dice.one(20) {
 		patience = c.dice.upTo(20 * time.Second)
+		c.w.coverage.fault(Gone)
 	}
 	c.last = &request{client: c.number, call: c.w.event()}
 	ctx, cancel := context.WithTimeout(context.WithValue(p.ctx, requestKey{}, c.last), patience)
@@ -102,10 +107,14 @@ func (c *client) json(method, path string, body any) answer {
 // task sends a request that makes a task, and waits until it has ended. It returns the
 // task's state, 0 if that is unknown.
 func (c *client) task(method, path string, body any) int {
-	if c.dice.one(4) {
+	sync := c.dice.one(4)
+	if sync {
 		path = with(path, "_async=0")
 	}
 	a := c.json(method, path, body)
+	if id := c.w.check.admitted(c.last); id != 0 && !sync && a.known && a.code >= 400 && c.w.Plan.lostWrites("") {
+		c.w.fail("%s %s is answered with %d %s, and task %d was admitted", method, path, a.code, a.body, id)
+	}
 	return c.await(a)
 }
 
@@ -131,7 +140,11 @@ func (c *client) await(a answer) int {
 	}
 	c.mine = append(c.mine, int64(t.ID))
 	asked := c.last
-	if c.dice.one(15) {
+	rarely := 15
+	if c.w.Plan.Mix == "tasks" {
+		rarely = 2
+	}
+	if c.dice.one(rarely) {
 		time.Sleep(c.dice.upTo(10 * time.Second))
 		c.expect(c.json("POST", fmt.Sprintf("/api/tasks/%d/cancel", t.ID), nil))
 	}

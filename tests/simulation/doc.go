@@ -7,12 +7,14 @@
 // chooses the call that goes on, and whether it fails, is delayed or has no answer.
 //
 //	plan.go               a plan: the seed, sizes, kinds of faults; the numbers drawn from a seed
+//	focus.go              biases of plans: rare meetings are frequent in runs with a focus
 //	world.go              the scheduler
 //	fate.go               which fault meets a call
 //	call.go, blobs.go, table.go  a call of a port
 //	queue.go              the queue and its deliveries
 //	process.go            processes: start, crash, freeze
-//	client.go, operations.go  clients and their requests
+//	power.go              a failure of the power
+//	client.go, mixes.go, operations.go  clients and their requests
 //	history.go            changes and reads as clients saw them, for porcupine
 //	network.go            the archive of another server, and objects that all runs share
 //	reader.go             readers: apt's algorithm

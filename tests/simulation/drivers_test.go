@@ -32,6 +32,6 @@ func TestDriversConform(t *testing.T) {
 				w.mu.Unlock()
 			}
 		}
-		return drivertest.Set{Blobs: blobs{p, w.memory.Blobs}, Table: table{p, w.memory.Table}, Queue: queue{p}, Serve: serve}
+		return drivertest.Set{Blobs: blobs{p}, Table: table{p}, Queue: queue{p}, Serve: serve}
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"aptless/core/engine/driver"
 )
 
 // outage makes all calls of a port fail, lose their answers or hang.
@@ -46,15 +48,19 @@ func (w *World) proceed(c *call, d *dice) {
 	w.parked = append(w.parked[:i], w.parked[i+1:]...)
 	w.note(fmt.Sprint(c.process.number), c.name, verdict)
 	w.mu.Unlock()
-	if verdict == "crash before" {
+	switch verdict {
+	case CrashBefore.String():
 		w.kill(c.process)
+		f.err = errDead
+	case Power.String():
+		w.powerFailure(d)
 		f.err = errDead
 	}
 	c.turn <- f
 }
 
 // rates say that a fault meets one call in a number of calls.
-var rates = [kinds]int{Before: 60, Lost: 60, Half: 90, Delay: 40, Slow: 60, CrashBefore: 300, CrashAfter: 300, Freeze: 400, Outage: 1500}
+var rates = [kinds]int{Before: 60, Lost: 60, Half: 90, Delay: 40, Slow: 60, CrashBefore: 300, CrashAfter: 300, Freeze: 400, Outage: 1500, Power: 3000}
 
 // fate draws the fault of a call. The verdict names it; "" is none.
 func (w *World) fate(c *call, d *dice) (f fate, verdict string) {
@@ -69,9 +75,15 @@ func (w *World) fate(c *call, d *dice) (f fate, verdict string) {
 	case "refused":
 		return fate{err: errFault}, "outage, refused"
 	}
+	if f, verdict := w.aimed(c, d); verdict != "" {
+		return f, verdict
+	}
+	if w.Plan.Only {
+		return fate{}, ""
+	}
 	rare := w.rarity()
-	for k := Before; k <= Outage; k++ {
-		if rates[k] > 0 && w.faulty(k, d, rates[k]*rare) {
+	for k, rate := range rates {
+		if k := Kind(k); rate > 0 && w.faulty(k, d, rate*rare) {
 			return w.fault(k, c, d), k.String()
 		}
 	}
@@ -95,6 +107,8 @@ func (w *World) fault(k Kind, c *call, d *dice) fate {
 		c.process.thaws = time.Now().Add(d.upTo(20 * time.Minute))
 	case Outage:
 		w.begin(d)
+	case Missing:
+		return fate{err: driver.ErrNotFound}
 	}
 	return fate{}
 }

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -120,9 +121,13 @@ func (c *checker) needs(after string) {
 	for _, got := range c.contents {
 		got.fine = false
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(c.heads), func(a, b driver.Key) int { return strings.Compare(a.String(), b.String()) }) {
+	for _, key := range slices.SortedFunc(maps.Keys(c.heads), compareKeys) {
 		c.headWhole(key, after)
 	}
+}
+
+func compareKeys(a, b driver.Key) int {
+	return cmp.Or(strings.Compare(a.Part, b.Part), strings.Compare(a.Sort, b.Sort))
 }
 
 func (c *checker) headWhole(key driver.Key, after string) {

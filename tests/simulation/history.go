@@ -36,6 +36,18 @@ func (c *checker) called(ctx context.Context, id int64) {
 	}
 }
 
+// admitted returns the task that was admitted for a request, 0 if there is none.
+func (c *checker) admitted(r *request) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, other := range c.requests {
+		if other == r {
+			return id
+		}
+	}
+	return 0
+}
+
 // transition notes a change of a list by a task.
 func (c *checker) transition(key string, id int64, before, after set) {
 	c.made[key] = append(c.made[key], made{c.requests[id], transition{text(before), text(after)}})

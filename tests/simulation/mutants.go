@@ -103,10 +103,30 @@ var Pairs = [][2]string{
 	{"token: an attempt whose row", "versions: a transaction requires"},
 }
 
+// mutantFocus is the focus of the seeds that may show a mutant, by the begin of its
+// condition. Others may be shown by seeds without one.
+var mutantFocus = map[string]string{
+	"versions: a transaction requires": "mirror", "token: ": "overtaken", "lease: no attempt": "overtaken", "lease: the heartbeat": "slow",
+	"ETag": "apply", "row: an apply": "apply", "by-hash": "generations", "fence: package": "pool", "epoch: replaced": "mark", "claim: a tombstone": "deletion",
+	"idempotency: an admission": "lost writes", "idempotency: a write": "lost task rows", "cancel: ": "cancel", "commit: a committed": "cancel", "commit: no error": "missing",
+}
+
 // Change is a set of mutants that are built together.
 type Change struct {
 	Name    string
 	Mutants []Mutant
+}
+
+// focus returns the focus of the first mutant that has one.
+func (c Change) focus() string {
+	for _, m := range c.Mutants {
+		for begin, focus := range mutantFocus {
+			if strings.HasPrefix(m.Condition, begin) {
+				return focus
+			}
+		}
+	}
+	return ""
 }
 
 // Changes returns a change for each mutant, and for each pair.

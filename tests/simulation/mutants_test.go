@@ -72,7 +72,7 @@ func runMutant(root string, m Change) error {
 		return fmt.Errorf("%s: %w\n%s", m.Name, err, out)
 	}
 	number := many(200, 200)
-	run := exec.Command(program, "-test.run=^TestRunsKeepTheInvariants$", "-test.timeout=10m", "-enough=1", "-shrink=false", fmt.Sprintf("-seeds=%d", number))
+	run := exec.Command(program, "-test.run=^TestRunsKeepTheInvariants$", "-test.timeout=10m", "-enough=1", "-shrink=false", "-focus="+m.focus(), fmt.Sprintf("-seeds=%d", number))
 	run.Dir = filepath.Join(root, "tests/simulation")
 	out, _ := run.CombinedOutput() // a mutant that is killed exits with an error
 	killed := seedsOf(string(out))

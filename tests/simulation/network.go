@@ -1,8 +1,10 @@
 package simulation
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"path"
 	"strings"
 	"sync"
@@ -85,6 +87,26 @@ type fetcher struct {
 
 func (f fetcher) Fetch(ctx context.Context, r upstream.Request) (*upstream.Answer, error) {
 	return do(ctx, f.p, "Upstream.Fetch "+r.URL, false, func(_ context.Context, half bool) (*upstream.Answer, error) {
-		return f.n.server.Fetch(ctx, r)
+		answer, err := f.n.server.Fetch(ctx, r)
+		if d := newDice(f.p.world.Plan.Seed, 15, uint64(f.p.world.steps)); err == nil && f.p.world.faulty(Network, d, 30) {
+			return damaged(answer, d)
+		}
+		return answer, err
 	})
+}
+
+// damaged returns an answer with other bytes, or with fewer ones.
+func damaged(a *upstream.Answer, d *dice) (*upstream.Answer, error) {
+	data, err := io.ReadAll(a.Body)
+	a.Body.Close()
+	if err != nil || len(data) == 0 {
+		return nil, errFault
+	}
+	if n := d.below(len(data)); d.one(2) {
+		data = data[:n]
+	} else {
+		data[n] ^= 1 << d.below(8)
+	}
+	a.Body = io.NopCloser(bytes.NewReader(data))
+	return a, nil
 }

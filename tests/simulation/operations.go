@@ -18,6 +18,9 @@ type pack struct {
 	data      []byte
 }
 
+// versions is the number of packages of one name.
+const versions = 4
+
 // stockOf returns the packages of all runs: names in versions, and for each name a rival
 // of version 1 with other content.
 func stockOf() []pack {
@@ -47,29 +50,36 @@ func packOf(name, version string, data []byte) pack {
 }
 
 // names of objects. There are few, so that clients meet.
-func (c *client) repo() string     { return pick(c.dice, "a", "b") }
-func (c *client) snapshot() string { return pick(c.dice, "s1", "s2", "s3") }
-func (c *client) name() string     { return pick(c.dice, "pa", "pb", "pc") }
+func (c *client) repo() string     { return pick(c.dice, c.few("a", "b")...) }
+func (c *client) snapshot() string { return pick(c.dice, c.few("s1", "s2", "s3")...) }
+func (c *client) name() string     { return pick(c.dice, c.few("pa", "pb", "pc")...) }
+
+// few returns the names of a plan: all, or the first ones.
+func (c *client) few(all ...string) []string {
+	if n := c.w.Plan.Names; n > 0 && n < len(all) {
+		return all[:n]
+	}
+	return all
+}
+
+// stock returns the packages with the names of a plan.
+func (c *client) stock() []pack {
+	if n := c.w.Plan.Names; n > 0 {
+		return c.w.stock[:min(n*versions, len(c.w.stock))]
+	}
+	return c.w.stock
+}
+
 func (c *client) publication() (prefix, path string) {
 	prefix = pick(c.dice, "", "", "x")
+	if c.w.Plan.Names == 1 {
+		return "", ":./d1"
+	}
 	dist := pick(c.dice, "d1", "d2")
 	if prefix == "" {
 		return prefix, ":./" + dist
 	}
 	return prefix, prefix + "/" + dist
-}
-
-// operation sends the requests of one operation.
-func (c *client) operation() {
-	do := pick(c.dice,
-		c.importFiles, c.importFiles, c.importFiles, c.importFiles, c.deliver, c.deliver, c.createRepo, c.createRepo, c.editRepo, c.dropRepo,
-		c.removePackages, c.removePackages, c.addPackages, c.copyPackages,
-		c.takeSnapshot, c.takeSnapshot, c.takeSnapshot, c.createSnapshot, c.mergeSnapshots, c.pullSnapshot, c.filterSnapshot, c.renameSnapshot, c.dropSnapshot, c.dropSnapshot,
-		c.publish, c.publish, c.publish, c.update, c.update, c.update, c.update, c.stage, c.rollback, c.dropPublication, c.dropPublication,
-		c.cleanup, c.cleanup, c.repair, c.cancel, c.readTasks, c.read, c.read, c.read, c.removeUpload,
-		c.include, c.include, c.uploaders, c.changeMirror, c.updateMirror, c.updateMirror, c.dropMirror, c.keys,
-	)
-	do()
 }
 
 // upload uploads some packages to a directory. It returns whether all were stored.
@@ -82,8 +92,13 @@ func (c *client) upload(dir string) bool {
 		c.w.check.model.uploads[dir] = known
 	}
 	for range 1 + c.dice.below(3) {
-		p := pick(c.dice, c.w.stock...)
+		p := pick(c.dice, c.stock()...)
 		if _, twice := files[p.file]; twice {
+			continue
+		}
+		if c.w.Plan.has(Damage) && c.dice.one(15) {
+			c.w.coverage.fault(Damage)
+			files[p.file] = p.data[:c.dice.below(len(p.data))]
 			continue
 		}
 		files[p.file] = p.data
@@ -115,7 +130,7 @@ func (c *client) importFiles() {
 }
 
 func (c *client) deliver() {
-	p := pick(c.dice, c.w.stock...)
+	p := pick(c.dice, c.stock()...)
 	c.w.check.mu.Lock()
 	c.w.check.model.all[p.key] = true
 	c.w.check.mu.Unlock()
@@ -154,7 +169,7 @@ func (c *client) dropRepo() {
 func (c *client) refs() map[string]any {
 	var keys []string
 	for range 1 + c.dice.below(3) {
-		keys = append(keys, pick(c.dice, c.w.stock...).key)
+		keys = append(keys, pick(c.dice, c.stock()...).key)
 	}
 	return map[string]any{"PackageRefs": keys}
 }
@@ -215,6 +230,7 @@ func (c *client) publish() {
 	case 1:
 		body["Sources"] = []map[string]string{{"Name": "a", "Component": "main"}, {"Name": "b", "Component": "more"}}
 	}
+	c.overwrite(body)
 	if c.dice.one(5) {
 		body["PoolLayout"] = "hash"
 	}
@@ -232,8 +248,18 @@ func (c *client) update() {
 		body["Snapshots"] = []map[string]string{{"Component": "main", "Name": c.snapshot()}}
 	case 1:
 		body["SkipCleanup"] = true
+	case 2:
+		body["Label"] = fmt.Sprint(c.sent)
 	}
+	c.overwrite(body)
 	c.task("PUT", "/api/publish/"+path, body)
+}
+
+// overwrite has a publication replace package files under their paths, now and then.
+func (c *client) overwrite(body map[string]any) {
+	if c.dice.one(6) {
+		body["ForceOverwrite"] = true
+	}
 }
 
 func (c *client) stage() {
@@ -316,9 +342,12 @@ func (c *client) changeMirror() {
 	case 0:
 		c.w.net.move()
 	case 1:
-		c.expect(c.json("POST", "/api/mirrors/m", map[string]any{"Name": "m", "DownloadSources": c.dice.one(2)}))
+		c.editMirror()
 	default:
 		body := c.mirrorBody("m")
+		if c.w.Plan.Mix == "mirror" {
+			body["IgnoreSignatures"] = true
+		}
 		if c.dice.one(2) {
 			body["Schedule"] = "1h"
 		}
@@ -326,11 +355,19 @@ func (c *client) changeMirror() {
 	}
 }
 
+func (c *client) editMirror() {
+	c.expect(c.json("POST", "/api/mirrors/m", map[string]any{"Name": "m", "DownloadSources": c.dice.one(2)}))
+}
+
 func (c *client) updateMirror() {
 	c.task("PUT", "/api/mirrors/m", map[string]any{})
 	if c.dice.one(3) {
-		c.task("POST", "/api/mirrors/m/snapshots", map[string]any{"Name": c.snapshot()})
+		c.snapshotMirror()
 	}
+}
+
+func (c *client) snapshotMirror() {
+	c.task("POST", "/api/mirrors/m/snapshots", map[string]any{"Name": c.snapshot()})
 }
 
 func (c *client) dropMirror() {

@@ -27,11 +27,14 @@ const (
 	Skew                    // the clocks of processes differ by up to 10 minutes
 	Pages                   // a listing has pages of few rows, with other calls in between
 	Gone                    // a client gives up a request
-	Network                 // an upstream server fails
+	Network                 // an upstream server fails, or sends an answer that is damaged
+	Power                   // the power fails: all processes die, and changes that are lazy may be lost
+	Damage                  // a client uploads a damaged package
+	Missing                 // the manifest of a publication cannot be found for a while
 	kinds
 )
 
-var kindNames = [kinds]string{"before", "lost", "half", "delay", "slow", "late", "crash before", "crash after", "freeze", "outage", "visible", "unsettled", "skew", "pages", "gone", "network"}
+var kindNames = [kinds]string{"before", "lost", "half", "delay", "slow", "late", "crash before", "crash after", "freeze", "outage", "visible", "unsettled", "skew", "pages", "gone", "network", "power", "damage", "missing"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -44,6 +47,14 @@ type Plan struct {
 	Without   []Kind       // kinds of faults that do not happen
 	NoFault   map[int]bool // steps at which no fault happens
 	NoRequest map[int]bool // requests that are left out, by number: client*1000 + its number
+
+	// The bias of the run; see focus.
+	Focus string `json:",omitempty"`
+	Mix   string `json:",omitempty"`
+	Names int    `json:",omitempty"`
+	Hasty bool   `json:",omitempty"`
+	Only  bool   `json:",omitempty"`
+	Aims  []Aim  `json:",omitempty"`
 }
 
 // PlanOf returns the plan of a seed.
@@ -61,6 +72,9 @@ func PlanOf(seed uint64) Plan {
 			p.Without = append(p.Without, k)
 		}
 	}
+	if f := focusOf(newDice(seed, 0x666f637573)); f != nil {
+		p.focusOn(*f)
+	}
 	return p
 }
 
@@ -73,8 +87,8 @@ func (p Plan) String() string {
 			kept = append(kept, k.String())
 		}
 	}
-	return fmt.Sprintf("seed %d: %d clients with %d requests, %d left out; %d processes; faults: %s, %d left out",
-		p.Seed, p.Clients, p.Requests, len(p.NoRequest), p.Processes, strings.Join(kept, ", "), len(p.NoFault))
+	return fmt.Sprintf("seed %d: %d clients with %d requests, focus %q, %d left out; %d processes; faults: %s, %d left out; aims: %v",
+		p.Seed, p.Clients, p.Requests, p.Focus, len(p.NoRequest), p.Processes, strings.Join(kept, ", "), len(p.NoFault), p.Aims)
 }
 
 // dice is a sequence of numbers that depends on its seeds only (splitmix64).

@@ -40,6 +40,7 @@ func (w *World) start(place int) {
 	d := newDice(w.Plan.Seed, 5, uint64(number))
 	p := &Process{world: w, number: number}
 	if w.Plan.has(Skew) && !w.calm {
+		w.coverage.fault(Skew)
 		p.skew = time.Duration(d.below(int(20*time.Minute))) - 10*time.Minute
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -51,7 +52,7 @@ func (w *World) start(place int) {
 	if w.audited() {
 		c.Auth = &app.Auth{AnyHost: true} // an open server, which records changes
 	}
-	drivers := app.Drivers{Blobs: blobs{p, w.memory.Blobs}, Table: table{p, w.memory.Table}, Queue: queue{p}}
+	drivers := app.Drivers{Blobs: blobs{p}, Table: table{p}, Queue: queue{p}}
 	a, err := app.New(p.ctx, drivers, signing{w.signer, p}, c)
 	if err != nil {
 		w.fail("start of a process: %v", err)

@@ -104,7 +104,7 @@ func (w *World) deliver(m *message, p *Process, visible time.Duration) {
 	m.Receipt = fmt.Sprintf("receipt-%d", w.queue.receipts)
 	m.running, m.due = true, time.Now().Add(visible)
 	w.deliveries++
-	d, copied := &delivery{}, m.Message
+	d, copied := &delivery{read: map[driver.Key]string{}}, m.Message
 	p.busy++
 	ctx := context.WithValue(p.ctx, deliveryKey{}, d)
 	go func() {
@@ -147,6 +147,9 @@ func (p *Process) settle(ctx context.Context, m driver.Message, pause time.Durat
 		if msg == nil || half {
 			return false, nil
 		}
+		if d := newDice(w.Plan.Seed, 14, uint64(w.steps)); w.Plan.has(Unsettled) && w.faulty(Unsettled, d, 20) {
+			return false, nil
+		}
 		msg.running, msg.due = false, time.Now().Add(pause)
 		if again {
 			return true, nil
@@ -162,6 +165,35 @@ func (p *Process) settle(ctx context.Context, m driver.Message, pause time.Durat
 }
 
 // delivery is the work on a message.
-type delivery struct{ kind string } // of its task
+type delivery struct {
+	task int64                 // that began last
+	kind string                // of that task
+	read map[driver.Key]string // versions of the rows of repositories, snapshots and mirrors that it has read since the last change of one
+}
+
+// read notes that a delivery has read a row.
+func read(ctx context.Context, row driver.Row) {
+	d, ok := ctx.Value(deliveryKey{}).(*delivery)
+	if ok && (row.Part == "repo" || row.Part == "snapshot" || row.Part == "mirror") {
+		d.read[row.Key] = row.Version
+	}
+}
+
+// based requires that a Write which changes such rows, or publishes them, is based on
+// the rows as they are. was is called before the Write.
+func (w *World) based(ctx context.Context, ops []driver.Op) error {
+	d, ok := ctx.Value(deliveryKey{}).(*delivery)
+	if !ok || d.kind == "publish.stage" || !slices.ContainsFunc(ops, func(op driver.Op) bool { return op.Do != driver.OpCheck && slices.Contains(headParts, op.Key.Part) }) {
+		return nil
+	}
+	defer clear(d.read)
+	for key, version := range d.read {
+		now, err := w.memory.Table.Get(context.WithoutCancel(ctx), key)
+		if err == nil && now.Version != version {
+			return fmt.Errorf("a task of kind %s writes %s, and the row %s has changed since it was read", d.kind, ops[0].Key, key)
+		}
+	}
+	return nil
+}
 
 type deliveryKey struct{}

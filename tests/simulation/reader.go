@@ -33,7 +33,7 @@ type reader struct {
 // step of the scheduler.
 func (w *World) origin() http.Handler {
 	p := &Process{world: w, reader: true, ctx: context.Background()}
-	return &api.Tree{Blobs: blobs{p, w.memory.Blobs}, Log: slog.New(slog.DiscardHandler),
+	return &api.Tree{Blobs: blobs{p}, Log: slog.New(slog.DiscardHandler),
 		AsOf: func(context.Context, string, string) (string, error) { return "", driver.ErrNotFound }}
 }
 

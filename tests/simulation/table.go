@@ -8,33 +8,43 @@ import (
 )
 
 // table is the Table port of a process.
-type table struct {
-	p *Process
-	t driver.Table
-}
+type table struct{ p *Process }
 
 func (s table) Get(ctx context.Context, key driver.Key) (driver.Row, error) {
-	return do(ctx, s.p, "Table.Get "+key.String(), false, func(inner context.Context, _ bool) (driver.Row, error) { return s.t.Get(inner, key) })
+	return do(ctx, s.p, "Table.Get "+key.String(), false, func(inner context.Context, _ bool) (driver.Row, error) {
+		row, err := s.p.world.memory.Table.Get(inner, key)
+		if err == nil {
+			read(ctx, row)
+		}
+		return row, err
+	})
 }
 
 func (s table) Scan(ctx context.Context, part, after string) iter.Seq2[driver.Row, error] {
 	return pages(ctx, s.p, "Table.Scan "+part, after, func(inner context.Context, after string) iter.Seq2[driver.Row, error] {
-		return s.t.Scan(inner, part, after)
+		return s.p.world.memory.Table.Scan(inner, part, after)
 	}, func(r driver.Row) string { return r.Sort })
 }
 
 func (s table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 	name := "Table.Write"
-	if len(ops) > 0 {
+	switch {
+	case len(ops) > 0 && ops[0].Do == driver.OpCheck: // a fence without a change is no write of its row
+		name += " fence " + ops[0].Key.String()
+	case len(ops) > 0:
 		name += " " + ops[0].Key.String()
 	}
 	return do(ctx, s.p, name, true, func(inner context.Context, half bool) (string, error) {
 		if half {
 			return "", errFault
 		}
-		version, err := s.t.Write(inner, ops...)
+		based := s.p.world.based(ctx, ops)
+		version, err := s.p.world.memory.Table.Write(inner, ops...)
 		if err == nil {
-			s.p.world.check.wrote(ctx, ops)
+			if based != nil {
+				s.p.world.fail("%v", based)
+			}
+			s.p.world.check.wrote(ctx, s.p, ops)
 		}
 		return version, err
 	})
@@ -50,7 +60,7 @@ func (s table) Put(ctx context.Context, rows ...driver.Row) error {
 		if half {
 			some = rows[:len(rows)/2]
 		}
-		return struct{}{}, s.t.Put(inner, some...)
+		return struct{}{}, s.p.world.memory.Table.Put(inner, some...)
 	})
 	return err
 }
@@ -60,6 +70,6 @@ func (s table) Add(ctx context.Context, key driver.Key, delta int64) (int64, err
 		if half {
 			return 0, errFault
 		}
-		return s.t.Add(inner, key, delta)
+		return s.p.world.memory.Table.Add(inner, key, delta)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"aptless/core/archive/pool"
+	"aptless/core/archive/publish"
 	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 	"aptless/core/formats/deb"
@@ -21,6 +22,8 @@ type tree struct {
 	date  time.Time
 	needs map[string]string // SHA-256 of objects by key: indexes by hash, and package files
 	plain map[string]string // likewise: indexes by name
+
+	hashed map[string]string // by the name of an index, its key by hash
 }
 
 // required is an object that a reader asks for.
@@ -56,6 +59,7 @@ func (c *checker) published(key string, data []byte) {
 	if old := c.trees[root]; old != nil && !t.date.After(old.date) && !t.date.Equal(old.date) {
 		c.w.fail("%s: the Date goes back from %v to %v", key, old.date, t.date)
 	}
+	c.supersede(root, t)
 	c.trees[root] = t
 	for k, sha := range t.needs {
 		if err := c.has(k, sha); err != nil {
@@ -64,6 +68,44 @@ func (c *checker) published(key string, data []byte) {
 		}
 	}
 	c.notAhead(root, t)
+}
+
+// keepFor is the promised life of an index by hash after its InRelease. Clocks of
+// processes differ.
+const keepFor = 7*24*time.Hour - time.Hour
+
+// supersede notes when the indexes of the former InRelease were last named.
+func (c *checker) supersede(root string, now *tree) {
+	for key := range now.plain {
+		delete(c.former, now.hashed[key])
+	}
+	if was := c.trees[root]; was != nil {
+		for key := range was.plain {
+			if _, still := now.needs[was.hashed[key]]; !still {
+				c.former[was.hashed[key]] = time.Now()
+			}
+		}
+	}
+}
+
+// outlived requires that an index that is deleted has been named by no InRelease for
+// long, unless the publication is dropped.
+func (c *checker) outlived(key string) {
+	at, ok := c.former[key]
+	if !ok || time.Since(at) > keepFor {
+		return
+	}
+	for _, h := range c.heads {
+		if h.publication != nil && !h.publication.Dropping && strings.HasPrefix(key, rootOf(h.publication)) && c.trees[rootOf(h.publication)] != nil {
+			c.w.fail("%s was deleted %v after the InRelease that named it", key, time.Since(at))
+			return
+		}
+	}
+}
+
+// rootOf returns the root of the tree of a publication.
+func rootOf(p *publish.Publication) string {
+	return "public/" + strings.TrimPrefix(p.Prefix+"/", "./") + "dists/" + p.Distribution + "/"
 }
 
 // notAhead requires that the row of the publication has the Date of its InRelease, or a
@@ -91,6 +133,7 @@ func (c *checker) unpublished(key string) {
 		c.lives[root]++
 		return
 	}
+	c.outlived(key)
 	for root, t := range c.trees {
 		if sha, ok := t.needs[key]; ok {
 			if err := c.has(key, sha); err != nil {
@@ -102,6 +145,7 @@ func (c *checker) unpublished(key string) {
 
 // has requires that an object is there with a digest.
 func (c *checker) has(key, sha256 string) error {
+	forced := c.forced[key]
 	if digest, ok := paths.Digest(strings.TrimPrefix(key, "public")); ok {
 		key = pool.FileKey(digest) // the layout hash: the path is answered from the pool
 	}
@@ -109,7 +153,7 @@ func (c *checker) has(key, sha256 string) error {
 	if err != nil {
 		return err
 	}
-	if strings.Trim(info.ETag, `"`) != sha256[:32] {
+	if strings.Trim(info.ETag, `"`) != sha256[:32] && !forced {
 		return fmt.Errorf("%s has the digest %s, not %s", key, info.ETag, sha256[:32])
 	}
 	return nil
@@ -135,7 +179,7 @@ func (c *checker) treeOf(root string, data []byte) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{needs: map[string]string{}, plain: map[string]string{}}
+	t := &tree{needs: map[string]string{}, plain: map[string]string{}, hashed: map[string]string{}}
 	if t.date, err = time.Parse("Mon, 2 Jan 2006 15:04:05 MST", p.Get("Date")); err != nil {
 		return nil, err
 	}
@@ -150,7 +194,7 @@ func (c *checker) treeOf(root string, data []byte) (*tree, error) {
 			continue // is listed and not stored
 		}
 		hashed := path.Join(root, path.Dir(name), "by-hash/SHA256", sha)
-		t.needs[hashed], t.plain[root+name] = sha, sha
+		t.needs[hashed], t.plain[root+name], t.hashed[root+name] = sha, sha, hashed
 		if path.Base(name) != "Packages" {
 			continue
 		}
@@ -205,7 +249,7 @@ func (c *checker) atRest() {
 		if h.publication == nil {
 			continue
 		}
-		root := "public/" + strings.TrimPrefix(h.publication.Prefix+"/", "./") + "dists/" + h.publication.Distribution + "/"
+		root := rootOf(h.publication)
 		t := c.trees[root]
 		if t == nil || !t.date.Equal(h.publication.Date.Truncate(time.Second)) || !h.publication.Applied {
 			c.w.fail("at rest, the tree of %s is not that of its row (applied: %v)", key, h.publication.Applied)

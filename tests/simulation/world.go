@@ -205,7 +205,11 @@ func (w *World) handOver(m *message, d *dice) {
 	}
 	p := free[d.below(len(free))]
 	visible := 6 * time.Minute
-	if w.faulty(Visible, d, 6) {
+	often := 6
+	if len(w.Plan.Aims) > 0 {
+		often = 4
+	}
+	if w.faulty(Visible, d, often) {
 		visible = time.Second + d.upTo(2*time.Minute)
 	}
 	w.note("deliver", m.ID, "to", fmt.Sprint(p.number))
@@ -221,6 +225,7 @@ func (w *World) pageSize(name string) int {
 	if !w.Plan.has(Pages) || !d.one(4) || w.calm {
 		return 1000
 	}
+	w.coverage.fault(Pages)
 	return 1 + d.below(3)
 }
 

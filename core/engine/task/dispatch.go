@@ -122,11 +122,10 @@ func (d *Dispatcher) alive(t Task) time.Duration {
 }
 
 // startable returns the first of the earlier tasks that no attempt runs and whose
-// message follows m in the same group, or 0.
+// message follows m in the same group, or 0. That task may wait in turn. Example: task
+// 12 has moved to the end of the queues, so it waits for 18, and 15 waits for both. The
+// messages of 12 and 18 follow that of 15. A delivery of 15 then starts 18 for 12.
 func (d *Dispatcher) startable(ctx context.Context, m delivery, ahead []int64) (int64, error) {
-	if m.Receipt == "" {
-		return 0, nil // m stands for a task that runs within another's delivery
-	}
 	for _, id := range ahead {
 		t, err := d.Store.Get(ctx, id)
 		if errors.Is(err, ErrUnknown) {

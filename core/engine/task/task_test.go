@@ -190,6 +190,28 @@ func TestTasksRunInOrderOfAdmission(t *testing.T) {
 	}
 }
 
+// TestMessagesInAnotherOrderThanTasks delivers the message of the last task of a group
+// first. It waits for task 2, which waits for task 1, and the messages of both follow.
+func TestMessagesInAnotherOrderThanTasks(t *testing.T) {
+	env := drivertest.NewEnv()
+	s, d := open(t, env)
+	lost, _ := open(t, env)
+	lost.Queue = unsent{}
+	var tasks []Task
+	for _, counters := range [][]string{{"b"}, {"b", "a"}, {"b", "a"}} {
+		tasks = append(tasks, admit(t, lost, spec("t.inc", "", counters...)))
+	}
+	for _, n := range []int{2, 0, 1} {
+		if err := s.send(t.Context(), tasks[n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	drain(t, env, d)
+	if a, b := counter(t, env, "a"), counter(t, env, "b"); a != "2 3 " || b != "1 2 3 " {
+		t.Errorf("a %q, b %q", a, b)
+	}
+}
+
 type unsent struct{ driver.Queue }
 
 func (unsent) Send(context.Context, driver.Message) error { return errors.New("lost") }
