@@ -32,6 +32,16 @@ func (t *Tree) applyName(ctx context.Context, m *Manifest, name string) error {
 	}
 	indexes, installers := split(m.FilesIn(t.Scope.Dist, name), unchanged)
 	dir := t.Scope.Tree(name)
+	// A client without Acquire-By-Hash reads a mixture between the first index and
+	// InRelease. So only the files of an installer, which must not be ahead of the
+	// indexes, are between them.
+	signatures := m.Signatures()
+	last := len(signatures) - 1
+	for _, file := range signatures[:last] {
+		if err := t.applyOne(ctx, dir+"/"+file, staged{key: m.ReleaseFolder(t.Scope.Dist, name) + "/" + file}); err != nil {
+			return err
+		}
+	}
 	if err := t.applyFiles(ctx, dir, indexes); err != nil {
 		return err
 	}
@@ -46,17 +56,7 @@ func (t *Tree) applyName(ctx context.Context, m *Manifest, name string) error {
 			return err
 		}
 	}
-	signatures := m.Signatures()
-	for i, file := range signatures {
-		from := staged{key: m.ReleaseFolder(t.Scope.Dist, name) + "/" + file}
-		if i == len(signatures)-1 {
-			from.date = m.Date
-		}
-		if err := t.applyOne(ctx, dir+"/"+file, from); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.applyOne(ctx, dir+"/"+signatures[last], staged{key: m.ReleaseFolder(t.Scope.Dist, name) + "/" + signatures[last], date: m.Date})
 }
 
 // applyFiles puts files that are there by hash under their mutable names.
