@@ -45,7 +45,9 @@ var focuses = []focus{
 	{name: "deletion", mix: "collect", names: 1, hasty: true, aims: []Aim{{"Blobs.Delete private/", Delay, 2}, {"Table.Write claim/", Delay, 6}}},
 	{name: "mark", mix: "collect", names: 1, hasty: true, also: []Kind{Pages}, aims: []Aim{{"Table.Scan snapshot", Delay, 2}, {"Table.Scan mirror", Delay, 2}}},
 	// Publications share a pool.
-	{name: "pool", mix: "pool", names: 2, processes: 2, also: []Kind{Visible}, aims: []Aim{{"Table.Get pool/", Freeze, 10}, {"Blobs.Delete public/", Before, 3}}},
+	{name: "pool", mix: "pool", names: 2, processes: 2, also: []Kind{Visible}, aims: []Aim{{"Table.Write inventory/", Freeze, 10}, {"Blobs.Delete public/", Before, 3}}},
+	// A package goes and comes back, while a removal of its file stands still.
+	{name: "back", mix: "back", names: 1, processes: 2, hasty: true, requests: 10, also: []Kind{Visible}, aims: []Aim{{"Blobs.Put public/dists/d1/InRelease", Freeze, 3}}},
 	// Mirrors are edited while tasks read them.
 	{name: "mirror", mix: "mirror", names: 1, hasty: true, aims: []Aim{{"Table.Get mirror/", Slow, 2}}},
 	// Many tasks are cancelled.

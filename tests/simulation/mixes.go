@@ -13,6 +13,9 @@ func (c *client) mix() []func() {
 	case "collect":
 		return []func(){c.importFiles, c.importFiles, c.importFiles, c.createRepo, c.createRepo, c.dropRepo, c.dropRepo, c.removePackages, c.removePackages, c.addPackages, c.deliver,
 			c.takeSnapshot, c.takeSnapshot, c.createSnapshot, c.dropSnapshot, c.dropSnapshot, c.filterSnapshot, c.copyPackages, c.cleanup, c.cleanup, c.cleanup, c.cleanup, c.publish, c.dropPublication}
+	case "back":
+		return []func(){c.importFiles, c.createRepo, c.publish, c.removePackages, c.removePackages, c.removePackages, c.addPackages, c.addPackages, c.addPackages,
+			c.update, c.update, c.update, c.update, c.update, c.update}
 	case "pool":
 		return []func(){c.importFiles, c.importFiles, c.createRepo, c.createRepo, c.publish, c.publish, c.publish, c.update, c.update, c.deliver, c.removePackages, c.removePackages,
 			c.dropPublication, c.dropPublication, c.takeSnapshot, c.stage, c.rollback, c.repair}

@@ -65,7 +65,7 @@ var Mutants = []Mutant{
 	{"row: an apply ends when another manifest is committed", "archive/publish/tree/tree.go",
 		"	if err == nil && superseded {", "	if false && superseded {"},
 	{"apply: indexes get their mutable names", "archive/publish/tree/apply.go",
-		"	if err := t.applyFiles(ctx, dir, indexes); err != nil {\n		return err\n	}\n	if err := t.applyInstallers", "	_ = indexes\n	if err := t.applyInstallers"},
+		"	if err := t.applyFiles(ctx, dir, indexes); err != nil {", "	if err := t.applyFiles(ctx, dir, indexes[:0]); err != nil {"},
 	{"by-hash files outlive their readers", "archive/publish/tree/retire.go",
 		"return generation <= now-keepGenerations && date.Sub(superseded) >= keepFor", "return generation < now"},
 	{"dates grow by a second at least", "archive/publish/stage.go",
@@ -107,7 +107,7 @@ var Pairs = [][2]string{
 // condition. Others may be shown by seeds without one.
 var mutantFocus = map[string]string{
 	"versions: a transaction requires": "mirror", "token: ": "overtaken", "lease: no attempt": "overtaken", "lease: the heartbeat": "slow",
-	"ETag": "apply", "row: an apply": "apply", "by-hash": "generations", "fence: package": "pool", "epoch: replaced": "mark", "claim: a tombstone": "deletion",
+	"ETag": "apply", "row: an apply": "apply", "by-hash": "generations", "fence: package": "back", "epoch: replaced": "mark", "claim: a tombstone": "deletion",
 	"idempotency: an admission": "lost writes", "idempotency: a write": "lost task rows", "cancel: ": "cancel", "commit: a committed": "cancel", "commit: no error": "missing",
 }
 
