@@ -165,14 +165,7 @@ func (c *checker) attempted(ctx context.Context, k *known, was task.Task, p *Pro
 	t := k.row
 	switch {
 	case t.Attempt > was.Attempt:
-		if was.State == task.Running && was.Owner != "" && was.Owner != t.Owner && !p.app.Dispatcher.Alone {
-			if left := was.Lease.Sub(time.Now().Add(p.skew)); left > 0 {
-				c.w.fail("attempt %d at task %d (%s) begins, and attempt %d has a lease of %v", t.Attempt, t.ID, t.Kind, was.Attempt, left)
-			}
-			if k.process != nil && !k.process.dead.Load() && c.w.Plan.steady() {
-				c.w.fail("attempt %d at task %d (%s) overtakes attempt %d, which lives", t.Attempt, t.ID, t.Kind, was.Attempt)
-			}
-		}
+		c.overtakes(k, was, p)
 		k.process = p
 		if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok {
 			clear(d.read)
@@ -184,6 +177,20 @@ func (c *checker) attempted(ctx context.Context, k *known, was task.Task, p *Pro
 		c.w.fail("the lost answer to a write breaks attempt %d at task %d (%s): %s", t.Attempt, t.ID, t.Kind, t.Error)
 	case was.Committed && t.Cancelled && !was.Cancelled:
 		c.w.fail("task %d (%s) has committed and is cancelled", t.ID, t.Kind)
+	}
+}
+
+// overtakes checks the begin of an attempt beside the one before it.
+func (c *checker) overtakes(k *known, was task.Task, p *Process) {
+	t := k.row
+	if was.State != task.Running || was.Owner == "" || was.Owner == t.Owner || p.app.Dispatcher.Alone {
+		return
+	}
+	if left := was.Lease.Sub(time.Now().Add(p.skew)); left > 0 {
+		c.w.fail("attempt %d at task %d (%s) begins, and attempt %d has a lease of %v", t.Attempt, t.ID, t.Kind, was.Attempt, left)
+	}
+	if k.process != nil && !k.process.dead.Load() && c.w.Plan.steady() {
+		c.w.fail("attempt %d at task %d (%s) overtakes attempt %d, which lives", t.Attempt, t.ID, t.Kind, was.Attempt)
 	}
 }
 

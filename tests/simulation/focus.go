@@ -11,7 +11,7 @@ import (
 type Aim struct {
 	Call string // the begin of the names of calls
 	Kind Kind
-	One  int // the fault meets one of so many calls
+	One  int // the fault meets one call in this number
 }
 
 // focus is a bias of a run.

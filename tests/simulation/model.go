@@ -101,17 +101,23 @@ func (m *model) row(s *step) error {
 		}
 		return s.keeps(union(m.all, s.now))
 	case "mirror.update":
-		if equal(s.now, s.before) == nil {
-			return nil // it begins
-		}
-		for _, state := range m.mirrors {
-			if equal(s.now, state) == nil || s.c.w.coverage.Faults[Network] > 0 && within(s.now, state) == nil {
-				return nil // a package whose file is damaged is left out
-			}
-		}
-		return fmt.Errorf("these are not the packages of the archive at any time")
+		return m.mirrored(s)
 	}
 	return m.snapshot(s)
+}
+
+// mirrored is the effect of an update of a mirror. A package whose file is damaged is left
+// out.
+func (m *model) mirrored(s *step) error {
+	if equal(s.now, s.before) == nil {
+		return nil // it begins
+	}
+	for _, state := range m.mirrors {
+		if equal(s.now, state) == nil || s.c.w.coverage.Faults[Network] > 0 && within(s.now, state) == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("these are not the packages of the archive at any time")
 }
 
 // refs is the effect of adding and removing packages by key.

@@ -27,8 +27,8 @@ func (w *World) powerFailure(d *dice) {
 	w.check.restarted()
 }
 
-// restarted requires that what rows and InReleases name is there after a power failure.
-// An InRelease may be the one before.
+// restarted requires that rows and InReleases name only objects that are there after a
+// power failure. An InRelease may be the one before.
 func (c *checker) restarted() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -173,8 +173,8 @@ func TestShrinkKeepsTheFailure(t *testing.T) {
 
 // TestFoundFaultsStayMended repeats runs that have shown faults.
 //
-//   - 178: two tasks waited for ever. The message of the first one followed that of the
-//     second, which started the first of the tasks ahead of it, and that one waited, too.
+//   - 178: tasks waited for ever. The message of the first one followed that of the last.
+//     A delivery of the last one started the second task only, which waited, too.
 //   - 10871: the manifest of a dropped publication was deleted, and the write after it
 //     failed. The next attempt left the row of staged objects.
 func TestFoundFaultsStayMended(t *testing.T) {
