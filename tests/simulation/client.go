@@ -33,6 +33,9 @@ type answer struct {
 
 // run sends all requests of the plan.
 func (c *client) run() {
+	if c.w.Plan.Mix == "mirror" {
+		c.addKey()
+	}
 	for c.sent < c.w.Plan.Requests && !c.w.over() {
 		longest := 2 * time.Minute
 		if c.w.Plan.Hasty {
@@ -161,7 +164,7 @@ func (c *client) await(a answer) int {
 // poll asks for the state of a task until it has ended. The state is 0 if it is unknown.
 func (c *client) poll(id, state int) int {
 	t := struct{ ID, State int }{id, state}
-	for wait, until := time.Second, time.Now().Add(2*time.Hour); t.State < 2 && time.Now().Before(until) && !c.w.over(); wait = min(2*wait, time.Minute) {
+	for wait, until := time.Second, time.Now().Add(2*time.Hour); t.State < 2 && time.Now().Before(until) && !c.w.over(); wait = min(2*wait, c.patience()) {
 		time.Sleep(wait)
 		got := c.json("GET", fmt.Sprintf("/api/tasks/%d", t.ID), nil)
 		c.w.mu.Lock()
@@ -175,6 +178,14 @@ func (c *client) poll(id, state int) int {
 		}
 	}
 	return t.State
+}
+
+// patience returns the longest pause between two requests for the state of a task.
+func (c *client) patience() time.Duration {
+	if c.w.Plan.Hasty {
+		return 5 * time.Second
+	}
+	return time.Minute
 }
 
 // expect requires that a refusal is one that clients may get.

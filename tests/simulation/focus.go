@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,7 +31,7 @@ type focus struct {
 // focuses are the biases of runs. Half of the seeds have none.
 var focuses = []focus{
 	// An apply stands still, is overtaken, and goes on.
-	{name: "apply", mix: "publish", names: 1, processes: 2, requests: 10, also: []Kind{Visible, Late}, aims: []Aim{
+	{name: "apply", mix: "publish", names: 1, processes: 2, hasty: true, requests: 10, also: []Kind{Visible, Late}, aims: []Aim{
 		{"Table.Get publish/", Freeze, 8}, {"Blobs.Stat public/", Freeze, 20}, {"Blobs.Put public/", Freeze, 20}}},
 	// A publication has many generations.
 	{name: "generations", mix: "publish", names: 1, hasty: true, requests: 15},
@@ -49,7 +50,7 @@ var focuses = []focus{
 	// A package goes and comes back, while a removal of its file stands still.
 	{name: "back", mix: "back", names: 1, processes: 2, hasty: true, requests: 10, also: []Kind{Visible}, aims: []Aim{{"Blobs.Put public/dists/d1/InRelease", Freeze, 3}}},
 	// Mirrors are edited while tasks read them.
-	{name: "mirror", mix: "mirror", names: 1, hasty: true, aims: []Aim{{"Table.Get mirror/", Slow, 2}}},
+	{name: "mirror", mix: "mirror", hasty: true, requests: 10, aims: []Aim{{"Table.Get mirror/", Slow, 2}}},
 	// Many tasks are cancelled.
 	{name: "cancel", mix: "tasks", names: 1, hasty: true, aims: []Aim{{"Blobs.Stat public/", Delay, 6}, {"Blobs.Put public/", Delay, 6}}},
 	// A committed task meets an error that would fail another one.
@@ -94,9 +95,12 @@ func (w *World) aimed(c *call, d *dice) (fate, string) {
 		key, _ := strings.CutPrefix(c.name, "Blobs.Open ")
 		if strings.HasPrefix(c.name, a.Call) && !c.aimed && (a.Kind != Missing || w.check.names(key)) && w.faulty(a.Kind, d, a.One) {
 			c.aimed = true
-			if a.Kind == Freeze {
+			switch a.Kind {
+			case Freeze: // for longer than a lease
 				c.process.thaws = time.Now().Add(65*time.Second + time.Duration(d.below(int(4*time.Minute))))
 				return fate{}, a.Kind.String()
+			case Slow:
+				return fate{slow: time.Duration(d.below(int(time.Minute)))}, a.Kind.String()
 			}
 			return w.fault(a.Kind, c, d), a.Kind.String()
 		}
@@ -108,6 +112,11 @@ func (w *World) aimed(c *call, d *dice) (fate, string) {
 // partition.
 func (p Plan) lostWrites(part string) bool {
 	return p.Only && len(p.Aims) == 1 && p.Aims[0].Kind == Lost && strings.HasPrefix(p.Aims[0].Call, "Table.Write"+part)
+}
+
+// freezes reports whether processes often stand still for longer than a lease.
+func (p Plan) freezes() bool {
+	return slices.ContainsFunc(p.Aims, func(a Aim) bool { return a.Kind == Freeze })
 }
 
 // steady reports whether no fault keeps a living attempt from extending its lease.

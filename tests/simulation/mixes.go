@@ -20,7 +20,7 @@ func (c *client) mix() []func() {
 		return []func(){c.importFiles, c.importFiles, c.createRepo, c.createRepo, c.publish, c.publish, c.publish, c.update, c.update, c.deliver, c.removePackages, c.removePackages,
 			c.dropPublication, c.dropPublication, c.takeSnapshot, c.stage, c.rollback, c.repair}
 	case "mirror":
-		return []func(){c.changeMirror, c.changeMirror, c.editMirror, c.editMirror, c.editMirror, c.updateMirror, c.updateMirror, c.snapshotMirror, c.snapshotMirror, c.snapshotMirror, c.snapshotMirror,
+		return []func(){c.changeMirror, c.changeMirror, c.editMirror, c.editMirror, c.editMirror, c.editMirror, c.editMirror, c.editMirror, c.updateMirror, c.updateMirror, c.snapshotMirror, c.snapshotMirror, c.snapshotMirror, c.snapshotMirror,
 			c.dropMirror, c.dropSnapshot, c.dropSnapshot, c.dropSnapshot, c.publish, c.cleanup}
 	case "tasks":
 		return []func(){c.createRepo, c.editRepo, c.editRepo, c.addPackages, c.removePackages, c.importFiles, c.takeSnapshot, c.dropSnapshot, c.dropRepo, c.publish, c.publish, c.update, c.update, c.update, c.dropPublication,

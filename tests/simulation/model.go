@@ -113,7 +113,7 @@ func (m *model) mirrored(s *step) error {
 		return nil // it begins
 	}
 	for _, state := range m.mirrors {
-		if equal(s.now, state) == nil || s.c.w.coverage.Faults[Network] > 0 && within(s.now, state) == nil {
+		if equal(s.now, state) == nil || s.c.w.net.damaged.Load() && within(s.now, state) == nil {
 			return nil
 		}
 	}

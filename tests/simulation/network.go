@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"aptless/core/archive/upstream"
@@ -65,6 +66,8 @@ type network struct {
 	state  int
 	trees  []upstreamtest.Tree
 	server *upstreamtest.Server
+
+	damaged atomic.Bool // an answer was
 }
 
 func newNetwork(w *World, f *Fixtures) *network {
@@ -89,6 +92,7 @@ func (f fetcher) Fetch(ctx context.Context, r upstream.Request) (*upstream.Answe
 	return do(ctx, f.p, "Upstream.Fetch "+r.URL, false, func(_ context.Context, half bool) (*upstream.Answer, error) {
 		answer, err := f.n.server.Fetch(ctx, r)
 		if d := newDice(f.p.world.Plan.Seed, 15, uint64(f.p.world.steps)); err == nil && f.p.world.faulty(Network, d, 30) {
+			f.n.damaged.Store(true)
 			return damaged(answer, d)
 		}
 		return answer, err

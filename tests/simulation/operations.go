@@ -345,9 +345,6 @@ func (c *client) changeMirror() {
 		c.editMirror()
 	default:
 		body := c.mirrorBody("m")
-		if c.w.Plan.Mix == "mirror" {
-			body["IgnoreSignatures"] = true
-		}
 		if c.dice.one(2) {
 			body["Schedule"] = "1h"
 		}
@@ -382,6 +379,10 @@ func (c *client) keys() {
 		c.expect(c.json("DELETE", "/api/gpg/key", map[string]string{"GpgKeyID": apptest.KeyID(c.w.signer)}))
 		return
 	}
+	c.addKey()
+}
+
+func (c *client) addKey() {
 	c.expect(c.ask("POST", "/api/gpg/key", "application/json", []byte(apptest.KeyBody(c.w.signer))))
 }
 

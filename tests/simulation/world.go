@@ -205,11 +205,10 @@ func (w *World) handOver(m *message, d *dice) {
 	}
 	p := free[d.below(len(free))]
 	visible := 6 * time.Minute
-	often := 6
-	if len(w.Plan.Aims) > 0 {
-		often = 4
-	}
-	if w.faulty(Visible, d, often) {
+	switch {
+	case w.Plan.freezes() && w.faulty(Visible, d, 1): // another process goes on when the lease ends
+		visible = 30*time.Second + time.Duration(d.below(int(time.Minute)))
+	case w.faulty(Visible, d, 6):
 		visible = time.Second + d.upTo(2*time.Minute)
 	}
 	w.note("deliver", m.ID, "to", fmt.Sprint(p.number))
