@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"iter"
 	"net/http"
@@ -267,7 +266,7 @@ func writeKeys(w http.ResponseWriter, keys iter.Seq2[string, error]) error {
 }
 
 // detailsJSON returns a package as JSON.
-func detailsJSON(p *deb.Package) ([]byte, error) { return json.Marshal(p.Details()) }
+func detailsJSON(p *deb.Package) ([]byte, error) { return p.AppendDetails(nil) }
 
 // writeDetails answers with an array of elements that are JSON already.
 func writeDetails(w http.ResponseWriter, elements iter.Seq2[[]byte, error]) error {
