@@ -53,6 +53,7 @@
 //   - front/api: routes, requests, answers and errors
 //   - front/layout: the frame, styles, scripts and headers of pages
 //   - front/pages: the pages for readers of a repository
+//   - front/console: the pages for operators, of any server
 //   - front/app: composition: drivers and a Config in; handler, worker and tick out
 //   - client: a typed client of the API, for programs that are no server
 //
@@ -115,6 +116,7 @@
 //	front/api                      front/audit front/auth net/http github.com/prometheus/client_golang
 //	front/layout                   net/http
 //	front/pages                    client front/layout net/http
+//	front/console                  client front/auth front/layout net/http
 //	front/app                      client front/pages front/api front/audit front/auth front/auth/oidc net/http github.com/prometheus/client_golang
 //	front/app/apptest              front/app front/auth net/http aptless/infra/embedded
 //

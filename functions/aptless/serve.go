@@ -199,7 +199,11 @@ func (s *server) run(ctx context.Context, sockets listeners, config app.Config, 
 	for _, problem := range a.Problems() {
 		s.log.Warn(problem)
 	}
-	server := s.httpServer(a.Handler)
+	handler, err := opt.pages.around(a, s.log)
+	if err != nil {
+		return errors.Join(err, s.discard())
+	}
+	server := s.httpServer(handler)
 	var running sync.WaitGroup
 	working, stopWorking := context.WithCancel(base)
 	running.Go(func() { s.data.Queue.Serve(working, a.Dispatcher.Handle) })

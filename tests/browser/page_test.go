@@ -67,7 +67,7 @@ func (b *tab) note(event any) {
 	defer b.mu.Unlock()
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
-		if at := e.Request.URL; !strings.HasPrefix(at, b.s.url+"/") && !strings.HasPrefix(at, "about:") {
+		if at := e.Request.URL; !strings.HasPrefix(at, b.s.url+"/") && !strings.HasPrefix(at, "about:") && !strings.HasPrefix(at, "data:") {
 			b.problems = append(b.problems, "request to another host: "+at)
 		}
 	case *cdplog.EventEntryAdded:
@@ -202,6 +202,9 @@ func (b *tab) everywhere(paths ...string) {
 		}
 		for _, width := range []int64{1280, 390} {
 			for _, theme := range []string{"light", "dark"} {
+				if !*every && (width == 1280) != (theme == "light") {
+					continue // each theme and each width once
+				}
 				b.look(theme, width)
 				b.check(fmt.Sprintf("%s %s %d", path, theme, width))
 				if *screenshots != "" && *every {
@@ -220,7 +223,7 @@ func (b *tab) everywhere(paths ...string) {
 
 var screenshots = flag.String("screenshots", "", "folder for pictures of pages")
 
-var every = flag.Bool("every", false, "with -screenshots: all pages in both themes and at both widths")
+var every = flag.Bool("every", false, "check each page in both themes at both widths, and shoot it with -screenshots")
 
 // shoot saves a picture of the page if the test was asked for pictures.
 func (b *tab) shoot(name string) {
@@ -228,6 +231,7 @@ func (b *tab) shoot(name string) {
 	if *screenshots == "" {
 		return
 	}
+	name = name[max(0, len(name)-100):]
 	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	if err == nil {
 		err = os.WriteFile(filepath.Join(*screenshots, name+".png"), picture, 0o644)
@@ -248,4 +252,15 @@ func TestAxeIsAsked(t *testing.T) {
 	if len(found) != 1 || found[0].ID != "image-alt" {
 		t.Errorf("axe finds %+v", found)
 	}
+}
+
+// contextOf returns a context for one step.
+func contextOf(b *tab) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(b.ctx, time.Minute)
+}
+
+// click presses a button that does not leave the page by itself.
+func (b *tab) click(text string) {
+	b.t.Helper()
+	b.do(chromedp.Click(chromedp.JSPath(`[...document.querySelectorAll("main a, main button")].find(a => a.textContent.trim() === ` + quote(text) + `)`)))
 }

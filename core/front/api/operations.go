@@ -137,7 +137,7 @@ func snapshotOperations() []openapi.Operation {
 		tasked("PUT", one, tag, "editSnapshot", "Change name and description of a snapshot", takes(snapshotsUpdateParams{}, 200, snapshot.View{})),
 		tasked("DELETE", one, tag, "dropSnapshot", "Drop a snapshot", gives(200, empty{}, force)),
 		op("GET", one+"/packages", tag, "listSnapshotPackages", "List the packages of a snapshot", gives(200, []string{}, packageQuery(latest)...)),
-		op("GET", one+"/diff/{withSnapshot}", tag, "diffSnapshots", "List how two snapshots differ", gives(200, []difference{}, flag("onlyMatching", "only packages that both snapshots have in different versions"))),
+		op("GET", one+"/diff/{withSnapshot}", tag, "diffSnapshots", "List how two snapshots differ", gives(200, []difference{}, diffQuery()...)),
 		tasked("POST", one+"/merge", tag, "mergeSnapshots", "Make a snapshot of several others", takes(snapshotsMergeParams{}, 201, snapshot.View{}, flag("latest", "only the highest version of each package"), flag("no-remove", "keep all versions"), dryRun)),
 		tasked("POST", one+"/pull", tag, "pullSnapshot", "Make a snapshot with packages and their dependencies from another snapshot", takes(snapshotsPullParams{}, 200, snapshot.View{},
 			flag("all-matches", "all matching packages, not only the newest"), flag("dry-run", "show the changes and make none"), flag("no-deps", "without dependencies"), flag("no-remove", "keep other versions"), wantedQuery()[1])),

@@ -337,7 +337,10 @@ func (s *Server) allPackagesPage(w http.ResponseWriter, r *http.Request, p pagin
 		return errAfter(p.after)
 	}
 	all := s.Pool.After(ctx, p.after)
-	if l.query != nil {
+	switch {
+	case l.query != nil && p.after == "":
+		all = s.Pool.Matching(ctx, query.Needs(l.query), l.query.Match)
+	case l.query != nil:
 		all = filtered(ctx, all, l.query.Match)
 	}
 	return writePackagePage(w, p, l, all)

@@ -236,9 +236,6 @@ func (s *Server) snapshotPackages(r *http.Request, param string) (*pkglist.List,
 	return s.Snapshots.Packages(r.Context(), found)
 }
 
-// difference is one package of a comparison. A side without the package is nil.
-type difference struct{ Left, Right *string }
-
 func (s *Server) diffSnapshots(w http.ResponseWriter, r *http.Request) error {
 	left, err := s.snapshotPackages(r, "name")
 	if err != nil {
@@ -247,6 +244,13 @@ func (s *Server) diffSnapshots(w http.ResponseWriter, r *http.Request) error {
 	right, err := s.snapshotPackages(r, "withSnapshot")
 	if err != nil {
 		return err
+	}
+	p, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	if p.limit > 0 {
+		return diffPage(w, r, p, pkglist.Diff(r.Context(), left, right))
 	}
 	out, matching := newArray(w), Flag(r, "onlyMatching")
 	for pair, err := range pkglist.Diff(r.Context(), left, right) {
@@ -259,13 +263,6 @@ func (s *Server) diffSnapshots(w http.ResponseWriter, r *http.Request) error {
 		out.add(difference{orNull(pair.Left), orNull(pair.Right)})
 	}
 	return out.end()
-}
-
-func orNull(key string) *string {
-	if key == "" {
-		return nil
-	}
-	return &key
 }
 
 // pullSnapshot decodes its body as JSON with any Content-Type, as aptly does.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"aptless/core/engine/task"
@@ -211,6 +213,9 @@ func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
 		p.limit = int(^uint(0) >> 1)
 	}
 	all := s.Tasks.After(r.Context(), after)
+	if text := Query(r, "last"); text != "" {
+		return s.lastTasks(w, r, text, kept(all, wanted))
+	}
 	got, err := take(p.limit, kept(all, wanted), func(t task.Task) string { return strconv.FormatInt(t.ID, 10) })
 	if err == nil {
 		got.total, err = counted(p, kept(s.Tasks.After(r.Context(), 0), wanted))
@@ -219,6 +224,27 @@ func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writePage(w, got, func(t task.Task) any { return shownTask(r, t) })
+}
+
+// lastTasks answers with the last tasks of a listing, the newest first. text is their
+// number.
+func (s *Server) lastTasks(w http.ResponseWriter, r *http.Request, text string, all iter.Seq2[task.Task, error]) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxPage {
+		return Errorf(http.StatusBadRequest, "invalid last %.20q: 1 to %d", text, maxPage)
+	}
+	var last []task.Task
+	for t, err := range all {
+		if err != nil {
+			return err
+		}
+		if last = append(last, t); len(last) == 2*n {
+			last = append(last[:0], last[n:]...)
+		}
+	}
+	last = last[max(0, len(last)-n):]
+	slices.Reverse(last)
+	return writePage(w, taken[task.Task]{items: last}, func(t task.Task) any { return shownTask(r, t) })
 }
 
 // shownTask returns the view that a request wants of a task.

@@ -44,13 +44,17 @@ type View struct {
 type Set map[string]*template.Template
 
 // Parse reads the templates of pages. A file defines "body". The file parts.html, if there
-// is one, has templates that all files use.
-func Parse(files fs.FS) (Set, error) {
+// is one, has templates that all files use. more are further functions of the templates.
+func Parse(files fs.FS, more ...template.FuncMap) (Set, error) {
 	paths, err := assets()
 	if err != nil {
 		return nil, err
 	}
-	base, err := template.New("frame").Funcs(functions(paths)).ParseFS(frames, "frame.html")
+	base := template.New("frame").Funcs(functions(paths))
+	for _, own := range more {
+		base.Funcs(own)
+	}
+	base, err = base.ParseFS(frames, "frame.html")
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,9 @@ import (
 func functions(files map[string]string) template.FuncMap {
 	return template.FuncMap{
 		"asset": func(name string) string { return files[name] }, "seg": Segment, "bytes": Bytes, "count": Count, "plural": plural,
-		"date": date, "ago": Ago, "iso": iso, "web": web, "join": strings.Join, "lines": lines, "dict": dict,
+		"date": Date, "ago": Ago, "iso": iso, "web": web, "join": strings.Join, "dict": dict,
+		"moment": moment, "bytes64": func(n uint64) string { return Bytes(int64(min(n, 1<<62))) },
+		"add": func(a, b int) int { return a + b }, "clip": clip,
 	}
 }
 
@@ -55,7 +57,8 @@ func plural(n int, noun string) string {
 	return Count(n) + " " + noun + "s"
 }
 
-func date(t time.Time) string {
+// Date returns a time for people.
+func Date(t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
@@ -102,8 +105,6 @@ func web(address string) string {
 	return u.String()
 }
 
-func lines(text string) []string { return strings.Split(strings.TrimRight(text, "\n"), "\n") }
-
 // dict makes a map of keys and values, for a template with several arguments.
 func dict(pairs ...any) (map[string]any, error) {
 	if len(pairs)%2 != 0 {
@@ -123,4 +124,42 @@ func Segment(text string) string {
 		return strings.ReplaceAll(text, ".", "%2E")
 	}
 	return url.PathEscape(text)
+}
+
+// Summary returns the first line of a description.
+func Summary(description string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(description), "\n")
+	return first
+}
+
+// Glob returns the query for a text that a person has typed. A text with a character of
+// the query language is a query already. Another one is the beginning of a name, or with
+// a star any pattern of names.
+func Glob(text string) string {
+	text = strings.TrimSpace(text)
+	switch {
+	case text == "" || strings.ContainsAny(text, "()|,!{}$=<>\"' \t_"):
+		return text
+	case strings.ContainsAny(text, "*?["):
+		return "Name (% " + text + ")"
+	}
+	return "Name (% " + text + "*)"
+}
+
+// moment returns the distance of a time in RFC 3339 from now.
+func moment(now time.Time, text string) string {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return text
+	}
+	return Ago(now, t)
+}
+
+// clip shortens a text to n characters, with an ellipsis.
+func clip(n int, text string) string {
+	letters := []rune(text)
+	if len(letters) <= n {
+		return text
+	}
+	return string(letters[:n-1]) + "…"
 }

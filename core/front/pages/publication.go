@@ -94,7 +94,7 @@ type rows struct {
 
 // packages returns a page of the packages of a publication.
 func (q *request) packages(place client.Place, query, after, limit string) (rows, error) {
-	call := client.ListPublished(place).With("limit", limit).With("after", after).With("q", Glob(query))
+	call := client.ListPublished(place).With("limit", limit).With("after", after).With("q", layout.Glob(query))
 	found, err := client.Send(q.ctx, q.api, call)
 	if err != nil {
 		return rows{}, err
@@ -109,27 +109,7 @@ func (q *request) packages(place client.Place, query, after, limit string) (rows
 // viewRow returns the row of a package.
 func viewRow(place client.Place, fields map[string]string) packageRow {
 	return packageRow{Name: fields["Package"], Version: fields["Version"], Architecture: architectureOf(fields), Component: fields["Component"],
-		Summary: Summary(fields["Description"]), Path: pathOfPackage(place, fields["Component"], fields)}
-}
-
-// Summary returns the first line of a description.
-func Summary(description string) string {
-	first, _, _ := strings.Cut(strings.TrimSpace(description), "\n")
-	return first
-}
-
-// Glob returns the query for a text that a person has typed. A text with a character of
-// the query language is a query already. Another one is the beginning of a name, or with
-// a star any pattern of names.
-func Glob(text string) string {
-	text = strings.TrimSpace(text)
-	switch {
-	case text == "" || strings.ContainsAny(text, "()|,!{}$=<>\"' \t_"):
-		return text
-	case strings.ContainsAny(text, "*?["):
-		return "Name (% " + text + ")"
-	}
-	return "Name (% " + text + "*)"
+		Summary: layout.Summary(fields["Description"]), Path: pathOfPackage(place, fields["Component"], fields)}
 }
 
 // architectureOf returns the architecture of a package as its key has it.

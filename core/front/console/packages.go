@@ -1,0 +1,140 @@
+package console
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"aptless/core/client"
+	"aptless/core/front/layout"
+)
+
+// pageSize is the number of elements of a list on a page.
+const pageSize = "100"
+
+// packageRow is a package in a list.
+type packageRow struct{ Key, Name, Version, Architecture, Summary, Path string }
+
+// packageList is a page of a list of packages.
+type packageList struct {
+	Query string // as the user has typed it
+	List  []packageRow
+	Total string // number of all; "" with a query
+	Next  string // address of the next page
+}
+
+// listPackages returns the page of a list that a request wants.
+func (q *request) listPackages(call client.Call[[]map[string]string]) (packageList, error) {
+	l := packageList{Query: q.query("q")}
+	call = call.With("q", layout.Glob(l.Query))
+	if q.aptless {
+		call = call.With("limit", pageSize).With("after", q.query("after"))
+	}
+	found, err := client.Send(q.ctx, q.api, call)
+	if err != nil {
+		return l, err
+	}
+	values := found.Value
+	if !q.aptless {
+		l.Total = strconv.Itoa(len(values))
+		values = values[:min(len(values), 100)]
+	} else {
+		l.Total, l.Next = found.Header.Get("X-Total"), q.page(found.Header)
+	}
+	for _, fields := range values {
+		l.List = append(l.List, rowOf(fields))
+	}
+	return l, nil
+}
+
+// rowOf returns the row of a package.
+func rowOf(fields map[string]string) packageRow {
+	arch, _, _ := strings.Cut(strings.TrimPrefix(fields["ShortKey"], "P"), " ")
+	return packageRow{Key: fields["Key"], Name: fields["Package"], Version: fields["Version"], Architecture: arch,
+		Summary: layout.Summary(fields["Description"]), Path: packagePath(fields["Key"])}
+}
+
+// packagePath returns the path of the page of a package.
+func packagePath(key string) string { return pathTo("package", key) }
+
+func (q *request) packages() error {
+	l, err := q.listPackages(client.AllFields())
+	if err != nil {
+		return err
+	}
+	return q.write(http.StatusOK, "packages", "Packages", l)
+}
+
+// packageView is the data of the page of a package.
+type packageView struct {
+	packageRow
+	Paragraphs []string
+	Homepage   string
+	Relations  []layout.Relations
+	Others     []layout.Field
+	Files      []client.File
+	Paths      []string // that the package installs, if they are asked for
+	Asked      bool
+	Unreadable string
+	References *client.References // nil if the session may not read them
+	Origins    []client.Origin
+	Versions   []packageRow
+}
+
+// apart are fields that the page shows at places of their own.
+var apart = []string{"Package", "Version", "Architecture", "Description", "Homepage", "Filename", "Files", "Checksums-Sha1", "Checksums-Sha256",
+	"Checksums-Sha512", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Key", "ShortKey", "FilesHash", "Description-md5"}
+
+// maxPaths bounds the paths on a page.
+const maxPaths = 2000
+
+func (q *request) onePackage() error {
+	key := q.r.PathValue("key")
+	found, err := client.Send(q.ctx, q.api, client.ShowPackage(key))
+	if err != nil {
+		return err
+	}
+	fields := found.Value
+	v := packageView{packageRow: rowOf(fields), Homepage: fields["Homepage"], Asked: q.query("contents") != ""}
+	v.Summary, v.Paragraphs = layout.Describe(fields["Description"])
+	v.Relations, v.Others = layout.Split(fields, apart...)
+	if q.aptless {
+		if err := q.around(&v, key); err != nil {
+			return err
+		}
+	}
+	others, err := client.Send(q.ctx, q.api, client.AllFields().With("q", "Name (= "+v.Name+")").With("limit", "50"))
+	if err != nil {
+		return err
+	}
+	for _, o := range others.Value {
+		if row := rowOf(o); row.Key != key {
+			v.Versions = append(v.Versions, row)
+		}
+	}
+	return q.write(http.StatusOK, "package", v.Name+" "+v.Version, v)
+}
+
+// around sets the files, the references and the origins of a package.
+func (q *request) around(v *packageView, key string) error {
+	files, err := client.Send(q.ctx, q.api, client.ListPackageFiles(key).Flag("contents", v.Asked))
+	if err != nil {
+		return err
+	}
+	v.Files, v.Unreadable = files.Value.Files, files.Value.Unreadable
+	v.Paths = files.Value.Paths[:min(len(files.Value.Paths), maxPaths)]
+	references, err := client.Send(q.ctx, q.api, client.ListReferences(key))
+	switch {
+	case err == nil:
+		v.References = &references.Value
+	case client.StatusOf(err) != http.StatusForbidden:
+		return err
+	}
+	origins, err := client.Send(q.ctx, q.api, client.ListOrigins(key))
+	if err == nil {
+		v.Origins = origins.Value[:min(len(origins.Value), 20)]
+	} else if client.StatusOf(err) != http.StatusForbidden {
+		return err
+	}
+	return nil
+}
