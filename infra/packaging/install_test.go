@@ -35,7 +35,7 @@ func system(t *testing.T) string {
 		kept = root
 	}
 	if _, err := os.Stat(filepath.Join(kept, "usr/bin/dpkg")); err != nil {
-		must(t, "debootstrap", "--variant=minbase", "bookworm", kept)
+		must(t, "debootstrap", "--variant=minbase", "--include=ca-certificates,curl,gnupg,gpgv,openssl", "bookworm", kept)
 	}
 	if kept != root {
 		must(t, "cp", "-a", kept, root)
@@ -157,7 +157,7 @@ func TestInstallUpgradePurge(t *testing.T) {
 	if got := must(t, "stat", "-c", "%a", filepath.Join(root, "run/aptless/api.sock")); got != "770\n" {
 		t.Errorf("the socket has the mode %s", got)
 	}
-	hello(t, root, "1.0")
+	hello(t, root, "hello-aptless", "1.0")
 	u.in("aptless", "push", "--create", "--repo", "demo", "--publish", "stable", "/hello.deb")
 	sources := get(t, url+"/aptless.sources")
 	if err := os.WriteFile(filepath.Join(root, "etc/apt/sources.list.d/aptless.sources"), []byte(sources), 0o644); err != nil {
@@ -168,7 +168,7 @@ func TestInstallUpgradePurge(t *testing.T) {
 	if got := u.in("cat", "/usr/share/hello-aptless"); got != "1.0\n" {
 		t.Errorf("installed is %q", got)
 	}
-	hello(t, root, "2.0")
+	hello(t, root, "hello-aptless", "2.0")
 	u.in("aptless", "push", "--repo", "demo", "--publish", "stable", "/hello.deb")
 	u.in("apt-get", "update")
 	u.in("apt-get", "upgrade", "-y")
@@ -222,7 +222,7 @@ func upgrade(t *testing.T, root, url string, install func() string) {
 	if got := u.in("apt-cache", "policy", "hello-old"); !strings.Contains(got, "Candidate: 1.1") {
 		t.Errorf("%s", got)
 	}
-	hello(t, root, "3.0")
+	hello(t, root, "hello-aptless", "3.0")
 	u.in("aptless", "push", "--repo", "demo", "--publish", "stable", "/hello.deb")
 	u.in("apt-get", "update")
 	u.in("apt-get", "install", "-y", "hello-aptless")
@@ -231,19 +231,20 @@ func upgrade(t *testing.T, root, url string, install func() string) {
 	}
 }
 
-// hello writes a version of a package to /hello.deb of the system.
-func hello(t *testing.T, root, version string) {
+// hello writes a version of a package to hello.deb of a folder. The package has one file,
+// /usr/share/<name>, with the version.
+func hello(t *testing.T, to, name, version string) {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"DEBIAN/control":          fmt.Sprintf("Package: hello-aptless\nVersion: %s\nArchitecture: %s\nMaintainer: Tests <tests@example.org>\nDescription: a test\n", version, runtime.GOARCH),
-		"usr/share/hello-aptless": version + "\n",
+	for file, text := range map[string]string{
+		"DEBIAN/control":    fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: Tests <tests@example.org>\nDescription: a test\n", name, version, runtime.GOARCH),
+		"usr/share/" + name: version + "\n",
 	} {
-		if err := place(dir, name, []byte(text), 0o644); err != nil {
+		if err := place(dir, file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	must(t, "dpkg-deb", "--root-owner-group", "--build", dir, filepath.Join(root, "hello.deb"))
+	must(t, "dpkg-deb", "--root-owner-group", "--build", dir, filepath.Join(to, "hello.deb"))
 }
 
 func get(t *testing.T, url string) string {
@@ -274,7 +275,7 @@ func TestImageServes(t *testing.T) {
 	if config.User != "65532:65532" || config.Healthcheck.Test[0] != "CMD" {
 		t.Errorf("%+v", config)
 	}
-	hello(t, filepath.Join(root, "tmp"), "1.0")
+	hello(t, filepath.Join(root, "tmp"), "hello-aptless", "1.0")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
