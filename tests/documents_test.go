@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // page is a document and its code spans, the texts between backquotes.
@@ -29,6 +30,11 @@ func pages(t *testing.T) []page {
 	if err != nil {
 		t.Fatal(err)
 	}
+	below, err := filepath.Glob("../docs/*/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, below...)
 	if len(files) < 5 {
 		t.Fatalf("only %d documents in docs", len(files))
 	}
@@ -91,6 +97,43 @@ func TestPathsInDocumentsExist(t *testing.T) {
 		for _, m := range link.FindAllStringSubmatch(p.text, -1) {
 			if !strings.Contains(m[1], ":") && !exists(path.Join(path.Dir(p.name), m[1])) {
 				t.Errorf("%s links to %s, which does not exist", p.name, m[1])
+			}
+		}
+	}
+}
+
+// anchor returns the anchor of a heading, as web pages of repositories make it.
+func anchor(heading string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(strings.TrimSpace(heading)) {
+		switch {
+		case r == ' ':
+			b.WriteByte('-')
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// TestAnchorsInDocumentsExist holds that a link to a part of a page leads to a heading.
+func TestAnchorsInDocumentsExist(t *testing.T) {
+	link, heading := regexp.MustCompile(`\]\(([^):#]*)#([^)]+)\)`), regexp.MustCompile(`(?m)^#+ (.+)$`)
+	anchors := map[string]map[string]bool{}
+	for _, p := range pages(t) {
+		anchors[p.name] = map[string]bool{}
+		for _, m := range heading.FindAllStringSubmatch(p.text, -1) {
+			anchors[p.name][anchor(m[1])] = true
+		}
+	}
+	for _, p := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(p.text, -1) {
+			to := p.name
+			if m[1] != "" {
+				to = path.Join(path.Dir(p.name), m[1])
+			}
+			if !anchors[to][m[2]] {
+				t.Errorf("%s links to %s#%s, which does not exist", p.name, to, m[2])
 			}
 		}
 	}
