@@ -16,7 +16,7 @@ import (
 )
 
 func (s *session) migrateCommand() *cobra.Command {
-	return group("migrate", "Move in from another program", s.migrateAptlyCommand(), s.migrateVerifyCommand())
+	return group("migrate", "Move in from another program", s.migrateAptlyCommand(), s.migrateAptCommand(), s.migrateVerifyCommand())
 }
 
 // migration has the flags of migrate aptly.
@@ -131,7 +131,7 @@ func (s *session) compareTrees(ctx context.Context, folder *move.Folder, folders
 			s.note("%s is not compared: its tree is elsewhere", o.Name())
 			continue
 		}
-		found, err := move.Verify(ctx, move.FolderTree(folders[p.Storage]), s.publishedTree(), p.Prefix, p.Distribution, sample)
+		found, err := move.Comparison{Old: move.FolderTree(folders[p.Storage]), New: s.publishedTree(), Prefix: p.Prefix, Distribution: p.Distribution, Sample: sample}.Run(ctx)
 		if err != nil {
 			return differ, fmt.Errorf("%s: %w", o.Name(), err)
 		}
@@ -174,7 +174,7 @@ func (s *session) migrateVerifyCommand() *cobra.Command {
 			if i := strings.LastIndexByte(arg, '/'); i >= 0 {
 				prefix, distribution = arg[:i], arg[i+1:]
 			}
-			found, err := move.Verify(ctx, open(old), open(fresh), prefix, distribution, sample)
+			found, err := move.Comparison{Old: open(old), New: open(fresh), Prefix: prefix, Distribution: distribution, Sample: sample}.Run(ctx)
 			if err != nil {
 				return fmt.Errorf("%s: %w", arg, err)
 			}

@@ -3,6 +3,7 @@
 //
 //	import.go   a folder to a server
 //	backup.go   a data folder and its backups
+//	archive.go  an APT repository becomes a folder
 //	verify.go   two published trees are compared
 //	export.go   a server to a folder
 //	folder.go   the folder

@@ -88,10 +88,19 @@ var ignored = []string{"Date", "Description", "Valid-Until", "MD5Sum", "SHA1", "
 
 // comparison compares one distribution of two trees.
 type comparison struct {
+	Comparison
 	old, new Tree
 	diffs    []string
-	sample   int // package files to look at; 0 is all
-	files    map[string]string
+	reading  Tree
+	files    map[string]string // sizes of package files by path
+}
+
+// Comparison says which distribution of two trees is compared.
+type Comparison struct {
+	Old, New             Tree
+	Prefix, Distribution string
+	Sample               int  // package files whose size is compared; 0 is all
+	OtherPaths           bool // package files have other paths in the old tree
 }
 
 func (c *comparison) differ(format string, args ...any) {
@@ -100,12 +109,13 @@ func (c *comparison) differ(format string, args ...any) {
 	}
 }
 
-// Verify compares a distribution of two trees and returns the differences. It compares
-// the fields of Release besides dates and digests, the stanzas of Packages and Sources,
-// and the lines of Contents. It compares the sizes of sample package files; 0 is all.
-func Verify(ctx context.Context, old, new Tree, prefix, distribution string, sample int) ([]string, error) {
-	c := &comparison{old: old, new: new, sample: sample, files: map[string]string{}}
-	dists := path.Join(strings.TrimPrefix(prefix, "."), "dists", distribution)
+// Run compares a distribution of two trees and returns the differences. It compares the
+// fields of Release besides dates and digests, the stanzas of Packages and Sources, and
+// the lines of Contents.
+func (of Comparison) Run(ctx context.Context) ([]string, error) {
+	c := &comparison{Comparison: of, old: of.Old, new: of.New, files: map[string]string{}}
+	prefix := strings.TrimPrefix(of.Prefix, ".")
+	dists := path.Join(prefix, "dists", of.Distribution)
 	names, err := c.release(ctx, dists)
 	if err != nil {
 		return nil, err
@@ -116,17 +126,17 @@ func Verify(ctx context.Context, old, new Tree, prefix, distribution string, sam
 		if strings.HasPrefix(path.Base(name), "Contents-") {
 			read = lines
 		}
-		was, err := c.index(ctx, old, at, read)
+		was, err := c.index(ctx, c.old, at, read)
 		if err != nil {
 			return nil, fmt.Errorf("old: %w", err)
 		}
-		is, err := c.index(ctx, new, at, read)
+		is, err := c.index(ctx, c.new, at, read)
 		if err != nil {
 			return nil, fmt.Errorf("new: %w", err)
 		}
 		c.compare(at, was, is)
 	}
-	return c.diffs, c.sizes(ctx, path.Join(strings.TrimPrefix(prefix, "."), ""))
+	return c.diffs, c.sizes(ctx, prefix)
 }
 
 // release compares the two Release files. It returns the indexes of both, without the
@@ -187,6 +197,7 @@ func text(ctx context.Context, t Tree, name string, limit int64) ([]byte, error)
 
 // index reads an index, plain or by gzip, as a set. A missing one is empty.
 func (c *comparison) index(ctx context.Context, t Tree, name string, read func(io.Reader) (map[string]string, error)) (map[string]string, error) {
+	c.reading = t
 	body, _, err := t.Open(ctx, name)
 	if err == nil {
 		defer body.Close()
@@ -226,14 +237,20 @@ func (c *comparison) stanzas(r io.Reader) (map[string]string, error) {
 		for _, f := range p {
 			switch f.Name {
 			case "MD5Sum", "SHA1", "SHA512", "Files", "Checksums-Sha1", "Checksums-Sha512":
-			default:
-				lines = append(lines, f.Name+": "+strings.Join(strings.Fields(f.Value), " "))
+				continue
+			}
+			if !c.OtherPaths || f.Name != "Filename" && f.Name != "Directory" {
+				words := strings.Fields(f.Value)
+				if f.Name == "Checksums-Sha256" || f.Name == "Package-List" {
+					slices.Sort(words) // files have any order
+				}
+				lines = append(lines, f.Name+": "+strings.Join(words, " "))
 			}
 		}
 		slices.Sort(lines)
 		sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
 		all[string(sum[:])] = p.Get("Package") + " " + p.Get("Version") + " " + p.Get("Architecture")
-		if f := p.Get("Filename"); f != "" {
+		if f := p.Get("Filename"); f != "" && (c.reading == c.new || !c.OtherPaths) {
 			c.files[f] = p.Get("Size")
 		}
 	}
@@ -289,7 +306,7 @@ func (c *comparison) compare(name string, was, is map[string]string) {
 // sizes looks at package files of the new tree.
 func (c *comparison) sizes(ctx context.Context, prefix string) error {
 	for i, name := range slices.Sorted(maps.Keys(c.files)) {
-		if c.sample > 0 && i%max(1, len(c.files)/c.sample) != 0 {
+		if c.Sample > 0 && i%max(1, len(c.files)/c.Sample) != 0 {
 			continue
 		}
 		body, size, err := c.new.Open(ctx, strings.TrimPrefix(prefix+"/"+name, "/"))
