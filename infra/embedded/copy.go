@@ -63,10 +63,14 @@ var errNotLinked = errors.New("not linked")
 //   - The bytes of src may not be durable, and the copy is no lazy change.
 //   - The bytes of src may not be durable, and dst has an object.
 func (b *Blobs) link(ctx context.Context, dst, src string, opt driver.PutOptions) (i driver.Info, err error) {
-	from, err := b.lookUp(src)
-	if err != nil {
-		return driver.Info{}, err
+	look, err := b.disk.statSource(src)
+	if err == nil && !look.isFile() {
+		err = driver.ErrNotFound
 	}
+	if err != nil {
+		return driver.Info{}, notFound(err)
+	}
+	from := info(src, look)
 	unsynced := b.lazy.unsynced(from.ModTime)
 	if unsynced && !driver.IsLazy(ctx) || from.ModTime.Before(opt.NotBefore) {
 		return driver.Info{}, errNotLinked

@@ -21,6 +21,8 @@ type disk struct {
 	temp int  // descriptor of tempFolder; -1 until Open has made the folder
 	walk bool // openat2 is not available: kernels before 5.6, some sandboxes
 
+	sources, targets *opened // folders of links
+
 	// fsync and syncfs are the system calls. Tests replace them.
 	fsync  func(fd int) error
 	syncfs func(fd int) error
@@ -28,8 +30,15 @@ type disk struct {
 	counted *counters
 }
 
+// Folders that are kept open: of sources of links, the 256 of the pool and some more, and
+// of their names.
+const (
+	maxSources = 300
+	maxTargets = 32
+)
+
 func openDisk(dir string, counted *counters) (*disk, error) {
-	d := &disk{temp: -1, fsync: unix.Fsync, syncfs: unix.Syncfs, counted: counted}
+	d := &disk{temp: -1, sources: newOpened(maxSources), targets: newOpened(maxTargets), fsync: unix.Fsync, syncfs: unix.Syncfs, counted: counted}
 	err := again(func() (err error) {
 		d.root, err = unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		return err
@@ -46,6 +55,8 @@ func openDisk(dir string, counted *counters) (*disk, error) {
 }
 
 func (d *disk) close() error {
+	d.sources.close()
+	d.targets.close()
 	err := unix.Close(d.root)
 	if d.temp >= 0 {
 		err = errors.Join(err, unix.Close(d.temp))
@@ -245,9 +256,45 @@ func (d *disk) moveNew(temp, key string) error {
 	return pathError("rename", key, err)
 }
 
+// statSource is stat of a file that is about to be linked.
+func (d *disk) statSource(name string) (stat, error) {
+	f, base, fresh, err := d.sources.hold(d, name)
+	if err != nil {
+		return stat{}, err
+	}
+	s, err := f.stat(base)
+	d.sources.release(f)
+	if err != nil && !fresh { // the folder may be another one by now
+		d.sources.drop(f.name)
+		return d.stat(name)
+	}
+	return s, err
+}
+
 // link gives the file src a second name, dst, and describes it. fs.ErrExist: the name is
 // taken.
 func (d *disk) link(src, dst string) (stat, error) {
+	from, name, fresh, err := d.sources.hold(d, src)
+	if err != nil {
+		return stat{}, sourceError{err}
+	}
+	defer d.sources.release(from)
+	to, base, freshTo, err := d.targets.hold(d, dst)
+	if err != nil {
+		return stat{}, err
+	}
+	defer d.targets.release(to)
+	s, err := linkIn(from.folder, name, to.folder, base)
+	if !errors.Is(err, fs.ErrNotExist) || fresh && freshTo {
+		return s, err
+	}
+	d.sources.drop(from.name) // these may be other folders by now
+	d.targets.drop(to.name)
+	return d.linkAfresh(src, dst)
+}
+
+// linkAfresh is link without folders that are open.
+func (d *disk) linkAfresh(src, dst string) (stat, error) {
 	from, name, err := d.parent(src)
 	if err != nil {
 		return stat{}, sourceError{err}
@@ -277,15 +324,18 @@ type sourceError struct{ error }
 func (e sourceError) Unwrap() error { return e.error }
 
 func linkIn(from folder, name string, to folder, base string) (stat, error) {
-	if s, err := from.stat(name); err != nil {
-		return stat{}, sourceError{err}
-	} else if !s.isFile() {
-		return stat{}, sourceError{pathError("link", name, unix.ENOENT)}
-	}
-	if err := again(func() error { return unix.Linkat(from.fd, name, to.fd, base, 0) }); err != nil {
+	err := again(func() error { return unix.Linkat(from.fd, name, to.fd, base, 0) })
+	if err != nil {
+		if s, statErr := from.stat(name); statErr != nil || !s.isFile() {
+			return stat{}, sourceError{pathError("link", name, unix.ENOENT)}
+		}
 		return stat{}, pathError("link", base, err)
 	}
-	return to.stat(base)
+	s, err := to.stat(base)
+	if err == nil && !s.isFile() { // src was a symbolic link
+		err = errors.Join(sourceError{pathError("link", name, unix.ENOENT)}, to.unlink(base))
+	}
+	return s, err
 }
 
 // makeFolders makes a folder and the missing folders above it. ENOTDIR: a part of the
@@ -315,6 +365,8 @@ func (d *disk) makeFolders(name string) error {
 
 // removeFolder removes an empty folder, and never a file.
 func (d *disk) removeFolder(name string) error {
+	d.sources.drop(name)
+	d.targets.drop(name)
 	f, base, err := d.parent(name)
 	if err != nil {
 		return err

@@ -81,7 +81,9 @@
 //     as the key has an object.
 //  6. A call that is refused because of an object makes that object durable, unless the
 //     call is lazy.
-//  7. No call follows a symbolic link below the data directory.
+//  7. No call follows a symbolic link below the data directory. A folder in which links
+//     are made may stay open for a second. If an operator replaces it meanwhile, links go
+//     to the folder that was there.
 //  8. After Open, the process ends when an fsync of a folder or of lazy changes fails, or
 //     a syncfs. It also ends when the fdatasync of a commit fails.
 //  9. Messages of a group are delivered one after the other, in the order of Send. A
