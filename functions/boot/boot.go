@@ -15,6 +15,7 @@ import (
 	"aptless/core/formats/pgp"
 	"aptless/core/front/app"
 	"aptless/core/front/auth"
+	"aptless/core/front/pages"
 	"aptless/functions/options"
 	"aptless/infra/aws"
 	"aptless/infra/aws/lambda"
@@ -27,8 +28,7 @@ type Function struct {
 	connect func(context.Context) (*ports, error)
 	build   func(context.Context, *ports) (*app.App, error)
 
-	address string           // URL of the published files
-	now     func() time.Time // for the age of the application
+	now func() time.Time // for the age of the application
 
 	mu    sync.Mutex // held while the application is made; guards the fields below
 	ports *ports
@@ -54,7 +54,7 @@ type ports struct {
 // signing names the secret keys (see newSigner); "" is a function that does not sign. set
 // completes the configuration and may be nil.
 func New(getenv func(string) string, signing string, set func(*app.Config)) *Function {
-	f := &Function{Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)), now: time.Now, address: getenv("APTLESS_ADDRESS")}
+	f := &Function{Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)), now: time.Now}
 	f.connect = func(ctx context.Context) (*ports, error) {
 		c, err := aws.FromEnv(getenv)
 		if err != nil {
@@ -89,10 +89,11 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 			return nil, err
 		}
 		config.Log, config.Now = f.Log, time.Now
-		config.Address, config.Elsewhere = f.address, true
+		config.Address, config.Elsewhere = getenv("APTLESS_ADDRESS"), true
 		if config.Auth, err = access(getenv("APTLESS_AUTHORIZER"), getenv("APTLESS_IAM_DEFAULT_ROLE")); err != nil {
 			return nil, err
 		}
+		config.Pages = &app.Pages{About: pages.About{Title: getenv("APTLESS_TITLE"), Text: getenv("APTLESS_ABOUT"), Contact: getenv("APTLESS_CONTACT")}}
 		if set != nil {
 			set(&config)
 		}

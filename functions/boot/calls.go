@@ -19,16 +19,13 @@ import (
 // made.
 func (f *Function) API(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if index(f.address, w, r) {
-			return
-		}
 		a, err := f.open(r.Context())
 		if err != nil {
 			f.Log.Error("function cannot answer", "error", err)
 			_ = api.WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"error": "the service cannot start; its log says why"})
 			return
 		}
-		a.Handler.ServeHTTP(w, r)
+		a.Handler.ServeHTTP(w, rooted(r))
 	})
 	return lambda.API(handler, f.answers)(ctx, event)
 }
@@ -45,6 +42,18 @@ func (f *Function) answers(ctx context.Context) (lambda.Answers, error) {
 		return nil, errors.New("no store for long answers")
 	}
 	return p.aws.Blobs, nil
+}
+
+// rooted returns a request for the root page in place of one for the root object, for which
+// CloudFront asks.
+func rooted(r *http.Request) *http.Request {
+	if r.URL.Path != "/index.html" {
+		return r
+	}
+	root := r.Clone(r.Context())
+	root.URL.Path, root.URL.RawPath = "/", ""
+	root.RequestURI = root.URL.RequestURI()
+	return root
 }
 
 // oneOff is a call of the function that is no request: {"aptless":"create-admin-token",

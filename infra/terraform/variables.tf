@@ -66,6 +66,24 @@ variable "hosted_zone" {
   description = "ID of the Route 53 zone of Domain and ApiDomain, for their records; empty if the records are made elsewhere"
 }
 
+variable "title" {
+  type        = string
+  default     = ""
+  description = "Name of the repository, on its pages"
+}
+
+variable "about" {
+  type        = string
+  default     = ""
+  description = "A sentence on the repository, on its root page"
+}
+
+variable "contact" {
+  type        = string
+  default     = ""
+  description = "Address of mail or of a page, on the root page"
+}
+
 variable "suite" {
   type        = string
   default     = "stable"
@@ -379,6 +397,9 @@ locals {
     ApiDomain             = var.api_domain
     ApiCertificate        = var.api_certificate
     HostedZone            = var.hosted_zone
+    Title                 = var.title
+    About                 = var.about
+    Contact               = var.contact
     Suite                 = var.suite
     PriceClass            = var.price_class
     WebAcl                = var.web_acl

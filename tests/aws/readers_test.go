@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"aptless/core/formats/deb/debtest"
+	"aptless/localstack"
 )
 
 // read asks CloudFront for a path as it is, and follows redirects.
@@ -34,7 +36,7 @@ func (p *deployed) read(path string) (int, string, http.Header) {
 // sign, as CloudFront answers for them. The root is a page for people, and no list of the
 // bucket.
 func TestReadersFindWhatTheyNeed(t *testing.T) {
-	p := deploy(t, 0, nil)
+	p := deploy(t, 0, nil, func(o *localstack.Options) { o.Values = map[string]string{"Title": "Packages of many"} })
 	p.must("POST", "/api/repos", `{"Name":"plus"}`)
 	spec := debtest.Spec{Package: "g++-plus", Version: "12.4+deb12u15"}
 	if err := p.upload("plus", spec); err != nil {
@@ -76,8 +78,19 @@ func TestReadersFindWhatTheyNeed(t *testing.T) {
 			t.Errorf("%s: %d %.200s", path, code, body)
 		}
 	}
-	contains("/", "<pre>sudo curl -fsSLo /etc/apt/sources.list.d/aptless.sources "+p.public.URL+"/aptless.sources")
-	for _, path := range []string{"/plus/", "/dists"} {
+	contains("/", "<h1>Packages of many</h1>")
+	_, home, _ := p.read("/")
+	for _, m := range regexp.MustCompile(`(?:href|src)="(/[^"]*)"`).FindAllStringSubmatch(home, -1) {
+		code, page, _ := p.read(strings.ReplaceAll(m[1], "&amp;", "&"))
+		if there := m[1] != "/dists/" && m[1] != "/pool/"; code != 200 && there { // nothing is published to the root
+			t.Errorf("the root page leads to %s: %d", m[1], code)
+		}
+		if strings.Contains(m[1], "plus") && !strings.HasSuffix(m[1], "/") && !strings.Contains(page, p.public.URL) {
+			t.Errorf("%s does not name %s: %s", m[1], p.public.URL, page)
+		}
+	}
+	contains("/plus/dists/", "stable")
+	for _, path := range []string{"/none/", "/dists"} {
 		if code, text, _ := p.read(path); code != 404 || strings.Contains(text, "plus") {
 			t.Errorf("%s: %d %.200s", path, code, text)
 		}

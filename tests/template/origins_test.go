@@ -41,7 +41,7 @@ func TestOrigins(t *testing.T) {
 		"/dists/stable/InRelease": "PublicBucket", "/dists/stable/main/binary-amd64/by-hash/SHA256/" + digest: "PublicBucket", "/pool/ab/" + digest: "PublicBucket",
 		"/key.asc": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}", "/team/aptless.sources": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}",
 		"/snapshots/20260101T000000Z/dists/stable/InRelease": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}", "/docs/doc.json": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}",
-		"/": "PublicBucket", "/index.html": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}", "/tasks/1": "PublicBucket", "/xpool/sha256/ab/x": "PublicBucket",
+		"/": "PublicBucket", "/-/search": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}", "/team/dists/": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}", "/index.html": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}", "/tasks/1": "PublicBucket", "/xpool/sha256/ab/x": "PublicBucket",
 	} {
 		behaviour := at(config, "DefaultCacheBehavior")
 		for _, b := range slices.Backward(at(config, "CacheBehaviors").Content) {
