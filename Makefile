@@ -160,6 +160,11 @@ test-aws-real: ## test the drivers and a deployed stack on AWS, with credentials
 terraform: ## write the variables of infra/terraform from template.yaml
 	go run ./infra/terraform/write
 
+terraform-check: ## check infra/terraform with the program terraform, which downloads its provider
+	terraform -chdir=infra/terraform init -backend=false -input=false
+	terraform -chdir=infra/terraform validate
+	terraform fmt -check infra/terraform
+
 aws-local: tools parts ## run the AWS deployment on this machine: API at LISTEN, published tree at the next port
 	@$(MAKE) --no-print-directory functions LAMBDA_ARCH=$$(go env GOARCH)
 	go build -trimpath -o bin/aws-local ./localstack/serve
@@ -242,4 +247,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+.PHONY: help terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

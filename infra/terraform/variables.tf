@@ -353,7 +353,7 @@ variable "publish_memory" {
 variable "api_concurrency" {
   type        = number
   default     = 0
-  description = "Concurrent calls of the API at most, taken from the quota of the account; 0 is no limit of its own"
+  description = "Concurrent calls of the API at most, taken from the quota of the account, which must leave 100 to others; 0 is no limit of its own"
 }
 
 variable "worker_concurrency" {

@@ -53,6 +53,7 @@ type document struct {
 	} `yaml:"Parameters"`
 	Conditions map[string]yaml.Node `yaml:"Conditions"`
 	Globals    yaml.Node            `yaml:"Globals"`
+	Outputs    yaml.Node            `yaml:"Outputs"`
 	Resources  map[string]struct {
 		Type       string    `yaml:"Type"`
 		Condition  string    `yaml:"Condition"`
@@ -152,6 +153,15 @@ func (t *Template) Count(kind string) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// Output evaluates an output of the template.
+func (t *Template) Output(name string) (string, error) {
+	n := at(&t.doc.Outputs, name, "Value")
+	if n == nil {
+		return "", fmt.Errorf("no output %s", name)
+	}
+	return t.value(n)
 }
 
 // Traced reports whether X-Ray traces the functions.
