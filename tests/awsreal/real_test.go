@@ -54,7 +54,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	name := "aptless-real-" + strings.ToLower(rand.Text()[:10])
-	real.config = aws.Config{Table: name, PrivateBucket: name + "-private", PublicBucket: name + "-public", Lease: time.Minute}
+	real.config = aws.Config{Table: name, PrivateBucket: name + "-private", PublicBucket: name + "-public", Lease: time.Minute,
+		DynamoDBURL: os.Getenv("APTLESS_DYNAMODB_URL"), S3URL: os.Getenv("APTLESS_S3_URL"), SQSURL: os.Getenv("APTLESS_SQS_URL")}
 	defer remove(context.WithoutCancel(ctx))
 	code := m.Run()
 	report()
@@ -90,7 +91,8 @@ func open(t *testing.T) *aws.Drivers {
 	if err := d.Create(t.Context(), fmt.Sprintf("%s-%d", c.Table, queues.Add(1)), "default"); err != nil {
 		t.Fatal(err)
 	}
-	wait := dynamodb.NewTableExistsWaiter(dynamodb.NewFromConfig(real.sdk))
+	table, _, _ := clients()
+	wait := dynamodb.NewTableExistsWaiter(table)
 	if err := wait.Wait(t.Context(), &dynamodb.DescribeTableInput{TableName: &c.Table}, 2*time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -100,10 +102,25 @@ func open(t *testing.T) *aws.Drivers {
 	return d
 }
 
+// clients returns clients of the services: those of AWS, unless the environment has
+// substitutes, as for the drivers.
+func clients() (*dynamodb.Client, *s3.Client, *sqs.Client) {
+	at := func(url string) *string {
+		if url == "" {
+			return nil
+		}
+		return &url
+	}
+	c := real.config
+	return dynamodb.NewFromConfig(real.sdk, func(o *dynamodb.Options) { o.BaseEndpoint = at(c.DynamoDBURL) }),
+		s3.NewFromConfig(real.sdk, func(o *s3.Options) { o.BaseEndpoint, o.UsePathStyle = at(c.S3URL), c.S3URL != "" }),
+		sqs.NewFromConfig(real.sdk, func(o *sqs.Options) { o.BaseEndpoint = at(c.SQSURL) })
+}
+
 // remove deletes the resources of the run, and reports resources that are left.
 func remove(ctx context.Context) {
 	var problems error
-	objects, table, messages := s3.NewFromConfig(real.sdk), dynamodb.NewFromConfig(real.sdk), sqs.NewFromConfig(real.sdk)
+	table, objects, messages := clients()
 	if len(real.opened) == 0 {
 		return
 	}
