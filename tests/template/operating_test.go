@@ -26,8 +26,8 @@ func document(t *testing.T) *yaml.Node {
 	return doc.Content[0]
 }
 
-// TestRetention holds how long the private bucket keeps former versions: as long as the
-// table can be restored, but uploads and outputs of tasks for a day only.
+// TestRetention holds how long the private bucket keeps former versions. Most are kept as
+// long as the table can be restored, but uploads and outputs of tasks for a day only.
 func TestRetention(t *testing.T) {
 	bucket := parse(t)["PrivateBucket"]
 	days := map[string]string{}
