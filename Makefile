@@ -190,6 +190,9 @@ torture: build ## let clients write to aptless, and to aptly if it is installed,
 migrate-drill: build ## move a root of aptly with PACKAGES (10000) packages to aptless, and let apt-get read both
 	MIGRATE_PACKAGES=$(or $(PACKAGES),10000) go test ./tests -run TestAptGoesOnAfterAptly -v -timeout 60m
 
+transfer-drill: build ## export PACKAGES (50000) packages from a server and import them into another
+	TRANSFER_PACKAGES=$(or $(PACKAGES),50000) go test ./tests -run TestTransferKeepsTheTree -v -timeout 60m
+
 fuzz: ## run every fuzz target for FUZZTIME (20s) with FUZZWORKERS (1) and print the number of inputs
 	tests/fuzz.sh $(FUZZTIME) $(FUZZWORKERS)
 
