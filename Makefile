@@ -173,6 +173,10 @@ aws-local: tools parts ## run the AWS deployment on this machine: API at LISTEN,
 parts: aws-tools ## download the substitutes for AWS; see localstack
 	@localstack/install.sh >/dev/null
 
+screenshots: tools ## make the pictures of pages in docs/images
+	mkdir -p docs/images
+	go test ./tests/browser -run TestScreenshots -args -screenshots $(CURDIR)/docs/images
+
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 

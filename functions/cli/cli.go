@@ -83,7 +83,7 @@ func (s *session) root(more []*cobra.Command) *cobra.Command {
 	})
 	s.flags(root)
 	root.AddCommand(s.repoCommand(), s.mirrorCommand(), s.snapshotCommand(), s.publishCommand(), s.packageCommand(), s.taskCommand(), s.dbCommand(),
-		s.graphCommand(), s.configCommand(), s.versionCommand(), s.pushCommand(), s.filesCommand(), s.whoamiCommand(), s.fsckCommand(), s.exportCommand(), s.importCommand(), s.backupCommand(), s.restoreCommand(), s.migrateCommand(),
+		s.graphCommand(), s.configCommand(), s.versionCommand(), s.pushCommand(), s.filesCommand(), s.whoamiCommand(), s.fsckCommand(), s.consoleCommand(), s.exportCommand(), s.importCommand(), s.backupCommand(), s.restoreCommand(), s.migrateCommand(),
 		group("api", "aptly's server", s.leaf("serve", "Not here: aptless serve is the server", count{0, -1}, func(context.Context, []string) error {
 			return usagef("the server is: aptless serve")
 		})))

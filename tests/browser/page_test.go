@@ -264,3 +264,11 @@ func (b *tab) click(text string) {
 	b.t.Helper()
 	b.do(chromedp.Click(chromedp.JSPath(`[...document.querySelectorAll("main a, main button")].find(a => a.textContent.trim() === ` + quote(text) + `)`)))
 }
+
+// scriptsOff turns the scripts of pages off. The test still evaluates its own.
+func (b *tab) scriptsOff() {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		b.t.Fatal(err)
+	}
+}

@@ -44,12 +44,22 @@ type publicationsView struct {
 	List  []publication
 }
 
+// setup is a text by which a machine gets to use a publication.
+type setup struct {
+	client.Setup
+	Title string
+}
+
+// setups are the texts of the page, in its order.
+var setups = []setup{{client.Setup{For: "sources"}, "One command"}, {client.Setup{For: "keyfile"}, "A .sources file and a key file"},
+	{client.Setup{For: "containerfile"}, "Dockerfile"}, {client.Setup{For: "ansible"}, "Ansible"}}
+
 // publicationView is the data of the page of a publication.
 type publicationView struct {
 	publication
 	Staged    []client.Source
 	Revisions []client.Revision
-	Setup     []client.Setup
+	Setup     []setup
 	Readers   string // path of its page for readers
 	Actions   []action
 	May       bool // go back to a revision
@@ -74,12 +84,12 @@ func (q *request) publication() error {
 			return err
 		}
 		v.Revisions = revisions.Value
-		for _, variant := range []string{"sources", "keyfile", "containerfile", "ansible"} {
-			text, err := client.Send(q.ctx, q.api, client.ShowSetup(place, variant))
+		for _, one := range setups {
+			text, err := client.Send(q.ctx, q.api, client.ShowSetup(place, one.For))
 			if err != nil {
 				return err
 			}
-			v.Setup = append(v.Setup, text.Value)
+			v.Setup = append(v.Setup, setup{text.Value, one.Title})
 		}
 	}
 	if q.Readers {

@@ -209,6 +209,8 @@ func (q *request) fail(err error) {
 		status, p = http.StatusForbidden, problem{"The form was not sent from this console", "Open the page again, and send its form within one session."}
 	case errors.As(err, &gone):
 		status, p = http.StatusBadGateway, problem{"The server does not answer", gone.Error()}
+	case code == http.StatusNotFound && !q.aptless && strings.Contains(err.Error(), "page not found"):
+		status, p = code, problem{"This server has no such page", "It is no aptless, and its API does not have the call."}
 	case errors.As(err, &refused) && code < http.StatusInternalServerError:
 		status, p = code, problem{titles[code], refused.Text}
 	case errors.As(err, &refused):
