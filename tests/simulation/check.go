@@ -30,6 +30,7 @@ type checker struct {
 	order    []int64 // open tasks, as they have entered the queues
 	trees    map[string]*tree
 	forced   map[string]bool       // package files of the tree that a publication has replaced on request
+	strays   map[string]bool       // files of the tree that an overtaken attempt has put; see docs/guarantees.md
 	former   map[string]time.Time  // indexes by hash: when their InRelease was replaced
 	lives    map[string]int        // how often the distribution of a root has ended
 	indexes  map[string][]required // package files by the digest of an index
@@ -50,7 +51,7 @@ type known struct {
 func newChecker(w *World) *checker {
 	return &checker{w: w, memory: w.memory,
 		lists:    pkglist.Store{Chunks: &lists.Store{Blobs: w.memory.Blobs, Cache: lists.NewCache(1 << 20), Epoch: func() int64 { return 0 }}},
-		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, forced: map[string]bool{}, former: map[string]time.Time{}, lives: map[string]int{},
+		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, forced: map[string]bool{}, strays: map[string]bool{}, former: map[string]time.Time{}, lives: map[string]int{},
 		indexes: map[string][]required{}, history: map[string][]past{}, requests: map[int64]*request{}, made: map[string][]made{}, model: newModel()}
 }
 
@@ -283,12 +284,16 @@ func (c *checker) forces(ctx context.Context) bool {
 }
 
 // stored checks a new object.
-func (c *checker) stored(ctx context.Context, key string, data []byte) {
+func (c *checker) stored(ctx context.Context, p *Process, key string, data []byte) {
 	if !strings.HasPrefix(key, "public/") {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok && (strings.Contains(key, "/by-hash/") || strings.Contains(key, "/pool/")) {
+		k := c.tasks[d.task]
+		c.strays[key] = k == nil || k.process != p
+	}
 	if strings.Contains(key, "/pool/") && c.forces(ctx) {
 		c.forced[key] = true
 	}

@@ -39,9 +39,11 @@ func (w *World) proceed(c *call, d *dice) {
 		w.mu.Unlock()
 		return
 	}
-	if verdict == "delay" {
-		c.due = time.Now().Add(d.upTo(3 * time.Minute))
-		w.note("delay", c.name)
+	if verdict == "delay" || verdict == "freeze before" { // the call has its effect later
+		if verdict == "delay" {
+			c.due = time.Now().Add(d.upTo(3 * time.Minute))
+		}
+		w.note(verdict, c.name)
 		w.mu.Unlock()
 		return
 	}

@@ -31,8 +31,8 @@ type focus struct {
 // focuses are the biases of runs. Half of the seeds have none.
 var focuses = []focus{
 	// An apply stands still, is overtaken, and goes on.
-	{name: "apply", mix: "publish", names: 1, processes: 2, hasty: true, requests: 10, also: []Kind{Visible, Late}, aims: []Aim{
-		{"Table.Get publish/", Freeze, 8}, {"Blobs.Stat public/", Freeze, 20}, {"Blobs.Put public/", Freeze, 20}}},
+	{name: "apply", mix: "publish", names: 1, processes: 3, hasty: true, requests: 10, also: []Kind{Visible, Late}, aims: []Aim{
+		{"Blobs.Stat public/dists/", Freeze, 12}, {"Blobs.Put public/dists/d1/", Freeze, 12}, {"Blobs.Copy public/dists/d1/", Freeze, 12}}},
 	// A publication has many generations.
 	{name: "generations", mix: "publish", names: 1, hasty: true, requests: 15},
 	// Attempts of all kinds of tasks are overtaken.
@@ -98,6 +98,9 @@ func (w *World) aimed(c *call, d *dice) (fate, string) {
 			switch a.Kind {
 			case Freeze: // for longer than a lease
 				c.process.thaws = time.Now().Add(65*time.Second + time.Duration(d.below(int(4*time.Minute))))
+				if d.one(2) {
+					return fate{}, "freeze before"
+				}
 				return fate{}, a.Kind.String()
 			case Slow:
 				return fate{slow: time.Duration(d.below(int(time.Minute)))}, a.Kind.String()

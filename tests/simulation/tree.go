@@ -245,6 +245,13 @@ func (c *checker) atRest() {
 			}
 		}
 	}
+	for root := range c.trees {
+		text, _, err := pgp.StripClearsign(c.read(root + "InRelease"))
+		if err == nil && !bytes.Equal(bytes.TrimSpace(text), bytes.TrimSpace(c.read(root+"Release"))) {
+			c.w.fail("at rest, %sRelease is another text than InRelease", root)
+			return
+		}
+	}
 	for key, h := range c.heads {
 		if h.publication == nil {
 			continue
