@@ -88,7 +88,7 @@ func after[T any](ctx context.Context, p *Process, f fate, v T, err error) (T, e
 	switch {
 	case p.dead.Load():
 		return none, errDead
-	case f.lost || f.half && err == nil:
+	case f.lost && (err == nil || !p.world.Plan.Only) || f.half && err == nil:
 		return none, errFault
 	}
 	return v, err

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,23 @@ func TestMutantsFit(t *testing.T) {
 		}
 		if len(c.Mutants) == 0 {
 			t.Errorf("%s has no mutants", c.Name)
+		}
+	}
+}
+
+// TestUnreachedSitesAreThere holds that each reason is about call sites of the source.
+func TestUnreachedSitesAreThere(t *testing.T) {
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sites, err := Sites(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for begin := range unreached {
+		if !slices.ContainsFunc(sites, func(s string) bool { return strings.HasPrefix(s, begin) }) {
+			t.Errorf("no call site begins with %s", begin)
 		}
 	}
 }
