@@ -23,7 +23,8 @@
 //	coverage.go           counts of faults by call site and kind of task
 //	report.go             sums of many runs
 //	shrink.go             a smaller plan with the same failure
-//	mutants.go            the protective conditions, each removed in turn
+//	mutants.go, killers.go  the protective conditions, each removed in turn, and seeds that fail then
+//	unreached.go          call sites that no run reaches, with the reasons
 //
 // # Invariants that a run checks
 //
@@ -37,6 +38,11 @@
 //  6. A reader by hash never meets a mixture or a missing file, and does not go back.
 //  7. Changes and reads of a list are linearizable: each has its effect between its request
 //     and its answer.
-//  8. At rest: each task has ended, no lock and no debt is left. After a collection the
+//  8. A living attempt is not overtaken, and no other process writes for an attempt. An
+//     overtaken one makes no fenced write.
+//  9. A task changes rows on the base of the rows of sources as they are.
+//  10. An index stays by hash for 7 days after its InRelease.
+//  11. After a power failure rows and InReleases name only objects that are there.
+//  12. At rest: each task has ended, no lock and no debt is left. After a collection the
 //     store has no object and no record that no row explains.
 package simulation

@@ -48,7 +48,7 @@ var focuses = []focus{
 	// Publications share a pool.
 	{name: "pool", mix: "pool", names: 2, processes: 2, also: []Kind{Visible}, aims: []Aim{{"Table.Write inventory/", Freeze, 10}, {"Blobs.Delete public/", Before, 3}}},
 	// A package goes and comes back, while a removal of its file stands still.
-	{name: "back", mix: "back", names: 1, processes: 2, hasty: true, requests: 10, also: []Kind{Visible}, aims: []Aim{{"Blobs.Put public/dists/d1/InRelease", Freeze, 3}}},
+	{name: "back", mix: "back", names: 1, processes: 2, hasty: true, requests: 10, also: []Kind{Visible}, aims: []Aim{{"Table.Scan publish", Freeze, 4}, {"Table.Get inventory/", Freeze, 8}}},
 	// Mirrors are edited while tasks read them.
 	{name: "mirror", mix: "mirror", hasty: true, requests: 10, aims: []Aim{{"Table.Get mirror/", Slow, 2}}},
 	// Many tasks are cancelled.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -168,6 +169,17 @@ func TestShrinkKeepsTheFailure(t *testing.T) {
 	}
 	if again := run(small.Plan); again.Hash != small.Hash || again.Failure != small.Failure {
 		t.Errorf("%v fails by %q, then by %q", small.Plan, small.Failure, again.Failure)
+	}
+}
+
+// TestKillingSeedsPass holds that the seeds which fail without a protective condition
+// pass with it.
+func TestKillingSeedsPass(t *testing.T) {
+	f := fixtures(t)
+	for _, condition := range slices.Sorted(maps.Keys(killers)) {
+		if r := Run(t, f, PlanOf(killers[condition]), NewCoverage()); r.Failure != "" {
+			t.Errorf("%s: %s", condition, describe(r))
+		}
 	}
 }
 

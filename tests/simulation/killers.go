@@ -1,0 +1,35 @@
+package simulation
+
+import "strings"
+
+// killers are seeds that fail without a condition, by the begin of the condition's name.
+// The simulation holds that the same seeds pass with it. A mutant without a seed, or
+// whose seed passes by now, is tried with many.
+var killers = map[string]uint64{
+	"versions: a transaction requires": 46, "token: an attempt whose row": 17, "token: a fenced write": 1235, "ETag order": 392, "by-hash files": 71, "commit: no error fails": 847,
+	"inventory: entries go after": 3, "inventory: it is committed before": 10,
+}
+
+// backedBy are conditions that another one backs: without one of them no run fails. The
+// change that removes both does.
+var backedBy = map[string]string{
+	"commit: a committed task does not stop": "a cancel refuses a committed task",
+	"ETag: a name is put":                    "the row is read after the ETag, and before the name is put",
+}
+
+// seed returns the seed that is known to fail without the conditions of a change, 0 if
+// none is.
+func (c Change) seed() uint64 { return lookup(c.Name, killers) }
+
+// backed returns the condition that backs that of a change, "" if none does.
+func (c Change) backed() string { return lookup(c.Name, backedBy) }
+
+// lookup returns the value of the key that a name begins with.
+func lookup[T any](name string, all map[string]T) (found T) {
+	for begin, v := range all {
+		if strings.HasPrefix(name, begin) {
+			found = v
+		}
+	}
+	return found
+}
