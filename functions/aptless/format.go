@@ -16,7 +16,8 @@ import (
 // of its own and of older formats, and converts them where it meets old forms.
 //
 //	1  folders without a mark
-//	2  the published paths of a pool are one inventory, and not a row each
+//	2  the published paths of a pool are one inventory, and not a row each; the row of a
+//	   package may have a head with its kind and Provides
 const dataFormat = 2
 
 // formatName is the file of the mark in the data folder: the format, and the version of the

@@ -14,7 +14,7 @@ import (
 
 // Limits of one update.
 const (
-	lookUpAt = 2048     // packages that are looked up together in the previous list
+	lookUpAt = 4096     // packages that are looked up together in the previous list
 	flushAt  = 16 << 20 // bytes of packages held before they are stored
 	maxSkips = 100      // lines of output about skipped packages
 )
