@@ -7,6 +7,8 @@ import "strings"
 // whose seed passes by now, is tried with many.
 var killers = map[string]uint64{
 	"versions: a transaction requires": 46, "token: an attempt whose row": 17, "token: a fenced write": 1235, "ETag order": 392, "by-hash files": 71, "commit: no error fails": 847,
+	"claim: a tombstone refuses": 289, "lease: no attempt begins": 17, "lease: the heartbeat": 78,
+	"queue order: a task waits": 3, "queue order: a task joins": 1, "both: cancel": 283, "both: row": 581,
 	"inventory: entries go after": 3, "inventory: it is committed before": 10,
 }
 
