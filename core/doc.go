@@ -42,6 +42,7 @@
 //   - archive/publish: publications and the protocol: plan, stage, commit, apply
 //   - archive/fsck: the check of the whole storage
 //   - archive/deliver: files that are imported and published in one task
+//   - archive/drop: files that clients put into the storage, and that are imported then
 //   - archive/transfer: export and import of all objects, and the format between them
 //   - archive/publish/paths: every key of a publication, as pure functions
 //   - archive/publish/index: index files, staged under their digests
@@ -106,6 +107,7 @@
 //	archive/publish/tree           archive/publish/paths archive/publish/index archive/publish/files
 //	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/pool archive/source
 //	archive/deliver                archive/publish archive/repo archive/source archive/upload
+//	archive/drop                   archive/deliver archive/publish archive/repo archive/upload
 //	archive/transfer               archive/keyring archive/mirror archive/pkglist archive/pool archive/publish archive/repo archive/snapshot archive/source archive/upload archive/upstream
 //	archive/transfer/transfertest  archive/transfer archive/pkglist archive/publish archive/repo archive/snapshot
 //	archive/fsck                   archive/pkglist archive/pool archive/publish

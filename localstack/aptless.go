@@ -61,10 +61,14 @@ type Aptless struct {
 
 	distribution *host.Distribution
 	keys         host.Keys
+	silence      func() // ends the events of S3
 }
 
 // Stop ends all processes.
 func (a *Aptless) Stop() {
+	if a.silence != nil {
+		a.silence()
+	}
 	a.Stack.Stop()
 	if a.distribution != nil {
 		a.distribution.Stop()
@@ -87,7 +91,7 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	}
 	store := &host.KeyValues{}
 	values := map[string]string{
-		"Table": local.Config.Table, "PrivateBucket": local.Config.PrivateBucket, "PublicBucket": local.Config.PublicBucket,
+		"Table": local.Config.Table, "PrivateBucket": local.Config.PrivateBucket, "PublicBucket": local.Config.PublicBucket, "DropBucket": local.Config.DropBucket, "DropBucket.Arn": "arn:aws:s3:::" + local.Config.DropBucket,
 		"AllowUpstream": o.AllowUpstream, "Address": o.Address, "EdgeKeys.Arn": host.KeyValuesARN,
 		"Table.Arn":  "arn:aws:dynamodb:us-east-1:000000000000:table/" + local.Config.Table,
 		"SigningKey": secretARN + "signing-key", "PublicKey": secretARN + "public-key",
@@ -108,6 +112,7 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 	if err != nil {
 		return a, err
 	}
+	a.silence = local.OnCreated(func(bucket, key string) { stack.Created(bucket, key) })
 	f := stack.Function("ApiFunction")
 	if f == nil {
 		return a, errors.New("the template has no ApiFunction")

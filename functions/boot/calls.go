@@ -107,12 +107,26 @@ func (f *Function) Worker(slice time.Duration) func(context.Context, events.SQSE
 	}
 }
 
-// Schedule runs one tick.
-func (f *Function) Schedule(ctx context.Context) error {
+// dropped is an event of EventBridge about an object that was put.
+type dropped struct {
+	DetailType string `json:"detail-type"`
+	Detail     struct {
+		Object    struct{ Key string }
+		Requester string // an account, or the name of a service
+		SourceIP  string `json:"source-ip-address"`
+	}
+}
+
+// Schedule runs one tick, or takes a file that has arrived in the drop box.
+func (f *Function) Schedule(ctx context.Context, raw json.RawMessage) error {
 	a, err := f.open(ctx)
 	if err != nil {
 		f.Log.Error("tick failed: the application cannot be made", "error", err)
 		return err
+	}
+	var event dropped
+	if err := json.Unmarshal(raw, &event); err == nil && event.DetailType == "Object Created" {
+		return a.Dropped(ctx, "drop/"+event.Detail.Object.Key, event.Detail.Requester, event.Detail.SourceIP)
 	}
 	return lambda.Schedule(a.Tick)(ctx)
 }

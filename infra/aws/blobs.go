@@ -26,7 +26,7 @@ import (
 // Blobs is the Blobs port in two S3 buckets.
 type Blobs struct {
 	client  *s3.Client
-	buckets map[string]string // by area, the first component of keys: "private" or "public"
+	buckets map[string]string // by area, the first component of keys: "private", "public", or "drop"
 	under   string            // the prefix of all keys in the buckets
 }
 

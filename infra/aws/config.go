@@ -22,6 +22,7 @@ type Config struct {
 	Table         string
 	PrivateBucket string
 	PublicBucket  string
+	DropBucket    string            // the drop box; "" is none
 	Queues        map[string]string // queue URLs by class of work; "default" serves every other class
 
 	// Lease is the time for which a silent worker counts as alive.
@@ -42,6 +43,7 @@ var classes = []string{"publish", "mirror", "cleanup"}
 func FromEnv(getenv func(string) string) (Config, error) {
 	c := Config{
 		Table: getenv("APTLESS_TABLE"), PrivateBucket: getenv("APTLESS_PRIVATE_BUCKET"), PublicBucket: getenv("APTLESS_PUBLIC_BUCKET"),
+		DropBucket:  getenv("APTLESS_DROP_BUCKET"),
 		Queues:      map[string]string{defaultClass: getenv("APTLESS_QUEUE")},
 		DynamoDBURL: getenv("APTLESS_DYNAMODB_URL"), S3URL: getenv("APTLESS_S3_URL"), SQSURL: getenv("APTLESS_SQS_URL"),
 	}
@@ -102,7 +104,11 @@ func Connect(ctx context.Context, c Config) (*Drivers, error) {
 	d.Table = &Table{name: c.Table, client: dynamodb.NewFromConfig(sdk, func(o *dynamodb.Options) {
 		o.BaseEndpoint = endpoint(c.DynamoDBURL)
 	})}
-	d.Blobs = &Blobs{buckets: map[string]string{"private": c.PrivateBucket, "public": c.PublicBucket},
+	buckets := map[string]string{"private": c.PrivateBucket, "public": c.PublicBucket}
+	if c.DropBucket != "" {
+		buckets["drop"] = c.DropBucket
+	}
+	d.Blobs = &Blobs{buckets: buckets,
 		client: s3.NewFromConfig(sdk, func(o *s3.Options) {
 			o.BaseEndpoint = endpoint(c.S3URL)
 			o.UsePathStyle = c.S3URL != ""

@@ -50,6 +50,8 @@ type Stack struct {
 
 	functions map[string]*Function
 	guards    []*http.Server
+	ctx       context.Context // of events
+	log       *slog.Logger
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 }
@@ -59,6 +61,7 @@ type Stack struct {
 func Start(ctx context.Context, o Options) (*Stack, error) {
 	s := &Stack{functions: map[string]*Function{}}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.ctx, s.log = ctx, o.Log
 	t, err := ReadTemplate(o.Template)
 	if err != nil {
 		return s, err

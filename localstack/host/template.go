@@ -33,10 +33,11 @@ type Declared struct {
 	Every   time.Duration // time between scheduled calls; 0 without a schedule
 	Memory  int           // MB
 
-	env    map[string]*yaml.Node
-	memory *yaml.Node
-	most   *yaml.Node
-	policy *yaml.Node // Policies
+	env     map[string]*yaml.Node
+	memory  *yaml.Node
+	most    *yaml.Node
+	policy  *yaml.Node // Policies
+	created []pattern  // of EventBridge, for objects that were put
 }
 
 // DeclaredQueue is a queue of the template.
@@ -213,6 +214,9 @@ func (t *Template) function(p *yaml.Node) (Declared, error) {
 			if f.Every, err = rate(text(properties, "ScheduleExpression")); err != nil {
 				return f, err
 			}
+		case "EventBridgeRule":
+			detail := at(properties, "Pattern", "detail")
+			f.created = append(f.created, pattern{bucket: at(detail, "bucket", "name"), key: at(detail, "object", "key")})
 		default:
 			return f, fmt.Errorf("events of type %q are not known", kind)
 		}

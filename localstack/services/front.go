@@ -19,6 +19,7 @@ type front struct {
 	pass    http.Handler
 	client  *s3.Client
 	changes sync.RWMutex // held for a change, and by a read until its headers are there
+	created listeners
 }
 
 // opened is the context key of the function that a read calls when it has its headers.
@@ -30,18 +31,21 @@ func newFront(addr, gateway string) (*http.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &front{
-		pass: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(to)
-			r.Out.Host = r.In.Host // the signature covers the header
-		}, ModifyResponse: func(r *http.Response) error {
-			if done, ok := r.Request.Context().Value(opened{}).(func()); ok {
-				done()
+	f := &front{client: s3.New(s3.Options{BaseEndpoint: &gateway, UsePathStyle: true, Region: region, Credentials: credentials()})}
+	f.pass = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host // the signature covers the header
+	}, ModifyResponse: func(r *http.Response) error {
+		if done, ok := r.Request.Context().Value(opened{}).(func()); ok {
+			done()
+		}
+		if q := r.Request.URL.Query(); r.StatusCode == http.StatusOK && (r.Request.Method == http.MethodPut && !q.Has("partNumber") || r.Request.Method == http.MethodPost && q.Has("uploadId")) {
+			if bucket, key, ok := strings.Cut(strings.TrimPrefix(r.Request.URL.Path, "/"), "/"); ok && key != "" {
+				f.created.call(bucket, key)
 			}
-			return nil
-		}},
-		client: s3.New(s3.Options{BaseEndpoint: &gateway, UsePathStyle: true, Region: region, Credentials: credentials()}),
-	}
+		}
+		return nil
+	}}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
@@ -91,4 +95,35 @@ func refuse(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>%[1]s</Message></Error>`, code)
+}
+
+// listeners are functions that want to know of new objects.
+type listeners struct {
+	mu   sync.Mutex
+	next int
+	all  map[int]func(bucket, key string)
+}
+
+func (l *listeners) add(f func(bucket, key string)) (remove func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all == nil {
+		l.all = map[int]func(bucket, key string){}
+	}
+	l.next++
+	id := l.next
+	l.all[id] = f
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.all, id)
+	}
+}
+
+func (l *listeners) call(bucket, key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.all {
+		go f(bucket, key)
+	}
 }

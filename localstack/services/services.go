@@ -40,7 +40,7 @@ type Local struct {
 func (l *Local) Env() []string {
 	env := []string{
 		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey, "AWS_REGION=" + region,
-		"APTLESS_TABLE=" + l.Config.Table, "APTLESS_PRIVATE_BUCKET=" + l.Config.PrivateBucket, "APTLESS_PUBLIC_BUCKET=" + l.Config.PublicBucket,
+		"APTLESS_TABLE=" + l.Config.Table, "APTLESS_PRIVATE_BUCKET=" + l.Config.PrivateBucket, "APTLESS_PUBLIC_BUCKET=" + l.Config.PublicBucket, "APTLESS_DROP_BUCKET=" + l.Config.DropBucket,
 		"APTLESS_DYNAMODB_URL=" + l.Config.DynamoDBURL, "APTLESS_S3_URL=" + l.Config.S3URL, "APTLESS_SQS_URL=" + l.Config.SQSURL,
 	}
 	for class, url := range l.Config.Queues {
@@ -51,6 +51,12 @@ func (l *Local) Env() []string {
 		env = append(env, name+"="+url)
 	}
 	return env
+}
+
+// OnCreated has f be called with the bucket and the key of each object that is put, as S3
+// sends events. The returned function ends it.
+func (l *Local) OnCreated(f func(bucket, key string)) (stop func()) {
+	return l.front.Handler.(*front).created.add(f)
 }
 
 // SQS returns a client of the queues.
@@ -67,7 +73,7 @@ func credentials() sdk.CredentialsProvider {
 // Start starts the services that install.sh has put into the folder parts. Their files
 // and logs are in data.
 func Start(ctx context.Context, parts, data string) (l *Local, err error) {
-	l = &Local{Config: aws.Config{Table: "aptless", PrivateBucket: "aptless-private", PublicBucket: "aptless-public", Queues: map[string]string{}}}
+	l = &Local{Config: aws.Config{Table: "aptless", PrivateBucket: "aptless-private", PublicBucket: "aptless-public", DropBucket: "aptless-drop", Queues: map[string]string{}}}
 	defer func() {
 		if err != nil {
 			l.Stop()

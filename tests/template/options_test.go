@@ -36,7 +36,7 @@ func TestOptions(t *testing.T) {
 	}
 	variables := at(&doc.Globals, "Function", "Environment", "Variables")
 	known := map[string]bool{"AWS_MAX_ATTEMPTS": true}
-	for _, name := range []string{"TABLE", "PRIVATE_BUCKET", "PUBLIC_BUCKET", "QUEUE", "QUEUE_PUBLISH", "QUEUE_MIRROR", "QUEUE_CLEANUP", "PUBLIC_KEY", "STORAGES"} {
+	for _, name := range []string{"TABLE", "PRIVATE_BUCKET", "PUBLIC_BUCKET", "DROP_BUCKET", "QUEUE", "QUEUE_PUBLISH", "QUEUE_MIRROR", "QUEUE_CLEANUP", "PUBLIC_KEY", "STORAGES"} {
 		known["APTLESS_"+name] = true // variables of infra/aws
 	}
 	known["APTLESS_AUTHORIZER"], known["APTLESS_IAM_DEFAULT_ROLE"], known["APTLESS_ADDRESS"] = true, true, true // of functions/boot

@@ -17,7 +17,7 @@ func read(t *testing.T, values map[string]string) *host.Template {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]string{
-		"Table": "table", "Table.Arn": "arn:aws:dynamodb:us-east-1:000000000000:table/table", "PrivateBucket": "private", "PublicBucket": "public",
+		"Table": "table", "Table.Arn": "arn:aws:dynamodb:us-east-1:000000000000:table/table", "PrivateBucket": "private", "PublicBucket": "public", "DropBucket": "drop", "DropBucket.Arn": "arn:aws:s3:::drop",
 		"DefaultQueue.Arn": "default", "PublishQueue.Arn": "publish", "SigningKey": "secret-signing", "PublicKey": "secret-public", "EdgeKeys.Arn": "edge",
 	} {
 		tp.Set(name, value)
@@ -79,6 +79,9 @@ func TestRights(t *testing.T) {
 		{parameters, "sqs:ReceiveMessage", "default", []string{"WorkerFunction"}},
 		{parameters, "sqs:ReceiveMessage", "publish", []string{"PublishFunction"}},
 		{parameters, "sqs:SendMessage", "default", all},
+		{parameters, "s3:GetObject", "arn:aws:s3:::drop/drop/r/x_1_all.deb", []string{"PublishFunction", "WorkerFunction"}},
+		{parameters, "s3:DeleteObject", "arn:aws:s3:::drop/drop/r/x_1_all.deb", []string{"PublishFunction", "WorkerFunction"}},
+		{parameters, "s3:PutObject", "arn:aws:s3:::private/answers/x", []string{"ApiFunction", "PublishFunction", "WorkerFunction"}},
 		{parameters, "dynamodb:PutItem", "arn:aws:dynamodb:us-east-1:000000000000:table/table", all},
 		{parameters, "dynamodb:DeleteTable", "arn:aws:dynamodb:us-east-1:000000000000:table/table", nil},
 		{existing, "dynamodb:PutItem", "arn:aws:dynamodb:us-east-1:000000000000:table/old", all},

@@ -134,7 +134,7 @@ func TestKept(t *testing.T) {
 			t.Errorf("%s keeps the parts of uploads that were given up", name)
 		}
 	}
-	if buckets != 2 {
+	if buckets != 3 {
 		t.Errorf("%d buckets", buckets)
 	}
 }

@@ -24,6 +24,7 @@ type Store struct {
 	Repos        *repo.Store
 	Publications *publish.Store
 	Uploads      *upload.Store
+	Drops        Drops // nil without a drop box
 }
 
 // Args are the arguments of a delivery.
@@ -34,6 +35,20 @@ type Args struct {
 	Files          int           // the number of files in Dir
 	ForceReplace   bool          // remove conflicting packages from the repository
 	ForceOverwrite bool          // replace published package files that differ
+
+	Partial bool      `json:",omitempty"` // a file that cannot be imported refuses itself only
+	Dropped []Dropped `json:",omitempty"` // the files of the drop box that Dir has copies of
+}
+
+// Dropped is a file of the drop box that a delivery imports; see package drop.
+type Dropped struct{ Name, Key, ETag string }
+
+// Drops removes files from the drop box when a delivery has ended.
+type Drops interface {
+	// Taken removes imported files.
+	Taken(ctx context.Context, files []Dropped) error
+	// Refused puts files aside, with the reason.
+	Refused(ctx context.Context, files []Dropped, why string) error
 }
 
 // Result is the answer of a delivery.
@@ -53,9 +68,14 @@ type cursor struct {
 func (s *Store) Kinds() []task.Kind {
 	return []task.Kind{
 		task.Define("deliver", s.deliver, task.WithUndo(s.undo)),
+		task.Define(publishing, s.deliver, task.WithUndo(s.undo)),
 		task.Define("deliver.tidy", s.tidy),
 	}
 }
+
+// publishing is the kind of a delivery that publishes. Its class of work is that of
+// publications: only their workers sign and write published files.
+const publishing = "publish.deliver"
 
 // Check makes the task of a delivery. The files may be uploaded after it.
 func (s *Store) Check(ctx context.Context, args Args) (task.Spec, error) {
@@ -64,12 +84,12 @@ func (s *Store) Check(ctx context.Context, args Args) (task.Spec, error) {
 		return task.Spec{}, named.Refuse[*named.NotFound](err, 404, "%w")
 	}
 	args.UUID = r.UUID
-	name := fmt.Sprintf("Add uploaded packages to repo %s", args.Repo)
+	name, kind := fmt.Sprintf("Add uploaded packages to repo %s", args.Repo), "deliver"
 	if args.Publication != nil {
-		name += " and publish them"
+		name, kind = name+" and publish them", publishing
 	}
 	locks, resources, err := s.locks(ctx, s.get, args)
-	return task.Spec{Kind: "deliver", Name: name, Resources: resources, Locks: locks, Args: args}, err
+	return task.Spec{Kind: kind, Name: name, Resources: resources, Locks: locks, Args: args}, err
 }
 
 // get reads a row outside of tasks.
@@ -118,7 +138,7 @@ func (s *Store) deliver(ctx context.Context, a *task.Attempt, args Args) (task.R
 		return task.Result{}, err
 	}
 	if args.Publication == nil {
-		if err := s.commit(ctx, a, &at, staged, nil, tidyDebt(args.Dir)); err != nil {
+		if err := s.commit(ctx, a, &at, staged, nil, tidyDebt(args, staged.Result)); err != nil {
 			return task.Result{}, err
 		}
 		return s.finish(ctx, a, args, at)
@@ -127,7 +147,7 @@ func (s *Store) deliver(ctx context.Context, a *task.Attempt, args Args) (task.R
 		Name: *args.Publication, ForceOverwrite: args.ForceOverwrite, Get: staged.Get(a.GetJSON), Share: at.Publish,
 		Cursor: func(share any) any { return cursor{Import: at.Import, Publish: encode(share)} },
 		Commit: func(ctx context.Context, answer publish.View, debts ...task.Debt) error {
-			return s.commit(ctx, a, &at, staged, &answer, append(debts, tidyDebt(args.Dir))...)
+			return s.commit(ctx, a, &at, staged, &answer, append(debts, tidyDebt(args, staged.Result))...)
 		},
 	})
 	if err != nil {
@@ -171,7 +191,7 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, args Args, at *curso
 		return nil, err
 	}
 	at.Import = encode(staged.Share)
-	if n := len(staged.Result.FailedFiles); n > 0 {
+	if n := len(staged.Result.FailedFiles); n > 0 && (!args.Partial || len(staged.Result.Report.Added) == 0) {
 		return nil, task.Fail(400, "nothing is imported, as %d of %d files cannot be: %s", n, args.Files, joinWarnings(staged.Result.Report.Warnings))
 	}
 	if len(staged.Result.Report.Added) == 0 {
@@ -198,11 +218,11 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, at *cursor, staged 
 	return a.Commit(ctx, *at, debts...)
 }
 
-// tidyDebt is the debt of removing the uploads.
-func tidyDebt(dir string) task.Debt {
-	return task.Debt{Name: debtName(dir), Spec: task.Spec{
-		Kind: "deliver.tidy", Name: "Remove delivered files", Resources: []string{upload.Path(dir)},
-		Locks: []lock.Want{dirLock(dir)}, Args: tidyArgs{dir},
+// tidyDebt is the debt of removing the uploads, and the files of the drop box.
+func tidyDebt(args Args, r repo.ImportResult) task.Debt {
+	return task.Debt{Name: debtName(args.Dir), Spec: task.Spec{
+		Kind: "deliver.tidy", Name: "Remove delivered files", Resources: []string{upload.Path(args.Dir)},
+		Locks: []lock.Want{dirLock(args.Dir)}, Args: tidyArgs{args.Dir, args.Dropped, r.FailedFiles, joinWarnings(r.Report.Warnings)},
 	}}
 }
 
@@ -228,7 +248,7 @@ func (s *Store) finish(ctx context.Context, a *task.Attempt, args Args, at curso
 
 // end removes the uploads and reports.
 func (s *Store) end(ctx context.Context, a *task.Attempt, args Args, r Result) (task.Result, error) {
-	if err := s.Uploads.RemoveDir(ctx, args.Dir); err != nil {
+	if err := s.clear(ctx, tidyArgs{args.Dir, args.Dropped, r.FailedFiles, joinWarnings(r.Report.Warnings)}); err != nil {
 		return task.Result{}, err
 	}
 	a.Pay(debtName(args.Dir))
@@ -253,15 +273,43 @@ func (s *Store) undo(ctx context.Context, a *task.Attempt, args Args) error {
 			return err
 		}
 	}
+	if s.Drops != nil && len(args.Dropped) > 0 {
+		if err := s.Drops.Refused(ctx, args.Dropped, a.Refusal()); err != nil {
+			return err
+		}
+	}
 	return s.Uploads.RemoveDir(ctx, args.Dir)
 }
 
 // tidyArgs are the arguments of the removal of uploads.
-type tidyArgs struct{ Dir string }
+type tidyArgs struct {
+	Dir     string
+	Dropped []Dropped `json:",omitempty"`
+	Failed  []string  `json:",omitempty"` // paths of files that could not be imported
+	Why     string    `json:",omitempty"`
+}
+
+// clear removes the uploads, and the files of the drop box.
+func (s *Store) clear(ctx context.Context, args tidyArgs) error {
+	if s.Drops != nil && len(args.Dropped) > 0 {
+		var good, bad []Dropped
+		for _, d := range args.Dropped {
+			if slices.Contains(args.Failed, upload.Path(args.Dir, d.Name)) {
+				bad = append(bad, d)
+				continue
+			}
+			good = append(good, d)
+		}
+		if err := errors.Join(s.Drops.Refused(ctx, bad, args.Why), s.Drops.Taken(ctx, good)); err != nil {
+			return err
+		}
+	}
+	return s.Uploads.RemoveDir(ctx, args.Dir)
+}
 
 // tidy removes the uploads of a delivery that did not remove them itself.
 func (s *Store) tidy(ctx context.Context, _ *task.Attempt, args tidyArgs) (task.Result, error) {
-	return task.Result{NoValue: true}, s.Uploads.RemoveDir(ctx, args.Dir)
+	return task.Result{NoValue: true}, s.clear(ctx, args)
 }
 
 // encode returns a part of the cursor as JSON.

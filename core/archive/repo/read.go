@@ -107,6 +107,7 @@ func (s *Store) readBinary(ctx context.Context, lease *parallel.Lease, res *resu
 	if err != nil {
 		return err
 	}
+	res.upload.File.SHA256 = f.SHA256 // unknown of a file from the drop box
 	pkg, err := deb.BinaryPackage(p, kind, f)
 	if err == nil {
 		if name := fileName(pkg, f.Name); name != f.Name {
@@ -193,6 +194,7 @@ func (s *Store) readSource(ctx context.Context, res *result, from *release, borr
 	if err != nil {
 		return err
 	}
+	res.upload.File.SHA256 = own.SHA256
 	pkg, err := deb.SourcePackage(p, own)
 	if err == nil {
 		if name := fileName(pkg, own.Name); name != own.Name {

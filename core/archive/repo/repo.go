@@ -30,7 +30,17 @@ type Repo struct {
 	DefaultComponent    string
 	List                lists.Ref  // of its packages
 	Uploaders           *Uploaders `json:",omitempty"` // nil allows every key
+	Drop                *Drop      `json:",omitempty"` // nil publishes nothing
 }
+
+// Drop has the publications that are updated after an import from the drop box.
+type Drop struct{ Publish []Published }
+
+// Published names a publication that is updated.
+type Published struct{ Storage, Prefix, Distribution string }
+
+// MaxPublished bounds the publications of a Drop.
+const MaxPublished = 20
 
 // View is a repository as clients see it.
 type View struct {
@@ -172,6 +182,8 @@ type EditArgs struct {
 	Name, Comment, DefaultDistribution, DefaultComponent *string
 	Uploaders                                            *Uploaders `json:",omitempty"`
 	AnyUploader                                          bool       // removes Uploaders
+	Drop                                                 *Drop      `json:",omitempty"`
+	NoDrop                                               bool       `json:",omitempty"` // removes Drop
 }
 
 // CheckEdit makes the task that edits a repository.
@@ -217,6 +229,9 @@ func (s *Store) edit(ctx context.Context, a *task.Attempt, args EditArgs) (task.
 	set(&r.DefaultComponent, args.DefaultComponent)
 	if args.Uploaders != nil || args.AnyUploader {
 		r.Uploaders = args.Uploaders
+	}
+	if args.Drop != nil || args.NoDrop {
+		r.Drop = args.Drop
 	}
 	return task.Result{Value: r.View()}, s.save(a, &r)
 }

@@ -139,6 +139,21 @@ func (s *Store) nameFile(ctx context.Context, u Upload, more ...driver.Op) error
 	}
 }
 
+// Take copies an object into a directory as a file, without reading it. sha256 is the
+// digest that it is said to have, or "" if none is known; reading the file verifies it.
+func (s *Store) Take(ctx context.Context, dir, name, object, sha256 string) error {
+	u := Upload{Dir: dir, Name: name, Blob: pool.IncomingPrefix + rand.Text(), Mark: s.mark()}
+	if err := uploadKey(dir, name).Check(); err != nil {
+		return err
+	}
+	info, err := s.Blobs.Copy(driver.Lazily(ctx), u.Blob, object, driver.PutOptions{})
+	if err != nil {
+		return err
+	}
+	u.File = deb.File{Name: name, Size: info.Size, SHA256: sha256}
+	return s.nameFile(ctx, u)
+}
+
 // Adopt moves an uploaded file into the pool; see pool.Store.Adopt.
 func (s *Store) Adopt(ctx context.Context, u Upload) error {
 	return s.Pool.Adopt(ctx, u.Blob, u.File)

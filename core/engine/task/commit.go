@@ -107,6 +107,9 @@ func (a *Attempt) Commit(ctx context.Context, cursor any, debts ...Debt) error {
 	}, list)
 }
 
+// Refusal returns the error for which the task fails, within its Undo.
+func (a *Attempt) Refusal() string { return a.stored().Refusal }
+
 // Committed reports whether the task has committed. A task that pays a debt has
 // committed from its beginning.
 func (a *Attempt) Committed() bool {

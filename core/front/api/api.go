@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"aptless/core/archive/deliver"
+	"aptless/core/archive/drop"
 	"aptless/core/archive/fsck"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
@@ -86,6 +87,7 @@ type Server struct {
 	Keyrings  *keyring.Store
 
 	Deliveries *deliver.Store
+	Drops      *drop.Store
 	Transfers  *transfer.Store
 	Freezer    Freezer // nil where there is no data folder
 	Tree       *Tree

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"aptless/core/archive/deliver"
+	"aptless/core/archive/drop"
 	"aptless/core/archive/fsck"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
@@ -67,6 +68,11 @@ func repoOperations() []openapi.Operation {
 		tasked("POST", one+"/copy/{src}/{file}", tag, "copyPackages", "Copy packages from another repository by a query", takes(reposCopyPackageParams{}, 200, repo.CopyResult{}, wantedQuery()...)),
 		tasked("POST", one+"/import/{src}", tag, "importMirror", "Import packages of a mirror", takes(reposImportParams{}, 200, repo.CopyResult{}, wantedQuery()...)),
 		tasked("POST", one+"/snapshots", tag, "snapshotRepo", "Make a snapshot of a repository", takes(snapshotsCreateFromRepositoryParams{}, 201, snapshot.View{})),
+		op("GET", one+"/drop", tag, "showDrop", "Show the publications that are updated after an import from the drop box", gives(200, dropBox{})),
+		tasked("PUT", one+"/drop", tag, "setDrop", "Set the publications that are updated after an import from the drop box", takes(dropBox{}, 200, repo.View{})),
+		tasked("POST", one+"/drop", tag, "takeDrop", "Import the files of the drop box, as their arrival does", gives(200, drop.Taken{},
+			openapi.Param{Name: "folder", About: "a folder of the repository in the drop box, whose files wait for a .changes"})),
+		tasked("DELETE", one+"/drop", tag, "clearDrop", "Publish nothing after an import from the drop box", gives(200, repo.View{})),
 		op("GET", one+"/uploaders", tag, "showUploaders", "Show the uploaders and their rules", gives(200, repo.Uploaders{})),
 		tasked("PUT", one+"/uploaders", tag, "setUploaders", "Set the uploaders and their rules", takes(repo.Uploaders{}, 200, repo.View{})),
 		tasked("DELETE", one+"/uploaders", tag, "clearUploaders", "Remove the rules: anybody may upload", gives(200, repo.View{})),

@@ -122,6 +122,7 @@ func (s *Server) repoRoutes(rt *Router) {
 	})
 	rt.Handle("POST", "/api/repos/{name}/import/{src}", needs(param(auth.RepoWrite, "name"), param(auth.MirrorRead, "src")), s.importMirror)
 	s.uploadersRoutes(rt)
+	s.dropRoutes(rt)
 }
 
 // importMirror adds packages of a mirror to a repository.

@@ -148,6 +148,7 @@ func samples() []sample {
 		{"GET /api/repos", "", "", "repo.read x"}, {"GET /api/mirrors", "", "", "mirror.read x"},
 		{"GET /api/snapshots", "", "", "snapshot.read x"}, {"GET /api/publish", "", "", "publish.read x//x"},
 		{"GET /api/repos/{name}", "", "", "repo.read r"}, {"GET /api/repos/{name}/packages", "", "", "repo.read r"}, {"GET /api/repos/{name}/uploaders", "", "", "repo.read r"},
+		{"GET /api/repos/{name}/drop", "", "", "repo.read r"}, {"PUT /api/repos/{name}/drop", "", "{}", "repo.manage r"}, {"POST /api/repos/{name}/drop", "", "", "repo.manage r"}, {"DELETE /api/repos/{name}/drop", "", "", "repo.manage r"},
 		{"POST /api/repos", "", `{"Name":"new"}`, "repo.manage new"},
 		{"POST /api/repos", "", `{"Name":"new","FromSnapshot":"s1"}`, "repo.manage new,snapshot.read s1"},
 		{"PUT /api/repos/{name}", "", `{"Comment":"x"}`, "repo.manage r"}, {"PUT /api/repos/{name}", "", `{"Name":"q"}`, "repo.manage r,repo.manage q"},

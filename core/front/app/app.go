@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"aptless/core/archive/deliver"
+	"aptless/core/archive/drop"
 	"aptless/core/archive/keyring"
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/origin"
@@ -165,9 +166,10 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"
 	}
 	deliveries := &deliver.Store{Repos: repos, Publications: publications, Uploads: uploads}
+	drops := dropBox(&drop.Store{Table: d.Table, Blobs: d.Blobs, Repos: repos, Uploads: uploads, Deliveries: deliveries, Now: c.Now})
 	transfers := &transfer.Store{Table: d.Table, Blobs: d.Blobs, Lists: lists, Pool: files, Uploads: uploads, Repos: repos, Mirrors: mirrors, Snapshots: snapshots, Publications: publications, Keyrings: keyrings, Now: c.Now, May: guarding.may}
 	tasks := guarding.watch(&task.Store{Table: d.Table, Blobs: d.Blobs, Queue: d.Queue, Now: c.Now, Log: c.Log, Epoch: epoch, Random: c.Random})
-	mirrors.Tasks = tasks
+	mirrors.Tasks, drops.Tasks = tasks, tasks
 	collector := &gc.Collector{
 		Table: d.Table, Blobs: d.Blobs, Lists: lists.Chunks, Tasks: tasks, Epoch: epoch, Now: c.Now, Budget: memory.items,
 		Sources: []gc.Source{
@@ -186,19 +188,19 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	repairs := api.Repairs{api.PoolRepairer(files), {Name: "Publications", Repair: publications.RepairAll}}
 	checker := checkerOf(collector, files, publications)
-	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), deliveries.Kinds(), transfers.Kinds(), collector.Kinds(), checker.Kinds(), []task.Kind{repairs.Kind()}))
+	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), deliveries.Kinds(), drops.Kinds(), transfers.Kinds(), collector.Kinds(), checker.Kinds(), []task.Kind{repairs.Kind()}))
 	if err != nil {
 		return nil, err
 	}
 	scheduled := &cleanups{table: d.Table, every: c.CleanupEvery, spec: collector.Check, now: c.Now}
-	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, protection: guarding, cleanups: scheduled, planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh, cleanupKind: scheduled.plan}, signatures: signatures{public, signer}, now: c.Now}
+	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, drops: drops, protection: guarding, cleanups: scheduled, planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh, drop.EntryKind: drops.Plan, cleanupKind: scheduled.plan}, signatures: signatures{public, signer}, now: c.Now}
 	dispatcher.Alone, dispatcher.Outage, dispatcher.Allow = c.Alone, cmp.Or(c.Outage, dispatcher.Outage), guarding.allow
 	direct, _ := d.Blobs.(driver.Direct)
 	objects := drawing{publications, lists, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}
 	server := &api.Server{
 		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit, Nodes: objects.nodes, References: objects.references, Setup: a.setup, Draw: c.Draw, Space: c.Space, Freezer: c.Freezer,
 		Version: c.Version, Address: c.Address, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
-		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Origins: repos.Origins, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Checker: checker, Keyrings: keyrings, Deliveries: deliveries, Transfers: transfers, Problems: a.Problems,
+		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Origins: repos.Origins, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Checker: checker, Keyrings: keyrings, Deliveries: deliveries, Drops: drops, Transfers: transfers, Problems: a.Problems,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, AsOf: publications.AsOf, Log: c.Log,
 			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },

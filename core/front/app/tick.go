@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"aptless/core/archive/drop"
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/publish"
 	"aptless/core/engine/driver"
@@ -26,6 +27,7 @@ type App struct {
 	signatures   signatures
 	now          func() time.Time
 	mirrors      *mirror.Store
+	drops        *drop.Store
 	protection   *protection
 	cleanups     *cleanups
 	inside       *api.Inside // requests of pages to Handler
