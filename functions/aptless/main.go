@@ -29,7 +29,7 @@ func main() {
 
 // commands are the commands of this package.
 func commands() []*cobra.Command {
-	return []*cobra.Command{serveCommand(), uploadCommand(), keyCommand(), tokenCommand(), loginCommand(), authCommand(), policyCommand(), auditCommand(), healthcheckCommand()}
+	return []*cobra.Command{serveCommand(), uploadCommand(), proxyCommand(), keyCommand(), tokenCommand(), loginCommand(), authCommand(), policyCommand(), auditCommand(), healthcheckCommand()}
 }
 
 // keptToken returns the token that "aptless login" has kept for a server.

@@ -1,0 +1,287 @@
+package aws
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"aptless/core/archive/upstream/upstreamtest"
+	"aptless/core/engine/driver"
+	"aptless/core/formats/deb/debtest"
+	"aptless/localstack"
+)
+
+// The sizes of the large tests. `make test-aws-large` has the large ones.
+var (
+	largeMirror  = flag.Int("large-mirror", 40, "packages that TestLargeMirror mirrors and publishes")
+	largePackage = flag.Int64("large-package", 48, "MiB of the package that TestLargePackage drops")
+	largeImport  = flag.Int64("large-import", 96, "MiB that TestLargeImport imports, in packages of 32 MiB")
+	largeList    = flag.Int("large-list", 300, "packages that TestLargeList lists")
+)
+
+// peak returns a function that ends the observation of the functions' processes, and tells
+// the largest resident set of one of them in MiB.
+func peak(t *testing.T) func() int64 {
+	ctx, stop := context.WithCancel(t.Context())
+	result := make(chan int64)
+	go func() {
+		var most int64
+		for ctx.Err() == nil {
+			processes, _ := filepath.Glob("/proc/[0-9]*/exe")
+			for _, exe := range processes {
+				if to, err := os.Readlink(exe); err != nil || !strings.HasPrefix(to, built) {
+					continue
+				}
+				data, err := os.ReadFile(filepath.Join(filepath.Dir(exe), "status"))
+				if err != nil {
+					continue // the process has ended
+				}
+				_, text, _ := strings.Cut(string(data), "VmHWM:")
+				kib, _ := strconv.ParseInt(strings.Fields(text + " 0")[0], 10, 64)
+				most = max(most, kib>>10)
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(500 * time.Millisecond):
+			}
+		}
+		result <- most
+	}()
+	return func() int64 {
+		stop()
+		return <-result
+	}
+}
+
+// TestLargeMirror mirrors and publishes an archive whose packages have pluses in their
+// names and versions. debmirror and debootstrap read it from the published tree.
+func TestLargeMirror(t *testing.T) {
+	specs := []debtest.Spec{{Package: "apt", Version: "2.6.1+b1", Architecture: "amd64", Fields: map[string]string{"Priority": "important"}}} // debootstrap wants it
+	required := 1
+	for i := range *largeMirror - 1 {
+		priority := "optional"
+		if i%10 == 0 {
+			priority = "required"
+			required++
+		}
+		specs = append(specs, debtest.Spec{Package: fmt.Sprintf("libsigc++-2.0-%dv5", i), Version: fmt.Sprintf("2.12.0+dfsg%d-1+b1", i), Architecture: "amd64", Fields: map[string]string{"Priority": priority},
+			Files: map[string]string{fmt.Sprintf("usr/lib/libsigc++-%d.so", i): "x"}})
+	}
+	archive := httptest.NewServer(upstreamtest.Serve("", upstreamtest.Build(upstreamtest.Spec{Components: map[string]upstreamtest.Component{"main": {Packages: specs}}})))
+	t.Cleanup(archive.Close)
+	p := deploy(t, 0, nil, func(o *localstack.Options) { o.AllowUpstream = "127.0.0.1" })
+	ended := peak(t)
+	name := fmt.Sprint("large", time.Now().UnixNano())
+	p.must("POST", "/api/mirrors", fmt.Sprintf(`{"Name":%q,"ArchiveURL":%q,"Distribution":"stable","IgnoreSignatures":true}`, name, archive.URL))
+	p.must("PUT", "/api/mirrors/"+name, `{"IgnoreSignatures":true}`)
+	p.must("POST", "/api/mirrors/"+name+"/snapshots", `{"Name":"`+name+`"}`)
+	p.must("POST", "/api/publish/"+name, `{"SourceKind":"snapshot","Distribution":"stable","Architectures":["amd64"],"Sources":[{"Name":"`+name+`"}]}`)
+	t.Logf("%d packages; at most %d MiB in a function", len(specs), ended())
+	ring := filepath.Join(t.TempDir(), "ring.gpg")
+	key, err := exec.Command("sh", "-c", "curl -sSf "+p.public.URL+"/key.asc | gpg --dearmor").Output()
+	if err == nil {
+		err = os.WriteFile(ring, key, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	tool := func(want int, program string, args ...string) {
+		t.Helper()
+		dir := args[len(args)-1]
+		if program == "debootstrap" {
+			dir = args[len(args)-2]
+			if os.Geteuid() != 0 {
+				program, args = "fakeroot", append([]string{program}, args...)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), program, args...)
+		cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "LC_ALL=C.UTF-8", "http_proxy=", "no_proxy=127.0.0.1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", program, err, out[max(0, len(out)-3000):])
+		}
+		n := 0
+		err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+			if strings.HasSuffix(path, ".deb") {
+				n++
+			}
+			return err
+		})
+		if err != nil || n != want {
+			t.Errorf("%s has %d packages, want %d; %v", program, n, want, err)
+		}
+	}
+	tool(len(specs), "debmirror", "--method=http", "--host="+strings.TrimPrefix(p.public.URL, "http://"), "--root="+name, "--dist=stable", "--section=main", "--arch=amd64",
+		"--nosource", "--keyring="+ring, "--rsync-extra=none", "--diff=none", t.TempDir())
+	tool(required, "debootstrap", "--download-only", "--variant=minbase", "--arch=amd64", "--no-merged-usr", "--keyring="+ring, "stable", t.TempDir(), p.public.URL+"/"+name)
+}
+
+// zeros is an endless file of zeros.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// hugeDeb returns a package with a file of size zeros, and its size. It needs no memory.
+func hugeDeb(t *testing.T, name string, size int64) (io.Reader, int64) {
+	t.Helper()
+	control := fmt.Sprintf("Package: %s\nVersion: 1\nArchitecture: amd64\nMaintainer: A <a@example.org>\nDescription: zeros\n", name)
+	archive := func(path string, size int64, content string) []byte {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		if err := w.WriteHeader(&tar.Header{Name: path, Mode: 0o644, Size: size, Format: tar.FormatGNU}); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, content)
+		w.Flush() // without the end, if the content is to follow
+		return b.Bytes()
+	}
+	end := make([]byte, 1024)
+	controlTar := append(archive("./control", int64(len(control)), control), end...)
+	head := archive("./usr/share/zeros", size, "")
+	data := int64(len(head)) + (size+511)/512*512 + 1024
+	member := func(name string, size int64) string {
+		return fmt.Sprintf("%-16s%-12d%-6d%-6d%-8s%-10d`\n", name, 0, 0, 0, "100644", size)
+	}
+	begin := "!<arch>\n" + member("debian-binary", 4) + "2.0\n" + member("control.tar", int64(len(controlTar))) + string(controlTar) + member("data.tar", data) + string(head)
+	return io.MultiReader(strings.NewReader(begin), io.LimitReader(zeros{}, data-int64(len(head)))), int64(len(begin)) + data - int64(len(head))
+}
+
+// TestLargePackage drops a package of any size. It is imported, and published by its
+// digest, so that it is stored once.
+func TestLargePackage(t *testing.T) {
+	p := deploy(t, 0, nil)
+	name := fmt.Sprint("huge", time.Now().UnixNano())
+	p.must("POST", "/api/repos", `{"Name":"`+name+`"}`)
+	p.must("POST", "/api/publish/"+name, `{"SourceKind":"local","Distribution":"stable","Architectures":["amd64"],"Sources":[{"Name":"`+name+`"}],"PoolLayout":"hash"}`)
+	p.must("PUT", "/api/repos/"+name+"/drop", `{"Publish":["`+name+`/stable"]}`)
+	ended := peak(t)
+	body, size := hugeDeb(t, name, *largePackage<<20)
+	begun := time.Now()
+	if _, err := p.drivers.Blobs.Put(t.Context(), "drop/drop/"+name+"/"+name+"_1_amd64.deb", body, driver.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for stay := true; stay; time.Sleep(time.Second) {
+		stay = false
+		for range p.drivers.Blobs.List(t.Context(), "drop/drop/"+name+"/", "") {
+			stay = true
+		}
+		if t.Context().Err() != nil || time.Since(begun) > time.Hour {
+			t.Fatal("the package stays in the drop box")
+		}
+	}
+	for info, err := range p.drivers.Blobs.List(t.Context(), "drop/failed/"+name+"/", "") {
+		t.Errorf("%s, %v", info.Key, err)
+	}
+	t.Logf("%d bytes; at most %d MiB in a function; %s", size, ended(), time.Since(begun).Round(time.Second))
+	out, err := exec.CommandContext(t.Context(), "curl", "-sSf", p.public.URL+"/"+name+"/dists/stable/main/binary-amd64/Packages").Output()
+	if err != nil || !strings.Contains(string(out), fmt.Sprintf("Size: %d\n", size)) {
+		t.Errorf("%s, %v", out, err)
+	}
+	p.drop(name)
+}
+
+// drop removes a repository, its publication and its files: the disk is small.
+func (p *deployed) drop(name string) {
+	p.must("DELETE", "/api/publish/"+name+"/stable", "")
+	p.must("DELETE", "/api/repos/"+name+"?force=1", "")
+	p.must("POST", "/api/db/cleanup", "")
+}
+
+// TestLargeImport imports packages of 32 MiB in one call. Uploads go to the storage, and
+// each import leaves the pool with its files only.
+func TestLargeImport(t *testing.T) {
+	p := deploy(t, 0, nil)
+	name := fmt.Sprint("much", time.Now().UnixNano())
+	p.must("POST", "/api/repos", `{"Name":"`+name+`"}`)
+	ended := peak(t)
+	const each = 32
+	n := max(1, int(*largeImport/each))
+	var sum int64
+	for i := range n {
+		pkg := fmt.Sprintf("%s-%d", name, i)
+		body, size := hugeDeb(t, pkg, each<<20)
+		sum += size
+		// The body of a request is limited, so the object is put where the drop box is, and
+		// taken with all others at the end.
+		if _, err := p.drivers.Blobs.Put(t.Context(), "drop/waiting/"+name+"/"+pkg, body, driver.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.drivers.Blobs.Copy(t.Context(), "drop/drop/"+name+"/"+pkg+"_1_amd64.deb", "drop/waiting/"+name+"/"+pkg, driver.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.drivers.Blobs.Delete(t.Context(), "drop/waiting/"+name+"/"+pkg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for stay := true; stay; time.Sleep(time.Second) {
+		stay = false
+		for range p.drivers.Blobs.List(t.Context(), "drop/drop/"+name+"/", "") {
+			stay = true
+		}
+	}
+	var keys []string
+	if err := json.Unmarshal(p.must("GET", "/api/repos/"+name+"/packages", ""), &keys); err != nil || len(keys) != n {
+		t.Errorf("%d packages, want %d, %v", len(keys), n, err)
+	}
+	t.Logf("%d packages of %d bytes in total; at most %d MiB in a function", n, sum, ended())
+	p.must("DELETE", "/api/repos/"+name+"?force=1", "")
+	p.must("POST", "/api/db/cleanup", "")
+}
+
+// TestLargeList lists a repository by pages: each package is on one page, and the total is
+// told. The whole list is answered, too.
+func TestLargeList(t *testing.T) {
+	archive := httptest.NewServer(upstreamtest.Serve("", upstreamtest.Build(upstreamtest.Spec{Components: map[string]upstreamtest.Component{"main": {Packages: func() (specs []debtest.Spec) {
+		for i := range *largeList {
+			specs = append(specs, debtest.Spec{Package: fmt.Sprintf("listed%06d", i), Architecture: "amd64"})
+		}
+		return specs
+	}()}}})))
+	t.Cleanup(archive.Close)
+	p := deploy(t, 0, nil, func(o *localstack.Options) { o.AllowUpstream = "127.0.0.1" })
+	name := fmt.Sprint("listed", time.Now().UnixNano())
+	p.must("POST", "/api/mirrors", fmt.Sprintf(`{"Name":%q,"ArchiveURL":%q,"Distribution":"stable","IgnoreSignatures":true}`, name, archive.URL))
+	p.must("PUT", "/api/mirrors/"+name, `{"IgnoreSignatures":true}`)
+	ended := peak(t)
+	seen, after, pages := map[string]bool{}, "", 0
+	limit := min(1000, max(1, *largeList/3))
+	for {
+		out, err := exec.CommandContext(t.Context(), "curl", "-sSf", "-D", "-", "-u", "token:"+p.token,
+			fmt.Sprintf("%s/api/mirrors/%s/packages?limit=%d&after=%s", p.api.URL, name, limit, strings.ReplaceAll(after, " ", "%20"))).Output()
+		head, body, _ := strings.Cut(string(out), "\r\n\r\n")
+		var keys []string
+		if err == nil {
+			err = json.Unmarshal([]byte(body), &keys)
+		}
+		if err != nil || !strings.Contains(head, fmt.Sprintf("X-Total: %d\r\n", *largeList)) {
+			t.Fatalf("%v: %.500s", err, out)
+		}
+		for _, k := range keys {
+			seen[k] = true
+		}
+		pages++
+		_, after, _ = strings.Cut(head, "\nX-Next: ")
+		if after, _, _ = strings.Cut(after, "\r"); after == "" {
+			break
+		}
+	}
+	whole := p.must("GET", "/api/mirrors/"+name+"/packages?format=details", "")
+	t.Logf("%d packages on %d pages; %d bytes with details; at most %d MiB in a function", len(seen), pages, len(whole), ended())
+	if len(seen) != *largeList || bytes.Count(whole, []byte(`"Package":"listed`)) != *largeList {
+		t.Errorf("%d packages on pages, %d with details, want %d", len(seen), bytes.Count(whole, []byte(`"Package":"listed`)), *largeList)
+	}
+}
