@@ -120,14 +120,14 @@ func TestAPIThatCannotStartAnswers(t *testing.T) {
 	if code, body := ask(); code != 503 || !strings.Contains(body, "its log says why") || strings.Contains(body, "secret") {
 		t.Errorf("%d %s", code, body)
 	}
-	if err := f.Schedule(t.Context()); !errors.Is(err, f.broken) {
+	if err := f.Schedule(t.Context(), nil); !errors.Is(err, f.broken) {
 		t.Error(err)
 	}
 	f.broken = nil
 	if code, body := ask(); code != 200 {
 		t.Errorf("%d %s", code, body)
 	}
-	if err := f.Schedule(t.Context()); err != nil || f.built != 3 {
+	if err := f.Schedule(t.Context(), nil); err != nil || f.built != 3 {
 		t.Errorf("made %d times, %v", f.built, err)
 	}
 }
@@ -182,7 +182,7 @@ func TestFunctionWithoutStorageFails(t *testing.T) {
 	if _, err := f.Worker(time.Minute)(t.Context(), events.SQSEvent{}); err == nil || !strings.Contains(err.Error(), "APTLESS_") {
 		t.Error(err)
 	}
-	if err := f.Schedule(t.Context()); err == nil {
+	if err := f.Schedule(t.Context(), nil); err == nil {
 		t.Error("a tick without storage succeeds")
 	}
 }
