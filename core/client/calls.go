@@ -76,6 +76,30 @@ func Include(repo, dir string) Call[Report] {
 	return tasked[Report]("POST", at("repos", repo, "include", dir), nil)
 }
 
+// RemoveMatching removes the packages of a query. aptly cannot.
+func RemoveMatching(repo, query string) Call[Report] {
+	return tasked[Report]("DELETE", at("repos", repo, "packages"), nil).With("q", query)
+}
+
+// ImportMirror adds the packages of a mirror that match one of the queries. aptly cannot.
+func ImportMirror(repo, mirror string, queries []string, withDeps, dryRun bool) Call[Report] {
+	return tasked[Report]("POST", at("repos", repo, "import", mirror), struct {
+		Queries  []string
+		WithDeps bool `json:"with-deps"`
+		DryRun   bool `json:"dry-run"`
+	}{queries, withDeps, dryRun})
+}
+
+// Move copies the packages of a query and removes them from their repository: both or
+// neither. aptly ignores the word and copies.
+func Move(to, from, query string, withDeps, dryRun bool) Call[Report] {
+	return tasked[Report]("POST", at("repos", to, "copy", from, query), struct {
+		WithDeps bool `json:"with-deps"`
+		DryRun   bool `json:"dry-run"`
+		Move     bool `json:"move"`
+	}{withDeps, dryRun, true})
+}
+
 // Copy copies the packages of a query from one repository to another.
 func Copy(to, from, query string, withDeps, dryRun bool) Call[Report] {
 	return tasked[Report]("POST", at("repos", to, "copy", from, query), struct {
@@ -222,6 +246,11 @@ func Update(p Place, b Publishing) Call[Publication] {
 	return tasked[Publication]("POST", p.path("update"), b)
 }
 
+// PlanOf asks for the changes that a call on a publication would make, and makes none.
+func PlanOf[T any](c Call[T]) Call[Plan] {
+	return Call[Plan]{Method: c.Method, Path: c.Path, Query: c.Query, Body: c.Body, Safe: true}.With("dryRun", "1")
+}
+
 // DropPublication removes a publication.
 func DropPublication(p Place) Call[Nothing] { return tasked[Nothing]("DELETE", p.path(), nil) }
 
@@ -289,6 +318,16 @@ func ClearTasks() Call[Nothing] {
 
 // Cleanup deletes the files and records that nothing refers to.
 func Cleanup() Call[Nothing] { return tasked[Nothing]("POST", at("db", "cleanup"), nil) }
+
+// PlanCleanup counts the files and records that a cleanup deletes. aptly cannot.
+func PlanCleanup() Call[[]Unneeded] {
+	return tasked[[]Unneeded]("POST", at("db", "cleanup"), nil).With("dryRun", "1")
+}
+
+// CheckStorage checks rows, lists, the pool and the public trees. aptly cannot.
+func CheckStorage(deep, repair bool) Call[Check] {
+	return tasked[Check]("POST", at("db", "check"), nil).Flag("deep", deep).Flag("repair", repair)
+}
 
 // Repair checks the storage and restores missing files. With dryRun=1 it only checks.
 func Repair() Call[Nothing] { return tasked[Nothing]("POST", at("db", "repair"), nil) }

@@ -234,3 +234,41 @@ type TrustedKeys struct {
 		UserIDs                      []string
 	}
 }
+
+// Unneeded counts things that a cleanup deletes.
+type Unneeded struct {
+	Area   string
+	Number int
+	Bytes  int64
+}
+
+// Preview counts the packages of a snapshot that a dry run does not make.
+type Preview struct{ Packages, Kept int }
+
+// Plan has the changes that a call on a publication would make.
+type Plan struct {
+	Components []struct {
+		Component, Source          string
+		Added, Removed             []string
+		AddedNumber, RemovedNumber int
+	}
+	Objects, RemovedObjects int
+	Bytes, RemovedBytes     int64
+	Generation              int64 // value of ifGeneration for the call
+}
+
+// Check is the report on a storage.
+type Check struct {
+	Sound, Deep bool
+	Checked     map[string]int
+	Findings    []struct {
+		Kind, Object, Of, Detail string
+		Repaired                 bool
+	}
+	Number       map[string]int
+	Repaired     int
+	Unreferenced struct {
+		Records, Files int
+		Bytes          int64
+	}
+}

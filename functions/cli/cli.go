@@ -71,7 +71,8 @@ func valued(root *cobra.Command) map[string]bool {
 // ignored are global flags of aptly for its own database and keys.
 var ignored = map[string]string{"db-open-attempts": "10", "gpg-provider": "", "dep-verbose-resolve": "false"}
 
-// follows are global flags of aptly that a server has as settings of its own.
+// follows are global flags of aptly. A server has settings of its own for them, which the
+// flags replace for one request.
 var follows = []string{"all-variants", "recommends", "source", "suggests"}
 
 func (s *session) root(more []*cobra.Command) *cobra.Command {
@@ -87,6 +88,7 @@ func (s *session) root(more []*cobra.Command) *cobra.Command {
 		group("api", "aptly's server", s.leaf("serve", "Not here: aptless serve is the server", count{0, -1}, func(context.Context, []string) error {
 			return usagef("the server is: aptless serve")
 		})))
+	root.AddCommand(s.setupCommand())
 	for _, c := range more {
 		if c.Name() == "key" {
 			c.AddCommand(s.keyCommands()...)
@@ -120,16 +122,22 @@ func (s *session) flags(root *cobra.Command) {
 	}
 	flags.Lookup("dep-verbose-resolve").NoOptDefVal = "true"
 	for _, name := range follows {
-		flags.Bool("dep-follow-"+name, false, "not taken: a setting of the server, serve --follow-"+name)
-		_ = flags.MarkHidden("dep-follow-" + name)
+		flags.Bool("dep-follow-"+name, false, "in the resolution of dependencies, follow "+strings.ReplaceAll(name, "-", " "))
 	}
 }
 
 // begin checks the flags of all commands and prepares the session.
 func (s *session) begin(cmd *cobra.Command) error {
 	for _, name := range follows {
-		if f := cmd.Flags().Lookup("dep-follow-" + name); f != nil && f.Changed {
-			return usagef("--dep-follow-%s is a setting of the server: aptless serve --follow-%s", name, name)
+		f := cmd.Flags().Lookup("dep-follow-" + name)
+		if f == nil || !f.Changed {
+			continue
+		}
+		if s.opts.follow == nil {
+			s.opts.follow = []string{}
+		}
+		if f.Value.String() == "true" {
+			s.opts.follow = append(s.opts.follow, name)
 		}
 	}
 	if s.opts.progress != "" && s.opts.progress != "json" {

@@ -162,7 +162,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"repo list", 0, 0}, {"repo add r " + broken, 1, 1}, {"repo search r none", 1, 1},
 		{"repo nonsense", 2, 2}, {"nonsense", 2, 2}, {"repo", 2, 2}, {"repo create", 2, 2}, {"repo list --nonsense", 2, 2}, {"repo add r /none", 2, 1},
-		{"repo include --keyring=x r", 2, 2}, {"-dep-follow-suggests repo search r aa", 2, 2}, {"repo list --progress=x", 2, 2}, {"api serve", 2, 2},
+		{"repo include --keyring=x r", 2, 2}, {"-dep-follow-suggests repo search -with-deps r aa", 0, 0}, {"repo list --progress=x", 2, 2}, {"api serve", 2, 2},
 		{"repo show none", 3, 1}, {"snapshot show none", 3, 1}, {"mirror show none", 3, 1}, {"publish show none", 3, 1}, {"task show 99", 3, 1}, {"repo remove r none", 3, 1},
 		{"repo create r", 5, 1}, {"repo drop r", 5, 1}, {"repo list --url=http://127.0.0.1:1", 6, 1}, {"repo list --url=ftp://x", 2, 2},
 	} {

@@ -30,4 +30,5 @@ type options struct {
 	json, quiet, verbose, yes, noProgress, noWait bool
 	parallel                                      int
 	architectures                                 []string
+	follow                                        []string // nil: as the server does
 }

@@ -17,106 +17,22 @@ func (s *session) dbCommand() *cobra.Command {
 	var dry, verbose bool
 	cleanup := s.leaf("cleanup", "Delete the files and records that nothing refers to", count{0, 0}, func(ctx context.Context, _ []string) error {
 		if dry {
-			return usagef("the server cannot say before a cleanup which files it deletes: aptless fsck counts what is damaged")
+			if err := s.needsAptless(ctx, "--dry-run"); err != nil {
+				return err
+			}
+			return show(ctx, s, client.PlanCleanup(), s.printUnneeded)
 		}
 		if err := s.confirm("Delete all files and records that nothing refers to?"); err != nil {
 			return err
 		}
 		return change(ctx, s, client.Cleanup(), "The storage is cleaned up.")
 	})
-	cleanup.Flags().BoolVar(&dry, "dry-run", false, "not taken: the server cannot say it")
+	cleanup.Flags().BoolVar(&dry, "dry-run", false, "count the things that would be deleted, and delete none")
 	cleanup.Flags().BoolVar(&verbose, "verbose", false, "no effect: the output of the task says all")
 	return group("db", "The storage of the server", cleanup,
 		s.leaf("recover", "Restore published files that are missing, as fsck --repair", count{0, 0}, func(ctx context.Context, _ []string) error {
-			return s.fsck(ctx, true)
+			return s.fsck(ctx, false, true)
 		}))
-}
-
-func (s *session) fsckCommand() *cobra.Command {
-	var repair bool
-	c := s.leaf("fsck", "Check the storage: package files, records, published trees", count{0, 0}, func(ctx context.Context, _ []string) error {
-		return s.fsck(ctx, repair)
-	})
-	c.Long = `Check the package pool and all published trees of a server. The exit code is 1 if something is damaged.
-With --repair the server restores the published files that it can make again. It deletes nothing.`
-	c.Flags().BoolVar(&repair, "repair", false, "restore missing published files")
-	return c
-}
-
-// fsck checks the storage and prints the report.
-func (s *session) fsck(ctx context.Context, repair bool) error {
-	a, err := send(ctx, s, client.Repair().Flag("dryRun", !repair))
-	if err != nil {
-		return err
-	}
-	var parts map[string]json.RawMessage
-	if err := json.Unmarshal(a.Raw, &parts); err != nil {
-		return err
-	}
-	found := 0
-	for _, part := range parts {
-		found += damages(part)
-	}
-	if s.opts.json {
-		err = s.printer.json(a.Raw)
-	} else {
-		err = s.printFaults(parts)
-	}
-	if err == nil && found > 0 {
-		return &silent{codeFailed}
-	}
-	if !s.opts.json {
-		s.say("The storage is sound.")
-	}
-	return err
-}
-
-// sample is a kind of damage in a report: how often it was found, and some names.
-type sample struct {
-	Number int
-	First  []string
-}
-
-// damages counts the damage in a part of a report.
-func damages(part json.RawMessage) int {
-	n := 0
-	for _, v := range samples(part) {
-		n += v.Number
-	}
-	return n
-}
-
-// samples returns the kinds of damage in a part of a report, by name.
-func samples(part json.RawMessage) map[string]sample {
-	var fields map[string]json.RawMessage
-	found := map[string]sample{}
-	if json.Unmarshal(part, &fields) != nil {
-		return found
-	}
-	for name, value := range fields {
-		var v sample
-		var list []string
-		switch {
-		case json.Unmarshal(value, &list) == nil && len(list) > 0:
-			found[name] = sample{len(list), list}
-		case strings.HasPrefix(string(value), `{"Number"`) && json.Unmarshal(value, &v) == nil && v.Number > 0:
-			found[name] = v
-		}
-	}
-	return found
-}
-
-func (s *session) printFaults(parts map[string]json.RawMessage) error {
-	var rows [][]cell
-	for part, raw := range parts {
-		for name, v := range samples(raw) {
-			rows = append(rows, []cell{word(part), word(name), number(v.Number), words(limited(v.First, 5))})
-		}
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	return s.printer.table([]string{"part", "damage", "number", "first"}, rows)
 }
 
 func (s *session) graphCommand() *cobra.Command {

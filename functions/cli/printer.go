@@ -182,3 +182,9 @@ func (p printer) lines(all []string) error {
 	_, err := p.out.Write(b.Bytes())
 	return err
 }
+
+// text prints a text that is to be copied, as it is.
+func (p printer) text(s string) error {
+	_, err := io.WriteString(p.out, s)
+	return err
+}

@@ -27,6 +27,7 @@ type publishing struct {
 	text                                   map[string]*string // by the name of the flag
 	on                                     map[string]*bool
 	force, skipSigning, dry                bool
+	seen                                   string // --if-generation
 	aliases                                []string
 	notAutomatic, butUpgrades              string
 	keyring, secretKeyring, pass, passFile string
@@ -161,7 +162,7 @@ func (s *session) publishNew(verb, kind string) *cobra.Command {
 // publishes sends a call that publishes. With dry it prints the plan.
 func (s *session) publishes(ctx context.Context, call client.Call[client.Publication], dry bool, said func(client.Publication)) error {
 	if dry {
-		return s.plan(ctx, call.Method, call.Path, call.Body)
+		return plan(ctx, s, call)
 	}
 	return show(ctx, s, call, func(v client.Publication) error {
 		said(v)
@@ -169,13 +170,17 @@ func (s *session) publishes(ctx context.Context, call client.Call[client.Publica
 	})
 }
 
-// plan asks for the plan of a publication and prints it.
-func (s *session) plan(ctx context.Context, method, path string, body any) error {
-	a, err := send(ctx, s, client.Call[client.Nothing]{Method: method, Path: path, Body: body}.Flag("dryRun", true))
-	if err != nil {
+// plan shows the changes that a call would make. An aptly would make them.
+func plan[T any](ctx context.Context, s *session, call client.Call[T]) error {
+	if err := s.needsAptless(ctx, "--dry-run"); err != nil {
 		return err
 	}
-	return s.printer.json(a.Raw)
+	return show(ctx, s, client.PlanOf(call), s.printPlan)
+}
+
+// seenFlag adds the flag by which a change is refused if the publication has changed.
+func seenFlag(c *cobra.Command, seen *string) {
+	c.Flags().StringVar(seen, "if-generation", "", "the generation that --dry-run has shown: the command fails if the publication has another one by now")
 }
 
 // placeOf reads DISTRIBUTION [[ENDPOINT:]PREFIX].
@@ -210,9 +215,10 @@ func (s *session) publishUpdate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return s.publishes(cmd.Context(), call, p.dry, func(client.Publication) { s.say("Published repository %s has been updated successfully.", at) })
+		return s.publishes(cmd.Context(), call.With("ifGeneration", p.seen), p.dry, func(client.Publication) { s.say("Published repository %s has been updated successfully.", at) })
 	}
 	p.common(c)
+	seenFlag(c, &p.seen)
 	return c
 }
 
@@ -238,11 +244,12 @@ func (s *session) publishSwitch() *cobra.Command {
 		if b.Snapshots, err = s.switched(cmd.Context(), at, all); err != nil {
 			return err
 		}
-		return s.publishes(cmd.Context(), client.Switch(at, b), p.dry, func(client.Publication) {
+		return s.publishes(cmd.Context(), client.Switch(at, b).With("ifGeneration", p.seen), p.dry, func(client.Publication) {
 			s.say("Published snapshot repository %s has been successfully switched to new source.", at)
 		})
 	}
 	p.common(c)
+	seenFlag(c, &p.seen)
 	c.Flags().StringVar(&p.component, "component", "", "components, separated by commas")
 	return c
 }
@@ -337,10 +344,11 @@ func (s *session) publishShow() *cobra.Command {
 
 func (s *session) publishDrop() *cobra.Command {
 	var force, skip, dry bool
+	var seen string
 	c := s.leaf("drop DISTRIBUTION [[ENDPOINT:]PREFIX]", "Remove a publication and its files", count{1, 2}, func(ctx context.Context, args []string) error {
-		call := client.DropPublication(placeOf(args)).Flag("force", force).Flag("SkipCleanup", skip)
+		call := client.DropPublication(placeOf(args)).Flag("force", force).Flag("SkipCleanup", skip).With("ifGeneration", seen)
 		if dry {
-			return s.plan(ctx, call.Method, call.Path, nil)
+			return plan(ctx, s, call)
 		}
 		if err := s.confirm("Remove the publication %s?", placeOf(args)); err != nil {
 			return err
@@ -350,14 +358,14 @@ func (s *session) publishDrop() *cobra.Command {
 	c.Flags().BoolVar(&force, "force-drop", false, "also if files cannot be removed")
 	c.Flags().BoolVar(&skip, "skip-cleanup", false, "keep package files")
 	c.Flags().BoolVar(&dry, "dry-run", false, "show the changes and make none")
+	seenFlag(c, &seen)
 	return c
 }
 
 // publishPlan shows an update before it is made.
 func (s *session) publishPlan() *cobra.Command {
 	return s.leaf("plan DISTRIBUTION [[ENDPOINT:]PREFIX]", "Show the changes of an update and make none", count{1, 2}, func(ctx context.Context, args []string) error {
-		call := client.Update(placeOf(args), client.Publishing{})
-		return s.plan(ctx, call.Method, call.Path, call.Body)
+		return plan(ctx, s, client.Update(placeOf(args), client.Publishing{}))
 	})
 }
 
@@ -385,9 +393,9 @@ func (s *session) publishRollback() *cobra.Command {
 			return usagef("%q is no number of a former state: aptless publish history %s", args[1], quote(args[0]))
 		}
 		at := placeOf(append([]string{args[0]}, args[2:]...))
-		call := client.RollBack(at, client.Rollback{Generation: n, ForceOverwrite: p.force, Signing: client.Signing{Skip: p.skipSigning, GpgKey: p.keyID}})
+		call := client.RollBack(at, client.Rollback{Generation: n, ForceOverwrite: p.force, Signing: client.Signing{Skip: p.skipSigning, GpgKey: p.keyID}}).With("ifGeneration", p.seen)
 		if p.dry {
-			return s.plan(cmd.Context(), call.Method, call.Path, call.Body)
+			return plan(cmd.Context(), s, call)
 		}
 		if err := s.confirm("Publish the state %d of %s again?", n, at); err != nil {
 			return err
@@ -398,5 +406,6 @@ func (s *session) publishRollback() *cobra.Command {
 	c.Flags().BoolVar(&p.skipSigning, "skip-signing", false, "do not sign the Release file")
 	c.Flags().StringVar(&p.keyID, "gpg-key", "", "keys of the server to sign with, separated by commas")
 	c.Flags().BoolVar(&p.dry, "dry-run", false, "show the changes and make none")
+	seenFlag(c, &p.seen)
 	return c
 }

@@ -294,6 +294,24 @@ func (s *session) repoInclude() *cobra.Command {
 func (s *session) repoImport() *cobra.Command {
 	var dry, deps bool
 	c := s.leaf("import MIRROR REPO QUERY...", "Import packages from a mirror", count{3, -1}, func(ctx context.Context, args []string) error {
+		c, err := s.connect()
+		if err != nil {
+			return err
+		}
+		if aptless, err := c.Aptless(ctx); err != nil || aptless {
+			if err != nil {
+				return err
+			}
+			queries, err := s.queries(args[2:])
+			if err != nil {
+				return err
+			}
+			call, err := resolving(ctx, s, client.ImportMirror(args[1], args[0], queries, deps, dry), deps)
+			if err != nil {
+				return err
+			}
+			return show(ctx, s, call, s.report)
+		}
 		keys, err := s.matching(ctx, client.OfMirrors, args[0], args[2:], deps)
 		if err != nil {
 			return err
@@ -321,31 +339,54 @@ func (s *session) matching(ctx context.Context, kind, name string, queries []str
 	for i, q := range texts {
 		texts[i] = "(" + q + ")"
 	}
-	a, err := send(ctx, s, client.ListKeys(kind, name).With("q", strings.Join(texts, " | ")).Flag("withDeps", deps))
+	call, err := resolving(ctx, s, client.ListKeys(kind, name).With("q", strings.Join(texts, " | ")).Flag("withDeps", deps), deps)
+	if err != nil {
+		return nil, err
+	}
+	a, err := send(ctx, s, call)
 	if err == nil && len(a.Value) == 0 {
 		return nil, &client.Refusal{Status: 404, Path: client.ListKeys(kind, name).Path, Text: "no package of " + name + " matches"}
 	}
 	return a.Value, err
 }
 
-// repoCopy makes the command copy, or move: that copies, then removes from the source.
+// repoCopy makes the command copy, or move. At an aptly a move copies, then removes from
+// the source.
 func (s *session) repoCopy(verb string, move bool) *cobra.Command {
 	var dry, deps bool
 	c := s.leaf(verb+" FROM TO QUERY...", strings.ToUpper(verb[:1])+verb[1:]+" packages from one repository to another", count{3, -1}, func(ctx context.Context, args []string) error {
 		var moved []string
+		copying := client.Copy
+		c, err := s.connect()
+		if err != nil {
+			return err
+		}
+		atOnce, err := c.Aptless(ctx)
+		if err != nil {
+			return err
+		}
+		if move && atOnce {
+			copying = client.Move
+		} else if move {
+			s.note("this server has no move: the packages are copied, then removed from %s", args[0])
+		}
 		for _, value := range args[2:] {
 			query, err := s.text(value)
 			if err != nil {
 				return err
 			}
-			if move && !dry {
+			if move && !dry && !atOnce {
 				keys, err := s.matching(ctx, client.OfRepos, args[0], []string{query}, deps)
 				if err != nil {
 					return err
 				}
 				moved = append(moved, keys...)
 			}
-			if err := show(ctx, s, client.Copy(args[1], args[0], query, deps, dry), s.report); err != nil {
+			call, err := resolving(ctx, s, copying(args[1], args[0], query, deps, dry), deps)
+			if err != nil {
+				return err
+			}
+			if err := show(ctx, s, call, s.report); err != nil {
 				return err
 			}
 		}

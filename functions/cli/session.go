@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -85,6 +86,9 @@ func (s *session) connect() (*client.Client, error) {
 // send sends a call and waits for its task, unless the flag --no-wait is given.
 func send[T any](ctx context.Context, s *session, call client.Call[T]) (client.Answer[T], error) {
 	c, err := s.connect()
+	if err == nil && call.Query.Has("ifGeneration") {
+		err = s.needsAptless(ctx, "--if-generation")
+	}
 	if err != nil {
 		return client.Answer[T]{}, err
 	}
@@ -119,6 +123,44 @@ func lacking(ctx context.Context, c *client.Client, err error) error {
 		return err
 	}
 	return fmt.Errorf("the command needs aptless: this server is an aptly that does not have the call (%v)", err)
+}
+
+// needsAptless refuses a flag that an aptly server would ignore.
+func (s *session) needsAptless(ctx context.Context, flag string) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	aptless, err := c.Aptless(ctx)
+	if err == nil && !aptless {
+		err = usagef("%s needs aptless: this server is an aptly, which does not know it", flag)
+	}
+	return err
+}
+
+// following returns a call with the flags --dep-follow-*. An aptly does not take them.
+func following[T any](ctx context.Context, s *session, call client.Call[T]) (client.Call[T], error) {
+	if s.opts.follow == nil {
+		return call, nil
+	}
+	if err := s.needsAptless(ctx, "--dep-follow-*"); err != nil {
+		return call, err
+	}
+	query := url.Values{"follow": {strings.Join(s.opts.follow, ",")}} // an empty value follows nothing
+	for name, values := range call.Query {
+		query[name] = values
+	}
+	call.Query = query
+	return call, nil
+}
+
+// resolving returns a call with the options of the resolution of dependencies.
+func resolving[T any](ctx context.Context, s *session, call client.Call[T], deps bool) (client.Call[T], error) {
+	if !deps {
+		return call, nil
+	}
+	call, err := following(ctx, s, call)
+	return call.With("architectures", strings.Join(s.opts.architectures, ",")), err
 }
 
 // show sends a call and prints its answer: as JSON with --json, else by f.

@@ -104,7 +104,10 @@ func (s *session) snapshotDrop() *cobra.Command {
 
 func (s *session) snapshotVerify() *cobra.Command {
 	return s.leaf("verify NAME [SOURCE...]", "List the dependencies that nothing satisfies", count{1, -1}, func(ctx context.Context, args []string) error {
-		call := client.Verify(args[0]).With("architectures", strings.Join(s.opts.architectures, ","))
+		call, err := following(ctx, s, client.Verify(args[0]).With("architectures", strings.Join(s.opts.architectures, ",")))
+		if err != nil {
+			return err
+		}
 		for _, other := range args[1:] {
 			call = call.With("with", other)
 		}
@@ -165,6 +168,9 @@ func (s *session) snapshotPull() *cobra.Command {
 		}
 		call := client.PullInto(args[0], client.Pull{Source: args[1], Destination: args[2], Queries: queries, Architectures: s.opts.architectures}).
 			Flag("all-matches", all).Flag("dry-run", dry).Flag("no-deps", noDeps).Flag("no-remove", noRemove)
+		if call, err = following(ctx, s, call); err != nil {
+			return err
+		}
 		return show(ctx, s, call, func(client.Snapshot) error {
 			if dry {
 				s.say("Not creating snapshot, as dry run was requested.")
@@ -185,7 +191,7 @@ func (s *session) snapshotPull() *cobra.Command {
 const maxSources = 45
 
 func (s *session) snapshotMerge() *cobra.Command {
-	var latest, noRemove bool
+	var latest, noRemove, dry bool
 	c := s.leaf("merge DESTINATION SOURCE...", "Make a snapshot of several others", count{2, -1}, func(ctx context.Context, args []string) error {
 		if len(args)-1 > maxSources {
 			return usagef("%d sources are given, of at most %d: merge some of them first, then the results", len(args)-1, maxSources)
@@ -193,24 +199,48 @@ func (s *session) snapshotMerge() *cobra.Command {
 		if latest && noRemove {
 			return errors.New("-no-remove and -latest cannot be specified together")
 		}
-		return change(ctx, s, client.Merge(args[0], args[1:]).Flag("latest", latest).Flag("no-remove", noRemove),
+		call := client.Merge(args[0], args[1:]).Flag("latest", latest).Flag("no-remove", noRemove)
+		if dry {
+			return s.preview(ctx, call)
+		}
+		return change(ctx, s, call,
 			"Snapshot %s successfully created.\nYou can run 'aptly publish snapshot %s' to publish snapshot as Debian repository.", args[0], quote(args[0]))
 	})
 	c.Flags().BoolVar(&latest, "latest", false, "only the highest version of each package")
 	c.Flags().BoolVar(&noRemove, "no-remove", false, "keep all versions")
+	c.Flags().BoolVar(&dry, "dry-run", false, "count the packages and make no snapshot")
 	return c
 }
 
 func (s *session) snapshotFilter() *cobra.Command {
-	var deps bool
+	var deps, dry bool
 	c := s.leaf("filter SOURCE DESTINATION QUERY...", "Make a snapshot of the packages that match", count{3, -1}, func(ctx context.Context, args []string) error {
 		queries, err := s.queries(args[2:])
 		if err != nil {
 			return err
 		}
-		return change(ctx, s, client.Filter(args[0], args[1], queries).Flag("withDeps", deps),
+		call, err := resolving(ctx, s, client.Filter(args[0], args[1], queries).Flag("withDeps", deps), deps)
+		if err != nil {
+			return err
+		}
+		if dry {
+			return s.preview(ctx, call)
+		}
+		return change(ctx, s, call,
 			"Snapshot %s successfully filtered.\nYou can run 'aptly publish snapshot %s' to publish snapshot as Debian repository.", args[1], quote(args[1]))
 	})
 	c.Flags().BoolVar(&deps, "with-deps", false, "with the dependencies of the matching packages")
+	c.Flags().BoolVar(&dry, "dry-run", false, "count the packages and make no snapshot")
 	return c
+}
+
+// preview counts the packages of the snapshot that a call would make.
+func (s *session) preview(ctx context.Context, call client.Call[client.Snapshot]) error {
+	if err := s.needsAptless(ctx, "--dry-run"); err != nil {
+		return err
+	}
+	plan := client.Call[client.Preview]{Method: call.Method, Path: call.Path, Query: call.Query, Body: call.Body, Task: true}.Flag("dryRun", true)
+	return show(ctx, s, plan, func(p client.Preview) error {
+		return s.printer.fields([]field{{"Packages of the sources", number(p.Packages)}, {"Packages of the snapshot", number(p.Kept)}})
+	})
 }
