@@ -18,6 +18,7 @@ TOOLS += dpkg-dev         # builds packages, and scans trees
 TOOLS += reprepro         # makes trees for mirrors
 TOOLS += bzip2 xz-utils zstd # unpack indexes
 TOOLS += curl             # the client of the demo
+TOOLS += mandoc           # checks the manual pages
 TOOLS += graphviz         # draws the graph of the API
 TOOLS += chromium         # the browser for tests of pages
 TOOLS += nodejs           # runs the code of infra/edge
@@ -83,6 +84,9 @@ test-package: package-tools ## test the release: reproducible, lintian, installe
 
 package-tools: ## install missing programs of test-package
 	@$(call install,$(PACKAGE_TOOLS))
+
+man: build ## write the manual pages to bin/man
+	bin/aptless man bin/man
 
 run: build ## serve on LISTEN (127.0.0.1:8080) with data in DATA (./data)
 	bin/aptless serve --listen $(LISTEN) --data $(DATA)
@@ -257,4 +261,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+.PHONY: help man terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

@@ -88,7 +88,7 @@ func (s *session) root(more []*cobra.Command) *cobra.Command {
 		group("api", "aptly's server", s.leaf("serve", "Not here: aptless serve is the server", count{0, -1}, func(context.Context, []string) error {
 			return usagef("the server is: aptless serve")
 		})))
-	root.AddCommand(s.setupCommand())
+	root.AddCommand(s.setupCommand(), s.doctorCommand(), s.manCommand())
 	for _, c := range more {
 		if c.Name() == "key" {
 			c.AddCommand(s.keyCommands()...)
