@@ -246,11 +246,6 @@ func Update(p Place, b Publishing) Call[Publication] {
 	return tasked[Publication]("POST", p.path("update"), b)
 }
 
-// PlanOf asks for the changes that a call on a publication would make, and makes none.
-func PlanOf[T any](c Call[T]) Call[Plan] {
-	return Call[Plan]{Method: c.Method, Path: c.Path, Query: c.Query, Body: c.Body, Safe: true}.With("dryRun", "1")
-}
-
 // DropPublication removes a publication.
 func DropPublication(p Place) Call[Nothing] { return tasked[Nothing]("DELETE", p.path(), nil) }
 

@@ -245,18 +245,6 @@ type Unneeded struct {
 // Preview counts the packages of a snapshot that a dry run does not make.
 type Preview struct{ Packages, Kept int }
 
-// Plan has the changes that a call on a publication would make.
-type Plan struct {
-	Components []struct {
-		Component, Source          string
-		Added, Removed             []string
-		AddedNumber, RemovedNumber int
-	}
-	Objects, RemovedObjects int
-	Bytes, RemovedBytes     int64
-	Generation              int64 // value of ifGeneration for the call
-}
-
 // Check is the report on a storage.
 type Check struct {
 	Sound, Deep bool

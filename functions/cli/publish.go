@@ -175,7 +175,7 @@ func plan[T any](ctx context.Context, s *session, call client.Call[T]) error {
 	if err := s.needsAptless(ctx, "--dry-run"); err != nil {
 		return err
 	}
-	return show(ctx, s, client.PlanOf(call), s.printPlan)
+	return show(ctx, s, client.Planned(call), s.printPlan)
 }
 
 // seenFlag adds the flag by which a change is refused if the publication has changed.
