@@ -55,11 +55,11 @@ func diffPage(w http.ResponseWriter, r *http.Request, p paging, all iter.Seq2[pk
 			got.items = append(got.items, pair)
 		}
 	}
-	total := added + removed + changed
-	if from+p.limit < total {
+	got.total = added + removed + changed
+	if from+p.limit < got.total {
 		got.next = strconv.Itoa(from + p.limit)
 	}
-	for name, n := range map[string]int{"X-Total": total, "X-Added": added, "X-Removed": removed, "X-Changed": changed} {
+	for name, n := range map[string]int{"X-Added": added, "X-Removed": removed, "X-Changed": changed} {
 		w.Header().Set(name, fmt.Sprint(n))
 	}
 	return writePage(w, got, func(pair pkglist.Pair) any { return difference{orNull(pair.Left), orNull(pair.Right)} })

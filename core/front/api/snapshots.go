@@ -116,7 +116,7 @@ func (s *Server) snapshotRoutes(rt *Router) {
 
 // derivedRoutes are those of comparisons, and of snapshots that are made of others.
 func (s *Server) derivedRoutes(rt *Router) {
-	rt.Handle("GET", "/api/snapshots/{name}/diff/{withSnapshot}", needs(param(auth.SnapshotRead, "name"), param(auth.SnapshotRead, "withSnapshot")), inPages(s.diffSnapshots))
+	rt.Handle("GET", "/api/snapshots/{name}/diff/{withSnapshot}", needs(param(auth.SnapshotRead, "name"), param(auth.SnapshotRead, "withSnapshot")), s.diffSnapshots)
 	rt.Handle("POST", "/api/snapshots/{name}/merge", needs(param(auth.SnapshotCreate, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		var body snapshotsMergeParams
 		if err := Bind(r, &body); err != nil {
