@@ -20,6 +20,9 @@ type API struct {
 	// Name returns the name of a type's schema. A schema named "" is written where
 	// it is used.
 	Name func(reflect.Type) string
+	// Meanings are texts of fields without the tag "about": by "Schema.field", or by the
+	// field's name alone. Those of parameters of paths are by "{name}".
+	Meanings map[string]Meaning
 	// Error is the body of error answers.
 	Error any
 }
@@ -57,6 +60,12 @@ type Answer struct {
 	About  string
 	Body   any    // a value of the body's type; nil without a body
 	Media  string // "application/json" if empty
+}
+
+// Meaning is the text of a field or parameter.
+type Meaning struct {
+	About   string
+	Example any // nil for none
 }
 
 type object = map[string]any
@@ -111,7 +120,9 @@ func (b *builder) operation(op Operation) object {
 	}
 	var params []object
 	for _, name := range PathParams(op.Path) {
-		params = append(params, object{"name": name, "in": "path", "required": true, "schema": object{"type": "string"}})
+		param := object{"name": name, "in": "path", "required": true, "schema": object{"type": "string"}}
+		b.api.Meanings["{"+name+"}"].describe(param)
+		params = append(params, param)
 	}
 	for _, q := range op.Query {
 		schema := object{"type": "string"}
@@ -212,7 +223,7 @@ func (b *builder) structure(t reflect.Type) object {
 		b.schemas[name] = nil // a type may refer to itself
 	}
 	properties, required := object{}, []string{}
-	b.fields(t, properties, &required)
+	b.fields(t, name, properties, &required)
 	schema := object{"type": "object", "properties": properties}
 	if len(required) > 0 {
 		schema["required"] = required
@@ -224,21 +235,29 @@ func (b *builder) structure(t reflect.Type) object {
 	return object{"$ref": "#/components/schemas/" + name}
 }
 
-// fields adds the fields of a struct as encoding/json sees them.
-func (b *builder) fields(t reflect.Type, properties object, required *[]string) {
+// fields adds the fields of a struct of a schema as encoding/json sees them.
+func (b *builder) fields(t reflect.Type, schema string, properties object, required *[]string) {
 	for f := range fieldsOf(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "-" || !f.IsExported() && !f.Anonymous {
 			continue
 		}
 		if f.Anonymous && name == "" {
-			b.fields(f.Type, properties, required)
+			b.fields(f.Type, schema, properties, required)
 			continue
 		}
 		if name == "" {
 			name = f.Name
 		}
-		properties[name] = described(b.schema(f.Type), f.Tag)
+		property := described(b.schema(f.Type), f.Tag)
+		if property["description"] == nil {
+			m, ok := b.api.Meanings[schema+"."+name]
+			if !ok {
+				m = b.api.Meanings[name]
+			}
+			m.describe(property)
+		}
+		properties[name] = property
 		if strings.Contains(f.Tag.Get("binding"), "required") {
 			*required = append(*required, name)
 		}
@@ -255,6 +274,16 @@ func described(schema object, tag reflect.StructTag) object {
 		schema["enum"] = values
 	}
 	return schema
+}
+
+// describe adds a meaning to a schema or parameter.
+func (m Meaning) describe(to object) {
+	if m.About != "" {
+		to["description"] = m.About
+	}
+	if m.Example != nil {
+		to["example"] = m.Example
+	}
 }
 
 func fieldsOf(t reflect.Type) func(func(reflect.StructField) bool) {

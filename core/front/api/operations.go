@@ -242,7 +242,7 @@ func (rt *Router) description(version string) openapi.API {
 		reflect.TypeFor[empty]():              "",
 	}
 	return openapi.API{
-		Title: "Aptly API", Version: version, Operations: rt.documented(operations()), Schemes: schemes(), Error: failure{},
+		Title: "Aptly API", Version: version, Operations: rt.documented(operations()), Schemes: schemes(), Error: failure{}, Meanings: meanings,
 		Description: "Debian package repositories: local repositories, mirrors, snapshots and publications.",
 		Name: func(t reflect.Type) string {
 			if name, ok := names[t]; ok {

@@ -133,3 +133,50 @@ func refer(t *testing.T, schemas map[string]any, at string, v any) {
 		}
 	}
 }
+
+// TestEverythingHasAMeaning holds that each field and each parameter of the description has a
+// sentence, and that each sentence of the table is used.
+func TestEverythingHasAMeaning(t *testing.T) {
+	api := described()
+	data, err := api.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document any
+	if err := json.Unmarshal(data, &document); err != nil {
+		t.Fatal(err)
+	}
+	walkDescription(t, "", document)
+	for key, meaning := range api.Meanings {
+		text, err := json.Marshal(meaning.About)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(data), string(text)) {
+			t.Errorf("the meaning of %s is not used", key)
+		}
+	}
+}
+
+// walkDescription reports the fields and parameters without a text below a value of JSON.
+func walkDescription(t *testing.T, at string, value any) {
+	switch value := value.(type) {
+	case []any:
+		for _, element := range value {
+			walkDescription(t, at, element)
+		}
+	case map[string]any:
+		if _, parameter := value["in"].(string); parameter && value["description"] == nil {
+			t.Errorf("%s: the parameter %v has no meaning", at, value["name"])
+		}
+		properties, _ := value["properties"].(map[string]any)
+		for name, property := range properties {
+			if p, ok := property.(map[string]any); ok && p["description"] == nil {
+				t.Errorf("%s: the field %s has no meaning", at, name)
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			walkDescription(t, at+"/"+key, value[key])
+		}
+	}
+}
