@@ -78,6 +78,7 @@ PACKAGE_TOOLS := lintian        # finds mistakes of Debian packages
 PACKAGE_TOOLS += debootstrap    # installs the system in which the package is installed
 PACKAGE_TOOLS += dpkg-dev file  # build and describe it
 PACKAGE_TOOLS += systemd        # rates the exposure of the unit
+PACKAGE_TOOLS += iproute2       # opens the loopback of a new network
 
 test-package: package-tools ## test the release: reproducible, lintian, installed and served in a chroot; needs root
 	cd infra/packaging && go test -timeout 20m -v .

@@ -5,11 +5,14 @@ import (
 	"compress/gzip"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"text/template"
 	"time"
@@ -102,37 +105,81 @@ func (r *release) placeGenerated(ctx context.Context, root string) error {
 	if changes, err = fill("changelog", changes, map[string]any{"Version": r.version, "Date": r.date.Format(time.RFC1123Z)}); err != nil {
 		return err
 	}
-	var packed bytes.Buffer
-	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	packed, err := pack(changes)
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(changes); err != nil {
+	if err := place(root, "usr/share/doc/aptless/changelog.gz", packed, 0o644); err != nil {
 		return err
+	}
+	program := r.program(runtime.GOARCH)
+	if _, err := os.Stat(program); err != nil {
+		return fmt.Errorf("the program of this machine writes the manual pages: %w", err)
+	}
+	return errors.Join(placeCompletions(ctx, program, root), placeManual(ctx, program, root))
+}
+
+// pack compresses a file without its name and time.
+func pack(data []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
 	}
 	if err := w.Close(); err != nil {
-		return err
+		return nil, err
 	}
-	if err := place(root, "usr/share/doc/aptless/changelog.gz", packed.Bytes(), 0o644); err != nil {
-		return err
-	}
-	return r.placeCompletions(ctx, root)
+	return packed.Bytes(), nil
 }
 
 // placeCompletions adds the completions of the shells.
-func (r *release) placeCompletions(ctx context.Context, root string) error {
+func placeCompletions(ctx context.Context, program, root string) error {
 	for shell, to := range map[string]string{
 		"bash": "usr/share/bash-completion/completions/aptless",
 		"zsh":  "usr/share/zsh/vendor-completions/_aptless",
 		"fish": "usr/share/fish/vendor_completions.d/aptless.fish",
 	} {
 		var text bytes.Buffer
-		cmd := command(ctx, r.source, "go", "run", "-trimpath", "-buildvcs=false", "./functions/aptless", "completion", shell)
+		cmd := command(ctx, "", program, "completion", shell)
 		cmd.Stdout = &text
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("completion for %s: %w", shell, err)
 		}
 		if err := place(root, to, text.Bytes(), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// placeManual adds the manual pages.
+func placeManual(ctx context.Context, program, root string) error {
+	dir, err := os.MkdirTemp("", "aptless-man-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	cmd := command(ctx, "", program, "man", dir)
+	cmd.Stdout = io.Discard
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("manual pages: %w", err)
+	}
+	pages, err := filepath.Glob(filepath.Join(dir, "*.1"))
+	if err != nil || len(pages) == 0 {
+		return fmt.Errorf("no manual page was written, %w", err)
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			return err
+		}
+		if text, err = pack(text); err != nil {
+			return err
+		}
+		if err := place(root, "usr/share/man/man1/"+filepath.Base(page)+".gz", text, 0o644); err != nil {
 			return err
 		}
 	}

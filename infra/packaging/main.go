@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	flags.StringVar(&r.source, "source", "../..", "folder of the sources")
 	flags.StringVar(&r.out, "out", "../../dist", "folder for the results")
 	archs := flags.String("arch", "amd64,arm64", "architectures, separated by commas")
-	parts := flags.String("parts", "programs,debs,image,repository,sums", "parts to make, in this order; debs and image need programs")
+	parts := flags.String("parts", "programs,debs,image,repository,sums", "parts to make, in this order; debs and image need programs, and debs the one of this machine")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (u *update) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := &fetcher{update: u, staged: staged, mismatches: mismatches, progress: u.cursor.Detail, handedOut: map[uint64]bool{}}
+	f := &fetcher{update: u, staged: staged, mismatches: mismatches, progress: u.cursor.Detail, handedOut: map[uint64]bool{}, mu: parallel.NewMutex()}
 	u.attempt.Detail(f.progress)
 	if err := f.fetchAll(ctx, queue); err != nil {
 		return err

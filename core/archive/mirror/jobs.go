@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
-	"sync"
 	"time"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
+	"aptless/core/engine/parallel"
 	"aptless/core/formats/deb"
 )
 
@@ -34,7 +34,7 @@ type fetcher struct {
 	staged    *pkglist.List
 	handedOut map[uint64]bool // digestPrefix of the files handed out
 
-	mu         sync.Mutex
+	mu         parallel.Mutex // held during saves
 	mismatches map[deb.File]deb.File
 	unsaved    []mismatch       // found since the last save
 	held       []outcome        // finished since the last save

@@ -29,4 +29,6 @@
 //  6. Holders never deadlock. A holder has one lease and grows it if needed, but
 //     never acquires a second one. The bytes for growth are separate, and one
 //     holder at a time has them.
+//
+// A Mutex may be held during calls of the storage.
 package parallel

@@ -12,6 +12,7 @@ import (
 	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lock"
+	"aptless/core/engine/parallel"
 )
 
 // Attempt is one run of a task. Its writes are conditioned on the rows that it
@@ -39,7 +40,7 @@ type Attempt struct {
 
 	// writing is held while the row is written, so a heartbeat and a Save never
 	// compete. It guards the next four.
-	writing mutex
+	writing parallel.Mutex
 	task    Task   // as stored
 	version string // of the stored row
 	seq     int64  // of the last write, successful or not
@@ -51,15 +52,6 @@ type Attempt struct {
 	warnings  []string // since the last Save
 	unwritten bool     // out, detail or warnings are not yet in the row
 }
-
-// mutex is a lock that is held during storage calls. It is a channel, so that
-// waiting for it is durable blocking for testing/synctest.
-type mutex chan struct{}
-
-func newMutex() mutex { return make(mutex, 1) }
-
-func (m mutex) Lock()   { m <- struct{}{} }
-func (m mutex) Unlock() { <-m }
 
 // ID returns the number of the task. In an Undo that is a debt, it is the number
 // of the failed task.

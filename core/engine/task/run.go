@@ -34,7 +34,7 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 		return driver.Outcome{}, err
 	}
 	ctx, cancel := context.WithCancelCause(driver.Lazily(ctx))
-	a := &Attempt{store: d.Store, writing: newMutex(), lease: d.Lease, until: m.until, lost: cancel, counted: counted, tx: lock.NewTx(d.Store.Table),
+	a := &Attempt{store: d.Store, writing: parallel.NewMutex(), lease: d.Lease, until: m.until, lost: cancel, counted: counted, tx: lock.NewTx(d.Store.Table),
 		begun: t, cursor: t.Cursor, task: t, version: version, debts: map[string]string{}, atOnce: map[string]calendar.Entry{}}
 	a.cancelled.Store(t.stops())
 	var beating sync.WaitGroup

@@ -209,6 +209,8 @@ var meanings = map[string]openapi.Meaning{
 	"PutBack":                                    {About: "files that were restored"},
 	"Reason":                                     {About: "why it could not be done"},
 	"Records":                                    {About: "the records of the page"},
+	"Refused":                                    {About: "files that were refused"},
+	"Waiting":                                    {About: "files that wait for others"},
 	"Removed":                                    {About: "packages that were removed"},
 	"Repaired":                                   {About: "damage that was repaired"},
 	"Replaced":                                   {About: "files that were written anew"},
