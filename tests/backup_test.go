@@ -14,16 +14,6 @@ import (
 	"aptless/core/formats/deb/debtest"
 )
 
-// command runs a command of the program and returns its output.
-func (s *server) command(args ...string) string {
-	s.t.Helper()
-	out, err := exec.Command(s.bin, append(args, "--url", s.url)...).CombinedOutput()
-	if err != nil {
-		s.t.Fatalf("%q: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
-
 // sound fails the test unless a check of the whole storage finds no damage.
 func (s *server) sound(when string) {
 	s.t.Helper()

@@ -127,9 +127,7 @@ func publishObject(kind string) act {
 	source := map[string]string{client.OfRepos: "local", client.OfSnapshots: "snapshot"}[kind]
 	call := func(q *request, v url.Values) client.Call[client.Publication] {
 		body := client.Publishing{SourceKind: source, Distribution: v.Get("distribution"), Sources: []client.Source{{Component: v.Get("component"), Name: q.r.PathValue("name")}}}
-		for _, arch := range strings.FieldsFunc(v.Get("architectures"), func(r rune) bool { return r == ',' || r == ' ' }) {
-			body.Architectures = append(body.Architectures, arch)
-		}
+		body.Architectures = strings.FieldsFunc(v.Get("architectures"), func(r rune) bool { return r == ',' || r == ' ' })
 		if origin := v.Get("origin"); origin != "" {
 			body.Origin = &origin
 		}

@@ -11,9 +11,6 @@ import (
 	"aptless/core/client"
 )
 
-// stateWords are the words for the states of tasks, by their numbers.
-var stateWords = []string{"waiting", "running", "succeeded", "failed"}
-
 // tasksView is the data of the list of tasks.
 type tasksView struct {
 	Open, Failed, Ended []client.Task
