@@ -297,6 +297,7 @@ func TestChecks(t *testing.T) {
 		"no sources":   {"local", at("new"), 400, "unable to publish: sources are empty"},
 		"kind":         {"mirror", from("new", "r"), 400, "unknown SourceKind"},
 		"prefix":       {"local", with(func(a *request) { a.Prefix = "a/dists/b" }), 500, "unable to publish: invalid prefix a/dists/b"},
+		"pages":        {"local", with(func(a *request) { a.Prefix = "-/d" }), 500, "unable to publish: invalid prefix -/d"},
 		"long prefix":  {"local", with(func(a *request) { a.Prefix = long }), 500, "unable to publish: invalid prefix " + long[:200]},
 		"storage":      {"local", with(func(a *request) { a.Storage = "s3:x" }), 500, "unable to publish: published S3 storage x not configured"},
 		"distribution": {"local", with(func(a *request) { a.Distribution = "" }), 500, "unable to publish: unable to guess distribution name, please specify explicitly"},

@@ -99,6 +99,9 @@ func checkPrefix(prefix string) error {
 	if prefix != "." && (len(prefix) > paths.MaxPrefix || driver.CheckKey(prefix) != nil) {
 		return task.Fail(500, "invalid prefix %.200s", prefix)
 	}
+	if prefix == "-" || strings.HasPrefix(prefix, "-/") { // the pages are below /-/
+		return task.Fail(500, "invalid prefix %s", prefix)
+	}
 	for part := range strings.SplitSeq(prefix, "/") {
 		if part == ".." || part == "dists" || part == "pool" {
 			return task.Fail(500, "invalid prefix %s", prefix)
