@@ -39,7 +39,7 @@ func TestFromEnv(t *testing.T) {
 	want := Options{
 		Async: true, Dependencies: query.Options{Architectures: []string{"amd64", "arm64"}, FollowSource: true},
 		Compressions: []string{"xz", "zst"}, Digests: []string{"sha256"}, GzipLevel: 9, SkipBz2: true, AllowUpstream: []string{"10.0.0.0/8", "deb.example.org"}, DownloadLimit: 1024,
-		Outage: time.Hour, MaxUpload: 5120,
+		Outage: time.Hour, MaxUpload: 16384,
 		Mirrors: mirror.Options{DownloadSources: true, Parallel: 8, PPA: upstream.PPA{Codename: "noble", Distributor: "ubuntu", BaseURL: "http://ppa.launchpad.net"}},
 	}
 	if diff := cmp.Diff(want, o); diff != "" {
