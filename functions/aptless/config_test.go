@@ -102,16 +102,18 @@ func TestServesOnEachAddress(t *testing.T) {
 	address := free.Addr().String()
 	free.Close()
 	r := newRunning(t, withKey(t), "--listen", address, "--tls-cert", cert, "--tls-key", key).started()
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	resp, err := client.Get("https://" + address + "/api/version")
-	if err != nil {
-		t.Fatal(err)
+	for major := 1; major <= 2; major++ {
+		client := http.Client{Transport: &http.Transport{ForceAttemptHTTP2: major == 2, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+		resp, err := client.Get("https://" + address + "/api/version")
+		if err != nil {
+			t.Fatalf("HTTP/%d: %v", major, err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || resp.ProtoMajor != major {
+			t.Errorf("HTTP/%d: %s %s", major, resp.Proto, resp.Status)
+		}
+		client.CloseIdleConnections()
 	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("%s", resp.Status)
-	}
-	client.CloseIdleConnections()
 	r.end()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()

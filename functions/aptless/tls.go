@@ -97,7 +97,8 @@ func (c *certificate) now(*tls.ClientHelloInfo) (*tls.Config, error) {
 // config returns the settings of a listener, whose connections use the files as they are
 // by then.
 func (c *certificate) config() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: c.now, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	// net/http looks at NextProtos when the first listener is served, also at one without TLS.
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetConfigForClient: c.now, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		current, err := c.now(hello)
 		return &current.Certificates[0], err
 	}}

@@ -33,7 +33,9 @@ func without(t *testing.T, text, by string) string {
 // TestRolesAreEvaluated: on this machine, too, a function does nothing that its role does not
 // allow. Without the right to write published files, no publication succeeds.
 func TestRolesAreEvaluated(t *testing.T) {
-	const right = `              Action: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]`
+	const right = `            - Sid: Tree
+              Effect: Allow
+              Action: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]`
 	p := deploy(t, 0, nil, func(o *localstack.Options) {
 		o.Template = without(t, right, strings.Replace(right, `"s3:PutObject", `, "", 1))
 		o.MayBeDenied = true

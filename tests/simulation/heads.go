@@ -238,7 +238,7 @@ func (c *checker) effect(t *known, before map[driver.Key]*head, ops []driver.Op)
 
 // effects are the numbers of rows that a task of a kind changes at most.
 var effects = map[string]int{
-	"repo.create": 1, "repo.edit": 1, "repo.drop": 1, "repo.add": 1, "repo.remove": 1, "repo.import": 1, "repo.copy": 1, "deliver": 1,
+	"repo.create": 1, "repo.edit": 1, "repo.drop": 1, "repo.add": 1, "repo.remove": 1, "repo.import": 1, "repo.copy": 1, "deliver": 1, "publish.deliver": 1,
 	"snapshot.take": 1, "snapshot.create": 1, "snapshot.merge": 1, "snapshot.pull": 1, "snapshot.filter": 1, "snapshot.update": 1, "snapshot.drop": 1,
 	"mirror.update": 1, "mirror.drop": 1,
 }

@@ -93,7 +93,7 @@ func (m *model) row(s *step) error {
 		return m.copied(s)
 	case "repo.import":
 		return m.imported(s)
-	case "repo.include", "deliver":
+	case "repo.include", "deliver", "publish.deliver":
 		added := maps.Clone(s.now)
 		maps.DeleteFunc(added, func(key string, _ bool) bool { return nameOf(key) == "hello" }) // the package of each .changes
 		if err := within(added, union(s.before, m.all)); err != nil {
@@ -260,7 +260,7 @@ func (m *model) publication(c *checker, t task.Task, was, now *head) error {
 		src := c.heads[driver.Key{Part: kind, Sort: part.UUID}]
 		same := src != nil && src.list.Digest == part.List.Digest
 		switch t.Kind {
-		case "publish.create", "publish.update", "deliver":
+		case "publish.create", "publish.update", "publish.deliver":
 			if !same {
 				return fmt.Errorf("component %s has other packages than its source %s", name, part.Name)
 			}

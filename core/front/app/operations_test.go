@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"aptless/core/archive/transfer/transfertest"
 	"aptless/core/archive/upstream/upstreamtest"
+	"aptless/core/engine/driver"
 	"aptless/core/formats/deb/debtest"
 	"aptless/core/front/app"
 	"aptless/core/front/app/apptest"
@@ -92,6 +94,10 @@ func readyWorld(t *testing.T) *apptest.World {
 			time.Sleep(time.Minute)
 		}
 		p.Kill()
+		for name, content := range debs("kk") {
+			_, putErr := w.Memory.Blobs.Put(t.Context(), "drop/drop/r/"+name, bytes.NewReader(content), driver.PutOptions{})
+			err = errors.Join(err, putErr)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
