@@ -49,6 +49,8 @@ type Drops interface {
 	Taken(ctx context.Context, files []Dropped) error
 	// Refused puts files aside, with the reason.
 	Refused(ctx context.Context, files []Dropped, why string) error
+	// Again leaves files in the box, to be taken by another task.
+	Again(ctx context.Context, a *task.Attempt, files []Dropped) error
 }
 
 // Result is the answer of a delivery.
@@ -274,11 +276,21 @@ func (s *Store) undo(ctx context.Context, a *task.Attempt, args Args) error {
 		}
 	}
 	if s.Drops != nil && len(args.Dropped) > 0 {
-		if err := s.Drops.Refused(ctx, args.Dropped, a.Refusal()); err != nil {
+		if err := s.giveBack(ctx, a, args.Dropped); err != nil {
 			return err
 		}
 	}
 	return s.Uploads.RemoveDir(ctx, args.Dir)
+}
+
+// giveBack refuses files of the drop box with the error of the task. After an outage they
+// are taken again. So they are if another task pays for the undo, which has no error: the
+// next attempt refuses them with one.
+func (s *Store) giveBack(ctx context.Context, a *task.Attempt, files []Dropped) error {
+	if a.GaveUp() || a.Refusal() == "" {
+		return s.Drops.Again(ctx, a, files)
+	}
+	return s.Drops.Refused(ctx, files, a.Refusal())
 }
 
 // tidyArgs are the arguments of the removal of uploads.

@@ -56,6 +56,21 @@ func (s *Store) Refused(ctx context.Context, files []deliver.Dropped, why string
 	return nil
 }
 
+// Again leaves files where they are. The calendar has them taken after the attempt.
+func (s *Store) Again(ctx context.Context, a *task.Attempt, files []deliver.Dropped) error {
+	for _, f := range files {
+		if err := s.release(ctx, f.Key); err != nil {
+			return err
+		}
+		if p, ok := PlaceOf(f.Key); ok {
+			if err := s.remind(ctx, a, p, s.Now(), true); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // refuse moves one file. A file that was put again since, or has gone, stays as it is.
 func (s *Store) refuse(ctx context.Context, key, etag, why string) error {
 	info, err := s.Blobs.Stat(ctx, key)

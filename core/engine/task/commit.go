@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"aptless/core/engine/driver"
@@ -109,6 +110,13 @@ func (a *Attempt) Commit(ctx context.Context, cursor any, debts ...Debt) error {
 
 // Refusal returns the error for which the task fails, within its Undo.
 func (a *Attempt) Refusal() string { return a.stored().Refusal }
+
+// gaveUp begins the error of a task that was given up, as the storage failed for too long.
+const gaveUp = "given up after "
+
+// GaveUp reports, within an Undo, whether the storage failed for too long: the task itself
+// was not refused, and another like it may succeed.
+func (a *Attempt) GaveUp() bool { return strings.HasPrefix(a.Refusal(), gaveUp) }
 
 // Committed reports whether the task has committed. A task that pays a debt has
 // committed from its beginning.

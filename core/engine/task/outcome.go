@@ -58,7 +58,7 @@ func (d *Dispatcher) giveUp(ctx context.Context, a *Attempt, kind Kind, spent, r
 		reason = "the worker died each time"
 	}
 	t := a.stored()
-	text := fmt.Sprintf("given up after %s: %s", spent, reason)
+	text := fmt.Sprintf(gaveUp+"%s: %s", spent, reason)
 	switch {
 	case t.Committed:
 		a.rewind()
