@@ -14,6 +14,7 @@
 //	keys.go     keys of objects and rows
 //	units.go    which files are imported together
 //	take.go     the task that admits imports
+//	remind.go   the entry of the calendar that has files taken again
 //	settle.go   the end of an import: files are removed or refused
 //
 // Invariants:

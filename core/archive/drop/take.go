@@ -20,9 +20,6 @@ import (
 	"aptless/core/engine/task"
 )
 
-// EntryKind is the kind of the calendar's entries of places where files wait.
-const EntryKind = "drop"
-
 // Bounds of a look at a place: files, and the bytes of a .changes or .dsc.
 const (
 	maxListed = 10_000
@@ -140,19 +137,6 @@ func publicationsOf(r repo.Repo) (names []publish.Name) {
 		names = append(names, publish.Name{Storage: p.Storage, Prefix: p.Prefix, Distribution: p.Distribution})
 	}
 	return names
-}
-
-// remind has the place be looked at again when its oldest file has waited too long.
-func (s *Store) remind(ctx context.Context, a *task.Attempt, p Place, due time.Time, needed bool) error {
-	name := "drop/" + p.name()
-	if !needed {
-		return calendar.Remove(ctx, a, name)
-	}
-	data, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	return calendar.Schedule(ctx, a, calendar.Entry{Name: name, Kind: EntryKind, Data: data, Due: due.Add(time.Second)})
 }
 
 // list returns the files of a place that no task is importing, ascending by name. It
