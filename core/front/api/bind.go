@@ -63,7 +63,7 @@ func Bind(r *http.Request, v any) error {
 	unread := "" // the reason why a body of JSON is ignored
 	switch media {
 	case "application/json":
-		err = bindJSON(r.Body, v)
+		err = bindJSON(r, v)
 	case "application/x-www-form-urlencoded":
 		values := queryValues(r)
 		if r.Method == http.MethodPost || r.Method == http.MethodPut {
@@ -192,8 +192,8 @@ func multipartValues(r *http.Request) (url.Values, error) {
 	}
 }
 
-func bindJSON(body io.Reader, v any) error {
-	data, err := readBody(body)
+func bindJSON(r *http.Request, v any) error {
+	data, err := readBody(r.Body)
 	if err != nil {
 		return err
 	}
@@ -204,11 +204,40 @@ func bindJSON(body io.Reader, v any) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case err == nil:
+		noteUnknown(r, data, v)
 		return nil
 	case errors.As(err, &wrong) && wrong.Field == "":
 		return &BindError{fmt.Sprintf("json: cannot unmarshal %s into Go value of type %s", wrong.Value, wrong.Type)}
 	}
 	return &BindError{err.Error()}
+}
+
+// headerKey is the key of the context for the header of the answer.
+type headerKey struct{}
+
+// maxNoted bounds the bodies in which unknown fields are looked for, and maxNote the text of
+// a warning, in bytes.
+const (
+	maxNoted = 64 << 10
+	maxNote  = 200
+)
+
+// noteUnknown adds the header X-Warning to the answer if the body has a field that the
+// parameters do not have. aptly ignores such a field without a word.
+func noteUnknown(r *http.Request, data []byte, v any) {
+	header, ok := r.Context().Value(headerKey{}).(http.Header)
+	if !ok || len(data) > maxNoted {
+		return
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	err := d.Decode(reflect.New(reflect.TypeOf(v).Elem()).Interface())
+	if err == nil {
+		return
+	}
+	if _, field, ok := strings.Cut(err.Error(), "unknown field "); ok {
+		header.Set("X-Warning", fmt.Sprintf("the body has the unknown field %.*s, which is ignored", maxNote, field))
+	}
 }
 
 // tooDeep reports whether JSON text nests deeper than maxDepth. It skips strings.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -221,6 +222,32 @@ func TestFormsHaveJSONForMapsAndObjects(t *testing.T) {
 	for _, field := range []string{"Headers", "Credentials"} {
 		if _, err := bind(field + "=secret:x"); err == nil || err.Error() != field+" has to be JSON in a form" {
 			t.Errorf("%s: %v", field, err)
+		}
+	}
+}
+
+// TestUnknownFieldsAreNamed holds that the answer names a field that the parameters lack,
+// and that a known one in another case is known.
+func TestUnknownFieldsAreNamed(t *testing.T) {
+	type params struct {
+		Name    string
+		Signing struct{ Skip bool }
+	}
+	for body, want := range map[string]string{
+		`{"Name":"x","signing":{"skip":true}}`: "",
+		`{"Name":"x","Distribtion":"s"}`:       `the body has the unknown field "Distribtion", which is ignored`,
+		`{"Signing":{"Skp":true}}`:             `the body has the unknown field "Skp", which is ignored`,
+		`{"a\r\nb":1}`:                         `the body has the unknown field "a\r\nb", which is ignored`,
+	} {
+		header := http.Header{}
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		var p params
+		if err := Bind(r.WithContext(context.WithValue(r.Context(), headerKey{}, header)), &p); err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
+		if got := header.Get("X-Warning"); got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
 		}
 	}
 }

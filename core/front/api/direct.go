@@ -50,7 +50,7 @@ func isJSON(r *http.Request) bool {
 // uploaded files to the directory.
 func (s *Server) direct(w http.ResponseWriter, r *http.Request, dir string) error {
 	var list []announced
-	if err := bindJSON(r.Body, &list); err != nil {
+	if err := bindJSON(r, &list); err != nil {
 		return err
 	}
 	if len(list) == 0 || len(list) > upload.MaxAnnounced {

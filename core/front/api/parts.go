@@ -58,7 +58,7 @@ func (s *Server) onParts(handle func(w http.ResponseWriter, r *http.Request, dir
 			return errNoParts()
 		}
 		var body partsRequest
-		if err := bindJSON(r.Body, &body); err != nil {
+		if err := bindJSON(r, &body); err != nil {
 			return err
 		}
 		file := announced{Param(r, "file"), body.Size, body.SHA256}

@@ -112,7 +112,7 @@ func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header(), r, api)
 	ro, params := rt.match(r.Method, path)
 	if ro != nil {
-		r = r.WithContext(context.WithValue(r.Context(), paramsKey{}, params))
+		r = r.WithContext(context.WithValue(context.WithValue(r.Context(), headerKey{}, w.Header()), paramsKey{}, params))
 	}
 	if rt.Guard != nil {
 		if api && rt.Guard.Reach.share(w, r) {

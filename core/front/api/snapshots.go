@@ -268,7 +268,7 @@ func (s *Server) diffSnapshots(w http.ResponseWriter, r *http.Request) error {
 // pullSnapshot decodes its body as JSON with any Content-Type, as aptly does.
 func (s *Server) pullSnapshot(w http.ResponseWriter, r *http.Request) error {
 	var body snapshotsPullParams
-	if err := bindJSON(r.Body, &body); err != nil {
+	if err := bindJSON(r, &body); err != nil {
 		return err
 	}
 	if err := required(&body); err != nil {
