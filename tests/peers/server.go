@@ -299,12 +299,16 @@ func (s *server) runQueries() {
 
 // drop measures the time until no package file of a publication is left.
 func (s *server) drop(name, prefix string) {
+	left := packagesBelow(filepath.Join(s.public, prefix))
 	s.timed(name, func() error {
 		if _, err := s.call("DELETE", "/publish/"+prefix+"/stable", nil); err != nil {
 			return err
 		}
 		for began := time.Now(); time.Since(began) < patience; time.Sleep(2 * time.Millisecond) {
-			if !hasPackages(filepath.Join(s.public, prefix)) {
+			for len(left) > 0 && isGone(left[0]) {
+				left = left[1:]
+			}
+			if len(left) == 0 {
 				return nil
 			}
 		}
@@ -312,16 +316,21 @@ func (s *server) drop(name, prefix string) {
 	})
 }
 
-// hasPackages reports whether a folder has a package file.
-func hasPackages(dir string) (found bool) {
+// packagesBelow returns the package files below a folder. Each is looked at once while they
+// are removed: walks of the folder would slow the removal.
+func packagesBelow(dir string) (files []string) {
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".deb") {
-			found = true
-			return fs.SkipAll
+			files = append(files, path)
 		}
 		return nil
 	})
-	return found
+	return files
+}
+
+func isGone(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // runMirror measures updates of a mirror.
