@@ -44,8 +44,7 @@ func TestHealthcheck(t *testing.T) {
 	}
 	cmd := healthcheckCommand()
 	r := newRunning(t, withKey(t)).started()
-	socket := strings.TrimPrefix(strings.Fields(r.out.String())[4], "unix://")
-	cmd.SetArgs([]string{"--url", "unix://" + strings.TrimSuffix(socket, ",")})
+	cmd.SetArgs([]string{"--url", "unix://" + r.socket})
 	if err := cmd.ExecuteContext(t.Context()); err != nil {
 		t.Error(err)
 	}

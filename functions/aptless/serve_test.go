@@ -49,6 +49,7 @@ func (w *writer) String() string {
 // running is a server in the process of the test, on a socket.
 type running struct {
 	t        *testing.T
+	socket   string
 	client   http.Client
 	out, log *writer
 	stop     context.CancelFunc
@@ -58,7 +59,7 @@ type running struct {
 func newRunning(t *testing.T, data string, args ...string) *running {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
-	r := &running{t: t, out: new(writer), log: new(writer), ended: make(chan error, 1)}
+	r := &running{t: t, socket: socket, out: new(writer), log: new(writer), ended: make(chan error, 1)}
 	r.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
