@@ -131,36 +131,31 @@ func (o *Object) Kind() string {
 
 // Name returns the name by which clients know the object.
 func (o *Object) Name() string {
-	switch o.Kind() {
-	case OfRing:
-		return o.Ring.Name
-	case OfRepo:
-		return o.Repo.Name
-	case OfMirror:
-		return o.Mirror.Name
-	case OfSnapshot:
-		return o.Snapshot.Name
-	case OfPublication:
-		return o.Publication.Dist().String()
-	}
-	return ""
+	name, _ := o.names()
+	return name
 }
 
 // id is the identity of an object: a publication's is its place, a ring's its name.
 func (o *Object) id() string {
+	_, id := o.names()
+	return id
+}
+
+// names returns the name and the identity of the object.
+func (o *Object) names() (name, id string) {
 	switch o.Kind() {
 	case OfRing:
-		return o.Ring.Name
+		return o.Ring.Name, o.Ring.Name
 	case OfRepo:
-		return o.Repo.UUID
+		return o.Repo.Name, o.Repo.UUID
 	case OfMirror:
-		return o.Mirror.UUID
+		return o.Mirror.Name, o.Mirror.UUID
 	case OfSnapshot:
-		return o.Snapshot.UUID
+		return o.Snapshot.Name, o.Snapshot.UUID
 	case OfPublication:
-		return o.Publication.Dist().ID()
+		return o.Publication.Dist().String(), o.Publication.Dist().ID()
 	}
-	return ""
+	return "", ""
 }
 
 // Lists returns the references to the object's lists, which the caller may change.

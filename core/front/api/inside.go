@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -48,31 +47,11 @@ func (i *Inside) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	defer in.Body.Close()
-	w := &answer{header: http.Header{}}
+	w := &heldAnswer{header: http.Header{}}
 	i.Handler.ServeHTTP(w, in)
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
 	return &http.Response{StatusCode: max(w.status, http.StatusOK), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: w.header,
 		Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()), Request: r}, nil
-}
-
-// answer keeps an answer in memory. The pages ask for parts of lists.
-type answer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (a *answer) Header() http.Header { return a.header }
-
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
-	}
-}
-
-func (a *answer) Write(p []byte) (int, error) {
-	a.WriteHeader(http.StatusOK)
-	return a.body.Write(p)
 }
