@@ -50,8 +50,14 @@ func TestSignedParts(t *testing.T) {
 			return answer.StatusCode
 		}
 		for about, body := range map[string][]byte{"other bytes": bytes.ToUpper(content), "fewer bytes": content[1:]} {
-			// The proxy of this machine answers 502 if S3 refuses before it has read the body.
-			if status := put(body); status < 400 || status >= 500 && status != http.StatusBadGateway {
+			status := put(body)
+			for range 20 { // the proxy of this machine may lose a refusal that comes before the body is read
+				if status != http.StatusBadGateway {
+					break
+				}
+				status = put(body)
+			}
+			if status < 400 || status >= 500 {
 				t.Errorf("part %d, %s: answered with %d", i+1, about, status)
 			}
 		}
