@@ -102,18 +102,21 @@ RACED := ./core/engine/... ./core/front/api ./core/front/audit ./core/front/auth
 
 # The packages with the longest tests. They start first, so that none of them runs alone at
 # the end.
-LONGEST := ./tests ./tests/aws ./core/front/app ./core/archive/publish ./tests/differential ./tests/template ./tests/memory
+LONGEST := ./tests/aws ./tests ./core/front/app ./core/archive/publish ./tests/differential ./tests/template ./tests/memory
 RACED_LONGEST := ./infra/aws ./core/engine/task ./core/engine/gc ./core/engine/driver/drivertest ./core/engine/lists
 
 # Many tests wait for other programs, so more packages than processors run at the same time.
 AT_ONCE = -p $$(($$(nproc) + 2))
 
+# The tests of infra/packaging wait for other programs, as ./tests/aws does, so they run beside it.
 test: everything parts lint ## check the sources, then run the tests with -short, some with -race
 	@raced=$$(go list $(RACED_LONGEST) $(RACED)); others=$$(go list $(LONGEST) ./... | grep -vxF "$$raced"); \
+	packaging=$$(mktemp); trap 'rm -f "$$packaging"' EXIT; \
 	{ failed=0; go test $(AT_ONCE) -race -short -timeout 14m -json $$raced || failed=1; \
+	if [ "$$(id -u)" = 0 ]; then (cd infra/packaging && go test -timeout 14m -json . >"$$packaging") & \
+	else echo 'the Debian package and the image were not tested, which needs root: sudo make test-package' >&2; true & fi; \
 	go test $(AT_ONCE) -short -timeout 14m -json $$others || failed=1; \
-	if [ "$$(id -u)" = 0 ]; then (cd infra/packaging && go test -timeout 14m -json .) || failed=1; \
-	else echo 'the Debian package and the image were not tested, which needs root: sudo make test-package' >&2; fi; \
+	wait $$! || failed=1; cat "$$packaging"; \
 	exit $$failed; } | $(REPORT)
 
 test-core: ## the tests of core that need only Go; the report names the others as skipped
