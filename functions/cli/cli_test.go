@@ -37,7 +37,12 @@ type bench struct {
 // newBench starts a server in memory.
 func newBench(t *testing.T, set ...func(*app.Config)) *bench {
 	t.Helper()
-	m := drivertest.NewMemory(time.Now)
+	return newBenchOn(t, drivertest.NewMemory(time.Now), set...)
+}
+
+// newBenchOn starts a server on a memory.
+func newBenchOn(t *testing.T, m *drivertest.Memory, set ...func(*app.Config)) *bench {
+	t.Helper()
 	b := &bench{env: map[string]string{}, home: t.TempDir()}
 	b.Process = apptest.New(t, apptest.On(m), append([]func(*app.Config){func(c *app.Config) { c.Version = "1.6.3+aptless" }}, set...)...)
 	b.Process.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, b.Dispatcher.Handle, 4) })

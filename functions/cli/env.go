@@ -19,6 +19,9 @@ type Env struct {
 	// Interrupted is called once a command is to end; nil for nothing. A second interrupt
 	// then ends the process.
 	Interrupted func()
+	// Step is called before each request and each change of a transfer folder; nil for
+	// nothing. Tests end the process there.
+	Step func()
 	// Terminal returns whether a stream is a terminal, and its width in columns.
 	Terminal func(stream any) (width int, ok bool)
 }

@@ -50,7 +50,7 @@ gpg --armor --export-secret-keys KEY > signing-key.asc, with mode 0600 in the da
 }
 
 func (s *session) migrateAptly(ctx context.Context, root string, m migration) error {
-	folder, err := m.open(root)
+	folder, err := m.open(root, s.folder)
 	if err != nil {
 		return usagef("%v", err)
 	}
@@ -83,7 +83,7 @@ func (s *session) migrateAptly(ctx context.Context, root string, m migration) er
 }
 
 // open checks the arguments, and opens the folder between two runs.
-func (m *migration) open(root string) (*move.Folder, error) {
+func (m *migration) open(root string, open func(string) (*move.Folder, error)) (*move.Folder, error) {
 	if m.verify != "digest" && m.verify != "size" {
 		return nil, fmt.Errorf("--verify=%s: digest or size", m.verify)
 	}
@@ -94,7 +94,7 @@ func (m *migration) open(root string) (*move.Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return move.OpenFolder(work)
+	return open(work)
 }
 
 // workFolder returns the folder of a migration of a root.

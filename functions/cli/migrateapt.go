@@ -103,7 +103,7 @@ func (s *session) migrateApt(ctx context.Context, from string, m fromApt) error 
 	if err != nil {
 		return usagef("%v", err)
 	}
-	folder, err := move.OpenFolder(work)
+	folder, err := s.folder(work)
 	if err != nil {
 		return usagef("%v", err)
 	}

@@ -79,8 +79,22 @@ func (s *session) connect() (*client.Client, error) {
 			fmt.Fprintf(s.env.Err, "%s %s %s %s\n", method, path, outcome, took.Round(time.Millisecond))
 		}
 	}
+	if s.env.Step != nil {
+		c.HTTP.Transport = stepping{c.HTTP.Transport, s.env.Step}
+	}
 	s.client = c
 	return c, nil
+}
+
+// stepping calls step before each request.
+type stepping struct {
+	http.RoundTripper
+	step func()
+}
+
+func (t stepping) RoundTrip(r *http.Request) (*http.Response, error) {
+	t.step()
+	return t.RoundTripper.RoundTrip(r)
 }
 
 // send sends a call and waits for its task, unless the flag --no-wait is given.

@@ -18,11 +18,20 @@ func (s *session) mover(dir string) (*move.Mover, error) {
 	if err != nil {
 		return nil, err
 	}
-	folder, err := move.OpenFolder(dir)
+	folder, err := s.folder(dir)
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
 	return &move.Mover{Client: c, Folder: folder, Parallel: s.opts.parallel, Now: s.env.Now, Say: s.reporter.step}, nil
+}
+
+// folder opens a transfer folder.
+func (s *session) folder(dir string) (*move.Folder, error) {
+	f, err := move.OpenFolder(dir)
+	if err == nil {
+		f.Step = s.env.Step
+	}
+	return f, err
 }
 
 func (s *session) exportCommand() *cobra.Command {

@@ -72,6 +72,7 @@ func (a Archive) Convert(ctx context.Context, folder *Folder) (transfer.Manifest
 	if err := folder.Begin(); err != nil {
 		return transfer.Manifest{}, nil, err
 	}
+	defer folder.Leave()
 	for _, d := range a.Distributions {
 		if err := c.distribution(ctx, d); err != nil {
 			return transfer.Manifest{}, c.Problems, fmt.Errorf("%s: %w", d, err)

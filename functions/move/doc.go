@@ -12,8 +12,9 @@
 //
 // # Files of a folder besides those of the format
 //
-//	incomplete   exists from the begin of a change of the folder to its end
-//	tmp-…        a file that is being written
+//	incomplete   exists from the begin of a change of the folder to its end; locked meanwhile
+//	tmp-…        a file that is being written; the next change removes it
+//	verified/    for each hard link a symbolic link: its digest was compared
 //
 // # Invariants
 //

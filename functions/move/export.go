@@ -54,6 +54,7 @@ func (m *Mover) Export(ctx context.Context) (done Exported, err error) {
 	if err := m.Folder.Begin(); err != nil {
 		return done, err
 	}
+	defer m.Folder.Leave()
 	made, err := client.Send(ctx, m.Client, client.CreateExport())
 	if err != nil {
 		return done, err

@@ -29,13 +29,16 @@ import (
 type Folder struct {
 	Dir   string
 	Lists pkglist.Store
+	Step  func() // is called before each change on the disk; nil for nothing
 
 	began time.Time // of an earlier change that did not end; zero if there is none
+	open  *os.File  // the file "incomplete", locked during a change
 }
 
 const (
 	manifestName = "manifest.json"
 	openName     = "incomplete"
+	tempBegin    = "tmp-"
 	maxManifest  = 1 << 20
 	listCache    = 32 << 20 // bytes of chunks in memory
 )
@@ -55,16 +58,61 @@ func OpenFolder(dir string) (*Folder, error) {
 	return f, nil
 }
 
-// Begin starts a change of the folder. Finish ends it.
+// Begin starts a change of the folder: it locks the folder, and removes what an ended
+// command was writing. Finish ends the change, and Leave the lock.
 func (f *Folder) Begin() error {
-	file, err := os.OpenFile(filepath.Join(f.Dir, openName), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
+	f.step()
+	path := filepath.Join(f.Dir, openName)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return err
 	}
-	return file.Close()
+	f.open = file
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		err = f.locked(path)
+	}
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = fmt.Errorf("another command writes the folder %s", f.Dir)
+	}
+	if err != nil {
+		f.Leave()
+	}
+	return err
+}
+
+// locked compares the locked file with the folder's, which another command may have
+// removed meanwhile, and removes temporary files.
+func (f *Folder) locked(path string) error {
+	mine, err := f.open.Stat()
+	if err != nil {
+		return err
+	}
+	if now, err := os.Stat(path); err != nil || !os.SameFile(mine, now) {
+		return unix.EWOULDBLOCK
+	}
+	left, err := filepath.Glob(filepath.Join(f.Dir, tempBegin+"*"))
+	for _, name := range left {
+		err = errors.Join(err, os.RemoveAll(name))
+	}
+	return err
+}
+
+// Leave ends the lock of a change. A change that did not finish stays incomplete.
+func (f *Folder) Leave() {
+	if f.open != nil {
+		f.open.Close()
+		f.open = nil
+	}
+}
+
+// Temp makes a folder for temporary files, which the next change removes at the latest.
+func (f *Folder) Temp() (string, error) { return os.MkdirTemp(f.Dir, tempBegin) }
+
+func (f *Folder) step() {
+	if f.Step != nil {
+		f.Step()
+	}
 }
 
 // Finish writes the objects and the manifest, and ends the change.
@@ -93,10 +141,12 @@ func (f *Folder) Finish(objects []transfer.Object, files int, size int64, now ti
 	if err := f.sync(); err != nil {
 		return m, err
 	}
+	f.step()
 	if err := os.Remove(filepath.Join(f.Dir, openName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return m, err
 	}
 	f.began = time.Time{}
+	f.Leave()
 	return m, nil
 }
 
@@ -192,6 +242,73 @@ func (f *Folder) Keep(sum string, r io.Reader) error {
 	})
 }
 
+// Link gives a file of another folder the name of its digest: by a hard link, or by a
+// symbolic one. verified says that the caller has compared its digest; see Verified.
+func (f *Folder) Link(sum, to string, hard, verified bool) error {
+	name := f.FilePath(sum)
+	if hard {
+		if !sameFile(name, to) {
+			if err := f.link(name, to, os.Link); err != nil {
+				return err
+			}
+		}
+		name = f.markPath(sum)
+	}
+	switch was, err := os.Readlink(name); {
+	case hard && !verified, err == nil && was == to && (!verified || f.Verified(sum, to)):
+		return nil
+	}
+	return f.link(name, to, func(to, name string) error {
+		err := os.Symlink(to, name)
+		if err == nil && !verified { // its time says so
+			err = unix.Lutimes(name, make([]unix.Timeval, 2))
+		}
+		return err
+	})
+}
+
+// link makes a link with a temporary name, and renames it.
+func (f *Folder) link(name, to string, link func(to, name string) error) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	fresh := filepath.Join(f.Dir, tempBegin+filepath.Base(name))
+	f.step()
+	err := link(to, fresh)
+	if err == nil {
+		f.step()
+		err = os.Rename(fresh, name)
+	}
+	if err != nil {
+		os.Remove(fresh)
+	}
+	return err
+}
+
+// markPath is the symbolic link which says that the target of a hard link is verified.
+func (f *Folder) markPath(sum string) string { return filepath.Join(f.Dir, "verified", sum[:2], sum) }
+
+// Verified reports whether Link was told that a file is verified, and the file has not
+// changed since. A symbolic link of an unverified file has the time 0.
+func (f *Folder) Verified(sum, path string) bool {
+	for _, mark := range []string{f.FilePath(sum), f.markPath(sum)} {
+		to, err := os.Readlink(mark)
+		if err != nil || to != path {
+			continue
+		}
+		link, linkErr := os.Lstat(mark)
+		info, err := os.Stat(path)
+		return linkErr == nil && err == nil && info.ModTime().Before(link.ModTime())
+	}
+	return false
+}
+
+func sameFile(a, b string) bool {
+	mine, mineErr := os.Lstat(a)
+	other, otherErr := os.Stat(b)
+	return mineErr == nil && otherErr == nil && os.SameFile(mine, other)
+}
+
 // put stores a file.
 func (f *Folder) put(path string, r io.Reader) error {
 	return f.place(path, func(to *os.File) error {
@@ -205,7 +322,8 @@ func (f *Folder) place(path string, fill func(*os.File) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	to, err := os.CreateTemp(f.Dir, "tmp-")
+	f.step()
+	to, err := os.CreateTemp(f.Dir, tempBegin)
 	if err != nil {
 		return err
 	}
@@ -214,6 +332,7 @@ func (f *Folder) place(path string, fill func(*os.File) error) error {
 		err = to.Chmod(0o644)
 	}
 	if err = errors.Join(err, to.Close()); err == nil {
+		f.step()
 		err = os.Rename(to.Name(), path)
 	}
 	if err != nil {

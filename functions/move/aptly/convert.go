@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,13 +66,14 @@ func Convert(ctx context.Context, opt Options, folder *move.Folder) (_ Report, e
 	if err := c.config(); err != nil {
 		return c.report, err
 	}
-	if c.db, err = openDatabase(root); err != nil {
-		return c.report, err
-	}
-	defer func() { err = errors.Join(err, c.db.close()) }()
 	if err := folder.Begin(); err != nil {
 		return c.report, err
 	}
+	defer folder.Leave()
+	if c.db, err = openDatabase(root, folder.Temp); err != nil {
+		return c.report, err
+	}
+	defer func() { err = errors.Join(err, c.db.close()) }()
 	for _, step := range []func(context.Context) error{c.readObjects, c.readPackages, c.makeLists} {
 		if err := step(ctx); err != nil {
 			return c.report, err
@@ -201,12 +200,13 @@ type converted struct {
 	ref     string
 	p       *deb.Package
 	paths   []string // of its files
+	deep    bool     // their digests were compared, in this run or before
 	problem string
 }
 
 // convert reads a package and compares its files. An error is that of the context.
 func (c *converter) convert(ctx context.Context, ref string) (converted, error) {
-	v := converted{ref: ref}
+	v := converted{ref: ref, deep: true}
 	p, pool, err := c.db.packageOf(ref)
 	if err != nil {
 		v.problem = err.Error()
@@ -217,7 +217,9 @@ func (c *converter) convert(ctx context.Context, ref string) (converted, error) 
 		path, err := pool[i].find(c.Root)
 		var f deb.File
 		if err == nil {
-			f, err = pool[i].check(ctx, path, !c.Shallow && !c.verified(pool[i].SHA256, path))
+			known := pool[i].SHA256 != "" && c.folder.Verified(pool[i].SHA256, path)
+			v.deep = v.deep && (known || !c.Shallow)
+			f, err = pool[i].check(ctx, path, !c.Shallow && !known)
 		}
 		if ctx.Err() != nil {
 			return v, context.Cause(ctx)
@@ -246,20 +248,6 @@ func (c *converter) convert(ctx context.Context, ref string) (converted, error) 
 	return v, nil
 }
 
-// verified reports whether an earlier run has verified a file that has not changed since.
-func (c *converter) verified(sum, path string) bool {
-	if sum == "" {
-		return false
-	}
-	link, err := os.Lstat(c.folder.FilePath(sum))
-	if err != nil {
-		return false
-	}
-	to, err := os.Readlink(c.folder.FilePath(sum))
-	info, statErr := os.Stat(path)
-	return err == nil && statErr == nil && to == path && info.ModTime().Before(link.ModTime())
-}
-
 // keep adds a package to a layer, and links its files.
 func (c *converter) keep(ctx context.Context, v converted) error {
 	for i, f := range v.p.Files {
@@ -268,7 +256,7 @@ func (c *converter) keep(ctx context.Context, v converted) error {
 		}
 		c.counted[f.SHA256] = true
 		c.files, c.bytes = c.files+1, c.bytes+f.Size
-		if err := link(c.folder.FilePath(f.SHA256), v.paths[i]); err != nil {
+		if err := c.folder.Link(f.SHA256, v.paths[i], c.Hard, v.deep); err != nil {
 			return err
 		}
 	}
@@ -303,20 +291,6 @@ func (c *converter) keep(ctx context.Context, v converted) error {
 		l.list, l.edit = list, list.Edit()
 	}
 	return err
-}
-
-// link makes a symbolic link, in the place of one to another file.
-func link(name, to string) error {
-	if was, err := os.Readlink(name); err == nil && was == to {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.Symlink(to, name)
 }
 
 // makeLists gives each object its lists.

@@ -28,12 +28,12 @@ const (
 	maxCopied = 64 << 30 // bytes of a database
 )
 
-// openDatabase copies the database of a root and opens the copy. aptly may write the
-// database meanwhile: a copy that does not open is made again.
-func openDatabase(root string) (*database, error) {
+// openDatabase copies the database of a root to a folder that temp makes, and opens the
+// copy. aptly may write the database meanwhile: a copy that does not open is made again.
+func openDatabase(root string, temp func() (string, error)) (*database, error) {
 	var last error
 	for range maxCopies {
-		d, err := openCopy(filepath.Join(root, "db"))
+		d, err := openCopy(filepath.Join(root, "db"), temp)
 		if err == nil {
 			return d, nil
 		}
@@ -45,8 +45,8 @@ func openDatabase(root string) (*database, error) {
 	return nil, fmt.Errorf("the database of %s cannot be read: %w", root, last)
 }
 
-func openCopy(from string) (_ *database, err error) {
-	dir, err := os.MkdirTemp("", "aptly-db-")
+func openCopy(from string, temp func() (string, error)) (_ *database, err error) {
+	dir, err := temp()
 	if err != nil {
 		return nil, err
 	}

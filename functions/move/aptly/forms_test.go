@@ -104,11 +104,18 @@ func oldPackage() map[string]any {
 
 func convert(t testing.TB, root string) (Report, []transfer.Object, *move.Folder) {
 	t.Helper()
-	folder, err := move.OpenFolder(t.TempDir())
+	return convertTo(t, t.TempDir(), Options{Root: root})
+}
+
+// convertTo converts a root to a folder.
+func convertTo(t testing.TB, dir string, opt Options) (Report, []transfer.Object, *move.Folder) {
+	t.Helper()
+	folder, err := move.OpenFolder(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := Convert(t.Context(), Options{Root: root, Now: time.Unix(0, 0)}, folder)
+	opt.Now = time.Unix(0, 0)
+	report, err := Convert(t.Context(), opt, folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,6 +243,38 @@ func TestRootIsOnlyRead(t *testing.T) {
 	convert(t, root)
 	if after := state(); !slices.Equal(before, after) {
 		t.Errorf("%q\nbefore\n%q", after, before)
+	}
+}
+
+// TestSizesAreNoDigests: a run that compares sizes only does not tell the next run that
+// the files are sound.
+func TestSizesAreNoDigests(t *testing.T) {
+	for _, hard := range []bool{false, true} {
+		p := oldPackage()
+		data := debtest.Deb(debtest.Spec{Package: "aa", Architecture: "amd64"})
+		hash := deb.NewHasher()
+		hash.Write(data)
+		p["Files"].([]any)[0].(map[string]any)["Checksums"].(map[string]any)["SHA256"] = hash.File("").SHA256
+		root, _ := oldRoot(t, map[string]any{"Pamd64 aa 1.0": p, "Lu1": map[string]any{"UUID": "u1", "Name": "r"}, "Eu1": map[string]any{"Refs": []string{"Pamd64 aa 1.0"}}})
+		found, err := filepath.Glob(filepath.Join(root, "pool/*/*/*.deb"))
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		data[len(data)-1] ^= 1
+		if err := os.WriteFile(found[0], data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		past := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(found[0], past, past); err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(filepath.Dir(root), "work") // links are of one file system
+		if r, _, _ := convertTo(t, dir, Options{Root: root, Shallow: true, Hard: hard}); len(r.Problems) != 0 {
+			t.Errorf("sizes: %q", r.Problems)
+		}
+		if r, _, _ := convertTo(t, dir, Options{Root: root, Hard: hard}); len(r.Problems) == 0 || !strings.Contains(r.Problems[0], "is damaged") {
+			t.Errorf("digests: %q", r.Problems)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ type Options struct {
 	Root    string // with db and pool
 	Config  string // aptly.conf, for endpoints; "" for none
 	Keyring string // file of trusted keys as gpg exports them; "" for none
+	Hard    bool   // hard links to package files in place of symbolic links
 	Shallow bool   // compare sizes of files only, no digests
 	Now     time.Time
 	Say     func(phase string, done, total int) // nil for none
