@@ -10,8 +10,8 @@ import (
 	"aptless/core/formats/deb"
 )
 
-// TestFolderHasOneWriter: a second one is refused until the first has left, and what the
-// first was writing is removed.
+// TestFolderHasOneWriter: a second one is refused until the first has left. Files that the
+// first has not finished are removed.
 func TestFolderHasOneWriter(t *testing.T) {
 	dir := t.TempDir()
 	first, err := OpenFolder(dir)
