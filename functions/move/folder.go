@@ -58,8 +58,8 @@ func OpenFolder(dir string) (*Folder, error) {
 	return f, nil
 }
 
-// Begin starts a change of the folder: it locks the folder, and removes what an ended
-// command was writing. Finish ends the change, and Leave the lock.
+// Begin starts a change of the folder. It locks the folder, and removes the temporary files
+// of an ended command. Finish ends the change, and Leave the lock.
 func (f *Folder) Begin() error {
 	f.step()
 	path := filepath.Join(f.Dir, openName)
