@@ -256,6 +256,9 @@ func (s *session) upload(ctx context.Context, dir string, files []localFile) (up
 			missing = append(missing, f)
 		}
 	}
+	if len(missing) > 0 {
+		s.reporter.sent(total.There, len(files))
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	work, mu, wait := make(chan []localFile), sync.Mutex{}, sync.WaitGroup{}
@@ -272,7 +275,7 @@ func (s *session) upload(ctx context.Context, dir string, files []localFile) (up
 				}
 				done := total.Sent + total.There
 				mu.Unlock()
-				s.reporter.files(done, len(files))
+				s.reporter.sent(done, len(files))
 			}
 		})
 	}
@@ -302,13 +305,21 @@ func (s *session) uploadBatch(ctx context.Context, c *client.Client, dir string,
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var list []client.Local
-	var ends []func(error)
+	name, size := batch[0].name, int64(0)
+	if len(batch) > 1 {
+		name += fmt.Sprintf(" and %d more", len(batch)-1)
+	}
 	for _, f := range batch {
-		progress, end := s.reporter.transfer(f.name, f.size)
-		ends = append(ends, end)
-		list = append(list, client.Local{Name: f.name, Size: f.size, SHA256: f.sha256, Sent: progress,
+		size += f.size
+	}
+	progress, end := s.reporter.transfer(name, size)
+	var list []client.Local
+	before := int64(0) // bytes of the files before this one
+	for _, f := range batch {
+		begin := before
+		list = append(list, client.Local{Name: f.name, Size: f.size, SHA256: f.sha256, Sent: func(n int64) { progress(begin + n) },
 			Open: func() (io.ReadCloser, error) { return os.Open(f.path) }})
+		before += f.size
 	}
 	var err error
 	if len(list) == 1 {
@@ -316,9 +327,7 @@ func (s *session) uploadBatch(ctx context.Context, c *client.Client, dir string,
 	} else {
 		err = c.UploadAll(ctx, dir, list)
 	}
-	for _, end := range ends {
-		end(err)
-	}
+	end(err)
 	if err != nil {
 		return fmt.Errorf("%s: %w", batch[0].path, err)
 	}

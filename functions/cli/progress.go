@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -38,11 +39,16 @@ type reporter struct {
 	mu      sync.Mutex
 	last    time.Time // of a plain line
 	phase   string
-	waited  int64       // the task of the last line
+	waited  int64       // the task of the last line, or uploads
 	writer  bars.Writer // of live
 	done    chan struct{}
 	tracker *bars.Tracker // of the task
+	total   *bars.Tracker // of all files of an upload
+	files   int           // that the next import reads; 0 if that is not known
 }
+
+// uploads is reporter.waited of an upload, which has no task.
+const uploads = -1
 
 // event is a line of --progress=json.
 type event struct {
@@ -69,6 +75,7 @@ func (r *reporter) bar(t *bars.Tracker) {
 		r.writer.SetOutputWriter(r.out)
 		r.writer.SetUpdateFrequency(100 * time.Millisecond)
 		r.writer.SetTrackerLength(20)
+		r.writer.SetSortBy(bars.SortByIndex)
 		r.writer.SetStyle(bars.StyleDefault)
 		r.writer.Style().Visibility.ETA = true
 		r.writer.Style().Visibility.Speed = true
@@ -84,7 +91,7 @@ func (r *reporter) bar(t *bars.Tracker) {
 func (r *reporter) close() {
 	r.mu.Lock()
 	w, done := r.writer, r.done
-	r.writer, r.tracker = nil, nil
+	r.writer, r.tracker, r.total = nil, nil, nil
 	r.mu.Unlock()
 	if w == nil {
 		return
@@ -96,19 +103,41 @@ func (r *reporter) close() {
 
 // remaining are the fields of a task's detail that count.
 type remaining struct {
-	Phase                                            string
-	TotalDownloadSize, RemainingDownloadSize         int64
-	TotalNumberOfPackages, RemainingNumberOfPackages int64
+	Phase                                                            string
+	TotalDownloadSize, RemainingDownloadSize                         int64
+	TotalNumberOfPackages, RemainingNumberOfPackages                 int64
+	TotalNumberOfPackagesToDelete, RemainingNumberOfPackagesToDelete int64
+	NumberOfPackages                                                 int64 // that an import has read
 }
 
-// text says how much is done.
-func (d remaining) text() string {
+// counted is a number of things: how many there are, and how many are done.
+type counted struct {
+	noun        string
+	done, total int64
+}
+
+// things returns the count of a detail. files is the number of files of an import.
+func (d remaining) things(files int) counted {
+	switch {
+	case d.TotalNumberOfPackages > 0:
+		return counted{"packages", d.TotalNumberOfPackages - d.RemainingNumberOfPackages, d.TotalNumberOfPackages}
+	case d.TotalNumberOfPackagesToDelete > 0:
+		return counted{"objects", d.TotalNumberOfPackagesToDelete - d.RemainingNumberOfPackagesToDelete, d.TotalNumberOfPackagesToDelete}
+	}
+	return counted{"packages", d.NumberOfPackages, int64(files)}
+}
+
+// text says the part of the work, and how much is done.
+func (d remaining) text(files int) string {
 	parts := []string{}
 	if d.Phase != "" {
 		parts = append(parts, d.Phase)
 	}
-	if d.TotalNumberOfPackages > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d packages", d.TotalNumberOfPackages-d.RemainingNumberOfPackages, d.TotalNumberOfPackages))
+	switch n := d.things(files); {
+	case n.total > 0:
+		parts = append(parts, fmt.Sprintf("%d of %d %s", n.done, n.total, n.noun))
+	case n.done > 0:
+		parts = append(parts, fmt.Sprintf("%d %s", n.done, n.noun))
 	}
 	if d.TotalDownloadSize > 0 {
 		parts = append(parts, bytesText(d.RemainingDownloadSize)+" to come")
@@ -129,32 +158,37 @@ func (r *reporter) task(p client.Progress) {
 		}
 		r.emit(event{Event: "task", Task: p.Task.ID, Name: p.Task.Name, More: p.Detail})
 	case plain:
-		r.wait(p.Task, d.text())
+		r.wait(p.Task, d)
 	case live:
 		r.live(p, d)
 	}
 }
 
 // wait writes lines for a task that lasts.
-func (r *reporter) wait(t client.Task, text string) {
+func (r *reporter) wait(t client.Task, d remaining) {
+	if t.State != client.Idle && t.State != client.Running {
+		return
+	}
+	phase := t.Name + "\x00" + d.Phase
 	if r.waited != t.ID {
-		r.waited, r.last, r.phase = t.ID, r.now().Add(patience-every), t.Name
+		r.waited, r.last, r.phase = t.ID, r.now(), ""
 	}
-	if t.State == client.Idle || t.State == client.Running {
-		r.plain(t.Name, text)
-	}
+	r.plain(phase, t.Name, d.text(r.files))
 }
 
-// plain writes a line if the phase is new or the last line is long ago.
-func (r *reporter) plain(phase, text string) {
-	if now := r.now(); phase != r.phase || now.Sub(r.last) >= every {
-		if text != "" {
-			phase += ": " + text
-		}
-		fmt.Fprintln(r.out, clean(phase))
-		r.last = now
+// plain writes a line if the phase is new or the last line is long ago. A phase that comes
+// within patience after the last line is told by a later one.
+func (r *reporter) plain(phase, name, text string) {
+	now := r.now()
+	since := now.Sub(r.last)
+	if since < every && (phase == r.phase || since < patience) {
+		return
 	}
-	r.phase, _, _ = strings.Cut(phase, ": ")
+	if text != "" {
+		name += ": " + text
+	}
+	fmt.Fprintln(r.out, clean(name))
+	r.phase, r.last = phase, now
 }
 
 func (r *reporter) live(p client.Progress, d remaining) {
@@ -174,14 +208,19 @@ func (r *reporter) live(p client.Progress, d remaining) {
 	for line := range strings.Lines(p.Output) {
 		r.writer.Log("%s", clean(strings.TrimRight(line, "\n")))
 	}
-	done, total := d.TotalNumberOfPackages-d.RemainingNumberOfPackages, d.TotalNumberOfPackages
+	message := p.Task.Name
+	if text := d.text(r.files); text != "" {
+		message += ": " + text
+	}
+	r.tracker.UpdateMessage(clean(message))
+	n := d.things(r.files)
 	if d.TotalDownloadSize > 0 {
-		done, total = d.TotalDownloadSize-d.RemainingDownloadSize, d.TotalDownloadSize
+		n.done, n.total = d.TotalDownloadSize-d.RemainingDownloadSize, d.TotalDownloadSize
 		r.tracker.Units = bars.UnitsBytes
 	}
-	if total > 0 {
-		r.tracker.UpdateTotal(total)
-		r.tracker.SetValue(min(done, total-1))
+	if n.total > 0 {
+		r.tracker.UpdateTotal(n.total)
+		r.tracker.SetValue(min(n.done, n.total-1))
 	}
 }
 
@@ -215,14 +254,25 @@ func (r *reporter) transfer(name string, total int64) (sent func(int64), end fun
 	return func(int64) {}, func(error) {}
 }
 
-// files shows how many files are uploaded, where there are no bars.
-func (r *reporter) files(done, all int) {
+// sent shows how many files of an upload are sent: by the total line below the bars, or
+// by plain lines.
+func (r *reporter) sent(done, all int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.how == plain && r.phase != "Upload" { // the first line comes after patience
-		r.phase, r.last = "Upload", r.now().Add(patience-every)
-	}
-	if r.how == plain {
-		r.plain("Upload", fmt.Sprintf("%d of %d files", done, all))
+	switch r.how {
+	case plain:
+		if r.waited != uploads { // the first line comes after patience
+			r.waited, r.last, r.phase = uploads, r.now(), ""
+		}
+		r.plain("Upload", "Upload", fmt.Sprintf("%d of %d files", done, all))
+	case live:
+		if r.total == nil {
+			r.total = &bars.Tracker{Message: "Upload", Total: int64(max(all, 1)), Index: math.MaxUint64}
+			r.bar(r.total)
+		}
+		r.total.UpdateMessage(fmt.Sprintf("Upload: %d of %d files", done, all))
+		if r.total.SetValue(int64(done)); done == all {
+			r.total.MarkAsDone()
+		}
 	}
 }

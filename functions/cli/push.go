@@ -87,6 +87,7 @@ func (s *session) push(ctx context.Context, p pushing, args []string) error {
 	if err != nil {
 		return err
 	}
+	s.reporter.files = len(files)
 	a, err := send(ctx, s, client.Import(p.repo, dir).Flag("forceReplace", p.force))
 	if err != nil {
 		return err

@@ -248,6 +248,7 @@ func (s *session) importing(ctx context.Context, repo string, args []string, rem
 	if _, err := s.upload(ctx, dir, files); err != nil {
 		return err
 	}
+	s.reporter.files = len(files)
 	return show(ctx, s, call(dir), func(r client.Report) error {
 		if remove {
 			if err := removeLocal(files, r.FailedFiles); err != nil {

@@ -166,6 +166,6 @@ func (r *reporter) step(name string, done, total int) {
 		if r.how == live && r.writer != nil {
 			return // bars of uploads are shown
 		}
-		r.plain(name, text)
+		r.plain(name, name, text)
 	}
 }

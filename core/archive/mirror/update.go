@@ -76,6 +76,7 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 		}
 	}
 	if !u.cursor.Fetched {
+		a.Phase("files")
 		if err := u.fetch(ctx); err != nil {
 			return task.Result{}, err
 		}
@@ -145,6 +146,7 @@ const maxReadings = 3
 // begin fetches the Release file and the indexes, and saves the first checkpoint.
 // It returns done if the archive has not changed since the last update.
 func (u *update) begin(ctx context.Context) (done bool, err error) {
+	u.attempt.Phase("Release")
 	before := u.mirror
 	seen := upstream.Seen{}
 	if before.Updated() && before.Last.Fingerprint == u.fingerprint && !before.Last.Incomplete {
@@ -163,6 +165,7 @@ func (u *update) begin(ctx context.Context) (done bool, err error) {
 		if err := u.mirror.applyRelease(release); err != nil {
 			return false, fail(500, updateError, err)
 		}
+		u.attempt.Phase("indexes")
 		err := u.stage(ctx, release)
 		if err == nil {
 			break
@@ -212,6 +215,7 @@ func (u *update) commit(ctx context.Context, m Mirror) error {
 
 // finish completes the new list and commits it.
 func (u *update) finish(ctx context.Context) error {
+	u.attempt.Phase("list")
 	m, err := u.read(ctx, u.attempt, u.args.UUID, u.args.Was, updateError+": %w")
 	if err != nil {
 		return err

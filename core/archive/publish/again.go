@@ -84,6 +84,7 @@ func (s *Store) rollback(ctx context.Context, a *task.Attempt, args RollbackArgs
 	if p, err = s.finishEarlier(ctx, a, p, at); err != nil {
 		return task.Result{}, err
 	}
+	a.Phase("plan")
 	d, err := s.planRollback(ctx, p, args, to)
 	if err == nil && p.widened(&d.next) {
 		var settled bool
@@ -147,6 +148,7 @@ func (s *Store) refresh(ctx context.Context, a *task.Attempt, args RefreshArgs) 
 	if p, err = s.finishEarlier(ctx, a, p, at); err != nil {
 		return task.Result{}, err
 	}
+	a.Phase("plan")
 	d, err := s.planAgain(ctx, p, uuids(p.Components), request{verb: toRefresh, Signing: p.signing()})
 	if err != nil {
 		return task.Result{}, err

@@ -148,6 +148,7 @@ func (s *Store) create(ctx context.Context, a *task.Attempt, args CreateArgs) (t
 	if at.Committed {
 		return s.apply(ctx, a, args.Name, 201)
 	}
+	a.Phase("plan")
 	a.Printf("Loading packages...\n")
 	d, err := s.planCreate(ctx, a.GetJSON, args)
 	if err != nil {

@@ -128,6 +128,7 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 		return nil, err
 	}
 	m.Inventories = st.Written()
+	a.Phase("sign")
 	a.Printf("Finalizing metadata files...\n")
 	if m.Date, err = s.nextDate(d.next.Date, d.how.resetDate); err != nil {
 		return nil, err
@@ -147,6 +148,7 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 // for each new source. It removes the reference rows of sources that are no
 // longer published.
 func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Manifest, code int) error {
+	a.Phase("switch")
 	p := d.next
 	if err := d.link.Enter(ctx); err != nil {
 		return err
@@ -216,6 +218,7 @@ func (p *Publication) refer(ctx context.Context, a *task.Attempt, had, want []st
 
 // apply applies the committed manifest of a publication and ends the task.
 func (s *Store) apply(ctx context.Context, a *task.Attempt, n Name, code int) (task.Result, error) {
+	a.Phase("switch")
 	p, err := s.read(ctx, a.GetJSON, n)
 	if err != nil {
 		return task.Result{}, err

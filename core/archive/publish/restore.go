@@ -60,6 +60,7 @@ func (s *Store) Restore(ctx context.Context, a *task.Attempt, args RestoreArgs, 
 	if at.Committed {
 		return s.apply(ctx, a, args.Name, 201)
 	}
+	a.Phase("plan")
 	d, err := s.planRestore(ctx, a, args, at)
 	if err != nil {
 		return task.Result{}, err

@@ -28,8 +28,10 @@ func (s *Store) linker(a *task.Attempt, d *draft) *files.Linker {
 			return cmp.Or(a.Checkpoint(ctx, d.how.part.cursor(cursor{Files: linked})), task.ErrContinue)
 		},
 		Report: func(total, left int) {
-			if d.next.Manifest == "" { // clients know the progress of a creation only
-				a.Detail(progress{TotalNumberOfPackages: total, RemainingNumberOfPackages: left})
+			if now := (progress{TotalNumberOfPackages: total, RemainingNumberOfPackages: left}); d.next.Manifest == "" {
+				a.Detail(now)
+			} else {
+				a.Show(now)
 			}
 		},
 	}
@@ -38,6 +40,7 @@ func (s *Store) linker(a *task.Attempt, d *draft) *files.Linker {
 // link publishes the package files that the last manifest has not. The commit enters
 // them into the inventory.
 func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) error {
+	a.Phase("packages")
 	l := d.link
 	if err := s.undoForced(ctx, a, d); err != nil {
 		return err
@@ -99,7 +102,7 @@ const hashAllEvery = 32
 // allLinked is cursor.Linked of a task that has linked all packages.
 const allLinked = math.MaxInt
 
-// progress is the detail of a creation, as clients know it.
+// progress is the detail of a publication, as aptly's clients know it of a creation.
 type progress struct {
 	Progress                                         struct{}
 	TotalNumberOfPackages, RemainingNumberOfPackages int
@@ -107,6 +110,7 @@ type progress struct {
 
 // stageSet stages the index files and the files beside them.
 func (s *Store) stageSet(ctx context.Context, a *task.Attempt, st *index.Stager, d draft, signer pgp.Signer) (index.Set, error) {
+	a.Phase("indexes")
 	last := d.base()
 	set := index.Set{ByHash: d.next.ByHash, Lists: d.next.published(), Signers: files.Signers(signer)}
 	base, err := s.bestBase(ctx, d, set.Lists)

@@ -180,6 +180,7 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 		}
 		return s.upToDate(ctx, a, p)
 	}
+	a.Phase("plan")
 	a.Printf("Loading packages...\n")
 	d, err := s.planUpdate(ctx, a.GetJSON, p, args, want)
 	if err == nil && p.widened(&d.next) {

@@ -82,6 +82,7 @@ func (im *importer) importAll(ctx context.Context, into *target, args ImportArgs
 
 // importPart imports a part of a directory.
 func (im *importer) importPart(ctx context.Context, into *target, p part) error {
+	im.attempt.Phase("packages")
 	for _, files := range [][]upload.Upload{p.candidates, p.others} {
 		for i := range files {
 			if err := im.digest(ctx, &files[i]); err != nil {

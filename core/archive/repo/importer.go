@@ -165,11 +165,22 @@ func (im *importer) planCandidate(ctx context.Context, into *target, c stored, r
 		}
 	}
 	im.pending = append(im.pending, e)
+	if im.cursor.Read++; im.cursor.Read%showAfter == 1 {
+		im.attempt.Show(progress{im.cursor.Read})
+	}
 	if into.edit.Size() < maxHeld {
 		return nil
 	}
 	return im.apply(ctx)
 }
+
+// progress is the detail of a running import.
+type progress struct {
+	NumberOfPackages int // read so far
+}
+
+// showAfter is the number of packages after which progress is shown.
+const showAfter = 16
 
 // rowWriter puts rows in batches, each key once.
 type rowWriter struct {
@@ -409,6 +420,8 @@ func (im *importer) finish(ctx context.Context, err error) (task.Result, error) 
 	if err != nil {
 		return task.Result{}, err
 	}
+	im.attempt.Phase("uploads")
+	im.attempt.Show(struct{}{}) // an ended import has a report
 	if !im.keep {
 		err := im.store.removeUploads(ctx, im.attempt, removal{dir: im.dir, files: all.Files, done: im.cursor.Removed, cursor: func(done int) any {
 			im.cursor.Removed = done

@@ -175,6 +175,7 @@ func (in *inclusion) release(ctx context.Context, r *release) error {
 		if err := in.checkpoint(ctx); err != nil {
 			return err
 		}
+		in.attempt.Phase("packages")
 		if err := in.batch(ctx, into, batch, r); err != nil {
 			return err
 		}

@@ -158,6 +158,7 @@ type cursor struct {
 	Lists   []stagedList `json:",omitempty"` // of the targets
 	Origins bool         `json:",omitempty"` // there are pending origins
 
+	Read    int      `json:",omitempty"` // packages, for the progress
 	Hashing *hashing `json:",omitempty"` // the large file whose digests are being computed
 
 	Few   []origin.Origin `json:",omitempty"` // of a staged import: for the transaction of the commit

@@ -49,6 +49,8 @@ type Attempt struct {
 	mu        sync.Mutex // guards the fields after it
 	out       output
 	detail    json.RawMessage
+	phase     string   // part of the work, see Phase
+	settled   int64    // Seq of the row that out and warnings come after
 	warnings  []string // since the last Save
 	unwritten bool     // out, detail or warnings are not yet in the row
 }
@@ -115,7 +117,21 @@ func (a *Attempt) Warn(format string, args ...any) {
 
 // Detail replaces the progress that clients see. Progress above 16 KiB is not
 // shown.
-func (a *Attempt) Detail(v any) {
+func (a *Attempt) Detail(v any) { a.show(v, true) }
+
+// Show replaces the progress as Detail does, and costs no write: the next write that is
+// due anyway stores it. Clients of the same process see it at once; see Store.Fresh.
+func (a *Attempt) Show(v any) { a.show(v, false) }
+
+// Phase names the part of the work that the attempt has come to, for example "indexes". It
+// is shown as Show shows.
+func (a *Attempt) Phase(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.phase = name
+}
+
+func (a *Attempt) show(v any, write bool) {
 	data, err := encode(v)
 	if err != nil {
 		panic(err) // progress always marshals
@@ -125,7 +141,26 @@ func (a *Attempt) Detail(v any) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.detail, a.unwritten = data, true
+	a.detail, a.unwritten = data, a.unwritten || write
+}
+
+// overlay returns a row of the attempt's task with the progress and the output that are
+// not stored yet. A row of another attempt or write stays as it is: its output may have a
+// part of the attempt's.
+func (a *Attempt) overlay(t Task) Task {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t.State != Running || t.Attempt != a.begun.Attempt || t.Seq != a.settled {
+		return t
+	}
+	if a.detail != nil {
+		t.Detail = a.detail
+	}
+	if a.phase != "" {
+		t.Phase = a.phase
+	}
+	t.Live = tail(a.out.String(), maxLive)
+	return t
 }
 
 // Cursor decodes the last saved cursor into v. It reports whether there is one.

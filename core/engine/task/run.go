@@ -35,7 +35,8 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 	}
 	ctx, cancel := context.WithCancelCause(driver.Lazily(ctx))
 	a := &Attempt{store: d.Store, writing: parallel.NewMutex(), lease: d.Lease, until: m.until, lost: cancel, counted: counted, tx: lock.NewTx(d.Store.Table),
-		begun: t, cursor: t.Cursor, task: t, version: version, debts: map[string]string{}, atOnce: map[string]calendar.Entry{}}
+		begun: t, cursor: t.Cursor, task: t, version: version, debts: map[string]string{}, atOnce: map[string]calendar.Entry{}, settled: t.Seq}
+	defer d.Store.running.add(t.ID, a.overlay)()
 	a.cancelled.Store(t.stops())
 	var beating sync.WaitGroup
 	beats, stop := context.WithCancel(ctx)

@@ -51,6 +51,40 @@ type Store struct {
 	Random func(n int64) int64
 
 	waiting notifier
+	running running
+}
+
+// running has the attempts of this process.
+type running struct {
+	mu       sync.Mutex
+	overlays map[int64]func(Task) Task // by number of the task
+}
+
+// add has Fresh show an attempt, until the returned function is called.
+func (r *running) add(id int64, overlay func(Task) Task) (remove func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.overlays == nil {
+		r.overlays = map[int64]func(Task) Task{}
+	}
+	r.overlays[id] = overlay
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.overlays, id)
+	}
+}
+
+// Fresh returns a row as the next write would store it: with the progress and the output
+// of an attempt that runs in this process.
+func (s *Store) Fresh(t Task) Task {
+	s.running.mu.Lock()
+	overlay := s.running.overlays[t.ID]
+	s.running.mu.Unlock()
+	if overlay == nil {
+		return t
+	}
+	return overlay(t)
 }
 
 // notifier signals the ends of tasks to the waiting calls of this process. Each

@@ -76,6 +76,7 @@ type Task struct {
 	OutputSize  int             `json:",omitempty"` // bytes in OutputBlobs
 	Live        string          // end of the output since the last Save
 	Detail      json.RawMessage `json:",omitempty"` // progress, as the operation defines it
+	Phase       string          `json:",omitempty"` // part of the work that a running task has come to
 	Code        int             // HTTP status of the result
 	Value       json.RawMessage `json:",omitempty"` // result; nil without one
 	ValueBlob   string          // key of the object with a large result

@@ -106,20 +106,23 @@ func (a *Attempt) written(next Task, version string, w rowWrite, printed int) {
 		a.out.reset(printed)
 		a.warnings = nil
 	}
-	a.unwritten = false
+	a.unwritten, a.settled = false, next.Seq
 }
 
 // next returns the row that is to be written and how much of the text printed
 // it has.
 func (a *Attempt) next(ctx context.Context, w rowWrite) (Task, int, error) {
 	a.mu.Lock()
-	out, text, detail, warnings := a.out.String(), a.out.text.Len(), a.detail, slices.Clone(a.warnings)
+	out, text, detail, phase, warnings := a.out.String(), a.out.text.Len(), a.detail, a.phase, slices.Clone(a.warnings)
 	a.mu.Unlock()
 	t := a.task
 	t.Seq, t.Owner = a.seq, a.begun.Owner
 	t.Lease, t.Requests = a.store.Now().Add(a.lease).UTC(), a.requests()
 	if detail != nil {
 		t.Detail = detail
+	}
+	if phase != "" {
+		t.Phase = phase
 	}
 	if w.settle {
 		t.Warnings = clipAll(append(slices.Clone(t.Warnings), warnings...), maxWarning, maxWarnings)

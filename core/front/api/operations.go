@@ -217,7 +217,7 @@ func statusOperations() []openapi.Operation {
 		op("GET", one, tasks, "showTask", "Show a task", gives(200, taskView{}, details)),
 		op("GET", one+"/wait", tasks, "waitForTask", "Wait until a task has ended", gives(200, taskView{})),
 		op("GET", one+"/output", tasks, "taskOutput", "Show the output of a task", gives(200, text, openapi.Param{Name: "from", About: "only the output from this byte on. Not in aptly"})),
-		op("GET", one+"/detail", tasks, "taskDetail", "Show the progress of a task", gives(200, openapi.Any{})),
+		op("GET", one+"/detail", tasks, "taskDetail", "Show the progress of a task: its Phase while it runs, and counts of things done and to come", gives(200, openapi.Any{})),
 		op("GET", one+"/return_value", tasks, "taskResult", "Show the result of a task", gives(200, returnValue{})),
 		op("POST", one+"/cancel", tasks, "cancelTask", "Stop a task that has not committed its changes", gives(200, taskView{})),
 		op("DELETE", one, tasks, "deleteTask", "Remove the record of an ended task", gives(200, taskView{})),

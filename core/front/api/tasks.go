@@ -39,7 +39,7 @@ func (s *Server) taskRoutes(rt *Router) {
 		return WriteJSON(w, http.StatusOK, viewTask(now))
 	}))
 	rt.Handle("GET", "/api/tasks/{id}/output", anyPrincipal(), s.withTask(http.StatusNotFound, auth.TasksRead, func(w http.ResponseWriter, r *http.Request, t task.Task) error {
-		out, err := s.Tasks.Output(r.Context(), t)
+		out, err := s.Tasks.Output(r.Context(), s.Tasks.Fresh(t))
 		if err == nil {
 			out, err = outputFrom(r, out)
 		}
@@ -49,7 +49,7 @@ func (s *Server) taskRoutes(rt *Router) {
 		return WriteJSON(w, http.StatusOK, out)
 	}))
 	rt.Handle("GET", "/api/tasks/{id}/detail", anyPrincipal(), s.withTask(http.StatusNotFound, auth.TasksRead, func(w http.ResponseWriter, _ *http.Request, t task.Task) error {
-		data, err := detail(t)
+		data, err := detail(s.Tasks.Fresh(t))
 		if err != nil {
 			return err
 		}
@@ -121,12 +121,16 @@ func (s *Server) cancelTask(w http.ResponseWriter, r *http.Request, t task.Task)
 	return WriteJSON(w, http.StatusOK, viewTask(now))
 }
 
-// detail returns the progress of a task. The detail of an ended task also has the
-// number of its storage requests in the field Requests.
+// detail returns the progress of a task. A running task has its part of the work in the
+// field Phase. An ended task has the number of its storage requests in Requests.
 func detail(t task.Task) ([]byte, error) {
 	data := bytes.TrimSpace(t.Detail)
 	if data == nil {
 		data = []byte("{}")
+	}
+	if !t.State.Ended() && t.Phase != "" {
+		phase, err := json.Marshal(t.Phase)
+		return withField(data, "Phase", phase), err
 	}
 	if !t.State.Ended() || len(t.Requests) == 0 {
 		return data, nil

@@ -21,6 +21,8 @@ func TestDetail(t *testing.T) {
 		"empty":    {task.Task{State: task.Succeeded, Requests: requests, Detail: json.RawMessage(`{ }`)}, `{"Requests":{"a":1,"b":2}}`},
 		"both":     {task.Task{State: task.Succeeded, Requests: requests, Detail: json.RawMessage(`{"A":{}}`)}, `{"A":{},"Requests":{"a":1,"b":2}}`},
 		"detail":   {task.Task{State: task.Succeeded, Detail: json.RawMessage(`{"A":1}`)}, `{"A":1}`},
+		"phase":    {task.Task{State: task.Running, Phase: "sign", Detail: json.RawMessage(`{"A":1}`)}, `{"A":1,"Phase":"sign"}`},
+		"ended":    {task.Task{State: task.Succeeded, Phase: "sign"}, `{}`},
 		"a list":   {task.Task{State: task.Succeeded, Requests: requests, Detail: json.RawMessage(`[1]`)}, `[1]`},
 	} {
 		got, err := detail(c.task)
