@@ -36,6 +36,7 @@ type Options struct {
 	Lease, Every time.Duration
 
 	Timeout       time.Duration // timeout of workers; 0 is the deployed value
+	Answer        time.Duration // timeout of the other functions; 0 is the deployed value
 	AllowUpstream string        // APTLESS_ALLOW_UPSTREAM: servers that are not public
 
 	// Values are further parameters of the template, for example Authorizer. Users are the
@@ -106,7 +107,7 @@ func Start(ctx context.Context, local *services.Local, d *aws.Drivers, o Options
 		Template: o.Template, Code: o.Code, Env: env, Queues: o.Queues, SQS: local.SQS(),
 		Values:   values,
 		Services: host.Services{DynamoDB: local.Config.DynamoDBURL, S3: local.Config.S3URL, SQS: local.Config.SQSURL, Edge: store, Keys: &a.keys},
-		Every:    o.Every, Timeout: o.Timeout, Functions: o.Functions, Log: o.Log,
+		Every:    o.Every, Timeout: o.Timeout, Answer: o.Answer, Functions: o.Functions, Log: o.Log,
 	})
 	a.Stack = stack
 	if err != nil {

@@ -199,6 +199,10 @@ func ask[T any](ctx context.Context, c *Client, call Call[T]) (Answer[T], error)
 		return a, err
 	}
 	a.Raw, a.Header = resp.body, resp.header
+	if resp.status == http.StatusAccepted && !strings.HasPrefix(call.Path, "/api/tasks") {
+		a.Running = true // Send waits for the task
+		return a, nil
+	}
 	return a, decode(resp.body, &a.Value)
 }
 

@@ -165,6 +165,27 @@ func TestTasksAreWaitedForAndForgotten(t *testing.T) {
 	}
 }
 
+// TestListingsMayBecomeTasks: a server that has not enough time for a listing answers with
+// a task, whose result is the listing.
+func TestListingsMayBecomeTasks(t *testing.T) {
+	plain := tasks("1.6.3+aptless0.1", `{"ID":7,"State":2}`)
+	c, log := serve(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/repos":
+			w.WriteHeader(http.StatusAccepted)
+			io.WriteString(w, `{"ID":7,"State":0}`)
+		case "/api/tasks/7/return_value":
+			io.WriteString(w, `{"Code":200,"Value":[{"Name":"r"}]}`)
+		default:
+			plain(n, w, r)
+		}
+	})
+	got, err := client.Send(t.Context(), c, client.ListRepos())
+	if err != nil || len(got.Value) != 1 || got.Value[0].Name != "r" || got.Running || !strings.Contains(log.requests(), "DELETE /api/tasks/7") {
+		t.Errorf("%+v, %v\n%s", got, err, log.requests())
+	}
+}
+
 // TestFailedTasksAreRefusals: the status is that of the result, and the text that of the
 // task. An aptly has the text in its output only.
 func TestFailedTasksAreRefusals(t *testing.T) {

@@ -46,12 +46,28 @@ func Start[T any](ctx context.Context, c *Client, call Call[T]) (Answer[T], erro
 	return a, nil
 }
 
+// late reads the answer to a call that a server has turned into a task: a listing that
+// takes longer than a request may wait.
+func late[T any](ctx context.Context, c *Client, call Call[T], a Answer[T]) (Answer[T], error) {
+	var t Task
+	if err := decode(a.Raw, &t); err != nil {
+		return a, err
+	}
+	a.Task, a.Running = t.ID, true
+	return ended(ctx, c, call, a)
+}
+
 // await runs a call as a task and waits for its end. It removes the record of the task.
 func await[T any](ctx context.Context, c *Client, call Call[T]) (Answer[T], error) {
 	a, err := Start(ctx, c, call)
 	if err != nil || !a.Running {
 		return a, err
 	}
+	return ended(ctx, c, call, a)
+}
+
+// ended waits for the task of a running call and reads its result.
+func ended[T any](ctx context.Context, c *Client, call Call[T], a Answer[T]) (Answer[T], error) {
 	t, err := c.Wait(ctx, a.Task)
 	if err != nil {
 		return a, err
@@ -214,5 +230,9 @@ func Send[T any](ctx context.Context, c *Client, call Call[T]) (Answer[T], error
 	if call.Task {
 		return await(ctx, c, call)
 	}
-	return ask(ctx, c, call)
+	a, err := ask(ctx, c, call)
+	if err == nil && a.Running {
+		return late(ctx, c, call, a)
+	}
+	return a, err
 }

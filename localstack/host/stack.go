@@ -36,8 +36,9 @@ type Options struct {
 	Services Services
 
 	// These values replace values of the template unless they are 0. Every is the time
-	// between scheduled calls. Timeout is the timeout of functions with a queue.
-	Every, Timeout time.Duration
+	// between scheduled calls. Timeout is the timeout of functions with a queue, and
+	// Answer that of the others.
+	Every, Timeout, Answer time.Duration
 
 	Functions io.Writer // receives the output of the functions
 	Log       *slog.Logger
@@ -85,13 +86,13 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		if err != nil {
 			return s, fmt.Errorf("%s: %w", name, err)
 		}
-		f := &Function{Program: filepath.Join(o.Code, filepath.Base(declared.Code), "bootstrap"), Env: slices.Concat(env, o.Env), Timeout: declared.Timeout, Memory: declared.Memory, Log: o.Functions}
+		f := &Function{Program: filepath.Join(o.Code, filepath.Base(declared.Code), "bootstrap"), Env: slices.Concat(env, o.Env), Timeout: cmp.Or(o.Answer, declared.Timeout), Memory: declared.Memory, Log: o.Functions}
 		s.functions[name] = f
 		if err := s.guard(f, o.Services, declared, arns, urls[declared.Queue]); err != nil {
 			return s, fmt.Errorf("%s: %w", name, err)
 		}
 		if declared.Queue != "" {
-			f.Timeout = cmp.Or(o.Timeout, f.Timeout)
+			f.Timeout = cmp.Or(o.Timeout, declared.Timeout)
 			source := &aws.Source{Client: o.SQS, URL: urls[declared.Queue], Batch: declared.Batch, Workers: declared.Most, Deliver: f.deliver,
 				Failed: func(err error) { o.Log.Warn("messages will come again", "error", err) }}
 			s.running.Go(func() { source.Serve(ctx) })

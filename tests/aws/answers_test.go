@@ -6,11 +6,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"aptless/core/client"
+	"aptless/core/formats/deb/debtest"
+	"aptless/functions/proxy"
+	"aptless/localstack"
 )
 
 // python reads a URL with a token by urllib, which follows redirects.
@@ -92,5 +101,57 @@ func TestLongAnswers(t *testing.T) {
 	}
 	if len(names) != 5 {
 		t.Errorf("%d stored answers, want one for each client: %v", len(names), names)
+	}
+}
+
+// TestLongListings: a listing for which the time of the function does not suffice is
+// answered 202 with its task. The proxy and the client of aptless wait for the task.
+func TestLongListings(t *testing.T) {
+	var slow atomic.Bool
+	w := &watch{hold: func(r *http.Request) {
+		for end := time.Now().Add(time.Minute); slow.Load() && r.Method == http.MethodGet && r.Context().Err() == nil && time.Now().Before(end); {
+			time.Sleep(50 * time.Millisecond) // S3 does not answer
+		}
+	}}
+	p := deploy(t, 0, w, func(o *localstack.Options) { o.Answer = 6 * time.Second })
+	name := fmt.Sprint("listed", time.Now().UnixNano())
+	for _, n := range []string{"-a", "-b", "-c"} {
+		p.must("POST", "/api/repos", `{"Name":"`+name+n+`"}`)
+		if err := p.upload(name+n, debtest.Spec{Package: name + n}); err != nil {
+			t.Fatal(err)
+		}
+		p.must("POST", "/api/repos/"+name+n+"/file/"+name+n, "")
+	}
+	slow.Store(true)
+	var task struct{ ID int }
+	data, err := p.get("/api/repos/" + name + "-a/packages")
+	if err != nil || json.Unmarshal(data, &task) != nil || task.ID == 0 {
+		t.Fatalf("%s, %v", data, err)
+	}
+	slow.Store(false)
+	if status, data, err := p.wait(task.ID); err != nil || status != http.StatusOK {
+		t.Fatalf("%d %s, %v", status, data, err)
+	}
+	data, err = p.get(fmt.Sprintf("/api/tasks/%d/return_value", task.ID))
+	if err != nil || !strings.HasPrefix(string(data), `{"Code":200,"Value":["Pall `+name+`-a 1.0 `) {
+		t.Errorf("%s, %v", data, err)
+	}
+	c := &client.Client{URL: p.api.URL, HTTP: http.DefaultClient, Authorize: func(r *http.Request) error { r.Header.Set("Authorization", "Bearer "+p.token); return nil }}
+	near := httptest.NewServer(&proxy.Proxy{Log: slog.New(slog.DiscardHandler), Client: c})
+	defer near.Close()
+	later := func() *time.Timer {
+		slow.Store(true)
+		return time.AfterFunc(4*time.Second, func() { slow.Store(false) })
+	}
+	timer := later()
+	out, err := exec.CommandContext(t.Context(), "curl", "-sSf", near.URL+"/api/repos/"+name+"-b/packages").Output()
+	if err != nil || !strings.HasPrefix(string(out), `["Pall `+name+`-b 1.0 `) {
+		t.Errorf("the proxy: %s, %v", out, err)
+	}
+	timer.Stop()
+	later()
+	keys, err := client.Send(t.Context(), c, client.ListKeys("repos", name+"-c"))
+	if err != nil || len(keys.Value) != 1 || keys.Task == 0 {
+		t.Errorf("the client: %+v, %v", keys, err)
 	}
 }

@@ -17,6 +17,9 @@ import (
 	"aptless/localstack/services"
 )
 
+// stored is the folder of the objects of the substitutes.
+var stored string
+
 // local is the running substitute for AWS; why says why there is none.
 var local, why = (*services.Local)(nil), error(nil)
 
@@ -27,6 +30,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
+	stored = data
 	var parts string
 	if parts, why = services.Parts(ctx, "../../localstack"); why == nil {
 		local, why = services.Start(ctx, parts, data)

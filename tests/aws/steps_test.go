@@ -24,6 +24,7 @@ type watch struct {
 	at    int  // number of the request at which then is called; 0 for none
 	after bool // call then after the answer instead of before the request
 	then  func()
+	hold  func(*http.Request) // called before each request; nil for none
 }
 
 // arm sets the call of then at the nth request from now on; 0 for never.
@@ -59,8 +60,11 @@ func (w *watch) before(t *testing.T, service string) string {
 		w.mu.Lock()
 		w.seen++
 		hit := w.seen == w.at
-		after, then := w.after, w.then
+		after, then, hold := w.after, w.then, w.hold
 		w.mu.Unlock()
+		if hold != nil {
+			hold(r)
+		}
 		if hit && !after {
 			then()
 		}

@@ -115,6 +115,8 @@ type Server struct {
 	// answer after that time is 202 with the task as it is. A server with a bound
 	// does nothing after an answer: a Lambda function is frozen then.
 	Wait time.Duration
+
+	Listings *Listings // makes answers of listings in tasks
 }
 
 func constant(v any) HandlerFunc {

@@ -52,5 +52,6 @@ func (s *Server) Handler() http.Handler {
 	rt.Handle("POST", "/api/db/check", needs(plain(auth.DBManage)), func(w http.ResponseWriter, r *http.Request) error {
 		return s.run(w, r, s.Checker.Check(fsck.Args{Deep: Flag(r, "deep"), Repair: Flag(r, "repair")}), nil)
 	})
+	s.asTasks(rt)
 	return rt
 }

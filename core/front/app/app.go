@@ -187,8 +187,8 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		epoch.Heads = append(epoch.Heads, src.Part)
 	}
 	repairs := api.Repairs{api.PoolRepairer(files), {Name: "Publications", Repair: publications.RepairAll}}
-	checker := checkerOf(collector, files, publications)
-	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), deliveries.Kinds(), drops.Kinds(), transfers.Kinds(), collector.Kinds(), checker.Kinds(), []task.Kind{repairs.Kind()}))
+	checker, listings := checkerOf(collector, files, publications), &api.Listings{Present: guarding.sender}
+	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), deliveries.Kinds(), drops.Kinds(), transfers.Kinds(), collector.Kinds(), checker.Kinds(), []task.Kind{repairs.Kind(), listings.Kind()}))
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	server := &api.Server{
 		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit, Nodes: objects.nodes, References: objects.references, Setup: a.setup, Draw: c.Draw, Space: c.Space, Freezer: c.Freezer,
 		Version: c.Version, Address: c.Address, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
-		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Origins: repos.Origins, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Checker: checker, Keyrings: keyrings, Deliveries: deliveries, Drops: drops, Transfers: transfers, Problems: a.Problems,
+		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Origins: repos.Origins, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Listings: listings, Checker: checker, Keyrings: keyrings, Deliveries: deliveries, Drops: drops, Transfers: transfers, Problems: a.Problems,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, AsOf: publications.AsOf, Log: c.Log,
 			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },

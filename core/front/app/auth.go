@@ -125,6 +125,15 @@ func isGone(err error) bool {
 	return errors.As(err, &gone) && gone.Status == http.StatusForbidden
 }
 
+// sender is like present, and fails the task of a principal that is gone.
+func (p *protection) sender(ctx context.Context, by *task.By) (*auth.Principal, error) {
+	principal, err := p.present(ctx, by)
+	if isGone(err) {
+		return nil, takenAway("")
+	}
+	return principal, err
+}
+
 // may reports whether the principal of a task has a permission on a name at this moment.
 func (p *protection) may(ctx context.Context, by *task.By, can, name string) (bool, error) {
 	if by == nil {

@@ -128,6 +128,7 @@ func operations() []operation {
 		{kind: "repo.include", owes: "repo.tidy", method: "POST", path: "/api/repos/r/include/include?acceptUnsigned=1"},
 		{kind: "deliver", owes: "deliver.tidy", method: "POST", path: "/api/upload/r", form: debs("ii", "jj")},
 		{name: "deliver and publish", kind: "publish.deliver", owes: "publish.finish", method: "POST", path: "/api/upload/r?publish=./stable", form: debs("ii", "jj")},
+		{kind: "listing.make", later: true, method: "GET", path: "/api/repos/r/packages?format=details"},
 		{kind: "drop.take", method: "POST", path: "/api/repos/r/drop"},
 		{kind: "repo.copy", method: "POST", path: "/api/repos/q/copy/r/bb", body: "{}"},
 		{name: "move packages", kind: "repo.copy", method: "POST", path: "/api/repos/q/copy/r/bb", body: `{"move":true}`},

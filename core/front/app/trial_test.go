@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +22,7 @@ type operation struct {
 	kind               string // kind of its task; "" for a request without a task
 	owes               string // kind of the tasks that pay its debts
 	method, path, body string
+	later              bool              // the request prefers an answer with its task
 	files              map[string][]byte // files uploaded to the directory path, instead of a request
 	form               map[string][]byte // files in the body of the request
 	wait               time.Duration     // time that passes without a process, instead of a request
@@ -90,6 +93,14 @@ func (tr *trial) send(p *apptest.Living) (answer []byte, err error) {
 			return nil, err
 		}
 		return p.Do(tr.method, tr.path, contentType, body)
+	case tr.later:
+		r := httptest.NewRequestWithContext(p.Ctx, tr.method, tr.path, nil)
+		r.Header.Set("Prefer", "respond-async")
+		w := httptest.NewRecorder()
+		if p.Handler.ServeHTTP(w, r); w.Code != http.StatusAccepted {
+			err = fmt.Errorf("%s: %d %s", tr.path, w.Code, w.Body)
+		}
+		return w.Body.Bytes(), err
 	case tr.method != "":
 		return p.Do(tr.method, tr.path, "application/json", []byte(tr.body))
 	}

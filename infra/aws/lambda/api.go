@@ -256,6 +256,16 @@ func (a *answer) spill() error {
 	return nil
 }
 
+// Restart drops the answer, also the part that is on its way to the store. Nothing of it
+// has been sent. It reports true.
+func (a *answer) Restart() bool {
+	if a.rest != nil {
+		a.rest.end(true)
+	}
+	a.rest, a.body, a.status, a.over = nil, nil, 0, false
+	return true
+}
+
 // redirect sends the client to the answer in the store, if it does not fit.
 func (a *answer) redirect() {
 	if a.rest == nil && !a.over && a.size() > maxAnswer && a.spill() == nil {
