@@ -18,8 +18,11 @@ type Export struct {
 	Moment bool // all objects are of one moment
 }
 
-// Missing are the package files that a server lacks.
-type Missing struct{ Missing []string }
+// ImportPlan is the server's answer about an import.
+type ImportPlan struct {
+	Missing  []string // package files that the server lacks
+	Outcomes []string // of each object: created, updated, unchanged, kept or clash
+}
 
 // Imported is the report of an import.
 type Imported struct {
@@ -61,8 +64,19 @@ func ReadExport(id, kind, name string, from int64) Call[Nothing] {
 func DropExport(id string) Call[Nothing] { return tasked[Nothing]("DELETE", at("exports", id), nil) }
 
 // AskMissing asks which package files the server lacks, by SHA-256.
-func AskMissing(sums []string) Call[Missing] {
-	return Call[Missing]{Method: "POST", Path: at("import"), Body: struct{ Files []string }{sums}, Safe: true}
+func AskMissing(sums []string) Call[ImportPlan] {
+	return Call[ImportPlan]{Method: "POST", Path: at("import"), Body: struct{ Files []string }{sums}, Safe: true}
+}
+
+// Question is a question for the outcome of an import.
+type Question struct {
+	Objects          []string // lines of a transfer folder
+	Overwrite, Empty bool     // as of ImportTransfer
+}
+
+// AskOutcomes asks for the outcome of an import. It changes nothing.
+func AskOutcomes(q Question) Call[ImportPlan] {
+	return Call[ImportPlan]{Method: "POST", Path: at("import"), Body: q, Safe: true}
 }
 
 // ImportTransfer imports the transfer folder in an upload directory. Parameters are

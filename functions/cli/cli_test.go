@@ -23,10 +23,11 @@ import (
 // bench is a server, and the world of command lines that use it.
 type bench struct {
 	*apptest.Process
-	url  string
-	env  map[string]string
-	home string
-	in   string
+	memory *drivertest.Memory
+	url    string
+	env    map[string]string
+	home   string
+	in     string
 
 	admitted func() // is called at a look at a task; nil for nothing
 
@@ -43,7 +44,7 @@ func newBench(t *testing.T, set ...func(*app.Config)) *bench {
 // newBenchOn starts a server on a memory.
 func newBenchOn(t *testing.T, m *drivertest.Memory, set ...func(*app.Config)) *bench {
 	t.Helper()
-	b := &bench{env: map[string]string{}, home: t.TempDir()}
+	b := &bench{memory: m, env: map[string]string{}, home: t.TempDir()}
 	b.Process = apptest.New(t, apptest.On(m), append([]func(*app.Config){func(c *app.Config) { c.Version = "1.6.3+aptless" }}, set...)...)
 	b.Process.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, b.Dispatcher.Handle, 4) })
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

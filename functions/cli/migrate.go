@@ -54,7 +54,7 @@ func (s *session) migrateAptly(ctx context.Context, root string, m migration) er
 	if err != nil {
 		return usagef("%v", err)
 	}
-	work := folder.Dir
+	work, began := folder.Dir, s.env.Now()
 	m.Root, m.Shallow, m.Now, m.Say = root, m.verify == "size" || m.DryRun, s.env.Now(), s.reporter.step
 	report, err := aptly.Convert(ctx, m.Options, folder)
 	if err != nil {
@@ -76,6 +76,7 @@ func (s *session) migrateAptly(ctx context.Context, root string, m migration) er
 			return err
 		}
 	}
+	s.say("The migration took %v.", s.since(began))
 	if len(report.Problems) > 0 || differ > 0 {
 		return &silent{codeFailed}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -95,6 +96,7 @@ func (s *session) importFolder(ctx context.Context, dir string, opt move.ImportO
 		_, err := s.upload(ctx, to, list)
 		return err
 	}
+	began := s.env.Now()
 	done, err := m.Import(ctx, opt)
 	s.reporter.close()
 	if s.opts.json && done.Objects != nil {
@@ -121,9 +123,14 @@ func (s *session) importFolder(ctx context.Context, dir string, opt move.ImportO
 			return &silent{codeConflict}
 		}
 	} else if err == nil {
-		s.say("%d package files were sent, %d publications made.", done.Sent, len(done.Published))
+		s.say("%d package files were sent, %d publications made. The import took %v.", done.Sent, len(done.Published), s.since(began))
 	}
 	return err
+}
+
+// since is the time since then, to the tenth of a second.
+func (s *session) since(began time.Time) time.Duration {
+	return s.env.Now().Sub(began).Round(100 * time.Millisecond)
 }
 
 // value prints a value of the command's own as JSON.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"aptless/core/archive/transfer"
 	"aptless/core/client"
@@ -40,41 +41,123 @@ const batch = 5000
 const rounds = 1000
 
 // Import brings the folder's objects to the server. It sends the files that the server
-// lacks, and has the server import and publish. Repeating it changes nothing.
+// lacks, and has the server import and publish. An import that would change nothing
+// sends questions only.
 func (m *Mover) Import(ctx context.Context, opt ImportOptions) (ImportResult, error) {
 	done := ImportResult{Failed: map[string]string{}}
 	manifest, objects, err := m.Folder.Read()
 	if err != nil {
 		return done, err
 	}
-	dir := "transfer-" + manifest.Objects[:20]
-	all := []Upload{{m.Folder.objectsPath(manifest), transfer.ObjectsName, manifest.Objects, manifest.Size}}
-	if !opt.DryRun {
-		more, err := m.uploads(ctx, objects)
-		if err != nil {
-			return done, err
-		}
-		for _, u := range more {
-			if u.Name[:len(transfer.FilePrefix)] == transfer.FilePrefix {
-				done.Sent++
-			}
-		}
-		all = append(all, more...)
+	changed, err := m.plan(ctx, objects, opt, &done)
+	if done.DryRun = opt.DryRun; err != nil || opt.DryRun {
+		return done, err
 	}
-	if err := opt.Send(ctx, dir, all); err != nil {
+	dir := "transfer-" + manifest.Objects[:20]
+	if len(changed) == 0 {
+		return done, m.tidy(ctx, dir)
+	}
+	all := []Upload{{m.Folder.objectsPath(manifest), transfer.ObjectsName, manifest.Objects, manifest.Size}}
+	more, err := m.uploads(ctx, changed)
+	if err != nil {
+		return done, err
+	}
+	for _, u := range more {
+		if strings.HasPrefix(u.Name, transfer.FilePrefix) {
+			done.Sent++
+		}
+	}
+	if err := opt.Send(ctx, dir, append(all, more...)); err != nil {
 		return done, err
 	}
 	if err := m.load(ctx, dir, opt, &done); err != nil {
 		return done, err
 	}
-	_, err = client.Send(ctx, m.Client, client.DropUploads(dir))
-	if client.StatusOf(err) == 404 {
-		err = nil
+	if err := m.drop(ctx, dir); err != nil {
+		return done, err
 	}
-	if err == nil && len(done.Failed) > 0 {
+	if len(done.Failed) > 0 {
 		err = fmt.Errorf("%d publications could not be made, the first: %w", len(done.Failed), firstOf(done.Failed))
 	}
 	return done, err
+}
+
+// tidy removes the upload directory of an import that ended before it could do so.
+func (m *Mover) tidy(ctx context.Context, dir string) error {
+	left, err := m.Client.Uploaded(ctx, dir)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	return m.drop(ctx, dir)
+}
+
+func (m *Mover) drop(ctx context.Context, dir string) error {
+	_, err := client.Send(ctx, m.Client, client.DropUploads(dir))
+	if client.StatusOf(err) == 404 {
+		return nil
+	}
+	return err
+}
+
+// Bounds of a question for outcomes.
+const (
+	planned      = 200
+	plannedBytes = 1 << 20
+)
+
+// plan asks for the outcome of each object, and returns the objects that the import
+// changes. It refuses names that other objects have.
+func (m *Mover) plan(ctx context.Context, objects []transfer.Object, opt ImportOptions, done *ImportResult) (changed []transfer.Object, err error) {
+	done.Objects = map[string]map[string]int{}
+	text, err := transfer.Encode(objects)
+	if err != nil {
+		return nil, err
+	}
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	for first := 0; first < len(objects); {
+		end, size := first, 0
+		for end < len(objects) && end < first+planned && (end == first || size+len(lines[end]) < plannedBytes) {
+			size, end = size+len(lines[end]), end+1
+		}
+		a, err := client.Send(ctx, m.Client, client.AskOutcomes(client.Question{Objects: lines[first:end], Overwrite: opt.Overwrite, Empty: opt.Empty}))
+		if err != nil {
+			return nil, err
+		}
+		if len(a.Value.Outcomes) != end-first {
+			return nil, errors.New("the server does not tell the outcomes of an import: it is older than this program")
+		}
+		for i, outcome := range a.Value.Outcomes {
+			o := objects[first+i]
+			if done.count(&o, outcome); outcome == transfer.Created || outcome == transfer.Updated {
+				changed = append(changed, o)
+			}
+		}
+		first = end
+		m.say("plan", first, len(objects))
+	}
+	if len(done.Clashes) > 0 && !opt.DryRun {
+		return nil, &client.Refusal{Status: 409, Text: "unable to import: other objects have the names of " + strings.Join(done.Clashes[:min(len(done.Clashes), maxClashes)], ", ")}
+	}
+	return changed, nil
+}
+
+// maxClashes bounds the names of an error.
+const maxClashes = 100
+
+// count adds the outcome of an object to the report.
+func (r *ImportResult) count(o *transfer.Object, outcome string) {
+	name := o.Kind() + " " + o.Name()
+	switch outcome {
+	case transfer.Clash:
+		r.Clashes = append(r.Clashes, name)
+		return
+	case transfer.Kept:
+		r.Kept = append(r.Kept, name)
+	}
+	if r.Objects[o.Kind()] == nil {
+		r.Objects[o.Kind()] = map[string]int{}
+	}
+	r.Objects[o.Kind()][outcome]++
 }
 
 func firstOf(failed map[string]string) error {
@@ -130,16 +213,13 @@ func local(path, name string) (Upload, error) {
 // load has the server import the directory, and publishes, until nothing waits.
 func (m *Mover) load(ctx context.Context, dir string, opt ImportOptions, done *ImportResult) error {
 	for range rounds {
-		call := client.ImportTransfer(dir).Flag("dryRun", opt.DryRun).Flag("overwrite", opt.Overwrite).Flag("empty", opt.Empty && len(done.Published) == 0)
+		call := client.ImportTransfer(dir).Flag("overwrite", opt.Overwrite).Flag("empty", opt.Empty && len(done.Published) == 0)
 		a, err := client.Send(ctx, m.Client, call)
 		if err != nil {
 			return err
 		}
 		if len(done.Published) == 0 {
 			done.Imported = a.Value
-		}
-		if opt.DryRun {
-			return nil
 		}
 		made := len(done.Published)
 		for _, p := range a.Value.Publications {

@@ -122,6 +122,25 @@ func (s *Store) Import(ctx context.Context, name string, data []byte) (string, e
 	return s.put(ctx, name, keys)
 }
 
+// Has reports whether an import of the keys would change nothing. The error is that of
+// Import.
+func (s *Store) Has(ctx context.Context, name string, data []byte) (bool, error) {
+	name, err := CleanName(name)
+	if err != nil {
+		return false, err
+	}
+	keys, err := parse(data)
+	if err != nil {
+		return false, err
+	}
+	ring, err := s.read(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	ops, err := plan(name, ring, keys, make([]change, len(keys)))
+	return len(ops) == 0, err
+}
+
 // parse reads keys and drops duplicates.
 func parse(data []byte) ([]*pgp.Key, error) {
 	if len(data) > maxBytes {

@@ -24,7 +24,8 @@
 //
 // # Files
 //
-//	load.go          the task of an import: plan, packages, objects
+//	load.go          the task of an import: packages, objects
+//	plan.go          the outcome of an import for each object
 //	rows.go          rows of repositories, mirrors and snapshots
 //	waiting.go       loaded publications are published
 //	packages.go      lists and package files from the upload directory

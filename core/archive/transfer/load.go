@@ -28,22 +28,6 @@ func (s *Store) Kinds() []task.Kind {
 	}
 }
 
-// ImportArgs are the arguments of an import.
-type ImportArgs struct {
-	Dir       string // of the upload area, with the files of a transfer folder
-	DryRun    bool   // report, and change nothing
-	Overwrite bool   // also objects that were changed here since their import
-	Empty     bool   // refuse unless this storage has no objects
-}
-
-// Outcomes of an object.
-const (
-	Created   = "created"
-	Updated   = "updated"
-	Unchanged = "unchanged" // as imported before
-	Kept      = "kept"      // it was changed here since its import, and is left alone
-)
-
 // Report is the result of an import.
 type Report struct {
 	DryRun       bool                      `json:",omitempty"`
@@ -132,12 +116,6 @@ func (l *loading) read(ctx context.Context) ([]Object, error) {
 	return objects, err
 }
 
-// step says how an object is imported.
-type step struct {
-	outcome string
-	digest  string // of the object
-}
-
 // plan decides on each object. The first attempt refuses an import whose names other
 // objects have here, before it changes anything.
 func (l *loading) plan(ctx context.Context) ([]step, error) {
@@ -145,11 +123,11 @@ func (l *loading) plan(ctx context.Context) ([]step, error) {
 	var clashes []string
 	for i := range l.objects {
 		o := &l.objects[i]
-		taken, err := l.step(ctx, o, &steps[i])
+		st, taken, err := l.step(ctx, o, l.args.Overwrite)
 		if err != nil {
 			return nil, err
 		}
-		if taken {
+		if steps[i] = st; taken {
 			clashes = append(clashes, o.Kind()+" "+o.Name())
 		}
 	}
@@ -185,65 +163,6 @@ func (l *loading) plan(ctx context.Context) ([]step, error) {
 		}
 	}
 	return steps, l.attempt.Checkpoint(ctx, l.at)
-}
-
-// mustBeEmpty refuses a storage with objects.
-func (l *loading) mustBeEmpty(ctx context.Context) error {
-	for _, part := range []string{"repo", "mirror", "snapshot", "publish"} {
-		for _, err := range l.Table.Scan(ctx, part, "") {
-			if err != nil {
-				return err
-			}
-			return task.Fail(409, "unable to import: the storage is not empty")
-		}
-	}
-	return nil
-}
-
-// changes reports whether a step writes.
-func (st step) changes() bool { return st.outcome == Created || st.outcome == Updated }
-
-// step decides on an object. It reports whether another object has its name.
-func (l *loading) step(ctx context.Context, o *Object, st *step) (taken bool, err error) {
-	if st.digest, err = o.digest(); err != nil {
-		return false, err
-	}
-	st.outcome = Created
-	if o.Kind() == OfRing {
-		return false, nil
-	}
-	holder, err := l.holder(ctx, o)
-	if err != nil || holder != "" && holder != o.id() {
-		return err == nil, err
-	}
-	now, err := l.present(ctx, l.Repos.Rows().Get, o)
-	if err != nil || now == nil {
-		return false, err
-	}
-	var was mark
-	err = l.Repos.Rows().Get(ctx, markKey(o), &was)
-	if err != nil && !errors.Is(err, driver.ErrNotFound) {
-		return false, err
-	}
-	if was == (mark{}) && o.Publication != nil && !o.Publication.shares(now.Publication) {
-		return true, nil // another publication has its place
-	}
-	state, err := now.digest()
-	st.outcome = was.outcome(st.digest, state, l.args.Overwrite)
-	return false, err
-}
-
-// outcome decides on an object that is here in a state. was is zero if no import has
-// brought the object.
-func (was mark) outcome(object, state string, overwrite bool) string {
-	same := was.State == state // as the import left it
-	switch {
-	case state == object, was.Object == object && (same || !overwrite):
-		return Unchanged
-	case same, overwrite:
-		return Updated
-	}
-	return Kept
 }
 
 // progress is the detail of the task.

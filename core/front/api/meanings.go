@@ -6,10 +6,12 @@ import "aptless/core/formats/openapi"
 // API. A field with a text of its own has it as the tag "about".
 var meanings = map[string]openapi.Meaning{
 	"error":                {About: "why the request was refused"},
+	"Empty":                {About: "refuse unless the server has no objects"},
 	"Grants":               {About: "the rights, each a role or permissions with the names to which they apply"},
 	"Kind":                 {About: "cert: a client certificate. iam: AWS credentials", Example: "cert"},
 	"api.tokenParams.Kind": {About: "api, or download for a token that reads published files only", Example: "api"},
 	"Match":                {About: "the names of certificates by uri, dns or cn, or the arn of AWS credentials; a star matches any text"},
+	"Overwrite":            {About: "also objects that were changed here since their import"},
 	"Owner":                {About: "label of tokens that belong together; the name, if empty", Example: "team-a"},
 	"policy":               {About: "name of the trust policy, if more than one matches the ID token", Example: "ci-hello"},
 	"token":                {About: "the ID token of a CI job"},
@@ -190,6 +192,7 @@ var meanings = map[string]openapi.Meaning{
 	"Number":                                     {About: "number in its order"},
 	"Object":                                     {About: "the object that is damaged"},
 	"Objects":                                    {About: "number or names of objects"},
+	"Outcomes":                                   {About: "for each object created, updated, unchanged, kept or clash"},
 	"Of":                                         {About: "the object or record that this one is about"},
 	"Oldest":                                     {About: "time at which the oldest waiting task came"},
 	"Package":                                    {About: "key of the package"},

@@ -12,13 +12,19 @@ import (
 	"aptless/core/front/auth"
 )
 
-// filesParams is the body of a question for missing files.
-type filesParams struct {
-	Files []string `binding:"required"` // SHA-256, at most 10,000
+// planParams is the body of a question about an import. It has files, objects or both.
+type planParams struct {
+	Files     []string // SHA-256, at most 10,000
+	Objects   []string // lines of objects.jsonl, at most 1,000
+	Overwrite bool
+	Empty     bool
 }
 
-// missingFiles is the answer: the files that the pool lacks.
-type missingFiles struct{ Missing []string }
+// planned is the answer.
+type planned struct {
+	Missing  []string // files that the pool lacks
+	Outcomes []string // for each object: created, updated, unchanged, kept or clash
+}
 
 func (s *Server) transferRoutes(rt *Router) {
 	reads := needs(plain(auth.DBManage), plain(auth.PackagesRead), all(auth.RepoRead, auth.MirrorRead, auth.SnapshotRead), all(auth.PublishRead))
@@ -33,7 +39,7 @@ func (s *Server) transferRoutes(rt *Router) {
 		return s.run(w, r, s.Transfers.CheckForget(Param(r, "id")), nil)
 	})
 	rt.Handle("POST", "/api/import", writes(), func(w http.ResponseWriter, r *http.Request) error {
-		var body filesParams
+		var body planParams
 		if err := Bind(r, &body); err != nil {
 			return err
 		}
@@ -41,7 +47,11 @@ func (s *Server) transferRoutes(rt *Router) {
 		if err != nil {
 			return err
 		}
-		return WriteJSON(w, http.StatusOK, missingFiles{missing})
+		outcomes, err := s.Transfers.Outcomes(r.Context(), body.Objects, transfer.ImportArgs{Overwrite: body.Overwrite, Empty: body.Empty})
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, http.StatusOK, planned{missing, append([]string{}, outcomes...)})
 	})
 	rt.Handle("POST", "/api/import/{dir}", writes(dirOf(auth.FilesWrite)), func(w http.ResponseWriter, r *http.Request) error {
 		dir, err := CleanDir(Param(r, "dir"))
@@ -87,7 +97,7 @@ func transferOperations() []openapi.Operation {
 		op("GET", "/api/exports/{id}/{kind}/{name}", tag, "readExport", "Read at most 4 MiB of a part of an export. Not in aptly",
 			gives(200, text, openapi.Param{Name: "from", About: "from this byte on"})),
 		tasked("DELETE", "/api/exports/{id}", tag, "dropExport", "Remove an export. Not in aptly", gives(200, empty{})),
-		op("POST", "/api/import", tag, "missingFiles", "Tell which package files the pool lacks. Not in aptly", takes(filesParams{}, 200, missingFiles{})),
+		op("POST", "/api/import", tag, "planImport", "Tell which package files the pool lacks, and what an import would do with objects. Not in aptly", takes(planParams{}, 200, planned{})),
 		tasked("POST", "/api/import/{dir}", tag, "importTransfer", "Import the transfer folder in an upload directory. Not in aptly",
 			gives(200, transfer.Report{}, dryRun, openapi.Param{Name: "overwrite", About: "also objects that were changed here since their import", Values: []string{"1"}},
 				openapi.Param{Name: "empty", About: "only if the server has no objects", Values: []string{"1"}})),
