@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
-	"path"
-	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -119,67 +115,4 @@ func (b *Blobs) linkOver(dst, src string) (stat, error) {
 		return stat{}, errNotLinked
 	}
 	return s, b.folders.rename(tempFolder+"/"+temp, dst)
-}
-
-// Delete implements driver.Blobs.
-func (b *Blobs) Delete(ctx context.Context, keys ...string) error {
-	count(ctx, &b.counted.delete, "Blobs.Delete", int64(len(keys)))
-	for _, key := range keys {
-		if err := checkKey(key); err != nil {
-			return fmt.Errorf("delete: %w", err)
-		}
-	}
-	r := &remover{blobs: b}
-	from := map[string]struct{}{}
-	var err error
-	for _, key := range keys {
-		if err = ctx.Err(); err == nil {
-			err = r.remove(key)
-		}
-		if err != nil {
-			err = fmt.Errorf("delete %.100s: %w", key, err)
-			break
-		}
-		from[path.Dir(key)] = struct{}{}
-	}
-	r.close()
-	remain := b.folders.removeAll(from)
-	if driver.IsLazy(ctx) {
-		b.moved("", slices.Collect(maps.Keys(remain))...)
-		return err
-	}
-	return errors.Join(err, b.failing(b.folders.syncThem(remain)))
-}
-
-// remover removes objects. It keeps the folder of the last object open.
-type remover struct {
-	blobs *Blobs
-	dir   string
-	at    folder
-}
-
-func (r *remover) close() {
-	if r.dir != "" {
-		r.at.close()
-		r.dir = ""
-	}
-}
-
-// remove removes the object under key. A key without an object is no error.
-func (r *remover) remove(key string) error {
-	defer r.blobs.lock(key).Unlock()
-	dir, base := path.Split(key)
-	if r.dir != dir {
-		r.close()
-		at, err := r.blobs.disk.open(strings.TrimSuffix(dir, "/"))
-		if err != nil {
-			return gone(err)
-		}
-		r.dir, r.at = dir, at
-	}
-	s, err := r.at.stat(base)
-	if err != nil || !s.isFile() {
-		return gone(err)
-	}
-	return gone(r.at.unlink(base))
 }

@@ -365,13 +365,18 @@ func (d *disk) makeFolders(name string) error {
 
 // removeFolder removes an empty folder, and never a file.
 func (d *disk) removeFolder(name string) error {
-	d.sources.drop(name)
-	d.targets.drop(name)
 	f, base, err := d.parent(name)
 	if err != nil {
 		return err
 	}
 	defer f.close()
+	return d.removeFolderIn(f, base, name)
+}
+
+// removeFolderIn is removeFolder in an open folder, in which name has the name base.
+func (d *disk) removeFolderIn(f folder, base, name string) error {
+	d.sources.drop(name)
+	d.targets.drop(name)
 	return pathError("rmdir", name, again(func() error { return unix.Unlinkat(f.fd, base, unix.AT_REMOVEDIR) }))
 }
 

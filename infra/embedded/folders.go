@@ -174,26 +174,6 @@ func (f *folders) syncThem(list map[string]struct{}) error {
 	return errors.Join(errs...)
 }
 
-// removeAll removes the empty folders of list, and the folders above them that become
-// empty. It returns the first remaining folder above each, which is to be synced.
-func (f *folders) removeAll(list map[string]struct{}) map[string]struct{} {
-	f.tree.Lock()
-	defer f.tree.Unlock()
-	remain := map[string]struct{}{}
-	for folder := range list {
-		for strings.Contains(folder, "/") {
-			// Another call may have removed the folder and not synced the folder above it
-			// yet. So this call goes on upwards and syncs that itself.
-			if err := f.remove(folder); err != nil && !isGone(err) {
-				break
-			}
-			folder = path.Dir(folder)
-		}
-		remain[folder] = struct{}{}
-	}
-	return remain
-}
-
 // forget removes folders from durable, and lets each sync that is under way add nothing.
 func (f *folders) forget(list ...string) {
 	f.mu.Lock()
