@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,11 +14,13 @@ import (
 )
 
 const (
-	// manyRemoved is the number of keys or folders from which they are removed by several
-	// workers. Fewer are removed in their order.
+	// manyRemoved is the number of keys from which several workers remove them. Fewer are
+	// removed in their order.
 	manyRemoved = 128
-	// maxRemovers bounds the workers of a Delete.
-	maxRemovers = 4
+	// maxRemovers bounds the workers of a Delete. They wait for the disk most of the time.
+	maxRemovers = 8
+	// removeRound is how many folders a worker removes while no file gets a name.
+	removeRound = 16
 )
 
 // Delete implements driver.Blobs. Fewer than manyRemoved objects go in the order of keys.
@@ -30,191 +31,169 @@ func (b *Blobs) Delete(ctx context.Context, keys ...string) error {
 			return fmt.Errorf("delete: %w", err)
 		}
 	}
-	var mu sync.Mutex
+	size := len(keys)
+	if size >= manyRemoved {
+		size = (size + maxRemovers - 1) / maxRemovers
+	}
+	var wait sync.WaitGroup
+	var removers []*remover
+	for part := range slices.Chunk(keys, max(size, 1)) {
+		r := &remover{blobs: b, tried: map[string]bool{}}
+		removers = append(removers, r)
+		wait.Go(func() { r.removeAll(ctx, part) })
+	}
+	wait.Wait()
 	var errs []error
-	from := map[string]struct{}{}
-	inParts(keys, func(part []string) {
-		emptied, err := b.removeObjects(ctx, part)
-		mu.Lock()
-		defer mu.Unlock()
-		for _, folder := range emptied {
-			from[folder] = struct{}{}
+	tried := map[string]bool{}
+	for _, r := range removers {
+		errs = append(errs, r.err)
+		for name, gone := range r.tried {
+			tried[name] = tried[name] || gone
 		}
-		errs = append(errs, err)
-	})
+	}
 	err := errors.Join(errs...)
-	remain := b.folders.removeAll(from)
+	remain := b.folders.removeAbove(tried)
 	if driver.IsLazy(ctx) {
-		b.moved("", slices.Collect(maps.Keys(remain))...)
+		b.moved("", remain...)
 		return err
 	}
 	return errors.Join(err, b.failing(b.folders.syncThem(remain)))
 }
 
-// inParts calls do for parts of names at the same time, and for all of them if they are
-// few. It returns after the last call.
-func inParts(names []string, do func(part []string)) {
-	if len(names) < manyRemoved {
-		do(names)
-		return
-	}
-	workers := min(maxRemovers, runtime.GOMAXPROCS(0))
-	var wait sync.WaitGroup
-	for part := range slices.Chunk(names, (len(names)+workers-1)/workers) {
-		wait.Go(func() { do(part) })
-	}
-	wait.Wait()
-}
-
-// removeObjects removes objects, up to the first error. It returns the folders that had
-// them.
-func (b *Blobs) removeObjects(ctx context.Context, keys []string) (folders []string, err error) {
-	r := &remover{blobs: b}
-	defer r.close()
-	for _, key := range keys {
-		if err = ctx.Err(); err == nil {
-			err = r.remove(key)
-		}
-		if err != nil {
-			return folders, fmt.Errorf("delete %.100s: %w", key, err)
-		}
-		if dir := path.Dir(key); len(folders) == 0 || folders[len(folders)-1] != dir {
-			folders = append(folders, dir)
-		}
-	}
-	return folders, nil
-}
-
-// remover removes objects. It keeps the folder of the last object open.
+// remover removes objects, and folders that become empty.
+//
+// A folder stays open until its name is removed. So the file system frees its blocks at
+// the closing, when the folder above is not locked any more. A file system that is
+// mounted with discard may wait for the disk then, for each folder.
 type remover struct {
 	blobs *Blobs
-	dir   string
-	at    folder
+	open  []openDir       // folders of the last objects, at most removeRound
+	tried map[string]bool // folders of the objects so far; true for those that are gone
+	err   error           // the first one, which ends the removal
 }
 
-func (r *remover) close() {
-	if r.dir != "" {
-		r.at.close()
-		r.dir = ""
+// openDir is an open folder with its name.
+type openDir struct {
+	folder
+	name string
+}
+
+// removeAll removes objects.
+func (r *remover) removeAll(ctx context.Context, keys []string) {
+	for _, key := range keys {
+		if r.err = ctx.Err(); r.err == nil {
+			r.err = r.remove(key)
+		}
+		if r.err != nil {
+			r.err = fmt.Errorf("delete %.100s: %w", key, r.err)
+			break
+		}
 	}
+	r.removeFolders()
 }
 
 // remove removes the object under key. A key without an object is no error.
 func (r *remover) remove(key string) error {
-	defer r.blobs.lock(key).Unlock()
 	dir, base := path.Split(key)
-	if r.dir != dir {
-		r.close()
-		at, err := r.blobs.disk.open(strings.TrimSuffix(dir, "/"))
-		if err != nil {
-			return gone(err)
+	dir = strings.TrimSuffix(dir, "/")
+	if n := len(r.open); n == 0 || r.open[n-1].name != dir {
+		if n == removeRound {
+			r.removeFolders()
 		}
-		r.dir, r.at = dir, at
+		at, err := r.blobs.disk.open(dir)
+		if isGone(err) {
+			r.tried[dir] = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		r.open = append(r.open, openDir{at, dir})
 	}
-	s, err := r.at.stat(base)
+	at := r.open[len(r.open)-1]
+	defer r.blobs.lock(key).Unlock()
+	s, err := at.stat(base)
 	if err != nil || !s.isFile() {
 		return gone(err)
 	}
-	return gone(r.at.unlink(base))
+	return gone(at.unlink(base))
 }
 
-// removeAll removes the empty folders of list, and the folders above them that become
-// empty. It returns the first remaining folder above each, which is to be synced.
+// removeFolders removes those of the open folders that are empty, and closes all.
+func (r *remover) removeFolders() {
+	names := make([]string, 0, removeRound)
+	for _, dir := range r.open {
+		names = append(names, dir.name)
+	}
+	r.blobs.folders.removeEach(names, r.tried)
+	for _, dir := range r.open {
+		dir.close()
+	}
+	r.open = r.open[:0]
+}
+
+// removeAbove removes the folders above the folders that are gone, if they are empty. It
+// returns the first remaining folder above each of tried, which is to be synced.
 //
-// The inmost folders are removed first, so each folder above them is tried once. Example:
-// 10,000 packages have a folder each in pool/main. Then pool/main is tried after the last
-// of these.
-func (f *folders) removeAll(list map[string]struct{}) map[string]struct{} {
-	remain := map[string]struct{}{}
-	var levels [][]string // by the number of slashes
-	add := func(folder string) {
-		depth := strings.Count(folder, "/")
-		for len(levels) <= depth {
-			levels = append(levels, nil)
-		}
-		levels[depth] = append(levels[depth], folder)
-	}
-	for folder := range list {
-		add(folder)
-	}
-	for depth := len(levels) - 1; depth > 0; depth-- {
-		level := levels[depth]
-		slices.Sort(level)
-		above := ""
-		for _, one := range f.removeEach(slices.Compact(level)) {
-			if !one.gone {
-				remain[one.name] = struct{}{}
+// The inmost folders are removed first, so each is tried once or twice. Example: 10,000
+// packages have a folder each in pool/main. Then pool/main is tried after the last of
+// these.
+func (f *folders) removeAbove(tried map[string]bool) (remain []string) {
+	for len(tried) > 0 {
+		above := map[string]bool{}
+		for name, gone := range tried {
+			if !gone {
+				remain = append(remain, name)
 				continue
 			}
 			// Another call may have removed the folder and not synced the folder above it
 			// yet. So this call goes on upwards and syncs that itself.
-			if next := path.Dir(one.name); next != above {
-				above = next
-				add(above)
-			}
+			above[path.Dir(name)] = true
+		}
+		tried = map[string]bool{}
+		for round := range slices.Chunk(slices.Sorted(maps.Keys(above)), removeRound) {
+			f.removeEach(round, tried)
 		}
 	}
-	if len(levels) > 0 {
-		for _, place := range levels[0] {
-			remain[place] = struct{}{}
-		}
-	}
-	return remain
+	return slices.Compact(slices.Sorted(slices.Values(remain)))
 }
 
-// tried is a folder that was to be removed.
-type tried struct {
-	name string
-	gone bool
-}
-
-// removeEach removes those of some folders that are empty. The folders ascend. Files
-// get names between two rounds of manyRemoved folders.
-func (f *folders) removeEach(list []string) []tried {
-	all := make([]tried, 0, len(list))
-	for round := range slices.Chunk(list, manyRemoved) {
-		var mu sync.Mutex
-		f.tree.Lock()
-		inParts(round, func(part []string) {
-			done := f.removeIn(part)
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, done...)
-		})
-		f.tree.Unlock()
-	}
-	return all
-}
-
-// removeIn is removeEach with the tree locked for writing. It keeps the folder above the
+// removeEach removes those of some folders that are empty, and notes in tried whether
+// they are gone. The places, public and private, stay. It keeps the folder above the
 // last one open.
-func (f *folders) removeIn(list []string) []tried {
-	var dir string
-	var at folder
-	var err error
-	defer func() {
-		if dir != "" && err == nil {
-			at.close()
-		}
-	}()
-	done := make([]tried, len(list))
-	for i, name := range list {
-		in, base := path.Split(name)
-		if in != dir {
-			if dir != "" && err == nil {
-				at.close()
-			}
-			dir = in
-			at, err = f.disk.open(strings.TrimSuffix(in, "/"))
-		}
-		removed := err
-		if err == nil {
-			removed = f.disk.removeFolderIn(at, base, name)
-		}
-		if removed == nil {
-			f.forget(name)
-		}
-		done[i] = tried{name, removed == nil || isGone(removed)}
+func (f *folders) removeEach(list []string, tried map[string]bool) {
+	if len(list) == 0 {
+		return
 	}
-	return done
+	f.tree.Lock()
+	defer f.tree.Unlock()
+	above := openDir{folder: folder{-1}}
+	var err error
+	var removed []string
+	for _, name := range list {
+		dir, base := path.Split(name)
+		if dir == "" {
+			tried[name] = false
+			continue
+		}
+		if dir != above.name {
+			above.close()
+			above.name = dir
+			if above.folder, err = f.disk.open(strings.TrimSuffix(dir, "/")); err != nil {
+				above.fd = -1
+			}
+		}
+		result := err
+		if err == nil {
+			result = f.disk.removeFolderIn(above.folder, base, name)
+		}
+		if result == nil {
+			removed = append(removed, name)
+		}
+		tried[name] = result == nil || isGone(result)
+	}
+	above.close()
+	if len(removed) > 0 {
+		f.forget(removed...)
+	}
 }

@@ -82,24 +82,6 @@ func TestManyFoldersGo(t *testing.T) {
 	}
 }
 
-// TestParentsAreTriedOnce holds that the removal of n folders tries the folder above them
-// once, and opens it a few times.
-func TestParentsAreTriedOnce(t *testing.T) {
-	s := openTest(t, t.TempDir(), Options{})
-	keys := ownFolders(2 * manyRemoved)
-	putMany(t, s, append(keys, "public/pool/main/a/other", "public/pool/main/b/other"))
-	before := s.Blobs.folders.removals
-	must(t, s.Blobs.Delete(driver.Lazily(t.Context()), keys...))
-	if got := s.Blobs.folders.removals - before; got != len(keys) {
-		t.Errorf("%d folders were removed, want %d", got, len(keys))
-	}
-	s.Blobs.lazy.mu.Lock()
-	defer s.Blobs.lazy.mu.Unlock()
-	if !s.Blobs.lazy.many && (len(s.Blobs.lazy.folders) != 2 || !s.Blobs.lazy.folders["public/pool/main/a"]) {
-		t.Errorf("to be synced are %v", s.Blobs.lazy.folders)
-	}
-}
-
 // TestRemovalOfManyLosesNothing has objects come to folders from which others go.
 func TestRemovalOfManyLosesNothing(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})

@@ -125,7 +125,12 @@ func (d *disk) step(name string, flags int) (int, error) {
 // folder is an open folder.
 type folder struct{ fd int }
 
-func (f folder) close() { unix.Close(f.fd) } // open for reading, so an error loses nothing
+// close closes a folder. It was open for reading, so an error loses nothing.
+func (f folder) close() {
+	if f.fd >= 0 {
+		unix.Close(f.fd)
+	}
+}
 
 // open opens a folder.
 func (d *disk) open(name string) (folder, error) {

@@ -164,9 +164,9 @@ func (f *folders) remove(folder string) error {
 
 // syncThem syncs folders, which makes removals of names in them durable. A folder that
 // is gone is no error.
-func (f *folders) syncThem(list map[string]struct{}) error {
+func (f *folders) syncThem(list []string) error {
 	var errs []error
-	for folder := range list {
+	for _, folder := range list {
 		if err := f.syncFolder(folder); err != nil && !isGone(err) {
 			errs = append(errs, err)
 		}
