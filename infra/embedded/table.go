@@ -217,8 +217,7 @@ func (t *Table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 	return v, nil
 }
 
-// check is a Write without changes. It sees what commits have made durable, and needs
-// none itself.
+// check is a Write without changes. It sees committed rows, so it needs no commit itself.
 func (t *Table) check(ops []driver.Op) (v string, err error) {
 	err = t.db.View(func(tx *bbolt.Tx) error {
 		rows := tx.Bucket(rowBucket)
