@@ -68,7 +68,7 @@ func (b *Blobs) Delete(ctx context.Context, keys ...string) error {
 type remover struct {
 	blobs *Blobs
 	open  []openDir       // folders of the last objects, at most removeRound
-	tried map[string]bool // folders of the objects so far; true for those that are gone
+	tried map[string]bool // folders of the objects so far; true if the folder is gone
 	err   error           // the first one, which ends the removal
 }
 
@@ -119,7 +119,7 @@ func (r *remover) remove(key string) error {
 	return gone(at.unlink(base))
 }
 
-// removeFolders removes those of the open folders that are empty, and closes all.
+// removeFolders removes the open folders that are empty, and closes all.
 func (r *remover) removeFolders() {
 	names := make([]string, 0, removeRound)
 	for _, dir := range r.open {
@@ -158,8 +158,8 @@ func (f *folders) removeAbove(tried map[string]bool) (remain []string) {
 	return slices.Compact(slices.Sorted(slices.Values(remain)))
 }
 
-// removeEach removes those of some folders that are empty, and notes in tried whether
-// they are gone. The places, public and private, stay. It keeps the folder above the
+// removeEach removes each folder of a list that is empty, and notes in tried whether the
+// folder is gone. The places, public and private, stay. It keeps the folder above the
 // last one open.
 func (f *folders) removeEach(list []string, tried map[string]bool) {
 	if len(list) == 0 {
