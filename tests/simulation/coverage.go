@@ -15,7 +15,7 @@ import (
 // Coverage counts faults by kind of task, call site and fault.
 type Coverage struct {
 	mu     sync.Mutex
-	sites  map[[2]uintptr]string
+	sites  map[stack]string
 	Met    map[Place]map[string]int // verdicts
 	Faults [kinds]int
 }
@@ -61,9 +61,13 @@ func (c *Coverage) join(other *Coverage) {
 // site is the Place of a call.
 type site struct{ place Place }
 
+// stack are the innermost frames of a call of a port. Wrappers of ports, such as lazy
+// ones, fill some of them.
+type stack [8]uintptr
+
 // NewCoverage returns an empty Coverage.
 func NewCoverage() *Coverage {
-	return &Coverage{sites: map[[2]uintptr]string{}, Met: map[Place]map[string]int{}}
+	return &Coverage{sites: map[stack]string{}, Met: map[Place]map[string]int{}}
 }
 
 // site returns the place of the caller of a port.
@@ -72,16 +76,16 @@ func (c *Coverage) site(ctx context.Context, name string) *site {
 	if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok {
 		s.place.Task = d.kind
 	}
-	var pcs [16]uintptr
-	n := runtime.Callers(4, pcs[:])
-	key := [2]uintptr{pcs[0], pcs[1]}
+	var key stack
+	runtime.Callers(4, key[:])
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at, ok := c.sites[key]; ok {
 		s.place.At = at
 		return s
 	}
-	frames := runtime.CallersFrames(pcs[:n])
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs[:])])
 	for {
 		f, more := frames.Next()
 		if file, ok := strings.CutPrefix(f.File, "aptless/core/"); ok && !strings.HasPrefix(file, "engine/driver/") || !more {

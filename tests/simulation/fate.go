@@ -1,7 +1,7 @@
 package simulation
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,7 +39,7 @@ func (w *World) proceed(c *call, d *dice) {
 		w.mu.Unlock()
 		return
 	}
-	if verdict == "delay" || verdict == "freeze before" { // the call has its effect later
+	if verdict == "delay" || verdict == "late turn" || verdict == "freeze before" { // the call has its effect later
 		if verdict == "delay" {
 			c.due = time.Now().Add(d.upTo(3 * time.Minute))
 		}
@@ -48,7 +48,7 @@ func (w *World) proceed(c *call, d *dice) {
 		return
 	}
 	w.parked = append(w.parked[:i], w.parked[i+1:]...)
-	w.note(fmt.Sprint(c.process.number), c.name, verdict)
+	w.note(strconv.Itoa(c.process.number), c.name, verdict)
 	w.mu.Unlock()
 	switch verdict {
 	case CrashBefore.String():

@@ -13,6 +13,8 @@ type Aim struct {
 	Call string // the begin of the names of calls
 	Kind Kind
 	One  int // the fault meets one call in this number
+
+	For time.Duration `json:",omitempty"` // the shortest Freeze or Delay, which lasts up to three times as long; 0 is that of the kind
 }
 
 // focus is a bias of a run.
@@ -21,6 +23,7 @@ type focus struct {
 	mix       string // the operations of clients; "" is all
 	names     int    // of each kind of object; 0 is all
 	processes int    // at least
+	clients   int    // at least
 	requests  int    // of each client, more
 	hasty     bool   // pauses of clients are short
 	only      bool   // there are no faults but those of the aims, and of also
@@ -32,37 +35,53 @@ type focus struct {
 var focuses = []focus{
 	// An apply stands still, is overtaken, and goes on.
 	{name: "apply", mix: "publish", names: 1, processes: 3, hasty: true, requests: 10, also: []Kind{Visible, Late}, aims: []Aim{
-		{"Blobs.Stat public/dists/", Freeze, 12}, {"Blobs.Put public/dists/d1/", Freeze, 12}, {"Blobs.Copy public/dists/d1/", Freeze, 12}}},
+		{Call: "Blobs.Stat public/dists/", Kind: Freeze, One: 12}, {Call: "Blobs.Put public/dists/d1/", Kind: Freeze, One: 12}, {Call: "Blobs.Copy public/dists/d1/", Kind: Freeze, One: 12}}},
 	// A publication has many generations.
 	{name: "generations", mix: "publish", names: 1, hasty: true, requests: 15},
 	// Attempts of all kinds of tasks are overtaken.
-	{name: "overtaken", processes: 2, also: []Kind{Visible}, aims: []Aim{{"", Freeze, 60}}},
+	{name: "overtaken", processes: 2, also: []Kind{Visible}, aims: []Aim{{Call: "", Kind: Freeze, One: 60}}},
 	// Answers to writes are lost, and nothing else happens.
-	{name: "lost writes", only: true, aims: []Aim{{"Table.Write", Lost, 6}}},
-	{name: "lost task rows", only: true, aims: []Aim{{"Table.Write task/", Lost, 5}}},
+	{name: "lost writes", only: true, aims: []Aim{{Call: "Table.Write", Kind: Lost, One: 6}}},
+	{name: "lost task rows", only: true, aims: []Aim{{Call: "Table.Write task/", Kind: Lost, One: 5}}},
 	// Tasks last longer than a lease.
-	{name: "slow", only: true, processes: 2, also: []Kind{Visible}, aims: []Aim{{"Blobs.", Slow, 8}}},
+	{name: "slow", only: true, processes: 2, also: []Kind{Visible}, aims: []Aim{{Call: "Blobs.", Kind: Slow, One: 8}}},
 	// A collection meets imports and drops while it deletes, and while it marks.
-	{name: "deletion", mix: "collect", names: 1, hasty: true, aims: []Aim{{"Blobs.Delete private/", Delay, 2}, {"Table.Write claim/", Delay, 6}}},
-	{name: "mark", mix: "collect", names: 1, hasty: true, also: []Kind{Pages}, aims: []Aim{{"Table.Scan snapshot", Delay, 2}, {"Table.Scan mirror", Delay, 2}}},
+	{name: "deletion", mix: "collect", names: 1, hasty: true, aims: []Aim{{Call: "Blobs.Delete private/", Kind: Delay, One: 2}, {Call: "Table.Write claim/", Kind: Delay, One: 6}}},
+	{name: "mark", mix: "collect", names: 1, hasty: true, also: []Kind{Pages}, aims: []Aim{{Call: "Table.Scan snapshot", Kind: Delay, One: 2}, {Call: "Table.Scan mirror", Kind: Delay, One: 2}}},
 	// Publications share a pool.
-	{name: "pool", mix: "pool", names: 2, processes: 2, also: []Kind{Visible}, aims: []Aim{{"Table.Write inventory/", Freeze, 10}, {"Blobs.Delete public/", Before, 3}}},
+	{name: "pool", mix: "pool", names: 2, processes: 2, also: []Kind{Visible}, aims: []Aim{{Call: "Table.Write inventory/", Kind: Freeze, One: 10}, {Call: "Blobs.Delete public/", Kind: Before, One: 3}}},
 	// A package goes and comes back, while a removal of its file stands still.
-	{name: "back", mix: "back", names: 1, processes: 2, hasty: true, requests: 10, also: []Kind{Visible}, aims: []Aim{{"Table.Scan publish", Freeze, 4}, {"Table.Get inventory/", Freeze, 8}}},
+	{name: "back", mix: "back", names: 1, processes: 2, hasty: true, requests: 10, also: []Kind{Visible}, aims: []Aim{{Call: "Table.Scan publish", Kind: Freeze, One: 4}, {Call: "Table.Get inventory/", Kind: Freeze, One: 8}}},
 	// Mirrors are edited while tasks read them.
-	{name: "mirror", mix: "mirror", hasty: true, requests: 10, aims: []Aim{{"Table.Get mirror/", Slow, 2}}},
+	{name: "mirror", mix: "mirror", hasty: true, requests: 10, aims: []Aim{{Call: "Table.Get mirror/", Kind: Slow, One: 2}}},
 	// Many tasks are cancelled.
-	{name: "cancel", mix: "tasks", names: 1, hasty: true, aims: []Aim{{"Blobs.Stat public/", Delay, 6}, {"Blobs.Put public/", Delay, 6}}},
+	{name: "cancel", mix: "tasks", names: 1, hasty: true, aims: []Aim{{Call: "Blobs.Stat public/", Kind: Delay, One: 6}, {Call: "Blobs.Put public/", Kind: Delay, One: 6}}},
 	// A committed task meets an error that would fail another one.
-	{name: "missing", mix: "publish", names: 1, aims: []Aim{{"Blobs.Open private/publish/", Missing, 8}}},
+	{name: "missing", mix: "publish", names: 1, aims: []Aim{{Call: "Blobs.Open private/publish/", Kind: Missing, One: 8}}},
 	// The power fails between lazy changes and the row that follows them.
-	{name: "power", names: 2, aims: []Aim{{"Table.Write", Power, 80}, {"Blobs.Put", Power, 80}, {"Blobs.Delete", Power, 40}, {"Blobs.Copy", Power, 80}}},
+	{name: "power", names: 2, aims: []Aim{{Call: "Table.Write", Kind: Power, One: 80}, {Call: "Blobs.Put", Kind: Power, One: 80}, {Call: "Blobs.Delete", Kind: Power, One: 40}, {Call: "Blobs.Copy", Kind: Power, One: 80}}},
+}
+
+// rare are further biases. A new one takes seeds that have none, so that the plans of
+// other seeds stay.
+var rare = []focus{
+	// A removal of package files stands still, is overtaken, and its files come back meanwhile.
+	{name: "comeback", mix: "comeback", names: 1, processes: 2, hasty: true, only: true, also: []Kind{Visible},
+		aims: []Aim{{Call: "Table.Scan publish", Kind: Freeze, One: 4, For: 2 * time.Minute}}},
+	// A list moves from a partition of rows that the mark has not read to one that it has read.
+	{name: "turn", mix: "turn", names: 1, hasty: true, only: true, clients: 3, requests: 10,
+		aims: []Aim{{Call: "Table.Scan mirror", Kind: Delay, One: 2, For: time.Minute}, {Call: "Table.Scan snapshot", Kind: Delay, One: 3, For: time.Minute}}},
+	// Messages of a group have another order than its tasks, which have different locks.
+	{name: "unsent", mix: "unsent", names: 1, hasty: true, only: true, clients: 4, requests: 10, aims: []Aim{{Call: "Queue.Send", Kind: Before, One: 2}}},
 }
 
 // focusOf returns the focus of a seed, nil if it has none.
-func focusOf(d *dice) *focus {
-	if n := d.below(2 * len(focuses)); n < len(focuses) {
+func focusOf(seed uint64) *focus {
+	if n := newDice(seed, 0x666f637573).below(2 * len(focuses)); n < len(focuses) {
 		return &focuses[n]
+	}
+	if n := newDice(seed, 0x72617265).below(14); n < len(rare) {
+		return &rare[n]
 	}
 	return nil
 }
@@ -71,6 +90,7 @@ func focusOf(d *dice) *focus {
 func (p *Plan) focusOn(f focus) {
 	p.Focus, p.Mix, p.Names, p.Hasty, p.Aims, p.Only = f.name, f.mix, f.names, f.hasty, f.aims, f.only
 	p.Requests += f.requests
+	p.Clients = max(p.Clients, f.clients)
 	p.Processes = max(p.Processes, f.processes)
 	with := f.also
 	for _, a := range f.aims {
@@ -95,26 +115,56 @@ func (w *World) aimed(c *call, d *dice) (fate, string) {
 		key, _ := strings.CutPrefix(c.name, "Blobs.Open ")
 		if strings.HasPrefix(c.name, a.Call) && !c.aimed && (a.Kind != Missing || w.check.names(key)) && w.faulty(a.Kind, d, a.One) {
 			c.aimed = true
-			switch a.Kind {
-			case Freeze: // for longer than a lease
-				c.process.thaws = time.Now().Add(65*time.Second + time.Duration(d.below(int(4*time.Minute))))
-				if d.one(2) {
-					return fate{}, "freeze before"
-				}
-				return fate{}, a.Kind.String()
-			case Slow:
-				return fate{slow: time.Duration(d.below(int(time.Minute)))}, a.Kind.String()
-			}
-			return w.fault(a.Kind, c, d), a.Kind.String()
+			return w.hit(a, c, d)
 		}
 	}
 	return fate{}, ""
+}
+
+// hit is the fault of an aim on a call.
+func (w *World) hit(a Aim, c *call, d *dice) (fate, string) {
+	length := a.For
+	if a.For > 0 {
+		length += time.Duration(d.below(int(2 * a.For)))
+	}
+	switch a.Kind {
+	case Freeze: // for longer than a lease
+		if a.For == 0 {
+			length = 65*time.Second + time.Duration(d.below(int(4*time.Minute)))
+		}
+		c.process.thaws = time.Now().Add(length)
+		if d.one(2) {
+			return fate{}, "freeze before"
+		}
+		return fate{}, a.Kind.String()
+	case Slow:
+		return fate{slow: time.Duration(d.below(int(time.Minute)))}, a.Kind.String()
+	case Delay:
+		if a.For > 0 {
+			c.due = time.Now().Add(length)
+			return fate{}, "late turn"
+		}
+	}
+	return w.fault(a.Kind, c, d), a.Kind.String()
 }
 
 // lostWrites reports whether the only faults are lost answers to writes of rows below a
 // partition.
 func (p Plan) lostWrites(part string) bool {
 	return p.Only && len(p.Aims) == 1 && p.Aims[0].Kind == Lost && strings.HasPrefix(p.Aims[0].Call, "Table.Write"+part)
+}
+
+// unsent reports whether the only faults are messages that are not sent.
+func (p Plan) unsent() bool {
+	return p.Only && len(p.Aims) == 1 && p.Aims[0].Call == "Queue.Send"
+}
+
+// longest returns the time for which a client waits for a task.
+func (p Plan) longest() time.Duration {
+	if p.unsent() {
+		return time.Hour
+	}
+	return 2 * time.Hour
 }
 
 // freezes reports whether processes often stand still for longer than a lease.

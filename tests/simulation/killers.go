@@ -10,6 +10,7 @@ var killers = map[string]uint64{
 	"claim: a tombstone refuses": 289, "lease: no attempt begins": 17, "lease: the heartbeat": 78,
 	"queue order: a task waits": 3, "queue order: a task joins": 1, "both: cancel": 283, "both: row": 581,
 	"inventory: entries go after": 3, "inventory: it is committed before": 10,
+	"fence: package": 4, "epoch: replaced": 219, "queue order: a delivery starts": 40, "both: lease": 17, "both: token": 17,
 }
 
 // backedBy are conditions that another one backs: without one of them no run fails. The

@@ -25,6 +25,12 @@ func (c *client) mix() []func() {
 	case "tasks":
 		return []func(){c.createRepo, c.editRepo, c.editRepo, c.addPackages, c.removePackages, c.importFiles, c.takeSnapshot, c.dropSnapshot, c.dropRepo, c.publish, c.publish, c.update, c.update, c.update, c.dropPublication,
 			c.cancel, c.cancel, c.cancel, c.readTasks, c.cleanup, c.renameSnapshot}
+	case "comeback":
+		return []func(){c.comeBack}
+	case "turn":
+		return []func(){c.turn}
+	case "unsent":
+		return []func(){c.importFiles, c.createRepo, c.publish, c.publish, c.stage, c.stage, c.update, c.update, c.update}
 	}
 	return []func(){
 		c.importFiles, c.importFiles, c.importFiles, c.importFiles, c.deliver, c.deliver, c.createRepo, c.createRepo, c.editRepo, c.dropRepo,

@@ -111,7 +111,7 @@ var Pairs = [][2]string{
 // condition. Others may be shown by seeds without one.
 var mutantFocus = map[string]string{
 	"versions: a transaction requires": "mirror", "token: ": "overtaken", "lease: no attempt": "overtaken", "lease: the heartbeat": "slow",
-	"ETag": "apply", "row: an apply": "apply", "by-hash": "generations", "fence: package": "back", "epoch: replaced": "mark", "claim: a tombstone": "deletion",
+	"ETag": "apply", "row: an apply": "apply", "by-hash": "generations", "fence: package": "comeback", "epoch: replaced": "turn", "queue order: a delivery starts": "unsent", "claim: a tombstone": "deletion",
 	"idempotency: an admission": "lost writes", "idempotency: a write": "lost task rows", "cancel: ": "cancel", "commit: a committed": "cancel", "commit: no error": "missing",
 }
 

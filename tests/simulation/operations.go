@@ -131,17 +131,22 @@ func (c *client) importFiles() {
 
 func (c *client) deliver() {
 	p := pick(c.dice, c.stock()...)
+	_, path := c.publication()
+	query := pick(c.dice, "", "?forceReplace=1", "?publish="+url.QueryEscape(strings.TrimPrefix(path, ":")))
+	c.await(c.deliverPack(c.repo(), p, query))
+}
+
+// deliverPack uploads a package into a repository.
+func (c *client) deliverPack(repo string, p pack, query string) answer {
 	c.w.check.mu.Lock()
 	c.w.check.model.all[p.key] = true
 	c.w.check.mu.Unlock()
 	body, media, err := apptest.FormOf(map[string][]byte{p.file: p.data})
 	if err != nil {
 		c.w.fail("form: %v", err)
-		return
+		return answer{}
 	}
-	_, path := c.publication()
-	query := pick(c.dice, "", "?forceReplace=1", "?publish="+url.QueryEscape(strings.TrimPrefix(path, ":")))
-	c.await(c.ask("POST", "/api/upload/"+c.repo()+query, media, body))
+	return c.ask("POST", "/api/upload/"+repo+query, media, body)
 }
 
 func (c *client) createRepo() {

@@ -72,7 +72,7 @@ func PlanOf(seed uint64) Plan {
 			p.Without = append(p.Without, k)
 		}
 	}
-	if f := focusOf(newDice(seed, 0x666f637573)); f != nil {
+	if f := focusOf(seed); f != nil {
 		p.focusOn(*f)
 	}
 	return p

@@ -23,12 +23,21 @@ type Result struct {
 	Failure string // "" without a violation
 	Hash    uint64 // of all steps: equal runs have equal hashes
 	Steps   int
-	Trail   []string
 	Counts  Counts
 
 	Faults     int // that happened
+	trail      []line
 	histories  map[string][]porcupine.Operation
 	FaultSteps []int // at which they happened
+}
+
+// Trail returns the lines that describe the steps.
+func (r Result) Trail() []string {
+	all := make([]string, len(r.trail))
+	for i, l := range r.trail {
+		all[i] = l.String()
+	}
+	return all
 }
 
 // begins is the time at which every run begins.
@@ -45,7 +54,7 @@ func Run(t *testing.T, f *Fixtures, plan Plan, coverage *Coverage) (result Resul
 		w.end()
 		w.counts.Seeds, w.counts.Deliveries = 1, w.deliveries
 		w.counts.Simulated = time.Since(begins)
-		result = Result{Plan: plan, Failure: w.failure, Hash: w.hash, Steps: w.steps, Trail: w.trail, Counts: w.counts,
+		result = Result{Plan: plan, Failure: w.failure, Hash: w.hash, Steps: w.steps, trail: w.trail, Counts: w.counts,
 			histories: w.check.histories(), Faults: len(w.faultSteps), FaultSteps: w.faultSteps}
 		if err := result.Linearizable(); err != nil && result.Failure == "" {
 			result.Failure = err.Error()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +40,7 @@ func TestMain(m *testing.M) {
 		err = runMutants(*mutants)
 	default:
 		runtime.GOMAXPROCS(1)
+		debug.SetGCPercent(800) // a run has few live objects
 		os.Exit(m.Run())
 	}
 	if err != nil {
@@ -112,12 +114,13 @@ func TestRunsKeepTheInvariants(t *testing.T) {
 
 // describe describes a failure.
 func describe(r Result) string {
+	trail := r.Trail()
 	n := 30
 	if *whole {
-		n = len(r.Trail)
+		n = len(trail)
 	}
 	data, _ := json.Marshal(r.Plan) // a plan always marshals
-	return fmt.Sprintf("%v\n-plan='%s'\nafter %d steps: %s\n%s", r.Plan, data, r.Steps, r.Failure, strings.Join(r.Trail[max(0, len(r.Trail)-n):], "\n"))
+	return fmt.Sprintf("%v\n-plan='%s'\nafter %d steps: %s\n%s", r.Plan, data, r.Steps, r.Failure, strings.Join(trail[max(0, len(trail)-n):], "\n"))
 }
 
 // TestEqualPlansHaveEqualRuns holds that a failure can be repeated.
@@ -140,7 +143,7 @@ func TestEqualPlansHaveEqualRuns(t *testing.T) {
 
 // steps returns the lines of the trail that equal runs have in common.
 func steps(r Result) []string {
-	return slices.DeleteFunc(slices.Clone(r.Trail), func(line string) bool { return strings.Contains(line, " answer ") })
+	return slices.DeleteFunc(r.Trail(), func(line string) bool { return strings.Contains(line, " answer ") })
 }
 
 // excerpt returns the lines from a to b.
@@ -154,7 +157,7 @@ func TestShrinkKeepsTheFailure(t *testing.T) {
 	f := fixtures(t)
 	run := func(p Plan) Result {
 		r := Run(t, f, p, NewCoverage())
-		if r.Failure == "" && strings.Contains(strings.Join(r.Trail, "\n"), CrashAfter.String()) {
+		if r.Failure == "" && strings.Contains(strings.Join(r.Trail(), "\n"), CrashAfter.String()) {
 			r.Failure = "a process has died"
 		}
 		return r

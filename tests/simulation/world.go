@@ -3,9 +3,8 @@ package simulation
 import (
 	"cmp"
 	"fmt"
-	"hash/fnv"
-	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,7 +45,7 @@ type World struct {
 	outage     *outage
 	random     uint64 // number of pauses drawn
 	listing    int    // number of listings
-	trail      []string
+	trail      []line
 	hash       uint64
 	ghost      *Process // makes the calls that take effect after their callers gave them up
 
@@ -78,17 +77,39 @@ func (w *World) fail(format string, args ...any) {
 
 // note adds a line to the trail, and to the hash of the run.
 func (w *World) note(words ...string) {
-	line := fmt.Sprintf("%d %v %s", w.steps, time.Now().UTC().Format("15:04:05.000"), strings.Join(words, " "))
+	l := line{w.steps, time.Now(), words}
 	if words[0] != "answer" { // the order of answers to requests of a dead process is left open
-		h := fnv.New64a()
-		fmt.Fprint(h, w.hash)
-		io.WriteString(h, line)
-		w.hash = h.Sum64()
+		w.hash = l.hash(w.hash)
 	}
 	if len(w.trail) >= 20000 {
 		w.trail = slices.Delete(w.trail, 0, 10000)
 	}
-	w.trail = append(w.trail, line)
+	w.trail = append(w.trail, l)
+}
+
+// line is a line of the trail of a run.
+type line struct {
+	step  int
+	at    time.Time
+	words []string
+}
+
+func (l line) String() string {
+	return fmt.Sprintf("%d %v %s", l.step, l.at.UTC().Format("15:04:05.000"), strings.Join(l.words, " "))
+}
+
+// hash adds a line to a hash (FNV-1a).
+func (l line) hash(h uint64) uint64 {
+	const prime = 1099511628211
+	h = (h ^ uint64(l.step)) * prime
+	h = (h ^ uint64(l.at.UnixNano())) * prime
+	for _, word := range l.words {
+		for i := range len(word) {
+			h = (h ^ uint64(word[i])) * prime
+		}
+		h = (h ^ 0xff) * prime
+	}
+	return h
 }
 
 // until runs the world until done reports true, a violation, or the deadline.
@@ -211,7 +232,7 @@ func (w *World) handOver(m *message, d *dice) {
 	case w.faulty(Visible, d, 6):
 		visible = time.Second + d.upTo(2*time.Minute)
 	}
-	w.note("deliver", m.ID, "to", fmt.Sprint(p.number))
+	w.note("deliver", m.ID, "to", strconv.Itoa(p.number))
 	w.deliver(m, p, visible)
 }
 

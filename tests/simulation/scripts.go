@@ -1,0 +1,38 @@
+package simulation
+
+// comeBack publishes a repository without a package, then with it again.
+func (c *client) comeBack() {
+	p := c.w.stock[c.number%3]
+	if c.sent == 1 {
+		c.task("POST", "/api/repos", map[string]any{"Name": "a"})
+		c.await(c.deliverPack("a", p, ""))
+		c.task("POST", "/api/publish", map[string]any{"SourceKind": "local", "Distribution": "d1", "Architectures": []string{"amd64"}, "Sources": []map[string]string{{"Name": "a"}}})
+	}
+	for _, method := range []string{"DELETE", "POST"} {
+		c.task(method, "/api/repos/a/packages", map[string]any{"PackageRefs": []string{p.key}})
+		c.task("PUT", "/api/publish/:./d1", map[string]any{})
+		c.sent++
+	}
+}
+
+// turn moves the list of a repository to a snapshot and back, while other clients
+// collect. Between the two only the snapshot has the list.
+func (c *client) turn() {
+	repo, snapshot := "a", "s1"
+	switch c.number {
+	case 1:
+	case 2:
+		repo, snapshot = "b", "s2"
+	default:
+		c.cleanup()
+		return
+	}
+	if c.sent == 1 {
+		c.task("POST", "/api/repos", map[string]any{"Name": repo})
+		c.await(c.deliverPack(repo, c.w.stock[c.number], ""))
+	}
+	c.task("POST", "/api/repos/"+repo+"/snapshots", map[string]any{"Name": snapshot})
+	c.task("DELETE", "/api/repos/"+repo+"?force=1", nil)
+	c.task("POST", "/api/repos", map[string]any{"Name": repo, "FromSnapshot": snapshot})
+	c.task("DELETE", "/api/snapshots/"+snapshot+"?force=1", nil)
+}
