@@ -159,14 +159,6 @@ func (p Plan) unsent() bool {
 	return p.Only && len(p.Aims) == 1 && p.Aims[0].Call == "Queue.Send"
 }
 
-// longest returns the time for which a client waits for a task.
-func (p Plan) longest() time.Duration {
-	if p.unsent() {
-		return time.Hour
-	}
-	return 2 * time.Hour
-}
-
 // freezes reports whether processes often stand still for longer than a lease.
 func (p Plan) freezes() bool {
 	return slices.ContainsFunc(p.Aims, func(a Aim) bool { return a.Kind == Freeze })

@@ -14,6 +14,10 @@ import (
 // dedup is the time for which an ID is not sent again.
 const dedup = 5 * time.Minute
 
+// mostTimes bounds the deliveries of a message. A message whose task waits is delivered
+// once a minute.
+const mostTimes = 1000
+
 // messages is the queue of a world. The scheduler delivers its messages.
 type messages struct {
 	groups   map[string][]*message
@@ -26,6 +30,7 @@ type message struct {
 	driver.Message
 	due     time.Time // of the next delivery
 	running bool      // a handler works on the last delivery
+	times   int       // that it was delivered
 }
 
 // queue is the Queue port of a process.
@@ -104,6 +109,9 @@ func (w *World) deliver(m *message, p *Process, visible time.Duration) {
 	m.Receipt = fmt.Sprintf("receipt-%d", w.queue.receipts)
 	m.running, m.due = true, time.Now().Add(visible)
 	w.deliveries++
+	if m.times++; m.times > mostTimes && w.Plan.unsent() {
+		w.fail("message %s was delivered %d times, and only messages fail to be sent", m.ID, m.times)
+	}
 	d, copied := &delivery{read: map[driver.Key]string{}}, m.Message
 	p.busy++
 	ctx := context.WithValue(p.ctx, deliveryKey{}, d)
