@@ -62,6 +62,21 @@ func BenchmarkCopy(b *testing.B) {
 	})
 }
 
+// BenchmarkPublishFiles links files as a first publication does: each has a folder of its
+// own, below one of 20 folders.
+func BenchmarkPublishFiles(b *testing.B) {
+	s := openTest(b, b.TempDir(), Options{})
+	for i := range 1000 {
+		put(b, s, fmt.Sprintf("private/pool/%02x/%d", i%256, i), "x")
+	}
+	ctx := driver.Lazily(context.Background())
+	together(b, 16, func(i int) error {
+		src, dst := fmt.Sprintf("private/pool/%02x/%d", i%1000%256, i%1000), fmt.Sprintf("public/pool/main/%02d/%d/%d.deb", i%20, i, i)
+		_, err := s.Blobs.Copy(ctx, dst, src, driver.PutOptions{IfAbsent: true})
+		return err
+	})
+}
+
 func BenchmarkOpen(b *testing.B) {
 	s := openTest(b, b.TempDir(), Options{})
 	key := "public/debian/dists/sid/main/binary-amd64/Packages"

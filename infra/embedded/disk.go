@@ -22,6 +22,7 @@ type disk struct {
 	walk bool // openat2 is not available: kernels before 5.6, some sandboxes
 
 	sources, targets *opened // folders of links
+	above            *opened // folders in which folders are made
 
 	// fsync and syncfs are the system calls. Tests replace them.
 	fsync  func(fd int) error
@@ -30,15 +31,16 @@ type disk struct {
 	counted *counters
 }
 
-// Folders that are kept open: of sources of links, the 256 of the pool and some more, and
-// of their names.
+// Folders that are kept open: of sources of links, the 256 of the pool and some more, of
+// their names, and those above these.
 const (
 	maxSources = 300
 	maxTargets = 32
+	maxAbove   = 32
 )
 
 func openDisk(dir string, counted *counters) (*disk, error) {
-	d := &disk{temp: -1, sources: newOpened(maxSources), targets: newOpened(maxTargets), fsync: unix.Fsync, syncfs: unix.Syncfs, counted: counted}
+	d := &disk{temp: -1, sources: newOpened(maxSources), targets: newOpened(maxTargets), above: newOpened(maxAbove), fsync: unix.Fsync, syncfs: unix.Syncfs, counted: counted}
 	err := again(func() (err error) {
 		d.root, err = unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		return err
@@ -57,6 +59,7 @@ func openDisk(dir string, counted *counters) (*disk, error) {
 func (d *disk) close() error {
 	d.sources.close()
 	d.targets.close()
+	d.above.close()
 	err := unix.Close(d.root)
 	if d.temp >= 0 {
 		err = errors.Join(err, unix.Close(d.temp))
@@ -346,26 +349,35 @@ func linkIn(from folder, name string, to folder, base string) (stat, error) {
 // makeFolders makes a folder and the missing folders above it. ENOTDIR: a part of the
 // path is a file.
 func (d *disk) makeFolders(name string) error {
-	f, base, err := d.parent(name)
+	f, base, fresh, err := d.above.hold(d, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := d.makeFolders(path.Dir(name)); err != nil {
 			return err
 		}
-		f, base, err = d.parent(name)
+		f, base, fresh, err = d.above.hold(d, name)
 	}
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	err = again(func() error { return unix.Mkdirat(f.fd, base, 0o755) })
-	if err == unix.EEXIST {
-		if s, statErr := f.stat(base); statErr == nil && !s.isFolder() {
-			err = unix.ENOTDIR
-		} else {
-			err = nil
-		}
+	err = f.makeFolder(base)
+	d.above.release(f)
+	if errors.Is(err, fs.ErrNotExist) && !fresh { // the folder above may be another one by now
+		d.above.drop(f.name)
+		return d.makeFolders(name)
 	}
 	return pathError("mkdir", name, err)
+}
+
+// makeFolder makes a folder unless it exists. ENOTDIR: a file has the name.
+func (f folder) makeFolder(base string) error {
+	err := again(func() error { return unix.Mkdirat(f.fd, base, 0o755) })
+	if err != unix.EEXIST {
+		return err
+	}
+	if s, statErr := f.stat(base); statErr == nil && !s.isFolder() {
+		return unix.ENOTDIR
+	}
+	return nil
 }
 
 // removeFolder removes an empty folder, and never a file.
@@ -382,6 +394,7 @@ func (d *disk) removeFolder(name string) error {
 func (d *disk) removeFolderIn(f folder, base, name string) error {
 	d.sources.drop(name)
 	d.targets.drop(name)
+	d.above.drop(name)
 	return pathError("rmdir", name, again(func() error { return unix.Unlinkat(f.fd, base, unix.AT_REMOVEDIR) }))
 }
 

@@ -108,7 +108,10 @@ func (f *folders) name(key string, move func() error) error {
 	if _, source := errors.AsType[sourceError](err); source {
 		return err
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	for try := 0; errors.Is(err, fs.ErrNotExist) && try < 2; try++ {
+		if try > 0 { // a folder that is kept open is not at its path any more
+			f.disk.above.close()
+		}
 		f.forget(above(key)...)
 		if err = f.disk.makeFolders(path.Dir(key)); err == nil {
 			err = move()

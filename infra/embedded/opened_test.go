@@ -43,6 +43,39 @@ func TestLinksFollowFoldersThatAreReplaced(t *testing.T) {
 	}
 }
 
+// TestFoldersAreMadeWhereTheirPathsAre copies objects to new folders while an operator
+// removes, moves and replaces the folder above them.
+func TestFoldersAreMadeWhereTheirPathsAre(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	s := openTest(t, dir, Options{})
+	put(t, s, "private/from/x", "x")
+	above := filepath.Join(dir, "public/to")
+	for n, change := range []func(){
+		func() {},
+		func() { must(t, os.RemoveAll(above)) },
+		func() { must(t, os.Rename(above, filepath.Join(dir, "public/moved"))) },
+		func() {
+			must(t, os.Rename(above, filepath.Join(dir, "public/again")))
+			must(t, os.Mkdir(above, 0o755))
+		},
+	} {
+		change()
+		key := fmt.Sprintf("public/to/%d/x", n)
+		if _, err := s.Blobs.Copy(t.Context(), key, "private/from/x", driver.PutOptions{IfAbsent: true}); err != nil {
+			t.Errorf("copy %d: %v", n, err)
+		}
+		if b, err := os.ReadFile(filepath.Join(dir, key)); err != nil || string(b) != "x" {
+			t.Errorf("copy %d is %q, %v", n, b, err)
+		}
+	}
+	must(t, os.RemoveAll(above))
+	must(t, os.Symlink(outside, above))
+	_, _ = s.Blobs.Copy(t.Context(), "public/to/5/x", "private/from/x", driver.PutOptions{})
+	if entries, err := os.ReadDir(outside); err != nil || len(entries) > 0 {
+		t.Errorf("outside are %v, %v", entries, err)
+	}
+}
+
 // TestFoldersAreKeptOpenForASecond holds that a folder is opened once for many links, and
 // anew after a second.
 func TestFoldersAreKeptOpenForASecond(t *testing.T) {

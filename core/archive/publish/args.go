@@ -210,8 +210,10 @@ type request struct {
 
 // cursor says how far a task has come.
 type cursor struct {
-	Linked    int    // allLinked, or 0
-	Files     int    `json:",omitempty"` // package files that are linked
+	Linked int // allLinked, or 0
+	// Files is the number of package files that are linked, in the order of files.Linker.
+	// Earlier releases had another order, and another name for it: their tasks begin anew.
+	Files     int    `json:"Spread,omitempty"`
 	Progress  string // key of the index.Progress of staging; "" before it
 	Committed bool   // the row names the new manifest, or is being dropped
 }

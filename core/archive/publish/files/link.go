@@ -18,8 +18,7 @@ import (
 )
 
 // Linker publishes the files of packages that a publication has gained: Gather, Check,
-// Link, and Enter before the commit. The files have the order of their paths, so those of
-// a folder are linked together.
+// Link, and Enter before the commit. The files have the order of their paths.
 type Linker struct {
 	*Store
 	Inventory *Inventory
@@ -203,21 +202,22 @@ func (l *Linker) areas() []string {
 
 // Link publishes the files but for the first done ones.
 func (l *Linker) Link(ctx context.Context, done int) error {
-	files := l.files[min(done, len(l.files)):]
-	if slices.ContainsFunc(files, func(f linkFile) bool { return f.has == other }) {
+	order := spread(len(l.files), maxParallel)
+	order = order[min(done, len(order)):]
+	if slices.ContainsFunc(order, func(at int) bool { return l.files[at].has == other }) {
 		if err := l.Inventory.force(ctx, l.areas()); err != nil {
 			return err
 		}
 	}
 	group := parallel.NewGroup(ctx, maxParallel)
-	for i := range files {
+	for i, at := range order {
 		if i > 0 && l.OutOfTime() {
 			if err := group.Wait(); err != nil {
 				return err
 			}
 			return l.Pause(ctx, done+i)
 		}
-		if !group.Go(func(ctx context.Context) error { return l.file(ctx, &files[i]) }) {
+		if !group.Go(func(ctx context.Context) error { return l.file(ctx, &l.files[at]) }) {
 			break
 		}
 		if i%reportEvery == 0 {
@@ -229,6 +229,23 @@ func (l *Linker) Link(ctx context.Context, done int) error {
 	}
 	l.Report(l.total, 0)
 	return nil
+}
+
+// spread returns the numbers below n in the order of links. It divides them into parts
+// that follow each other, and takes one number of each part in turn.
+//
+// A folder locks its names for each change. Example: one part begins with the files below
+// pool/main/a, the next with those below pool/main/g. Their links do not wait for each
+// other, as those of neighbours do.
+func spread(n, parts int) []int {
+	order := make([]int, 0, n)
+	each := (n + parts - 1) / parts
+	for i := range each {
+		for at := i; at < n; at += each {
+			order = append(order, at)
+		}
+	}
+	return order
 }
 
 // file publishes a file. The files of an installer have the same names in each of its
