@@ -122,6 +122,7 @@ func serve(ctx context.Context, opt settings) error {
 	}
 	defer sockets.close()
 	config.Log, config.Now, config.Alone = log, time.Now, true
+	config.Ahead = true
 	config.Address, config.Draw, config.Metrics = opt.address, newDot().draw, registry(opt)
 	config.Pages = opt.pages.readers()
 	config.Space = func() (api.Space, error) { return space(opt.data) }
@@ -206,7 +207,9 @@ func (s *server) run(ctx context.Context, sockets listeners, config app.Config, 
 	server := s.httpServer(handler)
 	var running sync.WaitGroup
 	working, stopWorking := context.WithCancel(base)
-	running.Go(func() { s.data.Queue.Serve(working, a.Dispatcher.Handle) })
+	resting := newIdle(a.Dispatcher.Handle, a.RenderAhead, s.log)
+	running.Go(func() { s.data.Queue.Serve(working, resting.Handle) })
+	running.Go(func() { resting.serve(working) })
 	running.Go(func() { tick(working, a, s.log) })
 	running.Go(func() { s.compare(working, a) })
 	failed := make(chan error, len(sockets))

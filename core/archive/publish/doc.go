@@ -6,6 +6,7 @@
 //	restore.go        a publication with given lists, for package transfer
 //	protocol.go       the four steps: plan, stage, commit, apply
 //	stage.go          the step stage: package files, indexes, Release files and signatures
+//	ahead.go          indexes that are rendered before a publication needs them
 //	lenders.go        other publications of the same lists
 //	conflict.go       the error about two packages whose files have one path
 //	clean.go          objects that attempts have staged: listed first, removed if they fail
@@ -39,6 +40,7 @@
 //	calendar / expiry/<storage>:<prefix>/<dist>   when its Release is signed anew; only if it expires
 //	inventory / <storage>:<prefix>/pool[/<area>]  the list of published package files: see package files
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
+//	private/ahead/<epoch>-<root of a list>/...  manifest and indexes that were rendered ahead: a cache
 //
 // Invariants:
 //

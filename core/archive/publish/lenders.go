@@ -37,6 +37,9 @@ func (s *Store) lenders(ctx context.Context, d draft) ([]index.Lender, error) {
 		}
 		found = append(found, lender)
 	}
+	if first := d.next.Manifest == "" && packages(d.lists) >= lendersFrom; first || len(found) == 0 {
+		found = append(found, s.aheadLenders(ctx, d.fresh(), first)...)
+	}
 	return found, cmp.Or(err, ctx.Err())
 }
 

@@ -69,6 +69,8 @@ type Store struct {
 
 	zips sync.Pool // of *gzip.Writer
 	lent lent
+
+	ahead ahead
 }
 
 // files is the store of package files for readers that write nothing.

@@ -91,6 +91,10 @@ type Config struct {
 	// is never.
 	CleanupEvery time.Duration
 
+	// Ahead declares that the process calls RenderAhead. Collections then list what it has
+	// rendered, at the cost of a request.
+	Ahead bool
+
 	Freezer api.Freezer               // makes copies of the data folder; nil where there is none
 	Space   func() (api.Space, error) // returns the size of the storage; nil if it is unbounded
 	Metrics *prometheus.Registry      // receives the metrics of the API; nil disables them
@@ -180,7 +184,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 			{Part: publish.StagingPart, Roots: publications.StagingRoots}, {Part: publish.InventoryPart, Roots: publications.InventoryRoots},
 			{Part: transfer.ExportPart, Roots: transfers.ExportRoots}, {Part: transfer.WaitingPart, Roots: transfers.WaitingRoots},
 		},
-		Areas: slices.Concat(repos.Origins.Areas(), files.Areas(), []gc.Area{gc.ListArea(lists.Chunks), publications.Area()}, uploads.Areas()),
+		Areas: slices.Concat(repos.Origins.Areas(), files.Areas(), []gc.Area{gc.ListArea(lists.Chunks), publications.Area()}, aheadAreas(c, publications), uploads.Areas()),
 		Refs:  packageNames, FileName: pool.FilePin,
 	}
 	for _, src := range collector.Sources {
@@ -193,7 +197,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		return nil, err
 	}
 	scheduled := &cleanups{table: d.Table, every: c.CleanupEvery, spec: collector.Check, now: c.Now}
-	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, mirrors: mirrors, drops: drops, protection: guarding, cleanups: scheduled, planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh, drop.EntryKind: drops.Plan, cleanupKind: scheduled.plan}, signatures: signatures{public, signer}, now: c.Now}
+	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, repos: repos, mirrors: mirrors, drops: drops, protection: guarding, cleanups: scheduled, planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh, drop.EntryKind: drops.Plan, cleanupKind: scheduled.plan}, signatures: signatures{public, signer}, now: c.Now}
 	dispatcher.Alone, dispatcher.Outage, dispatcher.Allow = c.Alone, cmp.Or(c.Outage, dispatcher.Outage), guarding.allow
 	direct, _ := d.Blobs.(driver.Direct)
 	objects := drawing{publications, lists, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}
@@ -214,6 +218,14 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		server.Metrics = api.NewMetrics(c.Metrics, c.Version)
 	}
 	return a, a.serve(server, c.Pages)
+}
+
+// aheadAreas returns the area of what is rendered ahead, where that is done.
+func aheadAreas(c Config, publications *publish.Store) []gc.Area {
+	if !c.Ahead {
+		return nil
+	}
+	return []gc.Area{publications.AheadArea()}
 }
 
 // pathsIn returns the function by which publications read the paths of a package.

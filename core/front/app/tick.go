@@ -9,6 +9,7 @@ import (
 	"aptless/core/archive/drop"
 	"aptless/core/archive/mirror"
 	"aptless/core/archive/publish"
+	"aptless/core/archive/repo"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 	"aptless/core/front/api"
@@ -24,6 +25,7 @@ type App struct {
 	tasks        *task.Store
 	planners     map[string]task.Planner // planners of calendar entries, by kind
 	publications *publish.Store
+	repos        *repo.Store
 	signatures   signatures
 	now          func() time.Time
 	mirrors      *mirror.Store
@@ -37,6 +39,16 @@ type App struct {
 // process may call it, about once a minute.
 func (a *App) Tick(ctx context.Context) error {
 	return errors.Join(a.publications.TakeOver(ctx), a.mirrors.MigrateCalendar(ctx), a.cleanups.begin(ctx), a.tasks.Due(ctx, a.planners), a.Dispatcher.Resend(ctx, false), a.protection.tick(ctx))
+}
+
+// RenderAhead renders the indexes that the first publications of repositories need, for a
+// process in which no task runs. The end of ctx ends it soon; a later call goes on.
+func (a *App) RenderAhead(ctx context.Context) error {
+	repos, err := a.repos.Sources(ctx)
+	if err != nil {
+		return err
+	}
+	return a.publications.RenderAhead(ctx, repos)
 }
 
 // CreateAdmin makes a token that may do everything, and asks for no

@@ -1,12 +1,14 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
 	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
 	"aptless/core/engine/parallel"
 )
 
@@ -14,7 +16,8 @@ import (
 type wanted struct {
 	src  *source
 	x    *Index // its path, its list, and how it is stored
-	prev *Index // of the last publication; nil if there is none
+	prev *Index // of the last publication, or one with equal pieces; nil if there is none
+	at   string // key prefix of the tree of prev, if a lender has it; "" is that of this tree
 	twin string // path of an index that is staged before, of which it is a copy; "" if there is none
 
 	out  *outputs // its files, as far as it is not a copy
@@ -53,9 +56,16 @@ func (st *Stager) stageSome(ctx context.Context, before []Index, some []*wanted)
 	}()
 	group := parallel.NewGroup(ctx, len(some))
 	for i, w := range some {
-		if st.unchanged(w) || w.twin != "" || st.borrow(w) {
+		if st.unchanged(w) || w.twin != "" {
 			continue
 		}
+		if borrowed, err := st.borrow(ctx, w); borrowed || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		st.piecemeal(w)
 		if err := st.begin(ctx, w, i); err != nil {
 			return err
 		}
@@ -82,7 +92,7 @@ func (st *Stager) stageSome(ctx context.Context, before []Index, some []*wanted)
 
 // unchanged takes the index of the last publication, if it would be made again.
 func (st *Stager) unchanged(w *wanted) bool {
-	if prev := w.prev; prev != nil && prev.List == w.x.List && (prev.ByHash || !w.x.ByHash) {
+	if prev := w.prev; prev != nil && w.at == "" && prev.List == w.x.List && (prev.ByHash || !w.x.ByHash) {
 		if some := prev.only(w.src.suffixes, st.Header.digests()); some != nil {
 			w.x, w.done = some, true
 		}
@@ -90,20 +100,57 @@ func (st *Stager) unchanged(w *wanted) bool {
 	return w.done
 }
 
-// borrow reports whether a lender has an equal index, and lets w be a copy of it.
-func (st *Stager) borrow(w *wanted) bool {
+// borrow reports whether a lender has an equal index, and lets w be a copy of it. An index
+// that was rendered ahead and is damaged is not copied.
+func (st *Stager) borrow(ctx context.Context, w *wanted) (bool, error) {
 	for _, l := range st.Lenders {
 		for _, x := range l.Set.Indexes {
 			if x.List != w.x.List || x.Packed != w.x.Packed {
 				continue
 			}
-			if of := x.only(w.src.suffixes, st.Header.digests()); of != nil {
-				w.of, w.from = of, l.Tree
-				return true
+			of := x.only(w.src.suffixes, st.Header.digests())
+			if of == nil {
+				continue
+			}
+			if l.Ahead {
+				if sound, err := st.sound(ctx, of, l.Tree); err != nil {
+					return false, err
+				} else if !sound {
+					continue
+				}
+			}
+			w.of, w.from = of, l.Tree
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// piecemeal lets an index without a last one take the equal pieces of a lender's index, if
+// half of its chunks or more have one.
+func (st *Stager) piecemeal(w *wanted) {
+	if w.prev != nil {
+		return
+	}
+	chunks := map[lists.Digest]bool{}
+	for _, c := range w.src.chunks {
+		chunks[c.Digest] = true
+	}
+	for _, l := range st.Lenders {
+		for i := range l.Set.Indexes {
+			x := &l.Set.Indexes[i]
+			equal := 0
+			for _, p := range x.Pieces {
+				if chunks[p.Chunk] {
+					equal++
+				}
+			}
+			if 2*equal >= len(w.src.chunks) && w.src.reusable(x) {
+				w.prev, w.at = x, l.Tree
+				return
 			}
 		}
 	}
-	return false
 }
 
 // begin opens the files of an index. number tells the indexes apart that are made at the
@@ -114,7 +161,7 @@ func (st *Stager) begin(ctx context.Context, w *wanted, number int) error {
 	}
 	src := w.src
 	src.memory, src.level = st.Parts, st.level()
-	src.blobs, src.zips, src.packings, src.last, src.tree = st.Blobs, st.Zips, st.packings, w.prev, st.tree()
+	src.blobs, src.zips, src.packings, src.last, src.tree = st.Blobs, st.Zips, st.packings, w.prev, cmp.Or(w.at, st.tree())
 	w.out = st.outputs(ctx, src, w.x.Packed, number)
 	return nil
 }

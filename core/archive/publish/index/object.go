@@ -134,11 +134,14 @@ type Set struct {
 	Signers  string     `json:",omitempty"` // digest of the keys that signed Unlisted
 }
 
-// Lender is another publication of the storage. Its indexes are copied where this
-// publication needs equal ones.
+// Lender is another publication of the storage, or indexes that were rendered ahead. Its
+// indexes are copied where this publication needs equal ones.
 type Lender struct {
 	Tree string // key prefix of its distribution
 	Set  *Set
+	// Ahead says that no publication has the indexes. Nobody has read them, so their bytes
+	// are verified before they are copied.
+	Ahead bool
 	// Paths is Set.Contents if a row names it: a collection may delete other lists. For
 	// example, that of a publication that is dropped now.
 	Paths *lists.Ref

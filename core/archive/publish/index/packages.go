@@ -86,6 +86,18 @@ func (st *Stager) Packages(ctx context.Context, base *Set, lists map[string]*pkg
 	return indexes, releases, nil
 }
 
+// Ahead stages the indexes of the packages of a list, and no other file. Set.Indexes of a
+// Lender has them, so a later publication of the list copies them.
+func (st *Stager) Ahead(ctx context.Context, component string, list *pkglist.List) ([]Index, error) {
+	var all []*wanted
+	for _, arch := range st.Header.Architectures {
+		for _, sp := range specs(component, arch, st.Dist.PoolDir(component), list) {
+			all = append(all, st.packages(sp, list, nil))
+		}
+	}
+	return st.stageAll(ctx, nil, all, func([]Index) error { return ctx.Err() })
+}
+
 // release is the text of a Release beside an index.
 type release struct {
 	name string

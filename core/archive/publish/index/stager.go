@@ -35,9 +35,10 @@ type Stager struct {
 	SkipBz2      bool
 	GzipLevel    int    // 1 to 9; 0 is DefaultGzipLevel. Zips has writers of this level only
 	Folder       string // key prefix of private objects, of this attempt alone
+	Root         string // key prefix of the files; "" is that of the distribution
 	Inventory    bool   // files are listed in the folder before they are staged
 
-	// Lenders are publications of the same storage from which equal indexes are copied.
+	// Lenders have equal indexes, which are copied, and equal pieces of other indexes.
 	Lenders []Lender
 
 	// SpoolLimit is up to how many bytes of a file stay in memory until its digest is
@@ -90,8 +91,8 @@ type Paths interface {
 	Use(ctx context.Context, f func(path []byte) error) (unreadable string, err error)
 }
 
-// tree is the key prefix of the distribution.
-func (st *Stager) tree() string { return st.Dist.Tree(st.Dist.Name) }
+// tree is the key prefix of the files.
+func (st *Stager) tree() string { return cmp.Or(st.Root, st.Dist.Tree(st.Dist.Name)) }
 
 // Put writes a private file of the attempt.
 func (st *Stager) Put(ctx context.Context, key string, data []byte) error {

@@ -11,6 +11,7 @@
 //	<root>/pool/<dist>/<component>/...         package files, layout debian with MultiDist
 //	<root>/pool/source/<SHA-256 of the .dsc>/  source packages, layout hash
 //	private/publish/<id>/<task>-<attempt>/     objects that an attempt stages for no reader
+//	private/ahead/<epoch>-<root of a list>/    indexes that were rendered ahead
 //	private/skel/<prefix>/dists/<dist>/<component>/...  skeleton files of operators
 //
 // Rows:
