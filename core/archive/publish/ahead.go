@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"sync"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/index"
@@ -25,26 +24,9 @@ import (
 // of the repository removes the folder before it, and the collector removes folders whose
 // lists no row names.
 
-// Bounds of what is rendered ahead.
-const (
-	aheadFrom  = 1000 // new packages: the indexes of fewer are made in a tenth of a second
-	maxFolders = 8    // that a publication looks at
-)
-
-// ahead remembers what was rendered.
-type ahead struct {
-	mu     sync.Mutex
-	read   bool                  // the storage was read
-	ready  []rendered            // the newest last
-	passed map[lists.Digest]bool // lists that need no rendering
-}
-
-// rendered is a folder whose indexes are complete.
-type rendered struct {
-	folder string
-	list   lists.Digest
-	uuid   string // of the repository; "" if an earlier process has rendered it
-}
+// aheadFrom is how many packages must be new. The indexes of fewer are made in a tenth of a
+// second.
+const aheadFrom = 1000
 
 // RenderAhead renders the indexes of repositories that have many packages that are in no
 // publication. The end of ctx ends it within the time for one piece of an index.
@@ -199,23 +181,8 @@ func (s *Store) readAhead(ctx context.Context) error {
 	return nil
 }
 
-// aheadLenders returns the indexes that were rendered ahead for one of the lists. With all
-// it returns all: others may have equal pieces.
-func (s *Store) aheadLenders(ctx context.Context, wanted []lists.Ref, all bool) []index.Lender {
-	var found []index.Lender
-	for _, r := range s.ahead.all() {
-		if !all && !slices.ContainsFunc(wanted, func(w lists.Ref) bool { return w.Digest == r.list }) {
-			continue
-		}
-		if m, err := tree.Read(ctx, s.Blobs, tree.Key(r.folder)); err == nil {
-			found = append(found, index.Lender{Tree: r.folder + "/tree", Set: &m.Set, Ahead: true})
-		}
-	}
-	return found
-}
-
-// AheadArea is the part of the storage that has what was rendered ahead. The collector
-// removes the folders of lists that no row names.
+// AheadArea is the part of the storage that has the indexes that were rendered ahead. The
+// collector removes the folders of lists that no row names.
 func (s *Store) AheadArea() gc.Area {
 	return gc.Area{Name: "indexes rendered ahead", Items: func(ctx context.Context, sweep *gc.Sweep, after string) iter.Seq2[gc.Item, error] {
 		return func(yield func(gc.Item, error) bool) {
@@ -231,63 +198,4 @@ func (s *Store) AheadArea() gc.Area {
 			}
 		}
 	}}
-}
-
-// has reports whether a list is rendered, or needs no rendering.
-func (a *ahead) has(list lists.Digest) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.passed[list] || slices.ContainsFunc(a.ready, func(r rendered) bool { return r.list == list })
-}
-
-// pass notes that a list needs no rendering now.
-func (a *ahead) pass(list lists.Digest) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.passed == nil || len(a.passed) >= maxLent {
-		a.passed = map[lists.Digest]bool{}
-	}
-	a.passed[list] = true
-}
-
-// add notes a folder. It returns those that take no part any more: of the same repository,
-// and the oldest beyond maxFolders.
-func (a *ahead) add(r rendered) (former []string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.ready = slices.DeleteFunc(a.ready, func(old rendered) bool {
-		if old.folder == r.folder || old.uuid != r.uuid {
-			return old.folder == r.folder
-		}
-		former = append(former, old.folder)
-		return true
-	})
-	for len(a.ready) >= maxFolders {
-		former = append(former, a.ready[0].folder)
-		a.ready = a.ready[1:]
-	}
-	a.ready = append(a.ready, r)
-	return former
-}
-
-// all returns the folders, the newest first.
-func (a *ahead) all() []rendered {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	all := slices.Clone(a.ready)
-	slices.Reverse(all)
-	return all
-}
-
-func (a *ahead) wasRead() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.read
-}
-
-// wereRead notes the folders of earlier processes.
-func (a *ahead) wereRead(ready []rendered) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.read, a.ready = true, append(ready, a.ready...)
 }

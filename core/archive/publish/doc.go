@@ -4,9 +4,9 @@
 //	dryrun.go         the Plan of a task: its changes, before it runs
 //	create.go, update.go, again.go, drop.go, repair.go  the tasks; again.go has rollback and refresh
 //	restore.go        a publication with given lists, for package transfer
+//	ahead.go          indexes that are rendered before a publication needs them
 //	protocol.go       the four steps: plan, stage, commit, apply
 //	stage.go          the step stage: package files, indexes, Release files and signatures
-//	ahead.go          indexes that are rendered before a publication needs them
 //	lenders.go        other publications of the same lists
 //	conflict.go       the error about two packages whose files have one path
 //	clean.go          objects that attempts have staged: listed first, removed if they fail
@@ -18,6 +18,7 @@
 //	args.go           arguments of tasks, and the draft that is made of them
 //	store.go          rows, and how clients see them
 //	lent.go           which publication had a list last
+//	rendered.go       which indexes were rendered ahead
 //	publication.go    the row: settings, state, revisions, how long a Release is valid
 //
 // References between these files run down this list, never up.

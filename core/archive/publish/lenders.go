@@ -101,3 +101,18 @@ func packages(all map[string]*pkglist.List) (n int) {
 	}
 	return n
 }
+
+// aheadLenders returns the indexes that were rendered ahead for one of the lists. With all
+// it returns all: others may have equal pieces.
+func (s *Store) aheadLenders(ctx context.Context, wanted []lists.Ref, all bool) []index.Lender {
+	var found []index.Lender
+	for _, r := range s.ahead.all() {
+		if !all && !slices.ContainsFunc(wanted, func(w lists.Ref) bool { return w.Digest == r.list }) {
+			continue
+		}
+		if m, err := tree.Read(ctx, s.Blobs, tree.Key(r.folder)); err == nil {
+			found = append(found, index.Lender{Tree: r.folder + "/tree", Set: &m.Set, Ahead: true})
+		}
+	}
+	return found
+}

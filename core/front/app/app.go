@@ -91,8 +91,8 @@ type Config struct {
 	// is never.
 	CleanupEvery time.Duration
 
-	// Ahead declares that the process calls RenderAhead. Collections then list what it has
-	// rendered, at the cost of a request.
+	// Ahead declares that the process calls RenderAhead. Collections then list the rendered
+	// indexes, at the cost of a request.
 	Ahead bool
 
 	Freezer api.Freezer               // makes copies of the data folder; nil where there is none
@@ -220,7 +220,8 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	return a, a.serve(server, c.Pages)
 }
 
-// aheadAreas returns the area of what is rendered ahead, where that is done.
+// aheadAreas returns the area of the indexes that are rendered ahead, if the process does
+// that.
 func aheadAreas(c Config, publications *publish.Store) []gc.Area {
 	if !c.Ahead {
 		return nil

@@ -10,7 +10,6 @@
 //	packages.go       Packages and Sources
 //	pathlist.go       the list of all paths: edited, or built by an external sort
 //	group.go          indexes that are staged together: unchanged, copied, or made
-//	lend.go           are files that were rendered ahead sound?
 //	splice.go         an index from pieces: copied from the last index, or rendered
 //	outputs.go        the files of an index: plain, gzip and others
 //	stage.go          files under their digests, which are known at their ends only; the digester

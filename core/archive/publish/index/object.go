@@ -139,8 +139,8 @@ type Set struct {
 type Lender struct {
 	Tree string // key prefix of its distribution
 	Set  *Set
-	// Ahead says that no publication has the indexes. Nobody has read them, so their bytes
-	// are verified before they are copied.
+	// Ahead says that no publication has the indexes, so no reader has verified them. Their
+	// bytes are verified before they are copied.
 	Ahead bool
 	// Paths is Set.Contents if a row names it: a collection may delete other lists. For
 	// example, that of a publication that is dropped now.

@@ -14,9 +14,8 @@ const AheadPrefix = "private/ahead/"
 // Ahead is the folder of the indexes of a list that were rendered ahead.
 func Ahead(list lists.Ref) string { return fmt.Sprintf("%s%d-%s", AheadPrefix, list.Epoch, list.Root) }
 
-// AheadOf returns the key of the root of the list to which an object below AheadPrefix
-// belongs, the epoch of that, and the folder of the object. The epoch of a foreign object is
-// -1.
+// AheadOf returns the folder of an object below AheadPrefix. root is the key of the root of
+// the folder's list, and epoch that of the root. The epoch of a foreign object is -1.
 func AheadOf(key string) (root string, epoch int64, folder string) {
 	name, _, below := strings.Cut(strings.TrimPrefix(key, AheadPrefix), "/")
 	number, digest, _ := strings.Cut(name, "-")
