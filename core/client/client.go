@@ -109,6 +109,7 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 		address += "?" + r.query.Encode()
 	}
 	var body io.Reader
+	var again func() (io.ReadCloser, error) // of a raw body, for a signature
 	media, size := r.media, int64(0)
 	switch {
 	case r.raw != nil:
@@ -117,6 +118,10 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 			return nil, err
 		}
 		body, size = io.NopCloser(from), r.size
+		again = func() (io.ReadCloser, error) {
+			from, err := r.raw()
+			return io.NopCloser(from), err
+		}
 	case r.body != nil:
 		data, err := json.Marshal(r.body)
 		if err != nil {
@@ -127,6 +132,9 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, address, body)
 	if err != nil {
 		return nil, err
+	}
+	if again != nil {
+		req.GetBody = again
 	}
 	req.ContentLength = size
 	if size == 0 {
@@ -166,24 +174,24 @@ func (c *Client) exchange(req *http.Request, method, path string) (response, err
 		data, err = io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
 	}
 	if c.Trace != nil {
-		c.Trace(method, path, status, time.Since(began), bare(err))
+		c.Trace(method, path, status, time.Since(began), Bare(err))
 	}
 	switch {
 	case err != nil && req.Context().Err() != nil:
 		return response{}, context.Cause(req.Context())
 	case err != nil:
-		return response{}, &Unreachable{Method: method, Path: path, Sent: sent.Load(), Err: bare(err)}
+		return response{}, &Unreachable{Method: method, Path: path, Sent: sent.Load(), Err: Bare(err)}
 	case len(data) > MaxAnswer:
 		return response{}, fmt.Errorf("%s %s: the answer has more than %d bytes", method, path, MaxAnswer)
 	case status >= http.StatusMultipleChoices:
-		return response{}, refusal(method, path, resp, data)
+		return response{}, Refused(method, path, resp, data)
 	}
 	return response{status, resp.Header, data}, nil
 }
 
-// bare returns an error without the address that net/http puts before it: a signed
+// Bare returns an error without the address that net/http puts before it: a signed
 // address is a secret.
-func bare(err error) error {
+func Bare(err error) error {
 	var failed *url.Error
 	if errors.As(err, &failed) {
 		return failed.Err

@@ -53,9 +53,9 @@ func StatusOf(err error) int {
 // maxText bounds the text of a refusal, in bytes.
 const maxText = 2000
 
-// refusal makes the error of an answer. Both aptly and aptless answer {"error": …};
+// Refused makes the error of an answer. Both aptly and aptless answer {"error": …};
 // aptly 1.5 answers a list of errors to some requests. A proxy answers a page.
-func refusal(call, path string, resp *http.Response, body []byte) *Refusal {
+func Refused(call, path string, resp *http.Response, body []byte) *Refusal {
 	r := &Refusal{Method: call, Path: path, Status: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id"), Retry: retryAfter(resp)}
 	var one struct{ Error string }
 	var many []struct{ Error, Meta string }

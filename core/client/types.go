@@ -179,10 +179,15 @@ type File struct {
 // Files are the files of a package.
 type Files struct {
 	Files      []File
+	Published  []PublishedFile
 	Paths      []string
 	Unreadable string
 	Truncated  bool
 }
+
+// PublishedFile is the place of a package's file in a publication. URL is "" for a storage
+// whose address the server does not know.
+type PublishedFile struct{ Distribution, Prefix, Storage, Component, Path, URL string }
 
 // References are the objects whose list has a package.
 type References struct {

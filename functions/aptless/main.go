@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 
 	"aptless/core/front/app"
 	"aptless/functions/cli"
+	"aptless/infra/aws"
 )
 
 func main() {
@@ -21,7 +23,7 @@ func main() {
 	home, _ := os.UserConfigDir() // a system user without a home has no profiles
 	code := cli.Main(ctx, cli.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Home: home, Now: time.Now,
-		Version: app.Version, Kept: keptToken, Terminal: terminalWidth, Interrupted: stop,
+		Version: app.Version, Kept: keptToken, SignAWS: signAWS, Terminal: terminalWidth, Interrupted: stop,
 	}, os.Args, commands)
 	stop()
 	os.Exit(code)
@@ -30,6 +32,15 @@ func main() {
 // commands are the commands of this package.
 func commands() []*cobra.Command {
 	return []*cobra.Command{serveCommand(), uploadCommand(), proxyCommand(), keyCommand(), tokenCommand(), loginCommand(), authCommand(), policyCommand(), auditCommand(), healthcheckCommand()}
+}
+
+// signAWS returns a function that signs requests by the credentials of the AWS SDK.
+func signAWS(ctx context.Context, region string) (func(*http.Request) error, error) {
+	signer, err := aws.NewSigner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return signer.In(region).Sign, nil
 }
 
 // keptToken returns the token that "aptless login" has kept for a server.

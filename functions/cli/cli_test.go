@@ -28,6 +28,7 @@ type bench struct {
 	env    map[string]string
 	home   string
 	in     string
+	sign   func(ctx context.Context, region string) (func(*http.Request) error, error) // by AWS credentials
 
 	admitted func() // is called at a look at a task; nil for nothing
 
@@ -90,7 +91,7 @@ type result struct {
 func (b *bench) run(ctx context.Context, width int, words ...string) result {
 	var out, err bytes.Buffer
 	code := cli.Main(ctx, cli.Env{In: strings.NewReader(b.in), Out: &out, Err: &err, Getenv: func(name string) string { return b.env[name] }, Home: b.home,
-		Now: time.Now, Version: "1.6.3+aptless", Terminal: func(any) (int, bool) { return width, width > 0 }}, words, func() []*cobra.Command { return []*cobra.Command{{Use: "key"}} })
+		Now: time.Now, SignAWS: b.sign, Version: "1.6.3+aptless", Terminal: func(any) (int, bool) { return width, width > 0 }}, words, func() []*cobra.Command { return []*cobra.Command{{Use: "key"}} })
 	return result{out.String(), err.String(), code}
 }
 

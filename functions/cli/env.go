@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"io"
+	"net/http"
 	"time"
 )
 
@@ -14,6 +16,9 @@ type Env struct {
 	Now      func() time.Time
 	// Kept returns the token that "aptless login" has kept for a server; "" for none.
 	Kept func(url string) (string, error)
+	// SignAWS returns a function that signs requests by AWS credentials; nil without it.
+	// region "" is that of the address, or of the AWS SDK's configuration.
+	SignAWS func(ctx context.Context, region string) (func(*http.Request) error, error)
 	// Version is that of this program.
 	Version string
 	// Interrupted is called once a command is to end; nil for nothing. A second interrupt

@@ -96,6 +96,8 @@ func (s *session) configCommand() *cobra.Command {
 		token, from := "none", ""
 		if set.Token != "" {
 			token, from = "(secret)", set.tokenOf
+		} else if set.tokenOf != "" {
+			token, from = set.Auth, set.tokenOf
 		}
 		all := map[string]string{"url": set.URL, "urlFrom": set.urlFrom, "profile": set.name, "file": set.file, "token": token, "tokenFrom": from}
 		if s.opts.json || s.alias {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -184,6 +185,12 @@ func (s *session) showPlaces(ctx context.Context, key string, files, references 
 		fmt.Fprintln(s.env.Out, "Files in the pool:")
 		for _, f := range a.Value.Files {
 			fmt.Fprintf(s.env.Out, "  %s %d bytes, SHA-256 %s\n", clean(f.Name), f.Size, f.SHA256)
+		}
+		for i, f := range a.Value.Published {
+			if i == 0 {
+				fmt.Fprintln(s.env.Out, "Published files:")
+			}
+			fmt.Fprintf(s.env.Out, "  %s\n", clean(cmp.Or(f.URL, f.Storage+":"+f.Prefix+"/"+f.Path)))
 		}
 	}
 	if references {

@@ -30,10 +30,12 @@ const (
 // profile is a server and how to sign in, as a section of the file of profiles.
 type profile struct {
 	URL          string `toml:"url"`
-	Auth         string `toml:"auth"` // "", "none", "token" or "basic"
+	Auth         string `toml:"auth"` // "", "none", "token", "basic", authAWS, authGitHub or authGitLab
 	User         string `toml:"user"` // of basic
 	Token        string `toml:"token"`
 	TokenCommand string `toml:"token_command"` // prints a token
+	Region       string `toml:"region"`        // of authAWS; "" is that of the address or of the AWS SDK
+	Policy       string `toml:"policy"`        // of authGitHub and authGitLab; "" if one matches
 	CAFile       string `toml:"ca_file"`
 	AptlyConfig  string `toml:"aptly_config"` // -config of old scripts that selects this profile
 	Parallel     int    `toml:"parallel"`
@@ -148,8 +150,9 @@ func (s *settings) address(e Env, o options) {
 	}
 	s.URL = strings.TrimSuffix(s.URL, "/")
 	if s.urlFrom == "--url" || s.urlFrom == "APTLESS_URL" { // the token of a profile is for its server
-		if s.Token != "" || s.TokenCommand != "" {
-			s.Token, s.TokenCommand = "", ""
+		s.Token, s.TokenCommand = "", ""
+		if s.Auth == authAWS || s.Auth == authGitHub || s.Auth == authGitLab {
+			s.Auth = ""
 		}
 	}
 }
@@ -161,8 +164,11 @@ func (s *settings) sign(e Env, o options) error {
 	case "none":
 		s.Token, s.tokenOf = "", "none"
 		return nil
+	case authAWS, authGitHub, authGitLab:
+		s.Token, s.tokenOf = "", "auth of profile "+s.name
+		return nil
 	default:
-		return usagef("auth = %q is not known: none, token or basic", s.Auth)
+		return usagef("auth = %q is not known: none, token, basic, aws, oidc-github or oidc-gitlab", s.Auth)
 	}
 	switch {
 	case o.tokenFile != "":
@@ -194,7 +200,7 @@ func (s *settings) sign(e Env, o options) error {
 }
 
 // dial makes a client for the settings.
-func (s settings) dial() (*client.Client, error) {
+func (s settings) dial(e Env) (*client.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = 10 * time.Minute
 	transport.MaxIdleConnsPerHost = 8
@@ -226,16 +232,6 @@ func (s settings) dial() (*client.Client, error) {
 		}
 		return nil
 	}}
-	c := &client.Client{URL: base, HTTP: hosts}
-	if s.Token != "" {
-		c.Authorize = func(r *http.Request) error {
-			if s.Auth == "basic" {
-				r.SetBasicAuth(s.User, s.Token)
-			} else {
-				r.Header.Set("Authorization", "Bearer "+s.Token)
-			}
-			return nil
-		}
-	}
-	return c, nil
+	in := &signIn{settings: s, env: e, base: base, http: hosts}
+	return &client.Client{URL: base, HTTP: hosts, Authorize: in.authorize}, nil
 }

@@ -63,7 +63,7 @@ func (s *session) connect() (*client.Client, error) {
 	if s.settings, err = s.env.settle(s.opts, s.alias); err != nil {
 		return nil, err
 	}
-	c, err := s.settings.dial()
+	c, err := s.settings.dial(s.env)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,15 @@ func NewSigner(ctx context.Context) (*Signer, error) {
 	return &Signer{sdk.Credentials, sdk.Region, v4.NewSigner()}, nil
 }
 
+// In returns the signer with another region for addresses that do not tell theirs. ""
+// changes nothing.
+func (s *Signer) In(region string) *Signer {
+	if region == "" {
+		return s
+	}
+	return &Signer{s.credentials, region, s.signer}
+}
+
 // regionOf returns the region in the host of an API, otherwise that of the configuration.
 func (s *Signer) regionOf(host string) (string, error) {
 	labels := strings.Split(host, ".")

@@ -43,6 +43,12 @@ type PublishedIn struct {
 	Components                          []string
 }
 
+// Location is the place of a file of a package in a published tree.
+type Location struct {
+	Storage, Prefix, Distribution, Component string
+	Path                                     string // below the prefix
+}
+
 // References are the objects whose list has a package, by name in ascending order.
 type References struct {
 	Repos, Mirrors, Snapshots []string
@@ -99,8 +105,10 @@ type Server struct {
 
 	// References returns the objects whose list has a package.
 	References func(context.Context, deb.Key) (References, error)
-	Draw       Draw
-	Setup      SetupFunc
+	// Locations returns the places of a package's files in the published trees.
+	Locations func(context.Context, deb.Key, *deb.Package) ([]Location, error)
+	Draw      Draw
+	Setup     SetupFunc
 
 	Problems func() []string // configuration problems that GET /api/ready reports; may be nil
 

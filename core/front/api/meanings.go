@@ -205,6 +205,7 @@ var meanings = map[string]openapi.Meaning{
 	"Policy":                                     {About: "name of the trust policy"},
 	"Prev":                                       {About: "digest of the record before"},
 	"Problems":                                   {About: "problems that apt has with the key"},
+	"URL":                                        {About: "address of the file; empty for a storage whose address the server does not know", Example: "https://deb.example.org/pool/main/h/hello/hello_2.10-3_amd64.deb"},
 	"Publication":                                {About: "the publication after the update"},
 	"Publications":                               {About: "publications, or their number"},
 	"Publish":                                    {About: "publications to which the rights apply, as prefix//distribution", Example: []string{".//stable"}},

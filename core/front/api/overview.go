@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -188,9 +190,21 @@ func viewFile(f deb.File) fileView {
 	return fileView{f.Name, f.Size, f.MD5, f.SHA1, f.SHA256, f.SHA512}
 }
 
+// publishedFile is a place of a package's file, as a client fetches it.
+type publishedFile struct {
+	Distribution string
+	Prefix       string
+	Storage      string `json:",omitempty"`
+	Component    string
+	Path         string // below the prefix
+	URL          string `json:",omitempty"` // "" for another storage, whose address the server does not know
+}
+
 // packageContents is the answer of GET /api/packages/{key}/files.
 type packageContents struct {
 	Files []fileView
+	// Published has the places of the files in the publications that the sender may read.
+	Published []publishedFile
 	// Paths are the paths that a binary package installs, with contents=1.
 	Paths []string `json:",omitempty"`
 	// Unreadable says why the paths of the package are not known.
@@ -209,9 +223,12 @@ func (s *Server) packageFiles(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := packageContents{Files: []fileView{}}
+	answer := packageContents{Files: []fileView{}, Published: []publishedFile{}}
 	for _, f := range p.Files {
 		answer.Files = append(answer.Files, viewFile(f))
+	}
+	if err := s.addLocations(r, p, &answer); err != nil {
+		return err
 	}
 	if Flag(r, "contents") {
 		if err := s.addPaths(r.Context(), Param(r, "key"), &answer); err != nil {
@@ -219,6 +236,27 @@ func (s *Server) packageFiles(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return WriteJSON(w, http.StatusOK, answer)
+}
+
+// addLocations adds the places of a package's files in publications that the sender of the
+// request may read.
+func (s *Server) addLocations(r *http.Request, p *deb.Package, answer *packageContents) error {
+	key, err := deb.ParseKey(Param(r, "key"))
+	if err != nil {
+		return errNoKey()
+	}
+	all, err := s.Locations(r.Context(), key, p)
+	for _, l := range all {
+		if !may(r, auth.PublishRead, auth.Publication(l.Storage, l.Prefix, l.Distribution)) || !callOf(r.Context()).shows(l.Storage, l.Prefix) {
+			continue
+		}
+		f := publishedFile{Distribution: l.Distribution, Prefix: l.Prefix, Storage: l.Storage, Component: l.Component, Path: l.Path}
+		if l.Storage == "" {
+			f.URL = s.Tree.address(r) + "/" + (&url.URL{Path: path.Join(l.Prefix, l.Path)}).EscapedPath()
+		}
+		answer.Published = append(answer.Published, f)
+	}
+	return err
 }
 
 func (s *Server) addPaths(ctx context.Context, key string, answer *packageContents) error {

@@ -202,7 +202,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	direct, _ := d.Blobs.(driver.Direct)
 	objects := drawing{publications, lists, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}
 	server := &api.Server{
-		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit, Nodes: objects.nodes, References: objects.references, Setup: a.setup, Draw: c.Draw, Space: c.Space, Freezer: c.Freezer,
+		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit, Nodes: objects.nodes, References: objects.references, Locations: objects.locations, Setup: a.setup, Draw: c.Draw, Space: c.Space, Freezer: c.Freezer,
 		Version: c.Version, Address: c.Address, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
 		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Origins: repos.Origins, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Listings: listings, Checker: checker, Keyrings: keyrings, Deliveries: deliveries, Drops: drops, Transfers: transfers, Problems: a.Problems,
 		Tree: &api.Tree{

@@ -199,6 +199,41 @@ func TestFilesOfAPackage(t *testing.T) {
 	})
 }
 
+// TestFilesOfAPackageHaveTheirURLs: the address of each file in each publication, by which
+// its bytes are fetched.
+func TestFilesOfAPackageHaveTheirURLs(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
+		file := apptest.Deb("a+b", "1:1", "amd64")
+		s.Fill(t, "r", file)
+		s.Fill(t, "none", apptest.Deb("cc", "1", "amd64"))
+		for _, at := range []string{`/:.","Distribution":"stable`, `/team","PoolLayout":"hash","Distribution":"stable`} {
+			prefix, more, _ := strings.Cut(at, `",`)
+			s.Must(t, "POST", "/api/publish"+prefix, `{"SourceKind":"local","Sources":[{"Name":"r"}],`+more+`",`+apptest.Unsigned+`}`, nil)
+		}
+		key := url.PathEscape(s.Keys(t, "/api/repos/r")[0])
+		var got struct {
+			Published []struct{ Distribution, Prefix, Component, Path, URL string }
+		}
+		s.Must(t, "GET", "/api/packages/"+key+"/files", "", &got)
+		if len(got.Published) != 2 {
+			t.Fatalf("%+v", got)
+		}
+		for _, p := range got.Published {
+			u, err := url.Parse(p.URL)
+			if err != nil || p.Component != "main" || p.Distribution != "stable" || !strings.HasSuffix(u.Path, p.Path) {
+				t.Fatalf("%+v, %v", p, err)
+			}
+			if p.Prefix != "team" && s.File(t, u.Path) != string(file) { // package files of the layout hash are not in the tree
+				t.Errorf("%s has not the file", p.URL)
+			}
+		}
+		s.Must(t, "GET", "/api/packages/"+url.PathEscape(s.Keys(t, "/api/repos/none")[0])+"/files", "", &got)
+		if len(got.Published) != 0 {
+			t.Errorf("a package that is not published: %+v", got)
+		}
+	})
+}
+
 // TestUploadsTellSizeAndDigest lets a client send only the missing files.
 func TestUploadsTellSizeAndDigest(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {

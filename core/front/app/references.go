@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"aptless/core/archive/pkglist"
+	"aptless/core/archive/publish"
 	"aptless/core/archive/source"
 	"aptless/core/engine/lists"
 	"aptless/core/engine/parallel"
@@ -57,17 +58,53 @@ func (d drawing) references(ctx context.Context, key deb.Key) (api.References, e
 		slices.Sort(*list)
 	}
 	for _, p := range publications {
-		in := api.PublishedIn{Storage: p.Storage, Prefix: p.Prefix, Distribution: p.Distribution, Path: p.Dist().String()}
-		for _, c := range slices.Sorted(maps.Keys(p.Components)) {
-			if has[p.Components[c].List] && published(p.Architectures, key.Architecture) {
-				in.Components = append(in.Components, c)
-			}
-		}
-		if in.Components != nil {
+		if in := publishedIn(p, key, has); in.Components != nil {
 			found.Publications = append(found.Publications, in)
 		}
 	}
 	return found, nil
+}
+
+// publishedIn returns the components of a publication that have a package. has tells it of
+// each list.
+func publishedIn(p publish.Publication, key deb.Key, has map[lists.Ref]bool) api.PublishedIn {
+	in := api.PublishedIn{Storage: p.Storage, Prefix: p.Prefix, Distribution: p.Distribution, Path: p.Dist().String()}
+	for _, c := range slices.Sorted(maps.Keys(p.Components)) {
+		if has[p.Components[c].List] && published(p.Architectures, key.Architecture) {
+			in.Components = append(in.Components, c)
+		}
+	}
+	return in
+}
+
+// locations returns the places of a package's files in the published trees, by publication
+// and path. It reads one chunk of each list that is published.
+func (d drawing) locations(ctx context.Context, key deb.Key, pkg *deb.Package) ([]api.Location, error) {
+	publications, err := d.publications.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	has := map[lists.Ref]bool{}
+	for _, p := range publications {
+		for _, c := range p.Components {
+			has[c.List] = false
+		}
+	}
+	if err := lookUp(ctx, d.lists, key, has); err != nil {
+		return nil, err
+	}
+	all := []api.Location{}
+	for _, p := range publications {
+		dist := p.Dist()
+		for _, c := range publishedIn(p, key, has).Components {
+			for _, f := range pkg.Files {
+				if at, err := dist.Location(c, dist.PoolDir(c), pkg, f); err == nil {
+					all = append(all, api.Location{Storage: p.Storage, Prefix: p.Prefix, Distribution: p.Distribution, Component: c, Path: at})
+				}
+			}
+		}
+	}
+	return all, nil
 }
 
 // published reports whether a publication of the architectures has packages of arch.
