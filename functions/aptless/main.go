@@ -23,7 +23,7 @@ func main() {
 	home, _ := os.UserConfigDir() // a system user without a home has no profiles
 	code := cli.Main(ctx, cli.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Home: home, Now: time.Now,
-		Version: app.Version, Kept: keptToken, SignAWS: signAWS, Terminal: terminalWidth, Interrupted: stop,
+		Version: app.Version, Kept: keptToken, SignAWS: signAWS, Keys: signingKeys{}, OpenData: openData, Terminal: terminalWidth, Interrupted: stop,
 	}, os.Args, commands)
 	stop()
 	os.Exit(code)

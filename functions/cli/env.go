@@ -19,6 +19,11 @@ type Env struct {
 	// SignAWS returns a function that signs requests by AWS credentials; nil without it.
 	// region "" is that of the address, or of the AWS SDK's configuration.
 	SignAWS func(ctx context.Context, region string) (func(*http.Request) error, error)
+	// Keys changes the signing keys of a server on this machine; nil without such.
+	Keys SigningKeys
+	// OpenData opens the data folder of a server that does not run, and returns a transport
+	// to its API. end closes it.
+	OpenData func(ctx context.Context, dir string) (api http.RoundTripper, end func() error, err error)
 	// Version is that of this program.
 	Version string
 	// Interrupted is called once a command is to end; nil for nothing. A second interrupt

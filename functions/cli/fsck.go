@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -11,17 +13,37 @@ import (
 
 func (s *session) fsckCommand() *cobra.Command {
 	var deep, repair bool
+	var data string
 	c := s.leaf("fsck", "Check the storage: rows, lists, package files, published trees", count{0, 0}, func(ctx context.Context, _ []string) error {
+		if data != "" {
+			return s.fsckData(ctx, data, deep, repair)
+		}
 		return s.fsck(ctx, deep, repair)
 	})
 	c.Long = `Check rows, lists, the package pool and all published trees of a server. The exit code is 1 if something is damaged.
-With --repair the server restores the things that follow from the rest. It deletes nothing.
+With --repair the server restores the things that follow from the rest. It deletes nothing. With --data no server has to run.
 
   aptless fsck
-  aptless fsck --deep --repair`
+  aptless fsck --deep --repair
+  aptless fsck --data /var/lib/aptless`
+	c.Flags().StringVar(&data, "data", "", "check this data folder of a server that is stopped")
 	c.Flags().BoolVar(&deep, "deep", false, "read all files and compare their digests")
 	c.Flags().BoolVar(&repair, "repair", false, "repair the things that follow from the rest")
 	return c
+}
+
+// fsckData checks the data folder of a server that does not run.
+func (s *session) fsckData(ctx context.Context, dir string, deep, repair bool) (err error) {
+	if s.env.OpenData == nil {
+		return usagef("--data is not in this program")
+	}
+	at, end, err := s.env.OpenData(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	s.use(&client.Client{URL: "http://localhost", HTTP: &http.Client{Transport: at}})
+	return s.fsck(ctx, deep, repair)
 }
 
 // fsck checks the storage and prints the report.

@@ -179,7 +179,7 @@ func (s *session) keyCommands() []*cobra.Command {
 	return []*cobra.Command{
 		s.leaf("list", "List the signing keys of the server", count{0, 0}, print(false)),
 		s.leaf("lint", "Show the problems that apt has with the signing keys; fail if it refuses one", count{0, 0}, print(true)),
-		s.trustedCommand(),
+		s.keyRotate(), s.trustedCommand(),
 	}
 }
 

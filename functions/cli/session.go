@@ -67,6 +67,12 @@ func (s *session) connect() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.use(c)
+	return c, nil
+}
+
+// use makes c the client of the session.
+func (s *session) use(c *client.Client) {
 	if s.reporter.how != hidden {
 		c.Watch = s.reporter.task
 	}
@@ -83,7 +89,6 @@ func (s *session) connect() (*client.Client, error) {
 		c.HTTP.Transport = stepping{c.HTTP.Transport, s.env.Step}
 	}
 	s.client = c
-	return c, nil
 }
 
 // stepping calls step before each request.
