@@ -20,8 +20,8 @@ import (
 )
 
 // openData opens the data folder of a server that does not run, and returns a transport to
-// its API within this process. Only tasks that are asked for run, and those that they have
-// to wait for: the calendar is not looked at. ErrInUse: a server runs.
+// its API within this process. A task runs if it is asked for, or if such a task has to
+// wait for it. The calendar is not looked at.
 func openData(ctx context.Context, dir string) (_ http.RoundTripper, end func() error, err error) {
 	if _, err := os.Stat(filepath.Join(dir, "table.db")); err != nil {
 		return nil, nil, fmt.Errorf("%s is no data folder: %w", dir, err)
