@@ -138,3 +138,7 @@ func (c *Client) Pass(ctx context.Context, dir, name string, from io.Reader) err
 	_, err = c.once(ctx, r)
 	return err
 }
+
+// StorageByObject asks for the storage that objects take by the last check. The answer
+// is 404 if there was none, and aptly has none: use Fetch.
+func StorageByObject() Call[Nothing] { return get[Nothing](at("storage")).With("by", "object") }

@@ -16,7 +16,7 @@ import (
 // pageSettings are the flags of serve for pages in a browser.
 type pageSettings struct {
 	public  string // on or off
-	console string // full, read or off
+	console string // read, full or off
 	about   pages.About
 }
 
@@ -33,7 +33,7 @@ const consolePath = "/-/"
 
 func (p *pageSettings) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&p.public, "public-page", on, "pages for readers of the repository, with the root page: on or off")
-	flags.StringVar(&p.console, "console", full, "console for operators at /-/: full, read (it changes nothing) or off")
+	flags.StringVar(&p.console, "console", read, "console for operators at /-/: read (it changes nothing), full (it acts, too) or off")
 	flags.StringVar(&p.about.Title, "title", "", "name of the repository, on its pages")
 	flags.StringVar(&p.about.Text, "about", "", "a sentence on the repository, on its root page")
 	flags.StringVar(&p.about.Contact, "contact", "", "address of mail or of a page, on the root page")
@@ -45,7 +45,7 @@ func (p *pageSettings) check() error {
 		return fmt.Errorf("--public-page %q: on or off", p.public)
 	}
 	if p.console != full && p.console != read && p.console != off {
-		return fmt.Errorf("--console %q: full, read or off", p.console)
+		return fmt.Errorf("--console %q: read, full or off", p.console)
 	}
 	return nil
 }

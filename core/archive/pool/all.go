@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"strings"
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/parallel"
@@ -20,7 +21,7 @@ func (s *Store) Packages(ctx context.Context) iter.Seq2[*deb.Package, error] {
 // before them.
 func (s *Store) After(ctx context.Context, after string) iter.Seq2[*deb.Package, error] {
 	return func(yield func(*deb.Package, error) bool) {
-		for row, err := range s.rows(ctx, after) {
+		for row, err := range s.rows(ctx, Range{After: after}) {
 			var p *deb.Package
 			if err == nil {
 				p, err = s.packageOf(ctx, row)
@@ -41,10 +42,22 @@ const (
 	batchWorkers = 8
 )
 
-// Matching yields the packages of Packages for which match is true. Only a part of each
+// Range bounds the packages of a search.
+type Range struct {
+	Name  string // the beginning of their names; "" is all names
+	After string // a key below all of theirs; "" is none
+}
+
+// has reports whether the name in a key is in the range.
+func (in Range) has(key string) bool {
+	_, rest, _ := strings.Cut(key, " ")
+	return strings.HasPrefix(rest, in.Name)
+}
+
+// Matching yields the packages in a range for which match is true. Only a part of each
 // package is read for match, which is called concurrently. A match that needs a name or
 // Provides unpacks the records of packages that match. It holds a batch of rows.
-func (s *Store) Matching(ctx context.Context, part *deb.Part, match func(*deb.Package) bool) iter.Seq2[*deb.Package, error] {
+func (s *Store) Matching(ctx context.Context, in Range, part *deb.Part, match func(*deb.Package) bool) iter.Seq2[*deb.Package, error] {
 	return func(yield func(*deb.Package, error) bool) {
 		rows := make([]driver.Row, 0, batchRows)
 		give := func() bool {
@@ -61,7 +74,7 @@ func (s *Store) Matching(ctx context.Context, part *deb.Part, match func(*deb.Pa
 			rows = rows[:0]
 			return true
 		}
-		for row, err := range s.rows(ctx, "") {
+		for row, err := range s.rows(ctx, in) {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -116,8 +129,23 @@ func (s *Store) packageOf(ctx context.Context, row driver.Row) (p *deb.Package, 
 	return p, err
 }
 
-// rows yields the rows above after of all partitions, merged by their keys.
-func (s *Store) rows(ctx context.Context, after string) iter.Seq2[driver.Row, error] {
+// within yields the rows of a partition that are in a range.
+func (s *Store) within(ctx context.Context, part string, in Range) iter.Seq2[driver.Row, error] {
+	rows := s.Table.Scan(ctx, part, in.After)
+	if in.Name == "" {
+		return rows
+	}
+	return func(yield func(driver.Row, error) bool) {
+		for row, err := range rows {
+			if (err != nil || in.has(row.Sort)) && !yield(row, err) {
+				return
+			}
+		}
+	}
+}
+
+// rows yields the rows in a range of all partitions, merged by their keys.
+func (s *Store) rows(ctx context.Context, in Range) iter.Seq2[driver.Row, error] {
 	type scan struct {
 		row  driver.Row
 		err  error
@@ -126,7 +154,7 @@ func (s *Store) rows(ctx context.Context, after string) iter.Seq2[driver.Row, er
 	return func(yield func(driver.Row, error) bool) {
 		var scans []*scan // scans with rows left
 		for n := range uint32(partitions) {
-			next, stop := iter.Pull2(s.Table.Scan(ctx, recordPart(n), after))
+			next, stop := iter.Pull2(s.within(ctx, recordPart(n), in))
 			defer stop()
 			sc, ok := &scan{next: next}, false
 			if sc.row, sc.err, ok = next(); ok {

@@ -52,7 +52,7 @@ func TestAllPackagesComeInKeyOrder(t *testing.T) {
 		break // leaving a scan early leaves no goroutine
 	}
 	few := []string{}
-	for p, err := range s.Matching(t.Context(), &deb.Part{}, func(p *deb.Package) bool { return strings.HasSuffix(p.Version, "1") }) {
+	for p, err := range s.Matching(t.Context(), Range{}, &deb.Part{}, func(p *deb.Package) bool { return strings.HasSuffix(p.Version, "1") }) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,6 +64,19 @@ func TestAllPackagesComeInKeyOrder(t *testing.T) {
 	wantFew := slices.DeleteFunc(slices.Clone(want), func(key string) bool { return !strings.Contains(key, "1 ") })
 	if !slices.Equal(few, wantFew) || len(few) != 11 {
 		t.Errorf("matching are %q, want %q", few, wantFew)
+	}
+	inRange := 0
+	for p, err := range s.Matching(t.Context(), Range{Name: record(t, "1").Package.Name[:3], After: want[40]}, &deb.Part{}, func(*deb.Package) bool { return true }) {
+		if err != nil || p.Key() != want[41+inRange] {
+			t.Fatalf("%v, %v, want %q", p, err, want[41+inRange])
+		}
+		inRange++
+	}
+	if inRange != len(want)-41 {
+		t.Errorf("%d packages above a key", inRange)
+	}
+	for p := range s.Matching(t.Context(), Range{Name: "other"}, &deb.Part{}, func(*deb.Package) bool { return true }) {
+		t.Errorf("%v has not the name", p)
 	}
 	for key := range m.Objects("private/records/") {
 		if err := m.Blobs.Delete(t.Context(), key); err != nil {

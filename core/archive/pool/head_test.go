@@ -17,7 +17,7 @@ func TestNamesAreFoundWithoutRecords(t *testing.T) {
 	s, _ := memory()
 	offers := func(name string) []string {
 		var keys []string
-		for p, err := range s.Matching(t.Context(), &deb.Part{Relations: []string{"Provides"}}, func(p *deb.Package) bool {
+		for p, err := range s.Matching(t.Context(), Range{}, &deb.Part{Relations: []string{"Provides"}}, func(p *deb.Package) bool {
 			return p.Offers(name, func(string) bool { return true })
 		}) {
 			if err != nil {
@@ -49,7 +49,7 @@ func TestNamesAreFoundWithoutRecords(t *testing.T) {
 			t.Errorf("%s is of %q", name, got)
 		}
 	}
-	for _, err := range s.Matching(t.Context(), &deb.Part{Extra: []string{"Section"}}, func(*deb.Package) bool { return false }) {
+	for _, err := range s.Matching(t.Context(), Range{}, &deb.Part{Extra: []string{"Section"}}, func(*deb.Package) bool { return false }) {
 		if !errors.Is(err, ErrRecord) {
 			t.Errorf("a field is read of a damaged record: %v", err)
 		}
@@ -70,7 +70,7 @@ func TestRowsWithoutAHeadAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for p, err := range s.Matching(t.Context(), &deb.Part{}, func(p *deb.Package) bool { return p.Name == r.Package.Name }) {
+	for p, err := range s.Matching(t.Context(), Range{}, &deb.Part{}, func(p *deb.Package) bool { return p.Name == r.Package.Name }) {
 		if n++; err != nil || p.Key() != r.Package.Key() {
 			t.Error(p, err)
 		}

@@ -62,6 +62,26 @@ func Needs(q Query) *deb.Part {
 	return part
 }
 
+// Prefix returns the beginning that the names of all packages for which q is true have.
+// "" is any.
+func Prefix(q Query) (prefix string) {
+	switch q := q.(type) {
+	case allOf:
+		for _, part := range q {
+			if p := Prefix(part); len(p) > len(prefix) {
+				prefix = p
+			}
+		}
+	case *exact:
+		return q.name
+	case *field:
+		if q.name == "Name" {
+			return q.prefix
+		}
+	}
+	return prefix
+}
+
 func (q allOf) needs(part *deb.Part) {
 	for _, one := range q {
 		one.needs(part)

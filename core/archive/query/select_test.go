@@ -58,3 +58,20 @@ func TestExpressionWithoutEndsIsFoundInTheSameTexts(t *testing.T) {
 		}
 	})
 }
+
+// TestPrefixExcludesNoMatch: the names of all packages that match begin with the prefix.
+func TestPrefixExcludesNoMatch(t *testing.T) {
+	for text, want := range map[string]string{
+		"Name (% libc*)": "libc", "Name (% libc6)": "libc6", "Name (= libc6)": "libc", "Name (~ ^libc)": "libc", "Name (~ ^libc.*)": "libc",
+		"hello": "", "hello_1.0_amd64": "hello", "Section (net), Name (% x*)": "x", "Name (% a*), Name (% ab*)": "ab",
+		"Name (% a*) | Name (% b*)": "", "!Name (% a*)": "", "Name": "", "Version (>= 1)": "", "(Name (% a*) | b), Name (% c*)": "c",
+	} {
+		q, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Prefix(q); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}

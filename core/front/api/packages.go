@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"aptless/core/archive/pkglist"
+	"aptless/core/archive/pool"
 	"aptless/core/archive/query"
 	"aptless/core/engine/driver"
 	"aptless/core/formats/deb"
@@ -203,7 +204,7 @@ func (s *Server) listAllPackages(w http.ResponseWriter, r *http.Request) error {
 	all := s.Pool.Packages(ctx)
 	selected := all
 	if l.query != nil {
-		selected = s.Pool.Matching(ctx, query.Needs(l.query), l.query.Match)
+		selected = s.Pool.Matching(ctx, pool.Range{Name: query.Prefix(l.query)}, query.Needs(l.query), l.query.Match)
 	}
 	if l.withDeps {
 		keys, err := query.ClosureOfAll(ctx, all, l.query, s.dependencies(l.wanted))
@@ -337,11 +338,8 @@ func (s *Server) allPackagesPage(w http.ResponseWriter, r *http.Request, p pagin
 		return errAfter(p.after)
 	}
 	all := s.Pool.After(ctx, p.after)
-	switch {
-	case l.query != nil && p.after == "":
-		all = s.Pool.Matching(ctx, query.Needs(l.query), l.query.Match)
-	case l.query != nil:
-		all = filtered(ctx, all, l.query.Match)
+	if l.query != nil {
+		all = s.Pool.Matching(ctx, pool.Range{Name: query.Prefix(l.query), After: p.after}, query.Needs(l.query), l.query.Match)
 	}
 	return writePackagePage(w, p, l, all)
 }

@@ -33,6 +33,8 @@ type View struct {
 	Token   string // of the forms of this session; "" if the page has none
 	SignIn  string // path of the form to sign in; "" is none
 	SignOut string // path of the form to sign out; "" is none
+	Mode    string // such as "read only", beside the name; "" is none
+	About   string // path of the explanation of Mode
 	Notice  string // of an action that has succeeded
 	Now     time.Time
 	Data    any

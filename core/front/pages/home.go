@@ -37,8 +37,30 @@ type homeView struct {
 	About        About
 	Publications []pubView
 	More         int // publications that are not shown
+	Trees        []treeView
 	Keys         []keyView
 	Console      string
+}
+
+// treeView is a folder with the files of publications.
+type treeView struct {
+	Path string // with a last slash
+	Pool bool   // there are package files
+}
+
+// trees returns the folders of the files of publications, in the order of the list.
+func trees(list []pubView) (all []treeView) {
+	for _, p := range list {
+		if p.Tree == "" {
+			continue
+		}
+		i := slices.IndexFunc(all, func(t treeView) bool { return t.Path == p.Tree })
+		if i < 0 {
+			i, all = len(all), append(all, treeView{Path: p.Tree})
+		}
+		all[i].Pool = all[i].Pool || p.NumPackages > 0
+	}
+	return all
 }
 
 // soon is the time before its end in which a key is announced.
@@ -55,7 +77,7 @@ func (q *request) home() error {
 	}
 	v := homeView{About: q.About, Keys: keys, Console: q.Console}
 	v.Publications = all[:min(len(all), maxHome)]
-	v.More = len(all) - len(v.Publications)
+	v.More, v.Trees = len(all)-len(v.Publications), trees(v.Publications)
 	return q.write(http.StatusOK, "home", "Home", v)
 }
 

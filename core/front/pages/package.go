@@ -57,7 +57,7 @@ func (q *request) onePackage() error {
 	v := viewPackage(place, fields[0])
 	v.Publication = viewPublication(found.Value)
 	v.locate(fields[0])
-	others, err := q.named(place, "", "Name (= "+name+")", "30")
+	others, err := q.named(place, "", "Name (% "+name+")", "30")
 	if err != nil {
 		return err
 	}

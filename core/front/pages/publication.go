@@ -21,6 +21,7 @@ type packageRow struct {
 // publicationView is the data of the page of a publication.
 type publicationView struct {
 	pubView
+	Dated    string // path of the files as they are now, also after later changes; "" if there is none
 	Setup    []snippet
 	Warnings []string // of the set-up: apt refuses the publication, for example
 	Keys     []keyView
@@ -40,6 +41,9 @@ func (q *request) publication() error {
 		return err
 	}
 	v := publicationView{pubView: viewPublication(found.Value), Query: strings.TrimSpace(q.r.URL.Query().Get("q"))}
+	if v.Storage == "" && v.Tree != "" && !v.Date.IsZero() {
+		v.Dated = "/snapshots/" + v.Date.UTC().Format("20060102T150405Z") + v.Tree
+	}
 	if v.Keys, err = q.keys(); err != nil {
 		return err
 	}
