@@ -15,7 +15,9 @@ type field struct {
 	Name, Label, Hint string
 	Value             string
 	Options           []string // of a choice; nil for a text
+	Known             []string // proposals for a text
 	Check             bool     // a box to tick
+	Long              bool     // a text of several lines
 	Required          bool
 }
 

@@ -99,10 +99,10 @@ func updateMirror() act {
 	return act{
 		form: func(q *request) (form, error) {
 			name := q.r.PathValue("name")
-			return form{Title: "Update the mirror " + name, Submit: "Update the mirror", Back: pathTo("mirrors", name), Command: "aptless mirror update " + name,
+			return form{Title: "Update the mirror " + name, Submit: "Update the mirror", Fields: []field{{Name: "unsigned", Label: "Do not verify the signature of the archive", Check: true}}, Back: pathTo("mirrors", name), Command: "aptless mirror update " + name,
 				Text: "Reads the Release and the indexes of the archive, and fetches the files that are missing here."}, nil
 		},
-		plan: func(q *request, _ url.Values) (plan, error) {
+		plan: func(q *request, v url.Values) (plan, error) {
 			found, err := client.Send(q.ctx, q.api, client.ShowMirror(q.r.PathValue("name")))
 			if err != nil {
 				return plan{}, err
@@ -112,12 +112,16 @@ func updateMirror() act {
 			if !m.LastDownloadDate.IsZero() {
 				last = "Its last update was " + layout.Ago(q.Now(), m.LastDownloadDate) + ". Only changes come."
 			}
-			return plan{Lines: []string{"Asks " + m.ArchiveRoot + " for " + m.Distribution + ", components " + strings.Join(m.Components, ", ") + ".", last,
-				"The size is known once the indexes are read: the page of the task shows it."}}, nil
+			p := plan{Lines: []string{"Asks " + m.ArchiveRoot + " for " + m.Distribution + ", components " + orAll(m.Components) + ".", last,
+				"The size is known once the indexes are read: the page of the task shows it."}}
+			if v.Get("unsigned") != "" {
+				p.Lines = append(p.Lines, "The signature of the archive is not verified: anybody on the way can change what comes.")
+			}
+			return p, nil
 		},
-		run: func(q *request, _ url.Values) (string, error) {
+		run: func(q *request, v url.Values) (string, error) {
 			name := q.r.PathValue("name")
-			return start(q, client.UpdateMirror(name, client.MirrorUpdate{}), pathTo("mirrors", name))
+			return start(q, client.UpdateMirror(name, client.MirrorUpdate{IgnoreSignatures: ignored(v)}), pathTo("mirrors", name))
 		},
 	}
 }
@@ -186,9 +190,9 @@ func updatePublication() act {
 // switchPublication publishes other snapshots.
 func switchPublication() act {
 	call := func(q *request, v url.Values) (client.Call[client.Publication], error) {
-		found, err := client.Send(q.ctx, q.api, client.ShowPublication(q.place()))
+		found, err := q.shown(q.place())
 		var body client.Publishing
-		for _, s := range found.Value.Sources {
+		for _, s := range found.Sources {
 			body.Snapshots = append(body.Snapshots, client.Source{Component: s.Component, Name: v.Get("snapshot-" + s.Component)})
 		}
 		return client.Switch(q.place(), body), err
@@ -197,12 +201,12 @@ func switchPublication() act {
 		form: func(q *request) (form, error) {
 			p := q.place()
 			f := form{Title: "Switch " + p.String(), Submit: "Publish the snapshots", Back: placePath(p), Command: "aptless publish switch " + p.Distribution + " " + p.Prefix + " SNAPSHOT"}
-			found, err := client.Send(q.ctx, q.api, client.ShowPublication(p))
+			found, err := q.shown(p)
 			if err != nil {
 				return f, err
 			}
 			names, err := q.snapshotNames()
-			for _, s := range found.Value.Sources {
+			for _, s := range found.Sources {
 				f.Fields = append(f.Fields, field{Name: "snapshot-" + s.Component, Label: "Snapshot for " + s.Component, Value: s.Name, Options: names, Required: true})
 			}
 			return f, err
@@ -267,10 +271,8 @@ func cleanUp() act {
 			return form{Title: "Clean up the storage", Submit: "Delete what nothing refers to", Back: "/-/storage", Command: "aptless db cleanup",
 				Text: "Deletes package files and records that no repository, mirror, snapshot or publication has. Young objects stay."}, nil
 		},
-		plan: func(*request, url.Values) (plan, error) {
-			return plan{Lines: []string{"The task marks all objects that something refers to, and deletes the others. Its output has the numbers."}}, nil
-		},
-		run: func(q *request, _ url.Values) (string, error) { return start(q, client.Cleanup(), "/-/storage") },
+		plan: func(q *request, _ url.Values) (plan, error) { return unneeded(q) },
+		run:  func(q *request, _ url.Values) (string, error) { return start(q, client.Cleanup(), "/-/storage") },
 	}
 }
 

@@ -18,6 +18,13 @@ func New(s Settings) (*Handler, error) {
 	set, err := layout.Parse(templates, template.FuncMap{"place": func(p client.Place) string { return placePath(p) }, "placeof": func(text string) string {
 		prefix, distribution, _ := cutLast(text, "/")
 		return placePath(client.Place{Prefix: prefix, Distribution: distribution})
+	}, "objectpath": func(kind, name string) string {
+		n := node{Kind: kind, Name: name}
+		if n.link(); kind == "publish" {
+			n.Kind = "published"
+			n.link()
+		}
+		return n.Path
 	}})
 	if err != nil {
 		return nil, err
@@ -70,6 +77,19 @@ func (h *Handler) changes() {
 		h.mux.HandleFunc("POST /-/"+pattern, h.serve(writing(p), true))
 	}
 	both("new/repo", newRepo().step)
+	both("new/mirror", newMirror().step)
+	both("new/merge", mergeSnapshots().step)
+	both("new/trust", trustKey().step)
+	both("keys/{id}/distrust", distrustKey().step)
+	both("mirrors/{name}/edit", editMirror().step)
+	both("snapshots/{name}/filter", filterSnapshot().step)
+	both("snapshots/{name}/pull", pullSnapshot().step)
+	both("repos/{name}/edit", editRepo().step)
+	both("snapshots/{name}/edit", editSnapshot().step)
+	both("new/clear", clearTasks().step)
+	both("repos/{name}/copy", copyPackages().step)
+	both("repos/{name}/remove", removePackages().step)
+	both("storage/check", checkStorage().step)
 	both("new/token", (*request).newToken)
 	both("tokens/{id}/revoke", revokeToken().step)
 	both("repos/{name}/import/{dir}", importUploads().step)
@@ -87,6 +107,8 @@ func (h *Handler) changes() {
 	both(one+"update", updatePublication().step)
 	both(one+"switch", switchPublication().step)
 	both(one+"rollback", rollBack().step)
+	both(one+"sources", stageSources().step)
+	both(one+"discard", discardSources().step)
 	both(one+"drop", dropPublication().step)
 	both("storage/cleanup", cleanUp().step)
 	h.mux.HandleFunc("GET /-/repos/{name}/upload", h.serve(writing((*request).uploadForm), true))
@@ -98,10 +120,24 @@ func (h *Handler) changes() {
 func writing(p page) page {
 	return func(q *request) error {
 		if q.Reads {
-			return &client.Refusal{Status: http.StatusForbidden, Text: "This console changes nothing: the server was started with --console=read."}
+			return &client.Refusal{Status: http.StatusForbidden, Text: "This console changes nothing. The server option --console=full lets it act, too."}
 		}
 		return p(q)
 	}
+}
+
+// sectionOf returns the section of the navigation to which a path belongs.
+func sectionOf(path string) string {
+	first, rest, _ := strings.Cut(path, "/")
+	switch first {
+	case "package":
+		return "packages"
+	case "compare":
+		return "snapshots"
+	case "new":
+		return map[string]string{"repo": "repos", "mirror": "mirrors", "merge": "snapshots", "trust": "keys", "token": "tokens", "clear": "tasks"}[rest]
+	}
+	return first
 }
 
 // serve returns the handler of a page. signed declares that the page needs the rights of
@@ -109,11 +145,7 @@ func writing(p page) page {
 func (h *Handler) serve(p page, signed bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q := &request{Handler: h, w: w, r: r}
-		q.navigate, _, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/-/"), "/")
-		switch q.navigate {
-		case "package", "compare", "new":
-			q.navigate = map[string]string{"package": "packages", "compare": "snapshots", "new": "repos"}[q.navigate]
-		}
+		q.navigate = sectionOf(strings.TrimPrefix(r.URL.Path, "/-/"))
 		q.begin()
 		err := h.origins.Check(r)
 		if err != nil {

@@ -80,6 +80,11 @@ func (q *request) repo() error {
 	if !q.Reads && q.some(auth.PublishManage) {
 		v.Actions = append(v.Actions, action{pathTo("repos", name, "publish"), "Publish", false})
 	}
+	if !q.Reads && q.some(auth.RepoWrite) {
+		v.Actions = append(v.Actions, action{pathTo("repos", name, "copy"), "Copy packages", false})
+	}
+	q.offer(&v.Actions, auth.RepoWrite, name, action{pathTo("repos", name, "remove"), "Remove packages", false})
+	q.offer(&v.Actions, auth.RepoManage, name, action{pathTo("repos", name, "edit"), "Change", false})
 	q.offer(&v.Actions, auth.RepoManage, name, action{pathTo("repos", name, "drop"), "Drop", true})
 	return q.write(http.StatusOK, "repo", name, v)
 }
@@ -102,6 +107,9 @@ func (q *request) mirrors() error {
 	v, err := list(q, client.ListMirrors())
 	if err != nil {
 		return err
+	}
+	if !q.Reads && q.some(auth.MirrorManage) {
+		v.Actions = append(v.Actions, action{Path: "/-/new/mirror", Text: "New mirror"})
 	}
 	return q.write(http.StatusOK, "mirrors", "Mirrors", v)
 }
@@ -139,6 +147,7 @@ func (q *request) mirror() error {
 	if !q.Reads && q.some(auth.SnapshotCreate) && !v.LastDownloadDate.IsZero() {
 		v.Actions = append(v.Actions, action{pathTo("mirrors", name, "snapshot"), "Snapshot", false})
 	}
+	q.offer(&v.Actions, auth.MirrorManage, name, action{pathTo("mirrors", name, "edit"), "Change", false})
 	q.offer(&v.Actions, auth.MirrorManage, name, action{pathTo("mirrors", name, "drop"), "Drop", true})
 	return q.write(http.StatusOK, "mirror", name, v)
 }
@@ -147,6 +156,12 @@ func (q *request) snapshots() error {
 	v, err := list(q, client.ListSnapshots())
 	if err != nil {
 		return err
+	}
+	if len(v.List) > 0 {
+		v.Actions = append(v.Actions, action{Path: "/-/compare", Text: "Compare two snapshots"})
+	}
+	if !q.Reads && len(v.List) > 0 && q.some(auth.SnapshotCreate) {
+		v.Actions = append(v.Actions, action{Path: "/-/new/merge", Text: "Merge snapshots"})
 	}
 	return q.write(http.StatusOK, "snapshots", "Snapshots", v)
 }
@@ -179,6 +194,13 @@ func (q *request) snapshot() error {
 	if !q.Reads && q.some(auth.PublishManage) {
 		v.Actions = append(v.Actions, action{pathTo("snapshots", name, "publish"), "Publish", false})
 	}
+	if !q.Reads && q.some(auth.SnapshotCreate) {
+		if q.aptless {
+			v.Actions = append(v.Actions, action{pathTo("snapshots", name, "filter"), "Filter", false})
+		}
+		v.Actions = append(v.Actions, action{pathTo("snapshots", name, "pull"), "Pull packages", false})
+	}
+	q.offer(&v.Actions, auth.SnapshotManage, name, action{pathTo("snapshots", name, "edit"), "Rename", false})
 	q.offer(&v.Actions, auth.SnapshotManage, name, action{pathTo("snapshots", name, "drop"), "Drop", true})
 	return q.write(http.StatusOK, "snapshot", name, v)
 }
@@ -223,7 +245,7 @@ func (q *request) compare() error {
 			return err
 		}
 		h := found.Header
-		v.Total, v.Added, v.Removed, v.Changed, v.Next = h.Get("X-Total"), h.Get("X-Added"), h.Get("X-Removed"), h.Get("X-Changed"), q.page(h)
+		v.Total, v.Added, v.Removed, v.Changed, v.Next = grouped(h.Get("X-Total")), grouped(h.Get("X-Added")), grouped(h.Get("X-Removed")), grouped(h.Get("X-Changed")), q.page(h)
 		for _, d := range found.Value[:min(len(found.Value), 1000)] {
 			v.List = append(v.List, viewDifference(d))
 		}

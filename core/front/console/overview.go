@@ -3,6 +3,8 @@ package console
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"aptless/core/client"
@@ -11,7 +13,10 @@ import (
 )
 
 // finding is a sentence of the overview. Level is good, warn or bad.
-type finding struct{ Level, Text, Path string }
+type finding struct {
+	Level, Text, Path string
+	Key               string // the end of its fingerprint, of a finding on a signing key
+}
 
 // overviewView is the data of the overview.
 type overviewView struct {
@@ -19,13 +24,15 @@ type overviewView struct {
 	Findings []finding
 	Running  []client.Task
 	Failed   []client.Task
+
+	Reads, Alone bool // see Settings
 }
 
 // soon is the time before its end in which a key or a Release is announced.
 const soon = 30 * 24 * time.Hour
 
 func (q *request) overview() error {
-	var v overviewView
+	v := overviewView{Reads: q.Reads, Alone: q.Alone}
 	if q.aptless && q.may(auth.MetricsRead, "") {
 		found, err := client.Send(q.ctx, q.api, client.ShowStatus())
 		if err != nil {
@@ -39,7 +46,7 @@ func (q *request) overview() error {
 		if err != nil {
 			return err
 		}
-		v.Findings = append(v.Findings, keys...)
+		v.Findings = append(distinct(v.Findings, keys), keys...)
 	}
 	var err error
 	if v.Running, err = q.tasksOf(fmt.Sprint(client.Running), "10"); err != nil {
@@ -51,31 +58,38 @@ func (q *request) overview() error {
 	return q.write(http.StatusOK, "overview", "Overview", v)
 }
 
+// distinct returns the findings without those about a key that keys has a sentence on.
+func distinct(list, keys []finding) []finding {
+	return slices.DeleteFunc(list, func(f finding) bool {
+		return slices.ContainsFunc(keys, func(k finding) bool { return k.Key != "" && strings.Contains(f.Text, k.Key) })
+	})
+}
+
 // findings returns the sentences of a status.
 func (q *request) findings(s client.Status) []finding {
 	var list []finding
 	for _, w := range s.Warnings {
-		list = append(list, finding{"bad", w, ""})
+		list = append(list, finding{"bad", w, "", ""})
 	}
 	if s.Tasks.Failed > 0 {
-		list = append(list, finding{"bad", fmt.Sprintf("Tasks that failed in the last day: %d.", s.Tasks.Failed), "/-/tasks"})
+		list = append(list, finding{"bad", fmt.Sprintf("Tasks that failed in the last day: %d.", s.Tasks.Failed), "/-/tasks", ""})
 	}
 	for _, name := range s.Owed {
-		list = append(list, finding{"warn", "The tree of " + name + " is not up to date yet. The server goes on with it.", "/-/publications"})
+		list = append(list, finding{"warn", "The tree of " + name + " is not up to date yet. The server goes on with it.", "/-/publications", ""})
 	}
 	for _, name := range s.NeverUpdated {
-		list = append(list, finding{"warn", "The mirror " + name + " was never updated.", pathTo("mirrors", name)})
+		list = append(list, finding{"warn", "The mirror " + name + " was never updated.", pathTo("mirrors", name), ""})
 	}
 	for _, name := range s.Partial {
-		list = append(list, finding{"warn", "The last update of the mirror " + name + " did not take everything.", pathTo("mirrors", name)})
+		list = append(list, finding{"warn", "The last update of the mirror " + name + " did not take everything.", pathTo("mirrors", name), ""})
 	}
 	for _, e := range s.Expiring {
 		if e.At.Sub(q.Now()) < 3*24*time.Hour {
-			list = append(list, finding{"warn", "The Release of " + e.Path + " is valid until " + layout.Date(e.At) + ".", "/-/publications"})
+			list = append(list, finding{"warn", "The Release of " + e.Path + " is valid until " + layout.Date(e.At) + ".", "/-/publications", ""})
 		}
 	}
 	if s.Total > 0 && s.Free < s.Total/20 {
-		list = append(list, finding{"bad", "The storage has " + layout.Bytes(int64(s.Free)) + " left.", "/-/storage"})
+		list = append(list, finding{"bad", "The storage has " + layout.Bytes(int64(s.Free)) + " left.", "/-/storage", ""})
 	}
 	return list
 }
@@ -93,13 +107,13 @@ func (q *request) keyFindings() ([]finding, error) {
 		switch {
 		case err != nil: // the key does not expire
 		case at.Before(q.Now()):
-			list = append(list, finding{"bad", "The signing key " + short + " has expired: apt refuses all that it signs.", "/-/keys"})
+			list = append(list, finding{"bad", "The signing key " + short + " has expired: apt refuses all that it signs.", "/-/keys", short})
 		case at.Sub(q.Now()) < soon:
-			list = append(list, finding{"warn", "The signing key " + short + " expires " + layout.Ago(q.Now(), at) + ".", "/-/keys"})
+			list = append(list, finding{"warn", "The signing key " + short + " expires " + layout.Ago(q.Now(), at) + ".", "/-/keys", short})
 		}
 		for _, p := range k.Problems {
 			if p.Fatal {
-				list = append(list, finding{"bad", p.Text, "/-/keys"})
+				list = append(list, finding{"bad", p.Text, "/-/keys", ""})
 			}
 		}
 	}

@@ -36,15 +36,23 @@ func (q *request) listPackages(call client.Call[[]map[string]string]) (packageLi
 	}
 	values := found.Value
 	if !q.aptless {
-		l.Total = strconv.Itoa(len(values))
+		l.Total = layout.Count(len(values))
 		values = values[:min(len(values), 100)]
 	} else {
-		l.Total, l.Next = found.Header.Get("X-Total"), q.page(found.Header)
+		l.Total, l.Next = grouped(found.Header.Get("X-Total")), q.page(found.Header)
 	}
 	for _, fields := range values {
 		l.List = append(l.List, rowOf(fields))
 	}
 	return l, nil
+}
+
+// grouped writes the number in a header for people. A text that is no number stays.
+func grouped(number string) string {
+	if n, err := strconv.Atoi(number); err == nil {
+		return layout.Count(n)
+	}
+	return number
 }
 
 // rowOf returns the row of a package.
@@ -103,16 +111,44 @@ func (q *request) onePackage() error {
 			return err
 		}
 	}
-	others, err := client.Send(q.ctx, q.api, client.AllFields().With("q", "Name (= "+v.Name+")").With("limit", "50"))
-	if err != nil {
+	if err := q.versions(&v); err != nil {
 		return err
 	}
-	for _, o := range others.Value {
-		if row := rowOf(o); row.Key != key {
-			v.Versions = append(v.Versions, row)
+	return q.write(http.StatusOK, "package", v.Name+" "+v.Version, v)
+}
+
+// maxBeside bounds the lists in which a page looks for other versions.
+const maxBeside = 4
+
+// versions sets the other packages of the name, of lists that have the package. A list
+// finds a name by its index. A search of all packages would read all of them.
+func (q *request) versions(v *packageView) error {
+	if v.References == nil {
+		return nil
+	}
+	var places []client.Call[[]map[string]string]
+	for _, in := range []struct {
+		kind  string
+		names []string
+	}{{client.OfRepos, v.References.Repos}, {client.OfMirrors, v.References.Mirrors}, {client.OfSnapshots, v.References.Snapshots}} {
+		for _, name := range in.names {
+			places = append(places, client.ListFields(in.kind, name))
 		}
 	}
-	return q.write(http.StatusOK, "package", v.Name+" "+v.Version, v)
+	seen := map[string]bool{v.Key: true}
+	for _, call := range places[:min(len(places), maxBeside)] {
+		found, err := client.Send(q.ctx, q.api, call.With("q", "Name (% "+v.Name+")").With("limit", "50"))
+		if err != nil && client.StatusOf(err) != http.StatusNotFound { // dropped meanwhile
+			return err
+		}
+		for _, fields := range found.Value {
+			if row := rowOf(fields); !seen[row.Key] && row.Name == v.Name {
+				seen[row.Key] = true
+				v.Versions = append(v.Versions, row)
+			}
+		}
+	}
+	return nil
 }
 
 // around sets the files, the references and the origins of a package.

@@ -34,6 +34,24 @@ func (q *request) publications() error {
 	return q.write(http.StatusOK, "publications", "Publications", v)
 }
 
+// shown returns a publication. An aptly before 1.6 shows one only in its list.
+func (q *request) shown(place client.Place) (client.PublicationDetails, error) {
+	if q.aptless {
+		found, err := client.Send(q.ctx, q.api, client.ShowPublicationDetails(place))
+		return found.Value, err
+	}
+	found, err := client.Send(q.ctx, q.api, client.ListPublications())
+	for _, p := range found.Value {
+		if placePath(p.Place()) == placePath(place) {
+			return client.PublicationDetails{Publication: p}, nil
+		}
+	}
+	if err == nil {
+		err = &client.Refusal{Status: http.StatusNotFound, Text: place.String() + " is not published."}
+	}
+	return client.PublicationDetails{}, err
+}
+
 // maxPublications bounds the publications on a page. A filter finds the others.
 const maxPublications = 200
 
@@ -63,15 +81,16 @@ type publicationView struct {
 	Readers   string // path of its page for readers
 	Actions   []action
 	May       bool // go back to a revision
+	MayStage  bool // change the sources of the next update
 }
 
 func (q *request) publication() error {
 	place := q.place()
-	found, err := client.Send(q.ctx, q.api, client.ShowPublicationDetails(place))
+	found, err := q.shown(place)
 	if err != nil {
 		return err
 	}
-	v := publicationView{publication: viewPublication(found.Value), May: q.mayChange(auth.PublishUpdate, right(place)) && q.aptless}
+	v := publicationView{publication: viewPublication(found), May: q.mayChange(auth.PublishUpdate, right(place)) && q.aptless, MayStage: q.mayChange(auth.PublishManage, right(place))}
 	staged, err := client.Send(q.ctx, q.api, client.ListSources(place))
 	if err == nil {
 		v.Staged = staged.Value
@@ -100,6 +119,7 @@ func (q *request) publication() error {
 	} else {
 		q.offer(&v.Actions, auth.PublishUpdate, right(place), action{placePath(place, "update"), "Update", false})
 	}
+	q.offer(&v.Actions, auth.PublishManage, right(place), action{placePath(place, "sources"), "Change the sources", false})
 	q.offer(&v.Actions, auth.PublishManage, right(place), action{placePath(place, "drop"), "Drop", true})
 	return q.write(http.StatusOK, "publication", v.Title, v)
 }
@@ -121,11 +141,11 @@ type treeEntry struct {
 
 func (q *request) tree() error {
 	place := q.place()
-	found, err := client.Send(q.ctx, q.api, client.ShowPublicationDetails(place))
+	found, err := q.shown(place)
 	if err != nil {
 		return err
 	}
-	v := treeView{publication: viewPublication(found.Value), Folder: strings.Trim(q.query("path"), "/")}
+	v := treeView{publication: viewPublication(found), Folder: strings.Trim(q.query("path"), "/")}
 	entries, err := client.Send(q.ctx, q.api, client.ListTree(place, v.Folder).With("limit", "500").With("after", q.query("after")))
 	if err != nil {
 		return err

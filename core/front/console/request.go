@@ -167,6 +167,9 @@ func (q *request) sections() []layout.Link {
 func (q *request) write(status int, name, title string, data any) error {
 	q.w.Header().Set("Cache-Control", "no-store")
 	v := layout.View{Title: title, Site: q.Title, Home: "/-/", Now: q.Now(), Data: data, Token: q.sessions.proof(q.id)}
+	if q.Reads {
+		v.Mode, v.About = "read only", "/-/#acting"
+	}
 	if q.who.Kind != "" {
 		v.Nav = q.sections()
 	}

@@ -21,6 +21,8 @@ type keysView struct {
 	Signing []keyView
 	Trusted client.TrustedKeys
 	May     bool // read the trusted keys
+	Actions []action
+	Change  bool // trust and distrust
 }
 
 func (q *request) keys() error {
@@ -28,7 +30,8 @@ func (q *request) keys() error {
 	if err != nil {
 		return err
 	}
-	v := keysView{May: q.may(auth.GPGRead, "")}
+	v := keysView{May: q.may(auth.GPGRead, ""), Change: q.mayChange(auth.GPGManage, "")}
+	q.offer(&v.Actions, auth.GPGManage, "", action{"/-/new/trust", "Trust a key", false})
 	for _, k := range found.Value {
 		one := keyView{SigningKey: k}
 		if at, err := time.Parse(time.RFC3339, k.Expires); err == nil {
@@ -54,6 +57,8 @@ type storageView struct {
 	Percent int
 	Uploads []uploadDir
 	More    int
+	Usage   *usage // nil before the first check
+	Aptless bool
 	Actions []action
 }
 
@@ -69,6 +74,7 @@ const maxUploadDirs = 50
 
 func (q *request) storage() error {
 	var v storageView
+	var err error
 	if q.aptless && q.may(auth.MetricsRead, "") {
 		found, err := client.Send(q.ctx, q.api, client.ShowStatus())
 		if err != nil {
@@ -78,6 +84,11 @@ func (q *request) storage() error {
 		if v.Status.Total > 0 {
 			v.Used = v.Status.Total - v.Status.Free
 			v.Percent = int(100 * v.Used / v.Status.Total)
+		}
+	}
+	if v.Aptless = q.aptless; v.Aptless {
+		if v.Usage, err = q.measured(); err != nil {
+			return err
 		}
 	}
 	dirs, err := client.Send(q.ctx, q.api, client.ListUploadDirs())
@@ -101,6 +112,9 @@ func (q *request) storage() error {
 			}
 		}
 		v.Uploads = append(v.Uploads, one)
+	}
+	if q.aptless {
+		q.offer(&v.Actions, auth.DBManage, "", action{"/-/storage/check", "Check the storage", false})
 	}
 	q.offer(&v.Actions, auth.DBManage, "", action{"/-/storage/cleanup", "Delete what nothing refers to", false})
 	return q.write(http.StatusOK, "storage", "Storage", v)

@@ -9,12 +9,14 @@ import (
 	"strings"
 
 	"aptless/core/client"
+	"aptless/core/front/auth"
 )
 
 // tasksView is the data of the list of tasks.
 type tasksView struct {
 	Open, Failed, Ended []client.Task
 	Any                 bool
+	Actions             []action
 }
 
 func (q *request) tasks() error {
@@ -34,6 +36,9 @@ func (q *request) tasks() error {
 		case client.Succeeded:
 			v.Ended = append(v.Ended, t)
 		}
+	}
+	if v.Any && !q.Reads && q.some(auth.TasksManage) {
+		v.Actions = append(v.Actions, action{"/-/new/clear", "Clear", false})
 	}
 	return q.write(http.StatusOK, "tasks", "Tasks", v)
 }
