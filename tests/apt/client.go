@@ -14,7 +14,7 @@ import (
 
 // Options select the repository that a Client reads.
 type Options struct {
-	URL        string   // URL of the directory above dists
+	URL        string   // URL of the directory above dists; "" gives the machine no repository: see Script
 	Suite      string   // the distribution
 	Components []string // default: main
 	Arch       string   // default: amd64
@@ -74,9 +74,11 @@ func New(t testing.TB, opt Options) *Client {
 		}
 		files["key.gpg"] = string(key)
 	}
-	if opt.Deb822 {
+	switch {
+	case opt.URL == "":
+	case opt.Deb822:
 		files["parts/test.sources"] = c.sourcesFile(opt)
-	} else {
+	default:
 		files["parts/test.list"] = c.sourcesList(opt)
 	}
 	for name, text := range files {
@@ -226,6 +228,13 @@ func (c *Client) sourcesFile(opt Options) string {
 // "--snapshot" and a time.
 func (c *Client) Update(ctx context.Context, options ...string) Result {
 	return c.run(ctx, "apt-get", append([]string{"-o", "APT::Update::Error-Mode=any", "update"}, options...)...)
+}
+
+// Script runs a shell script for administrators, as a page gives it to people. Its folders
+// below /etc/apt are those of this machine, and it runs without sudo.
+func (c *Client) Script(ctx context.Context, text string) Result {
+	text = strings.NewReplacer("sudo ", "", "/etc/apt/sources.list.d", c.root+"/parts", "/etc/apt/keyrings", c.root+"/keyrings").Replace(text)
+	return c.run(ctx, "sh", "-e", "-c", text)
 }
 
 // Authorize adds an entry of apt_auth.conf(5), which apt alone may read.

@@ -63,87 +63,12 @@ func TestPagesOfTheConsole(t *testing.T) {
 	}
 }
 
-// TestUploadAndPublish by a person: a file, the preview of its import, a publication by
-// preview, a switch between snapshots, and the way back.
-func TestUploadAndPublish(t *testing.T) {
-	s := serve(t)
-	b := open(t, s)
-	b.look("light", 1280)
-	b.visit("/-/new/repo")
-	b.fillIn("name", "tools")
-	b.fillIn("distribution", "stable")
-	b.press("Preview")
-	b.press("Create the repository")
-	file := filepath.Join(t.TempDir(), "hello_1.0_amd64.deb")
-	if err := os.WriteFile(file, debtest.Deb(debtest.Spec{Version: "1.0", Architecture: "amd64"}), 0o644); err != nil {
+// debFile writes a package to a file, and returns its path.
+func debFile(t *testing.T, spec debtest.Spec) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), debtest.FileName(spec))
+	if err := os.WriteFile(file, debtest.Deb(spec), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	b.press("Upload packages")
-	b.do(chromedp.SetUploadFiles(chromedp.ID("files"), []string{file}))
-	b.click("Upload")
-	b.shows("Import into tools")
-	b.press("Preview")
-	b.shows("hello_1.0_amd64.deb")
-	b.press("Import the packages")
-	b.shows("succeeded")
-	b.press("To the result")
-	b.shows("hello")
-	b.press("Publish")
-	b.press("Preview")
-	b.shows("Added: 1.")
-	b.press("Publish")
-	b.shows("succeeded")
-	b.press("To the result")
-	b.shows("current")
-	if status, _, _ := s.try(t, "GET", "/dists/stable/InRelease", "", nil); status != 200 {
-		t.Errorf("the publication is not served: %d", status)
-	}
-	b.quiet()
-
-	b.visit("/-/repos/tools/snapshot")
-	b.fillIn("snapshot", "one")
-	b.press("Preview")
-	b.shows("packages of tools as they are now: 1.")
-	b.press("Make the snapshot")
-	b.shows("succeeded")
-	s.add(t, "tools", debtest.Spec{Version: "2.0", Architecture: "amd64"})
-	s.json(t, "POST", "/api/repos/tools/snapshots", `{"Name":"two"}`)
-	s.json(t, "POST", "/api/publish/snap", `{"SourceKind":"snapshot","Distribution":"stable","Sources":[{"Name":"one"}]}`)
-	b.visit("/-/publications/snap/stable/switch")
-	b.fillIn("snapshot-main", "two")
-	b.press("Preview")
-	b.shows("Added: 1.")
-	s.json(t, "POST", "/api/publish/snap/stable/update", `{"Label":"moved"}`) // the world moves
-	b.press("Publish the snapshots")
-	b.shows("it has changed since your preview")
-	b.press("Publish the snapshots")
-	b.shows("succeeded")
-	if _, _, index := s.try(t, "GET", "/snap/dists/stable/main/binary-amd64/Packages", "", nil); !strings.Contains(string(index), "Version: 2.0") {
-		t.Errorf("the switch is not published: %s", index)
-	}
-	b.visit("/-/publications/snap/stable")
-	b.press("Go back to 1")
-	b.press("Preview")
-	b.shows("Removed: 1.")
-	b.press("Publish the former state")
-	b.shows("succeeded")
-	if _, _, index := s.try(t, "GET", "/snap/dists/stable/main/binary-amd64/Packages", "", nil); strings.Contains(string(index), "Version: 2.0") {
-		t.Errorf("the former state is not published: %s", index)
-	}
-
-	b.visit("/-/publications/snap/stable/drop")
-	b.press("Preview")
-	b.fillIn("confirm", "other")
-	b.press("Drop the publication")
-	b.shows("Nothing was done")
-	if status, _, _ := s.try(t, "GET", "/api/publish/snap/stable", "", nil); status != 200 {
-		t.Errorf("a wrong name has dropped the publication: %d", status)
-	}
-	b.fillIn("confirm", "snap/stable")
-	b.press("Drop the publication")
-	b.shows("succeeded")
-	if status, _, _ := s.try(t, "GET", "/api/publish/snap/stable", "", nil); status != 404 {
-		t.Errorf("the publication is not dropped: %d", status)
-	}
-	b.quiet()
+	return file
 }

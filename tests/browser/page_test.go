@@ -129,8 +129,11 @@ func (b *tab) text() string {
 // shows waits until the page has a text.
 func (b *tab) shows(text string) {
 	b.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if ask[bool](b, "!!document.body && document.body.innerText.includes("+quote(text)+")") {
+	ctx, cancel := contextOf(b)
+	defer cancel()
+	for end := time.Now().Add(40 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		there, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!document.body && document.body.innerText.includes("+quote(text)+")"))
+		if err == nil && there { // an error is a page that goes
 			return
 		}
 		if time.Now().After(end) {
@@ -165,9 +168,11 @@ type violation struct {
 // something is wider than the page, or if a text is smaller than 12 pixels.
 func (b *tab) check(label string) {
 	b.t.Helper()
-	ask[bool](b, "(() => {"+axe+"; return true})()")
+	if !ask[bool](b, "!!window.axe") {
+		ask[bool](b, "(() => {"+axe+"; return true})()")
+	}
 	found := ask[[]violation](b, `axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r => r.violations)`, chromedp.EvalAwaitPromise)
-	wide := ask[[]string](b, `document.documentElement.scrollWidth > innerWidth ? [...document.querySelectorAll("main *, header, nav, footer")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest("pre, .graph, .side")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).concat("page is " + document.documentElement.scrollWidth) : []`)
+	b.fits(label)
 	small := ask[[]string](b, `[...document.querySelectorAll("body *")].filter(e => e.checkVisibility() && parseFloat(getComputedStyle(e).fontSize) < 12).slice(0, 5).map(e => e.outerHTML.slice(0, 120))`)
 	for _, v := range found {
 		for i, n := range v.Nodes {
@@ -176,12 +181,30 @@ func (b *tab) check(label string) {
 			}
 		}
 	}
-	for _, e := range wide {
-		b.t.Errorf("%s: wider than the page: %s", label, e)
-	}
 	for _, e := range small {
 		b.t.Errorf("%s: text below 12 px: %s", label, e)
 	}
+}
+
+// fits fails the test if something is wider than the page.
+func (b *tab) fits(label string) {
+	b.t.Helper()
+	wide := ask[[]string](b, `document.documentElement.scrollWidth > innerWidth ? [...document.querySelectorAll("main *, header, nav, footer")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest("pre, .graph, .side")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).concat("page is " + document.documentElement.scrollWidth) : []`)
+	for _, e := range wide {
+		b.t.Errorf("%s: wider than the page: %s", label, e)
+	}
+}
+
+// part runs a part of a test.
+func (b *tab) part(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		whole := b.t
+		b.t = t
+		defer func() { b.t = whole }()
+		f(t)
+		b.quiet()
+	})
 }
 
 func quote(text string) string {
@@ -190,6 +213,22 @@ func quote(text string) string {
 }
 
 func escaped(query string) string { return url.QueryEscape(query) }
+
+// glance opens paths, and checks each once: dark and narrow.
+func (b *tab) glance(paths ...string) {
+	b.t.Helper()
+	if *every {
+		b.everywhere(paths...)
+		return
+	}
+	b.look("dark", 360)
+	for _, path := range paths {
+		b.visit(path)
+		b.valid(path)
+		b.check(path)
+	}
+	b.quiet()
+}
 
 // everywhere opens paths, and checks each in both themes and at both widths.
 func (b *tab) everywhere(paths ...string) {
@@ -200,6 +239,9 @@ func (b *tab) everywhere(paths ...string) {
 		if title := ask[string](b, "document.title"); title == "" || title == "taken" {
 			b.t.Errorf("%s: title %q", path, title)
 		}
+		b.valid(path)
+		b.look("light", 360)
+		b.fits(path + " 360")
 		for _, width := range []int64{1280, 390} {
 			for _, theme := range []string{"light", "dark"} {
 				if !*every && (width == 1280) != (theme == "light") {
@@ -257,12 +299,6 @@ func TestAxeIsAsked(t *testing.T) {
 // contextOf returns a context for one step.
 func contextOf(b *tab) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(b.ctx, time.Minute)
-}
-
-// click presses a button that does not leave the page by itself.
-func (b *tab) click(text string) {
-	b.t.Helper()
-	b.do(chromedp.Click(chromedp.JSPath(`[...document.querySelectorAll("main a, main button")].find(a => a.textContent.trim() === ` + quote(text) + `)`)))
 }
 
 // scriptsOff turns the scripts of pages off. The test still evaluates its own.

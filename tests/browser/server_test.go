@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"aptless/core/formats/deb/debtest"
 )
@@ -46,11 +48,37 @@ func serve(t testing.TB, args ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{data: t.TempDir()}
-	if out, err := exec.Command(bin, "key", "new", "--type", "ed25519", "--data", s.data).CombinedOutput(); err != nil {
+	data := t.TempDir()
+	if out, err := exec.Command(bin, "key", "new", "--type", "ed25519", "--data", data).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	cmd := exec.Command(bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data, "--allow-upstream", "127.0.0.1"}, args...)...)
+	return serveData(t, data, args...)
+}
+
+// serveData starts the program with a data folder that has a signing key.
+func serveData(t testing.TB, data string, args ...string) *server {
+	t.Helper()
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{data: data}
+	line := start(t, bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data, "--allow-upstream", "127.0.0.1", "--console", "full"}, args...)...)
+	for _, word := range strings.Fields(line) {
+		if word = strings.TrimSuffix(word, ","); strings.HasPrefix(word, "http://") {
+			s.url = word
+		}
+	}
+	if secret, err := os.ReadFile(filepath.Join(s.data, "admin-token")); err == nil {
+		s.token = strings.TrimSpace(string(secret))
+	}
+	return s
+}
+
+// start starts a program for the length of a test, and returns its first line.
+func start(t testing.TB, bin string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(bin, args...)
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	out, err := cmd.StdoutPipe()
@@ -72,15 +100,7 @@ func serve(t testing.TB, args ...string) *server {
 		t.Fatalf("the server did not start: %v\n%s", err, log.String())
 	}
 	go io.Copy(io.Discard, out)
-	for _, word := range strings.Fields(line) {
-		if word = strings.TrimSuffix(word, ","); strings.HasPrefix(word, "http://") {
-			s.url = word
-		}
-	}
-	if secret, err := os.ReadFile(filepath.Join(s.data, "admin-token")); err == nil {
-		s.token = strings.TrimSpace(string(secret))
-	}
-	return s
+	return line
 }
 
 func lastLines(text string, n int) string {
@@ -149,7 +169,7 @@ func (s *server) add(t testing.TB, repo string, specs ...debtest.Spec) {
 
 // hostile is a package whose fields attack a page.
 func hostile() debtest.Spec {
-	depends := make([]string, 2000)
+	depends := make([]string, 10_000)
 	for i := range depends {
 		depends[i] = fmt.Sprintf("a-very-long-name-of-a-dependency-%d (>= 1.0)", i)
 	}
@@ -181,4 +201,28 @@ func (s *server) fill(t testing.TB) {
 	s.json(t, "PUT", "/api/mirrors/upstream", `{"IgnoreSignatures":true}`)
 	s.json(t, "POST", "/api/mirrors", `{"Name":"never-updated","ArchiveURL":"`+s.url+`/","Distribution":"stable","Components":["main"],"Architectures":["amd64"],"IgnoreSignatures":true}`)
 	s.try(t, "PUT", "/api/mirrors/never-updated?_async=1", "application/json", []byte(`{"IgnoreSignatures":false}`)) // fails: no key is trusted
+}
+
+// freeAddress returns an address at which nothing listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// answers waits until a server listens at an address.
+func answers(t *testing.T, at string) {
+	t.Helper()
+	for range 400 {
+		if c, err := net.Dial("tcp", at); err == nil {
+			c.Close()
+			return
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	t.Fatalf("nothing listens at %s", at)
 }
