@@ -25,6 +25,8 @@ type overviewView struct {
 	Running  []client.Task
 	Failed   []client.Task
 
+	Latest   []publication // published last, the newest first
+
 	Reads, Alone bool // see Settings
 }
 
@@ -55,7 +57,27 @@ func (q *request) overview() error {
 	if v.Failed, err = q.tasksOf(fmt.Sprint(client.Failed), "5"); err != nil {
 		return err
 	}
+	if v.Latest, err = q.latest(); err != nil {
+		return err
+	}
 	return q.write(http.StatusOK, "overview", "Overview", v)
+}
+
+// maxLatest bounds the publications on the overview.
+const maxLatest = 5
+
+// latest returns the publications that were published last.
+func (q *request) latest() (list []publication, err error) {
+	if !q.aptless || !q.some(auth.PublishRead) {
+		return nil, nil
+	}
+	found, err := client.Send(q.ctx, q.api, client.ListPublicationDetails())
+	all := found.Value
+	slices.SortStableFunc(all, func(a, b client.PublicationDetails) int { return b.Date.Compare(a.Date) })
+	for _, p := range all[:min(len(all), maxLatest)] {
+		list = append(list, viewPublication(p))
+	}
+	return list, err
 }
 
 // distinct returns the findings without those about a key that keys has a sentence on.
