@@ -45,8 +45,8 @@ func (o *outline) fault(format string, args ...any) {
 	o.found = append(o.found, fmt.Sprintf(format, args...))
 }
 
-// faults reads a page. It finds unknown elements and attributes, attributes and IDs that
-// are given twice, elements that are not closed, and references to IDs that do not exist.
+// faults reads a page. It finds unknown elements and attributes, and such that are given
+// twice. It finds elements that are not closed, and references to IDs that do not exist.
 func faults(page string) *outline {
 	o := &outline{ids: map[string]bool{}}
 	if !strings.HasPrefix(page, "<!doctype html>\n<html lang=\"") {

@@ -25,7 +25,7 @@ type overviewView struct {
 	Running  []client.Task
 	Failed   []client.Task
 
-	Latest   []publication // published last, the newest first
+	Latest []publication // published last, the newest first
 
 	Reads, Alone bool // see Settings
 }
@@ -137,28 +137,6 @@ func (q *request) keyFindings() ([]finding, error) {
 			if p.Fatal {
 				list = append(list, finding{"bad", p.Text, "/-/keys", ""})
 			}
-		}
-	}
-	return list, nil
-}
-
-// tasksOf returns the last tasks in a state, the newest first.
-func (q *request) tasksOf(state, limit string) ([]client.Task, error) {
-	call := client.ListTasks()
-	if q.aptless {
-		call = call.With("last", limit).With("state", state)
-	}
-	found, err := client.Send(q.ctx, q.api, call)
-	if err != nil {
-		return nil, err
-	}
-	if q.aptless {
-		return found.Value, nil
-	}
-	var list []client.Task
-	for i := len(found.Value) - 1; i >= 0 && len(list) < 100; i-- {
-		if state == "" || fmt.Sprint(found.Value[i].State) == state {
-			list = append(list, found.Value[i])
 		}
 	}
 	return list, nil
