@@ -15,7 +15,7 @@ import (
 )
 
 // manyPackages makes an archive of n packages with one shared file, so that the
-// benchmark leaves out the network. The first packages are new.
+// benchmark leaves out the network. Some are new, all over the index.
 func manyPackages(w *apptest.Mirroring, n, fresh int, date string) upstreamtest.Tree {
 	data := debtest.Deb(debtest.Spec{})
 	h := deb.NewHasher()
@@ -24,7 +24,7 @@ func manyPackages(w *apptest.Mirroring, n, fresh int, date string) upstreamtest.
 	var index bytes.Buffer
 	for i := range n {
 		version := "1.0-1"
-		if i < fresh {
+		if fresh > 0 && i%(n/fresh) == 0 {
 			version = "1.1-1"
 		}
 		fmt.Fprintf(&index, "Package: package%d\nVersion: %s\nArchitecture: amd64\nMaintainer: Some Body <somebody@example.org>\nInstalled-Size: 1234\n"+
@@ -97,4 +97,35 @@ func BenchmarkMirror(b *testing.B) {
 		b.ReportMetric(float64(stored.HeapInuse)/(1<<20), step.name+"-stored-MiB")
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkMirrorChanged updates a mirror of 50,000 packages of which a hundredth has
+// changed.
+func BenchmarkMirrorChanged(b *testing.B) {
+	w := &apptest.Mirroring{Signer: apptest.Signer(b)}
+	const n = 50_000
+	trees := []upstreamtest.Tree{manyPackages(w, n, 0, "Sat, 11 Jul 2026 10:16:37 UTC"), manyPackages(w, n, n/100, "Sun, 12 Jul 2026 10:16:37 UTC")}
+	w.Server = upstreamtest.Serve(apptest.UpstreamRoot, trees[0])
+	w.Now, w.Before = trees[0], trees[0]
+	p, err := w.Start(b.Context(), drivertest.NewEnv())
+	if err != nil {
+		b.Fatal(err)
+	}
+	body := []byte(`{"Name":"m","ArchiveURL":"` + apptest.UpstreamRoot + `","Distribution":"stable","IgnoreSignatures":true}`)
+	if _, err := p.Do("POST", "/api/mirrors", "application/json", body); err != nil {
+		b.Fatal(err)
+	}
+	update := func(i int) {
+		w.Server.Set(trees[i%2])
+		if err := p.Step("PUT", "/api/mirrors/m", `{"IgnoreSignatures":true,"IgnoreValidUntil":true}`); err != nil {
+			b.Fatal(err)
+		}
+	}
+	update(0)
+	update(1)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		update(i)
+	}
 }

@@ -20,16 +20,22 @@ const (
 )
 
 // indexReader makes the previous list the list of the indexes, in batches. A package
-// that has not changed costs no edit.
+// that has not changed costs no edit, and its stored record is not decoded.
 type indexReader struct {
 	warnings
 	prev, list *pkglist.List
 	edit       *pkglist.Edit       // further changes of list
-	buffered   []upstream.Listed   // not yet in edit
+	buffered   []keyed             // not yet in edit
 	listed     map[keySum]struct{} // index keys of all packages before buffered
 	kept       int                 // of them, how many prev has
 	dirs       *sorter
-	was, is    []byte // records that are compared
+	is         []byte // the record that is compared
+}
+
+// keyed is a package of an index with its index key.
+type keyed struct {
+	upstream.Listed
+	key []byte
 }
 
 // keySum is a digest of an index key. It takes less memory than the key.
@@ -41,22 +47,45 @@ func sumOf(key []byte) (s keySum) {
 	return s
 }
 
-// lookUp edits the list by the buffered packages. It applies the edit when it has
-// flushAt bytes.
-func (in *indexReader) lookUp(ctx context.Context) error {
-	packages := make([]*deb.Package, len(in.buffered))
-	for i, found := range in.buffered {
-		packages[i] = found.Package
+// take buffers a package of an index.
+func (in *indexReader) take(ctx context.Context, found upstream.Listed) error {
+	key, err := pkglist.IndexKey(found.Package)
+	if err != nil {
+		in.warn("%s", err)
+		return nil
 	}
-	known := map[string]*deb.Package{}
-	for p, err := range in.prev.Find(ctx, packages) {
+	if in.buffered = append(in.buffered, keyed{found, key}); len(in.buffered) < lookUpAt {
+		return nil
+	}
+	return in.lookUp(ctx)
+}
+
+// lookUp edits the list by the buffered packages, in step with the previous list. It
+// applies the edit when it has flushAt bytes.
+func (in *indexReader) lookUp(ctx context.Context) error {
+	rest := in.buffered
+	slices.SortStableFunc(rest, func(a, b keyed) int { return bytes.Compare(a.key, b.key) }) // of equal ones the first stays
+	keys := make([][]byte, len(rest))
+	for i, found := range rest {
+		keys[i] = found.key
+	}
+	for old, err := range in.prev.FindStored(ctx, keys) {
 		if err != nil {
 			return err
 		}
-		known[p.ShortKey()] = p
+		for len(rest) > 0 && bytes.Compare(rest[0].key, old.Index) <= 0 {
+			var same *pkglist.Stored
+			if bytes.Equal(rest[0].key, old.Index) {
+				same = &old
+			}
+			if err := in.add(ctx, rest[0], same); err != nil {
+				return err
+			}
+			rest = rest[1:]
+		}
 	}
-	for _, found := range in.buffered {
-		if err := in.add(ctx, found, known[found.Package.ShortKey()]); err != nil {
+	for _, found := range rest {
+		if err := in.add(ctx, found, nil); err != nil {
 			return err
 		}
 	}
@@ -69,15 +98,10 @@ func (in *indexReader) lookUp(ctx context.Context) error {
 }
 
 // add edits the list by a package of the index. old is the package of the previous list
-// with its short key, nil if there is none.
-func (in *indexReader) add(ctx context.Context, found upstream.Listed, old *deb.Package) error {
+// with its key, nil if there is none.
+func (in *indexReader) add(ctx context.Context, found keyed, old *pkglist.Stored) error {
 	p := found.Package
-	key, err := pkglist.IndexKey(p)
-	if err != nil {
-		in.warn("%s", err)
-		return nil
-	}
-	sum := sumOf(key)
+	sum := sumOf(found.key)
 	_, again := in.listed[sum]
 	if !again {
 		in.listed[sum] = struct{}{}
@@ -85,14 +109,23 @@ func (in *indexReader) add(ctx context.Context, found upstream.Listed, old *deb.
 			in.kept++
 		}
 	}
-	if old != nil && sameFiles(p.Files, old.Files) {
-		p.Files = old.Files
-	} else if err := in.dirs.add(ctx, key, []byte(found.Dir)); err != nil {
-		return err
+	known := false
+	if old != nil {
+		files, err := old.Files()
+		if err != nil {
+			return err
+		}
+		if known = sameFiles(p.Files, files); known {
+			p.Files = files
+		}
+	}
+	if !known {
+		if err := in.dirs.add(ctx, found.key, []byte(found.Dir)); err != nil {
+			return err
+		}
 	}
 	if old != nil && !again {
-		in.was, in.is = deb.AppendPackage(in.was[:0], old), deb.AppendPackage(in.is[:0], p)
-		if bytes.Equal(in.was, in.is) {
+		if in.is = deb.AppendPackage(in.is[:0], p); bytes.Equal(old.Record, in.is) {
 			return nil
 		}
 		in.edit.Remove(deb.Key{Architecture: p.Architecture, Name: p.Name, Version: p.Version})

@@ -69,10 +69,8 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 			in.skip(errNoChecksums, "%v: %v", p, errNoChecksums)
 			continue
 		}
-		if in.buffered = append(in.buffered, found); len(in.buffered) == lookUpAt {
-			if err := in.lookUp(ctx); err != nil {
-				return nil, nil, err
-			}
+		if err := in.take(ctx, found); err != nil {
+			return nil, nil, err
 		}
 	}
 	if err := in.lookUp(ctx); err != nil {

@@ -191,6 +191,40 @@ func (l *List) Find(ctx context.Context, others []*deb.Package) iter.Seq2[*deb.P
 	return decoded(l.list.Find(ctx, keys))
 }
 
+// Stored is a package of a list as it is stored.
+type Stored struct {
+	Index  []byte // see IndexKey
+	Record []byte // as deb.AppendPackage encodes it
+}
+
+// FindStored yields the packages that have one of the index keys, which ascend. It decodes
+// none, and reads only chunks that may have such packages.
+func (l *List) FindStored(ctx context.Context, keys [][]byte) iter.Seq2[Stored, error] {
+	return func(yield func(Stored, error) bool) {
+		for r, err := range l.list.Find(ctx, keys) {
+			s := Stored{Index: r.Key}
+			if err == nil && len(r.Val) < valueHead {
+				err = fmt.Errorf("package record of %d bytes: %w", len(r.Val), lists.ErrDamaged)
+			}
+			if err == nil {
+				s.Record = r.Val[valueHead:]
+			}
+			if !yield(s, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Files returns the files of the package.
+func (s Stored) Files() ([]deb.File, error) {
+	files, err := deb.RecordFiles(s.Record)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", lists.ErrDamaged, err)
+	}
+	return files, nil
+}
+
 func decoded(records iter.Seq2[lists.Record, error]) iter.Seq2[*deb.Package, error] {
 	return func(yield func(*deb.Package, error) bool) {
 		for r, err := range records {

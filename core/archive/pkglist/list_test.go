@@ -1,6 +1,7 @@
 package pkglist
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -232,6 +233,47 @@ func TestGet(t *testing.T) {
 		if reads, _ := blobs.take(); reads > 1 {
 			t.Errorf("%d reads", reads)
 		}
+	}
+}
+
+// TestFindStored holds that the records of the wanted packages come once each, as the
+// packages are encoded.
+func TestFindStored(t *testing.T) {
+	s, blobs := newStore()
+	var specs []string
+	for i := range 2000 {
+		specs = append(specs, fmt.Sprintf("p%04d 1.0 amd64 %s net", i, strings.Repeat("x", i%7)))
+	}
+	l := listOf(t, s, specs...)
+	var keys [][]byte
+	var want []*deb.Package
+	for _, spec := range []string{"p0000 1.0 amd64", "p0000 1.0 amd64", "p0003 1.1 amd64", specs[1000], "p1999 1.0 all", specs[1999], "q 1.0 all"} {
+		key, err := IndexKey(pkg(spec))
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key)
+	}
+	for _, i := range []int{0, 1000, 1999} {
+		want = append(want, pkg(specs[i]))
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	blobs.take()
+	found := collect(t, l.FindStored(t.Context(), keys))
+	if len(found) != len(want) {
+		t.Fatalf("%d packages, want %d", len(found), len(want))
+	}
+	for i, p := range want {
+		files, err := found[i].Files()
+		if err != nil || !slices.Equal(files, p.Files) || !bytes.Equal(found[i].Record, deb.AppendPackage(nil, p)) {
+			t.Errorf("%v: files %v, %v", p, files, err)
+		}
+	}
+	if reads, _ := blobs.take(); reads > 4 {
+		t.Errorf("%d chunks were read", reads)
+	}
+	if _, err := (Stored{Record: []byte("x")}).Files(); !errors.Is(err, lists.ErrDamaged) {
+		t.Errorf("%v, want ErrDamaged", err)
 	}
 }
 

@@ -263,6 +263,32 @@ func RecordProvides(data []byte) ([]string, error) {
 	return nil, ErrRecord
 }
 
+// RecordFiles returns the files in a record without building the rest of the package. It
+// may accept bytes that AppendPackage does not write.
+func RecordFiles(data []byte) ([]File, error) {
+	d, p, err := openRecord(data)
+	if err != nil {
+		return nil, err
+	}
+	for range relationNames {
+		for range d.count(1) {
+			d.string()
+		}
+	}
+	for range d.count(2) {
+		d.string()
+		d.string()
+	}
+	files := make([]File, d.count(2+len(digestLens)))
+	for i := range files {
+		d.file(&files[i])
+	}
+	if d.failed || d.rest != "" || p.Kind > Installer {
+		return nil, ErrRecord
+	}
+	return files, nil
+}
+
 // decoder reads a record from the front. After a failure it yields zeros.
 type decoder struct {
 	rest   string

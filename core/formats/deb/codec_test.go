@@ -57,7 +57,13 @@ func TestRecords(t *testing.T) {
 		if again := AppendPackage(nil, got); !bytes.Equal(again, record) {
 			t.Fatalf("the package has two records:\n%q\n%q", record, again)
 		}
+		if files, err := RecordFiles(record); err != nil || len(files) != len(p.Files) || len(files) > 0 && !reflect.DeepEqual(files, p.Files) {
+			t.Fatalf("files of %+v are %+v, %v", p, files, err)
+		}
 		cut := rapid.IntRange(0, len(record)-1).Draw(t, "cut")
+		if _, err := RecordFiles(record[:cut]); !errors.Is(err, ErrRecord) {
+			t.Fatalf("files of the first %d of %d bytes: %v, want ErrRecord", cut, len(record), err)
+		}
 		if _, err := DecodePackage(record[:cut]); !errors.Is(err, ErrRecord) {
 			t.Fatalf("the first %d of %d bytes: %v, want ErrRecord", cut, len(record), err)
 		}
