@@ -18,6 +18,7 @@ import (
 type options struct {
 	aptless  string // the program; "" leaves it out
 	packages int
+	tiny     bool
 	runs     int
 	work     string
 	peers    string
@@ -29,6 +30,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.aptless, "aptless", "bin/aptless", "program of aptless")
 	flag.IntVar(&o.packages, "packages", 10_000, "packages of the repository and of the mirror, at least 10")
+	flag.BoolVar(&o.tiny, "tiny", false, "packages of one file without compression, for repositories of 200,000")
 	flag.IntVar(&o.runs, "runs", 5, "runs of each peer; the table has medians")
 	flag.StringVar(&o.work, "work", os.TempDir(), "folder for packages and data of the peers; removed at the end")
 	flag.StringVar(&o.peers, "peers", "aptless,aptly,reprepro", "peers to measure")
@@ -66,7 +68,7 @@ func bench(o options, out, progress io.Writer) (err error) {
 		defer os.RemoveAll(work)
 	}
 	fmt.Fprintf(progress, "making %d packages\n", o.packages+additional)
-	w, err := newWorkload(filepath.Join(work, "workload"), o.packages)
+	w, err := newWorkload(filepath.Join(work, "workload"), o.packages, o.tiny)
 	if err != nil {
 		return err
 	}

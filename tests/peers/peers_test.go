@@ -77,8 +77,8 @@ func TestTableHasMediansAndRatios(t *testing.T) {
 }
 
 func TestWorkloadIsTheSameAgain(t *testing.T) {
-	for i, want := range series(0, 20, "1.0-1") {
-		if got := series(i, 1, "1.0-1")[0]; got.Package != want.Package || got.Fields["Depends"] != want.Fields["Depends"] || len(got.Files) != len(want.Files) {
+	for i, want := range series(0, 20, "1.0-1", false) {
+		if got := series(i, 1, "1.0-1", false)[0]; got.Package != want.Package || got.Fields["Depends"] != want.Fields["Depends"] || len(got.Files) != len(want.Files) {
 			t.Errorf("package %d is %v, and %v in a longer series", i, got, want)
 		}
 	}
@@ -94,6 +94,14 @@ func TestMistakesAreRefused(t *testing.T) {
 		o.work = t.TempDir()
 		if err := bench(o, io.Discard, io.Discard); err == nil {
 			t.Errorf("%+v is accepted", o)
+		}
+	}
+}
+
+func TestTinyPackagesHaveOneFile(t *testing.T) {
+	for i, got := range series(0, 20, "1.0-1", true) {
+		if want := series(i, 1, "1.0-1", false)[0]; len(got.Files) != 1 || got.Package != want.Package || got.Fields["Depends"] != want.Fields["Depends"] {
+			t.Errorf("package %d is %+v", i, got)
 		}
 	}
 }

@@ -62,8 +62,11 @@ func newAptly(bin, root string, w *workload, results *results) (*server, error) 
 	}}, nil
 }
 
-// patience bounds the start of a server.
-const patience = time.Minute
+// patience bounds the start of a server, and removalTime the removal of files.
+const (
+	patience    = time.Minute
+	removalTime = 10 * time.Minute
+)
 
 // start starts the server and waits for its first answer.
 func (s *server) start() error {
@@ -304,7 +307,7 @@ func (s *server) drop(name, prefix string) {
 		if _, err := s.call("DELETE", "/publish/"+prefix+"/stable", nil); err != nil {
 			return err
 		}
-		for began := time.Now(); time.Since(began) < patience; time.Sleep(2 * time.Millisecond) {
+		for began := time.Now(); time.Since(began) < removalTime; time.Sleep(2 * time.Millisecond) {
 			for len(left) > 0 && isGone(left[0]) {
 				left = left[1:]
 			}

@@ -37,8 +37,9 @@ type workload struct {
 	before, after upstreamtest.Tree
 }
 
-// newWorkload makes n packages, and an archive of n packages, below dir.
-func newWorkload(dir string, n int) (*workload, error) {
+// newWorkload makes n packages, and an archive of n packages, below dir. Tiny packages have
+// one file and no compression.
+func newWorkload(dir string, n int, tiny bool) (*workload, error) {
 	w := &workload{n: n, dir: dir, home: filepath.Join(dir, "gnupg")}
 	if err := w.makeKey(); err != nil {
 		return nil, err
@@ -51,11 +52,11 @@ func newWorkload(dir string, n int) (*workload, error) {
 	if err != nil {
 		return nil, err
 	}
-	specs := series(0, n, "1.0-1")
+	specs := series(0, n, "1.0-1", tiny)
 	for _, set := range []struct {
 		name  string
 		specs []debtest.Spec
-	}{{"all", specs}, {"more", series(n, additional, "1.0-1")}} {
+	}{{"all", specs}, {"more", series(n, additional, "1.0-1", tiny)}} {
 		if err := write(filepath.Join(dir, set.name), set.specs); err != nil {
 			return nil, err
 		}
@@ -69,7 +70,7 @@ func newWorkload(dir string, n int) (*workload, error) {
 	}
 	changed := max(1, n/100)
 	w.before = archive(now.Add(-time.Hour), specs)
-	w.after = archive(now, append(series(0, changed, "1.1-1"), specs[changed:]...))
+	w.after = archive(now, append(series(0, changed, "1.1-1", tiny), specs[changed:]...))
 	return w, nil
 }
 
@@ -77,10 +78,14 @@ func architectures() []string { return []string{"amd64", "arm64"} }
 
 // series returns count packages after the first skip ones. Package number i depends
 // on i and the version alone.
-func series(skip, count int, version string) []debtest.Spec {
+func series(skip, count int, version string, tiny bool) []debtest.Spec {
 	specs := make([]debtest.Spec, count)
 	for i := range specs {
 		specs[i] = spec(skip+i, version)
+		if tiny {
+			specs[i].Files = map[string]string{"usr/share/doc/" + specs[i].Package + "/copyright": "public domain"}
+			specs[i].Compression = "xz" // stored
+		}
 	}
 	return specs
 }
