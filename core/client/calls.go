@@ -276,7 +276,9 @@ func SetSources(p Place, s []Source) Call[Nothing] {
 func DiscardSources(p Place) Call[Nothing] { return tasked[Nothing]("DELETE", p.path("sources"), nil) }
 
 // ListRevisions asks for the former states of a publication. aptly has none.
-func ListRevisions(p Place) Call[[]Revision] { return get[[]Revision](p.path("revisions")) }
+func ListRevisions(p Place) Call[[]Revision] {
+	return get[[]Revision](p.path("revisions")).With("format", "details")
+}
 
 // RollBack publishes a former state.
 func RollBack(p Place, r Rollback) Call[Publication] {

@@ -150,6 +150,8 @@ type Revision struct {
 	Date       time.Time
 	Sources    []Source
 	Current    bool
+	Added      *int // packages; nil for the oldest one
+	Removed    *int
 }
 
 // Task is a task of the server. The fields from Kind on are those of format=details.

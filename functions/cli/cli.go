@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -95,6 +97,7 @@ func (s *session) root(more []*cobra.Command) *cobra.Command {
 		}
 		root.AddCommand(c)
 	}
+	s.flagNames(root)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return s.begin(cmd) }
 	return root
 }
@@ -103,7 +106,7 @@ func (s *session) root(more []*cobra.Command) *cobra.Command {
 func (s *session) flags(root *cobra.Command) {
 	flags, o := root.PersistentFlags(), &s.opts
 	flags.StringVar(&o.url, "url", o.url, "address of the server: http://, https:// or unix:///path")
-	flags.StringVar(&o.profile, "profile", o.profile, "a profile of the configuration file")
+	flags.StringVarP(&o.profile, "profile", "p", o.profile, "a profile of the configuration file")
 	flags.StringVar(&o.tokenFile, "token-file", o.tokenFile, "file with the token")
 	flags.StringVar(&o.config, "config", o.config, "the configuration file; of aptly's, the profile that names it")
 	flags.DurationVar(&o.timeout, "timeout", o.timeout, "end the command after this time; a task goes on")
@@ -111,6 +114,7 @@ func (s *session) flags(root *cobra.Command) {
 	flags.BoolVarP(&o.quiet, "quiet", "q", o.quiet, "print errors only, besides data")
 	flags.BoolVarP(&o.verbose, "verbose-requests", "v", o.verbose, "print each request on stderr")
 	flags.BoolVarP(&o.yes, "yes", "y", o.yes, "ask no question")
+	flags.StringVar(&o.color, "color", o.color, "always or never: colours on stderr; by default on a terminal, unless NO_COLOR is set")
 	flags.BoolVar(&o.noProgress, "no-progress", o.noProgress, "plain lines in place of bars")
 	flags.StringVar(&o.progress, "progress", o.progress, "json: progress as JSON lines on stderr")
 	flags.BoolVar(&o.noWait, "no-wait", o.noWait, "do not wait for the task: print its number")
@@ -140,8 +144,8 @@ func (s *session) begin(cmd *cobra.Command) error {
 			s.opts.follow = append(s.opts.follow, name)
 		}
 	}
-	if s.opts.progress != "" && s.opts.progress != "json" {
-		return usagef("--progress=%s: json", s.opts.progress)
+	if err := s.opts.check(); err != nil {
+		return err
 	}
 	for name := range ignored {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
@@ -190,11 +194,17 @@ func (s *session) explain(err error) {
 	if errors.As(err, &refused) {
 		f.RequestID, f.Task = refused.RequestID, refused.Task
 		if f.Hint == "" && codeOfRefusal(refused) == codeMissing {
-			f.Hint = listing(refused)
+			f.Hint = s.missingHint(refused)
+		}
+		if used := s.users(refused); used != "" {
+			f.Hint = used
 		}
 	}
 	if errors.As(err, &waiting) {
 		f.Task = waiting.Task
+	}
+	if errors.Is(err, context.Canceled) && f.Hint == "" && s.sending {
+		f.Detail, f.Hint = "the upload is interrupted: files that have arrived are not sent again", s.again()
 	}
 	var wrong *usage
 	if errors.As(err, &wrong) {
@@ -214,8 +224,11 @@ func (s *session) explain(err error) {
 		fmt.Fprintf(s.env.Err, "aptless: %s\n", clean(f.Detail))
 		return
 	}
-	fmt.Fprintf(s.env.Err, "%s\n  %s\n", clean(f.Error), clean(f.Detail))
+	fmt.Fprintf(s.env.Err, "%s\n  %s\n", s.colored(clean(f.Error), red), clean(f.Detail))
 	if f.Hint != "" {
 		fmt.Fprintf(s.env.Err, "  %s\n", clean(f.Hint))
+	}
+	if s.opts.verbose {
+		fmt.Fprintf(s.env.Err, "  request %s at %s\n", clean(cmp.Or(f.RequestID, "without an ID")), s.env.Now().UTC().Format(time.RFC3339))
 	}
 }

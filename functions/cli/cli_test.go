@@ -358,3 +358,10 @@ func TestCompletionHasNamesOfTheServer(t *testing.T) {
 		t.Errorf("completion without a server: %q", got)
 	}
 }
+
+// contextOf returns a context that a test ends.
+func contextOf(t *testing.T) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	return ctx, cancel
+}

@@ -64,6 +64,19 @@ func stanza(old, fresh string) func(t *testing.T, b *bench, sources string) {
 	}
 }
 
+// signingKeyOf has the server tell another signing key.
+func signingKeyOf(key string) func(t *testing.T, b *bench, _ string) {
+	return func(t *testing.T, b *bench, _ string) {
+		b.before(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.URL.Path == "/api/signing-keys" {
+				_, _ = w.Write([]byte("[" + key + "]"))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 func illnesses() []illness {
 	space := func(free, total uint64) func(*app.Config) {
 		return func(c *app.Config) {
@@ -82,6 +95,8 @@ func illnesses() []illness {
 			})
 		}, want: "clock\tthe clocks of this machine and of the server differ by "},
 		{name: "disk", set: space(10<<20, 100<<30), want: "disk\t10.0 MiB of 100.0 GiB are free"},
+		{name: "expired key", make: signingKeyOf(`{"Fingerprint":"AB","Algorithm":"rsa4096","Expires":"2020-01-01T00:00:00Z","Problems":[]}`), want: "signing key AB\t"},
+		{name: "SHA-1 self-signature", make: signingKeyOf(`{"Fingerprint":"AB","Algorithm":"rsa4096","Problems":[{"Code":"sha1-self-signature","Fatal":true,"Text":"apt refuses SHA-1"}]}`), want: "signing key AB\tapt refuses the key: apt refuses SHA-1"},
 		{name: "proxy drops by-hash", make: func(t *testing.T, b *bench, _ string) {
 			b.before(t, only("/by-hash/", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(http.StatusNotFound) }))
 		}, want: "HTTP status 404: apt may read old and new indexes together"},

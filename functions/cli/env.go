@@ -38,10 +38,21 @@ type Env struct {
 
 // options are the flags of all commands.
 type options struct {
-	url, profile, tokenFile, config, progress     string
-	timeout                                       time.Duration
-	json, quiet, verbose, yes, noProgress, noWait bool
-	parallel                                      int
-	architectures                                 []string
-	follow                                        []string // nil: as the server does
+	url, profile, tokenFile, config, progress, color string
+	timeout                                          time.Duration
+	json, quiet, verbose, yes, noProgress, noWait    bool
+	parallel                                         int
+	architectures                                    []string
+	follow                                           []string // nil: as the server does
+}
+
+// check refuses values that flags do not have.
+func (o options) check() error {
+	if o.progress != "" && o.progress != "json" {
+		return usagef("--progress=%s: json", o.progress)
+	}
+	if o.color != "" && o.color != "always" && o.color != "never" {
+		return usagef("--color=%s: always or never", o.color)
+	}
+	return nil
 }

@@ -1,11 +1,16 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"aptless/core/client"
 )
@@ -79,6 +84,88 @@ func listing(r *client.Refusal) string {
 		return "aptless publish list"
 	case strings.HasPrefix(r.Path, "/api/tasks"):
 		return "aptless task list"
+	}
+	return ""
+}
+
+// again is the whole command, to be run once more.
+func (s *session) again() string {
+	words := []string{filepath.Base(s.words[0])}
+	for _, w := range s.words[1:] {
+		words = append(words, quote(w))
+	}
+	return strings.Join(words, " ")
+}
+
+// looking bounds the questions for a hint.
+const looking = time.Second
+
+// named is the path of one object, with its kind and its name.
+var named = regexp.MustCompile(`^/api/(repos|mirrors|snapshots)/([^/]+)`)
+
+// missingHint returns the command with the name of an object that is there and is spelled
+// alike. Without such a name it returns the command that lists all names.
+func (s *session) missingHint(r *client.Refusal) string {
+	at := named.FindStringSubmatch(r.Path)
+	if at == nil || s.client == nil {
+		return listing(r)
+	}
+	name, err := url.PathUnescape(at[2])
+	if err != nil {
+		return listing(r)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), looking)
+	defer cancel()
+	s.client.Watch = nil
+	like := near(name, serverNames(ctx, s.client, at[1]))
+	if i := slices.Index(s.words, name); len(like) > 0 && i > 0 {
+		words := slices.Clone(s.words)
+		words[i] = like[0]
+		return (&session{words: words}).again()
+	}
+	if len(like) > 0 {
+		return listing(r) + "    # is it " + strings.Join(like, " or ") + "?"
+	}
+	return listing(r)
+}
+
+// inUse are texts of refusals of a removal, because others use the object.
+var inUse = regexp.MustCompile(`(used as source|is used|is in use|has snapshots|is published|published).*(force|drop)|unable to drop`)
+
+// users names the publications and the snapshots that use the object of a refused removal,
+// as far as the server tells them.
+func (s *session) users(r *client.Refusal) string {
+	at := named.FindStringSubmatch(r.Path)
+	if at == nil || s.client == nil || r.Method != http.MethodDelete || !inUse.MatchString(r.Text) {
+		return ""
+	}
+	name, err := url.PathUnescape(at[2])
+	if err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), looking)
+	defer cancel()
+	s.client.Watch = nil
+	var users, snapshots []string
+	kind := map[string]string{client.OfRepos: "local", client.OfSnapshots: "snapshot"}[at[1]]
+	all, _ := client.Send(ctx, s.client, client.ListPublications()) // without it the hint has no names
+	for _, p := range all.Value {
+		if p.SourceKind == kind && slices.ContainsFunc(p.Sources, func(v client.Source) bool { return v.Name == name }) {
+			users = append(users, p.Place().String())
+		}
+	}
+	made, _ := client.Send(ctx, s.client, client.ListSnapshots())
+	for _, v := range made.Value {
+		if strings.Contains(v.Description, "["+name+"]") || strings.Contains(v.Description, "'"+name+"'") {
+			snapshots = append(snapshots, v.Name)
+		}
+	}
+	switch {
+	case len(users) > 0:
+		place := strings.SplitN(users[0], "/", 2)
+		return fmt.Sprintf("aptless publish drop %s %s    # published: %s", quote(place[1]), quote(place[0]), strings.Join(limited(users, 5), ", "))
+	case len(snapshots) > 0:
+		return fmt.Sprintf("aptless %s drop --force %s    # made of it: %s", strings.TrimSuffix(at[1], "s"), quote(name), strings.Join(limited(snapshots, 5), ", "))
 	}
 	return ""
 }

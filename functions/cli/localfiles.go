@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"aptless/core/client"
 )
@@ -170,6 +172,9 @@ func readLocal(path string) (localFile, error) {
 	if err != nil {
 		return localFile{}, err
 	}
+	if name := filepath.Base(path); !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) || strings.HasPrefix(name, ".") {
+		return localFile{}, fmt.Errorf("%q is no name of a file that a server takes", name)
+	}
 	hash, begin := sha256.New(), make([]byte, len(archive))
 	n, err := io.ReadFull(f, begin)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -279,6 +284,7 @@ func (s *session) upload(ctx context.Context, dir string, files []localFile) (up
 			}
 		})
 	}
+	s.sending = true
 	for _, batch := range batches(missing) {
 		if ctx.Err() != nil {
 			break
@@ -287,6 +293,7 @@ func (s *session) upload(ctx context.Context, dir string, files []localFile) (up
 	}
 	close(work)
 	wait.Wait()
+	s.sending = context.Cause(ctx) != nil
 	return total, context.Cause(ctx)
 }
 

@@ -142,6 +142,7 @@ func (s *session) mirrorEdit() *cobra.Command {
 		return change(cmd.Context(), s, client.EditMirror(args[0], m), "Mirror [%s] successfully updated.", args[0])
 	}
 	f.add(c)
+	c.Flags().BoolVar(&f.appstream, "with-appstream", false, "take the metadata of AppStream")
 	c.Flags().StringVar(&f.archive, "archive-url", "", "another address of the archive")
 	return c
 }

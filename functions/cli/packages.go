@@ -143,6 +143,15 @@ func (s *session) packageCommand() *cobra.Command {
 // first are the fields that a stanza begins with.
 var first = []string{"Package", "Priority", "Section", "Installed-Size", "Maintainer", "Architecture", "Source", "Version"}
 
+// cleanLine escapes the control characters of a line besides tabs.
+func cleanLine(line string) string {
+	parts := strings.Split(line, "\t")
+	for i := range parts {
+		parts[i] = clean(parts[i])
+	}
+	return strings.Join(parts, "\t")
+}
+
 // ownFields are fields of the API that are no control fields.
 var ownFields = []string{"Key", "ShortKey", "FilesHash"}
 
@@ -155,7 +164,11 @@ func stanza(p map[string]string) string {
 		if !ok || slices.Contains(ownFields, name) || slices.Contains(first, name) && slices.Index(rest, name) >= 0 && strings.Contains("\n"+b.String(), "\n"+name+":") {
 			continue
 		}
-		fmt.Fprintf(&b, "%s: %s\n", name, strings.TrimPrefix(value, " "))
+		lines := strings.Split(strings.TrimPrefix(value, " "), "\n")
+		for i, line := range lines {
+			lines[i] = cleanLine(line)
+		}
+		fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(lines, "\n"))
 	}
 	return b.String()
 }

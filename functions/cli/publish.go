@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -374,19 +376,55 @@ func (s *session) publishHistory() *cobra.Command {
 		return show(ctx, s, client.ListRevisions(placeOf(args)), func(all []client.Revision) error {
 			var rows [][]cell
 			for _, r := range all {
-				rows = append(rows, []cell{word(strconv.FormatInt(r.Generation, 10)), s.printer.at(r.Date), yes(r.Current), word(sourcesText(r.Sources))})
+				rows = append(rows, []cell{word(strconv.FormatInt(r.Generation, 10)), s.printer.at(r.Date), yes(r.Current), word(sourcesText(r.Sources)), known(r.Added), known(r.Removed)})
 			}
-			return s.printer.table([]string{"number", "date", "current", "sources"}, rows)
+			return s.printer.table([]string{"number", "date", "current", "sources", "added", "removed"}, rows)
 		})
 	})
 }
 
+// known is a number, or "" for one that is not known.
+func known(n *int) cell {
+	if n == nil {
+		return word("")
+	}
+	return number(*n)
+}
+
+// chosen asks a person for the number of a former state.
+func (s *session) chosen(ctx context.Context, at client.Place) (string, error) {
+	if !s.asks() {
+		return "", usagef("the number of the former state is missing: aptless publish history %s", quote(at.Distribution))
+	}
+	a, err := send(ctx, s, client.ListRevisions(at))
+	if err != nil {
+		return "", err
+	}
+	var last string
+	for _, r := range a.Value {
+		fmt.Fprintf(s.env.Err, "%d  %s  %s%s\n", r.Generation, s.printer.at(r.Date).person, clean(sourcesText(r.Sources)), map[bool]string{true: "  (now)"}[r.Current])
+		if !r.Current && last == "" {
+			last = strconv.FormatInt(r.Generation, 10)
+		}
+	}
+	fmt.Fprintf(s.env.Err, "Which state is published again? [%s] ", last)
+	line, err := s.readLine()
+	if err != nil {
+		return "", &silent{codeFailed}
+	}
+	return cmp.Or(line, last), nil
+}
+
 func (s *session) publishRollback() *cobra.Command {
 	var p publishing
-	c := s.leaf("rollback DISTRIBUTION NUMBER [[ENDPOINT:]PREFIX]", "Publish a former state again", count{1, 3}, nil)
+	c := s.leaf("rollback DISTRIBUTION [NUMBER [[ENDPOINT:]PREFIX]]", "Publish a former state again", count{1, 3}, nil)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
-			return usagef("the number of the former state is missing: aptless publish history %s", quote(args[0]))
+			number, err := s.chosen(cmd.Context(), placeOf(args))
+			if err != nil {
+				return err
+			}
+			args = append(args, number)
 		}
 		n, err := strconv.ParseInt(args[1], 10, 64)
 		if err != nil {

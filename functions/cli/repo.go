@@ -245,7 +245,8 @@ func (s *session) importing(ctx context.Context, repo string, args []string, rem
 		return err
 	}
 	dir := directory(repo, files)
-	if _, err := s.upload(ctx, dir, files); err != nil {
+	sent, err := s.upload(ctx, dir, files)
+	if err != nil {
 		return err
 	}
 	s.reporter.files = len(files)
@@ -255,7 +256,11 @@ func (s *session) importing(ctx context.Context, repo string, args []string, rem
 				return err
 			}
 		}
-		return s.report(r)
+		failed := s.report(r)
+		if !s.alias {
+			s.say("%d files sent (%s), %d added, %d failed", sent.Sent, bytesText(sent.Bytes), len(r.Report.Added), len(r.FailedFiles))
+		}
+		return failed
 	})
 }
 

@@ -28,6 +28,7 @@ type session struct {
 	reporter *reporter
 	settings settings
 	client   *client.Client
+	sending  bool // an upload is begun and not done
 }
 
 // prepare reads the flags that all commands have.
@@ -48,10 +49,31 @@ func (s *session) how() how {
 		return events
 	case s.opts.quiet || s.alias:
 		return hidden
-	case !terminal || s.opts.noProgress || s.env.Getenv("CI") != "" || s.env.Getenv("TERM") == "dumb":
-		return plain
+	case !terminal || s.opts.noProgress || s.env.Getenv("CI") != "" || s.env.Getenv("TERM") == "dumb" || s.env.Getenv("NO_COLOR") != "" && s.opts.color != "always":
+		return plain // bars need escape sequences, too
 	}
 	return live
+}
+
+// Colours of texts on stderr (ECMA-48). They never carry meaning alone.
+const (
+	red    = "\x1b[31m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	normal = "\x1b[0m"
+)
+
+// colored returns a text for stderr in a colour, if colours are shown there.
+func (s *session) colored(text, color string) string {
+	_, terminal := s.env.Terminal(s.env.Err)
+	on := terminal && s.env.Getenv("NO_COLOR") == "" && s.env.Getenv("TERM") != "dumb"
+	if s.opts.color != "" {
+		on = s.opts.color == "always"
+	}
+	if !on || s.alias || text == "" {
+		return text
+	}
+	return color + text + normal
 }
 
 // connect makes the client of the session, once.
@@ -138,8 +160,12 @@ func lacking(ctx context.Context, c *client.Client, err error) error {
 	if !strings.Contains(err.Error(), "page not found") && err.Error() != "not found" {
 		return err
 	}
-	if aptless, asked := c.Aptless(ctx); asked != nil || aptless {
+	aptless, asked := c.Aptless(ctx)
+	if asked != nil {
 		return err
+	}
+	if aptless {
+		return fmt.Errorf("the server is older than this client, and does not have the call (%v): update the server; aptless version tells both", err)
 	}
 	return fmt.Errorf("the command needs aptless: this server is an aptly that does not have the call (%v)", err)
 }
@@ -219,7 +245,16 @@ func (s *session) say(format string, args ...any) {
 		format = strings.ReplaceAll(format, "'aptly ", "'aptless ")
 	}
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
-		fmt.Fprintln(to, clean(line))
+		text := clean(line)
+		if to == s.env.Err {
+			for mark, color := range map[string]string{"[+]": green, "[-]": red, "[!]": yellow} {
+				if rest, ok := strings.CutPrefix(text, mark); ok {
+					text = s.colored(mark, color) + rest
+					break
+				}
+			}
+		}
+		fmt.Fprintln(to, text)
 	}
 }
 
@@ -230,19 +265,33 @@ func (s *session) note(format string, args ...any) {
 	}
 }
 
-// confirm asks before a removal, if a person is at the terminal.
-func (s *session) confirm(format string, args ...any) error {
+// asks reports whether there is a terminal at which a question is answered.
+func (s *session) asks() bool {
 	_, in := s.env.Terminal(s.env.In)
 	_, out := s.env.Terminal(s.env.Err)
-	if s.opts.yes || s.alias || !in || !out {
+	return !s.opts.yes && !s.alias && in && out
+}
+
+// readLine reads the answer to a question.
+func (s *session) readLine() (string, error) {
+	line, err := bufio.NewReader(s.env.In).ReadString('\n')
+	if err != nil && line == "" {
+		return "", err
+	}
+	return strings.TrimSpace(line), nil
+}
+
+// confirm asks before a removal, if a person is at the terminal.
+func (s *session) confirm(format string, args ...any) error {
+	if !s.asks() {
 		return nil
 	}
 	fmt.Fprint(s.env.Err, clean(fmt.Sprintf(format, args...))+" [y/N] ")
-	line, err := bufio.NewReader(s.env.In).ReadString('\n')
-	if err != nil && line == "" {
+	line, err := s.readLine()
+	if err != nil {
 		return &silent{codeFailed}
 	}
-	if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+	if answer := strings.ToLower(line); answer != "y" && answer != "yes" {
 		s.say("nothing is changed")
 		return &silent{codeFailed}
 	}

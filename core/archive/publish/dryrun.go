@@ -246,3 +246,74 @@ func size(p *deb.Package) int64 {
 	}
 	return n
 }
+
+// RevisionDetails is a revision with the number of packages that it has gained and lost
+// against the one before it. The numbers of the oldest revision are nil, unless it is the
+// first of all: its predecessor is forgotten.
+type RevisionDetails struct {
+	RevisionView
+	Added, Removed *int `json:",omitempty"`
+}
+
+// RevisionDetails returns the revisions of a publication as Revisions does. It reads the
+// chunks in which their lists differ.
+func (s *Store) RevisionDetails(ctx context.Context, n Name) ([]RevisionDetails, error) {
+	p, err := s.read(ctx, s.get, n)
+	if err != nil {
+		return nil, fmt.Errorf("unable to show: %w", err)
+	}
+	views, err := s.Revisions(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[int64][2]int{}
+	for i, rev := range p.Revisions {
+		before := map[string]Component{}
+		switch {
+		case i > 0:
+			before = p.Revisions[i-1].Components
+		case rev.Generation > 1:
+			continue
+		}
+		if counts[rev.Generation], err = s.gained(ctx, &p, before, rev.Components); err != nil {
+			return nil, err
+		}
+	}
+	all := []RevisionDetails{}
+	for _, v := range views {
+		d := RevisionDetails{RevisionView: v}
+		if n, ok := counts[v.Generation]; ok {
+			d.Added, d.Removed = &n[0], &n[1]
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// gained returns how many packages components have gained and lost.
+func (s *Store) gained(ctx context.Context, p *Publication, before, after map[string]Component) (n [2]int, err error) {
+	names := maps.Clone(before)
+	maps.Copy(names, after)
+	for _, c := range slices.Sorted(maps.Keys(names)) {
+		was, err := s.Lists.Open(ctx, before[c].List)
+		if err != nil {
+			return n, err
+		}
+		is, err := s.Lists.Open(ctx, after[c].List)
+		if err != nil {
+			return n, err
+		}
+		for change, err := range pkglist.Changes(ctx, was, is) {
+			if err != nil {
+				return n, err
+			}
+			if change.New != nil && p.scope().Publishes(change.New) {
+				n[0]++
+			}
+			if change.Old != nil && p.scope().Publishes(change.Old) {
+				n[1]++
+			}
+		}
+	}
+	return n, nil
+}

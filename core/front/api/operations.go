@@ -173,7 +173,7 @@ func publishOperations() []openapi.Operation {
 		tasked("PUT", one+"/sources/{component}", tag, "setSource", "Change a component", takes(sourceParams{}, 200, sources)),
 		tasked("DELETE", one+"/sources/{component}", tag, "removeSource", "Remove a component", gives(200, sources)),
 		tasked("POST", one+"/update", tag, "update", "Publish the staged changes", takes(publishedRepoUpdateSwitchParams{}, 200, publish.View{}, dryRun, seen)),
-		op("GET", one+"/revisions", tag, "listRevisions", "List the former states of a publication", gives(200, []publish.RevisionView{})),
+		op("GET", one+"/revisions", tag, "listRevisions", "List the former states of a publication", gives(200, []publish.RevisionView{}, details)),
 		tasked("POST", one+"/rollback", tag, "rollback", "Publish a former state again", takes(rollbackParams{}, 200, publish.View{}, dryRun, seen)),
 		tasked("POST", one+"/repair", tag, "repairPublication", "Restore the missing files of a published tree", gives(200, files.Report{}, dryRun)),
 	}

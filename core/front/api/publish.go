@@ -357,6 +357,13 @@ type rollbackParams struct {
 func (s *Server) revisionRoutes(rt *Router) {
 	const path = "/api/publish/{prefix}/{distribution}"
 	rt.Handle("GET", path+"/revisions", needs(publication(auth.PublishRead)), inPages(func(w http.ResponseWriter, r *http.Request) error {
+		if Query(r, "format") == "details" {
+			details, err := s.Publish.RevisionDetails(r.Context(), published(r))
+			if err != nil {
+				return err
+			}
+			return WriteJSON(w, http.StatusOK, details)
+		}
 		revisions, err := s.Publish.Revisions(r.Context(), published(r))
 		if err != nil {
 			return err
