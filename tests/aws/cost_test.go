@@ -45,6 +45,24 @@ func (p *process) cost(name string, most float64, step func()) {
 	}
 }
 
+// settle waits until work that goes on after an answer has ended: for two seconds there
+// are no requests but polls of queues.
+func (p *process) settle() {
+	busy := func() map[string]int64 {
+		made := p.drivers.Counts()
+		delete(made, idle)
+		return made
+	}
+	for last := busy(); ; {
+		time.Sleep(2 * time.Second)
+		now := busy()
+		if maps.Equal(now, last) {
+			return
+		}
+		last = now
+	}
+}
+
 // TestCost counts the requests of operations for docs/cost.md. It changes one package in a
 // repository of n; the size must have no effect.
 func TestCost(t *testing.T) {
@@ -90,6 +108,10 @@ func cost(t *testing.T, n int) {
 	p.cost(fmt.Sprintf("publish of 1 more into %d", n), 200, func() { p.must("PUT", "/api/publish/:./"+name, "{}") })
 	p.cost(fmt.Sprintf("publish of 1 more into %d by digest", n), 200, func() { p.must("PUT", "/api/publish/hash/"+name, "{}") })
 	p.cost("publish of nothing new", 30, func() { p.must("PUT", "/api/publish/:./"+name, "{}") })
+	p.cost(fmt.Sprintf("drop of a publication of %d", n), 0.02*each+200, func() {
+		p.must("DELETE", "/api/publish/:./"+name, "")
+		p.settle()
+	})
 	p.cost("tick of an hour, with the retention of tasks", 8, func() { must(p.Tick(t.Context())) })
 	p.cost("tick", 3, func() { must(p.Tick(t.Context())) })
 }

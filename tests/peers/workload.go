@@ -115,10 +115,14 @@ func spec(i int, version string) debtest.Spec {
 }
 
 func packageName(i int) string {
-	return fmt.Sprintf("%s-%s%d", words()[i%len(words())], words()[i/len(words())%len(words())], i)
+	w := words()
+	return fmt.Sprintf("%s-%s%d", w[i%len(w)], w[i/len(w)%len(w)], i)
 }
 
-func word(r *rand.Rand) string { return words()[r.IntN(len(words()))] }
+func word(r *rand.Rand) string {
+	w := words()
+	return w[r.IntN(len(w))]
+}
 
 func sentence(r *rand.Rand, n int) string {
 	chosen := make([]string, n)
@@ -129,11 +133,15 @@ func sentence(r *rand.Rand, n int) string {
 }
 
 // words returns the words of names and texts.
-func words() []string {
-	return strings.Fields(`amber archive buffer cedar codec copper delta driver echo editor falcon filter
-		garnet graph harbor handler image indigo jasper journal kernel kestrel lattice logger maple meadow
-		network nimbus object onyx parser pepper quartz query raven render saffron server table tundra
-		umber upload velvet viewer widget willow yarrow zephyr`)
+func words() [48]string {
+	return [...]string{
+		"amber", "archive", "buffer", "cedar", "codec", "copper", "delta", "driver",
+		"echo", "editor", "falcon", "filter", "garnet", "graph", "harbor", "handler",
+		"image", "indigo", "jasper", "journal", "kernel", "kestrel", "lattice", "logger",
+		"maple", "meadow", "network", "nimbus", "object", "onyx", "parser", "pepper",
+		"quartz", "query", "raven", "render", "saffron", "server", "table", "tundra",
+		"umber", "upload", "velvet", "viewer", "widget", "willow", "yarrow", "zephyr",
+	}
 }
 
 // write writes the packages to a new folder, on all processors.
