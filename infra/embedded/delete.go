@@ -18,7 +18,7 @@ const (
 	// removed in their order.
 	manyRemoved = 128
 	// maxRemovers bounds the workers of a Delete. They wait for the disk most of the time.
-	maxRemovers = 8
+	maxRemovers = 16
 	// removeRound is how many folders a worker removes while no file gets a name.
 	removeRound = 16
 )

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/upstream"
@@ -14,7 +15,7 @@ import (
 
 // Limits of one update.
 const (
-	lookUpAt = 4096     // packages that are looked up together in the previous list
+	lookUpAt = 16 << 20 // bytes of packages that are looked up together in the previous list
 	flushAt  = 16 << 20 // bytes of packages held before they are stored
 	maxSkips = 100      // lines of output about skipped packages
 )
@@ -25,18 +26,23 @@ type indexReader struct {
 	warnings
 	prev, list *pkglist.List
 	edit       *pkglist.Edit       // further changes of list
-	buffered   []keyed             // not yet in edit
+	buffered   []indexed           // not yet in edit
+	size       int                 // bytes of buffered
 	listed     map[keySum]struct{} // index keys of all packages before buffered
 	kept       int                 // of them, how many prev has
 	dirs       *sorter
-	is         []byte // the record that is compared
+	record     []byte // of the last package
 }
 
-// keyed is a package of an index with its index key.
-type keyed struct {
-	upstream.Listed
-	key []byte
+// indexed is a package of an index. A record takes less memory than the package.
+type indexed struct {
+	key    []byte // see pkglist.IndexKey
+	record []byte // see deb.AppendPackage
+	dir    string // that its files are in
 }
+
+// overhead estimates the memory of an indexed besides its bytes.
+const overhead = 128
 
 // keySum is a digest of an index key. It takes less memory than the key.
 type keySum [16]byte
@@ -54,7 +60,9 @@ func (in *indexReader) take(ctx context.Context, found upstream.Listed) error {
 		in.warn("%s", err)
 		return nil
 	}
-	if in.buffered = append(in.buffered, keyed{found, key}); len(in.buffered) < lookUpAt {
+	in.record = deb.AppendPackage(in.record[:0], found.Package)
+	in.buffered = append(in.buffered, indexed{key, bytes.Clone(in.record), strings.Clone(found.Dir)})
+	if in.size += len(key) + len(in.record) + len(found.Dir) + overhead; in.size < lookUpAt {
 		return nil
 	}
 	return in.lookUp(ctx)
@@ -64,7 +72,7 @@ func (in *indexReader) take(ctx context.Context, found upstream.Listed) error {
 // applies the edit when it has flushAt bytes.
 func (in *indexReader) lookUp(ctx context.Context) error {
 	rest := in.buffered
-	slices.SortStableFunc(rest, func(a, b keyed) int { return bytes.Compare(a.key, b.key) }) // of equal ones the first stays
+	slices.SortStableFunc(rest, func(a, b indexed) int { return bytes.Compare(a.key, b.key) }) // of equal ones the first stays
 	keys := make([][]byte, len(rest))
 	for i, found := range rest {
 		keys[i] = found.key
@@ -90,7 +98,7 @@ func (in *indexReader) lookUp(ctx context.Context) error {
 		}
 	}
 	clear(in.buffered)
-	in.buffered = in.buffered[:0]
+	in.buffered, in.size = in.buffered[:0], 0
 	if in.edit.Size() < flushAt {
 		return nil
 	}
@@ -99,8 +107,7 @@ func (in *indexReader) lookUp(ctx context.Context) error {
 
 // add edits the list by a package of the index. old is the package of the previous list
 // with its key, nil if there is none.
-func (in *indexReader) add(ctx context.Context, found keyed, old *pkglist.Stored) error {
-	p := found.Package
+func (in *indexReader) add(ctx context.Context, found indexed, old *pkglist.Stored) error {
 	sum := sumOf(found.key)
 	_, again := in.listed[sum]
 	if !again {
@@ -109,25 +116,34 @@ func (in *indexReader) add(ctx context.Context, found keyed, old *pkglist.Stored
 			in.kept++
 		}
 	}
+	head, files, err := deb.CutFiles(found.record)
+	if err != nil {
+		return err
+	}
 	known := false
 	if old != nil {
-		files, err := old.Files()
+		was, has, err := old.CutFiles()
 		if err != nil {
 			return err
 		}
-		if known = sameFiles(p.Files, files); known {
-			p.Files = files
+		if known = sameFiles(files, has); known {
+			files = has
+		}
+		if known && !again && bytes.Equal(was, head) {
+			return nil
 		}
 	}
 	if !known {
-		if err := in.dirs.add(ctx, found.key, []byte(found.Dir)); err != nil {
+		if err := in.dirs.add(ctx, found.key, []byte(found.dir)); err != nil {
 			return err
 		}
 	}
+	p, err := deb.DecodePackage(found.record)
+	if err != nil {
+		return err
+	}
+	p.Files = files
 	if old != nil && !again {
-		if in.is = deb.AppendPackage(in.is[:0], p); bytes.Equal(old.Record, in.is) {
-			return nil
-		}
 		in.edit.Remove(deb.Key{Architecture: p.Architecture, Name: p.Name, Version: p.Version})
 	}
 	return in.edit.Add(p) // of two packages in the indexes the first stays

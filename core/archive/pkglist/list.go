@@ -216,13 +216,12 @@ func (l *List) FindStored(ctx context.Context, keys [][]byte) iter.Seq2[Stored, 
 	}
 }
 
-// Files returns the files of the package.
-func (s Stored) Files() ([]deb.File, error) {
-	files, err := deb.RecordFiles(s.Record)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", lists.ErrDamaged, err)
+// CutFiles is deb.CutFiles of the record.
+func (s Stored) CutFiles() (head []byte, files []deb.File, err error) {
+	if head, files, err = deb.CutFiles(s.Record); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", lists.ErrDamaged, err)
 	}
-	return files, nil
+	return head, files, nil
 }
 
 func decoded(records iter.Seq2[lists.Record, error]) iter.Seq2[*deb.Package, error] {

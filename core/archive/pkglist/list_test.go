@@ -264,7 +264,7 @@ func TestFindStored(t *testing.T) {
 		t.Fatalf("%d packages, want %d", len(found), len(want))
 	}
 	for i, p := range want {
-		files, err := found[i].Files()
+		_, files, err := found[i].CutFiles()
 		if err != nil || !slices.Equal(files, p.Files) || !bytes.Equal(found[i].Record, deb.AppendPackage(nil, p)) {
 			t.Errorf("%v: files %v, %v", p, files, err)
 		}
@@ -272,7 +272,7 @@ func TestFindStored(t *testing.T) {
 	if reads, _ := blobs.take(); reads > 4 {
 		t.Errorf("%d chunks were read", reads)
 	}
-	if _, err := (Stored{Record: []byte("x")}).Files(); !errors.Is(err, lists.ErrDamaged) {
+	if _, _, err := (Stored{Record: []byte("x")}).CutFiles(); !errors.Is(err, lists.ErrDamaged) {
 		t.Errorf("%v, want ErrDamaged", err)
 	}
 }

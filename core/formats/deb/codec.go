@@ -263,12 +263,12 @@ func RecordProvides(data []byte) ([]string, error) {
 	return nil, ErrRecord
 }
 
-// RecordFiles returns the files in a record without building the rest of the package. It
-// may accept bytes that AppendPackage does not write.
-func RecordFiles(data []byte) ([]File, error) {
+// CutFiles splits a record into the bytes before its files, and the files. It builds no
+// other part of the package. It may accept bytes that AppendPackage does not write.
+func CutFiles(data []byte) (head []byte, files []File, err error) {
 	d, p, err := openRecord(data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for range relationNames {
 		for range d.count(1) {
@@ -279,14 +279,15 @@ func RecordFiles(data []byte) ([]File, error) {
 		d.string()
 		d.string()
 	}
-	files := make([]File, d.count(2+len(digestLens)))
+	head = data[:len(data)-len(d.rest)]
+	files = make([]File, d.count(2+len(digestLens)))
 	for i := range files {
 		d.file(&files[i])
 	}
 	if d.failed || d.rest != "" || p.Kind > Installer {
-		return nil, ErrRecord
+		return nil, nil, ErrRecord
 	}
-	return files, nil
+	return head, files, nil
 }
 
 // decoder reads a record from the front. After a failure it yields zeros.

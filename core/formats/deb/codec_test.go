@@ -57,11 +57,15 @@ func TestRecords(t *testing.T) {
 		if again := AppendPackage(nil, got); !bytes.Equal(again, record) {
 			t.Fatalf("the package has two records:\n%q\n%q", record, again)
 		}
-		if files, err := RecordFiles(record); err != nil || len(files) != len(p.Files) || len(files) > 0 && !reflect.DeepEqual(files, p.Files) {
-			t.Fatalf("files of %+v are %+v, %v", p, files, err)
+		other := *p
+		other.Files = nil
+		without := AppendPackage(nil, &other)
+		head, files, err := CutFiles(record)
+		if err != nil || len(files) != len(p.Files) || len(files) > 0 && !reflect.DeepEqual(files, p.Files) || !bytes.Equal(head, without[:len(without)-1]) {
+			t.Fatalf("%+v is cut into %q and %+v, %v", p, head, files, err)
 		}
 		cut := rapid.IntRange(0, len(record)-1).Draw(t, "cut")
-		if _, err := RecordFiles(record[:cut]); !errors.Is(err, ErrRecord) {
+		if _, _, err := CutFiles(record[:cut]); !errors.Is(err, ErrRecord) {
 			t.Fatalf("files of the first %d of %d bytes: %v, want ErrRecord", cut, len(record), err)
 		}
 		if _, err := DecodePackage(record[:cut]); !errors.Is(err, ErrRecord) {
