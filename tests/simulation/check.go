@@ -214,7 +214,7 @@ func (c *checker) moved(was, t task.Task) {
 	case t.State.Ended():
 		c.order = slices.Delete(c.order, i, i+1)
 		c.ended(t)
-	case !slices.Equal(was.Locks, t.Locks):
+	case was.Relocks != t.Relocks || !slices.Equal(was.Locks, t.Locks):
 		c.order = append(slices.Delete(c.order, i, i+1), t.ID)
 	}
 }

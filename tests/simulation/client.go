@@ -21,6 +21,7 @@ type client struct {
 	sent   int
 	mine   []int64 // tasks of this client
 	last   *request
+	secret string // of a token; "" is none
 }
 
 // answer is the answer to a request. It is unknown if the process died or the client
@@ -86,6 +87,9 @@ func (c *client) ask(method, path, media string, body []byte) answer {
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
 	r.Header.Set("Content-Type", media)
+	if c.secret != "" {
+		r.Header.Set("Authorization", "Bearer "+c.secret)
+	}
 	out := httptest.NewRecorder()
 	p.app.Handler.ServeHTTP(out, r)
 	c.w.mu.Lock()

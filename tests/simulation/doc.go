@@ -14,7 +14,7 @@
 //	queue.go              the queue and its deliveries
 //	process.go            processes: start, crash, freeze
 //	power.go              a failure of the power
-//	client.go, mixes.go, operations.go, scripts.go  clients and their requests
+//	client.go, mixes.go, operations.go, families.go, scripts.go  clients and their requests
 //	history.go            changes and reads as clients saw them, for porcupine
 //	network.go            the archive of another server, and objects that all runs share
 //	reader.go             readers: apt's algorithm

@@ -73,6 +73,9 @@ var rare = []focus{
 		aims: []Aim{{Call: "Table.Scan mirror", Kind: Delay, One: 2, For: time.Minute}, {Call: "Table.Scan snapshot", Kind: Delay, One: 3, For: time.Minute}}},
 	// Messages of a group have another order than its tasks, which have different locks.
 	{name: "unsent", mix: "unsent", names: 1, hasty: true, only: true, clients: 4, requests: 10, aims: []Aim{{Call: "Queue.Send", Kind: Before, One: 2}}},
+	// Clients send requests of all families, with all kinds of faults.
+	{name: "families", mix: "families", names: 2, clients: 3, requests: 20},
+	{name: "families, hasty", mix: "families", names: 1, hasty: true, requests: 30, also: []Kind{Before, Lost, Outage}},
 }
 
 // focusOf returns the focus of a seed, nil if it has none.

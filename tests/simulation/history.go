@@ -102,6 +102,16 @@ func (c *checker) histories() map[string][]porcupine.Operation {
 	return all
 }
 
+// sizes returns the number of histories that are checked, and of the operations in them.
+func (r Result) sizes() (histories, operations int) {
+	for _, ops := range r.histories {
+		if len(ops) >= 2 {
+			histories, operations = histories+1, operations+len(ops)
+		}
+	}
+	return histories, operations
+}
+
 // Linearizable requires that each change and each read of a list has taken effect at a
 // moment between its request and its answer.
 func (r Result) Linearizable() error {

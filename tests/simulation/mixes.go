@@ -25,6 +25,8 @@ func (c *client) mix() []func() {
 	case "tasks":
 		return []func(){c.createRepo, c.editRepo, c.editRepo, c.addPackages, c.removePackages, c.importFiles, c.takeSnapshot, c.dropSnapshot, c.dropRepo, c.publish, c.publish, c.update, c.update, c.update, c.dropPublication,
 			c.cancel, c.cancel, c.cancel, c.readTasks, c.cleanup, c.renameSnapshot}
+	case "families":
+		return c.families()
 	case "comeback":
 		return []func(){c.comeBack}
 	case "turn":

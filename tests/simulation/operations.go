@@ -14,8 +14,8 @@ import (
 
 // pack is a package that clients upload.
 type pack struct {
-	file, key string
-	data      []byte
+	file, key, sha256 string
+	data              []byte
 }
 
 // versions is the number of packages of one name.
@@ -46,7 +46,7 @@ func packOf(name, version string, data []byte) pack {
 	if err != nil {
 		panic(err)
 	}
-	return pack{file, p.Key(), data}
+	return pack{file, p.Key(), p.Files[0].SHA256, data}
 }
 
 // names of objects. There are few, so that clients meet.

@@ -43,6 +43,8 @@ func (c *Counts) add(d Counts) {
 	c.Starts += d.Starts
 	c.Tasks += d.Tasks
 	c.Writes += d.Writes
+	c.Histories += d.Histories
+	c.Events += d.Events
 	c.Simulated += d.Simulated
 }
 
@@ -50,8 +52,9 @@ func (r *Report) String() string {
 	c := r.Counts
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d seeds, %d violations %v\n", c.Seeds, len(r.Failed), r.Failed)
-	fmt.Fprintf(&b, "%d API requests (%d of them ask for the state of a task), %d requests of apt's readers, %d tasks\n", c.Requests, c.Polls, c.Reads, c.Tasks)
-	fmt.Fprintf(&b, "%d port calls, of them %d transactions; %d deliveries; %d processes\n", c.Calls, c.Writes, c.Deliveries, c.Starts)
+	fmt.Fprintf(&b, "%d tasks, %d deliveries, %d processes; %d port calls, of them %d transactions\n", c.Tasks, c.Deliveries, c.Starts, c.Calls, c.Writes)
+	fmt.Fprintf(&b, "%d operations: %d API requests that are no polls, %d polls, %d requests of readers\n", c.Requests+c.Reads, c.Requests-c.Polls, c.Polls, c.Reads)
+	fmt.Fprintf(&b, "%d histories of lists are linearizable, with %d changes and reads\n", c.Histories, c.Events)
 	fmt.Fprintf(&b, "%d hours of simulated time\nfaults:", c.Simulated/time.Hour)
 	for k, n := range r.Coverage.Faults {
 		fmt.Fprintf(&b, " %v %d,", Kind(k), n)

@@ -56,6 +56,7 @@ func Run(t *testing.T, f *Fixtures, plan Plan, coverage *Coverage) (result Resul
 		w.counts.Simulated = time.Since(begins)
 		result = Result{Plan: plan, Failure: w.failure, Hash: w.hash, Steps: w.steps, trail: w.trail, Counts: w.counts,
 			histories: w.check.histories(), Faults: len(w.faultSteps), FaultSteps: w.faultSteps}
+		result.Counts.Histories, result.Counts.Events = result.sizes()
 		if err := result.Linearizable(); err != nil && result.Failure == "" {
 			result.Failure = err.Error()
 		}
@@ -188,6 +189,7 @@ func (w *World) clear() {
 			c.must("DELETE", "/api/repos/"+r+"?force=1")
 		}
 		c.must("DELETE", "/api/files/shared")
+		w.clearFamilies(c)
 		for n := range w.Plan.Clients {
 			for i := range w.Plan.Requests + 1 {
 				if w.memoryHas(fmt.Sprintf("u%d-%d//", n, i)) {
@@ -281,7 +283,7 @@ func (w *World) left() {
 	rows := w.memory.Rows("")
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
 		part, _, _ := strings.Cut(key, "/")
-		if !strings.HasPrefix(part, "audit") && part != "auth" && key != "calendar/tasks/retention" && part != "task" && part != "collection" && part != "keyring" && part != "gpg" {
+		if !strings.HasPrefix(part, "audit") && !strings.HasPrefix(part, "auth") && part != "check" && key != "calendar/tasks/retention" && part != "task" && part != "collection" && part != "keyring" && part != "gpg" {
 			all = append(all, "row "+key)
 		}
 	}

@@ -192,9 +192,11 @@ func TestKillingSeedsPass(t *testing.T) {
 //     A delivery of the last one started the second task only, which waited, too.
 //   - 10871: the manifest of a dropped publication was deleted, and the write after it
 //     failed. The next attempt left the row of staged objects.
+//   - 318: a collection waited for a check of the storage from before its epoch, and the
+//     check waited for the lock of the collection.
 func TestFoundFaultsStayMended(t *testing.T) {
 	f := fixtures(t)
-	for _, seed := range []uint64{178, 10871} {
+	for _, seed := range []uint64{178, 10871, 318} {
 		if r := Run(t, f, PlanOf(seed), NewCoverage()); r.Failure != "" {
 			t.Error(describe(r))
 		}

@@ -66,6 +66,8 @@ type Counts struct {
 	Simulated time.Duration
 
 	Deliveries int
+	Histories  int // of lists, that porcupine has checked
+	Events     int // operations in them
 }
 
 // fail notes the first violation and ends the run.

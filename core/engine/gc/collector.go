@@ -56,7 +56,7 @@ func (s *Collector) run(ctx context.Context, a *task.Attempt, args options) (tas
 	if err != nil {
 		return task.Result{}, err
 	}
-	if !begun {
+	if !begun || c.at.Epoch == 0 { // it has given way
 		if err := c.begin(ctx); err != nil {
 			return task.Result{}, err
 		}
@@ -118,12 +118,41 @@ func (c *collection) wait(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := c.giveWay(ctx); err != nil {
+			return err
+		}
 		if err := c.save(ctx); err != nil {
 			return err
 		}
 		return task.Later(min(max(c.Now().Sub(c.at.Since)/4, minWait), maxWait))
 	}
 	c.at.Before = 0
+	return nil
+}
+
+// giveWay moves the collection to the end of the queue of its lock if a task of another
+// kind waits there. Otherwise the two could wait for each other. Example: a check of the
+// storage was admitted before the epoch began. It waits for the lock, and the collection
+// waits for all tasks from before the epoch. The collection begins anew after the check.
+func (c *collection) giveWay(ctx context.Context) error {
+	queue, err := lock.Queue(ctx, c.Table, resource)
+	if err != nil {
+		return err
+	}
+	for _, id := range queue {
+		t, err := c.Tasks.Get(ctx, id)
+		if errors.Is(err, task.ErrUnknown) || err == nil && (t.Kind == kindName || t.State.Ended()) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		c.at = cursor{Seq: c.at.Seq}
+		if err := c.save(ctx); err != nil {
+			return err
+		}
+		return &task.Relock{Locks: []lock.Want{Lock()}, Resources: []string{"__all__"}}
+	}
 	return nil
 }
 

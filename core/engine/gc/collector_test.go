@@ -189,6 +189,23 @@ func TestTasksOfBeforeTheEpochAreWaitedFor(t *testing.T) {
 	}
 }
 
+// TestCollectionGivesWayToATaskBehindIt: a task of before the epoch waits for the lock of
+// the collection, which would wait for the task.
+func TestCollectionGivesWayToATaskBehindIt(t *testing.T) {
+	w := newWorld(t, drivertest.NewEnv())
+	w.things(t, "a", "b")
+	w.head(t, "late", "x", w.list(t, "a"))
+	ids := []int64{w.admit(t)}
+	behind := must[task.Task](t)(w.collector.Tasks.Admit(t.Context(),
+		task.Spec{Kind: "test.move", Name: "move", Locks: []lock.Want{Lock(), {Resource: "move"}}, Args: moveArgs{"late", "head"}}, false))
+	ids = append(ids, behind.ID, w.admit(t))
+	ok(t, w.Drain(t.Context(), w.dispatcher.Handle))
+	for _, id := range ids {
+		w.succeeded(t, id)
+	}
+	w.wantLeft(t, "a")
+}
+
 func TestForeignObjectsAreCountedAndStay(t *testing.T) {
 	w := newWorld(t, drivertest.NewEnv())
 	w.things(t, "a")

@@ -171,6 +171,16 @@ func Ahead(ctx context.Context, t driver.Table, task int64, wants []Want) ([]int
 	return ahead, nil
 }
 
+// Queue returns the tasks that hold a resource or wait for it, in queue order.
+func Queue(ctx context.Context, t driver.Table, resource string) ([]int64, error) {
+	queue, _, err := load(ctx, t, resource)
+	var all []int64
+	for _, e := range queue {
+		all = append(all, e.Task)
+	}
+	return all, err
+}
+
 func put(resource string, queue []entry, version string) driver.Op {
 	if len(queue) == 0 {
 		return driver.Op{Do: driver.OpDelete, Key: Key(resource), If: version}
