@@ -20,7 +20,7 @@ func (c *client) families() []func() {
 		c.dropFile, c.dropFile, c.dropFile, c.export, c.export, c.changeMirror, c.updateMirror, c.dropPublication, c.dropRepo, c.keys}
 }
 
-// look reads what pages for people show.
+// look reads objects as pages for people do.
 func (c *client) look() {
 	_, path := c.publication()
 	repo, snapshot, p := c.repo(), c.snapshot(), pick(c.dice, c.stock()...)
