@@ -221,11 +221,13 @@ func (b *tab) glance(paths ...string) {
 		b.everywhere(paths...)
 		return
 	}
-	b.look("dark", 360)
 	for _, path := range paths {
+		b.look("dark", 360)
 		b.visit(path)
 		b.valid(path)
 		b.check(path)
+		b.look("dark", 1280)
+		b.fits(path + " 1280")
 	}
 	b.quiet()
 }
