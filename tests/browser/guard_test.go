@@ -132,8 +132,8 @@ func TestConsoleOfAptly(t *testing.T) {
 		_ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
 	})
 	answers(t, at)
-	first := strings.TrimSpace(start(t, bin, "console", "--url", "http://"+at))
-	base, path, _ := strings.Cut(first, "/-/")
+	first, _ := start(t, bin, "console", "--url", "http://"+at)
+	base, path, _ := strings.Cut(strings.TrimSpace(first), "/-/")
 	b := open(t, &server{url: base})
 	b.look("light", 1280)
 	b.part(t, "W17 the code of the address is good once", func(t *testing.T) {

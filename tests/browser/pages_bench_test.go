@@ -2,15 +2,20 @@ package browser
 
 import (
 	"flag"
+	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 )
 
 var many = flag.Int("many", 60_000, "packages of BenchmarkPages")
 
-// BenchmarkPages measures the time from the request for a page to its last byte, with a
-// mirror of many packages, its snapshot and a publication. It reports the size, too.
+// BenchmarkPages measures each page with a mirror of many packages, its snapshot and a
+// publication. It reports the time to the last byte, the CPU time of the server and the
+// size.
 func BenchmarkPages(b *testing.B) {
 	s := serve(b)
 	a := archiveOf(b, *many, nil)
@@ -27,6 +32,7 @@ func BenchmarkPages(b *testing.B) {
 		"/-/snapshots", "/-/snapshots/one", "/-/compare?left=none&right=one", "/-/compare?left=none&right=one&name=tool003", "/-/publications", "/-/publications/-/stable", "/-/publications/-/stable/tree",
 		"/-/tasks", "/-/graph", "/-/keys", "/-/storage"} {
 		b.Run(path, func(b *testing.B) {
+			before := s.cpu(b)
 			for b.Loop() {
 				status, _, page := s.try(b, "GET", path, "", nil)
 				if status != http.StatusOK || len(page) > 150_000 {
@@ -34,6 +40,26 @@ func BenchmarkPages(b *testing.B) {
 				}
 				b.ReportMetric(float64(len(page)), "bytes")
 			}
+			b.ReportMetric(float64(s.cpu(b)-before)/float64(b.N)*10, "cpu-ms/op")
 		})
 	}
+}
+
+// cpu returns the CPU time that the server has used, in hundredths of a second.
+func (s *server) cpu(b *testing.B) int {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields, sum := strings.Fields(rest), 0
+	for _, field := range fields[11:13] { // utime and stime, of proc(5)
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += n
+	}
+	return sum
 }

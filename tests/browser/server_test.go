@@ -39,6 +39,7 @@ type server struct {
 	url   string
 	token string // of an administrator; "" for an open server
 	data  string
+	pid   int
 }
 
 // serve starts the program with an ephemeral port.
@@ -63,7 +64,8 @@ func serveData(t testing.TB, data string, args ...string) *server {
 		t.Fatal(err)
 	}
 	s := &server{data: data}
-	line := start(t, bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data, "--allow-upstream", "127.0.0.1", "--console", "full"}, args...)...)
+	line, pid := start(t, bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data, "--allow-upstream", "127.0.0.1", "--console", "full"}, args...)...)
+	s.pid = pid
 	for _, word := range strings.Fields(line) {
 		if word = strings.TrimSuffix(word, ","); strings.HasPrefix(word, "http://") {
 			s.url = word
@@ -75,8 +77,8 @@ func serveData(t testing.TB, data string, args ...string) *server {
 	return s
 }
 
-// start starts a program for the length of a test, and returns its first line.
-func start(t testing.TB, bin string, args ...string) string {
+// start starts a program for the length of a test, and returns its first line and its ID.
+func start(t testing.TB, bin string, args ...string) (line string, pid int) {
 	t.Helper()
 	cmd := exec.Command(bin, args...)
 	var log bytes.Buffer
@@ -95,12 +97,12 @@ func start(t testing.TB, bin string, args ...string) string {
 			t.Logf("log of the server:\n%s", lastLines(log.String(), 8))
 		}
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
+	line, err = bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("the server did not start: %v\n%s", err, log.String())
 	}
 	go io.Copy(io.Discard, out)
-	return line
+	return line, cmd.Process.Pid
 }
 
 func lastLines(text string, n int) string {

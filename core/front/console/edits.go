@@ -142,18 +142,23 @@ func pulled(q *request, call client.Call[client.Snapshot], text string) (plan, e
 		Removed []string `json:"removed_packages"`
 	}
 	found, err := client.Send(q.ctx, q.api, client.Call[changes]{Method: call.Method, Path: call.Path, Query: call.Query, Body: call.Body, Task: true})
-	return listing(found.Value.Added, found.Value.Removed, nil, text), err
+	return listing(prefixed("Adds ", found.Value.Added), prefixed("Removes ", found.Value.Removed), nil, text), err
+}
+
+// prefixed puts a word before each element of a list.
+func prefixed(word string, list []string) (all []string) {
+	for _, one := range list {
+		all = append(all, word+one)
+	}
+	return all
 }
 
 // listing returns a plan of packages that are added and removed.
 func listing(added, removed, warnings []string, text string) plan {
 	p := plan{Lines: []string{text, fmt.Sprintf("Added: %s. Removed: %s.", layout.Count(len(added)), layout.Count(len(removed)))}}
-	for word, list := range map[string][]string{"Adds ": added, "Removes ": removed, "": warnings} {
-		for _, one := range list[:min(len(list), maxPlanLines)] {
-			p.Lines = append(p.Lines, word+one)
-		}
+	for _, list := range [][]string{added, removed, warnings} {
+		p.Lines = append(p.Lines, list[:min(len(list), maxPlanLines)]...)
 	}
-	slices.Sort(p.Lines[2:])
 	return p
 }
 
@@ -170,7 +175,8 @@ func reported(q *request, call client.Call[client.Report], text string) (plan, e
 		return plan{}, err
 	}
 	r := found.Value.Report
-	return listing(r.Added, r.Removed, r.Warnings, text), nil
+	warnings := slices.DeleteFunc(r.Warnings, func(text string) bool { return strings.Contains(text, "as dry run has been requested") })
+	return listing(r.Added, r.Removed, warnings, text), nil
 }
 
 // copyPackages copies or moves packages to another repository.
