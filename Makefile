@@ -155,6 +155,9 @@ test-aws: tools parts ## all tests of the AWS deployment, on this machine
 test-aws-slices: tools parts ## import 50,000 packages and collect 10,000 snapshots with a function timeout of 20 s; takes 1 to 2 hours
 	go test -timeout 5h -v -run TestShortFunctions ./tests/aws -slice-packages 50000 -slice-snapshots 10000
 
+test-transfer-large: tools parts ## export PACKAGES (50000) packages, import them into the AWS deployment on this machine, and bring them back
+	go test -timeout 5h -v -run 'TestThereAndBack$$' ./tests/aws -transfer-packages $(or $(PACKAGES),50000)
+
 test-aws-large: tools parts ## on this machine: a mirror of 2,000 packages, a package of 6 GB in the drop box, an import of 20 GB, a list of 60,000; needs 45 GB of disk
 	go test -timeout 5h -v -run 'TestLarge(Mirror|Package|Import|List)$$' ./tests/aws -large-mirror 2000 -large-package 6144 -large-import 20480 -large-each 512 -large-list 60000
 
@@ -265,4 +268,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help man terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+.PHONY: help man terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices test-transfer-large cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

@@ -36,11 +36,13 @@ func (s *session) folder(dir string) (*move.Folder, error) {
 }
 
 func (s *session) exportCommand() *cobra.Command {
+	var only []string
 	c := s.leaf("export DIR", "Write all objects of the server and their packages to a folder", count{1, 1}, func(ctx context.Context, args []string) error {
 		m, err := s.mover(args[0])
 		if err != nil {
 			return err
 		}
+		m.Only = only
 		done, err := m.Export(ctx)
 		s.reporter.close()
 		if err != nil {
@@ -58,6 +60,7 @@ func (s *session) exportCommand() *cobra.Command {
 	c.Long = `Write repositories, mirrors, snapshots and publications with their packages to a transfer folder.
 The server goes on meanwhile. A further export to the folder fetches new packages only. Secrets are not exported.
 The folder is imported by aptless import.`
+	c.Flags().StringArrayVar(&only, "only", nil, "a part: KIND/NAME, in which a star is any text, as repo/tools or publication/./stable; may be repeated")
 	return c
 }
 

@@ -22,7 +22,8 @@ import (
 type Mover struct {
 	Client   *client.Client
 	Folder   *Folder
-	Parallel int // requests at a time; 0 is 8
+	Parallel int      // requests at a time; 0 is 8
+	Only     []string // patterns of transfer.Select; none for all objects
 	Now      func() time.Time
 	// Say is called with the progress; nil for none. total 0 is not known.
 	Say func(phase string, done, total int)
@@ -74,6 +75,9 @@ func (m *Mover) Export(ctx context.Context) (done Exported, err error) {
 		return done, fmt.Errorf("the objects of export %s arrived damaged", e.ID)
 	}
 	objects, err := transfer.Decode(&text)
+	if err == nil && len(m.Only) > 0 {
+		objects, err = transfer.Select(objects, m.Only)
+	}
 	if err != nil {
 		return done, err
 	}
