@@ -30,6 +30,18 @@ func Select(objects []Object, patterns []string) ([]Object, error) {
 			return nil, fmt.Errorf("no object is %s: keyring, repo, mirror, snapshot or publication, a slash, and a name", text)
 		}
 	}
+	need(objects, chosen)
+	var all []Object
+	for _, o := range objects {
+		if chosen[o.id()] {
+			all = append(all, o)
+		}
+	}
+	return all, nil
+}
+
+// need adds what the chosen objects need, by identity.
+func need(objects []Object, chosen map[string]bool) {
 	for i := range objects {
 		if p := objects[i].Publication; p != nil && chosen[objects[i].id()] {
 			for _, c := range p.Components {
@@ -37,24 +49,19 @@ func Select(objects []Object, patterns []string) ([]Object, error) {
 			}
 		}
 	}
-	rings := map[string]bool{}
 	for i := range objects {
-		if m := objects[i].Mirror; m != nil && chosen[m.UUID] {
-			rings[keyring.Default] = true
-			if m.Schedule != nil {
-				for _, name := range m.Schedule.Keyrings {
-					if clean, err := keyring.CleanName(name); err == nil {
-						rings[clean] = true
-					}
-				}
+		m := objects[i].Mirror
+		if m == nil || !chosen[m.UUID] {
+			continue
+		}
+		chosen[keyring.Default] = true
+		if m.Schedule == nil {
+			continue
+		}
+		for _, name := range m.Schedule.Keyrings {
+			if clean, err := keyring.CleanName(name); err == nil {
+				chosen[clean] = true
 			}
 		}
 	}
-	var all []Object
-	for _, o := range objects {
-		if chosen[o.id()] || o.Ring != nil && rings[o.Ring.Name] {
-			all = append(all, o)
-		}
-	}
-	return all, nil
 }
