@@ -40,7 +40,7 @@ func Select(objects []Object, patterns []string) ([]Object, error) {
 	return all, nil
 }
 
-// need adds what the chosen objects need, by identity.
+// need adds the sources of chosen publications, and the keyrings of chosen mirrors.
 func need(objects []Object, chosen map[string]bool) {
 	for i := range objects {
 		if p := objects[i].Publication; p != nil && chosen[objects[i].id()] {
