@@ -37,6 +37,7 @@ type settings struct {
 	storages       map[string]string
 	buckets        []string
 	address        string
+	dropFolder     string
 	passphraseFile string
 	memory         options.Bytes
 	shared         options.Options
@@ -80,6 +81,7 @@ If the variable SOURCE_DATE_EPOCH is set, it is the date of all Release files, i
 	flags.StringToStringVar(&opt.storages, "storage", nil, "further folder to publish to, name=folder. The API calls it filesystem:<name>, its files are served below /repos/<name>/ and stored below public in the folder")
 	flags.StringArrayVar(&opt.buckets, "s3-storage", nil, "bucket to publish to, on S3 or a compatible service: name=s3://bucket/prefix?region=eu-central-1, or ?endpoint=https://s3.example.org&profile=lab. The API calls it s3:<name>. Credentials are found as by the AWS SDK. May be repeated")
 	flags.StringVar(&opt.address, "address", "", "URL of this server for clients, for links in Release files, for example https://deb.example.org")
+	flags.StringVar(&opt.dropFolder, "drop-folder", "", "folder in which programs of this machine put package files: DIR/<repo>/x.deb is imported, and published where the repository says so. A refused file goes to DIR/.failed with its reason")
 	opt.shared.Flags(flags)
 	opt.access.flags(flags)
 	opt.pages.flags(flags)
@@ -114,6 +116,9 @@ func serve(ctx context.Context, opt settings) error {
 		return err
 	}
 	if err := checkAddress(opt.address); err != nil {
+		return err
+	}
+	if err := checkDropFolder(opt.dropFolder, opt.data); err != nil {
 		return err
 	}
 	sockets, err := listen(opt.listen...)
@@ -212,6 +217,16 @@ func (s *server) run(ctx context.Context, sockets listeners, config app.Config, 
 	running.Go(func() { resting.serve(working) })
 	running.Go(func() { tick(working, a, s.log) })
 	running.Go(func() { s.compare(working, a) })
+	if opt.dropFolder != "" {
+		f, err := s.dropFolder(a, config, opt)
+		if err != nil {
+			stopWorking()
+			running.Wait()
+			return err
+		}
+		defer f.Close()
+		running.Go(func() { f.Serve(working) })
+	}
 	failed := make(chan error, len(sockets))
 	s.listen(working, server, sockets, opt.access.connections, failed)
 	s.greet(sockets[0].Addr(), opt)

@@ -60,12 +60,12 @@ func newBlobs(d *disk, stamps *stamps, counted *counters, fatal func(error)) *Bl
 }
 
 // checkKey returns driver.ErrInvalid unless an object can have the key: the port allows
-// it, and it begins with private/ or public/.
+// it, and it begins with private/, public/ or drop/.
 func checkKey(key string) error {
 	if err := driver.CheckKey(key); err != nil {
 		return err
 	}
-	if place, _, ok := strings.Cut(key, "/"); !ok || place != privateFolder && place != publicFolder {
+	if place, _, ok := strings.Cut(key, "/"); !ok || place != privateFolder && place != publicFolder && place != dropFolder {
 		return fmt.Errorf("object key %.100q is in no place: %w", key, driver.ErrInvalid)
 	}
 	return nil

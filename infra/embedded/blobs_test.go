@@ -372,7 +372,7 @@ func TestListAgainstModel(t *testing.T) {
 	s := openTest(t, dir, Options{})
 	component := rapid.StringMatching(`[ab!0.\-é]{1,3}`).Filter(func(c string) bool { return c != "." && c != ".." })
 	key := rapid.Custom(func(r *rapid.T) string {
-		place := rapid.SampledFrom([]string{privateFolder, publicFolder}).Draw(r, "place")
+		place := rapid.SampledFrom([]string{privateFolder, publicFolder, dropFolder}).Draw(r, "place")
 		return place + "/" + strings.Join(rapid.SliceOfN(component, 1, 4).Draw(r, "components"), "/")
 	})
 	rapid.Check(t, func(r *rapid.T) {
@@ -402,7 +402,7 @@ func TestListAgainstModel(t *testing.T) {
 				r.Fatalf("prefix %q after %q: %q, want %q", prefix, after, got, want)
 			}
 		}
-		for _, place := range []string{privateFolder, publicFolder} {
+		for _, place := range []string{privateFolder, publicFolder, dropFolder} {
 			must(t, os.RemoveAll(filepath.Join(dir, place)))
 			must(t, os.Mkdir(filepath.Join(dir, place), 0o755))
 		}

@@ -9,6 +9,7 @@
 //	  stamps    "mark" -> stamp, 8 bytes: no stamp that was handed out exceeds it
 //	            "synced" -> stamp, 8 bytes: the bytes of all objects up to it are durable
 //	            "boot" -> the run of the machine; from Open to Close only
+//	drop/…      objects: files that wait in the drop box, and refused ones
 //	private/…   objects, each a plain file under its key
 //	public/…    objects that the world may read: to be browsed, served and copied as they are
 //	tmp/        objects that are being written, and frozen-…, see Freeze; emptied by Open

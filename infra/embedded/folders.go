@@ -50,7 +50,7 @@ func newFolders(d *disk) *folders {
 	return f
 }
 
-// above returns the folders above key, the inmost first, without private and public.
+// above returns the folders above key, the inmost first, without private, public and drop.
 func above(key string) (list []string) {
 	for folder := path.Dir(key); strings.Contains(folder, "/"); folder = path.Dir(folder) {
 		list = append(list, folder)

@@ -77,7 +77,7 @@ func (s *Store) still(ctx context.Context, f *Frozen) (*bbolt.Tx, error) {
 // meanwhile is left out.
 func (s *Store) linkAll(ctx context.Context, dir string) (map[string]bool, error) {
 	there := map[string]bool{}
-	for _, root := range []string{privateFolder, publicFolder} {
+	for _, root := range []string{dropFolder, privateFolder, publicFolder} {
 		err := filepath.WalkDir(filepath.Join(s.dir, root), func(path string, d fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil

@@ -41,7 +41,7 @@ func (l *listing) start() error {
 	}
 	slash := strings.LastIndexByte(l.prefix, '/')
 	if slash < 0 {
-		return l.entries(folder{}, "", []string{privateFolder + "/", publicFolder + "/"})
+		return l.entries(folder{}, "", []string{dropFolder + "/", privateFolder + "/", publicFolder + "/"})
 	}
 	folder := l.prefix[:slash]
 	if checkKey(folder+"/x") != nil {

@@ -22,6 +22,7 @@ const (
 	tableFile     = "table.db"
 	privateFolder = "private"
 	publicFolder  = "public"
+	dropFolder    = "drop"
 	tempFolder    = "tmp"
 )
 
@@ -210,7 +211,7 @@ func storeFreePages(db *bbolt.DB) error {
 	return db.Update(func(*bbolt.Tx) error { return nil })
 }
 
-// prepareFolders makes the three folders and empties the folder of temporary files. It
+// prepareFolders makes the four folders and empties the folder of temporary files. It
 // refuses folders on different file systems, since a rename cannot cross them.
 func prepareFolders(dir string, d *disk) error {
 	if err := os.RemoveAll(filepath.Join(dir, tempFolder)); err != nil {
@@ -220,7 +221,7 @@ func prepareFolders(dir string, d *disk) error {
 	for i, folder := range []struct {
 		name string
 		perm os.FileMode
-	}{{tempFolder, 0o700}, {privateFolder, 0o700}, {publicFolder, 0o755}} {
+	}{{tempFolder, 0o700}, {privateFolder, 0o700}, {publicFolder, 0o755}, {dropFolder, 0o700}} {
 		if err := os.Mkdir(filepath.Join(dir, folder.name), folder.perm); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
 		}

@@ -93,7 +93,7 @@ func TestOpenMakesAndClears(t *testing.T) {
 	if entries, err := os.ReadDir(filepath.Join(dir, tempFolder)); err != nil || len(entries) != 0 {
 		t.Errorf("temporary files are %v, %v", entries, err)
 	}
-	for name, perm := range map[string]os.FileMode{privateFolder: 0o700, publicFolder: 0o755, tempFolder: 0o700} {
+	for name, perm := range map[string]os.FileMode{privateFolder: 0o700, publicFolder: 0o755, dropFolder: 0o700, tempFolder: 0o700} {
 		if fi, err := os.Stat(filepath.Join(dir, name)); err != nil || fi.Mode().Perm()&^perm != 0 {
 			t.Errorf("%s: %v, %v", name, fi.Mode(), err)
 		}

@@ -211,7 +211,7 @@ func (p *deployed) drop(name string) {
 func digHoles(ctx context.Context) {
 	for ctx.Err() == nil {
 		// A file that is being written is the next time's.
-		script := "find " + stored + " -type f -size +30M -mmin +0.1 -exec fallocate --dig-holes {} +"
+		script := "find " + stored + " -type f -size +30M -mmin +0.1 -exec fallocate --dig-holes {} \\;"
 		exec.CommandContext(ctx, "sh", "-c", script).Run() // a file may go meanwhile
 		select {
 		case <-ctx.Done():

@@ -15,7 +15,7 @@ import (
 // Prefixes of keys of files that wait, and of files that were refused.
 const (
 	Prefix       = "drop/drop/"
-	failedPrefix = "drop/failed/"
+	FailedPrefix = "drop/failed/"
 )
 
 // maxWait is the time for which a file waits for its .changes or .dsc.
@@ -67,4 +67,4 @@ type claim struct {
 }
 
 // failedKey returns the key of a refused file.
-func failedKey(object string) string { return failedPrefix + strings.TrimPrefix(object, Prefix) }
+func failedKey(object string) string { return FailedPrefix + strings.TrimPrefix(object, Prefix) }
