@@ -30,7 +30,7 @@ func auditCommand() *cobra.Command {
 			return eachRecord(cmd.Context(), address, since, query, func(r audit.Record) error { return out.Encode(r) })
 		},
 	}
-	cmd.PersistentFlags().StringVar(&address, "url", defaultURL, "address of the server")
+	cmd.PersistentFlags().StringVar(&address, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
 	cmd.PersistentFlags().StringVar(&since, "since", "24h", "how long ago the first record is at most, as 24h or 9600h")
 	for _, name := range []string{"event", "by", "owner", "task", "path", "status", "from"} {
 		filters[name] = cmd.Flags().String(name, "", "only records with this "+name)

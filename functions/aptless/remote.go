@@ -2,19 +2,25 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// defaultURL is where a server is unless a flag says so.
+// defaultURL is where a server is unless a flag or a variable says so.
 const defaultURL = "http://127.0.0.1:8080"
+
+// serverURL returns the address in the variable APTLESS_URL, which `push` and the other
+// commands of clients read, too.
+func serverURL() string { return cmp.Or(os.Getenv("APTLESS_URL"), defaultURL) }
 
 // credentials are the tokens of servers, by their addresses, in a file of the user.
 type credentials map[string]string
@@ -116,10 +122,18 @@ func (c *client) callJSON(ctx context.Context, method, path string, body, into a
 	return json.Unmarshal(answer, into)
 }
 
-// dial makes a client for a server, with the token for it.
+// dial makes a client for a server, with the token for it. The address may be a socket's,
+// as unix:///run/aptless/api.sock.
 func dial(url string) (*client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = maxWait
 	token, err := tokenFor(url)
+	if path, ok := strings.CutPrefix(url, "unix://"); ok {
+		url = "http://localhost"
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}
+	}
 	return &client{url: url, token: token, http: &http.Client{Transport: transport}}, err
 }

@@ -275,18 +275,6 @@ func registry(opt settings) *prometheus.Registry {
 	return r
 }
 
-func logger(opt settings) *slog.Logger {
-	level := slog.LevelInfo
-	if opt.verbose {
-		level = slog.LevelDebug
-	}
-	handler := slog.Handler(slog.NewTextHandler(opt.err, &slog.HandlerOptions{Level: level}))
-	if opt.json {
-		handler = slog.NewJSONHandler(opt.err, &slog.HandlerOptions{Level: level})
-	}
-	return slog.New(handler)
-}
-
 // tick calls the application's tick every minute.
 func tick(ctx context.Context, a *app.App, log *slog.Logger) {
 	ticker := time.NewTicker(time.Minute)

@@ -97,7 +97,7 @@ the loss of all. The server has authentication from then on.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&url, "url", defaultURL, "address of the server")
+	flags.StringVar(&url, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
 	flags.StringVar(&data, "data", "", "data folder of a server that is stopped, with --admin")
 	flags.BoolVar(&admin, "admin", false, "the token may do everything")
 	flags.StringVar(&o.Name, "name", "", "name of the token")
@@ -188,7 +188,7 @@ func listTokensCommand() *cobra.Command {
 			return w.Flush()
 		},
 	}
-	cmd.Flags().StringVar(&url, "url", defaultURL, "address of the server")
+	cmd.Flags().StringVar(&url, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
 	cmd.Flags().StringVar(&owner, "owner", "", "only tokens of this owner")
 	cmd.Flags().BoolVar(&live, "live", false, "only tokens that are valid")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -236,7 +236,7 @@ func revokeTokenCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&url, "url", defaultURL, "address of the server")
+	cmd.Flags().StringVar(&url, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
 	return cmd
 }
 
@@ -258,7 +258,7 @@ func rotateTokenCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&url, "url", defaultURL, "address of the server")
+	cmd.Flags().StringVar(&url, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
 	cmd.Flags().StringVar(&grace, "grace", "24h", "how long the old token is valid, at most 30d")
 	return cmd
 }
@@ -308,7 +308,7 @@ The variable APTLESS_TOKEN comes before it.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&url, "url", defaultURL, "address of the server")
+	cmd.Flags().StringVar(&url, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
 	return cmd
 }
 

@@ -54,7 +54,7 @@ An ID token is exchanged once. "aptless token revoke self" ends the short token 
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&address, "url", defaultURL, "address of the server")
+	cmd.Flags().StringVar(&address, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
 	cmd.Flags().StringVar(&audience, "audience", "", "audience of the ID token; the server is asked if empty")
 	cmd.Flags().StringVar(&policy, "policy", "", "name of the policy, if more than one matches")
 	return cmd
@@ -127,7 +127,7 @@ func showPolicyCommand(use, short string, args cobra.PositionalArgs) *cobra.Comm
 		}
 		return printJSON(cmd.OutOrStdout(), answer)
 	}}
-	cmd.Flags().StringVar(&address, "url", defaultURL, "address of the server")
+	cmd.Flags().StringVar(&address, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
 	return cmd
 }
 
@@ -179,7 +179,7 @@ func setPolicyCommand() *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), answer.Policy)
 		},
 	}
-	cmd.Flags().StringVar(&address, "url", defaultURL, "address of the server")
+	cmd.Flags().StringVar(&address, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
 	cmd.Flags().StringVar(&file, "file", "-", "file with the policy as JSON; - is standard input")
 	return cmd
 }
@@ -193,7 +193,7 @@ func removePolicyCommand() *cobra.Command {
 		}
 		return c.callJSON(cmd.Context(), "DELETE", policyPath(args), nil, nil)
 	}}
-	cmd.Flags().StringVar(&address, "url", defaultURL, "address of the server")
+	cmd.Flags().StringVar(&address, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
 	return cmd
 }
 

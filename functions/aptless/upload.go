@@ -67,7 +67,7 @@ The token is that of the variable APTLESS_TOKEN, else that of "aptless login".`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&url, "url", defaultURL, "address of the server")
+	cmd.Flags().StringVar(&url, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
 	cmd.Flags().BoolVar(&signed, "sigv4", false, "sign requests with AWS credentials, for a server with Authorizer=IAM; they are found as by the AWS SDK")
 	return cmd
 }

@@ -365,3 +365,15 @@ func contextOf(t *testing.T) (context.Context, context.CancelFunc) {
 	t.Cleanup(cancel)
 	return ctx, cancel
 }
+
+// TestReadersGetThePrefix holds that the address for readers has the prefix of the publication.
+func TestReadersGetThePrefix(t *testing.T) {
+	b, dir := newBench(t), debs(t, "aa_1_amd64")
+	b.must(t, "repo", "create", "-distribution", "stable", "r")
+	b.must(t, "repo", "add", "r", dir)
+	for prefix, want := range map[string]string{".": "/aptless.sources", "team/x": "/team/x/aptless.sources"} {
+		if got := b.aptless(t, "publish", "repo", "r", prefix); got.code != 0 || !strings.Contains(got.err, b.url+want+"\n") {
+			t.Errorf("%s: %+v", prefix, got)
+		}
+	}
+}

@@ -149,7 +149,7 @@ func (s *session) publishNew(verb, kind string) *cobra.Command {
 		b := p.body(cmd.Flags().Changed)
 		b.SourceKind, b.Sources, b.Distribution, b.Architectures = kind, filled(all), p.distribution, s.opts.architectures
 		return s.publishes(cmd.Context(), client.Publish(prefix, b), p.dry, func(v client.Publication) {
-			s.say("%s %s has been successfully published.\nFor the machines that read it: %s/aptless.sources", map[string]string{"local": "Local repo", "snapshot": "Snapshot"}[kind], strings.Join(names, ", "), s.settings.URL)
+			s.say("%s %s has been successfully published.\nFor the machines that read it: %s/aptless.sources", map[string]string{"local": "Local repo", "snapshot": "Snapshot"}[kind], strings.Join(names, ", "), addressOf(s.settings.URL, v.Prefix))
 		})
 	}
 	p.common(c)
@@ -446,4 +446,12 @@ func (s *session) publishRollback() *cobra.Command {
 	c.Flags().BoolVar(&p.dry, "dry-run", false, "show the changes and make none")
 	seenFlag(c, &p.seen)
 	return c
+}
+
+// addressOf returns the address of a prefix of a server.
+func addressOf(url, prefix string) string {
+	if prefix == "" || prefix == "." {
+		return url
+	}
+	return strings.TrimSuffix(url, "/") + "/" + prefix
 }

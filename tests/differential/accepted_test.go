@@ -8,6 +8,7 @@ const anything = "*"
 // testdata/aptly-1.6.3.json instead.
 var accepted = []acceptance{
 	accept(".*", "/type", `"application/json; charset=utf-8"`, "errors are JSON also by their media type, as from aptly 1.6 on"),
+	accept(".*", "/body/hint", anything, "a refusal also has its remedy in plain words"),
 
 	accept(".*", "/body/error", `"Key: '[a-zA-Z]+[.]`, "1.6: parameters have names of types"),
 	accept(".*", "/body/error", `"json: cannot unmarshal .*(Params|api[.])`, "1.6: parameters have names of types"),

@@ -92,7 +92,7 @@ func TestCopyBetweenRepos(t *testing.T) {
 		s.Fill(t, "src", app, apptest.Deb("lib", "1", "amd64"), apptest.Deb("base", "2", "all"), apptest.Deb("zz", "1", "amd64"))
 		s.Fill(t, "dst")
 		const copied = `{"Report":{"Warnings":[%s],"Added":[%s],"Removed":[]}}`
-		s.Want(t, "POST", "/api/repos/dst/copy/src/zz_1_amd64", "", 400, `{"error":"EOF"}`)
+		s.Want(t, "POST", "/api/repos/dst/copy/src/zz_1_amd64", "", 400, `{"error":"EOF","hint":"the body is empty: send JSON"}`)
 		s.Want(t, "POST", "/api/repos/dst/copy/src/zz_1_amd64", "{}", 200, fmt.Sprintf(copied, "", `"added zz-1(amd64)"`))
 		if got := s.Names(t, "/api/repos/dst"); got != "zz_1_amd64" {
 			t.Errorf("packages %s", got)

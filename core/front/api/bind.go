@@ -23,7 +23,7 @@ const (
 )
 
 // BindError says that the parameters of a request cannot be decoded.
-type BindError struct{ text string }
+type BindError struct{ text, hint string }
 
 func (e *BindError) Error() string { return e.text }
 
@@ -100,10 +100,11 @@ func Bind(r *http.Request, v any) error {
 	if unread == "" || err == nil && r.URL.RawQuery != "" {
 		return err
 	}
+	const hint = "send the header Content-Type: application/json"
 	if err != nil {
 		unread = err.Error() + " (" + unread + ")"
 	}
-	return &BindError{unread}
+	return &BindError{unread, hint}
 }
 
 // mislabelledJSON returns the reason why a body that looks like JSON is ignored. It
@@ -149,7 +150,7 @@ func refuseUnsupported(media string, body io.Reader) ([]byte, error) {
 func readBody(body io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	if err != nil {
-		return nil, &BindError{err.Error()}
+		return nil, &BindError{err.Error(), ""}
 	}
 	if len(data) > maxBody {
 		return nil, Errorf(http.StatusRequestEntityTooLarge, "request body has more than %d bytes", maxBody)
@@ -167,7 +168,7 @@ func multipartValues(r *http.Request) (url.Values, error) {
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	form, err := r.MultipartReader()
 	if err != nil {
-		return nil, &BindError{err.Error()}
+		return nil, &BindError{err.Error(), ""}
 	}
 	values := url.Values{}
 	for parts := 0; ; parts++ {
@@ -179,14 +180,14 @@ func multipartValues(r *http.Request) (url.Values, error) {
 			err = multipart.ErrMessageTooLarge
 		}
 		if err != nil {
-			return nil, &BindError{err.Error()}
+			return nil, &BindError{err.Error(), ""}
 		}
 		if part.FileName() != "" {
 			continue
 		}
 		value, err := io.ReadAll(part)
 		if err != nil {
-			return nil, &BindError{err.Error()}
+			return nil, &BindError{err.Error(), ""}
 		}
 		values.Add(part.FormName(), string(value))
 	}
@@ -198,7 +199,7 @@ func bindJSON(r *http.Request, v any) error {
 		return err
 	}
 	if tooDeep(data) {
-		return &BindError{fmt.Sprintf("JSON is nested more than %d deep", maxDepth)}
+		return &BindError{fmt.Sprintf("JSON is nested more than %d deep", maxDepth), ""}
 	}
 	err = json.NewDecoder(bytes.NewReader(data)).Decode(v)
 	var wrong *json.UnmarshalTypeError
@@ -207,9 +208,9 @@ func bindJSON(r *http.Request, v any) error {
 		noteUnknown(r, data, v)
 		return nil
 	case errors.As(err, &wrong) && wrong.Field == "":
-		return &BindError{fmt.Sprintf("json: cannot unmarshal %s into Go value of type %s", wrong.Value, wrong.Type)}
+		return &BindError{fmt.Sprintf("json: cannot unmarshal %s into Go value of type %s", wrong.Value, wrong.Type), jsonHint(err)}
 	}
-	return &BindError{err.Error()}
+	return &BindError{err.Error(), jsonHint(err)}
 }
 
 // headerKey is the key of the context for the header of the answer.
@@ -276,7 +277,7 @@ func bindForm(values url.Values, v any) error {
 		field := s.Field(i)
 		if field.Kind() == reflect.Map || field.Kind() == reflect.Pointer && field.Type().Elem().Kind() == reflect.Struct {
 			if json.Unmarshal([]byte(list[0]), field.Addr().Interface()) != nil { // the value may be a secret
-				return &BindError{s.Type().Field(i).Name + " has to be JSON in a form"}
+				return &BindError{s.Type().Field(i).Name + " has to be JSON in a form", ""}
 			}
 			continue
 		}
@@ -290,7 +291,7 @@ func bindForm(values url.Values, v any) error {
 		case reflect.Bool:
 			b, err := strconv.ParseBool(list[0])
 			if err != nil && list[0] != "" {
-				return &BindError{err.Error()}
+				return &BindError{err.Error(), s.Type().Field(i).Name + " has to be true or false"}
 			}
 			field.SetBool(b)
 		case reflect.Slice:
@@ -307,32 +308,34 @@ func bindForm(values url.Values, v any) error {
 func required(v any) error {
 	s := reflect.Indirect(reflect.ValueOf(v))
 	if s.Kind() == reflect.Slice {
-		var missing []string
+		var missing, hints []string
 		for i := range s.Len() {
 			if err := required(s.Index(i).Addr().Interface()); err != nil {
 				missing = append(missing, fmt.Sprintf("[%d]: %s", i, err))
+				hints = append(hints, fmt.Sprintf("element %d: %s", i, hintOf(err)))
 			}
 		}
 		if missing != nil {
-			return &BindError{strings.Join(missing, "\n")}
+			return &BindError{strings.Join(missing, "\n"), strings.Join(hints, "; ")}
 		}
 		return nil
 	}
 	if s.Kind() != reflect.Struct {
 		return nil
 	}
-	var missing []string
+	var missing, names []string
 	for i := range s.NumField() {
 		f := s.Type().Field(i)
 		if f.Tag.Get("binding") == "required" && s.Field(i).IsZero() {
 			missing = append(missing, fmt.Sprintf("Key: '%s.%s' Error:Field validation for '%s' failed on the 'required' tag",
 				s.Type().Name(), f.Name, f.Name))
+			names = append(names, f.Name)
 		}
 	}
 	if missing == nil {
 		return nil
 	}
-	return &BindError{strings.Join(missing, "\n")}
+	return &BindError{strings.Join(missing, "\n"), "the request lacks " + strings.Join(names, " and ")}
 }
 
 const maxParts = 1000

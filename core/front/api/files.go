@@ -90,6 +90,9 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 	for i, name := range stored {
 		stored[i] = path.Join(Param(r, "dir"), name)
 	}
+	if len(stored) == 0 {
+		lacksFile(w.Header())
+	}
 	s.Metrics.uploaded(Param(r, "dir"))
 	return WriteJSON(w, http.StatusOK, stored)
 }

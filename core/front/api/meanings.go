@@ -7,6 +7,7 @@ import "aptless/core/formats/openapi"
 var meanings = map[string]openapi.Meaning{
 	"error":                {About: "why the request was refused"},
 	"Empty":                {About: "refuse unless the server has no objects"},
+	"hint":                 {About: "the remedy in plain words, where one is known. Not in aptly", Example: "the request lacks Name"},
 	"Grants":               {About: "the rights, each a role or permissions with the names to which they apply"},
 	"Kind":                 {About: "cert: a client certificate. iam: AWS credentials", Example: "cert"},
 	"api.tokenParams.Kind": {About: "api, or download for a token that reads published files only", Example: "api"},

@@ -229,6 +229,7 @@ func statusOperations() []openapi.Operation {
 func (rt *Router) description(version string) openapi.API {
 	type failure struct {
 		Error string `json:"error"`
+		Hint  string `json:"hint,omitempty"`
 	}
 	names := map[reflect.Type]string{
 		reflect.TypeFor[repo.View]():          "deb.LocalRepo",

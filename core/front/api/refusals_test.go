@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http/httptest"
 	"strings"
@@ -112,11 +114,61 @@ func TestRefusals(t *testing.T) {
 		r.Header.Set("Content-Type", tc.contentType)
 		w := httptest.NewRecorder()
 		p.Handler.ServeHTTP(w, r)
-		if w.Code != tc.status || w.Body.String() != tc.want {
+		if w.Code != tc.status || apptest.WithoutHint(w.Body.String()) != tc.want {
 			t.Errorf("%s %s %.40s: %d %s, want %d %s", tc.method, tc.path, tc.body, w.Code, w.Body, tc.status, tc.want)
 		}
 	}
 	if !maps.Equal(rows, env.Memory.Rows("")) || !maps.Equal(objects, env.Memory.Objects("")) {
 		t.Error("a refused request has changed something")
+	}
+}
+
+// TestHintsArePlain holds that a refusal says the remedy without a name of Go.
+func TestHintsArePlain(t *testing.T) {
+	p, err := apptest.Start(t.Context(), drivertest.NewEnv(), apptest.Signer(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const js = "application/json"
+	if err := p.Step("POST", "/api/repos", `{"Name":"r"}`); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ method, path, contentType, body, hint string }{
+		{"POST", "/api/repos", js, "", "the body is empty: send JSON"},
+		{"POST", "/api/repos", js, `{"Name":`, "the body ends within its JSON"},
+		{"POST", "/api/repos", js, `x`, "the body is not JSON"},
+		{"POST", "/api/repos", js, `{}`, "the request lacks Name"},
+		{"POST", "/api/repos", js, `{"Name":5}`, "Name has to be a string, and is a number"},
+		{"POST", "/api/repos", js, `[]`, "the body has to be an object, and is a list"},
+		{"POST", "/api/repos", "", `{"Name":"x"}`, "send the header Content-Type: application/json"},
+		{"PUT", "/api/publish/:./s/sources", js, `[{"Component":"c","Name":"n"},{}]`, "element 1: the request lacks Component and Name"},
+		{"POST", "/api/publish", js, `{"SourceKind":"local","Sources":[{"Name":"r"}]}`, `send "Distribution": "stable", or set DefaultDistribution of the repository`},
+		{"PUT", "/api/publish/a/s", js, `{}`, "GET /api/publish lists the publications; in a path the prefix . is written :., and a slash _"},
+		{"GET", "/api/packages?q=hello+(", "", "", "a query is, for example, hello (>= 1.0), $Architecture (amd64) | Name (% lib*)"},
+		{"GET", "/api/tasks/abc", "", "", `the number of a task is digits, and "abc" is none: GET /api/tasks lists the tasks`},
+		{"POST", "/api/files/u", "", "", "send files as a form, as curl -F file=@hello.deb does, or one file by PUT /api/files/<dir>/<file>"},
+	} {
+		r := httptest.NewRequest(tc.method, tc.path, strings.NewReader(tc.body))
+		r.Header.Set("Content-Type", tc.contentType)
+		w := httptest.NewRecorder()
+		p.Handler.ServeHTTP(w, r)
+		var told struct{ Error, Hint string }
+		if err := json.Unmarshal(w.Body.Bytes(), &told); err != nil || told.Error == "" || told.Hint != tc.hint {
+			t.Errorf("%s %s %s: %d %s, %v", tc.method, tc.path, tc.body, w.Code, w.Body, err)
+		}
+	}
+	for path, want := range map[string]string{"/api/publish/stable": "a prefix . is written :.", "/api/files/u": "the form has no file"} {
+		r := httptest.NewRequest("POST", path, strings.NewReader("--x--"))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		if path == "/api/publish/stable" {
+			r.Method = "PUT"
+		} else {
+			r.Body = io.NopCloser(strings.NewReader("--x\r\nContent-Disposition: form-data; name=file\r\n\r\nhello.deb\r\n--x--\r\n"))
+		}
+		w := httptest.NewRecorder()
+		p.Handler.ServeHTTP(w, r)
+		if got := w.Header().Get("X-Warning"); !strings.Contains(got, want) {
+			t.Errorf("%s: %d %s, %q", path, w.Code, w.Body, got)
+		}
 	}
 }

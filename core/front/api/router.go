@@ -142,6 +142,9 @@ func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {
 		rt.Fallback.ServeHTTP(w, r)
 		return
 	}
+	if api && strings.HasPrefix(path, "/api/publish/") {
+		w.Header().Set("X-Warning", "a prefix . is written :. in a path, because clients remove ./")
+	}
 	notFound(w)
 }
 
@@ -219,6 +222,9 @@ func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 // refusalBody returns the body of a refusal.
 func refusalBody(err error) []byte {
 	told := map[string]any{"error": err.Error()}
+	if hint := hintOf(err); hint != "" {
+		told["hint"] = hint
+	}
 	var refusal *auth.Error
 	if errors.As(err, &refusal) && refusal.Claims != nil {
 		told["Claims"] = refusal.Claims

@@ -22,7 +22,7 @@ func (s *Server) uploadersRoutes(rt *Router) {
 	rt.Handle("PUT", path, needs(param(auth.RepoManage, "name")), func(w http.ResponseWriter, r *http.Request) error {
 		data, err := io.ReadAll(io.LimitReader(r.Body, repo.MaxUploaders+1))
 		if err != nil {
-			return &BindError{err.Error()}
+			return &BindError{err.Error(), ""}
 		}
 		rules, err := repo.ParseUploaders(data)
 		if err != nil {

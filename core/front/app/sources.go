@@ -89,11 +89,11 @@ func (a *App) sourcesText(ctx context.Context, base string, want api.Selection) 
 // selected ones.
 func nothingThere(base string, want api.Selection, views []publish.View) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# There is no signed publication of the prefix %s", want.Prefix)
+	b.WriteString("# There is no signed publication")
 	if want.Distributions != nil {
-		fmt.Fprintf(&b, " with the distribution %s", strings.Join(want.Distributions, " or "))
+		fmt.Fprintf(&b, " of the distribution %s", strings.Join(want.Distributions, " or "))
 	}
-	b.WriteString(".\n")
+	fmt.Fprintf(&b, " at the prefix %q.\n", want.Prefix)
 	seen := map[string]bool{}
 	for _, v := range views {
 		uri := uriOf(base, v)
