@@ -20,9 +20,9 @@ func logger(opt settings) *slog.Logger {
 	return slog.New(slog.NewTextHandler(opt.err, &slog.HandlerOptions{Level: level, ReplaceAttr: plain}))
 }
 
-// plain shortens the values of a line for people: durations to milliseconds, the storage
-// requests of a task to their sum, and an audit record to the fields that differ from the
-// line of its request. `aptless audit` prints whole records.
+// plain shortens the values of a line for people. Durations are rounded to milliseconds. The
+// storage requests of a task become their sum. An audit record becomes fields, without its
+// hashes. `aptless audit` prints whole records.
 func plain(_ []string, a slog.Attr) slog.Attr {
 	switch v := a.Value.Any().(type) {
 	case time.Duration:
