@@ -96,7 +96,9 @@ func Bind(r *http.Request, v any) error {
 	if err != nil {
 		return err
 	}
-	err = required(v)
+	if lacks := required(v); lacks != nil { // a nil *BindError is no nil error
+		err = lacks
+	}
 	if unread == "" || err == nil && r.URL.RawQuery != "" {
 		return err
 	}
@@ -305,14 +307,14 @@ func bindForm(values url.Values, v any) error {
 
 // required checks the fields tagged as required. A string must not be empty. A
 // slice must be present but may have no elements. v may be a slice of structs.
-func required(v any) error {
+func required(v any) *BindError {
 	s := reflect.Indirect(reflect.ValueOf(v))
 	if s.Kind() == reflect.Slice {
 		var missing, hints []string
 		for i := range s.Len() {
 			if err := required(s.Index(i).Addr().Interface()); err != nil {
 				missing = append(missing, fmt.Sprintf("[%d]: %s", i, err))
-				hints = append(hints, fmt.Sprintf("element %d: %s", i, hintOf(err)))
+				hints = append(hints, fmt.Sprintf("element %d: %s", i, err.hint))
 			}
 		}
 		if missing != nil {

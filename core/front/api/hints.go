@@ -35,12 +35,8 @@ func remedies() []remedy {
 	}
 }
 
-// hintOf returns a remedy for an error in plain words, "" for none.
+// hintOf returns a remedy for an error of a handler or task in plain words, "" for none.
 func hintOf(err error) string {
-	var binding *BindError
-	if errors.As(err, &binding) {
-		return binding.hint
-	}
 	text := err.Error()
 	for _, r := range remedies() {
 		if at := r.pattern.FindStringSubmatchIndex(text); at != nil {

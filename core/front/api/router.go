@@ -142,10 +142,7 @@ func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {
 		rt.Fallback.ServeHTTP(w, r)
 		return
 	}
-	if api && strings.HasPrefix(path, "/api/publish/") {
-		w.Header().Set("X-Warning", "a prefix . is written :. in a path, because clients remove ./")
-	}
-	notFound(w)
+	notFound(w, path)
 }
 
 // refused records that a request is refused for its credentials or permissions.
@@ -222,7 +219,12 @@ func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 // refusalBody returns the body of a refusal.
 func refusalBody(err error) []byte {
 	told := map[string]any{"error": err.Error()}
-	if hint := hintOf(err); hint != "" {
+	var binding *BindError
+	hint := hintOf(err)
+	if errors.As(err, &binding) {
+		hint = binding.hint
+	}
+	if hint != "" {
 		told["hint"] = hint
 	}
 	var refusal *auth.Error
@@ -257,8 +259,12 @@ func page(h http.Header, styles string) {
 	h.Set("Content-Security-Policy", policy)
 }
 
-// notFound answers 404 with aptly's text.
-func notFound(w http.ResponseWriter) {
+// notFound answers 404 with aptly's text. A client that removes ./ from a path of a
+// publication is told how the prefix . is written.
+func notFound(w http.ResponseWriter, path string) {
+	if strings.HasPrefix(path, "/api/publish/") {
+		w.Header().Set("X-Warning", "a prefix . is written :. in a path, because clients remove ./")
+	}
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(http.StatusNotFound)
 	w.Write([]byte("404 page not found"))

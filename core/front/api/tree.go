@@ -235,7 +235,7 @@ func (t *Tree) absent(w http.ResponseWriter, path string) {
 
 func (t *Tree) missing(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
-	notFound(w)
+	notFound(w, "")
 }
 
 // serve answers with an object. name selects its headers.
