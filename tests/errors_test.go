@@ -1,0 +1,249 @@
+package tests
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var writeErrors = flag.Bool("write-errors", false, "write docs/reference/errors.md")
+
+// family is a group of texts with one remedy.
+type family struct {
+	pattern *regexp.Regexp
+	remedy  string
+}
+
+// families are tried in order. Each text of an error has to match one.
+var families = func() []family {
+	var all []family
+	for _, f := range [][2]string{
+		{`^(credentials are not valid|authentication is needed|there is no key by which)`, "send a token: `aptless login`, or `APTLESS_TOKEN`; the administrator makes one with `aptless token create`"},
+		{`^no permission`, "`aptless whoami` shows the grants of the token; an administrator makes one with more"},
+		{`token .*(revoked|rotated|taken|cannot be rotated)|^no such token|the token is gone|this request has no token`, "`aptless token list` shows the tokens and their states"},
+		{`token's row|binding's row|live tokens|at most %d (policies|patterns)|there are %d bindings|1 to %d Grants|all grants`, "remove what is not used, or give fewer or shorter names"},
+		{`grant|role |permission %|downloader|admin has no|Kind is|Match|download token|Expires|Grace|^Name and Owner|^a name and an Owner|^a pattern has|^Publish: `, "correct the token, binding or policy as the text says: [protect](../how-to/protect.md) has examples"},
+		{`^(it |its |its claim|jwks_uri|keys of the issuer|the (signature is wrong|issuer has no key|header has|key %.50q is not for|document of)|part %d is not base64url|a part (has|is no JSON)|more than one policy|no policy has|no such policy|%.200q is no address of https)`, "compare the ID token's issuer, audience and claims with `aptless policy list`; an audit record has the exact reason"},
+		{`binding`, "`aptless audit` says which certificate was refused; `GET /api/auth/bindings` lists the bindings"},
+		{`open server|another site|proxy is an address|an origin is a scheme|asks no other server|own address|no authentication: nothing|closed server`, "set the option of the server that the text names: [options](options.md)"},
+		{`private prefixes|values for the edge|pool layout hash`, "read the present list with `GET /api/auth/access`, and repeat: [private downloads](../how-to/private-downloads.md)"},
+		{`parsing failed|unexpected token|no query|more than %d terms|nested more than|query|pattern longer|regexp compile|use simpler`, "write a simpler or correct query: [queries](queries.md)"},
+		{`Content-Type|media|form|JSON|body|request has|no file in|field .*JSON|Content-Transfer|files is wanted|two files have|list of 1 to`, "send the body as the text says: JSON with `Content-Type: application/json`, or a form with files"},
+		{`wrong (dir|file|folder)|upload director|^invalid argument|belongs to another owner|directory|^open %s: no such file`, "name a directory of the upload area that this token owns, without `..`: `GET /api/files`"},
+		{`parts|^wrong part|was not put|not wanted`, "begin the upload again: `aptless upload` does it"},
+		{`sha256 is not|size is not|too (large|long)|more than %d bytes|more bytes|the most that is taken|bytes are too many|bytes, of at most`, "the limit is in [limits](../limits.md); `--max-upload` raises that of files"},
+		{`task|cancelled|resources`, "`aptless task list` shows the tasks and their states; a waiting request may be sent again"},
+		{`figure out Codename`, "start the server with `--ppa-codename`"},
+		{`allow-upstream|unsupported protocol scheme|not the URL of an archive|URL of archive|parse URL|ppa URL`, "give an address of http or https; `serve --allow-upstream=HOST` allows addresses that are not public"},
+		{`gpg: |[Kk]ey ?server|keyring|GpgKey|OpenPGP|\bkeys?\b.*(gpg|ring|armor)|signed|sign file|signature`, "add or replace the key: `aptless key trusted add`, `aptless key lint`, [rotate a key](../how-to/rotate-key.md)"},
+		{`Signing\.`, "set `--passphrase-file` of the server; leave the field out"},
+		{`field (Client|Cred|Head)|^Credentials|credentials, headers|secrets`, "correct the secrets of the mirror: [mirrors](../how-to/mirrors.md)"},
+		{`flat repos|NoRelease|Release file|the date .* of the Release|IgnoreChecksums|architecture .* not available|component .* not available|no (components|architectures)|determine list of architectures|file .* of|checksums in packages|hash sum line|unable to parse|leads out of|^distribution|AppStream|debian-installer|KeepVersions|lists of the mirror|package list, mirror|template: |filter`, "change the mirror's settings as the text says, or report the fault of the archive: [mirrors](../how-to/mirrors.md)"},
+		{`schedule`, "write an interval as `6h`, or five fields of crontab in UTC"},
+		{`compress|digest %|gzip level|digests without|digests? is named|of sha`, "correct the option of the server: [options](options.md)"},
+		{`manifest|export|transfer|object %d|objects|inventory|piece|no copy|no such part|no data folder`, "make the export again, or another copy of it: [transfer](../transfer.md)"},
+		{`graphviz|"dot"`, "install the Debian package `graphviz` on the server, or ask for `graph.dot`"},
+		{`publication .* dropped|unable to show`, "`aptless publish list` shows the publications"},
+		{`drop box|uploaders|\.dsc`, "deliver by the API, or change the rules of uploaders"},
+		{`storage was never checked`, "run `aptless fsck --url` once"},
+		{`already exists|not found|is being deleted|key not found|has ended|no longer`, "`list` of the kind shows the names; a name that is being deleted is free soon"},
+		{`no candidates|unable to search|cannot be taken|SHA-256|no package$|no more paths|names the file|unable to (load|import|process)|verify dependencies`, "`aptless fsck` names damaged files; otherwise correct the sources of the request"},
+		{`^invalid |is no number|beyond the end|sorting method|whole list|do(es)? not go with|not allowed in the name|limit is 1 to|distribution is wanted|more than %d (public|keyrings)|last index|architectures, of at most|keys are too many|no page`, "correct the value as the text says; `/docs` of the server has the allowed ones"},
+		{`audit record cannot|%v in time|answer too (large|long)|no end after|changed by|by others|stalled|lease|earlier write|Error getting storage`, "the storage fails for the moment: repeat the request, and look at the log"},
+		{`damaged|row|record|mismatch|content|chunk|list|root of|summary|reference|cursor|queue|calendar|debt|message|group|write of|epoch|range|pin of|copy to|key |keys |object|retention|in time|digest|index|entry|package|path|publication|refuse |remove |announcement|upload|empty|something behind|condition|valid until|not what it was|part %d|bytes instead|it has %d|route without|output|arguments|state|removal|plan|progress|prefix|edit|admission|read |count`, "the stored data are damaged, or this is a fault of aptless: run `aptless fsck`, and report it with the log"},
+	} {
+		all = append(all, family{regexp.MustCompile(f[0]), f[1]})
+	}
+	return all
+}()
+
+// madeErrors returns the texts of the errors that a package tree makes, with their files.
+func madeErrors(t *testing.T, roots ...string) map[string][]string {
+	t.Helper()
+	makers := map[string]bool{"Errorf": true, "New": true, "refuse": true, "invalid": true}
+	found := map[string][]string{}
+	for _, root := range roots {
+		err := filepath.WalkDir(filepath.Join("..", root), func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") || strings.HasSuffix(filepath.Dir(name), "test") {
+				return err
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok || !makers[lastName(call.Fun)] {
+					return true
+				}
+				for _, arg := range call.Args {
+					if lit, ok := arg.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+						text, _ := strconv.Unquote(lit.Value)
+						found[text] = append(found[text], filepath.ToSlash(filepath.Dir(name))[3:])
+						break
+					}
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
+}
+
+// lastName returns the name of a function without its package.
+func lastName(fun ast.Expr) string {
+	switch fun := fun.(type) {
+	case *ast.SelectorExpr:
+		return fun.Sel.Name
+	case *ast.Ident:
+		return fun.Name
+	}
+	return ""
+}
+
+// verb matches a verb of fmt.
+var verb = regexp.MustCompile(`%[-+#.0-9]*[a-zA-Z]`)
+
+// errorsPage returns docs/reference/errors.md.
+func errorsPage(t *testing.T) string {
+	t.Helper()
+	found := madeErrors(t, "core/front/api", "core/front/auth", "core/front/app", "core/archive", "core/engine/task", "core/engine/lock", "core/engine/driver", "core/engine/named", "core/engine/calendar", "core/formats/deb", "core/formats/pgp")
+	groups := make([][]string, len(families))
+	for _, text := range slices.Sorted(maps.Keys(found)) {
+		if !regexp.MustCompile(`[a-z]{5}`).MatchString(verb.ReplaceAllString(text, "")) {
+			continue // it only puts other texts together
+		}
+		at := slices.IndexFunc(families, func(f family) bool { return f.pattern.MatchString(text) })
+		if strings.HasPrefix(found[text][0], "core/formats/") && at == len(families)-1 {
+			at = -1
+		}
+		switch {
+		case at >= 0:
+			groups[at] = append(groups[at], text)
+		case strings.HasPrefix(found[text][0], "core/formats/"): // a package or a key that was sent
+		default:
+			t.Errorf("the error %q of %s has no remedy", text, found[text])
+		}
+	}
+	var b strings.Builder
+	b.WriteString(errorsHead)
+	for i, texts := range groups {
+		if texts == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "\n## Group %d\n\nRemedy: %s.\n\n", i+1, families[i].remedy)
+		for _, text := range texts {
+			shown := verb.ReplaceAllString(strings.TrimSpace(strings.ReplaceAll(text, "\n", " ")), "…")
+			fmt.Fprintf(&b, "* `%s`\n", strings.ReplaceAll(shown, "`", "'"))
+		}
+	}
+	return b.String()
+}
+
+const errorsHead = `# Errors and their remedies
+
+This page is for people who have the text of an error. It is made from the sources: look for words of your text. "…" is a value, or
+the text of a further error. [Troubleshooting](../how-to/troubleshoot.md) begins with symptoms, also of apt.
+
+An answer with an error has ` + "`error`" + `, which is aptly's text where aptly has one, and often ` + "`hint`" + `, which is the remedy. The log
+and the audit have the same text.
+`
+
+// TestErrorsHaveRemedies holds that docs/reference/errors.md has each text of an error that
+// clients can see, and that each has a remedy.
+func TestErrorsHaveRemedies(t *testing.T) {
+	const name = "../docs/reference/errors.md"
+	want := errorsPage(t)
+	if *writeErrors {
+		if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(name)
+	if err != nil || string(got) != want {
+		t.Errorf("%s is not that of the sources (%v): go test ./tests -run TestErrorsHaveRemedies -write-errors", name, err)
+	}
+}
+
+// layouts returns docs/reference/storage.md: the stored layouts of all packages.
+func layouts(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(`# Storage layout
+
+This page is for people who look into the storage. It is made from the sources. A line "a / b" is a row of the table: partition and
+sort. A line with ` + "`private/`" + ` or ` + "`public/`" + ` is an object: a file below the data folder, or an object of a bucket on AWS. Nothing else
+may write there. [Backup](../backup.md) says how to copy it.
+`)
+	var docs []string
+	for _, root := range []string{"core", "infra"} {
+		err := filepath.WalkDir(filepath.Join("..", root), func(name string, _ fs.DirEntry, err error) error {
+			if filepath.Base(name) == "doc.go" {
+				docs = append(docs, name)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(docs)
+	for _, name := range docs {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after, ok := strings.Cut(string(text), "tored layout")
+		if !ok {
+			continue
+		}
+		var lines []string
+		for line := range strings.Lines(after) {
+			indented, preformatted := strings.CutPrefix(line, "//\t")
+			if preformatted {
+				lines = append(lines, indented)
+			} else if lines != nil && strings.TrimSpace(line) != "//" {
+				break
+			}
+		}
+		if lines == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "\n## `%s`\n\n```text\n%s```\n", filepath.ToSlash(filepath.Dir(name))[3:], strings.Join(lines, ""))
+	}
+	return b.String()
+}
+
+// TestStorageIsListed holds that docs/reference/storage.md has the stored layout of each
+// package.
+func TestStorageIsListed(t *testing.T) {
+	const name = "../docs/reference/storage.md"
+	want := layouts(t)
+	if strings.Count(want, "\n## ") < 12 {
+		t.Errorf("the page has few packages:\n%s", want)
+	}
+	if *writeErrors {
+		if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(name)
+	if err != nil || string(got) != want {
+		t.Errorf("%s is not that of the sources (%v): go test ./tests -run TestStorageIsListed -write-errors", name, err)
+	}
+}
