@@ -200,6 +200,12 @@ RUNS     ?= 5
 bench-peers: build ## measure aptless beside aptly and reprepro, where installed, with PACKAGES (10000) in RUNS (5)
 	go run ./tests/peers -aptless bin/aptless -packages $(PACKAGES) -runs $(RUNS) -revision $$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
+recordings: ## write the recorded session of docs/cli.md from real runs with PACKAGES (10000) packages
+	go test ./functions/aptless -run TestRecordedSession -count=1 -timeout 60m -args -record $(PACKAGES)
+
+bench-push: build ## push PACKAGES (10000) packages by one command, beside repo add and publish of aptly
+	PUSH_PACKAGES=$(PACKAGES) go test ./tests -run TestPushBesideAptly -v -count=1 -timeout 60m
+
 KILLS ?= 20
 
 torture: build ## let clients write to aptless, and to aptly if it is installed, and kill the servers KILLS (20) times
@@ -268,4 +274,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help man terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices test-transfer-large cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+.PHONY: help man bench-push recordings terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices test-transfer-large cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -89,7 +90,7 @@ func TestAcceptanceTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range acceptance {
+	for _, a := range append(slices.Clone(acceptance), commandLine...) {
 		for name := range strings.FieldsSeq(a.tests) {
 			if !there[name] {
 				t.Errorf("%s: there is no %s", a.check, name)
