@@ -52,6 +52,7 @@ func atTerminal(t *testing.T, env []string, words ...string) (text string, code 
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0], words...)
+	cmd.Args[0] = "aptless" // the name that hints have
 	cmd.Env = append(append(os.Environ(), "TEST_AS_APTLESS=1", "TERM=xterm", "CI=", "NO_COLOR=", "XDG_CONFIG_HOME="+t.TempDir()), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = side, side, side
 	err = cmd.Start()

@@ -196,6 +196,7 @@ func (r *reporter) live(p client.Progress, d remaining) {
 		if r.tracker != nil && p.Task.State == client.Failed {
 			r.tracker.MarkAsErrored()
 		} else if r.tracker != nil {
+			r.tracker.SetValue(r.tracker.Total)
 			r.tracker.MarkAsDone()
 		}
 		r.tracker = nil
