@@ -131,8 +131,8 @@ test-readers: tools ## 10,000 publications beside readers and dying publishers i
 
 SEEDS ?= 20000
 
-simulate: bin/simulation.test ## run SEEDS (20,000) simulated histories with faults, on all processors
-	cd tests/simulation && ../../bin/simulation.test -swarm -seeds $(SEEDS)
+simulate: bin/simulation.test ## run SEEDS (20,000) simulated histories with faults, or as many as fit into MINUTES, on all processors
+	cd tests/simulation && ../../bin/simulation.test -swarm $(if $(MINUTES),-lasting $(MINUTES)m -seeds 100000000,-seeds $(SEEDS))
 
 mutants: bin/simulation.test ## remove each protective condition in turn, and print the seeds of the simulation that fail
 	cd tests/simulation && ../../bin/simulation.test -mutants .
