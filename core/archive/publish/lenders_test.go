@@ -94,3 +94,28 @@ func TestDropDoesNotLend(t *testing.T) {
 	must(t, r.put("r", hello, common), r.create(from("one", "r")), r.drop(at("one")), r.create(from("two", "r")))
 	has(t, env, map[string]string{"two/main/binary-amd64/Packages": "common=1 hello=1"})
 }
+
+// TestContentsAreLentPastAPublicationWithout: the last publication of a list has no
+// Contents. A later one copies them from an earlier one that has them.
+func TestContentsAreLentPastAPublicationWithout(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	to := &sent{Blobs: env.Blobs, put: map[string][]int64{}}
+	env.Blobs = to
+	r := newRig(t.Context(), env)
+	without := from("two", "r")
+	skip := true
+	without.Options.SkipContents = &skip
+	must(t, r.put("r", hello, common), r.create(from("one", "r")), r.create(without))
+	clear(to.put)
+	must(t, r.create(from("three", "r")))
+	for key := range to.put {
+		if strings.HasPrefix(key, "public/dists/three/by-hash/") {
+			t.Errorf("%s was sent", key)
+		}
+	}
+	objects := env.Memory.Objects("public/dists/")
+	if one, three := objects["public/dists/one/Contents-amd64.gz"], objects["public/dists/three/Contents-amd64.gz"]; one == "" || one != three {
+		t.Error("Contents differ")
+	}
+}

@@ -7,13 +7,16 @@ import (
 	"aptless/core/engine/lists"
 )
 
-// lent remembers which publication had a list last. It may be out of date: only the row of
-// a publication says which list it has.
+// lent remembers which publication had a list last, and which had it last with Contents. It
+// may be out of date: only the row of a publication says which list it has.
 type lent struct {
 	mu    sync.Mutex
-	by    map[lists.Digest]Name
+	by    map[lists.Digest]holders
 	order []lists.Digest // the oldest first
 }
+
+// holders are the publications that had a list last; withContents may be the zero Name.
+type holders struct{ last, withContents Name }
 
 // maxLent bounds the lists that lent remembers.
 const maxLent = 256
@@ -23,13 +26,17 @@ func (l *lent) note(p *Publication) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.by == nil {
-		l.by = map[lists.Digest]Name{}
+		l.by = map[lists.Digest]holders{}
 	}
 	for _, list := range listsOf(p.Components) {
 		if _, known := l.by[list.Digest]; !known {
 			l.order = append(l.order, list.Digest)
 		}
-		l.by[list.Digest] = p.Name
+		had := l.by[list.Digest]
+		if had.last = p.Name; !p.SkipContents {
+			had.withContents = p.Name
+		}
+		l.by[list.Digest] = had
 	}
 	for len(l.order) > maxLent {
 		delete(l.by, l.order[0])
@@ -43,8 +50,11 @@ func (l *lent) find(all []lists.Ref) []Name {
 	defer l.mu.Unlock()
 	var names []Name
 	for _, list := range all {
-		if n, ok := l.by[list.Digest]; ok && !slices.Contains(names, n) {
-			names = append(names, n)
+		had, ok := l.by[list.Digest]
+		for _, n := range []Name{had.last, had.withContents} {
+			if ok && n != (Name{}) && !slices.Contains(names, n) {
+				names = append(names, n)
+			}
 		}
 	}
 	return names

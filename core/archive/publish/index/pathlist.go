@@ -34,9 +34,83 @@ const (
 	maxEditBytes = 32 << 20
 )
 
-// pathListMemory is how many bytes it takes to make the list of paths: their
-// keys, twice while they are sorted, and a map of them.
-const pathListMemory = 2*maxEditBytes + maxEdits*100
+// pathListMemory is how many bytes it takes to make the list of paths: the paths, their
+// entries, which grow, and the packages.
+const pathListMemory = maxEditBytes + maxEdits*(2*12+100)
+
+// pathEdits are changes of the list of paths that are not in it yet. A path takes its own
+// bytes and twelve more: all paths of a package share the rest of the key.
+type pathEdits struct {
+	blocks [][]byte // of paths, one after another
+	all    []pathEdit
+	owners []pathOwner
+	size   int // bytes of all blocks
+}
+
+// pathEdit is a path that comes or goes.
+type pathEdit struct{ at, n, owner uint32 } // block and offset, length, number of the owner
+
+// pathOwner is a package that comes or goes.
+type pathOwner struct {
+	rest string // of the key, after the path: begins with zero
+	val  []byte
+	gone bool
+}
+
+// pathBlock is the size of a block. It is more than a path can have.
+const pathBlock = 1 << 18
+
+// own begins the paths of a package.
+func (e *pathEdits) own(o pathOwner) { e.owners = append(e.owners, o) }
+
+// add adds a path of the package that was begun last.
+func (e *pathEdits) add(path []byte) {
+	last := len(e.blocks) - 1
+	if last < 0 || len(e.blocks[last])+len(path) > pathBlock {
+		e.blocks = append(e.blocks, make([]byte, 0, pathBlock))
+		last++
+	}
+	at := last*pathBlock + len(e.blocks[last])
+	e.blocks[last] = append(e.blocks[last], path...)
+	e.all = append(e.all, pathEdit{uint32(at), uint32(len(path)), uint32(len(e.owners) - 1)})
+	e.size += len(path)
+}
+
+func (e *pathEdits) path(p pathEdit) []byte {
+	return e.blocks[p.at/pathBlock][p.at%pathBlock:][:p.n]
+}
+
+func (e *pathEdits) full() bool { return len(e.all) >= maxEdits || e.size >= maxEditBytes }
+
+// compare orders paths as their keys. No path has a zero, with which the rest of the key
+// begins.
+func (e *pathEdits) compare(a, b pathEdit) int {
+	if c := bytes.Compare(e.path(a), e.path(b)); c != 0 {
+		return c
+	}
+	return strings.Compare(e.owners[a.owner].rest, e.owners[b.owner].rest)
+}
+
+// sorted yields the changes in the order of their keys, each key once. A record that comes
+// and goes comes.
+func (e *pathEdits) sorted() iter.Seq2[[]byte, pathOwner] {
+	slices.SortFunc(e.all, e.compare)
+	return func(yield func([]byte, pathOwner) bool) {
+		for i := 0; i < len(e.all); {
+			p := e.all[i]
+			o := e.owners[p.owner]
+			for i++; i < len(e.all) && e.compare(p, e.all[i]) == 0; i++ {
+				if other := e.owners[e.all[i].owner]; o.gone {
+					o = other
+				}
+			}
+			key := append(append(make([]byte, 0, int(p.n)+len(o.rest)), e.path(p)...), o.rest...)
+			if !yield(key, o) {
+				return
+			}
+		}
+	}
+}
 
 func pathSchema() lists.Schema {
 	return lists.Schema{Target: pathTarget, Group: pathOf, Summary: summarisePaths}
@@ -64,13 +138,12 @@ func ownerOf(r lists.Record) string {
 type pathListBuilder struct {
 	*Stager
 	say   func(format string, args ...any)
-	list  *lists.List       // edited so far, or the last run
-	runs  []*lists.List     // of the external sort
-	edits map[string][]byte // values by key, not yet in a list; nil removes
-	size  int               // bytes of the keys of edits
-	fresh bool              // the list is made by an external sort
-	made  []Index           // of this publication, for the progress
-	at    PathProgress      // where this slice has come to
+	list  *lists.List   // edited so far, or the last run
+	runs  []*lists.List // of the external sort
+	edits pathEdits     // not yet in a list
+	fresh bool          // the list is made by an external sort
+	made  []Index       // of this publication, for the progress
+	at    PathProgress  // where this slice has come to
 }
 
 // allComponents is the Component of a PathProgress whose list is complete. It is
@@ -83,7 +156,6 @@ func (b *pathListBuilder) build(ctx context.Context, base *Set, byComponent map[
 	if err != nil {
 		return nil, err
 	}
-	b.edits = map[string][]byte{}
 	b.fresh = base.Contents == nil || mostlyNew(was, byComponent)
 	from := lists.Ref{}
 	if !b.fresh {
@@ -293,11 +365,19 @@ func (b *pathListBuilder) add(ctx context.Context, component string, ch changed)
 	}
 	rest := "\x00" + name + "\x00" + component + "\x00" + ch.p.Key()
 	val := []byte(ch.p.Architecture + " " + strconv.Itoa(int(ch.p.Kind)))
+	owner := pathOwner{rest, val, ch.gone}
+	b.edits.own(owner)
 	unreadable, err := ch.paths.Use(ctx, func(path []byte) error {
 		if len(path)+len(rest) > lists.MaxKey || bytes.ContainsAny(path, "\n\x00") {
 			return nil // no line can be made of it
 		}
-		return b.edit(ctx, string(path)+rest, val, ch.gone)
+		b.edits.add(path)
+		if !b.edits.full() {
+			return nil
+		}
+		err := b.flush(ctx)
+		b.edits.own(owner)
+		return err
 	})
 	if unreadable != "" && !ch.gone {
 		b.say("@y[!]@| @!Failed to generate package contents: @| %s\n", unreadable)
@@ -305,35 +385,16 @@ func (b *pathListBuilder) add(ctx context.Context, component string, ch changed)
 	return err
 }
 
-// edit notes that a record comes or goes. A record that does both comes.
-func (b *pathListBuilder) edit(ctx context.Context, key string, val []byte, gone bool) error {
-	_, again := b.edits[key]
-	switch {
-	case !gone:
-		b.edits[key] = val
-	case !again:
-		b.edits[key] = nil
-	}
-	if !again {
-		b.size += len(key)
-	}
-	if len(b.edits) < maxEdits && b.size < maxEditBytes {
-		return nil
-	}
-	return b.flush(ctx)
-}
-
 // flush makes a run of the edits, or edits the list.
 func (b *pathListBuilder) flush(ctx context.Context) (err error) {
-	if len(b.edits) == 0 {
+	if len(b.edits.all) == 0 {
 		return nil
 	}
-	keys := slices.Sorted(maps.Keys(b.edits))
 	store := b.Lists.Chunks
 	if b.fresh {
 		b.list, err = store.Build(ctx, pathSchema(), func(yield func(lists.Record, error) bool) {
-			for _, k := range keys {
-				if !yield(lists.Record{Key: []byte(k), Val: b.edits[k]}, nil) {
+			for key, o := range b.edits.sorted() {
+				if !o.gone && !yield(lists.Record{Key: key, Val: o.val}, nil) {
 					return
 				}
 			}
@@ -341,10 +402,10 @@ func (b *pathListBuilder) flush(ctx context.Context) (err error) {
 		b.runs = append(b.runs, b.list)
 	} else {
 		b.list, err = store.Edit(ctx, pathSchema(), b.list, func(yield func(lists.Edit, error) bool) {
-			for _, k := range keys {
-				edit := lists.Delete([]byte(k))
-				if val := b.edits[k]; val != nil {
-					edit = lists.Put([]byte(k), val)
+			for key, o := range b.edits.sorted() {
+				edit := lists.Delete(key)
+				if !o.gone {
+					edit = lists.Put(key, o.val)
 				}
 				if !yield(edit, nil) {
 					return
@@ -352,6 +413,6 @@ func (b *pathListBuilder) flush(ctx context.Context) (err error) {
 			}
 		})
 	}
-	b.edits, b.size = map[string][]byte{}, 0
+	b.edits = pathEdits{}
 	return err
 }
