@@ -12,8 +12,8 @@ import (
 	"aptless/core/engine/lists"
 )
 
-// TestPathEditsAreAMap: the edits have the keys and values of a map in which a record that
-// comes and goes comes, in the order of the keys.
+// TestPathEditsAreAMap: the edits have the keys and values of a map, in the order of the
+// keys. A record that comes and goes comes.
 func TestPathEditsAreAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var e pathEdits

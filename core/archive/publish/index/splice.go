@@ -14,6 +14,7 @@ import (
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/parallel"
+	"aptless/core/formats/deb"
 	"aptless/core/formats/members"
 )
 
@@ -168,6 +169,44 @@ func (src *source) openFile(ctx context.Context, name string, of Object, offset,
 		return nil, fmt.Errorf("%w: %d bytes instead of %d", errUnusable, info.Size, of.Size)
 	}
 	return &ranged{bufio.NewReaderSize(r, 256<<10), r}, nil
+}
+
+// sound reports whether the files of an index have the bytes of their digests. It reads
+// several at the same time.
+func (st *Stager) sound(ctx context.Context, x *Index, tree string) (bool, error) {
+	var calls []*parallel.Call[bool]
+	for _, f := range x.stored() {
+		calls = append(calls, parallel.Start(func() (bool, error) { return st.soundFile(ctx, f, tree) }))
+	}
+	sound := true
+	var errs error
+	for _, call := range calls {
+		ok, err := call.Result()
+		sound, errs = sound && ok, errors.Join(errs, err)
+	}
+	return sound, errs
+}
+
+// soundFile reports whether an object has the bytes of its digests. One that is lost has
+// not.
+func (st *Stager) soundFile(ctx context.Context, f File, tree string) (bool, error) {
+	src := &source{blobs: st.Blobs, tree: tree}
+	r, err := src.openFile(ctx, f.Path, f.Object, 0, f.Size)
+	if errors.Is(err, errUnusable) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer r.Close()
+	digests := st.Header.digests() | deb.SHA256
+	hash := deb.NewHasherOf(digests)
+	if _, err := io.Copy(hash, r.Reader); err != nil {
+		return false, err
+	}
+	has := hash.File(f.Path)
+	return has.Size == f.Size && has.SHA256 == f.SHA256 && (digests&deb.MD5 == 0 || has.MD5 == f.MD5) &&
+		(digests&deb.SHA1 == 0 || has.SHA1 == f.SHA1) && (digests&deb.SHA512 == 0 || has.SHA512 == f.SHA512), nil
 }
 
 // cut turns the error of bytes that end too early into errUnusable.
