@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +28,7 @@ type migration struct {
 	work     string
 	verify   string
 	noVerify bool
+	uploads  bool
 	sample   int
 }
 
@@ -44,6 +47,8 @@ gpg --armor --export-secret-keys KEY > signing-key.asc, with mode 0600 in the da
 	c.Flags().StringVar(&m.Keyring, "keyring", "", "file of trusted keys, as gpg --export writes it")
 	c.Flags().StringVar(&m.work, "work", "", "folder for the state between two runs; in the user's cache without it")
 	c.Flags().StringVar(&m.verify, "verify", "digest", "compare each package file by its digest, or by its size")
+	c.Flags().BoolVar(&m.Hard, "link", false, "have hard links to package files in the state between two runs, so that it outlives aptly's pool")
+	c.Flags().BoolVar(&m.uploads, "with-uploads", false, "send aptly's upload area, too")
 	c.Flags().BoolVar(&m.noVerify, "no-compare", false, "do not compare the published trees at the end")
 	c.Flags().IntVar(&m.sample, "sample", 200, "package files of each publication whose size is compared at the end; 0 is all")
 	return c
@@ -70,6 +75,11 @@ func (s *session) migrateAptly(ctx context.Context, root string, m migration) er
 	if err := s.importFolder(ctx, work, m.ImportOptions); err != nil {
 		return err
 	}
+	if m.uploads && !m.DryRun {
+		if err := s.sendUploads(ctx, root); err != nil {
+			return err
+		}
+	}
 	differ := 0
 	if !m.DryRun && !m.noVerify {
 		if differ, err = s.compareTrees(ctx, folder, report.Folders, m.sample); err != nil {
@@ -79,6 +89,49 @@ func (s *session) migrateAptly(ctx context.Context, root string, m migration) er
 	s.say("The migration took %v.", s.since(began))
 	if len(report.Problems) > 0 || differ > 0 {
 		return &silent{codeFailed}
+	}
+	return nil
+}
+
+// sendUploads sends the files of aptly's upload area to directories of the same names.
+func (s *session) sendUploads(ctx context.Context, root string) error {
+	area := filepath.Join(root, "upload")
+	entries, err := os.ReadDir(area)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		names, err := os.ReadDir(filepath.Join(area, e.Name()))
+		if err != nil {
+			return err
+		}
+		var files []localFile
+		for _, name := range names {
+			if !name.Type().IsRegular() {
+				s.note("the upload area has %s, which is no file of an upload directory", filepath.Join(e.Name(), name.Name()))
+				continue
+			}
+			f, err := readLocal(filepath.Join(area, e.Name(), name.Name()))
+			if err != nil {
+				s.note("does not move: %v", err)
+				continue
+			}
+			files = append(files, f)
+		}
+		if len(files) == 0 {
+			continue
+		}
+		done, err := s.upload(ctx, e.Name(), files)
+		if err != nil {
+			return fmt.Errorf("upload directory %s: %w", e.Name(), err)
+		}
+		s.say("upload directory %s: %d files, of which %d were sent", e.Name(), done.Files, done.Sent)
 	}
 	return nil
 }

@@ -152,6 +152,37 @@ func TestAptlysRootMovesIn(t *testing.T) {
 	}
 }
 
+// TestUploadsMoveOnRequest: with --with-uploads, once. With --link the state between two
+// runs has hard links.
+func TestUploadsMoveOnRequest(t *testing.T) {
+	old := newOldAptly(t)
+	old.run(t, "repo", "create", "r1")
+	old.run(t, "repo", "add", "r1", packages(t, "1.0"))
+	if err := os.CopyFS(filepath.Join(old.root, "upload", "later"), os.DirFS(debs(t, "cc_3_amd64"))); err != nil {
+		t.Fatal(err)
+	}
+	b, work := newBench(t), filepath.Join(old.home, "work")
+	words := []string{"migrate", "aptly", "--link", "--work", work, old.root}
+	b.must(t, words...)
+	if got := b.must(t, "files", "list"); got != "" {
+		t.Errorf("without --with-uploads: %s", got)
+	}
+	words = append(words, "--with-uploads")
+	if r := b.aptless(t, words...); r.code != 0 || !strings.Contains(r.err, "upload directory later: 1 files, of which 1 were sent") {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+	b.writesNothing(t, words...)
+	links, err := filepath.Glob(filepath.Join(work, "pool/*/*"))
+	if err != nil || len(links) < 4 {
+		t.Fatal(links, err)
+	}
+	for _, link := range links {
+		if info, err := os.Lstat(link); err != nil || !info.Mode().IsRegular() {
+			t.Errorf("%s is no hard link: %v", link, err)
+		}
+	}
+}
+
 // TestDamagedRootMovesTheRest: each damaged package is named, and the rest moves.
 func TestDamagedRootMovesTheRest(t *testing.T) {
 	old := newOldAptly(t)

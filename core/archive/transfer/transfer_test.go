@@ -90,21 +90,15 @@ func TestWaitingPublicationKeepsItsPackages(t *testing.T) {
 	})
 }
 
-// TestExportDuringPublishes: sources and publications change all the time. Every
-// publication of an export has its sources, and every list is readable.
+// TestExportDuringPublishes: sources and publications change all the time, during 100
+// publishes. Every publication of an export has its sources.
 func TestExportDuringPublishes(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, p *apptest.Process) {
 		p.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))
 		var wait sync.WaitGroup
-		end := make(chan struct{})
 		var failed error
 		wait.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-end:
-					return
-				default:
-				}
+			for n := range 100 {
 				name := fmt.Sprint("s", n)
 				for _, call := range [][3]string{{"POST", "/api/repos/r/snapshots", `{"Name":"` + name + `"}`},
 					{"POST", "/api/publish/p", `{"SourceKind":"snapshot","Distribution":"` + name + `","Sources":[{"Name":"` + name + `"}]}`},
@@ -114,7 +108,7 @@ func TestExportDuringPublishes(t *testing.T) {
 				}
 			}
 		})
-		for range 5 {
+		for range 10 {
 			e, objects := export(t, p)
 			there := map[string]bool{}
 			for _, o := range objects {
@@ -128,7 +122,6 @@ func TestExportDuringPublishes(t *testing.T) {
 				}
 			}
 		}
-		close(end)
 		wait.Wait()
 		if failed != nil {
 			t.Error(failed)

@@ -4,11 +4,14 @@ import (
 	"crypto/md5"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -224,24 +227,63 @@ func TestDamagedDatabaseIsAnError(t *testing.T) {
 	}
 }
 
-// TestRootIsOnlyRead: the folders and files have no write bit, and nothing changes.
+// readRoot and readTo are the variables of a process that converts a root and ends.
+const (
+	readRoot = "TEST_READ_ROOT"
+	readTo   = "TEST_READ_TO"
+)
+
+// nobody is a user who is not root, for whom permissions count.
+const nobody = 65534
+
+// TestRootIsOnlyRead: a process that is not root converts a root whose folders and files
+// have no write bit. Nothing there changes.
 func TestRootIsOnlyRead(t *testing.T) {
+	if root := os.Getenv(readRoot); root != "" {
+		if err := os.WriteFile(filepath.Join(root, "db", "new"), nil, 0o644); err == nil {
+			t.Fatal("the root can be written")
+		}
+		if r, objects, _ := convertTo(t, os.Getenv(readTo), Options{Root: root}); len(r.Problems) != 0 || len(objects) != 1 {
+			t.Errorf("%d objects, problems: %q", len(objects), r.Problems)
+		}
+		return
+	}
 	root, _ := oldRoot(t, map[string]any{"Pamd64 aa 1.0": oldPackage(), "Lu1": map[string]any{"UUID": "u1", "Name": "r"}, "Eu1": map[string]any{"Refs": []string{"Pamd64 aa 1.0"}}})
-	state := func() (all []string) {
+	base, to := filepath.Dir(root), t.TempDir()
+	program, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(base, "program")
+	if err := errors.Join(os.WriteFile(copied, program, 0o755), os.Chmod(base, 0o755), os.Chmod(to, 0o777)); err != nil { // of a user's build, others cannot run the program
+		t.Fatal(err)
+	}
+	state := func(change func(path string, info os.FileInfo) error) (all []string) {
 		err := filepath.Walk(root, func(path string, info os.FileInfo, err error) error {
-			if err == nil {
-				all = append(all, fmt.Sprint(path, info.Size(), info.ModTime(), info.Mode()))
+			if err != nil {
+				return err
 			}
-			return err
+			all = append(all, fmt.Sprint(path, info.Size(), info.ModTime()))
+			return change(path, info)
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return all
 	}
-	before := state()
-	convert(t, root)
-	if after := state(); !slices.Equal(before, after) {
+	before := state(func(path string, info os.FileInfo) error { return os.Chmod(path, info.Mode()&^0o222|0o444) })
+	t.Cleanup(func() {
+		state(func(path string, info os.FileInfo) error { return os.Chmod(path, info.Mode()|0o200) })
+	})
+	cmd := exec.Command(copied, "-test.run=^TestRootIsOnlyRead$")
+	cmd.Dir, cmd.Env = base, append(os.Environ(), readRoot+"="+root, readTo+"="+to, "TMPDIR="+to)
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if after := state(func(string, os.FileInfo) error { return nil }); !slices.Equal(before, after) {
 		t.Errorf("%q\nbefore\n%q", after, before)
 	}
 }
