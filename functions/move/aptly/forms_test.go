@@ -233,8 +233,8 @@ const (
 	readTo   = "TEST_READ_TO"
 )
 
-// nobody is a user who is not root, for whom permissions count.
-const nobody = 65534
+// unprivileged is a user who is not root, so permissions count.
+const unprivileged = 65534
 
 // TestRootIsOnlyRead: a process that is not root converts a root whose folders and files
 // have no write bit. Nothing there changes.
@@ -278,7 +278,7 @@ func TestRootIsOnlyRead(t *testing.T) {
 	cmd := exec.Command(copied, "-test.run=^TestRootIsOnlyRead$")
 	cmd.Dir, cmd.Env = base, append(os.Environ(), readRoot+"="+root, readTo+"="+to, "TMPDIR="+to)
 	if os.Getuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivileged, Gid: unprivileged}}
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
