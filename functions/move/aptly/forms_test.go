@@ -233,7 +233,7 @@ const (
 	readTo   = "TEST_READ_TO"
 )
 
-// unprivileged is a user who is not root, so permissions count.
+// unprivileged is the user "nobody": permissions count for it.
 const unprivileged = 65534
 
 // TestRootIsOnlyRead: a process that is not root converts a root whose folders and files
