@@ -73,6 +73,7 @@ func (s *session) importCommand() *cobra.Command {
 Nothing is changed if another object has a name already. Publications are signed anew. Repeating the command changes nothing.
 An object that was changed on the server since its last import is left alone.`
 	importFlags(c, &opt)
+	c.Flags().StringArrayVar(&opt.As, "as", nil, "NAME=NEW or KIND/NAME=NEW: import a copy with another name; may be repeated")
 	return c
 }
 

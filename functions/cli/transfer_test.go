@@ -196,6 +196,33 @@ func TestClashChangesNothing(t *testing.T) {
 	}
 }
 
+// TestCopiesHaveNamesOfTheirOwn: a folder comes back to its server under other names,
+// beside the objects that are there. Repeating the command changes nothing.
+func TestCopiesHaveNamesOfTheirOwn(t *testing.T) {
+	b, dir := filled(t), filepath.Join(t.TempDir(), "out")
+	b.must(t, "export", "--only", "publication/team/*", dir)
+	before := b.must(t, "repo", "show", "-with-packages", "r")
+	words := []string{"import", "--as", "r=r-copy", "--as", "repo/q=q-copy", "--as", "team/stable=copies/stable", dir}
+	if r := b.aptless(t, words...); r.code != 0 || !strings.Contains(r.err, "0 package files were sent, 1 publications made") {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+	if got := b.must(t, "repo", "list", "-raw"); got != "q\nq-copy\nr\nr-copy\n" {
+		t.Errorf("repositories: %q", got)
+	}
+	if got := b.must(t, "publish", "show", "stable", "copies"); !strings.Contains(got, "r-copy") || !strings.Contains(got, "q-copy") {
+		t.Errorf("publication: %s", got)
+	}
+	if after := b.must(t, "repo", "show", "-with-packages", "r"); after != before {
+		t.Errorf("r became\n%s\nbefore\n%s", after, before)
+	}
+	b.writesNothing(t, words...)
+	for _, wrong := range []string{"r", "none=x", "team/stable=x", "=x"} {
+		if r := b.aptless(t, "import", "--as", wrong, dir); r.code == 0 {
+			t.Errorf("--as %s is taken", wrong)
+		}
+	}
+}
+
 // TestDamagedFolderIsRefused: each kind of damage is named, and no name of an object
 // appears on the server.
 func TestDamagedFolderIsRefused(t *testing.T) {

@@ -22,6 +22,7 @@ type Upload struct {
 // ImportOptions are the options of an import.
 type ImportOptions struct {
 	DryRun, Overwrite, Empty bool
+	As                       []string // other names, for transfer.Rename
 	// Send sends files to an upload directory. Files that are there need not be sent.
 	Send func(ctx context.Context, dir string, files []Upload) error
 }
@@ -49,6 +50,16 @@ func (m *Mover) Import(ctx context.Context, opt ImportOptions) (ImportResult, er
 	if err != nil {
 		return done, err
 	}
+	path := m.Folder.objectsPath(manifest)
+	if len(opt.As) > 0 {
+		if err := transfer.Rename(objects, opt.As); err != nil {
+			return done, err
+		}
+		if path, err = m.renamed(objects, &manifest); err != nil {
+			return done, err
+		}
+		defer os.Remove(path)
+	}
 	changed, err := m.plan(ctx, objects, opt, &done)
 	if done.DryRun = opt.DryRun; err != nil || opt.DryRun {
 		return done, err
@@ -57,7 +68,7 @@ func (m *Mover) Import(ctx context.Context, opt ImportOptions) (ImportResult, er
 	if len(changed) == 0 {
 		return done, m.tidy(ctx, dir)
 	}
-	all := []Upload{{m.Folder.objectsPath(manifest), transfer.ObjectsName, manifest.Objects, manifest.Size}}
+	all := []Upload{{path, transfer.ObjectsName, manifest.Objects, manifest.Size}}
 	more, err := m.uploads(ctx, changed)
 	if err != nil {
 		return done, err
@@ -80,6 +91,22 @@ func (m *Mover) Import(ctx context.Context, opt ImportOptions) (ImportResult, er
 		err = fmt.Errorf("%d publications could not be made, the first: %w", len(done.Failed), firstOf(done.Failed))
 	}
 	return done, err
+}
+
+// renamed writes renamed objects to a temporary file, and describes them in the manifest.
+func (m *Mover) renamed(objects []transfer.Object, manifest *transfer.Manifest) (string, error) {
+	transfer.Sort(objects)
+	data, err := transfer.Encode(objects)
+	if err != nil {
+		return "", err
+	}
+	file, err := os.CreateTemp("", "aptless-objects-")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(data)
+	manifest.Objects, manifest.Size = sumOf(data), int64(len(data))
+	return file.Name(), errors.Join(err, file.Close())
 }
 
 // tidy removes the upload directory of an import that ended before it could do so.
