@@ -36,8 +36,12 @@ const (
 // key returns the key of an issuer with a kid. An unknown kid is *Invalid.
 func (v *Verifier) key(ctx context.Context, name, kid string) (*jose.JSONWebKey, error) {
 	is := v.issuer(name)
-	is.mu.Lock()
-	defer is.mu.Unlock()
+	select {
+	case is.reading <- struct{}{}:
+	case <-ctx.Done(): // a client that goes away waits no longer
+		return nil, ctx.Err()
+	}
+	defer func() { <-is.reading }()
 	now := v.Now()
 	known := is.find(kid)
 	if known != nil && now.Sub(is.read) < keysFresh {
@@ -49,7 +53,8 @@ func (v *Verifier) key(ctx context.Context, name, kid string) (*jose.JSONWebKey,
 	}
 	if is.asked.IsZero() || now.Sub(is.asked) >= pause {
 		is.asked = now
-		keys, err := v.readKeys(ctx, name)
+		// The answer is for the others that wait, too: this client may go away.
+		keys, err := v.readKeys(context.WithoutCancel(ctx), name)
 		if is.failed = err != nil; err == nil {
 			is.keys, is.read = keys, now
 			known = is.find(kid)
@@ -73,7 +78,7 @@ func (v *Verifier) issuer(name string) *issuer {
 	}
 	is := v.issuers[name]
 	if is == nil {
-		is = &issuer{}
+		is = &issuer{reading: make(chan struct{}, 1)}
 		v.issuers[name] = is
 	}
 	return is

@@ -119,3 +119,45 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// TestHangingIssuer: a token that waits for another one's reading of keys ends with its
+// context. A client that goes away during a reading does not end the reading for others.
+func TestHangingIssuer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := oidctest.New(t, oidctest.GitHub, jose.EdDSA)
+		v := verifier(is)
+		answer, hang := v.Fetch, true
+		v.Now = time.Now
+		v.Fetch = func(ctx context.Context, url string, limit int64) ([]byte, error) {
+			if hang {
+				select {
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				case <-time.After(3 * time.Second):
+				}
+			}
+			return answer(ctx, url, limit)
+		}
+		token := is.Sign(t, is.Claims(nil))
+		verify := func(after time.Duration) (time.Duration, error) {
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), after)
+			defer cancel()
+			_, err := v.Verify(ctx, token, accepting(is.Name))
+			return time.Since(began), err
+		}
+		first := make(chan error, 1)
+		go func() {
+			_, err := verify(time.Second) // it goes away while it reads
+			first <- err
+		}()
+		synctest.Wait()
+		if took, err := verify(2 * time.Second); took != 2*time.Second || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a token that waits: %v after %s", err, took)
+		}
+		if _, err := verify(time.Minute); err != nil {
+			t.Errorf("a token after the reading of a client that is gone: %v", err)
+		}
+		<-first
+	})
+}

@@ -21,7 +21,10 @@ type Verifier struct {
 
 // issuer has the keys of an issuer.
 type issuer struct {
-	mu     sync.Mutex // held while keys are read: other tokens of the issuer wait
+	reading chan struct{} // full while keys are read: other tokens of the issuer wait
+
+	// The fields below belong to the reader.
+
 	keys   []jose.JSONWebKey
 	read   time.Time // when the keys were read
 	asked  time.Time // when the issuer was asked last
