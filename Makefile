@@ -23,6 +23,7 @@ TOOLS += graphviz         # draws the graph of the API
 TOOLS += chromium         # the browser for tests of pages
 TOOLS += nodejs           # runs the code of infra/edge
 TOOLS += python3-venv     # cfn-lint is installed with it
+TOOLS += python3-requests # a client of aptly in Python, of the proxy and of signed uploads
 
 # Java programs are among the substitutes for AWS. Only `make parts` needs these packages.
 AWS_TOOLS := default-jre-headless maven
