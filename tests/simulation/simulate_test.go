@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		err = runMutants(*mutants)
 	default:
 		runtime.GOMAXPROCS(1)
-		debug.SetGCPercent(800) // a run has few live objects
+		debug.SetGCPercent(400) // a run has few live objects
 		os.Exit(m.Run())
 	}
 	if err != nil {
