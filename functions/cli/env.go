@@ -42,6 +42,7 @@ type options struct {
 	timeout                                          time.Duration
 	json, quiet, verbose, yes, noProgress, noWait    bool
 	parallel                                         int
+	limit                                            int64 // KiB that are sent in a second; 0 is no limit
 	architectures                                    []string
 	follow                                           []string // nil: as the server does
 }

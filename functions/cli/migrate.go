@@ -42,7 +42,7 @@ aptly's root folder is only read, also while aptly runs. Run the command while a
 the second run brings only changes. Damaged records and files are named, and the rest moves.
 Publications are signed by the server's keys. For the same key as aptly's:
 gpg --armor --export-secret-keys KEY > signing-key.asc, with mode 0600 in the data folder of aptless serve.`
-	importFlags(c, &m.ImportOptions)
+	s.importFlags(c, &m.ImportOptions)
 	c.Flags().StringVar(&m.Config, "conf", "", "aptly.conf, for the places of publications")
 	c.Flags().StringVar(&m.Keyring, "keyring", "", "file of trusted keys, as gpg --export writes it")
 	c.Flags().StringVar(&m.work, "work", "", "folder for the state between two runs; in the user's cache without it")

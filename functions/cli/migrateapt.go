@@ -33,7 +33,7 @@ func (s *session) migrateAptCommand() *cobra.Command {
 	c.Long = `Move an APT repository to the server. Each component becomes a repository, and each distribution a publication of it,
 with the names and the fields of Release. The argument is the folder above dists, or its address.
 Indexes are compared with Release, and package files with the indexes. Repeating the command brings what is new.`
-	importFlags(c, &m.ImportOptions)
+	s.importFlags(c, &m.ImportOptions)
 	c.Flags().StringSliceVar(&m.dists, "dist", nil, "distributions; a flat one ends with a slash, as ./")
 	c.Flags().StringVar(&m.prefix, "prefix", ".", "prefix of the publications")
 	c.Flags().StringVar(&m.as, "as", "", "name of the publication of a flat distribution")

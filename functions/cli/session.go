@@ -107,6 +107,9 @@ func (s *session) use(c *client.Client) {
 			fmt.Fprintf(s.env.Err, "%s %s %s %s\n", method, path, outcome, took.Round(time.Millisecond))
 		}
 	}
+	if s.opts.limit > 0 {
+		c.HTTP.Transport = limiting{c.HTTP.Transport, &limiter{rate: s.opts.limit << 10, now: time.Now, sleep: pause}}
+	}
 	if s.env.Step != nil {
 		c.HTTP.Transport = stepping{c.HTTP.Transport, s.env.Step}
 	}

@@ -72,13 +72,14 @@ func (s *session) importCommand() *cobra.Command {
 	c.Long = `Bring the objects of a transfer folder to the server. Packages that the server has are not sent.
 Nothing is changed if another object has a name already. Publications are signed anew. Repeating the command changes nothing.
 An object that was changed on the server since its last import is left alone.`
-	importFlags(c, &opt)
+	s.importFlags(c, &opt)
 	c.Flags().StringArrayVar(&opt.As, "as", nil, "NAME=NEW or KIND/NAME=NEW: import a copy with another name; may be repeated")
 	return c
 }
 
 // importFlags adds the flags of an import.
-func importFlags(c *cobra.Command, opt *move.ImportOptions) {
+func (s *session) importFlags(c *cobra.Command, opt *move.ImportOptions) {
+	c.Flags().Int64Var(&s.opts.limit, "limit", 0, "KiB that are sent in a second at most; 0 is no limit")
 	c.Flags().BoolVar(&opt.DryRun, "dry-run", false, "tell the outcome, and change nothing")
 	c.Flags().BoolVar(&opt.Overwrite, "overwrite", false, "replace also objects that were changed on the server")
 	c.Flags().BoolVar(&opt.Empty, "empty", false, "only if the server has no objects")
