@@ -20,7 +20,10 @@ var record = flag.Int("record", 0, "write docs/cli.md from a session with this n
 var sequence = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+`)
 
 // phaseOf is the part of a bar with the phase of a task.
-var phaseOf = regexp.MustCompile(` \.\.\. .*|: (Release|indexes|files|list|plan|packages|sign|switch|uploads)\b.*`)
+var phaseOf = regexp.MustCompile(`: (Release|indexes|files|list|plan|packages|sign|switch|uploads)\b.*`)
+
+// bar is a bar that is not done.
+var bar = regexp.MustCompile(`^\s*\d+\.\d+% \[`)
 
 // screen returns the last screen of a session at a terminal, and the bar of each phase that
 // it has shown.
@@ -33,12 +36,12 @@ func screen(text string) (last string, phases []string) {
 		case strings.HasSuffix(s, "A"): // cursor up: a frame has ended
 			n := 1
 			_, _ = fmt.Sscanf(s, "\x1b[%dA", &n)
-			for _, l := range lines[max(0, len(lines)-n):] {
-				if at := phaseOf.FindStringSubmatch(l); at != nil && at[1] != "" && at[1] != shown {
+			y = max(0, y-n)
+			for _, l := range lines[y:] {
+				if at := phaseOf.FindStringSubmatch(l); at != nil && at[1] != shown && !strings.Contains(l, "done!") {
 					shown, phases = at[1], append(phases, strings.TrimRight(l, " "))
 				}
 			}
-			y = max(0, y-n)
 		case strings.HasSuffix(s, "K"):
 			lines[y] = ""
 		case strings.HasPrefix(s, "\x1b"), s == "\r":
@@ -49,10 +52,13 @@ func screen(text string) (last string, phases []string) {
 			lines = append(lines, "")
 		}
 	}
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
+	var kept []string
+	for _, l := range lines {
+		if !bar.MatchString(l) { // of a file that has left the screen
+			kept = append(kept, strings.TrimRight(l, " "))
+		}
 	}
-	return strings.TrimSpace(strings.Join(lines, "\n")), phases
+	return strings.TrimSpace(strings.Join(kept, "\n")), phases
 }
 
 // TestRecordedSession runs the session that docs/cli.md shows: push, an update of a mirror,
@@ -133,7 +139,7 @@ func TestRecordedSession(t *testing.T) {
 	if !found || !ends {
 		t.Fatalf("%s has no recorded session", path)
 	}
-	text := fmt.Sprintf("%s## A recorded session\n\nThe lines below are those of a terminal, recorded by `make recordings` on %s. `few` has three packages, and `big` has %d. For each\ncommand, the first lines are the bars at the beginning of each phase that was seen.\n\n```\n%s```\n\n## Which server%s",
+	text := fmt.Sprintf("%s## A recorded session\n\nThe lines below are those of a terminal, recorded by `make recordings` on %s. `few` has three packages, and `big` has %d. For each\ncommand, the first lines are the bars when a phase began.\n\n```\n%s```\n\n## Which server%s",
 		before, time.Now().UTC().Format("2 January 2006"), n-3, strings.TrimSuffix(page, "\n"), after)
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
