@@ -70,7 +70,7 @@ deploy: functions ## check the template and deploy it to AWS; needs Go and the p
 VERSION ?= $(shell sed -n 's/^const Version = ".*+aptless\(.*\)"/\1/p' core/front/app/app.go)
 RELEASE_DATE = $$(git log -1 --format=%ct)
 
-release: ## make programs, .deb, image, component lists, checksums and the own repository in dist
+release: ## make programs, .deb, image, component lists, provenance, checksums and the own repository in dist; APTLESS_RELEASE_KEY names the key that signs
 	rm -rf dist/aptless* dist/apt
 	cd infra/packaging && SOURCE_DATE_EPOCH=$(RELEASE_DATE) go run . -version $(VERSION) -source ../.. -out ../../dist
 

@@ -11,7 +11,9 @@
 //	aptless_<version>_<arch>.deb              the program, its unit, user and settings
 //	aptless-<version>.oci.tar                 the image for all architectures, an OCI layout
 //	apt/                                      the tree of the repository with the .deb files
+//	provenance.json                           from what the files were made: in-toto, SLSA
 //	SHA256SUMS                                checksums of all files but the tree
+//	SHA256SUMS.asc                            their signature, by the key in APTLESS_RELEASE_KEY
 //
 // Invariants:
 //
@@ -22,5 +24,5 @@
 //     product does not need them.
 //
 // Files, each of which calls only the ones after it: main.go, repository.go, image.go,
-// deb.go, program.go, tar.go, sums.go.
+// deb.go, program.go, tar.go, provenance.go, sums.go, sign.go.
 package main

@@ -21,6 +21,7 @@ type release struct {
 	out     string    // the folder for the results
 	archs   []string  // Debian's names, which are Go's for the supported ones
 	date    time.Time // of all files
+	key     string    // file of the secret key that signs the checksums, "" for none
 }
 
 // versionPattern is a version of a release that is also a version of a Debian package.
@@ -42,7 +43,7 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	flags.StringVar(&r.source, "source", "../..", "folder of the sources")
 	flags.StringVar(&r.out, "out", "../../dist", "folder for the results")
 	archs := flags.String("arch", "amd64,arm64", "architectures, separated by commas")
-	parts := flags.String("parts", "programs,debs,image,repository,sums", "parts to make, in this order; debs and image need programs, and debs the one of this machine")
+	parts := flags.String("parts", "programs,debs,image,repository,provenance,sums,signature", "parts to make, in this order; debs and image need programs, and debs the one of this machine")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -56,12 +57,14 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	if r.out, err = filepath.Abs(r.out); err != nil {
 		return err
 	}
+	r.key = getenv(keyVariable)
 	r.archs = strings.Split(*archs, ",")
 	if err := os.MkdirAll(r.out, 0o755); err != nil {
 		return err
 	}
 	makes := map[string]func(context.Context) error{
-		"programs": r.programs, "debs": r.debs, "image": r.image, "repository": r.repository, "sums": r.sums,
+		"programs": r.programs, "debs": r.debs, "image": r.image, "repository": r.repository,
+		"provenance": r.provenance, "sums": r.sums, "signature": r.signature,
 	}
 	for part := range strings.SplitSeq(*parts, ",") {
 		do := makes[part]

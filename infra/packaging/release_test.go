@@ -30,7 +30,7 @@ var built = sync.OnceValues(func() (string, error) {
 	return dir, run(context.Background(), []string{"-version", version, "-arch", runtime.GOARCH, "-out", dir}, epoch)
 })
 
-func epoch(string) string { return "1790000000" }
+func epoch(name string) string { return map[string]string{"SOURCE_DATE_EPOCH": "1790000000"}[name] }
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -53,7 +53,7 @@ func shared(t *testing.T) *release {
 // TestReleaseIsReproducible holds that a second run makes equal files.
 func TestReleaseIsReproducible(t *testing.T) {
 	first, dir := shared(t), t.TempDir()
-	if err := run(t.Context(), []string{"-version", version, "-arch", runtime.GOARCH, "-out", dir, "-parts", "programs,debs,image,sums"}, epoch); err != nil {
+	if err := run(t.Context(), []string{"-version", version, "-arch", runtime.GOARCH, "-out", dir, "-parts", "programs,debs,image,provenance,sums"}, epoch); err != nil {
 		t.Fatal(err)
 	}
 	want, err := os.ReadFile(filepath.Join(first.out, sumsName))
@@ -61,7 +61,7 @@ func TestReleaseIsReproducible(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(dir, sumsName))
-	if err != nil || string(got) != string(want) || bytes.Count(got, []byte("\n")) != 4 {
+	if err != nil || string(got) != string(want) || bytes.Count(got, []byte("\n")) != 5 {
 		t.Errorf("%v\n%s\n%s", err, want, got)
 	}
 	check := exec.Command("sha256sum", "--check", "--strict", sumsName)
