@@ -11,7 +11,7 @@
 //	aptless_<version>_<arch>.deb              the program, its unit, user and settings
 //	aptless-<version>.oci.tar                 the image for all architectures, an OCI layout
 //	apt/                                      the tree of the repository with the .deb files
-//	provenance.json                           from what the files were made: in-toto, SLSA
+//	provenance.json                           their sources and tools: in-toto, SLSA
 //	SHA256SUMS                                checksums of all files but the tree
 //	SHA256SUMS.asc                            their signature, by the key in APTLESS_RELEASE_KEY
 //

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// provenanceName is the file that says from what and how the release was made.
+// provenanceName is the file with the sources, the tools and the parameters of the release.
 const provenanceName = "provenance.json"
 
 // resource is a file or a source, as in-toto names them.
