@@ -97,6 +97,9 @@ func (c *converter) readObjects(ctx context.Context) error {
 	name := func(kind, uuid string) string { return c.names[kind][uuid] }
 	for _, prefix := range []string{"L", "R", "S"} { // names first: a snapshot refers to others
 		for e, err := range c.db.all(prefix) {
+			if errors.Is(err, errDamaged) {
+				break // named below, or by the lists
+			}
 			if err != nil {
 				return err
 			}
@@ -114,6 +117,10 @@ func (c *converter) readObjects(ctx context.Context) error {
 		{"U", "publication", func(data []byte) (listed, error) { return publishedRepo(data, name) }},
 	} {
 		for e, err := range c.db.all(kind.prefix) {
+			if errors.Is(err, errDamaged) {
+				c.problem("each %s of the damaged part: %v", kind.noun, err)
+				break
+			}
 			if err != nil {
 				return err
 			}

@@ -126,25 +126,44 @@ func (d *database) get(key string) ([]byte, error) {
 	return data, err
 }
 
-// all yields the records whose keys begin with a prefix, without it. A damaged table
-// ends the iteration with its error.
+// all yields the records whose keys begin with a prefix, without it. It passes over
+// damaged parts of the database, and yields their error at the end.
 func (d *database) all(prefix string) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		it := d.db.NewIterator(util.BytesPrefix([]byte(prefix)), &opt.ReadOptions{Strict: opt.StrictReader})
+		it := d.db.NewIterator(util.BytesPrefix([]byte(prefix)), &opt.ReadOptions{Strict: opt.NoStrict})
 		defer it.Release()
 		for it.Next() {
 			if !yield(entry{string(it.Key()[len(prefix):]), it.Value()}, nil) {
 				return
 			}
 		}
-		if err := it.Error(); err != nil {
-			if leveldberrors.IsCorrupted(err) {
-				err = fmt.Errorf("the database is damaged: %w", err)
-			}
+		err := it.Error()
+		if err == nil {
+			err = d.sound(prefix)
+		}
+		if err != nil {
 			yield(entry{}, err)
 		}
 	}
 }
+
+// sound returns the damage of the records whose keys begin with a prefix. The error
+// matches errDamaged.
+func (d *database) sound(prefix string) error {
+	it := d.db.NewIterator(util.BytesPrefix([]byte(prefix)), &opt.ReadOptions{Strict: opt.StrictReader})
+	defer it.Release()
+	for it.Next() {
+	}
+	if err := it.Error(); leveldberrors.IsCorrupted(err) {
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// errDamaged says that a part of the database cannot be read.
+var errDamaged = errors.New("the database is damaged")
 
 // entry is a record. data is valid until the next one.
 type entry struct {

@@ -227,6 +227,41 @@ func TestDamagedDatabaseIsAnError(t *testing.T) {
 	}
 }
 
+// TestCutTableIsNamed: one of two tables of the database is cut. The damage is named, and
+// the objects and packages of the other table move.
+func TestCutTableIsNamed(t *testing.T) {
+	root, _ := oldRoot(t, map[string]any{"Pamd64 aa 1.0": oldPackage(), "Lu1": map[string]any{"UUID": "u1", "Name": "whole"}, "Eu1": map[string]any{"Refs": []string{"Pamd64 aa 1.0"}}})
+	reopen := func(key string, v any) { // which writes the journal to a table
+		t.Helper()
+		db, err := leveldb.OpenFile(filepath.Join(root, "db"), nil)
+		if err == nil && key != "" {
+			err = db.Put([]byte(key), encode(v), nil)
+		}
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reopen("Lu2", map[string]any{"UUID": "u2", "Name": "lost"})
+	reopen("", nil)
+	tables, err := filepath.Glob(filepath.Join(root, "db", "*.ldb"))
+	if err != nil || len(tables) != 2 {
+		t.Fatalf("%q, %v", tables, err)
+	}
+	if r, objects, _ := convert(t, root); len(r.Problems) != 0 || len(objects) != 2 {
+		t.Fatalf("%d objects, problems: %q", len(objects), r.Problems)
+	}
+	if err := os.Truncate(tables[1], 20); err != nil {
+		t.Fatal(err)
+	}
+	r, objects, _ := convert(t, root)
+	if text := strings.Join(r.Problems, "\n"); !strings.Contains(text, "repository of the damaged part: the database is damaged") {
+		t.Errorf("problems: %s", text)
+	}
+	if len(objects) != 1 || objects[0].Name() != "whole" || objects[0].Repo.List.Count != 1 {
+		t.Errorf("objects: %+v", objects)
+	}
+}
+
 // readRoot and readTo are the variables of a process that converts a root and ends.
 const (
 	readRoot = "TEST_READ_ROOT"
