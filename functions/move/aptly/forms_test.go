@@ -186,6 +186,35 @@ func TestOldForms(t *testing.T) {
 	}
 }
 
+// TestNewFields: the fields of aptly 1.6 move: staged sources, the flags of a publication,
+// its Version and SignedBy. A snapshot keeps the fields of Release of its mirror.
+func TestNewFields(t *testing.T) {
+	root, _ := oldRoot(t, map[string]any{"Lu1": map[string]any{"UUID": "u1", "Name": "r"}, "Lu2": map[string]any{"UUID": "u2", "Name": "next"},
+		"Ssnap": map[string]any{"UUID": "snap", "Name": "s", "SourceKind": "local", "SourceIDs": []string{"u1"}, "Origin": "Debian", "NotAutomatic": "yes", "ButAutomaticUpgrades": "yes"},
+		"U.>>d": map[string]any{"UUID": "p", "Prefix": ".", "Distribution": "d", "Sources": map[string]any{"main": "u1"}, "SourceKind": "local", "Architectures": []string{"amd64"},
+			"Version": "12.1", "SignedBy": "ABCD", "SkipBz2": true, "MultiDist": true, "AcquireByHash": true, "Revision": map[string]any{"Sources": map[string]any{"main": "u2"}}}})
+	report, objects, _ := convert(t, root)
+	if len(report.Problems) != 0 {
+		t.Errorf("problems: %q", report.Problems)
+	}
+	seen := 0
+	for _, o := range objects {
+		if p := o.Publication; p != nil {
+			if seen++; p.Version != "12.1" || p.SignedBy != "ABCD" || !p.SkipBz2 || !p.MultiDist || !p.ByHash || p.Staged["main"] != "next" {
+				t.Errorf("publication: %+v", p.Settings)
+			}
+		}
+		if s := o.Snapshot; s != nil {
+			if seen++; s.Origin != "Debian" || s.NotAutomatic != "yes" || s.ButAutomaticUpgrades != "yes" {
+				t.Errorf("snapshot: %+v", s)
+			}
+		}
+	}
+	if seen != 2 {
+		t.Errorf("objects: %+v", objects)
+	}
+}
+
 // TestDamagedRecordsAreNamed: each kind of damage is named, and the rest is converted.
 func TestDamagedRecordsAreNamed(t *testing.T) {
 	const ref = "Pamd64 aa 1.0"
