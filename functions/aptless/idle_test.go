@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,11 +16,11 @@ import (
 // once, and it begins anew after the last task.
 func TestTasksStopWorkAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		began, stopped := 0, 0
+		var began, stopped atomic.Int64
 		work := func(ctx context.Context) error {
-			began++
+			began.Add(1)
 			<-ctx.Done()
-			stopped++
+			stopped.Add(1)
 			return ctx.Err()
 		}
 		release := make(chan struct{})
@@ -30,11 +31,11 @@ func TestTasksStopWorkAhead(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { i.serve(ctx); close(done) }()
-		expect := func(when string, wantBegan, wantStopped int) {
+		expect := func(when string, wantBegan, wantStopped int64) {
 			t.Helper()
 			synctest.Wait()
-			if began != wantBegan || stopped != wantStopped {
-				t.Errorf("%s: began %d times, stopped %d times", when, began, stopped)
+			if began.Load() != wantBegan || stopped.Load() != wantStopped {
+				t.Errorf("%s: began %d times, stopped %d times", when, began.Load(), stopped.Load())
 			}
 		}
 		expect("at the start", 0, 0)
@@ -62,20 +63,20 @@ func TestTasksStopWorkAhead(t *testing.T) {
 // TestFailedWorkAheadWaitsForATask: an error is no reason to begin at once again.
 func TestFailedWorkAheadWaitsForATask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		began := 0
+		var began atomic.Int64
 		i := newIdle(func(context.Context, driver.Message) (driver.Outcome, error) { return driver.Outcome{}, nil },
-			func(context.Context) error { began++; return errors.New("no storage") }, slog.New(slog.DiscardHandler))
+			func(context.Context) error { began.Add(1); return errors.New("no storage") }, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		go i.serve(ctx)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if began != 1 {
-			t.Errorf("began %d times", began)
+		if began.Load() != 1 {
+			t.Errorf("began %d times", began.Load())
 		}
 		i.Handle(ctx, driver.Message{})
 		time.Sleep(time.Hour)
-		if synctest.Wait(); began != 2 {
-			t.Errorf("after a task it began %d times", began)
+		if synctest.Wait(); began.Load() != 2 {
+			t.Errorf("after a task it began %d times", began.Load())
 		}
 		cancel()
 		synctest.Wait()
