@@ -124,7 +124,7 @@ func (k *check) plan(ctx context.Context, report bool) (*plan, error) {
 func presentLists(data []byte) (refs []lists.Ref, err error) {
 	var row struct {
 		List       lists.Ref
-		Components map[string]struct{ List lists.Ref }
+		Components byComponent[struct{ List lists.Ref }]
 	}
 	if err := json.Unmarshal(data, &row); err != nil {
 		return nil, err

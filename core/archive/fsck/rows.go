@@ -1,6 +1,7 @@
 package fsck
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,12 +16,24 @@ import (
 // head is the part of the row of an object that its neighbours depend on.
 type head struct {
 	UUID, Name string
-	SourceKind string                                 // of a snapshot: the values of aptly's API
-	Sources    []struct{ UUID, Name string }          // of a snapshot
-	Kind       string                                 // of a publication: "local" or "snapshot"
-	Components map[string]struct{ UUID, Name string } // of a publication
+	SourceKind string                                   // of a snapshot: the values of aptly's API
+	Sources    []struct{ UUID, Name string }            // of a snapshot
+	Kind       string                                   // of a publication: "local" or "snapshot"
+	Components byComponent[struct{ UUID, Name string }] // of a publication
 
 	Storage, Prefix, Distribution string
+}
+
+// byComponent are values by component. A mirror's row has a list of names in this place:
+// it is read as no values.
+type byComponent[T any] map[string]T
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *byComponent[T]) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte("[")) {
+		return nil
+	}
+	return json.Unmarshal(data, (*map[string]T)(m))
 }
 
 // parts are the partitions of objects with a UUID and a name.

@@ -387,3 +387,30 @@ func TestCheckCountsStorageByObject(t *testing.T) {
 		s.Want(t, "GET", "/api/storage?by=x", "", 400, "")
 	})
 }
+
+// TestCheckKnowsMirrors: a mirror with components is sound, its lists are checked, and it
+// has its bytes. A snapshot of it has the same files.
+func TestCheckKnowsMirrors(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
+		s.Archive(t)
+		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)
+		s.Must(t, "PUT", "/api/mirrors/m", "{}", nil)
+		s.Must(t, "POST", "/api/mirrors/m/snapshots", `{"Name":"s"}`, nil)
+		number := len(s.Keys(t, "/api/mirrors/m"))
+		report := (&patient{Process: s, t: t}).checked("?deep=1")
+		if !report.Sound || len(report.Findings) != 0 || report.Checked.Chunks == 0 || number == 0 {
+			t.Errorf("%d packages: %+v", number, report)
+		}
+		var usage fsck.Usage
+		s.Must(t, "GET", "/api/storage?by=object", "", &usage)
+		got := map[string]fsck.Object{}
+		for _, o := range usage.Objects {
+			got[o.Kind+" "+o.Name] = o
+		}
+		for _, name := range []string{"mirror m", "snapshot s"} {
+			if o := got[name]; o.Packages != number || o.Bytes == 0 || o.Own != 0 {
+				t.Errorf("%s: %+v of %d packages", name, o, number)
+			}
+		}
+	})
+}
