@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -173,8 +174,13 @@ func TestKilledUploadGoesOn(t *testing.T) {
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "aptless"})
 	proxy.Transport = r.client.Transport
 	proxy.ErrorLog = nil
-	var child *exec.Cmd
-	moment := 0
+	child := &child{}
+	var moment atomic.Int32
+	var peak atomic.Value
+	m.peak = func() {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", child.process().Pid))
+		peak.Store(string(regexp.MustCompile(`VmHWM:\s+(\d+) kB`).Find(status)))
+	}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		isUpload := strings.HasPrefix(q.URL.Path, "/api/files/") && (q.Method == http.MethodPut || q.Method == http.MethodPost)
 		if strings.HasPrefix(q.URL.Path, "/api/repos/r/file/") && m.peak != nil {
@@ -188,8 +194,8 @@ func TestKilledUploadGoesOn(t *testing.T) {
 		if q.Method == http.MethodPost {
 			body, _ = io.ReadAll(q.Body)
 			q.Body = io.NopCloser(bytes.NewReader(body))
-		} else if moment >= 3 && moment < 5 { // within the large file
-			q.Body = &cutting{q.Body, 16 << 20, func() { _ = child.Process.Kill() }}
+		} else if now := moment.Load(); now >= 3 && now < 5 { // within the large file
+			q.Body = &cutting{q.Body, 16 << 20, func() { _ = child.process().Kill() }}
 		}
 		answer := httptest.NewRecorder()
 		proxy.ServeHTTP(answer, q)
@@ -198,8 +204,8 @@ func TestKilledUploadGoesOn(t *testing.T) {
 			for _, name := range m.names(q, body) {
 				m.arrived[name]++
 			}
-			if moment < 3 {
-				_ = child.Process.Kill()
+			if moment.Load() < 3 {
+				_ = child.process().Kill()
 			}
 		}
 		m.mu.Unlock()
@@ -207,23 +213,21 @@ func TestKilledUploadGoesOn(t *testing.T) {
 		_, _ = w.Write(answer.Body.Bytes())
 	}))
 	defer front.Close()
-	var peak string
-	m.peak = func() {
-		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", child.Process.Pid))
-		peak = string(regexp.MustCompile(`VmHWM:\s+(\d+) kB`).Find(status))
-	}
-	for moment = 0; moment <= 5; moment++ {
-		child = exec.Command(os.Args[0], "repo", "add", "--url", front.URL, "-j", "1", "r", dir)
-		child.Env = append(os.Environ(), "TEST_AS_APTLESS=1", "XDG_CONFIG_HOME="+t.TempDir())
-		out, err := child.CombinedOutput()
-		killed := child.ProcessState.Sys().(syscall.WaitStatus).Signaled()
-		if killed != (moment < 5) {
-			t.Fatalf("run %d: killed %v, %v\n%s", moment, killed, err, out)
+	for run := range 6 {
+		moment.Store(int32(run))
+		cmd := exec.Command(os.Args[0], "repo", "add", "--url", front.URL, "-j", "1", "r", dir)
+		cmd.Env = append(os.Environ(), "TEST_AS_APTLESS=1", "XDG_CONFIG_HOME="+t.TempDir())
+		out, err := child.run(cmd)
+		killed := cmd.ProcessState != nil && cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled()
+		if killed != (run < 5) {
+			t.Fatalf("run %d: killed %v, %v\n%s", run, killed, err, out)
 		}
-		if moment == 5 && !strings.Contains(string(out), "201 files sent") && !strings.Contains(string(out), " 200 added, 1 failed") {
+		if run == 5 && !strings.Contains(string(out), "201 files sent") && !strings.Contains(string(out), " 200 added, 1 failed") {
 			t.Errorf("%v\n%s", err, out)
 		}
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for name, n := range m.arrived {
 		if n > 1 {
 			t.Errorf("%s was sent %d times", name, n)
@@ -233,10 +237,38 @@ func TestKilledUploadGoesOn(t *testing.T) {
 		t.Errorf("%d files have arrived", len(m.arrived))
 	}
 	var kib int
-	if _, err := fmt.Sscanf(peak, "VmHWM: %d kB", &kib); err != nil || kib > 64<<10 && !raced() {
-		t.Errorf("peak %q, %v", peak, err)
+	seen, _ := peak.Load().(string)
+	if _, err := fmt.Sscanf(seen, "VmHWM: %d kB", &kib); err != nil || kib > 64<<10 && !raced() {
+		t.Errorf("peak %q, %v", seen, err)
 	}
 	r.end()
+}
+
+// child is a command that handlers of requests look at and kill while it runs.
+type child struct {
+	mu  sync.Mutex
+	cmd *exec.Cmd
+}
+
+// run runs a command and returns its output.
+func (c *child) run(cmd *exec.Cmd) ([]byte, error) {
+	var out writer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	c.mu.Lock()
+	c.cmd = cmd
+	err := cmd.Start()
+	c.mu.Unlock()
+	if err == nil {
+		err = cmd.Wait()
+	}
+	return []byte(out.String()), err
+}
+
+// process returns the process of the command that runs.
+func (c *child) process() *os.Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cmd.Process
 }
 
 // raced reports whether the program has the race detector, which needs memory of its own.
@@ -315,25 +347,30 @@ func TestSignalEndsAMirrorUpdate(t *testing.T) {
 // TestTokenIsInNoListOfProcesses: it is read from the environment or a file, and no argument
 // has it. A server that sends a request to another host gets no further one.
 func TestTokenIsInNoListOfProcesses(t *testing.T) {
-	var args []string
+	args, child := make(chan string, 100), &child{}
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("a request to another host: %v", r.Header)
 	}))
 	defer other.Close()
-	var cmd *exec.Cmd
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child.process().Pid))
 		if err != nil || r.Header.Get("Authorization") != "Bearer t0psecret" {
 			t.Errorf("%v, %v", err, r.Header)
 		}
-		args = append(args, string(line))
+		args <- string(line)
 		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
 	}))
 	defer s.Close()
-	cmd = exec.Command(os.Args[0], "repo", "list", "-v", "--url", s.URL)
+	cmd := exec.Command(os.Args[0], "repo", "list", "-v", "--url", s.URL)
 	cmd.Env = append(os.Environ(), "TEST_AS_APTLESS=1", "APTLESS_TOKEN=t0psecret", "XDG_CONFIG_HOME="+t.TempDir())
-	out, err := cmd.CombinedOutput()
-	if err == nil || len(args) == 0 || strings.Contains(string(out)+strings.Join(args, ""), "t0psecret") {
-		t.Errorf("%v, %q\n%s", err, args, out)
+	out, err := child.run(cmd)
+	s.Close()
+	close(args)
+	var lines []string
+	for line := range args {
+		lines = append(lines, line)
+	}
+	if err == nil || len(lines) == 0 || strings.Contains(string(out)+strings.Join(lines, ""), "t0psecret") {
+		t.Errorf("%v, %q\n%s", err, lines, out)
 	}
 }
