@@ -114,12 +114,12 @@ func TestConsoleOfTheDeployment(t *testing.T) {
 	r.Header.Set("Content-Type", form.FormDataContentType())
 	_, at := o.do(r)
 	o.act(at.Path, "Imports hello_1.0_amd64.deb")
-	o.act("/-/repos/tools/publish", "Added: 1.", "distribution", "stable", "prefix", ".", "component", "main")
-	if code, text, _ := p.read("/dists/stable/main/binary-amd64/Packages"); code != 200 || !strings.Contains(text, "Package: hello\n") {
+	o.act("/-/repos/tools/publish", "Added: 1.", "distribution", "stable", "prefix", "tools", "component", "main")
+	if code, text, _ := p.read("/tools/dists/stable/main/binary-amd64/Packages"); code != 200 || !strings.Contains(text, "Package: hello\n") {
 		t.Errorf("the publication: %d %.300s", code, text)
 	}
-	for _, path := range []string{"/-/", "/-/repos", "/-/repos/tools", "/-/packages?q=hello", "/-/mirrors", "/-/snapshots", "/-/publications", "/-/publications/-/stable",
-		"/-/publications/-/stable/tree", "/-/tasks", "/-/graph", "/-/keys", "/-/storage", "/-/tokens", "/-/audit"} {
+	for _, path := range []string{"/-/", "/-/repos", "/-/repos/tools", "/-/packages?q=hello", "/-/mirrors", "/-/snapshots", "/-/publications", "/-/publications/tools/stable",
+		"/-/publications/tools/stable/tree", "/-/tasks", "/-/graph", "/-/keys", "/-/storage", "/-/tokens", "/-/audit"} {
 		if page := o.get(path); !strings.Contains(page, "<h1>") {
 			t.Errorf("%s: %.500s", path, page)
 		}
