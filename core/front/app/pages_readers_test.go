@@ -66,3 +66,24 @@ func TestPagesShowPublishedThingsOnly(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesLinkFoldersThatAreThere: a publication of the pool layout hash has no folder of
+// packages that a person could walk through. One without packages has none at all.
+func TestPagesLinkFoldersThatAreThere(t *testing.T) {
+	g := newPrivate(t, `{"Private":[]}`, func(c *app.Config) { c.Pages = &app.Pages{} })
+	g.must(t, g.root, "POST", "/api/repos", `{"Name":"empty"}`)
+	for prefix, more := range map[string]string{
+		"hashed": `"Sources":[{"Name":"hello"}],"PoolLayout":"hash"`,
+		"bare":   `"Sources":[{"Name":"empty"}]`,
+	} {
+		g.must(t, g.root, "POST", "/api/publish/"+prefix, `{"SourceKind":"local","Distribution":"s","Architectures":["amd64"],`+more+`}`)
+	}
+	for prefix, want := range map[string]bool{"open": true, "hashed": false, "bare": false} {
+		for _, path := range []string{"/", "/-/d/" + prefix + "/s"} {
+			code, page := g.as("", "GET", path, "")
+			if got := strings.Contains(page, `"/`+prefix+`/pool/"`); code != 200 || got != want || !strings.Contains(page, `"/`+prefix+`/dists/`) {
+				t.Errorf("%s: %d, a link to the packages of %s: %v", path, code, prefix, got)
+			}
+		}
+	}
+}

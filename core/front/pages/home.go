@@ -45,7 +45,7 @@ type homeView struct {
 // treeView is a folder with the files of publications.
 type treeView struct {
 	Path string // with a last slash
-	Pool bool   // there are package files
+	Pool bool   // there are package files below pool/
 }
 
 // trees returns the folders of the files of publications, in the order of the list.
@@ -58,10 +58,14 @@ func trees(list []pubView) (all []treeView) {
 		if i < 0 {
 			i, all = len(all), append(all, treeView{Path: p.Tree})
 		}
-		all[i].Pool = all[i].Pool || p.NumPackages > 0
+		all[i].Pool = all[i].Pool || p.HasPool()
 	}
 	return all
 }
+
+// HasPool reports whether package files are in folders below pool/. Those of the pool layout
+// hash are found by their names only.
+func (p pubView) HasPool() bool { return p.NumPackages > 0 && p.PoolLayout != "hash" }
 
 // soon is the time before its end in which a key is announced.
 const soon = 30 * 24 * time.Hour
