@@ -23,6 +23,10 @@ type API struct {
 	// Meanings are texts of fields without the tag "about": by "Schema.field", or by the
 	// field's name alone. Those of parameters of paths are by "{name}".
 	Meanings map[string]Meaning
+	// Defaults say the value of an optional field of a request that is absent, in words: by
+	// "Schema.field", or by the field's name alone. A boolean or a number of a Go type that
+	// is no pointer is false or 0, and needs no entry.
+	Defaults map[string]string
 	// Error is the body of error answers.
 	Error any
 }
@@ -36,6 +40,7 @@ type Operation struct {
 	Body         any    // a value of the body's type; nil without a body
 	Media        string // of the body; "application/json" if empty
 	Answers      []Answer
+	Errors       []Answer // refusals and failures; the body is that of the API's Error
 
 	Public bool     // needs no credentials
 	Access string   // a sentence on the permissions that it needs; may be empty
@@ -52,6 +57,15 @@ type Scheme struct {
 type Param struct {
 	Name, About string
 	Values      []string // allowed values; nil for any
+	Default     string   // the effect of its absence in words; "off" of a flag needs no text
+}
+
+// Absent says the effect of the absence of the parameter. It is "" if nothing is known.
+func (p Param) Absent() string {
+	if p.Default == "" && len(p.Values) == 1 {
+		return "off"
+	}
+	return p.Default
 }
 
 // Answer describes the answer with one status.
@@ -60,6 +74,8 @@ type Answer struct {
 	About  string
 	Body   any    // a value of the body's type; nil without a body
 	Media  string // "application/json" if empty
+
+	Example any // of the body; nil for none
 }
 
 // Meaning is the text of a field or parameter.
@@ -105,6 +121,7 @@ func (a API) Document() ([]byte, error) {
 type builder struct {
 	api     API
 	schemas object
+	request bool // the schemas are of a request
 }
 
 func (b *builder) operation(op Operation) object {
@@ -129,13 +146,15 @@ func (b *builder) operation(op Operation) object {
 		if q.Values != nil {
 			schema["enum"] = q.Values
 		}
-		params = append(params, object{"name": q.Name, "in": "query", "description": q.About, "schema": schema})
+		params = append(params, object{"name": q.Name, "in": "query", "description": withDefault(q.About, q.Absent()), "schema": schema})
 	}
 	if params != nil {
 		o["parameters"] = params
 	}
 	if op.Body != nil {
+		b.request = true
 		o["requestBody"] = object{"content": b.content(op.Media, op.Body)}
+		b.request = false
 	}
 	answers := object{"default": object{"description": "an error", "content": b.content("", b.api.Error)}}
 	for _, answer := range op.Answers {
@@ -147,6 +166,15 @@ func (b *builder) operation(op Operation) object {
 			described["content"] = b.content(answer.Media, answer.Body)
 		}
 		answers[strconv.Itoa(answer.Status)] = described
+	}
+	for _, failure := range op.Errors {
+		content := b.content(failure.Media, b.api.Error)
+		if failure.Example != nil {
+			for _, media := range content {
+				media.(object)["example"] = failure.Example
+			}
+		}
+		answers[strconv.Itoa(failure.Status)] = object{"description": failure.About, "content": content}
 	}
 	o["responses"] = answers
 	return o
@@ -258,10 +286,41 @@ func (b *builder) fields(t reflect.Type, schema string, properties object, requi
 			m.describe(property)
 		}
 		properties[name] = property
-		if strings.Contains(f.Tag.Get("binding"), "required") {
+		switch {
+		case strings.Contains(f.Tag.Get("binding"), "required"):
 			*required = append(*required, name)
+		case b.request:
+			b.absent(property, f.Type, schema, name)
 		}
 	}
+}
+
+// absent adds the default of an optional field to its schema.
+func (b *builder) absent(property object, t reflect.Type, schema, name string) {
+	words, ok := b.api.Defaults[schema+"."+name]
+	if !ok && t.Kind() == reflect.Bool {
+		property["default"] = false
+		return
+	}
+	if !ok && property["type"] == "integer" && t.Kind() != reflect.Pointer {
+		property["default"] = 0
+		return
+	}
+	if !ok {
+		words = b.api.Defaults[name]
+	}
+	about, _ := property["description"].(string)
+	if text := withDefault(about, words); text != "" {
+		property["description"] = text
+	}
+}
+
+// withDefault adds a sentence on the default to a text.
+func withDefault(about, words string) string {
+	if words == "" {
+		return about
+	}
+	return strings.TrimSuffix(about, ".") + ". Default: " + words
 }
 
 // described adds to a field's schema the text of its tag "about" and the values of its

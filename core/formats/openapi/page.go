@@ -28,9 +28,10 @@ var page = template.Must(template.New("page").Parse(`<!doctype html>
 {{range .Groups}}<h2>{{.Tag}}</h2>
 {{range .Operations}}<details><summary><b>{{.Method}}</b> <code>{{.Path}}</code> {{.Summary}}</summary>
 {{with .Access}}<p>{{.}}{{end}}
-{{with .Query}}<p>Query:<ul>{{range .}}<li><code>{{.Name}}</code> {{.About}}{{end}}</ul>{{end}}
+{{with .Query}}<p>Query:<ul>{{range .}}<li><code>{{.Name}}</code> {{.About}}{{with .Absent}}. Default: {{.}}{{end}}{{end}}</ul>{{end}}
 {{with .Body}}<p>Body:<pre>{{.}}</pre>{{end}}
 {{range .Answers}}<p>{{.Status}} {{.About}}{{with .Body}}<pre>{{.}}</pre>{{end}}{{end}}
+{{with .Errors}}<p>Errors:<ul>{{range .}}<li>{{.Status}} {{.About}}{{end}}</ul>{{end}}
 </details>
 {{end}}{{end}}`))
 
@@ -44,6 +45,7 @@ func (a API) Page(document string) ([]byte, error) {
 		Method, Path, Summary, Access, Body string
 		Query                               []Param
 		Answers                             []answer
+		Errors                              []Answer
 	}
 	type group struct {
 		Tag        string
@@ -56,6 +58,11 @@ func (a API) Page(document string) ([]byte, error) {
 		}
 		return b.schemaText(v)
 	}
+	sent := func(v any) string {
+		b.request = true
+		defer func() { b.request = false }()
+		return text(v)
+	}
 	var groups []group
 	for _, tag := range a.Tags() {
 		g := group{Tag: tag}
@@ -63,7 +70,7 @@ func (a API) Page(document string) ([]byte, error) {
 			if op.Tag != tag {
 				continue
 			}
-			shown := operation{op.Method, op.Path, op.Summary, op.Access, text(op.Body), op.Query, nil}
+			shown := operation{op.Method, op.Path, op.Summary, op.Access, sent(op.Body), op.Query, nil, op.Errors}
 			for _, given := range op.Answers {
 				shown.Answers = append(shown.Answers, answer{given.Status, given.About, text(given.Body)})
 			}

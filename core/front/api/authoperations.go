@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+
 	"aptless/core/archive/origin"
 	"aptless/core/formats/openapi"
 	"aptless/core/front/audit"
@@ -15,7 +17,7 @@ func authOperations() []openapi.Operation {
 		op("GET", "/api/auth/whoami", tag, "whoami", "Show the principal of the request", gives(200, identity{})),
 		op("POST", all, tag, "createToken", "Create a token. The answer shows its secret once", takes(tokenParams{}, 201, madeToken{})),
 		op("GET", all, tag, "listTokens", "List the tokens", gives(200, []auth.View{},
-			openapi.Param{Name: "owner", About: "only tokens of this owner"},
+			openapi.Param{Name: "owner", About: "only tokens of this owner", Default: "none: all"},
 			openapi.Param{Name: "live", About: "only tokens that are valid", Values: []string{"1"}})),
 		op("GET", one, tag, "showToken", "Show a token", gives(200, auth.View{})),
 		op("DELETE", one, tag, "revokeToken", "Revoke a token. The ID self is the token of the request", gives(200, auth.Token{})),
@@ -41,10 +43,10 @@ func authOperations() []openapi.Operation {
 // auditParams are the filters of audit records.
 func auditParams() []openapi.Param {
 	var list []openapi.Param
-	for _, p := range [][2]string{{"since", "time of the first record; a day before until if absent"}, {"until", "time after the last record; now if absent"},
+	for _, p := range [][3]string{{"since", "time of the first record", "a day before until"}, {"until", "time after the last record", "now"},
 		{"event", "only this event"}, {"by", "ID or name of the principal"}, {"owner", "owner of the principal"}, {"task", "number of the task"}, {"path", "beginning of the path"},
-		{"status", "only this status"}, {"from", "address of the client"}, {"limit", "records of an answer, 200 if absent, at most 1000"}, {"after", "Next of an earlier answer"}} {
-		list = append(list, openapi.Param{Name: p[0], About: p[1]})
+		{"status", "only this status"}, {"from", "address of the client"}, {"limit", "records of an answer, at most 1000", "200"}, {"after", "Next of an earlier answer", "none: the first page"}} {
+		list = append(list, openapi.Param{Name: p[0], About: p[1], Default: cmp.Or(p[2], "none: all")})
 	}
 	return list
 }

@@ -26,9 +26,9 @@ func browseOperations() []openapi.Operation {
 	const one = "/api/publish/{prefix}/{distribution}"
 	return []openapi.Operation{
 		op("GET", one+"/tree", "Publish", "browsePublication", "List a folder of the published tree, as the server's records have it", gives(200, []publish.Entry{},
-			append(pageQuery(), openapi.Param{Name: "path", About: "the folder below the prefix, for example dists/stable/main; the prefix itself by default"})...)),
+			append(pageQuery(), openapi.Param{Name: "path", About: "the folder below the prefix, for example dists/stable/main", Default: "the prefix itself"})...)),
 		op("GET", one+"/setup", "Publish", "setupPublication", "Write the text by which a machine gets to use a publication", gives(200, Setup{},
-			openapi.Param{Name: "for", About: "where the text is used; sources by default", Values: SetupVariants()})),
+			openapi.Param{Name: "for", About: "where the text is used", Values: SetupVariants(), Default: "sources"})),
 	}
 }
 

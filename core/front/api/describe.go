@@ -9,7 +9,7 @@ import (
 
 // Query parameters of operations in several files.
 var (
-	async  = openapi.Param{Name: "_async", About: "answer at once with the task instead of its result", Values: []string{"1", "0"}}
+	async  = openapi.Param{Name: "_async", About: "answer at once with the task instead of its result", Values: []string{"1", "0"}, Default: "the option --async of the server"}
 	dryRun = openapi.Param{Name: "dryRun", About: "answer with the plan and change nothing", Values: []string{"1"}}
 )
 

@@ -24,7 +24,7 @@ func orNull(key string) *string {
 // diffQuery describes the parameters of a comparison.
 func diffQuery() []openapi.Param {
 	return append(pageQuery(), openapi.Param{Name: "onlyMatching", About: "only packages that both snapshots have in different versions", Values: []string{"1"}},
-		openapi.Param{Name: "name", About: "with limit: only packages whose name has this part. Not in aptly"})
+		openapi.Param{Name: "name", About: "with limit: only packages whose name has this part. Not in aptly", Default: "none: all"})
 }
 
 // diffPage answers with a page of a comparison. after is the number of the differences

@@ -17,7 +17,7 @@ func schemes() []openapi.Scheme {
 	}
 }
 
-// documented adds the access of its route to each operation.
+// documented adds the access of its route, and the errors, to each operation.
 func (rt *Router) documented(list []openapi.Operation) []openapi.Operation {
 	access := map[string]Access{}
 	for _, ro := range rt.routes {
@@ -27,6 +27,7 @@ func (rt *Router) documented(list []openapi.Operation) []openapi.Operation {
 		a := access[list[i].Method+" "+list[i].Path]
 		list[i].Public = a.class == openToAll
 		list[i].Access, list[i].Needs = a.describe(list[i].Path)
+		list[i].Errors = a.faults(list[i])
 	}
 	return list
 }

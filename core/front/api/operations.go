@@ -23,7 +23,7 @@ import (
 // Query parameters that many operations have.
 var (
 	force        = openapi.Param{Name: "force", About: "also if other objects derive from it", Values: []string{"1"}}
-	listingQuery = []openapi.Param{{Name: "q", About: "query of packages"}, {Name: "withDeps", About: "with the dependencies of the matching packages", Values: []string{"1"}}, {Name: "format", About: "whole packages instead of their keys", Values: []string{"details"}}}
+	listingQuery = []openapi.Param{{Name: "q", About: "query of packages", Default: "none: all packages"}, {Name: "withDeps", About: "with the dependencies of the matching packages", Values: []string{"1"}}, {Name: "format", About: "whole packages instead of their keys", Values: []string{"details"}}}
 	latest       = openapi.Param{Name: "maximumVersion", About: "only the highest version of each package", Values: []string{"1"}}
 	forceReplace = openapi.Param{Name: "forceReplace", About: "replace conflicting packages", Values: []string{"1"}}
 	noRemove     = openapi.Param{Name: "noRemove", About: "keep the uploaded files", Values: []string{"1"}}
@@ -60,7 +60,7 @@ func repoOperations() []openapi.Operation {
 		op("GET", one+"/packages", tag, "listRepoPackages", "List the packages of a repository", gives(200, []string{}, packageQuery(latest)...)),
 		tasked("POST", one+"/packages", tag, "addRepoPackages", "Add packages by key", takes(reposPackagesAddDeleteParams{}, 200, repo.View{})),
 		tasked("DELETE", one+"/packages", tag, "removeRepoPackages", "Remove packages by key or by query", takes(reposPackagesAddDeleteParams{}, 200, repo.View{},
-			openapi.Param{Name: "q", About: "query of the packages to remove, in place of the body. The answer is a report then. Not in aptly"}, dryRun)),
+			openapi.Param{Name: "q", About: "query of the packages to remove, in place of the body. The answer is a report then. Not in aptly", Default: "none"}, dryRun)),
 		tasked("POST", one+"/file/{dir}", tag, "importDir", "Import all packages of an upload directory", gives(200, repo.ImportResult{}, imports...)),
 		tasked("POST", one+"/file/{dir}/{file}", tag, "importFile", "Import an uploaded file", gives(200, repo.ImportResult{}, imports...)),
 		tasked("POST", one+"/include/{dir}", tag, "includeDir", "Include all .changes of an upload directory", gives(200, repo.ImportResult{}, include...)),
@@ -71,7 +71,7 @@ func repoOperations() []openapi.Operation {
 		op("GET", one+"/drop", tag, "showDrop", "Show the publications that are updated after an import from the drop box", gives(200, dropBox{})),
 		tasked("PUT", one+"/drop", tag, "setDrop", "Set the publications that are updated after an import from the drop box", takes(dropBox{}, 200, repo.View{})),
 		tasked("POST", one+"/drop", tag, "takeDrop", "Import the files of the drop box, as their arrival does", gives(200, drop.Taken{},
-			openapi.Param{Name: "folder", About: "a folder of the repository in the drop box, whose files wait for a .changes"})),
+			openapi.Param{Name: "folder", About: "a folder of the repository in the drop box, whose files wait for a .changes", Default: "none: all files"})),
 		tasked("DELETE", one+"/drop", tag, "clearDrop", "Publish nothing after an import from the drop box", gives(200, repo.View{})),
 		op("GET", one+"/uploaders", tag, "showUploaders", "Show the uploaders and their rules", gives(200, repo.Uploaders{})),
 		tasked("PUT", one+"/uploaders", tag, "setUploaders", "Set the uploaders and their rules", takes(repo.Uploaders{}, 200, repo.View{})),
@@ -86,7 +86,7 @@ func packageQuery(more ...openapi.Param) []openapi.Param {
 
 // publishedQuery describes the parameters of the packages of a publication.
 func publishedQuery() []openapi.Param {
-	return append(pageQuery(), openapi.Param{Name: "q", About: "query that selects packages"}, openapi.Param{Name: "component", About: "only packages of this component"}, details)
+	return append(pageQuery(), openapi.Param{Name: "q", About: "query that selects packages", Default: "none: all packages"}, openapi.Param{Name: "component", About: "only packages of this component", Default: "none: all components"}, details)
 }
 
 func fileOperations() []openapi.Operation {
@@ -97,8 +97,8 @@ func fileOperations() []openapi.Operation {
 	one := op("PUT", dir+"/{file}", tag, "uploadFile", "Upload a file", takes(openapi.Binary{}, 200, []string{}))
 	one.Media = "application/octet-stream"
 	deliveries := tasked("POST", "/api/upload/{repo}", tag, "deliver", "Import the files of the body into a repository and publish it: both or neither", takes(openapi.Form{}, 200, deliver.Result{},
-		openapi.Param{Name: "publish", About: "the publication to update: prefix/distribution, as in paths below /api/publish"},
-		openapi.Param{Name: "file", About: "the name of the file, if the body is one file and no form"},
+		openapi.Param{Name: "publish", About: "the publication to update: prefix/distribution, as in paths below /api/publish", Default: "none"},
+		openapi.Param{Name: "file", About: "the name of the file, if the body is one file and no form", Default: "none"},
 		forceReplace, openapi.Param{Name: "forceOverwrite", About: "replace published package files that are different", Values: []string{"1"}}))
 	deliveries.Media = "multipart/form-data"
 	return []openapi.Operation{
@@ -135,10 +135,10 @@ func snapshotOperations() []openapi.Operation {
 		return openapi.Param{Name: name, About: about, Values: []string{"1"}}
 	}
 	return []openapi.Operation{
-		op("GET", "/api/snapshots", tag, "listSnapshots", "List the snapshots", gives(200, []listedSnapshot{}, append(pageQuery(), openapi.Param{Name: "sort", About: "the order", Values: []string{"name", "time"}})...)),
+		op("GET", "/api/snapshots", tag, "listSnapshots", "List the snapshots", gives(200, []listedSnapshot{}, append(pageQuery(), openapi.Param{Name: "sort", About: "the order", Values: []string{"name", "time"}, Default: "name"})...)),
 		tasked("POST", "/api/snapshots", tag, "createSnapshot", "Make a snapshot of other snapshots, of packages, or an empty one", takes(snapshotsCreateParams{}, 201, snapshot.View{})),
 		tasked("DELETE", "/api/snapshots", tag, "dropSnapshots", "Drop the snapshots that match", gives(200, snapshot.Removal{},
-			openapi.Param{Name: "pattern", About: "pattern of names: * matches any text, ? one character"}, openapi.Param{Name: "olderThan", About: "only snapshots older than this age, for example 30d"}, force, dryRun)),
+			openapi.Param{Name: "pattern", About: "pattern of names: * matches any text, ? one character", Default: "none; it is required"}, openapi.Param{Name: "olderThan", About: "only snapshots older than this age, for example 30d", Default: "none: of any age"}, force, dryRun)),
 		op("GET", one, tag, "showSnapshot", "Show a snapshot", gives(200, snapshot.View{})),
 		tasked("PUT", one, tag, "editSnapshot", "Change name and description of a snapshot", takes(snapshotsUpdateParams{}, 200, snapshot.View{})),
 		tasked("DELETE", one, tag, "dropSnapshot", "Drop a snapshot", gives(200, empty{}, force)),
@@ -149,14 +149,14 @@ func snapshotOperations() []openapi.Operation {
 			flag("all-matches", "all matching packages, not only the newest"), flag("dry-run", "show the changes and make none"), flag("no-deps", "without dependencies"), flag("no-remove", "keep other versions"), wantedQuery()[1])),
 		tasked("POST", one+"/filter", tag, "filterSnapshot", "Make a snapshot of the packages that match queries", takes(snapshotsFilterParams{}, 201, snapshot.View{}, append(wantedQuery(), flag("withDeps", "with the dependencies of the matching packages"), dryRun)...)),
 		op("GET", one+"/verify", tag, "verifySnapshot", "List the dependencies that nothing satisfies", gives(200, []string{},
-			openapi.Param{Name: "with", About: "another snapshot that may satisfy dependencies; may be repeated"}, openapi.Param{Name: "architectures", About: "separated by commas"}, wantedQuery()[1])),
+			openapi.Param{Name: "with", About: "another snapshot that may satisfy dependencies; may be repeated", Default: "none"}, openapi.Param{Name: "architectures", About: "separated by commas", Default: "those of the packages"}, wantedQuery()[1])),
 	}
 }
 
 func publishOperations() []openapi.Operation {
 	const tag, one = "Publish", "/api/publish/{prefix}/{distribution}"
 	sources := []publish.SourceView{}
-	seen := openapi.Param{Name: "ifGeneration", About: "the Generation that a plan has told: refused with 409 if the publication has another one by now. Not in aptly"}
+	seen := openapi.Param{Name: "ifGeneration", About: "the Generation that a plan has told: refused with 409 if the publication has another one by now. Not in aptly", Default: "none: any"}
 	skipCleanup := openapi.Param{Name: "SkipCleanup", About: "keep package files", Values: []string{"1"}}
 	return []openapi.Operation{
 		op("GET", "/api/publish", tag, "listPublications", "List the publications", gives(200, []publish.View{}, details)),
@@ -190,7 +190,7 @@ func packageOperations() []openapi.Operation {
 func statusOperations() []openapi.Operation {
 	const status, tasks, one = "Status", "Tasks", "/api/tasks/{id}"
 	graph := op("GET", "/api/graph.{ext}", status, "graph", "Draw the graph of all objects and their sources", gives(200, openapi.Binary{},
-		openapi.Param{Name: "layout", About: "orientation", Values: []string{"horizontal", "vertical"}}))
+		openapi.Param{Name: "layout", About: "orientation", Values: []string{"horizontal", "vertical"}, Default: "horizontal"}))
 	graph.Answers[0].Media = "image/svg+xml"
 	metrics := op("GET", "/api/metrics", status, "metrics", "Metrics for Prometheus, where they are enabled", gives(200, text))
 	metrics.Answers[0].Media = "text/plain"
@@ -208,7 +208,7 @@ func statusOperations() []openapi.Operation {
 		tasked("POST", "/api/db/check", "Database", "check", "Check rows, lists, the pool and the public trees", gives(200, fsck.Report{},
 			openapi.Param{Name: "deep", About: "read all files and compare their digests", Values: []string{"1"}}, openapi.Param{Name: "repair", About: "repair the things that follow from the rest", Values: []string{"1"}})),
 		tasked("POST", "/api/db/repair", "Database", "repair", "Check the storage and restore missing files", gives(200, map[string]openapi.Any{}, dryRun)),
-		op("GET", "/api/gpg/keys", "Keys", "listKeys", "List the trusted keys of a keyring", gives(200, struct{ Keys []keyring.View }{}, openapi.Param{Name: "keyring", About: "name of the keyring"})),
+		op("GET", "/api/gpg/keys", "Keys", "listKeys", "List the trusted keys of a keyring", gives(200, struct{ Keys []keyring.View }{}, openapi.Param{Name: "keyring", About: "name of the keyring", Default: "trustedkeys.gpg"})),
 		op("POST", "/api/gpg/key", "Keys", "addKey", "Trust a key", takes(gpgAddKeyParams{}, 200, text)),
 		op("DELETE", "/api/gpg/key", "Keys", "deleteKey", "Remove a trusted key", takes(gpgDeleteKeyParams{}, 200, text)),
 		op("GET", "/api/tasks", tasks, "listTasks", "List the tasks", gives(200, []taskView{}, taskQuery()...)),
@@ -216,7 +216,7 @@ func statusOperations() []openapi.Operation {
 		op("GET", "/api/tasks-wait", tasks, "waitForTasks", "Wait until all tasks have ended", gives(200, empty{})),
 		op("GET", one, tasks, "showTask", "Show a task", gives(200, taskView{}, details)),
 		op("GET", one+"/wait", tasks, "waitForTask", "Wait until a task has ended", gives(200, taskView{})),
-		op("GET", one+"/output", tasks, "taskOutput", "Show the output of a task", gives(200, text, openapi.Param{Name: "from", About: "only the output from this byte on. Not in aptly"})),
+		op("GET", one+"/output", tasks, "taskOutput", "Show the output of a task", gives(200, text, openapi.Param{Name: "from", About: "only the output from this byte on. Not in aptly", Default: "0"})),
 		op("GET", one+"/detail", tasks, "taskDetail", "Show the progress of a task: its Phase while it runs, and counts of things done and to come", gives(200, openapi.Any{})),
 		op("GET", one+"/return_value", tasks, "taskResult", "Show the result of a task", gives(200, returnValue{})),
 		op("POST", one+"/cancel", tasks, "cancelTask", "Stop a task that has not committed its changes", gives(200, taskView{})),
@@ -243,7 +243,7 @@ func (rt *Router) description(version string) openapi.API {
 		reflect.TypeFor[empty]():              "",
 	}
 	return openapi.API{
-		Title: "Aptly API", Version: version, Operations: rt.documented(operations()), Schemes: schemes(), Error: failure{}, Meanings: meanings,
+		Title: "Aptly API", Version: version, Operations: rt.documented(operations()), Schemes: schemes(), Error: failure{}, Meanings: meanings, Defaults: defaults,
 		Description: "Debian package repositories: local repositories, mirrors, snapshots and publications.",
 		Name: func(t reflect.Type) string {
 			if name, ok := names[t]; ok {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"log/slog"
 	"maps"
@@ -152,7 +153,8 @@ func TestEverythingHasAMeaning(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(data), string(text)) {
+		begin := bytes.TrimSuffix(bytes.TrimSuffix(text, []byte(`"`)), []byte("."))
+		if !bytes.Contains(data, begin) {
 			t.Errorf("the meaning of %s is not used", key)
 		}
 	}

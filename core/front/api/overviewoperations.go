@@ -7,9 +7,9 @@ var details = openapi.Param{Name: "format", About: "with the fields that aptly d
 
 // taskQuery describes the parameters of the listing of tasks.
 func taskQuery() []openapi.Param {
-	return append(pageQuery(), details, openapi.Param{Name: "state", About: "only tasks in this state: idle, running, succeeded, failed. Not in aptly", Values: []string{"0", "1", "2", "3"}},
-		openapi.Param{Name: "last", About: "only so many of the last tasks, up to 1000, the newest first. Not in aptly"},
-		openapi.Param{Name: "kind", About: "only tasks of this kind, for example repo.import. Not in aptly"})
+	return append(pageQuery(), details, openapi.Param{Name: "state", About: "only tasks in this state: idle, running, succeeded, failed. Not in aptly", Values: []string{"0", "1", "2", "3"}, Default: "none: all"},
+		openapi.Param{Name: "last", About: "only so many of the last tasks, up to 1000, the newest first. Not in aptly", Default: "none: all"},
+		openapi.Param{Name: "kind", About: "only tasks of this kind, for example repo.import. Not in aptly", Default: "none: all"})
 }
 
 func overviewOperations() []openapi.Operation {

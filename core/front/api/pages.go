@@ -22,8 +22,8 @@ type paging struct {
 // pageQuery describes the parameters of a page.
 func pageQuery() []openapi.Param {
 	return []openapi.Param{
-		{Name: "limit", About: "at most so many elements, up to 1000, in the order in which the list is stored. The header X-Next of the answer is the value of after for the next page; without it the page is the last. Not in aptly"},
-		{Name: "after", About: "the value of X-Next of the page before. Not in aptly"},
+		{Name: "limit", About: "at most so many elements, up to 1000, in the order in which the list is stored. The header X-Next of the answer is the value of after for the next page; without it the page is the last. Not in aptly", Default: "none: the whole list"},
+		{Name: "after", About: "the value of X-Next of the page before. Not in aptly", Default: "none: the first page"},
 		{Name: "total", About: "the header X-Total says the number of elements, also where counting reads the whole list. Not in aptly", Values: []string{"1"}}}
 }
 

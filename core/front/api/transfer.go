@@ -95,7 +95,7 @@ func transferOperations() []openapi.Operation {
 	return []openapi.Operation{
 		tasked("POST", "/api/exports", tag, "createExport", "Export all objects: the collector keeps what they name. Not in aptly", gives(201, transfer.Export{})),
 		op("GET", "/api/exports/{id}/{kind}/{name}", tag, "readExport", "Read at most 4 MiB of a part of an export. Not in aptly",
-			gives(200, text, openapi.Param{Name: "from", About: "from this byte on"})),
+			gives(200, text, openapi.Param{Name: "from", About: "from this byte on", Default: "0"})),
 		tasked("DELETE", "/api/exports/{id}", tag, "dropExport", "Remove an export. Not in aptly", gives(200, empty{})),
 		op("POST", "/api/import", tag, "planImport", "Tell which package files the pool lacks, and what an import would do with objects. Not in aptly", takes(planParams{}, 200, planned{})),
 		tasked("POST", "/api/import/{dir}", tag, "importTransfer", "Import the transfer folder in an upload directory. Not in aptly",

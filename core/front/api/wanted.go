@@ -15,8 +15,8 @@ const maxWanted = 100
 // wantedQuery describes the options of the resolution of dependencies.
 func wantedQuery() []openapi.Param {
 	return []openapi.Param{
-		{Name: "architectures", About: "the architectures in which dependencies are resolved, separated by commas. Not in aptly"},
-		{Name: "follow", About: "the further packages that count as dependencies, separated by commas: " + strings.Join(query.Follows(), ", ") + ". Without it the server's settings hold. Not in aptly"}}
+		{Name: "architectures", About: "the architectures in which dependencies are resolved, separated by commas. Not in aptly", Default: "those of the packages"},
+		{Name: "follow", About: "the further packages that count as dependencies, separated by commas: " + strings.Join(query.Follows(), ", ") + ". An empty value follows none. Not in aptly", Default: "the settings of the server"}}
 }
 
 // wantedOf reads architectures= and follow=. An empty follow= follows nothing.
