@@ -31,7 +31,7 @@ type update struct {
 	trust       upstream.Trust
 	fingerprint string
 	cursor      cursor
-	probed      bool // this attempt made the queue, so the pool had none of its files
+	probed      bool // this attempt made the queue, so no other attempt has begun a file of it
 }
 
 // cursor is the checkpoint of an update.
@@ -40,6 +40,7 @@ type cursor struct {
 	Staged     lists.Ref         // the new packages, with the digests that the indexes say
 	Queue      lists.Ref         // the files to fetch
 	After      []byte            // the key in Queue up to which files are done
+	Begun      int               // of the entries after After, the first Begun may be in the pool
 	Mismatches []mismatchObjects `json:"Odd,omitempty"` // objects that list files which differ from their index
 	Failed     []string          // errors of downloads, at most maxFailures
 	More       int               // the number of further errors
@@ -95,3 +96,7 @@ const (
 	maxRowBytes = 8 << 20
 	showAfter   = 64
 )
+
+// beginAhead is how many entries an attempt may begin before its next save. A save
+// usually comes first.
+const beginAhead = 2 * saveAfter

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strconv"
 	"strings"
 
 	"aptless/core/archive/pool"
@@ -39,7 +38,10 @@ func (u *update) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := &fetcher{update: u, staged: staged, mismatches: mismatches, progress: u.cursor.Detail, handedOut: map[uint64]bool{}, mu: parallel.NewMutex()}
+	f := &fetcher{update: u, staged: staged, mismatches: mismatches, progress: u.cursor.Detail, mu: parallel.NewMutex(), mayBegin: u.cursor.Begun}
+	if !u.probed {
+		f.probe = u.cursor.Begun
+	}
 	u.attempt.Detail(f.progress)
 	if err := f.fetchAll(ctx, queue); err != nil {
 		return err
@@ -66,17 +68,14 @@ func (f *fetcher) fetchAll(ctx context.Context, queue *lists.List) error {
 		n = defaultFetches
 	}
 	f.saved = f.Now()
-	given := 0
 	err := parallel.Run(ctx, n, func(ctx context.Context, g *parallel.Group) error {
 		for job, err := range f.jobs(ctx, queue.From(ctx, append(bytes.Clone(f.cursor.After), 0))) {
 			if err != nil {
 				return err
 			}
-			job.n = given
-			begins := digestPrefix(job.entry.Want.SHA256)
-			job.notInPool = f.probed && !job.entry.Meta && !f.handedOut[begins]
-			f.handedOut[begins] = true
-			given++
+			if err := f.begin(ctx, &job); err != nil {
+				return err
+			}
 			if f.alreadyFetched(job) {
 				continue
 			}
@@ -89,12 +88,25 @@ func (f *fetcher) fetchAll(ctx context.Context, queue *lists.List) error {
 	if err == nil {
 		err = f.flush(ctx)
 	}
-	if err == nil && f.stopped() && f.failed < maxFailures && f.finished.next < given {
-		if err = f.save(ctx); err == nil {
+	if err == nil && f.stopped() && f.failed < maxFailures && f.finished.next < f.given {
+		if err = f.saveUpTo(ctx, max(f.given, f.probe)); err == nil {
 			err = task.ErrContinue
 		}
 	}
 	return err
+}
+
+// begin numbers an entry. It saves the cursor unless that allows the entry.
+func (f *fetcher) begin(ctx context.Context, job *outcome) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	job.n = f.given
+	job.notInPool = job.n >= f.probe && !job.entry.Meta && !job.entry.Again
+	f.given++
+	if job.n < f.mayBegin {
+		return nil
+	}
+	return f.save(ctx)
 }
 
 // work fetches an entry, counts it, and saves the cursor when a save is due.
@@ -142,13 +154,6 @@ func (f *fetcher) stopped() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.stop
-}
-
-// digestPrefix returns the first 64 bits of a digest in hex. Two files with one
-// prefix cost one needless probe of the pool.
-func digestPrefix(sha256 string) uint64 {
-	n, _ := strconv.ParseUint(sha256[:min(16, len(sha256))], 16, 64)
-	return n
 }
 
 // finish counts a finished entry and holds its rows for the next flush.
@@ -227,8 +232,14 @@ func (p *progress) count(o outcome) {
 	}
 }
 
-// save stores the rows and new mismatches, then the cursor that refers to them.
+// save is a save after which further entries may begin.
 func (f *fetcher) save(ctx context.Context) error {
+	return f.saveUpTo(ctx, max(f.mayBegin, f.given+beginAhead))
+}
+
+// saveUpTo stores the rows and new mismatches, then the cursor that refers to them.
+// Entries from number mayBegin on may not begin before the next save.
+func (f *fetcher) saveUpTo(ctx context.Context, mayBegin int) error {
 	if err := f.flush(ctx); err != nil {
 		return err
 	}
@@ -238,7 +249,12 @@ func (f *fetcher) save(ctx context.Context) error {
 		}
 		f.unsaved = nil
 	}
-	return f.attempt.Save(ctx, f.cursor)
+	f.cursor.Begun = mayBegin - f.finished.next
+	if err := f.attempt.Save(ctx, f.cursor); err != nil {
+		return err
+	}
+	f.mayBegin = mayBegin
+	return nil
 }
 
 // fetchOne fetches an entry, unless the pool has its file.

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"aptless/core/archive/pkglist"
@@ -144,6 +145,8 @@ type entry struct {
 	Of   deb.Key  `json:",omitzero"` // the package, if this is its only file
 	Kind deb.Kind // of the package
 	Meta bool     // no package's file: it may be missing
+	// Again: an earlier entry of the queue has the same SHA-256.
+	Again bool `json:",omitempty"`
 }
 
 // key returns the entry's key in the queue. Files of packages sort last. Two
@@ -165,6 +168,10 @@ func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, s
 	}
 	metadata := u.metadata(release)
 	slices.SortFunc(metadata, func(a, b entry) int { return strings.Compare(a.Path, b.Path) })
+	seen := map[uint64]bool{}
+	for _, e := range metadata {
+		seen[digestPrefix(e.Want.SHA256)] = true
+	}
 	list, err := u.Lists.Chunks.Build(ctx, lists.Schema{}, func(yield func(lists.Record, error) bool) {
 		for _, e := range metadata {
 			val, err := json.Marshal(e)
@@ -172,7 +179,7 @@ func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, s
 				return
 			}
 		}
-		for r, err := range u.notInPool(ctx, wanted.all(ctx)) {
+		for r, err := range u.notInPool(ctx, wanted.all(ctx), seen) {
 			if !yield(r, err) {
 				return
 			}
@@ -182,7 +189,7 @@ func (u *update) enqueue(ctx context.Context, release *upstream.Release, prev, s
 		return err
 	}
 	u.cursor.Detail.RemainingDownloadSize, u.cursor.Detail.RemainingNumberOfPackages = u.cursor.Detail.TotalDownloadSize, u.cursor.Detail.TotalNumberOfPackages
-	u.cursor.Queue, u.probed = list.Ref(), true
+	u.cursor.Queue, u.cursor.Begun, u.probed = list.Ref(), beginAhead, true
 	return nil
 }
 
@@ -260,12 +267,13 @@ const (
 	probeBatch       = 1024
 )
 
-// notInPool yields and counts the entries whose file the pool lacks.
-func (u *update) notInPool(ctx context.Context, wanted iter.Seq2[lists.Record, error]) iter.Seq2[lists.Record, error] {
+// notInPool yields and counts the entries whose file the pool lacks. seen has the
+// digestPrefix of the files of earlier entries.
+func (u *update) notInPool(ctx context.Context, wanted iter.Seq2[lists.Record, error], seen map[uint64]bool) iter.Seq2[lists.Record, error] {
 	return func(yield func(lists.Record, error) bool) {
 		held := make([]lists.Record, 0, probeBatch)
 		probe := func() bool {
-			lacking, err := u.probe(ctx, held)
+			lacking, err := u.probe(ctx, held, seen)
 			held = held[:0]
 			for _, r := range lacking {
 				if !yield(r, nil) {
@@ -287,8 +295,9 @@ func (u *update) notInPool(ctx context.Context, wanted iter.Seq2[lists.Record, e
 	}
 }
 
-// probe returns the entries of a batch whose file the pool lacks.
-func (u *update) probe(ctx context.Context, wanted []lists.Record) ([]lists.Record, error) {
+// probe returns the entries of a batch whose file the pool lacks. It marks an entry
+// that repeats the file of an earlier one, and adds the other files to seen.
+func (u *update) probe(ctx context.Context, wanted []lists.Record, seen map[uint64]bool) ([]lists.Record, error) {
 	files, there := make([]entry, len(wanted)), make([]bool, len(wanted))
 	err := parallel.Each(ctx, concurrentProbes, len(wanted), func(ctx context.Context, i int) (err error) {
 		if err = json.Unmarshal(wanted[i].Val, &files[i]); err == nil && files[i].Want.SHA256 != "" {
@@ -304,10 +313,25 @@ func (u *update) probe(ctx context.Context, wanted []lists.Record) ([]lists.Reco
 		if !there[i] {
 			u.cursor.Detail.TotalNumberOfPackages++
 			u.cursor.Detail.TotalDownloadSize += files[i].Want.Size
+			begins := digestPrefix(files[i].Want.SHA256)
+			if seen[begins] {
+				files[i].Again = true
+				if r.Val, err = json.Marshal(files[i]); err != nil {
+					return nil, err
+				}
+			}
+			seen[begins] = true
 			lacking = append(lacking, r)
 		}
 	}
 	return lacking, nil
+}
+
+// digestPrefix returns the first 64 bits of a digest in hex. Two files with one
+// prefix cost one needless probe of the pool.
+func digestPrefix(sha256 string) uint64 {
+	n, _ := strconv.ParseUint(sha256[:min(16, len(sha256))], 16, 64)
+	return n
 }
 
 // metadata returns the AppStream (DEP-11) and the translation files that Release
