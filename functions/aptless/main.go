@@ -15,6 +15,7 @@ import (
 
 	"aptless/core/front/app"
 	"aptless/functions/cli"
+	"aptless/functions/move"
 	"aptless/infra/aws"
 )
 
@@ -23,7 +24,7 @@ func main() {
 	home, _ := os.UserConfigDir() // a system user without a home has no profiles
 	code := cli.Main(ctx, cli.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Home: home, Now: time.Now,
-		Version: app.Version, Kept: keptToken, SignAWS: signAWS, Keys: signingKeys{}, OpenData: openData, Terminal: terminalWidth, Interrupted: stop,
+		Version: app.Version, Kept: keptToken, SignAWS: signAWS, Keys: signingKeys{}, OpenData: openData, OpenBucket: openBucket, Terminal: terminalWidth, Interrupted: stop,
 	}, os.Args, commands)
 	stop()
 	os.Exit(code)
@@ -41,6 +42,11 @@ func signAWS(ctx context.Context, region string) (func(*http.Request) error, err
 		return nil, err
 	}
 	return signer.In(region).Sign, nil
+}
+
+// openBucket opens a tree in S3.
+func openBucket(ctx context.Context, address string) (move.Tree, error) {
+	return aws.OpenBucket(ctx, address)
 }
 
 // keptToken returns the token that "aptless login" has kept for a server.

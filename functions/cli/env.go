@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"aptless/functions/move"
 )
 
 // Env is the world of a command line.
@@ -24,6 +26,8 @@ type Env struct {
 	// OpenData opens the data folder of a server that does not run, and returns a transport
 	// to its API. end closes it.
 	OpenData func(ctx context.Context, dir string) (api http.RoundTripper, end func() error, err error)
+	// OpenBucket opens a tree in S3, s3://bucket/prefix; nil without it.
+	OpenBucket func(ctx context.Context, address string) (move.Tree, error)
 	// Version is that of this program.
 	Version string
 	// Interrupted is called once a command is to end; nil for nothing. A second interrupt

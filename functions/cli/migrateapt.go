@@ -27,11 +27,11 @@ type fromApt struct {
 
 func (s *session) migrateAptCommand() *cobra.Command {
 	var m fromApt
-	c := s.leaf("apt URL|DIR --dist D...", "Move an APT repository to the server: of reprepro, deb-s3, apt-ftparchive and others", count{1, 1}, func(ctx context.Context, args []string) error {
+	c := s.leaf("apt URL|DIR|s3://BUCKET --dist D...", "Move an APT repository to the server: of reprepro, deb-s3, apt-ftparchive and others", count{1, 1}, func(ctx context.Context, args []string) error {
 		return s.migrateApt(ctx, args[0], m)
 	})
 	c.Long = `Move an APT repository to the server. Each component becomes a repository, and each distribution a publication of it,
-with the names and the fields of Release. The argument is the folder above dists, or its address.
+with the names and the fields of Release. The argument is the folder above dists, its address, or its bucket: s3://bucket/prefix?region=eu-central-1 for example.
 Indexes are compared with Release, and package files with the indexes. Repeating the command brings what is new.`
 	s.importFlags(c, &m.ImportOptions)
 	c.Flags().StringSliceVar(&m.dists, "dist", nil, "distributions; a flat one ends with a slash, as ./")
@@ -72,7 +72,7 @@ func (m *fromApt) ring() (*pgp.Keyring, error) {
 }
 
 // archive returns the archive of the argument.
-func (m *fromApt) archive(from string) (move.Archive, error) {
+func (m *fromApt) archive(ctx context.Context, from string, bucket func(context.Context, string) (move.Tree, error)) (move.Archive, error) {
 	a := move.Archive{From: strings.TrimSuffix(from, "/"), Distributions: m.dists, Prefix: strings.Trim(m.prefix, "/"), As: m.as}
 	if a.Prefix == "" {
 		a.Prefix = "."
@@ -80,7 +80,16 @@ func (m *fromApt) archive(from string) (move.Archive, error) {
 	if len(m.dists) == 0 {
 		return a, fmt.Errorf("--dist names the distributions to move")
 	}
-	if strings.Contains(from, "://") {
+	if strings.HasPrefix(from, "s3://") {
+		if bucket == nil {
+			return a, fmt.Errorf("this program reads no buckets: name the bucket's https address")
+		}
+		tree, err := bucket(ctx, from)
+		if err != nil {
+			return a, err
+		}
+		a.Tree = tree
+	} else if strings.Contains(from, "://") {
 		a.Tree = move.WebTree{URL: a.From, HTTP: http.DefaultClient}
 	} else {
 		full, err := filepath.Abs(from)
@@ -95,7 +104,7 @@ func (m *fromApt) archive(from string) (move.Archive, error) {
 }
 
 func (s *session) migrateApt(ctx context.Context, from string, m fromApt) error {
-	a, err := m.archive(from)
+	a, err := m.archive(ctx, from, s.env.OpenBucket)
 	if err != nil {
 		return usagef("%v", err)
 	}

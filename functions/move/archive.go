@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"path"
 	"path/filepath"
 	"slices"
@@ -152,7 +153,7 @@ func (a *archiving) distribution(ctx context.Context, name string) error {
 	p := &transfer.Publication{Components: map[string]publish.Component{}, Settings: publish.Settings{
 		Name: publish.Name{Prefix: a.Prefix, Distribution: target}, Kind: publish.Local, Origin: r.Get("Origin"), Label: r.Get("Label"), Suite: r.Get("Suite"),
 		Codename: r.Get("Codename"), Version: r.Get("Version"), NotAutomatic: r.Get("NotAutomatic"), ButAutomaticUpgrades: r.Get("ButAutomaticUpgrades"),
-		ByHash: true, SkipContents: !r.has("Contents-")}}
+		ByHash: true, SkipContents: !r.has("Contents-"), OnlyGiven: !r.flat}}
 	archs := map[string]bool{}
 	for _, c := range components {
 		c = path.Base(c)
@@ -361,6 +362,9 @@ func (a *archiving) file(ctx context.Context, name string, f deb.File) error {
 		return fmt.Errorf("file %.200q is outside of the archive", name)
 	}
 	body, _, err := a.Tree.Open(ctx, name)
+	if plain, plainErr := url.PathUnescape(name); errors.Is(err, fs.ErrNotExist) && plainErr == nil && plain != name && filepath.IsLocal(plain) {
+		body, _, err = a.Tree.Open(ctx, plain) // some programs write paths as in URLs
+	}
 	if err != nil {
 		return err
 	}

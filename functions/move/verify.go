@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -63,7 +64,9 @@ type WebTree struct {
 
 // Open implements Tree.
 func (t WebTree) Open(ctx context.Context, name string) (io.ReadCloser, int64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(t.URL, "/")+"/"+name, nil)
+	// S3 reads a plus in a path as a blank.
+	escaped := strings.ReplaceAll((&url.URL{Path: name}).EscapedPath(), "+", "%2B")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(t.URL, "/")+"/"+escaped, nil)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -76,7 +79,9 @@ func (t WebTree) Open(ctx context.Context, name string) (io.ReadCloser, int64, e
 	}
 	resp.Body.Close()
 	err = fmt.Errorf("%s: %s", name, resp.Status)
-	if resp.StatusCode == http.StatusNotFound {
+	// S3 answers so for a missing object of a bucket that nobody may list.
+	hidden := resp.StatusCode == http.StatusForbidden && resp.Header.Get("X-Amz-Request-Id") != ""
+	if resp.StatusCode == http.StatusNotFound || hidden {
 		err = fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 	}
 	return nil, 0, err

@@ -24,6 +24,7 @@ import (
 type Options struct {
 	Origin, Label, Version, SignedBy         *string
 	Suite, Codename                          *string
+	OnlyGiven                                *bool `json:",omitempty"`
 	SkipContents, SkipBz2, ByHash, MultiDist *bool
 	ValidFor                                 *time.Duration
 	Aliases                                  *[]string
@@ -43,6 +44,7 @@ func (o Options) apply(s Settings) Settings {
 	set(&s.SignedBy, o.SignedBy)
 	set(&s.Suite, o.Suite)
 	set(&s.Codename, o.Codename)
+	set(&s.OnlyGiven, o.OnlyGiven)
 	set(&s.SkipContents, o.SkipContents)
 	set(&s.SkipBz2, o.SkipBz2)
 	set(&s.ByHash, o.ByHash)

@@ -41,6 +41,7 @@ type Settings struct {
 	Architectures                            []string
 	Origin, Label, Version, SignedBy         string
 	Suite, Codename                          string `json:",omitempty"` // of the Release; the distribution if ""
+	OnlyGiven                                bool   `json:",omitempty"` // Release has no defaults: apt asks its user where a field of an archive that moved in has changed
 	NotAutomatic, ButAutomaticUpgrades       string
 	SkipContents, SkipBz2, ByHash, MultiDist bool
 	PoolLayout                               paths.Layout  `json:",omitempty"` // paths.HashLayout or ""

@@ -23,7 +23,7 @@ func RestoreOf(s Settings, components map[string]Component) RestoreArgs {
 	args := RestoreArgs{Lists: map[string]lists.Ref{}, Staged: s.Staged, CreateArgs: CreateArgs{
 		Name: s.Name, Kind: s.Kind, Architectures: s.Architectures, PoolLayout: s.PoolLayout,
 		NotAutomatic: s.NotAutomatic, ButAutomaticUpgrades: s.ButAutomaticUpgrades,
-		Options: Options{Origin: &s.Origin, Label: &s.Label, Version: &s.Version, SignedBy: &s.SignedBy, Suite: &s.Suite, Codename: &s.Codename,
+		Options: Options{Origin: &s.Origin, Label: &s.Label, Version: &s.Version, SignedBy: &s.SignedBy, Suite: &s.Suite, Codename: &s.Codename, OnlyGiven: &s.OnlyGiven,
 			SkipContents: &s.SkipContents, SkipBz2: &s.SkipBz2, ByHash: &s.ByHash, MultiDist: &s.MultiDist, ValidFor: &s.ValidFor},
 		Signing: Signing{SkipSigning: s.Unsigned},
 	}}

@@ -98,7 +98,7 @@ func (s *Store) stager(p *Publication, folder string) *index.Stager {
 		Header: index.Header{
 			Origin: p.Origin, Label: p.Label, Version: p.Version, SignedBy: p.SignedBy, Suite: p.Suite, Codename: p.Codename,
 			NotAutomatic: p.NotAutomatic, ButAutomaticUpgrades: p.ButAutomaticUpgrades, ByHash: p.ByHash, ValidFor: p.ValidFor,
-			Architectures: p.Architectures, Components: p.components(), Digests: s.Digests,
+			Architectures: p.Architectures, Components: p.components(), Digests: s.Digests, OnlyGiven: p.OnlyGiven,
 		},
 	}
 	if p.SkipContents {

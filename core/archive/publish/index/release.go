@@ -22,6 +22,7 @@ type Header struct {
 	Snapshots                          string        // URL of former revisions, with @SNAPSHOTID@; "" if they are not served
 	Architectures, Components          []string      // ascending
 	Digests                            deb.Digests   `json:",omitempty"` // of files; 0 is DefaultDigests
+	OnlyGiven                          bool          `json:",omitempty"` // a field without a value is left out, and has no default
 }
 
 // DefaultDigests are the digests that Debian's archive lists. apt needs SHA256 only.
@@ -63,16 +64,24 @@ func field(b *strings.Builder, name, value string) {
 	}
 }
 
+// or returns the value of a field, or its default.
+func (h Header) or(value, standard string) string {
+	if h.OnlyGiven {
+		return value
+	}
+	return cmp.Or(value, standard)
+}
+
 // component returns the Release beside an index.
 func (h Header) component(d paths.Dist, component, arch string) []byte {
 	var b strings.Builder
 	standard := d.Prefix + " " + d.Name
-	field(&b, "Origin", cmp.Or(h.Origin, standard))
-	field(&b, "Label", cmp.Or(h.Label, standard))
-	field(&b, "Archive", cmp.Or(h.Suite, d.Name))
-	field(&b, "Suite", cmp.Or(h.Suite, d.Name))
+	field(&b, "Origin", h.or(h.Origin, standard))
+	field(&b, "Label", h.or(h.Label, standard))
+	field(&b, "Archive", h.or(h.Suite, d.Name))
+	field(&b, "Suite", h.or(h.Suite, d.Name))
 	field(&b, "Version", h.Version)
-	field(&b, "Codename", cmp.Or(h.Codename, d.Name))
+	field(&b, "Codename", h.or(h.Codename, d.Name))
 	if h.ByHash {
 		field(&b, "Acquire-By-Hash", "yes")
 	}
@@ -95,13 +104,13 @@ func (h Header) Release(d paths.Dist, name string, date Dates, files []File) []b
 	var b strings.Builder
 	standard, suite := d.Prefix+" "+d.Name, name
 	if name == d.Name {
-		suite = cmp.Or(h.Suite, name)
+		suite = h.or(h.Suite, name)
 	}
-	field(&b, "Origin", cmp.Or(h.Origin, standard))
-	field(&b, "Label", cmp.Or(h.Label, standard))
+	field(&b, "Origin", h.or(h.Origin, standard))
+	field(&b, "Label", h.or(h.Label, standard))
 	field(&b, "Suite", suite)
 	field(&b, "Version", h.Version)
-	field(&b, "Codename", cmp.Or(h.Codename, d.Name))
+	field(&b, "Codename", h.or(h.Codename, d.Name))
 	field(&b, "Date", date.Shown.UTC().Format(dateFormat))
 	if h.ValidFor > 0 {
 		field(&b, "Valid-Until", date.Made.UTC().Add(h.ValidFor).Format(dateFormat))
