@@ -79,7 +79,7 @@ func (t WebTree) Open(ctx context.Context, name string) (io.ReadCloser, int64, e
 	}
 	resp.Body.Close()
 	err = fmt.Errorf("%s: %s", name, resp.Status)
-	// S3 answers so for a missing object of a bucket that nobody may list.
+	// S3 answers so for a missing object of a bucket that the sender may not list.
 	hidden := resp.StatusCode == http.StatusForbidden && resp.Header.Get("X-Amz-Request-Id") != ""
 	if resp.StatusCode == http.StatusNotFound || hidden {
 		err = fmt.Errorf("%s: %w", name, fs.ErrNotExist)

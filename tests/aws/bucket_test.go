@@ -28,8 +28,8 @@ import (
 	"aptless/tests/apt"
 )
 
-// stanza is a package in an index as deb-s3 writes it: fields without a value, fields that
-// the package does not have, and the digests last.
+// stanza is a package in an index as deb-s3 writes it. Some fields have no value, and some
+// are not of the package. The digests come last.
 func stanza(spec debtest.Spec, path string) string {
 	hash := deb.NewHasher()
 	hash.Write(debtest.Deb(spec))
@@ -88,8 +88,8 @@ func debS3(t *testing.T, lines string, signer pgp.Signer) map[string][]byte {
 }
 
 // TestBucketOfDebS3MovesIn: from its bucket. apt that has read the old tree updates at the
-// same address without a question and installs, signed or not, with Origin and Label or
-// without them. A second run publishes nothing.
+// same address without a question, and installs. Release is signed or not, and has Origin
+// and Label or not. A second run publishes nothing.
 func TestBucketOfDebS3MovesIn(t *testing.T) {
 	d := open(t)
 	program := filepath.Join(t.TempDir(), "aptless")
