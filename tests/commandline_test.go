@@ -14,11 +14,12 @@ var commandLine = []struct{ check, tests string }{
 	{"C8: completion of 10,000 names, silent servers, scripts of shells", "TestCompletionOfManyNames TestCompletionHasNamesOfTheServer TestCompletionOfEachKind"},
 	{"C9: ten pushes at once, and one again", "TestPushesAtOnceLoseNothing TestPushAgainSaysNothingNew"},
 	{"C10: an interrupt during an update of a mirror", "TestInterruptOfAMirrorUpdate TestSignalEndsAMirrorUpdate TestInterruptTellsTheTask"},
-	{"C11: manual pages pass mandoc", "TestManualPagesHaveAllCommands"},
+	{"C11: manual pages pass mandoc", "TestManualPagesHaveAllCommands TestCommandLineIsDocumented"},
 	{"C12: doctor finds each fault and no other", "TestDoctorFindsEachFault TestDoctorTellsMirrorsThatWereNeverUpdated"},
 	{"C13: a server of aptly is driven", "TestAptlysServerIsDriven"},
 	// Grammar and settings.
 	{"2.1: words, typing errors, flags", "TestErrorsHaveThreeLines TestScriptsOfAptlyRun"},
+	{"2.1: help begins with a sentence and two examples", "TestHelpBeginsWithASentenceAndTwoExamples"},
 	{"2.2: order of settings, profiles, credentials", "TestProfiles TestJobsSignInByTheirIDTokens TestTokenCommandPrintsTheToken TestAWSProfilesSign TestSignAWS"},
 	{"2.2: repetition", "TestOnlySafeRequestsAreSentAgain TestUnreachableSaysWhetherTheRequestWasSent"},
 	{"2.3: output and control characters", "TestTerminalsAndPipes TestPackagesShowNoControlBytes TestColors"},

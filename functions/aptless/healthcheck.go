@@ -27,8 +27,7 @@ func healthcheckCommand() *cobra.Command {
 		Short: "Ask a server whether it is ready, for containers and supervisors",
 		Long: `Ask a server whether it is ready (GET /api/ready), within 5 seconds. The exit code is 0 if it
 is, and 1 if it is not. No token is needed. The certificate of a server on this host is not verified.`,
-		Example: "  aptless healthcheck\n  aptless healthcheck --url unix:///run/aptless/api.sock",
-		Args:    cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), healthWithin)
 			defer cancel()

@@ -44,8 +44,9 @@ func uploadCommand() *cobra.Command {
 	var url string
 	var signed bool
 	cmd := &cobra.Command{
-		Use:   "upload DIR FILE...",
-		Short: "Upload files to a directory of the upload area",
+		Use:    "upload DIR FILE...",
+		Hidden: true,
+		Short:  "Upload files to a directory of the upload area",
 		Long: `Upload files to a directory of the upload area of a server that speaks aptly's API.
 A file that is too large for a request goes directly to the storage if the server offers that.
 The token is that of the variable APTLESS_TOKEN, else that of "aptless login".`,

@@ -41,10 +41,11 @@ func (s *session) execute(ctx context.Context, words []string, more func() []*co
 		return inner.execute(ctx, words, more)
 	}
 	root := s.root(more())
-	root.SetArgs(long(words, valued(root)))
 	root.SetOut(s.env.Out)
 	root.SetErr(s.env.Err)
 	root.SetIn(s.env.In)
+	explained(root)
+	root.SetArgs(long(words, valued(root)))
 	return root.ExecuteContext(ctx)
 }
 
@@ -78,7 +79,7 @@ var ignored = map[string]string{"db-open-attempts": "10", "gpg-provider": "", "d
 var follows = []string{"all-variants", "recommends", "source", "suggests"}
 
 func (s *session) root(more []*cobra.Command) *cobra.Command {
-	root := &cobra.Command{Use: filepath.Base(s.words[0]), Short: "Debian package repositories as a service, over aptly's REST API", Version: s.env.Version,
+	root := &cobra.Command{Use: filepath.Base(s.words[0]) + " VERB", Short: "Debian package repositories as a service, over aptly's REST API", Version: s.env.Version,
 		SilenceUsage: true, SilenceErrors: true, Args: cobra.ArbitraryArgs}
 	root.RunE = func(cmd *cobra.Command, args []string) error { return unknownVerb(cmd, args) }
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -87,9 +88,9 @@ func (s *session) root(more []*cobra.Command) *cobra.Command {
 	s.flags(root)
 	root.AddCommand(s.repoCommand(), s.mirrorCommand(), s.snapshotCommand(), s.publishCommand(), s.packageCommand(), s.taskCommand(), s.dbCommand(),
 		s.graphCommand(), s.configCommand(), s.versionCommand(), s.pushCommand(), s.filesCommand(), s.whoamiCommand(), s.fsckCommand(), s.consoleCommand(), s.exportCommand(), s.importCommand(), s.backupCommand(), s.restoreCommand(), s.migrateCommand(),
-		group("api", "aptly's server", s.leaf("serve", "Not here: aptless serve is the server", count{0, -1}, func(context.Context, []string) error {
+		concealed(group("api", "aptly's server", s.leaf("serve", "Not here: aptless serve is the server", count{0, -1}, func(context.Context, []string) error {
 			return usagef("the server is: aptless serve")
-		})))
+		}))))
 	root.AddCommand(s.setupCommand(), s.doctorCommand(), s.manCommand())
 	for _, c := range more {
 		if c.Name() == "key" {

@@ -48,10 +48,7 @@ func (s *session) doctorCommand() *cobra.Command {
 		return s.doctor(ctx, sources)
 	})
 	c.Long = `Examine the connection, the clocks, the rights, keys, space, tasks, mirrors and each publication as apt reads it.
-The .sources files of this machine that name the server are compared with the publications. The exit code is 1 if there is a fault.
-
-  aptless doctor
-  aptless doctor --sources '/srv/images/*/etc/apt/sources.list.d/*.sources'`
+The .sources files of this machine that name the server are compared with the publications. The exit code is 1 if there is a fault.`
 	c.Flags().StringVar(&sources, "sources", "/etc/apt/sources.list.d/*.sources", "pattern of the .sources files to examine")
 	return c
 }

@@ -22,6 +22,27 @@ const (
 	codeInterrupted = 130
 )
 
+// ExitCode is an exit code and its meaning.
+type ExitCode struct {
+	Code    int
+	Meaning string
+}
+
+// ExitCodes returns the exit codes in order.
+func ExitCodes() []ExitCode {
+	return []ExitCode{
+		{0, "done; an empty list, too"},
+		{codeFailed, "refused or failed; a search has found nothing; a check has found a fault"},
+		{codeUsage, "wrong use"},
+		{codeMissing, "there is nothing of that name"},
+		{codeDenied, "not signed in, or not allowed"},
+		{codeConflict, "conflict: exists already, in use, or changed since the preview"},
+		{codeUnreachable, "no answer of the server; the message says how to find out the outcome"},
+		{codeTimeout, "the time of --timeout is over; the task goes on"},
+		{codeInterrupted, "interrupted; the message says whether a task goes on"},
+	}
+}
+
 // usage is a wrong use of the command line.
 type usage struct{ text string }
 

@@ -21,11 +21,7 @@ func (s *session) fsckCommand() *cobra.Command {
 		return s.fsck(ctx, deep, repair)
 	})
 	c.Long = `Check rows, lists, the package pool and all published trees of a server. The exit code is 1 if something is damaged.
-With --repair the server restores the things that follow from the rest. It deletes nothing. With --data no server has to run.
-
-  aptless fsck
-  aptless fsck --deep --repair
-  aptless fsck --data /var/lib/aptless`
+With --repair the server restores the things that follow from the rest. It deletes nothing. With --data no server has to run.`
 	c.Flags().StringVar(&data, "data", "", "check this data folder of a server that is stopped")
 	c.Flags().BoolVar(&deep, "deep", false, "read all files and compare their digests")
 	c.Flags().BoolVar(&repair, "repair", false, "repair the things that follow from the rest")
@@ -120,10 +116,7 @@ func (s *session) setupCommand() *cobra.Command {
 			return s.printer.text(v.Text)
 		})
 	})
-	c.Long = `Print the text by which a machine gets to use a publication. The key of the server is in it.
-
-  aptless setup stable | ssh host sh
-  aptless setup stable@team --for ansible`
+	c.Long = `Print the text by which a machine gets to use a publication. The key of the server is in it.`
 	c.Flags().StringVar(&variant, "for", "", "sources (default, for a shell), deb822 (the file), keyfile, list, containerfile, cloud-init, ansible or auth")
 	return s.completed(c, ofPublications)
 }

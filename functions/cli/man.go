@@ -64,10 +64,8 @@ func (s *session) rootPage(root *cobra.Command) string {
 	b.WriteString(".El\n.Sh OPTIONS\nThese flags are those of all commands.\n")
 	b.WriteString(flagList(root.PersistentFlags()))
 	b.WriteString(".Sh EXIT STATUS\n.Bl -tag -width Ds\n")
-	for _, e := range [][2]string{{"0", "done"}, {"1", "refused or failed; a search has found nothing; a check has found a fault"}, {"2", "wrong use"}, {"3", "there is nothing of that name"},
-		{"4", "not signed in, or not allowed"}, {"5", "conflict: exists already, in use, or changed since the preview"}, {"6", "no answer of the server"},
-		{"7", "the time of \\-\\-timeout is over; the task goes on"}, {"130", "interrupted"}} {
-		fmt.Fprintf(&b, ".It %s\n%s\n", e[0], e[1])
+	for _, e := range ExitCodes() {
+		fmt.Fprintf(&b, ".It %d\n%s\n", e.Code, roff(e.Meaning))
 	}
 	b.WriteString(".El\n")
 	return b.String()
@@ -94,6 +92,7 @@ func (s *session) page(root, c *cobra.Command) string {
 				b.WriteString(roff(sentence) + "\n") // mdoc wants each sentence to begin a line
 			}
 		}
+		fmt.Fprintf(&b, ".Bd -literal -offset indent\n%s.Ed\n", roff(strings.ReplaceAll(leaf.Example, "  "+root.Name()+" ", root.Name()+" ")))
 		b.WriteString(flagList(leaf.LocalNonPersistentFlags()))
 	}
 	b.WriteString(".Sh SEE ALSO\n.Xr aptless 1\n")

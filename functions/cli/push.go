@@ -38,10 +38,7 @@ func (s *session) pushCommand() *cobra.Command {
 	c := s.leaf("push --repo NAME [--publish DISTRIBUTION[@PREFIX]]... FILE|FOLDER...", "Upload packages, import them and publish: one command for CI", count{1, -1},
 		func(ctx context.Context, args []string) error { return s.push(ctx, p, args) })
 	c.Long = `Upload package files, import them into a repository and update publications of it. Repeating the command is safe:
-files that the server has are not sent again, and packages that it has are not imported twice.
-
-  aptless push --repo tools --publish stable dist/*.deb
-  aptless push --repo tools --publish stable@team --create dist/`
+files that the server has are not sent again, and packages that it has are not imported twice.`
 	flags := c.Flags()
 	flags.StringVar(&p.repo, "repo", "", "the repository")
 	flags.StringArrayVar(&p.publish, "publish", nil, "a publication to update, DISTRIBUTION or DISTRIBUTION@PREFIX; may be repeated")

@@ -66,10 +66,7 @@ func (s *session) keyRotate() *cobra.Command {
 1. A second key is made. After a restart of the server both keys sign.
 2. All publications are signed by both keys, and Signed-By lists both where it is set. Clients fetch the new key.
 3. After the time of --wait the old key leaves the file. A copy of it stays beside.
-4. After another restart the publications are signed by the new key only.
-
-  aptless key rotate --data /var/lib/aptless --name 'Example packages' --email packages@example.org
-  aptless key rotate --data /var/lib/aptless --wait 1440h`
+4. After another restart the publications are signed by the new key only.`
 	flags := c.Flags()
 	flags.StringVar(&r.data, "data", "data", "the data folder of the server")
 	flags.StringVar(&r.pass, "passphrase-file", "", "file with the passphrase that locks the keys")

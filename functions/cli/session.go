@@ -354,7 +354,7 @@ func (s *session) leaf(use, short string, n count, run func(ctx context.Context,
 
 // group makes a command that has commands below it.
 func group(name, short string, below ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: name, Short: short, Args: cobra.ArbitraryArgs}
+	c := &cobra.Command{Use: name + " VERB", Short: short, Args: cobra.ArbitraryArgs}
 	c.AddCommand(below...)
 	c.RunE = func(cmd *cobra.Command, args []string) error { return unknownVerb(cmd, args) }
 	return c
