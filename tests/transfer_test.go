@@ -66,10 +66,11 @@ func TestTransferKeepsTheTree(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	for _, args := range [][]string{{"export", dir, "--url", from.url}, {"import", "--empty", dir, "--url", to.url}} {
 		began, cmd := time.Now(), exec.Command(from.bin, args...)
-		if out, err := cmd.CombinedOutput(); err != nil {
+		out, peak, err := peakOf(cmd)
+		if err != nil {
 			t.Fatalf("%q: %v\n%s", args, err, out)
 		}
-		t.Logf("%s of %d packages: %v, peak of the command %d MiB", args[0], n, time.Since(began).Round(time.Millisecond), peakOf(cmd))
+		t.Logf("%s of %d packages: %v, peak of the command %d MiB", args[0], n, time.Since(began).Round(time.Millisecond), peak)
 	}
 	was, is := publicTree(t, from.data), publicTree(t, to.data)
 	if len(was) < n || !maps.Equal(was, is) {
