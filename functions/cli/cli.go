@@ -46,7 +46,11 @@ func (s *session) execute(ctx context.Context, words []string, more func() []*co
 	root.SetIn(s.env.In)
 	explained(root)
 	root.SetArgs(long(words, valued(root)))
-	return root.ExecuteContext(ctx)
+	err := root.ExecuteContext(ctx)
+	if s.in != nil {
+		s.in.leave(context.WithoutCancel(ctx))
+	}
+	return err
 }
 
 // valued returns the flags of all commands that take a value.

@@ -200,7 +200,7 @@ func (s *settings) sign(e Env, o options) error {
 }
 
 // dial makes a client for the settings.
-func (s settings) dial(e Env) (*client.Client, error) {
+func (s settings) dial(e Env) (*client.Client, *signIn, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = 10 * time.Minute
 	transport.MaxIdleConnsPerHost = 8
@@ -213,16 +213,16 @@ func (s settings) dial(e Env) (*client.Client, error) {
 	}
 	at, err := url.Parse(base)
 	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
-		return nil, usagef("%q is no address of a server: http://, https:// or unix:///", s.URL)
+		return nil, nil, usagef("%q is no address of a server: http://, https:// or unix:///", s.URL)
 	}
 	if s.CAFile != "" {
 		pem, err := os.ReadFile(s.CAFile)
 		if err != nil {
-			return nil, usagef("ca_file: %v", err)
+			return nil, nil, usagef("ca_file: %v", err)
 		}
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, usagef("ca_file %s has no certificate", s.CAFile)
+			return nil, nil, usagef("ca_file %s has no certificate", s.CAFile)
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
 	}
@@ -233,5 +233,5 @@ func (s settings) dial(e Env) (*client.Client, error) {
 		return nil
 	}}
 	in := &signIn{settings: s, env: e, base: base, http: hosts}
-	return &client.Client{URL: base, HTTP: hosts, Authorize: in.authorize}, nil
+	return &client.Client{URL: base, HTTP: hosts, Authorize: in.authorize}, in, nil
 }

@@ -28,7 +28,8 @@ type session struct {
 	reporter *reporter
 	settings settings
 	client   *client.Client
-	sending  bool // an upload is begun and not done
+	in       *signIn // of the client; nil before it is made
+	sending  bool    // an upload is begun and not done
 }
 
 // prepare reads the flags that all commands have.
@@ -85,10 +86,11 @@ func (s *session) connect() (*client.Client, error) {
 	if s.settings, err = s.env.settle(s.opts, s.alias); err != nil {
 		return nil, err
 	}
-	c, err := s.settings.dial(s.env)
+	c, in, err := s.settings.dial(s.env)
 	if err != nil {
 		return nil, err
 	}
+	s.in = in
 	s.use(c)
 	return c, nil
 }

@@ -37,6 +37,9 @@ const (
 // maxIDToken bounds the answer with a token, in bytes.
 const maxIDToken = 64 << 10
 
+// leaveTime bounds the request that ends a short token.
+const leaveTime = 10 * time.Second
+
 // spare is the time before its expiry from which on a short token is not used.
 const spare = time.Minute
 
@@ -52,6 +55,7 @@ type signIn struct {
 	token string
 	sign  func(*http.Request) error
 	err   error
+	ends  bool // the token is of this run alone
 }
 
 // authorize adds the credentials to a request to the server.
@@ -141,7 +145,23 @@ func (s *signIn) exchange(ctx context.Context) (string, error) {
 			_ = os.WriteFile(kept, data, 0o600) // the next command then needs another ID token
 		}
 	}
+	s.ends = kept == ""
 	return made.Token, nil
+}
+
+// leave ends the short token that no other command uses. One that cannot be ended ends by
+// itself within minutes.
+func (s *signIn) leave(ctx context.Context) {
+	if !s.ends {
+		return
+	}
+	s.ends = false
+	ctx, stop := context.WithTimeout(ctx, leaveTime)
+	defer stop()
+	if r, err := http.NewRequestWithContext(ctx, http.MethodDelete, s.base+"/api/auth/tokens/self", nil); err == nil {
+		r.Header.Set("Authorization", "Bearer "+s.token)
+		_ = ask(s.http, r, &struct{}{})
+	}
 }
 
 // keptAt is the file of the short token for an ID token; "" for none.

@@ -75,7 +75,7 @@ func TestJobsSignInByTheirIDTokens(t *testing.T) {
 	sent()
 	b.env["ACTIONS_ID_TOKEN_REQUEST_URL"], b.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = github+"/github?v=2", "of-the-job"
 	b.must(t, "repo", "list")
-	want := []string{"GET /api/auth/oidc/audience", `POST /api/auth/oidc/token  {"policy":"release","token":"id.of.github"}`, "GET /api/repos Bearer apts_short"}
+	want := []string{"GET /api/auth/oidc/audience", `POST /api/auth/oidc/token  {"policy":"release","token":"id.of.github"}`, "GET /api/repos Bearer apts_short", "DELETE /api/auth/tokens/self Bearer apts_short"}
 	if got := sent(); !slices.Equal(got, want) {
 		t.Errorf("to the server: %q", got)
 	}
