@@ -246,7 +246,7 @@ func TestActionPushesWithoutAStoredSecret(t *testing.T) {
 		if files := s.must("GET", "/team/dists/stable/main/binary-amd64/Packages", ""); !strings.Contains(files, "Version: 1+b1\n") {
 			t.Errorf("published: %s", files)
 		}
-		// The list of publications has only the ones that a token may read.
+		// The list of publications has only publications that the token may read.
 		for want, inputs := range map[string]map[string]string{
 			"no permission: repo.read on other": {"repository": "other", "files": "*.deb"},
 			"team/dev not found":                {"repository": "hello", "files": "*.deb", "publish": "dev@team"},
@@ -302,8 +302,8 @@ func TestTemplatePushesWithoutAStoredSecret(t *testing.T) {
 	}
 }
 
-// TestDownloadedProgramIsVerified holds that a job without the program runs the one that it
-// downloads only if its digest is right.
+// TestDownloadedProgramIsVerified holds that a job without the program downloads it, and
+// runs it only if its digest is right.
 func TestDownloadedProgramIsVerified(t *testing.T) {
 	s := newSite(t, oidctest.GitLab, false)
 	data, err := os.ReadFile(filepath.Join(s.bin, "aptless"))
