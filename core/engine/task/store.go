@@ -229,6 +229,17 @@ func (s *Store) Value(ctx context.Context, t Task) (json.RawMessage, error) {
 	return t.Value, nil
 }
 
+// OpenValue returns a reader of the result's value as JSON; see Value. A large value is
+// not held in memory.
+func (s *Store) OpenValue(ctx context.Context, t Task) (io.ReadCloser, error) {
+	if t.ValueBlob == "" {
+		value, err := s.Value(ctx, t)
+		return io.NopCloser(bytes.NewReader(value)), err
+	}
+	r, _, err := s.Blobs.Open(ctx, t.ValueBlob, nil)
+	return r, err
+}
+
 // args returns the arguments of a task.
 func (s *Store) args(ctx context.Context, t Task) (json.RawMessage, error) {
 	if t.ArgsBlob == "" {

@@ -118,3 +118,44 @@ func TestLongListingBecomesATask(t *testing.T) {
 		}
 	})
 }
+
+// TestLargeListingOfASmallProcess: in a process of 256 MiB a task makes listings of up to
+// 24 MiB. A larger one fails with the reason. No answer is cut short.
+func TestLargeListingOfASmallProcess(t *testing.T) {
+	m := drivertest.NewMemory(time.Now)
+	a, err := app.New(t.Context(), apptest.On(m), apptest.Signer(t), app.Config{Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now, Memory: app.MinMemory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &apptest.Process{App: a, Ctx: t.Context()}
+	s.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, a.Dispatcher.Handle, 2) })
+	comment := strings.Repeat("c", 240_000)
+	for i := range 110 {
+		s.Must(t, "POST", "/api/repos", fmt.Sprintf(`{"Name":"r%03d","Comment":%q}`, i, comment), nil)
+		if i != 79 && i != 109 {
+			continue
+		}
+		r, w := httptest.NewRequestWithContext(t.Context(), "GET", "/api/repos", nil), httptest.NewRecorder()
+		r.Header.Set("Prefer", "respond-async")
+		a.Handler.ServeHTTP(w, r)
+		var task struct{ ID int }
+		if json.Unmarshal(w.Body.Bytes(), &task) != nil || task.ID == 0 {
+			t.Fatalf("%d %.200s", w.Code, w.Body)
+		}
+		path := fmt.Sprintf("/api/tasks/%d", task.ID)
+		s.Must(t, "GET", path+"/wait", "", nil)
+		var value struct {
+			Code  int
+			Value []struct{ Name, Comment string }
+		}
+		s.Must(t, "GET", path+"/return_value", "", &value)
+		if i == 79 && (value.Code != 200 || len(value.Value) != 80 || value.Value[7].Comment != comment) {
+			t.Errorf("80 repositories: %d, %d of them", value.Code, len(value.Value))
+		}
+		var output string
+		s.Must(t, "GET", path+"/output", "", &output)
+		if i == 109 && (value.Code != 413 || value.Value != nil || !strings.Contains(output, "the answer is larger than 25165824 bytes: ask for pages by limit=")) {
+			t.Errorf("110 repositories: %d, %s", value.Code, output)
+		}
+	}
+}

@@ -1,14 +1,15 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/front/auth"
 )
@@ -24,8 +25,12 @@ var listings = []string{
 // listingKind is the kind of the task that makes the answer of a listing.
 const listingKind = "listing.make"
 
-// maxListing bounds the answer of a listing that a task makes, in bytes. The task holds it.
-const maxListing = 128 << 20
+// maxListing bounds the answer of a listing that a task makes, in bytes. The task holds it
+// twice: as it is made, and as it is stored. listingPart is the least lease for it.
+const (
+	maxListing  = 128 << 20
+	listingPart = 8 << 20
+)
 
 // listingArgs are the arguments of the task: the request.
 type listingArgs struct{ Path, Query string }
@@ -36,7 +41,9 @@ type makingKey struct{}
 type Listings struct {
 	// Present returns the principal of a task with the permissions of this moment.
 	Present func(context.Context, *task.By) (*auth.Principal, error)
-	router  *Router // set by Handler
+	// Memory bounds the answers that are held; nil means no bound but maxListing.
+	Memory *parallel.Budget
+	router *Router // set by Handler
 }
 
 // Kind returns the kind of the task.
@@ -61,23 +68,89 @@ func (l *Listings) run(ctx context.Context, a *task.Attempt, args listingArgs) (
 	if ro == nil || !slices.Contains(listings, strings.Join(ro.segments, "/")) {
 		return task.Result{}, task.Fail(http.StatusNotFound, "%.200s is no listing", args.Path)
 	}
-	c, held := &call{principal: principal, source: "local"}, &boundedAnswer{header: http.Header{}}
+	held := &boundedAnswer{budget: l.Memory, limit: maxListing}
+	defer held.release()
+	for {
+		if err := held.begin(ctx); err != nil {
+			return task.Result{}, err
+		}
+		err := l.make(ctx, held, ro, principal, target, params)
+		if !held.short {
+			return held.result(ctx, err)
+		}
+	}
+}
+
+// make calls the handler of a listing.
+func (l *Listings) make(ctx context.Context, held *boundedAnswer, ro *route, principal *auth.Principal, target *url.URL, params map[string]string) error {
+	c := &call{principal: principal, source: "local"}
 	inner := context.WithValue(context.WithValue(ctx, callKey{}, c), paramsKey{}, params)
 	inner = context.WithValue(context.WithValue(inner, headerKey{}, held.header), makingKey{}, true)
 	r := (&http.Request{Method: http.MethodGet, URL: target, Header: http.Header{}, Body: http.NoBody}).WithContext(inner)
 	if err := ro.access.decide(r, c); err != nil {
-		return task.Result{}, task.Fail(statusOf(err), "%s", err)
+		return task.Fail(statusOf(err), "%s", err)
 	}
-	err = cutOff(func() bool { return true }, func() error { return ro.handle(held, r) })
-	return held.result(ctx, err)
+	return cutOff(func() bool { return true }, func() error { return ro.handle(held, r) })
 }
 
-// boundedAnswer holds an answer of at most maxListing bytes.
+// boundedAnswer holds an answer of at most limit bytes, in leases of a budget. It never
+// waits for a lease while it has another one. If the memory that it needs is not free, the
+// answer is made again, with a lease of the whole memory.
 type boundedAnswer struct {
+	budget *parallel.Budget
+	limit  int
+	leases []*parallel.Lease
+	leased int  // bytes of leases
+	short  bool // the answer needs memory that was not free
+
 	header http.Header
 	status int
-	body   bytes.Buffer
+	body   []byte
 	over   bool
+}
+
+// begin drops the answer so far. It acquires memory for a small answer, or for any if a
+// small lease did not suffice.
+func (a *boundedAnswer) begin(ctx context.Context) error {
+	a.release()
+	wanted := listingPart
+	if a.budget != nil {
+		a.limit = min(maxListing, int(a.budget.Size()/2))
+	}
+	if a.short {
+		wanted = 2 * a.limit
+	}
+	lease, err := a.budget.Acquire(ctx, int64(wanted))
+	if err != nil {
+		return err
+	}
+	a.leases, a.leased = append(a.leases, lease), wanted
+	a.header, a.status, a.body, a.over, a.short = http.Header{}, 0, nil, false, false
+	return nil
+}
+
+// release returns all leases.
+func (a *boundedAnswer) release() {
+	for _, lease := range a.leases {
+		lease.Release()
+	}
+	a.leases, a.leased = nil, 0
+}
+
+// reserve takes memory for n more bytes, if it is free.
+func (a *boundedAnswer) reserve(n int) bool {
+	needed := 2 * (len(a.body) + n)
+	if needed <= a.leased {
+		return true
+	}
+	more := max(needed-a.leased, a.leased) // twice as much as before
+	more = min(more, 2*a.limit-a.leased)
+	lease := a.budget.TryAcquire(int64(more))
+	if lease == nil {
+		return false
+	}
+	a.leases, a.leased = append(a.leases, lease), a.leased+more
+	return true
 }
 
 func (a *boundedAnswer) Header() http.Header { return a.header }
@@ -90,11 +163,21 @@ func (a *boundedAnswer) WriteHeader(status int) {
 
 func (a *boundedAnswer) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
-	if a.over = a.over || a.body.Len()+len(p) > maxListing; a.over {
+	if a.over = a.over || len(a.body)+len(p) > a.limit; a.over {
 		return len(p), nil // dropped: the task fails
 	}
-	return a.body.Write(p)
+	if a.short = a.short || !a.reserve(len(p)); a.short {
+		return 0, errShort
+	}
+	if need := len(a.body) + len(p); need > cap(a.body) {
+		a.body = append(make([]byte, 0, max(need, a.leased/2)), a.body...)
+	}
+	a.body = append(a.body, p...)
+	return len(p), nil
 }
+
+// errShort ends a handler whose answer is made again.
+var errShort = errors.New("memory for the answer is not free")
 
 // result returns the result of the task. An error of the storage is tried again, as in
 // every task; a refusal is final.
@@ -107,9 +190,9 @@ func (a *boundedAnswer) result(ctx context.Context, err error) (task.Result, err
 	case err != nil:
 		return task.Result{}, err
 	case a.over:
-		return task.Result{}, task.Fail(http.StatusRequestEntityTooLarge, "the answer is larger than %d bytes: ask for pages by limit=", maxListing)
+		return task.Result{}, task.Fail(http.StatusRequestEntityTooLarge, "the answer is larger than %d bytes: ask for pages by limit=", a.limit)
 	}
-	return task.Result{Code: a.status, Value: json.RawMessage(a.body.Bytes())}, nil
+	return task.Result{Code: a.status, Value: json.RawMessage(a.body)}, nil
 }
 
 // cutOff calls a handler. A handler that breaks off its answer because its time is over

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"slices"
@@ -59,14 +61,28 @@ func (s *Server) taskRoutes(rt *Router) {
 		if !t.State.Ended() || t.NoValue {
 			return writeRaw(w, http.StatusOK, []byte("null"))
 		}
-		value, err := s.Tasks.Value(r.Context(), t)
-		if err != nil {
-			return err
-		}
-		return WriteJSON(w, http.StatusOK, returnValue{t.Code, value})
+		return s.returnValue(w, r, t)
 	}))
 	rt.Handle("POST", "/api/tasks/{id}/cancel", anyPrincipal().around(), s.withTask(http.StatusNotFound, auth.TasksManage, s.cancelTask))
 	rt.Handle("DELETE", "/api/tasks/{id}", anyPrincipal().around(), s.withTask(http.StatusBadRequest, auth.TasksManage, s.deleteTask))
+}
+
+// returnValue answers with the result of a task, as a returnValue has it. A large value goes
+// from the storage to the client. An answer that breaks off is never complete JSON.
+func (s *Server) returnValue(w http.ResponseWriter, r *http.Request, t task.Task) error {
+	value, err := s.Tasks.OpenValue(r.Context(), t)
+	if err != nil {
+		return err
+	}
+	defer value.Close()
+	w.Header().Set("Content-Type", jsonType)
+	w.WriteHeader(http.StatusOK)
+	fmt.Fprintf(w, `{"Code":%d,"Value":`, t.Code) // an error means that the client has disconnected
+	if _, err := io.Copy(w, value); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = io.WriteString(w, "}")
+	return nil
 }
 
 // waitTasks waits for all tasks. It answers 202 if some have not ended within s.Wait.

@@ -191,7 +191,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 		epoch.Heads = append(epoch.Heads, src.Part)
 	}
 	repairs := api.Repairs{api.PoolRepairer(files), {Name: "Publications", Repair: publications.RepairAll}}
-	checker, listings := checkerOf(collector, files, publications), &api.Listings{Present: guarding.sender}
+	checker, listings := checkerOf(collector, files, publications), &api.Listings{Present: guarding.sender, Memory: memory.tasks}
 	dispatcher, err := task.NewDispatcher(tasks, slices.Concat(repos.Kinds(), mirrors.Kinds(), snapshots.Kinds(), publications.Kinds(), deliveries.Kinds(), drops.Kinds(), transfers.Kinds(), collector.Kinds(), checker.Kinds(), []task.Kind{repairs.Kind(), listings.Kind()}))
 	if err != nil {
 		return nil, err

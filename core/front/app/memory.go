@@ -20,14 +20,14 @@ const (
 //   - output of a task: 1 MiB between two writes (package task)
 //   - marks of a collection: 8 bytes per live item, and 100,000 dead items (package gc)
 //   - a repair of the pool: 40 bytes per package file (package pool)
-//   - a listing: its rows, or one page of rows if it is streamed
+//   - a listing that a request makes: its rows, or one page of rows if it is streamed
 //
 // A holder of items or ahead never waits for tasks, so there is no circular wait:
 // see package parallel.
 type memory struct {
 	cache *lists.Cache
 	ahead *parallel.Budget // read-ahead of list chunks
-	tasks *parallel.Budget // data that a task holds while it processes many packages
+	tasks *parallel.Budget // data that a task holds while it processes many packages, or makes a listing
 	items *parallel.Budget // one package, or one part of an index
 }
 
