@@ -150,6 +150,9 @@ $(NEWER_APT)/usr/bin/apt:
 	rm -rf $(NEWER_APT)
 	debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg trixie $(NEWER_APT) >/dev/null
 
+# A test of these targets that finds no substitute for AWS fails, and is not skipped.
+test test-all test-aws test-aws-slices test-transfer-large test-aws-large cost restore-drill: export CI = true
+
 test-aws: tools parts ## all tests of the AWS deployment, on this machine
 	go test -race -timeout 60m -v ./localstack/... ./infra/aws/... ./tests/aws
 

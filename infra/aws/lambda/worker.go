@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -82,7 +83,8 @@ func (w *Worker) deliver(ctx context.Context, record events.SQSMessage) bool {
 		w.Log.Error("message is not one of ours", "message", record.MessageId, "error", err)
 		return true
 	}
-	out, err := w.handle(ctx, m)
+	d := &delivery{Worker: w, m: m}
+	out, err := d.handle(ctx)
 	// The message becomes visible again even if the worker was told to stop.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
 	defer cancel()
@@ -94,27 +96,38 @@ func (w *Worker) deliver(ctx context.Context, record events.SQSMessage) bool {
 		pause = max(pause, time.Second) // the shortest delay of SQS
 		w.Log.Warn("message will come again", "body", m.Body, "after", pause, "error", err)
 	}
-	w.hide(ctx, m, pause)
+	d.hide(ctx, pause)
 	if out.Recheck != nil && out.Recheck(ctx) {
-		w.hide(ctx, m, 0)
+		d.hide(ctx, 0)
 	}
 	return false
 }
 
+// delivery is one delivery of a message.
+type delivery struct {
+	*Worker
+	m driver.Message
+	// over: the receipt is no longer valid. The message has come to another worker, because
+	// this one renewed it too late, or it was deleted. Example: a process is stopped for two
+	// minutes in its attempt. The lease of the task decides which attempt goes on, so this
+	// delivery only stops to renew.
+	over atomic.Bool
+}
+
 // handle calls the handler and keeps the message hidden meanwhile. When it returns, its
 // goroutines have ended, and time is left to hide the message.
-func (w *Worker) handle(ctx context.Context, m driver.Message) (driver.Outcome, error) {
+func (d *delivery) handle(ctx context.Context) (driver.Outcome, error) {
 	ctx, cancel := early(ctx)
 	defer cancel()
-	w.hide(ctx, m, w.hidden())
+	d.hide(ctx, d.hidden())
 	beats, stop := context.WithCancel(ctx)
 	var beating sync.WaitGroup
-	beating.Go(func() { w.beat(beats, m) })
+	beating.Go(func() { d.beat(beats) })
 	defer func() {
 		stop()
 		beating.Wait()
 	}()
-	return guarded(ctx, w.Handle, m)
+	return guarded(ctx, d.Handle, d.m)
 }
 
 // guarded converts a panic of the handler to an error.
@@ -127,25 +140,33 @@ func guarded(ctx context.Context, h driver.Handler, m driver.Message) (out drive
 	return h(ctx, m)
 }
 
-func (w *Worker) beat(ctx context.Context, m driver.Message) {
-	ticker := time.NewTicker(w.hidden() / 3)
+func (d *delivery) beat(ctx context.Context) {
+	ticker := time.NewTicker(d.hidden() / 3)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			w.hide(ctx, m, w.hidden())
+			d.hide(ctx, d.hidden())
 		}
 	}
 }
 
-// hide sets the time at which a message comes again. A failure only changes that time, so
-// it is logged and ignored.
-func (w *Worker) hide(ctx context.Context, m driver.Message, d time.Duration) {
+// hide sets the time at which the message comes again, unless the delivery is over. A failure
+// only changes that time, so it is logged and ignored.
+func (d *delivery) hide(ctx context.Context, after time.Duration) {
+	if d.over.Load() {
+		return
+	}
 	// SQS takes whole seconds. A message for immediate redelivery gets the shortest delay.
-	d = d.Round(time.Second)
-	if err := w.Hide(ctx, m, d); err != nil && ctx.Err() == nil {
-		w.Log.Warn("message is hidden for another time than wanted", "body", m.Body, "error", err)
+	err := d.Hide(ctx, d.m, after.Round(time.Second))
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, driver.ErrNotFound):
+		d.over.Store(true)
+		d.Log.Info("message is no longer this worker's: it came again, or is deleted", "body", d.m.Body, "error", err)
+	default:
+		d.Log.Warn("message is hidden for another time than wanted", "body", d.m.Body, "error", err)
 	}
 }

@@ -1,11 +1,14 @@
 package lambda
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +118,34 @@ func TestHeartbeat(t *testing.T) {
 		}
 		if last := hides[len(hides)-1]; last.For != time.Second {
 			t.Errorf("at last hidden for %v", last.For)
+		}
+	})
+}
+
+// TestDeliveryThatIsOver: when a receipt is no longer valid, the handler goes on, and the
+// worker renews nothing more. One line of the log says so, and is no warning.
+func TestDeliveryThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		calls := 0
+		w := &Worker{Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Handle: func(context.Context, driver.Message) (driver.Outcome, error) {
+				time.Sleep(10 * Hidden)
+				return driver.Outcome{Retry: time.Millisecond, Recheck: func(context.Context) bool { return true }}, nil
+			},
+			Hide: func(context.Context, driver.Message, time.Duration) error {
+				if calls++; calls < 3 {
+					return nil
+				}
+				return fmt.Errorf("message: %w: ReceiptHandleIsInvalid", driver.ErrNotFound)
+			}}
+		out, err := w.Deliver(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "id", ReceiptHandle: "r", Body: "1",
+			Attributes: map[string]string{"MessageGroupId": "g", "MessageDeduplicationId": "d"}}}})
+		if err != nil || len(out.BatchItemFailures) != 1 || calls != 3 {
+			t.Errorf("%+v after %d calls, %v", out, calls, err)
+		}
+		if lines := log.String(); strings.Count(lines, "\n") != 1 || !strings.Contains(lines, "level=INFO") {
+			t.Error(lines)
 		}
 	})
 }
