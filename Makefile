@@ -218,6 +218,9 @@ torture: build ## let clients write to aptless, and to aptly if it is installed,
 migrate-drill: build ## move a root of aptly with PACKAGES (10000) packages to aptless, and let apt-get read both
 	MIGRATE_PACKAGES=$(or $(PACKAGES),10000) go test ./tests -run TestAptGoesOnAfterAptly -v -timeout 60m
 
+migrate-memory: ## convert a root of aptly with PACKAGES (60000) packages and SNAPSHOTS (1000) in less than 256 MiB, and print the peak
+	go test ./functions/move/aptly -run TestMemoryIsBounded -count=1 -v -timeout 60m -memory-packages $(or $(PACKAGES),60000) -memory-snapshots $(or $(SNAPSHOTS),1000) -memory-limit 256
+
 transfer-drill: build ## export PACKAGES (50000) packages from a server and import them into another
 	TRANSFER_PACKAGES=$(or $(PACKAGES),50000) go test ./tests -run TestTransferKeepsTheTree -v -timeout 60m
 
@@ -278,4 +281,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help man bench-push recordings terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices test-transfer-large cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+.PHONY: help man migrate-memory bench-push recordings terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices test-transfer-large cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

@@ -37,12 +37,16 @@ func (s *session) folder(dir string) (*move.Folder, error) {
 
 func (s *session) exportCommand() *cobra.Command {
 	var only []string
+	var keep int
 	c := s.leaf("export DIR", "Write all objects of the server and their packages to a folder", count{1, 1}, func(ctx context.Context, args []string) error {
 		m, err := s.mover(args[0])
 		if err != nil {
 			return err
 		}
-		m.Only = only
+		if keep < 0 {
+			return usagef("--keep=%d: a number of exports", keep)
+		}
+		m.Only, m.Keep = only, keep
 		done, err := m.Export(ctx)
 		s.reporter.close()
 		if err != nil {
@@ -55,12 +59,16 @@ func (s *session) exportCommand() *cobra.Command {
 			s.note("the server was changed all the time: each object is whole, and not all are of one moment")
 		}
 		s.say("%s: %s, %d package files, of which %d are new (%s).", args[0], countsText(done.Counts), done.Files, done.Fetched, bytesText(done.Read))
+		if done.Removed > 0 {
+			s.say("%d files of forgotten exports were removed.", done.Removed)
+		}
 		return nil
 	})
 	c.Long = `Write repositories, mirrors, snapshots and publications with their packages to a transfer folder.
 The server goes on meanwhile. A further export to the folder fetches new packages only. Secrets are not exported.
 The folder is imported by aptless import.`
 	c.Flags().StringArrayVar(&only, "only", nil, "a part: KIND/NAME, in which a star is any text, as repo/tools or publication/./stable; may be repeated")
+	c.Flags().IntVar(&keep, "keep", 0, "keep the manifests of so many exports, and remove the files that only older ones have; 0 removes nothing")
 	return c
 }
 
@@ -73,6 +81,7 @@ func (s *session) importCommand() *cobra.Command {
 Nothing is changed if another object has a name already. Publications are signed anew. Repeating the command changes nothing.
 An object that was changed on the server since its last import is left alone.`
 	s.importFlags(c, &opt)
+	c.Flags().StringVar(&opt.Manifest, "manifest", "", "an export that export --keep has kept: manifest-TIME.json; the last one without it")
 	c.Flags().StringArrayVar(&opt.As, "as", nil, "NAME=NEW or KIND/NAME=NEW: import a copy with another name; may be repeated")
 	return c
 }
@@ -91,6 +100,9 @@ func (s *session) importFlags(c *cobra.Command, opt *move.ImportOptions) {
 func (s *session) importFolder(ctx context.Context, dir string, opt move.ImportOptions) error {
 	m, err := s.mover(dir)
 	if err != nil {
+		return err
+	}
+	if err := choose(m.Folder, opt.Manifest); err != nil {
 		return err
 	}
 	opt.Send = func(ctx context.Context, to string, files []move.Upload) error {
@@ -131,6 +143,19 @@ func (s *session) importFolder(ctx context.Context, dir string, opt move.ImportO
 		s.say("%d package files were sent, %d publications made. The import took %v.", done.Sent, len(done.Published), s.since(began))
 	}
 	return err
+}
+
+// choose has the folder be read by a kept manifest; "" is the last one.
+func choose(folder *move.Folder, manifest string) error {
+	names, err := folder.Manifests()
+	if err != nil {
+		return err
+	}
+	if manifest != "" && !slices.Contains(names, manifest) {
+		return usagef("--manifest=%s: the folder has %q", manifest, names)
+	}
+	folder.Manifest = manifest
+	return nil
 }
 
 // since is the time since then, to the tenth of a second.

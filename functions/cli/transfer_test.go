@@ -269,3 +269,67 @@ func TestDamagedFolderIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestKeptExportsComeBack: of three exports two are kept. The file that only the first one
+// had is gone, and each kept one is imported as it was.
+func TestKeptExportsComeBack(t *testing.T) {
+	b, dir := filled(t), filepath.Join(t.TempDir(), "out")
+	manifests := func() []string {
+		t.Helper()
+		found, err := filepath.Glob(filepath.Join(dir, "manifest-*.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	files := func() int {
+		t.Helper()
+		found, err := filepath.Glob(filepath.Join(dir, "pool/*/*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	export := func(want int) string {
+		t.Helper()
+		b.must(t, "export", "--keep", "2", dir)
+		all := manifests()
+		if len(all) != want {
+			t.Fatalf("manifests: %q", all)
+		}
+		return filepath.Base(all[len(all)-1])
+	}
+	b.must(t, "repo", "create", "once")
+	b.must(t, "repo", "add", "once", debs(t, "only-first_1_all"))
+	export(1)
+	b.must(t, "repo", "drop", "once")
+	second := export(2)
+	if n := files(); n != 4 {
+		t.Errorf("%d files of the first two exports", n)
+	}
+	b.must(t, "repo", "add", "q", debs(t, "late_1_all"))
+	export(2)
+	if n := files(); n != 4 {
+		t.Errorf("%d files of the last two exports", n)
+	}
+	if r := b.aptless(t, "export", dir); r.code != 0 || len(manifests()) != 2 || files() != 4 {
+		t.Errorf("an export that keeps nothing changes the kept ones: %s", r.err)
+	}
+	for name, has := range map[string]bool{second: false, "": true} {
+		to := newBench(t)
+		words := []string{"import", dir}
+		if name != "" {
+			words = []string{"import", "--manifest", name, dir}
+		}
+		to.must(t, words...)
+		if got := to.must(t, "repo", "show", "-with-packages", "q"); strings.Contains(got, "late_1_all") != has {
+			t.Errorf("%q: %s", name, got)
+		}
+	}
+	if r := b.aptless(t, "import", "--manifest", "manifest-none.json", dir); r.code != 2 {
+		t.Errorf("a manifest that is not there: exit code %d", r.code)
+	}
+	if r := b.aptless(t, "export", "--keep", "-1", dir); r.code != 2 {
+		t.Errorf("a negative number: exit code %d", r.code)
+	}
+}

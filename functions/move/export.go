@@ -24,6 +24,7 @@ type Mover struct {
 	Folder   *Folder
 	Parallel int      // requests at a time; 0 is 8
 	Only     []string // patterns of transfer.Select; none for all objects
+	Keep     int      // exports whose manifests stay in the folder; 0 keeps only the last one, and removes no file
 	Now      func() time.Time
 	// Say is called with the progress; nil for none. total 0 is not known.
 	Say func(phase string, done, total int)
@@ -48,6 +49,7 @@ type Exported struct {
 	Fetched int   // package files that the folder did not have
 	Read    int64 // their bytes
 	Moment  bool  // all objects are of one moment
+	Removed int   `json:",omitempty"` // files that only forgotten exports had
 }
 
 // Export brings the folder to the present state of the server.
@@ -99,7 +101,8 @@ func (m *Mover) Export(ctx context.Context) (done Exported, err error) {
 		}
 	}
 	done.Moment = e.Moment
-	done.Manifest, err = m.Folder.Finish(objects, len(n.files), n.bytes, m.Now())
+	size := transfer.Manifest{Files: len(n.files), Bytes: n.bytes, Made: m.Now()}
+	done.Manifest, done.Removed, err = m.Folder.finishKeeping(ctx, objects, size, m.Keep)
 	return done, err
 }
 

@@ -2,6 +2,7 @@ package move
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -22,7 +23,6 @@ import (
 	"aptless/core/archive/transfer"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
-	"aptless/core/formats/deb"
 )
 
 // Folder is a transfer folder on a disk.
@@ -30,6 +30,9 @@ type Folder struct {
 	Dir   string
 	Lists pkglist.Store
 	Step  func() // is called before each change on the disk; nil for nothing
+	// Manifest is the file name of the manifest that Read reads: one of Manifests, or ""
+	// for the last export.
+	Manifest string
 
 	began time.Time // of an earlier change that did not end; zero if there is none
 	open  *os.File  // the file "incomplete", locked during a change
@@ -37,6 +40,7 @@ type Folder struct {
 
 const (
 	manifestName = "manifest.json"
+	formerBegin  = "manifest-" // then the time: the manifest of an export that is kept
 	openName     = "incomplete"
 	tempBegin    = "tmp-"
 	maxManifest  = 1 << 20
@@ -117,6 +121,15 @@ func (f *Folder) step() {
 
 // Finish writes the objects and the manifest, and ends the change.
 func (f *Folder) Finish(objects []transfer.Object, files int, size int64, now time.Time) (transfer.Manifest, error) {
+	m, err := f.write(objects, files, size, now)
+	if err != nil {
+		return m, err
+	}
+	return m, f.end()
+}
+
+// write writes the objects, and then the manifest.
+func (f *Folder) write(objects []transfer.Object, files int, size int64, now time.Time) (transfer.Manifest, error) {
 	transfer.Sort(objects)
 	data, err := transfer.Encode(objects)
 	if err != nil {
@@ -138,16 +151,18 @@ func (f *Folder) Finish(objects []transfer.Object, files int, size int64, now ti
 	if err := f.put(filepath.Join(f.Dir, manifestName), bytes.NewReader(append(text, '\n'))); err != nil {
 		return m, err
 	}
-	if err := f.sync(); err != nil {
-		return m, err
-	}
+	return m, f.sync()
+}
+
+// end ends a change and leaves the lock.
+func (f *Folder) end() error {
 	f.step()
 	if err := os.Remove(filepath.Join(f.Dir, openName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return m, err
+		return err
 	}
 	f.began = time.Time{}
 	f.Leave()
-	return m, nil
+	return nil
 }
 
 func (f *Folder) objectsPath(m transfer.Manifest) string {
@@ -166,7 +181,12 @@ func (f *Folder) sync() error {
 
 // Read returns the manifest and the objects, after a check of their digest.
 func (f *Folder) Read() (transfer.Manifest, []transfer.Object, error) {
-	file, err := os.Open(filepath.Join(f.Dir, manifestName))
+	return f.read(cmp.Or(f.Manifest, manifestName))
+}
+
+// read reads one manifest of the folder, and its objects.
+func (f *Folder) read(name string) (transfer.Manifest, []transfer.Object, error) {
+	file, err := os.Open(filepath.Join(f.Dir, name))
 	if err != nil {
 		return transfer.Manifest{}, nil, err
 	}
@@ -402,80 +422,6 @@ func (l listFiles) Delete(context.Context, ...string) error { return errUnused }
 
 // Sync implements driver.Blobs.
 func (l listFiles) Sync(context.Context) error { return nil }
-
-// File is a package file that objects of a folder need.
-type File struct {
-	SHA256 string
-	Size   int64 // 0 if it is not known
-}
-
-// needs is all that the objects of a folder need.
-type needs struct {
-	lists []string // digests of roots and chunks, in the order of their first use
-	files []File
-	bytes int64
-	seen  map[string]bool
-}
-
-func (n *needs) file(sum string, size int64) {
-	if !n.seen[sum] {
-		n.seen[sum] = true
-		n.files, n.bytes = append(n.files, File{sum, size}), n.bytes+size
-	}
-}
-
-// walk calls f for the packages of each chunk of the objects' lists, once.
-func (n *needs) walk(ctx context.Context, from pkglist.Store, objects []transfer.Object, f func([]*deb.Package) error) error {
-	for i := range objects {
-		err := objects[i].Lists(func(ref *lists.Ref) error {
-			list, err := from.Open(ctx, *ref)
-			if err != nil || list.Count() == 0 {
-				return err
-			}
-			if root := "root " + ref.Root.String(); !n.seen[root] {
-				n.seen[root] = true
-				n.lists = append(n.lists, ref.Root.String())
-			}
-			for _, c := range list.Chunks() {
-				if key := "chunk " + c.Digest.String(); !n.seen[key] {
-					n.seen[key] = true
-					n.lists = append(n.lists, c.Digest.String())
-					packages, err := list.ReadChunk(ctx, c)
-					if err != nil {
-						return err
-					}
-					if err := f(packages); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", objects[i].Kind(), objects[i].Name(), err)
-		}
-	}
-	return nil
-}
-
-// needs reads all lists of the folder's objects.
-func (f *Folder) needs(ctx context.Context, objects []transfer.Object) (*needs, error) {
-	n := &needs{seen: map[string]bool{}}
-	err := n.walk(ctx, f.Lists, objects, func(packages []*deb.Package) error {
-		for _, p := range packages {
-			for _, file := range p.Files {
-				n.file(file.SHA256, file.Size)
-			}
-		}
-		return nil
-	})
-	for i := range objects {
-		for _, sum := range objects[i].Files() {
-			n.file(sum, 0)
-		}
-	}
-	return n, err
-}
 
 func sumOf(data []byte) string {
 	sum := sha256.Sum256(data)

@@ -21,6 +21,7 @@ type Upload struct {
 
 // ImportOptions are the options of an import.
 type ImportOptions struct {
+	Manifest                 string // of the folder, see Folder.Manifest
 	DryRun, Overwrite, Empty bool
 	As                       []string // other names, for transfer.Rename
 	// Send sends files to an upload directory. Files that are there need not be sent.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -26,6 +27,10 @@ const (
 	maxHeld   = 16 << 20 // bytes of packages that wait to be stored
 	readers   = 4
 )
+
+// memoryGoal is the memory, in bytes, above which garbage is collected more often. Each
+// list of a snapshot is read as a whole, and is garbage soon.
+const memoryGoal = 160 << 20
 
 // converter makes the objects of one root.
 type converter struct {
@@ -58,6 +63,10 @@ func Convert(ctx context.Context, opt Options, folder *move.Folder) (_ Report, e
 		return Report{}, err
 	}
 	opt.Root = root
+	if before := debug.SetMemoryLimit(-1); before > memoryGoal {
+		debug.SetMemoryLimit(memoryGoal)
+		defer debug.SetMemoryLimit(before)
+	}
 	c := &converter{settings: settings{Options: opt}, folder: folder, keys: map[string]string{}, short: map[string]int{}, made: map[[32]byte]lists.Ref{}, counted: map[string]bool{},
 		names: map[string]map[string]string{"local": {}, "repo": {}, "snapshot": {}}}
 	if c.Say == nil {
