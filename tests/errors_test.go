@@ -43,6 +43,7 @@ var families = func() []family {
 		{`wrong (dir|file|folder)|upload director|^invalid argument|belongs to another owner|directory|^open %s: no such file`, "name a directory of the upload area that this token owns, without `..`: `GET /api/files`"},
 		{`parts|^wrong part|was not put|not wanted`, "begin the upload again: `aptless upload` does it"},
 		{`sha256 is not|size is not|too (large|long)|more than %d bytes|more bytes|the most that is taken|bytes are too many|bytes, of at most`, "the limit is in [limits](../limits.md); `--max-upload` raises that of files"},
+		{`^memory for the answer`, "send the request again: large answers wait for each other; `limit=` makes them small"},
 		{`task|cancelled|resources`, "`aptless task list` shows the tasks and their states; a waiting request may be sent again"},
 		{`figure out Codename`, "start the server with `--ppa-codename`"},
 		{`allow-upstream|unsupported protocol scheme|not the URL of an archive|URL of archive|parse URL|ppa URL`, "give an address of http or https; `serve --allow-upstream=HOST` allows addresses that are not public"},
@@ -52,7 +53,7 @@ var families = func() []family {
 		{`flat repos|NoRelease|Release file|the date .* of the Release|IgnoreChecksums|architecture .* not available|component .* not available|no (components|architectures)|determine list of architectures|file .* of|checksums in packages|hash sum line|unable to parse|leads out of|^distribution|AppStream|debian-installer|KeepVersions|lists of the mirror|package list, mirror|template: |filter`, "change the mirror's settings as the text says, or report the fault of the archive: [mirrors](../how-to/mirrors.md)"},
 		{`schedule`, "write an interval as `6h`, or five fields of crontab in UTC"},
 		{`compress|digest %|gzip level|digests without|digests? is named|of sha`, "correct the option of the server: [options](options.md)"},
-		{`manifest|export|transfer|object %d|objects|inventory|piece|no copy|no such part|no data folder`, "make the export again, or another copy of it: [transfer](../transfer.md)"},
+		{`manifest|export|transfer|object %d|objects|inventory|piece|no copy|no such part|no data folder`, "make the export again, or another copy of it: [transfer](transfer.md)"},
 		{`graphviz|"dot"`, "install the Debian package `graphviz` on the server, or ask for `graph.dot`"},
 		{`publication .* dropped|unable to show`, "`aptless publish list` shows the publications"},
 		{`drop box|uploaders|\.dsc`, "deliver by the API, or change the rules of uploaders"},
@@ -188,7 +189,7 @@ func layouts(t *testing.T) string {
 
 This page is for people who look into the storage. It is made from the sources. A line "a / b" is a row of the table: partition and
 sort. A line with ` + "`private/`" + ` or ` + "`public/`" + ` is an object: a file below the data folder, or an object of a bucket on AWS. Nothing else
-may write there. [Backup](../backup.md) says how to copy it.
+may write there. [Backup](../how-to/backup.md) says how to copy it.
 `)
 	var docs []string
 	for _, root := range []string{"core", "infra"} {
