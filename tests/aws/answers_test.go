@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -105,53 +106,78 @@ func TestLongAnswers(t *testing.T) {
 }
 
 // TestLongListings: a listing for which the time of the function does not suffice is
-// answered 202 with its task. The proxy and the client of aptless wait for the task.
+// answered 202 with its task, and so is a change. The proxy and the client of aptless wait
+// for the task. All of them are slow at the same time.
 func TestLongListings(t *testing.T) {
 	var slow atomic.Bool
+	var blocked atomic.Int64
 	w := &watch{hold: func(r *http.Request) {
-		for end := time.Now().Add(time.Minute); slow.Load() && r.Method == http.MethodGet && r.Context().Err() == nil && time.Now().Before(end); {
-			time.Sleep(50 * time.Millisecond) // S3 does not answer
+		if r.Method != http.MethodGet {
+			return
+		}
+		blocked.Add(1)
+		defer blocked.Add(-1)
+		for end := time.Now().Add(time.Minute); slow.Load() && r.Context().Err() == nil && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond) // S3 does not answer
 		}
 	}}
 	p := deploy(t, 0, w, func(o *localstack.Options) { o.Answer = 6 * time.Second })
 	name := fmt.Sprint("listed", time.Now().UnixNano())
-	for _, n := range []string{"-a", "-b", "-c"} {
+	for _, n := range []string{"-a", "-b", "-c", "-d", "-e"} {
 		p.must("POST", "/api/repos", `{"Name":"`+name+n+`"}`)
 		if err := p.upload(name+n, debtest.Spec{Package: name + n}); err != nil {
 			t.Fatal(err)
 		}
-		p.must("POST", "/api/repos/"+name+n+"/file/"+name+n, "")
-	}
-	slow.Store(true)
-	var task struct{ ID int }
-	data, err := p.get("/api/repos/" + name + "-a/packages")
-	if err != nil || json.Unmarshal(data, &task) != nil || task.ID == 0 {
-		t.Fatalf("%s, %v", data, err)
-	}
-	slow.Store(false)
-	if status, data, err := p.wait(task.ID); err != nil || status != http.StatusOK {
-		t.Fatalf("%d %s, %v", status, data, err)
-	}
-	data, err = p.get(fmt.Sprintf("/api/tasks/%d/return_value", task.ID))
-	if err != nil || !strings.HasPrefix(string(data), `{"Code":200,"Value":["Pall `+name+`-a 1.0 `) {
-		t.Errorf("%s, %v", data, err)
+		if n <= "-c" { // the others are imported below
+			p.must("POST", "/api/repos/"+name+n+"/file/"+name+n, "")
+		}
 	}
 	c := &client.Client{URL: p.api.URL, HTTP: http.DefaultClient, Authorize: func(r *http.Request) error { r.Header.Set("Authorization", "Bearer "+p.token); return nil }}
 	near := httptest.NewServer(&proxy.Proxy{Log: slog.New(slog.DiscardHandler), Client: c})
 	defer near.Close()
-	later := func() *time.Timer {
-		slow.Store(true)
-		return time.AfterFunc(4*time.Second, func() { slow.Store(false) })
+	slow.Store(true)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		out, err := exec.CommandContext(t.Context(), "curl", "-sSf", near.URL+"/api/repos/"+name+"-b/packages").Output()
+		if err != nil || !strings.HasPrefix(string(out), `["Pall `+name+`-b 1.0 `) {
+			t.Errorf("the proxy: %s, %v", out, err)
+		}
+	})
+	waiting.Go(func() {
+		keys, err := client.Send(t.Context(), c, client.ListKeys("repos", name+"-c"))
+		if err != nil || len(keys.Value) != 1 || keys.Task == 0 {
+			t.Errorf("the client: %+v, %v", keys, err)
+		}
+	})
+	waiting.Go(func() {
+		out, err := exec.CommandContext(t.Context(), "curl", "-sSf", "-X", "POST", near.URL+"/api/repos/"+name+"-e/file/"+name+"-e").Output()
+		if err != nil || !strings.HasPrefix(string(out), `{"FailedFiles":[]`) {
+			t.Errorf("a change through the proxy: %s, %v", out, err)
+		}
+	})
+	for end := time.Now().Add(time.Minute); blocked.Load() < 3 && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
 	}
-	timer := later()
-	out, err := exec.CommandContext(t.Context(), "curl", "-sSf", near.URL+"/api/repos/"+name+"-b/packages").Output()
-	if err != nil || !strings.HasPrefix(string(out), `["Pall `+name+`-b 1.0 `) {
-		t.Errorf("the proxy: %s, %v", out, err)
+	// Now the time of these three runs, so it ends before that of the next two.
+	tasks := map[string]int{}
+	for about, request := range map[string][]string{"a listing": {p.api.URL + "/api/repos/" + name + "-a/packages"}, "a change": {"-X", "POST", p.api.URL + "/api/repos/" + name + "-d/file/" + name + "-d"}} {
+		out, err := exec.CommandContext(t.Context(), "curl", append([]string{"-sS", "-u", "token:" + p.token, "-w", "%{http_code}"}, request...)...).Output()
+		var task struct{ ID int }
+		text, ok := strings.CutSuffix(string(out), "202")
+		if err != nil || !ok || json.Unmarshal([]byte(text), &task) != nil || task.ID == 0 {
+			t.Errorf("%s without the proxy: %s, %v", about, out, err)
+		}
+		tasks[about] = task.ID
 	}
-	timer.Stop()
-	later()
-	keys, err := client.Send(t.Context(), c, client.ListKeys("repos", name+"-c"))
-	if err != nil || len(keys.Value) != 1 || keys.Task == 0 {
-		t.Errorf("the client: %+v, %v", keys, err)
+	slow.Store(false)
+	waiting.Wait()
+	for about, want := range map[string]string{"a listing": `{"Code":200,"Value":["Pall ` + name + `-a 1.0 `, "a change": `{"Code":200,"Value":{"FailedFiles":[]`} {
+		if status, data, err := p.wait(tasks[about]); err != nil || status != http.StatusOK {
+			t.Fatalf("%s: %d %s, %v", about, status, data, err)
+		}
+		data, err := p.get(fmt.Sprintf("/api/tasks/%d/return_value", tasks[about]))
+		if err != nil || !strings.HasPrefix(string(data), want) {
+			t.Errorf("%s: %s, %v", about, data, err)
+		}
 	}
 }

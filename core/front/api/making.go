@@ -26,11 +26,11 @@ var listings = []string{
 const listingKind = "listing.make"
 
 // maxListing bounds the answer of a listing that a task makes, in bytes. The task holds it
-// twice: as it is made, and as it is stored. listingPart is the least lease for it.
-const (
-	maxListing  = 128 << 20
-	listingPart = 8 << 20
-)
+// twice: as it is made, and as it is stored.
+const maxListing = 128 << 20
+
+// listingPart is the least lease for an answer, in bytes.
+const listingPart = 8 << 20
 
 // listingArgs are the arguments of the task: the request.
 type listingArgs struct{ Path, Query string }
