@@ -215,6 +215,50 @@ func TestNewFields(t *testing.T) {
 	}
 }
 
+// TestInstallersAndSkeletonsOfARoot: an installer of a mirror moves with its files. The
+// folder of skeleton files is named with the place for them.
+func TestInstallersAndSkeletonsOfARoot(t *testing.T) {
+	p := oldPackage()
+	p["IsInstaller"], p["Name"], p["Version"] = true, "installer", ""
+	p["Files"].([]any)[0].(map[string]any)["Filename"] = "aa_1.0_amd64.deb"
+	const ref = "Pamd64 installer "
+	root, data := oldRoot(t, map[string]any{ref: p, "Rm1": map[string]any{"UUID": "m1", "Name": "m", "ArchiveRoot": "http://x/", "Distribution": "d", "Components": []string{"main"}, "DownloadInstaller": true},
+		"Em1": map[string]any{"Refs": []string{ref}}, "Lu1": map[string]any{"UUID": "u1", "Name": "r"},
+		"U.>>d": map[string]any{"UUID": "p", "Prefix": ".", "Distribution": "d", "Sources": map[string]any{"main": "u1"}, "SourceKind": "local", "Architectures": []string{"amd64"}}})
+	if err := os.MkdirAll(filepath.Join(root, "skel/dists/d/main/i18n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r, objects, folder := convert(t, root)
+	if len(r.Problems) != 0 || !strings.Contains(strings.Join(r.Notes, "\n"), "copy them to private/skel/dists/d of") {
+		t.Errorf("problems: %q, notes: %q", r.Problems, r.Notes)
+	}
+	hash, found := deb.NewHasher(), 0
+	hash.Write(data)
+	for _, o := range objects {
+		if o.Mirror == nil {
+			continue
+		}
+		list, err := folder.Lists.Open(t.Context(), o.Mirror.List)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for p, err := range list.All(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found++; p.Kind != deb.Installer || len(p.Files) != 1 || p.Files[0].SHA256 != hash.File("").SHA256 {
+				t.Errorf("%+v", p)
+			}
+			if _, err := os.Stat(folder.FilePath(p.Files[0].SHA256)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d installers", found)
+	}
+}
+
 // TestDamagedRecordsAreNamed: each kind of damage is named, and the rest is converted.
 func TestDamagedRecordsAreNamed(t *testing.T) {
 	const ref = "Pamd64 aa 1.0"
