@@ -27,6 +27,7 @@ var commandLine = []struct{ check, tests string }{
 	{"2.7: task run", "TestTaskRunStopsAtTheFirstFailure"},
 	{"2.8: history, rollback, plan, previews", "TestRollbackAsksForTheState TestPreviewsChangeNothing"},
 	{"2.8: key rotate", "TestKeyRotation"},
+	{"2.8: key import, key export", "TestKeysComeFromGnuPGAndGoBack"},
 	{"2.8: fsck, with and without a server", "TestFsckSaysByItsExitCode TestFsckOfAStoppedServer"},
 	// Additions to the API.
 	{"A1: pages of lists", "TestPagesHaveEachElementOnce TestEveryListingHasPages"},

@@ -53,6 +53,7 @@ func shellWords(t *testing.T, line string) (all []string) {
 
 // TestHelpBeginsWithASentenceAndTwoExamples: so does the help of each command. An example
 // names the command or one below it, and has flags and arguments that the command takes.
+// Too many arguments are a wrong use.
 func TestHelpBeginsWithASentenceAndTwoExamples(t *testing.T) {
 	seen := 0
 	each(tree(t), func(c *cobra.Command) {
@@ -63,6 +64,11 @@ func TestHelpBeginsWithASentenceAndTwoExamples(t *testing.T) {
 		if code != 0 || !strings.HasPrefix(out, want) || len(lines) != 2 || lines[0] == lines[1] {
 			t.Errorf("%s: %d examples, exit code %d\n%s", c.CommandPath(), len(lines), code, out)
 			return
+		}
+		if err := c.ValidateArgs(strings.Fields(strings.Repeat("x ", 99))); err != nil {
+			if out, code := line(t, time.Now(), append(strings.Fields(c.CommandPath())[1:], strings.Fields(strings.Repeat("x ", 99))...)...); code != 2 {
+				t.Errorf("%s with 99 arguments: exit code %d\n%s", c.CommandPath(), code, out)
+			}
 		}
 		for _, line := range lines {
 			checkExample(t, c, line)

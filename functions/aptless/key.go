@@ -16,8 +16,8 @@ import (
 )
 
 func keyCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "key", Short: "Make a signing key, or show one of AWS KMS"}
-	cmd.AddCommand(newKeyCommand(), kmsKeyCommand())
+	cmd := &cobra.Command{Use: "key", Short: "Signing keys of a server, and the keys that it trusts"}
+	cmd.AddCommand(newKeyCommand(), exportKeyCommand(), importKeyCommand(), kmsKeyCommand())
 	return cmd
 }
 
@@ -28,8 +28,9 @@ func newKeyCommand() *cobra.Command {
 	var data, kind string
 	want, file := defaultKey, keyFile{log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	cmd := &cobra.Command{
-		Use:   "new",
-		Short: "Make a signing key in a data folder that has none",
+		Use:     "generate",
+		Aliases: []string{"new"},
+		Short:   "Make a signing key in a data folder that has none",
 		Long: `Make a signing key in a data folder that has none, as the first "aptless serve" does. Use it for a server
 whose key is lost. Then start the server, update each publication (PUT /api/publish/…), and give the public
 key to every client: /key.asc and /aptless.sources have it. The command prints the public key.`,

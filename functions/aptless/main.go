@@ -32,7 +32,7 @@ func main() {
 
 // commands are the commands of this package.
 func commands() []*cobra.Command {
-	return []*cobra.Command{serveCommand(), uploadCommand(), proxyCommand(), keyCommand(), tokenCommand(), loginCommand(), authCommand(), policyCommand(), auditCommand(), healthcheckCommand()}
+	return []*cobra.Command{serveCommand(), uploadCommand(), proxyCommand(), keyCommand(), tokenCommand(), loginCommand(), logoutCommand(), authCommand(), policyCommand(), auditCommand(), healthcheckCommand()}
 }
 
 // signAWS returns a function that signs requests by the credentials of the AWS SDK.

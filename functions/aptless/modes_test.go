@@ -209,4 +209,15 @@ func TestLoginKeepsAToken(t *testing.T) {
 	if err := cmd.ExecuteContext(t.Context()); err != nil || out.String() != "made\n" {
 		t.Errorf("%s, %v; %q", out, err, sent)
 	}
+	for _, want := range []string{"the token for " + server.URL + " is forgotten\n", "no token is kept for " + server.URL + "\n"} {
+		cmd, out := logoutCommand(), new(bytes.Buffer)
+		cmd.SetArgs([]string{"--url", server.URL + "/"})
+		cmd.SetOut(out)
+		if err := cmd.ExecuteContext(t.Context()); err != nil || out.String() != want {
+			t.Errorf("%s, %v", out, err)
+		}
+		if kept, err := keptToken(server.URL); err != nil || kept != "" {
+			t.Errorf("%q is kept, %v", kept, err)
+		}
+	}
 }

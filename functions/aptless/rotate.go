@@ -56,14 +56,7 @@ func (s signingKeys) Add(dir, passphraseFile string, want cli.WantedKey) (cli.Lo
 	if err != nil {
 		return cli.LocalKey{}, err
 	}
-	old, err := os.ReadFile(file.path)
-	if err != nil {
-		return cli.LocalKey{}, err
-	}
-	if !bytes.HasSuffix(old, []byte("\n")) {
-		old = append(old, '\n')
-	}
-	return cli.LocalKey{Fingerprint: key.Fingerprint(), Created: key.Created(), Names: key.UserIDs()}, replace(file.path, append(old, secret...))
+	return cli.LocalKey{Fingerprint: key.Fingerprint(), Created: key.Created(), Names: key.UserIDs()}, file.append(secret)
 }
 
 // endOfBlock ends each armoured block of a file of keys.

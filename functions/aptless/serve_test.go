@@ -150,7 +150,7 @@ func TestMissingKeyIsNotReplaced(t *testing.T) {
 	s = newRunning(t, data)
 	err := <-s.ended
 	if err == nil || !strings.Contains(err.Error(), path+" is missing") || !strings.Contains(err.Error(), "team/stable") ||
-		!strings.Contains(err.Error(), "backup") || !strings.Contains(err.Error(), "aptless key new --data "+data) {
+		!strings.Contains(err.Error(), "backup") || !strings.Contains(err.Error(), "aptless key generate --data "+data) {
 		t.Fatalf("a start without the key: %v", err)
 	}
 	if _, err := os.Stat(path); err == nil {

@@ -114,7 +114,7 @@ func (s *server) neverSigned(ctx context.Context) error {
 	}
 	return fmt.Errorf(`the signing key %s is missing, and there are publications that clients know by it (%d, as %s/%s).
 Put the key back from a backup, and start again.
-If it is lost: "aptless key new --data %s" makes another. Then start, update each publication (PUT /api/publish/…), and give every client the new key`,
+If it is lost: "aptless key generate --data %s" makes another. Then start, update each publication (PUT /api/publish/…), and give every client the new key`,
 		s.keys.path, len(records), records[0].Dist().Display(), records[0].Distribution, filepath.Dir(s.keys.path))
 }
 

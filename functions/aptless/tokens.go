@@ -312,6 +312,35 @@ The variable APTLESS_TOKEN comes before it.`,
 	return cmd
 }
 
+func logoutCommand() *cobra.Command {
+	var url string
+	cmd := &cobra.Command{
+		Use:   "logout",
+		Short: "Forget the token that login keeps for a server",
+		Long: `Remove the token for a server from the file of "aptless login". The token stays valid: "aptless token revoke" ends it.
+No request is made. A token in the variable APTLESS_TOKEN or in a profile stays, too.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			kept, err := readCredentials()
+			if err != nil {
+				return err
+			}
+			if _, ok := kept[address(url)]; !ok {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "no token is kept for %s\n", address(url))
+				return err
+			}
+			delete(kept, address(url))
+			if err := kept.write(); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "the token for %s is forgotten\n", address(url))
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&url, "url", serverURL(), "address of the server; the variable APTLESS_URL by default")
+	return cmd
+}
+
 func authCommand() *cobra.Command {
 	var data string
 	var yes bool

@@ -49,14 +49,18 @@ help repo add
 help publish
 import /srv/export
 import --dry-run --as tools=tools-copy /srv/export
+key export --data /var/lib/aptless > packages.asc
+key export --secret --passphrase-file passphrase 6D33866EDD8FFA41
+key import --gpg packages@example.org --data /var/lib/aptless
+key import signing-key.asc --passphrase-file passphrase
 key kms alias/packages --name Packages --email packages@example.org
 key kms kms:1234abcd --name Packages --email packages@example.org --created 2026-03-01T00:00:00Z
 key lint
 key lint --json
 key list
 key list --json
-key new --data /var/lib/aptless --name 'Example packages' --email packages@example.org
-key new --type ed25519 --passphrase-file passphrase
+key generate --data /var/lib/aptless --name 'Example packages' --email packages@example.org
+key generate --type ed25519 --passphrase-file passphrase
 key rotate --data /var/lib/aptless --name 'Example packages' --email packages@example.org
 key rotate --data /var/lib/aptless --wait 1440h
 key trusted add debian-archive.asc
@@ -67,6 +71,8 @@ key trusted list
 key trusted list --keyring uploads.gpg
 login < token
 login --url https://packages.example.org
+logout
+logout --url https://packages.example.org
 man /usr/share/man/man1
 man build/man
 migrate apt http://old.example.org/debian --dist stable

@@ -1,13 +1,15 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// explained gives each command its examples, and the help the order of its parts.
+// explained gives each command its examples, and the help the order of its parts. Wrong
+// arguments of any command, and an unknown verb of any group, are a wrong use.
 func explained(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -27,12 +29,28 @@ func explained(root *cobra.Command) {
 	var visit func(c *cobra.Command)
 	visit = func(c *cobra.Command) {
 		names[verb(root, c)] = true
+		if !c.Runnable() { // a group of another package or of the library
+			c.Use, c.Args = c.Name()+" VERB", cobra.ArbitraryArgs
+			c.RunE = func(c *cobra.Command, args []string) error { return unknownVerb(c, args) }
+		}
+		if check := c.Args; check != nil {
+			c.Args = func(c *cobra.Command, args []string) error { return wrongUse(check(c, args)) }
+		}
 		for _, sub := range c.Commands() {
 			visit(sub)
 		}
 	}
 	visit(root)
 	exemplify(root, root, examplesOf(names))
+}
+
+// wrongUse makes an error of the arguments a wrong use.
+func wrongUse(err error) error {
+	var wrong *usage
+	if err == nil || errors.As(err, &wrong) {
+		return err
+	}
+	return usagef("%v", err)
 }
 
 // concealed takes a command out of the help. It runs.
@@ -77,7 +95,7 @@ func sentence(c *cobra.Command) string { return strings.TrimSuffix(c.Short, ".")
 // text, the commands below it and the flags.
 func helpOf(c *cobra.Command) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n%s\nUsage: %s\n", sentence(c), c.Example, usageOf(c))
+	fmt.Fprintf(&b, "%s\n\n%s\nUsage: %s\n", sentence(c), c.Example, c.UseLine())
 	if len(c.Aliases) > 0 {
 		fmt.Fprintf(&b, "Also: %s\n", strings.Join(c.Aliases, ", "))
 	}
@@ -99,12 +117,4 @@ func helpOf(c *cobra.Command) string {
 		fmt.Fprintf(&b, "\nFlags of all commands:\n%s", flags.FlagUsages())
 	}
 	return b.String()
-}
-
-// usageOf is the line of a command with its arguments.
-func usageOf(c *cobra.Command) string {
-	if !c.Runnable() {
-		return c.CommandPath() + " VERB [flags]"
-	}
-	return c.UseLine()
 }

@@ -40,8 +40,7 @@ func (s *session) migrateAptlyCommand() *cobra.Command {
 	c.Long = `Move repositories, mirrors, snapshots and publications of an aptly to the server, with packages and UUIDs.
 aptly's root folder is only read, also while aptly runs. Run the command while aptly is up, stop aptly, and run it again:
 the second run brings only changes. Damaged records and files are named, and the rest moves.
-Publications are signed by the server's keys. For the same key as aptly's:
-gpg --armor --export-secret-keys KEY > signing-key.asc, with mode 0600 in the data folder of aptless serve.`
+Publications are signed by the server's keys. aptless key import --gpg KEY --data FOLDER brings the key of aptly.`
 	s.importFlags(c, &m.ImportOptions)
 	c.Flags().StringVar(&m.Config, "conf", "", "aptly.conf, for the places of publications")
 	c.Flags().StringVar(&m.Keyring, "keyring", "", "file of trusted keys, as gpg --export writes it")

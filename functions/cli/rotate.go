@@ -23,7 +23,7 @@ type LocalKey struct {
 	Names       []string // user IDs
 }
 
-// WantedKey describes a key to be made. Type is as in "key new".
+// WantedKey describes a key to be made. Type is as in "key generate".
 type WantedKey struct{ Name, Email, Type string }
 
 // SigningKeys changes the file of signing keys of a data folder.
