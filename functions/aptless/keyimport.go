@@ -48,8 +48,8 @@ Locked keys stay locked by the passphrase of --passphrase-file.`,
 	return cmd
 }
 
-// export returns keys of the file as armoured blocks: those that the references name, else
-// all.
+// export returns the keys that the references name, as armoured blocks; without references,
+// all keys of the file.
 func (f keyFile) export(refs []string, secret bool) ([]byte, error) {
 	var passphrase []byte
 	all, err := f.parsed()

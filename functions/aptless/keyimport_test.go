@@ -12,8 +12,8 @@ import (
 	"aptless/core/formats/pgp"
 )
 
-// TestKeysComeFromGnuPGAndGoBack: a key of GnuPG signs beside that of the folder, is not
-// added twice, and is exported as it was, with a passphrase and without.
+// TestKeysComeFromGnuPGAndGoBack: a key of GnuPG gets beside the key of the folder, only
+// once. It is exported as it was, with a passphrase and without.
 func TestKeysComeFromGnuPGAndGoBack(t *testing.T) {
 	home, err := os.MkdirTemp("/tmp", "gpg") // a socket's path is short
 	if err != nil {
