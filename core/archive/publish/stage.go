@@ -68,10 +68,10 @@ func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) e
 			return s.explain(ctx, d, conflict)
 		}
 	}
-	if err != nil || at.Linked == allLinked {
+	if err != nil {
 		return err
 	}
-	return l.Link(ctx, at.Files)
+	return l.Link(ctx, max(at.Files, at.Linked))
 }
 
 // resume returns the stager of an attempt, which goes on where an earlier slice
