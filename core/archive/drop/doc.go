@@ -25,7 +25,8 @@
 //     warning.
 //  4. Events may be lost, late or repeated: a task takes all files that are there. Taking
 //     a file twice imports equal bytes, which changes nothing.
-//  5. Files of a .changes or .dsc are imported together, in any order of arrival.
+//  5. The claim of a task that has ended holds no file: the next look at its place removes it.
+//  6. Files of a .changes or .dsc are imported together, in any order of arrival.
 //
 // A client that may put an object may import it: the storage authorizes. A repository with rules
 // for uploaders takes no .changes here, because the storage does not know its signer.

@@ -322,6 +322,30 @@ func TestNewerFileStays(t *testing.T) {
 	}
 }
 
+// TestClaimOfAnEndedTaskHoldsNoFile: a claim that was written after the end of its import
+// is removed, and the same file is taken again.
+func TestClaimOfAnEndedTaskHoldsNoFile(t *testing.T) {
+	b := newBox(t)
+	const name = "r/bb_1_amd64.deb"
+	b.put(name, apptest.Deb("bb", "1", "amd64"))
+	key := drop.Prefix + name
+	info, err := b.Drivers.Blobs.Put(t.Context(), key, bytes.NewReader(apptest.Deb("bb", "1", "amd64")), driver.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range []int{1, 1000} { // ended, and forgotten
+		claim := driver.Row{Key: driver.Key{Part: "drop", Sort: name}, Data: fmt.Appendf(nil, `{"ETag":%q,"Task":%d}`, info.ETag, task)}
+		if err := b.Drivers.Table.Put(t.Context(), claim); err != nil {
+			t.Fatal(err)
+		}
+		b.put(name, apptest.Deb("bb", "1", "amd64"))
+		b.has("bb")
+		if left := b.objects(); left != "" {
+			t.Errorf("left: %s", left)
+		}
+	}
+}
+
 // TestDropSurvivesEveryFault breaks each storage call of an import once. The package is
 // published in the end, and the drop box is empty.
 func TestDropSurvivesEveryFault(t *testing.T) {

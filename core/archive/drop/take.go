@@ -142,19 +142,9 @@ func publicationsOf(r repo.Repo) (names []publish.Name) {
 // list returns the files of a place that no task is importing, ascending by name. It
 // reports whether there are more than maxListed.
 func (s *Store) list(ctx context.Context, p Place) (files []file, more bool, err error) {
-	claimed := map[string]string{}
-	for row, err := range s.Table.Scan(ctx, claimPart, p.name()+"/") {
-		if err != nil {
-			return nil, false, err
-		}
-		if !strings.HasPrefix(row.Sort, p.name()+"/") {
-			break
-		}
-		var c claim
-		if err := json.Unmarshal(row.Data, &c); err != nil {
-			return nil, false, fmt.Errorf("row %s: %w", row.Key, err)
-		}
-		claimed[Prefix+row.Sort] = c.ETag
+	claimed, err := s.claimed(ctx, p)
+	if err != nil {
+		return nil, false, err
 	}
 	for info, err := range s.Blobs.List(ctx, p.prefix(), "") {
 		if err != nil {
@@ -170,6 +160,47 @@ func (s *Store) list(ctx context.Context, p Place) (files []file, more bool, err
 		files = append(files, file{name: name, key: info.Key, etag: info.ETag, size: info.Size, at: info.ModTime})
 	}
 	return files, false, nil
+}
+
+// claimed returns the ETags of the files of a place that tasks are importing, by key. It
+// removes the claims of tasks that have ended. Example: an attempt admits an import and
+// dies. The import ends, and the attempt's late write of the claims follows.
+func (s *Store) claimed(ctx context.Context, p Place) (etags map[string]string, err error) {
+	etags, ended := map[string]string{}, map[int64]bool{}
+	for row, err := range s.Table.Scan(ctx, claimPart, p.name()+"/") {
+		if err != nil {
+			return nil, err
+		}
+		if !strings.HasPrefix(row.Sort, p.name()+"/") {
+			break
+		}
+		var c claim
+		if err := json.Unmarshal(row.Data, &c); err != nil {
+			return nil, fmt.Errorf("row %s: %w", row.Key, err)
+		}
+		over, known := ended[c.Task]
+		if !known {
+			if over, err = s.ended(ctx, c.Task); err != nil {
+				return nil, err
+			}
+			ended[c.Task] = over
+		}
+		if !over {
+			etags[Prefix+row.Sort] = c.ETag
+		} else if err := s.release(ctx, Prefix+row.Sort); err != nil {
+			return nil, err
+		}
+	}
+	return etags, nil
+}
+
+// ended reports whether a task has ended, or is forgotten.
+func (s *Store) ended(ctx context.Context, id int64) (bool, error) {
+	t, err := s.Tasks.Get(ctx, id)
+	if errors.Is(err, task.ErrUnknown) {
+		return true, nil
+	}
+	return t.State.Ended(), err
 }
 
 // text returns the content of a .changes or .dsc, "" for another file and one that is too
@@ -228,19 +259,37 @@ func (s *Store) admit(ctx context.Context, a *task.Attempt, p Place, publication
 		return nil, err
 	}
 	ids := []int64{t.ID}
-	var rows []driver.Row
-	for _, f := range u.files {
-		data, err := json.Marshal(claim{f.etag, t.ID})
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, driver.Row{Key: claimKey(f.key), Data: data})
-	}
-	if err := s.Table.Put(ctx, rows...); err != nil {
+	if err := s.claim(ctx, t.ID, u.files); err != nil {
 		return nil, err
 	}
 	further, err := s.update(ctx, a, publications[min(1, len(publications)):])
 	return append(ids, further...), err
+}
+
+// claim notes that a task imports files. The import may have ended already, and found no
+// claims to remove.
+func (s *Store) claim(ctx context.Context, id int64, files []file) error {
+	var rows []driver.Row
+	for _, f := range files {
+		data, err := json.Marshal(claim{f.etag, id})
+		if err != nil {
+			return err
+		}
+		rows = append(rows, driver.Row{Key: claimKey(f.key), Data: data})
+	}
+	if err := s.Table.Put(ctx, rows...); err != nil {
+		return err
+	}
+	ended, err := s.ended(ctx, id)
+	if err != nil || !ended {
+		return err
+	}
+	for _, f := range files {
+		if err := s.release(ctx, f.key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // update admits the updates of publications. They wait for the import before them.
