@@ -107,25 +107,18 @@ func replaceLike(path, like string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	temp := path + ".new"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	temp, err := writeNew(path, data, func(f *os.File) error {
+		if owner, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+			if err := f.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
+				return err
+			}
+		}
+		return f.Chmod(info.Mode().Perm())
+	})
 	if err != nil {
 		return err
 	}
 	defer os.Remove(temp)
-	_, err = f.Write(data)
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok && err == nil && os.Geteuid() == 0 {
-		err = f.Chown(int(owner.Uid), int(owner.Gid))
-	}
-	if err == nil {
-		err = f.Chmod(info.Mode().Perm())
-	}
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
 	if err := os.Rename(temp, path); err != nil {
 		return err
 	}
@@ -134,4 +127,25 @@ func replaceLike(path, like string, data []byte) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// writeNew writes data to the new file path.new, which the caller renames or links to
+// path. prepare sets its owner and rights. A file of an earlier try is removed.
+func writeNew(path string, data []byte, prepare func(*os.File) error) (temp string, err error) {
+	temp = path + ".new"
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	if _, err = f.Write(data); err == nil {
+		err = prepare(f)
+	}
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		os.Remove(temp)
+		return "", err
+	}
+	return temp, nil
 }

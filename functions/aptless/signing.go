@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -116,19 +115,11 @@ func (f keyFile) make(ctx context.Context, want newKey) ([]*pgp.SecretKey, error
 // write writes a secret to the file, which must not exist. The file appears with its
 // whole content: a crash leaves at most the file with the suffix .new.
 func (f keyFile) write(secret []byte) error {
-	temp := f.path + ".new"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	temp, err := writeNew(f.path, secret, func(*os.File) error { return nil })
 	if err != nil {
 		return err
 	}
 	defer os.Remove(temp)
-	_, err = file.Write(secret)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
 	if err := os.Link(temp, f.path); err != nil { // unlike a rename, a link never replaces a key
 		return err
 	}

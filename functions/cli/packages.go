@@ -42,7 +42,7 @@ type searching struct {
 
 func (f *searching) flags(c *cobra.Command, within bool) *cobra.Command {
 	c.Flags().StringVar(&f.format, "format", "", "a template for each package, for example '{{.Package}} {{.Version}}'")
-	c.Flags().IntVar(&f.limit, "limit", 0, "at most so many packages")
+	c.Flags().IntVar(&f.limit, "limit", 0, "the greatest number of packages; 0 is all")
 	if within {
 		c.Flags().BoolVar(&f.withDeps, "with-deps", false, "with the dependencies of the matching packages")
 		c.Flags().BoolVar(&f.latest, "latest", false, "only the highest version of each package")

@@ -68,7 +68,7 @@ func (s *session) exportCommand() *cobra.Command {
 The server goes on meanwhile. A further export to the folder fetches new packages only. Secrets are not exported.
 The folder is imported by aptless import.`
 	c.Flags().StringArrayVar(&only, "only", nil, "a part: KIND/NAME, in which a star is any text, as repo/tools or publication/./stable; may be repeated")
-	c.Flags().IntVar(&keep, "keep", 0, "keep the manifests of so many exports, and remove the files that only older ones have; 0 removes nothing")
+	c.Flags().IntVar(&keep, "keep", 0, "the number of newest exports to keep; files of older ones only are removed; 0 removes nothing")
 	return c
 }
 
