@@ -110,6 +110,34 @@ func Seen[T any](c Call[T], generation string) Call[T] {
 	return c.With("ifGeneration", generation)
 }
 
+// DiffRepos compares two repositories. aptly has no such call.
+func DiffRepos(left, right string) Call[[]Difference] {
+	return get[[]Difference](at("repos", left, "diff", right))
+}
+
+// DiffRevisions compares two revisions of a publication by their generations. "" on the
+// right is the current one, and "" on the left the one before that on the right.
+func DiffRevisions(p Place, left, right string) Call[[]Difference] {
+	return get[[]Difference](p.path("diff")).With("from", left).With("to", right)
+}
+
+// UploaderRules are aptly's uploaders.json. A file that no rule allows is refused.
+type UploaderRules struct {
+	Groups map[string][]string
+	Rules  []UploaderRule
+}
+
+// UploaderRule allows the changes that match a condition to keys: to their IDs and groups.
+type UploaderRule struct {
+	Condition   string `json:"condition"`
+	Allow, Deny []string
+}
+
+// ShowUploaders asks for the rules of a repository; nil allows all keys.
+func ShowUploaders(name string) Call[*UploaderRules] {
+	return get[*UploaderRules](at("repos", name, "uploaders"))
+}
+
 // TreeEntry is a file or folder of a publication.
 type TreeEntry struct {
 	Name, SHA256 string

@@ -88,8 +88,12 @@ type SnapshotSettings struct {
 	SourceSnapshots, PackageRefs []string `json:",omitempty"`
 }
 
-// Difference is a package of a comparison; a side without it is nil.
-type Difference struct{ Left, Right *string }
+// Difference is a package of a comparison; a side without it is nil. Component is that of
+// a publication, else "".
+type Difference struct {
+	Left, Right *string
+	Component   string
+}
 
 // Pull is the body of a pull.
 type Pull struct {

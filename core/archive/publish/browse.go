@@ -3,6 +3,9 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
+	"iter"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -56,6 +59,83 @@ func (s *Store) Browse(ctx context.Context, n Name, dir string) ([]Entry, error)
 	}
 	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
+}
+
+// Difference is a package by which two revisions of a publication differ. Component is that
+// of the package.
+type Difference struct {
+	pkglist.Pair
+	Component string
+}
+
+// Differences yields how two revisions of a publication differ: by component, then in the
+// order of pkglist.Diff. Both are generations of kept revisions. to 0 is the current one,
+// and from 0 is the one before to. An unknown one matches driver.ErrNotFound.
+func (s *Store) Differences(ctx context.Context, n Name, from, to int64) (iter.Seq2[Difference, error], error) {
+	p, err := s.read(ctx, s.get, n)
+	if err != nil {
+		return nil, err
+	}
+	if to == 0 {
+		to = p.Generation
+	}
+	var sides [2]map[string]Component
+	for i, rev := range p.Revisions {
+		if rev.Generation == to {
+			sides[1] = rev.Components
+			if from == 0 && i > 0 {
+				from = p.Revisions[i-1].Generation
+			}
+		}
+	}
+	for _, rev := range p.Revisions {
+		if rev.Generation == from {
+			sides[0] = rev.Components
+		}
+	}
+	for i, generation := range []int64{from, to} {
+		if sides[i] == nil {
+			return nil, &notFound{fmt.Sprintf("no revision %d of %s is kept", generation, p.Dist())}
+		}
+	}
+	return func(yield func(Difference, error) bool) {
+		names := maps.Clone(sides[0])
+		maps.Copy(names, sides[1])
+		for _, c := range slices.Sorted(maps.Keys(names)) {
+			if !s.differ(ctx, &p, sides[0][c], sides[1][c], func(pair pkglist.Pair, err error) bool { return yield(Difference{pair, c}, err) }) {
+				return
+			}
+		}
+	}, nil
+}
+
+// differ yields how a component differs from its former state. It leaves out packages of
+// architectures that the publication does not have.
+func (s *Store) differ(ctx context.Context, p *Publication, before, after Component, yield func(pkglist.Pair, error) bool) bool {
+	was, err := s.Lists.Open(ctx, before.List)
+	if err != nil {
+		return yield(pkglist.Pair{}, err) && false
+	}
+	is, err := s.Lists.Open(ctx, after.List)
+	if err != nil {
+		return yield(pkglist.Pair{}, err) && false
+	}
+	for pair, err := range pkglist.Diff(ctx, was, is) {
+		if err == nil {
+			key := pair.Left
+			if key == "" {
+				key = pair.Right
+			}
+			k, err := deb.ParseKey(key)
+			if err == nil && !p.scope().Publishes(&deb.Package{Architecture: k.Architecture}) {
+				continue
+			}
+		}
+		if !yield(pair, err) {
+			return false
+		}
+	}
+	return true
 }
 
 // folder collects the entries of one folder.

@@ -20,6 +20,7 @@ func (s *Server) browseRoutes(rt *Router) {
 	const one = "/api/publish/{prefix}/{distribution}"
 	rt.Handle("GET", one+"/tree", needs(publication(auth.PublishRead)), s.browse)
 	rt.Handle("GET", one+"/setup", needs(publication(auth.PublishRead)), s.setup)
+	s.diffRoutes(rt)
 }
 
 func browseOperations() []openapi.Operation {

@@ -22,7 +22,7 @@ func (w *recorder) Restart() bool {
 	if !ok || !inner.Restart() {
 		return false
 	}
-	for _, name := range []string{"Content-Encoding", "Content-Type", "Content-Length", "Link", "Vary", "X-Next", "X-Total"} {
+	for _, name := range []string{"Content-Encoding", "Content-Type", "Content-Length", "Link", "Vary", "X-List", "X-Next", "X-Total"} {
 		w.Header().Del(name)
 	}
 	w.status, w.bytes, w.waiting, w.packed = 0, 0, false, nil

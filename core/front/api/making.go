@@ -19,7 +19,7 @@ import (
 var listings = []string{
 	"/api/packages", "/api/repos", "/api/mirrors", "/api/snapshots", "/api/publish",
 	"/api/repos/{name}/packages", "/api/mirrors/{name}/packages", "/api/snapshots/{name}/packages",
-	"/api/snapshots/{name}/diff/{withSnapshot}", "/api/snapshots/{name}/verify", "/api/packages/{key}/references",
+	"/api/snapshots/{name}/diff/{withSnapshot}", "/api/repos/{name}/diff/{withRepo}", onePublication + "/diff", "/api/snapshots/{name}/verify", "/api/packages/{key}/references",
 }
 
 // listingKind is the kind of the task that makes the answer of a listing.

@@ -131,6 +131,7 @@ var meanings = map[string]openapi.Meaning{
 	"{id}":                                       {About: "number or identifier", Example: 7},
 	"{distribution}":                             {About: "name of the distribution", Example: "stable"},
 	"{kind}":                                     {About: "kind of clients of the setup"},
+	"{withRepo}":                                 {About: "name of the other repository", Example: "hello-2"},
 	"{withSnapshot}":                             {About: "name of the other snapshot", Example: "hello-2"},
 	"{dir}":                                      {About: "name of the upload directory", Example: "incoming"},
 	"{file}":                                     {About: "name of the file, or a query of packages", Example: "hello_1.0_amd64.deb"},

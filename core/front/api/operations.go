@@ -38,6 +38,7 @@ func operations() []openapi.Operation {
 	all = append(all, snapshotOperations()...)
 	all = append(all, publishOperations()...)
 	all = append(all, browseOperations()...)
+	all = append(all, diffOperations()...)
 	all = append(all, packageOperations()...)
 	all = append(all, authOperations()...)
 	all = append(all, overviewOperations()...)

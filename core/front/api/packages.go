@@ -308,7 +308,7 @@ func writePackagePage(w http.ResponseWriter, p paging, l listing, all iter.Seq2[
 
 // packagePage answers with a page of a list of packages. It reads no chunk before the
 // page. Dependencies and highest versions need the whole list, so a page of them is
-// refused.
+// refused. The header X-List is the digest of the list: equal lists have equal ones.
 func (s *Server) packagePage(w http.ResponseWriter, r *http.Request, list *pkglist.List, p paging) error {
 	l, ctx, err := pagedListing(r)
 	if err != nil {
@@ -325,6 +325,7 @@ func (s *Server) packagePage(w http.ResponseWriter, r *http.Request, list *pkgli
 	if l.query == nil {
 		w.Header().Set("X-Total", strconv.Itoa(list.Count()))
 	}
+	w.Header().Set("X-List", list.Ref().Digest.String())
 	return writePackagePage(w, p, l, selectedAfter(ctx, list, l.query, last))
 }
 

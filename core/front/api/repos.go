@@ -205,11 +205,7 @@ func (s *Server) includeChanges(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) listPackages(w http.ResponseWriter, r *http.Request) error {
-	found, err := s.Repos.ByName(r.Context(), Param(r, "name"))
-	if err != nil {
-		return err
-	}
-	list, err := s.Repos.Packages(r.Context(), found)
+	list, err := s.repoList(r, "name")
 	if err != nil {
 		return err
 	}

@@ -245,24 +245,7 @@ func (s *Server) diffSnapshots(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := pageOf(r)
-	if err != nil {
-		return err
-	}
-	if p.limit > 0 {
-		return diffPage(w, r, p, pkglist.Diff(r.Context(), left, right))
-	}
-	out, matching := newArray(w), Flag(r, "onlyMatching")
-	for pair, err := range pkglist.Diff(r.Context(), left, right) {
-		if err != nil {
-			return out.fail(err)
-		}
-		if matching && (pair.Left == "" || pair.Right == "") {
-			continue
-		}
-		out.add(difference{orNull(pair.Left), orNull(pair.Right)})
-	}
-	return out.end()
+	return writeDiff(w, r, pairs(pkglist.Diff(r.Context(), left, right)))
 }
 
 // pullSnapshot decodes its body as JSON with any Content-Type, as aptly does.

@@ -136,7 +136,7 @@ type sample struct {
 
 // place fills the parameters of a route.
 var place = strings.NewReplacer("{name}", "r", "{repo}", "r", "{src}", "src", "{dir}", "d", "{prefix}", "p", "{distribution}", "s",
-	"{component}", "main", "{withSnapshot}", "other", "{ext}", "dot", "{key}", "Pamd64 hello 1 0123456789abcdef", "{id}", "1")
+	"{component}", "main", "{withSnapshot}", "other", "{withRepo}", "other", "{ext}", "dot", "{key}", "Pamd64 hello 1 0123456789abcdef", "{id}", "1")
 
 // samples is the table of the access of routes. Each route has its permission, and once
 // more each option that needs a further one.
@@ -173,6 +173,7 @@ func samples() []sample {
 		{"PUT /api/mirrors/{name}", "", "{}", "mirror.update r"},
 		{"GET /api/snapshots/{name}", "", "", "snapshot.read r"}, {"GET /api/snapshots/{name}/packages", "", "", "snapshot.read r"},
 		{"GET /api/snapshots/{name}/diff/{withSnapshot}", "", "", "snapshot.read r,snapshot.read other"},
+		{"GET /api/repos/{name}/diff/{withRepo}", "", "", "repo.read r,repo.read other"}, {"GET /api/publish/{prefix}/{distribution}/diff", "", "", "publish.read p//s"},
 		{"GET /api/snapshots/{name}/verify", "with=other", "", "snapshot.read r,snapshot.read other"},
 		{"POST /api/snapshots", "", `{"Name":"n","SourceSnapshots":["a"],"PackageRefs":["x"]}`, "snapshot.create n,snapshot.read a,packages.read"},
 		{"DELETE /api/snapshots", "pattern=x", "", "snapshot.manage *"},

@@ -290,7 +290,7 @@ func TestEveryListingHasPages(t *testing.T) {
 		}
 		s.MustUpload(t, "many", files)
 		for _, path := range []string{"/api/repos", "/api/publish", "/api/files", "/api/files/many", "/api/files/many?format=details",
-			"/api/snapshots/sr0/diff/sr1"} {
+			"/api/snapshots/sr0/diff/sr1", "/api/repos/r0/diff/r1"} {
 			var whole []json.RawMessage
 			s.Must(t, "GET", path, "", &whole)
 			with := "?"
