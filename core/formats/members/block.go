@@ -1,6 +1,12 @@
 package members
 
-import "slices"
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math"
+	"math/bits"
+	"slices"
+)
 
 // A block of bzip2 is made in five steps. Runs of equal bytes are shortened. bwt
 // transforms the result. Each byte becomes its place in a list of the bytes used last.
@@ -18,16 +24,27 @@ const blockMark = 0x314159265359
 // groupSize is how many symbols use one table of codes.
 const groupSize = 50
 
-// bzip2Block returns a block of plain bytes, the number of its bits, and its sum.
-func bzip2Block(plain []byte) (data []byte, n int64, sum uint32) {
+// maxTables is how many tables a block has at most.
+const maxTables = 6
+
+// packer makes blocks. Its lists keep their space from block to block.
+type packer struct {
+	text, last []byte
+	symbols    []uint16
+	sort       sorter
+}
+
+// block returns a block of plain bytes, the number of its bits, and its sum.
+func (p *packer) block(plain []byte) (data []byte, n int64, sum uint32) {
 	sum = blockSum(plain)
-	text := shortenRuns(plain)
-	last := make([]byte, len(text))
-	row := bwt(last, text)
-	symbols, used := places(last)
-	alphabet := len(used) + 2
+	p.text = shortenRuns(p.text[:0], plain)
+	used := numberBytes(p.text)
+	p.last = slices.Grow(p.last[:0], len(p.text))[:len(p.text)]
+	row := p.sort.bwt(p.last, p.text)
+	p.symbols = places(p.symbols[:0], p.last, len(used))
+	symbols, alphabet := p.symbols, len(used)+2
 	tables, selectors := chooseTables(symbols, alphabet)
-	w := &bitWriter{data: make([]byte, 0, len(plain)/2)}
+	w := &bitWriter{data: make([]byte, 0, len(plain)/3)}
 	w.write(blockMark>>24, 24)
 	w.write(blockMark&(1<<24-1), 24)
 	w.write(uint64(sum), 32)
@@ -36,73 +53,108 @@ func bzip2Block(plain []byte) (data []byte, n int64, sum uint32) {
 	w.write(uint64(len(tables)), 3)
 	w.write(uint64(len(selectors)), 15)
 	w.selectors(selectors, len(tables))
-	all := make([][]uint32, len(tables))
+	all := make([][]code, len(tables))
 	for i, lengths := range tables {
 		w.table(lengths)
 		all[i] = codes(lengths)
 	}
-	for g, group := range slices.Collect(slices.Chunk(symbols, groupSize)) {
-		lengths, codes := tables[selectors[g]], all[selectors[g]]
-		for _, s := range group {
-			w.write(uint64(codes[s]), int(lengths[s]))
+	for g, table := range selectors {
+		codes := all[table]
+		for _, s := range symbols[g*groupSize : min((g+1)*groupSize, len(symbols))] {
+			w.write(uint64(codes[s].bits), int(codes[s].length))
 		}
 	}
 	n = int64(len(w.data))*8 + int64(w.held)
 	return w.close(), n, sum
 }
 
-// shortenRuns writes a run of 4 to 255 equal bytes as four of them and a byte with the
-// number of further ones.
-func shortenRuns(plain []byte) []byte {
-	text := make([]byte, 0, len(plain)+len(plain)/64+16)
-	for i := 0; i < len(plain); {
-		n := 1
+// shortenRuns appends plain bytes to text. A run of 4 to 255 equal bytes becomes four of
+// them and a byte with the number of further ones.
+func shortenRuns(text, plain []byte) []byte {
+	from := 0
+	for i := 0; i+3 < len(plain); {
+		if plain[i+3] != plain[i+2] { // no run begins before i+3
+			i += 3
+			continue
+		}
+		if plain[i] != plain[i+1] || plain[i] != plain[i+2] {
+			i++
+			continue
+		}
+		n := 4
 		for n < 255 && i+n < len(plain) && plain[i+n] == plain[i] {
 			n++
 		}
-		for range min(n, 4) {
-			text = append(text, plain[i])
-		}
-		if n >= 4 {
-			text = append(text, byte(n-4))
-		}
+		text = append(append(text, plain[from:i+4]...), byte(n-4))
 		i += n
+		from = i
 	}
-	return text
+	return append(text, plain[from:]...)
 }
 
-// places returns the symbols of a text, with the end symbol, and the bytes that the text
-// has, ascending. The symbol of a byte is 1 more than its place in the list of bytes, the
-// last used first. Place 0 is written as the length of its run.
-func places(text []byte) (symbols []uint16, used []byte) {
+// numberBytes returns the bytes that a text has, ascending. It puts the place of each byte
+// in this list in its place in the text.
+func numberBytes(text []byte) (used []byte) {
 	var has [256]bool
 	for _, b := range text {
 		has[b] = true
 	}
+	var number [256]byte
 	for b, ok := range has {
 		if ok {
+			number[b] = byte(len(used))
 			used = append(used, byte(b))
 		}
 	}
-	recent := slices.Clone(used)
-	symbols = make([]uint16, 0, len(text)+1)
-	zeros := 0
+	if len(used) < len(has) {
+		for i, b := range text {
+			text[i] = number[b]
+		}
+	}
+	return used
+}
+
+// places appends the symbols of a text of the bytes 0 to kinds-1, with the end symbol. The
+// symbol of a byte is 1 more than its place in the list of bytes, the last used first.
+// Place 0 is written as the length of its run.
+func places(symbols []uint16, text []byte, kinds int) []uint16 {
+	var list [256 / word]uint64 // the bytes used last, eight in a number, the last used lowest
+	for i := range 256 {
+		list[i/word] |= uint64(i) << (i % word * 8)
+	}
+	recent, zeros := byte(0), 0
 	for _, b := range text {
-		if recent[0] == b {
+		if recent == b {
 			zeros++
 			continue
 		}
-		symbols = appendRun(symbols, zeros)
-		zeros = 0
-		before, at := recent[0], 0
-		for before != b { // moves the bytes ahead of b by one
-			at++
-			before, recent[at] = recent[at], before
+		if zeros > 0 {
+			symbols = appendRun(symbols, zeros)
+			zeros = 0
 		}
-		recent[0] = b
-		symbols = append(symbols, uint16(at)+1)
+		symbols = append(symbols, uint16(toFront(&list, b))+1)
+		recent = b
 	}
-	return append(appendRun(symbols, zeros), uint16(len(used))+1), used
+	return append(appendRun(symbols, zeros), uint16(kinds)+1)
+}
+
+// toFront moves a byte to the front of a list, and returns the place it had.
+func toFront(list *[256 / word]uint64, b byte) int {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	pattern, in := low*uint64(b), uint64(b)
+	for i, w := range list {
+		x := w ^ pattern
+		found := (x - low) &^ x & high // the lowest bit is in the byte that is b
+		if found == 0 {
+			list[i], in = w<<8|in, w>>56
+			continue
+		}
+		at := bits.TrailingZeros64(found)          // 8 times the place, and 7
+		after := uint64(math.MaxUint64) << at << 1 // the bytes after b stay
+		list[i] = w&after | (w<<8|in)&^after
+		return i*word + at/8
+	}
+	return -1 // the list has each byte
 }
 
 // appendRun appends the length of a run in digits 1 and 2 of base 2, the lowest first.
@@ -122,39 +174,46 @@ func appendRun(symbols []uint16, n int) []uint16 {
 // group takes the cheapest table, and each table the frequencies of its groups.
 func chooseTables(symbols []uint16, alphabet int) (tables [][]uint8, selectors []uint8) {
 	tables = firstTables(symbols, alphabet)
-	groups := slices.Collect(slices.Chunk(symbols, groupSize))
-	selectors = make([]uint8, len(groups))
-	lengths := make([]uint64, alphabet) // of a symbol in all tables, ten bits for each
+	selectors = make([]uint8, (len(symbols)+groupSize-1)/groupSize)
+	var lengths [1 << symbolBits]uint64 // of a symbol in all tables, ten bits for each
+	var freq [maxTables][1 << symbolBits]int
 	for range 4 {
-		freq := make([][]int, len(tables))
-		clear(lengths)
-		for t := range freq {
-			freq[t] = make([]int, alphabet)
-			for s, length := range tables[t] {
+		clear(lengths[:])
+		for t, table := range tables {
+			clear(freq[t][:])
+			for s, length := range table {
 				lengths[s] |= uint64(length) << (10 * t)
 			}
 		}
-		for g, group := range groups {
-			sums := uint64(0)
-			for _, s := range group { // at most 50 times 17 in ten bits
-				sums += lengths[s]
-			}
-			best, least := 0, uint64(1<<10)
-			for t := range tables {
-				if bits := sums >> (10 * t) & (1<<10 - 1); bits < least {
-					best, least = t, bits
-				}
-			}
+		for g := range selectors {
+			group := symbols[g*groupSize : min((g+1)*groupSize, len(symbols))]
+			best := cheapest(&lengths, group, len(tables))
 			selectors[g] = uint8(best)
+			count := &freq[best]
 			for _, s := range group {
-				freq[best][s]++
+				count[s%(1<<symbolBits)]++
 			}
 		}
 		for t := range tables {
-			tables[t] = codeLengths(freq[t])
+			tables[t] = codeLengths(freq[t][:alphabet])
 		}
 	}
 	return tables, selectors
+}
+
+// cheapest returns the first table that needs the fewest bits for a group.
+func cheapest(lengths *[1 << symbolBits]uint64, group []uint16, tables int) (best int) {
+	sums := uint64(0)
+	for _, s := range group { // at most 50 times 17 in ten bits
+		sums += lengths[s%(1<<symbolBits)]
+	}
+	least := uint64(1 << 10)
+	for t := range tables {
+		if bits := sums >> (10 * t) & (1<<10 - 1); bits < least {
+			best, least = t, bits
+		}
+	}
+	return best
 }
 
 // firstTables returns from two to six tables, more for a longer text. Each gives short
@@ -190,22 +249,22 @@ func firstTables(symbols []uint16, alphabet int) [][]uint8 {
 type bitWriter struct {
 	data []byte
 	bits uint64 // that are held, at the lower end
-	held int    // below 8 between two calls
+	held int    // below 32 between two calls
 }
 
-// write writes the n lower bits of v, at most 32.
+// write writes the n lower bits of v, at most 32. The others are zero.
 func (w *bitWriter) write(v uint64, n int) {
 	w.bits, w.held = w.bits<<n|v, w.held+n
-	for w.held >= 8 {
-		w.held -= 8
-		w.data = append(w.data, byte(w.bits>>w.held))
+	if w.held >= 32 {
+		w.held -= 32
+		w.data = binary.BigEndian.AppendUint32(w.data, uint32(w.bits>>w.held))
 	}
 }
 
 // close pads the last byte with zeros and returns all bytes.
 func (w *bitWriter) close() []byte {
-	if w.held > 0 {
-		w.data = append(w.data, byte(w.bits<<(8-w.held)))
+	for ; w.held > 0; w.held -= 8 {
+		w.data = append(w.data, byte(w.bits<<32>>w.held>>24))
 	}
 	return w.data
 }
@@ -258,26 +317,20 @@ func (w *bitWriter) table(lengths []uint8) {
 	}
 }
 
-// sumPolynomial is that of the sum of a block, a CRC-32 of the highest bit first.
-const sumPolynomial = 0x04c11db7
-
-// blockSum returns the sum of plain bytes.
+// blockSum returns the sum of plain bytes: a CRC-32 of the highest bit of each byte first.
+// The usual one has the lowest bit first.
 func blockSum(plain []byte) uint32 {
-	var table [256]uint32
-	for i := range table {
-		c := uint32(i) << 24
-		for range 8 {
-			if c>>31 == 1 {
-				c = c<<1 ^ sumPolynomial
-			} else {
-				c <<= 1
-			}
+	var turned [512]byte
+	sum := uint32(0)
+	for part := range slices.Chunk(plain, len(turned)) {
+		i := 0
+		for ; i+word <= len(part); i += word {
+			binary.BigEndian.PutUint64(turned[i:], bits.Reverse64(binary.LittleEndian.Uint64(part[i:])))
 		}
-		table[i] = c
+		for ; i < len(part); i++ {
+			turned[i] = bits.Reverse8(part[i])
+		}
+		sum = crc32.Update(sum, crc32.IEEETable, turned[:len(part)])
 	}
-	sum := ^uint32(0)
-	for _, b := range plain {
-		sum = sum<<8 ^ table[byte(sum>>24)^b]
-	}
-	return ^sum
+	return bits.Reverse32(sum)
 }

@@ -3,6 +3,7 @@ package members
 import (
 	"bytes"
 	"compress/bzip2"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -67,6 +68,36 @@ func TestBlocksAreUnpacked(t *testing.T) {
 	}
 }
 
+// TestBlocksStayTheSame has sums of blocks. Publications splice new blocks between those of
+// earlier releases, and equal lists have equal indexes.
+func TestBlocksStayTheSame(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text []byte
+		want string
+	}{
+		"an index":       {indexText(400), "298a4916baaf3ef1"},
+		"a larger one":   {indexText(1500), "bdf0580f7af5c6de"},
+		"a period":       {bytes.Repeat([]byte("xxxxxyz"), 5000), "297ee96fe0de5d31"},
+		"all bytes":      {bytes.Repeat(allBytes(), 300), "1a0aebe8dd545fe8"},
+		"runs":           {bytes.Repeat(append(make([]byte, 700), 1, 1, 1, 1), 20), "c1c9a4448c9caaaf"},
+		"equal stanzas":  {bytes.Repeat(indexText(3), 100), "a8c4dd14279ff194"},
+		"a single block": {[]byte("Package: alpha\n\n"), "7ce441e90d43a183"},
+	} {
+		if got := fmt.Sprintf("%x", sha256.Sum256(stream(t, c.text)))[:16]; got != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+func allBytes() []byte {
+	all := make([]byte, 256)
+	for i := range all {
+		all[i] = byte(i * 7)
+	}
+	return all
+}
+
 // TestBlocksAreSmall bounds the size of a text like an index to a hundredth above that
 // of bzip2 1.0.8, which is 19,294 bytes.
 func TestBlocksAreSmall(t *testing.T) {
@@ -91,7 +122,8 @@ func indexText(n int) []byte {
 func BenchmarkBlock(b *testing.B) {
 	text := indexText(256)
 	b.SetBytes(int64(len(text)))
+	var p packer
 	for b.Loop() {
-		bzip2Block(text)
+		p.block(text)
 	}
 }

@@ -3,25 +3,36 @@ package members
 import "index/suffixarray"
 
 // bwt writes the last column of the sorted rotations of data to last. It returns the row of
-// data itself (Burrows and Wheeler 1994).
+// data itself (Burrows and Wheeler 1994). Space and time are the least if all bytes of data
+// are small.
 //
-// A suffix array sorts suffixes, and not rotations. The two orders are equal for the
-// least rotation of a text. A suffix that is a prefix of another one is the shorter one
-// and comes first. Its rotation goes on with the least rotation, and comes first, too.
-func bwt(last, data []byte) (row int) {
-	n, first := len(data), leastRotation(data)
-	least := append(append(make([]byte, 0, n), data[first:]...), data[:first]...)
-	sorted := suffixarray.New(least)
-	self := (n - first) % n // where data begins in its least rotation
-	i := 0
+// Suffixes are sorted, and not rotations. The two orders are equal for the least rotation
+// of a text. A suffix that is a prefix of another one is the shorter one and comes first.
+// Its rotation goes on with the least rotation, and comes first, too.
+func (s *sorter) bwt(last, data []byte) (row int) {
+	first := leastRotation(data)
+	s.read(data, first)
+	self := (s.size - first) % s.size // where data begins in its least rotation
+	if !s.sortStarts() {
+		return slowColumn(last, s.text[:s.size], self)
+	}
+	s.induceRises()
+	return s.induceFalls(last, self)
+}
+
+// slowColumn writes the last column of the sorted suffixes of text, the least rotation. It
+// returns the row of the rotation that begins at self. Its time does not depend on how
+// long equal parts of the text are.
+func slowColumn(last, text []byte, self int) (row int) {
+	i, sorted := 0, suffixarray.New(text)
 	for c := range 256 {
 		for _, at := range sorted.Lookup([]byte{byte(c)}, -1) { // in the order of the array
 			if at == self {
 				row = i
 			}
-			last[i] = least[n-1]
+			last[i] = text[len(text)-1]
 			if at > 0 {
-				last[i] = least[at-1]
+				last[i] = text[at-1]
 			}
 			i++
 		}
@@ -33,15 +44,15 @@ func bwt(last, data []byte) (row int) {
 // candidates, and drops the greater one with all places that the comparison has passed.
 func leastRotation(data []byte) int {
 	n, i, j, k := len(data), 0, 1, 0
-	at := func(i int) byte {
-		if i >= n {
-			i -= n
-		}
-		return data[i]
-	}
 	for i < n && j < n && k < n {
-		a, b := at(i+k), at(j+k)
-		switch {
+		x, y := i+k, j+k
+		if x >= n {
+			x -= n
+		}
+		if y >= n {
+			y -= n
+		}
+		switch a, b := data[x], data[y]; {
 		case a == b:
 			k++
 			continue
@@ -49,6 +60,8 @@ func leastRotation(data []byte) int {
 			i += k + 1
 		default:
 			j += k + 1
+			for k = 0; i < j && j < n && data[j] > data[i]; j++ { // most places begin with a greater byte
+			}
 		}
 		if i == j {
 			j++

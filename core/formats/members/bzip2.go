@@ -5,12 +5,15 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"sync"
 )
 
 // bzip2Packing makes a file of one stream, since apt reads no second one. A
 // member is a series of blocks. A block begins at any bit and depends on no
 // earlier one. Only the sum at the end covers all blocks.
-type bzip2Packing struct{}
+type bzip2Packing struct {
+	packers sync.Pool // of *packer
+}
 
 // maxBlock bounds the plain bytes of one block. A block holds 900,000 bytes after
 // runs of four bytes have become five.
@@ -27,13 +30,22 @@ const (
 func (*bzip2Packing) Head() []byte { return []byte("BZh9") }
 
 // Member returns blocks. The note is their sum.
-func (*bzip2Packing) Member(plain []byte) ([]byte, int64, int64, error) {
+func (k *bzip2Packing) Member(plain []byte) ([]byte, int64, int64, error) {
+	p, ok := k.packers.Get().(*packer)
+	if !ok {
+		p = new(packer)
+	}
+	defer k.packers.Put(p)
+	if len(plain) <= maxBlock && len(plain) > 0 {
+		data, n, sum := p.block(plain)
+		return data, n, int64(sum), nil
+	}
 	var blocks bytes.Buffer
 	to := Joiner{To: &blocks}
 	var all int64
 	var sum uint32
 	for part := range slices.Chunk(plain, maxBlock) {
-		data, n, s := bzip2Block(part)
+		data, n, s := p.block(part)
 		to.Write(data, n) // a Buffer never fails
 		all += n
 		sum = bits.RotateLeft32(sum, 1) ^ s

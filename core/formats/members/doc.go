@@ -19,5 +19,6 @@
 //	xz.go, zstd.go      .xz and .zst
 //	block.go            a block of bzip2
 //	bwt.go, huffman.go  its transform and its codes
+//	suffixes.go         the order of suffixes
 //	members.go          members, and strings of bits
 package members

@@ -1,12 +1,12 @@
 package members
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // maxCode bounds the length of a code in bits. Readers of bzip2 accept 20.
 const maxCode = 17
+
+// symbolBits is how many bits the number of a symbol has: 258 symbols at most.
+const symbolBits = 9
 
 // codeLengths returns the length of the code of each symbol, from 1 to maxCode, for
 // symbols of these frequencies (Huffman 1952). If a code is too long, all frequencies are
@@ -29,11 +29,14 @@ func codeLengths(freq []int) []uint8 {
 // lightest is the first of the sorted symbols or the first of these.
 func huffman(freq []int) []uint8 {
 	n := len(freq)
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
+	order := make([]int, n) // symbols by frequency, then by number
+	for i, f := range freq {
+		order[i] = f<<symbolBits | i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(freq[a], freq[b]) })
+	slices.Sort(order)
+	for i := range order {
+		order[i] &= 1<<symbolBits - 1
+	}
 	weight, parent := make([]int, 2*n-1), make([]int, 2*n-1) // symbols, then nodes that were made
 	for i, f := range freq {
 		weight[i] = max(f, 1)
@@ -59,15 +62,21 @@ func huffman(freq []int) []uint8 {
 	return depth[:n]
 }
 
+// code is the code of a symbol: the lower bits.
+type code struct {
+	bits   uint32
+	length uint8
+}
+
 // codes returns the canonical codes of lengths: shorter ones first, and equal lengths in
 // the order of the symbols.
-func codes(lengths []uint8) []uint32 {
-	codes := make([]uint32, len(lengths))
+func codes(lengths []uint8) []code {
+	codes := make([]code, len(lengths))
 	next := uint32(0)
 	for length := uint8(1); length <= maxCode; length++ {
 		for i, l := range lengths {
 			if l == length {
-				codes[i] = next
+				codes[i] = code{next, length}
 				next++
 			}
 		}
