@@ -89,9 +89,12 @@ func (c *checker) supersede(root string, now *tree) {
 }
 
 // outlived requires that an index that is deleted has been named by no InRelease for
-// long, unless the publication is dropped.
+// long, unless the publication is dropped. The promise ends with the deletion. Example: a
+// publication is dropped with its indexes, and made again. A failed update stages one of
+// these indexes and removes it. No InRelease since the deletion has named it.
 func (c *checker) outlived(key string) {
 	at, ok := c.former[key]
+	delete(c.former, key)
 	if !ok || time.Since(at) > keepFor {
 		return
 	}

@@ -46,8 +46,9 @@ type cursor struct {
 	More       int               // the number of further errors
 	Partial    Partial           // the packages and files that the archive lacks
 
-	Fetched bool // the queue is done
-	Detail  progress
+	Fetched  bool // the queue is done
+	Readings int  `json:",omitempty"` // earlier ones, of Releases whose files the archive lacked
+	Detail   progress
 }
 
 // progress is the detail of an update's task that clients see.

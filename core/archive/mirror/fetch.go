@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,9 @@ const maxFile = 16 << 30
 // fetch fetches the files of the queue, several at a time. A complete file is in
 // the pool at once. The rows of many files are stored together, before the cursor
 // that passes them. After a death the next attempt finds files without rows in the
-// pool, and the update completes their records.
-func (u *update) fetch(ctx context.Context) error {
+// pool, and the update completes their records. If files are missing, moved says
+// whether the update begins again.
+func (u *update) fetch(ctx context.Context, moved func(context.Context) (bool, error)) error {
 	queue, err := u.Lists.Chunks.Open(ctx, u.cursor.Queue)
 	if err != nil {
 		return err
@@ -45,6 +47,11 @@ func (u *update) fetch(ctx context.Context) error {
 	u.attempt.Detail(f.progress)
 	if err := f.fetchAll(ctx, queue); err != nil {
 		return err
+	}
+	if u.cursor.Partial.MissingFiles > 0 || len(u.cursor.Failed) > 0 {
+		if again, err := moved(ctx); err != nil || again {
+			return cmp.Or(err, task.ErrContinue)
+		}
 	}
 	if failed := u.cursor.Failed; len(failed) > 0 {
 		if u.cursor.More > 0 {

@@ -77,7 +77,7 @@ func (s *Store) update(ctx context.Context, a *task.Attempt, args UpdateArgs) (t
 	}
 	if !u.cursor.Fetched {
 		a.Phase("files")
-		if err := u.fetch(ctx); err != nil {
+		if err := u.fetch(ctx, u.moved); err != nil {
 			return task.Result{}, err
 		}
 	}
@@ -112,7 +112,7 @@ func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Rel
 		if u.trust.Ring != nil {
 			return nil, failure(ctx, errNoRelease)
 		}
-		u.cursor = cursor{Now: state{Fingerprint: u.fingerprint}}
+		u.cursor = cursor{Now: state{Fingerprint: u.fingerprint}, Readings: u.cursor.Readings}
 		return upstream.NoRelease(), nil
 	}
 	last := u.mirror.Last
@@ -120,7 +120,7 @@ func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Rel
 	if err != nil {
 		return nil, failure(ctx, err)
 	}
-	u.cursor = cursor{Now: state{Fingerprint: u.fingerprint, Seen: now, Date: last.Date, ValidUntil: last.ValidUntil}}
+	u.cursor = cursor{Now: state{Fingerprint: u.fingerprint, Seen: now, Date: last.Date, ValidUntil: last.ValidUntil}, Readings: u.cursor.Readings}
 	checked := release
 	if release == nil {
 		_, bad := upstream.ParseDate("Valid-Until", u.mirror.Meta)
@@ -140,8 +140,27 @@ func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Rel
 }
 
 // maxReadings bounds how often the indexes are read because the archive changes
-// during the reading.
+// during the reading. Files that are missing afterwards allow as many readings again.
 const maxReadings = 3
+
+// moved reports whether the archive has a newer Release than the one whose files are
+// fetched. It is asked when files are missing. The update then begins again, so that
+// its packages are those of one Release. Example: a worker dies while it fetches foo 1.
+// When the next one goes on, foo 2 has taken its place.
+func (u *update) moved(ctx context.Context) (bool, error) {
+	if u.mirror.NoRelease || u.cursor.Readings+1 >= maxReadings {
+		return false, nil
+	}
+	release, _, err := u.mirror.archive().FetchRelease(ctx, u.loggingAsker(), u.trust, u.cursor.Now.Seen)
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if err != nil || release == nil || !release.Date.IsZero() && !release.Date.After(u.cursor.Now.Date) {
+		return false, nil // without a newer Release the files stay missing
+	}
+	u.attempt.Printf("The archive has changed, and lacks files of its former Release: its indexes are read again...\n")
+	return true, u.attempt.Save(ctx, cursor{Readings: u.cursor.Readings + 1})
+}
 
 // begin fetches the Release file and the indexes, and saves the first checkpoint.
 // It returns done if the archive has not changed since the last update.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -403,6 +404,50 @@ func TestArchiveThatChangesWhileReadIsReadAgain(t *testing.T) {
 		output, _ = updated(t, s, "m", `{"LatestOnly":true}`)
 		if n := strings.Count(output, "dists/stable/InRelease\n"); n != 2 || !strings.Contains(output, "Task failed with error: unable to update: https://archive.example.org/debian/dists/stable/contrib/binary-amd64/Packages.gz: size check mismatch ") {
 			t.Errorf("output %q", output)
+		}
+	})
+}
+
+// TestArchiveThatChangesWhileFetchedIsReadAgain changes an archive before the files of
+// its first state are fetched. It lacks one of them then, as the archives of many
+// publishers do. The mirror has the packages of the second state, and is whole. If the
+// archive changes each time, the update becomes partial in the end.
+func TestArchiveThatChangesWhileFetchedIsReadAgain(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
+		spec := s.Archive(t)
+		state := func(n int) upstreamtest.Tree {
+			spec.Components["main"] = upstreamtest.Component{Packages: []debtest.Spec{{Package: "foo", Version: strconv.Itoa(n)}, {Package: "bar"}}}
+			spec.Fields = map[string]string{"Date": fmt.Sprintf("Sun, 12 Jul 2026 10:16:%02d UTC", n)}
+			return upstreamtest.Build(spec)
+		}
+		at := 0
+		moves := func(times int) {
+			at++
+			s.Upstream.Set(state(at))
+			s.Upstream.Fault = func(path string, _ int, data []byte) ([]byte, error) {
+				if times > 0 && strings.HasSuffix(path, fmt.Sprintf("foo_%d_all.deb", at)) {
+					times, at = times-1, at+1
+					s.Upstream.Set(state(at))
+					return nil, s.Upstream.Status(404, path)
+				}
+				return data, nil
+			}
+		}
+		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)
+		for _, c := range []struct {
+			moves    int
+			strict   bool
+			releases int
+			want     string
+		}{{1, false, 3, "bar_1.0_all foo_2_all other_1.0_all"}, {1, true, 3, "bar_1.0_all foo_4_all other_1.0_all"}, {9, false, 5, "bar_1.0_all other_1.0_all"}} {
+			moves(c.moves)
+			output, _ := updated(t, s, "m", fmt.Sprintf(`{"Strict":%t}`, c.strict))
+			if n := strings.Count(output, "dists/stable/InRelease\n"); n != c.releases || !strings.HasSuffix(output, "Task succeeded") {
+				t.Errorf("%+v: %d Releases, output %q", c, n, output)
+			}
+			if got := s.Names(t, "/api/mirrors/m"); got != c.want {
+				t.Errorf("%+v: packages %s", c, got)
+			}
 		}
 	})
 }
