@@ -14,9 +14,9 @@ import (
 // dedup is the time for which an ID is not sent again.
 const dedup = 5 * time.Minute
 
-// mostTimes bounds the deliveries of a message. A message whose task waits is delivered
-// once a minute.
-const mostTimes = 1000
+// mostTimes bounds the deliveries of a message if only messages fail to be sent. The
+// pauses between them grow to a minute, and lost messages are sent again within minutes.
+const mostTimes = 100
 
 // messages is the queue of a world. The scheduler delivers its messages.
 type messages struct {

@@ -38,7 +38,8 @@ func (s *Store) Cancel(ctx context.Context, id int64) (Task, error) {
 	return t, err
 }
 
-// cancelIdle ends a task without an attempt.
+// cancelIdle ends a task without an attempt. It also wakes the message that waits for
+// the task's turn. That message would hold its group until the end of its delay.
 func (s *Store) cancelIdle(ctx context.Context, t *Task, version string) error {
 	ops, next, err := lock.Change(ctx, s.Table, t.ID, t.Locks, nil)
 	if errors.Is(err, driver.ErrNotFound) {
@@ -47,12 +48,14 @@ func (s *Store) cancelIdle(ctx context.Context, t *Task, version string) error {
 	if err != nil {
 		return err
 	}
+	waits := driver.Message{Group: t.Group, Receipt: t.Receipt}
 	t.State, t.Code, t.Error, t.Finished, t.Receipt = Failed, 409, ErrCancelled.Error(), s.Now().UTC(), ""
 	t.Output = ending(*t)
 	if _, err := s.Table.Write(ctx, append(ops, putOp(*t, version))...); err != nil {
 		return err
 	}
 	s.waiting.ended(t.ID)
+	s.wakeMessage(ctx, t.ID, waits)
 	s.wake(ctx, next)
 	return nil
 }

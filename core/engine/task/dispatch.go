@@ -88,12 +88,10 @@ func (d *Dispatcher) deliver(ctx context.Context, m delivery, id int64) (driver.
 		if first == 0 {
 			return d.putBack(ctx, m, t, version)
 		}
-		out, err := d.deliver(ctx, delivery{Message: driver.Message{Group: m.Group}, until: m.until}, first)
+		out, err := d.deliver(ctx, m, first)
 		switch {
-		case err != nil:
-			return driver.Outcome{Retry: max(out.Retry, time.Second)}, err
-		case out.Retry > 0:
-			return driver.Outcome{Retry: max(out.Retry, time.Millisecond)}, nil
+		case err != nil || out.Retry > 0:
+			return out, err
 		case m.over(d.Store.Now()):
 			return driver.Outcome{Retry: time.Millisecond}, nil
 		}
@@ -124,7 +122,9 @@ func (d *Dispatcher) alive(t Task) time.Duration {
 // startable returns the first of the earlier tasks that no attempt runs and whose
 // message follows m in the same group, or 0. That task may wait in turn. Example: task
 // 12 has moved to the end of the queues, so it waits for 18, and 15 waits for both. The
-// messages of 12 and 18 follow that of 15. A delivery of 15 then starts 18 for 12.
+// messages of 12 and 18 follow that of 15. A delivery of 15 then starts 18 for 12. If 18
+// waits for a task of another group, its row gets the receipt of the message of 15. So
+// that task wakes the message which can start 18.
 func (d *Dispatcher) startable(ctx context.Context, m delivery, ahead []int64) (int64, error) {
 	for _, id := range ahead {
 		t, err := d.Store.Get(ctx, id)
@@ -141,13 +141,11 @@ func (d *Dispatcher) startable(ctx context.Context, m delivery, ahead []int64) (
 	return 0, nil
 }
 
-// putBack stores the message's receipt in the task's row, so that the end of an
-// earlier task wakes it. A task that ends before that write does not see the
-// receipt. Recheck finds this after the message is put back.
+// putBack stores the message's receipt in the row of the task that waits, so that the
+// end of an earlier task wakes it. The message may be that of a later task. A task that
+// ends before that write does not see the receipt. Recheck finds this after the message
+// is put back.
 func (d *Dispatcher) putBack(ctx context.Context, m delivery, t Task, version string) (driver.Outcome, error) {
-	if m.Receipt == "" {
-		return driver.Outcome{Retry: time.Second}, nil
-	}
 	t.Receipt = m.Receipt
 	t.Waits++
 	_, err := d.Store.Table.Write(ctx, putOp(t, version))

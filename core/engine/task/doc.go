@@ -67,6 +67,7 @@
 // A message carries only the number of a task. The delivery of a waiting task puts
 // the message back and leaves its receipt in the row. The end of the earlier task
 // wakes it. If the earlier task has no live attempt and waits in the same group, the
-// delivery runs it first. So the order of messages does not matter. The tick sends a
-// lost message again when its task is at the head of all of its queues.
+// delivery runs it first. If that one waits, too, its row gets the receipt. So the order
+// of messages does not matter, and a group waits only for the locks of its tasks. The
+// tick sends a lost message again when its task is at the head of all of its queues.
 package task

@@ -172,12 +172,19 @@ func (s *Store) Get(ctx context.Context, id int64) (Task, error) {
 func (s *Store) wake(ctx context.Context, tasks []int64) {
 	for _, id := range tasks {
 		t, err := s.Get(ctx, id)
-		if err != nil || t.Receipt == "" {
-			continue
+		if err == nil {
+			s.wakeMessage(ctx, id, driver.Message{Group: t.Group, Receipt: t.Receipt})
 		}
-		if err := s.Queue.Wake(ctx, driver.Message{Group: t.Group, Receipt: t.Receipt}); err != nil {
-			s.Log.Warn("waiting task was not woken", "task", id, "error", err)
-		}
+	}
+}
+
+// wakeMessage makes the message visible that was put back for a task, if it has a receipt.
+func (s *Store) wakeMessage(ctx context.Context, id int64, m driver.Message) {
+	if m.Receipt == "" {
+		return
+	}
+	if err := s.Queue.Wake(ctx, m); err != nil {
+		s.Log.Warn("waiting task was not woken", "task", id, "error", err)
 	}
 }
 

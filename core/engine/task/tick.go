@@ -79,7 +79,8 @@ const lateResends = 5
 // worker, or there are too few. A sender may have died before it sent one. It
 // considers the tasks at the heads of all their queues, each after 1, 2, 4 …
 // minutes. With all, it sends the message of every open task at once, for a queue
-// that has lost everything.
+// that has lost everything. After an error it sends no other message of that class of
+// tasks, since the queue may be out of service. It goes on with other classes.
 func (d *Dispatcher) Resend(ctx context.Context, all bool) error {
 	find := lock.Heads
 	if all {
@@ -95,34 +96,55 @@ func (d *Dispatcher) Resend(ctx context.Context, all bool) error {
 			d.Store.Log.Error("tasks wait for a worker", "tasks", late)
 		}
 	}()
+	var problems error
+	down := map[string]bool{} // classes of tasks
 	for _, id := range open {
 		t, version, err := d.Store.get(ctx, id)
 		if errors.Is(err, ErrUnknown) {
 			continue
 		}
 		if err != nil {
-			return err
+			return errors.Join(problems, err)
 		}
 		if !t.State.Ended() && t.Resends >= lateResends {
 			late++
 		}
-		if !all {
-			if !d.forgotten(t) {
-				continue
-			}
-			t.Resends++
-			t.Resent = d.Store.Now().UTC()
-			if _, err := d.Store.Table.Write(ctx, putOp(t, version)); errors.Is(err, driver.ErrConflict) {
-				continue // it runs
-			} else if err != nil {
-				return err
-			}
+		if down[Class(t.Kind)] || !all && !d.forgotten(t) {
+			continue
 		}
-		if err := d.Store.send(ctx, t); err != nil {
-			return err
+		if all {
+			err = d.Store.send(ctx, t)
+		} else {
+			err = d.resend(ctx, t, version)
+		}
+		if err != nil {
+			problems = errors.Join(problems, err)
+			down[Class(t.Kind)] = true
 		}
 	}
-	return nil
+	return problems
+}
+
+// resend sends the message of a task again unless the task has changed since the read.
+// The pause until the next message grows only if this one was sent.
+func (d *Dispatcher) resend(ctx context.Context, t Task, version string) error {
+	was := t
+	t.Resends++
+	t.Resent = d.Store.Now().UTC()
+	version, err := d.Store.Table.Write(ctx, putOp(t, version))
+	if errors.Is(err, driver.ErrConflict) {
+		return nil // it runs
+	}
+	if err != nil {
+		return err
+	}
+	if err = d.Store.send(ctx, t); err == nil {
+		return nil
+	}
+	if _, undone := d.Store.Table.Write(ctx, putOp(was, version)); undone != nil && !errors.Is(undone, driver.ErrConflict) {
+		return errors.Join(err, undone)
+	}
+	return err
 }
 
 // forgotten reports whether the message of a runnable task may be lost.
