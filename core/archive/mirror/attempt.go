@@ -32,6 +32,7 @@ type update struct {
 	fingerprint string
 	cursor      cursor
 	probed      bool // this attempt made the queue, so no other attempt has begun a file of it
+	known       known
 }
 
 // cursor is the checkpoint of an update.

@@ -134,6 +134,9 @@ func (u *update) endSlice(ctx context.Context) error {
 func (u *update) complete(ctx context.Context, p *deb.Package, mismatches map[deb.File]deb.File) (lacks string, err error) {
 	for i, f := range p.Files {
 		got, ok := mismatches[f]
+		if !ok {
+			got, ok = u.known.file(f.SHA256, f.Name)
+		}
 		if !ok && f.SHA256 == "" {
 			return f.Name + " was not fetched", nil
 		}
@@ -156,6 +159,9 @@ func (u *update) complete(ctx context.Context, p *deb.Package, mismatches map[de
 
 // ensureRecord stores the record of a package unless it is there.
 func (u *update) ensureRecord(ctx context.Context, p *deb.Package) error {
+	if u.known.hasRecord(p) {
+		return nil
+	}
 	rec, err := u.Pool.Take(ctx, p.Key())
 	switch {
 	case err == nil && bytes.Equal(deb.AppendPackage(nil, rec.Package), deb.AppendPackage(nil, p)):

@@ -201,7 +201,10 @@ func (f *fetcher) flush(ctx context.Context) error {
 		}
 	}
 	for _, o := range f.held {
-		o.rows, o.pkg = nil, nil
+		if o.got.SHA256 != "" && o.mismatch == nil {
+			f.known.add(o.got, o.recorded())
+		}
+		o.rows, o.pkg, o.got = nil, nil, deb.File{}
 		f.advance(o)
 	}
 	f.held, f.heldBytes = nil, 0
@@ -358,7 +361,7 @@ func (f *fetcher) storeBytes(ctx context.Context, o *outcome, body *errorKeeper,
 	if o.entry.Want.SHA256 == "" || o.entry.Want.SHA256 != got.SHA256 {
 		o.mismatch = &mismatch{o.entry.Want, got}
 	}
-	o.rows = []driver.Row{f.Pool.SumsRow(got)}
+	o.got, o.rows = got, []driver.Row{f.Pool.SumsRow(got)}
 	if contents != nil && o.pkg != nil {
 		o.err = f.record(ctx, o, got, contents)
 	}

@@ -19,12 +19,21 @@ type outcome struct {
 	entry     entry
 	pkg       *deb.Package // the package that the file is the only one of; nil if it needs no record
 	rows      []driver.Row // of the pool, stored together with those of other files
+	got       deb.File     // the file that was stored; its SHA256 is "" if none was
 	notInPool bool         // the pool lacks the file, so it need not be asked
 	mismatch  *mismatch
 	reason    string // of the failed download
 	missing   bool   // the archive lacks the file as listed; the update goes on
 	damaged   string // the package and the reason, if it is as listed but cannot be unpacked
 	err       error  // of the storage
+}
+
+// recorded returns the package if its record is among the rows, else nil.
+func (o *outcome) recorded() *deb.Package {
+	if len(o.rows) > 1 {
+		return o.pkg
+	}
+	return nil
 }
 
 // fetcher runs the downloads of a queue. mu guards the fields after it.

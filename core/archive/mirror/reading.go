@@ -3,7 +3,6 @@ package mirror
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,15 +42,6 @@ type indexed struct {
 
 // overhead estimates the memory of an indexed besides its bytes.
 const overhead = 128
-
-// keySum is a digest of an index key. It takes less memory than the key.
-type keySum [16]byte
-
-func sumOf(key []byte) (s keySum) {
-	whole := sha256.Sum256(key)
-	copy(s[:], whole[:])
-	return s
-}
 
 // take buffers a package of an index.
 func (in *indexReader) take(ctx context.Context, found upstream.Listed) error {

@@ -33,19 +33,28 @@ func guarded(ctx context.Context, f func(context.Context) error) (err error) {
 	return f(ctx)
 }
 
-// Group runs functions in a bounded number of goroutines. Run makes a Group.
+// Group runs functions in a bounded number of goroutines. Run makes a Group. A
+// goroutine runs one function after the other, because each new goroutine would grow
+// its stack again.
 type Group struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc // the first call sets the group's error
 	slots   chan struct{}           // one per running function
-	running sync.WaitGroup
+	running sync.WaitGroup          // of functions
+
+	work    chan func(context.Context) error // to idle workers; its buffer has room for all
+	workers sync.WaitGroup                   // of goroutines
+	mu      sync.Mutex
+	idle    int // workers without a function, not yet given one
+	ended   bool
 }
 
 // NewGroup returns a group of at most workers goroutines, at least one. The
 // caller must call Wait; Run does it.
 func NewGroup(ctx context.Context, workers int) *Group {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return &Group{ctx: ctx, cancel: cancel, slots: make(chan struct{}, max(workers, 1))}
+	n := max(workers, 1)
+	return &Group{ctx: ctx, cancel: cancel, slots: make(chan struct{}, n), work: make(chan func(context.Context) error, n)}
 }
 
 // Run calls body and waits for all functions that it started in the group. It
@@ -71,13 +80,30 @@ func (g *Group) Go(f func(context.Context) error) bool {
 		<-g.slots
 		return false
 	}
-	g.running.Go(func() {
-		defer func() { <-g.slots }()
+	g.running.Add(1)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.work <- f
+	if g.idle > 0 {
+		g.idle--
+	} else {
+		g.workers.Go(g.worker)
+	}
+	return true
+}
+
+// worker calls functions until Wait.
+func (g *Group) worker() {
+	for f := range g.work {
 		if err := guarded(g.ctx, f); err != nil {
 			g.Fail(err)
 		}
-	})
-	return true
+		g.mu.Lock()
+		g.idle++
+		g.mu.Unlock()
+		<-g.slots // after idle has counted the worker, so there are never more workers than slots
+		g.running.Done()
+	}
 }
 
 // Fail sets the group's error, unless it has one, and ends its context. err must
@@ -91,6 +117,13 @@ func (g *Group) Wait() error {
 	g.running.Wait()
 	err := context.Cause(g.ctx)
 	g.cancel(nil)
+	g.mu.Lock()
+	if !g.ended {
+		g.ended = true
+		close(g.work)
+	}
+	g.mu.Unlock()
+	g.workers.Wait()
 	return err
 }
 

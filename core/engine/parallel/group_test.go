@@ -180,3 +180,26 @@ func TestSleepEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// TestGroupReusesItsGoroutines holds that a group has no more goroutines than workers,
+// for any number of functions, and that none starts after Wait.
+func TestGroupReusesItsGoroutines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup(t.Context(), 3)
+		for range 100 {
+			g.Go(func(context.Context) error { return nil })
+		}
+		synctest.Wait()
+		if g.idle < 1 || g.idle > 3 {
+			t.Errorf("%d goroutines of 3", g.idle)
+		}
+		for range 2 { // a second Wait is no fault
+			if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+		if g.Go(func(context.Context) error { return nil }) {
+			t.Error("a function is started after Wait")
+		}
+	})
+}

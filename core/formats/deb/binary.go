@@ -138,6 +138,7 @@ type binaryReader struct {
 	buffer  *bufio.Reader
 	ar      arReader
 	decoder decompressor
+	small   smallDecoder
 	growth  Growth
 	grown   bool
 	refused error // of growth.Ask
@@ -148,6 +149,7 @@ type binaryReader struct {
 
 func (b *binaryReader) release() {
 	b.decoder.release()
+	b.small.release()
 	b.name, b.control, b.paths, b.warn, b.growth, b.grown, b.refused = "", nil, nil, nil, Growth{}, false, nil
 	b.src = source{}
 	b.buffer.Reset(&b.src)
@@ -182,7 +184,15 @@ func (b *binaryReader) open(suffix string, size, limit int64) (io.Reader, error)
 			return nil, err
 		}
 	}
-	return b.decoder.open(&b.ar, stream{suffix, size, limit, wide})
+	var r io.Reader = &b.ar
+	if suffix == ".xz" && size <= smallXZ && wide <= smallWindow {
+		plain, packed := b.small.open(r, size)
+		if plain != nil {
+			return b.decoder.open(plain, stream{"", size, limit, 0})
+		}
+		r = packed
+	}
+	return b.decoder.open(r, stream{suffix, size, limit, wide})
 }
 
 // read reads the members up to data.tar. deb(5) orders them: debian-binary,
