@@ -1,6 +1,10 @@
 package members
 
-import "index/suffixarray"
+import (
+	"bytes"
+	"index/suffixarray"
+	"slices"
+)
 
 // bwt writes the last column of the sorted rotations of data to last. It returns the row of
 // data itself (Burrows and Wheeler 1994). Space and time are the least if all bytes of data
@@ -41,10 +45,22 @@ func slowColumn(last, text []byte, self int) (row int) {
 }
 
 // leastRotation returns where the least rotation of data begins. It compares two
-// candidates, and drops the greater one with all places that the comparison has passed.
+// candidates, and drops the greater one with all places that the comparison has passed. A
+// candidate begins with the least byte.
 func leastRotation(data []byte) int {
-	n, i, j, k := len(data), 0, 1, 0
-	for i < n && j < n && k < n {
+	n, least := len(data), slices.Min(data)
+	from := func(i int) int { // the next candidate, or n
+		if i >= n {
+			return n
+		}
+		next := bytes.IndexByte(data[i:], least)
+		if next < 0 {
+			return n
+		}
+		return i + next
+	}
+	i, k := from(0), 0
+	for j := from(i + 1); j < n && k < n; {
 		x, y := i+k, j+k
 		if x >= n {
 			x -= n
@@ -57,16 +73,11 @@ func leastRotation(data []byte) int {
 			k++
 			continue
 		case a > b:
-			i += k + 1
+			i, j = j, from(max(i+k, j)+1)
 		default:
-			j += k + 1
-			for k = 0; i < j && j < n && data[j] > data[i]; j++ { // most places begin with a greater byte
-			}
-		}
-		if i == j {
-			j++
+			j = from(j + k + 1)
 		}
 		k = 0
 	}
-	return min(i, j)
+	return i
 }

@@ -2,6 +2,7 @@ package members
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"slices"
 )
 
@@ -25,6 +26,7 @@ type sorter struct {
 	starts []int32 // by two bytes: number of starts, then the row after them
 	rises  []int32 // by two bytes: number of other rising suffixes, then the row after the next one
 
+	found  []int32 // starts
 	keys   []keyed
 	common int // bytes that two suffixes may have in common
 	budget int // how many keys may still be looked at
@@ -100,9 +102,10 @@ func (s *sorter) sortStarts() bool {
 	return true
 }
 
-// count counts the suffixes of each kind.
+// count counts the suffixes of each kind, and finds the starts, the last one first.
 func (s *sorter) count() {
 	text, k := s.text[:s.size], s.kinds
+	s.found = s.found[:0]
 	for i := len(text) - 1; i >= 0; {
 		next := text[i]
 		s.falls[next]++
@@ -113,6 +116,7 @@ func (s *sorter) count() {
 		if i < 0 {
 			return
 		}
+		s.found = append(s.found, int32(i))
 		s.starts[int(text[i])*k+int(next)]++
 		for next, i = text[i], i-1; i >= 0 && text[i] <= next; i-- {
 			s.rises[int(text[i])*k+int(next)]++
@@ -123,19 +127,10 @@ func (s *sorter) count() {
 
 // putStarts puts the starts to the rows of their first two bytes, in any order.
 func (s *sorter) putStarts() {
-	text, k := s.text[:s.size], s.kinds
-	for i := len(text) - 2; i >= 0; {
-		for i >= 0 && text[i] >= text[i+1] {
-			i--
-		}
-		if i < 0 {
-			return
-		}
-		both := int(text[i])*k + int(text[i+1])
-		s.rows[s.starts[both]] = int32(i)
+	for _, at := range s.found {
+		both := int(s.text[at])*s.kinds + int(s.text[at+1])
+		s.rows[s.starts[both]] = at
 		s.starts[both]++
-		for i--; i >= 0 && text[i] <= text[i+1]; i-- {
-		}
 	}
 }
 
@@ -160,10 +155,43 @@ func (s *sorter) sort(rows []int32, common int) bool {
 		if differ == 0 {
 			continue
 		}
+		if len(rows) > many {
+			return s.divide(rows, keys, bits.LeadingZeros64(differ)/8, common)
+		}
 		if !s.sortKeys(keys) {
 			return false
 		}
 		return s.sortEqual(rows, keys, common+word)
+	}
+	return true
+}
+
+// many is from how many suffixes on a byte of them divides them.
+const many = 32
+
+// divide sorts suffixes whose keys have as many equal bytes as alike says. It puts those
+// with the same next byte together, and sorts each such part.
+func (s *sorter) divide(rows []int32, keys []keyed, alike, common int) bool {
+	var ends [256]int32
+	shift := 56 - 8*alike
+	for i := range keys {
+		ends[byte(keys[i].key>>shift)]++
+	}
+	end := int32(0)
+	for c := range s.kinds {
+		end, ends[c] = end+ends[c], end
+	}
+	for i := range keys {
+		c := byte(keys[i].key >> shift)
+		rows[ends[c]] = keys[i].at
+		ends[c]++
+	}
+	from := int32(0)
+	for c := range s.kinds { // keys has other suffixes from here on
+		if !s.sort(rows[from:ends[c]], common+alike+1) {
+			return false
+		}
+		from = ends[c]
 	}
 	return true
 }
