@@ -86,9 +86,8 @@ func (st *Stager) CopyByHash(ctx context.Context, from string, size int64, keys 
 
 // Limits of a file that stays in memory, in bytes.
 const (
-	spoolLimit  = 64 << 20
-	spoolFree   = 1 << 20 // without asking for memory
-	spoolWeight = 3       // for each byte: a buffer that grows is there twice, once of the double size
+	spoolLimit = 64 << 20
+	spoolFree  = 1 << 20 // without asking for memory
 )
 
 // Spool takes the bytes of a file whose name, its digest, is known at the end
@@ -104,7 +103,7 @@ type Spool struct {
 	given  []*parallel.Lease
 	digest *digester
 	expect int64 // bytes that the file may have; 0 if nothing is known
-	held   bytes.Buffer
+	held   buffer
 	pipe   *io.PipeWriter // to the private Object; nil as long as all is in memory
 	put    *parallel.Call[driver.Info]
 }
@@ -119,10 +118,10 @@ func (s *Spool) Write(p []byte) (int, error) {
 	if _, err := s.digest.Write(p); err != nil || s.blobs == nil {
 		return len(p), err
 	}
-	if s.pipe == nil && s.held.Len() == 0 {
+	if s.pipe == nil && s.held.size == 0 {
 		s.begin()
 	}
-	if s.pipe == nil && !s.fits(s.held.Len()+len(p)) {
+	if s.pipe == nil && !s.fits(s.held.size+len(p)) {
 		s.spill()
 	}
 	if s.pipe == nil {
@@ -131,14 +130,11 @@ func (s *Spool) Write(p []byte) (int, error) {
 	return s.pipe.Write(p)
 }
 
-// begin makes room for the bytes that are expected, or begins the private Object of a
+// begin asks for memory for the bytes that are expected, or begins the private Object of a
 // file that will not stay in memory.
 func (s *Spool) begin() {
-	switch n := s.expect + s.expect/64 + 4096; {
-	case s.expect == 0:
-	case n <= int64(s.limit) && s.fits(int(n)):
-		s.held.Grow(int(n))
-	default:
+	n := s.expect + s.expect/64 + 4096
+	if s.expect > 0 && (n > int64(s.limit) || !s.fits(int(n))) {
 		s.spill()
 	}
 }
@@ -147,7 +143,7 @@ func (s *Spool) begin() {
 // hold memory may wait too.
 func (s *Spool) fits(n int) bool {
 	for n > s.free && n <= s.limit {
-		lease := s.from.TryAcquire(spoolWeight * int64(s.free))
+		lease := s.from.TryAcquire(int64(s.free))
 		if lease == nil {
 			return false
 		}
@@ -158,7 +154,7 @@ func (s *Spool) fits(n int) bool {
 
 // forget gives back memory.
 func (s *Spool) forget() {
-	s.held = bytes.Buffer{}
+	s.held = buffer{}
 	for _, lease := range s.given {
 		lease.Release()
 	}
@@ -320,4 +316,51 @@ func (d *digester) object() (Object, *States) {
 		return o, nil
 	}
 	return o, (&States{Every: d.every, Digests: d.digests, States: d.states}).seal(o)
+}
+
+// buffer has the bytes of a file in parts. Its growth moves no byte, so it takes at most
+// maxPart bytes more than it has. A reader lets go of each part that it has read.
+type buffer struct {
+	parts [][]byte
+	read  int // bytes of the first part that were read
+	size  int // bytes that were written
+}
+
+// Bounds of the parts of a buffer, in bytes.
+const (
+	minPart = 4 << 10
+	maxPart = 256 << 10 // bounds the memory beyond the bytes
+)
+
+// Write implements io.Writer. It does not fail.
+func (b *buffer) Write(p []byte) (int, error) {
+	all := len(p)
+	for {
+		if n := len(b.parts); n > 0 {
+			last := b.parts[n-1]
+			more := min(cap(last)-len(last), len(p))
+			b.parts[n-1], p = append(last, p[:more]...), p[more:]
+			b.size += more
+		}
+		if len(p) == 0 {
+			return all, nil
+		}
+		b.parts = append(b.parts, make([]byte, 0, min(max(b.size, minPart), maxPart)))
+	}
+}
+
+// Read implements io.Reader.
+func (b *buffer) Read(p []byte) (n int, err error) {
+	for len(b.parts) > 0 && n < len(p) {
+		more := copy(p[n:], b.parts[0][b.read:])
+		n, b.read = n+more, b.read+more
+		if b.read == len(b.parts[0]) {
+			b.parts[0] = nil
+			b.parts, b.read = b.parts[1:], 0
+		}
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
 }

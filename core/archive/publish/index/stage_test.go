@@ -3,8 +3,12 @@ package index
 import (
 	"bytes"
 	"errors"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
+
+	"pgregory.net/rapid"
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
@@ -76,4 +80,32 @@ func TestSpoolFails(t *testing.T) {
 			t.Errorf("failing %v: stored", when)
 		}
 	}
+}
+
+// TestBufferReturnsItsBytes writes and reads strings of any length.
+func TestBufferReturnsItsBytes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var b buffer
+		var want []byte
+		for i, n := range rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 700, minPart, minPart + 1, 3 * minPart, maxPart, 2*maxPart + 5}), 0, 6).Draw(t, "sizes") {
+			text := bytes.Repeat([]byte{byte(i), 'x', byte(n)}, n/3+1)[:n]
+			if written, err := b.Write(text); written != n || err != nil {
+				t.Fatalf("%d bytes of %d written, %v", written, n, err)
+			}
+			want = append(want, text...)
+		}
+		held := 0
+		for _, p := range b.parts {
+			held += cap(p)
+		}
+		if b.size != len(want) || held > 2*len(want)+minPart || held > len(want)+maxPart {
+			t.Fatalf("%d bytes, %d held, of %d", b.size, held, len(want))
+		}
+		if err := iotest.TestReader(&b, want); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, &b); n > 0 || err != nil || len(b.parts) > 0 {
+			t.Fatalf("%d bytes after the end, %v; %d parts", n, err, len(b.parts))
+		}
+	})
 }
