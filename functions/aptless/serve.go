@@ -158,11 +158,6 @@ func checkAddress(address string) error {
 	return fmt.Errorf("--address %q: an address is a URL without user, query and fragment, as https://deb.example.org", address)
 }
 
-// collectAt is the growth of the heap at which the garbage collector runs, in percent of
-// the live heap. Tasks make little garbage: half of Go's default costs a hundredth of
-// their time, and takes a third from the peak.
-const collectAt = 50
-
 // limitMemory sets the soft memory limit of the Go runtime, unless GOMEMLIMIT is set, and
 // when the garbage collector runs, unless GOGC is set.
 func limitMemory(memory options.Bytes) (int64, error) {
@@ -173,9 +168,7 @@ func limitMemory(memory options.Bytes) (int64, error) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(memory))
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
+	paceCollector()
 	return int64(memory), nil
 }
 
