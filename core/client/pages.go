@@ -44,6 +44,9 @@ func CreateAccessToken(n NewToken) Call[AccessToken] {
 	return Call[AccessToken]{Method: "POST", Path: at("auth", "tokens"), Body: n}
 }
 
+// ShowAccessToken asks for a token by its ID; the secret is never shown.
+func ShowAccessToken(id string) Call[AccessToken] { return get[AccessToken](at("auth", "tokens", id)) }
+
 // RevokeAccessToken ends a token.
 func RevokeAccessToken(id string) Call[Nothing] {
 	return Call[Nothing]{Method: "DELETE", Path: at("auth", "tokens", id), Safe: true}

@@ -183,7 +183,7 @@ func TestFormsOfOthersAreRefused(t *testing.T) {
 		}
 	}
 	g.refused(t, g.root, "GET", "/api/repos/taken", "", 404, "local repo with name taken not found")
-	if code, _ := p.post("/-/new/repo", nil, "step", "confirm", "name", "mine"); code != 200 {
+	if code, _ := p.confirm("/-/new/repo", p.preview("/-/new/repo", "name", "mine"), ""); code != 200 {
 		t.Errorf("a form of the session: %d", code)
 	}
 	g.must(t, g.root, "GET", "/api/repos/mine", "")

@@ -1,6 +1,9 @@
 package console
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -36,9 +39,24 @@ type form struct {
 type plan struct {
 	Lines   []string // of an action without a dry run
 	Changes *client.Plan
+	basis   []string // states of the objects on which the action depends, as the server tells them
 }
 
-// act is an action in three steps.
+// digest returns the digest of a plan and of the state that it begins from. It has no part
+// that changes by itself, such as the time since an event.
+func (p plan) digest() string {
+	sum := sha256.New()
+	in := json.NewEncoder(sum) // it never fails: the digest takes all bytes, and these types are JSON
+	_ = in.Encode([][]string{p.Lines, p.basis})
+	if p.Changes != nil {
+		_ = in.Encode(p.Changes.Generation)
+		_ = in.Encode(p.Changes.Components)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+// act is an action in three steps. plan must not change anything: it is made for the
+// preview, and again for the confirmation.
 type act struct {
 	form func(q *request) (form, error)
 	plan func(q *request, values url.Values) (plan, error)
@@ -51,8 +69,9 @@ type actView struct {
 	Plan       *plan // nil in the first step
 	Values     []field
 	Generation string // that the plan begins from
+	Seen       string // digest of the plan
 	Error      string
-	Moved      bool // the object has changed since the plan
+	Moved      bool // an object has changed since the plan
 }
 
 // maxForm bounds the body of a form, in bytes.
@@ -102,7 +121,7 @@ func (a act) step(q *request) error {
 		}
 	}
 	v.Values = v.Fields
-	if values.Get("step") == "confirm" && f.Confirm != "" && values.Get("confirm") != f.Confirm {
+	if values.Get("step") == "confirm" && f.Confirm != "" && strings.TrimSpace(values.Get("confirm")) != f.Confirm {
 		v.Error = "The name that you have typed is not " + f.Confirm + ". Nothing was done."
 		return a.preview(q, v, values)
 	}
@@ -112,8 +131,18 @@ func (a act) step(q *request) error {
 	return a.preview(q, v, values)
 }
 
-// confirm does the action. If its object has changed since the plan, there is a new plan.
+// confirm does the action. If its plan is another one than that of the preview, nothing is
+// done, and there is a new preview. The server compares the generation of a publication
+// once more, within the transaction that changes it.
 func (a act) confirm(q *request, v actView, values url.Values) error {
+	p, err := a.plan(q, values)
+	if err != nil {
+		return q.refuse(v, err)
+	}
+	if p.digest() != values.Get("seen") {
+		v.Moved = true
+		return q.show(v, p)
+	}
 	to, err := a.run(q, values)
 	if err == nil {
 		q.redirect(to)
@@ -132,7 +161,12 @@ func (a act) preview(q *request, v actView, values url.Values) error {
 	if err != nil {
 		return q.refuse(v, err)
 	}
-	v.Plan = &p
+	return q.show(v, p)
+}
+
+// show answers with a plan.
+func (q *request) show(v actView, p plan) error {
+	v.Plan, v.Seen = &p, p.digest()
 	if p.Changes != nil {
 		v.Generation = fmt.Sprint(p.Changes.Generation)
 	}
@@ -145,14 +179,19 @@ func (a act) preview(q *request, v actView, values url.Values) error {
 	return q.write(status, "act", v.Title, v)
 }
 
-// refuse shows the form again, with the reason of the server.
+// refuse shows the form again, with the reason of the server. Some refusals have a status
+// of 500, as an aptly has them.
 func (q *request) refuse(v actView, err error) error {
 	var refused *client.Refusal
-	if !errors.As(err, &refused) || refused.Status >= http.StatusInternalServerError && refused.Task == 0 || refused.Status == http.StatusUnauthorized {
+	if !errors.As(err, &refused) || refused.Status == http.StatusUnauthorized {
 		return err
 	}
 	v.Error, v.Plan = refused.Text, nil
-	return q.write(refused.Status, "act", v.Title, v)
+	status := refused.Status
+	if status >= http.StatusInternalServerError {
+		status = http.StatusBadGateway
+	}
+	return q.write(status, "act", v.Title, v)
 }
 
 // start starts the task of a call, and returns the path of its page.
@@ -165,17 +204,4 @@ func start[T any](q *request, call client.Call[T], back string) (string, error) 
 		return back, nil
 	}
 	return "/-/tasks/" + fmt.Sprint(started.Task) + "?" + url.Values{"back": {back}}.Encode(), nil
-}
-
-// planned returns the plan of a call that changes a publication. An aptly has no dry run,
-// so lines take the place of a plan.
-func planned[T any](q *request, call client.Call[T], lines ...string) (plan, error) {
-	if !q.aptless {
-		return plan{Lines: append(lines, "This server cannot say before which packages change.")}, nil
-	}
-	found, err := client.Send(q.ctx, q.api, client.Planned(call))
-	if err != nil {
-		return plan{}, err
-	}
-	return plan{Lines: lines, Changes: &found.Value}, nil
 }

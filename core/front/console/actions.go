@@ -19,8 +19,9 @@ func newRepo() act {
 				{Name: "distribution", Label: "Default distribution", Hint: "The distribution of publications that name none, as stable."},
 				{Name: "component", Label: "Default component", Value: "main"}}}, nil
 		},
-		plan: func(_ *request, v url.Values) (plan, error) {
-			return plan{Lines: []string{"Creates the empty repository " + v.Get("name") + "."}}, nil
+		plan: func(q *request, v url.Values) (plan, error) {
+			p := plan{Lines: []string{"Creates the empty repository " + v.Get("name") + "."}}
+			return free(q, p, "a repository "+v.Get("name"), client.ShowRepo(v.Get("name")))
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			_, err := client.Send(q.ctx, q.api, client.CreateRepo(client.RepoSettings{Name: v.Get("name"), Comment: v.Get("comment"),
@@ -41,15 +42,12 @@ func takeSnapshot(kind string) act {
 				Fields:  []field{{Name: "snapshot", Label: "Name", Required: true, Value: name + "-" + q.Now().UTC().Format("2006-01-02")}, {Name: "description", Label: "Description"}}}, nil
 		},
 		plan: func(q *request, v url.Values) (plan, error) {
-			found, err := client.Send(q.ctx, q.api, client.ListKeys(kind, q.r.PathValue("name")).With("limit", "1"))
+			p, total, err := onList(q, plan{}, kind, q.r.PathValue("name"))
 			if err != nil {
 				return plan{}, err
 			}
-			total := found.Header.Get("X-Total")
-			if total == "" {
-				total = fmt.Sprint(len(found.Value))
-			}
-			return plan{Lines: []string{fmt.Sprintf("Makes the snapshot %s with the packages of %s as they are now: %s.", v.Get("snapshot"), q.r.PathValue("name"), total)}}, nil
+			p.Lines = []string{fmt.Sprintf("Makes the snapshot %s with the packages of %s as they are now: %s.", v.Get("snapshot"), q.r.PathValue("name"), grouped(total))}
+			return freeSnapshot(q, p, v.Get("snapshot"))
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			return start(q, client.SnapshotOf(kind, q.r.PathValue("name"), v.Get("snapshot"), v.Get("description")), pathTo("snapshots", v.Get("snapshot")))
@@ -84,7 +82,15 @@ func dropObject(kind string) act {
 					p.Lines = append(p.Lines, "It is published as "+one.Place().String()+": the server refuses to drop it.")
 				}
 			}
-			return p, nil
+			switch kind {
+			case client.OfMirrors:
+				return on(q, p, client.ShowMirror(name))
+			case client.OfSnapshots:
+				return on(q, p, client.ShowSnapshot(name))
+			}
+			p, total, err := onList(q, p, kind, name)
+			p.Lines = append(p.Lines, "Packages in it: "+grouped(total)+".")
+			return p, err
 		},
 		run: func(q *request, _ url.Values) (string, error) {
 			name := q.r.PathValue("name")
@@ -110,9 +116,9 @@ func updateMirror() act {
 			m := found.Value
 			last := "It was never updated, so all files come."
 			if !m.LastDownloadDate.IsZero() {
-				last = "Its last update was " + layout.Ago(q.Now(), m.LastDownloadDate) + ". Only changes come."
+				last = "Its last update was on " + layout.Date(m.LastDownloadDate) + ". Only changes come."
 			}
-			p := plan{Lines: []string{"Asks " + m.ArchiveRoot + " for " + m.Distribution + ", components " + orAll(m.Components) + ".", last,
+			p := plan{basis: []string{string(found.Raw)}, Lines: []string{"Asks " + m.ArchiveRoot + " for " + m.Distribution + ", components " + orAll(m.Components) + ".", last,
 				"The size is known once the indexes are read: the page of the task shows it."}}
 			if v.Get("unsigned") != "" {
 				p.Lines = append(p.Lines, "The signature of the archive is not verified: anybody on the way can change what comes.")
@@ -162,12 +168,26 @@ func publishObject(kind string) act {
 			return f, nil
 		},
 		plan: func(q *request, v url.Values) (plan, error) {
-			return planned(q, call(q, v), "Publishes "+q.r.PathValue("name")+" as "+client.Place{Prefix: v.Get("prefix"), Distribution: v.Get("distribution")}.String()+".")
+			p, err := planned(q, call(q, v), "Publishes "+q.r.PathValue("name")+" as "+client.Place{Prefix: v.Get("prefix"), Distribution: v.Get("distribution")}.String()+".")
+			if err == nil {
+				p, _, err = onList(q, p, kind, q.r.PathValue("name"))
+			}
+			return p, err
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			return start(q, call(q, v), placePath(client.Place{Prefix: v.Get("prefix"), Distribution: v.Get("distribution")}))
 		},
 	}
+}
+
+// sources returns the names of the sources of a plan of a publication.
+func (p plan) sources() (names []string) {
+	if p.Changes != nil {
+		for _, c := range p.Changes.Components {
+			names = append(names, c.Source)
+		}
+	}
+	return names
 }
 
 // updatePublication publishes the current packages of the repositories.
@@ -179,7 +199,17 @@ func updatePublication() act {
 				Text: "Publishes the packages that the repositories have now. Origin and Label stay, and the date is new."}, nil
 		},
 		plan: func(q *request, _ url.Values) (plan, error) {
-			return planned(q, client.Update(q.place(), client.Publishing{}))
+			p, err := planned(q, client.Update(q.place(), client.Publishing{}))
+			if err != nil {
+				return p, err
+			}
+			for _, c := range p.sources() {
+				p, _, err = onList(q, p, client.OfRepos, c)
+				if err != nil && client.StatusOf(err) != http.StatusNotFound { // the server refuses a source that is gone
+					return p, err
+				}
+			}
+			return p, nil
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			return start(q, client.Seen(client.Update(q.place(), client.Publishing{}), v.Get("generation")), placePath(q.place()))

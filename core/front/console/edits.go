@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -10,54 +11,19 @@ import (
 	"aptless/core/front/layout"
 )
 
-// words splits a field with several names: spaces, commas and ends of lines part them.
-func words(text string) []string {
-	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' || r == '\t' })
-}
-
-// lines splits a field with several queries, one in each line.
-func lines(text string) (list []string) {
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" {
-			list = append(list, line)
-		}
-	}
-	return list
-}
-
-// set returns whether a box was ticked, for a setting that the server knows as not given.
-func set(v url.Values, name string) *bool {
-	on := v.Get(name) != ""
-	return &on
-}
-
-// ignored returns whether signatures are not verified; nil is as the server has it set.
-func ignored(v url.Values) *bool {
-	if v.Get("unsigned") == "" {
-		return nil
-	}
-	return set(v, "unsigned")
-}
-
-// ticked returns the value of a box.
-func ticked(on bool) string {
-	if on {
-		return "1"
-	}
-	return ""
-}
-
 // previewed returns the plan of a call that makes a snapshot, by its dry run.
-func previewed(q *request, call client.Call[client.Snapshot], text string) (plan, error) {
+func previewed(q *request, p plan, call client.Call[client.Snapshot], text string) (plan, error) {
 	if !q.aptless {
-		return plan{Lines: []string{text, "This server cannot say before how many packages it has."}}, nil
+		p.Lines = append(p.Lines, text, "This server cannot say before how many packages it has.")
+		return p, nil
 	}
 	dry := client.Call[client.Preview]{Method: call.Method, Path: call.Path, Query: call.Query, Body: call.Body, Task: true}.Flag("dryRun", true)
 	found, err := client.Send(q.ctx, q.api, dry)
 	if err != nil {
 		return plan{}, err
 	}
-	return plan{Lines: []string{text, "Packages: " + layout.Count(found.Value.Kept) + "."}}, nil
+	p.Lines = append(p.Lines, text, "Packages: "+layout.Count(found.Value.Kept)+".")
+	return p, nil
 }
 
 // mergeSnapshots makes a snapshot of several others.
@@ -74,7 +40,17 @@ func mergeSnapshots() act {
 				{Name: "latest", Label: "The highest version of each package, whichever snapshot has it", Check: true}}}, err
 		},
 		plan: func(q *request, v url.Values) (plan, error) {
-			return previewed(q, call(v), "Merges "+strings.Join(words(v.Get("sources")), ", ")+" into the new snapshot "+v.Get("snapshot")+".")
+			names := words(v.Get("sources"))
+			p, err := freeSnapshot(q, plan{}, v.Get("snapshot"))
+			for _, name := range names[:min(len(names), maxPlanLines)] {
+				if err == nil {
+					p, err = on(q, p, client.ShowSnapshot(name))
+				}
+			}
+			if err != nil {
+				return p, err
+			}
+			return previewed(q, p, call(v), "Merges "+strings.Join(names, ", ")+" into the new snapshot "+v.Get("snapshot")+".")
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			return start(q, call(v), pathTo("snapshots", v.Get("snapshot")))
@@ -96,7 +72,14 @@ func filterSnapshot() act {
 				{Name: "deps", Label: "With their dependencies", Check: true}}}, nil
 		},
 		plan: func(q *request, v url.Values) (plan, error) {
-			return previewed(q, call(q, v), "Makes the snapshot "+v.Get("snapshot")+" of packages of "+q.r.PathValue("name")+".")
+			p, err := freeSnapshot(q, plan{}, v.Get("snapshot"))
+			if err == nil {
+				p, err = on(q, p, client.ShowSnapshot(q.r.PathValue("name")))
+			}
+			if err != nil {
+				return p, err
+			}
+			return previewed(q, p, call(q, v), "Makes the snapshot "+v.Get("snapshot")+" of packages of "+q.r.PathValue("name")+".")
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			return start(q, call(q, v), pathTo("snapshots", v.Get("snapshot")))
@@ -107,7 +90,7 @@ func filterSnapshot() act {
 // pullSnapshot makes a snapshot of one, with packages of another one.
 func pullSnapshot() act {
 	call := func(q *request, v url.Values) client.Call[client.Snapshot] {
-		pull := client.Pull{Source: v.Get("source"), Destination: v.Get("snapshot"), Queries: lines(v.Get("queries"))}
+		pull := client.Pull{Source: v.Get("source"), Destination: v.Get("snapshot"), Queries: lines(v.Get("queries")), Architectures: words(v.Get("architectures"))}
 		return client.PullInto(q.r.PathValue("name"), pull).Flag("no-deps", v.Get("alone") != "").Flag("no-remove", v.Get("beside") != "")
 	}
 	return act{
@@ -119,12 +102,22 @@ func pullSnapshot() act {
 					{Name: "source", Label: "Pull from", Required: true, Options: names},
 					{Name: "snapshot", Label: "Name of the new snapshot", Required: true, Value: name + "-pulled"},
 					{Name: "queries", Label: "Packages", Required: true, Long: true, Hint: "A query in each line, as nginx (>= 1.24)."},
+					{Name: "architectures", Label: "Architectures", Hint: "Separated by commas. Without any, those of the packages."},
 					{Name: "alone", Label: "Without dependencies that are missing", Check: true},
 					{Name: "beside", Label: "Keep other versions of the same packages", Check: true}}}, err
 		},
 		plan: func(q *request, v url.Values) (plan, error) {
 			text := "Makes the snapshot " + v.Get("snapshot") + " of " + q.r.PathValue("name") + " and of packages of " + v.Get("source") + "."
-			return pulled(q, call(q, v).Flag("dry-run", true), text)
+			p, err := freeSnapshot(q, plan{}, v.Get("snapshot"))
+			for _, name := range []string{q.r.PathValue("name"), v.Get("source")} {
+				if err == nil {
+					p, err = on(q, p, client.ShowSnapshot(name))
+				}
+			}
+			if err != nil {
+				return p, err
+			}
+			return pulled(q, p, call(q, v).Flag("dry-run", true), text)
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			return start(q, call(q, v), pathTo("snapshots", v.Get("snapshot")))
@@ -133,16 +126,17 @@ func pullSnapshot() act {
 }
 
 // pulled returns the plan of a pull, by its dry run.
-func pulled(q *request, call client.Call[client.Snapshot], text string) (plan, error) {
+func pulled(q *request, p plan, call client.Call[client.Snapshot], text string) (plan, error) {
 	if !q.aptless {
-		return plan{Lines: []string{text, "This server cannot say before which packages are pulled."}}, nil
+		p.Lines = []string{text, "This server cannot say before which packages are pulled."}
+		return p, nil
 	}
 	type changes struct {
 		Added   []string `json:"added_packages"`
 		Removed []string `json:"removed_packages"`
 	}
 	found, err := client.Send(q.ctx, q.api, client.Call[changes]{Method: call.Method, Path: call.Path, Query: call.Query, Body: call.Body, Task: true})
-	return listing(prefixed("Adds ", found.Value.Added), prefixed("Removes ", found.Value.Removed), nil, text), err
+	return listing(p, prefixed("Adds ", found.Value.Added), prefixed("Removes ", found.Value.Removed), nil, text), err
 }
 
 // prefixed puts a word before each element of a list.
@@ -154,10 +148,14 @@ func prefixed(word string, list []string) (all []string) {
 }
 
 // listing returns a plan of packages that are added and removed.
-func listing(added, removed, warnings []string, text string) plan {
-	p := plan{Lines: []string{text, fmt.Sprintf("Added: %s. Removed: %s.", layout.Count(len(added)), layout.Count(len(removed)))}}
+func listing(p plan, added, removed, warnings []string, text string) plan {
+	p.Lines = append(p.Lines, text, fmt.Sprintf("Added: %s. Removed: %s.", layout.Count(len(added)), layout.Count(len(removed))))
 	for _, list := range [][]string{added, removed, warnings} {
 		p.Lines = append(p.Lines, list[:min(len(list), maxPlanLines)]...)
+		if more := len(list) - maxPlanLines; more > 0 {
+			p.Lines = append(p.Lines, "and "+layout.Count(more)+" more")
+			p.basis = append(p.basis, list[maxPlanLines:]...)
+		}
 	}
 	return p
 }
@@ -168,7 +166,9 @@ const maxPlanLines = 200
 // reported returns the plan of a change of a repository, by its dry run.
 func reported(q *request, call client.Call[client.Report], text string) (plan, error) {
 	if !q.aptless {
-		return plan{Lines: []string{text, "This server cannot say before which packages match."}}, nil
+		p := plan{Lines: []string{text, "This server cannot say before which packages match."}}
+		p, _, err := onList(q, p, client.OfRepos, q.r.PathValue("name"))
+		return p, err
 	}
 	found, err := client.Send(q.ctx, q.api, call)
 	if err != nil {
@@ -176,7 +176,7 @@ func reported(q *request, call client.Call[client.Report], text string) (plan, e
 	}
 	r := found.Value.Report
 	warnings := slices.DeleteFunc(r.Warnings, func(text string) bool { return strings.Contains(text, "as dry run has been requested") })
-	return listing(r.Added, r.Removed, warnings, text), nil
+	return listing(plan{}, r.Added, r.Removed, warnings, text), nil
 }
 
 // copyPackages copies or moves packages to another repository.
@@ -267,17 +267,34 @@ func stageSources() act {
 			f.Fields = []field{{Name: "sources", Label: "Components", Required: true, Long: true, Value: strings.Join(text, "\n"), Hint: "In each line a component, a colon, and its " + map[string]string{"local": "repository", "snapshot": "snapshot"}[found.SourceKind] + "."}}
 			return f, nil
 		},
-		plan: func(_ *request, v url.Values) (plan, error) {
+		plan: func(q *request, v url.Values) (plan, error) {
 			var p plan
 			for _, s := range parse(v.Get("sources")) {
+				if s.Component == "" || s.Name == "" {
+					return p, &client.Refusal{Status: http.StatusBadRequest, Text: "A line has a component, a colon and a name, as main: tools."}
+				}
 				p.Lines = append(p.Lines, "Component "+s.Component+" from "+s.Name+".")
 			}
-			return p, nil
+			return onSources(q, p)
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			return start(q, client.SetSources(q.place(), parse(v.Get("sources"))), placePath(q.place()))
 		},
 	}
+}
+
+// onSources returns a plan that depends on a publication and its staged sources.
+func onSources(q *request, p plan) (plan, error) {
+	found, err := q.shown(q.place())
+	if err != nil {
+		return p, err
+	}
+	p.basis = append(p.basis, fmt.Sprint(found.Generation, found.Sources))
+	p, err = on(q, p, client.ListSources(q.place()))
+	if client.StatusOf(err) == http.StatusNotFound {
+		err = nil // no source is staged
+	}
+	return p, err
 }
 
 // discardSources forgets the staged sources of a publication.
@@ -287,8 +304,8 @@ func discardSources() act {
 			p := q.place()
 			return form{Title: "Discard the staged sources of " + p.String(), Submit: "Discard them", Danger: true, Back: placePath(p), Command: "aptless publish source drop " + p.Distribution}, nil
 		},
-		plan: func(*request, url.Values) (plan, error) {
-			return plan{Lines: []string{"The next update publishes the sources that the publication has now."}}, nil
+		plan: func(q *request, _ url.Values) (plan, error) {
+			return onSources(q, plan{Lines: []string{"The next update publishes the sources that the publication has now."}})
 		},
 		run: func(q *request, _ url.Values) (string, error) {
 			return start(q, client.DiscardSources(q.place()), placePath(q.place()))
@@ -303,14 +320,22 @@ func trustKey() act {
 			return form{Title: "Trust a key", Submit: "Trust the key", Back: "/-/keys", Command: "aptless key trusted add FILE", Text: "Mirrors and uploads that the key has signed are accepted from then on.", Fields: []field{
 				{Name: "armor", Label: "Public key", Long: true, Required: true, Hint: "The whole block, from BEGIN PGP PUBLIC KEY BLOCK to its END."}}}, nil
 		},
-		plan: func(_ *request, v url.Values) (plan, error) {
-			return plan{Lines: []string{fmt.Sprintf("Adds the keys of the block (%s) to the default ring. Compare their fingerprints after this.", layout.Bytes(int64(len(v.Get("armor")))))}}, nil
+		plan: func(q *request, v url.Values) (plan, error) {
+			return onRing(q, plan{Lines: []string{fmt.Sprintf("Adds the keys of the block (%s) to the default ring. Compare their fingerprints after this.", layout.Bytes(int64(len(v.Get("armor")))))}})
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			_, err := client.Send(q.ctx, q.api, client.TrustKey("", v.Get("armor"), "", ""))
 			return "/-/keys", err
 		},
 	}
+}
+
+// onRing returns a plan that depends on the default ring. An aptly does not list its keys.
+func onRing(q *request, p plan) (plan, error) {
+	if !q.aptless {
+		return p, nil
+	}
+	return on(q, p, client.ListTrustedKeys(""))
 }
 
 // distrustKey removes a key from the default ring.
@@ -321,12 +346,19 @@ func distrustKey() act {
 			return form{Title: "Trust the key no more", Submit: "Remove the key", Danger: true, Back: "/-/keys", Command: "aptless key trusted drop " + id}, nil
 		},
 		plan: func(q *request, _ url.Values) (plan, error) {
-			return plan{Lines: []string{"Removes " + q.r.PathValue("id") + " from the default ring. Mirrors and uploads that only this key has signed are refused from then on."}}, nil
+			return onRing(q, plan{Lines: []string{"Removes " + q.r.PathValue("id") + " from the default ring. Mirrors and uploads that only this key has signed are refused from then on."}})
 		},
 		run: func(q *request, _ url.Values) (string, error) {
 			_, err := client.Send(q.ctx, q.api, client.DistrustKey("", q.r.PathValue("id")))
 			return "/-/keys", err
 		},
+	}
+}
+
+// becomes adds the change of a setting to a plan.
+func (p *plan) becomes(setting, before, after string) {
+	if before != after {
+		p.Lines = append(p.Lines, setting+": “"+before+"” becomes “"+after+"”.")
 	}
 }
 
@@ -341,8 +373,14 @@ func editRepo() act {
 				{Name: "comment", Label: "Comment", Value: r.Comment}, {Name: "distribution", Label: "Default distribution", Value: r.DefaultDistribution},
 				{Name: "component", Label: "Default component", Value: r.DefaultComponent}}}, err
 		},
-		plan: func(q *request, _ url.Values) (plan, error) {
-			return plan{Lines: []string{"Changes the settings of " + q.r.PathValue("name") + ". Its packages and its publications stay."}}, nil
+		plan: func(q *request, v url.Values) (plan, error) {
+			found, err := client.Send(q.ctx, q.api, client.ShowRepo(q.r.PathValue("name")))
+			r := found.Value
+			p := plan{basis: []string{string(found.Raw)}, Lines: []string{"Changes the settings of " + q.r.PathValue("name") + ". Its packages and its publications stay."}}
+			p.becomes("Comment", r.Comment, v.Get("comment"))
+			p.becomes("Default distribution", r.DefaultDistribution, v.Get("distribution"))
+			p.becomes("Default component", r.DefaultComponent, v.Get("component"))
+			return p, err
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			name := q.r.PathValue("name")
@@ -362,7 +400,12 @@ func editSnapshot() act {
 				{Name: "snapshot", Label: "Name", Required: true, Value: name}, {Name: "description", Label: "Description", Value: found.Value.Description}}}, err
 		},
 		plan: func(q *request, v url.Values) (plan, error) {
-			return plan{Lines: []string{q.r.PathValue("name") + " is " + v.Get("snapshot") + " then. Its packages and its publications stay."}}, nil
+			name := q.r.PathValue("name")
+			p, err := on(q, plan{Lines: []string{name + " is " + v.Get("snapshot") + " then. Its packages and its publications stay."}}, client.ShowSnapshot(name))
+			if err == nil && v.Get("snapshot") != name {
+				p, err = freeSnapshot(q, p, v.Get("snapshot"))
+			}
+			return p, err
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			return start(q, client.EditSnapshot(q.r.PathValue("name"), v.Get("snapshot"), v.Get("description")), pathTo("snapshots", v.Get("snapshot")))
@@ -376,8 +419,18 @@ func clearTasks() act {
 		form: func(*request) (form, error) {
 			return form{Title: "Clear the tasks", Submit: "Remove the records", Back: "/-/tasks", Command: "aptless task clear"}, nil
 		},
-		plan: func(*request, url.Values) (plan, error) {
-			return plan{Lines: []string{"Removes the records of all tasks that have ended, with their output. The audit keeps its records."}}, nil
+		plan: func(q *request, _ url.Values) (plan, error) {
+			p := plan{Lines: []string{"Removes the records of all tasks that have ended, with their output. The audit keeps its records."}}
+			for _, state := range []int{client.Succeeded, client.Failed} {
+				ended, err := q.tasksOf(fmt.Sprint(state), "200")
+				if err != nil {
+					return p, err
+				}
+				for _, t := range ended {
+					p.basis = append(p.basis, fmt.Sprint(t.ID))
+				}
+			}
+			return p, nil
 		},
 		run: func(q *request, _ url.Values) (string, error) {
 			_, err := client.Send(q.ctx, q.api, client.ClearTasks())

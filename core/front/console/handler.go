@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"aptless/core/client"
+	"aptless/core/front/auth"
 	"aptless/core/front/layout"
 )
 
@@ -70,57 +71,77 @@ func (h *Handler) routes() {
 	h.changes()
 }
 
-// changes registers the actions.
-func (h *Handler) changes() {
-	both := func(pattern string, p page) {
-		h.mux.HandleFunc("GET /-/"+pattern, h.serve(writing(p), true))
-		h.mux.HandleFunc("POST /-/"+pattern, h.serve(writing(p), true))
-	}
-	both("new/repo", newRepo().step)
-	both("new/mirror", newMirror().step)
-	both("new/merge", mergeSnapshots().step)
-	both("new/trust", trustKey().step)
-	both("keys/{id}/distrust", distrustKey().step)
-	both("mirrors/{name}/edit", editMirror().step)
-	both("snapshots/{name}/filter", filterSnapshot().step)
-	both("snapshots/{name}/pull", pullSnapshot().step)
-	both("repos/{name}/edit", editRepo().step)
-	both("snapshots/{name}/edit", editSnapshot().step)
-	both("new/clear", clearTasks().step)
-	both("repos/{name}/copy", copyPackages().step)
-	both("repos/{name}/remove", removePackages().step)
-	both("storage/check", checkStorage().step)
-	both("new/token", (*request).newToken)
-	both("tokens/{id}/revoke", revokeToken().step)
-	both("repos/{name}/import/{dir}", importUploads().step)
-	for _, kind := range []string{client.OfRepos, client.OfMirrors} {
-		both(kind+"/{name}/snapshot", takeSnapshot(kind).step)
-	}
-	for _, kind := range []string{client.OfRepos, client.OfSnapshots} {
-		both(kind+"/{name}/publish", publishObject(kind).step)
-	}
-	for _, kind := range []string{client.OfRepos, client.OfMirrors, client.OfSnapshots} {
-		both(kind+"/{name}/drop", dropObject(kind).step)
-	}
-	both("mirrors/{name}/update", updateMirror().step)
-	const one = "publications/{prefix}/{distribution}/"
-	both(one+"update", updatePublication().step)
-	both(one+"switch", switchPublication().step)
-	both(one+"rollback", rollBack().step)
-	both(one+"sources", stageSources().step)
-	both(one+"discard", discardSources().step)
-	both(one+"drop", dropPublication().step)
-	both("storage/cleanup", cleanUp().step)
-	h.mux.HandleFunc("GET /-/repos/{name}/upload", h.serve(writing((*request).uploadForm), true))
-	h.mux.HandleFunc("POST /-/repos/{name}/upload", h.serve(writing((*request).upload), true))
-	h.mux.HandleFunc("POST /-/tasks/{id}/cancel", h.serve(writing((*request).cancel), true))
+// needs returns whether a session may do an action.
+type needs func(q *request) bool
+
+// some needs a permission on any name: the form has the name.
+func some(can auth.Permission) needs { return func(q *request) bool { return q.some(can) } }
+
+// whole needs a permission that has no names.
+func whole(can auth.Permission) needs { return func(q *request) bool { return q.may(can, "") } }
+
+// named needs a permission on the object of the path.
+func named(can auth.Permission) needs {
+	return func(q *request) bool { return q.may(can, q.r.PathValue("name")) }
 }
 
-// writing refuses an action in a console that only reads.
-func writing(p page) page {
+// placed needs a permission on the publication of the path.
+func placed(can auth.Permission) needs {
+	return func(q *request) bool { return q.may(can, right(q.place())) }
+}
+
+// changes registers the actions.
+func (h *Handler) changes() {
+	both := func(pattern string, need needs, p page) {
+		h.mux.HandleFunc("GET /-/"+pattern, h.serve(writing(need, p), true))
+		h.mux.HandleFunc("POST /-/"+pattern, h.serve(writing(need, p), true))
+	}
+	both("new/repo", some(auth.RepoManage), newRepo().step)
+	both("new/mirror", some(auth.MirrorManage), newMirror().step)
+	both("new/merge", some(auth.SnapshotCreate), mergeSnapshots().step)
+	both("new/trust", whole(auth.GPGManage), trustKey().step)
+	both("new/clear", some(auth.TasksManage), clearTasks().step)
+	both("new/token", whole(auth.AuthManage), (*request).newToken)
+	both("keys/{id}/distrust", whole(auth.GPGManage), distrustKey().step)
+	both("tokens/{id}/revoke", whole(auth.AuthManage), revokeToken().step)
+	both("repos/{name}/edit", named(auth.RepoManage), editRepo().step)
+	both("repos/{name}/copy", some(auth.RepoWrite), copyPackages().step)
+	both("repos/{name}/remove", named(auth.RepoWrite), removePackages().step)
+	both("repos/{name}/upload", named(auth.RepoImport), (*request).uploading)
+	both("repos/{name}/import/{dir}", named(auth.RepoImport), importUploads().step)
+	both("repos/{name}/snapshot", some(auth.SnapshotCreate), takeSnapshot(client.OfRepos).step)
+	both("repos/{name}/publish", some(auth.PublishManage), publishObject(client.OfRepos).step)
+	both("repos/{name}/drop", named(auth.RepoManage), dropObject(client.OfRepos).step)
+	both("mirrors/{name}/edit", named(auth.MirrorManage), editMirror().step)
+	both("mirrors/{name}/update", named(auth.MirrorUpdate), updateMirror().step)
+	both("mirrors/{name}/snapshot", some(auth.SnapshotCreate), takeSnapshot(client.OfMirrors).step)
+	both("mirrors/{name}/drop", named(auth.MirrorManage), dropObject(client.OfMirrors).step)
+	both("snapshots/{name}/edit", named(auth.SnapshotManage), editSnapshot().step)
+	both("snapshots/{name}/filter", some(auth.SnapshotCreate), filterSnapshot().step)
+	both("snapshots/{name}/pull", some(auth.SnapshotCreate), pullSnapshot().step)
+	both("snapshots/{name}/publish", some(auth.PublishManage), publishObject(client.OfSnapshots).step)
+	both("snapshots/{name}/drop", named(auth.SnapshotManage), dropObject(client.OfSnapshots).step)
+	const one = "publications/{prefix}/{distribution}/"
+	both(one+"update", placed(auth.PublishUpdate), updatePublication().step)
+	both(one+"switch", placed(auth.PublishUpdate), switchPublication().step)
+	both(one+"rollback", placed(auth.PublishUpdate), rollBack().step)
+	both(one+"sources", placed(auth.PublishUpdate), stageSources().step)
+	both(one+"discard", placed(auth.PublishUpdate), discardSources().step)
+	both(one+"drop", placed(auth.PublishManage), dropPublication().step)
+	both("storage/check", whole(auth.DBManage), checkStorage().step)
+	both("storage/cleanup", whole(auth.DBManage), cleanUp().step)
+	h.mux.HandleFunc("POST /-/tasks/{id}/cancel", h.serve(writing(nil, (*request).cancel), true))
+}
+
+// writing refuses an action in a console that only reads, and to a session that may not do
+// it. need nil lets the server alone decide.
+func writing(need needs, p page) page {
 	return func(q *request) error {
 		if q.Reads {
 			return &client.Refusal{Status: http.StatusForbidden, Text: "This console changes nothing. The server option --console=full lets it act, too."}
+		}
+		if need != nil && !need(q) {
+			return &client.Refusal{Status: http.StatusForbidden, Text: "The action needs a permission that the token does not have."}
 		}
 		return p(q)
 	}

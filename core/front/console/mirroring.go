@@ -64,7 +64,8 @@ func newMirror() act {
 				Text: "A mirror copies an archive, or a part of it. The server must trust the key of the archive: see Keys.", Fields: q.mirrorFields(nil)}, nil
 		},
 		plan: func(q *request, v url.Values) (plan, error) {
-			return plan{Lines: append([]string{"Creates the mirror " + v.Get("name") + " of " + v.Get("distribution") + "."}, mirrorPlan(q.mirrorSettings(v))...)}, nil
+			p := plan{Lines: append([]string{"Creates the mirror " + v.Get("name") + " of " + v.Get("distribution") + "."}, mirrorPlan(q.mirrorSettings(v))...)}
+			return free(q, p, "a mirror "+v.Get("name"), client.ShowMirror(v.Get("name")))
 		},
 		run: func(q *request, v url.Values) (string, error) {
 			return start(q, client.CreateMirror(q.mirrorSettings(v)), pathTo("mirrors", v.Get("name")))
@@ -81,7 +82,9 @@ func editMirror() act {
 			return form{Title: "Change the mirror " + name, Submit: "Change the mirror", Back: pathTo("mirrors", name), Command: "aptless mirror edit " + name,
 				Text: "The packages change with the next update.", Fields: q.mirrorFields(&found.Value)}, err
 		},
-		plan: func(q *request, v url.Values) (plan, error) { return plan{Lines: mirrorPlan(q.mirrorSettings(v))}, nil },
+		plan: func(q *request, v url.Values) (plan, error) {
+			return on(q, plan{Lines: mirrorPlan(q.mirrorSettings(v))}, client.ShowMirror(q.r.PathValue("name")))
+		},
 		run: func(q *request, v url.Values) (string, error) {
 			name := q.r.PathValue("name")
 			return start(q, client.EditMirror(name, q.mirrorSettings(v)), pathTo("mirrors", name))

@@ -90,7 +90,7 @@ func (q *request) publication() error {
 	if err != nil {
 		return err
 	}
-	v := publicationView{publication: viewPublication(found), May: q.mayChange(auth.PublishUpdate, right(place)) && q.aptless, MayStage: q.mayChange(auth.PublishManage, right(place))}
+	v := publicationView{publication: viewPublication(found), May: q.mayChange(auth.PublishUpdate, right(place)) && q.aptless, MayStage: q.mayChange(auth.PublishUpdate, right(place))}
 	staged, err := client.Send(q.ctx, q.api, client.ListSources(place))
 	if err == nil {
 		v.Staged = staged.Value
@@ -119,7 +119,7 @@ func (q *request) publication() error {
 	} else {
 		q.offer(&v.Actions, auth.PublishUpdate, right(place), action{placePath(place, "update"), "Update", false})
 	}
-	q.offer(&v.Actions, auth.PublishManage, right(place), action{placePath(place, "sources"), "Change the sources", false})
+	q.offer(&v.Actions, auth.PublishUpdate, right(place), action{placePath(place, "sources"), "Change the sources", false})
 	q.offer(&v.Actions, auth.PublishManage, right(place), action{placePath(place, "drop"), "Drop", true})
 	return q.write(http.StatusOK, "publication", v.Title, v)
 }

@@ -50,8 +50,15 @@ func revokeToken() act {
 			id := q.r.PathValue("id")
 			return form{Title: "Revoke the token " + id, Submit: "Revoke the token", Danger: true, Back: "/-/tokens", Command: "aptless token revoke " + id}, nil
 		},
-		plan: func(*request, url.Values) (plan, error) {
-			return plan{Lines: []string{"The token is refused from now on, and with it all sessions that use it."}}, nil
+		plan: func(q *request, _ url.Values) (plan, error) {
+			p := plan{Lines: []string{"The token is refused from now on, and with it all sessions that use it."}}
+			found, err := client.Send(q.ctx, q.api, client.ShowAccessToken(q.r.PathValue("id")))
+			t := found.Value
+			if err == nil && !t.Revoked.IsZero() {
+				err = &client.Refusal{Status: http.StatusConflict, Text: "The token is revoked already. Nothing was done."}
+			}
+			p.basis = append(p.basis, t.Name, string(t.Grants), t.Expires.String())
+			return p, err
 		},
 		run: func(q *request, _ url.Values) (string, error) {
 			_, err := client.Send(q.ctx, q.api, client.RevokeAccessToken(q.r.PathValue("id")))

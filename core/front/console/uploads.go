@@ -32,6 +32,14 @@ func (q *request) uploadForm() error {
 	return q.write(http.StatusOK, "upload", "Upload to "+name, uploadView{Repo: name, Back: pathTo("repos", name)})
 }
 
+// uploading shows the form of an upload, or takes its files.
+func (q *request) uploading() error {
+	if q.r.Method == http.MethodPost {
+		return q.upload()
+	}
+	return q.uploadForm()
+}
+
 // upload passes the files of a form on to the server, as they come. Then there is the
 // plan of their import.
 func (q *request) upload() error {
@@ -100,6 +108,9 @@ func importUploads() act {
 				for _, name := range names.Value {
 					p.Lines = append(p.Lines, "Imports "+name)
 				}
+				if err == nil {
+					p, _, err = onList(q, p, client.OfRepos, q.r.PathValue("name"))
+				}
 				return p, err
 			}
 			files, err := client.Send(q.ctx, q.api, client.ListUploadDetails(q.r.PathValue("dir")))
@@ -108,6 +119,9 @@ func importUploads() act {
 			}
 			if v.Get("replace") != "" {
 				p.Lines = append(p.Lines, "Packages of the same name and version that differ are replaced.")
+			}
+			if err == nil {
+				p, _, err = onList(q, p, client.OfRepos, q.r.PathValue("name"))
 			}
 			return p, err
 		},
