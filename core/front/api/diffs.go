@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish"
+	"aptless/core/formats/deb"
 	"aptless/core/formats/openapi"
 	"aptless/core/front/auth"
 )
@@ -27,9 +29,14 @@ func orNull(key string) *string {
 	return &key
 }
 
+// diffKinds are the kinds of differences. A rebuilt package has the same version and other
+// files or control fields.
+var diffKinds = []string{"added", "removed", "newer", "older", "rebuilt"}
+
 // diffQuery describes the parameters of a comparison.
 func diffQuery() []openapi.Param {
-	return append(pageQuery(), openapi.Param{Name: "onlyMatching", About: "only packages that both snapshots have in different versions", Values: []string{"1"}},
+	return append(pageQuery(), openapi.Param{Name: "kind", About: "only differences of this kind. A newer version is on the right, an older one on the left. Not in aptly", Values: diffKinds, Default: "all"},
+		openapi.Param{Name: "onlyMatching", About: "only packages that both snapshots have in different versions", Values: []string{"1"}},
 		openapi.Param{Name: "name", About: "only packages whose name has this part. Not in aptly", Default: "none: all"})
 }
 
@@ -111,16 +118,19 @@ func writeDiff(w http.ResponseWriter, r *http.Request, all iter.Seq2[publish.Dif
 	if err != nil {
 		return err
 	}
-	wanted := onlyWanted(r)
+	wanted, kind := onlyWanted(r), Query(r, "kind")
+	if kind != "" && !slices.Contains(diffKinds, kind) {
+		return Errorf(http.StatusBadRequest, "invalid kind %.20q: %s", kind, strings.Join(diffKinds, ", "))
+	}
 	if p.limit > 0 {
-		return diffPage(w, p, wanted, all)
+		return diffPage(w, p, kind, wanted, all)
 	}
 	out := newArray(w)
 	for d, err := range all {
 		if err != nil {
 			return out.fail(err)
 		}
-		if wanted(d.Pair) {
+		if wanted(d.Pair) && (kind == "" || kind == kindOf(d.Pair)) {
 			out.add(viewDifference(d))
 		}
 	}
@@ -135,40 +145,65 @@ func onlyWanted(r *http.Request) func(pkglist.Pair) bool {
 	}
 }
 
+// kindOf returns the kind of a difference, one of diffKinds.
+func kindOf(pair pkglist.Pair) string {
+	switch {
+	case pair.Left == "":
+		return "added"
+	case pair.Right == "":
+		return "removed"
+	}
+	left, err := deb.ParseKey(pair.Left)
+	if err != nil {
+		return "rebuilt"
+	}
+	right, err := deb.ParseKey(pair.Right)
+	if err != nil {
+		return "rebuilt"
+	}
+	switch c := deb.CompareVersions(left.Version, right.Version); {
+	case c < 0:
+		return "newer"
+	case c > 0:
+		return "older"
+	}
+	return "rebuilt"
+}
+
 // diffPage answers with a page of a comparison. after is the number of the differences
-// before the page. The header X-Total has the number of all differences. X-Added,
-// X-Removed and X-Changed have those of their kinds.
-func diffPage(w http.ResponseWriter, p paging, wanted func(pkglist.Pair) bool, all iter.Seq2[publish.Difference, error]) error {
+// before the page. The header X-Total has the number of all differences of the page's kind.
+// X-Added, X-Removed, X-Newer, X-Older and X-Rebuilt have those of each kind, and X-Changed
+// the sum of the last three.
+func diffPage(w http.ResponseWriter, p paging, kind string, wanted func(pkglist.Pair) bool, all iter.Seq2[publish.Difference, error]) error {
 	from, err := strconv.Atoi(p.after)
 	if p.after != "" && (err != nil || from < 0) {
 		return errAfter(p.after)
 	}
-	var added, removed, changed int
+	numbers := map[string]int{}
 	got := taken[publish.Difference]{}
 	for pair, err := range all {
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case !wanted(pair.Pair):
-			continue
-		case pair.Left == "":
-			added++
-		case pair.Right == "":
-			removed++
-		default:
-			changed++
 		}
-		if n := added + removed + changed; n > from && n <= from+p.limit {
+		if !wanted(pair.Pair) {
+			continue
+		}
+		its := kindOf(pair.Pair)
+		numbers[its]++
+		if kind != "" && kind != its {
+			continue
+		}
+		if got.total++; got.total > from && got.total <= from+p.limit {
 			got.items = append(got.items, pair)
 		}
 	}
-	got.total = added + removed + changed
 	if from+p.limit < got.total {
 		got.next = strconv.Itoa(from + p.limit)
 	}
-	for name, n := range map[string]int{"X-Added": added, "X-Removed": removed, "X-Changed": changed} {
-		w.Header().Set(name, fmt.Sprint(n))
+	for _, name := range diffKinds {
+		w.Header().Set("X-"+strings.ToUpper(name[:1])+name[1:], fmt.Sprint(numbers[name]))
 	}
+	w.Header().Set("X-Changed", fmt.Sprint(numbers["newer"]+numbers["older"]+numbers["rebuilt"]))
 	return writePage(w, got, viewDifference)
 }
 

@@ -37,6 +37,17 @@ func TestRepositoriesAndRevisionsAreCompared(t *testing.T) {
 		if got := diff("/api/repos/r/diff/q?name=cc&limit=5"); got != "|-|Pi386 cc 1\n" {
 			t.Errorf("by a part of a name: %q", got)
 		}
+		for kind, want := range map[string]string{"newer": "|Pamd64 aa 1|Pamd64 aa 2\n", "added": "|-|Pi386 cc 1\n", "older": "", "removed": "", "rebuilt": ""} {
+			for _, limit := range []string{"", "&limit=5"} {
+				if got := diff("/api/repos/r/diff/q?kind=" + kind + limit); got != want {
+					t.Errorf("%s%s: %q, want %q", kind, limit, got, want)
+				}
+			}
+		}
+		if _, header := pageOf(t, s, "/api/repos/q/diff/r?limit=1&kind=older", ""); header.Get("X-Total") != "1" || header.Get("X-Older") != "1" || header.Get("X-Removed") != "1" || header.Get("X-Newer") != "0" || header.Get("X-Changed") != "1" {
+			t.Errorf("the numbers of the kinds: %v", header)
+		}
+		s.Want(t, "GET", "/api/repos/r/diff/q?kind=other", "", 400, `{"error":"invalid kind…`)
 		if got := diff("/api/repos/r/diff/r"); got != "" {
 			t.Errorf("a repository with itself: %q", got)
 		}

@@ -73,6 +73,7 @@ func actings(key, id, token string) []acting {
 		{"new/clear", "/-/new/clear", nil, "", [3]string{"POST", "/api/repos/a/copy/other/x9?_async=1", "{}"}},
 		{"tokens/{id}/revoke", "/-/tokens/" + token + "/revoke", nil, "", [3]string{"DELETE", "/api/auth/tokens/" + token, ""}},
 		{"repos/{name}/edit", "/-/repos/a/edit", []string{"comment", "mine"}, "", [3]string{"PUT", "/api/repos/a", `{"Comment":"theirs"}`}},
+		{"repos/{name}/uploaders", "/-/repos/a/uploaders", []string{"rules", `{"rules":[]}`}, "", [3]string{"PUT", "/api/repos/a/uploaders", `{"rules":[{"condition":"Name","allow":["*"]}]}`}},
 		{"repos/{name}/copy", "/-/repos/a/copy", []string{"query", "Name", "to", "b"}, "", more("a", "1")},
 		{"repos/{name}/remove", "/-/repos/a/remove", []string{"query", "Name"}, "", more("a", "2")},
 		{"repos/{name}/import/{dir}", "/-/repos/a/import/d", nil, "", more("a", "3")},
@@ -203,7 +204,7 @@ func lined(text string) map[string]string {
 func (g *guarded) world(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
-	for _, path := range []string{"/api/repos", "/api/repos/a/packages", "/api/repos/b/packages", "/api/mirrors", "/api/snapshots", "/api/publish?format=details", "/api/gpg/keys", "/api/auth/tokens", "/api/files"} {
+	for _, path := range []string{"/api/repos", "/api/repos/a/packages", "/api/repos/b/packages", "/api/repos/a/uploaders", "/api/mirrors", "/api/snapshots", "/api/publish?format=details", "/api/gpg/keys", "/api/auth/tokens", "/api/files"} {
 		_, body := g.as(g.root, "GET", path, "")
 		b.WriteString(path + " " + lastUse.ReplaceAllString(body, "") + "\n")
 	}

@@ -21,7 +21,7 @@ func TestPagesCountTheirRequests(t *testing.T) {
 	key := g.keyOf(t, "hello")
 	most := map[string]int{
 		"/": 5, "/-/d/open/s": 25, "/-/d/open/s?q=hello": 26, "/-/p/open/s/main/hello/1.0/all": 5, "/-/search?q=hello": 6, "/open/dists/s/": 5,
-		"/-/": 11, "/-/repos": 1, "/-/repos/hello": 7, "/-/repos/hello?q=hello": 7, "/-/packages": 16, "/-/packages?q=hello": 16, "/-/package/" + key: 14, "/-/mirrors": 1, "/-/snapshots": 2,
+		"/-/": 11, "/-/repos": 1, "/-/repos/hello": 9, "/-/repos/hello?q=hello": 9, "/-/compare?of=repos&left=hello&right=hello": 9, "/-/publications/open/s/compare": 9, "/-/packages": 16, "/-/packages?q=hello": 16, "/-/package/" + key: 14, "/-/mirrors": 1, "/-/snapshots": 2,
 		"/-/snapshots/one": 9, "/-/compare?left=one&right=one": 6, "/-/publications": 4, "/-/publications/open/s": 18, "/-/publications/open/s/tree": 5, "/-/tasks": 2, "/-/graph": 4, "/-/keys": 1,
 		"/-/storage": 7, "/-/tokens": 2, "/-/audit": 2,
 	}

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -191,13 +193,7 @@ func copyPackages() act {
 	return act{
 		form: func(q *request) (form, error) {
 			name := q.r.PathValue("name")
-			repos, err := list(q, client.ListRepos())
-			var names []string
-			for _, r := range repos.List {
-				if r.Name != name {
-					names = append(names, r.Name)
-				}
-			}
+			names, err := q.repoNames(name)
 			f := form{Title: "Copy packages of " + name, Submit: "Copy the packages", Back: pathTo("repos", name), Command: "aptless repo copy " + name + " REPOSITORY QUERY", Fields: []field{
 				{Name: "query", Label: "Packages", Required: true, Hint: "A query, as hello, or Name (% lib*), $Architecture (amd64)."},
 				{Name: "to", Label: "To the repository", Required: true, Known: names},
@@ -388,6 +384,52 @@ func editRepo() act {
 			return start(q, client.EditRepo(name, client.RepoEdit{Comment: &comment, DefaultDistribution: &distribution, DefaultComponent: &component}), pathTo("repos", name))
 		},
 	}
+}
+
+// editUploaders changes the rules on uploads with a .changes.
+func editUploaders() act {
+	return act{
+		form: func(q *request) (form, error) {
+			name := q.r.PathValue("name")
+			found, err := client.Send(q.ctx, q.api, client.ShowUploaders(name))
+			var text bytes.Buffer
+			if found.Value != nil && err == nil {
+				err = json.Indent(&text, found.Raw, "", "  ")
+			}
+			return form{Title: "Uploaders of " + name, Submit: "Change the uploaders", Back: pathTo("repos", name), Command: "aptless repo edit -uploaders-file=FILE " + name,
+				Text:   "The rules apply to uploads with a .changes file. The first rule that allows or denies the key of the signature decides.",
+				Fields: []field{{Name: "rules", Label: "Rules", Long: true, Value: text.String(), Hint: "aptly's uploaders.json: groups, and rules with condition, allow and deny. Empty lets each trusted key upload."}}}, err
+		},
+		plan: func(q *request, v url.Values) (plan, error) {
+			p := plan{Lines: []string{"Each trusted key may upload to " + q.r.PathValue("name") + "."}}
+			if text := v.Get("rules"); text != "" {
+				var rules client.UploaderRules
+				if err := json.Unmarshal([]byte(text), &rules); err != nil {
+					return p, &client.Refusal{Status: http.StatusBadRequest, Text: "The rules are no JSON: " + err.Error()}
+				}
+				p.Lines = []string{fmt.Sprintf("Uploads follow these rules: %d. Without a rule that allows its key, an upload is refused.", len(rules.Rules))}
+				for _, r := range rules.Rules[:min(len(rules.Rules), maxPlanLines)] {
+					p.Lines = append(p.Lines, r.Condition+": allows "+orNone(r.Allow)+", denies "+orNone(r.Deny))
+				}
+			}
+			return on(q, p, client.ShowUploaders(q.r.PathValue("name")))
+		},
+		run: func(q *request, v url.Values) (string, error) {
+			name := q.r.PathValue("name")
+			if v.Get("rules") == "" {
+				return start(q, client.ClearUploaders(name), pathTo("repos", name))
+			}
+			return start(q, client.SetUploaders(name, json.RawMessage(v.Get("rules"))), pathTo("repos", name))
+		},
+	}
+}
+
+// orNone names the elements of a list.
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
 }
 
 // editSnapshot changes name and description of a snapshot.

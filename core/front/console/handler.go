@@ -58,6 +58,7 @@ func (h *Handler) routes() {
 	get("publications", (*request).publications)
 	get("publications/{prefix}/{distribution}", (*request).publication)
 	get("publications/{prefix}/{distribution}/tree", (*request).tree)
+	get("publications/{prefix}/{distribution}/compare", (*request).compareRevisions)
 	get("tasks", (*request).tasks)
 	get("tasks/{id}", (*request).task)
 	get("graph", (*request).graph)
@@ -87,7 +88,7 @@ func named(can auth.Permission) needs {
 
 // placed needs a permission on the publication of the path.
 func placed(can auth.Permission) needs {
-	return func(q *request) bool { return q.may(can, right(q.place())) }
+	return func(q *request) bool { return q.may(can, publicationRight(q.place())) }
 }
 
 // changes registers the actions.
@@ -105,6 +106,7 @@ func (h *Handler) changes() {
 	both("keys/{id}/distrust", whole(auth.GPGManage), distrustKey().step)
 	both("tokens/{id}/revoke", whole(auth.AuthManage), revokeToken().step)
 	both("repos/{name}/edit", named(auth.RepoManage), editRepo().step)
+	both("repos/{name}/uploaders", named(auth.RepoManage), editUploaders().step)
 	both("repos/{name}/copy", some(auth.RepoWrite), copyPackages().step)
 	both("repos/{name}/remove", named(auth.RepoWrite), removePackages().step)
 	both("repos/{name}/upload", named(auth.RepoImport), (*request).uploading)

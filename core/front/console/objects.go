@@ -17,6 +17,9 @@ func (q *request) repos() error {
 	if !q.Reads && q.some(auth.RepoManage) {
 		v.Actions = append(v.Actions, action{Path: "/-/new/repo", Text: "New repository"})
 	}
+	if q.aptless && len(v.List) > 1 {
+		v.Actions = append(v.Actions, action{Path: "/-/compare?of=repos", Text: "Compare two repositories"})
+	}
 	return q.write(http.StatusOK, "repos", "Repositories", v)
 }
 
@@ -25,6 +28,8 @@ type repoView struct {
 	client.Repo
 	Packages  packageList
 	Published []client.Publication
+	Uploaders *client.UploaderRules // nil if all keys may upload
+	Aptless   bool
 	Actions   []action
 }
 
@@ -41,6 +46,13 @@ func (q *request) repo() error {
 	if v.Published, err = q.publishedFrom("local", name); err != nil {
 		return err
 	}
+	if v.Aptless = q.aptless; v.Aptless {
+		rules, err := client.Send(q.ctx, q.api, client.ShowUploaders(name))
+		if err != nil {
+			return err
+		}
+		v.Uploaders = rules.Value
+	}
 	q.offer(&v.Actions, auth.RepoImport, name, action{pathTo("repos", name, "upload"), "Upload packages", false})
 	if !q.Reads && q.some(auth.SnapshotCreate) {
 		v.Actions = append(v.Actions, action{pathTo("repos", name, "snapshot"), "Snapshot", false})
@@ -53,8 +65,11 @@ func (q *request) repo() error {
 	}
 	q.offer(&v.Actions, auth.RepoWrite, name, action{pathTo("repos", name, "remove"), "Remove packages", false})
 	q.offer(&v.Actions, auth.RepoManage, name, action{pathTo("repos", name, "edit"), "Change", false})
+	if q.aptless {
+		q.offer(&v.Actions, auth.RepoManage, name, action{pathTo("repos", name, "uploaders"), "Uploaders", false})
+	}
 	q.offer(&v.Actions, auth.RepoManage, name, action{pathTo("repos", name, "drop"), "Drop", true})
-	return q.write(http.StatusOK, "repo", name, v)
+	return q.write(v.Packages.status(), "repo", name, v)
 }
 
 // publishedFrom returns the publications that have a source of a kind.
@@ -117,7 +132,7 @@ func (q *request) mirror() error {
 	}
 	q.offer(&v.Actions, auth.MirrorManage, name, action{pathTo("mirrors", name, "edit"), "Change", false})
 	q.offer(&v.Actions, auth.MirrorManage, name, action{pathTo("mirrors", name, "drop"), "Drop", true})
-	return q.write(http.StatusOK, "mirror", name, v)
+	return q.write(v.Packages.status(), "mirror", name, v)
 }
 
 func (q *request) snapshots() error {
@@ -170,7 +185,23 @@ func (q *request) snapshot() error {
 	}
 	q.offer(&v.Actions, auth.SnapshotManage, name, action{pathTo("snapshots", name, "edit"), "Rename", false})
 	q.offer(&v.Actions, auth.SnapshotManage, name, action{pathTo("snapshots", name, "drop"), "Drop", true})
-	return q.write(http.StatusOK, "snapshot", name, v)
+	return q.write(v.Packages.status(), "snapshot", name, v)
+}
+
+// repoNames returns the names of repositories for a choice, without one: at most 1,000.
+func (q *request) repoNames(without string) ([]string, error) {
+	call := client.ListRepos()
+	if q.aptless {
+		call = call.With("limit", "1000")
+	}
+	found, err := client.Send(q.ctx, q.api, call)
+	var names []string
+	for _, r := range found.Value {
+		if r.Name != without {
+			names = append(names, r.Name)
+		}
+	}
+	return names, err
 }
 
 // snapshotNames returns the names of snapshots for a choice: at most 1,000.
@@ -185,57 +216,4 @@ func (q *request) snapshotNames() ([]string, error) {
 		names = append(names, s.Name)
 	}
 	return names, err
-}
-
-// compareView is the data of a comparison of snapshots.
-type compareView struct {
-	Left, Right                    string
-	Name                           string // part of the names of packages
-	List                           []difference
-	Total, Added, Removed, Changed string
-	Next                           string
-	Names                          []string
-}
-
-// difference is a package of a comparison.
-type difference struct{ Name, Architecture, Left, Right, LeftPath, RightPath string }
-
-func (q *request) compare() error {
-	v := compareView{Left: q.query("left"), Right: q.query("right"), Name: q.query("name")}
-	var err error
-	if v.Names, err = q.snapshotNames(); err != nil {
-		return err
-	}
-	if v.Left != "" && v.Right != "" {
-		call := client.Diff(v.Left, v.Right).With("limit", pageSize).With("after", q.query("after")).With("name", v.Name)
-		found, err := client.Send(q.ctx, q.api, call)
-		if err != nil {
-			return err
-		}
-		h := found.Header
-		v.Total, v.Added, v.Removed, v.Changed, v.Next = grouped(h.Get("X-Total")), grouped(h.Get("X-Added")), grouped(h.Get("X-Removed")), grouped(h.Get("X-Changed")), q.page(h)
-		for _, d := range found.Value[:min(len(found.Value), 1000)] {
-			v.List = append(v.List, viewDifference(d))
-		}
-	}
-	return q.write(http.StatusOK, "compare", "Compare", v)
-}
-
-// viewDifference returns a difference as a page shows it.
-func viewDifference(d client.Difference) difference {
-	var v difference
-	side := func(key *string) (version, at string) {
-		if key == nil {
-			return "", ""
-		}
-		parts := strings.Fields(strings.TrimPrefix(*key, "P"))
-		if len(parts) < 3 {
-			return *key, ""
-		}
-		v.Architecture, v.Name = parts[0], parts[1]
-		return parts[2], packagePath(*key)
-	}
-	v.Left, v.LeftPath = side(d.Left)
-	v.Right, v.RightPath = side(d.Right)
-	return v
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 
@@ -17,20 +18,39 @@ type packageRow struct{ Key, Name, Version, Architecture, Summary, Path string }
 
 // packageList is a page of a list of packages.
 type packageList struct {
-	Query string // as the user has typed it
+	Query string // as the user has typed it, or as the fields of the form say
+	Terms []layout.Term
+	Used  bool   // the fields of the form have values
+	Error string // why the query cannot be read
 	List  []packageRow
 	Total string // number of all; "" with a query
 	Next  string // address of the next page
 }
 
+// status returns the status of a page with the list.
+func (l packageList) status() int {
+	if l.Error != "" {
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}
+
 // listPackages returns the page of a list that a request wants.
 func (q *request) listPackages(call client.Call[[]map[string]string]) (packageList, error) {
 	l := packageList{Query: q.query("q")}
+	fields, query := layout.Terms(q.r.URL.Query())
+	if l.Terms, l.Used = fields, query != ""; l.Query == "" {
+		l.Query = query
+	}
 	call = call.With("q", layout.Glob(l.Query))
 	if q.aptless {
 		call = call.With("limit", pageSize).With("after", q.query("after"))
 	}
 	found, err := client.Send(q.ctx, q.api, call)
+	if client.StatusOf(err) == http.StatusBadRequest && l.Query != "" {
+		l.Error = err.Error()
+		return l, nil
+	}
 	if err != nil {
 		return l, err
 	}
@@ -70,7 +90,7 @@ func (q *request) packages() error {
 	if err != nil {
 		return err
 	}
-	return q.write(http.StatusOK, "packages", "Packages", l)
+	return q.write(l.status(), "packages", "Packages", l)
 }
 
 // packageView is the data of the page of a package.
@@ -80,13 +100,33 @@ type packageView struct {
 	Homepage   string
 	Relations  []layout.Relations
 	Others     []layout.Field
-	Files      []client.File
+	Files      []fileView
 	Paths      []string // that the package installs, if they are asked for
 	Asked      bool
 	Unreadable string
 	References *client.References // nil if the session may not read them
 	Origins    []client.Origin
 	Versions   []packageRow
+}
+
+// fileView is a file of a package.
+type fileView struct {
+	client.File
+	URL string // at which a publication has it; "" if none has, or at no address that is known
+}
+
+// viewFiles returns the files of a package with an address of each.
+func viewFiles(f client.Files) (list []fileView) {
+	for _, file := range f.Files {
+		v := fileView{File: file}
+		for _, p := range f.Published {
+			if v.URL == "" && path.Base(p.Path) == file.Name {
+				v.URL = p.URL
+			}
+		}
+		list = append(list, v)
+	}
+	return list
 }
 
 // apart are fields that the page shows at places of their own.
@@ -157,7 +197,7 @@ func (q *request) around(v *packageView, key string) error {
 	if err != nil {
 		return err
 	}
-	v.Files, v.Unreadable = files.Value.Files, files.Value.Unreadable
+	v.Files, v.Unreadable = viewFiles(files.Value), files.Value.Unreadable
 	v.Paths = files.Value.Paths[:min(len(files.Value.Paths), maxPaths)]
 	references, err := client.Send(q.ctx, q.api, client.ListReferences(key))
 	switch {

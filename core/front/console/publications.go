@@ -76,12 +76,31 @@ var setups = []setup{{client.Setup{For: "sources"}, "One command"}, {client.Setu
 type publicationView struct {
 	publication
 	Staged    []client.Source
-	Revisions []client.Revision
+	Revisions []revision
 	Setup     []setup
 	Readers   string // path of its page for readers
 	Actions   []action
 	May       bool // go back to a revision
 	MayStage  bool // change the sources of the next update
+}
+
+// revision is a state of a publication that is kept.
+type revision struct {
+	client.Revision
+	First        bool // no other one is kept before it
+	Known        bool // how many packages it has gained and lost
+	Gained, Lost int
+}
+
+func viewRevisions(list []client.Revision) (all []revision) {
+	for i, r := range list {
+		v := revision{Revision: r, First: i == len(list)-1, Known: r.Added != nil && r.Removed != nil}
+		if v.Known {
+			v.Gained, v.Lost = *r.Added, *r.Removed
+		}
+		all = append(all, v)
+	}
+	return all
 }
 
 func (q *request) publication() error {
@@ -90,7 +109,7 @@ func (q *request) publication() error {
 	if err != nil {
 		return err
 	}
-	v := publicationView{publication: viewPublication(found), May: q.mayChange(auth.PublishUpdate, right(place)) && q.aptless, MayStage: q.mayChange(auth.PublishUpdate, right(place))}
+	v := publicationView{publication: viewPublication(found), May: q.mayChange(auth.PublishUpdate, publicationRight(place)) && q.aptless, MayStage: q.mayChange(auth.PublishUpdate, publicationRight(place))}
 	staged, err := client.Send(q.ctx, q.api, client.ListSources(place))
 	if err == nil {
 		v.Staged = staged.Value
@@ -102,7 +121,7 @@ func (q *request) publication() error {
 		if err != nil {
 			return err
 		}
-		v.Revisions = revisions.Value
+		v.Revisions = viewRevisions(revisions.Value)
 		for _, one := range setups {
 			text, err := client.Send(q.ctx, q.api, client.ShowSetup(place, one.For))
 			if err != nil {
@@ -115,12 +134,12 @@ func (q *request) publication() error {
 		v.Readers = strings.Replace(v.Path, "/-/publications/", "/-/d/", 1)
 	}
 	if v.SourceKind == "snapshot" {
-		q.offer(&v.Actions, auth.PublishUpdate, right(place), action{placePath(place, "switch"), "Switch to another snapshot", false})
+		q.offer(&v.Actions, auth.PublishUpdate, publicationRight(place), action{placePath(place, "switch"), "Switch to another snapshot", false})
 	} else {
-		q.offer(&v.Actions, auth.PublishUpdate, right(place), action{placePath(place, "update"), "Update", false})
+		q.offer(&v.Actions, auth.PublishUpdate, publicationRight(place), action{placePath(place, "update"), "Update", false})
 	}
-	q.offer(&v.Actions, auth.PublishUpdate, right(place), action{placePath(place, "sources"), "Change the sources", false})
-	q.offer(&v.Actions, auth.PublishManage, right(place), action{placePath(place, "drop"), "Drop", true})
+	q.offer(&v.Actions, auth.PublishUpdate, publicationRight(place), action{placePath(place, "sources"), "Change the sources", false})
+	q.offer(&v.Actions, auth.PublishManage, publicationRight(place), action{placePath(place, "drop"), "Drop", true})
 	return q.write(http.StatusOK, "publication", v.Title, v)
 }
 

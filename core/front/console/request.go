@@ -285,8 +285,8 @@ func (q *request) place() client.Place {
 	return client.ParsePlace(prefix, q.r.PathValue("distribution"))
 }
 
-// right returns the name of a publication in needs.
-func right(p client.Place) string {
+// publicationRight returns the name of a publication in needs.
+func publicationRight(p client.Place) string {
 	storage, prefix := "", p.Prefix
 	if i := strings.LastIndex(prefix, ":"); i >= 0 {
 		storage, prefix = prefix[:i], prefix[i+1:]

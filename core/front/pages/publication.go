@@ -25,7 +25,10 @@ type publicationView struct {
 	Setup    []snippet
 	Warnings []string // of the set-up: apt refuses the publication, for example
 	Keys     []keyView
-	Query    string // as the reader has typed it
+	Query    string // as the reader has typed it, or as the fields of the form say
+	Terms    []layout.Term
+	Used     bool   // the fields of the form have values
+	Error    string // why the query cannot be read
 	Packages []packageRow
 	Total    string // number of all packages; "" with a query
 	Next     string // address of the next page
@@ -50,16 +53,23 @@ func (q *request) publication() error {
 	if v.Setup, v.Warnings, err = q.setup(place, v.Private); err != nil {
 		return err
 	}
-	after := q.r.URL.Query().Get("after")
-	rows, err := q.packages(place, v.Query, after, pageSize)
+	terms, written := layout.Terms(q.r.URL.Query())
+	if v.Terms, v.Used = terms, written != ""; v.Query == "" {
+		v.Query = written
+	}
+	status := http.StatusOK
+	rows, err := q.packages(place, v.Query, q.r.URL.Query().Get("after"), pageSize)
+	if client.StatusOf(err) == http.StatusBadRequest && v.Query != "" {
+		v.Error, status, err = err.Error(), http.StatusBadRequest, nil
+	}
 	if err != nil {
 		return err
 	}
 	v.Packages, v.Total = rows.list, rows.total
 	if rows.next != "" {
-		v.Next = q.r.URL.EscapedPath() + "?" + url.Values{"q": {v.Query}, "after": {rows.next}}.Encode() + "#packages"
+		v.Next = layout.Base(q.r) + q.r.URL.EscapedPath() + "?" + url.Values{"q": {v.Query}, "after": {rows.next}}.Encode() + "#packages"
 	}
-	return q.write(http.StatusOK, "publication", v.Name, v)
+	return q.write(status, "publication", v.Name, v)
 }
 
 // orAbsent returns err, or that there is no such page.

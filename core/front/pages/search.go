@@ -3,6 +3,8 @@ package pages
 import (
 	"net/http"
 	"strings"
+
+	"aptless/core/client"
 )
 
 // maxSearched bounds the publications that one search reads.
@@ -17,6 +19,7 @@ type searchView struct {
 	Groups []foundIn
 	Left   int // publications that were not searched
 	None   bool
+	Error  string // why the query cannot be read
 }
 
 // foundIn are the packages that were found in a publication.
@@ -36,9 +39,14 @@ func (q *request) search() error {
 	if err != nil {
 		return err
 	}
+	status := http.StatusOK
 	v.Left = max(0, len(all)-maxSearched)
 	for _, p := range all[:min(len(all), maxSearched)] {
 		got, err := q.packages(p.Place(), v.Query, "", perSearched)
+		if client.StatusOf(err) == http.StatusBadRequest {
+			v.Error, v.Left, status = err.Error(), 0, http.StatusBadRequest
+			break
+		}
 		if err != nil {
 			return err
 		}
@@ -51,6 +59,6 @@ func (q *request) search() error {
 		}
 		v.Groups = append(v.Groups, group)
 	}
-	v.None = len(v.Groups) == 0
-	return q.write(http.StatusOK, "search", "Search: "+v.Query, v)
+	v.None = len(v.Groups) == 0 && v.Error == ""
+	return q.write(status, "search", "Search: "+v.Query, v)
 }
