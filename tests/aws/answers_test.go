@@ -34,6 +34,7 @@ sys.stdout.buffer.write(urllib.request.urlopen(r).read())
 // TestLongAnswers reads a listing that does not fit into an answer of a function. Clients
 // that follow redirects get all of it, and the token goes to the API only.
 func TestLongAnswers(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, 0, nil)
 	random := rand.New(rand.NewPCG(1, 2))
 	const repos, size = 32, 240_000
@@ -109,6 +110,7 @@ func TestLongAnswers(t *testing.T) {
 // answered 202 with its task, and so is a change. The proxy and the client of aptless wait
 // for the task. All of them are slow at the same time.
 func TestLongListings(t *testing.T) {
+	t.Parallel()
 	var slow atomic.Bool
 	var blocked atomic.Int64
 	w := &watch{hold: func(r *http.Request) {

@@ -35,6 +35,13 @@ func TestMain(m *testing.M) {
 	if parts, why = services.Parts(ctx, "../../localstack"); why == nil {
 		local, why = services.Start(ctx, parts, data)
 	}
+	if why == nil {
+		for _, v := range local.Env() {
+			if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, "AWS_") {
+				os.Setenv(name, value)
+			}
+		}
+	}
 	code := m.Run()
 	if local != nil {
 		local.Stop()
@@ -46,8 +53,9 @@ func TestMain(m *testing.M) {
 
 var opened atomic.Int64
 
-// open connects drivers with their own queues.
-func open(t *testing.T) *aws.Drivers {
+// alone returns the substitutes with the names of a table and buckets of the test's own. So
+// no test waits for tasks of another one, and several run at the same time.
+func alone(t *testing.T) *services.Local {
 	t.Helper()
 	if why != nil {
 		if os.Getenv("CI") != "" { // the Makefile sets it for targets that need the substitutes
@@ -55,13 +63,24 @@ func open(t *testing.T) *aws.Drivers {
 		}
 		t.Skip(why)
 	}
-	for _, v := range local.Env() {
-		name, value, _ := strings.Cut(v, "=")
-		t.Setenv(name, value)
+	l, n := *local, opened.Add(1)
+	for _, name := range []*string{&l.Config.Table, &l.Config.PrivateBucket, &l.Config.PublicBucket, &l.Config.DropBucket} {
+		*name = fmt.Sprintf("%s-%d", *name, n)
 	}
-	config := local.Config
-	config.Queues = map[string]string{}
-	d, err := aws.Open(t.Context(), config)
+	return &l
+}
+
+// open connects drivers with their own queues, table and buckets.
+func open(t *testing.T) *aws.Drivers {
+	t.Helper()
+	return connect(t, alone(t))
+}
+
+// connect connects drivers with their own queues, and puts their addresses into l.
+func connect(t *testing.T, l *services.Local) *aws.Drivers {
+	t.Helper()
+	l.Config.Queues = map[string]string{}
+	d, err := aws.Open(t.Context(), l.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +97,10 @@ func worker(d *aws.Drivers, h driver.Handler) aws.Deliver {
 
 // TestDrivers runs the suite of all drivers.
 func TestDrivers(t *testing.T) {
+	t.Parallel()
+	l := alone(t)
 	drivertest.Run(t, func(t *testing.T) drivertest.Set {
-		d := open(t)
+		d := connect(t, l)
 		return drivertest.Set{NotLazy: true, Blobs: d.Blobs, Table: d.Table, Queue: d.Queue, Serve: func(ctx context.Context, h driver.Handler) {
 			d.Queue.Serve(ctx, 8, worker(d, h), func(error) {})
 		}}

@@ -12,7 +12,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -91,11 +90,9 @@ func debS3(t *testing.T, lines string, signer pgp.Signer) map[string][]byte {
 // same address without a question, and installs. Release is signed or not, and has Origin
 // and Label or not. A second run publishes nothing.
 func TestBucketOfDebS3MovesIn(t *testing.T) {
-	d := open(t)
-	program := filepath.Join(t.TempDir(), "aptless")
-	if out, err := exec.Command("go", "build", "-o", program, "aptless/functions/aptless").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	t.Parallel()
+	l := alone(t)
+	d, program := connect(t, l), aptless(t)
 	m := newMachine(t, program)
 	text, err := os.ReadFile(filepath.Join(m.data, "signing-key.asc"))
 	if err != nil {
@@ -136,7 +133,7 @@ func TestBucketOfDebS3MovesIn(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			address := fmt.Sprintf("s3://%s/%s?region=us-east-1&endpoint=%s", local.Config.PublicBucket, below, local.Config.S3URL)
+			address := fmt.Sprintf("s3://%s/%s?region=us-east-1&endpoint=%s", l.Config.PublicBucket, below, l.Config.S3URL)
 			bucket, err := aws.OpenBucket(t.Context(), address)
 			if err != nil {
 				t.Fatal(err)

@@ -81,6 +81,7 @@ func (o *operator) act(path, preview string, fields ...string) {
 // TestConsoleOfTheDeployment (W14): the console of one machine drives the API of the
 // functions. Each page is made, and a package goes from its upload to a publication.
 func TestConsoleOfTheDeployment(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, time.Minute, nil)
 	c, err := console.New(console.Settings{Alone: true, Now: time.Now, Log: slog.New(slog.DiscardHandler), Ask: func(r *http.Request) (context.Context, *client.Client) {
 		return r.Context(), &client.Client{URL: p.api.URL, HTTP: http.DefaultClient, Authorize: func(r *http.Request) error {

@@ -66,6 +66,7 @@ func (p *process) settle() {
 // TestCost counts the requests of operations for docs/cost.md. It changes one package in a
 // repository of n; the size must have no effect.
 func TestCost(t *testing.T) {
+	t.Parallel()
 	sizes := []int{100}
 	if !testing.Short() {
 		sizes = []int{1000, 10_000}

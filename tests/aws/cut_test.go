@@ -41,8 +41,7 @@ func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // cut returns drivers and their cutter.
 func cut(t *testing.T) (*aws.Drivers, func(requests int)) {
 	t.Helper()
-	open(t) // skips the test without substitutes
-	config := local.Config
+	config := alone(t).Config
 	config.Queues = map[string]string{}
 	var cutters []*cutter
 	for _, service := range []*string{&config.S3URL, &config.DynamoDBURL, &config.SQSURL} {
@@ -75,6 +74,7 @@ func cut(t *testing.T) (*aws.Drivers, func(requests int)) {
 // TestLostAnswers holds that a writer is not told of another writer if its own answer is
 // lost and the request repeated.
 func TestLostAnswers(t *testing.T) {
+	t.Parallel()
 	d, cutNext := cut(t)
 	ctx := t.Context()
 	part := fmt.Sprint("cut", time.Now().UnixNano())
@@ -124,6 +124,7 @@ func TestLostAnswers(t *testing.T) {
 // TestLostAnswerOfQueue holds that a message comes once if the answer to its sender or to
 // its receiver is lost.
 func TestLostAnswerOfQueue(t *testing.T) {
+	t.Parallel()
 	d, cutNext := cut(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

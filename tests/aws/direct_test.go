@@ -13,6 +13,7 @@ import (
 
 // TestSignedPut holds that a signed request stores exactly the announced bytes, once.
 func TestSignedPut(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	const content = "content of a package"
 	sum := sha256.Sum256([]byte(content))

@@ -26,6 +26,7 @@ func eventually(t *testing.T, about string, holds func() bool) {
 // TestDropBox: an object that is put into the drop box is imported and published, without
 // a call of the API. A bad one is put aside. The functions need no further rights.
 func TestDropBox(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, 0, nil)
 	name := fmt.Sprint("dropped", time.Now().UnixNano())
 	p.must("POST", "/api/repos", `{"Name":"`+name+`"}`)

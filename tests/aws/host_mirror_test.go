@@ -21,6 +21,7 @@ import (
 // kills functions at random. The update continues, ends correctly, and fetches only
 // interrupted files again.
 func TestDeployedMirror(t *testing.T) {
+	t.Parallel()
 	packages, kills := 1500, 6
 	if testing.Short() {
 		packages, kills = 120, 1

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,32 +24,54 @@ import (
 	"aptless/core/formats/deb/debtest"
 	"aptless/infra/aws"
 	"aptless/localstack"
+	"aptless/localstack/services"
 	"aptless/tests/apt"
 )
 
 // built is the output folder of programs, or "" before the build.
 var built string
 
-// programs builds the functions once.
+// programs builds the functions, and the program aptless, once.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "aptless-functions-")
 	if err != nil {
 		return "", err
 	}
 	built = dir
-	for _, name := range []string{"api", "worker", "schedule"} {
-		cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, name, "bootstrap"), "aptless/functions/"+name)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return dir, fmt.Errorf("%w: %s", err, out)
+	args := []string{"build", "-tags", "lambda.norpc", "-o", dir, "aptless/functions/aptless"}
+	for _, name := range functions {
+		args = append(args, "aptless/functions/"+name)
+	}
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("%w: %s", err, out)
+	}
+	for _, name := range functions {
+		folder := filepath.Join(dir, "code", name)
+		if err := errors.Join(os.MkdirAll(folder, 0o750), os.Rename(filepath.Join(dir, name), filepath.Join(folder, "bootstrap"))); err != nil {
+			return dir, err
 		}
 	}
 	return dir, nil
 })
 
+// functions are the programs of Lambda functions.
+var functions = []string{"api", "worker", "schedule"}
+
+// aptless returns the path of the program aptless.
+func aptless(t *testing.T) string {
+	t.Helper()
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "aptless")
+}
+
 // deployed is aptless as Lambda functions on this machine.
 type deployed struct {
 	*localstack.Aptless
 	drivers     *aws.Drivers
+	local       *services.Local // with the names of table and buckets
 	t           *testing.T
 	token       string // may do everything
 	api, public *httptest.Server
@@ -60,11 +83,17 @@ type deployed struct {
 // functions' requests to DynamoDB and S3 pass watch, if it is set.
 func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*localstack.Options)) *deployed {
 	t.Helper()
-	d := open(t)
-	behind := *local
+	return deployOn(t, alone(t), lease, watch, set...)
+}
+
+// deployOn is deploy on the table and the buckets of l.
+func deployOn(t *testing.T, l *services.Local, lease time.Duration, watch *watch, set ...func(*localstack.Options)) *deployed {
+	t.Helper()
+	d := connect(t, l)
+	behind := *l
 	if watch != nil {
-		behind.Config.DynamoDBURL = watch.before(t, local.Config.DynamoDBURL)
-		behind.Config.S3URL = watch.before(t, local.Config.S3URL)
+		behind.Config.DynamoDBURL = watch.before(t, l.Config.DynamoDBURL)
+		behind.Config.S3URL = watch.before(t, l.Config.S3URL)
 	}
 	code, err := programs()
 	if err != nil {
@@ -77,7 +106,7 @@ func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*locals
 	public := httptest.NewUnstartedServer(nil)
 	o := localstack.Options{
 		Edge: "../../infra/edge", Address: "http://" + public.Listener.Addr().String(),
-		Template: "../../template.yaml", Code: code, Data: t.TempDir(), Queues: fmt.Sprint("host", opened.Add(1)),
+		Template: "../../template.yaml", Code: filepath.Join(code, "code"), Data: t.TempDir(), Queues: fmt.Sprint("host", opened.Add(1)),
 		Lease: lease, Every: lease, Functions: file, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range set {
@@ -106,7 +135,7 @@ func deploy(t *testing.T, lease time.Duration, watch *watch, set ...func(*locals
 			t.Fatal(err)
 		}
 	}
-	p := &deployed{token: token, Aptless: a, drivers: d, t: t, api: httptest.NewServer(a.API), public: public, log: file.Name()}
+	p := &deployed{token: token, Aptless: a, drivers: d, local: l, t: t, api: httptest.NewServer(a.API), public: public, log: file.Name()}
 	public.Config.Handler = a.Public
 	public.Start()
 	t.Cleanup(p.api.Close)
@@ -265,6 +294,7 @@ const lease = 3 * time.Second
 
 // TestDeployed has the real apt-get install a package published by Lambda functions.
 func TestDeployed(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, 0, nil)
 	p.closed()
 	p.must("GET", "/api/version", "")
@@ -311,6 +341,7 @@ func TestDeployed(t *testing.T) {
 // TestWorkersKilled kills workers at random while clients upload, import and publish.
 // Every admitted task is done once, and the tree has the packages of the repository.
 func TestWorkersKilled(t *testing.T) {
+	t.Parallel()
 	clients, kills := 24, 60
 	if testing.Short() {
 		clients, kills = 4, 5
@@ -376,6 +407,7 @@ func TestWorkersKilled(t *testing.T) {
 // once through the gateway and the API's function, all with one token. All succeed, and no
 // package is lost.
 func TestDeployedParallel(t *testing.T) {
+	t.Parallel()
 	clients := 200
 	if testing.Short() {
 		clients = 8
@@ -420,6 +452,7 @@ func TestDeployedParallel(t *testing.T) {
 // TestDeployedOrder alternates removals and additions of one package without waiting. The
 // last one decides.
 func TestDeployedOrder(t *testing.T) {
+	t.Parallel()
 	tasks := 40
 	if testing.Short() {
 		tasks = 8

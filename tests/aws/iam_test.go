@@ -76,10 +76,7 @@ func TestAuthorizerIAM(t *testing.T) {
 	if code, answer := as("", "", "GET", "/api/version", ""); code != 403 {
 		t.Errorf("a token in place of a signature: %d %s", code, answer)
 	}
-	program := filepath.Join(t.TempDir(), "aptless")
-	if out, err := exec.Command("go", "build", "-o", program, "aptless/functions/aptless").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	program := aptless(t)
 	small := debtest.Spec{Package: "hello"}
 	file := filepath.Join(t.TempDir(), debtest.FileName(small))
 	large := filepath.Join(t.TempDir(), "large.bin")
@@ -102,6 +99,7 @@ func TestAuthorizerIAM(t *testing.T) {
 
 // TestRevokedTokenIsRefusedWithin31Seconds by all instances of the function.
 func TestRevokedTokenIsRefusedWithin31Seconds(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, 0, nil)
 	var made struct{ ID, Token string }
 	if err := json.Unmarshal(p.must("POST", "/api/auth/tokens", `{"Name":"gone","Grants":[{"Role":"reader"}]}`), &made); err != nil {

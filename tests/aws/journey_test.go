@@ -22,6 +22,7 @@ import (
 	"aptless/core/formats/pgp"
 	"aptless/core/front/app"
 	"aptless/infra/aws"
+	"aptless/localstack/services"
 	"aptless/tests/apt"
 )
 
@@ -33,7 +34,13 @@ type process struct {
 }
 
 func serve(t *testing.T, set ...func(*app.Config)) *process {
-	d := open(t)
+	return serveBy(t, alone(t), worker, func(error) {}, set...)
+}
+
+// serveBy serves with the services l, and the workers that by makes. failed receives the errors of the queue's
+// deliveries.
+func serveBy(t *testing.T, l *services.Local, by func(*aws.Drivers, driver.Handler) aws.Deliver, failed func(error), set ...func(*app.Config)) *process {
+	d := connect(t, l)
 	key, err := pgp.Generate("Test", "test@example.org", pgp.Ed25519, time.Now().Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +59,7 @@ func serve(t *testing.T, set ...func(*app.Config)) *process {
 		t.Fatal(err)
 	}
 	var serving sync.WaitGroup
-	serving.Go(func() { d.Queue.Serve(ctx, 8, worker(d, a.Dispatcher.Handle), func(error) {}) })
+	serving.Go(func() { d.Queue.Serve(ctx, 8, by(d, a.Dispatcher.Handle), failed) })
 	t.Cleanup(func() {
 		stop()
 		serving.Wait()
@@ -125,6 +132,7 @@ func (p *process) counted(name string, step func()) {
 // TestJourney uploads, imports, publishes and publishes again, and reads the tree as apt
 // does.
 func TestJourney(t *testing.T) {
+	t.Parallel()
 	p := serve(t)
 	name := fmt.Sprint("journey", time.Now().UnixNano())
 	p.must("POST", "/api/repos", fmt.Sprintf(`{"Name":%q}`, name))
@@ -158,6 +166,7 @@ func TestJourney(t *testing.T) {
 // TestParallelImports has many clients upload and import into one repository at once. No
 // package is lost.
 func TestParallelImports(t *testing.T) {
+	t.Parallel()
 	clients := 200
 	if testing.Short() {
 		clients = 40

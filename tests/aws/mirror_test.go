@@ -15,6 +15,7 @@ import (
 // TestMirror mirrors an archive onto the substitutes twice, publishes it, and logs the
 // requests.
 func TestMirror(t *testing.T) {
+	t.Parallel()
 	const root = "https://archive.example.org/debian/"
 	server := upstreamtest.Serve(root, nil)
 	p := serve(t, func(c *app.Config) { c.Upstream, c.Mirrors.IgnoreSignatures = server, true })

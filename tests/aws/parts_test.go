@@ -20,6 +20,7 @@ import (
 // TestSignedParts holds that a signed request stores exactly the part that it is for, and
 // that the joined parts are the object.
 func TestSignedParts(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	key := fmt.Sprint("private/signed/", time.Now().UnixNano())
 	contents := [][]byte{bytes.Repeat([]byte("0123456789abcdef"), driver.MinPart/16), []byte("the end")}
@@ -104,6 +105,7 @@ func TestSignedParts(t *testing.T) {
 // TestLargeFileIsUploadedInPartsAndImported: the client goes on after it was interrupted,
 // and no request through the gateway has the bytes.
 func TestLargeFileIsUploadedInPartsAndImported(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, 0, nil)
 	p.must("POST", "/api/repos", `{"Name":"parted"}`)
 	deb := debtest.Deb(debtest.Spec{Package: "parted", Files: map[string]string{"usr/share/parted": strings.Repeat("x", 65<<20)}, Compression: "none"})

@@ -16,6 +16,7 @@ import (
 // the values that the API function writes into its store. The real apt reads with the
 // token in its URL. A revoked token is refused.
 func TestPrivateDownloads(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, 0, nil, func(o *localstack.Options) { o.Values = map[string]string{"PrivateDownloads": "yes"} })
 	p.must("POST", "/api/repos", `{"Name":"private"}`)
 	if err := p.upload("private", debtest.Spec{Package: "for-few"}); err != nil {

@@ -63,6 +63,7 @@ assert r.json() == [os.path.basename(file)], r.text
 // TestRequestsOfPython: the library requests sends forms through the proxy, and large files
 // by signed requests to the storage.
 func TestRequestsOfPython(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, 0, nil)
 	authorize := func(r *http.Request) error { r.Header.Set("Authorization", "Bearer "+p.token); return nil }
 	near := httptest.NewServer(&proxy.Proxy{Log: slog.New(slog.DiscardHandler), Spool: t.TempDir(), Client: &client.Client{URL: p.api.URL, HTTP: http.DefaultClient, Authorize: proxy.Replayable(authorize)}})

@@ -36,6 +36,7 @@ func (p *deployed) read(path string) (int, string, http.Header) {
 // sign, as CloudFront answers for them. The root is a page for people, and no list of the
 // bucket.
 func TestReadersFindWhatTheyNeed(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, 0, nil, func(o *localstack.Options) { o.Values = map[string]string{"Title": "Packages of many"} })
 	p.must("POST", "/api/repos", `{"Name":"plus"}`)
 	spec := debtest.Spec{Package: "g++-plus", Version: "12.4+deb12u15"}

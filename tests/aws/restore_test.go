@@ -32,9 +32,9 @@ func rows() *dynamodb.Client {
 
 // copyTable makes a table with the rows of the deployment's table, as a restore to a point
 // in time does.
-func copyTable(t *testing.T, to string) {
+func copyTable(t *testing.T, from *string, to string) {
 	t.Helper()
-	client, from := rows(), &local.Config.Table
+	client := rows()
 	was, err := client.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: from})
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +81,7 @@ func (p *deployed) objects(prefix string) map[string][]byte {
 // the API and by deletions in both buckets. The table of an earlier time, the undeleted
 // objects and a repair bring back the earlier state, byte for byte of package files.
 func TestRestoreDrill(t *testing.T) {
+	t.Parallel()
 	name := fmt.Sprint("drill", time.Now().UnixNano())
 	p := deploy(t, 0, nil)
 	p.must("POST", "/api/repos", `{"Name":"`+name+`"}`)
@@ -94,7 +95,7 @@ func TestRestoreDrill(t *testing.T) {
 
 	// The point in time.
 	restored := "restored-" + name
-	copyTable(t, restored)
+	copyTable(t, &p.local.Config.Table, restored)
 	private := p.objects("private/")
 
 	// The disaster: everything of the repository goes, and objects of both buckets.
@@ -123,7 +124,7 @@ func TestRestoreDrill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	again := deploy(t, 0, nil, func(o *localstack.Options) { o.Values = map[string]string{"ExistingTable": restored} })
+	again := deployOn(t, p.local, 0, nil, func(o *localstack.Options) { o.Values = map[string]string{"ExistingTable": restored} })
 	again.must("POST", "/api/db/repair", "")
 	if got := again.key(name); got != key {
 		t.Errorf("the package is %s, and was %s", got, key)

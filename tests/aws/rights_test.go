@@ -33,6 +33,7 @@ func without(t *testing.T, text, by string) string {
 // TestRolesAreEvaluated: on this machine, too, a function does nothing that its role does not
 // allow. Without the right to write published files, no publication succeeds.
 func TestRolesAreEvaluated(t *testing.T) {
+	t.Parallel()
 	const right = `            - Sid: Tree
               Effect: Allow
               Action: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]`
@@ -42,7 +43,7 @@ func TestRolesAreEvaluated(t *testing.T) {
 	})
 	p.must("POST", "/api/repos", `{"Name":"rights"}`)
 	p.admit("POST", "/api/publish/rights", `{"SourceKind":"local","Distribution":"stable","Architectures":["amd64"],"Sources":[{"Name":"rights"}]}`)
-	want := "s3:PutObject of arn:aws:s3:::" + local.Config.PublicBucket + "/"
+	want := "s3:PutObject of arn:aws:s3:::" + p.local.Config.PublicBucket + "/"
 	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		denied := p.Stack.Denied()["PublishFunction"]
 		if slices.ContainsFunc(denied, func(d string) bool { return strings.HasPrefix(d, want) }) {
@@ -61,6 +62,7 @@ func TestRolesAreEvaluated(t *testing.T) {
 // They run as soon as the operator has put the keys. The keys are parameters of Systems
 // Manager by default, and secrets on demand.
 func TestKeysThatComeLater(t *testing.T) {
+	t.Parallel()
 	for _, place := range []string{"PARAMETERS", "SECRETS"} {
 		t.Run(place, func(t *testing.T) { keysLater(t, place) })
 	}

@@ -30,6 +30,7 @@ const shortTimeout = 20 * time.Second
 // TestShortFunctions imports many packages in one call and collects many snapshots, with a
 // function timeout of 20 s. Both tasks end, in as many slices as they need.
 func TestShortFunctions(t *testing.T) {
+	t.Parallel()
 	packages, snapshots := *slicePackages, *sliceSnapshots
 	if testing.Short() {
 		packages, snapshots = 60, 10

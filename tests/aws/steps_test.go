@@ -117,6 +117,7 @@ func (p *deployed) tree(prefix string) map[string]string {
 // requests to the storage, before or after the request. The tree equals that of an
 // undisturbed run byte for byte.
 func TestKilledAtSteps(t *testing.T) {
+	t.Parallel()
 	steps := 40
 	if testing.Short() {
 		steps = 3

@@ -16,13 +16,14 @@ import (
 // TestStorage publishes to a prefix of another bucket, reads the tree as apt does, and
 // drops it.
 func TestStorage(t *testing.T) {
-	open(t) // skips the test without substitutes
+	t.Parallel()
+	l := alone(t)
 	name := fmt.Sprint("storage", time.Now().UnixNano())
-	all, err := aws.ParseStorages(fmt.Sprintf("eu=s3://%s/%s/deb?region=us-east-1&endpoint=%s", local.Config.PublicBucket, name, local.Config.S3URL))
+	all, err := aws.ParseStorages(fmt.Sprintf("eu=s3://%s/%s/deb?region=us-east-1&endpoint=%s", l.Config.PublicBucket, name, l.Config.S3URL))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := serve(t, func(c *app.Config) {
+	p := serveBy(t, l, worker, func(error) {}, func(c *app.Config) {
 		if c.Storages, err = aws.OpenStorages(t.Context(), all); err != nil {
 			t.Fatal(err)
 		}

@@ -194,11 +194,9 @@ func (m *machine) fill(t *testing.T, name string, n int) {
 // names by hash, but for dates and signatures. A further export of each is equal to the
 // first byte for byte: so are UUIDs, revisions and lists.
 func TestThereAndBack(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, 0, nil)
-	program := filepath.Join(t.TempDir(), "aptless")
-	if out, err := exec.Command("go", "build", "-o", program, "aptless/functions/aptless").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	program := aptless(t)
 	name := fmt.Sprint("moved", time.Now().UnixNano())
 	from, to := newMachine(t, program), newMachine(t, program)
 	from.fill(t, name, *transferPackages)
