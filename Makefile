@@ -162,8 +162,8 @@ test-aws-slices: tools parts ## import 50,000 packages and collect 10,000 snapsh
 test-transfer-large: tools parts ## export PACKAGES (50000) packages, import them into the AWS deployment on this machine, and bring them back
 	go test -timeout 5h -v -run 'TestThereAndBack$$' ./tests/aws -transfer-packages $(or $(PACKAGES),50000)
 
-test-aws-large: tools parts ## on this machine: a mirror of 2,000 packages, a package of 6 GB in the drop box, an import of 20 GB, a list of 60,000; needs 45 GB of disk
-	go test -timeout 5h -v -run 'TestLarge(Mirror|Package|Import|List)$$' ./tests/aws -large-mirror 2000 -large-package 6144 -large-import 20480 -large-each 512 -large-list 60000
+test-aws-large: tools parts ## on this machine: a mirror of 2,000 packages, and of a folder REAL of Debian's; a package of 6 GB in the drop box, an import of 20 GB, a list of 60,000; needs 45 GB of disk
+	go test -timeout 5h -v -run 'TestLarge(Mirror|Package|Import|List)$$' ./tests/aws $(if $(REAL),-large-real $(abspath $(REAL))) -large-mirror 2000 -large-package 6144 -large-import 20480 -large-each 512 -large-list 60000
 
 cost: tools parts ## count the AWS requests of operations, and print the bills of example months
 	go test -timeout 30m -v -run 'TestCost' ./tests/aws

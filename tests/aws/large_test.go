@@ -7,9 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -30,6 +32,7 @@ import (
 // The sizes of the large tests. `make test-aws-large` has the large ones.
 var (
 	largeMirror  = flag.Int("large-mirror", 40, "packages that TestLargeMirror mirrors and publishes")
+	largeReal    = flag.String("large-real", "", "folder of packages of Debian that TestLargeMirror adds, so that debootstrap installs a system")
 	largePackage = flag.Int64("large-package", 48, "MiB of the package that TestLargePackage drops")
 	largeImport  = flag.Int64("large-import", 96, "MiB that TestLargeImport imports")
 	largeEach    = flag.Int64("large-each", 32, "MiB of a package of TestLargeImport")
@@ -73,9 +76,12 @@ func peak(t *testing.T) func() int64 {
 // TestLargeMirror mirrors and publishes an archive whose packages have pluses in their
 // names and versions. debmirror and debootstrap read it from the published tree.
 func TestLargeMirror(t *testing.T) {
-	specs := []debtest.Spec{{Package: "apt", Version: "2.6.1+b1", Architecture: "amd64", Fields: map[string]string{"Priority": "important"}}} // debootstrap wants it
-	required := 1
-	for i := range *largeMirror - 1 {
+	var specs []debtest.Spec
+	if *largeReal == "" { // debootstrap wants it
+		specs = append(specs, debtest.Spec{Package: "apt", Version: "2.6.1+b1", Architecture: "amd64", Fields: map[string]string{"Priority": "important"}})
+	}
+	required := len(specs)
+	for i := range *largeMirror - len(specs) {
 		priority := "optional"
 		if i%10 == 0 {
 			priority = "required"
@@ -84,16 +90,20 @@ func TestLargeMirror(t *testing.T) {
 		specs = append(specs, debtest.Spec{Package: fmt.Sprintf("libsigc++-2.0-%dv5", i), Version: fmt.Sprintf("2.12.0+dfsg%d-1+b1", i), Architecture: "amd64", Fields: map[string]string{"Priority": priority},
 			Files: map[string]string{fmt.Sprintf("usr/lib/libsigc++-%d.so", i): "x"}})
 	}
-	archive := httptest.NewServer(upstreamtest.Serve("", upstreamtest.Build(upstreamtest.Spec{Components: map[string]upstreamtest.Component{"main": {Packages: specs}}})))
+	spec := upstreamtest.Spec{Components: map[string]upstreamtest.Component{"main": {Packages: specs}}}
+	files := realPackages(t, &spec)
+	tree := upstreamtest.Build(spec)
+	maps.Copy(tree, files)
+	archive := httptest.NewServer(upstreamtest.Serve("", tree))
 	t.Cleanup(archive.Close)
 	p := deploy(t, 0, nil, func(o *localstack.Options) { o.AllowUpstream = "127.0.0.1" })
-	ended := peak(t)
+	ended, begun := peak(t), time.Now()
 	name := fmt.Sprint("large", time.Now().UnixNano())
 	p.must("POST", "/api/mirrors", fmt.Sprintf(`{"Name":%q,"ArchiveURL":%q,"Distribution":"stable","IgnoreSignatures":true}`, name, archive.URL))
-	p.must("PUT", "/api/mirrors/"+name, `{"IgnoreSignatures":true}`)
+	p.ends("update of the mirror", p.admit("PUT", "/api/mirrors/"+name, `{"IgnoreSignatures":true}`))
 	p.must("POST", "/api/mirrors/"+name+"/snapshots", `{"Name":"`+name+`"}`)
-	p.must("POST", "/api/publish/"+name, `{"SourceKind":"snapshot","Distribution":"stable","Architectures":["amd64"],"Sources":[{"Name":"`+name+`"}]}`)
-	t.Logf("%d packages; at most %d MiB in a function", len(specs), ended())
+	p.ends("publication", p.admit("POST", "/api/publish/"+name, `{"SourceKind":"snapshot","Distribution":"stable","Architectures":["amd64"],"Sources":[{"Name":"`+name+`"}]}`))
+	t.Logf("%d packages, %d of them Debian's; at most %d MiB in a function; %s", len(specs)+len(files), len(files), ended(), time.Since(begun).Round(time.Second))
 	ring := filepath.Join(t.TempDir(), "ring.gpg")
 	key, err := exec.Command("sh", "-c", "curl -sSf "+p.public.URL+"/key.asc | gpg --dearmor").Output()
 	if err == nil {
@@ -102,34 +112,100 @@ func TestLargeMirror(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tool := func(want int, program string, args ...string) {
-		t.Helper()
-		dir := args[len(args)-1]
-		if program == "debootstrap" {
-			dir = args[len(args)-2]
-			if os.Geteuid() != 0 {
-				program, args = "fakeroot", append([]string{program}, args...)
-			}
-		}
-		cmd := exec.CommandContext(t.Context(), program, args...)
-		cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "LC_ALL=C.UTF-8", "http_proxy=", "no_proxy=127.0.0.1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", program, err, out[max(0, len(out)-3000):])
-		}
-		n := 0
-		err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-			if strings.HasSuffix(path, ".deb") {
-				n++
-			}
-			return err
-		})
-		if err != nil || n != want {
-			t.Errorf("%s has %d packages, want %d; %v", program, n, want, err)
-		}
+	dir := t.TempDir()
+	tool(t, "debmirror", "--method=http", "--host="+strings.TrimPrefix(p.public.URL, "http://"), "--root="+name, "--dist=stable", "--section=main", "--arch=amd64",
+		"--nosource", "--keyring="+ring, "--rsync-extra=none", "--diff=none", dir)
+	if n := debs(t, dir); n != len(specs)+len(files) {
+		t.Errorf("debmirror has %d packages, want %d", n, len(specs)+len(files))
 	}
-	tool(len(specs), "debmirror", "--method=http", "--host="+strings.TrimPrefix(p.public.URL, "http://"), "--root="+name, "--dist=stable", "--section=main", "--arch=amd64",
-		"--nosource", "--keyring="+ring, "--rsync-extra=none", "--diff=none", t.TempDir())
-	tool(required, "debootstrap", "--download-only", "--variant=minbase", "--arch=amd64", "--no-merged-usr", "--keyring="+ring, "stable", t.TempDir(), p.public.URL+"/"+name)
+	dir = t.TempDir()
+	args := []string{"--variant=minbase", "--arch=amd64", "--keyring=" + ring, "stable", dir, p.public.URL + "/" + name}
+	if *largeReal == "" {
+		tool(t, "debootstrap", append([]string{"--download-only", "--no-merged-usr"}, args...)...)
+		if n := debs(t, dir); n != required {
+			t.Errorf("debootstrap has %d packages, want %d", n, required)
+		}
+		return
+	}
+	tool(t, "debootstrap", args...)
+	out, err := exec.CommandContext(t.Context(), "chroot", dir, "dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n").Output()
+	if n := strings.Count(string(out), " ii "); err != nil || n != strings.Count(string(out), "\n") || strings.Count(string(out), "libsigc++-2.0-") != required || !strings.Contains(string(out), "\napt ii ") {
+		t.Errorf("%d packages are installed, %v:\n%s", n, err, out)
+	}
+	t.Logf("debootstrap installed %d packages; %s", strings.Count(string(out), "\n"), time.Since(begun).Round(time.Second))
+}
+
+// realPackages adds the packages of the folder -large-real to the component of an archive, and returns their
+// files by path.
+func realPackages(t *testing.T, s *upstreamtest.Spec) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	if *largeReal == "" {
+		return files
+	}
+	dir := t.TempDir()
+	pool := filepath.Join(dir, "pool", "debian")
+	err := os.MkdirAll(pool, 0o755)
+	entries, read := os.ReadDir(*largeReal)
+	if err = errors.Join(err, read); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".deb") {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(*largeReal, e.Name()))
+		name := e.Name()
+		if pkg, epoch, ok := strings.Cut(name, "_"); ok { // apt keeps the epoch in the name of its file
+			if _, rest, ok := strings.Cut(epoch, "%3a"); ok {
+				name = pkg + "_" + rest
+			}
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(pool, name), data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		files["pool/debian/"+name] = data
+	}
+	cmd := exec.CommandContext(t.Context(), "apt-ftparchive", "packages", "pool/debian")
+	cmd.Dir = dir
+	index, err := cmd.Output()
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d packages in %s, %v", len(files), *largeReal, err)
+	}
+	s.Extra = map[string][]byte{"debian/binary-amd64/Packages": index}
+	s.Fields = map[string]string{"Components": "main debian"}
+	return files
+}
+
+// tool runs a client of a published tree. debootstrap gets the root that it wants.
+func tool(t *testing.T, program string, args ...string) {
+	t.Helper()
+	if program == "debootstrap" && os.Geteuid() != 0 {
+		program, args = "fakeroot", append([]string{program}, args...)
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "LC_ALL=C.UTF-8", "http_proxy=", "no_proxy=127.0.0.1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", program, err, out[max(0, len(out)-3000):])
+	}
+}
+
+// debs counts the packages below a folder.
+func debs(t *testing.T, dir string) (n int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".deb") {
+			n++
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // zeros is an endless file of zeros.
