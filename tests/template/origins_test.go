@@ -128,3 +128,65 @@ func TestEachPathPassesItsFunction(t *testing.T) {
 		t.Error("private files may be kept by shared caches")
 	}
 }
+
+// TestHTTPSIsForTheOwnNameOnly: Strict-Transport-Security (RFC 6797) is harmless for names
+// that also answer HTTP. It binds no other name of a domain, and is on no list of browsers.
+// Each path that answers HTTP answers HTTPS, too.
+func TestHTTPSIsForTheOwnNameOnly(t *testing.T) {
+	all, policies := parse(t), 0
+	for name, r := range all {
+		if r.Type != "AWS::CloudFront::ResponseHeadersPolicy" {
+			continue
+		}
+		sts := at(&r.Properties, "ResponseHeadersPolicyConfig", "SecurityHeadersConfig", "StrictTransportSecurity")
+		if sts == nil || text(sts, "AccessControlMaxAgeSec") == "" {
+			t.Errorf("%s does not ask for HTTPS", name)
+			continue
+		}
+		policies++
+		for _, field := range []string{"IncludeSubdomains", "Preload"} {
+			if value := text(sts, field); value != "" && value != "false" {
+				t.Errorf("%s binds other names: %s: %s", name, field, value)
+			}
+		}
+	}
+	if policies < 2 {
+		t.Errorf("%d policies", policies)
+	}
+	cdn := all["Cdn"]
+	config := at(&cdn.Properties, "DistributionConfig")
+	for _, b := range append([]*yaml.Node{at(config, "DefaultCacheBehavior")}, at(config, "CacheBehaviors").Content...) {
+		for _, value := range list(at(b, "ViewerProtocolPolicy"))[1:] {
+			if value != "https-only" && value != "allow-all" {
+				t.Errorf("line %d: %s", b.Line, value)
+			}
+		}
+	}
+}
+
+// TestStoreComesBeforeItsFunction: CloudFormation makes the store of tokens before the
+// function that reads it, as GetAtt orders them, and makes both or neither.
+func TestStoreComesBeforeItsFunction(t *testing.T) {
+	all, found := parse(t), 0
+	for name, r := range all {
+		if r.Type != "AWS::CloudFront::Function" {
+			continue
+		}
+		stores := at(&r.Properties, "FunctionConfig", "KeyValueStoreAssociations")
+		if stores == nil {
+			continue
+		}
+		for _, s := range stores.Content {
+			arn := at(s, "KeyValueStoreARN")
+			store, attribute, _ := strings.Cut(arn.Value, ".")
+			other := all[store]
+			if arn.Tag != "!GetAtt" || attribute != "Arn" || other.Type != "AWS::CloudFront::KeyValueStore" || other.Condition != r.Condition {
+				t.Errorf("%s reads the store %s %s", name, arn.Tag, arn.Value)
+			}
+			found++
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d stores", found)
+	}
+}
