@@ -24,6 +24,7 @@
 //	report.go             sums of many runs
 //	shrink.go             a smaller plan with the same failure
 //	mutants.go, killers.go  the protective conditions, each removed in turn, and seeds that fail then
+//	switches.go           a program that has all mutants, each with a switch
 //	unreached.go          call sites that no run reaches, with the reasons
 //
 // # Invariants that a run checks

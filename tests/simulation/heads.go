@@ -109,7 +109,7 @@ func (c *checker) whole(ref lists.Ref) error {
 	for sha := range got.files {
 		info, err := c.memory.Blobs.Stat(context.Background(), pool.FileKey(sha))
 		if err != nil || strings.Trim(info.ETag, `"`) != sha[:32] {
-			return fmt.Errorf("file %s: %s, %w", sha, info.ETag, err)
+			return fmt.Errorf("file %s has the ETag %q (error %v)", sha, info.ETag, err)
 		}
 	}
 	got.fine = true

@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,7 +114,7 @@ var mutantFocus = map[string]string{
 	"idempotency: an admission": "lost writes", "idempotency: a write": "lost task rows", "cancel: ": "cancel", "commit: a committed": "cancel", "commit: no error": "missing",
 }
 
-// Change is a set of mutants that are built together.
+// Change is a set of mutants that are switched on together.
 type Change struct {
 	Name    string
 	Mutants []Mutant
@@ -172,26 +171,4 @@ func (c Change) texts(root string) (map[string]string, error) {
 		texts[path] = strings.Replace(text, m.Old, m.New, 1)
 	}
 	return texts, nil
-}
-
-// overlay writes the files by which go builds a change. It returns the path of the
-// overlay.
-func (c Change) overlay(root, dir string) (string, error) {
-	texts, err := c.texts(root)
-	if err != nil {
-		return "", err
-	}
-	replace := map[string]string{}
-	for path, text := range texts {
-		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
-		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
-			return "", err
-		}
-	}
-	data, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	name := filepath.Join(dir, "overlay.json")
-	return name, os.WriteFile(name, data, 0o600)
 }

@@ -30,6 +30,9 @@ func TestMutantsFit(t *testing.T) {
 			t.Errorf("%s has no mutants", c.Name)
 		}
 	}
+	if _, err := switched(root, Changes()); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestUnreachedSitesAreThere holds that each reason is about call sites of the source.
@@ -49,7 +52,8 @@ func TestUnreachedSitesAreThere(t *testing.T) {
 	}
 }
 
-// runMutants builds each mutant that matches the pattern. It is an error if no seed fails.
+// runMutants builds a program with all mutants, and runs it for each that matches the
+// pattern. It is an error if no seed fails.
 func runMutants(pattern string) error {
 	wanted, err := regexp.Compile(pattern)
 	if err != nil {
@@ -59,10 +63,25 @@ func runMutants(pattern string) error {
 	if err != nil {
 		return err
 	}
+	dir, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	files, err := overlay(root, dir, Changes())
+	if err != nil {
+		return err
+	}
+	program := filepath.Join(dir, "simulation.test")
+	build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-vet=off", "-overlay", files, "-o", program, "./tests/simulation")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
 	var errs []error
-	for _, m := range Changes() {
-		if wanted.MatchString(m.Name) {
-			errs = append(errs, runMutant(root, m))
+	for n, c := range Changes() {
+		if wanted.MatchString(c.Name) {
+			errs = append(errs, runMutant(program, filepath.Join(root, "tests/simulation"), n+1, c))
 		}
 	}
 	if len(errs) == 0 {
@@ -71,33 +90,18 @@ func runMutants(pattern string) error {
 	return errors.Join(errs...)
 }
 
-// runMutant builds a mutant, runs it, and prints a row of a table with the seeds that fail.
-func runMutant(root string, m Change) error {
-	begun := time.Now()
-	dir, err := os.MkdirTemp("", "mutant")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	overlay, err := m.overlay(root, dir)
-	if err != nil {
-		return err
-	}
-	program := filepath.Join(dir, "simulation.test")
-	build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-vet=off", "-overlay", overlay, "-o", program, "./tests/simulation")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", m.Name, err, out)
-	}
-	number := many(200, 200)
+// runMutant runs the change with that number, and prints a row of a table with the seeds
+// that fail.
+func runMutant(program, dir string, number int, m Change) error {
+	begun, tried := time.Now(), many(200, 200)
 	var killed []string
 	var out string
-	for _, seeds := range [][]string{{fmt.Sprintf("-first=%d", m.seed()), "-seeds=1"}, {fmt.Sprintf("-seeds=%d", number), "-focus=" + m.focus()}} {
+	for _, seeds := range [][]string{{fmt.Sprintf("-first=%d", m.seed()), "-seeds=1"}, {fmt.Sprintf("-seeds=%d", tried), "-focus=" + m.focus()}} {
 		if seeds[0] == "-first=0" {
 			continue // no seed is known
 		}
 		run := exec.Command(program, append(seeds, "-test.run=^TestRunsKeepTheInvariants$", "-test.timeout=10m", "-enough=1", "-shrink=false")...)
-		run.Dir = filepath.Join(root, "tests/simulation")
+		run.Dir, run.Env = dir, append(os.Environ(), fmt.Sprintf("%s=%d", switchedBy, number))
 		data, _ := run.CombinedOutput() // a mutant that is killed exits with an error
 		out = string(data)
 		if killed = seedsOf(out); len(killed) > 0 {
@@ -110,7 +114,7 @@ func runMutant(root string, m Change) error {
 	}
 	fmt.Printf("| %s | %s | %s | %v |\n", m.Name, strings.Join(killed, ", "), why, time.Since(begun).Round(time.Second))
 	if len(killed) == 0 && m.backed() == "" {
-		return fmt.Errorf("%s: survives %d seeds\n%s", m.Name, number, tail(out))
+		return fmt.Errorf("%s: survives %d seeds\n%s", m.Name, tried, tail(out))
 	}
 	return nil
 }

@@ -111,7 +111,7 @@ func (r *reader) release(body []byte, verify bool) (deb.Paragraph, time.Time, er
 		_, _, err = r.w.ring.VerifyClearsigned(body, time.Time{})
 	}
 	if err != nil || !signed {
-		return deb.Paragraph{}, time.Time{}, fmt.Errorf("signed: %v, %w", signed, err)
+		return deb.Paragraph{}, time.Time{}, fmt.Errorf("signed: %v (error %v)", signed, err)
 	}
 	p, err := deb.ParseParagraph(string(text), deb.ModeRelease)
 	if err != nil {

@@ -44,7 +44,7 @@ func Fits(state map[string]string) error {
 		case "snapshot", "repo", "mirror":
 			var row struct{ UUID, Name string }
 			if err := json.Unmarshal([]byte(data), &row); err != nil || row.UUID != sort || state[part+"-name/"+row.Name] != sort {
-				return fmt.Errorf("%s has no name of its own, %w", key, err)
+				return fmt.Errorf("%s has no name of its own (error %v)", key, err)
 			}
 		case "snapshot-name", "repo-name", "mirror-name":
 			if _, ok := state[strings.TrimSuffix(part, "-name")+"/"+data]; !ok {
