@@ -113,7 +113,7 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 		return nil, err
 	}
 	a.Printf("Generating metadata files and linking package files...\n")
-	if err := s.link(ctx, a, at, d); err != nil {
+	if err := s.gather(ctx, a, d); err != nil {
 		return nil, err
 	}
 	st, err := s.resume(ctx, a, at, d, m.Folder)
@@ -121,7 +121,7 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 		return nil, err
 	}
 	st.Continue(inventories)
-	if m.Set, err = s.stageSet(ctx, a, st, d, signer); err != nil {
+	if m.Set, err = s.stageFiles(ctx, a, at, d, st, signer); err != nil {
 		return nil, err
 	}
 	if err := tree.CopyAliases(ctx, st, m, base); err != nil {

@@ -37,9 +37,9 @@ func (s *Store) linker(a *task.Attempt, d *draft) *files.Linker {
 	}
 }
 
-// link publishes the package files that the last manifest has not. The commit enters
-// them into the inventory.
-func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) error {
+// gather finds the package files that the last manifest has not, and refuses those whose
+// path has another file. The commit enters them into the inventory.
+func (s *Store) gather(ctx context.Context, a *task.Attempt, d draft) error {
 	a.Phase("packages")
 	l := d.link
 	if err := s.undoForced(ctx, a, d); err != nil {
@@ -68,10 +68,79 @@ func (s *Store) link(ctx context.Context, a *task.Attempt, at cursor, d draft) e
 			return s.explain(ctx, d, conflict)
 		}
 	}
-	if err != nil {
-		return err
+	return err
+}
+
+// filesBeside is the default of Store.FilesBeside.
+const filesBeside = 256
+
+// stageFiles links the package files, and stages the index files and the files beside
+// them. If package files are many, it does both at the same time: links wait for the disk,
+// and indexes take the processors.
+func (s *Store) stageFiles(ctx context.Context, a *task.Attempt, at cursor, d draft, st *index.Stager, signer pgp.Signer) (set index.Set, err error) {
+	if at != (cursor{}) || d.link.Files() < cmp.Or(s.FilesBeside, filesBeside) {
+		if err := d.link.Link(ctx, max(at.Files, at.Linked)); err != nil {
+			return set, err
+		}
+		return s.stageSet(ctx, a, st, d, signer)
 	}
-	return l.Link(ctx, max(at.Files, at.Linked))
+	links := besides{linked: allLinked, ended: make(chan struct{})}
+	d.link.Pause = func(_ context.Context, linked int) error {
+		links.linked = linked
+		return nil
+	}
+	st.Pause = s.pauses(a, d, st, &links)
+	err = parallel.Run(ctx, 1, func(ctx context.Context, g *parallel.Group) (err error) {
+		g.Go(func(ctx context.Context) error {
+			defer close(links.ended)
+			links.err = d.link.Link(ctx, 0)
+			return links.err
+		})
+		set, err = s.stageSet(ctx, a, st, d, signer)
+		return err
+	})
+	if err == nil && links.linked != allLinked { // the slice was over
+		err = cmp.Or(a.Checkpoint(ctx, d.how.part.cursor(cursor{Files: links.linked})), task.ErrContinue)
+	}
+	return set, err
+}
+
+// besides is links that are made while indexes are staged.
+type besides struct {
+	linked int // number of linked files, or allLinked
+	err    error
+	ended  chan struct{} // is closed at the end of the links
+}
+
+// wait waits for the links, which end at the end of the slice. It returns how far they
+// are.
+func (b *besides) wait(ctx context.Context) (cursor, error) {
+	select {
+	case <-ctx.Done():
+		return cursor{}, context.Cause(ctx)
+	case <-b.ended:
+	}
+	if b.linked == allLinked {
+		return cursor{Linked: allLinked}, b.err
+	}
+	return cursor{Files: b.linked}, b.err
+}
+
+// pauses returns the Pause of a stager. links are made while it stages; nil says that all
+// are made.
+func (s *Store) pauses(a *task.Attempt, d draft, st *index.Stager, links *besides) func(context.Context, index.Progress) error {
+	return func(ctx context.Context, p index.Progress) (err error) {
+		at := cursor{Linked: allLinked}
+		if links != nil {
+			if at, err = links.wait(ctx); err != nil {
+				return err
+			}
+		}
+		if at.Progress, err = st.SaveProgress(ctx, p); err != nil {
+			return err
+		}
+		return cmp.Or(a.Checkpoint(ctx, d.how.part.cursor(at)), task.ErrContinue)
+	}
 }
 
 // resume returns the stager of an attempt, which goes on where an earlier slice
@@ -80,13 +149,7 @@ func (s *Store) resume(ctx context.Context, a *task.Attempt, at cursor, d draft,
 	st := s.stager(&d.next, folder)
 	st.Inventory, st.OutOfTime, st.Say = true, a.SliceOver, a.Printf
 	st.HashAll = (d.last.Generation+1)%hashAllEvery == 0
-	st.Pause = func(ctx context.Context, p index.Progress) error {
-		key, err := st.SaveProgress(ctx, p)
-		if err != nil {
-			return err
-		}
-		return cmp.Or(a.Checkpoint(ctx, d.how.part.cursor(cursor{Linked: allLinked, Progress: key})), task.ErrContinue)
-	}
+	st.Pause = s.pauses(a, d, st, nil)
 	if at.Progress == "" {
 		return st, nil
 	}

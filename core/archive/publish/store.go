@@ -55,6 +55,10 @@ type Store struct {
 	// Defaults of publications whose creation does not say.
 	SkipContents, SkipBz2 bool
 
+	// FilesBeside is from how many package files on a publication links them while it
+	// makes its indexes. 0 is 256.
+	FilesBeside int
+
 	// DropAtOnce is up to how many packages a publication may have for a drop to
 	// remove its files before the answer. A task after the answer removes those of a
 	// larger one.

@@ -102,11 +102,18 @@ func sweep(t *testing.T, setup, run func(*rig) error) {
 	})
 }
 
+// TestSweepCreate interrupts a creation. Few package files are linked before the indexes
+// are made, and many while they are made.
 func TestSweepCreate(t *testing.T) {
 	t.Parallel()
-	sweep(t,
-		func(r *rig) error { return r.put("r", hello, common) },
-		func(r *rig) error { return r.create(from("stable", "r")) })
+	for _, beside := range []int{0, 1} {
+		sweep(t,
+			func(r *rig) error { return r.put("r", hello, common) },
+			func(r *rig) error {
+				r.publish.FilesBeside = beside
+				return r.create(from("stable", "r"))
+			})
+	}
 }
 
 func TestSweepUpdate(t *testing.T) {

@@ -200,6 +200,9 @@ func (l *Linker) areas() []string {
 	return Areas(dirs)
 }
 
+// Files returns the number of files to be published.
+func (l *Linker) Files() int { return len(l.files) }
+
 // Link publishes the files but for the first done ones.
 func (l *Linker) Link(ctx context.Context, done int) error {
 	order := spread(len(l.files), maxParallel)
