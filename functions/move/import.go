@@ -36,8 +36,9 @@ type ImportResult struct {
 	Failed    map[string]string // publications that could not be made, with the reason
 }
 
-// batch is the number of files of one question for missing ones.
-const batch = 5000
+// batch is the number of files of one question for missing ones. The answer of a server on
+// AWS has to come within 29 s, and takes a request to S3 for each file.
+const batch = 2000
 
 // rounds bounds the imports of one folder. One import names 100 publications.
 const rounds = 1000

@@ -86,12 +86,12 @@ func serve(ctx context.Context, listen string, a *localstack.Aptless) error {
 		return err
 	}
 	failed := make(chan error, 2)
-	for _, handler := range []http.Handler{a.API, a.Public} {
+	for i, handler := range []http.Handler{a.API, a.Public} {
 		listener, err := net.ListenTCP("tcp", address)
 		if err != nil {
 			return err
 		}
-		if handler == a.API {
+		if i == 0 {
 			fmt.Printf("API:             http://%s/api\n", listener.Addr())
 		} else {
 			fmt.Printf("published tree:  http://%s/\n", listener.Addr())
