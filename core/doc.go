@@ -108,7 +108,7 @@
 //	archive/publish                archive/publish/paths archive/publish/index archive/publish/files archive/publish/tree archive/pkglist archive/pool archive/source
 //	archive/deliver                archive/publish archive/repo archive/source archive/upload
 //	archive/drop                   archive/deliver archive/publish archive/repo archive/upload
-//	archive/transfer               archive/keyring archive/mirror archive/pkglist archive/pool archive/publish archive/repo archive/snapshot archive/source archive/upload archive/upstream
+//	archive/transfer               archive/keyring archive/mirror archive/pkglist archive/pool archive/publish archive/publish/paths archive/repo archive/snapshot archive/source archive/upload archive/upstream
 //	archive/transfer/transfertest  archive/transfer archive/pkglist archive/publish archive/repo archive/snapshot
 //	archive/fsck                   archive/pkglist archive/pool archive/publish
 //	front/auth                     front/auth/oidc net/http

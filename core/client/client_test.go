@@ -268,6 +268,45 @@ func TestUploadsFitTheServer(t *testing.T) {
 	}
 }
 
+// TestSlowUploadsAreHalved: a server stores at most 3 files in the time that it has. A
+// request with more is not sent again as it is. A server that stores none ends the upload
+// after the requests of one file.
+func TestSlowUploadsAreHalved(t *testing.T) {
+	var mu sync.Mutex
+	arrived, most := map[string]int{}, 3
+	c, log := serve(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseMultipartForm(1 << 20); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if len(r.MultipartForm.File["file"]) > most {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		for _, f := range r.MultipartForm.File["file"] {
+			arrived[f.Filename]++
+		}
+	})
+	var files []client.Local
+	for i := range 10 {
+		files = append(files, client.Local{Name: fmt.Sprint("f", i), Size: 1, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil }})
+	}
+	if err := c.UploadAll(t.Context(), "d", files); err != nil || len(arrived) != 10 || arrived["f0"] != 1 {
+		t.Errorf("%v: %v", arrived, err)
+	}
+	if n := strings.Count(log.requests(), "POST"); n != 7 { // 10, 5, 2, 3, 5, 2, 3
+		t.Errorf("%d requests", n)
+	}
+	most = 0
+	if err := c.UploadAll(t.Context(), "d", files); client.StatusOf(err) != 503 {
+		t.Errorf("a server that stores nothing: %v", err)
+	}
+	if n := strings.Count(log.requests(), "POST"); n != 7+3+5 { // 10, 5, 2, and 1 five times
+		t.Errorf("%d requests", n)
+	}
+}
+
 // TestSmallFilesGoTogether: one form has all of them, also at its second attempt.
 func TestSmallFilesGoTogether(t *testing.T) {
 	var got []string

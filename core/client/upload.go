@@ -57,10 +57,34 @@ func (c *Client) Upload(ctx context.Context, dir string, l Local) error {
 }
 
 // UploadAll stores small files in an upload directory by one request. The server makes
-// them durable together, which is many times as fast as one by one.
+// them durable together, which is many times as fast as one by one. A request that takes
+// too long for a server or a gateway is not sent again as it is. Two requests follow, each
+// with half of the files. Example: 200 files, of which a function on AWS stores 120 in the
+// 29 s that it has.
 func (c *Client) UploadAll(ctx context.Context, dir string, files []Local) error {
-	_, err := c.do(ctx, form(dir, files))
-	return err
+	r := form(dir, files)
+	r.safe = len(files) == 1
+	_, err := c.do(ctx, r)
+	if err == nil || len(files) == 1 || ctx.Err() != nil || !tooLong(err) {
+		return err
+	}
+	if err := c.sleep(ctx, firstWait); err != nil {
+		return err
+	}
+	if err := c.UploadAll(ctx, dir, files[:len(files)/2]); err != nil {
+		return err
+	}
+	return c.UploadAll(ctx, dir, files[len(files)/2:])
+}
+
+// tooLong reports whether a request was sent, and had no answer in time.
+func tooLong(err error) bool {
+	var gone *Unreachable
+	if errors.As(err, &gone) {
+		return gone.Sent
+	}
+	status := StatusOf(err)
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }
 
 // form returns the request of a form with files.

@@ -243,3 +243,62 @@ func TestKilledTransferEndsTheSame(t *testing.T) {
 		}
 	}
 }
+
+// TestKilledKeepingEndsTheSame: an export that forgets an older one dies by SIGKILL at
+// every 50th step. At no step a manifest names a file that is gone: both the last export
+// and the kept one can be imported. Repeated, the command leaves the folder of a run that
+// nothing disturbed, byte for byte, and no file that no manifest names.
+func TestKilledKeepingEndsTheSame(t *testing.T) {
+	from := newBench(t)
+	apptest.Signer(t)
+	from.must(t, "repo", "create", "old")
+	from.must(t, "repo", "add", "old", many(t, "p", 60))
+	base := filepath.Join(t.TempDir(), "base")
+	from.must(t, "export", "--keep", "1", base)
+	from.must(t, "repo", "create", "new")
+	from.must(t, "repo", "add", "new", many(t, "q", 60))
+	from.must(t, "repo", "drop", "-force", "old")
+	copied := func() string {
+		dir := filepath.Join(t.TempDir(), "out")
+		if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	undated := func(dir string) map[string]string {
+		all, time := map[string]string{}, regexp.MustCompile(`^manifest-.*\.json$`)
+		for name, sum := range folderOf(t, dir) {
+			if name = time.ReplaceAllString(name, "manifest-TIME.json"); all[name] != "" {
+				t.Errorf("two exports are kept")
+			}
+			all[name] = sum
+		}
+		return all
+	}
+	whole := copied()
+	_, steps := from.process(t, 0, "export", "--keep", "1", "-j", "2", whole)
+	folder := undated(whole)
+	if steps < 3*between || len(folder) < 60 || len(folder) > 100 {
+		t.Fatalf("an export of %d steps and %d files", steps, len(folder))
+	}
+	forgets := 0
+	for at := between; at < steps; at += between {
+		dir := copied()
+		if killed, _ := from.process(t, at, "export", "--keep", "1", "-j", "2", dir); killed {
+			manifests, err := filepath.Glob(filepath.Join(dir, "manifest-*.json"))
+			if err != nil || len(manifests) == 0 {
+				t.Fatal(manifests, err)
+			}
+			newBench(t).must(t, "import", "--manifest", filepath.Base(manifests[0]), dir)
+			newBench(t).must(t, "import", dir)
+			if len(undated(dir)) > len(folder) && len(folderOf(t, dir)) < len(folder)+60 {
+				forgets++
+			}
+			from.process(t, 0, "export", "--keep", "1", "-j", "2", dir)
+		}
+		equalMaps(t, fmt.Sprintf("export that keeps one, killed at step %d of %d", at, steps), undated(dir), folder)
+	}
+	if forgets == 0 {
+		t.Error("no kill was between the removals of files")
+	}
+}

@@ -11,6 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"aptless/core/archive/transfer"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/formats/deb/debtest"
 	"aptless/core/front/app/apptest"
 )
 
@@ -114,6 +118,135 @@ func TestExportComesBack(t *testing.T) {
 	left := to.must(t, "files", "list")
 	if left != "" {
 		t.Errorf("left in the upload area: %s", left)
+	}
+}
+
+// TestImportEmptiesTheDirectory: two source packages have the same upstream archive. The
+// task of the import removes each file when the pool has it. So the request that drops
+// the directory of a large import is short.
+func TestImportEmptiesTheDirectory(t *testing.T) {
+	from, dir, files := newBench(t), filepath.Join(t.TempDir(), "out"), t.TempDir()
+	for _, version := range []string{"1.0-1", "1.0-2"} {
+		for name, data := range debtest.Source(debtest.SourceSpec{Version: version}) {
+			if err := os.WriteFile(filepath.Join(files, name), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	from.must(t, "repo", "create", "r")
+	from.must(t, "repo", "add", "r", files)
+	from.must(t, "export", dir)
+	to := newBench(t)
+	to.must(t, "import", dir)
+	if want, got := from.must(t, "repo", "show", "-with-packages", "r"), to.must(t, "repo", "show", "-with-packages", "r"); got != want || !strings.Contains(got, "hello") {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	dropped := 0
+	for _, line := range to.requests() {
+		if strings.HasPrefix(line, "DELETE /api/files/") {
+			dropped++
+		}
+	}
+	if dropped != 1 {
+		t.Fatalf("%d requests to drop the directory", dropped)
+	}
+	// Again by hand, without the request that drops the directory.
+	raw := newBench(t)
+	objects, err := filepath.Glob(filepath.Join(dir, "objects-*.jsonl"))
+	if err != nil || len(objects) != 1 {
+		t.Fatal(objects, err)
+	}
+	send := map[string][]byte{}
+	for prefix, sub := range map[string]string{transfer.ListPrefix: "lists", transfer.FilePrefix: "pool"} {
+		paths, err := filepath.Glob(filepath.Join(dir, sub, "*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			if send[prefix+filepath.Base(path)], err = os.ReadFile(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if send[transfer.ObjectsName], err = os.ReadFile(objects[0]); err != nil {
+		t.Fatal(err)
+	}
+	raw.MustUpload(t, "d", send)
+	raw.Must(t, "POST", "/api/import/d", "", nil)
+	if _, left := raw.Ask(t, "GET", "/api/files/d", ""); strings.Contains(left, transfer.FilePrefix) || !strings.Contains(left, transfer.ObjectsName) {
+		t.Errorf("left in the directory: %s", left)
+	}
+}
+
+// TestSkeletonFilesTravel: an operator has put files beside the indexes of a publication.
+// They are in the export, and the published tree of the other server is equal. A folder
+// without such files stays of version 1, which older programs read.
+func TestSkeletonFilesTravel(t *testing.T) {
+	from, m := stored(t)
+	apptest.Signer(t)
+	put := func(m *drivertest.Memory, name, text string) {
+		t.Helper()
+		if _, err := m.Blobs.Put(t.Context(), "private/skel/team/dists/stable/"+name, strings.NewReader(text), driver.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	version := func(dir string) int {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		manifest, err := transfer.ParseManifest(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return manifest.Version
+	}
+	from.must(t, "repo", "create", "r")
+	from.must(t, "repo", "add", "r", debs(t, "aa_1_amd64"))
+	from.must(t, "publish", "repo", "-component=main,main/extra", "-distribution=stable", "-architectures=amd64", "r", "r", "team")
+	plain, dir := filepath.Join(t.TempDir(), "plain"), filepath.Join(t.TempDir(), "out")
+	from.must(t, "export", plain)
+	put(m, "main/i18n/Translation-xx", "text\n")
+	put(m, "main/empty", "")
+	put(m, "main/extra/deep/er/x", "of the component inside of the other")
+	from.must(t, "publish", "update", "stable", "team")
+	from.must(t, "export", dir)
+	if a, b := version(plain), version(dir); a != 1 || b != 2 {
+		t.Errorf("versions %d and %d", a, b)
+	}
+	to, other := stored(t)
+	to.must(t, "import", dir)
+	tree := treeOf(m)
+	if tree["public/team/dists/stable/main/i18n/Translation-xx"] != "text\n" || tree["public/team/dists/stable/main/extra/deep/er/x"] == "" {
+		t.Errorf("the tree has no skeleton files: %q", slices.Sorted(maps.Keys(tree)))
+	}
+	equalMaps(t, "tree of the other server", treeOf(other), tree)
+	to.writesNothing(t, "import", dir)
+	from.writesNothing(t, "import", dir)
+	again := filepath.Join(t.TempDir(), "again")
+	to.must(t, "export", again)
+	equalMaps(t, "folder of the other server", folderOf(t, again), folderOf(t, dir))
+
+	put(m, "main/i18n/Translation-xx", "newer\n")
+	from.must(t, "publish", "update", "stable", "team")
+	from.must(t, "export", dir)
+	if r := to.aptless(t, "import", dir); r.code != 0 || !strings.Contains(r.err, "publication: 1 updated") {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+	equalMaps(t, "tree after a change", treeOf(other), treeOf(m))
+
+	put(other, "main/own", "of the operator there")
+	to.must(t, "publish", "update", "stable", "team")
+	put(m, "main/i18n/Translation-xx", "newest\n")
+	from.must(t, "publish", "update", "stable", "team")
+	from.must(t, "export", dir)
+	if r := to.aptless(t, "import", dir); r.code != 0 || !strings.Contains(r.err, "publication team/stable was changed on the server since its import") {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+	to.must(t, "import", "--overwrite", dir)
+	if files := other.Objects("public/team/dists/stable/main/"); files["public/team/dists/stable/main/own"] == "" || files["public/team/dists/stable/main/i18n/Translation-xx"] != "newest\n" {
+		t.Errorf("after an import that overwrites: %q", slices.Sorted(maps.Keys(files)))
 	}
 }
 

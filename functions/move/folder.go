@@ -136,7 +136,7 @@ func (f *Folder) write(objects []transfer.Object, files int, size int64, now tim
 		return transfer.Manifest{}, err
 	}
 	sum := sha256.Sum256(data)
-	m := transfer.Manifest{Format: transfer.Format, Version: transfer.Version, Made: now.UTC(), Objects: hex.EncodeToString(sum[:]), Size: int64(len(data)),
+	m := transfer.Manifest{Format: transfer.Format, Version: transfer.VersionOf(objects), Made: now.UTC(), Objects: hex.EncodeToString(sum[:]), Size: int64(len(data)),
 		Counts: transfer.Count(objects), Files: files, Bytes: size}
 	if err := f.put(f.objectsPath(m), bytes.NewReader(data)); err != nil {
 		return m, err

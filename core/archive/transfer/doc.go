@@ -30,6 +30,7 @@
 //	waiting.go       loaded publications are published
 //	packages.go      lists and package files from the upload directory
 //	export.go        the task of an export, and the parts that clients read
+//	skeleton.go      files of operators beside the indexes
 //	select.go        a part of the objects
 //	object.go        the format
 //	store.go         the Store

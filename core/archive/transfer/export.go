@@ -73,6 +73,9 @@ func (s *Store) export(ctx context.Context, a *task.Attempt, _ exportArgs) (task
 	if err != nil {
 		return task.Result{}, err
 	}
+	if err := s.poolSkeletons(ctx, objects); err != nil {
+		return task.Result{}, err
+	}
 	data, err := Encode(objects)
 	if err != nil {
 		return task.Result{}, task.Fail(500, "unable to export: %w", err)
@@ -273,7 +276,7 @@ func objectOf(row driver.Row) (o Object, ok bool, err error) {
 		if err = json.Unmarshal(row.Data, &p); p.Dropping || p.Manifest == "" {
 			return o, false, err
 		}
-		o.Publication = &Publication{Settings: p.Settings, Components: p.Components}
+		o.Publication = &Publication{Settings: p.Settings, Components: p.Components, state: p.Skeleton}
 	}
 	if err != nil {
 		return o, false, fmt.Errorf("row %s: %w", row.Key, err)

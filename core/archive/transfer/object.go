@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"aptless/core/archive/mirror"
@@ -20,11 +21,26 @@ import (
 	"aptless/core/engine/lists"
 )
 
-// Format and Version begin a Manifest. A reader refuses a greater version.
+// Format begins a Manifest. Version is the newest version of the format that this program
+// reads and writes. A reader refuses a greater one.
+//
+//	1  the first
+//	2  a publication may have skeleton files
 const (
 	Format  = "aptless-transfer"
-	Version = 1
+	Version = 2
 )
+
+// VersionOf returns the oldest version that has all of the objects. So a program of that
+// version still reads the folder.
+func VersionOf(objects []Object) int {
+	for i := range objects {
+		if p := objects[i].Publication; p != nil && len(p.Skeleton) > 0 {
+			return 2
+		}
+	}
+	return 1
+}
 
 // Limits of a transfer, in bytes.
 const (
@@ -74,6 +90,11 @@ const (
 type Publication struct {
 	publish.Settings
 	Components map[string]publish.Component
+	// Skeleton has the SHA-256 of the files that operators have put beside the indexes, by
+	// component and by path below it.
+	Skeleton map[string]map[string]string `json:",omitempty"`
+
+	state string // publish.State.Skeleton; "" if it was made without such files
 }
 
 // shares reports whether two publications have a source in common.
@@ -86,6 +107,39 @@ func (p *Publication) shares(other *Publication) bool {
 		}
 	}
 	return false
+}
+
+// Bounds of the skeleton files of a component, as package publish has them.
+const (
+	MaxSkeletonFiles = 1000
+	MaxSkeletonFile  = 64 << 20 // bytes
+)
+
+// checkSkeleton refuses names that lead out of the folder of a component.
+func (p *Publication) checkSkeleton() error {
+	for component, files := range p.Skeleton {
+		if _, has := p.Components[component]; !has || len(files) > MaxSkeletonFiles {
+			return fmt.Errorf("publication %s has %d skeleton files of the component %.80q: %w", p.Dist(), len(files), component, ErrFormat)
+		}
+		for name := range files {
+			for part := range strings.SplitSeq(name, "/") {
+				if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "\x00\\") || len(name) > 512 {
+					return fmt.Errorf("publication %s has the skeleton file %.80q: %w", p.Dist(), name, ErrFormat)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// skeletonSums returns the SHA-256 of the skeleton files, ascending.
+func (p *Publication) skeletonSums() []string {
+	var sums []string
+	for _, files := range p.Skeleton {
+		sums = slices.AppendSeq(sums, maps.Values(files))
+	}
+	slices.Sort(sums)
+	return slices.Compact(sums)
 }
 
 // Ring is a ring of trusted public keys.
@@ -187,6 +241,8 @@ func (o *Object) Files() []string {
 		return slices.Sorted(maps.Values(o.Mirror.AppStreamFiles))
 	case OfSnapshot:
 		return slices.Sorted(maps.Values(o.Snapshot.AppStreamFiles))
+	case OfPublication:
+		return o.Publication.skeletonSums()
 	}
 	return nil
 }
@@ -200,6 +256,9 @@ func (o *Object) check() error {
 		if !isSHA256(sum) {
 			return fmt.Errorf("%s %s names the file %.80q: %w", o.Kind(), o.Name(), sum, ErrFormat)
 		}
+	}
+	if o.Publication != nil {
+		return o.Publication.checkSkeleton()
 	}
 	return nil
 }

@@ -80,7 +80,9 @@ func (s *Store) present(ctx context.Context, get named.Getter, o *Object) (*Obje
 			if found, ok, err = objectOf(row); !ok && err == nil {
 				return nil, nil
 			}
-			now = &found
+			if now = &found; err == nil {
+				err = s.skeleton(ctx, now.Publication, nil)
+			}
 		}
 	default:
 		return nil, nil

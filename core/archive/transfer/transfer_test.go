@@ -90,6 +90,26 @@ func TestWaitingPublicationKeepsItsPackages(t *testing.T) {
 	})
 }
 
+// TestSkeletonNamesStayInside: a skeleton file stays in the folder of its component. Names
+// that lead out of it are refused, and so are components that the publication has not.
+func TestSkeletonNamesStayInside(t *testing.T) {
+	line := func(component, name string) string {
+		return fmt.Sprintf(`{"Publication":{"Prefix":"p","Distribution":"d","Components":{"main":{"UUID":"u","Name":"n"}},"Skeleton":{%q:{%q:%q}}}}`, component, name, strings.Repeat("0", 64))
+	}
+	if objects, err := transfer.Decode(strings.NewReader(line("main", "i18n/x"))); err != nil || transfer.VersionOf(objects) != 2 {
+		t.Errorf("%+v: %v", objects, err)
+	}
+	for _, name := range [][2]string{{"main", "../x"}, {"main", "a/../../x"}, {"main", "/etc/x"}, {"main", "a//x"}, {"main", "."}, {"main", ""}, {"main", "a/"}, {"main", `a\\x`}, {"main", "a\\u0000"}, {"other", "x"}, {"..", "x"}} {
+		if objects, err := transfer.Decode(strings.NewReader(line(name[0], name[1]))); !errors.Is(err, transfer.ErrFormat) {
+			t.Errorf("%q: %+v, %v", name, objects, err)
+		}
+	}
+	bad := strings.Replace(line("main", "x"), strings.Repeat("0", 64), "../../../signing-key.asc", 1)
+	if _, err := transfer.Decode(strings.NewReader(bad)); !errors.Is(err, transfer.ErrFormat) {
+		t.Errorf("a digest that is none: %v", err)
+	}
+}
+
 // TestExportDuringPublishes: sources and publications change all the time, during 100
 // publishes. Every publication of an export has its sources.
 func TestExportDuringPublishes(t *testing.T) {

@@ -60,10 +60,24 @@ func (s *Store) CheckRestore(ctx context.Context, n publish.Name) (task.Spec, er
 	return s.Publications.CheckRestore(ctx, "publish.restore", args, func(args publish.RestoreArgs) any { return restoreArgs{args, w.Object} })
 }
 
-// restore publishes a waiting publication. The commit removes the waiting one's row.
+// restore publishes a waiting publication. The commit removes the waiting one's row. So an
+// attempt that finds no row has nothing to do before the commit.
 func (s *Store) restore(ctx context.Context, a *task.Attempt, args restoreArgs) (task.Result, error) {
+	var w waiting
+	row, err := s.Table.Get(ctx, waitingKey(args.Name))
+	if err == nil {
+		if err = json.Unmarshal(row.Data, &w); err == nil {
+			err = s.placeSkeleton(ctx, &w.Publication)
+		}
+	}
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+		return task.Result{}, err
+	}
 	return s.Publications.Restore(ctx, a, args.RestoreArgs, func(ctx context.Context, p *publish.Publication) error {
-		o := &Object{Publication: &Publication{Settings: p.Settings, Components: p.Components}}
+		o := &Object{Publication: &Publication{Settings: p.Settings, Components: p.Components, state: p.Skeleton}}
+		if err := s.skeleton(ctx, o.Publication, nil); err != nil {
+			return err
+		}
 		state, err := o.digest()
 		if err != nil {
 			return err

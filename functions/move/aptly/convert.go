@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -159,12 +158,6 @@ func (c *converter) notesOf(o listed) {
 	}
 	if p := o.Publication; p != nil && p.Storage != "" && c.report.Folders[p.Storage] == "" && c.Config == "" {
 		c.note("publication %s is in %s: the server needs a --storage of that name", p.Dist(), p.Storage)
-	}
-	if p := o.Publication; p != nil {
-		at := filepath.Join("skel", p.Prefix, "dists", p.Distribution)
-		if entries, err := os.ReadDir(filepath.Join(c.Root, at)); err == nil && len(entries) > 0 {
-			c.note("publication %s has skeleton files in %s: copy them to private/%s of the server's data folder, and update the publication", p.Dist(), filepath.Join(c.Root, at), at)
-		}
 	}
 }
 
@@ -344,7 +337,7 @@ func (c *converter) listsOf(ctx context.Context, o *listed) error {
 			}
 			o.Publication.Components[component] = publish.Component{UUID: v.UUID, Name: v.Name, List: ref}
 		}
-		return nil
+		return c.skeleton(o.Publication)
 	}
 	ref, err := c.list(ctx, o, o.lists[""])
 	if err != nil {

@@ -2,6 +2,7 @@
 // only reads the root, also while aptly runs: it works on a copy of the database.
 //
 //	convert.go    objects and their lists, as the transfer format has them
+//	skeleton.go   files of operators beside the indexes
 //	settings.go   options, the report, aptly.conf and trusted keys
 //	packages.go   packages and their files
 //	records.go    the records of aptly's database

@@ -216,7 +216,7 @@ func TestNewFields(t *testing.T) {
 }
 
 // TestInstallersAndSkeletonsOfARoot: an installer of a mirror moves with its files. The
-// folder of skeleton files is named with the place for them.
+// skeleton files of a publication move with it, but for files of no component.
 func TestInstallersAndSkeletonsOfARoot(t *testing.T) {
 	p := oldPackage()
 	p["IsInstaller"], p["Name"], p["Version"] = true, "installer", ""
@@ -225,12 +225,31 @@ func TestInstallersAndSkeletonsOfARoot(t *testing.T) {
 	root, data := oldRoot(t, map[string]any{ref: p, "Rm1": map[string]any{"UUID": "m1", "Name": "m", "ArchiveRoot": "http://x/", "Distribution": "d", "Components": []string{"main"}, "DownloadInstaller": true},
 		"Em1": map[string]any{"Refs": []string{ref}}, "Lu1": map[string]any{"UUID": "u1", "Name": "r"},
 		"U.>>d": map[string]any{"UUID": "p", "Prefix": ".", "Distribution": "d", "Sources": map[string]any{"main": "u1"}, "SourceKind": "local", "Architectures": []string{"amd64"}}})
-	if err := os.MkdirAll(filepath.Join(root, "skel/dists/d/main/i18n"), 0o755); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"main/i18n/Translation-xx": "text\n", "main/notes": "", "other/x": "no component"} {
+		path := filepath.Join(root, "skel/dists/d", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	r, objects, folder := convert(t, root)
-	if len(r.Problems) != 0 || !strings.Contains(strings.Join(r.Notes, "\n"), "copy them to private/skel/dists/d of") {
-		t.Errorf("problems: %q, notes: %q", r.Problems, r.Notes)
+	if len(r.Problems) != 0 || len(r.Notes) != 0 || r.Manifest.Version != 2 {
+		t.Errorf("problems: %q, notes: %q, version %d", r.Problems, r.Notes, r.Manifest.Version)
+	}
+	for _, o := range objects {
+		if o.Publication == nil {
+			continue
+		}
+		if files := o.Publication.Skeleton["main"]; len(o.Publication.Skeleton) != 1 || len(files) != 2 {
+			t.Errorf("skeleton files: %v", o.Publication.Skeleton)
+		}
+		for name, want := range map[string]string{"i18n/Translation-xx": "text\n", "notes": ""} {
+			if got, err := os.ReadFile(folder.FilePath(o.Publication.Skeleton["main"][name])); err != nil || string(got) != want {
+				t.Errorf("skeleton file %s: %q: %v", name, got, err)
+			}
+		}
 	}
 	hash, found := deb.NewHasher(), 0
 	hash.Write(data)
