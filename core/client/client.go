@@ -81,13 +81,7 @@ func again(r request, err error) bool {
 	if errors.As(err, &gone) {
 		return r.safe || !gone.Sent
 	}
-	switch StatusOf(err) {
-	case http.StatusTooManyRequests:
-		return true
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return r.safe
-	}
-	return false
+	return StatusOf(err) == http.StatusTooManyRequests || r.safe && unanswered(err)
 }
 
 func (c *Client) sleep(ctx context.Context, d time.Duration) error {

@@ -17,6 +17,7 @@ type Refusal struct {
 	Task         int64  // the failed task; 0 if no task was admitted
 	RequestID    string // "" if the server has none
 	Retry        time.Duration
+	Gateway      bool // the answer is that of API Gateway, and not of the server
 }
 
 func (r *Refusal) Error() string { return r.Text }
@@ -53,17 +54,38 @@ func StatusOf(err error) int {
 // maxText bounds the text of a refusal, in bytes.
 const maxText = 2000
 
+// unanswered reports whether a request had no answer of the server in time. API Gateway
+// answers 500 for a function that takes too long.
+func unanswered(err error) bool {
+	var gone *Unreachable
+	if errors.As(err, &gone) {
+		return gone.Sent
+	}
+	var r *Refusal
+	if !errors.As(err, &r) {
+		return false
+	}
+	switch r.Status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return r.Status == http.StatusInternalServerError && r.Gateway
+}
+
 // Refused makes the error of an answer. Both aptly and aptless answer {"error": …};
 // aptly 1.5 answers a list of errors to some requests. A proxy answers a page.
 func Refused(call, path string, resp *http.Response, body []byte) *Refusal {
 	r := &Refusal{Method: call, Path: path, Status: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id"), Retry: retryAfter(resp)}
 	var one struct{ Error string }
 	var many []struct{ Error, Meta string }
+	var gateway struct{ Message string }
 	switch {
 	case json.Unmarshal(body, &one) == nil && one.Error != "":
 		r.Text = one.Error
 	case json.Unmarshal(body, &many) == nil && len(many) > 0 && many[0].Error != "":
 		r.Text = many[0].Error
+	case json.Unmarshal(body, &gateway) == nil && gateway.Message != "":
+		r.Gateway, r.Text = true, "the gateway of the server: "+gateway.Message
 	case strings.HasPrefix(strings.TrimSpace(string(body)), "<") || len(body) == 0:
 		r.Text = strings.ToLower(http.StatusText(resp.StatusCode))
 	default:

@@ -65,7 +65,7 @@ func (c *Client) UploadAll(ctx context.Context, dir string, files []Local) error
 	r := form(dir, files)
 	r.safe = len(files) == 1
 	_, err := c.do(ctx, r)
-	if err == nil || len(files) == 1 || ctx.Err() != nil || !tooLong(err) {
+	if err == nil || len(files) == 1 || ctx.Err() != nil || !unanswered(err) {
 		return err
 	}
 	if err := c.sleep(ctx, firstWait); err != nil {
@@ -75,16 +75,6 @@ func (c *Client) UploadAll(ctx context.Context, dir string, files []Local) error
 		return err
 	}
 	return c.UploadAll(ctx, dir, files[len(files)/2:])
-}
-
-// tooLong reports whether a request was sent, and had no answer in time.
-func tooLong(err error) bool {
-	var gone *Unreachable
-	if errors.As(err, &gone) {
-		return gone.Sent
-	}
-	status := StatusOf(err)
-	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }
 
 // form returns the request of a form with files.

@@ -177,7 +177,7 @@ func TestObjectsOfOtherFormsAreRefused(t *testing.T) {
 		}
 	}
 	m := transfer.Manifest{Format: transfer.Format, Version: transfer.Version, Objects: strings.Repeat("0", 64)}
-	for _, change := range []func(*transfer.Manifest){func(m *transfer.Manifest) { m.Version = 2 }, func(m *transfer.Manifest) { m.Version = 0 },
+	for _, change := range []func(*transfer.Manifest){func(m *transfer.Manifest) { m.Version = transfer.Version + 1 }, func(m *transfer.Manifest) { m.Version = 0 },
 		func(m *transfer.Manifest) { m.Format = "tar" }, func(m *transfer.Manifest) { m.Objects = "" }} {
 		wrong := m
 		change(&wrong)
