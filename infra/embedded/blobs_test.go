@@ -170,6 +170,26 @@ func TestCopyLinks(t *testing.T) {
 	}
 }
 
+// TestCopyOfMissingObject finds no source. Then no folder and no file is made.
+func TestCopyOfMissingObject(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir, Options{})
+	put(t, s, "private/pool/other", "x")
+	had := paths(t, dir)
+	for _, ctx := range []context.Context{t.Context(), driver.Lazily(t.Context())} {
+		for _, opt := range []driver.PutOptions{{}, {IfAbsent: true}, {NotBefore: time.Now()}} {
+			for _, src := range []string{"private/pool/src", "private/none/src", "private/pool"} {
+				if _, err := s.Blobs.Copy(ctx, "public/pool/a/b/dst", src, opt); !errors.Is(err, driver.ErrNotFound) {
+					t.Errorf("%s, %+v: %v, want ErrNotFound", src, opt, err)
+				}
+			}
+		}
+	}
+	if now := paths(t, dir); !slices.Equal(now, had) {
+		t.Errorf("%q are left, not %q", now, had)
+	}
+}
+
 // TestSymbolicLinks has symbolic links in the data directory, which only its owner can
 // make. A link is no object, and no access follows a link that leads out.
 func TestSymbolicLinks(t *testing.T) {
@@ -185,8 +205,9 @@ func TestSymbolicLinks(t *testing.T) {
 		_, err := s.Blobs.Stat(t.Context(), key)
 		_, _, openErr := s.Blobs.Open(t.Context(), key, nil)
 		_, copyErr := s.Blobs.Copy(t.Context(), "private/copy", key, driver.PutOptions{})
-		if err == nil || openErr == nil || copyErr == nil {
-			t.Errorf("%s: Stat %v, Open %v, Copy %v", key, err, openErr, copyErr)
+		_, lazyErr := s.Blobs.Copy(driver.Lazily(t.Context()), "private/copy", key, driver.PutOptions{})
+		if err == nil || openErr == nil || copyErr == nil || lazyErr == nil {
+			t.Errorf("%s: Stat %v, Open %v, Copy %v and %v", key, err, openErr, copyErr, lazyErr)
 		}
 		_ = s.Blobs.Delete(t.Context(), key) // refused, or without an effect
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -59,17 +60,10 @@ var errNotLinked = errors.New("not linked")
 //   - The bytes of src may not be durable, and the copy is no lazy change.
 //   - The bytes of src may not be durable, and dst has an object.
 func (b *Blobs) link(ctx context.Context, dst, src string, opt driver.PutOptions) (i driver.Info, err error) {
-	look, err := b.disk.statSource(src)
-	if err == nil && !look.isFile() {
-		err = driver.ErrNotFound
-	}
-	if err != nil {
-		return driver.Info{}, notFound(err)
-	}
-	from := info(src, look)
-	unsynced := b.lazy.unsynced(from.ModTime)
-	if unsynced && !driver.IsLazy(ctx) || from.ModTime.Before(opt.NotBefore) {
-		return driver.Info{}, errNotLinked
+	if !driver.IsLazy(ctx) || !opt.NotBefore.IsZero() { // else any time of the source is good
+		if err := b.mayLink(ctx, src, opt.NotBefore); err != nil {
+			return driver.Info{}, err
+		}
 	}
 	err = b.place(ctx, dst, opt, func(over bool) error {
 		s, err := b.folders.link(src, dst)
@@ -86,6 +80,23 @@ func (b *Blobs) link(ctx context.Context, dst, src string, opt driver.PutOptions
 		b.moved(dst)
 	}
 	return i, err
+}
+
+// mayLink returns errNotLinked if the object under src is older than notBefore. It does so
+// too if the link has to be durable, and the bytes of src may not be.
+func (b *Blobs) mayLink(ctx context.Context, src string, notBefore time.Time) error {
+	look, err := b.disk.statSource(src)
+	if err == nil && !look.isFile() {
+		err = driver.ErrNotFound
+	}
+	if err != nil {
+		return notFound(err)
+	}
+	from := info(src, look)
+	if b.lazy.unsynced(from.ModTime) && !driver.IsLazy(ctx) || from.ModTime.Before(notBefore) {
+		return errNotLinked
+	}
+	return nil
 }
 
 // linkError returns errNotLinked for an error after which the bytes can be copied.

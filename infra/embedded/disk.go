@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -288,6 +289,11 @@ func (d *disk) link(src, dst string) (stat, error) {
 	}
 	defer d.sources.release(from)
 	to, base, freshTo, err := d.targets.hold(d, dst)
+	if errors.Is(err, fs.ErrNotExist) { // no folder is made for a file that is missing
+		if look, missing := d.statSource(src); missing != nil || !look.isFile() {
+			err = sourceError{cmp.Or(missing, fs.ErrNotExist)}
+		}
+	}
 	if err != nil {
 		return stat{}, err
 	}

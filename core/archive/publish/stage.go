@@ -96,8 +96,10 @@ func (s *Store) stageFiles(ctx context.Context, a *task.Attempt, at cursor, d dr
 			links.err = d.link.Link(ctx, 0)
 			return links.err
 		})
-		set, err = s.stageSet(ctx, a, st, d, signer)
-		return err
+		if set, err = s.stageSet(ctx, a, st, d, signer); err != nil {
+			return err
+		}
+		return d.link.Prepare(ctx)
 	})
 	if err == nil && links.linked != allLinked { // the slice was over
 		err = cmp.Or(a.Checkpoint(ctx, d.how.part.cursor(cursor{Files: links.linked})), task.ErrContinue)

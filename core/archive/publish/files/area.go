@@ -49,6 +49,15 @@ type area struct {
 	recent  map[string]sum // of row; the zero sum is a path that is removed
 	edits   map[string]sum // of the task; the zero sum removes the path
 	settled []string       // IDs that Flush removes from Forced
+	ready   *prepared      // of all edits; nil if there is none
+}
+
+// prepared is the row after the changes of a task, and its list.
+type prepared struct {
+	from    inventoryRow // before the changes
+	settled int          // number of area.settled
+	next    inventoryRow
+	list    *lists.List
 }
 
 // schema is that of inventories.

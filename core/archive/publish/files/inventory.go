@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 
 	"aptless/core/archive/publish/paths"
@@ -118,7 +119,7 @@ func (inv *Inventory) Entries(ctx context.Context, names []string) (map[string]d
 func (inv *Inventory) set(ctx context.Context, name string, sha256 sum) error {
 	a, err := inv.open(ctx, paths.AreaOf(name))
 	if err == nil {
-		a.edits[name] = sha256
+		a.edits[name], a.ready = sha256, nil
 	}
 	return err
 }
@@ -126,6 +127,25 @@ func (inv *Inventory) set(ctx context.Context, name string, sha256 sum) error {
 // remove removes a path.
 func (inv *Inventory) remove(ctx context.Context, name string) error {
 	return inv.set(ctx, name, sum{})
+}
+
+// Prepare makes the lists of all changes so far. A Flush that finds the rows unchanged
+// uses them. Until then no other method is called.
+func (inv *Inventory) Prepare(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(inv.areas)) {
+		a := inv.areas[name]
+		if len(a.edits) == 0 {
+			continue
+		}
+		list := a.list
+		next, err := a.merge(ctx)
+		if err != nil {
+			return err
+		}
+		a.ready = &prepared{from: a.row, settled: len(a.settled), next: next, list: a.list}
+		a.list = list
+	}
+	return nil
 }
 
 // Flush puts all changes so far into the transaction.
@@ -153,9 +173,12 @@ func (inv *Inventory) flush(ctx context.Context, a *area) error {
 		return err
 	}
 	was := a.row
-	if a.row, err = a.merge(ctx); err != nil {
+	if ready := a.ready; ready != nil && ready.settled == len(a.settled) && reflect.DeepEqual(ready.from, was) {
+		a.row, a.list = ready.next, ready.list
+	} else if a.row, err = a.merge(ctx); err != nil {
 		return err
 	}
+	a.ready = nil
 	clear(a.edits)
 	a.settled = nil
 	switch {

@@ -36,6 +36,7 @@ type Linker struct {
 	now   map[string]*pkglist.List
 	total int // packages
 	files []linkFile
+	named bool // the inventory names the files
 }
 
 // linkFile is a file that is published.
@@ -66,7 +67,7 @@ func (f *linkFile) file() deb.File { return deb.File{SHA256: f.sum.String(), Siz
 // lacks. They are the same in every attempt: the lists do not change as long as the task
 // has its locks.
 func (l *Linker) Gather(ctx context.Context, last map[string]index.Published, now map[string]*pkglist.List) error {
-	l.last, l.now, l.files, l.total = last, now, nil, 0
+	l.last, l.now, l.files, l.total, l.named = last, now, nil, 0, false
 	for _, list := range now {
 		l.total += list.Count()
 	}
@@ -207,7 +208,7 @@ func (l *Linker) Files() int { return len(l.files) }
 func (l *Linker) Link(ctx context.Context, done int) error {
 	order := spread(len(l.files), maxParallel)
 	order = order[min(done, len(order)):]
-	if slices.ContainsFunc(order, func(at int) bool { return l.files[at].has == other }) {
+	if l.replaces() {
 		if err := l.Inventory.force(ctx, l.areas()); err != nil {
 			return err
 		}
@@ -270,8 +271,28 @@ func (l *Linker) file(ctx context.Context, f *linkFile) error {
 	return l.bring(ctx, l.Scope.Dist, f.name, f.file(), f.kind)
 }
 
-// Enter has the inventory name all files. The publication's commit stores it.
-func (l *Linker) Enter(ctx context.Context) error {
+// Prepare does a part of Enter that takes long, while files are linked. It does nothing if
+// a file replaces another one.
+func (l *Linker) Prepare(ctx context.Context) error {
+	if l.replaces() {
+		return nil
+	}
+	if err := l.name(ctx); err != nil {
+		return err
+	}
+	return l.Inventory.Prepare(ctx)
+}
+
+// replaces reports whether a file replaces another one.
+func (l *Linker) replaces() bool {
+	return slices.ContainsFunc(l.files, func(f linkFile) bool { return f.has == other })
+}
+
+// name has the inventory name all files.
+func (l *Linker) name(ctx context.Context) error {
+	if l.named {
+		return nil
+	}
 	for i := range l.files {
 		f := &l.files[i]
 		if f.kind == deb.Installer || f.has == equal {
@@ -282,6 +303,15 @@ func (l *Linker) Enter(ctx context.Context) error {
 		}
 	}
 	l.Inventory.Settle(l.Scope.ID())
+	l.named = true
+	return nil
+}
+
+// Enter has the inventory name all files. The publication's commit stores it.
+func (l *Linker) Enter(ctx context.Context) error {
+	if err := l.name(ctx); err != nil {
+		return err
+	}
 	return l.Inventory.Flush(ctx)
 }
 
