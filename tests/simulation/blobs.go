@@ -103,6 +103,8 @@ func (s blobs) List(ctx context.Context, prefix, after string) iter.Seq2[driver.
 
 // pages is a listing, page by page. Each page is a call.
 func pages[T any](ctx context.Context, p *Process, name, after string, all func(ctx context.Context, after string) iter.Seq2[T, error], key func(T) string) iter.Seq2[T, error] {
+	// The listing counts where it begins. Its reader may be in another function.
+	ctx = context.WithValue(ctx, siteKey{}, p.world.coverage.site(ctx, name))
 	return func(yield func(T, error) bool) {
 		after := after
 		for {

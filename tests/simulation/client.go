@@ -37,6 +37,9 @@ func (c *client) run() {
 	if c.w.Plan.Mix == "mirror" {
 		c.addKey()
 	}
+	if c.w.wide() && c.number == 0 {
+		c.begin()
+	}
 	for c.sent < c.w.Plan.Requests && !c.w.over() {
 		longest := 2 * time.Minute
 		if c.w.Plan.Hasty {
@@ -98,6 +101,9 @@ func (c *client) ask(method, path, media string, body []byte) answer {
 	c.w.mu.Unlock()
 	if p.dead.Load() || ctx.Err() != nil {
 		return answer{}
+	}
+	if out.Code == http.StatusUnauthorized {
+		c.secret = c.w.secret // the token was revoked, or has ended
 	}
 	return answer{true, out.Code, out.Body.Bytes()}
 }

@@ -61,6 +61,9 @@ func (c *Coverage) join(other *Coverage) {
 // site is the Place of a call.
 type site struct{ place Place }
 
+// siteKey is the key of the site of a listing in the context of its pages.
+type siteKey struct{}
+
 // stack are the innermost frames of a call of a port. Wrappers of ports, such as lazy
 // ones, fill some of them.
 type stack [8]uintptr
@@ -72,6 +75,9 @@ func NewCoverage() *Coverage {
 
 // site returns the place of the caller of a port.
 func (c *Coverage) site(ctx context.Context, name string) *site {
+	if s, ok := ctx.Value(siteKey{}).(*site); ok {
+		return s
+	}
 	s := &site{Place{Call: method(name)}}
 	if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok {
 		s.place.Task = d.kind

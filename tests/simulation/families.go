@@ -97,7 +97,7 @@ func (c *client) rights() {
 	case 0, 1:
 		c.token(c.json("POST", "/api/auth/tokens", map[string]any{"Name": "t", "Expires": pick(c.dice, "1h", "90d"), "Grants": grants}))
 	case 2:
-		c.expect(c.json("PUT", "/api/auth/policies/p", map[string]any{"Issuer": "https://issuer.example", "Audience": "x", "Claims": map[string][]string{"sub": {"x"}}, "TTL": "15m", "Grants": grants}))
+		c.expect(c.json("PUT", "/api/auth/policies/p", map[string]any{"Issuer": "https://issuer.example", "Audience": "x", "Claims": map[string][]string{"sub": {"x"}}, "TTL": "15m", "Grants": []map[string]any{{"Role": "uploader", "Repos": []string{"a"}, "Files": []string{"shared"}}}}))
 	case 3:
 		c.expect(c.json("DELETE", "/api/auth/policies/p", nil))
 	case 4:
@@ -119,14 +119,15 @@ func (c *client) rights() {
 // token reads a new token and uses or rotates it.
 func (c *client) token(a answer) {
 	c.expect(a)
-	var made struct{ ID, Secret string }
+	var made struct{ ID, Token string }
 	if !a.known || a.code >= 300 || json.Unmarshal(a.body, &made) != nil || made.ID == "" {
 		return
 	}
 	c.expect(c.json("GET", "/api/auth/tokens/"+made.ID, nil))
-	c.secret = made.Secret
+	own := c.secret
+	c.secret = made.Token
 	c.look()
-	c.secret = ""
+	c.secret = own
 	if c.dice.one(2) {
 		c.expect(c.json("POST", "/api/auth/tokens/"+made.ID+"/rotate", map[string]any{}))
 	}
@@ -156,22 +157,31 @@ func (c *client) dropFile() {
 
 // export exports all objects, reads some of them, and forgets the export.
 func (c *client) export() {
-	c.task("POST", "/api/exports", nil)
-	if len(c.mine) == 0 {
-		return
-	}
-	var made struct{ ID string }
-	a := c.json("GET", fmt.Sprintf("/api/tasks/%d/return_value", c.mine[len(c.mine)-1]), nil)
-	if !a.known || a.code != 200 || json.Unmarshal(a.body, &made) != nil || made.ID == "" {
+	id := c.exported()
+	if id == "" {
 		return
 	}
 	p := pick(c.dice, c.stock()...)
 	for _, part := range []string{"objects/objects", "list/" + strings.Repeat("0", 64), "file/" + p.sha256} {
-		c.expect(c.json("GET", "/api/exports/"+made.ID+"/"+part, nil))
+		c.expect(c.json("GET", "/api/exports/"+id+"/"+part, nil))
 	}
 	if !c.dice.one(3) {
-		c.task("DELETE", "/api/exports/"+made.ID, nil)
+		c.task("DELETE", "/api/exports/"+id, nil)
 	}
+}
+
+// exported exports all objects. It returns the ID of the export, "" if it is unknown.
+func (c *client) exported() string {
+	c.task("POST", "/api/exports", nil)
+	if len(c.mine) == 0 {
+		return ""
+	}
+	var made struct{ Value struct{ ID string } }
+	a := c.json("GET", fmt.Sprintf("/api/tasks/%d/return_value", c.mine[len(c.mine)-1]), nil)
+	if !a.known || a.code != 200 || json.Unmarshal(a.body, &made) != nil {
+		return ""
+	}
+	return made.Value.ID
 }
 
 // clearFamilies removes the objects and rows that only these operations make.

@@ -76,6 +76,8 @@ var rare = []focus{
 	// Clients send requests of all families, with all kinds of faults.
 	{name: "families", mix: "families", names: 2, clients: 3, requests: 20},
 	{name: "families, hasty", mix: "families", names: 1, hasty: true, requests: 30, also: []Kind{Before, Lost, Outage}},
+	// A closed server whose storage takes signed uploads; also exports, imports and large values.
+	{name: "wide", mix: "wide", names: 1, clients: 3, requests: 20, also: []Kind{Before, Lost, Outage}},
 }
 
 // focusOf returns the focus of a seed, nil if it has none.

@@ -27,6 +27,8 @@ func (c *client) mix() []func() {
 			c.cancel, c.cancel, c.cancel, c.readTasks, c.cleanup, c.renameSnapshot}
 	case "families":
 		return c.families()
+	case "wide":
+		return c.wide()
 	case "comeback":
 		return []func(){c.comeBack}
 	case "turn":

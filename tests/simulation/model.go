@@ -94,16 +94,23 @@ func (m *model) row(s *step) error {
 	case "repo.import":
 		return m.imported(s)
 	case "repo.include", "deliver", "publish.deliver":
-		added := maps.Clone(s.now)
-		maps.DeleteFunc(added, func(key string, _ bool) bool { return nameOf(key) == "hello" }) // the package of each .changes
-		if err := within(added, union(s.before, m.all)); err != nil {
+		if err := within(withoutHello(s.now), union(s.before, m.all)); err != nil {
 			return err
 		}
 		return s.keeps(union(m.all, s.now))
 	case "mirror.update":
 		return m.mirrored(s)
+	case "transfer.import":
+		return within(withoutHello(s.now), m.all)
 	}
 	return m.snapshot(s)
+}
+
+// withoutHello returns a set without the package of each .changes.
+func withoutHello(s set) set {
+	rest := maps.Clone(s)
+	maps.DeleteFunc(rest, func(key string, _ bool) bool { return nameOf(key) == "hello" })
+	return rest
 }
 
 // mirrored is the effect of an update of a mirror. A package whose file is damaged is left
@@ -264,7 +271,7 @@ func (m *model) publication(c *checker, t task.Task, was, now *head) error {
 			if !same {
 				return fmt.Errorf("component %s has other packages than its source %s", name, part.Name)
 			}
-		case "publish.rollback":
+		case "publish.rollback", "publish.restore":
 		default:
 			if was == nil || was.publication.Components[name].List.Digest != part.List.Digest {
 				return fmt.Errorf("component %s has other packages than before", name)

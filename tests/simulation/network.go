@@ -16,6 +16,7 @@ import (
 	"aptless/core/formats/deb/debtest"
 	"aptless/core/formats/pgp"
 	"aptless/core/front/app/apptest"
+	"aptless/core/front/auth"
 )
 
 // Fixtures are objects that all runs share.
@@ -25,6 +26,8 @@ type Fixtures struct {
 	states  []set               // their packages
 	stock   []pack
 	sources map[string]sourcePack
+	large   pack
+	secret  string
 
 	ring *pgp.Keyring
 }
@@ -35,7 +38,7 @@ func NewFixtures() (*Fixtures, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fixtures{stock: stockOf(), sources: sourcesOf()}
+	f := &Fixtures{stock: stockOf(), sources: sourcesOf(), large: largePack(), secret: auth.NewSecret(auth.API)}
 	if f.Signer, err = pgp.NewSigner(key); err != nil {
 		return nil, err
 	}

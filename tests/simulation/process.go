@@ -7,10 +7,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"aptless/core/engine/driver"
 	"aptless/core/engine/parallel"
 	"aptless/core/formats/pgp"
 	"aptless/core/front/app"
+	"aptless/core/front/auth"
 )
 
 // Process is a process of a world. Its memory is lost when it dies.
@@ -53,6 +56,11 @@ func (w *World) start(place int) {
 		c.Auth = &app.Auth{AnyHost: true} // an open server, which records changes
 	}
 	drivers := app.Drivers{Blobs: blobs{p}, Table: table{p}, Queue: queue{p}}
+	if w.wide() {
+		c.Auth.Closed, c.Auth.Environment, c.Auth.Fresh = true, auth.Digest(w.secret), 30*time.Second
+		c.CleanupEvery, c.Metrics = 20*time.Hour, prometheus.NewRegistry()
+		drivers.Blobs, drivers.Edge = direct{blobs{p}}, edge{p}
+	}
 	a, err := app.New(p.ctx, drivers, signing{w.signer, p}, c)
 	if err != nil {
 		w.fail("start of a process: %v", err)
@@ -67,7 +75,13 @@ func (w *World) start(place int) {
 }
 
 // audited reports whether the processes of a run record changes.
-func (w *World) audited() bool { return newDice(w.Plan.Seed, 13).one(3) || w.Plan.Mix == "families" }
+func (w *World) audited() bool {
+	return newDice(w.Plan.Seed, 13).one(3) || w.Plan.Mix == "families" || w.wide()
+}
+
+// wide reports whether the server of a run is closed, and its storage takes signed
+// uploads.
+func (w *World) wide() bool { return w.Plan.Mix == "wide" }
 
 // live sends lost messages again, then ticks every minute.
 func (p *Process) live() {

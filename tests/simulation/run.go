@@ -67,6 +67,9 @@ func Run(t *testing.T, f *Fixtures, plan Plan, coverage *Coverage) (result Resul
 func newWorld(f *Fixtures, plan Plan, coverage *Coverage) *World {
 	w := &World{Plan: plan, memory: drivertest.NewMemory(time.Now), signer: f.Signer, ring: f.ring, stock: f.stock, sources: f.sources, coverage: coverage, arrived: make(chan struct{}, 1),
 		queue: messages{groups: map[string][]*message{}, sent: map[string]time.Time{}}}
+	if w.wide() {
+		w.secret, w.large, w.direct, w.edge = f.secret, f.large, &drivertest.Direct{}, map[string]string{}
+	}
 	w.ghost = &Process{world: w, number: 1 << 30, reader: true}
 	w.net = newNetwork(w, f)
 	w.check = newChecker(w)
@@ -86,7 +89,7 @@ func (w *World) live() {
 	var clients, readers sync.WaitGroup
 	done, over := make(chan struct{}), make(chan struct{})
 	for n := range w.Plan.Clients {
-		c := &client{w: w, number: n, dice: newDice(w.Plan.Seed, 9, uint64(n))}
+		c := &client{w: w, number: n, dice: newDice(w.Plan.Seed, 9, uint64(n)), secret: w.secret}
 		clients.Go(c.run)
 	}
 	for _, r := range w.readers() {
@@ -176,7 +179,7 @@ func (w *World) debts() []string {
 
 // clear drops everything, collects, and requires that nothing is left.
 func (w *World) clear() {
-	c := &client{w: w, number: 900, dice: newDice(w.Plan.Seed, 10)}
+	c := &client{w: w, number: 900, dice: newDice(w.Plan.Seed, 10), secret: w.secret}
 	w.by(c, func() {
 		for _, d := range []string{":./d1", ":./d2", "x/d1", "x/d2"} {
 			c.must("DELETE", "/api/publish/"+d+"?force=1")
@@ -189,6 +192,7 @@ func (w *World) clear() {
 			c.must("DELETE", "/api/repos/"+r+"?force=1")
 		}
 		c.must("DELETE", "/api/files/shared")
+		w.clearWide(c)
 		w.clearFamilies(c)
 		for n := range w.Plan.Clients {
 			for i := range w.Plan.Requests + 1 {
@@ -283,7 +287,7 @@ func (w *World) left() {
 	rows := w.memory.Rows("")
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
 		part, _, _ := strings.Cut(key, "/")
-		if !strings.HasPrefix(part, "audit") && !strings.HasPrefix(part, "auth") && part != "check" && key != "calendar/tasks/retention" && part != "task" && part != "collection" && part != "keyring" && part != "gpg" {
+		if !strings.HasPrefix(part, "audit") && !strings.HasPrefix(part, "auth") && part != "check" && key != "calendar/tasks/retention" && key != "calendar/cleanup/schedule" && part != "task" && part != "collection" && part != "keyring" && part != "gpg" && part != "transferred" {
 			all = append(all, "row "+key)
 		}
 	}

@@ -25,6 +25,10 @@ type World struct {
 	sources map[string]sourcePack
 	check   *checker
 	net     *network
+	secret  string // of the token that may do all; "" if the server is open
+	large   pack   // its record is larger than a row
+	direct  *drivertest.Direct
+	edge    map[string]string // guarded by mu
 
 	coverage *Coverage
 	counts   Counts

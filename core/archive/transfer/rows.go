@@ -170,7 +170,8 @@ func renamed[T any](ctx context.Context, a *task.Attempt, rows named.Rows[T], no
 // stay in the row, and can be dropped without force.
 const maxSources = 45
 
-// refer adds the rows by which a snapshot refers to its sources that are here.
+// refer adds the rows by which a snapshot refers to its sources. A source that is not here
+// may come with a later transfer.
 func (s *Store) refer(ctx context.Context, a *task.Attempt, v *snapshot.Snapshot) error {
 	kind := kindOf(v.SourceKind)
 	var done []string
@@ -179,13 +180,6 @@ func (s *Store) refer(ctx context.Context, a *task.Attempt, v *snapshot.Snapshot
 			continue
 		}
 		done = append(done, src.UUID)
-		_, err := a.Get(ctx, driver.Key{Part: string(kind), Sort: src.UUID})
-		if errors.Is(err, driver.ErrNotFound) {
-			continue // it was dropped
-		}
-		if err != nil {
-			return err
-		}
 		key := kind.Ref(src.UUID, "snapshot/"+v.UUID)
 		if _, err := a.Get(ctx, key); err != nil && !errors.Is(err, driver.ErrNotFound) {
 			return err
