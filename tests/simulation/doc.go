@@ -11,10 +11,11 @@
 //	world.go              the scheduler
 //	fate.go               which fault meets a call
 //	call.go, blobs.go, table.go  a call of a port
+//	edge.go               signed uploads, and the values that another server of the files reads
 //	queue.go              the queue and its deliveries
 //	process.go            processes: start, crash, freeze
 //	power.go              a failure of the power
-//	client.go, mixes.go, operations.go, families.go, scripts.go  clients and their requests
+//	client.go, mixes.go, operations.go, families.go, wide.go, scripts.go  clients and their requests
 //	history.go            changes and reads as clients saw them, for porcupine
 //	network.go            the archive of another server, and objects that all runs share
 //	reader.go             readers: apt's algorithm

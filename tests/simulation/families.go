@@ -162,7 +162,7 @@ func (c *client) export() {
 		return
 	}
 	p := pick(c.dice, c.stock()...)
-	for _, part := range []string{"objects/objects", "list/" + strings.Repeat("0", 64), "file/" + p.sha256} {
+	for _, part := range []string{"objects/objects", "lists/0-" + strings.Repeat("0", 64), "files/" + p.sha256} {
 		c.expect(c.json("GET", "/api/exports/"+id+"/"+part, nil))
 	}
 	if !c.dice.one(3) {

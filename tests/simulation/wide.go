@@ -267,7 +267,7 @@ func (c *client) dropSource() {
 	c.task("POST", "/api/repos/"+repo+"/drop", nil)
 }
 
-// clearWide removes what only these operations make.
+// clearWide removes the upload directories of these operations.
 func (w *World) clearWide(c *client) {
 	if !w.wide() {
 		return

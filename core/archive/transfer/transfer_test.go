@@ -1,7 +1,7 @@
 package transfer_test
 
 import (
-	"aptless/core/engine/driver/drivertest"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,6 +16,8 @@ import (
 
 	"aptless/core/archive/transfer"
 	"aptless/core/archive/transfer/transfertest"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
 	"aptless/core/front/app"
 	"aptless/core/front/app/apptest"
 )
@@ -194,4 +196,49 @@ func TestObjectsOfOtherFormsAreRefused(t *testing.T) {
 func sha256Of(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
+}
+
+// TestImportOverAMirrorRemovesItsSecrets: a mirror has credentials, and a transfer has an
+// earlier state of it. After the import, and after a drop, no secret is stored.
+func TestImportOverAMirrorRemovesItsSecrets(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, p *apptest.Process) {
+		p.Archive(t)
+		var made struct{ UUID string }
+		p.Must(t, "POST", "/api/mirrors", `{"Name":"m","ArchiveURL":"https://archive.example.org/debian/","Distribution":"stable","IgnoreSignatures":true,"Credentials":{"User":"u","Password":"p"}}`, &made)
+		var e transfer.Export
+		p.Must(t, "POST", "/api/exports", "", &e)
+		_, objects := p.Ask(t, "GET", "/api/exports/"+e.ID+"/objects/all", "")
+		p.Must(t, "POST", "/api/mirrors/m", `{"Name":"m","Filter":"aa"}`, nil)
+		p.MustUpload(t, "in", map[string][]byte{transfer.ObjectsName: []byte(objects)})
+		p.Must(t, "POST", "/api/import/in?overwrite=1", "", nil)
+		if row, err := p.Drivers.Table.Get(t.Context(), driver.Key{Part: "mirror-secret", Sort: made.UUID}); !errors.Is(err, driver.ErrNotFound) {
+			t.Errorf("secrets are stored: %s, %v", row.Data, err)
+		}
+		p.Must(t, "POST", "/api/mirrors/m", `{"Name":"m","Credentials":{"User":"u","Password":"again"}}`, nil)
+		p.Must(t, "DELETE", "/api/mirrors/m", "", nil)
+		if row, err := p.Drivers.Table.Get(t.Context(), driver.Key{Part: "mirror-secret", Sort: made.UUID}); !errors.Is(err, driver.ErrNotFound) {
+			t.Errorf("secrets of a dropped mirror are stored: %s, %v", row.Data, err)
+		}
+	})
+}
+
+// TestImportedSnapshotRefersToASourceThatIsNotHere: a snapshot is imported without its
+// repository. When another import brings the repository, it is not dropped without force.
+func TestImportedSnapshotRefersToASourceThatIsNotHere(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, p *apptest.Process) {
+		files, err := transfertest.Files("m", apptest.Deb("aa", "1", "amd64"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bytes.SplitAfter(files[transfer.ObjectsName], []byte("\n")) // the repository, its snapshot, publications
+		for n, object := range [][]byte{lines[1], lines[0]} {
+			files[transfer.ObjectsName] = object
+			dir := fmt.Sprint("d", n)
+			p.MustUpload(t, dir, files)
+			p.Must(t, "POST", "/api/import/"+dir, "", nil)
+		}
+		if status, answer := p.Ask(t, "DELETE", "/api/repos/m", ""); status < 400 {
+			t.Errorf("a repository with a snapshot is dropped: %d %s", status, answer)
+		}
+	})
 }
