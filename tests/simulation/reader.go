@@ -98,10 +98,52 @@ func (r *reader) update(d *dice) {
 		r.w.fail("reader by hash: %s: status %d, digest %x", file, status, sum)
 		return
 	}
+	if got := hex.EncodeToString(sum[:]); !r.byHash && status == http.StatusOK {
+		r.plain(root, name, sha, got)
+	}
 	if r.life == life && date.Before(r.date) && r.from.Off {
 		r.w.fail("reader of %s goes back from %v to %v", r.dist, r.date, date)
 	}
 	r.date, r.life = date, life
+}
+
+// plain requires that a file that was read by its name is a whole index of a state of the
+// publication: it is there by hash. Its state may be another one than that of the
+// InRelease. The reader sees that by the digest.
+func (r *reader) plain(root, name, want, got string) {
+	r.w.mu.Lock()
+	r.w.counts.Plain++
+	if got != want {
+		r.w.counts.Mixed++
+	}
+	r.w.mu.Unlock()
+	if got == want || !r.from.Off { // a cache may have a file of a dropped publication
+		return
+	}
+	hashed := root + path.Dir(name) + "/by-hash/SHA256/" + got
+	if _, err := r.w.memory.Blobs.Stat(context.Background(), hashed); err != nil {
+		r.w.fail("reader by name: %s%s has the digest %s, which no state of the publication has: %v", root, name, got, err)
+	}
+}
+
+// readAtRest requires that readers by name get one state, once no task is left. The
+// answers in caches are stale by then.
+func (w *World) readAtRest() {
+	w.open = true
+	defer func() { w.open = false }()
+	for _, r := range w.reading {
+		if r.byHash {
+			continue
+		}
+		r.from.Now = func() time.Time { return time.Now().Add(48 * time.Hour) }
+		before := w.counts.Mixed
+		for n := range 3 {
+			r.update(newDice(w.Plan.Seed, 16, uint64(r.number), uint64(n)))
+		}
+		if w.counts.Mixed != before && !w.failed.Load() {
+			w.fail("at rest, a reader of %s by name reads two states", r.dist)
+		}
+	}
 }
 
 // release reads an InRelease, and perhaps verifies its signature, which takes long.

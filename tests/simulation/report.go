@@ -38,6 +38,8 @@ func (c *Counts) add(d Counts) {
 	c.Requests += d.Requests
 	c.Polls += d.Polls
 	c.Reads += d.Reads
+	c.Plain += d.Plain
+	c.Mixed += d.Mixed
 	c.Calls += d.Calls
 	c.Deliveries += d.Deliveries
 	c.Starts += d.Starts
@@ -54,6 +56,7 @@ func (r *Report) String() string {
 	fmt.Fprintf(&b, "%d seeds, %d violations %v\n", c.Seeds, len(r.Failed), r.Failed)
 	fmt.Fprintf(&b, "%d tasks, %d deliveries, %d processes; %d port calls, of them %d transactions\n", c.Tasks, c.Deliveries, c.Starts, c.Calls, c.Writes)
 	fmt.Fprintf(&b, "%d operations: %d API requests that are no polls, %d polls, %d requests of readers\n", c.Requests+c.Reads, c.Requests-c.Polls, c.Polls, c.Reads)
+	fmt.Fprintf(&b, "%d indexes were read by name, %d of them of another state than the InRelease\n", c.Plain, c.Mixed)
 	fmt.Fprintf(&b, "%d histories of lists are linearizable, with %d changes and reads\n", c.Histories, c.Events)
 	fmt.Fprintf(&b, "%d hours of simulated time\nfaults:", c.Simulated/time.Hour)
 	for k, n := range r.Coverage.Faults {
@@ -77,5 +80,48 @@ func (r *Report) String() string {
 	}
 	delete(tasks, "")
 	fmt.Fprintf(&b, "\nkinds of tasks: %v", slices.Sorted(maps.Keys(tasks)))
+	return b.String()
+}
+
+// columns are the faults of the table of a report, with the verdicts that count as each.
+var columns = []struct {
+	name     string
+	verdicts []string
+}{
+	{"before", []string{"before", "half", "outage, refused"}},
+	{"lost", []string{"lost", "outage, lost", "late"}},
+	{"outage", []string{"outage", "outage, refused", "outage, lost"}},
+	{"crash", []string{"crash before", "crash after", "power"}},
+	{"late", []string{"delay", "slow", "freeze", "freeze before", "late turn"}},
+}
+
+// Table says for each kind of task how many call sites of ports it has, and how many of
+// them met each fault.
+func (r *Report) Table() string {
+	rows := map[string][]int{}
+	for place, met := range r.Coverage.Met {
+		kind := place.Task
+		if kind == "" {
+			kind = "requests and ticks"
+		}
+		if rows[kind] == nil {
+			rows[kind] = make([]int, len(columns)+1)
+		}
+		rows[kind][0]++
+		for n, c := range columns {
+			if slices.ContainsFunc(c.verdicts, func(v string) bool { return met[v] > 0 }) {
+				rows[kind][n+1]++
+			}
+		}
+	}
+	var b strings.Builder
+	b.WriteString("| Work | Call sites |")
+	for _, c := range columns {
+		fmt.Fprintf(&b, " %s |", c.name)
+	}
+	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(columns)) + "\n")
+	for _, kind := range slices.Sorted(maps.Keys(rows)) {
+		fmt.Fprintf(&b, "| %s | %s |\n", kind, strings.ReplaceAll(strings.Trim(fmt.Sprint(rows[kind]), "[]"), " ", " | "))
+	}
 	return b.String()
 }

@@ -92,7 +92,8 @@ func (w *World) live() {
 		c := &client{w: w, number: n, dice: newDice(w.Plan.Seed, 9, uint64(n)), secret: w.secret}
 		clients.Go(c.run)
 	}
-	for _, r := range w.readers() {
+	w.reading = w.readers()
+	for _, r := range w.reading {
 		readers.Go(func() { r.run(done) })
 	}
 	go func() {
@@ -142,6 +143,7 @@ func (w *World) settle() {
 		return
 	}
 	w.check.atRest()
+	w.readAtRest()
 	if !w.failed.Load() {
 		w.restart()
 		w.clear()

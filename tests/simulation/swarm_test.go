@@ -44,6 +44,7 @@ func runSwarm() error {
 	if missing := unexplained(uncalled); len(missing) > 0 && sum.Counts.Seeds >= 1000 {
 		errs = append(errs, fmt.Errorf("no run has called %v, and unreached.go does not list them", missing))
 	}
+	fmt.Print(sum.Table())
 	took := time.Since(begun)
 	fmt.Printf("%v\n%v of real time with %d processors: %.0f operations a second\n", sum, took.Round(time.Second), workers, float64(sum.Counts.Requests+sum.Counts.Reads)/took.Seconds())
 	return errors.Join(errs...)

@@ -26,7 +26,7 @@ var unreached = map[string]string{
 	"front/auth/exchange.go":       "ID tokens, which an issuer has to sign",
 	"front/auth/make.go":           "a command of the program adopts a secret",
 	"front/auth/mode.go":           "commands of the program change the mode",
-	"front/auth/sweep.go":          "tokens that ended a month ago, and ID tokens",
+	"front/auth/sweep.go":          "tokens that ended 90 days ago, and ID tokens",
 	"front/auth/edge.go":           "an installation with 50 values has its first edge",
 }
 

@@ -31,6 +31,7 @@ type World struct {
 	edge    map[string]string // guarded by mu
 
 	coverage *Coverage
+	reading  []*reader
 	counts   Counts
 
 	mu         sync.Mutex // guards the fields below
@@ -63,6 +64,8 @@ type Counts struct {
 	Requests  int // to the API
 	Polls     int // requests for the state of a task; Requests has them, too
 	Reads     int // requests of readers
+	Plain     int // indexes that readers got by name
+	Mixed     int // of these, those of another state than the InRelease
 	Calls     int // of ports: the points at which processes meet
 	Writes    int // transactions of the table
 	Tasks     int // admitted
