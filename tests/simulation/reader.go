@@ -107,9 +107,9 @@ func (r *reader) update(d *dice) {
 	r.date, r.life = date, life
 }
 
-// plain requires that a file that was read by its name is a whole index of a state of the
-// publication: it is there by hash. Its state may be another one than that of the
-// InRelease. The reader sees that by the digest.
+// plain requires that an index that was read by its name is there by hash, too. So it is
+// whole, and of a state of the publication. That may be another one than the state of the
+// InRelease, which the reader sees by the digest.
 func (r *reader) plain(root, name, want, got string) {
 	r.w.mu.Lock()
 	r.w.counts.Plain++
