@@ -94,6 +94,7 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 			return nil, err
 		}
 		config.Pages = &app.Pages{About: pages.About{Title: getenv("APTLESS_TITLE"), Text: getenv("APTLESS_ABOUT"), Contact: getenv("APTLESS_CONTACT")}}
+		config.UnpackTime = unpackTime
 		if set != nil {
 			set(&config)
 		}
@@ -107,6 +108,11 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 	}
 	return f
 }
+
+// unpackTime is the time of a package for its paths. A function has ten minutes. They
+// suffice for it, for reading the rest of the largest package (a member of an ar archive
+// has at most 10^10 bytes), and for a copy into the pool.
+const unpackTime = 7 * time.Minute
 
 // fresh is how long an instance remembers a token: so long after its revocation it may
 // still be accepted.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +21,7 @@ import (
 	"aptless/core/front/app"
 	"aptless/core/front/app/apptest"
 	"aptless/core/front/auth"
+	"aptless/infra/aws"
 )
 
 // fixture is a function on memory. Its application cannot be made while broken is set.
@@ -287,4 +290,24 @@ func ask(t *testing.T, f *fixture, headers map[string]string, authorizer *events
 		t.Fatal(err)
 	}
 	return out.(events.APIGatewayV2HTTPResponse).StatusCode
+}
+
+// TestFunctionsHaveTimeForEachPackage: a function leaves out the paths of a package that
+// takes too long. Ten minutes suffice for these and for the rest of the largest package, at
+// 75 MB/s.
+func TestFunctionsHaveTimeForEachPackage(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key.asc")
+	if err := os.WriteFile(key, apptest.Signer(t).PublicKeys()[0].Armor(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got time.Duration
+	f := New(func(name string) string { return map[string]string{"APTLESS_PUBLIC_KEY": "file:" + key}[name] }, "", func(c *app.Config) { got = c.UnpackTime })
+	f.Log = slog.New(slog.DiscardHandler)
+	if _, err := f.build(t.Context(), &ports{Drivers: apptest.On(drivertest.NewMemory(time.Now)), aws: &aws.Drivers{}}); err != nil {
+		t.Fatal(err)
+	}
+	const largest, rate = 9_999_999_999, 75_000_000 // bytes of a member of an ar archive; bytes in a second
+	if rest := 10*time.Minute - got; got < 5*time.Minute || rest < largest/rate*time.Second+30*time.Second {
+		t.Errorf("%v to unpack, %v for the rest", got, rest)
+	}
 }

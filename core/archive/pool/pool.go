@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"aptless/core/engine/driver"
 	"aptless/core/engine/gc"
@@ -23,6 +24,11 @@ type Store struct {
 	Epoch *gc.Epoch // nil if nothing is collected
 
 	Memory *parallel.Budget // for unpacking packages; nil means no bound
+
+	// UnpackTime bounds the time to read the paths of a package; 0 means no bound. Now is the
+	// clock for it.
+	UnpackTime time.Duration
+	Now        func() time.Time
 
 	encoders  sync.Pool // of *zstd.Encoder; each takes some megabytes
 	unpackers sync.Pool // of *unpacker; each takes some megabytes

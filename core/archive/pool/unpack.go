@@ -27,10 +27,14 @@ func (s *Store) Reserve(ctx context.Context) (*parallel.Lease, error) {
 }
 
 // Unpack reads a package file to its end. It grows the lease if the package needs more
-// memory than most. If the paths need more memory than the budget has, it omits them.
-// Errors are those of deb.ReadBinary, without *deb.ContentsError.
+// memory than most. If the paths need more memory than the budget has, or more time than
+// UnpackTime, it omits them. Errors are those of deb.ReadBinary, without *deb.ContentsError.
 func (s *Store) Unpack(ctx context.Context, lease *parallel.Lease, r io.Reader, name string) (Contents, error) {
 	growth := deb.Growth{Most: s.Memory.Growth(), Ask: func() error { return lease.Grow(ctx) }}
+	if s.UnpackTime > 0 {
+		end := s.Now().Add(s.UnpackTime)
+		growth.Late = func() bool { return s.Now().After(end) }
+	}
 	var c Contents
 	var err error
 	c.Control, c.Paths, err = deb.ReadBinary(r, name, growth, func(text string) { c.Warnings = append(c.Warnings, text) })

@@ -1,6 +1,7 @@
 package repo_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb/debtest"
+	"aptless/core/front/app"
 	"aptless/core/front/app/apptest"
 )
 
@@ -161,4 +163,18 @@ func TestInclusionGoesOnInSlices(t *testing.T) {
 		t.Errorf("files %s, %v", data, err)
 	}
 	owesNothing(t, env)
+}
+
+// TestPackageThatTakesLongIsImportedWithoutItsPaths: its time to unpack is over, so Contents
+// lacks it. It is added with a warning, and published.
+func TestPackageThatTakesLongIsImportedWithoutItsPaths(t *testing.T) {
+	m := drivertest.NewMemory(time.Now)
+	s := apptest.New(t, apptest.On(m), func(c *app.Config) { c.UnpackTime = time.Nanosecond })
+	s.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, s.Dispatcher.Handle, 1) })
+	s.Must(t, "POST", "/api/repos", `{"Name":"r"}`, nil)
+	got := importOf(t, s, "", map[string][]byte{"long_1_all.deb": debtest.Deb(debtest.Spec{Package: "long", Version: "1", Files: map[string]string{"usr/share/long": "text"}})})
+	if fmt.Sprint(got.Report.Added) != "[long_1_all added]" || len(got.Report.Warnings) != 1 || !strings.Contains(got.Report.Warnings[0], "Contents will not have its paths: ") || !strings.Contains(got.Report.Warnings[0], "takes more time to unpack") {
+		t.Errorf("%s", got.lines())
+	}
+	s.Must(t, "POST", "/api/publish", `{"SourceKind":"local","Distribution":"stable","Architectures":["amd64"],"Sources":[{"Name":"r"}]}`, nil)
 }

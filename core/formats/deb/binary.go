@@ -57,17 +57,24 @@ const (
 	smallPaths = 4 << 20
 )
 
-// Growth bounds the memory of ReadBinary beyond BinaryMemory.
+// Growth bounds the memory of ReadBinary beyond BinaryMemory, and its time.
 type Growth struct {
 	Most int64 // bytes; 0 is BinaryGrowth
 
 	// Ask is called once, before ReadBinary holds more than BinaryMemory.
 	// ReadBinary returns its error. A nil Ask always agrees.
 	Ask func() error
+
+	// Late ends the unpacking of the data archive when it returns true. Its rest is read
+	// without being unpacked, so damage of it is not found. A nil Late is never true.
+	Late func() bool
 }
 
-// errMemory is the error of a package that needs more than Growth.Most.
-var errMemory = errors.New("takes more memory to unpack than there is for a package")
+// Errors of a package that needs more than Growth.
+var (
+	errMemory = errors.New("takes more memory to unpack than there is for a package")
+	errLate   = errors.New("takes more time to unpack than there is for a package")
+)
 
 // ReadBinary reads a .deb, .udeb or .ddeb in one pass. It returns the control
 // file, and the paths in the data archive without a leading "./". Directories are
@@ -334,6 +341,9 @@ func (b *binaryReader) readData(member, suffix string, size int64) error {
 		b.warnAll("member " + printable(member) + " is before control.tar")
 	}
 	r, err := b.open(suffix, size, maxDataTar)
+	if b.growth.Late != nil {
+		r = &punctual{r, b.growth.Late}
+	}
 	if err == nil {
 		b.paths, err = readDataTar(r, maxEntries, maxPaths, func(held int64) error {
 			if held <= smallPaths {
@@ -365,7 +375,7 @@ func (b *binaryReader) tarError(member string, size int64, err error) error {
 // beyondLimits reports whether a valid archive can cause the error: it exceeds a
 // limit, or archive/tar does not support it.
 func beyondLimits(err error) bool {
-	for _, limit := range []error{errUnpacked, errEntries, errPath, errPaths, errControls, errControlSize, errMemory,
+	for _, limit := range []error{errUnpacked, errEntries, errPath, errPaths, errControls, errControlSize, errMemory, errLate,
 		tar.ErrHeader, tar.ErrFieldTooLong, xz.ErrMemlimit, xz.ErrOptions, xz.ErrUnsupportedCheck,
 		zstd.ErrWindowSizeExceeded, zstd.ErrDecoderSizeExceeded, zstd.ErrUnknownDictionary} {
 		if errors.Is(err, limit) {
@@ -383,6 +393,19 @@ func (b *binaryReader) fail(err error, format string, args ...any) error {
 // damaged is fail with an ErrDamaged.
 func (b *binaryReader) damaged(err error, format string, args ...any) error {
 	return &archiveError{text: fmt.Sprintf(format, args...), err: err, damaged: true}
+}
+
+// punctual fails with errLate when it is late.
+type punctual struct {
+	r    io.Reader
+	late func() bool
+}
+
+func (p *punctual) Read(b []byte) (int, error) {
+	if p.late() {
+		return 0, errLate
+	}
+	return p.r.Read(b)
 }
 
 // source keeps the error of a reader, to tell it from errors of the archive.

@@ -149,3 +149,26 @@ func TestPathsAreASortedSet(t *testing.T) {
 		t.Errorf("%d paths of several blocks", p.Len())
 	}
 }
+
+// TestLatePackageKeepsItsControl: a package that takes longer than its time has its control
+// file, no paths, and is read to its end. A part that is missing after that is found.
+func TestLatePackageKeepsItsControl(t *testing.T) {
+	tar := tarArchive(t, file("./usr/share/large"), file("./usr/share/other"))
+	for _, suffix := range suffixes() {
+		data := member{"data.tar" + suffix, packed(t, suffix, tar)}
+		in := arArchive(controlMember(t), data)
+		for _, times := range []int{0, 1, 1000} {
+			r := strings.NewReader(in)
+			control, paths, err := deb.ReadBinary(r, "late.deb", deb.Growth{Late: func() bool { times--; return times < 0 }}, nil)
+			if r.Len() != 0 || len(control) == 0 {
+				t.Errorf("%s: %d bytes are left, control %q", data.name, r.Len(), control)
+			}
+			if unreadable := (*deb.ContentsError)(nil); times < 0 && (!errors.As(err, &unreadable) || paths != nil || !strings.Contains(err.Error(), "more time to unpack")) || times >= 0 && (err != nil || paths == nil) {
+				t.Errorf("%s: %v, %v", data.name, paths, err)
+			}
+		}
+		if _, _, err := deb.ReadBinary(strings.NewReader(in[:len(in)-20]), "late.deb", deb.Growth{Late: func() bool { return true }}, nil); !errors.Is(err, deb.ErrDamaged) {
+			t.Errorf("%s: cut off: %v", data.name, err)
+		}
+	}
+}

@@ -91,6 +91,10 @@ type Config struct {
 	// is never.
 	CleanupEvery time.Duration
 
+	// UnpackTime bounds the time to read the paths of a package for Contents. A package that
+	// takes longer is stored without them, with a warning; 0 is no bound.
+	UnpackTime time.Duration
+
 	// Ahead declares that the process calls RenderAhead. Collections then list the rendered
 	// indexes, at the cost of a request.
 	Ahead bool
@@ -152,7 +156,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	d.Table = driver.Ordered(d.Table, slices.Collect(maps.Values(c.Storages))...)
 	epoch := &gc.Epoch{Table: d.Table}
 	lists := pkglist.Store{Chunks: &lists.Store{Blobs: d.Blobs, Cache: memory.cache, Ahead: memory.ahead, Epoch: epoch.Number}}
-	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epoch: epoch, Memory: memory.items}
+	files := &pool.Store{Table: d.Table, Blobs: d.Blobs, Epoch: epoch, Memory: memory.items, UnpackTime: c.UnpackTime, Now: c.Now}
 	uploads := &upload.Store{Table: d.Table, Blobs: d.Blobs, Pool: files, Now: c.Now, MaxSize: c.MaxUpload}
 	guarding, keyrings := protect(d, c), &keyring.Store{Table: d.Table, Now: c.Now, Fetch: fetchKeys(c.Upstream)}
 	repos := &repo.Store{Table: d.Table, Lists: lists, Pool: files, Memory: memory.tasks, Uploads: uploads, Now: c.Now, Keyring: keyrings.Keyring, Dependencies: c.Dependencies}
