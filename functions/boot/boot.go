@@ -109,9 +109,9 @@ func New(getenv func(string) string, signing string, set func(*app.Config)) *Fun
 	return f
 }
 
-// unpackTime is the time of a package for its paths. A function has ten minutes. They
-// suffice for it, for reading the rest of the largest package (a member of an ar archive
-// has at most 10^10 bytes), and for a copy into the pool.
+// unpackTime is the time of a package for its paths. A function has ten minutes. They also
+// suffice to read the rest of the largest package, and for a copy into the pool. A member
+// of an ar archive has fewer than 10^10 bytes.
 const unpackTime = 7 * time.Minute
 
 // fresh is how long an instance remembers a token: so long after its revocation it may
