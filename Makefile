@@ -21,6 +21,7 @@ TOOLS += curl             # the client of the demo
 TOOLS += mandoc           # checks the manual pages
 TOOLS += graphviz         # draws the graph of the API
 TOOLS += chromium         # the browser for tests of pages
+TOOLS += tidy             # reads the HTML of pages, beside the test's own check
 TOOLS += nodejs           # runs the code of infra/edge
 TOOLS += python3-venv     # cfn-lint is installed with it
 TOOLS += python3-requests # a client of aptly in Python, of the proxy and of signed uploads

@@ -17,9 +17,10 @@ import (
 // archive is an archive elsewhere, of many packages that share one file. It has two
 // states, at the paths /1 and /2: all packages have another version in the second.
 type archive struct {
-	url  string
-	file []byte
-	hold chan bool // a download of the file waits for it, if it is not nil
+	url    string
+	server *httptest.Server
+	file   []byte
+	hold   chan bool // a download of the file waits for it, if it is not nil
 }
 
 // archiveOf starts an archive of n packages: tool00000 and so on.
@@ -36,7 +37,7 @@ func archiveOf(t testing.TB, n int, hold chan bool) *archive {
 		http.NotFound(w, r)
 	}))
 	t.Cleanup(server.Close)
-	a.url = server.URL
+	a.url, a.server = server.URL, server
 	return a
 }
 

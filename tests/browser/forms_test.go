@@ -3,6 +3,8 @@ package browser
 import (
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // TestForms copies, moves and removes packages, and merges, filters and pulls into
@@ -44,6 +46,45 @@ func TestForms(t *testing.T) {
 		act("/-/repos/stable/copy", "Copy the packages", "Added: 1. Removed: 1.", "query", "greeter", "to", "empty", "move", "tick")
 		b.shows("succeeded")
 		holds("/api/repos/empty/packages", "greeter hello")
+	})
+	b.part(t, "uploaders and comparisons", func(t *testing.T) {
+		b.visit("/-/repos/stable")
+		b.press("Uploaders")
+		b.fillIn("rules", `{"rules": [{"condition": "Name (% lib*)", "allow": ["0123456789ABCDEF"]}]}`)
+		b.press("Preview")
+		b.shows("Name (% lib*): allows 0123456789ABCDEF, denies none")
+		b.press("Change the uploaders")
+		b.shows("succeeded")
+		b.press("To the result")
+		b.shows("Allowed keys")
+		b.visit("/-/compare?of=repos&left=empty&right=stable")
+		b.shows("Added: 6")
+		b.press("as Markdown")
+		b.shows("| greeter-data | all |  | 2.10-3 |")
+		b.press("Removed: 1")
+		b.shows("1 shown")
+		b.visit("/-/publications/-/stable")
+		b.press("1 added, 0 removed")
+		b.shows("2.12-1")
+		b.press("as JSON")
+		b.shows(`"Component": "main"`)
+		b.glance("/-/repos/stable", "/-/repos/stable/uploaders", "/-/compare?of=repos&left=empty&right=stable&text=markdown", "/-/publications/-/stable/compare")
+	})
+	b.part(t, "a query by its fields", func(t *testing.T) {
+		b.visit("/-/repos/stable")
+		ask[bool](b, `document.querySelector("details.terms").open = true`)
+		b.fillIn("name", "*hello*")
+		b.fillIn("version", ">= 2.12")
+		b.press("Find by fields")
+		b.shows("1 shown")
+		if query := ask[string](b, `document.getElementById("q").value`); query != `Name (% "*hello*"), $Version (>= "2.12")` {
+			t.Errorf("the form has written %s", query)
+		}
+		b.visit("/-/repos/stable")
+		b.do(chromedp.SendKeys(chromedp.ID("q"), "Name ("))
+		b.shows("The query cannot be read")
+		b.do(chromedp.SendKeys(chromedp.ID("q"), "= hello)"))
+		b.shows("2 shown")
 	})
 	b.part(t, "snapshots", func(t *testing.T) {
 		act("/-/new/merge", "Make the snapshot", "Packages: ", "snapshot", "merged", "sources", "stable-2026-11-01\nstable-2026-11-20")

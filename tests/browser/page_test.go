@@ -21,12 +21,16 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// patience is the time after which a step has failed. Steps do not wait for it: it is long,
+// because the machine may have much else to do.
+const patience = 4 * time.Minute
+
 //go:embed testdata/axe.min.js
 var axe string
 
 // chromium is the browser of all tests.
 var chromium = sync.OnceValue(func() context.Context {
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath("/usr/bin/chromium"),
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath("/usr/bin/chromium"), chromedp.WSURLReadTimeout(patience),
 		chromedp.Flag("force-device-scale-factor", "1"), chromedp.Flag("hide-scrollbars", true))
 	ctx, _ := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, _ = chromedp.NewContext(ctx)
@@ -93,7 +97,7 @@ func (b *tab) quiet() {
 // do runs steps.
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		at, _ := chromedp.Run(b.ctx, chromedp.Location())
@@ -104,7 +108,7 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 // ask evaluates an expression in the page.
 func ask[T any](b *tab, expression string, options ...chromedp.EvaluateOption) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, options...))
 	if err != nil {
@@ -131,7 +135,7 @@ func (b *tab) shows(text string) {
 	b.t.Helper()
 	ctx, cancel := contextOf(b)
 	defer cancel()
-	for end := time.Now().Add(40 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		there, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!document.body && document.body.innerText.includes("+quote(text)+")"))
 		if err == nil && there { // an error is a page that goes
 			return
@@ -300,7 +304,7 @@ func TestAxeIsAsked(t *testing.T) {
 
 // contextOf returns a context for one step.
 func contextOf(b *tab) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(b.ctx, time.Minute)
+	return context.WithTimeout(b.ctx, patience)
 }
 
 // scriptsOff turns the scripts of pages off. The test still evaluates its own.

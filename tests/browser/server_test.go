@@ -219,7 +219,7 @@ func freeAddress(t *testing.T) string {
 // answers waits until a server listens at an address.
 func answers(t *testing.T, at string) {
 	t.Helper()
-	for range 400 {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		if c, err := net.Dial("tcp", at); err == nil {
 			c.Close()
 			return

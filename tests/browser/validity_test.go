@@ -25,8 +25,8 @@ var elements = map[string]string{
 	"svg": "viewBox width height", "path": "d", "rect": "x y width height rx", "text": "x y",
 }
 
-// anywhere are the attributes that all elements may have. All that begin with "data-",
-// "aria-" or "hx-" are allowed, too.
+// anywhere are the attributes that all elements may have. All that begin with "data-" or
+// "aria-" are allowed, too.
 var anywhere = []string{"id", "class", "role", "tabindex", "hidden", "title", "translate", "dir"}
 
 // alone are the elements without an end tag.
@@ -96,7 +96,7 @@ func (o *outline) start(tag xml.StartElement) {
 			o.fault("%s has the attribute %s twice", name, key)
 		}
 		given[key] = true
-		free := slices.ContainsFunc([]string{"data-", "aria-", "hx-"}, func(begin string) bool { return strings.HasPrefix(key, begin) })
+		free := slices.ContainsFunc([]string{"data-", "aria-"}, func(begin string) bool { return strings.HasPrefix(key, begin) })
 		if !free && !slices.Contains(anywhere, key) && !slices.Contains(strings.Fields(own), key) {
 			o.fault("%s must not have the attribute %s", name, key)
 		}

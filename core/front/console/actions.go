@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"aptless/core/client"
@@ -237,7 +238,15 @@ func switchPublication() act {
 			}
 			names, err := q.snapshotNames()
 			for _, s := range found.Sources {
-				f.Fields = append(f.Fields, field{Name: "snapshot-" + s.Component, Label: "Snapshot for " + s.Component, Value: s.Name, Options: names, Required: true})
+				one := field{Name: "snapshot-" + s.Component, Label: "Snapshot for " + s.Component, Value: s.Name, Options: names, Required: true}
+				if !slices.Contains(names, s.Name) && err == nil {
+					_, gone := client.Send(q.ctx, q.api, client.ShowSnapshot(s.Name))
+					if one.Options = append([]string{s.Name}, names...); client.StatusOf(gone) == http.StatusNotFound {
+						one.Value, one.Options = "", names
+						one.Hint = "Its snapshot " + s.Name + " was dropped or renamed: choose another one."
+					}
+				}
+				f.Fields = append(f.Fields, one)
 			}
 			return f, err
 		},

@@ -102,6 +102,7 @@ type mirrorView struct {
 	client.Mirror
 	Packages packageList
 	Tasks    []client.Task // about the mirror, the newest first
+	Failure  string        // of the last update; "" if it has not failed
 	Actions  []action
 }
 
@@ -125,6 +126,10 @@ func (q *request) mirror() error {
 		if strings.HasSuffix(t.Name, " mirror "+name) && len(v.Tasks) < 5 {
 			v.Tasks = append(v.Tasks, t)
 		}
+	}
+	i := slices.IndexFunc(v.Tasks, func(t client.Task) bool { return t.State > client.Running && strings.HasPrefix(t.Name, "Update ") })
+	if i >= 0 && v.Tasks[i].State == client.Failed {
+		v.Failure = v.Tasks[i].Error
 	}
 	q.offer(&v.Actions, auth.MirrorUpdate, name, action{pathTo("mirrors", name, "update"), "Update", false})
 	if !q.Reads && q.some(auth.SnapshotCreate) && !v.LastDownloadDate.IsZero() {

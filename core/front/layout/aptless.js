@@ -87,5 +87,9 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
   });
 }
 
+// On a narrow screen the sections are one line that scrolls: the current one is shown.
+const section = document.querySelector(".side [aria-current]");
+if (section) section.scrollIntoView({block: "nearest", inline: "center"});
+
 document.addEventListener("htmx:after:swap", () => showCopyButtons(document));
 showCopyButtons(document);

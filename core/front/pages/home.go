@@ -18,7 +18,7 @@ const maxHome = 200
 type pubView struct {
 	client.PublicationDetails
 	Path       string // of its page
-	Name       string // as apt and people name it: "stable", or "team/a stable"
+	Name       string // as apt and people name it: "stable", "team/a stable", or "filesystem:local:. stable"
 	Tree       string // path of its files; "" if this server does not serve them
 	Components []string
 }
@@ -101,8 +101,8 @@ func (q *request) publications() ([]pubView, error) {
 // viewPublication returns a publication as a page shows it.
 func viewPublication(p client.PublicationDetails) pubView {
 	v := pubView{PublicationDetails: p, Path: pathOf(p.Place()), Name: p.Distribution, Tree: treeOf(p.Publication)}
-	if p.Prefix != "." && p.Prefix != "" {
-		v.Name = p.Prefix + " " + p.Distribution
+	if place := p.Place(); place.Prefix != "." && place.Prefix != "" {
+		v.Name = place.Prefix + " " + p.Distribution
 	}
 	for _, s := range p.Sources {
 		v.Components = append(v.Components, s.Component)
