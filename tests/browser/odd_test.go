@@ -20,8 +20,8 @@ func oddNames() []string {
 	return []string{"a+b~c%d:e", "<script>alert(1)</script>", "пакеты-包裹-\u202eabc", strings.Repeat("long-name-", 20), "q&a=1?#x", `quote"'back\slash`, "100%", "two words"}
 }
 
-// fillOdd gives a server objects of odd names, and objects whose parts are gone: a mirror of
-// an archive that does not answer, and a revision of a snapshot that was dropped.
+// fillOdd gives a server objects of odd names, and objects whose parts are gone. The archive
+// of a mirror does not answer, and a revision is of a snapshot that was dropped.
 func (s *server) fillOdd(t testing.TB) {
 	t.Helper()
 	for i, name := range oddNames() {
