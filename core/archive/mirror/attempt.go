@@ -38,6 +38,7 @@ type update struct {
 // cursor is the checkpoint of an update.
 type cursor struct {
 	Now        state             // becomes Mirror.Last on success; its Fingerprint is that of the settings used here
+	Texts      lists.Ref         `json:",omitzero"` // the texts of the staged packages
 	Staged     lists.Ref         // the new packages, with the digests that the indexes say
 	Queue      lists.Ref         // the files to fetch
 	After      []byte            // the key in Queue up to which files are done

@@ -10,6 +10,9 @@
 //	ref/mirror/<uuid> / snapshot/<uuid>   a snapshot of the mirror, written by package snapshot
 //	private/tasks/<id>/odd-<token>-<n>    files of a running update that differ from their index
 //
+// A mirror's row also refers to a list of package lists with the digests of stanzas, see
+// texts.go. Without it, or with another form, the next update reads every stanza.
+//
 // Names, UUIDs and references are those of package named, with its invariants.
 //
 // Creation and edits are not tasks, since clients expect their effect with the

@@ -53,9 +53,9 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	return task.Result{Code: 204}, s.Rows().Drop(ctx, a, &m, further...)
 }
 
-// Roots returns the list and the files that a mirror's row refers to.
+// Roots returns the lists and the files that a mirror's row refers to.
 func (s *Store) Roots(_ context.Context, data []byte) (gc.Roots, error) {
 	var m Mirror
 	err := json.Unmarshal(data, &m)
-	return gc.Roots{Packages: []lists.Ref{m.List}, Files: slices.Sorted(maps.Values(m.AppStreamFiles))}, err
+	return gc.Roots{Packages: []lists.Ref{m.List}, Lists: []lists.Ref{m.Last.Texts.Ref}, Files: slices.Sorted(maps.Values(m.AppStreamFiles))}, err
 }

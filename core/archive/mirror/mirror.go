@@ -86,6 +86,14 @@ type state struct {
 	Date        time.Time     // of the Release file
 	ValidUntil  time.Time     // of the Release file
 	Incomplete  bool          `json:"Lacks,omitempty"` // files were missing: the next update runs even if Release is unchanged
+	Texts       textsRef      `json:",omitzero"`
+}
+
+// textsRef refers to the texts of the stanzas of a list of packages.
+type textsRef struct {
+	Ref  lists.Ref    `json:",omitzero"`
+	Of   lists.Digest `json:",omitzero"` // of the list of packages
+	Form int          `json:",omitzero"`
 }
 
 // View is a mirror as clients see it.

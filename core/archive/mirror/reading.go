@@ -24,13 +24,14 @@ const (
 type indexReader struct {
 	warnings
 	prev, list *pkglist.List
-	edit       *pkglist.Edit       // further changes of list
-	buffered   []indexed           // not yet in edit
-	size       int                 // bytes of buffered
-	listed     map[keySum]struct{} // index keys of all packages before buffered
-	kept       int                 // of them, how many prev has
+	edit       *pkglist.Edit      // further changes of list
+	buffered   []indexed          // not yet in edit
+	size       int                // bytes of buffered
+	listed     map[keySum]textSum // the text of each package so far, by index key
+	kept       int                // of them, how many prev has
 	dirs       *sorter
 	record     []byte // of the last package
+	texts      *texts // nil if none are kept
 }
 
 // indexed is a package of an index. A record takes less memory than the package.
@@ -38,10 +39,27 @@ type indexed struct {
 	key    []byte // see pkglist.IndexKey
 	record []byte // see deb.AppendPackage
 	dir    string // that its files are in
+	again  bool   // an earlier package has the key
 }
 
 // overhead estimates the memory of an indexed besides its bytes.
 const overhead = 128
+
+// known reports whether the text is that of a package of the previous list, as it was. The
+// package stays then.
+func (in *indexReader) known(kind deb.Kind, text []byte) bool {
+	key := in.texts.find(kind, text)
+	if key == nil {
+		return false
+	}
+	sum, this := sumOf(key), in.texts.last.text()
+	if first, again := in.listed[sum]; again {
+		return first == this
+	}
+	in.listed[sum] = this
+	in.kept++
+	return true
+}
 
 // take buffers a package of an index.
 func (in *indexReader) take(ctx context.Context, found upstream.Listed) error {
@@ -50,8 +68,21 @@ func (in *indexReader) take(ctx context.Context, found upstream.Listed) error {
 		in.warn("%s", err)
 		return nil
 	}
+	sum, this := sumOf(key), in.texts.this(found.Whole)
+	first, again := in.listed[sum]
+	if again && first == this && this != noText {
+		return nil // the same stanza, as in the indexes of two architectures
+	}
+	if again {
+		this = noText
+		in.texts.repeat(key)
+	}
+	in.listed[sum] = this
+	if err := in.texts.take(ctx, key, this); err != nil {
+		return err
+	}
 	in.record = deb.AppendPackage(in.record[:0], found.Package)
-	in.buffered = append(in.buffered, indexed{key, bytes.Clone(in.record), strings.Clone(found.Dir)})
+	in.buffered = append(in.buffered, indexed{key, bytes.Clone(in.record), strings.Clone(found.Dir), again})
 	if in.size += len(key) + len(in.record) + len(found.Dir) + overhead; in.size < lookUpAt {
 		return nil
 	}
@@ -98,13 +129,9 @@ func (in *indexReader) lookUp(ctx context.Context) error {
 // add edits the list by a package of the index. old is the package of the previous list
 // with its key, nil if there is none.
 func (in *indexReader) add(ctx context.Context, found indexed, old *pkglist.Stored) error {
-	sum := sumOf(found.key)
-	_, again := in.listed[sum]
-	if !again {
-		in.listed[sum] = struct{}{}
-		if old != nil {
-			in.kept++
-		}
+	again := found.again
+	if !again && old != nil {
+		in.kept++
 	}
 	head, files, err := deb.CutFiles(found.record)
 	if err != nil {
@@ -144,12 +171,21 @@ func (in *indexReader) removeUnlisted(ctx context.Context) error {
 	if in.kept == in.prev.Count() {
 		return nil
 	}
+	remove := func(key []byte) error {
+		in.edit.RemoveIndex(key)
+		return in.texts.take(ctx, key, noText)
+	}
+	if in.texts.complete(in.prev) {
+		return in.texts.unlisted(in.listed, remove)
+	}
 	for key, err := range in.prev.ShortKeys(ctx) {
 		if err != nil {
 			return err
 		}
 		if _, ok := in.listed[sumOf(key.Index)]; !ok {
-			in.edit.Remove(key.Key)
+			if err := remove(key.Index); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ func (s *Store) Restore(ctx context.Context, a *task.Attempt, m *Mirror, fresh b
 	if err := m.normalise(); err != nil {
 		return task.Fail(400, "mirror %s: %w", m.Name, err)
 	}
-	m.Secrets, m.Updating = Secrets{}, 0
+	m.Secrets, m.Updating, m.Last.Texts = Secrets{}, 0, textsRef{} // the texts stay in the other storage
 	var err error
 	if fresh {
 		err = s.Rows().Create(ctx, a, m)

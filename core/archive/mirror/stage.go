@@ -57,8 +57,12 @@ func (u *update) versions() int {
 // known digests of its files. For each other package the sorter holds the
 // directory of its files, by index key.
 func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkglist.List) (*pkglist.List, *sorter, error) {
-	in := &indexReader{warnings: warnings{u: u}, prev: prev, list: prev, edit: prev.Edit(), listed: map[keySum]struct{}{}, dirs: &sorter{store: u.Lists.Chunks}}
-	for found, err := range u.listed(ctx, release) {
+	in := &indexReader{warnings: warnings{u: u}, prev: prev, list: prev, edit: prev.Edit(), listed: map[keySum]textSum{}, dirs: &sorter{store: u.Lists.Chunks}}
+	var err error
+	if in.texts, err = u.texts(ctx, prev); err != nil {
+		return nil, nil, err
+	}
+	for found, err := range u.listed(ctx, release, in) {
 		if bad := (*upstream.StanzaError)(nil); errors.As(err, &bad) {
 			in.skip(bad, "%v", bad)
 			continue
@@ -87,16 +91,39 @@ func (u *update) index(ctx context.Context, release *upstream.Release, prev *pkg
 		return nil, nil, failure(ctx, fmt.Errorf("%d packages cannot be taken, the first is %w", n, in.first))
 	}
 	u.cursor.Partial = in.partial
-	return in.list, in.dirs, nil
+	u.cursor.Texts, err = in.texts.list(ctx)
+	return in.list, in.dirs, err
 }
 
 var errNoChecksums = errors.New("no checksums in packages index")
 
-// listed yields the packages of all indexes, index by index.
-func (u *update) listed(ctx context.Context, release *upstream.Release) iter.Seq2[upstream.Listed, error] {
+// texts returns the texts for an update. It is nil if the update takes files that differ
+// from their index, or leaves out packages of the index.
+func (u *update) texts(ctx context.Context, prev *pkglist.List) (*texts, error) {
+	if u.args.IgnoreChecksums || u.mirror.Filter != "" || u.versions() > 0 {
+		return nil, nil
+	}
+	t := &texts{store: u.Lists.Chunks, changes: &sorter{store: u.Lists.Chunks}, repeated: map[string]bool{}}
+	last := u.mirror.Last
+	ref := last.Texts.Ref
+	if last.Fingerprint != u.fingerprint || last.Incomplete || last.Texts.Form != textsForm || last.Texts.Of != prev.Ref().Digest {
+		ref = lists.Ref{}
+	}
+	err := t.load(ctx, ref)
+	if errors.Is(err, lists.ErrDamaged) { // every stanza is read then
+		err = t.load(ctx, lists.Ref{})
+	}
+	return t, err
+}
+
+// listed yields the packages of all indexes, index by index, without known ones.
+func (u *update) listed(ctx context.Context, release *upstream.Release, in *indexReader) iter.Seq2[upstream.Listed, error] {
 	m := u.mirror
 	reader := &upstream.Reader{Asker: u.loggingAsker(), Archive: m.archive(), Release: release, Trust: u.trust,
 		Unlisted: m.SkipComponentCheck || m.NoRelease, Unchecked: u.args.IgnoreChecksums}
+	if in.texts != nil {
+		reader.Known = in.known
+	}
 	return func(yield func(upstream.Listed, error) bool) {
 		for _, x := range reader.Indexes(upstream.Wanted{Components: m.Components, Architectures: m.Architectures,
 			Sources: m.DownloadSources, Udebs: m.DownloadUdebs, Installer: m.DownloadInstaller}) {

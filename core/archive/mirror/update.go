@@ -10,6 +10,7 @@ import (
 	"aptless/core/archive/source"
 	"aptless/core/archive/upstream"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/lists"
 	"aptless/core/engine/lock"
 	"aptless/core/engine/named"
 	"aptless/core/engine/task"
@@ -120,7 +121,7 @@ func (u *update) release(ctx context.Context, seen upstream.Seen) (*upstream.Rel
 	if err != nil {
 		return nil, failure(ctx, err)
 	}
-	u.cursor = cursor{Now: state{Fingerprint: u.fingerprint, Seen: now, Date: last.Date, ValidUntil: last.ValidUntil}, Readings: u.cursor.Readings}
+	u.cursor = cursor{Now: state{Fingerprint: u.fingerprint, Seen: now, Date: last.Date, ValidUntil: last.ValidUntil, Texts: last.Texts}, Readings: u.cursor.Readings}
 	checked := release
 	if release == nil {
 		_, bad := upstream.ParseDate("Valid-Until", u.mirror.Meta)
@@ -253,7 +254,10 @@ func (u *update) finish(ctx context.Context) error {
 	if m.AppStreamFiles, err = u.appStream(ctx); err != nil {
 		return err
 	}
-	u.cursor.Now.Incomplete = u.cursor.Partial.incomplete()
+	u.cursor.Now.Incomplete, u.cursor.Now.Texts = u.cursor.Partial.incomplete(), textsRef{}
+	if u.cursor.Texts != (lists.Ref{}) && !u.cursor.Now.Incomplete { // else the list lacks packages of the texts
+		u.cursor.Now.Texts = textsRef{u.cursor.Texts, m.List.Digest, textsForm}
+	}
 	shown := u.cursor.Detail
 	shown.Partial = u.cursor.Partial
 	u.attempt.Detail(shown)

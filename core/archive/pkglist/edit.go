@@ -66,6 +66,11 @@ func (e *Edit) Remove(k deb.Key) {
 	e.steps[string(key)] = append(e.steps[string(key)], step{hash: k.FilesHash})
 }
 
+// RemoveIndex removes the package with the index key, if the list has it.
+func (e *Edit) RemoveIndex(key []byte) {
+	e.steps[string(key)] = append(e.steps[string(key)], step{})
+}
+
 // Apply stores the changed list, in one pass over the chunks that contain changes. If
 // nothing changes, it returns the base list. It calls onConflict for each conflict, in
 // index order. If onConflict returns nil, the package is skipped and the rest continues.

@@ -68,6 +68,7 @@ func (a Archive) Indexes(w Wanted) []Index {
 type Listed struct {
 	Package *deb.Package
 	Dir     string // of its files, relative to the archive's root and below it
+	Whole   bool   // the last text that Reader.Known got is exactly this package's
 }
 
 // Reader reads the indexes of an archive.
@@ -83,6 +84,10 @@ type Reader struct {
 
 	// Unchecked accepts indexes with any content, for the option IgnoreChecksums.
 	Unchecked bool
+
+	// Known, if not nil, is called with the text of most stanzas before they are read. If
+	// it returns true, the stanza is not yielded. It must not keep the text.
+	Known func(kind deb.Kind, text []byte) bool
 
 	// Trust.Ring verifies installer lists that Release does not list. With a nil
 	// Ring they are not verified.
@@ -168,6 +173,11 @@ func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error]
 		defer f.Close()
 		paragraphs := deb.NewParagraphReader(plain, deb.ModeControl)
 		for n := 1; ; n++ {
+			known, size := r.known(paragraphs, x.Kind)
+			if known {
+				continue
+			}
+			before := paragraphs.Read()
 			p, err := paragraphs.Next()
 			if err == io.EOF {
 				// Bytes after the compressed stream are part of the checked file.
@@ -188,6 +198,7 @@ func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error]
 				return
 			default:
 				found, err = listed(p, x.Kind)
+				found.Whole = size > 0 && paragraphs.Read()-before == size
 			}
 			if err != nil {
 				err = &StanzaError{Index: x.Path, Number: n, Name: strings.TrimSpace(p.Get("Package") + " " + p.Get("Version")), Err: err}
@@ -197,6 +208,23 @@ func (r *Reader) Packages(ctx context.Context, x Index) iter.Seq2[Listed, error]
 			}
 		}
 	}
+}
+
+// known passes over the next stanza if Known knows it. size is that of the text that Known
+// got, 0 if it got none.
+func (r *Reader) known(paragraphs *deb.ParagraphReader, kind deb.Kind) (known bool, size int64) {
+	if r.Known == nil {
+		return false, 0
+	}
+	text := paragraphs.Text()
+	if text == nil {
+		return false, 0
+	}
+	if r.Known(kind, text) {
+		paragraphs.Pass(text)
+		return true, 0
+	}
+	return false, int64(len(text))
 }
 
 // listed returns the package of a stanza.

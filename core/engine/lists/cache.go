@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"bytes"
 	"container/list"
 	"sync"
 )
@@ -52,6 +53,9 @@ func (c *Cache) put(d Digest, data []byte) {
 	defer c.mu.Unlock()
 	if _, ok := c.entries[d]; ok || int64(len(data))+entryOverhead > c.limit {
 		return
+	}
+	if cap(data) > len(data)+len(data)/8 { // the size counts, not the room that a compressor took
+		data = bytes.Clone(data)
 	}
 	c.entries[d] = c.recent.PushFront(&cached{d, data})
 	c.size += int64(len(data)) + entryOverhead

@@ -2,6 +2,7 @@ package deb
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -146,7 +147,7 @@ const maxKeptText = 256 << 10
 // release keeps the reader for another text.
 func (r *ParagraphReader) release() {
 	r.in.Reset(nil)
-	r.err = nil
+	r.err, r.read = nil, 0
 	if cap(r.text)+cap(r.long) <= maxKeptText {
 		clear(r.spans[:cap(r.spans)]) // their names
 		paragraphReaders.Put(r)
@@ -158,6 +159,7 @@ type ParagraphReader struct {
 	in   *bufio.Reader
 	mode Mode
 	err  error // returned by each further Next
+	read int64 // bytes of the lines that were read
 
 	long  []byte      // a line longer than the buffer of in
 	text  []byte      // the values of the paragraph being read
@@ -297,10 +299,44 @@ func (r *ParagraphReader) addContinuation(line []byte) error {
 	return nil
 }
 
+// Text returns the next paragraph as it is written, with the empty line after it. It is
+// nil if the paragraph does not end within readBuffer bytes, and after an error. The bytes
+// are valid until the next call.
+//
+// Next may return less, because it also takes a line of a carriage return for an empty
+// one. Then Read grows by less than the length of the text.
+func (r *ParagraphReader) Text() []byte {
+	if r.err != nil {
+		return nil
+	}
+	for n, from := r.in.Buffered(), 0; ; n = max(n+1, r.in.Buffered()) {
+		text, err := r.in.Peek(min(n, r.in.Size()))
+		if i := bytes.Index(text[from:], emptyLine()); i >= 0 {
+			return text[:from+i+2]
+		}
+		if err != nil || n >= r.in.Size() {
+			return nil
+		}
+		from = max(0, len(text)-1)
+	}
+}
+
+func emptyLine() []byte { return []byte("\n\n") }
+
+// Pass skips the paragraph whose Text was returned last.
+func (r *ParagraphReader) Pass(text []byte) {
+	n, _ := r.in.Discard(len(text))
+	r.read += int64(n)
+}
+
+// Read returns the number of bytes of the paragraphs so far.
+func (r *ParagraphReader) Read() int64 { return r.read }
+
 // line returns the next line without its end. The bytes are valid until the next
 // call.
 func (r *ParagraphReader) line() ([]byte, error) {
 	line, err := r.in.ReadSlice('\n')
+	r.read += int64(len(line))
 	if err == bufio.ErrBufferFull {
 		r.long = r.long[:0]
 		for err == bufio.ErrBufferFull {
@@ -309,6 +345,7 @@ func (r *ParagraphReader) line() ([]byte, error) {
 				return nil, bufio.ErrTooLong
 			}
 			line, err = r.in.ReadSlice('\n')
+			r.read += int64(len(line))
 		}
 		r.long = append(r.long, line...)
 		line = r.long

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -277,6 +278,42 @@ func TestSkipGoesOnAfterABadLine(t *testing.T) {
 		}
 		if text := strings.Join(got, " "); text != want {
 			t.Errorf("%q: %s, want %s", in, text, want)
+		}
+	}
+}
+
+// TestTextIsWhatNextReads passes over some paragraphs and reads the others. The paragraphs
+// that are read are those of a reader that reads all. A text of the length that Next has
+// read gives the same paragraph by itself.
+func TestTextIsWhatNextReads(t *testing.T) {
+	for name, text := range map[string]string{
+		"plain":          "A: 1\nB: 2\n\nA: 2\n\nA: 3\n\n",
+		"no end":         "A: 1\n\nA: 2",
+		"more lines":     "\n\nA: 1\n\n\n\nA: 2\n\n",
+		"of Windows":     "A: 1\r\n\r\nA: 2\r\n\r\n",
+		"of both":        "A: 1\r\n\r\nA: 2\n\nA: 3\n\n",
+		"blank first":    " \nA: 1\n\nA: 2\n\n",
+		"longer than it": "A: 1\n\nA: " + strings.Repeat("x", 3*readBuffer) + "\n\nA: 3\n\nA: 4\n\n",
+	} {
+		for passed := range 8 { // by bit: which of the texts are passed over
+			all, some := NewParagraphReader(strings.NewReader(text), ModeControl), NewParagraphReader(iotest.OneByteReader(strings.NewReader(text)), ModeControl)
+			for n := 0; ; n++ {
+				before, peeked := some.Read(), string(some.Text())
+				want, wantErr := all.Next()
+				if alone, err := ParseParagraph(peeked, ModeControl); passed>>n&1 == 1 && peeked != "" && all.Read()-before == int64(len(peeked)) {
+					if some.Pass([]byte(peeked)); err != nil || !slices.Equal(alone, want) {
+						t.Fatalf("%s: the text %q is %v, %v, want %v", name, peeked, alone, err, want)
+					}
+					continue
+				}
+				got, err := some.Next()
+				if !slices.Equal(got, want) || err != wantErr || some.Read() != all.Read() {
+					t.Fatalf("%s: paragraph %d is %v, %v after %d bytes, want %v, %v after %d", name, n, got, err, some.Read(), want, wantErr, all.Read())
+				}
+				if err != nil {
+					break
+				}
+			}
 		}
 	}
 }
