@@ -25,14 +25,19 @@ const (
 	region    = "us-east-1"
 )
 
-// startWithin bounds the time until a service answers.
-const startWithin = 90 * time.Second
+// startWithin bounds the time until a service answers. A machine that does much other
+// work takes minutes to start the Java programs.
+const startWithin = 5 * time.Minute
+
+// starts bounds the tries to start the services. Another program may take a free port
+// before the service does, which then ends.
+const starts = 3
 
 // Local is a running set of services.
 type Local struct {
 	Config aws.Config // configuration of the drivers; Create makes the queues
 
-	processes []*exec.Cmd
+	processes []*process
 	front     *http.Server
 }
 
@@ -70,9 +75,28 @@ func credentials() sdk.CredentialsProvider {
 	})
 }
 
+// process is a running service.
+type process struct {
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when it has ended
+}
+
+// errEnded is the error of a service that ends before it answers.
+var errEnded = errors.New("the service has ended")
+
 // Start starts the services that install.sh has put into the folder parts. Their files
 // and logs are in data.
 func Start(ctx context.Context, parts, data string) (l *Local, err error) {
+	for range starts {
+		if l, err = start(ctx, parts, data); !errors.Is(err, errEnded) {
+			break
+		}
+	}
+	return l, err
+}
+
+// start is one try of Start.
+func start(ctx context.Context, parts, data string) (l *Local, err error) {
 	l = &Local{Config: aws.Config{Table: "aptless", PrivateBucket: "aptless-private", PublicBucket: "aptless-public", DropBucket: "aptless-drop", Queues: map[string]string{}}}
 	defer func() {
 		if err != nil {
@@ -109,8 +133,8 @@ func Start(ctx context.Context, parts, data string) (l *Local, err error) {
 	l.Config.DynamoDBURL = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
 	l.Config.SQSURL = fmt.Sprintf("http://127.0.0.1:%d", ports[1])
 	l.Config.S3URL = "http://" + l.front.Addr
-	for _, url := range []string{l.Config.DynamoDBURL, l.Config.SQSURL, gateway} {
-		if err := answers(ctx, url); err != nil {
+	for i, url := range []string{l.Config.DynamoDBURL, l.Config.SQSURL, gateway} {
+		if err := l.processes[i].answers(ctx, url); err != nil {
 			return l, err
 		}
 	}
@@ -145,7 +169,12 @@ func (l *Local) run(data string, command []string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	l.processes = append(l.processes, cmd)
+	p := &process{cmd, make(chan struct{})}
+	go func() {
+		cmd.Wait()
+		close(p.ended)
+	}()
+	l.processes = append(l.processes, p)
 	return nil
 }
 
@@ -154,9 +183,9 @@ func (l *Local) Stop() {
 	if l.front != nil {
 		l.front.Close()
 	}
-	for _, cmd := range l.processes {
-		cmd.Process.Kill()
-		cmd.Wait()
+	for _, p := range l.processes {
+		p.cmd.Process.Kill()
+		<-p.ended
 	}
 }
 
@@ -173,8 +202,8 @@ func freePorts(n int) (ports []int, err error) {
 	return ports, nil
 }
 
-// answers waits until the address answers HTTP with any status.
-func answers(ctx context.Context, url string) error {
+// answers waits until the service answers HTTP at its address with any status.
+func (p *process) answers(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	for {
@@ -188,6 +217,8 @@ func answers(ctx context.Context, url string) error {
 			return nil
 		}
 		select {
+		case <-p.ended:
+			return fmt.Errorf("%s: %w", url, errEnded)
 		case <-ctx.Done():
 			return errors.Join(fmt.Errorf("%s does not answer", url), err)
 		case <-time.After(50 * time.Millisecond):
