@@ -65,6 +65,33 @@ func (l *List) Matching(ctx context.Context, may func(*Chunk) bool, part *deb.Pa
 	return selected, nil
 }
 
+// Parts yields the named parts of all packages in index order. They are decoded
+// concurrently, ahead of the results.
+func (l *List) Parts(ctx context.Context, part *deb.Part) iter.Seq2[*deb.Package, error] {
+	return func(yield func(*deb.Package, error) bool) {
+		for packages, err := range lists.Map(ctx, l.list, l.list.Chunks(), func(_ int, records []lists.Record) ([]*deb.Package, error) {
+			packages := make([]*deb.Package, len(records))
+			for i, r := range records {
+				var err error
+				if packages[i], err = decodePart(r.Val, part); err != nil {
+					return nil, err
+				}
+			}
+			return packages, nil
+		}) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, p := range packages {
+				if !yield(p, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // some returns the chunks for whose number with returns true, and the index of the first
 // package of each.
 func (l *List) some(with func(i int) bool) (some []lists.Chunk, starts []int) {

@@ -150,3 +150,25 @@ func TestTooManyProvidedNamesMayBeAny(t *testing.T) {
 }
 
 func itself(p *deb.Package) (*deb.Package, error) { return p, nil }
+
+// TestPartsAreThoseOfAllPackages holds that Parts yields all packages in index order, with
+// the named relations and no others.
+func TestPartsAreThoseOfAllPackages(t *testing.T) {
+	s, _ := newStore()
+	var all []*deb.Package
+	for i := range 900 {
+		p := pkg(fmt.Sprintf("p%03d 1 amd64 x", i))
+		p.Depends, p.Suggests = []string{fmt.Sprintf("d%d", i)}, []string{"s"}
+		all = append(all, p)
+	}
+	l := newList(t, s, all...)
+	got := collect(t, l.Parts(t.Context(), &deb.Part{Relations: []string{"Depends"}}))
+	if len(l.Chunks()) < 2 || len(got) != len(all) {
+		t.Fatalf("%d packages of %d in %d chunks", len(got), len(all), len(l.Chunks()))
+	}
+	for i, p := range got {
+		if p.ShortKey() != all[i].ShortKey() || !slices.Equal(p.Depends, all[i].Depends) || p.Suggests != nil {
+			t.Fatalf("package %d is %v with %q and %q, want %v", i, p, p.Depends, p.Suggests, all[i])
+		}
+	}
+}

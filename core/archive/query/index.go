@@ -133,10 +133,26 @@ func newIndex(packages []entry) *index {
 	return x
 }
 
+// part returns the parts of packages that entry reads. o may be nil.
+func (o *Options) part() *deb.Part {
+	part := &deb.Part{Relations: []string{"Provides"}, Source: true}
+	if o == nil {
+		return part
+	}
+	part.Relations = append(part.Relations, "Depends", "Pre-Depends")
+	if o.FollowRecommends {
+		part.Relations = append(part.Relations, "Recommends")
+	}
+	if o.FollowSuggests {
+		part.Relations = append(part.Relations, "Suggests")
+	}
+	return part
+}
+
 // load reads a list into an index.
 func load(ctx context.Context, list *pkglist.List, t texts, o *Options) (*index, error) {
 	packages := make([]entry, 0, list.Count())
-	for p, err := range list.All(ctx) {
+	for p, err := range list.Parts(ctx, o.part()) {
 		if err != nil {
 			return nil, err
 		}
