@@ -3,6 +3,7 @@ package aws
 import (
 	"bytes"
 	"context"
+	"html"
 	"io"
 	"log/slog"
 	"mime/multipart"
@@ -29,6 +30,9 @@ type operator struct {
 
 // proof finds the token of a form.
 var proof = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
+
+// hidden finds the fields of a confirmation.
+var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)">`)
 
 func (o *operator) do(r *http.Request) (string, *url.URL) {
 	o.t.Helper()
@@ -65,8 +69,14 @@ func (o *operator) act(path, preview string, fields ...string) {
 		r, _ := http.NewRequest("POST", o.url+path, strings.NewReader(values.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		page, at = o.do(r)
-		if step == "preview" && !strings.Contains(page, preview) {
+		if step == "confirm" {
+			continue
+		}
+		if !strings.Contains(page, preview) {
 			o.t.Fatalf("%s: the preview has no %q: %.3000s", path, preview, page)
+		}
+		for _, m := range hidden.FindAllStringSubmatch(page, -1) {
+			values.Set(m[1], html.UnescapeString(m[2]))
 		}
 	}
 	for strings.HasPrefix(at.Path, "/-/tasks/") && !strings.Contains(page, ">succeeded<") {
