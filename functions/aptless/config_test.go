@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"aptless/functions/options"
+	"aptless/tests/freeport"
 )
 
 // TestSettingsPrecede holds that a flag precedes its variable, and the variable the file.
@@ -95,12 +96,10 @@ func TestWrongSettings(t *testing.T) {
 func TestServesOnEachAddress(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := pair(t, dir, "localhost", 0)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := free.Addr().String()
-	free.Close()
 	r := newRunning(t, withKey(t), "--listen", address, "--tls-cert", cert, "--tls-key", key).started()
 	for major := 1; major <= 2; major++ {
 		client := http.Client{Transport: &http.Transport{ForceAttemptHTTP2: major == 2, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}

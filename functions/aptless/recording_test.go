@@ -3,7 +3,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"aptless/core/front/app/apptest"
+	"aptless/tests/freeport"
 )
 
 var record = flag.Int("record", 0, "write docs/cli.md from a session with this number of packages; make recordings")
@@ -65,12 +65,10 @@ func screen(text string) (last string, phases []string) {
 // a snapshot and a publication, each at a terminal. With -record it writes the page.
 func TestRecordedSession(t *testing.T) {
 	n := max(*record, 5)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
 	far := newRunning(t, withKey(t), "--listen", address)
 	near := newRunning(t, withKey(t), "--allow-upstream", "127.0.0.1")
 	home := t.TempDir()

@@ -64,6 +64,25 @@ func (s *screen) String() string {
 	return s.text.String()
 }
 
+// with waits until texts were shown, and returns all that was shown.
+func (s *screen) with(t *testing.T, texts ...string) string {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		shown, missing := s.String(), ""
+		for _, text := range texts {
+			if !strings.Contains(shown, text) {
+				missing = text
+			}
+		}
+		if missing == "" {
+			return shown
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%q is not shown: %q", missing, shown)
+		}
+	}
+}
+
 // TestBarsHaveATotalLine: an upload has one bar for a batch, the total stands below all, and
 // the bar of a task names its phase.
 func TestBarsHaveATotalLine(t *testing.T) {
@@ -72,8 +91,7 @@ func TestBarsHaveATotalLine(t *testing.T) {
 	r.sent(0, 3)
 	sent, end := r.transfer("a.deb and 2 more", 100)
 	sent(50)
-	time.Sleep(250 * time.Millisecond)
-	shown := out.String()
+	shown := out.with(t, "a.deb and 2 more", "Upload: 0 of 3 files")
 	if bar, total := strings.LastIndex(shown, "a.deb and 2 more"), strings.LastIndex(shown, "Upload: 0 of 3 files"); bar < 0 || total < bar {
 		t.Errorf("the total is not below the bar: %q", shown)
 	}
@@ -81,7 +99,7 @@ func TestBarsHaveATotalLine(t *testing.T) {
 	r.sent(3, 3)
 	r.close()
 	r.task(client.Progress{Task: client.Task{ID: 1, Name: "Update", State: client.Running}, Detail: json.RawMessage(`{"Phase":"sign"}`), Output: "Finalizing\n"})
-	time.Sleep(250 * time.Millisecond)
+	out.with(t, "Update: sign")
 	r.close()
 	if !strings.Contains(out.String(), "Update: sign") || !strings.Contains(out.String(), "Finalizing") {
 		t.Errorf("the task: %q", out.String())

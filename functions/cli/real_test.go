@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"aptless/tests/freeport"
 )
 
 // realAptly starts the API of the installed aptly, and returns its address.
@@ -22,12 +24,10 @@ func realAptly(t *testing.T) string {
 	if err := os.WriteFile(config, []byte(`{"rootDir":"`+home+`/root","gpgDisableSign":true,"gpgDisableVerify":true}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := l.Addr().String()
-	l.Close()
 	cmd := exec.Command("aptly", "-config="+config, "api", "serve", "-listen="+at)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -36,7 +36,7 @@ func realAptly(t *testing.T) string {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 	})
-	for range 400 {
+	for range 2400 { // a minute: the machine may be busy
 		if c, err := net.Dial("tcp", at); err == nil {
 			c.Close()
 			return "http://" + at

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"aptless/core/formats/deb/debtest"
+	"aptless/tests/freeport"
 )
 
 // program is the built binary.
@@ -208,12 +209,11 @@ func (s *server) fill(t testing.TB) {
 // freeAddress returns an address at which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return at
 }
 
 // answers waits until a server listens at an address.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"aptless/tests/freeport"
 )
 
 // server is a peer with aptly's API, on a fresh folder.
@@ -70,12 +71,10 @@ const (
 
 // start starts the server and waits for its first answer.
 func (s *server) start() error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address()
 	if err != nil {
 		return err
 	}
-	address := l.Addr().String()
-	l.Close()
 	s.url = "http://" + address + "/api"
 	began := time.Now()
 	if s.process, err = start(s.w.env(), "", s.argv(address)...); err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"aptless/core/formats/pgp"
+	"aptless/tests/freeport"
 )
 
 // key is the key that all servers sign with.
@@ -54,12 +54,10 @@ type server struct {
 // newServer makes the folder, the configuration and GnuPG's home.
 func newServer(c candidate, root string, k key) (*server, error) {
 	s := &server{name: c.name, async: c.async, root: root, key: k, client: &http.Client{Timeout: time.Minute}}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}
-	address := l.Addr().String()
-	l.Close()
 	s.url = "http://" + address + "/api"
 	for _, arg := range c.argv {
 		s.argv = append(s.argv, strings.NewReplacer("{addr}", address, "{root}", root).Replace(arg))

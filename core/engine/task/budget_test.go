@@ -152,7 +152,7 @@ func TestTimeThatIsOverIsTheReason(t *testing.T) {
 		cause error
 		state State
 	}{"out of time": {context.DeadlineExceeded, Failed}, "stopped": {context.Canceled, Running}} {
-		t.Run(name, func(t *testing.T) {
+		testInBubble(t, name, func(t *testing.T) { // time passes when the attempt waits
 			env := drivertest.NewEnv()
 			s, d := single(t, env, func(ctx context.Context, a *Attempt, _ struct{}) (Result, error) {
 				<-ctx.Done()
@@ -179,6 +179,11 @@ func TestTimeThatIsOverIsTheReason(t *testing.T) {
 			}
 		})
 	}
+}
+
+// testInBubble runs a subtest in simulated time.
+func testInBubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
 func canceled(t testing.TB) context.Context {
