@@ -76,7 +76,7 @@ func (s blobs) Put(ctx context.Context, key string, r io.Reader, opt driver.PutO
 		}
 		info, err := s.p.world.memory.Blobs.Put(inner, key, bytes.NewReader(data), opt)
 		if err == nil {
-			s.p.world.check.stored(ctx, s.p, key, data)
+			s.p.world.check.stored(inner, s.p, key, data)
 		}
 		return info, err
 	})
@@ -89,7 +89,7 @@ func (s blobs) Copy(ctx context.Context, dst, src string, opt driver.PutOptions)
 		}
 		info, err := s.p.world.memory.Blobs.Copy(inner, dst, src, opt)
 		if err == nil {
-			s.p.world.check.stored(ctx, s.p, dst, nil)
+			s.p.world.check.stored(inner, s.p, dst, nil)
 		}
 		return info, err
 	})

@@ -62,7 +62,7 @@ func do[T any](ctx context.Context, p *Process, name string, changes bool, effec
 	inner := context.WithoutCancel(ctx)
 	if err != nil {
 		if changes && (f.sent || ctx.Err() != nil && !p.dead.Load()) {
-			p.world.late(name, func() { _, _ = effect(inner, false) })
+			p.world.late(name, func() { _, _ = effect(context.WithValue(inner, lateKey{}, true), false) })
 		}
 		return none, err
 	}
@@ -93,6 +93,9 @@ func after[T any](ctx context.Context, p *Process, f fate, v T, err error) (T, e
 	}
 	return v, err
 }
+
+// lateKey marks the context of a call that has its effect after its caller has given it up.
+type lateKey struct{}
 
 // park adds a call that waits for its turn.
 func (w *World) park(c *call) {

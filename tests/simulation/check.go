@@ -30,7 +30,7 @@ type checker struct {
 	order    []int64 // open tasks, as they have entered the queues
 	trees    map[string]*tree
 	forced   map[string]bool       // package files of the tree that a publication has replaced on request
-	strays   map[string]bool       // files of the tree that an overtaken attempt has put; see docs/guarantees.md
+	phantoms map[string]bool       // roots of trees whose InRelease a late call has put after their publication was dropped
 	former   map[string]time.Time  // indexes by hash: when their InRelease was replaced
 	lives    map[string]int        // how often the distribution of a root has ended
 	indexes  map[string][]required // package files by the digest of an index
@@ -51,7 +51,7 @@ type known struct {
 func newChecker(w *World) *checker {
 	return &checker{w: w, memory: w.memory,
 		lists:    pkglist.Store{Chunks: &lists.Store{Blobs: w.memory.Blobs, Cache: lists.NewCache(1 << 20), Epoch: func() int64 { return 0 }}},
-		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, forced: map[string]bool{}, strays: map[string]bool{}, former: map[string]time.Time{}, lives: map[string]int{},
+		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, forced: map[string]bool{}, phantoms: map[string]bool{}, former: map[string]time.Time{}, lives: map[string]int{},
 		indexes: map[string][]required{}, history: map[string][]past{}, requests: map[int64]*request{}, made: map[string][]made{}, model: newModel()}
 }
 
@@ -283,6 +283,30 @@ func (c *checker) forces(ctx context.Context) bool {
 	return strings.Contains(string(c.tasks[d.task].row.Args), `"ForceOverwrite":true`)
 }
 
+// late reports whether a call has an effect after its caller has given it up, or is that of
+// an attempt that was overtaken.
+func (c *checker) late(ctx context.Context, p *Process) bool {
+	if ctx.Value(lateKey{}) != nil {
+		return true
+	}
+	d, ok := ctx.Value(deliveryKey{}).(*delivery)
+	k := (*known)(nil)
+	if ok {
+		k = c.tasks[d.task]
+	}
+	return k == nil || k.process != p || k.row.State.Ended()
+}
+
+// dropped reports whether the tree of a root is of no publication.
+func (c *checker) dropped(root string) bool {
+	for _, h := range c.heads {
+		if h.publication != nil && !h.publication.Dropping && rootOf(h.publication) == root {
+			return false
+		}
+	}
+	return true
+}
+
 // stored checks a new object.
 func (c *checker) stored(ctx context.Context, p *Process, key string, data []byte) {
 	if !strings.HasPrefix(key, "public/") {
@@ -290,9 +314,10 @@ func (c *checker) stored(ctx context.Context, p *Process, key string, data []byt
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok && (strings.Contains(key, "/by-hash/") || strings.Contains(key, "/pool/")) {
-		k := c.tasks[d.task]
-		c.strays[key] = k == nil || k.process != p
+	if root, ok := isInRelease(key); ok && c.late(ctx, p) && c.dropped(root) {
+		c.phantoms[root] = true // object stores have no fenced writes: the call was sent before the drop
+		c.lives[root]++
+		return
 	}
 	if strings.Contains(key, "/pool/") && c.forces(ctx) {
 		c.forced[key] = true

@@ -52,11 +52,12 @@ func (r *reader) run(done <-chan struct{}) {
 	}
 }
 
-// lives returns how often the distribution of a root has ended.
-func (c *checker) life(root string) int {
+// life returns how often the distribution of a root has ended. It is not alive if its
+// InRelease is that of a dropped publication, which a late call has put.
+func (c *checker) life(root string) (lives int, alive bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.lives[root]
+	return c.lives[root], !c.phantoms[root]
 }
 
 func (r *reader) get(path string) (int, []byte) {
@@ -70,7 +71,7 @@ func (r *reader) get(path string) (int, []byte) {
 // update reads InRelease and one index.
 func (r *reader) update(d *dice) {
 	root := "public" + r.dist
-	life := r.w.check.life(root)
+	life, alive := r.w.check.life(root)
 	status, body := r.get(r.dist + "InRelease")
 	if status != http.StatusOK {
 		return
@@ -89,7 +90,7 @@ func (r *reader) update(d *dice) {
 		file = r.dist + path.Dir(name) + "/by-hash/SHA256/" + sha
 	}
 	status, body = r.get(file)
-	if r.w.check.life(root) != life {
+	if now, _ := r.w.check.life(root); now != life || !alive {
 		r.life = -1
 		return // the distribution was dropped meanwhile
 	}

@@ -61,6 +61,7 @@ func (c *checker) published(key string, data []byte) {
 	}
 	c.supersede(root, t)
 	c.trees[root] = t
+	c.banish(root)
 	for k, sha := range t.needs {
 		if err := c.has(k, sha); err != nil {
 			c.w.fail("%s names a file that is not there: %v", key, err)
@@ -68,6 +69,14 @@ func (c *checker) published(key string, data []byte) {
 		}
 	}
 	c.notAhead(root, t)
+}
+
+// banish notes that the InRelease of a dropped publication has been replaced.
+func (c *checker) banish(root string) {
+	if c.phantoms[root] {
+		delete(c.phantoms, root)
+		c.lives[root]++
+	}
 }
 
 // keepFor is the promised life of an index by hash after its InRelease. Clocks of
@@ -133,6 +142,7 @@ func (c *checker) notAhead(root string, t *tree) {
 func (c *checker) unpublished(key string) {
 	if root, ok := isInRelease(key); ok {
 		delete(c.trees, root)
+		delete(c.phantoms, root)
 		c.lives[root]++
 		return
 	}

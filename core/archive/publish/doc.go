@@ -2,7 +2,7 @@
 //
 //	offers.go         for the rest of the program: tasks, roots and areas for the collector, files as of a time
 //	dryrun.go         the Plan of a task: its changes, before it runs
-//	create.go, update.go, again.go, drop.go, repair.go  the tasks; again.go has rollback and refresh
+//	create.go, update.go, again.go, drop.go, repair.go, recheck.go  the tasks; again.go has rollback and refresh
 //	restore.go        a publication with given lists, for package transfer
 //	ahead.go          indexes that are rendered before a publication needs them
 //	protocol.go       the four steps: plan, stage, commit, apply
@@ -38,6 +38,7 @@
 //	staging / <storage>:<prefix>/<dist>         folders and lists that attempts are staging
 //	removal / <storage>:<prefix>/<dist>         a dropped publication whose files are not all removed
 //	calendar / publish/<storage>:<prefix>/<dist>  the debt of a commit: an apply or a removal
+//	calendar / recheck/<storage>:<prefix>/<dist>  when its trees are compared with its rows: an attempt has not ended properly
 //	calendar / expiry/<storage>:<prefix>/<dist>   when its Release is signed anew; only if it expires
 //	inventory / <storage>:<prefix>/pool[/<area>]  the list of published package files: see package files
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
@@ -54,6 +55,8 @@
 //     is staged.
 //  5. The commit enters the package files of its lists into the inventory of their area.
 //     The task has the area's lock. Files that go leave it when they are removed.
-//  6. A manifest, its lists and its by-hash objects stay as long as the row names
+//  6. A call of an attempt that died, failed or was overtaken may have its effect late.
+//     A recheck finds that, after the time in which such calls end.
+//  7. A manifest, its lists and its by-hash objects stay as long as the row names
 //     the revision.
 package publish

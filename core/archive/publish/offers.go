@@ -33,6 +33,7 @@ func (s *Store) Kinds() []task.Kind {
 		task.Define("publish.remove", s.remove),
 		task.Define("publish.stage", s.stageSources),
 		task.Define("publish.repair", s.repair),
+		task.Define("publish.recheck", s.recheck),
 	}
 }
 

@@ -21,12 +21,16 @@ func (d *Dispatcher) attempt(ctx context.Context, m delivery, counted *driver.Re
 	}
 	defer d.ended(t.ID)
 	now, tries := d.Store.Now(), t.Tries
+	unsettled, err := d.unsettled(ctx, t)
+	if err != nil {
+		return driver.Outcome{}, err
+	}
 	t.State, t.Attempt, t.Tries, t.Seq, t.Owner = Running, t.Attempt+1, t.Tries+1, t.Seq+1, d.process
 	t.Lease, t.Receipt, t.Live, t.Resends, t.Resent = now.Add(d.Lease).UTC(), "", "", 0, time.Time{}
 	if t.Started.IsZero() {
 		t.Started = now.UTC()
 	}
-	version, err := d.take(ctx, t, version)
+	version, err = d.take(ctx, t, version, unsettled)
 	if errors.Is(err, driver.ErrConflict) {
 		return driver.Outcome{Retry: time.Second}, nil // another delivery was first
 	}
@@ -87,10 +91,23 @@ func (d *Dispatcher) runAllowed(ctx context.Context, a *Attempt, kind Kind) (dri
 	return d.run(ctx, a, kind)
 }
 
-// take writes the row at the beginning of an attempt. If the write's answer is
-// lost, the row shows whether this or another delivery wrote it.
-func (d *Dispatcher) take(ctx context.Context, t Task, version string) (string, error) {
-	version, err := d.Store.Table.Write(ctx, putOp(t, version))
+// unsettled returns the operations that note an attempt before this one whose slice
+// has not ended as it should.
+func (d *Dispatcher) unsettled(ctx context.Context, t Task) (ops []driver.Op, err error) {
+	if d.Unsettled == nil || t.Attempt == 0 || t.Owner == "" && t.Tries == 0 && t.Failures == 0 {
+		return nil, nil
+	}
+	entries, err := d.Unsettled(ctx, t)
+	for _, e := range entries {
+		ops = append(ops, e.PutOp())
+	}
+	return ops, err
+}
+
+// take writes the row at the beginning of an attempt, with further operations. If the
+// write's answer is lost, the row shows whether this or another delivery wrote it.
+func (d *Dispatcher) take(ctx context.Context, t Task, version string, more []driver.Op) (string, error) {
+	version, err := d.Store.Table.Write(ctx, append([]driver.Op{putOp(t, version)}, more...)...)
 	if err == nil {
 		return version, nil
 	}

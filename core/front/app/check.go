@@ -14,5 +14,5 @@ import (
 // process, which would hide damages.
 func checkerOf(c *gc.Collector, files *pool.Store, publications *publish.Store) *fsck.Checker {
 	return &fsck.Checker{Table: c.Table, Blobs: c.Blobs, Lists: &lists.Store{Blobs: c.Blobs, Epoch: c.Epoch.Number}, Pool: files, Publish: publications,
-		Heads: c.Sources, Events: []string{mirror.UpdateEntry, publish.ExpiryKind, task.DebtKind}, Now: c.Now}
+		Heads: c.Sources, Events: []string{mirror.UpdateEntry, publish.ExpiryKind, publish.RecheckKind, task.DebtKind}, Now: c.Now}
 }

@@ -143,7 +143,7 @@ func operations() []operation {
 		{kind: "snapshot.drop-many", method: "DELETE", path: "/api/snapshots?pattern=unused*&force=1"},
 		{kind: "publish.create", owes: "publish.finish", method: "POST", path: "/api/publish/new", body: `{"SourceKind":"local","Distribution":"s","Aliases":["alias"],"Sources":[{"Name":"r","Component":"main"},{"Name":"q","Component":"more"}]}`},
 		{kind: "publish.update", owes: "publish.finish", method: "PUT", path: stable, body: `{"Aliases":["alias"]}`},
-		{kind: "publish.drop", method: "DELETE", path: "/api/publish/x/stable"},
+		{kind: "publish.drop", owes: "publish.recheck", method: "DELETE", path: "/api/publish/x/stable"},
 		{name: "publish.drop by force", kind: "publish.drop", owes: "publish.remove", method: "DELETE", path: "/api/publish/x/stable?force=1"},
 		{kind: "publish.stage", method: "POST", path: stable + "/sources", body: `{"Component":"extra","Name":"q"}`},
 		{kind: "publish.rollback", owes: "publish.finish", method: "POST", path: stable + "/rollback", body: `{"Generation":1}`},

@@ -2,6 +2,7 @@ package paths
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"aptless/core/engine/driver"
@@ -28,6 +29,18 @@ func Check(name string) error {
 // of its Release or of a signature of it.
 func OfRelease(name string) bool {
 	return name == "Release" || name == "InRelease" || name == "Release.gpg"
+}
+
+// Generated reports whether a file below a distribution has the name of an index, of a
+// Release or of a signature, or a name by hash. Operators put no files of such names
+// there.
+func Generated(file string) bool {
+	dir, name := path.Split(file)
+	if OfRelease(name) || strings.Contains("/"+dir, "/by-hash/") || strings.Contains("/"+dir, "/dep11/") {
+		return true
+	}
+	kind, _, _ := strings.Cut(name, ".")
+	return kind == "Packages" || kind == "Sources" || strings.HasPrefix(kind, "Contents-")
 }
 
 // Overlap reports whether a distribution with these components and another one

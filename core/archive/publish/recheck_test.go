@@ -1,0 +1,191 @@
+package publish_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"aptless/core/archive/publish"
+	"aptless/core/engine/driver"
+	"aptless/core/engine/driver/drivertest"
+	"aptless/core/engine/task"
+)
+
+// standing holds the first Put or Copy of a key until the test lets it go.
+type standing struct {
+	driver.Blobs
+	key         string
+	held, letGo chan struct{}
+	once        chan struct{}
+}
+
+func (s *standing) stand(key string) {
+	if key != s.key {
+		return
+	}
+	select {
+	case s.once <- struct{}{}:
+		close(s.held)
+		<-s.letGo
+	default:
+	}
+}
+
+func (s *standing) Put(ctx context.Context, key string, r io.Reader, opt driver.PutOptions) (driver.Info, error) {
+	s.stand(key)
+	return s.Blobs.Put(ctx, key, r, opt)
+}
+
+func (s *standing) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
+	s.stand(dst)
+	return s.Blobs.Copy(ctx, dst, src, opt)
+}
+
+// rechecks has a rig note attempts that have not ended properly, as the program does.
+func (r *rig) rechecks() *rig {
+	r.dispatcher.Unsettled = r.publish.Unsettled
+	return r
+}
+
+// recheck lets the time pass after which calls of overtaken attempts have ended, and runs
+// the tasks that are due.
+func (r *rig) recheck(t *testing.T) {
+	t.Helper()
+	r.env.Clock.Advance(time.Hour)
+	must(t, r.tasks.Due(t.Context(), map[string]task.Planner{publish.RecheckKind: r.publish.PlanRecheck}), r.env.Drain(t.Context(), r.dispatcher.Handle), r.ended(r.lastTask()))
+	for key := range r.dueRechecks() {
+		t.Errorf("%s is left", key)
+	}
+}
+
+// dueRechecks are the rechecks in the calendar.
+func (r *rig) dueRechecks() map[string]string {
+	entries := due(r.env)
+	maps.DeleteFunc(entries, func(key, _ string) bool { return !strings.HasPrefix(key, "calendar/recheck/") })
+	return entries
+}
+
+// overtaken admits a task whose first attempt stands still before it puts a key. Another
+// attempt ends the task. wake lets the first one go on.
+func (r *rig) overtaken(t *testing.T, key string, spec task.Spec, err error) (wake func()) {
+	t.Helper()
+	st := &standing{Blobs: r.env.Blobs, key: key, held: make(chan struct{}), letGo: make(chan struct{}), once: make(chan struct{}, 1)}
+	sleeper := newRig(t.Context(), r.env).rechecks()
+	sleeper.publish.Blobs = st
+	must(t, err)
+	admitted, err := r.tasks.Admit(t.Context(), spec, false)
+	must(t, err)
+	m := driver.Message{Group: admitted.Group, ID: "first", Body: fmt.Sprint(admitted.ID), Receipt: "1"}
+	first := make(chan error, 1)
+	go func() {
+		_, err := sleeper.dispatcher.Handle(t.Context(), m)
+		first <- err
+	}()
+	<-st.held
+	r.env.Clock.Advance(time.Hour)
+	_, err = r.dispatcher.Handle(t.Context(), m)
+	must(t, err, r.ended(admitted.ID))
+	return func() {
+		t.Helper()
+		close(st.letGo)
+		must(t, <-first)
+		if _, ok := r.env.Memory.Objects("public/")[key]; !ok {
+			t.Fatalf("%s was not put late", key)
+		}
+	}
+}
+
+// TestLateObjectsOfADroppedPublicationGo has an attempt stand still before it puts a file
+// of the tree, until the publication has been dropped. It puts the file then, since there
+// is none. A recheck removes it. Other files of the directory stay: those of an operator,
+// and those of a distribution inside of it.
+func TestLateObjectsOfADroppedPublicationGo(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"stable/InRelease", "stable/Release.gpg", "latest/InRelease"} {
+		env := drivertest.NewEnv()
+		r := newRig(t.Context(), env).rechecks()
+		args := under(from("stable", "r"), "latest")
+		must(t, r.put("r", hello), r.put("q", newer), r.create(from("stable/updates", "q")))
+		spec, err := r.checkCreate(t.Context(), ":.", args)
+		wake := r.overtaken(t, "public/dists/"+file, spec, err)
+		must(t, r.drop(at("stable")), env.Drain(t.Context(), r.dispatcher.Handle))
+		wake()
+		_, err = env.Blobs.Put(t.Context(), "public/dists/stable/README", strings.NewReader("by hand"), driver.PutOptions{})
+		must(t, err)
+		r.recheck(t)
+		must(t, env.Blobs.Delete(t.Context(), "public/dists/stable/README"))
+		has(t, env, map[string]string{"stable/updates/main/binary-amd64/Packages": "hello=2"})
+		must(t, r.drop(at("stable/updates")), env.Drain(t.Context(), r.dispatcher.Handle))
+		gone(t, env)
+	}
+}
+
+// TestLateObjectsOfALivePublicationGo has an attempt stand still before it puts an index
+// under another name of the distribution, until the name has been given up. A recheck
+// removes it, and an index by hash that is in no manifest. It puts back an index by hash
+// that a late deletion has removed. The file of an operator stays.
+func TestLateObjectsOfALivePublicationGo(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env).rechecks()
+	const late = "public/dists/latest/main/binary-amd64/Packages.gz"
+	must(t, r.put("r", hello), r.create(from("stable", "r")))
+	spec, err := r.checkUpdate(t.Context(), under(at("stable"), "latest"))
+	wake := r.overtaken(t, late, spec, err)
+	must(t, r.update(under(at("stable"))))
+	wake()
+	before := env.Memory.Objects("public/")
+	var deleted string
+	for key := range before {
+		if strings.HasPrefix(key, "public/dists/stable/main/binary-amd64/by-hash/SHA256/") && before[key] == before["public/dists/stable/main/binary-amd64/Packages"] {
+			deleted = key
+		}
+	}
+	must(t, env.Blobs.Delete(t.Context(), deleted))
+	stray := deleted[:len(deleted)-64] + strings.Repeat("0", 64)
+	for _, key := range []string{stray, "public/dists/stable/README"} {
+		_, err := env.Blobs.Put(t.Context(), key, strings.NewReader("bytes"), driver.PutOptions{})
+		must(t, err)
+	}
+	r.recheck(t)
+	must(t, env.Blobs.Delete(t.Context(), "public/dists/stable/README"))
+	after := env.Memory.Objects("public/")
+	if _, ok := after[late]; ok || after[deleted] != before[deleted] || len(after) != len(before)-1 {
+		t.Errorf("%d objects of %d are left; %s is left: %t; %s is %q", len(after), len(before), late, ok, deleted, after[deleted])
+	}
+	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1"})
+}
+
+// TestRecheckWaitsForWhatIsOwed has a recheck come due while the apply of a publication is
+// owed. It is done after that.
+func TestRecheckWaitsForWhatIsOwed(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	broken := false
+	env.Blobs = failing{env.Blobs, func(method, key string) bool { return broken && method == "put" && key == "public/dists/stable/Release" }}
+	r := newRig(t.Context(), env).rechecks()
+	must(t, r.put("r", hello), r.create(from("stable", "r")), r.put("r", newer))
+	broken = true
+	must(t, r.update(at("stable")))
+	planners := map[string]task.Planner{publish.RecheckKind: r.publish.PlanRecheck}
+	for range 3 {
+		env.Clock.Advance(2 * time.Hour)
+		must(t, r.tasks.Due(t.Context(), planners), env.Drain(t.Context(), r.dispatcher.Handle))
+		if due := r.dueRechecks(); len(due) != 1 {
+			t.Fatalf("rechecks while the apply is owed: %v", due)
+		}
+	}
+	broken = false
+	for range 2 {
+		env.Clock.Advance(2 * time.Hour)
+		must(t, r.tasks.Due(t.Context(), planners), env.Drain(t.Context(), r.dispatcher.Handle))
+	}
+	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=2"})
+	if due := r.dueRechecks(); len(due) != 0 {
+		t.Errorf("rechecks at the end: %v", due)
+	}
+}
