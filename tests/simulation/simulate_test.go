@@ -198,11 +198,13 @@ func TestKillingSeedsPass(t *testing.T) {
 //     and the same file put again was taken no more.
 //   - 5061: an update of a mirror went on after a death, and lacked a file that the archive
 //     had replaced. The mirror had a part of the packages of the former Release.
+//   - 1417, 2487, 3535: attempts that had stood still put files of dropped publications,
+//     which stayed.
 //   - 2224: a message could start a task that waited for one of another group, and was
 //     delivered each second.
 func TestFoundFaultsStayMended(t *testing.T) {
 	f := fixtures(t)
-	for _, seed := range []uint64{178, 10871, 318, 112, 5061, 2224} {
+	for _, seed := range []uint64{178, 10871, 318, 112, 5061, 2224, 1417, 2487, 3535} {
 		if r := Run(t, f, PlanOf(seed), NewCoverage()); r.Failure != "" {
 			t.Error(describe(r))
 		}

@@ -185,8 +185,8 @@ func (s *Store) endRecheck(ctx context.Context, a *task.Attempt, args RecheckArg
 	return calendar.Remove(ctx, a, e.Name)
 }
 
-// recheckTrees compares the trees of a publication with its manifest. names are those
-// that it has had, too.
+// recheckTrees compares the trees of a publication with its manifest. names has names
+// that the publication has given up, too.
 func (s *Store) recheckTrees(ctx context.Context, a *task.Attempt, p Publication, gone bool, names []string) error {
 	others, err := s.neighbours(ctx, &p)
 	if err != nil {

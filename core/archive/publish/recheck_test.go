@@ -166,7 +166,9 @@ func TestRecheckWaitsForWhatIsOwed(t *testing.T) {
 	t.Parallel()
 	env := drivertest.NewEnv()
 	broken := false
-	env.Blobs = failing{env.Blobs, func(method, key string) bool { return broken && method == "put" && key == "public/dists/stable/Release" }}
+	env.Blobs = failing{env.Blobs, func(method, key string) bool {
+		return broken && method == "put" && key == "public/dists/stable/Release"
+	}}
 	r := newRig(t.Context(), env).rechecks()
 	must(t, r.put("r", hello), r.create(from("stable", "r")), r.put("r", newer))
 	broken = true

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/engine/lock"
@@ -541,4 +542,56 @@ func TestSliceEndsBeforeTheFunction(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestUnsettledAttemptsAreNoted has attempts end in several ways. The next attempt writes
+// the calendar entries of Unsettled after a death and after an error. It writes none after
+// the end of a slice.
+func TestUnsettledAttemptsAreNoted(t *testing.T) {
+	for name, c := range map[string]struct {
+		first func(context.Context, *Attempt) error // the first attempt
+		noted bool
+	}{
+		"an error": {func(context.Context, *Attempt) error { return errors.New("broken") }, true},
+		"a slice": {func(ctx context.Context, a *Attempt) error {
+			return errors.Join(a.Save(ctx, 1), ErrContinue)
+		}, false},
+		"a death": {func(ctx context.Context, a *Attempt) error { return errDead }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := drivertest.NewEnv()
+			runs := 0
+			s, d := single(t, env, func(ctx context.Context, a *Attempt, _ struct{}) (Result, error) {
+				if runs++; runs > 1 {
+					return Result{}, nil
+				}
+				return Result{}, c.first(ctx, a)
+			})
+			asked := 0
+			d.Unsettled = func(_ context.Context, unsettled Task) ([]calendar.Entry, error) {
+				asked++
+				return []calendar.Entry{{Name: "look/" + unsettled.Kind, Kind: "look", Due: env.Clock.Now()}}, nil
+			}
+			x := admit(t, s, x(lock.Want{Resource: "a"}))
+			if name == "a death" {
+				_, version, err := s.get(t.Context(), x.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				x.State, x.Attempt, x.Owner, x.Tries, x.Lease = Running, 1, "another process", 1, env.Clock.Now().Add(-time.Minute)
+				if _, err = s.Table.Write(t.Context(), putOp(x, version)); err != nil {
+					t.Fatal(err)
+				}
+				runs = 1
+			}
+			drain(t, env, d)
+			if now := get(t, s, x.ID); now.State != Succeeded || runs != 2 {
+				t.Errorf("state %d after %d runs", now.State, runs)
+			}
+			_, err := calendar.Get(t.Context(), s.Table, "look/"+x.Kind)
+			if (err == nil) != c.noted || (asked == 1) != c.noted {
+				t.Errorf("asked %d times: %v", asked, err)
+			}
+		})
+	}
 }

@@ -31,9 +31,8 @@ func OfRelease(name string) bool {
 	return name == "Release" || name == "InRelease" || name == "Release.gpg"
 }
 
-// Generated reports whether a file below a distribution has the name of an index, of a
-// Release or of a signature, or a name by hash. Operators put no files of such names
-// there.
+// Generated reports whether a file below a distribution is named like an index, a
+// Release or a signature, or by hash. Operators put no files of such names there.
 func Generated(file string) bool {
 	dir, name := path.Split(file)
 	if OfRelease(name) || strings.Contains("/"+dir, "/by-hash/") || strings.Contains("/"+dir, "/dep11/") {
