@@ -114,6 +114,13 @@ func cost(t *testing.T, n int) {
 		p.settle()
 	})
 	p.cost("tick of an hour, with the retention of tasks", 8, func() { must(p.Tick(t.Context())) })
+	for range 10 { // work that came due meanwhile is done first
+		before := p.drivers.Counts()["dynamodb.TransactWriteItems"]
+		must(p.Tick(t.Context()))
+		if p.settle(); p.drivers.Counts()["dynamodb.TransactWriteItems"] == before {
+			break
+		}
+	}
 	p.cost("tick", 3, func() { must(p.Tick(t.Context())) })
 }
 

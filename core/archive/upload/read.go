@@ -3,6 +3,7 @@ package upload
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,32 +100,25 @@ func (s *Store) Sliceable(u Upload) bool {
 	return u.File.MD5 == "" && u.File.Size > cmp.Or(s.Sliced, usualSliced)
 }
 
-// Digest is Complete for a large file. It goes on from state, nil for the begin, and
-// calls step with the state after each hashStep bytes. An error of step ends it.
+// Digest is Complete for a large file. It goes on from state, and calls step with the
+// state after each hashStep bytes. An error of step ends it. Without a state, or with one
+// of another version, it reads the file from its begin.
 func (s *Store) Digest(ctx context.Context, u Upload, state []byte, step func(state []byte) error) (Upload, error) {
-	hash, at := deb.NewHasher(), int64(0)
-	if state != nil {
-		var err error
-		if hash, at, err = deb.Resume(state); err != nil {
-			return Upload{}, fmt.Errorf("digest of %s: %w", u.Path(), err)
-		}
-	}
+	hash, at := resume(state)
+	size := max(min(hashStep, cmp.Or(s.Sliced, usualSliced))/deb.ChainBlock, 1) * deb.ChainBlock
 	body, _, err := s.Blobs.Open(ctx, u.Blob, &driver.Range{Offset: at, Length: -1})
 	if err != nil {
 		return Upload{}, err
 	}
 	defer body.Close()
 	for {
-		n, err := io.CopyN(hash, body, min(hashStep, cmp.Or(s.Sliced, usualSliced)))
+		n, err := io.CopyN(hash, body, size)
 		at += n
 		if err == io.EOF {
 			break
 		}
 		if err == nil {
-			state, err = hash.State()
-		}
-		if err == nil {
-			err = step(state)
+			err = step(append(binary.BigEndian.AppendUint64(nil, uint64(at)), hash.Chain()...))
 		}
 		if err != nil {
 			return Upload{}, err
@@ -134,6 +128,18 @@ func (s *Store) Digest(ctx context.Context, u Upload, state []byte, step func(st
 		return Upload{}, err
 	}
 	return s.settle(ctx, u)
+}
+
+// resume returns the Hasher of a state of Digest, and how many bytes it has hashed. A state
+// is their number (8 bytes, big endian) and the deb.Hasher.Chain of all digests.
+func resume(state []byte) (*deb.Hasher, int64) {
+	if len(state) > 8 {
+		at := int64(binary.BigEndian.Uint64(state))
+		if hash := deb.NewHasherAt(deb.AllDigests, at, state[8:]); hash != nil {
+			return hash, at
+		}
+	}
+	return deb.NewHasher(), 0
 }
 
 // verified returns the file that was hashed. The error is driver.ErrDigest if it differs

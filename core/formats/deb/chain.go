@@ -16,8 +16,7 @@ const chainMagic = 4
 
 // Chain returns the chaining values of MD5, SHA-1, SHA-256 and SHA-512 (RFC 1321,
 // FIPS 180-4), as far as these digests are wanted. They are of the bytes written so far,
-// whose number ChainBlock divides. NewHasherAt goes on from there. A State is larger, and
-// of any number of bytes.
+// whose number ChainBlock divides. NewHasherAt goes on from there.
 func (h *Hasher) Chain() []byte {
 	if h.size%ChainBlock != 0 {
 		panic("deb: a chain in the middle of a block")

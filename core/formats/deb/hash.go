@@ -5,10 +5,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
-	"encoding"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"hash"
 	"runtime"
 	"sync"
@@ -135,49 +132,4 @@ func digits(h hash.Hash) string {
 		return ""
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// hashState is the state of a Hasher of all digests.
-type hashState struct {
-	Size int64
-	Sums [][]byte // of each hash, in the order of Hasher.hashes
-}
-
-func (h *Hasher) hashes() []hash.Hash { return []hash.Hash{h.md5, h.sha1, h.sha256, h.sha512} }
-
-// State returns the state of a Hasher of all digests, of about 700 bytes. Resume goes on
-// from it in any process.
-func (h *Hasher) State() ([]byte, error) {
-	h.hash(h.batch)
-	h.batch = h.batch[:0]
-	state := hashState{Size: h.size}
-	for _, one := range h.hashes() {
-		sum, err := one.(encoding.BinaryMarshaler).MarshalBinary()
-		if err != nil {
-			return nil, err
-		}
-		state.Sums = append(state.Sums, sum)
-	}
-	return json.Marshal(state)
-}
-
-// Resume returns a Hasher of all digests with a state, and the number of bytes that it
-// has hashed. The error says that data is no state.
-func Resume(data []byte) (*Hasher, int64, error) {
-	var state hashState
-	if err := json.Unmarshal(data, &state); err != nil {
-		return nil, 0, err
-	}
-	h := NewHasher()
-	h.size = state.Size
-	all := h.hashes()
-	if len(state.Sums) != len(all) {
-		return nil, 0, fmt.Errorf("a state of %d digests", len(state.Sums))
-	}
-	for i, one := range all {
-		if err := one.(encoding.BinaryUnmarshaler).UnmarshalBinary(state.Sums[i]); err != nil {
-			return nil, 0, err
-		}
-	}
-	return h, h.size, nil
 }
