@@ -105,6 +105,9 @@ func (s *Storage) options(query string) error {
 // OpenStorages connects storages without other drivers. The map's keys are the names that
 // clients use, for example "s3:eu". A service that ignores conditional writes is refused.
 func OpenStorages(ctx context.Context, all map[string]Storage) (map[string]driver.Blobs, error) {
+	if len(all) == 0 { // the SDK's files and variables do not matter
+		return map[string]driver.Blobs{}, nil
+	}
 	var d Drivers
 	var err error
 	if d.sdk, err = load(ctx, &d.requests); err != nil {

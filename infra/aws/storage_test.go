@@ -144,3 +144,16 @@ func FuzzParseStorages(f *testing.F) {
 		}
 	})
 }
+
+// TestNoStorageNeedsNoConfiguration opens no storage where the SDK has a profile that does
+// not exist. A server without storages in S3 has no use for it.
+func TestNoStorageNeedsNoConfiguration(t *testing.T) {
+	t.Setenv("AWS_PROFILE", "none")
+	t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
+	if all, err := OpenStorages(t.Context(), nil); err != nil || all == nil || len(all) != 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+	if _, err := OpenStorages(t.Context(), map[string]Storage{"one": {Bucket: "b"}}); err == nil {
+		t.Error("a profile that does not exist is no error for a storage")
+	}
+}
