@@ -137,3 +137,31 @@ func task(t testing.TB, s *Store, id int64) Task {
 	}
 	return got
 }
+
+// TestDeadLetterIsSentAgain moves the messages of tasks 2 and 3 out of their queue while
+// the tasks wait, as SQS does after 1,000 deliveries. Ticks send them again when task 1
+// has ended.
+func TestDeadLetterIsSentAgain(t *testing.T) {
+	env, s, d, tasks := stuck(t, 2, 3)
+	for range 2 {
+		waitFor(t, env, d, time.Hour)
+		env.Clock.Advance(time.Minute)
+		if delivered, err := env.Memory.Queue.Step(t.Context(), func(context.Context, driver.Message) (driver.Outcome, error) {
+			return driver.Outcome{}, nil
+		}); !delivered || err != nil {
+			t.Fatalf("delivered %t, %v", delivered, err)
+		}
+	}
+	if err := s.send(t.Context(), tasks[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"", "2 ", "2 3 "} {
+		waitFor(t, env, d, 2*time.Minute)
+		if b := counter(t, env, "b"); b != want {
+			t.Errorf("b %q, want %q", b, want)
+		}
+		if err := d.Resend(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
