@@ -52,11 +52,13 @@ var Mutants = []Mutant{
 		"		if _, there := s.Get(look, t.ID); there == nil {\n			return nil\n		}\n", "		_ = look\n"},
 	{"idempotency: a write whose answer was lost is recognised", "engine/task/write.go",
 		"	case now.Attempt == next.Attempt && now.Seq == next.Seq:\n		*version = v\n		return nil\n", ""},
-	{"idempotency: a cursor is kept after an end whose answer was lost", "engine/task/dispatch.go",
+	{"idempotency: the message of an ended task is dropped", "engine/task/dispatch.go",
 		"		if errors.Is(err, ErrUnknown) || err == nil && t.State.Ended() {", "		if errors.Is(err, ErrUnknown) {"},
 	{"names: a name is taken once", "engine/named/change.go",
 		"	case err == nil:\n		return &Taken{r.Noun, name}\n", "	case err == nil:\n		return nil\n"},
-	{"references: a drop sees them", "archive/snapshot/many.go",
+	{"references: a drop sees them", "engine/named/named.go",
+		"	for row, err := range r.Table.Scan(ctx, RefKey(r.Part, uuid, \"\").Part, \"\") {\n		return row.Sort", "	for row, err := range r.Table.Scan(ctx, RefKey(r.Part, \"none\", \"\").Part, \"\") {\n		return row.Sort"},
+	{"references: a drop of many snapshots sees them", "archive/snapshot/many.go",
 		"	for row, err := range s.Table.Scan(ctx, named.RefKey(s.Rows().Part, uuid, \"\").Part, \"\") {", "	for row, err := range s.Table.Scan(ctx, named.RefKey(s.Rows().Part, \"none\", \"\").Part, \"\") {"},
 	{"references: a publication writes one for each source", "archive/publish/protocol.go",
 		"			a.Put(key, []byte(\"{}\"))", "			_ = key"},
@@ -112,6 +114,7 @@ var mutantFocus = map[string]string{
 	"versions: a transaction requires": "mirror", "token: ": "overtaken", "lease: no attempt": "overtaken", "lease: the heartbeat": "slow",
 	"ETag": "apply", "row: an apply": "apply", "by-hash": "generations", "fence: package": "comeback", "epoch: replaced": "turn", "queue order: a delivery starts": "unsent", "claim: a tombstone": "deletion",
 	"idempotency: an admission": "lost writes", "idempotency: a write": "lost task rows", "cancel: ": "cancel", "commit: a committed": "cancel", "commit: no error": "missing",
+	"lost messages": "unsent", "undo": "cancel", "dates": "generations", "shared pool": "pool", "epoch: lists": "deletion", "claim: the collector": "deletion", "claim: tasks": "mark", "barrier": "mark",
 }
 
 // Change is a set of mutants that are switched on together.
