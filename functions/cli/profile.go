@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -101,7 +102,7 @@ func readProfiles(path string, named bool) (profiles, error) {
 func (e Env) settle(o options, alias bool) (settings, error) {
 	path, named := e.configFile(o)
 	aptly := ""
-	if strings.HasSuffix(o.config, ".conf") || strings.HasSuffix(o.config, ".json") { // aptly's -config selects a profile
+	if ext := filepath.Ext(o.config); ext == ".conf" || ext == ".json" || alias && o.config != "" && ext != ".toml" { // aptly's -config selects a profile
 		aptly, o.config = o.config, ""
 		path, named = e.configFile(o)
 	}
@@ -116,7 +117,7 @@ func (e Env) settle(o options, alias bool) (settings, error) {
 		}
 	}
 	if aptly != "" && s.name == "" {
-		return settings{}, usagef("no profile has aptly_config = %q: aptly's own configuration is not read", aptly)
+		return settings{}, usagef("aptly's own configuration is not read: name the profile that %s stands for by aptly_config = %q in %s", aptly, aptly, cmp.Or(path, "the file of profiles"))
 	}
 	for _, name := range []string{o.profile, s.name, e.Getenv("APTLESS_PROFILE"), all.Default} {
 		if name != "" {

@@ -26,9 +26,9 @@ const (
 
 // Retention is one calendar entry, so one tick per hour does it.
 const (
-	retainName  = "tasks/retention"
-	retainKind  = "tasks.retention"
-	retainEvery = time.Hour
+	retainName    = "tasks/retention"
+	RetentionKind = "tasks.retention" // of its entry
+	retainEvery   = time.Hour
 )
 
 // objectPrefix is the key prefix of tasks' objects. The number follows.
@@ -38,7 +38,7 @@ const objectPrefix = "private/tasks/"
 // creates the entry.
 func (s *Store) retain(ctx context.Context, e calendar.Entry) error {
 	now := s.Now()
-	e.Name, e.Kind, e.Since = retainName, retainKind, now
+	e.Name, e.Kind, e.Since = retainName, RetentionKind, now
 	_, err := s.Table.Write(ctx, e.Claimed(now.Add(retainEvery), 0).PutOp())
 	if errors.Is(err, driver.ErrConflict) {
 		return nil // another tick has claimed it

@@ -357,6 +357,26 @@ func (p *patient) exactly(d damage, object string, r fsck.Report) {
 	}
 }
 
+// TestCheckKnowsTheCalendar: a server has ticked, and so made the entries of its calendar.
+// Mirrors, publications that expire, collections and the drop box have such, too.
+func TestCheckKnowsTheCalendar(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
+		p := newPatient(t, s)
+		if err := s.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if entry := p.row("calendar", "tasks/retention"); len(entry.Data) == 0 {
+			t.Error("the tick has made no entry")
+		}
+		for _, kind := range []string{"mirror.update", "publish.expiry", "drop", "cleanup.schedule"} {
+			p.putRow("calendar", "zz/"+kind, fmt.Sprintf(`{"Kind":%q,"Due":"2999-01-01T00:00:00Z"}`, kind))
+		}
+		if r := p.checked("?deep=1"); !r.Sound || len(r.Findings) > 0 {
+			t.Errorf("a sound storage: %+v", r.Findings)
+		}
+	})
+}
+
 // TestCheckCountsStorageByObject: a file of two objects is the own file of none.
 func TestCheckCountsStorageByObject(t *testing.T) {
 	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
