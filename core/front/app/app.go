@@ -202,7 +202,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	}
 	scheduled := &cleanups{table: d.Table, every: c.CleanupEvery, spec: collector.Check, now: c.Now}
 	a := &App{Dispatcher: dispatcher, tasks: tasks, publications: publications, repos: repos, mirrors: mirrors, drops: drops, protection: guarding, cleanups: scheduled, planners: map[string]task.Planner{mirror.UpdateEntry: mirrors.Plan, publish.ExpiryKind: publications.PlanRefresh, publish.RecheckKind: publications.PlanRecheck, drop.EntryKind: drops.Plan, cleanupKind: scheduled.plan}, signatures: signatures{public, signer}, now: c.Now}
-	dispatcher.Alone, dispatcher.Outage, dispatcher.Allow, dispatcher.Unsettled = c.Alone, cmp.Or(c.Outage, dispatcher.Outage), guarding.allow, publications.Unsettled
+	dispatcher.Alone, dispatcher.Outage, dispatcher.Allow, dispatcher.Unsettled, checker.Events = c.Alone, cmp.Or(c.Outage, dispatcher.Outage), guarding.allow, publications.Unsettled, eventsOf(a.planners)
 	direct, _ := d.Blobs.(driver.Direct)
 	objects := drawing{publications, lists, []func(context.Context) ([]source.Source, error){mirrors.Sources, repos.Sources, snapshots.Sources}}
 	server := &api.Server{
