@@ -26,6 +26,9 @@ func Main(ctx context.Context, env Env, words []string, more func() []*cobra.Com
 	code := codeOf(err)
 	if s.alias {
 		code = aptlyCode(code)
+		if err == nil && s.helped { // as aptly
+			code = codeUsage
+		}
 	}
 	var ended *silent
 	if err != nil && !errors.As(err, &ended) {
@@ -45,6 +48,13 @@ func (s *session) execute(ctx context.Context, words []string, more func() []*co
 	root.SetErr(s.env.Err)
 	root.SetIn(s.env.In)
 	explained(root)
+	print := root.HelpFunc()
+	root.SetHelpFunc(func(c *cobra.Command, args []string) {
+		if f := c.Flags().Lookup("help"); f != nil && f.Changed {
+			s.helped = true
+		}
+		print(c, args)
+	})
 	root.SetArgs(long(words, valued(root)))
 	err := root.ExecuteContext(ctx)
 	if s.in != nil {

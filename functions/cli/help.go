@@ -18,6 +18,13 @@ func explained(root *cobra.Command) {
 		switch c.Name() {
 		case "help":
 			c.Short, c.Long = "Show the help of a command", ""
+			c.Run, c.RunE = nil, func(_ *cobra.Command, args []string) error {
+				of, rest, err := root.Find(args)
+				if err != nil || of == nil || len(rest) > 0 && !of.Runnable() || len(rest) > 0 && of.HasSubCommands() {
+					return fmt.Errorf("unknown help topic %q: aptless help lists the commands", strings.Join(args, " "))
+				}
+				return of.Help()
+			}
 		case "completion":
 			c.Short, c.Long = "Print the completion of a shell", ""
 			for _, shell := range c.Commands() {

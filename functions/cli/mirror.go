@@ -149,6 +149,9 @@ func (s *session) mirrorEdit() *cobra.Command {
 
 func (s *session) mirrorRename() *cobra.Command {
 	return s.leaf("rename OLD NEW", "Rename a mirror; that fetches its archive, too", count{2, 2}, func(ctx context.Context, args []string) error {
+		if err := otherName("mirror", args[0], args[1]); err != nil {
+			return err
+		}
 		return change(ctx, s, client.UpdateMirror(args[0], client.MirrorUpdate{Name: args[1]}), "Mirror %s -> %s has been successfully renamed.", args[0], args[1])
 	})
 }

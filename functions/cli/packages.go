@@ -106,7 +106,7 @@ func (s *session) searchDetails(ctx context.Context, call client.Call[[]map[stri
 		}
 		return s.printer.json(raw)
 	}
-	t, err := template.New("format").Option("missingkey=zero").Parse(f.format)
+	t, err := template.New("format").Parse(f.format)
 	if err != nil {
 		return usagef("--format: %v", err)
 	}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -190,6 +192,9 @@ func (s *session) repoEdit() *cobra.Command {
 
 func (s *session) repoRename() *cobra.Command {
 	return s.completed(s.leaf("rename OLD NEW", "Rename a repository", count{2, 2}, func(ctx context.Context, args []string) error {
+		if err := otherName("local repo", args[0], args[1]); err != nil {
+			return err
+		}
 		return change(ctx, s, client.EditRepo(args[0], client.RepoEdit{Name: &args[1]}), "Local repo %s -> %s has been successfully renamed.", args[0], args[1])
 	}), client.OfRepos)
 }
@@ -356,6 +361,28 @@ func (s *session) matching(ctx context.Context, kind, name string, queries []str
 	return a.Value, err
 }
 
+// nothingMatches are texts of refusals of a query that no package matches.
+var nothingMatches = regexp.MustCompile(`^no package found for filter|^no package of .* matches$`)
+
+// mayMatchNone makes a query that no package matches a note under the name aptly, whose
+// commands go on then.
+func (s *session) mayMatchNone(err error) error {
+	var refused *client.Refusal
+	if s.alias && errors.As(err, &refused) && nothingMatches.MatchString(refused.Text) {
+		s.note("%s", refused.Text)
+		return nil
+	}
+	return err
+}
+
+// otherName refuses to rename a thing to the name that it has, as aptly's commands do.
+func otherName(noun, old, name string) error {
+	if old == name {
+		return &client.Refusal{Status: 409, Text: "unable to rename: " + noun + " " + name + " already exists"}
+	}
+	return nil
+}
+
 // repoCopy makes the command copy, or move. At an aptly a move copies, then removes from
 // the source.
 func (s *session) repoCopy(verb string, move bool) *cobra.Command {
@@ -392,7 +419,7 @@ func (s *session) repoCopy(verb string, move bool) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := show(ctx, s, call, s.report); err != nil {
+			if err := s.mayMatchNone(show(ctx, s, call, s.report)); err != nil {
 				return err
 			}
 		}
@@ -411,7 +438,7 @@ func (s *session) repoRemove() *cobra.Command {
 	c := s.leaf("remove NAME QUERY...", "Remove packages from a repository", count{2, -1}, func(ctx context.Context, args []string) error {
 		keys, err := s.matching(ctx, client.OfRepos, args[0], args[1:], false)
 		if err != nil {
-			return err
+			return s.mayMatchNone(err)
 		}
 		for _, k := range shorts(keys) {
 			s.say("[-] %s removed", k)

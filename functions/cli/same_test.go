@@ -51,6 +51,22 @@ repo move q r bb
 repo remove -dry-run r bb
 repo remove r bb
 repo remove r
+repo remove r none
+repo copy r q none
+repo move r q none
+repo rename r r
+repo rename q r
+repo search -format={{.NoField}} r
+repo search -format={{.Package r
+repo list -help
+repo -help
+help
+help repo
+help repo add
+help nosuch
+help repo nosuch
+snapshot create s0 from
+mirror show
 repo rename r rr
 repo rename none x
 repo rename rr r
@@ -124,6 +140,7 @@ config show
 // differs has the commands whose result is not aptly's, with the reason.
 func differs() map[string]string {
 	return map[string]string{
+		"repo search -format={{.Package r": "a broken format is a wrong use; aptly prints nothing and says that all is well",
 		"snapshot show -json s1": "LocalRepos is not in the answer of aptly's API, which the client shows",
 	}
 }

@@ -18,11 +18,12 @@ import (
 
 // session is one run of the command line.
 type session struct {
-	env   Env
-	opts  options
-	alias bool // the program is called aptly
-	words []string
-	run   func(ctx context.Context, words []string) error // another command, for "task run"
+	env    Env
+	opts   options
+	alias  bool // the program is called aptly
+	helped bool // by the flag --help
+	words  []string
+	run    func(ctx context.Context, words []string) error // another command, for "task run"
 
 	printer  printer
 	reporter *reporter

@@ -86,6 +86,9 @@ func (s *session) snapshotEdit() *cobra.Command {
 
 func (s *session) snapshotRename() *cobra.Command {
 	return s.leaf("rename OLD NEW", "Rename a snapshot", count{2, 2}, func(ctx context.Context, args []string) error {
+		if err := otherName("snapshot", args[0], args[1]); err != nil {
+			return err
+		}
 		return change(ctx, s, client.EditSnapshot(args[0], args[1], ""), "Snapshot %s -> %s has been successfully renamed.", args[0], args[1])
 	})
 }
