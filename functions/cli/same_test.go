@@ -141,7 +141,7 @@ config show
 func differs() map[string]string {
 	return map[string]string{
 		"repo search -format={{.Package r": "a broken format is a wrong use; aptly prints nothing and says that all is well",
-		"snapshot show -json s1": "LocalRepos is not in the answer of aptly's API, which the client shows",
+		"snapshot show -json s1":           "LocalRepos is not in the answer of aptly's API, which the client shows",
 	}
 }
 
