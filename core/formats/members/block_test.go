@@ -14,7 +14,7 @@ import (
 // stream returns a file of one member.
 func stream(t *testing.T, plain []byte) []byte {
 	t.Helper()
-	k := &bzip2Packing{}
+	k := newBzip2Packing()
 	p, err := Pack(k, plain)
 	if err != nil {
 		t.Fatal(err)

@@ -4,15 +4,25 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"runtime"
 	"slices"
-	"sync"
 )
 
 // bzip2Packing makes a file of one stream, since apt reads no second one. A
 // member is a series of blocks. A block begins at any bit and depends on no
 // earlier one. Only the sum at the end covers all blocks.
 type bzip2Packing struct {
-	packers sync.Pool // of *packer
+	packers chan *packer // that are free; nil is one that is not made yet
+}
+
+// newBzip2Packing returns a packing with a packer for each processor. More would take
+// memory and save no time.
+func newBzip2Packing() *bzip2Packing {
+	k := &bzip2Packing{make(chan *packer, runtime.GOMAXPROCS(0))}
+	for range cap(k.packers) {
+		k.packers <- nil
+	}
+	return k
 }
 
 // maxBlock bounds the plain bytes of one block. A block holds 900,000 bytes after
@@ -31,11 +41,11 @@ func (*bzip2Packing) Head() []byte { return []byte("BZh9") }
 
 // Member returns blocks. The note is their sum.
 func (k *bzip2Packing) Member(plain []byte) ([]byte, int64, int64, error) {
-	p, ok := k.packers.Get().(*packer)
-	if !ok {
+	p := <-k.packers
+	if p == nil {
 		p = new(packer)
 	}
-	defer k.packers.Put(p)
+	defer func() { k.packers <- p }()
 	if len(plain) <= maxBlock && len(plain) > 0 {
 		data, n, sum := p.block(plain)
 		return data, n, int64(sum), nil

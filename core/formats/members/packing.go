@@ -6,7 +6,7 @@ import "fmt"
 func New(suffix string) (Packing, error) {
 	switch suffix {
 	case ".bz2":
-		return &bzip2Packing{}, nil
+		return newBzip2Packing(), nil
 	case ".xz":
 		return xzPacking{}, nil
 	case ".zst":
