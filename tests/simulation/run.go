@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +47,7 @@ var begins = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // Run runs a plan. It adds to the coverage.
 func Run(t *testing.T, f *Fixtures, plan Plan, coverage *Coverage) (result Result) {
 	t.Helper()
+	runtime.GC() // not during the run; see TestMain
 	cryptotest.SetGlobalRandom(t, plan.Seed)
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(begins))

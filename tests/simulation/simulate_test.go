@@ -29,7 +29,12 @@ var (
 	enough  = flag.Int("enough", 0, "end after this number of failures; 0 is never")
 )
 
-// TestMain has one processor run the goroutines. Equal plans then have equal runs.
+// maxHeap bounds the memory of a run, in bytes. Most runs have some 40 MiB of garbage.
+const maxHeap = 256 << 20
+
+// TestMain has one processor run the goroutines. Equal plans then have equal runs. A
+// collection of garbage interrupts a goroutine, and another one may overtake it. So
+// garbage is collected between runs.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	var err error
@@ -40,7 +45,8 @@ func TestMain(m *testing.M) {
 		err = runMutants(*mutants)
 	default:
 		runtime.GOMAXPROCS(1)
-		debug.SetGCPercent(400) // a run has few live objects
+		debug.SetGCPercent(-1)
+		debug.SetMemoryLimit(maxHeap)
 		os.Exit(m.Run())
 	}
 	if err != nil {
