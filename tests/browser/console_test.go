@@ -40,11 +40,10 @@ func (b *tab) fillIn(name, value string) {
 // TestPagesOfTheConsole opens each page in both themes and at both widths, on an empty
 // server and on one with objects of all kinds.
 func TestPagesOfTheConsole(t *testing.T) {
-	s := serve(t)
-	b := open(t, s)
+	b := open(t, serve(t))
 	lists := []string{"/-/", "/-/repos", "/-/packages", "/-/mirrors", "/-/snapshots", "/-/publications", "/-/tasks", "/-/graph", "/-/keys", "/-/storage", "/-/audit"}
 	b.glance(lists...)
-	s.fill(t)
+	b = open(t, serveFilled(t))
 	b.everywhere(lists...)
 	b.visit("/-/repos/stable?q=hostile")
 	hostile := b.link("hostile")

@@ -11,8 +11,7 @@ import (
 // snapshots. It stages sources, changes a mirror, trusts a key and measures the storage.
 // Each form has a preview.
 func TestForms(t *testing.T) {
-	s := serve(t)
-	s.fill(t)
+	s := serveFilled(t)
 	b := open(t, s)
 	b.look("light", 1280)
 	act := func(path, submit, preview string, fields ...string) {

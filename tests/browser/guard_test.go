@@ -132,7 +132,7 @@ func TestConsoleOfAptly(t *testing.T) {
 		_ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
 	})
 	answers(t, at)
-	first, _ := start(t, bin, "console", "--url", "http://"+at)
+	first, _, _ := start(t, bin, "console", "--url", "http://"+at)
 	base, path, _ := strings.Cut(strings.TrimSpace(first), "/-/")
 	b := open(t, &server{url: base})
 	b.look("light", 1280)

@@ -15,8 +15,7 @@ import (
 // TestFirstVisit of a machine's administrator: the text that is copied from the page of a
 // distribution makes apt read it and download from it.
 func TestFirstVisit(t *testing.T) {
-	s := serve(t)
-	s.fill(t)
+	s := serveFilled(t)
 	b := open(t, s)
 	b.part(t, "W1 the copied text", func(t *testing.T) {
 		b.look("light", 1280)

@@ -53,8 +53,7 @@ var (
 // TestEveryLinkLeads follows the links of all pages, of a server whose objects have odd
 // names and whose parts are gone. Each page is there, and is valid HTML.
 func TestEveryLinkLeads(t *testing.T) {
-	s := serve(t, "--storage", "local="+t.TempDir())
-	s.fill(t)
+	s := serveFilled(t, "--storage", "local="+t.TempDir())
 	s.fillOdd(t)
 	from := map[string]string{"/": "", "/-/": ""}
 	open := []string{"/", "/-/"}

@@ -8,10 +8,10 @@ import (
 // TestPagesForReaders opens each page for readers in both themes and at both widths. axe
 // finds nothing, and no page loads anything from elsewhere.
 func TestPagesForReaders(t *testing.T) {
-	s := serve(t, "--title", "Example repository", "--about", "Packages of the Example project for Debian.", "--contact", "https://www.example.org/contact")
-	b := open(t, s)
+	about := []string{"--title", "Example repository", "--about", "Packages of the Example project for Debian.", "--contact", "https://www.example.org/contact"}
+	b := open(t, serve(t, about...))
 	b.everywhere("/")
-	s.fill(t)
+	b = open(t, serveFilled(t, about...))
 	b.visit("/-/d/-/stable?q=hostile")
 	hostile := ask[string](b, `document.querySelector("#found th a").getAttribute("href")`)
 	b.everywhere("/", "/-/d/-/stable", "/-/d/team_a/bookworm", "/-/d/-/stable?q=nothing-has-this-name", "/-/p/-/stable/main/hello/2.10-3/amd64", hostile,

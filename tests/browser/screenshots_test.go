@@ -5,8 +5,7 @@ import "testing"
 // TestScreenshots makes the pictures of docs/images, with -screenshots. Without it, it
 // opens the same pages.
 func TestScreenshots(t *testing.T) {
-	s := serve(t, "--title", "Example repository", "--about", "Packages of the Example project for Debian and Ubuntu.")
-	s.fill(t)
+	s := serveFilled(t, "--title", "Example repository", "--about", "Packages of the Example project for Debian and Ubuntu.")
 	b := open(t, s)
 	b.visit("/-/repos/stable?q=libgreeting-dev")
 	pkg := b.link("libgreeting-dev")
@@ -25,8 +24,7 @@ func TestScreenshots(t *testing.T) {
 
 // TestReadingWithoutScripts: a search, a package and a comparison with scripts off.
 func TestReadingWithoutScripts(t *testing.T) {
-	s := serve(t)
-	s.fill(t)
+	s := serveFilled(t)
 	b := open(t, s)
 	b.scriptsOff()
 	for path, text := range map[string]string{"/-/search?q=hello": "hello-doc", "/-/d/-/stable?q=libgreeting": "libgreeting-dev", "/-/repos/stable?q=hello": "2.12-1",

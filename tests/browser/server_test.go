@@ -21,14 +21,25 @@ import (
 	"aptless/tests/freeport"
 )
 
-// program is the built binary.
+// shared is the folder of files that all tests use.
+var shared = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "aptless-browser-") })
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := shared(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// program is the built binary. It has no tables for debuggers, so it is linked faster.
 var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "aptless-browser-")
+	dir, err := shared()
 	if err != nil {
 		return "", err
 	}
 	bin := filepath.Join(dir, "aptless")
-	out, err := exec.Command("go", "build", "-o", bin, "../../functions/aptless").CombinedOutput()
+	out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", bin, "../../functions/aptless").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
@@ -41,6 +52,7 @@ type server struct {
 	token string // of an administrator; "" for an open server
 	data  string
 	pid   int
+	stop  func() // ends the process, and waits for it
 }
 
 // serve starts the program with an ephemeral port.
@@ -65,8 +77,8 @@ func serveData(t testing.TB, data string, args ...string) *server {
 		t.Fatal(err)
 	}
 	s := &server{data: data}
-	line, pid := start(t, bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data, "--allow-upstream", "127.0.0.1", "--console", "full"}, args...)...)
-	s.pid = pid
+	line, pid, stop := start(t, bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data, "--allow-upstream", "127.0.0.1", "--console", "full"}, args...)...)
+	s.pid, s.stop = pid, stop
 	for _, word := range strings.Fields(line) {
 		if word = strings.TrimSuffix(word, ","); strings.HasPrefix(word, "http://") {
 			s.url = word
@@ -78,8 +90,45 @@ func serveData(t testing.TB, data string, args ...string) *server {
 	return s
 }
 
-// start starts a program for the length of a test, and returns its first line and its ID.
-func start(t testing.TB, bin string, args ...string) (line string, pid int) {
+// filled has the data of a server with objects of all kinds, once a test has made them.
+var filled struct {
+	sync.Mutex
+	data string
+}
+
+// serveFilled starts the program on a copy of the data of a server with objects of all
+// kinds. The archives of its mirrors are gone.
+func serveFilled(t testing.TB, args ...string) *server {
+	t.Helper()
+	filled.Lock()
+	defer filled.Unlock()
+	if filled.data == "" {
+		dir, err := shared()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := serve(t)
+		s.fill(t)
+		s.stop()
+		data := filepath.Join(dir, "filled")
+		copyFolder(t, s.data, data)
+		filled.data = data
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	copyFolder(t, filled.data, data)
+	return serveData(t, data, args...)
+}
+
+func copyFolder(t testing.TB, from, to string) {
+	t.Helper()
+	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// start starts a program for the length of a test. It returns its first line, its ID, and
+// the function that ends it earlier.
+func start(t testing.TB, bin string, args ...string) (line string, pid int, stop func()) {
 	t.Helper()
 	cmd := exec.Command(bin, args...)
 	var log bytes.Buffer
@@ -91,9 +140,12 @@ func start(t testing.TB, bin string, args ...string) (line string, pid int) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
+	})
+	t.Cleanup(func() {
+		stop()
 		if t.Failed() {
 			t.Logf("log of the server:\n%s", lastLines(log.String(), 8))
 		}
@@ -103,7 +155,7 @@ func start(t testing.TB, bin string, args ...string) (line string, pid int) {
 		t.Fatalf("the server did not start: %v\n%s", err, log.String())
 	}
 	go io.Copy(io.Discard, out)
-	return line, cmd.Process.Pid
+	return line, cmd.Process.Pid, stop
 }
 
 func lastLines(text string, n int) string {
