@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"aptless/core/formats/deb/debtest"
@@ -27,11 +28,14 @@ type archive struct {
 func archiveOf(t testing.TB, n int, hold chan bool) *archive {
 	t.Helper()
 	a := &archive{file: debtest.Deb(debtest.Spec{Package: "tool", Version: "1.0"}), hold: hold}
-	states := map[string]http.Handler{"1": a.state(n, "1.0"), "2": a.state(n, "2.0")}
+	states := map[string]func() http.Handler{}
+	for _, name := range []string{"1", "2"} {
+		states[name] = sync.OnceValue(func() http.Handler { return a.state(n, name+".0") })
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		if state := states[name]; state != nil {
-			http.StripPrefix("/"+name, state).ServeHTTP(w, r)
+			http.StripPrefix("/"+name, state()).ServeHTTP(w, r)
 			return
 		}
 		http.NotFound(w, r)

@@ -28,7 +28,7 @@ func TestReadingWithoutScripts(t *testing.T) {
 	b := open(t, s)
 	b.scriptsOff()
 	for path, text := range map[string]string{"/-/search?q=hello": "hello-doc", "/-/d/-/stable?q=libgreeting": "libgreeting-dev", "/-/repos/stable?q=hello": "2.12-1",
-		"/-/compare?left=stable-2026-11-01&right=stable-2026-11-20": "Added: 1.", "/dists/stable/main/": "binary-amd64", "/-/publications/-/stable/tree?path=pool/main/h/hello": "hello_2.12-1_amd64.deb"} {
+		"/-/compare?left=stable-2026-11-01&right=stable-2026-11-20": "Added: 1", "/dists/stable/main/": "binary-amd64", "/-/publications/-/stable/tree?path=pool/main/h/hello": "hello_2.12-1_amd64.deb"} {
 		b.visit(path)
 		b.shows(text)
 	}
