@@ -3,6 +3,7 @@ package mirror_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,6 +55,22 @@ func packageFiles(asked map[string]int) map[string]int {
 		}
 	}
 	return files
+}
+
+// TestEmptyAnswersHaveAType: an update answers 204, with the media type of JSON as aptly
+// does. Clients look for it. A field that an update does not have is named.
+func TestEmptyAnswersHaveAType(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, s *apptest.Process) {
+		s.Archive(t)
+		s.Must(t, "POST", "/api/mirrors", apptest.CreateMirror, nil)
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("PUT", "/api/mirrors/m", strings.NewReader(`{"Filter":"none"}`))
+		r.Header.Set("Content-Type", "application/json")
+		s.Handler.ServeHTTP(w, r)
+		if h := w.Header(); w.Code != 204 || !strings.HasPrefix(h.Get("Content-Type"), "application/json") || !strings.Contains(h.Get("X-Warning"), `unknown field "Filter"`) {
+			t.Errorf("status %d, headers %v: %s", w.Code, h, w.Body)
+		}
+	})
 }
 
 // TestUpdateFollowsTheArchive updates a mirror, takes a snapshot, changes the
