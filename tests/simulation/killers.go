@@ -10,7 +10,7 @@ var killers = map[string]uint64{
 	"queue order: a task waits": 3, "queue order: a task joins": 1, "queue order: shared": 3, "queue order: a delivery starts": 40, "lost messages": 5,
 	"debts": 27, "undo": 225, "cancel: a committed": 305, "commit: no error fails": 847,
 	"idempotency: an admission": 30, "idempotency: a write": 11, "idempotency: the message": 1,
-	"names": 3, "references: a publication": 3,
+	"names": 3, "references: a drop sees": 8, "references: a publication": 3,
 	"ETag order": 392, "row: an apply": 25, "apply: indexes": 3, "by-hash files": 71, "dates": 176,
 	"shared pool": 205, "conflict": 13, "fence: package": 4, "inventory: entries go after": 3, "inventory: it is committed before": 10,
 	"epoch: lists": 149, "epoch: replaced": 219, "barrier": 215, "claim: tasks pin": 28, "claim: a tombstone refuses": 289, "claim: the collector": 281,
