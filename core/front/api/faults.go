@@ -24,7 +24,7 @@ func (a Access) faults(o openapi.Operation) []openapi.Answer {
 	}
 	params := openapi.PathParams(o.Path)
 	if o.Body != nil || len(o.Query) > 0 || len(params) > 0 {
-		found[http.StatusBadRequest] = "the body, a name or a parameter is not valid"
+		found[http.StatusBadRequest] = notValid
 	}
 	if len(params) > 0 {
 		found[http.StatusNotFound] = unknownName
@@ -55,6 +55,7 @@ func (a Access) faults(o openapi.Operation) []openapi.Answer {
 const (
 	tooLong     = "the whole list is too large for an answer: ask for pages by limit="
 	changedThen = "ifGeneration is not the present Generation: the publication was changed meanwhile"
+	notValid    = "the body, a name or a parameter is not valid"
 	unknownName = "an object that the request names does not exist"
 )
 
@@ -68,10 +69,12 @@ type ownFault struct {
 func ownFaults() []ownFault {
 	return []ownFault{
 		{[]string{"createRepo"}, map[int]string{404: "there is no snapshot FromSnapshot", 409: "the name is taken"}},
-		{[]string{"editRepo", "editSnapshot", "editMirror", "createMirror", "snapshotRepo", "snapshotMirror", "mergeSnapshots", "pullSnapshot", "updateMirror"}, map[int]string{404: unknownName, 409: "the name is taken, or the object is being changed"}},
-		{[]string{"filterSnapshot", "createSnapshot"}, map[int]string{404: unknownName, 409: "the name is taken"}},
+		{[]string{"editRepo", "editSnapshot", "updateMirror"}, map[int]string{404: unknownName, 409: "the name is taken"}},
+		{[]string{"editMirror"}, map[int]string{404: unknownName, 409: "the mirror is being updated"}},
+		{[]string{"snapshotRepo", "snapshotMirror", "filterSnapshot", "createSnapshot"}, map[int]string{404: unknownName, 400: notValid + ", or the name is taken"}},
+		{[]string{"createMirror", "mergeSnapshots", "pullSnapshot"}, map[int]string{404: unknownName, 500: "the name is taken, as in aptly, or the storage has failed"}},
 		{[]string{"dropRepo", "dropSnapshot"}, map[int]string{409: "it is published, or other objects derive from it: force=1 drops it"}},
-		{[]string{"dropSnapshots"}, map[int]string{404: "no snapshot matches", 409: "one is published, or other objects derive from it"}},
+		{[]string{"dropSnapshots"}, map[int]string{404: "no snapshot matches"}},
 		{[]string{"copyPackages", "importMirror"}, map[int]string{422: "the query is not valid, or nothing matches it"}},
 		{[]string{"publish", "publishAtRoot"}, map[int]string{404: "there is no such source"}},
 		{[]string{"updateOrSwitch", "dropPublication", "update", "rollback"}, map[int]string{409: changedThen}},
