@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"slices"
 	"strings"
 
 	"aptless/core/archive/pkglist"
@@ -110,12 +109,10 @@ const (
 )
 
 // packages has the pool take the packages of a chunk: their files from the upload
-// directory, unless the pool has them, and their records. It removes the files from the
-// directory after that. So the directory of a large import is empty at its end, and the
-// client's request to drop it is short.
+// directory, unless the pool has them, and their records. The files stay in the
+// directory, since an import that fails later is sent again.
 func (f *from) packages(ctx context.Context, all []*deb.Package) error {
 	var rows []driver.Row
-	var adopted []upload.Upload
 	size := 0
 	put := func() error {
 		if len(rows) == 0 {
@@ -125,17 +122,16 @@ func (f *from) packages(ctx context.Context, all []*deb.Package) error {
 		rows, size = nil, 0
 		return err
 	}
-	pipe := parallel.Pipe[*deb.Package, taken]{
+	pipe := parallel.Pipe[*deb.Package, *driver.Row]{
 		Workers: readers, Budget: f.Pool.Memory, Weight: func(*deb.Package) int64 { return deb.BinaryMemory },
-		Work: func(ctx context.Context, lease *parallel.Lease, p *deb.Package) (taken, error) {
+		Work: func(ctx context.Context, lease *parallel.Lease, p *deb.Package) (*driver.Row, error) {
 			return f.take(ctx, lease, p)
 		},
-		Use: func(ctx context.Context, got taken) error {
-			adopted = append(adopted, got.uploads...)
-			if got.row == nil {
+		Use: func(ctx context.Context, row *driver.Row) error {
+			if row == nil {
 				return nil
 			}
-			rows, size = append(rows, *got.row), size+len(got.row.Data)
+			rows, size = append(rows, *row), size+len(row.Data)
 			if size < maxHeld {
 				return nil
 			}
@@ -149,40 +145,28 @@ func (f *from) packages(ctx context.Context, all []*deb.Package) error {
 			}
 		}
 	})
-	if err == nil {
-		err = put()
-	}
-	if err != nil || len(adopted) == 0 {
+	if err != nil {
 		return err
 	}
-	slices.SortFunc(adopted, func(a, b upload.Upload) int { return strings.Compare(a.Name, b.Name) })
-	return f.area.Remove(ctx, slices.CompactFunc(adopted, func(a, b upload.Upload) bool { return a.Name == b.Name })...)
+	return put()
 }
 
-// taken is a package that the pool has taken.
-type taken struct {
-	row     *driver.Row     // of its record, to be stored; nil if the pool has the record
-	uploads []upload.Upload // that the pool has copied
-}
-
-// take has the pool take the files of one package.
-func (f *from) take(ctx context.Context, lease *parallel.Lease, p *deb.Package) (got taken, err error) {
-	_, err = f.Pool.Take(ctx, p.Key())
+// take has the pool take the files of one package. It returns the row of its record, to be
+// stored, or nil if the pool has the record.
+func (f *from) take(ctx context.Context, lease *parallel.Lease, p *deb.Package) (*driver.Row, error) {
+	_, err := f.Pool.Take(ctx, p.Key())
 	known := err == nil
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
-		return got, err
+		return nil, err
 	}
 	rec := pool.Record{Package: p}
 	for _, want := range p.Files {
 		if !isSHA256(want.SHA256) {
-			return got, task.Fail(400, "file %s of package %v has no SHA-256", want.Name, p)
+			return nil, task.Fail(400, "file %s of package %v has no SHA-256", want.Name, p)
 		}
-		contents, from, err := f.file(ctx, lease, p, want, !known)
+		contents, err := f.file(ctx, lease, p, want, !known)
 		if err != nil {
-			return got, err
-		}
-		if from.Blob != "" {
-			got.uploads = append(got.uploads, from)
+			return nil, err
 		}
 		if contents != nil {
 			rec.Paths, rec.NoPaths = pool.PathsOf(contents.Paths), contents.NoPaths
@@ -192,21 +176,19 @@ func (f *from) take(ctx context.Context, lease *parallel.Lease, p *deb.Package) 
 		}
 	}
 	if known {
-		return got, nil
+		return nil, nil
 	}
 	row, err := f.Pool.Row(ctx, rec)
-	got.row = &row
-	return got, err
+	return &row, err
 }
 
 // file has the pool take a file. With read it verifies all digests by reading the file,
-// and returns the contents of a binary package. It returns the upload that the pool has
-// copied, whose Blob is "" if the pool had the file.
-func (f *from) file(ctx context.Context, lease *parallel.Lease, p *deb.Package, want deb.File, read bool) (contents *pool.Contents, from upload.Upload, err error) {
+// and returns the contents of a binary package.
+func (f *from) file(ctx context.Context, lease *parallel.Lease, p *deb.Package, want deb.File, read bool) (contents *pool.Contents, err error) {
 	has := false
 	if !read { // else the upload is read, and the copy finds out
 		if has, err = f.Pool.Has(ctx, want.SHA256); err != nil || has {
-			return nil, from, err
+			return nil, err
 		}
 	}
 	u, err := f.area.Find(ctx, f.dir, FilePrefix+want.SHA256)
@@ -214,20 +196,20 @@ func (f *from) file(ctx context.Context, lease *parallel.Lease, p *deb.Package, 
 		if contents, err = f.pooled(ctx, lease, p, want); errors.Is(err, driver.ErrNotFound) {
 			err = task.Fail(400, "file %s (%s) of package %v is neither in the pool nor in the directory: send it, then start again", want.Name, want.SHA256, p)
 		}
-		return contents, from, err
+		return contents, err
 	}
 	if err != nil {
-		return nil, from, err
+		return nil, err
 	}
 	body, err := f.area.Open(ctx, u)
 	if err != nil {
-		return nil, from, err
+		return nil, err
 	}
 	defer body.Close()
 	if contents, err = f.verify(ctx, lease, p, want, body); err != nil {
-		return nil, from, err
+		return nil, err
 	}
-	return contents, u, f.Pool.Adopt(ctx, u.Blob, deb.File{Name: want.Name, Size: u.File.Size, SHA256: want.SHA256})
+	return contents, f.Pool.Adopt(ctx, u.Blob, deb.File{Name: want.Name, Size: u.File.Size, SHA256: want.SHA256})
 }
 
 // pooled verifies a file of the pool. driver.ErrNotFound: the pool lacks it.
