@@ -267,13 +267,21 @@ func (c *client) dropSource() {
 	c.task("POST", "/api/repos/"+repo+"/drop", nil)
 }
 
-// clearWide removes the upload directories of these operations.
+// clearWide removes the upload directories of these operations, and the publications that
+// wait.
 func (w *World) clearWide(c *client) {
 	if !w.wide() {
 		return
 	}
 	for _, dir := range []string{"direct", "deep/er/est", "deep/er", "deep"} {
 		c.must("DELETE", "/api/files/"+url.PathEscape(dir))
+	}
+	// No request removes a publication that was imported and is not published.
+	for _, key := range slices.Sorted(maps.Keys(w.memory.Rows("waiting"))) {
+		sort := strings.TrimPrefix(key, "waiting/")
+		if _, err := w.memory.Table.Write(context.Background(), driver.Op{Do: driver.OpDelete, Key: driver.Key{Part: "waiting", Sort: sort}}); err != nil {
+			w.fail("%s: %v", key, err)
+		}
 	}
 }
 
