@@ -82,7 +82,7 @@ PACKAGE_TOOLS += dpkg-dev file  # build and describe it
 PACKAGE_TOOLS += systemd        # rates the exposure of the unit
 PACKAGE_TOOLS += iproute2       # opens the loopback of a new network
 
-test-package: package-tools ## test the release: reproducible, lintian, installed and served in a chroot; needs root
+test-package: package-tools ## test the release: reproducible, lintian, installed and served in a chroot of Debian 12, or 13 with APTLESS_SUITE=trixie; needs root
 	cd infra/packaging && go test -timeout 20m -v .
 
 package-tools: ## install missing programs of test-package

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,12 @@ import (
 	"time"
 )
 
-// The tests of this file install a system by debootstrap, and need root for it. The variable
-// keeps the system for the next run.
-const systemVariable = "APTLESS_CHROOT"
+// The tests of this file install a system by debootstrap, and need root for it. One variable
+// keeps the system for the next run, and the other selects the release of Debian.
+const (
+	systemVariable = "APTLESS_CHROOT"
+	suiteVariable  = "APTLESS_SUITE" // bookworm without it; trixie is Debian 13
+)
 
 // system returns the root of a new Debian system.
 func system(t *testing.T) string {
@@ -35,7 +39,10 @@ func system(t *testing.T) string {
 		kept = root
 	}
 	if _, err := os.Stat(filepath.Join(kept, "usr/bin/dpkg")); err != nil {
-		must(t, "debootstrap", "--variant=minbase", "--include=ca-certificates,curl,gnupg,gpgv,openssl", "bookworm", kept)
+		must(t, "debootstrap", "--variant=minbase", "--include=ca-certificates,curl,gnupg,gpgv,openssl", cmp.Or(os.Getenv(suiteVariable), "bookworm"), kept)
+	}
+	if name, err := os.ReadFile(filepath.Join(kept, "etc/debian_version")); err == nil {
+		t.Logf("the system is Debian %s", bytes.TrimSpace(name))
 	}
 	if kept != root {
 		must(t, "cp", "-a", kept, root)
