@@ -284,7 +284,9 @@ func (c *client) must(method, path string) {
 func (w *World) left() {
 	var all []string
 	for _, key := range slices.Sorted(maps.Keys(w.memory.Objects(""))) {
-		all = append(all, "object "+key)
+		if !w.check.strays[key] {
+			all = append(all, "object "+key)
+		}
 	}
 	rows := w.memory.Rows("")
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
