@@ -81,7 +81,7 @@ func again(r request, err error) bool {
 	if errors.As(err, &gone) {
 		return r.safe || !gone.Sent
 	}
-	return StatusOf(err) == http.StatusTooManyRequests || r.safe && unanswered(err)
+	return StatusOf(err) == http.StatusTooManyRequests || r.safe && Unanswered(err)
 }
 
 func (c *Client) sleep(ctx context.Context, d time.Duration) error {

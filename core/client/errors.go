@@ -54,9 +54,9 @@ func StatusOf(err error) int {
 // maxText bounds the text of a refusal, in bytes.
 const maxText = 2000
 
-// unanswered reports whether a request had no answer of the server in time. API Gateway
+// Unanswered reports whether a request had no answer of the server in time. API Gateway
 // answers 500 for a function that takes too long.
-func unanswered(err error) bool {
+func Unanswered(err error) bool {
 	var gone *Unreachable
 	if errors.As(err, &gone) {
 		return gone.Sent

@@ -65,7 +65,7 @@ func (c *Client) UploadAll(ctx context.Context, dir string, files []Local) error
 	r := form(dir, files)
 	r.safe = len(files) == 1
 	_, err := c.do(ctx, r)
-	if err == nil || len(files) == 1 || ctx.Err() != nil || !unanswered(err) {
+	if err == nil || len(files) == 1 || ctx.Err() != nil || !Unanswered(err) {
 		return err
 	}
 	if err := c.sleep(ctx, firstWait); err != nil {

@@ -120,10 +120,20 @@ func (m *Mover) tidy(ctx context.Context, dir string) error {
 	return m.drop(ctx, dir)
 }
 
-func (m *Mover) drop(ctx context.Context, dir string) error {
-	_, err := client.Send(ctx, m.Client, client.DropUploads(dir))
-	if client.StatusOf(err) == 404 {
-		return nil
+// drops bounds the requests to drop one directory, each of which is sent some times.
+const drops = 50
+
+// drop removes an upload directory. One of 50,000 files takes longer than a function on AWS
+// has for an answer. Each request goes on where the last one ended.
+func (m *Mover) drop(ctx context.Context, dir string) (err error) {
+	for range drops {
+		_, err = client.Send(ctx, m.Client, client.DropUploads(dir))
+		if client.StatusOf(err) == 404 {
+			return nil
+		}
+		if err == nil || !client.Unanswered(err) || ctx.Err() != nil {
+			return err
+		}
 	}
 	return err
 }
