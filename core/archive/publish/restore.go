@@ -61,45 +61,56 @@ func (s *Store) Restore(ctx context.Context, a *task.Attempt, args RestoreArgs, 
 		return s.apply(ctx, a, args.Name, 201)
 	}
 	a.Phase("plan")
-	d, err := s.planRestore(ctx, a, args, at)
+	d, was, err := s.planRestore(ctx, a, args, at)
 	if err != nil {
 		return task.Result{}, err
 	}
 	settled, err := s.settle(ctx, a, &d.next, args.lock(), at)
 	if err == nil && settled {
-		d, err = s.planRestore(ctx, a, args, at)
+		d, was, err = s.planRestore(ctx, a, args, at)
 	}
 	if err != nil {
 		return task.Result{}, err
 	}
-	d.next.Settings.Staged, d.how.also = args.Staged, also
+	d.next.Settings.Staged, d.how.also = args.Staged, func(ctx context.Context, p *Publication) error {
+		if was.Kind != p.Kind { // the references of the replaced publication are to sources of another kind
+			if err := was.refer(ctx, a, uuids(was.Components), nil); err != nil {
+				return err
+			}
+		}
+		return also(ctx, p)
+	}
 	return s.publish(ctx, a, at, d, 201)
 }
 
-// planRestore returns the draft of a restoration.
-func (s *Store) planRestore(ctx context.Context, a *task.Attempt, args RestoreArgs, at cursor) (draft, error) {
+// planRestore returns the draft of a restoration, and the publication that it replaces.
+func (s *Store) planRestore(ctx context.Context, a *task.Attempt, args RestoreArgs, at cursor) (draft, Publication, error) {
 	next := args.publication()
 	was, err := s.read(ctx, a.GetJSON, args.Name)
 	switch {
 	case errors.Is(err, driver.ErrNotFound):
 	case err != nil:
-		return draft{}, err
+		return draft{}, was, err
 	default:
 		if err := was.checkSameLayout(args.PoolLayout); err != nil {
-			return draft{}, withVerb(toPublish, err)
+			return draft{}, was, withVerb(toPublish, err)
 		}
 		if was, err = s.finishEarlier(ctx, a, was, at); err != nil {
-			return draft{}, err
+			return draft{}, was, err
 		}
 		components := next.Components
 		next.State = was.State
 		next.Components = components
 	}
 	if err := s.checkOverlap(ctx, &next); err != nil {
-		return draft{}, withVerb(toPublish, err)
+		return draft{}, was, withVerb(toPublish, err)
 	}
 	how := args.request()
 	how.lists = args.Lists
-	d, err := s.plan(ctx, a.GetJSON, next, uuids(was.Components), how)
-	return d, withVerb(toPublish, err)
+	had := uuids(was.Components)
+	if was.Kind != next.Kind {
+		had = nil // Restore removes their references
+	}
+	d, err := s.plan(ctx, a.GetJSON, next, had, how)
+	return d, was, withVerb(toPublish, err)
 }

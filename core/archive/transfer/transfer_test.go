@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -240,5 +241,28 @@ func TestImportedSnapshotRefersToASourceThatIsNotHere(t *testing.T) {
 		if status, answer := p.Ask(t, "DELETE", "/api/repos/m", ""); status < 400 {
 			t.Errorf("a repository with a snapshot is dropped: %d %s", status, answer)
 		}
+	})
+}
+
+// TestRestoreWithSourcesOfAnotherKindLeavesNoReference: a publication of a repository is
+// replaced by one of a snapshot. Then nothing refers to the repository but the snapshot.
+func TestRestoreWithSourcesOfAnotherKindLeavesNoReference(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, p *apptest.Process) {
+		files, err := transfertest.Files("m", apptest.Deb("aa", "1", "amd64"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.MustUpload(t, "d", files)
+		p.Must(t, "POST", "/api/import/d", "", nil)
+		p.Must(t, "POST", "/api/publish/m/local/restore", "", nil)
+		lines := bytes.SplitAfter(files[transfer.ObjectsName], []byte("\n"))
+		lines = slices.DeleteFunc(lines, func(line []byte) bool { return bytes.Contains(line, []byte(`"local"`)) })
+		files[transfer.ObjectsName] = bytes.ReplaceAll(bytes.Join(lines, nil), []byte(`"frozen"`), []byte(`"local"`))
+		p.MustUpload(t, "e", files)
+		p.Must(t, "POST", "/api/import/e?overwrite=1", "", nil)
+		p.Must(t, "POST", "/api/publish/m/local/restore", "", nil)
+		p.Must(t, "DELETE", "/api/publish/m/local", "", nil)
+		p.Must(t, "DELETE", "/api/snapshots/m-1", "", nil)
+		p.Must(t, "DELETE", "/api/repos/m", "", nil)
 	})
 }
