@@ -14,7 +14,7 @@ var killers = map[string]uint64{
 	"ETag order": 392, "row: an apply": 25, "apply: indexes": 3, "by-hash files": 71, "dates": 176,
 	"shared pool": 205, "conflict": 13, "fence: package": 4, "inventory: entries go after": 3, "inventory: it is committed before": 10,
 	"epoch: lists": 149, "epoch: replaced": 219, "barrier": 215, "claim: tasks pin": 28, "claim: a tombstone refuses": 289, "claim: the collector": 281,
-	"both: lease": 17, "both: cancel": 283, "both: row": 581, "both: token": 17,
+	"both: lease": 17, "both: cancel": 305, "both: row": 581, "both: token": 17,
 }
 
 // backedBy are conditions that another one backs: without one of them no run fails. The
