@@ -53,7 +53,7 @@ var families = func() []family {
 		{`flat repos|NoRelease|Release file|the date .* of the Release|IgnoreChecksums|architecture .* not available|component .* not available|no (components|architectures)|determine list of architectures|file .* of|checksums in packages|hash sum line|unable to parse|leads out of|^distribution|AppStream|debian-installer|KeepVersions|lists of the mirror|package list, mirror|template: |filter`, "change the mirror's settings as the text says, or report the fault of the archive: [mirrors](../how-to/mirrors.md)"},
 		{`schedule`, "write an interval as `6h`, or five fields of crontab in UTC"},
 		{`compress|digest %|gzip level|digests without|digests? is named|of sha`, "correct the option of the server: [options](options.md)"},
-		{`manifest|export|transfer|object %d|objects|inventory|piece|no copy|no such part|no data folder`, "make the export again, or another copy of it: [transfer](transfer.md)"},
+		{`manifest|export|transfer|skeleton file|object %d|objects|inventory|piece|no copy|no such part|no data folder`, "make the export again, or another copy of it: [transfer](transfer.md)"},
 		{`graphviz|"dot"`, "install the Debian package `graphviz` on the server, or ask for `graph.dot`"},
 		{`publication .* dropped|unable to show`, "`aptless publish list` shows the publications"},
 		{`drop box|uploaders|\.dsc`, "deliver by the API, or change the rules of uploaders"},
