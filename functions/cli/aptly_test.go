@@ -128,6 +128,7 @@ func TestCommandsOfAptly(t *testing.T) {
 	for _, name := range commands {
 		page += flagsRow(t, b, name)
 	}
+	page += differences()
 	const path = "../../docs/aptly-commands.md"
 	if os.Getenv("APTLESS_WRITE") != "" {
 		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {

@@ -33,7 +33,8 @@ var kinds = []string{".deb", ".udeb", ".ddeb", ".dsc", ".changes"}
 const maxControl = 4 << 20
 
 // collect finds the files of arguments: files, folders, and names from stdin for "-".
-// A .dsc and a .changes bring the files that they list. A missing file is an error.
+// A .dsc and a .changes bring the files that they list. A missing file is an error. Under
+// the name aptly it is left out, and the list may be empty.
 func (s *session) collect(args []string) ([]localFile, error) {
 	files, err := s.find(args)
 	var wrong *usage
@@ -41,6 +42,28 @@ func (s *session) collect(args []string) ([]localFile, error) {
 		err = errors.New(wrong.text)
 	}
 	return files, err
+}
+
+// skip leaves a file out, as aptly does. Under another name it returns false.
+func (s *session) skip(path string, err error) bool {
+	if s.alias {
+		fmt.Fprintf(s.env.Err, "[!] Unable to process %s: %s\n", clean(path), clean(err.Error()))
+		s.skipped = append(s.skipped, path)
+	}
+	return s.alias
+}
+
+// packagesOf leaves out the arguments of "repo add" that are files of another kind. Only
+// aptly refuses them: a server ignores them.
+func (s *session) packagesOf(args []string) []string {
+	if !s.alias {
+		return args
+	}
+	return slices.DeleteFunc(slices.Clone(args), func(path string) bool {
+		info, err := os.Stat(path)
+		ext := filepath.Ext(path)
+		return err == nil && info.Mode().IsRegular() && (ext == ".changes" || !slices.Contains(kinds, ext)) && s.skip(path, errors.New("unknown file extension"))
+	})
 }
 
 func (s *session) find(args []string) ([]localFile, error) {
@@ -65,7 +88,7 @@ func (s *session) find(args []string) ([]localFile, error) {
 		}
 	}
 	for _, path := range paths {
-		if err := walk(path, add); err != nil {
+		if err := walk(path, add); err != nil && !s.skip(path, err) {
 			return nil, usagef("%v", err)
 		}
 	}
@@ -80,7 +103,7 @@ func (s *session) find(args []string) ([]localFile, error) {
 			}
 		}
 	}
-	return digest(order)
+	return s.digest(order)
 }
 
 // walk calls add for a file, or for the packages in and below a folder.
@@ -133,11 +156,14 @@ func listedFiles(path string) ([]string, error) {
 
 // digest reads each file. Two files of one name must be equal, since the upload area has
 // one folder.
-func digest(paths []string) ([]localFile, error) {
+func (s *session) digest(paths []string) ([]localFile, error) {
 	byName := map[string]localFile{}
 	var all []localFile
 	for _, path := range paths {
 		f, err := readLocal(path)
+		if err != nil && s.skip(path, err) {
+			continue
+		}
 		if err != nil {
 			return nil, usagef("%v", err)
 		}
@@ -150,7 +176,7 @@ func digest(paths []string) ([]localFile, error) {
 		byName[f.name] = f
 		all = append(all, f)
 	}
-	if len(all) == 0 {
+	if len(all) == 0 && !s.alias {
 		return nil, usagef("no package files are found: %s", strings.Join(kinds, " "))
 	}
 	return all, nil

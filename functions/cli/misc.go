@@ -88,7 +88,11 @@ func (s *session) tree(ctx context.Context) error {
 }
 
 func (s *session) configCommand() *cobra.Command {
-	return group("config", "The settings of this client", s.leaf("show", "Show the settings and where each comes from", count{0, 0}, func(context.Context, []string) error {
+	taken := count{0, 0}
+	if s.alias { // aptly ignores further arguments of this command
+		taken.most = -1
+	}
+	return group("config", "The settings of this client", s.leaf("show", "Show the settings and where each comes from", taken, func(context.Context, []string) error {
 		set, err := s.env.settle(s.opts, s.alias)
 		if err != nil {
 			return err

@@ -227,7 +227,15 @@ func (s *session) report(r client.Report) error {
 	if len(r.FailedFiles) > 0 {
 		return &silent{codeFailed}
 	}
-	return nil
+	return s.complete()
+}
+
+// complete fails if a file was left out.
+func (s *session) complete() error {
+	if len(s.skipped) == 0 {
+		return nil
+	}
+	return errors.New("some files failed to be added")
 }
 
 // removeLocal removes the files that the server took.
@@ -248,6 +256,14 @@ func (s *session) importing(ctx context.Context, repo string, args []string, rem
 	files, err := s.collect(args)
 	if err != nil {
 		return err
+	}
+	if len(files) == 0 && !strings.Contains(repo, "{{") { // nothing is sent, and the repository has to exist
+		if _, err := send(ctx, s, client.ShowRepo(repo)); err != nil {
+			return err
+		}
+	}
+	if len(files) == 0 {
+		return s.complete()
 	}
 	dir := directory(repo, files)
 	sent, err := s.upload(ctx, dir, files)
@@ -272,7 +288,7 @@ func (s *session) importing(ctx context.Context, repo string, args []string, rem
 func (s *session) repoAdd() *cobra.Command {
 	var force, remove bool
 	c := s.leaf("add NAME FILE|FOLDER...", "Add package files to a repository", count{2, -1}, func(ctx context.Context, args []string) error {
-		return s.importing(ctx, args[0], args[1:], remove, func(dir string) client.Call[client.Report] {
+		return s.importing(ctx, args[0], s.packagesOf(args[1:]), remove, func(dir string) client.Call[client.Report] {
 			return client.Import(args[0], dir).Flag("forceReplace", force)
 		})
 	})

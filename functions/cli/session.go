@@ -29,8 +29,9 @@ type session struct {
 	reporter *reporter
 	settings settings
 	client   *client.Client
-	in       *signIn // of the client; nil before it is made
-	sending  bool    // an upload is begun and not done
+	in       *signIn  // of the client; nil before it is made
+	sending  bool     // an upload is begun and not done
+	skipped  []string // arguments under the name aptly that are left out
 }
 
 // prepare reads the flags that all commands have.

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -167,7 +168,7 @@ func (s *session) taskRun() *cobra.Command {
 	c := s.leaf("run COMMAND, ... | --filename=FILE", "Run several commands in order", count{0, -1}, func(ctx context.Context, args []string) error {
 		lines, err := commandLines(filename, args)
 		if err != nil {
-			return err
+			return s.within(err)
 		}
 		for i, line := range lines {
 			s.say("\n%d) [Running]: %s", i+1, strings.Join(line, " "))
@@ -178,13 +179,23 @@ func (s *session) taskRun() *cobra.Command {
 			for j := i + 1; j < len(lines); j++ {
 				s.say("%d) [Skipped]: %s", j+1, strings.Join(lines[j], " "))
 			}
-			return fmt.Errorf("%s: %w", strings.Join(line, " "), err)
+			return fmt.Errorf("%s: %w", strings.Join(line, " "), s.within(err))
 		}
 		return nil
 	})
 	c.Flags().StringVar(&filename, "filename", "", "file with a command in each line")
 	c.Flags().SetInterspersed(false)
 	return c
+}
+
+// within returns the error of a command of "task run". Under the name aptly a wrong use of
+// it is a failure.
+func (s *session) within(err error) error {
+	var wrong *usage
+	if s.alias && errors.As(err, &wrong) {
+		return errors.New(wrong.text)
+	}
+	return err
 }
 
 // commandLines reads the commands of a file, or of arguments with commas between them.
