@@ -51,6 +51,14 @@ func TestHints(t *testing.T) {
 		{"repo show nothinglike", "aptless repo list"},
 		{"publish show nothing", "aptless publish list"},
 		{"task show 999", "aptless task list"},
+		{"publish snapshot -distribution=new snip", "aptless publish snapshot -distribution=new snap"},
+		{"publish drop nothing", "aptless publish list"},
+		{"push --repo tols " + dir, "aptless push --repo tools " + dir},
+		{"push --repo nothinglike " + dir, "aptless repo list    # or add --create, to make it"},
+		{"push --repo tools --publish nothing " + dir, "aptless publish list    # or add --create, to make it"},
+		{"publish rollback frozen 9", "aptless publish history DISTRIBUTION [PREFIX] lists the revisions"},
+		{"publish switch stable team snap", "it publishes a repository: aptless publish update DISTRIBUTION [PREFIX]; a snapshot needs another distribution"},
+		{"mirror create m deb.debian.org/debian stable", "write the address with http:// or https://"},
 		{"mirror create m http://127.0.0.1:9/debian stable", "start the server with --allow-upstream=HOST"},
 	} {
 		words, hint := tc[0], tc[1]

@@ -33,7 +33,12 @@ var hints = []hint{
 	{regexp.MustCompile(`conflict in package|conflict.*already`), "add --force-replace"},
 	{regexp.MustCompile(`(used as source|is used|is in use|has snapshots|published).*force|unable to drop`), "aptless graph shows the users; --force drops it all the same"},
 	{regexp.MustCompile(`address .* not public|--allow-upstream|upstream.*not allowed`), "start the server with --allow-upstream=HOST"},
+	{regexp.MustCompile(`no public key`), "aptless key trusted add FILE, with the key of the archive, or --keyserver=keyserver.ubuntu.com KEY"},
+	{regexp.MustCompile(`unable to fetch mirror: HTTP code 404`), "the address is the folder above dists: are it and the distribution right?"},
 	{regexp.MustCompile(`no key|NO_PUBKEY|unable to verify|signature.*(verif|valid|found)`), "aptless key trusted add --keyserver=keyserver.ubuntu.com KEY"},
+	{regexp.MustCompile(`unable to roll back: .* has no revision`), "aptless publish history DISTRIBUTION [PREFIX] lists the revisions"},
+	{regexp.MustCompile(`snapshots shouldn't be given when updating local repo`), "it publishes a repository: aptless publish update DISTRIBUTION [PREFIX]; a snapshot needs another distribution"},
+	{regexp.MustCompile(`unsupported protocol scheme ""`), "write the address with http:// or https://"},
 	{regexp.MustCompile(`key .*(refuse|weak|expired)`), "aptless key lint"},
 	{regexp.MustCompile(`unable to (figure out|determine) (the )?list of architectures|architectures.*(empty|specify)`), "add --architectures=amd64"},
 }
@@ -62,6 +67,9 @@ func hintOf(err error) string {
 		return "a proxy or --max-upload of the server limits the size of a file: raise it there"
 	case http.StatusTooManyRequests:
 		return "aptless task list    # too many tasks wait: try again later"
+	}
+	if absent.MatchString(refused.Text) {
+		return "" // missingHint looks for the name
 	}
 	for _, h := range hints {
 		if at := h.pattern.FindStringSubmatchIndex(refused.Text); at != nil {
@@ -103,30 +111,62 @@ const looking = time.Second
 // named is the path of one object, with its kind and its name.
 var named = regexp.MustCompile(`^/api/(repos|mirrors|snapshots)/([^/]+)`)
 
-// missingHint returns the command with the name of an object that is there and is spelled
-// alike. Without such a name it returns the command that lists all names.
-func (s *session) missingHint(r *client.Refusal) string {
+// absent are texts of refusals because an object is missing, with its noun and its name.
+var absent = regexp.MustCompile(`(local repo|mirror|snapshot) with name (\S+) not found|published repo with \S+ \S+ not found`)
+
+// objectOf returns the kind and the name of the object that is missing: by the text of the
+// refusal, else by its path. Both are "" for a publication.
+func objectOf(r *client.Refusal) (kind, name string) {
+	if at := absent.FindStringSubmatch(r.Text); at != nil {
+		return map[string]string{"local repo": client.OfRepos, "mirror": client.OfMirrors, "snapshot": client.OfSnapshots}[at[1]], at[2]
+	}
 	at := named.FindStringSubmatch(r.Path)
-	if at == nil || s.client == nil {
-		return listing(r)
+	if at == nil {
+		return "", ""
 	}
 	name, err := url.PathUnescape(at[2])
 	if err != nil {
-		return listing(r)
+		return "", ""
+	}
+	return at[1], name
+}
+
+// missingHint returns the command with the name of an object that is there and is spelled
+// alike. Without such a name it returns the command that lists all names.
+func (s *session) missingHint(r *client.Refusal) string {
+	kind, name := objectOf(r)
+	list := listing(r)
+	if kind != "" {
+		list = "aptless " + strings.TrimSuffix(kind, "s") + " list"
+	}
+	if s.client == nil {
+		return list
+	}
+	if kind == "" {
+		return list + s.creates(list)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), looking)
 	defer cancel()
 	s.client.Watch = nil
-	like := near(name, serverNames(ctx, s.client, at[1]))
+	like := near(name, serverNames(ctx, s.client, kind))
 	if i := slices.Index(s.words, name); len(like) > 0 && i > 0 {
 		words := slices.Clone(s.words)
 		words[i] = like[0]
 		return (&session{words: words}).again()
 	}
 	if len(like) > 0 {
-		return listing(r) + "    # is it " + strings.Join(like, " or ") + "?"
+		return list + "    # is it " + strings.Join(like, " or ") + "?"
 	}
-	return listing(r)
+	return list + s.creates(list)
+}
+
+// creates is the remark that push makes missing objects, after a command that lists them. It
+// is "" for other commands.
+func (s *session) creates(list string) string {
+	if list == "" || !slices.Contains(s.words, "push") || slices.Contains(s.words, "--create") {
+		return ""
+	}
+	return "    # or add --create, to make it"
 }
 
 // inUse are texts of refusals of a removal, because others use the object.

@@ -103,7 +103,7 @@ func (s *session) find(args []string) ([]localFile, error) {
 			}
 		}
 	}
-	return s.digest(order)
+	return s.digest(paths, order)
 }
 
 // walk calls add for a file, or for the packages in and below a folder.
@@ -156,7 +156,7 @@ func listedFiles(path string) ([]string, error) {
 
 // digest reads each file. Two files of one name must be equal, since the upload area has
 // one folder.
-func (s *session) digest(paths []string) ([]localFile, error) {
+func (s *session) digest(given, paths []string) ([]localFile, error) {
 	byName := map[string]localFile{}
 	var all []localFile
 	for _, path := range paths {
@@ -177,7 +177,7 @@ func (s *session) digest(paths []string) ([]localFile, error) {
 		all = append(all, f)
 	}
 	if len(all) == 0 && !s.alias {
-		return nil, usagef("no package files are found: %s", strings.Join(kinds, " "))
+		return nil, usagef("no package files are found in %s: their names end in %s", strings.Join(given, " "), strings.Join(kinds, " "))
 	}
 	return all, nil
 }
