@@ -25,9 +25,6 @@ func ShowVersion() Call[Version] { return get[Version](at("version")) }
 // ShowStatus asks for counts, and for all that may need an operator. aptly has none.
 func ShowStatus() Call[Status] { return get[Status](at("status")) }
 
-// WhoAmI asks for the principal of the credentials.
-func WhoAmI() Call[Principal] { return get[Principal](at("auth", "whoami")) }
-
 // ListRepos asks for all repositories.
 func ListRepos() Call[[]Repo] { return get[[]Repo](at("repos")) }
 

@@ -233,11 +233,6 @@ type Status struct {
 	Free, Total uint64
 }
 
-// Principal is the answer of GET /api/auth/whoami.
-type Principal struct {
-	Kind, ID, Name, Owner string
-}
-
 // TrustedKeys are the keys of a ring of the server.
 type TrustedKeys struct {
 	Keys []struct {

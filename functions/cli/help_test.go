@@ -300,3 +300,19 @@ func TestPackagesShowNoControlBytes(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestWhoamiShowsGrants: the role of each grant, and the names to which it applies.
+func TestWhoamiShowsGrants(t *testing.T) {
+	b := newBench(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"Kind":"api","Name":"ci","Grants":[{"Role":"publisher","Repos":["a","b"],"Publish":[".//stable"]},{"Can":["metrics.read"]}]}`)
+	}))
+	defer s.Close()
+	b.env["APTLESS_URL"] = s.URL
+	r := b.aptless(t, "whoami")
+	for _, want := range []string{"Name\tci\n", "Grant\tpublisher Publish=.//stable Repos=a,b\n", "Grant\tCan=metrics.read\n"} {
+		if r.code != 0 || !strings.Contains(r.out, want) {
+			t.Errorf("no %q in %q, exit code %d\n%s", want, r.out, r.code, r.err)
+		}
+	}
+}

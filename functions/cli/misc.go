@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -132,14 +134,47 @@ func (s *session) versionCommand() *cobra.Command {
 
 func (s *session) whoamiCommand() *cobra.Command {
 	return s.leaf("whoami", "Show who the server takes you for", count{0, 0}, func(ctx context.Context, _ []string) error {
-		return show(ctx, s, client.WhoAmI(), func(p client.Principal) error {
+		return show(ctx, s, client.ShowIdentity(), func(p client.Identity) error {
 			if p.Kind == "open" {
 				s.say("The server has no authentication.")
 				return nil
 			}
-			return s.printer.fields([]field{{"Name", word(p.Name)}, {"Kind", word(p.Kind)}, {"Owner", word(p.Owner)}, {"Token", word(p.ID)}})
+			fields := []field{{"Name", word(p.Name)}, {"Kind", word(p.Kind)}, {"Owner", word(p.Owner)}, {"Token", word(p.ID)}}
+			for _, line := range grantLines(p.Grants) {
+				fields = append(fields, field{"Grant", word(line)})
+			}
+			return s.printer.fields(fields)
 		})
 	})
+}
+
+// grantLines returns a line for each grant: its role, then its other members by their names,
+// as in "publisher Publish=.//stable Repos=a,b". Grants of another form have no line.
+func grantLines(grants json.RawMessage) (lines []string) {
+	var all []map[string]any
+	if json.Unmarshal(grants, &all) != nil {
+		return nil
+	}
+	for _, g := range all {
+		var words []string
+		if role, ok := g["Role"].(string); ok {
+			words = append(words, role)
+		}
+		for _, name := range slices.Sorted(maps.Keys(g)) {
+			switch v := g[name].(type) {
+			case []any:
+				words = append(words, name+"="+strings.Trim(strings.Join(strings.Fields(fmt.Sprint(v)), ","), "[]"))
+			case string:
+				if name != "Role" {
+					words = append(words, name+"="+v)
+				}
+			default:
+				words = append(words, fmt.Sprintf("%s=%v", name, v))
+			}
+		}
+		lines = append(lines, strings.Join(words, " "))
+	}
+	return lines
 }
 
 func (s *session) filesCommand() *cobra.Command {
