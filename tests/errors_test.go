@@ -25,10 +25,48 @@ type family struct {
 	remedy  string
 }
 
+// storedRemedy is the remedy of texts that no input of a client causes.
+const storedRemedy = "the stored data are damaged, or this is a fault of aptless: run `aptless fsck`, and report it with the log"
+
 // families are tried in order. Each text of an error has to match one.
 var families = func() []family {
 	var all []family
 	for _, f := range [][2]string{
+		// Narrow groups are first: words of their texts are in the wide ones, too.
+		{`^(former calendar|retention of|cursor of task|output of task|number of a task|two kinds of task|debt |unknown form|no more paths|needs (more than|other resources)|no end after|inventory|manifest (is superseded|of|%s)|wrong states)|^task .*(names no resource|has no principal|is not in the queue|earlier write)|every task of a closed`, storedRemedy},
+		{`pool layout hash`, "publish with another pool layout, or give the readers `tree.read` on `*`: [private downloads](../how-to/private-downloads.md)"},
+		{`values for the edge change`, "repeat the request after a minute"},
+		{`^(could not find task|unknown task)`, "`aptless task list` shows the tasks; records of ended tasks are removed after a time"},
+		{`^cancelled$`, "somebody has cancelled the task: run the command again"},
+		{`state=|^task (with id .* )?has (committed|ended|not ended)|^the task has`, "`aptless task wait` ends with the task; after its commit it cannot be cancelled, and before its end it cannot be removed"},
+		{`^too many tasks`, "`aptless task list` shows the tasks: repeat the request when some have ended"},
+		{`^JSON is nested|body has more than one|^a request body of the type`, "send one JSON value, with `Content-Type: application/json`"},
+		{`^(malformed (OpenPGP|stanza)|(OpenPGP data|control file|stanza|paths) too (large|long)|unsupported compression|%d bytes signed|more than %d signatures|key %.*(parts|signatures)|packet %d|signature (of )?type)|^keys? with more|bytes are too many for a .dsc`, "the package, key or signature that was sent is damaged or beyond the [limits](../limits.md): build or export it again"},
+		{`request body has more|^the request has|names of %d bytes`, "split the request: the limit is in [limits](../limits.md)"},
+		{`^two files have the name`, "give each file of the request a name of its own"},
+		{`^(field (Client|Head|Cred)|credentials, headers)`, "correct the secrets of the mirror: [mirrors](../how-to/mirrors.md)"},
+		{`sha256 is not 64|size is not one`, "give the size in bytes and the SHA-256 of the file in small hexadecimal digits"},
+		{`too long or has a blank`, "use a shorter name of the prefix, distribution or component, without blanks"},
+		{`^(answer too large|release file|more than %d files in Release)|it was valid until|signed Release file does not|^%s: empty`, "the archive of the mirror is at fault, or an old copy of it: update the mirror later, or take another address of the archive ([mirrors](../how-to/mirrors.md))"},
+		{`^template: `, "correct the template of the repository's name: it may use fields of the .changes only"},
+		{`key ?server`, "give the key itself (`GpgKeyArmor`, `aptless key trusted add FILE`), or the address of another key server"},
+		{`no keys in gpg|unable to (clearsign|detached sign)`, "the server has no usable signing key: `aptless key lint` names its problems; GpgKey names one of the server's keys"},
+		{`^(bad signature|no (signature|clearsigned)|clearsigned)`, "sign the file again with a key of the keyring that the server uses: `aptless key trusted list` shows the keys"},
+		{`^keybox file`, "export the keys with `gpg --export` in place of a copy of GnuPG's folder"},
+		{`^no object is|^%q is no name of a publication|no repo, mirror, snapshot or publication is`, "name an object of the transfer as the text says: [transfer](transfer.md)"},
+		{`changed by another writer|is changed by others`, "another request has changed the object at the same time: repeat the request"},
+		{`^no candidates|^unable to search`, "correct the query, or the repositories, mirrors and snapshots of the request: [queries](queries.md)"},
+		{`packages cannot be taken`, "the first package is named: report it to the archive, or leave it out with the filter of the mirror"},
+		{`something behind it`, "correct the rules of uploaders: the file is one JSON value"},
+		{`is not the file that the .dsc names`, "send the files that the .dsc lists: they have its sizes and digests"},
+		{`: condition %`, "correct the rules of uploaders: the condition is a [query](queries.md)"},
+		{`^filter, distribution or lists`, "give shorter settings, or make two mirrors"},
+		{`^(no architectures|no components|unable to determine list)`, "add `--architectures` or `--component` to the command"},
+		{`mirror hasn't been downloaded`, "`aptless mirror update` first"},
+		{`of the Release has not come`, "correct the clock of the server"},
+		{`has no data folder`, "on AWS: [export](transfer.md), point-in-time recovery of the table and versions of the bucket are the backups"},
+		{`^no copy`, "make the backup again: [backup](../how-to/backup.md)"},
+		{`^request of another site`, "a browser sent it from a page of another site: use the server's own pages, or allow that origin ([options](options.md))"},
 		{`^(credentials are not valid|authentication is needed|there is no key by which)`, "send a token: `aptless login`, or `APTLESS_TOKEN`; the administrator makes one with `aptless token create`"},
 		{`^no permission`, "`aptless whoami` shows the grants of the token; an administrator makes one with more"},
 		{`token .*(revoked|rotated|taken|cannot be rotated)|^no such token|the token is gone|this request has no token`, "`aptless token list` shows the tokens and their states"},
@@ -62,7 +100,7 @@ var families = func() []family {
 		{`no candidates|unable to search|cannot be taken|SHA-256|no package$|no more paths|names the file|unable to (load|import|process)|verify dependencies`, "`aptless fsck` names damaged files; otherwise correct the sources of the request"},
 		{`^invalid |is no number|beyond the end|sorting method|whole list|do(es)? not go with|not allowed in the name|limit is 1 to|distribution is wanted|more than %d (public|keyrings)|last index|architectures, of at most|keys are too many|no page`, "correct the value as the text says; `/docs` of the server has the allowed ones"},
 		{`audit record cannot|%v in time|answer too (large|long)|no end after|changed by|by others|stalled|lease|earlier write|Error getting storage`, "the storage fails for the moment: repeat the request, and look at the log"},
-		{`damaged|row|record|mismatch|content|chunk|list|root of|summary|reference|cursor|queue|calendar|debt|message|group|write of|epoch|range|pin of|copy to|key |keys |object|retention|in time|digest|index|entry|package|path|publication|refuse |remove |announcement|upload|empty|something behind|condition|valid until|not what it was|part %d|bytes instead|it has %d|route without|output|arguments|state|removal|plan|progress|prefix|edit|admission|read |count`, "the stored data are damaged, or this is a fault of aptless: run `aptless fsck`, and report it with the log"},
+		{`damaged|row|record|mismatch|content|chunk|list|root of|summary|reference|cursor|queue|calendar|debt|message|group|write of|epoch|range|pin of|copy to|key |keys |object|retention|in time|digest|index|entry|package|path|publication|refuse |remove |announcement|upload|empty|something behind|condition|valid until|not what it was|part %d|bytes instead|it has %d|route without|output|arguments|state|removal|plan|progress|prefix|edit|admission|read |count`, storedRemedy},
 	} {
 		all = append(all, family{regexp.MustCompile(f[0]), f[1]})
 	}
@@ -133,6 +171,14 @@ func errorsPage(t *testing.T) string {
 		if strings.HasPrefix(found[text][0], "core/formats/") && at == len(families)-1 {
 			at = -1
 		}
+		if at >= 0 { // a remedy has one group
+			for i, f := range families[at+1:] {
+				if f.remedy == families[at].remedy {
+					at += 1 + i
+					break
+				}
+			}
+		}
 		switch {
 		case at >= 0:
 			groups[at] = append(groups[at], text)
@@ -143,11 +189,13 @@ func errorsPage(t *testing.T) string {
 	}
 	var b strings.Builder
 	b.WriteString(errorsHead)
+	shownGroups := 0
 	for i, texts := range groups {
 		if texts == nil {
 			continue
 		}
-		fmt.Fprintf(&b, "\n## Group %d\n\nRemedy: %s.\n\n", i+1, families[i].remedy)
+		shownGroups++
+		fmt.Fprintf(&b, "\n## Group %d\n\nRemedy: %s.\n\n", shownGroups, families[i].remedy)
 		for _, text := range texts {
 			shown := verb.ReplaceAllString(strings.TrimSpace(strings.ReplaceAll(text, "\n", " ")), "…")
 			fmt.Fprintf(&b, "* `%s`\n", strings.ReplaceAll(shown, "`", "'"))
