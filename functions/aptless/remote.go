@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	api "aptless/core/client"
 )
 
 // defaultURL is where a server is unless a flag or a variable says so.
@@ -114,7 +116,7 @@ func (c *client) callJSON(ctx context.Context, method, path string, body, into a
 	var refused *refusal
 	var told struct{ Error string }
 	if errors.As(err, &refused) && json.Unmarshal([]byte(refused.text), &told) == nil && told.Error != "" {
-		return fmt.Errorf("%d %s", refused.status, told.Error)
+		return fmt.Errorf("%d %w", refused.status, &api.Refusal{Method: method, Path: req.URL.Path, Status: refused.status, Text: told.Error})
 	}
 	if err != nil || into == nil {
 		return err

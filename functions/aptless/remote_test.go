@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	api "aptless/core/client"
 )
 
 // TestCommandsFindTheServer holds that each command of an operator reads APTLESS_URL as push
@@ -40,5 +42,21 @@ func TestCommandsFindTheServer(t *testing.T) {
 			t.Errorf("%s: %s, %v, asked %q", url, out, err, asked)
 		}
 		asked = ""
+	}
+}
+
+// TestRefusalsOfTokensHaveAStatus: the command line gives them the exit code and the remedy
+// of all refusals.
+func TestRefusalsOfTokensHaveAStatus(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"error":"no such token"}`)
+	}))
+	defer server.Close()
+	t.Setenv("APTLESS_URL", server.URL)
+	_, err := run(t, revokeTokenCommand(), "", "ci")
+	if api.StatusOf(err) != http.StatusNotFound || !strings.Contains(err.Error(), "404 no such token") {
+		t.Errorf("%v, status %d", err, api.StatusOf(err))
 	}
 }

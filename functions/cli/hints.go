@@ -90,6 +90,8 @@ func listing(r *client.Refusal) string {
 	switch {
 	case strings.HasPrefix(r.Path, "/api/publish"):
 		return "aptless publish list"
+	case strings.HasPrefix(r.Path, "/api/auth/tokens"):
+		return "aptless token list"
 	case strings.HasPrefix(r.Path, "/api/tasks"):
 		return "aptless task list"
 	}
