@@ -18,7 +18,8 @@ import (
 )
 
 // TestHints has an error for each row of the table of hints, with the line that helps. A
-// hint that is a command runs: it is no wrong use.
+// hint that is a command runs: it is no wrong use. One that adds a flag makes the command
+// succeed.
 func TestHints(t *testing.T) {
 	b, dir, other := newBench(t), debs(t, "aa_1_amd64"), debs(t, "aa_1_amd64")
 	file := filepath.Join(other, "aa_1_amd64.deb")
@@ -66,6 +67,12 @@ func TestHints(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(r.err), "\n")
 		if got := strings.TrimSpace(lines[len(lines)-1]); r.code == 0 || got != hint {
 			t.Errorf("%s: exit code %d, hint %q, want %q\n%s", words, r.code, got, hint, r.err)
+		}
+		if flag, adds := strings.CutPrefix(hint, "add "); adds { // the same command with the flag succeeds
+			flag, _, _ = strings.Cut(flag, ",")
+			if r := b.aptless(t, append(strings.Fields(words), flag, "--dry-run")...); r.code != 0 {
+				t.Errorf("%s %s: exit code %d\n%s", words, flag, r.code, r.err)
+			}
 		}
 		command, _, _ := strings.Cut(hint, "    #")
 		if !strings.HasPrefix(command, "aptless ") || strings.Contains(command, "[") {

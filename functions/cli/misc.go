@@ -182,6 +182,17 @@ func (s *session) filesCommand() *cobra.Command {
 		if len(args) == 0 {
 			return show(ctx, s, client.ListUploadDirs(), s.printer.lines)
 		}
+		c, err := s.connect()
+		if err != nil {
+			return err
+		}
+		aptless, err := c.Aptless(ctx)
+		if err != nil {
+			return err
+		}
+		if !aptless { // aptly tells the names only
+			return show(ctx, s, client.ListUploads(args[0]), s.printer.lines)
+		}
 		return show(ctx, s, client.ListUploadDetails(args[0]), func(all []client.File) error {
 			var rows [][]cell
 			for _, f := range all {

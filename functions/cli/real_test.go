@@ -51,13 +51,15 @@ func realAptly(t *testing.T) string {
 // the exit code 1 or 3.
 func TestAptlysServerIsDriven(t *testing.T) {
 	at := realAptly(t)
-	b, files := newBench(t), map[string]string{"{dir}": debs(t, "aa_1_amd64", "bb_2_all")}
+	b, files := newBench(t), map[string]string{"{dir}": debs(t, "aa_1_amd64", "bb_2_all"), "{archive}": archiveServer(t)}
 	b.env["APTLESS_URL"] = at
 	for _, s := range []step{
 		{"repo create -comment=first r", 0}, {"repo create r", 5}, {"repo list -raw", 0}, {"repo add r {dir}", 0}, {"repo show -with-packages r", 0}, {"repo search r aa", 0},
 		{"repo edit -comment=x r", 0}, {"snapshot create s1 from repo r", 0}, {"repo remove r bb", 0}, {"snapshot create s2 from repo r", 0}, {"snapshot list", 0}, {"snapshot diff s1 s2", 0},
 		{"snapshot rename s2 s3", 0}, {"publish snapshot -skip-signing -distribution=x s1", 0}, {"publish repo -skip-signing -distribution=stable -architectures=amd64 r team", 0},
 		{"publish list -raw", 0}, {"publish update -skip-signing stable team", 0}, {"publish switch -skip-signing x s3", 0}, {"publish show x", 0}, {"publish drop x", 0},
+		{"mirror create -ignore-signatures m {archive} stable main", 0}, {"mirror show m", 0}, {"mirror update -ignore-signatures m", 0}, {"mirror search m hello", 0}, {"snapshot create sm from mirror m", 0},
+		{"snapshot show -with-packages sm", 0}, {"mirror drop -force m", 0}, {"files upload d {dir}", 0}, {"files list d", 0}, {"task list", 0},
 		{"snapshot drop s1", 0}, {"repo show none", 3}, {"mirror list", 0}, {"graph -format=gv", 0}, {"db cleanup", 0}, {"version", 0},
 		{"push --repo r --publish stable@team --skip-signing {dir}", 0}, {"repo drop -force r", 5},
 	} {
