@@ -27,6 +27,7 @@ import (
 type migrated struct {
 	*foreign
 	root, conf, url string
+	second          string // fingerprint of the key that signs the prefix snap
 	at              atomic.Pointer[http.Handler]
 }
 
@@ -65,7 +66,13 @@ func newMigrated(t *testing.T, n int) *migrated {
 		}
 		m.aptly(fmt.Sprintf("repo create -distribution=d%d -component=main r%d", repo, repo), fmt.Sprintf("repo add r%d debs%d", repo, repo))
 	}
-	sign := " -batch -gpg-key=" + m.key + " "
+	m.run("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "Second <second@example.org>", "rsa2048", "sign", "never")
+	for line := range strings.Lines(m.run("gpg", "--batch", "--with-colons", "--list-keys", "second@example.org")) {
+		if fields := strings.Split(line, ":"); fields[0] == "fpr" {
+			m.second = fields[9]
+		}
+	}
+	sign, other := " -batch -gpg-key="+m.key+" ", " -batch -gpg-key="+m.second+" "
 	m.aptly("publish repo" + sign + "-architectures=amd64,source r0")
 	for i := range 3 {
 		m.aptly(fmt.Sprintf("mirror create -with-sources -architectures=amd64 m%d %s d0 main", i, m.url), fmt.Sprintf("mirror update m%d", i), fmt.Sprintf("snapshot create ms%d from mirror m%d", i, i))
@@ -76,24 +83,24 @@ func newMigrated(t *testing.T, n int) *migrated {
 	m.aptly("snapshot merge all rs0 rs1 rs2 rs3 rs4", "snapshot create none empty",
 		"publish repo"+sign+"-distribution=multi -component=main,extra -architectures=amd64,source -acquire-by-hash r1 r2 team",
 		"publish repo"+sign+"-architectures=amd64 -skip-contents r3 deep/er", "publish snapshot"+sign+"-distribution=frozen -architectures=amd64 -origin=O -label=L all",
-		"publish snapshot"+sign+"-distribution=s0 -architectures=amd64,source two0 snap", "publish snapshot"+sign+"-distribution=s1 -architectures=amd64 -component=main,more some1 two2 snap",
-		"publish snapshot"+sign+"-distribution=s2 -architectures=amd64 -notautomatic=yes -butautomaticupgrades=yes rs4 snap", "publish snapshot"+sign+"-distribution=s3 -architectures=amd64 ms1 mirrored")
+		"publish snapshot"+other+"-distribution=s0 -architectures=amd64,source two0 snap", "publish snapshot"+other+"-distribution=s1 -architectures=amd64 -component=main,more some1 two2 snap",
+		"publish snapshot"+other+"-distribution=s2 -architectures=amd64 -notautomatic=yes -butautomaticupgrades=yes rs4 snap", "publish snapshot"+sign+"-distribution=s3 -architectures=amd64 ms1 mirrored")
 	return m
 }
 
 // TestAptGoesOnAfterAptly: a client has read aptly's tree. After the move it reads that
-// of aptless at the same address, with the same key. Its indexes are equal, apt has no
+// of aptless at the same address, with the same key: one of two. Its indexes are equal, apt has no
 // warning, and packages arrive. Then the client goes back to aptly.
 func TestAptGoesOnAfterAptly(t *testing.T) {
 	n, _ := strconv.Atoi(os.Getenv("MIGRATE_PACKAGES"))
 	m := newMigrated(t, max(n, 25))
-	key := []byte(m.run("gpg", "--batch", "--armor", "--export", m.key))
-	secret := m.run("gpg", "--batch", "--armor", "--pinentry-mode", "loopback", "--passphrase", "", "--export-secret-keys", m.key)
+	key := map[string]string{"": m.key, "/team": m.key, "/snap": m.second}
+	secret := m.run("gpg", "--batch", "--armor", "--pinentry-mode", "loopback", "--passphrase", "", "--export-secret-keys", m.key, m.second)
 
 	places := map[string][]string{"": {"d0", "main"}, "/team": {"multi", "main", "extra"}, "/snap": {"s1", "main", "more"}}
 	clients := map[string]*apt.Client{}
 	for prefix, p := range places {
-		clients[prefix] = apt.New(t, apt.Options{URL: m.url + prefix, Suite: p[0], Components: p[1:], SignedBy: key})
+		clients[prefix] = apt.New(t, apt.Options{URL: m.url + prefix, Suite: p[0], Components: p[1:], SignedBy: []byte(m.run("gpg", "--batch", "--armor", "--export", key[prefix]))})
 		if err := clients[prefix].Update(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +152,7 @@ func TestAptGoesOnAfterAptly(t *testing.T) {
 	}
 	m.serve(http.FileServer(http.Dir(filepath.Join(m.root, "public"))))
 	sign := " -batch -gpg-key=" + m.key + " "
-	m.aptly("publish update"+sign+"d0", "publish update"+sign+"multi team", "publish switch"+sign+"-component=main,more s1 snap some1 two2")
+	m.aptly("publish update"+sign+"d0", "publish update"+sign+"multi team", "publish switch -batch -gpg-key="+m.second+" -component=main,more s1 snap some1 two2")
 	update("back at aptly")
 }
 
