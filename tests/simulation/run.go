@@ -15,6 +15,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"aptless/core/archive/publish"
 	"aptless/core/engine/driver/drivertest"
 )
 
@@ -169,12 +170,14 @@ func (w *World) resting() bool {
 	return !busy && len(w.check.unended()) == 0 && len(w.debts()) == 0
 }
 
-// debts returns the names of unpaid debts.
+// debts returns the names of unpaid debts, and of rechecks that are due later. Example: a
+// late deletion of an attempt that was overtaken takes an index of its successor. The
+// recheck puts the index back.
 func (w *World) debts() []string {
 	var all []string
 	for key, data := range w.memory.Rows("calendar") {
 		var e struct{ Kind string }
-		if json.Unmarshal([]byte(data), &e) != nil || e.Kind == "debt" {
+		if json.Unmarshal([]byte(data), &e) != nil || e.Kind == "debt" || e.Kind == publish.RecheckKind {
 			all = append(all, key+" "+data)
 		}
 	}

@@ -7,6 +7,7 @@ import "strings"
 var unreached = map[string]string{
 	"archive/fsck/check.go":        "reads of the size of the last check, which scrapes of metrics by a program ask for",
 	"archive/fsck/upkeep.go":       "uploads without their object: damage",
+	"archive/transfer/skeleton.go": "skeletons",
 	"archive/transfer/packages.go": "files that go from the pool after the plan of an import",
 	"archive/origin/":              "origins stay pending only if an import dies that has too many for one transaction",
 	"archive/upload/read.go":       "uploads that are too large for one attempt to read",

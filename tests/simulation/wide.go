@@ -278,8 +278,11 @@ func (w *World) clearWide(c *client) {
 	}
 	// No request removes a publication that was imported and is not published.
 	for _, key := range slices.Sorted(maps.Keys(w.memory.Rows("waiting"))) {
-		sort := strings.TrimPrefix(key, "waiting/")
-		if _, err := w.memory.Table.Write(context.Background(), driver.Op{Do: driver.OpDelete, Key: driver.Key{Part: "waiting", Sort: sort}}); err != nil {
+		row, err := w.memory.Table.Get(context.Background(), driver.Key{Part: "waiting", Sort: strings.TrimPrefix(key, "waiting/")})
+		if err == nil {
+			_, err = w.memory.Table.Write(context.Background(), driver.Op{Do: driver.OpDelete, Key: row.Key, If: row.Version})
+		}
+		if err != nil {
 			w.fail("%s: %v", key, err)
 		}
 	}
