@@ -83,7 +83,7 @@ PACKAGE_TOOLS += systemd        # rates the exposure of the unit
 PACKAGE_TOOLS += iproute2       # opens the loopback of a new network
 
 test-package: package-tools ## test the release: reproducible, lintian, installed and served in a chroot of Debian 12, or 13 with APTLESS_SUITE=trixie; needs root
-	cd infra/packaging && go test -timeout 20m -v .
+	cd infra/packaging && go test -count=1 -timeout 20m -v .
 
 package-tools: ## install missing programs of test-package
 	@$(call install,$(PACKAGE_TOOLS))
@@ -110,12 +110,13 @@ RACED_LONGEST := ./infra/aws ./core/engine/task ./core/engine/gc ./core/engine/d
 # Many tests wait for other programs, so more packages than processors run at the same time.
 AT_ONCE = -p $$(($$(nproc) + 2))
 
-# The tests of infra/packaging wait for other programs, as ./tests/aws does, so they run beside it.
+# The tests of infra/packaging wait for other programs, as ./tests/aws does, so they run beside it. Their results are not
+# cached: they read files of this module, which that of infra/packaging does not see.
 test: everything parts lint ## check the sources, then run the tests with -short, some with -race
 	@raced=$$(go list $(RACED_LONGEST) $(RACED)); others=$$(go list $(LONGEST) ./... | grep -vxF "$$raced"); \
 	packaging=$$(mktemp); trap 'rm -f "$$packaging"' EXIT; \
 	{ failed=0; go test $(AT_ONCE) -race -short -timeout 14m -json $$raced || failed=1; \
-	if [ "$$(id -u)" = 0 ]; then (cd infra/packaging && go test -timeout 14m -json . >"$$packaging") & \
+	if [ "$$(id -u)" = 0 ]; then (cd infra/packaging && go test -count=1 -timeout 14m -json . >"$$packaging") & \
 	else echo 'the Debian package and the image were not tested, which needs root: sudo make test-package' >&2; true & fi; \
 	go test $(AT_ONCE) -short -timeout 14m -json $$others || failed=1; \
 	wait $$! || failed=1; cat "$$packaging"; \
