@@ -135,8 +135,15 @@ func equalJSON(a, b any) (bool, error) {
 	return string(x) == string(y), errors.Join(errX, errY)
 }
 
-// upToDate is the answer to an update that would change nothing.
+// upToDate is the answer to an update that would change nothing. An earlier attempt may
+// have staged a change that has been taken back since. Its objects and their row are
+// removed.
 func (s *Store) upToDate(ctx context.Context, a *task.Attempt, p Publication) (task.Result, error) {
+	if a.Token() > 1 {
+		if err := s.undo(ctx, a, p.Name); err != nil {
+			return task.Result{}, err
+		}
+	}
 	a.Printf("Nothing has changed since the publication of %s.\n", p.Date.UTC().Format(time.RFC1123))
 	v, err := s.view(ctx, p)
 	return task.Result{Code: 200, Value: v}, err

@@ -199,3 +199,40 @@ func TestRecheckWaitsForWhatIsOwed(t *testing.T) {
 		t.Errorf("rechecks at the end: %v", due)
 	}
 }
+
+// TestChangeThatIsTakenBackLeavesNothing has the first attempt at an update stage a change
+// and fail. The change is taken back before the second one, which finds that nothing has
+// changed. Nothing of the first attempt is left, and no recheck waits for it.
+func TestChangeThatIsTakenBackLeavesNothing(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	staged, mended := false, false
+	env.Blobs = failing{env.Blobs, func(method, key string) bool {
+		staged = staged || strings.HasPrefix(key, "public/") && strings.HasSuffix(key, "newer_2_amd64.deb")
+		return staged && !mended && method == "put"
+	}}
+	r := newRig(t.Context(), env).rechecks()
+	must(t, r.put("r", hello), r.create(from("stable", "r")))
+	before := stored(env)
+	must(t, r.put("r", hello, pack{"newer", "2", "amd64", "newer"}))
+	spec, err := r.checkUpdate(t.Context(), at("stable"))
+	must(t, err)
+	admitted, err := r.tasks.Admit(t.Context(), spec, false)
+	must(t, err)
+	m := driver.Message{Group: admitted.Group, ID: "first", Body: fmt.Sprint(admitted.ID), Receipt: "1"}
+	if _, err := r.dispatcher.Handle(t.Context(), m); err == nil || !staged {
+		t.Fatalf("the first attempt: %v", err)
+	}
+	mended = true
+	must(t, r.put("r", hello))
+	env.Clock.Advance(time.Hour)
+	_, err = r.dispatcher.Handle(t.Context(), m)
+	must(t, err, r.ended(admitted.ID))
+	r.recheck(t)
+	if d := gocmp.Diff(before, stored(env)); d != "" {
+		t.Error(d)
+	}
+	if left := env.Memory.Rows("staging"); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}

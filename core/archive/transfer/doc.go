@@ -18,6 +18,7 @@
 // # Stored layout
 //
 //	export / <id>                   the Export: where its objects are, and until when
+//	calendar / export/<id>          the debt of the removal of an export: its objects
 //	private/exports/<id>            the objects of an export, one a line
 //	transferred / <kind>/<uuid>     the digest of an object as loaded, and of its row after that
 //	waiting / <storage>:<prefix>/<dist>  a publication that was loaded and is not yet published

@@ -120,15 +120,16 @@ func (s *Store) expire(ctx context.Context, a *task.Attempt) error {
 		if s.Now().Before(e.Until) {
 			continue
 		}
-		if err := s.drop(ctx, a, row.Sort); err != nil {
+		if err := s.drop(ctx, a, row.Sort, func() error { return a.Save(ctx, row.Sort) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// drop removes an export: its row first, since the row names the object.
-func (s *Store) drop(ctx context.Context, a *task.Attempt, id string) error {
+// drop removes an export: its row first, since the row names the object. save writes the
+// removal of the row.
+func (s *Store) drop(ctx context.Context, a *task.Attempt, id string, save func() error) error {
 	if _, err := a.Get(ctx, exportKey(id)); err != nil {
 		if errors.Is(err, driver.ErrNotFound) {
 			return s.Blobs.Delete(ctx, exportBlob(id))
@@ -136,7 +137,7 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, id string) error {
 		return err
 	}
 	a.Drop(exportKey(id))
-	if err := a.Save(ctx, id); err != nil {
+	if err := save(); err != nil {
 		return err
 	}
 	return s.Blobs.Delete(ctx, exportBlob(id))
@@ -154,7 +155,13 @@ func (s *Store) forget(ctx context.Context, a *task.Attempt, args ForgetArgs) (t
 	if !isNumber(args.ID) {
 		return task.Result{}, task.Fail(404, "no export %.40q", args.ID)
 	}
-	return task.Result{Value: struct{}{}}, s.drop(ctx, a, args.ID)
+	// The removal of the row commits, so a cancel comes too late for the object.
+	debt := task.Debt{Name: "export/" + args.ID, Spec: s.CheckForget(args.ID)}
+	err := s.drop(ctx, a, args.ID, func() error { return a.Commit(ctx, args.ID, debt) })
+	if err == nil {
+		a.Pay(debt.Name)
+	}
+	return task.Result{Value: struct{}{}}, err
 }
 
 func isNumber(id string) bool {
