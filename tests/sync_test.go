@@ -46,13 +46,13 @@ func (f *finished) repeated(prefix string) (files, again int) {
 }
 
 // TestSyncKilled kills the server at random moments of a mirror's first update. No file is
-// lost. Only files in transfer at a kill are fetched twice.
+// lost. Only files that are in transfer or not stored yet at a kill are fetched twice.
 func TestSyncKilled(t *testing.T) {
 	packages, kills := 10_000, 20
 	if testing.Short() {
 		packages, kills = 1_000, 5
 	}
-	const atOnce = 4 // files that an update fetches
+	const atOnce = 8 // files that an update fetches, or has fetched and stores
 	key, err := pgp.Generate("archive", "archive@example.org", pgp.Ed25519, time.Now().Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
