@@ -133,9 +133,13 @@ test-readers: tools ## 10,000 publications beside readers and dying publishers i
 	go test -timeout 60m -v -run TestAlwaysReadable ./tests -publications 1000
 
 SEEDS ?= 20000
+FIRST ?= 1
 
-simulate: bin/simulation.test ## run SEEDS (20,000) simulated histories with faults, or as many as fit into MINUTES, on all processors
-	cd tests/simulation && ../../bin/simulation.test -swarm $(if $(MINUTES),-lasting $(MINUTES)m -seeds 100000000,-seeds $(SEEDS))
+simulate: bin/simulation.test ## run SEEDS (20,000) simulated histories with faults from seed FIRST (1) on, or as many as fit into MINUTES, on all processors
+	cd tests/simulation && ../../bin/simulation.test -swarm -first $(FIRST) $(if $(MINUTES),-lasting $(MINUTES)m -seeds 100000000,-seeds $(SEEDS))
+
+replay: bin/simulation.test ## run the history of SEED again, and make it smaller if it fails
+	cd tests/simulation && ../../bin/simulation.test -test.run '^TestRunsKeepTheInvariants$$' -test.v -first $(SEED) -seeds 1
 
 mutants: bin/simulation.test ## remove each protective condition in turn, and print the seeds of the simulation that fail
 	cd tests/simulation && ../../bin/simulation.test -mutants .
@@ -283,4 +287,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help man migrate-memory bench-push recordings terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate mutants test-newer-apt test-aws test-aws-slices test-transfer-large cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+.PHONY: help man migrate-memory bench-push recordings terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate replay mutants test-newer-apt test-aws test-aws-slices test-transfer-large cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

@@ -5,15 +5,23 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Report is the sum of many runs.
 type Report struct {
 	Counts   Counts
-	Failed   []uint64 // seeds
+	Failed   []Failed
 	Coverage *Coverage
 }
+
+// Failed is a seed that fails.
+type Failed struct {
+	Seed      uint64
+	Violation string // the first one
+}
+
+// String is a line.
+func (f Failed) String() string { return fmt.Sprintf("seed %d: %s", f.Seed, f.Violation) }
 
 // NewReport returns an empty report.
 func NewReport() *Report { return &Report{Coverage: NewCoverage()} }
@@ -22,7 +30,7 @@ func NewReport() *Report { return &Report{Coverage: NewCoverage()} }
 func (r *Report) Add(run Result) {
 	r.Counts.add(run.Counts)
 	if run.Failure != "" {
-		r.Failed = append(r.Failed, run.Plan.Seed)
+		r.Failed = append(r.Failed, Failed{run.Plan.Seed, run.Failure})
 	}
 }
 
@@ -47,18 +55,21 @@ func (c *Counts) add(d Counts) {
 	c.Writes += d.Writes
 	c.Histories += d.Histories
 	c.Events += d.Events
-	c.Simulated += d.Simulated
+	c.Hours += d.Hours
 }
 
 func (r *Report) String() string {
 	c := r.Counts
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d seeds, %d violations %v\n", c.Seeds, len(r.Failed), r.Failed)
+	fmt.Fprintf(&b, "%d seeds, %d violations\n", c.Seeds, len(r.Failed))
+	for _, f := range r.Failed {
+		fmt.Fprintf(&b, "%v\n", f)
+	}
 	fmt.Fprintf(&b, "%d tasks, %d deliveries, %d processes; %d port calls, of them %d transactions\n", c.Tasks, c.Deliveries, c.Starts, c.Calls, c.Writes)
 	fmt.Fprintf(&b, "%d operations: %d API requests that are no polls, %d polls, %d requests of readers\n", c.Requests+c.Reads, c.Requests-c.Polls, c.Polls, c.Reads)
 	fmt.Fprintf(&b, "%d indexes were read by name, %d of them of another state than the InRelease\n", c.Plain, c.Mixed)
 	fmt.Fprintf(&b, "%d histories of lists are linearizable, with %d changes and reads\n", c.Histories, c.Events)
-	fmt.Fprintf(&b, "%d hours of simulated time\nfaults:", c.Simulated/time.Hour)
+	fmt.Fprintf(&b, "%.0f hours of simulated time\nfaults:", c.Hours)
 	for k, n := range r.Coverage.Faults {
 		fmt.Fprintf(&b, " %v %d,", Kind(k), n)
 	}

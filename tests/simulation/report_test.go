@@ -17,3 +17,16 @@ func TestTableCountsSitesByFault(t *testing.T) {
 		}
 	}
 }
+
+// TestReportNamesFailures holds that a sum of reports has each seed that failed, and why.
+func TestReportNamesFailures(t *testing.T) {
+	r, other := NewReport(), NewReport()
+	r.Add(Result{Plan: Plan{Seed: 7}, Failure: "a reference dangles", Counts: Counts{Seeds: 1, Hours: 2e6}})
+	other.Add(Result{Plan: Plan{Seed: 8}, Counts: Counts{Seeds: 1, Hours: 2e6}})
+	r.Join(other)
+	for _, line := range []string{"2 seeds, 1 violations", "seed 7: a reference dangles", "4000000 hours of simulated time"} {
+		if !strings.Contains(r.String(), line+"\n") {
+			t.Errorf("%q is not in\n%s", line, r)
+		}
+	}
+}

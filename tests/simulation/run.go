@@ -56,7 +56,7 @@ func Run(t *testing.T, f *Fixtures, plan Plan, coverage *Coverage) (result Resul
 		w.live()
 		w.end()
 		w.counts.Seeds, w.counts.Deliveries = 1, w.deliveries
-		w.counts.Simulated = time.Since(begins)
+		w.counts.Hours = time.Since(begins).Hours()
 		result = Result{Plan: plan, Failure: w.failure, Hash: w.hash, Steps: w.steps, trail: w.trail, Counts: w.counts,
 			histories: w.check.histories(), Faults: len(w.faultSteps), FaultSteps: w.faultSteps}
 		result.Counts.Histories, result.Counts.Events = result.sizes()

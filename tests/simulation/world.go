@@ -60,17 +60,17 @@ type World struct {
 
 // Counts are the sizes of runs.
 type Counts struct {
-	Seeds     int
-	Requests  int // to the API
-	Polls     int // requests for the state of a task; Requests has them, too
-	Reads     int // requests of readers
-	Plain     int // indexes that readers got by name
-	Mixed     int // of these, those of another state than the InRelease
-	Calls     int // of ports: the points at which processes meet
-	Writes    int // transactions of the table
-	Tasks     int // admitted
-	Starts    int // of processes
-	Simulated time.Duration
+	Seeds    int
+	Requests int     // to the API
+	Polls    int     // requests for the state of a task; Requests has them, too
+	Reads    int     // requests of readers
+	Plain    int     // indexes that readers got by name
+	Mixed    int     // of these, those of another state than the InRelease
+	Calls    int     // of ports: the points at which processes meet
+	Writes   int     // transactions of the table
+	Tasks    int     // admitted
+	Starts   int     // of processes
+	Hours    float64 // of simulated time
 
 	Deliveries int
 	Histories  int // of lists, that porcupine has checked
