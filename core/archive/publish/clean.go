@@ -201,6 +201,9 @@ func (s *Store) clearNeighbours(ctx context.Context, a *task.Attempt, d draft) (
 		if errors.Is(err, driver.ErrNotFound) {
 			continue
 		}
+		if err == nil && r.Shown { // its Release files go before its package files
+			_, err = s.hide(ctx, a, r)
+		}
 		if err == nil {
 			err = s.dropPackages(ctx, a, d.link.Inventory, r, m.Lists)
 		}

@@ -79,7 +79,7 @@ func (args CreateArgs) lock() *lockSet {
 func (s *Store) find(ctx context.Context, kind SourceKind, sources []NamedSource) ([]source.Source, error) {
 	var found []source.Source
 	for i, n := range sources {
-		src, err := s.Sources.ByName(ctx, kind.of(), n.Name)
+		src, err := s.Sources.WithDefaults(ctx, kind.of(), n.Name)
 		if errors.Is(err, driver.ErrNotFound) {
 			return nil, task.Fail(404, "%w", err)
 		}

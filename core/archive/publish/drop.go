@@ -107,7 +107,7 @@ func (s *Store) endDrop(ctx context.Context, a *task.Attempt, p Publication, arg
 	if err := p.refer(ctx, a, uuids(p.Components), nil); err != nil {
 		return err
 	}
-	left := removal{Publication: p, LeaveFiles: args.SkipCleanup}
+	left := removal{Publication: p, LeaveFiles: args.SkipCleanup, Shown: later}
 	p.ValidFor = 0
 	if err := p.schedule(ctx, a); err != nil {
 		return err
@@ -211,6 +211,11 @@ func (s *Store) finishRemoval(ctx context.Context, a *task.Attempt, r removal, a
 			return err
 		}
 	}
+	if r.Shown { // also without a manifest
+		if _, err := s.hide(ctx, a, r); err != nil {
+			return err
+		}
+	}
 	if err := s.delete(ctx, a, r.Publication, r.privateKeys()); err != nil {
 		return err
 	}
@@ -234,15 +239,22 @@ func (s *Store) dropStaging(ctx context.Context, a *task.Attempt, n Name) error 
 	return s.undoRow(ctx, a, st)
 }
 
+// hide removes the files by which apt sees a publication that was dropped. It returns the
+// other publications of the prefix.
+func (s *Store) hide(ctx context.Context, a *task.Attempt, r removal) ([]Publication, error) {
+	others, err := s.neighbours(ctx, &r.Publication)
+	if err != nil {
+		return nil, err
+	}
+	return others, s.delete(ctx, a, r.Publication, r.notOf(others, r.releases()))
+}
+
 // removeFiles removes all files that the publication has in the tree, except
 // files that other publications have.
 func (s *Store) removeFiles(ctx context.Context, a *task.Attempt, r removal, m *tree.Manifest) error {
-	others, err := s.neighbours(ctx, &r.Publication)
-	if err != nil {
-		return err
-	}
 	p := r.Publication
-	if err := s.delete(ctx, a, p, p.notOf(others, p.releases())); err != nil {
+	others, err := s.hide(ctx, a, r)
+	if err != nil {
 		return err
 	}
 	if err := s.tidy(ctx, a, p, m); err != nil {

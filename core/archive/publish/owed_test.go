@@ -247,6 +247,47 @@ func TestCreateAfterForcedDrop(t *testing.T) {
 	gone(t, env)
 }
 
+// TestFilesOfAForcedDropStayWhileItsReleaseDoes drops two publications of one pool by
+// force. The InRelease of the first one cannot be removed. So the second drop leaves the
+// package files that it names, and a publication that needs their paths removes it.
+func TestFilesOfAForcedDropStayWhileItsReleaseDoes(t *testing.T) {
+	t.Parallel()
+	const release, file = "public/dists/one/InRelease", "public/pool/main/h/hello/hello_1_amd64.deb"
+	other := hello
+	other.content = "hello 1, built anew"
+	for name, end := range map[string]func(r *rig) error{
+		"tick": func(r *rig) error {
+			r.env.Clock.Advance(2 * time.Hour)
+			_, err := r.tick()
+			return err
+		},
+		"another publication": func(r *rig) error {
+			return errors.Join(r.put("r", other), r.create(from("three", "r")), r.drop(at("three")))
+		},
+	} {
+		env := drivertest.NewEnv()
+		broken := true
+		env.Blobs = failing{env.Blobs, func(method, key string) bool { return broken && method == "delete" && key == release }}
+		r := newRig(t.Context(), env)
+		drop := at("one")
+		drop.Force = true
+		must(t, r.put("r", hello, common), r.create(from("one", "r")), r.create(from("two", "r")), r.drop(drop), r.drop(at("two")))
+		there := env.Memory.Objects("public/")
+		if there[release] == "" || there[file] != hello.content {
+			t.Errorf("%s: InRelease and file are %q and %q", name, there[release], there[file])
+		}
+		broken = false
+		must(t, end(r))
+		if env.Memory.Objects(release)[release] != "" {
+			t.Errorf("%s: InRelease is left", name)
+		}
+		env.Clock.Advance(2 * time.Hour)
+		_, err := r.tick()
+		must(t, err)
+		gone(t, env)
+	}
+}
+
 // outdated signs Release.gpg and then finds that its key has expired.
 type outdated struct{ frame }
 

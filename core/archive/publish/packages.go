@@ -21,7 +21,39 @@ func (s *Store) cleaner(a *task.Attempt, inv *files.Inventory, p Publication, ke
 	return &files.Cleaner{Store: s.filesOf(a), Inventory: inv, Scope: p.scope(), Keeps: keeps,
 		Others:  func(ctx context.Context, dir string) ([]lists.Ref, error) { return s.users(ctx, &p, dir) },
 		PutBack: func(ctx context.Context, names []string) error { return s.putBackPackages(ctx, p.Dist(), names) },
+		Shown:   func(ctx context.Context, names []string) (map[string]bool, error) { return s.shown(ctx, &p, names) },
 	}
+}
+
+// shown returns those of some package files that dropped publications of the prefix have,
+// as far as apt may see them. The publication p itself is none of these.
+func (s *Store) shown(ctx context.Context, p *Publication, names []string) (map[string]bool, error) {
+	var asked, shown map[string]bool
+	for r, err := range s.removals(ctx, p.Dist()) {
+		if err != nil {
+			return nil, err
+		}
+		if !r.Shown || r.Name == p.Name {
+			continue
+		}
+		if asked == nil {
+			asked, shown = map[string]bool{}, map[string]bool{}
+			for _, name := range names {
+				asked[name] = true
+			}
+		}
+		lists := r.published()
+		for _, c := range r.components() {
+			found, err := s.files().Published(ctx, r.scope(), c, lists[c], asked)
+			if err != nil {
+				return nil, err
+			}
+			for name := range found {
+				shown[name] = true
+			}
+		}
+	}
+	return shown, nil
 }
 
 // putBackPackages puts back package files that an attempt has removed after it was

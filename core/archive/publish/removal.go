@@ -20,6 +20,10 @@ const RemovalPart = "removal"
 type removal struct {
 	Publication
 	LeaveFiles bool `json:",omitempty"` // package files in shared directories stay
+
+	// Shown says that Release files could not be removed before a drop by force ended. apt
+	// may see the publication. So others of the prefix leave its package files.
+	Shown bool `json:",omitempty"`
 }
 
 func removalKey(n Name) driver.Key { return driver.Key{Part: RemovalPart, Sort: n.dist().ID()} }

@@ -145,7 +145,7 @@ func TestDefaultsComeFromTheLeaves(t *testing.T) {
 	merge("ab", "a", "b", "a")
 	merge("top", "ab", "b")
 	defaults := func(name string) string {
-		src, err := r.snapshots.SourceByName(t.Context(), name)
+		src, err := source.Finders{source.Snapshot: r.snapshots}.WithDefaults(t.Context(), source.Snapshot, name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,5 +229,18 @@ func TestEqualPackageReplacesNothing(t *testing.T) {
 	spec, err = r.snapshots.CheckMerge(t.Context(), "n", []string{"z1", "zn"}, false, false)
 	if got := r.keys(t, r.made(t, "n", spec, err)); !slices.Equal(got, want[1:]) {
 		t.Errorf("the higher version leaves %q, want %q", got, want[1:])
+	}
+}
+
+// TestTaskReadsASnapshotWithoutItsSources holds that a snapshot is found without its
+// mirrors. A task has no locks of these. An update of a publication would else depend on a
+// mirror that another task changes.
+func TestTaskReadsASnapshotWithoutItsSources(t *testing.T) {
+	r := mirrored(t, map[string][]*deb.Package{"a": nil})
+	r.take(t, "a")
+	r.snapshots.Mirrors = nil // a call of it panics
+	src, err := r.snapshots.SourceByName(t.Context(), "a")
+	if err != nil || src.Name != "a" || src.Distributions != nil {
+		t.Errorf("%+v, %v", src, err)
 	}
 }

@@ -29,6 +29,15 @@ func (s *Store) SourceByName(ctx context.Context, name string) (source.Source, e
 	if err != nil {
 		return source.Source{}, err
 	}
+	return found.Source(), nil
+}
+
+// SourceWithDefaults implements source.Heir.
+func (s *Store) SourceWithDefaults(ctx context.Context, name string) (source.Source, error) {
+	found, err := s.ByName(ctx, name)
+	if err != nil {
+		return source.Source{}, err
+	}
 	src := found.Source()
 	src.Distributions, src.Components, err = s.defaults(ctx, found)
 	return src, err

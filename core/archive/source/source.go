@@ -62,7 +62,7 @@ type Source struct {
 
 	// Distributions and Components are the defaults of a publication of the
 	// source. A snapshot has those of all existing mirrors and repositories that
-	// it derives from; only SourceByName finds them.
+	// it derives from; see Heir.
 	Distributions, Components []string
 
 	Made   []string // UUIDs of its own sources, some of which may be gone
@@ -98,12 +98,28 @@ type Finder interface {
 	SourceByUUID(ctx context.Context, get Getter, uuid, name string) (Source, error)
 }
 
+// Heir is a Finder of sources that derive from others. Their defaults are those of
+// other rows, which only a guess needs.
+type Heir interface {
+	// SourceWithDefaults is SourceByName, with Distributions and Components.
+	SourceWithDefaults(ctx context.Context, name string) (Source, error)
+}
+
 // Finders are the finders of several kinds.
 type Finders map[Kind]Finder
 
 // ByName finds a source of a kind; see Finder.
 func (f Finders) ByName(ctx context.Context, kind Kind, name string) (Source, error) {
 	return f[kind].SourceByName(ctx, name)
+}
+
+// WithDefaults is ByName for a source whose Distributions and Components are needed. No
+// lock keeps these as they are. So requests ask for them, and tasks do not.
+func (f Finders) WithDefaults(ctx context.Context, kind Kind, name string) (Source, error) {
+	if heir, ok := f[kind].(Heir); ok {
+		return heir.SourceWithDefaults(ctx, name)
+	}
+	return f.ByName(ctx, kind, name)
 }
 
 // ByUUID reads a source of a kind; see Finder.

@@ -30,7 +30,10 @@ type Cleaner struct {
 	// has stay, and come back if the attempt has replaced them.
 	Undo bool
 	// PutBack puts back those of some removed paths that are published by now.
-	PutBack   func(ctx context.Context, names []string) error
+	PutBack func(ctx context.Context, names []string) error
+	// Shown returns those of some paths that a dropped publication has which apt still
+	// sees. These stay until its own removal.
+	Shown     func(ctx context.Context, names []string) (map[string]bool, error)
 	Inventory *Inventory
 
 	unused []unused
@@ -189,6 +192,13 @@ func (c *Cleaner) flush(ctx context.Context) error {
 	names, err := c.toRemove(ctx)
 	if err != nil || len(names) == 0 {
 		return err
+	}
+	shown, err := c.Shown(ctx, names)
+	if err != nil {
+		return err
+	}
+	if names = slices.DeleteFunc(names, func(name string) bool { return shown[name] }); len(names) == 0 {
+		return nil
 	}
 	if _, err := c.Write(ctx); err != nil {
 		return err
