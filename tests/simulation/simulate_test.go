@@ -220,9 +220,13 @@ func TestKillingSeedsPass(t *testing.T) {
 //   - 1615: an attempt at an update staged a change and died. The change was taken back, and
 //     the next attempt found nothing to do. The row of staged objects stayed.
 //   - 5766: the removal of an export was cancelled between its row and its object.
+//   - 101979: a publication was dropped by force, and its InRelease could not be removed.
+//     The drop of another one removed package files that the InRelease named.
+//   - 109978: an update of a snapshot's publication read the row of a repository, for which
+//     it had no lock.
 func TestFoundFaultsStayMended(t *testing.T) {
 	f := fixtures(t)
-	for _, seed := range []uint64{178, 10871, 318, 112, 5061, 2224, 1417, 2487, 3535, 1615, 5766} {
+	for _, seed := range []uint64{178, 10871, 318, 112, 5061, 2224, 1417, 2487, 3535, 1615, 5766, 101979, 109978} {
 		if r := Run(t, f, PlanOf(seed), NewCoverage()); r.Failure != "" {
 			t.Error(describe(r))
 		}
