@@ -245,6 +245,16 @@ func (s *Store) delete(ctx context.Context, a *task.Attempt, p Publication, keys
 	return err
 }
 
+// hide removes the files by which apt sees a publication that was dropped. It returns the
+// other publications of the prefix.
+func (s *Store) hide(ctx context.Context, a *task.Attempt, r removal) ([]Publication, error) {
+	others, err := s.neighbours(ctx, &r.Publication)
+	if err != nil {
+		return nil, err
+	}
+	return others, s.delete(ctx, a, r.Publication, r.notOf(others, r.releases()))
+}
+
 // deleteInOrder deletes inventories after the objects that they list: a power failure
 // must not bring back an object without its inventory.
 func (s *Store) deleteInOrder(ctx context.Context, keys []string) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
@@ -145,34 +144,6 @@ func (s *Store) removeSmall(ctx context.Context, a *task.Attempt, n Name) error 
 	return s.finishRemoval(ctx, a, r, cursor{Committed: true})
 }
 
-// releases returns the keys by which apt sees the publication, under all its names.
-func (p *Publication) releases() []string {
-	var keys []string
-	for _, name := range p.names() {
-		keys = append(keys, p.Dist().Releases(name)...)
-	}
-	return keys
-}
-
-// notOf returns the keys that are in no tree of another publication of the prefix. A
-// name that the publication has given up may be another one's.
-func (p *Publication) notOf(others []Publication, keys []string) []string {
-	var shared []string
-	for _, other := range others {
-		for _, name := range other.names() {
-			if slices.Contains(p.names(), name) {
-				shared = append(shared, p.Dist().Tree(name)+"/")
-			}
-		}
-	}
-	if len(shared) == 0 {
-		return keys
-	}
-	return slices.DeleteFunc(keys, func(key string) bool {
-		return slices.ContainsFunc(shared, func(dir string) bool { return strings.HasPrefix(key, dir) })
-	})
-}
-
 // remove pays the debt of a drop.
 func (s *Store) remove(ctx context.Context, a *task.Attempt, args FinishArgs) (task.Result, error) {
 	done := task.Result{NoValue: true}
@@ -237,16 +208,6 @@ func (s *Store) dropStaging(ctx context.Context, a *task.Attempt, n Name) error 
 		return err
 	}
 	return s.undoRow(ctx, a, st)
-}
-
-// hide removes the files by which apt sees a publication that was dropped. It returns the
-// other publications of the prefix.
-func (s *Store) hide(ctx context.Context, a *task.Attempt, r removal) ([]Publication, error) {
-	others, err := s.neighbours(ctx, &r.Publication)
-	if err != nil {
-		return nil, err
-	}
-	return others, s.delete(ctx, a, r.Publication, r.notOf(others, r.releases()))
 }
 
 // removeFiles removes all files that the publication has in the tree, except

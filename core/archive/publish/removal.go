@@ -55,6 +55,34 @@ func (r *removal) privateKeys() []string {
 	return keys
 }
 
+// releases returns the keys by which apt sees the publication, under all its names.
+func (p *Publication) releases() []string {
+	var keys []string
+	for _, name := range p.names() {
+		keys = append(keys, p.Dist().Releases(name)...)
+	}
+	return keys
+}
+
+// notOf returns the keys that are in no tree of another publication of the prefix. A
+// name that the publication has given up may be another one's.
+func (p *Publication) notOf(others []Publication, keys []string) []string {
+	var shared []string
+	for _, other := range others {
+		for _, name := range other.names() {
+			if slices.Contains(p.names(), name) {
+				shared = append(shared, p.Dist().Tree(name)+"/")
+			}
+		}
+	}
+	if len(shared) == 0 {
+		return keys
+	}
+	return slices.DeleteFunc(keys, func(key string) bool {
+		return slices.ContainsFunc(shared, func(dir string) bool { return strings.HasPrefix(key, dir) })
+	})
+}
+
 // removals yields the rows of removals of a prefix.
 func (s *Store) removals(ctx context.Context, d paths.Dist) func(func(removal, error) bool) {
 	return func(yield func(removal, error) bool) {
