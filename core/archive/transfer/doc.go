@@ -19,7 +19,7 @@
 //
 //	export / <id>                   the Export: where its objects are, and until when
 //	calendar / export/<id>          the debt of the removal of an export: its objects
-//	private/exports/<id>            the objects of an export, one a line
+//	private/exports/<id>-<attempt>  the objects of an export, one a line
 //	transferred / <kind>/<uuid>     the digest of an object as loaded, and of its row after that
 //	waiting / <storage>:<prefix>/<dist>  a publication that was loaded and is not yet published
 //
@@ -30,6 +30,7 @@
 //	rows.go          rows of repositories, mirrors and snapshots
 //	waiting.go       loaded publications are published
 //	packages.go      lists and package files from the upload directory
+//	areas.go         objects of exports that no row names
 //	export.go        the task of an export, and the parts that clients read
 //	skeleton.go      files of operators beside the indexes
 //	select.go        a part of the objects

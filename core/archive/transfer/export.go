@@ -52,7 +52,41 @@ type Export struct {
 }
 
 func exportKey(id string) driver.Key { return driver.Key{Part: ExportPart, Sort: id} }
-func exportBlob(id string) string    { return exportPrefix + id }
+
+// exported is the row of an export.
+type exported struct {
+	Export
+	Attempt int64 `json:",omitempty"` // that has put the objects; 0 in rows of earlier releases
+}
+
+// exportBlob returns the key of the objects that an attempt at an export puts. A late put
+// of an attempt that was overtaken must not replace those of the next one.
+func exportBlob(id string, attempt int64) string {
+	if attempt == 0 {
+		return exportPrefix + id
+	}
+	return fmt.Sprintf("%s%s-%d", exportPrefix, id, attempt)
+}
+
+// attemptOf is the inverse of exportBlob.
+func attemptOf(key string) (id string, attempt int64, ok bool) {
+	name, ok := strings.CutPrefix(key, exportPrefix)
+	id, number, later := strings.Cut(name, "-")
+	if later {
+		var err error
+		attempt, err = strconv.ParseInt(number, 10, 64)
+		ok = ok && err == nil && attempt > 0
+	}
+	return id, attempt, ok && isNumber(id)
+}
+
+// exportOf decodes the row of an export.
+func exportOf(data []byte) (e exported, err error) {
+	return e, json.Unmarshal(data, &e)
+}
+
+// blob returns the key of the objects of an export.
+func (e exported) blob() string { return exportBlob(e.ID, e.Attempt) }
 
 // exportLock is held by tasks that make and remove exports.
 var exportLock = lock.Want{Resource: "export"}
@@ -83,19 +117,37 @@ func (s *Store) export(ctx context.Context, a *task.Attempt, _ exportArgs) (task
 	sum := sha256.Sum256(data)
 	e := Export{ID: strconv.FormatInt(a.ID(), 10), Made: s.Now().UTC(), Until: s.Now().Add(keepExport).UTC(), Size: int64(len(data)),
 		SHA256: hex.EncodeToString(sum[:]), Counts: Count(objects), Moment: moment}
-	if _, err := s.Blobs.Put(ctx, exportBlob(e.ID), bytes.NewReader(data), driver.PutOptions{Size: e.Size}); err != nil {
+	if _, err := s.Blobs.Put(ctx, exportBlob(e.ID, a.Token()), bytes.NewReader(data), driver.PutOptions{Size: e.Size}); err != nil {
 		return task.Result{}, err
 	}
 	if _, err := a.Get(ctx, exportKey(e.ID)); err != nil && !errors.Is(err, driver.ErrNotFound) {
 		return task.Result{}, err
 	}
-	a.PutJSON(exportKey(e.ID), e)
+	a.PutJSON(exportKey(e.ID), exported{e, a.Token()})
 	return task.Result{Code: 201, Value: e}, nil
 }
 
-// undoExport removes the objects of an export that has failed.
+// undoExport removes the objects that the attempts at a failed export have put. The
+// collector removes those that a late put of one of them leaves.
 func (s *Store) undoExport(ctx context.Context, a *task.Attempt, _ exportArgs) error {
-	return s.Blobs.Delete(ctx, exportBlob(strconv.FormatInt(a.ID(), 10)))
+	return s.discard(ctx, strconv.FormatInt(a.ID(), 10))
+}
+
+// discard removes all objects of an export without a row.
+func (s *Store) discard(ctx context.Context, id string) error {
+	var keys []string
+	for info, err := range s.Blobs.List(ctx, exportPrefix+id, "") {
+		if err != nil {
+			return err
+		}
+		if of, _, ok := attemptOf(info.Key); ok && of == id {
+			keys = append(keys, info.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return s.Blobs.Delete(ctx, keys...)
 }
 
 // Count returns the number of objects of each kind.
@@ -113,8 +165,8 @@ func (s *Store) expire(ctx context.Context, a *task.Attempt) error {
 		if err != nil {
 			return err
 		}
-		var e Export
-		if err := json.Unmarshal(row.Data, &e); err != nil {
+		e, err := exportOf(row.Data)
+		if err != nil {
 			return fmt.Errorf("export %s: %w", row.Sort, err)
 		}
 		if s.Now().Before(e.Until) {
@@ -130,17 +182,22 @@ func (s *Store) expire(ctx context.Context, a *task.Attempt) error {
 // drop removes an export: its row first, since the row names the object. save writes the
 // removal of the row.
 func (s *Store) drop(ctx context.Context, a *task.Attempt, id string, save func() error) error {
-	if _, err := a.Get(ctx, exportKey(id)); err != nil {
-		if errors.Is(err, driver.ErrNotFound) {
-			return s.Blobs.Delete(ctx, exportBlob(id))
-		}
+	data, err := a.Get(ctx, exportKey(id))
+	if errors.Is(err, driver.ErrNotFound) {
+		return s.discard(ctx, id)
+	}
+	if err != nil {
 		return err
+	}
+	e, err := exportOf(data)
+	if err != nil {
+		return fmt.Errorf("export %s: %w", id, err)
 	}
 	a.Drop(exportKey(id))
 	if err := save(); err != nil {
 		return err
 	}
-	return s.Blobs.Delete(ctx, exportBlob(id))
+	return s.Blobs.Delete(ctx, e.blob())
 }
 
 // ForgetArgs are the arguments of the removal of an export.
@@ -293,11 +350,11 @@ func objectOf(row driver.Row) (o Object, ok bool, err error) {
 
 // ExportRoots returns all that the row of an export needs.
 func (s *Store) ExportRoots(ctx context.Context, data []byte) (gc.Roots, error) {
-	var e Export
-	if err := json.Unmarshal(data, &e); err != nil {
+	e, err := exportOf(data)
+	if err != nil {
 		return gc.Roots{}, err
 	}
-	body, _, err := s.Blobs.Open(ctx, exportBlob(e.ID), nil)
+	body, _, err := s.Blobs.Open(ctx, e.blob(), nil)
 	if err != nil {
 		return gc.Roots{}, err
 	}
@@ -340,13 +397,18 @@ func (s *Store) Part(ctx context.Context, id, kind, name string, from int64) ([]
 	if !isNumber(id) {
 		return nil, driver.ErrNotFound
 	}
-	if _, err := s.Table.Get(ctx, exportKey(id)); err != nil {
+	row, err := s.Table.Get(ctx, exportKey(id))
+	if err != nil {
 		return nil, err
+	}
+	e, err := exportOf(row.Data)
+	if err != nil {
+		return nil, fmt.Errorf("export %s: %w", id, err)
 	}
 	key := ""
 	switch kind {
 	case PartObjects:
-		key = exportBlob(id)
+		key = e.blob()
 	case PartLists:
 		epoch, digest, _ := strings.Cut(name, "-")
 		n, err := strconv.ParseInt(epoch, 10, 64)

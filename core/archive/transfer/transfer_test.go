@@ -171,6 +171,42 @@ func TestOldExportsGo(t *testing.T) {
 	}
 }
 
+// TestLateObjectsOfAnExportGo has an attempt that was overtaken put its objects late. The
+// export stays that of the attempt which wrote the row. A collection removes the others
+// when they are a day old, also those of an export that was removed.
+func TestLateObjectsOfAnExportGo(t *testing.T) {
+	var later atomic.Int64
+	m := drivertest.NewMemory(time.Now)
+	p := apptest.New(t, apptest.On(m), func(c *app.Config) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	})
+	p.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, p.Dispatcher.Handle, 1) })
+	p.Fill(t, "r", apptest.Deb("aa", "1", "amd64"))
+	e, _ := export(t, p)
+	dropped, _ := export(t, p)
+	p.Want(t, "DELETE", "/api/exports/"+dropped.ID, "", 200, "")
+	keep := "private/exports/" + e.ID + "-1"
+	for _, key := range []string{"private/exports/" + e.ID + "-7", "private/exports/" + dropped.ID + "-1"} {
+		if _, err := m.Blobs.Put(t.Context(), key, strings.NewReader("of another moment"), driver.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		after time.Duration
+		want  int
+	}{{time.Hour, 3}, {25 * time.Hour, 1}} {
+		later.Store(int64(c.after))
+		p.Want(t, "POST", "/api/db/cleanup", "", 200, "")
+		if left := m.Objects("private/exports/"); len(left) != c.want || left[keep] == "" {
+			t.Errorf("after %v, %d objects of exports are left", c.after, len(left))
+		}
+	}
+	_, body := p.Ask(t, "GET", "/api/exports/"+e.ID+"/objects/all", "")
+	if sha256Of([]byte(body)) != e.SHA256 {
+		t.Errorf("the export is %q", body)
+	}
+}
+
 // TestObjectsOfOtherFormsAreRefused, in the manifest too.
 func TestObjectsOfOtherFormsAreRefused(t *testing.T) {
 	for _, text := range []string{"{}", `{"Repo":{"Name":"r"}}`, `{"Repo":{"Name":"r","UUID":"1"},"Snapshot":{"Name":"s","UUID":"2"}}`, "no JSON",

@@ -188,7 +188,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 			{Part: publish.StagingPart, Roots: publications.StagingRoots}, {Part: publish.InventoryPart, Roots: publications.InventoryRoots},
 			{Part: transfer.ExportPart, Roots: transfers.ExportRoots}, {Part: transfer.WaitingPart, Roots: transfers.WaitingRoots},
 		},
-		Areas: slices.Concat(repos.Origins.Areas(), files.Areas(), []gc.Area{gc.ListArea(lists.Chunks), publications.Area()}, aheadAreas(c, publications), uploads.Areas()),
+		Areas: slices.Concat(repos.Origins.Areas(), files.Areas(), []gc.Area{gc.ListArea(lists.Chunks), publications.Area()}, aheadAreas(c, publications), uploads.Areas(), transfers.Areas()),
 		Refs:  packageNames, FileName: pool.FilePin,
 	}
 	for _, src := range collector.Sources {
