@@ -127,8 +127,8 @@ func (s *Store) export(ctx context.Context, a *task.Attempt, _ exportArgs) (task
 	return task.Result{Code: 201, Value: e}, nil
 }
 
-// undoExport removes the objects that the attempts at a failed export have put. The
-// collector removes those that a late put of one of them leaves.
+// undoExport removes the objects that the attempts at a failed export have put. A late
+// put of one of them leaves an object for the collector.
 func (s *Store) undoExport(ctx context.Context, a *task.Attempt, _ exportArgs) error {
 	return s.discard(ctx, strconv.FormatInt(a.ID(), 10))
 }
