@@ -31,7 +31,6 @@ type checker struct {
 	trees    map[string]*tree
 	forced   map[string]bool       // package files of the tree that a publication has replaced on request
 	phantoms map[string]bool       // roots of trees whose InRelease a late call has put after their publication was dropped
-	strays   map[string]bool       // package files of the tree that late calls have put; see docs/guarantees.md
 	former   map[string]time.Time  // indexes by hash: when their InRelease was replaced
 	lives    map[string]int        // how often the distribution of a root has ended
 	indexes  map[string][]required // package files by the digest of an index
@@ -52,7 +51,7 @@ type known struct {
 func newChecker(w *World) *checker {
 	return &checker{w: w, memory: w.memory,
 		lists:    pkglist.Store{Chunks: &lists.Store{Blobs: w.memory.Blobs, Cache: lists.NewCache(1 << 20), Epoch: func() int64 { return 0 }}},
-		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, forced: map[string]bool{}, phantoms: map[string]bool{}, strays: map[string]bool{}, former: map[string]time.Time{}, lives: map[string]int{},
+		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, forced: map[string]bool{}, phantoms: map[string]bool{}, former: map[string]time.Time{}, lives: map[string]int{},
 		indexes: map[string][]required{}, history: map[string][]past{}, requests: map[int64]*request{}, made: map[string][]made{}, model: newModel()}
 }
 
@@ -319,9 +318,6 @@ func (c *checker) stored(ctx context.Context, p *Process, key string, data []byt
 		c.phantoms[root] = true // object stores have no fenced writes: the call was sent before the drop
 		c.lives[root]++
 		return
-	}
-	if strings.Contains(key, "/pool/") {
-		c.strays[key] = c.late(ctx, p)
 	}
 	if strings.Contains(key, "/pool/") && c.forces(ctx) {
 		c.forced[key] = true

@@ -80,13 +80,29 @@ var rare = []focus{
 	{name: "wide", mix: "wide", names: 1, clients: 3, requests: 20, also: []Kind{Before, Lost, Outage}},
 }
 
+// standing are biases in which calls of attempts have their effect late.
+var standing = []focus{
+	// A deletion stands still, is overtaken, and the deleted files come back meanwhile.
+	{name: "late deletions", mix: "return", names: 1, processes: 2, hasty: true, requests: 15, also: []Kind{Visible, Late},
+		aims: []Aim{{Call: "Blobs.Delete public/", Kind: Freeze, One: 3, For: time.Minute}}},
+	// A file is put late, after it was removed.
+	{name: "late puts", mix: "return", names: 1, processes: 2, hasty: true, requests: 15, also: []Kind{Visible, Late},
+		aims: []Aim{{Call: "Blobs.Copy public/", Kind: Freeze, One: 8, For: time.Minute}, {Call: "Blobs.Put public/", Kind: Freeze, One: 12, For: time.Minute}}},
+}
+
+// standingFrom is the number of the first of these among the seeds that rare leaves.
+const standingFrom = 10
+
 // focusOf returns the focus of a seed, nil if it has none.
 func focusOf(seed uint64) *focus {
 	if n := newDice(seed, 0x666f637573).below(2 * len(focuses)); n < len(focuses) {
 		return &focuses[n]
 	}
-	if n := newDice(seed, 0x72617265).below(14); n < len(rare) {
+	switch n := newDice(seed, 0x72617265).below(14); {
+	case n < len(rare):
 		return &rare[n]
+	case n >= standingFrom && n < standingFrom+len(standing):
+		return &standing[n-standingFrom]
 	}
 	return nil
 }

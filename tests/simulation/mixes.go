@@ -16,6 +16,9 @@ func (c *client) mix() []func() {
 	case "back":
 		return []func(){c.importFiles, c.createRepo, c.publish, c.removePackages, c.removePackages, c.removePackages, c.addPackages, c.addPackages, c.addPackages,
 			c.update, c.update, c.update, c.update, c.update, c.update}
+	case "return":
+		return []func(){c.importFiles, c.createRepo, c.publish, c.publish, c.publish, c.dropPublication, c.dropPublication, c.removePackages, c.addPackages, c.addPackages,
+			c.update, c.update, c.update, c.rollback, c.cancel}
 	case "pool":
 		return []func(){c.importFiles, c.importFiles, c.createRepo, c.createRepo, c.publish, c.publish, c.publish, c.update, c.update, c.deliver, c.removePackages, c.removePackages,
 			c.dropPublication, c.dropPublication, c.takeSnapshot, c.stage, c.rollback, c.repair}

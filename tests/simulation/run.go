@@ -287,9 +287,7 @@ func (c *client) must(method, path string) {
 func (w *World) left() {
 	var all []string
 	for _, key := range slices.Sorted(maps.Keys(w.memory.Objects(""))) {
-		if !w.check.strays[key] {
-			all = append(all, "object "+key)
-		}
+		all = append(all, "object "+key)
 	}
 	rows := w.memory.Rows("")
 	for _, key := range slices.Sorted(maps.Keys(rows)) {

@@ -14,6 +14,7 @@
 //	packages.go       package files that go
 //	staging.go        the row of a publication that is being staged
 //	removal.go        the row of a publication that was dropped
+//	late.go           the row about attempts whose calls may have their effect late
 //	validate.go       refusals and locks
 //	args.go           arguments of tasks, and the draft that is made of them
 //	store.go          rows, and how clients see them
@@ -37,6 +38,7 @@
 //	ref/<repo|snapshot>/<uuid> / publish/<storage>:<prefix>/<dist>  one for each source
 //	staging / <storage>:<prefix>/<dist>         folders and lists that attempts are staging
 //	removal / <storage>:<prefix>/<dist>         a dropped publication whose files are not all removed
+//	late / <storage>:<prefix>/<dist>            lists whose package files late calls may put or remove, until the recheck
 //	calendar / publish/<storage>:<prefix>/<dist>  the debt of a commit: an apply or a removal
 //	calendar / recheck/<storage>:<prefix>/<dist>  when its trees are compared with its rows: an attempt has not ended properly
 //	calendar / expiry/<storage>:<prefix>/<dist>   when its Release is signed anew; only if it expires

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,71 +32,96 @@ const recheckAfter = 40 * time.Minute
 type RecheckArgs struct {
 	Name
 	Names []string  // all names under which the attempts may have put objects
+	Dirs  []string  `json:",omitempty"` // directories of package files in which they may have put or removed some
 	Until time.Time // the calls of the attempts have ended by then
 }
 
 // recheckName is the name of the calendar entry of the publication with an ID.
 func recheckName(id string) string { return "recheck/" + id }
 
-// Unsettled returns the calendar entries of rechecks of the publications whose locks a
-// task has. An attempt at it has not ended properly, so its calls may have effects that
-// no row explains. Example: an attempt stands still before it puts InRelease, and is
-// overtaken. The publication is dropped. Then the attempt goes on and puts InRelease,
-// since there is none. Object stores have no writes that depend on a row.
-func (s *Store) Unsettled(ctx context.Context, t task.Task) (entries []calendar.Entry, err error) {
+// Unsettled returns the writes that note rechecks of the publications whose locks a task
+// has. An attempt at it has not ended properly, so its calls may have effects that no row
+// explains. Example: an attempt stands still before it puts InRelease, and is overtaken.
+// The publication is dropped. Then the attempt goes on and puts InRelease, since there is
+// none. Object stores have no writes that depend on a row.
+func (s *Store) Unsettled(ctx context.Context, t task.Task) (ops []driver.Op, err error) {
 	for _, want := range t.Locks {
 		id, ok := strings.CutPrefix(want.Resource, "publish/")
 		if !ok || want.Mode != lock.Exclusive {
 			continue
 		}
-		e, err := s.recheckOf(ctx, id)
+		more, err := s.recheckOf(ctx, id)
 		if errors.Is(err, driver.ErrNotFound) {
 			continue // nothing was staged, and nothing is
 		}
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, e)
+		ops = append(ops, more...)
 	}
-	return entries, nil
+	return ops, nil
 }
 
-// recheckOf returns the entry of the publication with an ID. driver.ErrNotFound if it
-// has no row. The row of an attempt that stages is written before its first object.
-func (s *Store) recheckOf(ctx context.Context, id string) (calendar.Entry, error) {
+// recheckOf returns the writes that note a recheck of the publication with an ID: of its
+// calendar entry, and of its row of LatePart. driver.ErrNotFound if it has no row. The row
+// of an attempt that stages is written before its first object.
+func (s *Store) recheckOf(ctx context.Context, id string) ([]driver.Op, error) {
 	var args RecheckArgs
 	was, err := calendar.Get(ctx, s.Table, recheckName(id))
 	if err == nil {
 		err = json.Unmarshal(was.Data, &args)
 	}
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
-		return was, err
+		return nil, err
+	}
+	l, version, err := s.lateOf(ctx, id)
+	if err != nil {
+		return nil, err
 	}
 	for _, part := range []string{StagingPart, paths.Row("").Part, RemovalPart} {
 		row, err := s.Table.Get(ctx, driver.Key{Part: part, Sort: id})
 		if errors.Is(err, driver.ErrNotFound) {
 			continue
 		}
+		if err == nil {
+			err = args.add(&l, row)
+		}
 		if err != nil {
-			return was, err
+			return nil, err
 		}
-		var has struct { // of a publication, or of one that is being staged
-			Name
-			Aliases, Leaving []string
-		}
-		if err := json.Unmarshal(row.Data, &has); err != nil {
-			return was, err
-		}
-		args.Name = has.Name
-		args.Names = slices.Concat(args.Names, []string{has.Distribution}, has.Aliases, has.Leaving)
 	}
 	if args.Distribution == "" {
-		return was, driver.ErrNotFound
+		return nil, driver.ErrNotFound
 	}
 	slices.Sort(args.Names)
-	args.Names, args.Until = slices.Compact(args.Names), s.Now().Add(recheckAfter).UTC()
+	args.Names, args.Dirs, args.Until = slices.Compact(args.Names), l.dirs(), s.Now().Add(recheckAfter).UTC()
 	e, err := args.entry()
-	return e.Over(was), err
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(l)
+	return []driver.Op{e.Over(was).PutOp(), {Do: driver.OpPut, Key: lateKey(id), If: version, Data: data}}, err
+}
+
+// add adds the names and lists of a row: of a publication, of one that is being staged, or
+// of one that was dropped.
+func (args *RecheckArgs) add(l *late, row driver.Row) error {
+	if row.Part == StagingPart {
+		var st staging
+		if err := json.Unmarshal(row.Data, &st); err != nil {
+			return err
+		}
+		args.Name, args.Names = st.Name, append(append(args.Names, st.Distribution), st.Aliases...)
+		l.add(st.Scope, leftovers(st.Lists)...)
+		return nil
+	}
+	p, err := decode(row)
+	if err != nil {
+		return err
+	}
+	args.Name, args.Names = p.Name, append(args.Names, p.names()...)
+	l.addPublication(&p)
+	return nil
 }
 
 func (args RecheckArgs) entry() (calendar.Entry, error) {
@@ -104,10 +130,12 @@ func (args RecheckArgs) entry() (calendar.Entry, error) {
 }
 
 // lock returns the locks of a recheck. No task stages or removes objects of these trees
-// meanwhile, also not of a distribution inside of them.
+// meanwhile, also not of a distribution inside of them, or package files in these
+// directories.
 func (args RecheckArgs) lock() *lockSet {
 	l := lockPublication(args.dist())
 	l.indexes(args.dist(), append([]string{args.Distribution}, args.Names...)...)
+	l.dirs(args.dist(), args.Dirs)
 	return l
 }
 
@@ -122,10 +150,20 @@ func (s *Store) PlanRecheck(_ context.Context, e calendar.Entry) (task.Plan, err
 		Name: "Check again the files of published repository " + args.dist().String(), Resources: l.names, Locks: l.locks, Args: args}}, nil
 }
 
-// recheck removes index files that no row explains, and puts back files that are missing.
-// A publication with unfinished work is looked at later.
+// recheckCursor says how far a recheck has come.
+type recheckCursor struct {
+	Dir   string // of package files, that is being compared; "" before the first
+	After string // the last path in it that is done
+}
+
+// recheck removes files that late calls have put and no row explains, and puts back files
+// that are missing. A publication with unfinished work is looked at later.
 func (s *Store) recheck(ctx context.Context, a *task.Attempt, args RecheckArgs) (task.Result, error) {
 	done := task.Result{NoValue: true}
+	var at recheckCursor
+	if _, err := a.Cursor(&at); err != nil {
+		return done, err
+	}
 	if err := args.lock().held(a); err != nil {
 		return task.Result{}, err
 	}
@@ -149,10 +187,47 @@ func (s *Store) recheck(ctx context.Context, a *task.Attempt, args RecheckArgs) 
 		}
 		return done, err
 	}
-	if err := s.recheckTrees(ctx, a, p, gone, args.Names); err != nil {
+	if at.Dir == "" {
+		if err := s.recheckTrees(ctx, a, p, gone, args.Names); err != nil {
+			return task.Result{}, err
+		}
+	}
+	if err := s.recheckPackages(ctx, a, args, at); err != nil {
 		return task.Result{}, err
 	}
 	return done, s.endRecheck(ctx, a, args)
+}
+
+// recheckPackages compares the package files in the directories with the inventory.
+func (s *Store) recheckPackages(ctx context.Context, a *task.Attempt, args RecheckArgs, at recheckCursor) error {
+	l, _, err := s.lateOf(ctx, args.dist().ID())
+	if err != nil {
+		return err
+	}
+	r := &files.Rechecker{Store: s.filesOf(a), Inventory: s.inventory(a, args.dist()), Dist: args.dist(),
+		Touched:   func(ctx context.Context, name string) (bool, error) { return l.touched(ctx, s.files(), name) },
+		PutBack:   func(ctx context.Context, names []string) error { return s.putBackPackages(ctx, args.dist(), names) },
+		OutOfTime: a.SliceOver,
+	}
+	for _, dir := range args.Dirs {
+		if dir < at.Dir {
+			continue
+		}
+		after := ""
+		if dir == at.Dir {
+			after = at.After
+		}
+		r.Pause = func(ctx context.Context, after string) error {
+			return cmp.Or(a.Checkpoint(ctx, recheckCursor{dir, after}), task.ErrContinue)
+		}
+		if err := r.Directory(ctx, dir, after); err != nil {
+			return err
+		}
+	}
+	if r.Removed+r.Restored > 0 {
+		a.Printf("%s: %d package files that no publication has are removed, and %d that were missing are put back\n", args.dist(), r.Removed, r.Restored)
+	}
+	return nil
 }
 
 // unfinished reports whether a task of the publication is owed, which knows more objects
@@ -169,7 +244,8 @@ func (s *Store) unfinished(ctx context.Context, a *task.Attempt, p *Publication,
 	return false, nil
 }
 
-// endRecheck removes the calendar entry, unless a further attempt has moved it.
+// endRecheck removes the calendar entry and the row of LatePart, unless a further attempt
+// has moved the entry.
 func (s *Store) endRecheck(ctx context.Context, a *task.Attempt, args RecheckArgs) error {
 	e, err := calendar.Get(ctx, s.Table, recheckName(args.dist().ID()))
 	if errors.Is(err, driver.ErrNotFound) {
@@ -182,7 +258,18 @@ func (s *Store) endRecheck(ctx context.Context, a *task.Attempt, args RecheckArg
 	if err != nil || now.Until.After(args.Until) {
 		return err
 	}
-	return calendar.Remove(ctx, a, e.Name)
+	if err := calendar.Remove(ctx, a, e.Name); err != nil {
+		return err
+	}
+	key := lateKey(args.dist().ID())
+	if _, err := a.Get(ctx, key); err != nil {
+		if errors.Is(err, driver.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	a.Drop(key)
+	return nil
 }
 
 // recheckTrees compares the trees of a publication with its manifest. names has names

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -234,5 +237,104 @@ func TestChangeThatIsTakenBackLeavesNothing(t *testing.T) {
 	}
 	if left := env.Memory.Rows("staging"); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestLatePackageFilesOfADroppedPublicationGo has an attempt stand still before it links a
+// package file, until the publication has been dropped. It links the file then, since there
+// is none. A recheck removes it. The files of operators stay, also those with the names of
+// packages.
+func TestLatePackageFilesOfADroppedPublicationGo(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env).rechecks()
+	must(t, r.put("r", hello, kernel), r.create(from("stable", "r")))
+	files := env.Memory.Objects("public/pool/")
+	must(t, r.drop(at("stable")), env.Drain(t.Context(), r.dispatcher.Handle))
+	for _, late := range slices.Sorted(maps.Keys(files)) {
+		spec, err := r.checkCreate(t.Context(), ":.", from("stable", "r"))
+		wake := r.overtaken(t, late, spec, err)
+		must(t, r.drop(at("stable")), env.Drain(t.Context(), r.dispatcher.Handle))
+		wake()
+		foreign := []string{path.Dir(late) + "/README", path.Dir(late) + "/hello_9_amd64.deb", "public/pool/main/z/zoo/zoo_1_amd64.deb"}
+		for _, key := range foreign {
+			_, err := env.Blobs.Put(t.Context(), key, strings.NewReader("by hand"), driver.PutOptions{})
+			must(t, err)
+		}
+		r.recheck(t)
+		for _, key := range foreign {
+			if env.Memory.Objects("public/")[key] != "by hand" {
+				t.Errorf("%s: %s is gone", late, key)
+			}
+		}
+		must(t, env.Blobs.Delete(t.Context(), foreign...))
+		for key := range env.Memory.Objects("public/") { // a collection removes private objects
+			t.Errorf("%s: %s is left", late, key)
+		}
+		if left := env.Memory.Rows("late"); len(left) > 0 {
+			t.Errorf("%s: rows are left: %v", late, left)
+		}
+	}
+}
+
+// TestLateDeletionsOfPackageFilesAreMended has an attempt at an update be overtaken.
+// Both package files are gone when the recheck comes. It puts back that of the publication,
+// and not that of the state before.
+func TestLateDeletionsOfPackageFilesAreMended(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env).rechecks()
+	must(t, r.put("r", hello), r.create(from("stable", "r")), r.put("r", hello, newer))
+	spec, err := r.checkUpdate(t.Context(), at("stable"))
+	const late = "public/pool/main/h/hello/hello_2_amd64.deb"
+	wake := r.overtaken(t, late, spec, err)
+	wake()
+	before := env.Memory.Objects("public/")
+	must(t, env.Blobs.Delete(t.Context(), late, "public/pool/main/h/hello/hello_1_amd64.deb"))
+	r.recheck(t)
+	if d := gocmp.Diff(before, env.Memory.Objects("public/")); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestRecheckGoesOnInSlices has a recheck of a directory with thousands of files end its
+// slice after each batch.
+func TestRecheckGoesOnInSlices(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env).rechecks()
+	must(t, r.put("r", hello))
+	spec, err := r.checkCreate(t.Context(), ":.", from("stable", "r"))
+	const late = "public/pool/main/h/hello/hello_1_amd64.deb"
+	wake := r.overtaken(t, late, spec, err)
+	must(t, r.drop(at("stable")), env.Drain(t.Context(), r.dispatcher.Handle))
+	wake()
+	for i := range 2500 {
+		_, err := env.Blobs.Put(t.Context(), fmt.Sprintf("public/pool/main/a/all/%04d", i), strings.NewReader("by hand"), driver.PutOptions{})
+		must(t, err)
+	}
+	r.dispatcher.Slice = time.Nanosecond
+	r.publish.Blobs = ticking{env.Blobs, env.Clock.Advance}
+	r.recheck(t)
+	task, err := r.tasks.Get(t.Context(), r.lastTask())
+	must(t, err)
+	if n := len(env.Memory.Objects("public/")); n != 2500 || task.Attempt != 3 {
+		t.Errorf("%d objects are left after %d attempts", n, task.Attempt)
+	}
+}
+
+// ticking is a store whose listings take a millisecond for each object.
+type ticking struct {
+	driver.Blobs
+	advance func(time.Duration)
+}
+
+func (s ticking) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Info, error] {
+	return func(yield func(driver.Info, error) bool) {
+		for info, err := range s.Blobs.List(ctx, prefix, after) {
+			if s.advance(time.Millisecond); !yield(info, err) {
+				return
+			}
+		}
 	}
 }

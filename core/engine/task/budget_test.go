@@ -568,9 +568,9 @@ func TestUnsettledAttemptsAreNoted(t *testing.T) {
 				return Result{}, c.first(ctx, a)
 			})
 			asked := 0
-			d.Unsettled = func(_ context.Context, unsettled Task) ([]calendar.Entry, error) {
+			d.Unsettled = func(_ context.Context, unsettled Task) ([]driver.Op, error) {
 				asked++
-				return []calendar.Entry{{Name: "look/" + unsettled.Kind, Kind: "look", Due: env.Clock.Now()}}, nil
+				return []driver.Op{calendar.Entry{Name: "look/" + unsettled.Kind, Kind: "look", Due: env.Clock.Now()}.PutOp()}, nil
 			}
 			x := admit(t, s, x(lock.Want{Resource: "a"}))
 			if name == "a death" {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 )
 
@@ -35,11 +34,11 @@ type Dispatcher struct {
 	// An *Error ends the task with that. A nil Allow permits every task.
 	Allow func(context.Context, Task) error
 
-	// Unsettled returns calendar entries, as PutOp writes them. It is called with a task
-	// whose last attempt has died, has failed or is overtaken. Calls of that attempt
-	// may have effects later, which no row explains. The begin of the next attempt
-	// writes the entries. A nil Unsettled returns none.
-	Unsettled func(context.Context, Task) ([]calendar.Entry, error)
+	// Unsettled returns operations for the write that begins the next attempt. It is
+	// called with a task whose last attempt has died, has failed or is overtaken. Calls
+	// of that attempt may have effects later, which no row explains. A nil Unsettled
+	// returns none.
+	Unsettled func(context.Context, Task) ([]driver.Op, error)
 
 	// Outage bounds the time of storage errors without progress, after which a
 	// task is given up. Patience bounds it for a committed task, which then leaves

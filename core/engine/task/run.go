@@ -93,15 +93,11 @@ func (d *Dispatcher) runAllowed(ctx context.Context, a *Attempt, kind Kind) (dri
 
 // unsettled returns the operations that note an attempt before this one whose slice
 // has not ended as it should.
-func (d *Dispatcher) unsettled(ctx context.Context, t Task) (ops []driver.Op, err error) {
+func (d *Dispatcher) unsettled(ctx context.Context, t Task) ([]driver.Op, error) {
 	if d.Unsettled == nil || t.Attempt == 0 || t.Owner == "" && t.Tries == 0 && t.Failures == 0 {
 		return nil, nil
 	}
-	entries, err := d.Unsettled(ctx, t)
-	for _, e := range entries {
-		ops = append(ops, e.PutOp())
-	}
-	return ops, err
+	return d.Unsettled(ctx, t)
 }
 
 // take writes the row at the beginning of an attempt, with further operations. If the

@@ -186,7 +186,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 			{Part: "snapshot", Roots: snapshots.Roots},
 			{Part: "publish", Roots: publications.Roots}, {Part: publish.RemovalPart, Roots: publications.Roots},
 			{Part: publish.StagingPart, Roots: publications.StagingRoots}, {Part: publish.InventoryPart, Roots: publications.InventoryRoots},
-			{Part: transfer.ExportPart, Roots: transfers.ExportRoots}, {Part: transfer.WaitingPart, Roots: transfers.WaitingRoots},
+			{Part: transfer.ExportPart, Roots: transfers.ExportRoots}, {Part: transfer.WaitingPart, Roots: transfers.WaitingRoots}, {Part: publish.LatePart, Roots: publications.LateRoots},
 		},
 		Areas: slices.Concat(repos.Origins.Areas(), files.Areas(), []gc.Area{gc.ListArea(lists.Chunks), publications.Area()}, aheadAreas(c, publications), uploads.Areas(), transfers.Areas()),
 		Refs:  packageNames, FileName: pool.FilePin,

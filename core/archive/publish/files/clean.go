@@ -1,20 +1,17 @@
 package files
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/index"
 	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/lists"
-	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
 
@@ -180,12 +177,7 @@ func (sc Scope) user(ctx context.Context, users []*pkglist.List, p *deb.Package,
 // removeBatch is how many package files are removed between two fenced writes.
 const removeBatch = 5000
 
-// putBackWithin bounds how long an attempt that was overtaken puts back files.
-const putBackWithin = 30 * time.Second
-
-// flush removes the unused files that were found, between two fenced writes. An attempt
-// that was overtaken before the first removes none. If it was overtaken after that, it
-// puts back the files that are published by now. The inventory changes last, with the
+// flush removes the unused files that were found. The inventory changes last, with the
 // transaction that ends the removal. A crash between leaves it with files that are
 // missing, and the removal is done again.
 func (c *Cleaner) flush(ctx context.Context) error {
@@ -200,21 +192,7 @@ func (c *Cleaner) flush(ctx context.Context) error {
 	if names = slices.DeleteFunc(names, func(name string) bool { return shown[name] }); len(names) == 0 {
 		return nil
 	}
-	if _, err := c.Write(ctx); err != nil {
-		return err
-	}
-	keys := make([]string, len(names))
-	for i, name := range names {
-		keys[i] = key(c.Scope.Dist, name)
-	}
-	deleted := c.Blobs.Delete(ctx, keys...)
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
-	defer cancel()
-	_, fenced := c.Write(after)
-	if errors.Is(fenced, task.ErrLost) {
-		return errors.Join(fenced, c.PutBack(after, names))
-	}
-	if err := cmp.Or(deleted, fenced); err != nil {
+	if err := c.unlink(ctx, c.Scope.Dist, names, c.PutBack); err != nil {
 		return err
 	}
 	for _, name := range names {

@@ -8,11 +8,12 @@
 //	appstream.go  AppStream and translation files of mirrors
 //	skeleton.go   files of operators
 //	repair.go     compares package files with lists and the inventory
+//	recheck.go    compares package files with the inventory after late calls
 //	inventory.go  the inventories of a prefix, as a task sees and changes them
 //	move.go       moves the rows of earlier releases into an inventory
 //	area.go       the inventory of an area: its row, its list, its changes
-//	replace.go    puts a file in the place of another one
-//	store.go      the ports that all of them use
+//	replace.go    puts a file in the place of another one, and removes files
+//	store.go      the ports that all of them use, and the package of a path in a list
 //
 // Stored layout: for each published package file an object at its path. The paths of an
 // area (paths.Area) and the SHA-256 of their files are a list, its inventory. The row of
@@ -34,6 +35,7 @@
 //     entry goes in a later transaction than its file.
 //  4. An object that no entry and no staged list names is of an attempt that was
 //     overtaken. The next publication of its path replaces it, unless it is the same file.
+//     A recheck removes it if a list of that attempt has its path. Others are foreign.
 //  5. A fenced write comes before a file is deleted or replaced. A replacement has the
 //     ETag as its condition. So an attempt that was overtaken before does neither.
 //  6. The files of an installer are in no inventory. They are those of its list until the

@@ -1,12 +1,15 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
 
@@ -65,4 +68,28 @@ func (s *Store) Compare(ctx context.Context, key string, f deb.File, opt *driver
 	opt.IfMatch = has.ETag
 	source, err := s.Blobs.Stat(ctx, s.PoolKey(f.SHA256))
 	return err == nil && has.Size == source.Size && has.ETag == source.ETag, err
+}
+
+// putBackWithin bounds how long an attempt that was overtaken puts back files.
+const putBackWithin = 30 * time.Second
+
+// unlink removes files between two fenced writes. An attempt that was overtaken before
+// the first removes none. If it was overtaken after that, putBack puts back the files
+// that are published by now.
+func (s *Store) unlink(ctx context.Context, d paths.Dist, names []string, putBack func(context.Context, []string) error) error {
+	if _, err := s.Write(ctx); err != nil {
+		return err
+	}
+	keys := make([]string, len(names))
+	for i, name := range names {
+		keys[i] = key(d, name)
+	}
+	deleted := s.Blobs.Delete(ctx, keys...)
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
+	defer cancel()
+	_, fenced := s.Write(after)
+	if errors.Is(fenced, task.ErrLost) {
+		return errors.Join(fenced, putBack(after, names))
+	}
+	return cmp.Or(deleted, fenced)
 }

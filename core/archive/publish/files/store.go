@@ -2,7 +2,10 @@ package files
 
 import (
 	"context"
+	"iter"
+	"path"
 	"slices"
+	"strings"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/index"
@@ -63,3 +66,46 @@ func Of(p *deb.Package) []deb.File {
 // key is the key of the object of a published file. name is its path below the
 // root.
 func key(d paths.Dist, name string) string { return d.Root() + "/" + name }
+
+// Find returns the package of a published list whose file has a path, and that file.
+// Both are nil if there is none. name is the path below the root.
+func (s *Store) Find(ctx context.Context, d paths.Dist, in index.Published, name string) (*deb.Package, *deb.File, error) {
+	dir, base := path.Split(name)
+	if !d.Hashed() && !strings.HasPrefix(dir, in.PoolDir+"/") {
+		return nil, nil, nil
+	}
+	names := []string{path.Base(dir)} // a source package has the name of its directory
+	if binary, _, ok := strings.Cut(base, "_"); ok && binary != names[0] {
+		names = append(names, binary)
+	}
+	list, err := s.Lists.Open(ctx, in.List)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, pack := range names {
+		p, f, err := find(list.ByName(ctx, pack), d, in.PoolDir, path.Clean(dir), base)
+		if err != nil || f != nil {
+			return p, f, err
+		}
+	}
+	return nil, nil, nil
+}
+
+// find looks at the packages that are in a directory, and returns the one with a file
+// of a name, and the file.
+func find(packages iter.Seq2[*deb.Package, error], d paths.Dist, poolDir, dir, base string) (*deb.Package, *deb.File, error) {
+	for p, err := range packages {
+		if err != nil {
+			return nil, nil, err
+		}
+		if in, err := d.PackageDir(poolDir, p); err != nil || in != dir {
+			continue
+		}
+		for i := range p.Files {
+			if p.Files[i].Name == base {
+				return p, &p.Files[i], nil
+			}
+		}
+	}
+	return nil, nil, nil
+}

@@ -39,6 +39,15 @@ func (d Dist) PoolDir(component string) string {
 	return path.Join("pool", component)
 }
 
+// CopiesDir is the directory of the package files that are copied to the tree. poolDir
+// is that of their component.
+func (d Dist) CopiesDir(poolDir string) string {
+	if d.Hashed() {
+		return sourceDir
+	}
+	return poolDir
+}
+
 // Area is the area of a directory that PoolDir returns. The package files of a prefix
 // are in areas. Each area has a lock and an inventory. Directories of two areas have no
 // file in common.
