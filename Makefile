@@ -4,6 +4,7 @@ LISTEN   ?= 127.0.0.1:8080
 DATA     ?= data
 FUZZTIME ?= 20s
 FUZZWORKERS ?= 1
+FUZZLANES ?= 1
 
 # Programs that the tests need besides Go, as Debian packages. `make test-core` needs
 # none of them.
@@ -230,8 +231,8 @@ migrate-memory: ## convert a root of aptly with PACKAGES (60000) packages and SN
 transfer-drill: build ## export PACKAGES (50000) packages from a server and import them into another
 	TRANSFER_PACKAGES=$(or $(PACKAGES),50000) go test ./tests -run TestTransferKeepsTheTree -v -timeout 60m
 
-fuzz: ## run every fuzz target for FUZZTIME (20s) with FUZZWORKERS (1) and print the number of inputs
-	tests/fuzz.sh $(FUZZTIME) $(FUZZWORKERS)
+fuzz: ## run every fuzz target for FUZZTIME (20s) with FUZZWORKERS (1), FUZZLANES (1) targets at a time, and print the number of inputs
+	tests/fuzz.sh $(FUZZTIME) $(FUZZWORKERS) $(FUZZLANES)
 
 lint: ## gofmt, vet and staticcheck
 	@out=$$(gofmt -l core functions infra localstack tests); test -z "$$out" || { echo "not formatted by gofmt:"; echo "$$out"; exit 1; }

@@ -76,31 +76,29 @@ func (s *Store) store(ctx context.Context, dir, name string, r io.Reader) (Uploa
 type Form struct {
 	store *Store
 	dir   string
-	held  []Upload
+	held  []Upload // of different names
 }
 
-// Bounds of a Form: files without a name, and concurrent calls of nameFile.
-const (
-	maxHeld   = 256
-	maxPlaced = 32
-)
+// maxPlaced bounds concurrent calls of nameFile.
+const maxPlaced = 32
 
 // Form returns a Form that has received nothing.
 func (s *Store) Form(dir string) *Form { return &Form{store: s, dir: dir} }
 
-// Receive is Store.Receive, except that the file has its name after a later Place.
+// Receive is Store.Receive, except that the file has its name after a later Place. Of two
+// files of one name the later counts.
 func (f *Form) Receive(ctx context.Context, name string, r io.Reader) error {
-	again := slices.ContainsFunc(f.held, func(u Upload) bool { return u.Name == name })
-	if again || len(f.held) >= maxHeld {
-		if err := f.Place(ctx); err != nil {
-			return err
-		}
-	}
 	u, err := f.store.store(ctx, f.dir, name, r)
-	if err == nil {
-		f.held = append(f.held, u)
+	if err != nil {
+		return err
 	}
-	return err
+	if i := slices.IndexFunc(f.held, func(h Upload) bool { return h.Name == name }); i >= 0 {
+		earlier := f.held[i].Blob
+		f.held[i] = u
+		return f.store.Blobs.Delete(ctx, earlier)
+	}
+	f.held = append(f.held, u)
+	return nil
 }
 
 // Place gives the files that were received their names.
@@ -108,6 +106,16 @@ func (f *Form) Place(ctx context.Context) error {
 	held := f.held
 	f.held = nil
 	return parallel.Each(ctx, maxPlaced, len(held), func(ctx context.Context, i int) error { return f.store.nameFile(ctx, held[i]) })
+}
+
+// Drop deletes the files that were received and have no names.
+func (f *Form) Drop(ctx context.Context) error {
+	var objects []string
+	for _, u := range f.held {
+		objects = append(objects, u.Blob)
+	}
+	f.held = nil
+	return f.store.Blobs.Delete(ctx, objects...)
 }
 
 // nameFile gives a stored file its name, together with the operations of more. It

@@ -22,6 +22,7 @@ import (
 	"aptless/core/archive/upload"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/gc"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 	"aptless/core/formats/graphviz"
@@ -124,7 +125,8 @@ type Server struct {
 	// does nothing after an answer: a Lambda function is frozen then.
 	Wait time.Duration
 
-	Listings *Listings // makes answers of listings in tasks
+	Listings *Listings        // makes answers of listings in tasks
+	Bodies   *parallel.Budget // of the bodies that are decoded; nil is unbounded
 }
 
 func constant(v any) HandlerFunc {
@@ -147,6 +149,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, spec task.Spec, err
 	if err != nil {
 		return err
 	}
+	bodyOf(r.Context()).release() // the task has its arguments
 	if async {
 		return WriteJSON(w, http.StatusAccepted, viewTask(t))
 	}

@@ -16,16 +16,12 @@ import (
 	"strings"
 )
 
-// maxBody bounds a JSON or form body, in bytes. maxDepth bounds the nesting of JSON.
+// Bounds of JSON: its nesting, and its values. A value takes some 100 bytes of memory where
+// its text has 3, as in a list of empty objects.
 const (
-	maxBody  = 32 << 20
-	maxDepth = 64
+	maxDepth  = 64
+	maxInJSON = 1 << 18
 )
-
-// BindError says that the parameters of a request cannot be decoded.
-type BindError struct{ text, hint string }
-
-func (e *BindError) Error() string { return e.text }
 
 // Query returns the first value of a query parameter. A pair that contains a raw
 // semicolon is ignored, as net/url does.
@@ -67,7 +63,7 @@ func Bind(r *http.Request, v any) error {
 	case "application/x-www-form-urlencoded":
 		values := queryValues(r)
 		if r.Method == http.MethodPost || r.Method == http.MethodPut {
-			body, readErr := readBody(r.Body)
+			body, readErr := readBody(r)
 			if readErr != nil {
 				return readErr
 			}
@@ -148,22 +144,10 @@ func refuseUnsupported(media string, body io.Reader) ([]byte, error) {
 	return begin[:n], nil
 }
 
-// readBody reads a body of at most maxBody bytes.
-func readBody(body io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(body, maxBody+1))
-	if err != nil {
-		return nil, &BindError{err.Error(), ""}
-	}
-	if len(data) > maxBody {
-		return nil, Errorf(http.StatusRequestEntityTooLarge, "request body has more than %d bytes", maxBody)
-	}
-	return data, nil
-}
-
 // multipartValues returns the fields of a form that are not files. Values of one
 // field keep the order in which they were sent.
 func multipartValues(r *http.Request) (url.Values, error) {
-	data, err := readBody(r.Body)
+	data, err := readBody(r)
 	if err != nil {
 		return nil, err
 	}
@@ -196,14 +180,13 @@ func multipartValues(r *http.Request) (url.Values, error) {
 }
 
 func bindJSON(r *http.Request, v any) error {
-	data, err := readBody(r.Body)
+	data, err := readBody(r)
 	if err != nil {
 		return err
 	}
-	if tooDeep(data) {
-		return &BindError{fmt.Sprintf("JSON is nested more than %d deep", maxDepth), ""}
+	if err = decodeJSON(data, v); errors.As(err, new(*BindError)) {
+		return err
 	}
-	err = json.NewDecoder(bytes.NewReader(data)).Decode(v)
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case err == nil:
@@ -243,9 +226,28 @@ func noteUnknown(r *http.Request, data []byte, v any) {
 	}
 }
 
-// tooDeep reports whether JSON text nests deeper than maxDepth. It skips strings.
-func tooDeep(data []byte) bool {
-	depth, quoted := 0, false
+// decodeJSON decodes the first value of a text. It has to keep to the bounds of JSON.
+func decodeJSON(data []byte, v any) error {
+	end, err := firstJSON(data)
+	if err != nil {
+		return err
+	}
+	if end == 0 {
+		return json.NewDecoder(bytes.NewReader(data)).Decode(v)
+	}
+	return json.Unmarshal(data[:end], v) // a Decoder would copy the text
+}
+
+// leadingSpace returns the number of bytes before the first value of JSON.
+func leadingSpace(data []byte) int { return len(data) - len(bytes.TrimLeft(data, " \t\r\n")) }
+
+// firstJSON returns the end of the object or array with which a text begins, 0 if there is
+// none or it does not end. The error is a *BindError: the text exceeds a bound.
+func firstJSON(data []byte) (end int, err error) {
+	if !bytes.ContainsAny(data[:min(len(data), 1+leadingSpace(data))], "{[") {
+		return 0, nil
+	}
+	depth, values, quoted := 0, 0, false
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {
 		case quoted && c == '\\':
@@ -255,13 +257,19 @@ func tooDeep(data []byte) bool {
 		case quoted:
 		case c == '{' || c == '[':
 			if depth++; depth > maxDepth {
-				return true
+				return 0, &BindError{fmt.Sprintf("JSON is nested more than %d deep", maxDepth), ""}
+			}
+		case c == ',':
+			if values++; values >= maxInJSON {
+				return 0, &BindError{fmt.Sprintf("JSON has more than %d values", maxInJSON), ""}
 			}
 		case c == '}' || c == ']':
-			depth--
+			if depth--; depth <= 0 {
+				return i + 1, nil
+			}
 		}
 	}
-	return false
+	return 0, nil
 }
 
 // bindForm sets fields of type string, bool and []string. The form uses their Go names.
@@ -278,7 +286,7 @@ func bindForm(values url.Values, v any) error {
 		}
 		field := s.Field(i)
 		if field.Kind() == reflect.Map || field.Kind() == reflect.Pointer && field.Type().Elem().Kind() == reflect.Struct {
-			if json.Unmarshal([]byte(list[0]), field.Addr().Interface()) != nil { // the value may be a secret
+			if decodeJSON([]byte(list[0]), field.Addr().Interface()) != nil { // the value may be a secret
 				return &BindError{s.Type().Field(i).Name + " has to be JSON in a form", ""}
 			}
 			continue
@@ -305,13 +313,16 @@ func bindForm(values url.Values, v any) error {
 	return nil
 }
 
+// maxMissing bounds the elements that a refusal names.
+const maxMissing = 20
+
 // required checks the fields tagged as required. A string must not be empty. A
 // slice must be present but may have no elements. v may be a slice of structs.
 func required(v any) *BindError {
 	s := reflect.Indirect(reflect.ValueOf(v))
 	if s.Kind() == reflect.Slice {
 		var missing, hints []string
-		for i := range s.Len() {
+		for i := 0; i < s.Len() && len(missing) < maxMissing; i++ {
 			if err := required(s.Index(i).Addr().Interface()); err != nil {
 				missing = append(missing, fmt.Sprintf("[%d]: %s", i, err))
 				hints = append(hints, fmt.Sprintf("element %d: %s", i, err.hint))

@@ -110,10 +110,11 @@ func (s *Server) receiveForm(r *http.Request, dir string) ([]string, error) {
 	}
 	into := uploads.Form(dir)
 	stored, err := s.receiveParts(r, form, into)
-	if placed := into.Place(r.Context()); err == nil { // files before the error are placed, too
-		err = placed
+	if err != nil {
+		_ = into.Drop(context.WithoutCancel(r.Context())) // the collector deletes the objects that are left
+		return nil, err
 	}
-	return stored, err
+	return stored, into.Place(r.Context())
 }
 
 // receiveParts receives every part of a form that has a file name, and returns the names.
@@ -128,12 +129,12 @@ func (s *Server) receiveParts(r *http.Request, form *multipart.Reader, into *upl
 			err = multipart.ErrMessageTooLarge
 		}
 		if err != nil {
-			return nil, Errorf(http.StatusBadRequest, "%v", err)
+			return nil, Errorf(http.StatusBadRequest, "%s", brokenOff(err))
 		}
 		name := baseName(part.FileName())
 		if name == "" {
 			if values, err = skipValue(part, values); err != nil {
-				return nil, Errorf(http.StatusBadRequest, "%v", err)
+				return nil, Errorf(http.StatusBadRequest, "%s", brokenOff(err))
 			}
 			continue
 		}
@@ -212,7 +213,7 @@ func (s *Server) receive(r *http.Request, name string, body io.Reader, store fun
 	err := store(r.Context(), name, stream)
 	switch {
 	case stream.err != nil:
-		return Errorf(http.StatusBadRequest, "%v", stream.err)
+		return Errorf(http.StatusBadRequest, "%s", brokenOff(stream.err))
 	case errors.Is(err, upload.ErrTooLarge):
 		return s.tooLarge(name)
 	case errors.Is(err, driver.ErrInvalid):

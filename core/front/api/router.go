@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"html"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"aptless/core/engine/parallel"
 	"aptless/core/front/audit"
 	"aptless/core/front/auth"
 )
@@ -22,9 +24,10 @@ import (
 // merged, and dots are not resolved.
 type Router struct {
 	Log      *slog.Logger
-	Fallback http.Handler // serves GET and HEAD of paths outside /api without a route
-	Metrics  *Metrics     // nil if metrics are disabled
-	Guard    *Guard       // nil lets all requests pass
+	Fallback http.Handler     // serves GET and HEAD of paths outside /api without a route
+	Metrics  *Metrics         // nil if metrics are disabled
+	Guard    *Guard           // nil lets all requests pass
+	Bodies   *parallel.Budget // of the bodies that are decoded; nil is unbounded
 	routes   []route
 }
 
@@ -112,7 +115,10 @@ func (rt *Router) serve(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header(), r, api)
 	ro, params := rt.match(r.Method, path)
 	if ro != nil {
-		r = r.WithContext(context.WithValue(context.WithValue(r.Context(), headerKey{}, w.Header()), paramsKey{}, params))
+		body := &bodyMemory{budget: rt.Bodies}
+		defer body.release()
+		ctx := context.WithValue(context.WithValue(r.Context(), headerKey{}, w.Header()), bodyKey{}, body)
+		r = r.WithContext(context.WithValue(ctx, paramsKey{}, params))
 	}
 	if rt.Guard != nil {
 		if api && rt.Guard.Reach.share(w, r) {
@@ -218,7 +224,7 @@ func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // refusalBody returns the body of a refusal.
 func refusalBody(err error) []byte {
-	told := map[string]any{"error": err.Error()}
+	told := map[string]any{"error": shortened(err.Error())}
 	var binding *BindError
 	hint := hintOf(err)
 	if errors.As(err, &binding) {
@@ -233,6 +239,17 @@ func refusalBody(err error) []byte {
 	}
 	body, _ := json.Marshal(told) // claims come from JSON
 	return body
+}
+
+// maxText bounds the text of a refusal, in bytes: it may repeat a part of the request.
+const maxText = 16 << 10
+
+// shortened returns a text, or its beginning with the number of its bytes.
+func shortened(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(text[:maxText], ""), len(text))
 }
 
 // secure sets headers for browsers. They do not guess types and do not store answers of

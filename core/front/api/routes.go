@@ -10,7 +10,7 @@ import (
 
 // Handler returns the handler of all routes.
 func (s *Server) Handler() http.Handler {
-	rt := &Router{Log: s.Log, Fallback: s.Pages, Metrics: s.Metrics, Guard: s.Guard}
+	rt := &Router{Log: s.Log, Fallback: s.Pages, Metrics: s.Metrics, Guard: s.Guard, Bodies: s.Bodies}
 	s.probeRoutes(rt)
 	s.authRoutes(rt)
 	s.bindingRoutes(rt)

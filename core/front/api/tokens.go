@@ -49,7 +49,7 @@ type identity struct {
 func bindStrict(r *http.Request, v any, limit int64) error {
 	data, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
-		return Errorf(http.StatusBadRequest, "%v", err)
+		return Errorf(http.StatusBadRequest, "%s", brokenOff(err))
 	}
 	if int64(len(data)) > limit {
 		return Errorf(http.StatusRequestEntityTooLarge, "request body has more than %d bytes", limit)
@@ -57,8 +57,8 @@ func bindStrict(r *http.Request, v any, limit int64) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil
 	}
-	if tooDeep(data) {
-		return Errorf(http.StatusBadRequest, "JSON is nested more than %d deep", maxDepth)
+	if _, err := firstJSON(data); err != nil {
+		return Errorf(http.StatusBadRequest, "%v", err)
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()

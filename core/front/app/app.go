@@ -208,7 +208,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	server := &api.Server{
 		Direct: direct, Guard: guarding.guard(), Tokens: guarding.tokens, Audit: guarding.audit, Nodes: objects.nodes, References: objects.references, Locations: objects.locations, Setup: a.setup, Draw: c.Draw, Space: c.Space, Freezer: c.Freezer,
 		Version: c.Version, Address: c.Address, Async: c.Async, Wait: c.Wait, Log: c.Log, Dependencies: c.Dependencies, Base: base,
-		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Origins: repos.Origins, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Listings: listings, Checker: checker, Keyrings: keyrings, Deliveries: deliveries, Drops: drops, Transfers: transfers, Problems: a.Problems,
+		Tasks: tasks, Pool: files, Uploads: uploads, Repos: repos, Origins: repos.Origins, Snapshots: snapshots, Mirrors: mirrors, Publish: publications, Collector: collector, Repairs: repairs, Listings: listings, Bodies: memory.bodies, Checker: checker, Keyrings: keyrings, Deliveries: deliveries, Drops: drops, Transfers: transfers, Problems: a.Problems,
 		Tree: &api.Tree{
 			Blobs: public, Storages: storages, AsOf: publications.AsOf, Log: c.Log,
 			Key:     func(context.Context) ([]byte, error) { return armored(a.signatures.keys()), nil },

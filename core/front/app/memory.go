@@ -12,8 +12,8 @@ const (
 	MinMemory     = 256 << 20
 )
 
-// memory divides Config.Memory into budgets. The shares add up to three quarters; the
-// rest is for requests, buffers and garbage.
+// memory divides Config.Memory into budgets. The shares add up to seven eighths; the
+// rest is for small requests, buffers and garbage.
 //
 // No share covers:
 //
@@ -25,10 +25,11 @@ const (
 // A holder of items or ahead never waits for tasks, so there is no circular wait:
 // see package parallel.
 type memory struct {
-	cache *lists.Cache
-	ahead *parallel.Budget // read-ahead of list chunks
-	tasks *parallel.Budget // data that a task holds while it processes many packages, or makes a listing
-	items *parallel.Budget // one package, or one part of an index
+	cache  *lists.Cache
+	ahead  *parallel.Budget // read-ahead of list chunks
+	tasks  *parallel.Budget // data that a task holds while it processes many packages, or makes a listing
+	items  *parallel.Budget // one package, or one part of an index
+	bodies *parallel.Budget // large bodies of requests, until their tasks are admitted
 }
 
 // divide divides bytes; 0 is DefaultMemory. cache overrides the size of the chunk
@@ -42,9 +43,10 @@ func divide(bytes, cache int64) memory {
 		cache = part
 	}
 	return memory{
-		cache: lists.NewCache(cache),
-		ahead: parallel.NewBudget(part, 0),
-		tasks: parallel.NewBudget(3*part, 0),
-		items: parallel.NewBudget(max(3*part, 2*deb.BinaryMemory), min(4*part, deb.BinaryGrowth)),
+		cache:  lists.NewCache(cache),
+		ahead:  parallel.NewBudget(part, 0),
+		tasks:  parallel.NewBudget(3*part, 0),
+		items:  parallel.NewBudget(max(3*part, 2*deb.BinaryMemory), min(4*part, deb.BinaryGrowth)),
+		bodies: parallel.NewBudget(2*part, 0),
 	}
 }
