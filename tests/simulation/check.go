@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -164,6 +165,9 @@ func (c *checker) taskRow(ctx context.Context, p *Process, op driver.Op) *known 
 // that no other process writes for it.
 func (c *checker) attempted(ctx context.Context, k *known, was task.Task, p *Process) {
 	t := k.row
+	if !bytes.Equal(t.Cursor, was.Cursor) {
+		planned(ctx, t.Kind)
+	}
 	switch {
 	case t.Attempt > was.Attempt:
 		c.overtakes(k, was, p)

@@ -10,6 +10,7 @@ import (
 
 	"aptless/core/archive/repo"
 	"aptless/core/archive/snapshot"
+	"aptless/core/archive/transfer"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 )
@@ -21,10 +22,12 @@ type model struct {
 	sure    map[string]bool // directories that have all of their files, and no import yet
 	all     set             // every package that was uploaded or mirrored
 	mirrors []set           // the states of the archive that is mirrored
+
+	moved map[driver.Key]set // packages of rows, as the last import of the row has left them
 }
 
 func newModel() model {
-	return model{uploads: map[string]set{}, sure: map[string]bool{}, all: set{}}
+	return model{uploads: map[string]set{}, sure: map[string]bool{}, all: set{}, moved: map[driver.Key]set{}}
 }
 
 // step is the effect of a task on one row.
@@ -101,7 +104,7 @@ func (m *model) row(s *step) error {
 	case "mirror.update":
 		return m.mirrored(s)
 	case "transfer.import":
-		return within(withoutHello(s.now), m.all)
+		return m.transferred(s)
 	}
 	return m.snapshot(s)
 }
@@ -111,6 +114,21 @@ func withoutHello(s set) set {
 	rest := maps.Clone(s)
 	maps.DeleteFunc(rest, func(key string, _ bool) bool { return nameOf(key) == "hello" })
 	return rest
+}
+
+// transferred is the effect of an import of a transfer on a row. Without Overwrite it
+// changes only rows whose packages are those that the last import of the row has left.
+func (m *model) transferred(s *step) error {
+	var args transfer.ImportArgs
+	if err := json.Unmarshal(s.t.Args, &args); err != nil {
+		return err
+	}
+	left, ok := m.moved[s.key]
+	m.moved[s.key] = s.now
+	if s.before != nil && !args.Overwrite && (!ok || equal(s.before, left) != nil) {
+		return fmt.Errorf("it was changed since its last import, which left %v", left)
+	}
+	return within(withoutHello(s.now), m.all)
 }
 
 // mirrored is the effect of an update of a mirror. A package whose file is damaged is left

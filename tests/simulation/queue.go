@@ -187,6 +187,15 @@ func read(ctx context.Context, row driver.Row) {
 	}
 }
 
+// planned notes that an import has saved a checkpoint. It decides on each object anew
+// after its plan; see model.transferred. The rows that the plan has read are no base of
+// its writes.
+func planned(ctx context.Context, kind string) {
+	if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok && kind == "transfer.import" {
+		clear(d.read)
+	}
+}
+
 // based requires that a Write which changes such rows, or publishes them, is based on
 // the rows as they are. was is called before the Write.
 func (w *World) based(ctx context.Context, ops []driver.Op) error {

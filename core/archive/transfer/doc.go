@@ -46,6 +46,6 @@
 //  2. An import checks all names before it changes anything.
 //  3. The row of an object is written after its packages and its list.
 //  4. An object that was changed here since its import is left alone, unless the import
-//     overwrites.
+//     overwrites. The transaction that writes the object decides that.
 //  5. A file counts after its digests were verified.
 package transfer

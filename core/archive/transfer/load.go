@@ -52,11 +52,18 @@ func (s *Store) CheckImport(args ImportArgs) task.Spec {
 
 // cursor is the checkpoint of an import.
 type cursor struct {
-	Checked bool // names were compared
-	Chunks  int  // whose packages are in the pool, in the order of their first list
-	Objects int  // that are written
+	Checked bool   // names were compared
+	Writes  bitmap // the objects that the plan of the first attempt writes
+	Chunks  int    // whose packages are in the pool, in the order of their first list
+	Objects int    // that are written
 	Report  Report
 }
+
+// bitmap has a bit for each object, in their order.
+type bitmap []byte
+
+func (b bitmap) has(i int) bool { return b[i/8]&(1<<(i%8)) != 0 }
+func (b bitmap) set(i int)      { b[i/8] |= 1 << (i % 8) }
 
 // loading is an attempt at an import.
 type loading struct {
@@ -68,6 +75,19 @@ type loading struct {
 	recent  []*pkglist.List // lists that were stored last
 }
 
+// count adds an object to the report.
+func (l *loading) count(o *Object, outcome string) {
+	of := l.at.Report.Objects[o.Kind()]
+	if of == nil {
+		of = map[string]int{}
+		l.at.Report.Objects[o.Kind()] = of
+	}
+	of[outcome]++
+	if outcome == Kept && len(l.at.Report.Kept) < maxNamed {
+		l.at.Report.Kept = append(l.at.Report.Kept, o.Kind()+" "+o.Name())
+	}
+}
+
 func (s *Store) load(ctx context.Context, a *task.Attempt, args ImportArgs) (task.Result, error) {
 	l := &loading{from: s.from(s.seenBy(a.By()), args.Dir), attempt: a, args: args}
 	if _, err := a.Cursor(&l.at); err != nil {
@@ -77,16 +97,17 @@ func (s *Store) load(ctx context.Context, a *task.Attempt, args ImportArgs) (tas
 	if l.objects, err = l.read(ctx); err != nil {
 		return task.Result{}, err
 	}
-	steps, err := l.plan(ctx)
-	if err != nil || args.DryRun {
-		l.at.Report.DryRun = args.DryRun
-		return task.Result{Value: l.at.Report}, err
+	if !l.at.Checked || len(l.at.Writes) != (len(l.objects)+7)/8 { // an earlier release saved no Writes
+		if err := l.plan(ctx); err != nil || args.DryRun {
+			l.at.Report.DryRun = args.DryRun
+			return task.Result{Value: l.at.Report}, err
+		}
 	}
-	if err := l.pool(ctx, steps); err != nil {
+	if err := l.pool(ctx); err != nil {
 		return task.Result{}, err
 	}
 	for l.at.Objects < len(l.objects) {
-		if err := l.write(ctx, steps[l.at.Objects]); err != nil {
+		if err := l.write(ctx); err != nil {
 			return task.Result{}, err
 		}
 	}
@@ -116,53 +137,44 @@ func (l *loading) read(ctx context.Context) ([]Object, error) {
 	return objects, err
 }
 
-// plan decides on each object. The first attempt refuses an import whose names other
-// objects have here, before it changes anything.
-func (l *loading) plan(ctx context.Context) ([]step, error) {
-	steps := make([]step, len(l.objects))
+// plan decides on each object. It refuses an import whose names other objects have here,
+// before anything changes. The pool takes the packages of the objects that it writes.
+// Another client may change such an object before it is written; see rows.
+func (l *loading) plan(ctx context.Context) error {
 	var clashes []string
+	l.at = cursor{Checked: true, Writes: make(bitmap, (len(l.objects)+7)/8), Report: Report{Objects: map[string]map[string]int{}}}
 	for i := range l.objects {
 		o := &l.objects[i]
 		st, taken, err := l.step(ctx, o, l.args.Overwrite)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if steps[i] = st; taken {
+		if taken {
 			clashes = append(clashes, o.Kind()+" "+o.Name())
 		}
-	}
-	if l.at.Checked {
-		return steps, nil
-	}
-	l.at.Checked, l.at.Report = true, Report{Objects: map[string]map[string]int{}}
-	for i := range l.objects {
-		o := &l.objects[i]
-		of := l.at.Report.Objects[o.Kind()]
-		if of == nil {
-			of = map[string]int{}
-			l.at.Report.Objects[o.Kind()] = of
+		if st.changes() {
+			l.at.Writes.set(i)
 		}
-		of[steps[i].outcome]++
-		if steps[i].outcome == Kept && len(l.at.Report.Kept) < maxNamed {
-			l.at.Report.Kept = append(l.at.Report.Kept, o.Kind()+" "+o.Name())
+		if l.args.DryRun || !st.changes() || !o.inRow() { // else it is counted with its row
+			l.count(o, st.outcome)
 		}
-		if o.Publication != nil && steps[i].changes() && len(l.at.Report.Publications) < maxNamed {
+		if o.Publication != nil && st.changes() && len(l.at.Report.Publications) < maxNamed {
 			l.at.Report.Publications = append(l.at.Report.Publications, o.Publication.Settings.Name)
 		}
 	}
 	if l.args.DryRun {
 		l.at.Report.Clashes = clashes[:min(len(clashes), maxNamed)]
-		return steps, nil
+		return nil
 	}
 	if len(clashes) > 0 {
-		return nil, task.Fail(409, "unable to import: other objects have the names of %s", strings.Join(clashes[:min(len(clashes), maxNamed)], ", "))
+		return task.Fail(409, "unable to import: other objects have the names of %s", strings.Join(clashes[:min(len(clashes), maxNamed)], ", "))
 	}
 	if l.args.Empty {
 		if err := l.mustBeEmpty(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return steps, l.attempt.Checkpoint(ctx, l.at)
+	return l.attempt.Checkpoint(ctx, l.at)
 }
 
 // progress is the detail of the task.
@@ -173,7 +185,7 @@ type progress struct {
 
 // pool has the pool take all packages and files. A chunk that several lists have is read
 // once.
-func (l *loading) pool(ctx context.Context, steps []step) error {
+func (l *loading) pool(ctx context.Context) error {
 	if l.at.Objects > 0 {
 		return nil // an earlier attempt has done so
 	}
@@ -181,7 +193,7 @@ func (l *loading) pool(ctx context.Context, steps []step) error {
 	var of []*pkglist.List
 	seen, total := map[lists.Digest]bool{}, 0
 	for i := range l.objects {
-		if !steps[i].changes() {
+		if !l.at.Writes.has(i) {
 			continue
 		}
 		err := l.objects[i].Lists(func(ref *lists.Ref) error {
@@ -230,11 +242,15 @@ func (l *loading) pool(ctx context.Context, steps []step) error {
 const maxRecent = 4
 
 // write imports the next object, and saves the cursor with its rows.
-func (l *loading) write(ctx context.Context, st step) error {
-	o := &l.objects[l.at.Objects]
+func (l *loading) write(ctx context.Context) error {
+	o, writes := &l.objects[l.at.Objects], l.at.Writes.has(l.at.Objects)
 	l.at.Objects++
-	if !st.changes() {
+	if !writes {
 		return nil // the next Save has the cursor
+	}
+	digest, err := o.digest()
+	if err != nil {
+		return err
 	}
 	for _, sum := range o.Files() {
 		if err := l.plain(ctx, sum); err != nil {
@@ -244,7 +260,7 @@ func (l *loading) write(ctx context.Context, st step) error {
 	if err := o.Lists(func(ref *lists.Ref) error { return l.list(ctx, ref) }); err != nil {
 		return fmt.Errorf("%s %s: %w", o.Kind(), o.Name(), damaged(err))
 	}
-	if err := l.rows(ctx, o, st); err != nil {
+	if err := l.rows(ctx, o, digest); err != nil {
 		return err
 	}
 	l.attempt.Detail(progress{Phase: o.Kind() + "s"})
@@ -271,8 +287,9 @@ func (l *loading) list(ctx context.Context, ref *lists.Ref) error {
 	return nil
 }
 
-// rows adds the rows of an object to the transaction.
-func (l *loading) rows(ctx context.Context, o *Object, st step) error {
+// rows adds the rows of an object to the transaction. It decides anew on the object as the
+// transaction reads it: a client may have changed it since the plan.
+func (l *loading) rows(ctx context.Context, o *Object, digest string) error {
 	switch o.Kind() {
 	case OfRing:
 		_, err := l.Keyrings.Import(ctx, o.Ring.Name, o.Ring.Keys)
@@ -286,7 +303,7 @@ func (l *loading) rows(ctx context.Context, o *Object, st step) error {
 		if _, err := l.attempt.Get(ctx, key); err != nil && !errors.Is(err, driver.ErrNotFound) {
 			return err
 		}
-		data, err := json.Marshal(waiting{*o.Publication, st.digest})
+		data, err := json.Marshal(waiting{*o.Publication, digest})
 		if err != nil {
 			return err
 		}
@@ -296,14 +313,24 @@ func (l *loading) rows(ctx context.Context, o *Object, st step) error {
 		l.attempt.Put(key, data)
 		return nil
 	}
+	now, err := l.present(ctx, l.attempt.GetJSON, o)
+	if err != nil {
+		return err
+	}
+	outcome := Created
+	if now != nil {
+		if outcome, err = l.decide(ctx, l.attempt.GetJSON, now, digest, l.args.Overwrite); err != nil {
+			return err
+		}
+	}
+	l.count(o, outcome)
+	if !(step{outcome: outcome}).changes() {
+		return nil
+	}
 	if o.Mirror != nil && o.Mirror.HasCredentials {
 		l.attempt.Warn("mirror %s had a user and a password, which are not transferred: set them again", o.Name())
 	}
-	now, err := l.present(ctx, l.attempt.GetJSON, o)
-	if err == nil {
-		err = l.Store.write(ctx, l.attempt, o, now)
-	}
-	if err != nil {
+	if err := l.Store.write(ctx, l.attempt, o, now); err != nil {
 		return err
 	}
 	if o.Mirror != nil {
@@ -313,5 +340,5 @@ func (l *loading) rows(ctx context.Context, o *Object, st step) error {
 	if err != nil {
 		return err
 	}
-	return keepMark(ctx, l.attempt, o, mark{st.digest, state})
+	return keepMark(ctx, l.attempt, o, mark{digest, state})
 }

@@ -195,6 +195,10 @@ func (o *Object) id() string {
 	return id
 }
 
+// inRow reports whether the object is a row that an import writes: a repository, mirror or
+// snapshot.
+func (o *Object) inRow() bool { return o.Repo != nil || o.Mirror != nil || o.Snapshot != nil }
+
 // names returns the name and the identity of the object.
 func (o *Object) names() (name, id string) {
 	switch o.Kind() {

@@ -7,6 +7,7 @@ import (
 
 	"aptless/core/archive/keyring"
 	"aptless/core/engine/driver"
+	"aptless/core/engine/named"
 	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 )
@@ -62,9 +63,8 @@ func (s *Store) step(ctx context.Context, o *Object, overwrite bool) (st step, t
 	if err != nil || now == nil {
 		return st, false, err
 	}
-	var was mark
-	err = s.Repos.Rows().Get(ctx, markKey(o), &was)
-	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+	was, err := s.last(ctx, s.Repos.Rows().Get, o)
+	if err != nil {
 		return st, false, err
 	}
 	if was == (mark{}) && o.Publication != nil && !o.Publication.shares(now.Publication) {
@@ -73,6 +73,25 @@ func (s *Store) step(ctx context.Context, o *Object, overwrite bool) (st step, t
 	state, err := now.digest()
 	st.outcome = was.outcome(st.digest, state, overwrite)
 	return st, false, err
+}
+
+// last returns the mark of the last import of an object, zero if there is none.
+func (s *Store) last(ctx context.Context, get named.Getter, o *Object) (was mark, err error) {
+	if err = get(ctx, markKey(o), &was); errors.Is(err, driver.ErrNotFound) {
+		err = nil
+	}
+	return was, err
+}
+
+// decide returns the outcome of a repository, mirror or snapshot that is here as now.
+// digest is that of the object in the transfer.
+func (s *Store) decide(ctx context.Context, get named.Getter, now *Object, digest string, overwrite bool) (string, error) {
+	was, err := s.last(ctx, get, now)
+	if err != nil {
+		return "", err
+	}
+	state, err := now.digest()
+	return was.outcome(digest, state, overwrite), err
 }
 
 // outcome decides on an object that is here in a state. was is zero if no import has

@@ -207,6 +207,56 @@ func TestLateObjectsOfAnExportGo(t *testing.T) {
 	}
 }
 
+// beside calls a function before the first copy to a key.
+type beside struct {
+	driver.Blobs
+	key  string
+	once sync.Once
+	do   func()
+}
+
+func (b *beside) Copy(ctx context.Context, key, from string, opt driver.PutOptions) (driver.Info, error) {
+	if key == b.key {
+		b.once.Do(b.do)
+	}
+	return b.Blobs.Copy(ctx, key, from, opt)
+}
+
+// TestImportKeepsWhatChangesMeanwhile has a client edit a repository while an import of a
+// later state puts its packages into the pool. The import was planned before the edit. It
+// leaves the repository alone, unless it overwrites, and its report says so.
+func TestImportKeepsWhatChangesMeanwhile(t *testing.T) {
+	for query, want := range map[string]string{"": "kept", "?overwrite=1": "updated"} {
+		m := drivertest.NewMemory(time.Now)
+		drivers := apptest.On(m)
+		fresh := apptest.Deb("bb", "1", "amd64")
+		hook := &beside{Blobs: m.Blobs, key: "private/pool/" + sha256Of(fresh)[:2] + "/" + sha256Of(fresh)}
+		drivers.Blobs = hook
+		p := apptest.New(t, drivers)
+		p.Serve(t, func(ctx context.Context) { m.Queue.Serve(ctx, p.Dispatcher.Handle, 8) })
+		for i, debs := range [][][]byte{{apptest.Deb("aa", "1", "amd64")}, {apptest.Deb("aa", "1", "amd64"), fresh}} {
+			files, err := transfertest.Files("m", debs...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.MustUpload(t, fmt.Sprint("in", i), files)
+		}
+		edits := 0
+		hook.do = func() {
+			edits++
+			p.Want(t, "PUT", "/api/repos/m", `{"Comment":"edited"}`, 200, "")
+		}
+		p.Must(t, "POST", "/api/import/in0", "", nil)
+		var report transfer.Report
+		p.Must(t, "POST", "/api/import/in1"+query, "", &report)
+		var r struct{ Comment string }
+		p.Must(t, "GET", "/api/repos/m", "", &r)
+		if got := report.Objects[transfer.OfRepo]; edits != 1 || len(got) != 1 || got[want] != 1 || (r.Comment == "edited") != (want == "kept") || len(report.Kept) != got["kept"] {
+			t.Errorf("after %d edits, %q leaves the comment %q, and reports %+v", edits, query, r.Comment, report)
+		}
+	}
+}
+
 // TestObjectsOfOtherFormsAreRefused, in the manifest too.
 func TestObjectsOfOtherFormsAreRefused(t *testing.T) {
 	for _, text := range []string{"{}", `{"Repo":{"Name":"r"}}`, `{"Repo":{"Name":"r","UUID":"1"},"Snapshot":{"Name":"s","UUID":"2"}}`, "no JSON",
