@@ -117,7 +117,7 @@ func withoutHello(s set) set {
 }
 
 // transferred is the effect of an import of a transfer on a row. Without Overwrite it
-// changes only rows whose packages are those that the last import of the row has left.
+// changes no row whose packages have changed since its last import.
 func (m *model) transferred(s *step) error {
 	var args transfer.ImportArgs
 	if err := json.Unmarshal(s.t.Args, &args); err != nil {
