@@ -139,7 +139,7 @@ func (l *loading) read(ctx context.Context) ([]Object, error) {
 
 // plan decides on each object. It refuses an import whose names other objects have here,
 // before anything changes. The pool takes the packages of the objects that it writes.
-// Another client may change such an object before it is written; see rows.
+// Another client may change such an object before it is written; see row.
 func (l *loading) plan(ctx context.Context) error {
 	var clashes []string
 	l.at = cursor{Checked: true, Writes: make(bitmap, (len(l.objects)+7)/8), Report: Report{Objects: map[string]map[string]int{}}}
@@ -287,8 +287,7 @@ func (l *loading) list(ctx context.Context, ref *lists.Ref) error {
 	return nil
 }
 
-// rows adds the rows of an object to the transaction. It decides anew on the object as the
-// transaction reads it: a client may have changed it since the plan.
+// rows adds the rows of an object to the transaction.
 func (l *loading) rows(ctx context.Context, o *Object, digest string) error {
 	switch o.Kind() {
 	case OfRing:
@@ -313,6 +312,12 @@ func (l *loading) rows(ctx context.Context, o *Object, digest string) error {
 		l.attempt.Put(key, data)
 		return nil
 	}
+	return l.row(ctx, o, digest)
+}
+
+// row is rows for a repository, mirror or snapshot. It decides anew on the object as the
+// transaction reads it: a client may have changed it since the plan.
+func (l *loading) row(ctx context.Context, o *Object, digest string) error {
 	now, err := l.present(ctx, l.attempt.GetJSON, o)
 	if err != nil {
 		return err
