@@ -210,7 +210,7 @@ func TestAppendParagraph(t *testing.T) {
 // returns and a leading blank that folding left.
 func FuzzParagraph(f *testing.F) {
 	for _, s := range []string{
-		"Package: a\nVersion: 1\nDescription: b\n c\n .\n d\n\nX: y\n", "a:\n b\n", "Files:\n x\nFiles: y\n", ":\n", "\n\r\n", "#:", " ", "A:\rb\r\r\n", "Files:x: y\n",
+		"Package: a\nVersion: 1\nDescription: b\n c\n .\n d\n\nX: y\n", "a:\n b\n", "Files:\n x\nFiles: y\n", ":\n", "\n\r\n", "#:", " ", "A:\rb\r\r\n", "Files:x: y\n", "Description:\n \n ",
 	} {
 		f.Add(s, byte(0))
 		f.Add(s, byte(3))

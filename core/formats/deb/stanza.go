@@ -102,13 +102,20 @@ func appendField(dst []byte, f Field, l Layout) []byte {
 	}
 	dst = append(dst, f.Name...)
 	dst = append(dst, ':')
-	if f.Name != "Description" || f.Value == "" {
+	if f.Name != "Description" || beginsBlank(f.Value) {
 		dst = append(dst, '\n')
 		if f.Value != "" && !isBlank(f.Value[0]) {
 			dst = append(dst, ' ') // of "Files:x"; without the blank, x would be read as a field
 		}
 	}
 	return appendText(dst, f.Value)
+}
+
+// beginsBlank reports whether the first line of a value is blank. After the colon it would be
+// read as no line, and the next one as the synopsis.
+func beginsBlank(value string) bool {
+	line, _, _ := strings.Cut(value, "\n")
+	return strings.Trim(line, " \t\r") == ""
 }
 
 // appendText appends lines and ends the last one.
