@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"aptless/core/archive/pkglist"
+	"aptless/core/archive/pool"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/driver/drivertest"
 	"aptless/core/engine/lists"
@@ -33,6 +34,7 @@ type checker struct {
 	forced   map[string]bool       // package files of the tree that a publication has replaced on request
 	phantoms map[string]bool       // roots of trees whose InRelease a late call has put after their publication was dropped
 	former   map[string]time.Time  // indexes by hash: when their InRelease was replaced
+	claims   map[string]int64      // the last task of calendar entries
 	lives    map[string]int        // how often the distribution of a root has ended
 	indexes  map[string][]required // package files by the digest of an index
 	moments  int
@@ -52,7 +54,7 @@ type known struct {
 func newChecker(w *World) *checker {
 	return &checker{w: w, memory: w.memory,
 		lists:    pkglist.Store{Chunks: &lists.Store{Blobs: w.memory.Blobs, Cache: lists.NewCache(1 << 20), Epoch: func() int64 { return 0 }}},
-		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, forced: map[string]bool{}, phantoms: map[string]bool{}, former: map[string]time.Time{}, lives: map[string]int{},
+		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, forced: map[string]bool{}, phantoms: map[string]bool{}, former: map[string]time.Time{}, lives: map[string]int{}, claims: map[string]int64{},
 		indexes: map[string][]required{}, history: map[string][]past{}, requests: map[int64]*request{}, made: map[string][]made{}, model: newModel()}
 }
 
@@ -72,12 +74,19 @@ func (c *checker) wrote(ctx context.Context, p *Process, ops []driver.Op) {
 		case op.Do == driver.OpCheck:
 		case op.Key.Part == "task":
 			c.recorded(ctx, op, ops)
-			if k := c.taskRow(ctx, p, op); acting == nil {
+			fresh := c.tasks[number(op.Key)] == nil
+			k := c.taskRow(ctx, p, op)
+			if acting == nil {
 				acting = k
+			}
+			if fresh && k != nil {
+				c.entered(k.row, ops)
 			}
 		case slices.Contains(headParts, op.Key.Part):
 			changed = append(changed, op)
 			refers = true
+		case op.Key.Part == "calendar":
+			c.claimed(op)
 		case strings.HasPrefix(op.Key.Part, "ref/") || strings.HasSuffix(op.Key.Part, "-name"):
 			refers = true
 		case op.Do == driver.OpDelete && strings.HasPrefix(op.Key.Part, "package-"):
@@ -157,6 +166,8 @@ func (c *checker) taskRow(ctx context.Context, p *Process, op driver.Op) *known 
 		d.kind = t.Kind
 	}
 	c.moved(was, t)
+	c.cancelled(was, t)
+	c.abandons(was, t)
 	c.attempted(ctx, k, was, p)
 	return k
 }
@@ -250,12 +261,15 @@ func excludes(a, b []lock.Want) bool {
 // permitted are texts of failures that a fault can cause.
 var permitted = []string{"given up", "cancelled"}
 
+// impossible are texts of failures that no fault can cause.
+var impossible = []string{"panic", "stored state of the collection is damaged"}
+
 // ended checks the end of a task.
 func (c *checker) ended(t task.Task) {
 	if t.State == task.Succeeded {
 		return
 	}
-	if t.Code == 500 && !slices.ContainsFunc(permitted, func(s string) bool { return strings.Contains(t.Error, s) }) && strings.Contains(t.Error, "panic") {
+	if t.Code == 500 && !slices.ContainsFunc(permitted, func(s string) bool { return strings.Contains(t.Error, s) }) && slices.ContainsFunc(impossible, func(s string) bool { return strings.Contains(t.Error, s) }) {
 		c.w.fail("task %d (%s) failed: %s", t.ID, t.Kind, t.Error)
 	}
 }
@@ -265,13 +279,19 @@ func (c *checker) deleted(keys []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	private := false
+	var received []string
 	for _, key := range keys {
 		switch {
+		case strings.HasPrefix(key, pool.IncomingPrefix):
+			received = append(received, key)
 		case strings.HasPrefix(key, "public/"):
 			c.unpublished(key)
 		case strings.HasPrefix(key, "private/pool/") || strings.HasPrefix(key, "private/chunks/") || strings.HasPrefix(key, "private/records/"):
 			private = true
 		}
+	}
+	if len(received) > 0 {
+		c.received(received)
 	}
 	if private {
 		c.needs("objects were deleted: " + keys[0])

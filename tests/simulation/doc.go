@@ -19,12 +19,12 @@
 //	history.go            changes and reads as clients saw them, for porcupine
 //	network.go            the archive of another server, and objects that all runs share
 //	reader.go             readers: apt's algorithm
-//	check.go, heads.go, tree.go, model.go  the invariants
+//	check.go, writes.go, heads.go, tree.go, model.go  the invariants
 //	run.go                a whole run: history, rest, last checks
 //	coverage.go           counts of faults by call site and kind of task
 //	report.go             sums of many runs
 //	shrink.go             a smaller plan with the same failure
-//	mutants.go, killers.go  the protective conditions, each removed in turn, and seeds that fail then
+//	mutants.go, conditions.go, killers.go  the protective conditions, each removed in turn, and seeds that fail then
 //	switches.go           a program that has all mutants, each with a switch
 //	unreached.go          call sites that no run reaches, with the reasons
 //

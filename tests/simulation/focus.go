@@ -98,11 +98,16 @@ func focusOf(seed uint64) *focus {
 	if n := newDice(seed, 0x666f637573).below(2 * len(focuses)); n < len(focuses) {
 		return &focuses[n]
 	}
-	switch n := newDice(seed, 0x72617265).below(14); {
+	n := newDice(seed, 0x72617265).below(14)
+	switch late := lateFocuses(); {
 	case n < len(rare):
 		return &rare[n]
 	case n >= standingFrom && n < standingFrom+len(standing):
 		return &standing[n-standingFrom]
+	case seed > manySeeds:
+		if n = newDice(seed, 0x6d656574).below(24); n < len(late) {
+			return &late[n]
+		}
 	}
 	return nil
 }

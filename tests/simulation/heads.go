@@ -174,8 +174,12 @@ func headOf(key driver.Key, data []byte) (*head, error) {
 // changed checks the change of heads by a Write.
 func (c *checker) changed(acting *known, ops []driver.Op) {
 	before := maps.Clone(c.heads)
+	if acting != nil {
+		c.refused(acting, ops)
+	}
 	for _, op := range ops {
 		if op.Do == driver.OpDelete {
+			c.unseen(acting, c.heads[op.Key])
 			delete(c.heads, op.Key)
 			continue
 		}

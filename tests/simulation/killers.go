@@ -1,6 +1,9 @@
 package simulation
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // killers are seeds that fail without a condition, by the begin of the condition's name.
 // The simulation holds that the same seeds pass with it. A mutant without a seed, or
@@ -27,10 +30,14 @@ var backedBy = map[string]string{
 
 // seed returns the seed that is known to fail without the conditions of a change, 0 if
 // none is.
-func (c Change) seed() uint64 { return lookup(c.Name, killers) }
+func (c Change) seed() uint64 {
+	return cmp.Or(lookup(c.Name, conditionKillers), lookup(c.Name, killers))
+}
 
 // backed returns the condition that backs that of a change, "" if none does.
-func (c Change) backed() string { return lookup(c.Name, backedBy) }
+func (c Change) backed() string {
+	return cmp.Or(lookup(c.Name, conditionBacked), lookup(c.Name, backedBy))
+}
 
 // lookup returns the value of the key that a name begins with.
 func lookup[T any](name string, all map[string]T) (found T) {

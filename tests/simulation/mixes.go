@@ -34,6 +34,10 @@ func (c *client) mix() []func() {
 		return c.wide()
 	case "comeback":
 		return []func(){c.comeBack}
+	case "revive":
+		return []func(){c.revive}
+	case "drops":
+		return []func(){c.importFiles, c.importFiles, c.createRepo, c.publish, c.publish, c.publish, c.update, c.update, c.dropPublication, c.dropPublication, c.dropPublication}
 	case "turn":
 		return []func(){c.turn}
 	case "unsent":

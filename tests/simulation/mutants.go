@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -126,6 +127,9 @@ type Change struct {
 // focus returns the focus of the first mutant that has one.
 func (c Change) focus() string {
 	for _, m := range c.Mutants {
+		if focus := conditionFocus[m.Condition]; focus != "" {
+			return focus
+		}
 		for begin, focus := range mutantFocus {
 			if strings.HasPrefix(m.Condition, begin) {
 				return focus
@@ -138,13 +142,14 @@ func (c Change) focus() string {
 // Changes returns a change for each mutant, and for each pair.
 func Changes() []Change {
 	var all []Change
-	for _, m := range Mutants {
+	single := slices.Concat(Mutants, Conditions)
+	for _, m := range single {
 		all = append(all, Change{m.Condition, []Mutant{m}})
 	}
-	for _, pair := range Pairs {
+	for _, pair := range slices.Concat(Pairs, conditionPairs) {
 		c := Change{Name: "both: " + pair[0] + "; " + pair[1]}
 		for _, begin := range pair {
-			for _, m := range Mutants {
+			for _, m := range single {
 				if strings.HasPrefix(m.Condition, begin) {
 					c.Mutants = append(c.Mutants, m)
 				}

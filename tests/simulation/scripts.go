@@ -36,3 +36,22 @@ func (c *client) turn() {
 	c.task("POST", "/api/repos", map[string]any{"Name": repo, "FromSnapshot": snapshot})
 	c.task("DELETE", "/api/snapshots/"+snapshot+"?force=1", nil)
 }
+
+// revive removes a package and takes it again from the pool, while other clients collect.
+func (c *client) revive() {
+	p := c.w.stock[0]
+	refs := map[string]any{"PackageRefs": []string{p.key}}
+	switch {
+	case c.number == 0:
+		c.cleanup()
+		return
+	case c.sent == 1:
+		c.task("POST", "/api/repos", map[string]any{"Name": c.few("a", "b")[0]})
+	}
+	if c.number == 1 || c.dice.one(4) {
+		c.await(c.deliverPack("a", p, ""))
+	} else {
+		c.task("POST", "/api/repos/a/packages", refs)
+	}
+	c.task("DELETE", "/api/repos/a/packages", refs)
+}

@@ -194,9 +194,11 @@ func TestShrinkKeepsTheFailure(t *testing.T) {
 // pass with it.
 func TestKillingSeedsPass(t *testing.T) {
 	f := fixtures(t)
-	for _, condition := range slices.Sorted(maps.Keys(killers)) {
-		if r := Run(t, f, PlanOf(killers[condition]), NewCoverage()); r.Failure != "" {
-			t.Errorf("%s: %s", condition, describe(r))
+	for _, killing := range []map[string]uint64{killers, conditionKillers} {
+		for _, condition := range slices.Sorted(maps.Keys(killing)) {
+			if r := Run(t, f, PlanOf(killing[condition]), NewCoverage()); r.Failure != "" {
+				t.Errorf("%s: %s", condition, describe(r))
+			}
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 // tree is a distribution as its InRelease describes it.
 type tree struct {
 	date  time.Time
+	made  time.Time         // of the object, in seconds
 	needs map[string]string // SHA-256 of objects by key: indexes by hash, and package files
 	plain map[string]string // likewise: indexes by name
 
@@ -59,6 +60,7 @@ func (c *checker) published(key string, data []byte) {
 	if old := c.trees[root]; old != nil && !t.date.After(old.date) && !t.date.Equal(old.date) {
 		c.w.fail("%s: the Date goes back from %v to %v", key, old.date, t.date)
 	}
+	c.later(key, t, c.trees[root])
 	c.supersede(root, t)
 	c.trees[root] = t
 	c.banish(root)

@@ -1,0 +1,25 @@
+package simulation
+
+import "time"
+
+// manySeeds is the last seed without a focus of lateFocuses, so that the plans of these
+// seeds stay.
+const manySeeds = 20_000
+
+// lateFocuses are biases of seeds above manySeeds.
+func lateFocuses() []focus {
+	return []focus{
+		// A collection stands still while it deletes, and is overtaken. The file comes back.
+		{name: "tombstone", mix: "revive", names: 1, processes: 2, clients: 4, requests: 10, hasty: true, only: true, also: []Kind{Visible, Late},
+			aims: []Aim{{Call: "Blobs.Delete private/pool", Kind: Freeze, One: 1, For: 70 * time.Second}}},
+		// A record is taken while a collection removes it.
+		{name: "revival", mix: "revive", names: 1, clients: 4, requests: 20, hasty: true,
+			aims: []Aim{{Call: "Table.Write claim/", Kind: Delay, One: 3}, {Call: "Table.Get package-", Kind: Delay, One: 4}, {Call: "Blobs.Delete private/", Kind: Delay, One: 3}}},
+		// Commits of publications are not applied for long.
+		{name: "unapplied", mix: "publish", names: 1, requests: 10, hasty: true, only: true,
+			aims: []Aim{{Call: "Blobs.Put public/dists/", Kind: Before, One: 2}, {Call: "Blobs.Copy public/dists/", Kind: Before, One: 2}}},
+		// Processes die while they remove files of publications.
+		{name: "drops", mix: "drops", names: 2, requests: 10, hasty: true, only: true, also: []Kind{Visible},
+			aims: []Aim{{Call: "Blobs.Delete public/", Kind: CrashAfter, One: 4}, {Call: "Blobs.Delete public/", Kind: CrashBefore, One: 6}, {Call: "Table.Write task/", Kind: CrashAfter, One: 40}}},
+	}
+}

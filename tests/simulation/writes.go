@@ -1,0 +1,102 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"aptless/core/engine/driver"
+	"aptless/core/engine/task"
+)
+
+// cancelled requires that a task which a client has cancelled goes no further.
+func (c *checker) cancelled(was, t task.Task) {
+	if was.Cancelled && !was.Committed && !was.Undoing && (t.Committed || t.State == task.Succeeded) {
+		c.w.fail("task %d (%s) was cancelled, and goes on to state %d (committed: %v)", t.ID, t.Kind, t.State, t.Committed)
+	}
+}
+
+// abandons requires that no attempt is given up while the only faults are lost answers to
+// writes of its row.
+func (c *checker) abandons(was, t task.Task) {
+	if was.State == task.Running && was.Owner != "" && t.Attempt > was.Attempt && c.w.Plan.lostWrites(" task/") {
+		c.w.fail("the lost answer to a write ends attempt %d at task %d (%s)", was.Attempt, t.ID, t.Kind)
+	}
+}
+
+// refused requires that a failed task changes no object. Undos of transfers do.
+func (c *checker) refused(acting *known, ops []driver.Op) {
+	if t := acting.row; t.State == task.Failed && !strings.HasPrefix(t.Kind, "transfer.") && t.Kind != "publish.restore" {
+		c.w.fail("task %d (%s) fails and changes %s", t.ID, t.Kind, ops[0].Key)
+	}
+}
+
+// unseen requires that apt does not see a publication without a row. A drop by force goes
+// on when it cannot remove the files.
+func (c *checker) unseen(acting *known, was *head) {
+	if was == nil || was.publication == nil || acting != nil && strings.Contains(string(acting.row.Args), `"Force":true`) {
+		return
+	}
+	root := rootOf(was.publication)
+	if c.trees[root] != nil && !c.phantoms[root] {
+		c.w.fail("the row of a publication is removed, and %sInRelease is there", root)
+	}
+}
+
+// claimed requires that a calendar entry has one open task.
+func (c *checker) claimed(op driver.Op) {
+	var e struct{ Task int64 }
+	if op.Do == driver.OpDelete {
+		delete(c.claims, op.Key.Sort)
+		return
+	}
+	if op.Do != driver.OpPut || json.Unmarshal(op.Data, &e) != nil {
+		return
+	}
+	was := c.tasks[c.claims[op.Key.Sort]]
+	if now := c.tasks[e.Task]; was != nil && now != nil && was != now && !was.row.State.Ended() && was.row.Entry == op.Key.Sort && now.row.Entry == op.Key.Sort {
+		c.w.fail("task %d (%s) is admitted for %s, and task %d has not ended", now.row.ID, now.row.Kind, op.Key, was.row.ID)
+	}
+	c.claims[op.Key.Sort] = e.Task
+}
+
+// received requires that the row of an upload names an object that is there.
+func (c *checker) received(deleted []string) {
+	for key, data := range c.memory.Rows("upload") {
+		for _, object := range deleted {
+			if strings.Contains(data, `"`+object+`"`) {
+				c.w.fail("%s names %s, which was deleted", key, object)
+			}
+		}
+	}
+}
+
+// entered requires that the transaction which admits a task for a calendar entry moves the
+// entry on.
+func (c *checker) entered(t task.Task, ops []driver.Op) {
+	if t.Entry == "" {
+		return
+	}
+	for _, op := range ops {
+		var e struct{ Task int64 }
+		if op.Key.Part == "calendar" && op.Key.Sort == t.Entry && json.Unmarshal(op.Data, &e) == nil && e.Task == t.ID {
+			return
+		}
+	}
+	c.w.fail("task %d (%s) is admitted for calendar/%s, which stays as it was", t.ID, t.Kind, t.Entry)
+}
+
+// later requires that an InRelease of a later Date is an object of a later second. apt
+// takes an equal second for "not modified". A process whose clock is wrong does not know
+// which of two times is the later one.
+func (c *checker) later(key string, t, old *tree) {
+	info, err := c.memory.Blobs.Stat(context.Background(), key)
+	if err != nil {
+		return
+	}
+	t.made = info.ModTime.Truncate(time.Second)
+	if old != nil && !c.w.Plan.has(Skew) && t.date.After(old.date) && !t.made.After(old.made) {
+		c.w.fail("%s has the Date %v and the time %v, the one before %v and %v", key, t.date, t.made, old.date, old.made)
+	}
+}
