@@ -85,6 +85,9 @@ func (c *checker) wrote(ctx context.Context, p *Process, ops []driver.Op) {
 		case slices.Contains(headParts, op.Key.Part):
 			changed = append(changed, op)
 			refers = true
+			if r, ok := ctx.Value(requestKey{}).(*request); ok && op.If == driver.Absent {
+				r.made = true
+			}
 		case op.Key.Part == "calendar":
 			c.claimed(op)
 		case strings.HasPrefix(op.Key.Part, "ref/") || strings.HasSuffix(op.Key.Part, "-name"):
@@ -279,11 +282,13 @@ func (c *checker) deleted(keys []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	private := false
-	var received []string
+	var received, manifests []string
 	for _, key := range keys {
 		switch {
 		case strings.HasPrefix(key, pool.IncomingPrefix):
 			received = append(received, key)
+		case strings.HasSuffix(key, "/manifest.json"):
+			manifests = append(manifests, key)
 		case strings.HasPrefix(key, "public/"):
 			c.unpublished(key)
 		case strings.HasPrefix(key, "private/pool/") || strings.HasPrefix(key, "private/chunks/") || strings.HasPrefix(key, "private/records/"):
@@ -293,6 +298,7 @@ func (c *checker) deleted(keys []string) {
 	if len(received) > 0 {
 		c.received(received)
 	}
+	c.manifests(manifests)
 	if private {
 		c.needs("objects were deleted: " + keys[0])
 	}

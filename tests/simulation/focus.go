@@ -14,7 +14,7 @@ type Aim struct {
 	Kind Kind
 	One  int // the fault meets one call in this number
 
-	For time.Duration `json:",omitempty"` // the shortest Freeze or Delay, which lasts up to three times as long; 0 is that of the kind
+	For time.Duration `json:",omitempty"` // the shortest Freeze, Delay or Outage, which lasts up to three times as long; 0 is that of the kind
 }
 
 // focus is a bias of a run.
@@ -163,6 +163,11 @@ func (w *World) hit(a Aim, c *call, d *dice) (fate, string) {
 			return fate{}, "freeze before"
 		}
 		return fate{}, a.Kind.String()
+	case Outage: // of these calls
+		if a.For > 0 {
+			w.outage = &outage{port: a.Call, how: "refused", until: time.Now().Add(length)}
+			return fate{err: errFault}, a.Kind.String()
+		}
 	case Slow:
 		return fate{slow: time.Duration(d.below(int(time.Minute)))}, a.Kind.String()
 	case Delay:

@@ -13,6 +13,7 @@ import (
 type request struct {
 	client     int
 	call, back int64 // back is 0 while the client has no answer
+	made       bool  // it has made a mirror
 }
 
 type requestKey struct{}

@@ -21,5 +21,13 @@ func lateFocuses() []focus {
 		// Processes die while they remove files of publications.
 		{name: "drops", mix: "drops", names: 2, requests: 10, hasty: true, only: true, also: []Kind{Visible},
 			aims: []Aim{{Call: "Blobs.Delete public/", Kind: CrashAfter, One: 4}, {Call: "Blobs.Delete public/", Kind: CrashBefore, One: 6}, {Call: "Table.Write task/", Kind: CrashAfter, One: 40}}},
+		// The epoch begins while tasks do, and answers about it come late.
+		{name: "epochs", mix: "collect", names: 1, hasty: true, only: true, clients: 3, requests: 10, aims: []Aim{{Call: "Table.Write collection/", Kind: Delay, One: 2, For: 5 * time.Second},
+			{Call: "Table.Get collection/", Kind: Slow, One: 3}, {Call: "Blobs.Copy private/pool", Kind: Slow, One: 3}, {Call: "Table.Get claim/", Kind: Slow, One: 4}}},
+		// Failed publications cannot be undone for long.
+		{name: "undone", mix: "tasks", names: 1, hasty: true, only: true, requests: 10, aims: []Aim{{Call: "Blobs.Delete public/", Kind: Outage, One: 3, For: 16 * time.Minute},
+			{Call: "Blobs.Stat public/", Kind: Delay, One: 6, For: 5 * time.Second}}},
+		// Tasks wait for each other between the check of a name and its change.
+		{name: "renames", mix: "names", names: 2, hasty: true, only: true, clients: 4, requests: 20, aims: []Aim{{Call: "Table.Write task/", Kind: Delay, One: 4, For: 5 * time.Second}}},
 	}
 }

@@ -34,6 +34,8 @@ func (c *client) mix() []func() {
 		return c.wide()
 	case "comeback":
 		return []func(){c.comeBack}
+	case "names":
+		return []func(){c.createRepo, c.createRepo, c.editRepo, c.editRepo, c.editRepo, c.dropRepo, c.takeSnapshot, c.takeSnapshot, c.renameSnapshot, c.renameSnapshot, c.dropSnapshot}
 	case "revive":
 		return []func(){c.revive}
 	case "drops":

@@ -353,7 +353,10 @@ func (c *client) changeMirror() {
 		if c.dice.one(2) {
 			body["Schedule"] = "1h"
 		}
-		c.expect(c.json("POST", "/api/mirrors", body))
+		a := c.json("POST", "/api/mirrors", body)
+		if c.expect(a); a.known && a.code >= 400 && c.last.made && c.w.Plan.lostWrites("") {
+			c.w.fail("the creation of a mirror is answered with %d %s, and it was made", a.code, a.body)
+		}
 	}
 }
 

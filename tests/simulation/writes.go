@@ -3,9 +3,11 @@ package simulation
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
+	"aptless/core/archive/publish"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 )
@@ -85,6 +87,21 @@ func (c *checker) entered(t task.Task, ops []driver.Op) {
 		}
 	}
 	c.w.fail("task %d (%s) is admitted for calendar/%s, which stays as it was", t.ID, t.Kind, t.Entry)
+}
+
+// manifests requires that the manifests of revisions are there.
+func (c *checker) manifests(deleted []string) {
+	for _, h := range c.heads {
+		p := h.publication
+		if p == nil || p.Dropping {
+			continue
+		}
+		for _, key := range deleted {
+			if key == p.Manifest || slices.ContainsFunc(p.Revisions, func(r publish.Revision) bool { return r.Manifest == key }) {
+				c.w.fail("%s names the manifest %s, which was deleted", rootOf(p), key)
+			}
+		}
+	}
 }
 
 // later requires that an InRelease of a later Date is an object of a later second. apt
