@@ -36,7 +36,10 @@ func (c Change) seed() uint64 {
 
 // backed returns the condition that backs that of a change, "" if none does.
 func (c Change) backed() string {
-	return cmp.Or(lookup(c.Name, conditionBacked), lookup(c.Name, backedBy))
+	if len(c.Mutants) > 1 {
+		return ""
+	}
+	return cmp.Or(c.Mutants[0].Backed, lookup(c.Name, backedBy))
 }
 
 // lookup returns the value of the key that a name begins with.

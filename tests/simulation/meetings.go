@@ -13,7 +13,7 @@ func lateFocuses() []focus {
 		{name: "tombstone", mix: "revive", names: 1, processes: 2, clients: 4, requests: 10, hasty: true, only: true, also: []Kind{Visible, Late},
 			aims: []Aim{{Call: "Blobs.Delete private/pool", Kind: Freeze, One: 1, For: 70 * time.Second}}},
 		// A record is taken while a collection removes it.
-		{name: "revival", mix: "revive", names: 1, clients: 4, requests: 20, hasty: true,
+		{name: "revival", mix: "revive", names: 1, clients: 4, requests: 10, hasty: true, only: true,
 			aims: []Aim{{Call: "Table.Write claim/", Kind: Delay, One: 3}, {Call: "Table.Get package-", Kind: Delay, One: 4}, {Call: "Blobs.Delete private/", Kind: Delay, One: 3}}},
 		// Commits of publications are not applied for long.
 		{name: "unapplied", mix: "publish", names: 1, requests: 10, hasty: true, only: true,
