@@ -74,20 +74,14 @@ func (c *checker) wrote(ctx context.Context, p *Process, ops []driver.Op) {
 		case op.Do == driver.OpCheck:
 		case op.Key.Part == "task":
 			c.recorded(ctx, op, ops)
-			fresh := c.tasks[number(op.Key)] == nil
-			k := c.taskRow(ctx, p, op)
-			if acting == nil {
+			c.entered(op, ops)
+			if k := c.taskRow(ctx, p, op); acting == nil {
 				acting = k
-			}
-			if fresh && k != nil {
-				c.entered(k.row, ops)
 			}
 		case slices.Contains(headParts, op.Key.Part):
 			changed = append(changed, op)
 			refers = true
-			if r, ok := ctx.Value(requestKey{}).(*request); ok && op.If == driver.Absent {
-				r.made = true
-			}
+			noteMade(ctx, op)
 		case op.Key.Part == "calendar":
 			c.claimed(op)
 		case strings.HasPrefix(op.Key.Part, "ref/") || strings.HasSuffix(op.Key.Part, "-name"):

@@ -218,15 +218,15 @@ func (c *checker) counted(acting *known, key driver.Key, was, now *head) {
 		c.transition(key.String(), acting.row.ID, states[0], states[1])
 	}
 	switch {
-	case key.Part == "mirror" && acting == nil && was != nil && now != nil && was.list.Digest != now.list.Digest:
-		c.w.fail("the packages of %s (%s) change without a task", key, now.name)
+	case key.Part == "mirror" && acting == nil:
+		c.edited(key, was, now)
 	case was != nil && now != nil && was.list.Digest == now.list.Digest && was.name == now.name:
 	case acting != nil:
 		acting.effects++
 		if !acting.row.State.Ended() { // moved has checked an end
 			c.inOrder(acting.row)
 		}
-	case key.Part != "mirror":
+	default:
 		c.w.fail("%s changes without a task", key)
 	}
 }

@@ -76,8 +76,9 @@ func (c *checker) received(deleted []string) {
 
 // entered requires that the transaction which admits a task for a calendar entry moves the
 // entry on.
-func (c *checker) entered(t task.Task, ops []driver.Op) {
-	if t.Entry == "" {
+func (c *checker) entered(of driver.Op, ops []driver.Op) {
+	var t task.Task
+	if of.If != driver.Absent || json.Unmarshal(of.Data, &t) != nil || t.Entry == "" {
 		return
 	}
 	for _, op := range ops {
@@ -115,5 +116,19 @@ func (c *checker) later(key string, t, old *tree) {
 	t.made = info.ModTime.Truncate(time.Second)
 	if old != nil && !c.w.Plan.has(Skew) && t.date.After(old.date) && !t.made.After(old.made) {
 		c.w.fail("%s has the Date %v and the time %v, the one before %v and %v", key, t.date, t.made, old.date, old.made)
+	}
+}
+
+// noteMade notes that a request has made an object without a task.
+func noteMade(ctx context.Context, op driver.Op) {
+	if r, ok := ctx.Value(requestKey{}).(*request); ok && op.If == driver.Absent {
+		r.made = true
+	}
+}
+
+// edited requires that an edit of a mirror leaves its packages.
+func (c *checker) edited(key driver.Key, was, now *head) {
+	if was != nil && now != nil && was.list.Digest != now.list.Digest {
+		c.w.fail("the packages of %s (%s) change without a task", key, now.name)
 	}
 }
