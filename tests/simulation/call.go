@@ -19,7 +19,8 @@ type call struct {
 	name    string // such as "Blobs.Put private/x"
 	changes bool   // it changes rows, objects or messages
 	site    *site
-	number  int64 // of arrivals, to order equal calls
+	arrived moment
+	twins   []*call // further calls that are joined with this one
 	due     time.Time
 	aimed   bool // a fault of an aim has met it
 	turn    chan fate
@@ -50,7 +51,10 @@ func (p *Process) enter(ctx context.Context, name string, changes bool) (fate, e
 	case f := <-c.turn:
 		return f, f.err
 	case <-ctx.Done():
-		w.withdraw(c)
+		if !w.withdraw(c) { // select chose at random between two ready cases
+			f := <-c.turn
+			return f, f.err
+		}
 		return fate{}, ctx.Err()
 	}
 }
@@ -105,8 +109,7 @@ func (w *World) park(c *call) {
 		c.turn <- fate{err: errDead}
 		return
 	}
-	w.arrivals++
-	c.number = w.arrivals
+	c.arrived = w.moment()
 	w.parked = append(w.parked, c)
 	select {
 	case w.arrived <- struct{}{}:
@@ -114,13 +117,29 @@ func (w *World) park(c *call) {
 	}
 }
 
-// withdraw removes a call whose context is over.
-func (w *World) withdraw(c *call) {
+// drop ends the wait of some calls. They have no effect.
+func (w *World) drop(which func(*call) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if i := slices.Index(w.parked, c); i >= 0 {
+	w.parked = slices.DeleteFunc(w.parked, func(c *call) bool {
+		if which(c) {
+			c.turn <- fate{err: errDead}
+			return true
+		}
+		return false
+	})
+}
+
+// withdraw removes a call whose context is over. It returns false if the call has its
+// fate.
+func (w *World) withdraw(c *call) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.Index(w.parked, c)
+	if i >= 0 {
 		w.parked = slices.Delete(w.parked, i, i+1)
 	}
+	return i >= 0
 }
 
 // late has a call take effect up to 90 seconds after its caller has given it up, or has
@@ -134,8 +153,7 @@ func (w *World) late(name string, effect func()) {
 	}
 	w.coverage.fault(Late)
 	w.faultSteps = append(w.faultSteps, w.steps)
-	w.arrivals++
-	c := &call{process: w.ghost, name: "late " + name, number: w.arrivals, due: time.Now().Add(d.upTo(90 * time.Second)), turn: make(chan fate, 1)}
+	c := &call{process: w.ghost, name: "late " + name, arrived: w.moment(), due: time.Now().Add(d.upTo(90 * time.Second)), turn: make(chan fate, 1)}
 	w.parked = append(w.parked, c)
 	go func() {
 		if f := <-c.turn; f.err == nil {

@@ -35,6 +35,7 @@ type answer struct {
 // run sends all requests of the plan.
 func (c *client) run() {
 	if c.w.Plan.Mix == "mirror" {
+		time.Sleep(time.Duration(c.number)) // not in one moment with other clients
 		c.addKey()
 	}
 	if c.w.wide() && c.number == 0 {

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,26 +29,24 @@ func (w *World) faulty(k Kind, d *dice, n int) bool {
 // proceed ends the wait of a call.
 func (w *World) proceed(c *call, d *dice) {
 	f, verdict := w.fate(c, d)
-	w.counts.Calls++
-	w.coverage.met(c, verdict)
+	all := append([]*call{c}, c.twins...)
+	for _, c := range all {
+		w.counts.Calls++
+		w.coverage.met(c, verdict)
+	}
 	w.mu.Lock()
-	i := 0
-	for i < len(w.parked) && w.parked[i] != c {
-		i++
-	}
-	if i == len(w.parked) {
-		w.mu.Unlock()
-		return
-	}
 	if verdict == "delay" || verdict == "late turn" || verdict == "freeze before" { // the call has its effect later
 		if verdict == "delay" {
 			c.due = time.Now().Add(d.upTo(3 * time.Minute))
+		}
+		for _, other := range c.twins {
+			other.due, other.aimed = c.due, c.aimed
 		}
 		w.note(verdict, c.name)
 		w.mu.Unlock()
 		return
 	}
-	w.parked = append(w.parked[:i], w.parked[i+1:]...)
+	w.parked = slices.DeleteFunc(w.parked, func(c *call) bool { return slices.Contains(all, c) })
 	w.note(strconv.Itoa(c.process.number), c.name, verdict)
 	w.mu.Unlock()
 	switch verdict {
@@ -58,7 +57,9 @@ func (w *World) proceed(c *call, d *dice) {
 		w.powerFailure(d)
 		f.err = errDead
 	}
-	c.turn <- f
+	for _, c := range all {
+		c.turn <- f
+	}
 }
 
 // rates say that a fault meets one call in a number of calls.

@@ -10,15 +10,10 @@ import (
 // powerFailure ends all processes and all calls. Changes of objects that are lazy are
 // lost, or some of them.
 func (w *World) powerFailure(d *dice) {
+	w.drop(func(c *call) bool { return !slices.Contains(w.processes, c.process) }) // before dead processes leave late calls
 	for _, p := range w.processes {
 		w.kill(p)
 	}
-	w.mu.Lock()
-	for _, c := range w.parked {
-		c.turn <- fate{err: errDead}
-	}
-	w.parked = nil
-	w.mu.Unlock()
 	outcome := drivertest.SomeLost(d.below(1 << 20))
 	if d.one(3) {
 		outcome = drivertest.AllLost

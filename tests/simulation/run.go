@@ -306,12 +306,7 @@ func (w *World) abandon() {
 	for _, p := range w.processes {
 		w.kill(p)
 	}
-	w.mu.Lock()
-	for _, c := range w.parked {
-		c.turn <- fate{err: errDead}
-	}
-	w.parked = nil
-	w.mu.Unlock()
+	w.drop(func(*call) bool { return true })
 }
 
 // end ends the world.

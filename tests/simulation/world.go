@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -37,7 +36,6 @@ type World struct {
 	mu         sync.Mutex // guards the fields below
 	parked     []*call
 	events     int64 // calls and answers of clients
-	arrivals   int64
 	arrived    chan struct{}
 	queue      messages
 	deliveries int
@@ -48,8 +46,8 @@ type World struct {
 	faultSteps []int
 	open       bool // calls go on at once, without a scheduler
 	outage     *outage
-	random     uint64 // number of pauses drawn
-	listing    int    // number of listings
+	random     tally // of pauses drawn
+	listing    tally // of listings
 	trail      []line
 	hash       uint64
 	ghost      *Process // makes the calls that take effect after their callers gave them up
@@ -188,9 +186,7 @@ func (w *World) candidates() (calls []*call, ready []*message, next time.Time) {
 		}
 		calls = append(calls, c)
 	}
-	slices.SortFunc(calls, func(a, b *call) int {
-		return cmp.Or(cmp.Compare(a.process.number, b.process.number), strings.Compare(a.name, b.name), cmp.Compare(a.number, b.number))
-	})
+	calls = joined(calls)
 	ready, later := w.queue.ready(now)
 	if !later.IsZero() {
 		soon(later)
@@ -256,8 +252,7 @@ func (w *World) handOver(m *message, d *dice) {
 func (w *World) pageSize(name string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.listing++
-	d := newDice(w.Plan.Seed, 2, uint64(w.listing), uint64(len(name)))
+	d := newDice(w.Plan.Seed, 2, w.listing.next(w.moment()), uint64(len(name)))
 	if !w.Plan.has(Pages) || !d.one(4) || w.calm {
 		return 1000
 	}
@@ -269,6 +264,5 @@ func (w *World) pageSize(name string) int {
 func (w *World) draw(n int64) int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.random++
-	return int64(newDice(w.Plan.Seed, 3, w.random).next()>>1) % n
+	return int64(newDice(w.Plan.Seed, 3, w.random.next(w.moment())).next()>>1) % n
 }

@@ -196,23 +196,40 @@ func unlessConflict(err error) error {
 	return err
 }
 
-// changeSome calls step for some keys in order.
+// changeSome calls step for some keys in order. A key that is named again is read once,
+// and its steps follow each other.
 func (s *Store) changeSome(ctx context.Context, a *task.Attempt, edit *pkglist.Edit, keys []string, verb string,
 	step func(*pkglist.Edit, *deb.Package) error) error {
-	pipe := parallel.Pipe[string, *deb.Package]{Workers: maxWorkers,
-		Work: func(ctx context.Context, _ *parallel.Lease, key string) (*deb.Package, error) {
-			return s.record(ctx, key)
+	times := map[string]int{}
+	for _, key := range keys {
+		times[key]++
+	}
+	type named struct {
+		*deb.Package
+		times int
+	}
+	pipe := parallel.Pipe[string, named]{Workers: maxWorkers,
+		Work: func(ctx context.Context, _ *parallel.Lease, key string) (named, error) {
+			p, err := s.record(ctx, key)
+			return named{p, times[key]}, err
 		},
-		Use: func(_ context.Context, p *deb.Package) error {
-			a.Printf("%s package %s\n", verb, p.Name)
-			return step(edit, p)
+		Use: func(_ context.Context, p named) error {
+			for range p.times {
+				a.Printf("%s package %s\n", verb, p.Name)
+				if err := step(edit, p.Package); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	return pipe.Run(ctx, func(yield func(string, error) bool) {
+		seen := map[string]bool{}
 		for _, key := range keys {
-			if !yield(key, nil) {
+			if !seen[key] && !yield(key, nil) {
 				return
 			}
+			seen[key] = true
 		}
 	})
 }

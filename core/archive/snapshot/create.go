@@ -298,9 +298,17 @@ func (s *Store) chosen(ctx context.Context, a *task.Attempt, keys []string, at *
 // readers bounds the records that are read concurrently.
 const readers = 16
 
-// packages reads the packages with the given keys, in order. The error names the
-// first unknown key.
-func (s *Store) packages(ctx context.Context, keys []string) ([]*deb.Package, error) {
+// packages reads the packages with the given keys, in order. It reads a key that is
+// named again once. The error names the first unknown key.
+func (s *Store) packages(ctx context.Context, named []string) ([]*deb.Package, error) {
+	var keys []string
+	seen := map[string]bool{}
+	for _, key := range named {
+		if !seen[key] {
+			keys = append(keys, key)
+		}
+		seen[key] = true
+	}
 	return parallel.Results(ctx, readers, len(keys), func(ctx context.Context, i int) (*deb.Package, error) {
 		return s.pkg(ctx, keys[i])
 	})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"aptless/core/engine/driver"
@@ -87,8 +88,10 @@ type collection struct {
 	dead    []Item // the items of cursor.Dead, once read
 	stored  bool   // dead is stored in cursor.Dead
 	saved   time.Time
-	slots   chan struct{} // one per reader
-	old     []string      // keys of objects that the next cursor no longer names
+	old     []string // keys of objects that the next cursor no longer names
+
+	mu     sync.Mutex
+	unread []unread // guarded by mu
 }
 
 const (

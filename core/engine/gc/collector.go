@@ -51,7 +51,7 @@ const (
 )
 
 func (s *Collector) run(ctx context.Context, a *task.Attempt, args options) (task.Result, error) {
-	c := &collection{Collector: s, attempt: a, dry: args.DryRun, saved: s.Now(), slots: make(chan struct{}, readers)}
+	c := &collection{Collector: s, attempt: a, dry: args.DryRun, saved: s.Now()}
 	begun, err := a.Cursor(&c.at)
 	if err != nil {
 		return task.Result{}, err

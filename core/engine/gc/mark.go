@@ -1,6 +1,7 @@
 package gc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,9 +36,19 @@ func (c *collection) mark(ctx context.Context) error {
 	return nil
 }
 
+// maxUnread bounds the chunks that wait to be read. The last row may exceed it.
+const maxUnread = 1024
+
+// unread is a chunk that is marked and whose records are not.
+type unread struct {
+	chunk lists.Chunk // without its bounds and summary
+	row   driver.Key  // that needs it
+}
+
 // markRows marks the rows of one source until its end (done) or until a save is
 // due, but at least one row. After a nil error, everything up to the cursor is
-// marked.
+// marked. First the lists of the rows are opened, then their chunks are read. So the
+// order of requests does not depend on the list that comes first to a shared chunk.
 func (c *collection) markRows(ctx context.Context) (done bool, err error) {
 	begun, last := c.Now(), c.at.After
 	done = true
@@ -50,18 +61,39 @@ func (c *collection) markRows(ctx context.Context) (done bool, err error) {
 				return nil
 			}
 			last = row.Sort
-			if c.attempt.SliceOver() || c.Now().Sub(begun) >= saveEvery {
+			c.mu.Lock()
+			full := len(c.unread) >= maxUnread
+			c.mu.Unlock()
+			if full || c.attempt.SliceOver() || c.Now().Sub(begun) >= saveEvery {
 				done = false
 				return nil
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		err = c.readChunks(ctx)
+	}
 	if err != nil {
 		return false, err
 	}
 	c.at.After = last
 	return done, nil
+}
+
+// readChunks marks the needs of the records of unread chunks.
+func (c *collection) readChunks(ctx context.Context) error {
+	all := c.unread
+	c.unread = nil
+	slices.SortFunc(all, func(a, b unread) int { return bytes.Compare(a.chunk.Digest[:], b.chunk.Digest[:]) })
+	return parallel.Each(ctx, readers, len(all), func(ctx context.Context, i int) error {
+		lease, err := c.Budget.Acquire(ctx, 3*all[i].chunk.Bytes)
+		if err != nil {
+			return err
+		}
+		defer lease.Release()
+		return named(all[i].row, c.markChunk(ctx, all[i].chunk))
+	})
 }
 
 // rows yields the rows of the cursor's source; after the last source, the replaced
@@ -82,13 +114,18 @@ func (c *collection) markRow(ctx context.Context, row driver.Row) error {
 	}
 	roots, err := c.rootsOf(ctx, c.Sources[i], row)
 	if err == nil {
-		err = c.markRoots(ctx, roots)
+		err = c.markRoots(ctx, roots, row.Key)
 	}
+	return named(row.Key, err)
+}
+
+// named adds the key of a row to an error. A damaged list fails the task.
+func named(row driver.Key, err error) error {
 	if errors.Is(err, lists.ErrDamaged) {
-		return task.Fail(500, "unable to collect: %s: %w", row.Key, err)
+		return task.Fail(500, "unable to collect: %s: %w", row, err)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", row.Key, err)
+		return fmt.Errorf("%s: %w", row, err)
 	}
 	return nil
 }
@@ -118,14 +155,14 @@ func (c *collection) rootsOf(ctx context.Context, src Source, row driver.Row) (R
 	}
 }
 
-func (c *collection) markRoots(ctx context.Context, r Roots) error {
+func (c *collection) markRoots(ctx context.Context, r Roots, row driver.Key) error {
 	for _, ref := range r.Packages {
-		if err := c.markList(ctx, ref, true); err != nil {
+		if err := c.markList(ctx, ref, true, row); err != nil {
 			return err
 		}
 	}
 	for _, ref := range r.Lists {
-		if err := c.markList(ctx, ref, false); err != nil {
+		if err := c.markList(ctx, ref, false, row); err != nil {
 			return err
 		}
 	}
@@ -135,14 +172,10 @@ func (c *collection) markRoots(ctx context.Context, r Roots) error {
 	return nil
 }
 
-// markList marks the objects of a list and, if deep, the needs of its records. A
-// chunk that several lists share is read once.
-func (c *collection) markList(ctx context.Context, ref lists.Ref, deep bool) error {
-	var list *lists.List
-	err := c.reading(ctx, 0, func() (err error) {
-		list, err = c.Lists.Open(ctx, ref)
-		return err
-	})
+// markList marks the objects of a list. If deep, it notes the chunks whose records have
+// needs. A chunk that several lists share is read once.
+func (c *collection) markList(ctx context.Context, ref lists.Ref, deep bool, row driver.Key) error {
+	list, err := c.Lists.Open(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -152,36 +185,18 @@ func (c *collection) markList(ctx context.Context, ref lists.Ref, deep bool) err
 	if !deep {
 		return nil
 	}
-	var unread []lists.Chunk
-	for _, chunk := range list.Chunks() {
-		if c.marks.add("content/" + chunk.Digest.String()) {
-			unread = append(unread, chunk)
+	for _, k := range list.Chunks() {
+		if c.marks.add("content/" + k.Digest.String()) {
+			c.mu.Lock()
+			c.unread = append(c.unread, unread{lists.Chunk{Digest: k.Digest, Epoch: k.Epoch, Count: k.Count, Bytes: k.Bytes}, row})
+			c.mu.Unlock()
 		}
 	}
-	return parallel.Each(ctx, readers, len(unread), func(ctx context.Context, i int) error {
-		return c.reading(ctx, unread[i].Bytes, func() error { return c.markChunk(ctx, list, unread[i]) })
-	})
+	return nil
 }
 
-// reading calls f as one of the readers, with memory for a chunk of the given
-// bytes and its records.
-func (c *collection) reading(ctx context.Context, bytes int64, f func() error) error {
-	select {
-	case c.slots <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	defer func() { <-c.slots }()
-	lease, err := c.Budget.Acquire(ctx, 3*bytes)
-	if err != nil {
-		return err
-	}
-	defer lease.Release()
-	return f()
-}
-
-func (c *collection) markChunk(ctx context.Context, list *lists.List, chunk lists.Chunk) error {
-	records, err := list.ReadChunk(ctx, chunk)
+func (c *collection) markChunk(ctx context.Context, chunk lists.Chunk) error {
+	records, err := c.Lists.ReadChunk(ctx, chunk)
 	if err != nil {
 		return err
 	}
