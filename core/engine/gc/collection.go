@@ -77,6 +77,12 @@ type detail struct {
 	RemainingNumberOfPackagesToDelete int
 }
 
+// unread is a chunk that is marked and whose records are not.
+type unread struct {
+	chunk lists.Chunk // without its bounds and summary
+	row   driver.Key  // that needs it
+}
+
 // collection is an attempt at a collection.
 type collection struct {
 	*Collector

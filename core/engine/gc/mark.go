@@ -39,12 +39,6 @@ func (c *collection) mark(ctx context.Context) error {
 // maxUnread bounds the chunks that wait to be read. The last row may exceed it.
 const maxUnread = 1024
 
-// unread is a chunk that is marked and whose records are not.
-type unread struct {
-	chunk lists.Chunk // without its bounds and summary
-	row   driver.Key  // that needs it
-}
-
 // markRows marks the rows of one source until its end (done) or until a save is
 // due, but at least one row. After a nil error, everything up to the cursor is
 // marked. First the lists of the rows are opened, then their chunks are read. So the
