@@ -21,11 +21,12 @@ func (s *Store) Areas() []gc.Area {
 	return []gc.Area{{Name: "exports", Items: s.exportItems}}
 }
 
-// exportItems yields the objects of exports that are a day old. Rows are read after the
-// listing. So a listed, old object has its row by then, or never gets one.
+// exportItems yields the objects of exports. One goes if it is a day old and no row names
+// it. Rows are read after the listing. So an old object has its row by then, or never
+// gets one.
 func (s *Store) exportItems(ctx context.Context, sweep *gc.Sweep, after string) iter.Seq2[gc.Item, error] {
 	return func(yield func(gc.Item, error) bool) {
-		var old []driver.Info
+		var found []driver.Info
 		for info, err := range s.Blobs.List(ctx, exportPrefix, after) {
 			if err != nil {
 				yield(gc.Item{}, err)
@@ -33,11 +34,11 @@ func (s *Store) exportItems(ctx context.Context, sweep *gc.Sweep, after string) 
 			}
 			if _, _, ok := attemptOf(info.Key); !ok {
 				sweep.Foreign(info.Key)
-			} else if sweep.Now().Sub(info.ModTime) > strayFor {
-				old = append(old, info)
+			} else {
+				found = append(found, info)
 			}
 		}
-		if len(old) == 0 {
+		if len(found) == 0 {
 			return
 		}
 		named := map[string]bool{}
@@ -54,8 +55,9 @@ func (s *Store) exportItems(ctx context.Context, sweep *gc.Sweep, after string) 
 			}
 			named[e.blob()] = true
 		}
-		for _, info := range old {
-			if !yield(gc.Item{At: info.Key, Object: info.Key, Size: info.Size, Live: named[info.Key]}, nil) {
+		for _, info := range found {
+			live := named[info.Key] || sweep.Now().Sub(info.ModTime) <= strayFor
+			if !yield(gc.Item{At: info.Key, Object: info.Key, Size: info.Size, Live: live}, nil) {
 				return
 			}
 		}
