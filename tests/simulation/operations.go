@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"aptless/core/formats/deb"
@@ -65,9 +66,9 @@ func (c *client) few(all ...string) []string {
 // stock returns the packages with the names of a plan.
 func (c *client) stock() []pack {
 	if n := c.w.Plan.Names; n > 0 {
-		return c.w.stock[:min(n*versions, len(c.w.stock))]
+		return slices.Clip(c.w.stock[:min(n*versions, len(c.w.stock))])
 	}
-	return c.w.stock
+	return slices.Clip(c.w.stock)
 }
 
 func (c *client) publication() (prefix, path string) {

@@ -170,6 +170,20 @@ func excerpt(lines []string, a, b int) string {
 	return strings.Join(lines[min(max(a, 0), len(lines)):min(b, len(lines))], "\n")
 }
 
+// TestRunLeavesTheFixturesAlone holds that a run does not depend on the runs before it in
+// its process. All runs share the packages. An operation that adds one to those of its
+// plan has a copy.
+func TestRunLeavesTheFixturesAlone(t *testing.T) {
+	all := stockOf()
+	for names := range len(all)/versions + 1 {
+		c := &client{w: &World{stock: all, Plan: Plan{Names: names}}}
+		_ = append(c.stock(), pack{key: "another"})
+		if again := stockOf(); !slices.EqualFunc(all, again, func(a, b pack) bool { return a.key == b.key }) {
+			t.Fatalf("with %d names, a run changes the packages of later runs", names)
+		}
+	}
+}
+
 // TestShrinkKeepsTheFailure takes the death of a process for a failure. One fault and a
 // few requests cause it, and the smaller plan can be repeated.
 func TestShrinkKeepsTheFailure(t *testing.T) {

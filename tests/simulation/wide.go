@@ -179,7 +179,7 @@ func (c *client) importTransfer() {
 	for key, data := range c.w.memory.Objects("private/chunks/") {
 		files[transfer.ListPrefix+key[strings.LastIndexByte(key, '/')+1:]] = []byte(data)
 	}
-	for _, p := range append(c.stock(), c.w.large) {
+	for _, p := range slices.Concat(c.stock(), []pack{c.w.large}) {
 		if data, ok := c.w.memory.Objects(pool.FileKey(p.sha256))[pool.FileKey(p.sha256)]; ok {
 			files[transfer.FilePrefix+p.sha256] = []byte(data)
 		}
