@@ -142,8 +142,8 @@ simulate: bin/simulation.test ## run SEEDS (20,000) simulated histories with fau
 replay: bin/simulation.test ## run the history of SEED again, and make it smaller if it fails
 	cd tests/simulation && ../../bin/simulation.test -test.run '^TestRunsKeepTheInvariants$$' -test.v -first $(SEED) -seeds 1
 
-mutants: bin/simulation.test ## remove each protective condition in turn, and print the seeds of the simulation that fail
-	cd tests/simulation && ../../bin/simulation.test -mutants .
+mutants: bin/simulation.test ## remove each protective condition in turn, and print the seeds of the simulation that fail; WRITE=1 searches them anew
+	cd tests/simulation && ../../bin/simulation.test -mutants '$(or $(CONDITIONS),.)'$(if $(WRITE), -write-killers)
 
 bin/simulation.test:
 	go test -c -o $@ ./tests/simulation

@@ -24,7 +24,8 @@
 //	coverage.go           counts of faults by call site and kind of task
 //	report.go             sums of many runs
 //	shrink.go             a smaller plan with the same failure
-//	mutants.go, conditions.go, killers.go  the protective conditions, each removed in turn, and seeds that fail then
+//	mutants.go, conditions.go  the protective conditions, each removed in turn
+//	killing.go, killers.go  seeds that fail then, and their table
 //	switches.go           a program that has all mutants, each with a switch
 //	unreached.go          call sites that no run reaches, with the reasons
 //

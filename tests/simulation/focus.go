@@ -78,6 +78,16 @@ var rare = []focus{
 	{name: "families, hasty", mix: "families", names: 1, hasty: true, requests: 30, also: []Kind{Before, Lost, Outage}},
 	// A closed server whose storage takes signed uploads; also exports, imports and large values.
 	{name: "wide", mix: "wide", names: 1, clients: 3, requests: 20, also: []Kind{Before, Lost, Outage}},
+	// An apply stands still between its reads of the InRelease and of the row, or before it puts another one.
+	// Others publish meanwhile.
+	{name: "relabel", mix: "relabel", names: 1, processes: 3, clients: 4, requests: -8, hasty: true, only: true, also: []Kind{Visible},
+		aims: []Aim{{Call: "Blobs.Stat public/dists/d1/InRelease", Kind: Freeze, One: 6, For: 2 * time.Minute}, {Call: "Blobs.Put public/dists/d1/InRelease", Kind: Freeze, One: 6, For: 2 * time.Minute}}},
+	// A removal dies between the deletion of a manifest and its last write.
+	{name: "removal", mix: "removal", names: 1, hasty: true, requests: -8, only: true, aims: []Aim{{Call: "Blobs.Delete private/publish/", Kind: CrashAfter, One: 3}}},
+	// A package comes back while a collection deletes its files.
+	{name: "added again", mix: "added again", names: 1, hasty: true, only: true, clients: 3, aims: []Aim{{Call: "Blobs.Delete private/", Kind: Delay, One: 2, For: 20 * time.Second}}},
+	// Snapshots are published, are sources of others, and are dropped by a pattern.
+	{name: "many", mix: "many", hasty: true, clients: 3},
 }
 
 // standing are biases in which calls of attempts have their effect late.

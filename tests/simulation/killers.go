@@ -1,53 +1,49 @@
 package simulation
 
-import (
-	"cmp"
-	"strings"
-)
-
-// killers are seeds that fail without a condition, by the begin of the condition's name.
-// The simulation holds that the same seeds pass with it. A mutant without a seed, or
-// whose seed passes by now, is tried with many.
-var killers = map[string]uint64{
-	"versions: a transaction requires": 46, "token: an attempt whose row": 17, "token: a fenced write": 3566, "lease: no attempt begins": 17, "lease: the heartbeat": 78,
-	"queue order: a task waits": 3, "queue order: a task joins": 1, "queue order: shared": 3, "queue order: a delivery starts": 40, "lost messages": 5,
-	"debts": 27, "undo": 225, "cancel: a committed": 305, "commit: no error fails": 847,
-	"idempotency: an admission": 30, "idempotency: a write": 11, "idempotency: the message": 1,
-	"names": 3, "references: a drop sees": 8, "references: a publication": 3,
-	"ETag order": 392, "row: an apply": 25, "apply: indexes": 3, "by-hash files": 71, "dates": 176,
-	"shared pool": 205, "conflict": 13, "fence: package": 4, "inventory: entries go after": 3, "inventory: it is committed before": 10,
-	"epoch: lists": 149, "epoch: replaced": 219, "barrier": 215, "claim: tasks pin": 28, "claim: a tombstone refuses": 289, "claim: the collector": 281,
-	"both: lease": 17, "both: cancel": 305, "both: row": 581, "both: token": 17,
-}
-
-// backedBy are conditions that another one backs: without one of them no run fails. The
-// change that removes both does.
-var backedBy = map[string]string{
-	"commit: a committed task does not stop": "a cancel refuses a committed task",
-	"ETag: a name is put":                    "the row is read after the ETag, and before the name is put",
-	"staging: a removal":                     "the write before the manifest goes also removes the row of staged objects",
-}
-
-// seed returns the seed that is known to fail without the conditions of a change, 0 if
-// none is.
-func (c Change) seed() uint64 {
-	return cmp.Or(lookup(c.Name, conditionKillers), lookup(c.Name, killers))
-}
-
-// backed returns the condition that backs that of a change, "" if none does.
-func (c Change) backed() string {
-	if len(c.Mutants) > 1 {
-		return ""
-	}
-	return cmp.Or(c.Mutants[0].Backed, lookup(c.Name, backedBy))
-}
-
-// lookup returns the value of the key that a name begins with.
-func lookup[T any](name string, all map[string]T) (found T) {
-	for begin, v := range all {
-		if strings.HasPrefix(name, begin) {
-			found = v
-		}
-	}
-	return found
+// killers are runs that fail without a condition. `make mutants WRITE=1` searches them, and
+// writes this file and the table of docs/guarantees.md.
+var killers = map[string]killer{
+	"ETag order: the ETag is read before the row":                                                   {47, 2, "public/dists/d1/InRelease: the Date goes back from 2026-01-01 00:36:17 +0000 UTC to 2026-01-01 00:31:21 +0000 …"},
+	"ETag: a name is put on condition of it":                                                        {47, 2, "public/dists/d1/InRelease: the Date goes back from 2026-01-01 00:30:02 +0000 UTC to 2026-01-01 00:23:10 +0000 …"},
+	"a cancel refuses a committed task, and it does not stop (both removed)":                        {305, 13, "task 5 (publish.create) has committed and is cancelled"},
+	"an apply ends, and the ETag is a condition (both removed)":                                     {1, 1, "public/dists/d1/InRelease: the Date goes back from 2026-01-01 00:18:57 +0000 UTC to 2026-01-01 00:17:56 +0000 …"},
+	"apply: indexes get their mutable names":                                                        {3, 3, "at rest, public/x/dists/d2/InRelease names a file that is not there: stat …"},
+	"barrier: the mark waits for the tasks from before the epoch":                                   {215, 12, "repo/UUID (a) names a list that is not whole, after it was written: damaged list: open …"},
+	"by-hash files outlive their readers":                                                           {71, 1, "public/dists/d1/main/binary-amd64/by-hash/SHA256/DIGEST was deleted 1.566372944s after the InRelease that …"},
+	"cancel: a committed task refuses":                                                              {305, 13, "task 5 (publish.create) has committed and is cancelled"},
+	"claim: a tombstone refuses a pin":                                                              {44, 1, "repo/UUID (b) names a list that is not whole, after objects were deleted: private/pool/e3/DIGEST: file DIGEST …"},
+	"claim: tasks pin what they need":                                                               {28, 1, "repo/UUID (a) names a list that is not whole, after a record was removed: record of pa-2-amd64 75e0: get …"},
+	"claim: the collector respects pins":                                                            {206, 6, "repo/UUID (a) names a list that is not whole, after a record was removed: record of pa-1-amd64 2ec5: get …"},
+	"commit: no error fails a committed task":                                                       {649, 12, "task 26 (publish.create) has committed and failed: the manifest …"},
+	"conflict: a path has one file":                                                                 {13, 13, "a file that an InRelease names was replaced: public/pool/more/p/pa/pa-1-amd64.deb has the digest …"},
+	"dates grow by a second at least":                                                               {155, 5, "public/dists/d1/InRelease: the Date goes back from 2026-01-01 00:17:40 +0000 UTC to 2026-01-01 00:12:38 +0000 …"},
+	"debts: a commit writes them":                                                                   {7, 7, "the world does not come to rest: tasks [], debts [calendar/recheck/:./d2 …"},
+	"epoch: lists are written in the epoch of the collection":                                       {149, 5, "repo/UUID (a) names a list that is not whole, after objects were deleted: private/chunks/0/3f/DIGEST: damaged …"},
+	"epoch: replaced heads are kept for the mark":                                                   {219, 7, "repo/UUID (a) names a list that is not whole, after a record was removed: record of pa-2-amd64 75e0: get …"},
+	"fence: package files are removed after a fenced write":                                         {50, 3, "public/dists/d1/InRelease names a file that was deleted: stat public/pool/main/p/pa/pa-2-amd64.deb: not found"},
+	"idempotency: a write whose answer was lost is recognised":                                      {11, 1, "the lost answer to a write breaks attempt 1 at task 1 (cleanup.db): task 1: answer to an earlier write was …"},
+	"idempotency: an admission whose answer was lost is recognised":                                 {30, 1, "POST /api/repos is answered with 500 {\"error\":\"admission of \\\"Create repository a\\\": simulated fault\"}, and …"},
+	"idempotency: the message of an ended task is dropped":                                          {1, 1, "the calls of a run do not end"},
+	"inventory: entries go after the files, in the transaction that ends the removal":               {3, 3, "after everything was dropped and collected, 2 rows and objects are left: row inventory/:./pool"},
+	"inventory: it is committed before the manifest of a dropped publication goes":                  {2, 1, "after everything was dropped and collected, 2 rows and objects are left: object …"},
+	"lease and token (both removed)":                                                                {17, 1, "process 1 writes the row of task 10 (cleanup.db), whose attempt 6 is of process 3"},
+	"lease: no attempt begins while another one has a live lease":                                   {17, 1, "attempt 11 at task 18 (publish.update) begins, and attempt 10 has a lease of 42.14701787s"},
+	"lease: the heartbeat extends it":                                                               {78, 2, "attempt 2 at task 12 (publish.create) overtakes attempt 1, which lives"},
+	"lost messages: the tick sends them again":                                                      {5, 1, "message 5-0-0 was delivered 101 times, and only messages fail to be sent"},
+	"names: a name is taken once":                                                                   {3, 3, "references: snapshot/UUID has no name of its own (error (nil))"},
+	"queue order: a delivery starts the task for which the others of its group wait":                {40, 3, "message 12-0-0 was delivered 101 times, and only messages fail to be sent"},
+	"queue order: a task joins the end of a queue":                                                  {1, 1, "task 4 (cleanup.db) acts while the earlier task 2 (cleanup.db) waits or runs"},
+	"queue order: a task waits for the tasks ahead of it":                                           {3, 3, "task 24 (repo.import) acts while the earlier task 23 (publish.rollback) waits or runs"},
+	"queue order: shared entries wait for an exclusive one":                                         {3, 3, "task 24 (repo.import) acts while the earlier task 23 (publish.rollback) waits or runs"},
+	"references: a drop of many snapshots sees them":                                                {6, 1, "references: publish/:./d2 publishes UUID, which is there: false, and referred to: true"},
+	"references: a drop sees them":                                                                  {8, 8, "references: publish/:./d1 publishes UUID, which is there: false, and referred to: true"},
+	"references: a publication writes one for each source":                                          {3, 3, "references: publish/:./d2 publishes UUID, which is there: true, and referred to: false"},
+	"row: an apply ends when another manifest is committed":                                         {47, 2, "public/dists/d1/InRelease: the Date goes back from 2026-01-01 00:06:01 +0000 UTC to 2026-01-01 00:04:59 +0000 …"},
+	"shared pool: the lists of neighbours keep files":                                               {205, 8, "public/dists/d2/InRelease names a file that was deleted: stat public/pool/main/p/pa/pa-2-amd64.deb: not found"},
+	"the write before a manifest goes, and the removal of the row of staged objects (both removed)": {169, 5, "after everything was dropped and collected, 2 rows and objects are left: object …"},
+	"token and required rows (both removed)":                                                        {17, 1, "process 1 writes the row of task 10 (cleanup.db), whose attempt 6 is of process 3"},
+	"token: a fenced write of an overtaken attempt is refused":                                      {666, 21, "process 4 writes the row of task 13 (publish.rollback), whose attempt 3 is of process 6"},
+	"token: an attempt whose row another attempt has written is lost":                               {17, 1, "process 1 writes the row of task 10 (cleanup.db), whose attempt 6 is of process 3"},
+	"undo: a failed task removes its traces":                                                        {225, 7, "after everything was dropped and collected, 18 rows and objects are left: object private/chunks/2/1a/DIGEST"},
+	"versions: a transaction requires the rows that it has only read":                               {46, 4, "a task of kind snapshot.take writes task/0000000000000015, and the row mirror/UUID has changed since it was …"},
 }

@@ -6,6 +6,9 @@ func (c *client) operation() { pick(c.dice, c.mix()...)() }
 // mix returns the operations of a plan. An operation that is there twice is twice as
 // frequent.
 func (c *client) mix() []func() {
+	if script := c.script(); script != nil {
+		return []func(){script}
+	}
 	switch c.w.Plan.Mix {
 	case "publish":
 		return []func(){c.importFiles, c.importFiles, c.importFiles, c.createRepo, c.publish, c.publish, c.update, c.update, c.update, c.update, c.update,
@@ -32,16 +35,13 @@ func (c *client) mix() []func() {
 		return c.families()
 	case "wide":
 		return c.wide()
-	case "comeback":
-		return []func(){c.comeBack}
 	case "names":
 		return []func(){c.createRepo, c.createRepo, c.editRepo, c.editRepo, c.editRepo, c.dropRepo, c.takeSnapshot, c.takeSnapshot, c.renameSnapshot, c.renameSnapshot, c.dropSnapshot}
-	case "revive":
-		return []func(){c.revive}
 	case "drops":
 		return []func(){c.importFiles, c.importFiles, c.createRepo, c.publish, c.publish, c.publish, c.update, c.update, c.dropPublication, c.dropPublication, c.dropPublication}
-	case "turn":
-		return []func(){c.turn}
+	case "many":
+		return []func(){c.importFiles, c.createRepo, c.takeSnapshot, c.takeSnapshot, c.takeSnapshot, c.filterSnapshot, c.mergeSnapshots, c.publishSnapshot, c.publishSnapshot, c.dropPublication,
+			c.dropSnapshots, c.dropSnapshots, c.dropSnapshots}
 	case "unsent":
 		return []func(){c.importFiles, c.createRepo, c.publish, c.publish, c.stage, c.stage, c.update, c.update, c.update}
 	}
@@ -53,4 +53,9 @@ func (c *client) mix() []func() {
 		c.cleanup, c.cleanup, c.repair, c.cancel, c.readTasks, c.read, c.read, c.read, c.removeUpload,
 		c.include, c.include, c.uploaders, c.changeMirror, c.updateMirror, c.updateMirror, c.dropMirror, c.keys,
 	}
+}
+
+// script returns the only operation of a plan, nil if it has several.
+func (c *client) script() func() {
+	return map[string]func(){"comeback": c.comeBack, "revive": c.revive, "turn": c.turn, "relabel": c.relabel, "removal": c.publishAndDrop, "added again": c.addAgain}[c.w.Plan.Mix]
 }

@@ -1,5 +1,11 @@
 package simulation
 
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
 // comeBack publishes a repository without a package, then with it again.
 func (c *client) comeBack() {
 	p := c.w.stock[c.number%3]
@@ -54,4 +60,58 @@ func (c *client) revive() {
 		c.task("POST", "/api/repos/a/packages", refs)
 	}
 	c.task("DELETE", "/api/repos/a/packages", refs)
+}
+
+// relabel publishes a repository, then changes the label of the publication. So each
+// update has an InRelease of its own.
+func (c *client) relabel() {
+	if c.number == 0 && c.sent == 1 {
+		c.task("POST", "/api/repos", map[string]any{"Name": "a"})
+		c.await(c.deliverPack("a", c.w.stock[0], ""))
+		c.task("POST", "/api/publish", map[string]any{"SourceKind": "local", "Distribution": "d1", "Architectures": []string{"amd64"}, "Sources": []map[string]string{{"Name": "a"}}})
+		return
+	}
+	c.task("PUT", "/api/publish/:./d1", map[string]any{"Label": fmt.Sprint(c.number, "-", c.sent)})
+}
+
+// publishAndDrop publishes a repository, and drops the publication. Two distributions
+// share a pool.
+func (c *client) publishAndDrop() {
+	repo, dist := "a", "d1"
+	if c.number%2 == 1 {
+		repo, dist = "b", "d2"
+	}
+	if c.sent == 1 {
+		c.task("POST", "/api/repos", map[string]any{"Name": repo})
+		c.await(c.deliverPack(repo, c.w.stock[c.number%2], ""))
+	}
+	c.task("POST", "/api/publish", map[string]any{"SourceKind": "local", "Distribution": dist, "Architectures": []string{"amd64"}, "Sources": []map[string]string{{"Name": repo}}})
+	c.task("DELETE", "/api/publish/:./"+dist, nil)
+}
+
+// addAgain removes a package from all lists, has a collection begin, and adds the package
+// again while the collection deletes its files.
+func (c *client) addAgain() {
+	repo := pick(c.dice, "a", "b")
+	if c.sent == 1 {
+		c.task("POST", "/api/repos", map[string]any{"Name": repo})
+	}
+	p := c.w.stock[c.number%2]
+	c.await(c.deliverPack(repo, p, ""))
+	c.task("DELETE", "/api/repos/"+repo+"/packages", map[string]any{"PackageRefs": []string{p.key}})
+	c.expect(c.json("POST", "/api/db/cleanup?_async=1", nil))
+	time.Sleep(c.dice.upTo(20 * time.Second))
+	c.await(c.deliverPack(repo, p, ""))
+}
+
+// publishSnapshot publishes a snapshot.
+func (c *client) publishSnapshot() {
+	prefix, path := c.publication()
+	c.task("POST", strings.TrimSuffix("/api/publish/"+prefix, "/"), map[string]any{"SourceKind": "snapshot", "Distribution": path[strings.LastIndexByte(path, '/')+1:],
+		"Architectures": []string{"amd64"}, "Sources": []map[string]string{{"Name": c.snapshot()}}})
+}
+
+// dropSnapshots drops all snapshots that nothing needs, or also sources of others.
+func (c *client) dropSnapshots() {
+	c.task("DELETE", "/api/snapshots?pattern=s*"+pick(c.dice, "", "&force=1"), nil)
 }

@@ -28,6 +28,8 @@ var (
 	mutants = flag.String("mutants", "", "build and run the mutants whose condition matches the pattern, instead of the tests")
 	focused = flag.String("focus", "", "run only seeds with this focus")
 	enough  = flag.Int("enough", 0, "end after this number of failures; 0 is never")
+	rewrite = flag.Bool("write-killers", false, "search the killers of mutants anew, and write them into killers.go and docs/guarantees.md")
+	saysAll = flag.Bool("announce", false, "print each seed before its run")
 )
 
 // maxHeap bounds the memory of a run, in bytes. Most runs have some 40 MiB of garbage.
@@ -43,7 +45,7 @@ func TestMain(m *testing.M) {
 	case *swarm:
 		err = runSwarm()
 	case *mutants != "":
-		err = runMutants(*mutants)
+		err = runMutants(*mutants, *rewrite)
 	default:
 		runtime.GOMAXPROCS(1)
 		debug.SetGCPercent(-1)
@@ -98,6 +100,9 @@ func TestRunsKeepTheInvariants(t *testing.T) {
 			next++
 		}
 		next += uint64(*every)
+		if *saysAll {
+			fmt.Printf("seed %d\n", p.Seed)
+		}
 		r := Run(t, f, p, report.Coverage)
 		report.Add(r)
 		if r.Failure != "" {
@@ -212,11 +217,15 @@ func TestShrinkKeepsTheFailure(t *testing.T) {
 // pass with it.
 func TestKillingSeedsPass(t *testing.T) {
 	f := fixtures(t)
-	for _, killing := range []map[string]uint64{killers, conditionKillers} {
-		for _, condition := range slices.Sorted(maps.Keys(killing)) {
-			if r := Run(t, f, PlanOf(killing[condition]), NewCoverage()); r.Failure != "" {
-				t.Errorf("%s: %s", condition, describe(r))
-			}
+	seeds := map[uint64]string{}
+	for _, c := range Changes() {
+		if k := c.killer(); k.seed > 0 {
+			seeds[k.seed] = c.Name
+		}
+	}
+	for _, seed := range slices.Sorted(maps.Keys(seeds)) {
+		if r := Run(t, f, PlanOf(seed), NewCoverage()); r.Failure != "" {
+			t.Errorf("%s: %s", seeds[seed], describe(r))
 		}
 	}
 }
