@@ -11,8 +11,12 @@ import (
 	"aptless/core/engine/parallel"
 )
 
-// maxBody bounds a JSON or form body, in bytes.
-const maxBody = 32 << 20
+// maxBody bounds a JSON or form body, in bytes. A larger one of up to maxUnread bytes is
+// discarded before it is refused.
+const (
+	maxBody   = 32 << 20
+	maxUnread = 4 * maxBody
+)
 
 // A body of more than smallBody bytes has memory of the budget of bodies until its task is
 // admitted. Example: one body of 32 MiB is decoded at a time in 256 MiB, and five in 2 GiB.
@@ -68,6 +72,9 @@ func (m *bodyMemory) release() {
 func readBody(r *http.Request) ([]byte, error) {
 	tooLarge := Errorf(http.StatusRequestEntityTooLarge, "request body has more than %d bytes", maxBody)
 	if r.ContentLength > maxBody {
+		if r.ContentLength <= maxUnread { // a client that sends it as a whole before it reads sees the refusal
+			_, _ = io.Copy(io.Discard, &timely{r.Body, time.Now().Add(bodyTime)})
+		}
 		return nil, tooLarge
 	}
 	data, err := io.ReadAll(io.LimitReader(r.Body, smallBody+1))
