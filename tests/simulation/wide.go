@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"mime/multipart"
 	"net/url"
 	"slices"
 	"strings"
@@ -139,19 +140,27 @@ func (c *client) manyRefs() {
 	c.cancel()
 }
 
-// manyFiles imports files that are no packages. The task's value is larger than a row.
+// manyFiles imports files that are no packages, of which the form has one twice. The
+// task's value is larger than a row.
 func (c *client) manyFiles() {
 	dir := fmt.Sprintf("u%d-%d", c.number, c.sent)
-	files := map[string][]byte{}
-	for n := range 90 {
-		files[fmt.Sprintf("%0140d_1_amd64.deb", n)] = []byte("none")
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for n := range 91 {
+		part, err := form.CreateFormFile("file", fmt.Sprintf("%0140d_1_amd64.deb", n%90))
+		if err == nil {
+			_, err = part.Write([]byte("none"))
+		}
+		if err != nil {
+			c.w.fail("form: %v", err)
+			return
+		}
 	}
-	body, media, err := apptest.FormOf(files)
-	if err != nil {
+	if err := form.Close(); err != nil {
 		c.w.fail("form: %v", err)
 		return
 	}
-	c.expect(c.ask("POST", "/api/files/"+dir, media, body))
+	c.expect(c.ask("POST", "/api/files/"+dir, form.FormDataContentType(), body.Bytes()))
 	c.task("POST", "/api/repos/"+c.repo()+"/file/"+dir, nil)
 	if len(c.mine) > 0 {
 		id := c.mine[len(c.mine)-1]
