@@ -54,7 +54,7 @@ func runSwarm() error {
 // printed none.
 func runPart(program string, n, workers, number int) (*Report, error) {
 	c := exec.Command(program, "-test.run=^TestRunsKeepTheInvariants$", "-test.timeout=0", "-part", fmt.Sprintf("-every=%d", workers),
-		fmt.Sprintf("-first=%d", *first+uint64(n)), fmt.Sprintf("-seeds=%d", number-n), fmt.Sprintf("-trail=%t", *whole), fmt.Sprintf("-lasting=%v", *lasting), "-shrink=false")
+		fmt.Sprintf("-first=%d", *first+uint64(n)), fmt.Sprintf("-seeds=%d", number-n), fmt.Sprintf("-trail=%t", *whole), fmt.Sprintf("-lasting=%v", *lasting), "-focus="+*focused, "-shrink=false")
 	out, err := c.CombinedOutput()
 	report := NewReport()
 	text, rest, found := bytes.Cut(out, []byte("\nreport: "))
