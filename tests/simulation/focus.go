@@ -24,7 +24,7 @@ type focus struct {
 	names     int    // of each kind of object; 0 is all
 	processes int    // at least
 	clients   int    // at least
-	requests  int    // of each client, more
+	requests  int    // of each client, more, or fewer; 3 at least
 	hasty     bool   // pauses of clients are short
 	only      bool   // there are no faults but those of the aims, and of also
 	aims      []Aim
@@ -83,9 +83,9 @@ var rare = []focus{
 	{name: "relabel", mix: "relabel", names: 1, processes: 3, clients: 4, requests: -8, hasty: true, only: true, also: []Kind{Visible},
 		aims: []Aim{{Call: "Blobs.Stat public/dists/d1/InRelease", Kind: Freeze, One: 6, For: 2 * time.Minute}, {Call: "Blobs.Put public/dists/d1/InRelease", Kind: Freeze, One: 6, For: 2 * time.Minute}}},
 	// A removal dies between the deletion of a manifest and its last write.
-	{name: "removal", mix: "removal", names: 1, hasty: true, requests: -8, only: true, aims: []Aim{{Call: "Blobs.Delete private/publish/", Kind: CrashAfter, One: 3}}},
+	{name: "removal", mix: "removal", names: 1, hasty: true, requests: -16, only: true, aims: []Aim{{Call: "Blobs.Delete private/publish/", Kind: CrashAfter, One: 3}}},
 	// A package comes back while a collection deletes its files.
-	{name: "added again", mix: "added again", names: 1, hasty: true, only: true, clients: 3, aims: []Aim{{Call: "Blobs.Delete private/", Kind: Delay, One: 2, For: 20 * time.Second}}},
+	{name: "added again", mix: "added again", names: 1, hasty: true, only: true, clients: 3, requests: -16, aims: []Aim{{Call: "Blobs.Delete private/", Kind: Delay, One: 2, For: 20 * time.Second}}},
 	// Snapshots are published, are sources of others, and are dropped by a pattern.
 	{name: "many", mix: "many", hasty: true, clients: 3},
 }
@@ -125,7 +125,7 @@ func focusOf(seed uint64) *focus {
 // focusOn takes a focus into a plan.
 func (p *Plan) focusOn(f focus) {
 	p.Focus, p.Mix, p.Names, p.Hasty, p.Aims, p.Only = f.name, f.mix, f.names, f.hasty, f.aims, f.only
-	p.Requests += f.requests
+	p.Requests = max(p.Requests+f.requests, 3)
 	p.Clients = max(p.Clients, f.clients)
 	p.Processes = max(p.Processes, f.processes)
 	with := f.also
