@@ -40,7 +40,7 @@ func (t *tally) next(m moment) uint64 {
 // calls that change nothing get one fate.
 func joined(calls []*call) []*call {
 	slices.SortStableFunc(calls, func(a, b *call) int {
-		return cmp.Or(cmp.Compare(a.process.number, b.process.number), strings.Compare(a.name, b.name), a.arrived.compare(b.arrived))
+		return cmp.Or(cmp.Compare(a.process.number, b.process.number), strings.Compare(a.name, b.name), a.arrived.compare(b.arrived), strings.Compare(a.place(), b.place()))
 	})
 	var all []*call
 	for _, c := range calls {
@@ -52,6 +52,15 @@ func joined(calls []*call) []*call {
 		}
 	}
 	return all
+}
+
+// place returns the file and line of a call, which tells a heartbeat's write from other
+// writes of the same row.
+func (c *call) place() string {
+	if c.site == nil {
+		return ""
+	}
+	return c.site.place.At
 }
 
 // compare orders moments.

@@ -33,6 +33,11 @@ type rowWrite struct {
 func (a *Attempt) write(ctx context.Context, w rowWrite) error {
 	a.writing.Lock()
 	defer a.writing.Unlock()
+	return a.writeHeld(ctx, w)
+}
+
+// writeHeld is write for a caller that holds a.writing.
+func (a *Attempt) writeHeld(ctx context.Context, w rowWrite) error {
 	for {
 		if a.over {
 			return fmt.Errorf("task %d: %w", a.begun.ID, ErrLost)
@@ -294,16 +299,7 @@ func (a *Attempt) heartbeat(ctx context.Context, log *slog.Logger) {
 		if ctx.Err() != nil { // select chose at random between two ready cases
 			return
 		}
-		a.mu.Lock()
-		fresh := a.unwritten
-		a.mu.Unlock()
-		a.writing.Lock()
-		due, over := a.task.Lease.Sub(a.store.Now()) < a.lease*2/3, a.over
-		a.writing.Unlock()
-		if over || !fresh && !due {
-			continue
-		}
-		err := a.write(ctx, rowWrite{change: func(*Task) {}})
+		err := a.beat(ctx)
 		switch {
 		case err == nil || ctx.Err() != nil:
 			continue
@@ -314,4 +310,20 @@ func (a *Attempt) heartbeat(ctx context.Context, log *slog.Logger) {
 			log.Warn("lease was not extended", "task", a.begun.ID, "error", err)
 		}
 	}
+}
+
+// beat extends the lease if that is due, or if there is output to publish. It holds
+// a.writing from the check to the write. So a heartbeat that waits for a write of the
+// task comes before the next one.
+func (a *Attempt) beat(ctx context.Context) error {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	a.mu.Lock()
+	fresh := a.unwritten
+	a.mu.Unlock()
+	due := a.task.Lease.Sub(a.store.Now()) < a.lease*2/3
+	if a.over || !fresh && !due {
+		return nil
+	}
+	return a.writeHeld(ctx, rowWrite{change: func(*Task) {}})
 }
