@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 
 	"aptless/core/archive/publish/files"
@@ -16,8 +17,10 @@ import (
 )
 
 // begin writes the row of an attempt before it stages anything. A row that a
-// task before this one has left is undone first. It returns how many inventories
-// the attempt has written already: it runs again after a conflict.
+// task before this one has left is undone first, and so is one with other lists.
+// Example: an import changes a source between two attempts, and files of packages
+// that the source had are linked. It returns how many inventories the attempt has
+// written already: it runs again after a conflict.
 func (s *Store) begin(ctx context.Context, a *task.Attempt, d draft, folder string) (inventories int, err error) {
 	row := staging{Name: d.next.Name, Task: a.ID(), Folders: []string{folder}, Scope: d.next.scope(), Aliases: d.next.Aliases, Lists: d.next.published()}
 	version := driver.Absent
@@ -30,17 +33,17 @@ func (s *Store) begin(ctx context.Context, a *task.Attempt, d draft, folder stri
 				v = driver.Absent
 			case err != nil:
 				return 0, err
-			case old.Task == a.ID() && slices.Contains(old.Folders, folder):
+			case old.Task != a.ID() || !maps.Equal(old.Lists, row.Lists):
+				if err := s.undoStaged(ctx, a, d.link.Inventory, old); err != nil {
+					return 0, err
+				}
+			case slices.Contains(old.Folders, folder):
 				row.Folders = old.Folders
 				if _, inventories, err = index.Inventory(ctx, s.Blobs, folder); err != nil {
 					return 0, err
 				}
-			case old.Task == a.ID():
-				row.Folders = append(slices.Clone(old.Folders), folder)
 			default:
-				if err := s.undoStaged(ctx, a, d.link.Inventory, old); err != nil {
-					return 0, err
-				}
+				row.Folders = append(slices.Clone(old.Folders), folder)
 			}
 			version = v
 		}

@@ -203,6 +203,41 @@ func TestRecheckWaitsForWhatIsOwed(t *testing.T) {
 	}
 }
 
+// TestSourceThatChangesBetweenAttemptsLeavesNothing has the first attempt at an update link
+// a package file and end. Then the source has another package instead, as after an import.
+func TestSourceThatChangesBetweenAttemptsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	staged, mended := false, false
+	env.Blobs = failing{env.Blobs, func(method, key string) bool {
+		breaks := staged && !mended && method == "put"
+		staged = staged || strings.HasPrefix(key, "public/") && strings.HasSuffix(key, "newer_2_amd64.deb")
+		return breaks
+	}}
+	r := newRig(t.Context(), env).rechecks()
+	must(t, r.put("r", hello), r.create(from("stable", "r")))
+	must(t, r.put("r", hello, pack{"newer", "2", "amd64", "newer"}))
+	spec, err := r.checkUpdate(t.Context(), at("stable"))
+	must(t, err)
+	admitted, err := r.tasks.Admit(t.Context(), spec, false)
+	must(t, err)
+	m := driver.Message{Group: admitted.Group, ID: "first", Body: fmt.Sprint(admitted.ID), Receipt: "1"}
+	if _, err := r.dispatcher.Handle(t.Context(), m); err == nil || !staged || !strings.Contains(pooled(env), "newer") {
+		t.Fatalf("the first attempt: %v; files %s", err, pooled(env))
+	}
+	mended = true
+	must(t, r.put("r", hello, later))
+	env.Clock.Advance(time.Hour)
+	_, err = r.dispatcher.Handle(t.Context(), m)
+	must(t, err, r.ended(admitted.ID))
+	if got := pooled(env); strings.Contains(got, "newer") || strings.Count(got, " ") != 1 {
+		t.Errorf("the tree has the package files %s", got)
+	}
+	r.recheck(t)
+	must(t, r.drop(at("stable")))
+	gone(t, env)
+}
+
 // TestChangeThatIsTakenBackLeavesNothing has the first attempt at an update stage a change
 // and fail. The change is taken back before the second one, which finds that nothing has
 // changed. Nothing of the first attempt is left, and no recheck waits for it.
