@@ -46,7 +46,11 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	if strings.HasPrefix(by, "snapshot/") && !args.Force {
 		return task.Result{}, task.Fail(403, "won't delete mirror with snapshots, use 'force=1' to override")
 	}
-	further := []driver.Key{calendar.Key(entryName(m.UUID)), {Part: oldCalendar, Sort: m.UUID}}
+	further, err := source.Marks(ctx, s.Table, string(source.Mirror), m.UUID)
+	if err != nil {
+		return task.Result{}, err
+	}
+	further = append(further, calendar.Key(entryName(m.UUID)), driver.Key{Part: oldCalendar, Sort: m.UUID})
 	if m.Secrets != (Secrets{}) {
 		further = append(further, secretKey(m.UUID))
 	}

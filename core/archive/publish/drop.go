@@ -8,6 +8,7 @@ import (
 
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
+	"aptless/core/archive/source"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 )
@@ -111,13 +112,32 @@ func (s *Store) endDrop(ctx context.Context, a *task.Attempt, p Publication, arg
 	if err := p.schedule(ctx, a); err != nil {
 		return err
 	}
-	a.Drop(p.Dist().Row())
+	if err := s.dropRow(ctx, a, p); err != nil {
+		return err
+	}
 	a.Pay(debtName(p.Dist()))
 	a.PutJSON(removalKey(p.Name), left)
 	if err := a.Commit(ctx, cursor{Committed: true}, left.debt()); err != nil || later {
 		return err
 	}
 	return s.removeSmall(ctx, a, p.Name)
+}
+
+// dropRow adds the removal of the row of a publication and of its mark to the transaction
+// that has read the row.
+func (s *Store) dropRow(ctx context.Context, a *task.Attempt, p Publication) error {
+	marks, err := source.Marks(ctx, s.Table, source.Published, p.Dist().ID())
+	if err != nil {
+		return err
+	}
+	for _, key := range marks {
+		if _, err := a.Get(ctx, key); err != nil && !errors.Is(err, driver.ErrNotFound) {
+			return err
+		}
+		a.Drop(key)
+	}
+	a.Drop(p.Dist().Row())
+	return nil
 }
 
 // removeSmall pays the debt of a drop if the publication was a small one.

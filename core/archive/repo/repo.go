@@ -273,5 +273,9 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	case !args.Force:
 		return task.Result{}, task.Fail(409, "unable to drop, local repo has snapshots, use ?force=1 to override")
 	}
-	return task.Result{Value: struct{}{}}, s.Rows().Drop(ctx, a, &r)
+	marks, err := source.Marks(ctx, s.Table, string(source.Repo), r.UUID)
+	if err != nil {
+		return task.Result{}, err
+	}
+	return task.Result{Value: struct{}{}}, s.Rows().Drop(ctx, a, &r, marks...)
 }

@@ -105,5 +105,15 @@ func (s *Store) drop(ctx context.Context, a *task.Attempt, args DropArgs) (task.
 	case !args.Force:
 		return task.Result{}, task.Fail(409, "won't delete snapshot that was used as source for other snapshots, use ?force=1 to override")
 	}
-	return task.Result{Value: struct{}{}}, s.Rows().Drop(ctx, a, &found, found.references()...)
+	return task.Result{Value: struct{}{}}, s.remove(ctx, a, &found)
+}
+
+// remove adds the removal of a snapshot, of its references and of its mark to the
+// transaction that has read the snapshot.
+func (s *Store) remove(ctx context.Context, a *task.Attempt, v *Snapshot) error {
+	marks, err := source.Marks(ctx, s.Table, string(source.Snapshot), v.UUID)
+	if err != nil {
+		return err
+	}
+	return s.Rows().Drop(ctx, a, v, append(v.references(), marks...)...)
 }

@@ -228,7 +228,7 @@ func (s *Store) dropOne(ctx context.Context, a *task.Attempt, src Source, force 
 	if reason, err = s.keepReason(ctx, src.UUID, force, nil); reason != 0 || err != nil {
 		return reason, err
 	}
-	return 0, s.Rows().Drop(ctx, a, &found, found.references()...)
+	return 0, s.remove(ctx, a, &found)
 }
 
 // removal returns the effects so far.

@@ -1,6 +1,7 @@
 // Package source owns the common view of mirrors, local repositories and snapshots.
 // Publications, snapshots, copies and drawings take packages from them. It stores
-// nothing: each of the three packages makes Sources of its own rows and is a Finder.
+// nothing: each of the three packages makes Sources of its own rows and is a Finder. It
+// names the mark of an imported object, which package transfer writes and drops remove.
 //
 // Invariants:
 //

@@ -20,7 +20,7 @@
 //	export / <id>                   the Export: where its objects are, and until when
 //	calendar / export/<id>          the debt of the removal of an export: its objects
 //	private/exports/<id>-<attempt>  the objects of an export, one a line
-//	transferred / <kind>/<uuid>     the digest of an object as loaded, and of its row after that
+//	transferred / <kind>/<uuid>     the digest of an object as loaded, and of its row after that; goes with the object
 //	waiting / <storage>:<prefix>/<dist>  a publication that was loaded and is not yet published
 //
 // # Files

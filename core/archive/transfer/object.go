@@ -18,6 +18,7 @@ import (
 	"aptless/core/archive/publish"
 	"aptless/core/archive/repo"
 	"aptless/core/archive/snapshot"
+	"aptless/core/archive/source"
 	"aptless/core/engine/lists"
 )
 
@@ -160,10 +161,10 @@ type Object struct {
 // Kinds of objects, in the order of an import.
 const (
 	OfRing        = "keyring"
-	OfRepo        = "repo"
-	OfMirror      = "mirror"
-	OfSnapshot    = "snapshot"
-	OfPublication = "publication"
+	OfRepo        = string(source.Repo)
+	OfMirror      = string(source.Mirror)
+	OfSnapshot    = string(source.Snapshot)
+	OfPublication = source.Published
 )
 
 // Kind returns the kind of the object, "" if it has none or several.

@@ -25,10 +25,9 @@ type mark struct {
 	State  string // digest of the object here, as the import left it
 }
 
-// markKey is the key of an object's mark. Its Sort is a digest, since a name may be long.
-func markKey(o *Object) driver.Key {
-	return driver.Key{Part: "transferred", Sort: o.Kind() + "/" + digestOf(o.id())}
-}
+// markKey is the key of an object's mark. It is written in the transactions of the
+// object's row only, and removed with it; see source.Marks.
+func markKey(o *Object) driver.Key { return source.Mark(o.Kind(), o.id()) }
 
 func digestOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
