@@ -20,6 +20,7 @@ type call struct {
 	changes bool   // it changes rows, objects or messages
 	site    *site
 	arrived moment
+	owner   owner
 	twins   []*call // further calls that are joined with this one
 	due     time.Time
 	aimed   bool // a fault of an aim has met it
@@ -45,7 +46,7 @@ func (p *Process) enter(ctx context.Context, name string, changes bool) (fate, e
 	if err := ctx.Err(); err != nil || w.open {
 		return fate{}, err
 	}
-	c := &call{process: p, name: name, changes: changes, site: w.coverage.site(ctx, name), turn: make(chan fate, 1)}
+	c := &call{process: p, name: name, changes: changes, site: w.coverage.site(ctx, name), owner: ownerOf(ctx), turn: make(chan fate, 1)}
 	w.park(c)
 	select {
 	case f := <-c.turn:

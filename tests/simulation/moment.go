@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,8 @@ func (t *tally) next(m moment) uint64 {
 // calls that change nothing get one fate.
 func joined(calls []*call) []*call {
 	slices.SortStableFunc(calls, func(a, b *call) int {
-		return cmp.Or(cmp.Compare(a.process.number, b.process.number), strings.Compare(a.name, b.name), a.arrived.compare(b.arrived), strings.Compare(a.place(), b.place()))
+		return cmp.Or(cmp.Compare(a.process.number, b.process.number), strings.Compare(a.name, b.name), a.arrived.compare(b.arrived), strings.Compare(a.place(), b.place()),
+			cmp.Compare(a.owner.client, b.owner.client), cmp.Compare(a.owner.task, b.owner.task))
 	})
 	var all []*call
 	for _, c := range calls {
@@ -63,6 +65,24 @@ func (c *call) place() string {
 	return c.site.place.At
 }
 
+// owner is the client or the task that a call is made for. Example: the death of a process
+// ends the requests of two clients, and both send the next one in that moment.
+type owner struct {
+	client int // 1 is the first; 0 is none
+	task   int64
+}
+
+// ownerOf returns the owner of the calls with a context.
+func ownerOf(ctx context.Context) (o owner) {
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		o.client = r.client + 1
+	}
+	if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok {
+		o.task = d.task
+	}
+	return o
+}
+
 // compare orders moments.
 func (m moment) compare(other moment) int {
 	return cmp.Or(cmp.Compare(m.step, other.step), m.at.Compare(other.at))
@@ -70,5 +90,5 @@ func (m moment) compare(other moment) int {
 
 // twin reports whether nothing tells two calls apart.
 func (c *call) twin(other *call) bool {
-	return !c.changes && !other.changes && c.process == other.process && c.name == other.name && c.arrived == other.arrived
+	return !c.changes && !other.changes && c.process == other.process && c.name == other.name && c.arrived == other.arrived && c.owner == other.owner
 }
