@@ -22,6 +22,7 @@ type client struct {
 	mine   []int64 // tasks of this client
 	last   *request
 	secret string // of a token; "" is none
+	prefer string // the header Prefer of requests
 }
 
 // answer is the answer to a request. It is unknown if the process died or the client
@@ -91,6 +92,9 @@ func (c *client) ask(method, path, media string, body []byte) answer {
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
 	r.Header.Set("Content-Type", media)
+	if c.prefer != "" {
+		r.Header.Set("Prefer", c.prefer)
+	}
 	if c.secret != "" {
 		r.Header.Set("Authorization", "Bearer "+c.secret)
 	}

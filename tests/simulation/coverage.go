@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +18,7 @@ type Coverage struct {
 	mu     sync.Mutex
 	sites  map[stack]string
 	Met    map[Place]map[string]int // verdicts
+	Known  map[string]bool          // kinds of tasks that processes have registered
 	Faults [kinds]int
 }
 
@@ -43,8 +45,18 @@ func (p *Place) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// know notes the kinds of tasks that a process has registered.
+func (c *Coverage) know(kinds []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, kind := range kinds {
+		c.Known[kind] = true
+	}
+}
+
 // join adds the counts of another Coverage.
 func (c *Coverage) join(other *Coverage) {
+	maps.Copy(c.Known, other.Known)
 	for k, n := range other.Faults {
 		c.Faults[k] += n
 	}
@@ -70,7 +82,7 @@ type stack [8]uintptr
 
 // NewCoverage returns an empty Coverage.
 func NewCoverage() *Coverage {
-	return &Coverage{sites: map[stack]string{}, Met: map[Place]map[string]int{}}
+	return &Coverage{sites: map[stack]string{}, Met: map[Place]map[string]int{}, Known: map[string]bool{}}
 }
 
 // site returns the place of the caller of a port.

@@ -15,7 +15,7 @@
 //	queue.go              the queue and its deliveries
 //	process.go            processes: start, crash, freeze
 //	power.go              a failure of the power
-//	client.go, mixes.go, operations.go, families.go, wide.go, scripts.go  clients and their requests
+//	client.go, mixes.go, operations.go, families.go, wide.go, thin.go, scripts.go  clients and their requests
 //	history.go            changes and reads as clients saw them, for porcupine
 //	network.go            the archive of another server, and objects that all runs share
 //	reader.go             readers: apt's algorithm
@@ -23,6 +23,7 @@
 //	run.go                a whole run: history, rest, last checks
 //	coverage.go           counts of faults by call site and kind of task
 //	report.go             sums of many runs
+//	verdict.go            the faults that each kind of task has to meet
 //	shrink.go             a smaller plan with the same failure
 //	mutants.go, conditions.go  the protective conditions, each removed in turn
 //	killing.go, killers.go  seeds that fail then, and their table

@@ -35,8 +35,8 @@ func (w *World) proceed(c *call, d *dice) {
 		w.coverage.met(c, verdict)
 	}
 	w.mu.Lock()
-	if verdict == "delay" || verdict == "late turn" || verdict == "freeze before" { // the call has its effect later
-		if verdict == "delay" {
+	if verdict == "delay" || verdict == "outage, hang" || verdict == "late turn" || verdict == "freeze before" { // the call has its effect later
+		if verdict == "delay" || verdict == "outage, hang" {
 			c.due = time.Now().Add(d.upTo(3 * time.Minute))
 		}
 		for _, other := range c.twins {
@@ -70,13 +70,8 @@ func (w *World) fate(c *call, d *dice) (f fate, verdict string) {
 	if w.calm || c.process.reader {
 		return fate{}, ""
 	}
-	switch w.met(c) {
-	case "lost":
-		return fate{lost: true}, "outage, lost"
-	case "hang":
-		return fate{}, "delay"
-	case "refused":
-		return fate{err: errFault}, "outage, refused"
+	if how := w.met(c); how != "" {
+		return suffered(how)
 	}
 	if f, verdict := w.aimed(c, d); verdict != "" {
 		return f, verdict
@@ -91,6 +86,11 @@ func (w *World) fate(c *call, d *dice) (f fate, verdict string) {
 		}
 	}
 	return fate{}, ""
+}
+
+// suffered is the fault of an outage on a call.
+func suffered(how string) (fate, string) {
+	return fate{lost: how == "lost", err: map[string]error{"refused": errFault}[how]}, "outage, " + how
 }
 
 // fault is a fault of a kind on a call.
@@ -123,6 +123,14 @@ func (w *World) rarity() int { return 1 + newDice(w.Plan.Seed, 4).below(4)*2 }
 func (w *World) begin(d *dice) {
 	w.outage = &outage{port: pick(d, "Table.", "Blobs.", "Blobs.Put public/", "Blobs.Open private/", "Queue.", "Signer.", "Table.Write task/"), how: pick(d, "refused", "refused", "lost", "hang"), until: time.Now().Add(d.upTo(40 * time.Minute))}
 	w.note("outage", w.outage.port, w.outage.how, w.outage.until.Format("15:04:05"))
+}
+
+// beginAt begins an outage of a call and its like, and returns its fault on that call.
+func (w *World) beginAt(c *call, d *dice) (fate, string) {
+	calls, _, _ := strings.Cut(c.name, "/")
+	w.outage = &outage{port: calls, how: pick(d, "refused", "refused", "lost", "hang"), until: time.Now().Add(time.Minute + d.upTo(20*time.Minute))}
+	w.note("outage", w.outage.port, w.outage.how, w.outage.until.Format("15:04:05"))
+	return suffered(w.outage.how)
 }
 
 // met returns how the outage affects a call; "" is not at all.

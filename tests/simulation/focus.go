@@ -14,6 +14,8 @@ type Aim struct {
 	Kind Kind
 	One  int // the fault meets one call in this number
 
+	Each bool `json:",omitempty"` // the fault meets each call site in the work on each kind of task once
+
 	For time.Duration `json:",omitempty"` // the shortest Freeze, Delay or Outage, which lasts up to three times as long; 0 is that of the kind
 }
 
@@ -103,6 +105,9 @@ var standing = []focus{
 // standingFrom is the number of the first of these among the seeds that rare leaves.
 const standingFrom = 10
 
+// eachAt is the number of the seeds with the focus "each", as standingFrom.
+const eachAt = 13
+
 // focusOf returns the focus of a seed, nil if it has none.
 func focusOf(seed uint64) *focus {
 	if n := newDice(seed, 0x666f637573).below(2 * len(focuses)); n < len(focuses) {
@@ -114,12 +119,22 @@ func focusOf(seed uint64) *focus {
 		return &rare[n]
 	case n >= standingFrom && n < standingFrom+len(standing):
 		return &standing[n-standingFrom]
+	case n == eachAt: // a fault meets each call site once in the work on each kind of task
+		return &focus{name: "each", mix: "every", names: 2, processes: 2, requests: 5, only: true, aims: eachOf(seed)}
 	case seed > manySeeds:
 		if n = newDice(seed, 0x6d656574).below(24); n < len(late) {
 			return &late[n]
 		}
 	}
 	return nil
+}
+
+// eachOf returns the aims of a run whose fault meets each call site. The removal of uploads
+// fails for minutes, too. Then a debt is left, and another task pays it.
+func eachOf(seed uint64) []Aim {
+	a := pick(newDice(seed, 0x65616368), Aim{Kind: Before, One: 6}, Aim{Kind: CrashAfter, One: 12}, Aim{Kind: CrashAfter, One: 12}, Aim{Kind: Lost, One: 6}, Aim{Kind: Outage, One: 10})
+	a.Each = true
+	return []Aim{a, {Call: "Blobs.Delete private/incoming/", Kind: Outage, One: 3}}
 }
 
 // focusOn takes a focus into a plan.
@@ -149,7 +164,13 @@ func (p *Plan) focusOn(f focus) {
 func (w *World) aimed(c *call, d *dice) (fate, string) {
 	for _, a := range w.Plan.Aims {
 		key, _ := strings.CutPrefix(c.name, "Blobs.Open ")
-		if strings.HasPrefix(c.name, a.Call) && !c.aimed && (a.Kind != Missing || w.check.names(key)) && w.faulty(a.Kind, d, a.One) {
+		one := a.One
+		if a.Each {
+			if one = w.each(a, c); one == 0 {
+				continue
+			}
+		}
+		if strings.HasPrefix(c.name, a.Call) && !c.aimed && (a.Kind != Missing || w.check.names(key)) && w.faulty(a.Kind, d, one) {
 			c.aimed = true
 			return w.hit(a, c, d)
 		}
@@ -157,8 +178,24 @@ func (w *World) aimed(c *call, d *dice) (fate, string) {
 	return fate{}, ""
 }
 
+// each returns how rarely the fault of an aim meets a call: once in that number. It is 0
+// if the fault has met the call site in the work on the kind of task. It is also 0 if the
+// call has no effect that could be lost. A kind that the fault has not met meets it soon.
+func (w *World) each(a Aim, c *call) int {
+	switch {
+	case c.site == nil || w.hits[c.site.place] || !c.changes && (a.Kind == Lost || a.Kind == CrashAfter):
+		return 0
+	case !w.hits[Place{Task: c.site.place.Task}]:
+		return 2
+	}
+	return a.One
+}
+
 // hit is the fault of an aim on a call.
 func (w *World) hit(a Aim, c *call, d *dice) (fate, string) {
+	if a.Each {
+		w.hits[c.site.place], w.hits[Place{Task: c.site.place.Task}] = true, true
+	}
 	length := a.For
 	if a.For > 0 {
 		length += time.Duration(d.below(int(2 * a.For)))
@@ -178,6 +215,7 @@ func (w *World) hit(a Aim, c *call, d *dice) (fate, string) {
 			w.outage = &outage{port: a.Call, how: "refused", until: time.Now().Add(length)}
 			return fate{err: errFault}, a.Kind.String()
 		}
+		return w.beginAt(c, d)
 	case Slow:
 		return fate{slow: time.Duration(d.below(int(time.Minute)))}, a.Kind.String()
 	case Delay:

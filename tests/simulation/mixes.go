@@ -33,8 +33,8 @@ func (c *client) mix() []func() {
 			c.cancel, c.cancel, c.cancel, c.readTasks, c.cleanup, c.renameSnapshot}
 	case "families":
 		return c.families()
-	case "wide":
-		return c.wide()
+	case "wide", "every":
+		return c.closed()
 	case "names":
 		return []func(){c.createRepo, c.createRepo, c.editRepo, c.editRepo, c.editRepo, c.dropRepo, c.takeSnapshot, c.takeSnapshot, c.renameSnapshot, c.renameSnapshot, c.dropSnapshot}
 	case "drops":

@@ -28,6 +28,7 @@ type Fixtures struct {
 	sources map[string]sourcePack
 	large   pack
 	secret  string
+	moved   map[string][]byte // of a transfer folder
 
 	ring *pgp.Keyring
 }
@@ -39,6 +40,9 @@ func NewFixtures() (*Fixtures, error) {
 		return nil, err
 	}
 	f := &Fixtures{stock: stockOf(), sources: sourcesOf(), large: largePack(), secret: auth.NewSecret(auth.API)}
+	if f.moved, err = movedOf(f.stock); err != nil {
+		return nil, err
+	}
 	if f.Signer, err = pgp.NewSigner(key); err != nil {
 		return nil, err
 	}

@@ -66,6 +66,7 @@ func (w *World) start(place int) {
 		w.fail("start of a process: %v", err)
 		return
 	}
+	w.coverage.know(a.Dispatcher.Kinds())
 	a.Dispatcher.Slice = pick(d, 0, time.Second, 20*time.Second, 5*time.Minute)
 	p.app, p.handle = a, a.Dispatcher.Handle
 	w.mu.Lock()
@@ -81,7 +82,7 @@ func (w *World) audited() bool {
 
 // wide reports whether the server of a run is closed, and its storage takes signed
 // uploads.
-func (w *World) wide() bool { return w.Plan.Mix == "wide" }
+func (w *World) wide() bool { return w.Plan.Mix == "wide" || w.Plan.Mix == "every" }
 
 // live sends lost messages again, then ticks every minute.
 func (p *Process) live() {

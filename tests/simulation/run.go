@@ -68,10 +68,10 @@ func Run(t *testing.T, f *Fixtures, plan Plan, coverage *Coverage) (result Resul
 }
 
 func newWorld(f *Fixtures, plan Plan, coverage *Coverage) *World {
-	w := &World{Plan: plan, memory: drivertest.NewMemory(time.Now), signer: f.Signer, ring: f.ring, stock: f.stock, sources: f.sources, coverage: coverage, arrived: make(chan struct{}, 1),
+	w := &World{Plan: plan, memory: drivertest.NewMemory(time.Now), signer: f.Signer, ring: f.ring, stock: f.stock, sources: f.sources, coverage: coverage, arrived: make(chan struct{}, 1), hits: map[Place]bool{},
 		queue: messages{groups: map[string][]*message{}, sent: map[string]time.Time{}}}
 	if w.wide() {
-		w.secret, w.large, w.direct, w.edge = f.secret, f.large, &drivertest.Direct{}, map[string]string{}
+		w.secret, w.large, w.moved, w.direct, w.edge = f.secret, f.large, f.moved, &drivertest.Direct{}, map[string]string{}
 	}
 	w.ghost = &Process{world: w, number: 1 << 30, reader: true}
 	w.net = newNetwork(w, f)
@@ -292,7 +292,7 @@ func (w *World) left() {
 	rows := w.memory.Rows("")
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
 		part, _, _ := strings.Cut(key, "/")
-		if !strings.HasPrefix(part, "audit") && !strings.HasPrefix(part, "auth") && part != "check" && key != "calendar/tasks/retention" && key != "calendar/cleanup/schedule" && part != "task" && part != "collection" && part != "keyring" && part != "gpg" && part != "transferred" {
+		if !strings.HasPrefix(part, "audit") && !strings.HasPrefix(part, "auth") && part != "check" && key != "calendar/tasks/retention" && key != "calendar/cleanup/schedule" && part != "task" && part != "collection" && part != "keyring" && part != "gpg" {
 			all = append(all, "row "+key)
 		}
 	}

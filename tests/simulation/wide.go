@@ -282,6 +282,9 @@ func (w *World) clearWide(c *client) {
 	if !w.wide() {
 		return
 	}
+	for _, path := range movedObjects() {
+		c.must("DELETE", "/api/"+path+"?force=1")
+	}
 	for _, dir := range []string{"direct", "deep/er/est", "deep/er", "deep"} {
 		c.must("DELETE", "/api/files/"+url.PathEscape(dir))
 	}

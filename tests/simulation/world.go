@@ -24,8 +24,9 @@ type World struct {
 	sources map[string]sourcePack
 	check   *checker
 	net     *network
-	secret  string // of the token that may do all; "" if the server is open
-	large   pack   // its record is larger than a row
+	secret  string            // of the token that may do all; "" if the server is open
+	large   pack              // its record is larger than a row
+	moved   map[string][]byte // of a transfer folder
 	direct  *drivertest.Direct
 	edge    map[string]string // guarded by mu
 
@@ -46,8 +47,9 @@ type World struct {
 	faultSteps []int
 	open       bool // calls go on at once, without a scheduler
 	outage     *outage
-	random     tally // of pauses drawn
-	listing    tally // of listings
+	hits       map[Place]bool // of aims that meet each call site once
+	random     tally          // of pauses drawn
+	listing    tally          // of listings
 	trail      []line
 	hash       uint64
 	ghost      *Process // makes the calls that take effect after their callers gave them up
