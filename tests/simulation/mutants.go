@@ -132,7 +132,7 @@ var Mutants = []Mutant{
 	{Condition: "epoch: replaced heads are kept for the mark", File: "engine/gc/epoch.go", Focus: "turn",
 		Old: "		if slices.Contains(e.Heads, row.Part) {",
 		New: "		if false && slices.Contains(e.Heads, row.Part) {"},
-	{Condition: "barrier: the mark waits for the tasks from before the epoch", File: "engine/gc/collector.go", Focus: "mark",
+	{Condition: "barrier: the mark waits for the tasks from before the epoch", File: "engine/gc/collector.go", Focus: "added again",
 		Old: "		if id > c.at.Before {\n			break\n		}\n",
 		New: "		if id > 0 {\n			break\n		}\n"},
 	{Condition: "claim: tasks pin what they need", File: "engine/gc/pin.go", Focus: "mark",
