@@ -8,8 +8,8 @@ import (
 )
 
 // seedsOfKinds is the number of seeds from which a swarm fails if a kind of task has not met
-// each of harms. 130 of them have the focus "each".
-const seedsOfKinds = 4000
+// each of harms. 300 of them have the focus "each".
+const seedsOfKinds = 10_000
 
 // seedsOfSites is that number for a call site that no run has called.
 const seedsOfSites = 1000
