@@ -134,7 +134,7 @@ func focusOf(seed uint64) *focus {
 func eachOf(seed uint64) []Aim {
 	a := pick(newDice(seed, 0x65616368), Aim{Kind: Before, One: 6}, Aim{Kind: CrashAfter, One: 12}, Aim{Kind: CrashAfter, One: 12}, Aim{Kind: Lost, One: 6}, Aim{Kind: Outage, One: 10})
 	a.Each = true
-	return []Aim{a, {Call: "Blobs.Delete private/incoming/", Kind: Outage, One: 2}}
+	return []Aim{a, {Call: "Blobs.Delete private/incoming/", Kind: Outage, One: 2}, {Call: "Table.Scan upload", Kind: Outage, One: 8}}
 }
 
 // focusOn takes a focus into a plan.
