@@ -20,8 +20,9 @@ import (
 // task before this one has left is undone first, and so is one with other lists.
 // Example: an import changes a source between two attempts, and files of packages
 // that the source had are linked. It returns how many inventories the attempt has
-// written already: it runs again after a conflict.
-func (s *Store) begin(ctx context.Context, a *task.Attempt, d draft, folder string) (inventories int, err error) {
+// written already: it runs again after a conflict. It also returns the deletions that
+// calls of other attempts may have left.
+func (s *Store) begin(ctx context.Context, a *task.Attempt, d draft, folder string) (inventories int, late pending, err error) {
 	row := staging{Name: d.next.Name, Task: a.ID(), Folders: []string{folder}, Scope: d.next.scope(), Aliases: d.next.Aliases, Lists: d.next.published()}
 	version := driver.Absent
 	known := a.Token() == 1 // a first attempt finds no row of its own
@@ -32,28 +33,35 @@ func (s *Store) begin(ctx context.Context, a *task.Attempt, d draft, folder stri
 			case errors.Is(err, driver.ErrNotFound):
 				v = driver.Absent
 			case err != nil:
-				return 0, err
+				return 0, late, err
 			case old.Task != a.ID() || !maps.Equal(old.Lists, row.Lists):
 				if err := s.undoStaged(ctx, a, d.link.Inventory, old); err != nil {
-					return 0, err
+					return 0, late, err
 				}
 			case slices.Contains(old.Folders, folder):
 				row.Folders = old.Folders
 				if _, inventories, err = index.Inventory(ctx, s.Blobs, folder); err != nil {
-					return 0, err
+					return 0, late, err
 				}
 			default:
 				row.Folders = append(slices.Clone(old.Folders), folder)
 			}
 			version = v
+			if late.row, late.version, err = s.deletions(ctx, d.next.Dist()); err != nil {
+				return 0, late, err
+			}
 		}
 		data, err := json.Marshal(row)
 		if err != nil {
-			return 0, err
+			return 0, late, err
 		}
-		_, err = a.Write(ctx, driver.Op{Do: driver.OpPut, Key: stagingKey(row.Name), If: version, Data: data})
+		ops := []driver.Op{{Do: driver.OpPut, Key: stagingKey(row.Name), If: version, Data: data}}
+		if known && !s.Alone {
+			ops = append(ops, driver.Op{Do: driver.OpCheck, Key: deletionsKey(d.next.Dist()), If: driver.Absent})
+		}
+		_, err = a.Write(ctx, ops...)
 		if !errors.Is(err, driver.ErrConflict) {
-			return inventories, err
+			return inventories, late, err
 		}
 		known = false
 	}
@@ -238,14 +246,8 @@ func (s *Store) delete(ctx context.Context, a *task.Attempt, p Publication, keys
 	if len(keys) == 0 {
 		return nil
 	}
-	if _, err := a.Write(ctx); err != nil {
-		return err
-	}
-	err := s.deleteInOrder(ctx, keys)
-	if _, fenced := a.Write(ctx); errors.Is(fenced, task.ErrLost) {
-		return errors.Join(fenced, s.putBack(ctx, p.Name, keys))
-	}
-	return err
+	return s.removeFenced(ctx, a, p.Dist(), keys, func(ctx context.Context) error { return s.deleteInOrder(ctx, keys) },
+		func(ctx context.Context) error { return s.putBack(ctx, p.Name, keys) })
 }
 
 // hide removes the files by which apt sees a publication that was dropped. It returns the

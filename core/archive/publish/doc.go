@@ -14,6 +14,7 @@
 //	packages.go       package files that go
 //	staging.go        the row of a publication that is being staged
 //	removal.go        the row of a publication that was dropped
+//	deletions.go      the row about deletions under way, and the fenced writes around each
 //	late.go           the row about attempts whose calls may have their effect late
 //	validate.go       refusals and locks
 //	args.go           arguments of tasks, and the draft that is made of them
@@ -39,6 +40,7 @@
 //	staging / <storage>:<prefix>/<dist>         folders and lists that attempts are staging
 //	removal / <storage>:<prefix>/<dist>         a dropped publication whose files are not all removed
 //	late / <storage>:<prefix>/<dist>            lists whose package files late calls may put or remove, until the recheck
+//	deletions / <storage>:<prefix>              digests of keys that calls are deleting, or may delete late
 //	calendar / publish/<storage>:<prefix>/<dist>  the debt of a commit: an apply or a removal
 //	calendar / recheck/<storage>:<prefix>/<dist>  when its trees are compared with its rows: an attempt has not ended properly
 //	calendar / expiry/<storage>:<prefix>/<dist>   when its Release is signed anew; only if it expires
@@ -59,6 +61,7 @@
 //     The task has the area's lock. Files that go leave it when they are removed.
 //  6. A call of an attempt that died, failed or was overtaken may have its effect late.
 //     A recheck finds that, after the time in which such calls end.
-//  7. A manifest, its lists and its by-hash objects stay as long as the row names
+//  7. No manifest is committed that names a key which a late call may delete.
+//  8. A manifest, its lists and its by-hash objects stay as long as the row names
 //     the revision.
 package publish

@@ -103,6 +103,9 @@ func (s *Store) endDrop(ctx context.Context, a *task.Attempt, p Publication, arg
 		a.Printf("Files were not removed: %v\n", err)
 		a.Warn("files were not removed, which is tried again later: %v", err)
 		later = true
+		if err := s.recheckLater(ctx, a, p.Dist()); err != nil {
+			return err
+		}
 	}
 	if err := p.refer(ctx, a, uuids(p.Components), nil); err != nil {
 		return err

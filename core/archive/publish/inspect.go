@@ -113,7 +113,7 @@ func (s *Store) inspectTree(ctx context.Context, a *task.Attempt, p Publication,
 		return err
 	}
 	t := s.tree(p)
-	t.Store = s.filesOf(a)
+	t.Store = s.filesOf(a, p.Dist())
 	have, err := t.Sizes(ctx, m)
 	if err != nil {
 		return err

@@ -6,11 +6,15 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/index"
+	"aptless/core/archive/publish/paths"
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/gc"
+	"aptless/core/engine/task"
 )
 
 // LatePart is the partition of the rows about attempts whose calls may have their effect
@@ -106,6 +110,108 @@ func (l *late) touched(ctx context.Context, s *files.Store, name string) (bool, 
 		}
 	}
 	return false, nil
+}
+
+// RecheckKind is the kind of the calendar entries of publications whose trees are
+// compared with their rows. PlanRecheck is their planner.
+const RecheckKind = "publish.recheck"
+
+// recheckAfter is longer than an attempt can go on after its successor has begun, with
+// the calls that it has sent. A function of AWS is ended after 15 minutes. Clocks may
+// differ by 20 minutes. On one machine a process has the database for itself, so no
+// attempt goes on beside its successor.
+const recheckAfter = 40 * time.Minute
+
+// RecheckArgs are the arguments of a recheck, and the data of its calendar entry.
+type RecheckArgs struct {
+	Name
+	Names []string  // all names under which the attempts may have put objects
+	Dirs  []string  `json:",omitempty"` // directories of package files in which they may have put or removed some
+	Until time.Time // the calls of the attempts have ended by then
+}
+
+// recheckName is the name of the calendar entry of the publication with an ID.
+func recheckName(id string) string { return "recheck/" + id }
+
+// recheckOf returns the publication with an ID, and the writes that note its recheck: of its
+// calendar entry, and of its row of LatePart. The calls have ended by the time until.
+// driver.ErrNotFound if it has no row. The row of an attempt that stages is written before
+// its first object.
+func (s *Store) recheckOf(ctx context.Context, id string, until time.Time) (paths.Dist, []driver.Op, error) {
+	var args RecheckArgs
+	was, err := calendar.Get(ctx, s.Table, recheckName(id))
+	if err == nil {
+		err = json.Unmarshal(was.Data, &args)
+	}
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+		return paths.Dist{}, nil, err
+	}
+	l, version, err := s.lateOf(ctx, id)
+	if err != nil {
+		return paths.Dist{}, nil, err
+	}
+	for _, part := range []string{StagingPart, paths.Row("").Part, RemovalPart} {
+		row, err := s.Table.Get(ctx, driver.Key{Part: part, Sort: id})
+		if errors.Is(err, driver.ErrNotFound) {
+			continue
+		}
+		if err == nil {
+			err = args.add(&l, row)
+		}
+		if err != nil {
+			return paths.Dist{}, nil, err
+		}
+	}
+	if args.Distribution == "" {
+		return paths.Dist{}, nil, driver.ErrNotFound
+	}
+	slices.Sort(args.Names)
+	args.Names, args.Dirs, args.Until = slices.Compact(args.Names), l.dirs(), until
+	e, err := args.entry()
+	if err != nil {
+		return paths.Dist{}, nil, err
+	}
+	data, err := json.Marshal(l)
+	return args.dist(), []driver.Op{e.Over(was).PutOp(), {Do: driver.OpPut, Key: lateKey(id), If: version, Data: data}}, err
+}
+
+// recheckLater notes a recheck of a publication, for an attempt that goes on after a call
+// has failed.
+func (s *Store) recheckLater(ctx context.Context, a *task.Attempt, d paths.Dist) error {
+	if s.Alone {
+		return nil
+	}
+	_, ops, err := s.recheckOf(ctx, d.ID(), s.Now().Add(recheckAfter).UTC())
+	if err == nil {
+		_, err = a.Write(ctx, ops...)
+	}
+	return err
+}
+
+// add adds the names and lists of a row: of a publication, of one that is being staged, or
+// of one that was dropped.
+func (args *RecheckArgs) add(l *late, row driver.Row) error {
+	if row.Part == StagingPart {
+		var st staging
+		if err := json.Unmarshal(row.Data, &st); err != nil {
+			return err
+		}
+		args.Name, args.Names = st.Name, append(append(args.Names, st.Distribution), st.Aliases...)
+		l.add(st.Scope, leftovers(st.Lists)...)
+		return nil
+	}
+	p, err := decode(row)
+	if err != nil {
+		return err
+	}
+	args.Name, args.Names = p.Name, append(args.Names, p.names()...)
+	l.addPublication(&p)
+	return nil
+}
+
+func (args RecheckArgs) entry() (calendar.Entry, error) {
+	data, err := json.Marshal(args)
+	return calendar.Entry{Name: recheckName(args.dist().ID()), Kind: RecheckKind, Data: data, Due: args.Until}, err
 }
 
 // LateRoots returns the lists that a row of LatePart needs.

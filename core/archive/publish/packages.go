@@ -18,7 +18,7 @@ import (
 // cleaner removes package files that a publication has lost. keeps are the lists
 // that it has, nil for none.
 func (s *Store) cleaner(a *task.Attempt, inv *files.Inventory, p Publication, keeps map[string]index.Published) *files.Cleaner {
-	return &files.Cleaner{Store: s.filesOf(a), Inventory: inv, Scope: p.scope(), Keeps: keeps,
+	return &files.Cleaner{Store: s.filesOf(a, inv.Dist), Inventory: inv, Scope: p.scope(), Keeps: keeps,
 		Others:  func(ctx context.Context, dir string) ([]lists.Ref, error) { return s.users(ctx, &p, dir) },
 		PutBack: func(ctx context.Context, names []string) error { return s.putBackPackages(ctx, p.Dist(), names) },
 		Shown:   func(ctx context.Context, names []string) (map[string]bool, error) { return s.shown(ctx, &p, names) },

@@ -108,12 +108,15 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 	base := d.base()
 	m = &tree.Manifest{Generation: d.last.Generation + 1, Signed: signer != nil, Aliases: slices.Clone(d.next.Aliases),
 		Folder: fmt.Sprintf("%s/%d-%d", d.next.Dist().Private(), a.ID(), a.Token())}
-	inventories, err := s.begin(ctx, a, d, m.Folder)
+	inventories, late, err := s.begin(ctx, a, d, m.Folder)
 	if err != nil {
 		return nil, err
 	}
 	a.Printf("Generating metadata files and linking package files...\n")
 	if err := s.gather(ctx, a, d); err != nil {
+		return nil, err
+	}
+	if err := s.undisturbed(ctx, a, at, d, late, d.link.Keys()); err != nil {
 		return nil, err
 	}
 	st, err := s.resume(ctx, a, at, d, m.Folder)
@@ -141,7 +144,26 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 		m.Unchanged = tree.Unchanged(m, base)
 		m.UnchangedAliases = tree.Without(m.Aliases, tree.Without(m.Aliases, base.Aliases))
 	}
+	if err := s.undisturbed(ctx, a, at, d, late, m.Keys(st.Dist)); err != nil {
+		return nil, err
+	}
 	return m, m.Save(ctx, st)
+}
+
+// undisturbed puts the task back while a late call may delete one of the keys that the
+// publication is to have. Staging begins anew then: the call may delete staged objects.
+func (s *Store) undisturbed(ctx context.Context, a *task.Attempt, at cursor, d draft, late pending, keys []string) error {
+	wait, waited, err := s.await(ctx, a, d.next.Dist(), late, append(keys, d.next.releases()...))
+	if err != nil || !waited {
+		return err
+	}
+	a.Printf("Waiting: a call of an earlier attempt may still delete files that are to be published...\n")
+	if at != (cursor{}) {
+		if err := a.Save(ctx, d.how.part.cursor(cursor{})); err != nil {
+			return err
+		}
+	}
+	return task.Later(wait)
 }
 
 // commit moves the publication's row to the manifest. It adds a reference row
@@ -281,7 +303,7 @@ func (s *Store) finishApply(ctx context.Context, a *task.Attempt, p Publication)
 	}
 	if !p.Applied {
 		t := s.tree(p)
-		t.Store = s.filesOf(a)
+		t.Store = s.filesOf(a, p.Dist())
 		t.Remove = func(ctx context.Context, keys []string) error { return s.delete(ctx, a, p, keys) }
 		err := t.Apply(ctx, m)
 		if errors.Is(err, tree.ErrSuperseded) { // another attempt has the locks by now

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/paths"
@@ -18,115 +17,30 @@ import (
 	"aptless/core/engine/task"
 )
 
-// RecheckKind is the kind of the calendar entries of publications whose trees are
-// compared with their rows. PlanRecheck is their planner.
-const RecheckKind = "publish.recheck"
-
-// recheckAfter is longer than an attempt can go on after its successor has begun, with
-// the calls that it has sent. A function of AWS is ended after 15 minutes. Clocks may
-// differ by 20 minutes. On one machine a process has the database for itself, so no
-// attempt goes on beside its successor.
-const recheckAfter = 40 * time.Minute
-
-// RecheckArgs are the arguments of a recheck, and the data of its calendar entry.
-type RecheckArgs struct {
-	Name
-	Names []string  // all names under which the attempts may have put objects
-	Dirs  []string  `json:",omitempty"` // directories of package files in which they may have put or removed some
-	Until time.Time // the calls of the attempts have ended by then
-}
-
-// recheckName is the name of the calendar entry of the publication with an ID.
-func recheckName(id string) string { return "recheck/" + id }
-
 // Unsettled returns the writes that note rechecks of the publications whose locks a task
 // has. An attempt at it has not ended properly, so its calls may have effects that no row
 // explains. Example: an attempt stands still before it puts InRelease, and is overtaken.
 // The publication is dropped. Then the attempt goes on and puts InRelease, since there is
 // none. Object stores have no writes that depend on a row.
 func (s *Store) Unsettled(ctx context.Context, t task.Task) (ops []driver.Op, err error) {
+	var of []paths.Dist
+	until := s.Now().Add(recheckAfter).UTC()
 	for _, want := range t.Locks {
 		id, ok := strings.CutPrefix(want.Resource, "publish/")
 		if !ok || want.Mode != lock.Exclusive {
 			continue
 		}
-		more, err := s.recheckOf(ctx, id)
+		d, more, err := s.recheckOf(ctx, id, until)
 		if errors.Is(err, driver.ErrNotFound) {
 			continue // nothing was staged, and nothing is
 		}
 		if err != nil {
 			return nil, err
 		}
-		ops = append(ops, more...)
+		ops, of = append(ops, more...), append(of, d)
 	}
-	return ops, nil
-}
-
-// recheckOf returns the writes that note a recheck of the publication with an ID: of its
-// calendar entry, and of its row of LatePart. driver.ErrNotFound if it has no row. The row
-// of an attempt that stages is written before its first object.
-func (s *Store) recheckOf(ctx context.Context, id string) ([]driver.Op, error) {
-	var args RecheckArgs
-	was, err := calendar.Get(ctx, s.Table, recheckName(id))
-	if err == nil {
-		err = json.Unmarshal(was.Data, &args)
-	}
-	if err != nil && !errors.Is(err, driver.ErrNotFound) {
-		return nil, err
-	}
-	l, version, err := s.lateOf(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	for _, part := range []string{StagingPart, paths.Row("").Part, RemovalPart} {
-		row, err := s.Table.Get(ctx, driver.Key{Part: part, Sort: id})
-		if errors.Is(err, driver.ErrNotFound) {
-			continue
-		}
-		if err == nil {
-			err = args.add(&l, row)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if args.Distribution == "" {
-		return nil, driver.ErrNotFound
-	}
-	slices.Sort(args.Names)
-	args.Names, args.Dirs, args.Until = slices.Compact(args.Names), l.dirs(), s.Now().Add(recheckAfter).UTC()
-	e, err := args.entry()
-	if err != nil {
-		return nil, err
-	}
-	data, err := json.Marshal(l)
-	return []driver.Op{e.Over(was).PutOp(), {Do: driver.OpPut, Key: lateKey(id), If: version, Data: data}}, err
-}
-
-// add adds the names and lists of a row: of a publication, of one that is being staged, or
-// of one that was dropped.
-func (args *RecheckArgs) add(l *late, row driver.Row) error {
-	if row.Part == StagingPart {
-		var st staging
-		if err := json.Unmarshal(row.Data, &st); err != nil {
-			return err
-		}
-		args.Name, args.Names = st.Name, append(append(args.Names, st.Distribution), st.Aliases...)
-		l.add(st.Scope, leftovers(st.Lists)...)
-		return nil
-	}
-	p, err := decode(row)
-	if err != nil {
-		return err
-	}
-	args.Name, args.Names = p.Name, append(args.Names, p.names()...)
-	l.addPublication(&p)
-	return nil
-}
-
-func (args RecheckArgs) entry() (calendar.Entry, error) {
-	data, err := json.Marshal(args)
-	return calendar.Entry{Name: recheckName(args.dist().ID()), Kind: RecheckKind, Data: data, Due: args.Until}, err
+	more, err := s.leaveDeletions(ctx, of, until)
+	return append(ops, more...), err
 }
 
 // lock returns the locks of a recheck. No task stages or removes objects of these trees
@@ -204,7 +118,7 @@ func (s *Store) recheckPackages(ctx context.Context, a *task.Attempt, args Reche
 	if err != nil {
 		return err
 	}
-	r := &files.Rechecker{Store: s.filesOf(a), Inventory: s.inventory(a, args.dist()), Dist: args.dist(),
+	r := &files.Rechecker{Store: s.filesOf(a, args.dist()), Inventory: s.inventory(a, args.dist()), Dist: args.dist(),
 		Touched:   func(ctx context.Context, name string) (bool, error) { return l.touched(ctx, s.files(), name) },
 		PutBack:   func(ctx context.Context, names []string) error { return s.putBackPackages(ctx, args.dist(), names) },
 		OutOfTime: a.SliceOver,
@@ -258,6 +172,9 @@ func (s *Store) endRecheck(ctx context.Context, a *task.Attempt, args RecheckArg
 	if err != nil || now.Until.After(args.Until) {
 		return err
 	}
+	if left, err := s.endDeletions(ctx, a, args); err != nil || left {
+		return err
+	}
 	if err := calendar.Remove(ctx, a, e.Name); err != nil {
 		return err
 	}
@@ -270,6 +187,41 @@ func (s *Store) endRecheck(ctx context.Context, a *task.Attempt, args RecheckArg
 	}
 	a.Drop(key)
 	return nil
+}
+
+// endDeletions removes the deletions of the publication that have ended. It reports whether
+// some have not. The recheck comes again then, after the last of them.
+func (s *Store) endDeletions(ctx context.Context, a *task.Attempt, args RecheckArgs) (bool, error) {
+	var ds deletions
+	key, id := deletionsKey(args.dist()), args.dist().ID()
+	err := a.GetJSON(ctx, key, &ds)
+	if errors.Is(err, driver.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	ds.leave(id, s.Now().Add(recheckAfter)) // the task has its locks, so no attempt lives that has deleted
+	ds.remove(func(x deletion) bool { return x.ID == id && !x.Until.After(args.Until) })
+	left := false
+	for _, x := range ds.Of {
+		if x.ID == id && x.Until.After(args.Until) {
+			args.Until, left = x.Until, true
+		}
+	}
+	if len(ds.Of) == 0 {
+		a.Drop(key)
+	} else {
+		a.PutJSON(key, ds)
+	}
+	if !left {
+		return false, nil
+	}
+	e, err := args.entry()
+	if err == nil {
+		err = calendar.Schedule(ctx, a, e)
+	}
+	return true, err
 }
 
 // recheckTrees compares the trees of a publication with its manifest. names has names
@@ -323,7 +275,7 @@ func (s *Store) recheckTrees(ctx context.Context, a *task.Attempt, p Publication
 // manifest does not have.
 func (s *Store) recheckTree(ctx context.Context, a *task.Attempt, p Publication, m *tree.Manifest, elsewhere []string) ([]string, error) {
 	t := s.tree(p)
-	t.Store = s.filesOf(a)
+	t.Store = s.filesOf(a, p.Dist())
 	have, err := t.Sizes(ctx, m)
 	if err != nil {
 		return nil, err

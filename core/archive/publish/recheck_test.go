@@ -21,7 +21,7 @@ import (
 	"aptless/core/engine/task"
 )
 
-// standing holds the first Put or Copy of a key until the test lets it go. The calls that
+// standing holds the first Put, Copy or Delete of a key until the test lets it go. The calls that
 // the same attempt makes beside it stand still, too. The held call has been sent: it takes
 // effect although its caller has given up.
 type standing struct {
@@ -29,8 +29,8 @@ type standing struct {
 	key         string
 	held, letGo chan struct{}
 
-	mu   sync.Mutex // one call at a time
-	once bool
+	mu            sync.Mutex // one call at a time
+	once, deletes bool
 }
 
 // stand returns the context of a call of a key.
@@ -48,6 +48,15 @@ func (s *standing) Put(ctx context.Context, key string, r io.Reader, opt driver.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.Blobs.Put(s.stand(ctx, key), key, r, opt)
+}
+
+func (s *standing) Delete(ctx context.Context, keys ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Contains(keys, s.key) {
+		ctx, s.deletes = s.stand(ctx, s.key), true
+	}
+	return s.Blobs.Delete(ctx, keys...)
 }
 
 func (s *standing) Copy(ctx context.Context, dst, src string, opt driver.PutOptions) (driver.Info, error) {
@@ -86,7 +95,7 @@ func (r *rig) overtaken(t *testing.T, key string, spec task.Spec, err error) (wa
 	t.Helper()
 	st := &standing{Blobs: r.env.Blobs, key: key, held: make(chan struct{}), letGo: make(chan struct{})}
 	sleeper := newRig(t.Context(), r.env).rechecks()
-	sleeper.publish.Blobs = st
+	sleeper.publish.Blobs, sleeper.publish.DropAtOnce = st, r.publish.DropAtOnce
 	must(t, err)
 	admitted, err := r.tasks.Admit(t.Context(), spec, false)
 	must(t, err)
@@ -104,7 +113,7 @@ func (r *rig) overtaken(t *testing.T, key string, spec task.Spec, err error) (wa
 		t.Helper()
 		close(st.letGo)
 		must(t, <-first)
-		if _, ok := r.env.Memory.Objects("public/")[key]; !ok {
+		if _, ok := r.env.Memory.Objects("public/")[key]; !ok && !st.deletes {
 			t.Fatalf("%s was not put late", key)
 		}
 	}
@@ -273,6 +282,105 @@ func TestChangeThatIsTakenBackLeavesNothing(t *testing.T) {
 	if left := env.Memory.Rows("staging"); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
+}
+
+// TestLateDeletionMeetsNoReader has an attempt at a drop stand still before it deletes a
+// file, and another one end the drop. The publication comes back with equal files. It waits
+// until the late deletion has had its effect, so no reader misses a file.
+func TestLateDeletionMeetsNoReader(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env).rechecks()
+	r.publish.DropAtOnce = 10
+	must(t, r.put("r", hello), r.create(from("stable", "r")))
+	var all []string
+	for key := range env.Memory.Objects("public/") {
+		if !strings.Contains(key, "/by-hash/") || strings.Contains(key, "/by-hash/SHA256/") {
+			all = append(all, key)
+		}
+	}
+	slices.Sort(all)
+	for _, key := range all {
+		spec, err := r.checkDrop(t.Context(), at("stable"))
+		wake := r.overtaken(t, key, spec, err)
+		spec, err = r.checkCreate(t.Context(), ":.", from("stable", "r"))
+		must(t, err)
+		again, err := r.tasks.Admit(t.Context(), spec, false)
+		must(t, err)
+		m := driver.Message{Group: again.Group, ID: "again", Body: fmt.Sprint(again.ID), Receipt: "1"}
+		for range 3 {
+			out, err := r.dispatcher.Handle(t.Context(), m)
+			if must(t, err); out.Retry == 0 {
+				t.Fatalf("%s: the publication does not wait", key)
+			}
+			env.Clock.Advance(min(out.Retry, time.Minute))
+			if _, ok := env.Memory.Objects("public/dists/")["public/dists/stable/InRelease"]; ok {
+				t.Fatalf("%s: readers see the publication", key)
+			}
+		}
+		wake()
+		env.Clock.Advance(time.Hour)
+		_, err = r.dispatcher.Handle(t.Context(), m)
+		must(t, err, env.Drain(t.Context(), r.dispatcher.Handle), r.ended(again.ID))
+		has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1"})
+		for _, key := range all {
+			if _, ok := env.Memory.Objects("public/")[key]; !ok {
+				t.Errorf("%s is missing", key)
+			}
+		}
+		r.recheck(t)
+		if left := env.Memory.Rows("deletions"); len(left) > 0 {
+			t.Errorf("%s: rows are left: %v", key, left)
+		}
+	}
+}
+
+// TestPublicationWaitsForAFailedDeletion has a deletion fail, whose caller goes on. The
+// publication comes back with equal files: its attempt waits for two minutes, in which such
+// a call ends.
+func TestPublicationWaitsForAFailedDeletion(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	fails := true
+	env.Blobs = failing{env.Blobs, func(method, key string) bool {
+		failed := fails && method == "delete" && key == "public/dists/stable/InRelease"
+		fails = fails && !failed
+		return failed
+	}}
+	r := newRig(t.Context(), env).rechecks()
+	must(t, r.put("r", hello), r.create(from("stable", "r")), r.drop(at("stable")), env.Drain(t.Context(), r.dispatcher.Handle))
+	if fails {
+		t.Fatal("no deletion has failed")
+	}
+	before := env.Clock.Now()
+	must(t, r.create(from("stable", "r")), env.Drain(t.Context(), r.dispatcher.Handle), r.ended(r.lastTask()))
+	if took := env.Clock.Now().Sub(before); took < 2*time.Minute || took > 10*time.Minute {
+		t.Errorf("the publication took %v", took)
+	}
+	has(t, env, map[string]string{"stable/main/binary-amd64/Packages": "hello=1"})
+	r.recheck(t)
+	if left := env.Memory.Rows("deletions"); len(left) > 0 {
+		t.Errorf("rows are left: %v", left)
+	}
+}
+
+// TestOtherPublicationsDoNotWait has an attempt at a drop die before it deletes its files.
+// A publication beside it with other files is made at once.
+func TestOtherPublicationsDoNotWait(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env).rechecks()
+	r.publish.DropAtOnce = 10
+	must(t, r.put("r", hello), r.put("q", newer), r.create(from("stable", "r")))
+	spec, err := r.checkDrop(t.Context(), at("stable"))
+	wake := r.overtaken(t, "public/pool/main/h/hello/hello_1_amd64.deb", spec, err)
+	before := env.Clock.Now()
+	must(t, r.create(from("other", "q")))
+	if took := env.Clock.Now().Sub(before); took > time.Minute {
+		t.Errorf("the publication took %v", took)
+	}
+	wake()
+	has(t, env, map[string]string{"other/main/binary-amd64/Packages": "hello=2"})
 }
 
 // TestLatePackageFilesOfADroppedPublicationGo has an attempt stand still before it links a

@@ -140,7 +140,7 @@ func (s *Store) repairOne(ctx context.Context, a *task.Attempt, p Publication, a
 	if !at.Tree {
 		if !p.Applied {
 			a.Printf("%s is committed and not applied: its names are not compared\n", p.Dist())
-		} else if err := s.repairTree(ctx, s.filesOf(a), p, m, nil, at.Report); err != nil {
+		} else if err := s.repairTree(ctx, s.filesOf(a, p.Dist()), p, m, nil, at.Report); err != nil {
 			return err
 		}
 		at.Tree = true
@@ -150,7 +150,7 @@ func (s *Store) repairOne(ctx context.Context, a *task.Attempt, p Publication, a
 
 // repairFiles repairs the package files of a publication.
 func (s *Store) repairFiles(ctx context.Context, a *task.Attempt, p Publication, m *tree.Manifest, at *repairCursor, save func(context.Context, any) error) error {
-	r := &files.Repairer{Store: s.filesOf(a), Inventory: s.inventory(a, p.Dist()), Scope: p.scope(), Report: at.Report, OutOfTime: a.SliceOver,
+	r := &files.Repairer{Store: s.filesOf(a, p.Dist()), Inventory: s.inventory(a, p.Dist()), Scope: p.scope(), Report: at.Report, OutOfTime: a.SliceOver,
 		Pause: func(ctx context.Context, done int) error {
 			at.Done = done
 			return cmp.Or(save(ctx, at), task.ErrContinue)

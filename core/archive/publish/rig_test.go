@@ -128,7 +128,7 @@ func (r *rig) repairAll(ctx context.Context, a *task.Attempt, args publish.Repai
 // admitDue admits the tasks that are due, and returns how many they are.
 func (r *rig) admitDue() (int, error) {
 	before := r.lastTask()
-	err := cmp.Or(r.publish.TakeOver(r.ctx), r.tasks.Due(r.ctx, map[string]task.Planner{publish.ExpiryKind: r.publish.PlanRefresh}))
+	err := cmp.Or(r.publish.TakeOver(r.ctx), r.tasks.Due(r.ctx, map[string]task.Planner{publish.ExpiryKind: r.publish.PlanRefresh, publish.RecheckKind: r.publish.PlanRecheck}))
 	return int(r.lastTask() - before), err
 }
 

@@ -64,6 +64,9 @@ type Store struct {
 	// larger one.
 	DropAtOnce int
 
+	// Alone says that no other process uses the storage: no call has its effect late.
+	Alone bool
+
 	Now   func() time.Time
 	Sleep func(context.Context, time.Duration) error
 
@@ -80,18 +83,6 @@ type Store struct {
 // files is the store of package files for readers that write nothing.
 func (s *Store) files() *files.Store {
 	return &files.Store{Table: s.Table, Blobs: s.Blobs, Lists: s.Lists, PoolKey: s.PoolKey, Write: s.Table.Write}
-}
-
-// filesOf is the store of package files for a task.
-func (s *Store) filesOf(a *task.Attempt) *files.Store {
-	f := s.files()
-	f.Write = a.Write
-	return f
-}
-
-// inventory is the inventories of the package files of a prefix, for a task.
-func (s *Store) inventory(a *task.Attempt, d paths.Dist) *files.Inventory {
-	return &files.Inventory{Store: s.filesOf(a), Dist: d, Tx: a}
 }
 
 // stager returns the stager of an attempt with a private folder.

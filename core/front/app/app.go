@@ -168,7 +168,7 @@ func New(base context.Context, d Drivers, signer pgp.Signer, c Config) (*App, er
 	public, storages := trees(d.Blobs, c.Storages)
 	publications := &publish.Store{
 		Table: d.Table, Blobs: public, Storages: storages, Lists: lists, Sources: source.Finders{source.Repo: repos, source.Snapshot: snapshots}, Signer: signer,
-		PoolKey: pool.FileKey, Paths: pathsIn(files), Tasks: memory.tasks, Parts: memory.items, Compressions: c.Compressions, Digests: digests, GzipLevel: c.GzipLevel, SpoolLimit: c.SpoolLimit, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, DropAtOnce: dropAtOnce, Now: c.Now, Sleep: c.Sleep, SourceDate: c.SourceDate,
+		PoolKey: pool.FileKey, Paths: pathsIn(files), Tasks: memory.tasks, Parts: memory.items, Compressions: c.Compressions, Digests: digests, GzipLevel: c.GzipLevel, SpoolLimit: c.SpoolLimit, SkipContents: c.SkipContents, SkipBz2: c.SkipBz2, DropAtOnce: dropAtOnce, Alone: c.Alone, Now: c.Now, Sleep: c.Sleep, SourceDate: c.SourceDate,
 	}
 	if c.Address != "" {
 		publications.Snapshots = strings.TrimSuffix(c.Address, "/") + "/snapshots"

@@ -201,6 +201,15 @@ func (l *Linker) areas() []string {
 	return Areas(dirs)
 }
 
+// Keys returns the keys of the files to be published.
+func (l *Linker) Keys() []string {
+	keys := make([]string, len(l.files))
+	for i := range l.files {
+		keys[i] = key(l.Scope.Dist, l.files[i].name)
+	}
+	return keys
+}
+
 // Files returns the number of files to be published.
 func (l *Linker) Files() int { return len(l.files) }
 

@@ -1,15 +1,12 @@
 package files
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/driver"
-	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
 
@@ -70,26 +67,12 @@ func (s *Store) Compare(ctx context.Context, key string, f deb.File, opt *driver
 	return err == nil && has.Size == source.Size && has.ETag == source.ETag, err
 }
 
-// putBackWithin bounds how long an attempt that was overtaken puts back files.
-const putBackWithin = 30 * time.Second
-
-// unlink removes files between two fenced writes. An attempt that was overtaken before
-// the first removes none. If it was overtaken after that, putBack puts back the files
+// unlink removes files. If the task is overtaken meanwhile, putBack puts back the files
 // that are published by now.
 func (s *Store) unlink(ctx context.Context, d paths.Dist, names []string, putBack func(context.Context, []string) error) error {
-	if _, err := s.Write(ctx); err != nil {
-		return err
-	}
 	keys := make([]string, len(names))
 	for i, name := range names {
 		keys[i] = key(d, name)
 	}
-	deleted := s.Blobs.Delete(ctx, keys...)
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
-	defer cancel()
-	_, fenced := s.Write(after)
-	if errors.Is(fenced, task.ErrLost) {
-		return errors.Join(fenced, putBack(after, names))
-	}
-	return cmp.Or(deleted, fenced)
+	return s.Remove(ctx, keys, func(ctx context.Context) error { return putBack(ctx, names) })
 }

@@ -27,8 +27,12 @@ type Store struct {
 
 	// Write is a Table.Write that fails if the task has been overtaken:
 	// task.Attempt.Write. A write without operations comes before a file is
-	// replaced or removed.
+	// replaced.
 	Write func(ctx context.Context, ops ...driver.Op) (version string, err error)
+
+	// Remove deletes objects unless the task has been overtaken. If it is overtaken
+	// meanwhile, it calls putBack.
+	Remove func(ctx context.Context, keys []string, putBack func(context.Context) error) error
 }
 
 // Scope is the packages that a distribution publishes: the packages of its

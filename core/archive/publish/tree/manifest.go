@@ -152,6 +152,20 @@ func (m *Manifest) HashKeys(d paths.Dist) iter.Seq2[string, string] {
 	}
 }
 
+// Keys returns the keys of all indexes, under their mutable names and by hash.
+func (m *Manifest) Keys(d paths.Dist) []string {
+	var keys []string
+	for key := range m.HashKeys(d) {
+		keys = append(keys, key)
+	}
+	for _, name := range m.Names(d.Name) {
+		for _, f := range m.FilesIn(d, name) {
+			keys = append(keys, d.Tree(name)+"/"+f.Path)
+		}
+	}
+	return keys
+}
+
 // Present returns the by-hash objects of the distribution's tree, by the
 // inventory of its last manifest.
 func (m *Manifest) Present(d paths.Dist) map[string]bool {
