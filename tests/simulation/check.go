@@ -82,12 +82,13 @@ func (c *checker) wrote(ctx context.Context, p *Process, ops []driver.Op) {
 			changed = append(changed, op)
 			refers = true
 			noteMade(ctx, op)
-		case op.Key.Part == "calendar":
-			c.claimed(op)
 		case strings.HasPrefix(op.Key.Part, "ref/") || strings.HasSuffix(op.Key.Part, "-name"):
 			refers = true
 		case op.Do == driver.OpDelete && strings.HasPrefix(op.Key.Part, "package-"):
 			removed = true
+		default:
+			c.claimed(op)
+			c.uploaded(op)
 		}
 	}
 	if acting == nil { // a fence names the task without changing it

@@ -190,6 +190,7 @@ func (c *checker) changed(acting *known, ops []driver.Op) {
 		}
 		c.heads[op.Key] = h
 		c.headWhole(op.Key, "it was written")
+		c.committed(h)
 	}
 	for _, op := range ops {
 		c.counted(acting, op.Key, before[op.Key], c.heads[op.Key])

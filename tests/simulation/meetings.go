@@ -10,10 +10,10 @@ const manySeeds = 20_000
 func lateFocuses() []focus {
 	return []focus{
 		// A collection stands still while it deletes, and is overtaken. The file comes back.
-		{name: "tombstone", mix: "revive", names: 1, processes: 2, clients: 4, requests: 10, hasty: true, only: true, also: []Kind{Visible, Late},
+		{name: "tombstone", mix: "taken again", names: 1, processes: 2, clients: 4, requests: 10, hasty: true, only: true, also: []Kind{Visible, Late},
 			aims: []Aim{{Call: "Blobs.Delete private/pool", Kind: Freeze, One: 1, For: 70 * time.Second}}},
 		// A record is taken while a collection removes it.
-		{name: "revival", mix: "revive", names: 1, clients: 4, requests: 10, hasty: true, only: true,
+		{name: "revival", mix: "taken again", names: 1, clients: 4, requests: 10, hasty: true, only: true,
 			aims: []Aim{{Call: "Table.Write claim/", Kind: Delay, One: 3}, {Call: "Table.Get package-", Kind: Delay, One: 4}, {Call: "Blobs.Delete private/", Kind: Delay, One: 3}}},
 		// Commits of publications are not applied for long.
 		{name: "unapplied", mix: "publish", names: 1, requests: 10, hasty: true, only: true,
@@ -29,5 +29,24 @@ func lateFocuses() []focus {
 			{Call: "Blobs.Stat public/", Kind: Delay, One: 6, For: 5 * time.Second}}},
 		// Tasks wait for each other between the check of a name and its change.
 		{name: "renames", mix: "names", names: 2, hasty: true, only: true, clients: 4, requests: 20, aims: []Aim{{Call: "Table.Write task/", Kind: Delay, One: 4, For: 5 * time.Second}}},
+		// A collection meets publications that are being staged.
+		{name: "staged", mix: "staged", names: 1, hasty: true, only: true, clients: 3, requests: 10, aims: []Aim{{Call: "Blobs.Put private/publish/", Kind: Slow, One: 3}, {Call: "Table.Write task/", Kind: Delay, One: 3, For: 15 * time.Second}}},
+		// A collection meets uploads whose rows are not written.
+		{name: "received", mix: "received", names: 1, hasty: true, only: true, clients: 4, requests: 10, aims: []Aim{{Call: "Table.Write upload/", Kind: Delay, One: 2, For: 10 * time.Second}, {Call: "Table.Write task/", Kind: Delay, One: 6, For: 10 * time.Second}}},
 	}
+}
+
+// lateMix returns the operations of a plan of lateFocuses, nil of another one.
+func (c *client) lateMix() []func() {
+	switch c.w.Plan.Mix {
+	case "names":
+		return []func(){c.createRepo, c.createRepo, c.editRepo, c.editRepo, c.editRepo, c.dropRepo, c.takeSnapshot, c.takeSnapshot, c.renameSnapshot, c.renameSnapshot, c.dropSnapshot}
+	case "drops":
+		return []func(){c.importFiles, c.importFiles, c.createRepo, c.publish, c.publish, c.publish, c.update, c.update, c.dropPublication, c.dropPublication, c.dropPublication}
+	case "staged":
+		return []func(){c.importFiles, c.importFiles, c.createRepo, c.publish, c.publish, c.publish, c.update, c.update, c.update, c.dropPublication, c.cleanup, c.cleanup, c.cleanup}
+	case "received":
+		return []func(){c.importFiles, c.importFiles, c.deliver, c.deliver, c.createRepo, c.cleanup, c.cleanup}
+	}
+	return nil
 }

@@ -35,15 +35,14 @@ func (c *client) mix() []func() {
 		return c.families()
 	case "wide", "every":
 		return c.closed()
-	case "names":
-		return []func(){c.createRepo, c.createRepo, c.editRepo, c.editRepo, c.editRepo, c.dropRepo, c.takeSnapshot, c.takeSnapshot, c.renameSnapshot, c.renameSnapshot, c.dropSnapshot}
-	case "drops":
-		return []func(){c.importFiles, c.importFiles, c.createRepo, c.publish, c.publish, c.publish, c.update, c.update, c.dropPublication, c.dropPublication, c.dropPublication}
 	case "many":
 		return []func(){c.importFiles, c.createRepo, c.takeSnapshot, c.takeSnapshot, c.takeSnapshot, c.filterSnapshot, c.mergeSnapshots, c.publishSnapshot, c.publishSnapshot, c.dropPublication,
 			c.dropSnapshots, c.dropSnapshots, c.dropSnapshots}
 	case "unsent":
 		return []func(){c.importFiles, c.createRepo, c.publish, c.publish, c.stage, c.stage, c.update, c.update, c.update}
+	}
+	if late := c.lateMix(); late != nil {
+		return late
 	}
 	return []func(){
 		c.importFiles, c.importFiles, c.importFiles, c.importFiles, c.deliver, c.deliver, c.createRepo, c.createRepo, c.editRepo, c.dropRepo,
@@ -57,5 +56,5 @@ func (c *client) mix() []func() {
 
 // script returns the only operation of a plan, nil if it has several.
 func (c *client) script() func() {
-	return map[string]func(){"comeback": c.comeBack, "revive": c.revive, "turn": c.turn, "relabel": c.relabel, "removal": c.publishAndDrop, "added again": c.addAgain}[c.w.Plan.Mix]
+	return map[string]func(){"comeback": c.comeBack, "taken again": c.takeAgain, "turn": c.turn, "relabel": c.relabel, "removal": c.publishAndDrop, "added again": c.addAgain}[c.w.Plan.Mix]
 }

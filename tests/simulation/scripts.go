@@ -43,8 +43,8 @@ func (c *client) turn() {
 	c.task("DELETE", "/api/snapshots/"+snapshot+"?force=1", nil)
 }
 
-// revive removes a package and takes it again from the pool, while other clients collect.
-func (c *client) revive() {
+// takeAgain removes a package and takes it again from the pool, while other clients collect.
+func (c *client) takeAgain() {
 	p := c.w.stock[0]
 	refs := map[string]any{"PackageRefs": []string{p.key}}
 	switch {

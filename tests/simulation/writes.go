@@ -49,11 +49,10 @@ func (c *checker) unseen(acting *known, was *head) {
 // claimed requires that a calendar entry has one open task.
 func (c *checker) claimed(op driver.Op) {
 	var e struct{ Task int64 }
-	if op.Do == driver.OpDelete {
+	if op.Do == driver.OpDelete && op.Key.Part == "calendar" {
 		delete(c.claims, op.Key.Sort)
-		return
 	}
-	if op.Do != driver.OpPut || json.Unmarshal(op.Data, &e) != nil {
+	if op.Key.Part != "calendar" || op.Do != driver.OpPut || json.Unmarshal(op.Data, &e) != nil {
 		return
 	}
 	was := c.tasks[c.claims[op.Key.Sort]]
@@ -88,6 +87,27 @@ func (c *checker) entered(of driver.Op, ops []driver.Op) {
 		}
 	}
 	c.w.fail("task %d (%s) is admitted for calendar/%s, which stays as it was", t.ID, t.Kind, t.Entry)
+}
+
+// uploaded requires that the object of an upload is there when its row is written.
+func (c *checker) uploaded(op driver.Op) {
+	var u struct{ Blob string }
+	if op.Key.Part != "upload" || op.Do != driver.OpPut || json.Unmarshal(op.Data, &u) != nil || u.Blob == "" {
+		return
+	}
+	if _, err := c.memory.Blobs.Stat(context.Background(), u.Blob); err != nil {
+		c.w.fail("%s is written, and its object is not there: %v", op.Key, err)
+	}
+}
+
+// committed requires that the manifest of a publication is there when its row is written.
+func (c *checker) committed(h *head) {
+	if h.publication == nil || h.publication.Dropping || h.publication.Manifest == "" {
+		return
+	}
+	if _, err := c.memory.Blobs.Stat(context.Background(), h.publication.Manifest); err != nil {
+		c.w.fail("the row of %s is written, and its manifest is not there: %v", rootOf(h.publication), err)
+	}
 }
 
 // manifests requires that the manifests of revisions are there.
