@@ -97,6 +97,7 @@ func (c *checker) wrote(ctx context.Context, p *Process, ops []driver.Op) {
 	if len(changed) > 0 {
 		c.changed(acting, changed)
 	}
+	c.effective(acting)
 	if refers {
 		c.references()
 	}

@@ -152,3 +152,25 @@ func (c *checker) edited(key driver.Key, was, now *head) {
 		c.w.fail("the packages of %s (%s) change without a task", key, now.name)
 	}
 }
+
+// musts are kinds of tasks that succeed by a change of a row.
+var musts = []string{"repo.create", "repo.drop", "snapshot.take", "snapshot.create", "snapshot.merge", "snapshot.filter", "snapshot.drop", "mirror.drop"}
+
+// effective requires that a task which succeeds has had its effect. A task that pays a debt
+// may find nothing to do.
+func (c *checker) effective(k *known) {
+	if k == nil || k.row.State != task.Succeeded || k.row.Origin != 0 {
+		return
+	}
+	if k.effects == 0 && slices.Contains(musts, k.row.Kind) {
+		c.w.fail("task %d (%s, %s) succeeds without an effect", k.row.ID, k.row.Kind, k.row.Name)
+	}
+	var args publish.DropArgs
+	if k.row.Kind != "publish.drop" || json.Unmarshal(k.row.Args, &args) != nil {
+		return
+	}
+	h := c.heads[driver.Key{Part: "publish", Sort: args.Storage + ":" + args.Prefix + "/" + args.Distribution}]
+	if h != nil && !h.publication.Dropping {
+		c.w.fail("task %d (%s) succeeds, and %s is published", k.row.ID, k.row.Kind, rootOf(h.publication))
+	}
+}
