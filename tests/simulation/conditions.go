@@ -53,7 +53,7 @@ var Conditions = []Mutant{
 	{Condition: "names: a publication is created once", File: "archive/publish/create.go", Focus: "unsent",
 		Old: "	if errors.Is(err, driver.ErrNotFound) {\n		return nil\n	}\n	if err != nil {\n		return err\n	}\n	line,",
 		New: "	if errors.Is(err, driver.ErrNotFound) || err == nil {\n		return nil\n	}\n	if err != nil {\n		return err\n	}\n	line,"},
-	{Condition: "inventory: the commit enters the package files", File: "archive/publish/protocol.go", Focus: "unsent",
+	{Condition: "inventory: the commit enters the package files", File: "archive/publish/protocol.go",
 		Old: "	if err := d.link.Enter(ctx); err != nil {",
 		New: "	if err := error(nil); err != nil {"},
 	{Condition: "order: rows of records are stored before the cursor that passes them", File: "archive/mirror/fetch.go", Focus: "mirror",
@@ -104,10 +104,6 @@ var Conditions = []Mutant{
 	{Condition: "names: a rename takes a free name", File: "engine/named/change.go", Focus: "renames",
 		Old: "	if err := r.free(ctx, tx, to); err != nil {\n		return err\n	}\n",
 		New: "	if _, err := tx.Get(ctx, r.NameKey(to)); err != nil && !errors.Is(err, driver.ErrNotFound) {\n		return err\n	}\n"},
-	{Condition: "end: an attempt writes nothing after its last write", File: "engine/task/write.go",
-		Backed: "the heartbeat ends with the attempt",
-		Old:    "		if a.over {\n			return fmt.Errorf(\"task %d: %w\", a.begun.ID, ErrLost)\n		}\n		if w.stoppable",
-		New:    "		if w.stoppable"},
 	{Condition: "put back: an overtaken attempt restores objects of the tree", File: "archive/publish/clean.go", Focus: "late deletions",
 		Old: "errors.Is(fenced, task.ErrLost) {\n		return errors.Join(fenced, s.putBack(ctx, p.Name, keys))",
 		New: "errors.Is(fenced, task.ErrLost) {\n		return fenced"},
@@ -120,10 +116,6 @@ var Conditions = []Mutant{
 	{Condition: "collection: uploads without a row stay for a day", File: "archive/upload/areas.go", Focus: "received",
 		Old: "			case sweep.Now().Sub(info.ModTime) > abandoned:",
 		New: "			case true:"},
-	{Condition: "end: the heartbeat ends with the attempt", File: "engine/task/write.go",
-		Backed: "an attempt writes nothing after its last write",
-		Old:    "		if over || !fresh && !due {",
-		New:    "		if over && !fresh && !due || !fresh && !due {"},
 }
 
 // conditionKillers are seeds that fail without a condition, as killers are.
@@ -145,7 +137,7 @@ var conditionKillers = map[string]uint64{
 	"time: that of InRelease grows by a second":                                             986,
 	"drop: InRelease goes before the row":                                                   3,
 	"names: a publication is created once":                                                  5,
-	"inventory: the commit enters the package files":                                        13,
+	"inventory: the commit enters the package files":                                        3,
 	"order: rows of records are stored before the cursor that passes them":                  9,
 	"order: records are stored before the list":                                             3,
 	"versions: a queue is as it was read":                                                   120,
@@ -166,10 +158,4 @@ var conditionKillers = map[string]uint64{
 	"put back: an overtaken attempt restores package files":                                 266,
 	"drop: the row says so before the first file goes":                                      20587,
 	"collection: uploads without a row stay for a day":                                      20314,
-	"end: an attempt writes nothing and end: the heartbeat (both removed)":                  8,
-}
-
-// conditionPairs are conditions that back each other.
-var conditionPairs = []Pair{
-	{"end: an attempt writes nothing and end: the heartbeat (both removed)", "end: an attempt writes nothing", "end: the heartbeat"},
 }

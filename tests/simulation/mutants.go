@@ -191,7 +191,7 @@ func Changes() []Change {
 	for _, m := range conditions() {
 		all = append(all, Change{m.Condition, []Mutant{m}})
 	}
-	for _, p := range slices.Concat(Pairs, conditionPairs) {
+	for _, p := range Pairs {
 		c := Change{Name: p.Name}
 		for _, begin := range []string{p.One, p.Other} {
 			for _, m := range conditions() {
