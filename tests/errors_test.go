@@ -39,6 +39,7 @@ var families = func() []family {
 		{`^(could not find task|unknown task)`, "`aptless task list` shows the tasks; records of ended tasks are removed after a time"},
 		{`^cancelled$`, "somebody has cancelled the task: run the command again"},
 		{`state=|^task (with id .* )?has (committed|ended|not ended)|^the task has`, "`aptless task wait` ends with the task; after its commit it cannot be cancelled, and before its end it cannot be removed"},
+		{`^other large requests`, "repeat the request after a minute: large bodies share a part of `--memory` ([limits](../limits.md))"},
 		{`^too many tasks`, "`aptless task list` shows the tasks: repeat the request when some have ended"},
 		{`^JSON is nested|body has more than one|^a request body of the type`, "send one JSON value, with `Content-Type: application/json`"},
 		{`^(malformed (OpenPGP|stanza)|(OpenPGP data|control file|stanza|paths) too (large|long)|unsupported compression|%d bytes signed|more than %d signatures|key %.*(parts|signatures)|packet %d|signature (of )?type)|^keys? with more|bytes are too many for a .dsc`, "the package, key or signature that was sent is damaged or beyond the [limits](../limits.md): build or export it again"},

@@ -19,17 +19,7 @@ type killer struct {
 }
 
 // killer returns the known killer of a change. Its seed is 0 if none is known.
-func (c Change) killer() killer { return c.killerOf(killers) }
-
-// killerOf returns the killer of a change. If no search has found one yet, it is the seed
-// that the condition was written with.
-func (c Change) killerOf(all map[string]killer) killer {
-	k, ok := all[c.Name]
-	if !ok {
-		k.seed = conditionKillers[c.Name]
-	}
-	return k
-}
+func (c Change) killer() killer { return killers[c.Name] }
 
 // mostTried bounds the runs of a search.
 const mostTried = 200
@@ -80,7 +70,7 @@ func killingTable(all map[string]killer) string {
 	var b strings.Builder
 	b.WriteString(tableHead)
 	for _, c := range Changes() {
-		b.WriteString(c.row(c.killerOf(all)))
+		b.WriteString(c.row(all[c.Name]))
 	}
 	return b.String()
 }
