@@ -40,6 +40,13 @@ var families = func() []family {
 		{`^cancelled$`, "somebody has cancelled the task: run the command again"},
 		{`state=|^task (with id .* )?has (committed|ended|not ended)|^the task has`, "`aptless task wait` ends with the task; after its commit it cannot be cancelled, and before its end it cannot be removed"},
 		{`^other large requests`, "repeat the request after a minute: large bodies share a part of `--memory` ([limits](../limits.md))"},
+		{`its generation is %d, and the request is for`, "somebody has changed the object since it was read: look at it again, then repeat the request with its generation"},
+		{`at most %d (are possible|can be|are deleted|snapshots|other snapshots)|too many (architectures|queries)|larger than %d bytes: ask for pages`, "the bounds are in [limits](../limits.md): make the request, the objects or the pattern smaller"},
+		{`^permission was taken away`, "the token was revoked or changed before its task ran: an administrator makes one with the grants"},
+		{`^(unable to drop: snapshot is published|unable to drop, local repo is published)`, "drop the publication first: `aptless publish list` shows it"},
+		{`use (\?force=1|'force=1') to override`, "`--force` drops it also with snapshots that were made of it"},
+		{`^internal error`, "a fault of the program: the log has its place; please report it"},
+		{`^files of %s are missing|files are refused|cannot be: %s$`, "send the files that are named, or correct them, and deliver again"},
 		{`^too many tasks`, "`aptless task list` shows the tasks: repeat the request when some have ended"},
 		{`^JSON is nested|body has more than one|^a request body of the type`, "send one JSON value, with `Content-Type: application/json`"},
 		{`^(malformed (OpenPGP|stanza)|(OpenPGP data|control file|stanza|paths) too (large|long)|unsupported compression|%d bytes signed|more than %d signatures|key %.*(parts|signatures)|packet %d|signature (of )?type)|^keys? with more|bytes are too many for a .dsc`, "the package, key or signature that was sent is damaged or beyond the [limits](../limits.md): build or export it again"},
@@ -101,6 +108,8 @@ var families = func() []family {
 		{`no candidates|unable to search|cannot be taken|SHA-256|no package$|no more paths|names the file|unable to (load|import|process)|verify dependencies`, "`aptless fsck` names damaged files; otherwise correct the sources of the request"},
 		{`^invalid |is no number|beyond the end|sorting method|whole list|do(es)? not go with|not allowed in the name|limit is 1 to|distribution is wanted|more than %d (public|keyrings)|last index|architectures, of at most|keys are too many|no page`, "correct the value as the text says; `/docs` of the server has the allowed ones"},
 		{`audit record cannot|%v in time|answer too (large|long)|no end after|changed by|by others|stalled|lease|earlier write|Error getting storage`, "the storage fails for the moment: repeat the request, and look at the log"},
+		{`[Cc]omponents? (%|name|'%s')|component of|SourceKind|PoolLayout|alias|are identical|dest add|minimum one|no snapshot matches|pattern is required|json: cannot|snapshots shouldn't|in each other|storage %s not configured|NotAutomatic|no revision|being dropped|of snapshot %s is not given`, "correct the request as the text says: `/docs` of the server has its fields"},
+		{`^(unable to (drop|update: unable)|unable to initialize GPG|mirror %s: %w|result of)`, "the text after the colon has its own remedy"},
 		{`damaged|row|record|mismatch|content|chunk|list|root of|summary|reference|cursor|queue|calendar|debt|message|group|write of|epoch|range|pin of|copy to|key |keys |object|retention|in time|digest|index|entry|package|path|publication|refuse |remove |announcement|upload|empty|something behind|condition|valid until|not what it was|part %d|bytes instead|it has %d|route without|output|arguments|state|removal|plan|progress|prefix|edit|admission|read |count`, storedRemedy},
 	} {
 		all = append(all, family{regexp.MustCompile(f[0]), f[1]})
@@ -111,7 +120,7 @@ var families = func() []family {
 // madeErrors returns the texts of the errors that a package tree makes, with their files.
 func madeErrors(t *testing.T, roots ...string) map[string][]string {
 	t.Helper()
-	makers := map[string]bool{"Errorf": true, "New": true, "refuse": true, "invalid": true}
+	makers := map[string]bool{"Errorf": true, "New": true, "refuse": true, "invalid": true, "Fail": true}
 	found := map[string][]string{}
 	for _, root := range roots {
 		err := filepath.WalkDir(filepath.Join("..", root), func(name string, d fs.DirEntry, err error) error {
@@ -123,16 +132,19 @@ func madeErrors(t *testing.T, roots ...string) map[string][]string {
 				return err
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
-				call, ok := n.(*ast.CallExpr)
-				if !ok || !makers[lastName(call.Fun)] {
-					return true
-				}
-				for _, arg := range call.Args {
-					if lit, ok := arg.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-						text, _ := strconv.Unquote(lit.Value)
-						found[text] = append(found[text], filepath.ToSlash(filepath.Dir(name))[3:])
-						break
+				var parts []ast.Expr
+				switch n := n.(type) {
+				case *ast.CallExpr:
+					if makers[lastName(n.Fun)] {
+						parts = n.Args
 					}
+				case *ast.CompositeLit:
+					if lastName(n.Type) == "BindError" {
+						parts = n.Elts
+					}
+				}
+				if text := firstText(parts); text != "" {
+					found[text] = append(found[text], filepath.ToSlash(filepath.Dir(name))[3:])
 				}
 				return true
 			})
@@ -145,7 +157,21 @@ func madeErrors(t *testing.T, roots ...string) map[string][]string {
 	return found
 }
 
-// lastName returns the name of a function without its package.
+// firstText returns the first literal text of some expressions, also that of a Sprintf.
+func firstText(parts []ast.Expr) string {
+	for _, part := range parts {
+		if call, ok := part.(*ast.CallExpr); ok && lastName(call.Fun) == "Sprintf" {
+			part = call.Args[0]
+		}
+		if lit, ok := part.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			text, _ := strconv.Unquote(lit.Value)
+			return text
+		}
+	}
+	return ""
+}
+
+// lastName returns the name of a function or type without its package.
 func lastName(fun ast.Expr) string {
 	switch fun := fun.(type) {
 	case *ast.SelectorExpr:
