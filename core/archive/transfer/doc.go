@@ -47,5 +47,7 @@
 //  3. The row of an object is written after its packages and its list.
 //  4. An object that was changed here since its import is left alone, unless the import
 //     overwrites. The transaction that writes the object decides that.
-//  5. A file counts after its digests were verified.
+//  5. A publication is restored from the lists of its waiting row, which only the commit
+//     of that restoration removes. An import that replaces the row has it refused.
+//  6. A file counts after its digests were verified.
 package transfer

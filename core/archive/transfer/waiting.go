@@ -1,9 +1,11 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"aptless/core/archive/publish"
 	"aptless/core/engine/driver"
@@ -43,11 +45,16 @@ type restoreArgs struct {
 	Object string // digest in the transfer
 }
 
+// noneWaits is the refusal of a request for a waiting publication that is not there.
+func noneWaits(n publish.Name) error {
+	return task.Fail(404, "no publication %s was imported that is not published yet", (&publish.Settings{Name: n}).Dist())
+}
+
 // CheckRestore makes the task that publishes a waiting publication.
 func (s *Store) CheckRestore(ctx context.Context, n publish.Name) (task.Spec, error) {
 	row, err := s.Table.Get(ctx, waitingKey(n))
 	if errors.Is(err, driver.ErrNotFound) {
-		return task.Spec{}, task.Fail(404, "no publication %s was imported that is not published yet", (&publish.Settings{Name: n}).Dist())
+		return task.Spec{}, noneWaits(n)
 	}
 	if err != nil {
 		return task.Spec{}, err
@@ -60,18 +67,39 @@ func (s *Store) CheckRestore(ctx context.Context, n publish.Name) (task.Spec, er
 	return s.Publications.CheckRestore(ctx, "publish.restore", args, func(args publish.RestoreArgs) any { return restoreArgs{args, w.Object} })
 }
 
-// restore publishes a waiting publication. The commit removes the waiting one's row. So an
-// attempt that finds no row has nothing to do before the commit.
-func (s *Store) restore(ctx context.Context, a *task.Attempt, args restoreArgs) (task.Result, error) {
-	var w waiting
-	row, err := s.Table.Get(ctx, waitingKey(args.Name))
+// waitingOf decodes the row of the waiting publication of args. It refuses a missing row
+// and the row of another import: no row keeps the lists of args then. Example: a client
+// imports the publication again while a task that publishes it waits for its locks.
+func waitingOf(data []byte, err error, args restoreArgs) (w waiting, _ error) {
+	if errors.Is(err, driver.ErrNotFound) {
+		return w, noneWaits(args.Name)
+	}
 	if err == nil {
-		if err = json.Unmarshal(row.Data, &w); err == nil {
+		err = json.Unmarshal(data, &w)
+	}
+	if err == nil && w.Object != args.Object {
+		err = task.Fail(409, "publication %s was imported again before it was published, please try again", (&publish.Settings{Name: args.Name}).Dist())
+	}
+	return w, err
+}
+
+// restore publishes a waiting publication. The row of the waiting one keeps the lists until
+// the commit, which removes the row as the attempt has read it.
+func (s *Store) restore(ctx context.Context, a *task.Attempt, args restoreArgs) (task.Result, error) {
+	key := waitingKey(args.Name)
+	var row driver.Row
+	if !a.Committed() {
+		var err error
+		row, err = s.Table.Get(ctx, key)
+		w, err := waitingOf(row.Data, err, args)
+		if err == nil {
 			err = s.placeSkeleton(ctx, &w.Publication)
 		}
-	}
-	if err != nil && !errors.Is(err, driver.ErrNotFound) {
-		return task.Result{}, err
+		if err != nil {
+			return task.Result{}, err
+		}
+		// An equal import later than the request may have stored the lists anew.
+		args.Lists = publish.RestoreOf(w.Publication.Settings, w.Publication.Components).Lists
 	}
 	return s.Publications.Restore(ctx, a, args.RestoreArgs, func(ctx context.Context, p *publish.Publication) error {
 		o := &Object{Publication: &Publication{Settings: p.Settings, Components: p.Components, state: p.Skeleton}}
@@ -85,11 +113,12 @@ func (s *Store) restore(ctx context.Context, a *task.Attempt, args restoreArgs) 
 		if err := keepMark(ctx, a, o, mark{args.Object, state}); err != nil {
 			return err
 		}
-		key := waitingKey(args.Name)
-		if _, err := a.Get(ctx, key); errors.Is(err, driver.ErrNotFound) {
-			return nil
-		} else if err != nil {
+		data, err := a.Get(ctx, key)
+		if _, err = waitingOf(data, err, args); err != nil {
 			return err
+		}
+		if !bytes.Equal(data, row.Data) {
+			return fmt.Errorf("row %s: %w", key, driver.ErrConflict)
 		}
 		a.Drop(key)
 		return nil
