@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -45,9 +46,19 @@ func (r Result) Trail() []string {
 // begins is the time at which every run begins.
 var begins = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Run runs a plan. It adds to the coverage.
+// longestRun bounds the real time of a run. Most take a tenth of a second. Simulated time
+// stands still for ever if a goroutine holds a lock of package sync during a call.
+const longestRun = 5 * time.Minute
+
+// Run runs a plan. It adds to the coverage. A run that stands still ends the process, and
+// prints its goroutines.
 func Run(t *testing.T, f *Fixtures, plan Plan, coverage *Coverage) (result Result) {
 	t.Helper()
+	guard := time.AfterFunc(longestRun, func() {
+		debug.SetTraceback("all")
+		panic(fmt.Sprintf("seed %d stands still", plan.Seed))
+	})
+	defer guard.Stop()
 	runtime.GC() // not during the run; see TestMain
 	cryptotest.SetGlobalRandom(t, plan.Seed)
 	synctest.Test(t, func(t *testing.T) {

@@ -2,10 +2,10 @@ package repo
 
 import (
 	"context"
-	"sync"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/upload"
+	"aptless/core/engine/parallel"
 	"aptless/core/engine/task"
 	"aptless/core/formats/deb"
 )
@@ -17,7 +17,7 @@ func (s *Store) seenBy(ctx context.Context, by *task.By, dir string) *Store {
 	if s.May == nil || by == nil || by.Owner == "" {
 		return s
 	}
-	managed := sync.OnceValues(func() (bool, error) { return s.May(ctx, by, "files.manage", dir) })
+	managed := parallel.Once(func() (bool, error) { return s.May(ctx, by, "files.manage", dir) })
 	seen := *s
 	seen.Uploads = s.Uploads.As(upload.Caller{Owner: by.Owner, Token: by.ID, Manages: func(context.Context, string) (bool, error) { return managed() }})
 	return &seen

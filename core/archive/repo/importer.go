@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"aptless/core/archive/pkglist"
@@ -455,7 +454,7 @@ func (im *importer) finish(ctx context.Context, err error) (task.Result, error) 
 func (im *importer) borrowing(ctx context.Context, list *pkglist.List) borrowing {
 	b := borrowing{list: list}
 	if may := im.store.May; may != nil {
-		b.any = sync.OnceValues(func() (bool, error) { return may(ctx, im.attempt.By(), "packages.read", "") })
+		b.any = parallel.Once(func() (bool, error) { return may(ctx, im.attempt.By(), "packages.read", "") })
 	}
 	return b
 }

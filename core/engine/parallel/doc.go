@@ -30,5 +30,5 @@
 //     never acquires a second one. The bytes for growth are separate, and one
 //     holder at a time has them.
 //
-// A Mutex may be held during calls of the storage.
+// A Mutex may be held during calls of the storage, and the function of a Once may make some.
 package parallel
