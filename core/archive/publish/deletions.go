@@ -265,11 +265,11 @@ type pending struct {
 	version string
 }
 
+// none reports that no deletion was under way.
+func (late pending) none() bool { return late.row == nil || len(late.row.Of) == 0 }
+
 // of returns the deletions of one of some keys.
 func (late pending) of(keys []string) (found []*deletion) {
-	if late.row == nil || len(late.row.Of) == 0 {
-		return nil
-	}
 	sums := map[[sumSize]byte]bool{}
 	for _, key := range keys {
 		sums[sumOfKey(key)] = true

@@ -116,7 +116,7 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 	if err := s.gather(ctx, a, d); err != nil {
 		return nil, err
 	}
-	if err := s.undisturbed(ctx, a, at, d, late, d.link.Keys()); err != nil {
+	if err := s.undisturbed(ctx, a, at, d, late, d.link.Keys); err != nil {
 		return nil, err
 	}
 	st, err := s.resume(ctx, a, at, d, m.Folder)
@@ -144,7 +144,7 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 		m.Unchanged = tree.Unchanged(m, base)
 		m.UnchangedAliases = tree.Without(m.Aliases, tree.Without(m.Aliases, base.Aliases))
 	}
-	if err := s.undisturbed(ctx, a, at, d, late, m.Keys(st.Dist)); err != nil {
+	if err := s.undisturbed(ctx, a, at, d, late, func() []string { return m.Keys(st.Dist) }); err != nil {
 		return nil, err
 	}
 	return m, m.Save(ctx, st)
@@ -152,8 +152,11 @@ func (s *Store) stage(ctx context.Context, a *task.Attempt, at cursor, d draft, 
 
 // undisturbed puts the task back while a late call may delete one of the keys that the
 // publication is to have. Staging begins anew then: the call may delete staged objects.
-func (s *Store) undisturbed(ctx context.Context, a *task.Attempt, at cursor, d draft, late pending, keys []string) error {
-	wait, waited, err := s.await(ctx, a, d.next.Dist(), late, append(keys, d.next.releases()...))
+func (s *Store) undisturbed(ctx context.Context, a *task.Attempt, at cursor, d draft, late pending, keys func() []string) error {
+	if late.none() {
+		return nil
+	}
+	wait, waited, err := s.await(ctx, a, d.next.Dist(), late, append(keys(), d.next.releases()...))
 	if err != nil || !waited {
 		return err
 	}
