@@ -116,10 +116,10 @@ func TestClosedIsSticky(t *testing.T) {
 	if answer := r.must("GET", "/api/auth/whoami", ""); answer != `{"Kind":"open"}` {
 		t.Errorf("after opening: %s", answer)
 	}
+	r.end()
 	if !strings.Contains(r.out.String(), "no authentication: only this host is answered; --auth closes it") {
 		t.Error(r.out.String())
 	}
-	r.end()
 }
 
 func TestTokenOfTheEnvironmentCloses(t *testing.T) {

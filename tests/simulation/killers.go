@@ -31,6 +31,7 @@ var killers = map[string]killer{
 	"conflict: a path has one file":                                                                 {13, 13, "a file that an InRelease names was replaced: public/pool/more/p/pa/pa-1-amd64.deb has the digest …"},
 	"dates grow by a second at least":                                                               {155, 5, "public/dists/d1/InRelease: the Date goes back from 2026-01-01 00:49:57 +0000 UTC to 2026-01-01 00:45:04 +0000 …"},
 	"debts: a commit writes them":                                                                   {10, 10, "the world does not come to rest: tasks [], debts [calendar/recheck/:./d1 …"},
+	"debts: a task pays only the debt for which it was admitted":                                    {1742, 59, "the world does not come to rest: tasks [], debts [calendar/recheck/:x/d2 …"},
 	"drop: InRelease goes before the row":                                                           {2, 2, "the row of a publication is removed, and public/dists/d1/InRelease is there"},
 	"drop: the row says so before the first file goes":                                              {20904, 1, "task 15 (publish.drop) succeeds, and public/x/dists/d2/ is published"},
 	"drop: what it leaves is owed":                                                                  {22304, 4, "the world does not come to rest: tasks [], debts [calendar/recheck/:./d2 …"},

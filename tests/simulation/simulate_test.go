@@ -261,9 +261,10 @@ func TestKillingSeedsPass(t *testing.T) {
 //     it had no lock.
 //   - 107430: an attempt at an export that was overtaken put its objects after the export
 //     was removed.
+//   - 881113: a task that was to finish an update paid the debt of a drop under the same name.
 func TestFoundFaultsStayMended(t *testing.T) {
 	f := fixtures(t)
-	for _, seed := range []uint64{178, 10871, 318, 112, 5061, 2224, 1417, 2487, 3535, 1615, 5766, 101979, 109978, 107430} {
+	for _, seed := range []uint64{178, 10871, 318, 112, 5061, 2224, 1417, 2487, 3535, 1615, 5766, 101979, 109978, 107430, 881113} {
 		if r := Run(t, f, PlanOf(seed), NewCoverage()); r.Failure != "" {
 			t.Error(describe(r))
 		}

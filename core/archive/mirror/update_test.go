@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -438,10 +439,13 @@ func TestArchiveThatChangesWhileFetchedIsReadAgain(t *testing.T) {
 			return upstreamtest.Build(spec)
 		}
 		at := 0
+		var mu sync.Mutex // of at and times
 		moves := func(times int) {
 			at++
 			s.Upstream.Set(state(at))
 			s.Upstream.Fault = func(path string, _ int, data []byte) ([]byte, error) {
+				mu.Lock()
+				defer mu.Unlock()
 				if times > 0 && strings.HasSuffix(path, fmt.Sprintf("foo_%d_all.deb", at)) {
 					times, at = times-1, at+1
 					s.Upstream.Set(state(at))

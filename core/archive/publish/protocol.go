@@ -274,6 +274,7 @@ func (s *Store) finish(ctx context.Context, a *task.Attempt, args FinishArgs) (t
 		return task.Result{}, err
 	}
 	a.PutJSON(p.Dist().Row(), p)
+	a.Pay(debtName(p.Dist())) // also one of a later commit than that of args
 	return done, nil
 }
 

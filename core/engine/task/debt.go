@@ -153,6 +153,9 @@ func (a *Attempt) debtOps(ctx context.Context, ops []driver.Op, debts []owed, ag
 			}
 			e = was
 		}
+		if name == a.admittedFor && e.Task != a.begun.ID {
+			continue // a later commit owes other work under this name
+		}
 		ops = append(ops, e.DeleteOp())
 	}
 	return ops, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"aptless/core/engine/driver"
@@ -155,10 +156,13 @@ func (d *Dispatcher) relock(ctx context.Context, a *Attempt, kind Kind, r *Reloc
 	return driver.Outcome{}, nil
 }
 
-// succeed ends a task with its result.
+// succeed ends a task with its result. A task of a debt pays it, unless a later commit owes
+// other work under the name. Example: a task is to finish an update, and waits for a drop.
+// The drop commits, and leaves the removal of files under the same name.
 func (d *Dispatcher) succeed(ctx context.Context, a *Attempt, r Result) error {
-	if a.begun.Origin != 0 {
-		a.Pay(a.begun.Entry)
+	if name := a.begun.Entry; a.begun.Origin != 0 && !slices.Contains(slices.Concat(a.paid, a.task.Debts), name) {
+		a.Pay(name)
+		a.admittedFor = name
 	}
 	return d.end(ctx, a, finish{result: &r, tx: a.tx, change: func(t *Task) {
 		t.State, t.Error = Succeeded, ""

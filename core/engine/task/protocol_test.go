@@ -24,6 +24,7 @@ type shop struct {
 	applying func() error // returns the error of an apply
 	undoing  func() error // returns the error of an Undo
 	undone   []int64      // the numbers passed to Undo
+	settling func() error // in place of the apply of a task that pays a debt; may be nil
 }
 
 type publishArgs struct {
@@ -44,7 +45,12 @@ func newShop(t testing.TB, env *drivertest.Env) *shop {
 	w.store = &Store{Table: env.Table, Blobs: env.Blobs, Queue: env.Queue, Now: env.Clock.Now, Log: slog.New(slog.DiscardHandler)}
 	d, err := NewDispatcher(w.store, []Kind{
 		Define("p.publish", w.publish, WithUndo(w.undo)),
-		Define("p.settle", func(ctx context.Context, a *Attempt, _ struct{}) (Result, error) { return Result{}, w.apply(ctx, a) }),
+		Define("p.settle", func(ctx context.Context, a *Attempt, _ struct{}) (Result, error) {
+			if w.settling != nil {
+				return Result{}, w.settling()
+			}
+			return Result{}, w.apply(ctx, a)
+		}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -452,6 +458,38 @@ func TestLaterCommitReplacesDebt(t *testing.T) {
 	w.admit(t, publishArgs{Text: "three"})
 	drain(t, w.env, w.d)
 	if err := w.clean(); err != nil || w.tree() != "three" {
+		t.Errorf("the tree has %q, %v", w.tree(), err)
+	}
+}
+
+// TestTaskOfAReplacedDebtPaysNoOther admits the task of a debt while a publication waits.
+// That one commits, and replaces the debt. Then the task finds nothing of its own to do.
+// The debt of the publication stays.
+func TestTaskOfAReplacedDebtPaysNoOther(t *testing.T) {
+	w := newShop(t, drivertest.NewEnv())
+	w.applying = func() error { return errors.New("broken") }
+	w.admit(t, publishArgs{Text: "one"})
+	drain(t, w.env, w.d)
+	first, _ := w.debt(t, debtName)
+	two := w.admit(t, publishArgs{Text: "two"})
+	if err := w.store.claim(t.Context(), first, w.store.planDebt); err != nil {
+		t.Fatal(err)
+	}
+	w.settling = func() error { return nil }
+	drain(t, w.env, w.d)
+	if open, err := lock.Open(t.Context(), w.env.Table); err != nil || len(open) > 0 {
+		t.Fatalf("%d tasks have not ended, %v", len(open), err)
+	}
+	if e, ok := w.debt(t, debtName); !ok || e.Task != two {
+		t.Errorf("%+v is owed: %t, want the debt of task %d", e, ok, two)
+	}
+	w.applying, w.settling = nil, nil
+	w.env.Clock.Advance(2 * time.Hour)
+	if err := w.store.Due(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	drain(t, w.env, w.d)
+	if err := w.clean(); err != nil || w.tree() != "two" {
 		t.Errorf("the tree has %q, %v", w.tree(), err)
 	}
 }
