@@ -66,7 +66,7 @@ func (c *client) do(s step) error {
 	tried := false
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Minute) {
 		err := c.try(s)
-		if err == nil || tried && (strings.Contains(err.Error(), ": 4") || strings.Contains(err.Error(), "already used by another")) {
+		if err == nil || tried && (strings.Contains(err.Error(), ": 4") || strings.Contains(err.Error(), "already used by another") || strings.Contains(err.Error(), "already exists")) {
 			return nil
 		}
 		tried = true

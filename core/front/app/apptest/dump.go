@@ -33,6 +33,8 @@ var literals = []struct {
 	by      string
 }{
 	{"private/publish/", regexp.MustCompile(`(private/publish/[0-9a-f]{32}/)\d+-\d+`), "$1<attempt>"},
+	{"private/exports/", regexp.MustCompile(`(private/exports/\d+-)\d+`), "$1<attempt>"},
+	{`"Moment":`, regexp.MustCompile(`("Moment":(?:true|false),"Attempt":)\d+`), "$1<attempt>"},
 	{"private/incoming/", regexp.MustCompile(`(private/incoming/)[A-Z2-7]{26}\b`), "$1<upload>"},
 	{`"Updating":`, regexp.MustCompile(`"Updating":\d+,`), ""}, // the last updating task of a mirror
 	// The last failure of a calendar entry.
