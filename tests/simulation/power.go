@@ -7,12 +7,12 @@ import (
 	"aptless/core/engine/driver/drivertest"
 )
 
-// powerFailure ends all processes and all calls. Changes of objects that are lazy are
-// lost, or some of them.
+// powerFailure ends all processes and all calls, which have no late effect. Changes of
+// objects that are lazy are lost, or some of them.
 func (w *World) powerFailure(d *dice) {
-	w.drop(func(c *call) bool { return !slices.Contains(w.processes, c.process) }) // before dead processes leave late calls
+	w.drop(func(c *call) bool { return !slices.Contains(w.processes, c.process) })
 	for _, p := range w.processes {
-		w.kill(p)
+		w.stop(p, false)
 	}
 	outcome := drivertest.SomeLost(d.below(1 << 20))
 	if d.one(3) {

@@ -96,8 +96,12 @@ func (p *Process) live() {
 	}
 }
 
-// kill ends a process. Its calls that wait have no effect, and it makes no further ones.
-func (w *World) kill(p *Process) {
+// kill ends a process. Its calls that wait have no effect, or a late one, and it makes no
+// further ones.
+func (w *World) kill(p *Process) { w.stop(p, true) }
+
+// stop is kill. late says that calls which wait may have a late effect.
+func (w *World) stop(p *Process, late bool) {
 	if p.dead.Swap(true) {
 		return
 	}
@@ -107,7 +111,7 @@ func (w *World) kill(p *Process) {
 	kept := w.parked[:0]
 	for _, c := range w.parked {
 		if c.process == p {
-			c.turn <- fate{err: errDead, sent: !w.calm}
+			c.turn <- fate{err: errDead, sent: late && !w.calm}
 		} else {
 			kept = append(kept, c)
 		}

@@ -27,10 +27,16 @@ func (a *Attempt) Save(ctx context.Context, cursor any) error {
 // Checkpoint is Save, and then ErrContinue if the slice is over. Every loop that
 // can outlast a slice calls it.
 func (a *Attempt) Checkpoint(ctx context.Context, cursor any) error {
-	if err := a.Save(ctx, cursor); err != nil {
+	over := false
+	err := a.save(ctx, cursor, func(t *Task) {
+		if over = a.SliceOver(); over {
+			t.Owner = "" // no other attempt has to wait for the lease
+		}
+	}, nil)
+	if err != nil {
 		return err
 	}
-	if a.SliceOver() {
+	if over || a.SliceOver() {
 		return ErrContinue
 	}
 	return nil
@@ -52,9 +58,6 @@ func (a *Attempt) save(ctx context.Context, cursor any, change func(*Task), debt
 				t.Tries, t.Failures, t.Failing, t.Error = 0, 0, time.Time{}, ""
 			}
 			t.Cursor = data
-			if a.SliceOver() {
-				t.Owner = "" // no other attempt has to wait for the lease
-			}
 			change(t)
 			a.updateDebts(t, debts)
 		},
