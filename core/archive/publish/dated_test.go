@@ -43,6 +43,26 @@ func TestDatedAlias(t *testing.T) {
 	}
 }
 
+// TestDateAheadOfTheClockIsRead publishes twice within a second. The date of the second
+// Release lies ahead of the clock, and clients read it by that date. No later Release gets
+// it.
+func TestDateAheadOfTheClockIsRead(t *testing.T) {
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	now := env.Clock.Now()
+	r.publish.Now = func() time.Time { return now }
+	must(t, r.put("r", hello), r.create(from("d", "r")), r.put("r", newer), r.update(at("d")))
+	ahead := now.Add(time.Second).Format("20060102T150405Z")
+	key, err := r.publish.AsOf(t.Context(), ahead, "dists/d/main/binary-amd64/Packages")
+	if must(t, err); !strings.Contains(env.Memory.Objects(key)[key], "\nVersion: 2\n") {
+		t.Errorf("at %s: %s", ahead, key)
+	}
+	after := now.Add(2 * time.Second).Format("20060102T150405Z")
+	if key, err := r.publish.AsOf(t.Context(), after, "dists/d/main/binary-amd64/Packages"); !errors.Is(err, driver.ErrNotFound) {
+		t.Errorf("at %s: %s, %v", after, key, err)
+	}
+}
+
 // TestDated reads, as apt does with --snapshot, the files that were published
 // at a time.
 func TestDated(t *testing.T) {

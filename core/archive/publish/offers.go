@@ -199,7 +199,7 @@ const snapshotForm = "20060102T150405Z"
 // the time has not come.
 func (s *Store) AsOf(ctx context.Context, id, name string) (key string, err error) {
 	at, err := time.Parse(snapshotForm, id)
-	if err != nil || at.After(s.Now()) {
+	if err != nil {
 		return "", driver.ErrNotFound
 	}
 	prefix, below := splitPrefix(name)
@@ -211,7 +211,7 @@ func (s *Store) AsOf(ctx context.Context, id, name string) (key string, err erro
 		return "", err
 	}
 	for _, p := range all {
-		rev := p.revisionAt(at)
+		rev := p.revisionAt(at, s.Now())
 		if p.Prefix != prefix || p.Dropping || rev == nil {
 			continue
 		}
@@ -240,7 +240,7 @@ func (s *Store) indexAsOf(ctx context.Context, at time.Time, prefix, below strin
 		if err != nil {
 			return "", err
 		}
-		rev := p.revisionAt(at)
+		rev := p.revisionAt(at, s.Now())
 		if p.Dropping || rev == nil {
 			return "", nil
 		}
@@ -264,9 +264,12 @@ func splitPrefix(name string) (prefix, below string) {
 	return strings.Join(parts[:i], "/"), strings.Join(parts[i:], "/")
 }
 
-// revisionAt returns the revision that was current at a time, nil if it is not
-// known.
-func (p *Publication) revisionAt(at time.Time) *Revision {
+// revisionAt returns the revision that was current at a time, nil if it is not known. The
+// date of the last revision may be up to maxAhead after now: no later one gets it.
+func (p *Publication) revisionAt(at, now time.Time) *Revision {
+	if n := len(p.Revisions); at.After(now) && (n == 0 || at.After(p.Revisions[n-1].Date)) {
+		return nil
+	}
 	for i := range slices.Backward(p.Revisions) {
 		if !p.Revisions[i].Date.After(at) {
 			return &p.Revisions[i]
