@@ -106,7 +106,7 @@ var Conditions = []Mutant{
 		New: "	if _, err := tx.Get(ctx, r.NameKey(to)); err != nil && !errors.Is(err, driver.ErrNotFound) {\n		return err\n	}\n"},
 	{Condition: "put back: an overtaken attempt restores objects that it has deleted", File: "archive/publish/deletions.go", Focus: "late deletions",
 		Old: "		return errors.Join(ended, putBack(after))",
-		New: "		return ended"},
+		New: "		return ended", Backed: "a publication waits for calls that may delete its files, and a recheck puts back files that are missing"},
 	{Condition: "late deletions: a publication waits for calls that may delete its files", File: "archive/publish/deletions.go", Focus: "late deletions",
 		Old: "	if len(found) == 0 {\n		return 0, false, nil",
 		New: "	if true || len(found) == 0 {\n		return 0, false, nil"},

@@ -155,6 +155,7 @@ var Pairs = []Pair{
 	{"a cancel refuses a committed task, and it does not stop (both removed)", "cancel: a committed task refuses", "commit: a committed task does not stop"},
 	{"an apply ends, and the ETag is a condition (both removed)", "row: an apply ends", "ETag: a name is put"},
 	{"the write before a manifest goes, and the removal of the row of staged objects (both removed)", "inventory: it is committed before", "staging: a removal"},
+	{"an overtaken attempt restores objects, and a publication waits (both removed)", "put back: an overtaken attempt", "late deletions: a publication waits"},
 	{"token and required rows (both removed)", "token: an attempt whose row", "versions: a transaction requires"},
 }
 
