@@ -22,19 +22,18 @@ import (
 // Its methods are for the goroutine that runs the task. Any goroutine may call
 // Printf, Detail, Warn, SliceOver and Write.
 type Attempt struct {
-	store       *Store
-	begun       Task // as read at the beginning of the attempt
-	cursor      json.RawMessage
-	lease       time.Duration
-	until       time.Time // end of the slice; zero if there is none
-	lost        context.CancelCauseFunc
-	tx          *lock.Tx
-	debts       map[string]string         // row versions of the debts that this attempt wrote, by name
-	atOnce      map[string]calendar.Entry // debts to pay at the end of the task, by name
-	paid        []string                  // debts to remove with the next write
-	admittedFor string                    // the debt that the task pays by its end; see succeed
-	objects     int                       // the number of debts written
-	answer      *Result                   // of a committed task that ends before its own result
+	store   *Store
+	begun   Task // as read at the beginning of the attempt
+	cursor  json.RawMessage
+	lease   time.Duration
+	until   time.Time // end of the slice; zero if there is none
+	lost    context.CancelCauseFunc
+	tx      *lock.Tx
+	debts   map[string]string         // row versions of the debts that this attempt wrote, by name
+	atOnce  map[string]calendar.Entry // debts to pay at the end of the task, by name
+	paid    []string                  // debts to remove with the next write
+	objects int                       // the number of debts written
+	answer  *Result                   // of a committed task that ends before its own result
 
 	counted   *driver.Requests // of this attempt
 	cancelled atomic.Bool      // a write has found the task cancelled

@@ -153,12 +153,20 @@ func (a *Attempt) debtOps(ctx context.Context, ops []driver.Op, debts []owed, ag
 			}
 			e = was
 		}
-		if name == a.admittedFor && e.Task != a.begun.ID {
-			continue // a later commit owes other work under this name
-		}
 		ops = append(ops, e.DeleteOp())
 	}
 	return ops, nil
+}
+
+// payOp adds the operation that removes the entry for which the task was admitted. A later
+// commit may owe other work under its name, which stays. Example: a task is to finish an
+// update, and waits for a drop. The drop commits, and leaves the removal of files.
+func (a *Attempt) payOp(ctx context.Context, ops []driver.Op) ([]driver.Op, error) {
+	e, err := calendar.Get(ctx, a.store.Table, a.begun.Entry)
+	if errors.Is(err, driver.ErrNotFound) || err == nil && e.Task != a.begun.ID {
+		return ops, nil
+	}
+	return append(ops, e.DeleteOp()), err
 }
 
 // blameOps adds the operations that note why debts are not paid.

@@ -17,6 +17,7 @@ type finish struct {
 	tx     *lock.Tx
 	blame  string // reason for unpaid debts and an unfinished entry; "" if there are none
 	undo   bool   // its Undo becomes a debt
+	pays   bool   // the debt for which it was admitted is paid
 }
 
 // end commits the end of the task: its state, its rows, and its leaving of the
@@ -92,6 +93,11 @@ func (d *Dispatcher) endOps(ctx context.Context, a *Attempt, e finish, again boo
 	}
 	if ops, err = a.debtOps(ctx, ops, debts, again); err != nil {
 		return nil, nil, err
+	}
+	if e.pays {
+		if ops, err = a.payOp(ctx, ops); err != nil {
+			return nil, nil, err
+		}
 	}
 	if e.blame != "" {
 		names := append([]string{a.begun.Entry}, a.task.Debts...)

@@ -156,15 +156,11 @@ func (d *Dispatcher) relock(ctx context.Context, a *Attempt, kind Kind, r *Reloc
 	return driver.Outcome{}, nil
 }
 
-// succeed ends a task with its result. A task of a debt pays it, unless a later commit owes
-// other work under the name. Example: a task is to finish an update, and waits for a drop.
-// The drop commits, and leaves the removal of files under the same name.
+// succeed ends a task with its result. It pays the debt for which the task was admitted,
+// unless the task itself has paid it or owes it anew.
 func (d *Dispatcher) succeed(ctx context.Context, a *Attempt, r Result) error {
-	if name := a.begun.Entry; a.begun.Origin != 0 && !slices.Contains(slices.Concat(a.paid, a.task.Debts), name) {
-		a.Pay(name)
-		a.admittedFor = name
-	}
-	return d.end(ctx, a, finish{result: &r, tx: a.tx, change: func(t *Task) {
+	pays := a.begun.Origin != 0 && !slices.Contains(a.paid, a.begun.Entry) && !slices.Contains(a.task.Debts, a.begun.Entry)
+	return d.end(ctx, a, finish{result: &r, tx: a.tx, pays: pays, change: func(t *Task) {
 		t.State, t.Error = Succeeded, ""
 	}})
 }
