@@ -152,13 +152,13 @@ func (l *loading) plan(ctx context.Context) error {
 		if taken {
 			clashes = append(clashes, o.Kind()+" "+o.Name())
 		}
-		if st.changes() {
+		if changes(st.outcome) {
 			l.at.Writes.set(i)
 		}
-		if l.args.DryRun || !st.changes() || !o.inRow() { // else it is counted with its row
+		if l.args.DryRun || !changes(st.outcome) || !o.inRow() { // else it is counted with its row
 			l.count(o, st.outcome)
 		}
-		if o.Publication != nil && st.changes() && len(l.at.Report.Publications) < maxNamed {
+		if o.Publication != nil && changes(st.outcome) && len(l.at.Report.Publications) < maxNamed {
 			l.at.Report.Publications = append(l.at.Report.Publications, o.Publication.Settings.Name)
 		}
 	}
@@ -324,12 +324,16 @@ func (l *loading) row(ctx context.Context, o *Object, digest string) error {
 	}
 	outcome := Created
 	if now != nil {
-		if outcome, err = l.decide(ctx, l.attempt.GetJSON, now, digest, l.args.Overwrite); err != nil {
+		was, err := l.last(ctx, l.attempt.GetJSON, now)
+		if err != nil {
+			return err
+		}
+		if outcome, err = was.decide(now, digest, l.args.Overwrite); err != nil {
 			return err
 		}
 	}
 	l.count(o, outcome)
-	if !(step{outcome: outcome}).changes() {
+	if !changes(outcome) {
 		return nil
 	}
 	if o.Mirror != nil && o.Mirror.HasCredentials {

@@ -35,8 +35,8 @@ type step struct {
 	digest  string // of the object
 }
 
-// changes reports whether a step writes.
-func (st step) changes() bool { return st.outcome == Created || st.outcome == Updated }
+// changes reports whether an object with an outcome is written.
+func changes(outcome string) bool { return outcome == Created || outcome == Updated }
 
 // step decides on an object. It reports whether another object has its name.
 func (s *Store) step(ctx context.Context, o *Object, overwrite bool) (st step, taken bool, err error) {
@@ -70,8 +70,7 @@ func (s *Store) step(ctx context.Context, o *Object, overwrite bool) (st step, t
 	if was == (mark{}) && o.Publication != nil && !o.Publication.shares(now.Publication) {
 		return st, true, nil // another publication has its place
 	}
-	state, err := now.digest()
-	st.outcome = was.outcome(st.digest, state, overwrite)
+	st.outcome, err = was.decide(now, st.digest, overwrite)
 	return st, false, err
 }
 
@@ -83,13 +82,9 @@ func (s *Store) last(ctx context.Context, get named.Getter, o *Object) (was mark
 	return was, err
 }
 
-// decide returns the outcome of a repository, mirror or snapshot that is here as now.
-// digest is that of the object in the transfer.
-func (s *Store) decide(ctx context.Context, get named.Getter, now *Object, digest string, overwrite bool) (string, error) {
-	was, err := s.last(ctx, get, now)
-	if err != nil {
-		return "", err
-	}
+// decide returns the outcome of an object that is here as now. digest is that of the object
+// in the transfer.
+func (was mark) decide(now *Object, digest string, overwrite bool) (string, error) {
 	state, err := now.digest()
 	return was.outcome(digest, state, overwrite), err
 }
