@@ -166,7 +166,7 @@ func (c *checker) taskRow(ctx context.Context, p *Process, op driver.Op) *known 
 	}
 	c.moved(was, t)
 	c.cancelled(was, t)
-	c.abandons(was, t)
+	c.abandons(k.process, was, t)
 	c.attempted(ctx, k, was, p)
 	return k
 }

@@ -19,10 +19,11 @@ func (c *checker) cancelled(was, t task.Task) {
 	}
 }
 
-// abandons requires that no attempt is given up while the only faults are lost answers to
-// writes of its row.
-func (c *checker) abandons(was, t task.Task) {
-	if was.State == task.Running && was.Owner != "" && t.Attempt > was.Attempt && c.w.Plan.lostWrites(" task/") {
+// abandons requires that a living process gives up no attempt while the only faults are
+// lost answers to writes of its row. The end of a run kills all processes.
+func (c *checker) abandons(of *Process, was, t task.Task) {
+	lives := of != nil && !of.dead.Load()
+	if lives && was.State == task.Running && was.Owner != "" && t.Attempt > was.Attempt && c.w.Plan.lostWrites(" task/") {
 		c.w.fail("the lost answer to a write ends attempt %d at task %d (%s)", was.Attempt, t.ID, t.Kind)
 	}
 }
