@@ -205,18 +205,15 @@ func (s *Store) clearNeighbours(ctx context.Context, a *task.Attempt, d draft) (
 			return found, err
 		}
 		foreign := func(dir string) bool { return !a.Holds(lock.Want{Resource: r.Dist().AreaLock(paths.Area(dir))}) }
-		if slices.ContainsFunc(r.dirs(), foreign) || r.Manifest == "" || r.LeaveFiles {
+		if slices.ContainsFunc(r.dirs(), foreign) || r.LeaveFiles {
 			continue
 		}
-		m, err := tree.Read(ctx, s.Blobs, r.Manifest)
-		if errors.Is(err, driver.ErrNotFound) {
-			continue
-		}
+		m, err := s.manifestOf(ctx, r)
 		if err == nil && r.Shown { // its Release files go before its package files
 			_, err = s.hide(ctx, a, r)
 		}
 		if err == nil {
-			err = s.dropPackages(ctx, a, d.link.Inventory, r, m.Lists)
+			err = s.dropPackages(ctx, a, d.link.Inventory, r, m)
 		}
 		if err != nil {
 			return found, err

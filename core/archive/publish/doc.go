@@ -62,6 +62,8 @@
 //  6. A call of an attempt that died, failed or was overtaken may have its effect late.
 //     A recheck finds that, after the time in which such calls end.
 //  7. No manifest is committed that names a key which a late call may delete.
-//  8. A manifest, its lists and its by-hash objects stay as long as the row names
+//  8. The row of a removal names all package files that it may have, as long as it says
+//     Shown. Its removal looks at them, also if its manifest is gone.
+//  9. A manifest, its lists and its by-hash objects stay as long as the row names
 //     the revision.
 package publish

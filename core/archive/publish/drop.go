@@ -188,25 +188,22 @@ func (s *Store) remove(ctx context.Context, a *task.Attempt, args FinishArgs) (t
 // the removal. The manifest goes after all that it names: without it the files are
 // gone, or are not known. at is the cursor of the task, which is saved before that.
 func (s *Store) finishRemoval(ctx context.Context, a *task.Attempt, r removal, at any) error {
-	if r.Manifest != "" {
-		if m, err := tree.Read(ctx, s.Blobs, r.Manifest); err == nil {
-			if err := s.removeFiles(ctx, a, r, m); err != nil {
-				return err
-			}
-			if err := a.Save(ctx, at); err != nil {
-				return err
-			}
-			if err := a.GetJSON(ctx, removalKey(r.Name), &r); err != nil {
-				return err
-			}
-		} else if !errors.Is(err, driver.ErrNotFound) {
-			return err
-		} else if err := s.dropStaging(ctx, a, r.Name); err != nil {
+	m, err := s.manifestOf(ctx, r)
+	switch {
+	case err != nil:
+		return err
+	case m == nil:
+		if err := s.removeListed(ctx, a, r); err != nil {
 			return err
 		}
-	}
-	if r.Shown { // also without a manifest
-		if _, err := s.hide(ctx, a, r); err != nil {
+	default:
+		if err := s.removeFiles(ctx, a, r, m); err != nil {
+			return err
+		}
+		if err := a.Save(ctx, at); err != nil {
+			return err
+		}
+		if err := a.GetJSON(ctx, removalKey(r.Name), &r); err != nil {
 			return err
 		}
 	}
@@ -218,19 +215,27 @@ func (s *Store) finishRemoval(ctx context.Context, a *task.Attempt, r removal, a
 	return nil
 }
 
-// dropStaging removes the objects that attempts have staged, and their row. It is for
-// a removal whose manifest is gone: an earlier attempt has deleted it, and the write
-// that ends the removal has failed.
-func (s *Store) dropStaging(ctx context.Context, a *task.Attempt, n Name) error {
-	var st staging
-	err := a.GetJSON(ctx, stagingKey(n), &st)
-	if errors.Is(err, driver.ErrNotFound) {
-		return nil
+// removeListed is for a removal whose manifest is gone. It removes the files that rows name:
+// Release files, package files, and objects that attempts have staged.
+func (s *Store) removeListed(ctx context.Context, a *task.Attempt, r removal) error {
+	if r.Shown {
+		if _, err := s.hide(ctx, a, r); err != nil {
+			return err
+		}
 	}
-	if err != nil {
+	var st staging
+	err := a.GetJSON(ctx, stagingKey(r.Name), &st)
+	if err == nil {
+		err = s.undoRow(ctx, a, st)
+	}
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
 		return err
 	}
-	return s.undoRow(ctx, a, st)
+	inv := s.inventory(a, r.Dist())
+	if err := s.dropPackages(ctx, a, inv, r, nil); err != nil {
+		return err
+	}
+	return inv.Flush(ctx)
 }
 
 // removeFiles removes all files that the publication has in the tree, except
@@ -249,11 +254,15 @@ func (s *Store) removeFiles(ctx context.Context, a *task.Attempt, r removal, m *
 		return err
 	}
 	inv := s.inventory(a, r.Dist())
-	if err := s.dropPackages(ctx, a, inv, r, m.Lists); err != nil {
+	if err := s.dropPackages(ctx, a, inv, r, m); err != nil {
 		return err
 	}
 	if err := inv.Flush(ctx); err != nil {
 		return err
+	}
+	if r.Shown {
+		r.Shown = false
+		a.PutJSON(removalKey(r.Name), r)
 	}
 	return s.delete(ctx, a, p, p.notOf(others, t.Inventory(m)))
 }

@@ -4,12 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"slices"
 	"time"
 
 	"aptless/core/archive/publish/files"
-	"aptless/core/archive/publish/index"
 	"aptless/core/archive/publish/paths"
 	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
@@ -60,28 +58,6 @@ func (l *late) add(sc files.Scope, more ...Leftover) {
 		lists = lists[max(0, len(lists)-(maxLate-n)):]
 		l.Of[i].Lists, n = lists, n+len(lists)
 	}
-}
-
-// leftovers returns published lists, in the order of their components.
-func leftovers(published map[string]index.Published) []Leftover {
-	var all []Leftover
-	for _, c := range slices.Sorted(maps.Keys(published)) {
-		all = append(all, Leftover{c, published[c]})
-	}
-	return all
-}
-
-// addPublication adds the lists of a publication: those of its manifest, those of the one
-// before until it is applied, and its leftovers.
-func (l *late) addPublication(p *Publication) {
-	l.add(p.scope(), leftovers(p.published())...)
-	for _, rev := range p.Revisions {
-		if rev.Manifest == p.Old && p.Old != "" {
-			old := Publication{Settings: p.Settings, State: State{Components: rev.Components}}
-			l.add(p.scope(), leftovers(old.published())...)
-		}
-	}
-	l.add(p.scope(), p.Left...)
 }
 
 // dirs returns the directories of the package files, each once.
@@ -205,7 +181,7 @@ func (args *RecheckArgs) add(l *late, row driver.Row) error {
 		return err
 	}
 	args.Name, args.Names = p.Name, append(args.Names, p.names()...)
-	l.addPublication(&p)
+	l.add(p.scope(), p.lists()...)
 	return nil
 }
 

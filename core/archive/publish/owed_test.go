@@ -288,6 +288,79 @@ func TestFilesOfAForcedDropStayWhileItsReleaseDoes(t *testing.T) {
 	}
 }
 
+// TestFilesLeftToADroppedPublicationGo drops two publications of one pool. The first drop is
+// by force, and its InRelease stays. So the second one leaves the package files to the
+// removal of the first one. They go also if that one has removed its files already, and
+// its manifest, and could not end. They go if the manifest was lost before.
+func TestFilesLeftToADroppedPublicationGo(t *testing.T) {
+	t.Parallel()
+	const release = "public/dists/one/InRelease"
+	drop := at("one")
+	drop.Force = true
+	for name, lost := range map[string]bool{"removal that does not end": false, "lost manifest": true} {
+		env := drivertest.NewEnv()
+		blobs, keeps, fails := env.Blobs, true, false
+		env.Blobs = failing{blobs, func(method, key string) bool {
+			if method != "delete" || path.Base(key) != "manifest.json" {
+				return keeps && method == "delete" && key == release
+			}
+			if fails { // it has its effect, and no answer
+				must(t, blobs.Delete(t.Context(), key))
+			}
+			return fails
+		}}
+		r := newRig(t.Context(), env)
+		must(t, r.put("r", hello, common), r.create(from("one", "r")))
+		if lost {
+			for key := range env.Memory.Objects("private/publish/") {
+				must(t, blobs.Delete(t.Context(), key))
+			}
+		}
+		must(t, r.create(from("two", "r")), r.drop(drop))
+		if !lost {
+			keeps, fails = false, true
+			env.Clock.Advance(2 * time.Hour)
+			_, err := r.tick()
+			must(t, err)
+			fails = false
+		}
+		must(t, r.drop(at("two")))
+		keeps = false
+		env.Clock.Advance(4 * time.Hour)
+		_, err := r.tick()
+		must(t, err)
+		if rows := env.Memory.Rows("removal"); len(rows) > 0 {
+			t.Errorf("%s: %v", name, rows)
+		}
+		gone(t, env)
+	}
+}
+
+// TestLostListEndsARemoval drops a publication by force whose manifest and list are lost.
+// Its package files are not known, and stay. A publication of the same files takes them over.
+func TestLostListEndsARemoval(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	drop := at("one")
+	drop.Force = true
+	must(t, r.put("r", hello), r.create(from("one", "r")))
+	for _, prefix := range []string{"private/publish/", "private/chunks/"} {
+		for key := range env.Memory.Objects(prefix) {
+			must(t, env.Blobs.Delete(t.Context(), key))
+		}
+	}
+	must(t, r.drop(drop))
+	env.Clock.Advance(2 * time.Hour)
+	_, err := r.tick()
+	must(t, err)
+	if rows := env.Memory.Rows("removal"); len(rows) > 0 {
+		t.Errorf("the removal does not end: %v", rows)
+	}
+	must(t, r.put("s", hello), r.create(from("one", "s")), r.drop(at("one")))
+	gone(t, env)
+}
+
 // outdated signs Release.gpg and then finds that its key has expired.
 type outdated struct{ frame }
 

@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/index"
 	"aptless/core/archive/publish/paths"
+	"aptless/core/archive/publish/tree"
 	"aptless/core/engine/lists"
 	"aptless/core/engine/task"
 )
@@ -176,11 +178,12 @@ func (s *Store) cleanPackages(ctx context.Context, a *task.Attempt, inv *files.I
 }
 
 // dropPackages removes the package files of a publication that was dropped. With
-// LeaveFiles they stay in a directory that another publication has, too.
-func (s *Store) dropPackages(ctx context.Context, a *task.Attempt, inv *files.Inventory, r removal, lists map[string]index.Published) error {
-	all := slices.Clone(r.Left)
-	for _, component := range slices.Sorted(maps.Keys(lists)) {
-		all = append(all, Leftover{component, lists[component]})
+// LeaveFiles they stay in a directory that another publication has, too. If its manifest
+// is gone, m is nil. Then the row names the lists, and a damaged list is left out.
+func (s *Store) dropPackages(ctx context.Context, a *task.Attempt, inv *files.Inventory, r removal, m *tree.Manifest) error {
+	all := r.lists()
+	if m != nil {
+		all = append(leftovers(m.Lists), r.Left...)
 	}
 	c := s.cleaner(a, inv, r.Publication, nil)
 	for _, l := range all {
@@ -193,7 +196,12 @@ func (s *Store) dropPackages(ctx context.Context, a *task.Attempt, inv *files.In
 				continue
 			}
 		}
-		if err := c.Clean(ctx, map[string]index.Published{l.Component: l.Published}); err != nil {
+		err := c.Clean(ctx, map[string]index.Published{l.Component: l.Published})
+		if m == nil && errors.Is(err, lists.ErrDamaged) {
+			a.Warn("the package files of %s in component %s are not known, and stay: %v", r.Dist(), l.Component, err)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -128,6 +128,28 @@ func (p *Publication) published() map[string]index.Published {
 	return published
 }
 
+// lists returns the lists whose package files the publication may have. These are those of
+// its manifest, its leftovers, and those of the manifest before until it is applied.
+func (p *Publication) lists() []Leftover {
+	all := leftovers(p.published())
+	for _, rev := range p.Revisions {
+		if rev.Manifest == p.Old && p.Old != "" {
+			old := Publication{Settings: p.Settings, State: State{Components: rev.Components}}
+			all = append(all, leftovers(old.published())...)
+		}
+	}
+	return append(all, p.Left...)
+}
+
+// leftovers returns published lists, in the order of their components.
+func leftovers(published map[string]index.Published) []Leftover {
+	var all []Leftover
+	for _, c := range slices.Sorted(maps.Keys(published)) {
+		all = append(all, Leftover{c, published[c]})
+	}
+	return all
+}
+
 // dirsOf returns the directories of the package files of published lists.
 func dirsOf(published map[string]index.Published) []string {
 	var dirs []string
