@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"aptless/core/engine/driver"
@@ -16,7 +17,12 @@ import (
 // maxInventory bounds an inventory, in bytes.
 const maxInventory = 64 << 20
 
-func inventoryKey(folder string, n int) string { return fmt.Sprintf("%s/inventory-%d.json", folder, n) }
+// inventoryBase begins the names of inventories in a folder.
+const inventoryBase = "inventory-"
+
+func inventoryKey(folder string, n int) string {
+	return fmt.Sprintf("%s/%s%d.json", folder, inventoryBase, n)
+}
 
 // Expect notes keys of the public tree that are about to be written.
 func (st *Stager) Expect(keys ...string) {
@@ -54,7 +60,7 @@ func (st *Stager) List(ctx context.Context) error {
 }
 
 // IsInventory reports whether a key is that of an inventory.
-func IsInventory(key string) bool { return strings.HasPrefix(path.Base(key), "inventory-") }
+func IsInventory(key string) bool { return strings.HasPrefix(path.Base(key), inventoryBase) }
 
 // Continue goes on after inventories that the attempt has written before.
 func (st *Stager) Continue(inventories int) { st.inventories = inventories }
@@ -62,19 +68,28 @@ func (st *Stager) Continue(inventories int) { st.inventories = inventories }
 // Written is how many inventories the attempt has written.
 func (st *Stager) Written() int { return st.inventories }
 
-// Inventory returns the keys that the attempt with a folder has listed, and how
-// many inventories it has.
-func Inventory(ctx context.Context, blobs driver.Blobs, folder string) (keys []string, n int, err error) {
-	for ; ; n++ {
-		more, err := readInventory(ctx, blobs, inventoryKey(folder, n+1))
-		if errors.Is(err, driver.ErrNotFound) {
-			return keys, n, nil
+// Inventory returns the keys that the attempt with a folder has listed, and the number of
+// its last inventory. Earlier ones may be gone: several are deleted at once, and a power
+// failure may bring back any of them.
+func Inventory(ctx context.Context, blobs driver.Blobs, folder string) (keys []string, last int, err error) {
+	for info, err := range blobs.List(ctx, folder+"/"+inventoryBase, "") {
+		if err != nil {
+			return nil, 0, err
+		}
+		n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(path.Base(info.Key), inventoryBase), ".json"))
+		if err != nil {
+			continue
+		}
+		more, err := readInventory(ctx, blobs, info.Key)
+		if errors.Is(err, driver.ErrNotFound) { // a late call has deleted it
+			continue
 		}
 		if err != nil {
 			return nil, 0, err
 		}
-		keys = append(keys, more...)
+		keys, last = append(keys, more...), max(last, n)
 	}
+	return keys, last, nil
 }
 
 func readInventory(ctx context.Context, blobs driver.Blobs, key string) (keys []string, err error) {
@@ -102,8 +117,7 @@ func Temporary(folder string, inventories int) []string {
 	return append(keys, Inventories(folder, inventories)...)
 }
 
-// Inventories returns the keys of n inventories, the last first. As long as one
-// inventory is left, so are all inventories before it.
+// Inventories returns the keys of n inventories, the last first.
 func Inventories(folder string, n int) []string {
 	var keys []string
 	for ; n > 0; n-- {

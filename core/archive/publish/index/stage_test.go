@@ -109,3 +109,33 @@ func TestBufferReturnsItsBytes(t *testing.T) {
 		}
 	})
 }
+
+// TestInventoryAfterALostDeletion reads the inventories of an attempt of which a power
+// failure has brought back the last one. Its keys are known, and its number.
+func TestInventoryAfterALostDeletion(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	st := w.stager()
+	st.Inventory = true
+	for _, key := range []string{"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"} {
+		st.Expect(key)
+		if err := st.List(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		gone []int
+		want string
+		last int
+	}{{nil, "one ten two three four five six seven eight nine", 10}, {[]int{1, 3, 4, 5, 6, 7, 8, 9}, "ten two", 10}, {[]int{10}, "two", 2}, {[]int{2}, "", 0}} {
+		for _, n := range tc.gone {
+			if err := w.Blobs.Delete(t.Context(), inventoryKey(st.Folder, n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		keys, last, err := Inventory(t.Context(), w.Blobs, st.Folder)
+		if got := strings.Join(keys, " "); err != nil || got != tc.want || last != tc.last {
+			t.Errorf("%q, the last is %d, %v; want %q and %d", got, last, err, tc.want, tc.last)
+		}
+	}
+}
