@@ -183,6 +183,7 @@ type draft struct {
 	last  *tree.Manifest               // the committed one; empty for a new publication
 	lists map[string]*pkglist.List     // by component
 	extra map[string]map[string]string // SHA-256 of AppStream files, by component and path
+	archs []string                     // that the publication had, of a restoration of one that exists
 	how   request
 	link  *files.Linker // of the attempt that publishes the draft
 }
@@ -194,6 +195,14 @@ func (d *draft) base() *tree.Manifest {
 		return &tree.Manifest{}
 	}
 	return d.last
+}
+
+// otherArchs returns the architectures that the publication had, if it is to have others.
+func (d *draft) otherArchs() []string {
+	if slices.Equal(d.archs, d.next.Architectures) {
+		return nil
+	}
+	return d.archs
 }
 
 // request says how a draft is published.

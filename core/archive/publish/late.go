@@ -181,7 +181,7 @@ func (args *RecheckArgs) add(l *late, row driver.Row) error {
 		return err
 	}
 	args.Name, args.Names = p.Name, append(args.Names, p.names()...)
-	l.add(p.scope(), p.lists()...)
+	l.add(p.widest(), p.lists()...)
 	return nil
 }
 

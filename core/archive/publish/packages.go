@@ -20,8 +20,8 @@ import (
 // cleaner removes package files that a publication has lost. keeps are the lists
 // that it has, nil for none.
 func (s *Store) cleaner(a *task.Attempt, inv *files.Inventory, p Publication, keeps map[string]index.Published) *files.Cleaner {
-	return &files.Cleaner{Store: s.filesOf(a, inv.Dist), Inventory: inv, Scope: p.scope(), Keeps: keeps,
-		Others:  func(ctx context.Context, dir string) ([]lists.Ref, error) { return s.users(ctx, &p, dir) },
+	return &files.Cleaner{Store: s.filesOf(a, inv.Dist), Inventory: inv, Scope: p.widest(), Keeps: keeps, Kept: p.scope(),
+		Others:  func(ctx context.Context, dir string) ([]files.User, error) { return s.users(ctx, &p, dir) },
 		PutBack: func(ctx context.Context, names []string) error { return s.putBackPackages(ctx, p.Dist(), names) },
 		Shown:   func(ctx context.Context, names []string) (map[string]bool, error) { return s.shown(ctx, &p, names) },
 	}
@@ -44,9 +44,8 @@ func (s *Store) shown(ctx context.Context, p *Publication, names []string) (map[
 				asked[name] = true
 			}
 		}
-		lists := r.published()
-		for _, c := range r.components() {
-			found, err := s.files().Published(ctx, r.scope(), c, lists[c], asked)
+		for _, l := range r.lists() {
+			found, err := s.files().Published(ctx, r.widest(), l.Component, l.Published, asked)
 			if err != nil {
 				return nil, err
 			}
@@ -103,17 +102,17 @@ func (s *Store) putBackPackages(ctx context.Context, d paths.Dist, names []strin
 // users returns the lists of other publications that have package files in a
 // directory. For a publication that is not applied the lists of its old tree
 // are added.
-func (s *Store) users(ctx context.Context, p *Publication, dir string) ([]lists.Ref, error) {
+func (s *Store) users(ctx context.Context, p *Publication, dir string) ([]files.User, error) {
 	neighbours, err := s.neighbours(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	var refs []lists.Ref
+	var users []files.User
 	for _, other := range neighbours {
 		in := other.published()
 		for _, c := range other.components() {
 			if in[c].PoolDir == dir {
-				refs = append(refs, in[c].List)
+				users = append(users, files.User{Scope: other.scope(), List: in[c].List})
 			}
 		}
 		old, err := s.older(ctx, &other)
@@ -126,11 +125,11 @@ func (s *Store) users(ctx context.Context, p *Publication, dir string) ([]lists.
 		for _, c := range slices.Sorted(maps.Keys(old.Lists)) {
 			was := old.Lists[c]
 			if was.PoolDir == dir {
-				refs = append(refs, was.List)
+				users = append(users, files.User{Scope: other.widest(), List: was.List})
 			}
 		}
 	}
-	return refs, nil
+	return users, nil
 }
 
 // maxLeftovers bounds the leftovers of a publication: each has some 200 bytes of its

@@ -184,7 +184,7 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Ma
 	p.Leaving = tree.Without(slices.Compact(slices.Sorted(slices.Values(slices.Concat(d.last.Aliases, p.Leaving)))), m.Aliases)
 	p.Unsigned, p.Keys = d.how.SkipSigning, d.how.Keys
 	p.Old, p.Manifest, p.Generation, p.Date = p.Manifest, tree.Key(m.Folder), m.Generation, m.Date
-	p.Applied, p.SkipCleanup, p.OldDirs = false, d.how.skipCleanup, dirsOf(d.last.Lists)
+	p.Applied, p.SkipCleanup, p.OldDirs, p.OldArchs = false, d.how.skipCleanup, dirsOf(d.last.Lists), d.otherArchs()
 	var err error
 	if p.Basis, err = s.basisOf(&p, d.extra, m.Signed, m.Signers); err != nil {
 		return err
@@ -321,7 +321,7 @@ func (s *Store) finishApply(ctx context.Context, a *task.Attempt, p Publication)
 		return p.State, err
 	}
 	p.Left = p.Left[len(p.cleaned()):]
-	p.Applied, p.Old, p.OldDirs, p.SkipCleanup, p.Leaving, p.Forgotten = true, "", nil, false, nil, nil
+	p.Applied, p.Old, p.OldDirs, p.OldArchs, p.SkipCleanup, p.Leaving, p.Forgotten = true, "", nil, nil, false, nil, nil
 	return p.State, nil
 }
 

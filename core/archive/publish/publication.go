@@ -62,6 +62,7 @@ type State struct {
 	// stay if SkipCleanup is set.
 	Old         string
 	OldDirs     []string `json:",omitempty"` // directories of its package files
+	OldArchs    []string `json:",omitempty"` // architectures that it has published, if others
 	SkipCleanup bool
 	Left        []Leftover `json:",omitempty"` // package files that updates with SkipCleanup have left, the oldest first
 	Leaving     []string   `json:",omitempty"` // aliases that are gone and whose trees exist until Applied
@@ -117,6 +118,17 @@ func (p *Publication) names() []string {
 
 // components returns the names of the components, ascending.
 func (p *Publication) components() []string { return slices.Sorted(maps.Keys(p.Components)) }
+
+// widest is the packages that the publication or the one before it publishes, until the
+// committed one is applied.
+func (p *Publication) widest() files.Scope {
+	if len(p.OldArchs) == 0 {
+		return p.scope()
+	}
+	archs := slices.Concat(p.Architectures, p.OldArchs)
+	slices.Sort(archs)
+	return files.Scope{Dist: p.Dist(), Architectures: slices.Compact(archs)}
+}
 
 // published returns the lists of the components and the directories of their
 // package files.

@@ -70,6 +70,29 @@ func gone(t *testing.T, env *drivertest.Env) {
 	}
 }
 
+// TestNeighbourOfOtherArchitecturesKeepsNoFile has two distributions of one repository. One
+// publishes an architecture that the other does not. Its files go with the one.
+func TestNeighbourOfOtherArchitecturesKeepsNoFile(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	r := newRig(t.Context(), env)
+	arm := hello
+	arm.name, arm.arch, arm.content = "arm", "arm64", "arm64 only"
+	wide, narrow := from("one", "r"), from("two", "r")
+	wide.Architectures, narrow.Architectures = []string{"amd64", "arm64"}, []string{"amd64"}
+	must(t, r.put("r", hello, common, arm), r.create(wide), r.create(narrow))
+	has(t, env, map[string]string{"one/main/binary-arm64/Packages": "arm=1 common=1", "two/main/binary-amd64/Packages": "common=1 hello=1"})
+	must(t, r.drop(at("one")))
+	for key := range env.Memory.Objects("public/pool/") {
+		if strings.Contains(key, "arm") {
+			t.Errorf("%s is left", key)
+		}
+	}
+	has(t, env, map[string]string{"two/main/binary-amd64/Packages": "common=1 hello=1"})
+	must(t, r.drop(at("two")))
+	gone(t, env)
+}
+
 // TestSharedPool has two distributions of a prefix share files: one goes when
 // the last of them no longer has it.
 func TestSharedPool(t *testing.T) {

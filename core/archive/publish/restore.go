@@ -112,5 +112,6 @@ func (s *Store) planRestore(ctx context.Context, a *task.Attempt, args RestoreAr
 		had = nil // Restore removes their references
 	}
 	d, err := s.plan(ctx, a.GetJSON, next, had, how)
+	d.archs = was.Architectures
 	return d, was, withVerb(toPublish, err)
 }

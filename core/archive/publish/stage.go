@@ -23,7 +23,7 @@ import (
 // linker returns the Linker of a draft.
 func (s *Store) linker(a *task.Attempt, d *draft) *files.Linker {
 	return &files.Linker{
-		Store: s.filesOf(a, d.next.Dist()), Inventory: s.inventory(a, d.next.Dist()), Scope: d.next.scope(), Force: d.how.force, OutOfTime: a.SliceOver,
+		Store: s.filesOf(a, d.next.Dist()), Inventory: s.inventory(a, d.next.Dist()), Scope: d.next.scope(), Force: d.how.force, Anew: len(d.otherArchs()) > 0, OutOfTime: a.SliceOver,
 		Pause: func(ctx context.Context, linked int) error {
 			return cmp.Or(a.Checkpoint(ctx, d.how.part.cursor(cursor{Files: linked})), task.ErrContinue)
 		},

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -350,5 +351,48 @@ func TestRestoreWithSourcesOfAnotherKindLeavesNoReference(t *testing.T) {
 		p.Must(t, "DELETE", "/api/publish/m/local", "", nil)
 		p.Must(t, "DELETE", "/api/snapshots/m-1", "", nil)
 		p.Must(t, "DELETE", "/api/repos/m", "", nil)
+	})
+}
+
+// TestRestoreWithOtherArchitectures: an import changes the architectures of a publication,
+// and its lists stay. The files of packages come and go with their architecture.
+func TestRestoreWithOtherArchitectures(t *testing.T) {
+	apptest.EachDriver(t, func(t *testing.T, p *apptest.Process) {
+		files, err := transfertest.Files("m", apptest.Deb("aa", "1", "amd64"), apptest.Deb("bb", "1", "arm64"), apptest.Deb("cc", "1", "all"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := files[transfer.ObjectsName]
+		below := func(prefix, end string) (names []string) {
+			t.Helper()
+			for info, err := range p.Drivers.Blobs.List(t.Context(), "public/m/"+prefix, "") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if name, ok := strings.CutSuffix(info.Key, end); ok {
+					names = append(names, strings.TrimPrefix(path.Base(name), "binary-"))
+				}
+			}
+			return names
+		}
+		for n, archs := range []string{"amd64", "amd64 arm64", "arm64", "amd64"} {
+			dir := fmt.Sprint("in", n)
+			list := `"Architectures":["` + strings.ReplaceAll(archs, " ", `","`) + `"]`
+			files[transfer.ObjectsName] = bytes.ReplaceAll(all, []byte(`"Architectures":["amd64"]`), []byte(list))
+			p.MustUpload(t, dir, files)
+			p.Must(t, "POST", "/api/import/"+dir+"?overwrite=1", "", nil)
+			p.Must(t, "POST", "/api/publish/m/local/restore", "", nil)
+			if got := strings.Join(below("dists/local/main/", "/Packages"), " "); got != archs {
+				t.Errorf("the indexes are of %s, want %s", got, archs)
+			}
+			want := strings.NewReplacer("amd64", "aa_1_amd64", "arm64", "bb_1_arm64").Replace(archs) + " cc_1_all"
+			if got := strings.Join(below("pool/", ".deb"), " "); got != want {
+				t.Errorf("%s: the pool has %s, want %s", archs, got, want)
+			}
+		}
+		p.Must(t, "DELETE", "/api/publish/m/local", "", nil)
+		if left := below("", ""); len(left) > 0 {
+			t.Errorf("left: %q", left)
+		}
 	})
 }

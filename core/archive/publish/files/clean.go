@@ -18,11 +18,12 @@ import (
 // Cleaner removes the files of packages that a publication has lost.
 type Cleaner struct {
 	*Store
-	Scope Scope
+	Scope Scope                      // of the lists whose files may go
 	Keeps map[string]index.Published // by component; empty when the publication is dropped
+	Kept  Scope                      // of Keeps
 	// Others returns the lists of other publications that have files in a
 	// directory of the pool.
-	Others func(ctx context.Context, dir string) ([]lists.Ref, error)
+	Others func(ctx context.Context, dir string) ([]User, error)
 	// Undo says that the lists were staged and not committed. Files that the inventory
 	// has stay, and come back if the attempt has replaced them.
 	Undo bool
@@ -34,6 +35,18 @@ type Cleaner struct {
 	Inventory *Inventory
 
 	unused []unused
+}
+
+// User is a list that a publication has, and the packages of it that it publishes.
+type User struct {
+	Scope Scope
+	List  lists.Ref
+}
+
+// user is a User whose list is open.
+type user struct {
+	Scope
+	list *pkglist.List
 }
 
 // unused is a path that is to be removed.
@@ -48,7 +61,7 @@ type unused struct {
 func (c *Cleaner) Clean(ctx context.Context, last map[string]index.Published) error {
 	for _, component := range slices.Sorted(maps.Keys(last)) {
 		was := last[component]
-		if was == c.Keeps[component] {
+		if was == c.Keeps[component] && c.Scope.alike(c.Kept) {
 			continue
 		}
 		if err := c.component(ctx, component, was); err != nil {
@@ -61,8 +74,8 @@ func (c *Cleaner) Clean(ctx context.Context, last map[string]index.Published) er
 // lost is a component that has lost packages.
 type lost struct {
 	name, dir string
-	kept      *pkglist.List   // its list now, also if its directory has changed
-	users     []*pkglist.List // all that may use files in the directory
+	kept      *pkglist.List // its list now, also if its directory has changed
+	users     []user        // all that may use files in the directory
 }
 
 // component removes the files of packages that a component has lost, unless
@@ -80,16 +93,18 @@ func (c *Cleaner) component(ctx context.Context, component string, was index.Pub
 	if part.kept, err = c.Lists.Open(ctx, c.Keeps[component].List); err != nil {
 		return err
 	}
+	if part.users, err = c.users(ctx, component, was.PoolDir); err != nil {
+		return err
+	}
 	to := part.kept
-	if c.Keeps[component].PoolDir != was.PoolDir {
+	if c.Keeps[component].PoolDir == was.PoolDir {
+		part.users = append(part.users, user{c.Kept, part.kept})
+	}
+	if c.Keeps[component].PoolDir != was.PoolDir || !c.Scope.alike(c.Kept) { // any package may be lost
 		if to, err = c.Lists.Open(ctx, pkglist.Ref{}); err != nil {
 			return err
 		}
 	}
-	if part.users, err = c.users(ctx, component, was.PoolDir); err != nil {
-		return err
-	}
-	part.users = append(part.users, to)
 	for change, err := range pkglist.Changes(ctx, from, to) {
 		if err == nil && change.Old != nil && c.Scope.Publishes(change.Old) && c.Scope.Copies(change.Old) {
 			err = c.unlinkUnused(ctx, part, change.Old)
@@ -103,23 +118,23 @@ func (c *Cleaner) component(ctx context.Context, component string, was index.Pub
 
 // users returns the lists, besides that of the component, whose packages have
 // files in a directory.
-func (c *Cleaner) users(ctx context.Context, component, dir string) ([]*pkglist.List, error) {
+func (c *Cleaner) users(ctx context.Context, component, dir string) ([]user, error) {
 	refs, err := c.Others(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, other := range slices.Sorted(maps.Keys(c.Keeps)) {
 		if now := c.Keeps[other]; other != component && now.PoolDir == dir {
-			refs = append(refs, now.List)
+			refs = append(refs, User{c.Kept, now.List})
 		}
 	}
-	var users []*pkglist.List
+	var users []user
 	for _, ref := range refs {
-		list, err := c.Lists.Open(ctx, ref)
+		list, err := c.Lists.Open(ctx, ref.List)
 		if err != nil {
 			return nil, err
 		}
-		users = append(users, list)
+		users = append(users, user{ref.Scope, list})
 	}
 	return users, nil
 }
@@ -134,9 +149,9 @@ func (c *Cleaner) unlinkUnused(ctx context.Context, part lost, p *deb.Package) e
 			return err
 		}
 		var user *deb.File
-		if p.Kind == deb.Installer {
+		if p.Kind == deb.Installer && c.Kept.Publishes(p) {
 			user, err = c.Scope.keptInstaller(ctx, part.kept, p.Architecture, f.Name)
-		} else {
+		} else if p.Kind != deb.Installer {
 			user, err = c.Scope.user(ctx, part.users, p, f.Name)
 		}
 		switch {
@@ -154,16 +169,16 @@ func (c *Cleaner) unlinkUnused(ctx context.Context, part lost, p *deb.Package) e
 	return nil
 }
 
-// user returns the file of that name in a package of the same name and
+// user returns the file of that name in a published package of the same name and
 // directory in one of the lists. It returns nil if there is none. A file of a
 // source package may belong to several of its versions.
-func (sc Scope) user(ctx context.Context, users []*pkglist.List, p *deb.Package, file string) (*deb.File, error) {
-	for _, list := range users {
-		for other, err := range list.ByName(ctx, p.Name) {
+func (sc Scope) user(ctx context.Context, users []user, p *deb.Package, file string) (*deb.File, error) {
+	for _, u := range users {
+		for other, err := range u.list.ByName(ctx, p.Name) {
 			if err != nil {
 				return nil, err
 			}
-			if !sc.Together(p, other) {
+			if !sc.Together(p, other) || !u.Publishes(other) {
 				continue
 			}
 			if i := slices.IndexFunc(other.Files, func(f deb.File) bool { return f.Name == file }); i >= 0 {

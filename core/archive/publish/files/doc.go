@@ -30,7 +30,8 @@
 //     entry or no object. The mark of a publication (Forced) says that its attempt may
 //     have replaced files of other ones. It is written before the first, and goes with
 //     the commit or when the files are put back.
-//  2. A file stays as long as a committed list of any publication has it.
+//  2. A file stays as long as a committed list of any publication has it, with an
+//     architecture that the publication publishes.
 //  3. The inventory has the files of all committed lists. A commit enters its files. An
 //     entry goes in a later transaction than its file.
 //  4. An object that no entry and no staged list names is of an attempt that was

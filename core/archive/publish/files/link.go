@@ -24,6 +24,7 @@ type Linker struct {
 	Inventory *Inventory
 	Scope     Scope
 	Force     bool // replaces other files that have the same path
+	Anew      bool // the last publication had other architectures
 
 	// Report is told how many packages there are and how many are left.
 	Report func(total, left int)
@@ -90,7 +91,7 @@ func (l *Linker) gained(ctx context.Context, f func(component, dir string, p *de
 	for _, c := range slices.Sorted(maps.Keys(l.now)) {
 		dir := l.Scope.PoolDir(c)
 		var from pkglist.Ref
-		if l.last[c].PoolDir == dir {
+		if l.last[c].PoolDir == dir && !l.Anew {
 			from = l.last[c].List
 		}
 		old, err := l.Lists.Open(ctx, from)

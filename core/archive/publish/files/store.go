@@ -47,6 +47,9 @@ func (sc Scope) Publishes(p *deb.Package) bool {
 	return slices.ContainsFunc(sc.Architectures, func(arch string) bool { return deb.MatchArchitecture(p.Architecture, arch) })
 }
 
+// alike reports whether two scopes have the same architectures. These are sorted.
+func (sc Scope) alike(other Scope) bool { return slices.Equal(sc.Architectures, other.Architectures) }
+
 // Areas returns the areas of the directories of published components, each once.
 func Areas(published map[string]index.Published) []string {
 	var areas []string
