@@ -8,6 +8,7 @@ import (
 	"go/format"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"maps"
 	"os"
 	"path/filepath"
@@ -109,8 +110,9 @@ func callOf(f *ast.FuncDecl, name string) (string, error) {
 			return "", fmt.Errorf("a parameter has no name")
 		}
 		for _, n := range field.Names {
-			if n.Name == "_" {
-				return "", fmt.Errorf("a parameter has no name")
+			if n.Name == "_" { // the function does not use it
+				args = append(args, "*new("+types.ExprString(field.Type)+")")
+				continue
 			}
 			args = append(args, n.Name)
 		}
