@@ -155,8 +155,10 @@ func (s blobs) Delete(ctx context.Context, keys ...string) error {
 		if half {
 			some = keys[:len(keys)/2]
 		}
+		kept := s.p.world.check.losing(ctx, nil, some)
 		err := s.p.world.memory.Blobs.Delete(inner, some...)
 		s.p.world.check.deleted(some)
+		kept()
 		return struct{}{}, err
 	})
 	return err

@@ -49,6 +49,7 @@ type known struct {
 	row     task.Task
 	effects int
 	process *Process // of the last attempt
+	revoked bool     // its token was, before it began
 }
 
 func newChecker(w *World) *checker {
@@ -93,6 +94,9 @@ func (c *checker) wrote(ctx context.Context, p *Process, ops []driver.Op) {
 	}
 	if acting == nil { // a fence names the task without changing it
 		acting = c.fenced(p, ops)
+	}
+	if acting == nil {
+		c.unfenced(ctx, p, ops)
 	}
 	if len(changed) > 0 {
 		c.changed(acting, changed)
@@ -168,6 +172,7 @@ func (c *checker) taskRow(ctx context.Context, p *Process, op driver.Op) *known 
 	c.cancelled(was, t)
 	c.abandons(k.process, was, t)
 	c.attempted(ctx, k, was, p)
+	c.barred(k, was)
 	return k
 }
 
@@ -261,10 +266,11 @@ func excludes(a, b []lock.Want) bool {
 var permitted = []string{"given up", "cancelled"}
 
 // impossible are texts of failures that no fault can cause.
-var impossible = []string{"panic", "stored state of the collection is damaged"}
+var impossible = []string{"panic", "stored state of the collection is damaged", "given up after 15m0s: " + driver.ErrConflict.Error()}
 
 // ended checks the end of a task.
 func (c *checker) ended(t task.Task) {
+	c.undone(t)
 	if t.State == task.Succeeded {
 		return
 	}

@@ -47,6 +47,9 @@ func (c *client) run() {
 		if c.w.Plan.Hasty {
 			longest = 20 * time.Second
 		}
+		if c.w.Plan.Mix == "days" {
+			longest = 5 * 24 * time.Hour
+		}
 		time.Sleep(c.dice.upTo(longest))
 		n := c.number*1000 + c.sent
 		c.sent++

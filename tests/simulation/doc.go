@@ -19,13 +19,13 @@
 //	history.go            changes and reads as clients saw them, for porcupine
 //	network.go            the archive of another server, and objects that all runs share
 //	reader.go             readers: apt's algorithm
-//	check.go, writes.go, heads.go, tree.go, model.go  the invariants
+//	check.go, writes.go, heads.go, tree.go, kept.go, model.go  the invariants
 //	run.go                a whole run: history, rest, last checks
 //	coverage.go           counts of faults by call site and kind of task
 //	report.go             sums of many runs
 //	verdict.go            the faults that each kind of task has to meet
 //	shrink.go             a smaller plan with the same failure
-//	mutants.go, conditions.go  the protective conditions, each removed in turn
+//	mutants.go, conditions.go, further.go, publications.go  the protective conditions, each removed in turn
 //	killing.go, killers.go  seeds that fail then, and their table
 //	switches.go           a program that has all mutants, each with a switch
 //	unreached.go          call sites that no run reaches, with the reasons

@@ -33,6 +33,32 @@ func lateFocuses() []focus {
 		{name: "staged", mix: "staged", names: 1, hasty: true, only: true, clients: 3, requests: 10, aims: []Aim{{Call: "Blobs.Put private/publish/", Kind: Slow, One: 3}, {Call: "Table.Write task/", Kind: Delay, One: 3, For: 15 * time.Second}}},
 		// A collection meets uploads whose rows are not written.
 		{name: "received", mix: "received", names: 1, hasty: true, only: true, clients: 4, requests: 10, aims: []Aim{{Call: "Table.Write upload/", Kind: Delay, One: 2, For: 10 * time.Second}, {Call: "Table.Write task/", Kind: Delay, One: 6, For: 10 * time.Second}}},
+		// Publications replace package files of others, and fail or die before they commit.
+		{name: "forced", mix: "forced", processes: 2, requests: 5, hasty: true, only: true, also: []Kind{Visible},
+			aims: []Aim{{Call: "Blobs.Copy public/pool/", Kind: CrashAfter, One: 6}, {Call: "Blobs.Put private/publish/", Kind: CrashBefore, One: 20}, {Call: "Blobs.Put private/publish/", Kind: Delay, One: 2, For: 10 * time.Second}}},
+		// An apply stands still, and its publication is dropped meanwhile.
+		{name: "dropped", mix: "dropped", names: 1, processes: 3, clients: 4, requests: -8, hasty: true, only: true, also: []Kind{Visible},
+			aims: []Aim{{Call: "Blobs.Stat public/dists/d1/", Kind: Freeze, One: 10, For: 70 * time.Second}, {Call: "Blobs.Delete public/", Kind: Delay, One: 2, For: time.Minute}}},
+		// A collection is cancelled while a deletion of it is under way.
+		{name: "ended", mix: "ended", names: 1, processes: 2, clients: 4, requests: 10, hasty: true, only: true, also: []Kind{Late},
+			aims: []Aim{{Call: "Blobs.Delete private/pool", Kind: Late, One: 1}, {Call: "Blobs.Delete private/pool", Kind: Delay, One: 2, For: 10 * time.Second}}},
+		// A collection stands still between its tombstones and its deletions.
+		{name: "stalled", mix: "taken again", names: 1, processes: 2, clients: 4, requests: 10, hasty: true, only: true, also: []Kind{Visible},
+			aims: []Aim{{Call: "Table.Write claim/file", Kind: Freeze, One: 2, For: 2 * time.Minute}, {Call: "Table.Write fence collection/", Kind: Freeze, One: 3, For: 2 * time.Minute}}},
+		// Days pass between requests.
+		{name: "days", mix: "days", names: 1, requests: 10, only: true, aims: []Aim{{Call: "Blobs.Put public/dists/", Kind: Before, One: 20}}},
+		// Files are put late into trees whose lists are collected before they are looked at again.
+		{name: "late lists", mix: "late lists", names: 1, processes: 2, hasty: true, requests: 15, also: []Kind{Visible, Late},
+			aims: []Aim{{Call: "Blobs.Copy public/", Kind: Freeze, One: 8, For: time.Minute}, {Call: "Blobs.Put public/", Kind: Freeze, One: 12, For: time.Minute}}},
+		// Files of the drop box are taken, and put again meanwhile.
+		{name: "box", mix: "box", names: 2, processes: 2, requests: -8, hasty: true, only: true, also: []Kind{Visible},
+			aims: []Aim{{Call: "Blobs.Stat drop/", Kind: Delay, One: 3, For: 10 * time.Second}, {Call: "Table.Put drop/", Kind: CrashBefore, One: 4}, {Call: "Blobs.Delete drop/", Kind: CrashAfter, One: 6}, {Call: "Blobs.Copy private/incoming/", Kind: Delay, One: 4, For: 5 * time.Second}}},
+		// Trees of dropped publications cannot be removed for minutes.
+		{name: "shown", mix: "shown", names: 2, requests: 5, hasty: true, only: true, aims: []Aim{{Call: "Blobs.Delete public/", Kind: Outage, One: 2, For: 4 * time.Minute}}},
+		// Tasks begin while they are cancelled.
+		{name: "begun", mix: "tasks", names: 1, hasty: true, only: true, clients: 3, requests: 20, aims: []Aim{{Call: "Table.Get lock/", Kind: Delay, One: 2, For: 3 * time.Second}}},
+		// Uploads take the names of files that are imported.
+		{name: "uploads", mix: "uploads", names: 1, hasty: true, only: true, clients: 4, requests: 20, aims: []Aim{{Call: "Table.Write task/", Kind: Delay, One: 3, For: 10 * time.Second}, {Call: "Table.Write upload/", Kind: Delay, One: 3, For: 5 * time.Second}}},
 	}
 }
 
@@ -47,6 +73,16 @@ func (c *client) lateMix() []func() {
 		return []func(){c.importFiles, c.importFiles, c.createRepo, c.publish, c.publish, c.publish, c.update, c.update, c.update, c.dropPublication, c.cleanup, c.cleanup, c.cleanup}
 	case "received":
 		return []func(){c.importFiles, c.importFiles, c.deliver, c.deliver, c.createRepo, c.cleanup, c.cleanup}
+	case "days":
+		return []func(){c.importFiles, c.importFiles, c.createRepo, c.publish, c.publish, c.update, c.update, c.update, c.update, c.update, c.removePackages, c.rollback, c.cleanup, c.takeSnapshot, c.dropSnapshot, c.deliver}
+	case "late lists":
+		return []func(){c.importFiles, c.createRepo, c.publish, c.publish, c.publish, c.dropPublication, c.dropPublication, c.removePackages, c.addPackages, c.update, c.update, c.rollback, c.dropRepo, c.cleanup, c.cleanup}
+	case "box":
+		return []func(){c.createRepo, c.createRepo, c.dropFile, c.dropFile, c.dropFile, c.dropFile, c.dropFile, c.cancel}
+	case "shown":
+		return []func(){c.importFiles, c.createRepo, c.createRepo, c.publish, c.publish, c.publish, c.update, c.update, c.dropPublication, c.dropPublication, c.dropPublication}
+	case "uploads":
+		return []func(){c.createRepo, c.importShared, c.importShared, c.importShared, c.putFile, c.putFile, c.removePackages}
 	}
 	return nil
 }

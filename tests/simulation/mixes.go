@@ -56,5 +56,6 @@ func (c *client) mix() []func() {
 
 // script returns the only operation of a plan, nil if it has several.
 func (c *client) script() func() {
-	return map[string]func(){"comeback": c.comeBack, "taken again": c.takeAgain, "turn": c.turn, "relabel": c.relabel, "removal": c.publishAndDrop, "added again": c.addAgain}[c.w.Plan.Mix]
+	return map[string]func(){"comeback": c.comeBack, "taken again": c.takeAgain, "turn": c.turn, "relabel": c.relabel, "removal": c.publishAndDrop, "added again": c.addAgain,
+		"forced": c.force, "dropped": c.relabelAndDrop, "ended": c.endCollection}[c.w.Plan.Mix]
 }

@@ -157,6 +157,7 @@ var Pairs = []Pair{
 	{"an apply ends, and the ETag is a condition (both removed)", "row: an apply ends", "ETag: a name is put"},
 	{"the write before a manifest goes, and the removal of what rows name (both removed)", "inventory: it is committed before", "removal: one whose manifest"},
 	{"an overtaken attempt restores objects, and a publication waits (both removed)", "put back: an overtaken attempt", "late deletions: a publication waits"},
+	{"a deletion that has stalled is not begun, and it ends in time (both removed)", "collection: a deletion that has stalled", "collection: a deletion ends in time"},
 	{"token and required rows (both removed)", "token: an attempt whose row", "versions: a transaction requires"},
 }
 
@@ -185,7 +186,7 @@ func (c Change) backed() string {
 }
 
 // conditions returns the mutants of all files.
-func conditions() []Mutant { return slices.Concat(Mutants, Conditions) }
+func conditions() []Mutant { return slices.Concat(Mutants, Conditions, Further, OfPublications) }
 
 // Changes returns a change for each mutant, and for each pair.
 func Changes() []Change {

@@ -91,7 +91,11 @@ func (p *Process) live() {
 			return
 		}
 	}
-	for parallel.Sleep(p.ctx, time.Minute) == nil {
+	pause := time.Minute
+	if p.world.Plan.Mix == "days" {
+		pause = 20 * time.Minute
+	}
+	for parallel.Sleep(p.ctx, pause) == nil {
 		_ = p.app.Tick(p.ctx) // the next tick follows in a minute
 	}
 }

@@ -41,7 +41,11 @@ func (w *World) origin() http.Handler {
 func (r *reader) run(done <-chan struct{}) {
 	for n := 0; !r.w.over(); n++ {
 		d := newDice(r.w.Plan.Seed, 8, uint64(r.number), uint64(n))
-		timer := time.NewTimer(time.Second + d.upTo(5*time.Minute))
+		longest := 5 * time.Minute
+		if r.w.Plan.Mix == "days" {
+			longest = 24 * time.Hour
+		}
+		timer := time.NewTimer(time.Second + d.upTo(longest))
 		select {
 		case <-done:
 			timer.Stop()

@@ -307,6 +307,9 @@ func (w *World) left() {
 			all = append(all, "row "+key)
 		}
 	}
+	if strings.Contains(rows["collection/epoch"], `"Collecting":true`) {
+		all = append(all, "a collection under way")
+	}
 	if len(all) > 0 {
 		w.fail("after everything was dropped and collected, %d rows and objects are left: %.2000s", len(all), strings.Join(all, "\n"))
 	}

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -114,4 +115,72 @@ func (c *client) publishSnapshot() {
 // dropSnapshots drops all snapshots that nothing needs, or also sources of others.
 func (c *client) dropSnapshots() {
 	c.task("DELETE", "/api/snapshots?pattern=s*"+pick(c.dice, "", "&force=1"), nil)
+}
+
+// force publishes two repositories that have different files of one name. The second
+// publication replaces the file of the first one, and is cancelled at times.
+func (c *client) force() {
+	n := c.number % 2
+	repo, dist := []string{"a", "b"}[n], []string{"d1", "d2"}[n]
+	p := []pack{c.w.stock[0], c.w.stock[versions-1]}[n]
+	if c.sent == 1 {
+		c.task("POST", "/api/repos", map[string]any{"Name": repo})
+		c.await(c.deliverPack(repo, p, ""))
+	}
+	body := map[string]any{"SourceKind": "local", "Distribution": dist, "Architectures": []string{"amd64"}, "Sources": []map[string]string{{"Name": repo}}, "ForceOverwrite": n == 1 || c.dice.one(3)}
+	if c.dice.one(2) {
+		c.task("POST", "/api/publish", body)
+	} else {
+		c.cancelled(c.json("POST", "/api/publish?_async=1", body), 20*time.Second)
+	}
+	switch c.dice.below(4) {
+	case 0:
+		c.task("DELETE", "/api/publish/:./"+dist, nil)
+	case 1:
+		c.task("DELETE", "/api/repos/"+repo+"/packages", map[string]any{"PackageRefs": []string{p.key}})
+		c.task("PUT", "/api/publish/:./"+dist, map[string]any{"ForceOverwrite": n == 1})
+		c.await(c.deliverPack(repo, p, ""))
+	}
+}
+
+// relabelAndDrop changes the label of a publication, while another client drops it and
+// makes it again.
+func (c *client) relabelAndDrop() {
+	if c.number > 0 {
+		c.task("PUT", "/api/publish/:./d1", map[string]any{"Label": fmt.Sprint(c.number, "-", c.sent)})
+		return
+	}
+	if c.sent == 1 {
+		c.task("POST", "/api/repos", map[string]any{"Name": "a"})
+		c.await(c.deliverPack("a", c.w.stock[0], ""))
+	}
+	c.task("POST", "/api/publish", map[string]any{"SourceKind": "local", "Distribution": "d1", "Architectures": []string{"amd64"}, "Sources": []map[string]string{{"Name": "a"}}})
+	time.Sleep(c.dice.upTo(3 * time.Minute))
+	c.task("DELETE", "/api/publish/:./d1", nil)
+}
+
+// endCollection cancels collections, while others remove a package and take it again.
+func (c *client) endCollection() {
+	if c.number > 0 {
+		c.takeAgain()
+		return
+	}
+	c.cancelled(c.json("POST", "/api/db/cleanup?_async=1", nil), time.Minute)
+}
+
+// cancelled cancels the task of an answer after some time.
+func (c *client) cancelled(a answer, longest time.Duration) {
+	var t struct{ ID int }
+	if !a.known || json.Unmarshal(a.body, &t) != nil || t.ID == 0 {
+		return
+	}
+	time.Sleep(c.dice.upTo(longest))
+	c.expect(c.json("POST", fmt.Sprintf("/api/tasks/%d/cancel", t.ID), nil))
+	c.poll(t.ID, 0)
+}
+
+// importShared uploads into the directory that all clients share, and imports it.
+func (c *client) importShared() {
+	c.upload("shared")
+	c.task("POST", "/api/repos/"+c.repo()+"/file/shared"+pick(c.dice, "", "?forceReplace=1"), nil)
 }

@@ -39,12 +39,14 @@ func (s table) Write(ctx context.Context, ops ...driver.Op) (string, error) {
 			return "", errFault
 		}
 		based := s.p.world.based(ctx, ops)
+		kept := s.p.world.check.losing(ctx, ops, nil)
 		version, err := s.p.world.memory.Table.Write(inner, ops...)
 		if err == nil {
 			if based != nil {
 				s.p.world.fail("%v", based)
 			}
 			s.p.world.check.wrote(ctx, s.p, ops)
+			kept()
 		}
 		return version, err
 	})

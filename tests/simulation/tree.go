@@ -260,6 +260,7 @@ func (c *checker) atRest() {
 			}
 		}
 	}
+	c.inventories("")
 	for root := range c.trees {
 		text, _, err := pgp.StripClearsign(c.read(root + "InRelease"))
 		if err == nil && !bytes.Equal(bytes.TrimSpace(text), bytes.TrimSpace(c.read(root+"Release"))) {
