@@ -149,6 +149,20 @@ func (p *Publication) leave(last, now map[string]index.Published) []Leftover {
 	return left
 }
 
+// leaveOlder is for a publication that is being dropped, and is published again with a
+// manifest. If its last one was never applied, the package files of the one before are there.
+// They become leftovers.
+func (s *Store) leaveOlder(ctx context.Context, p *Publication, m *tree.Manifest) error {
+	if !p.Dropping {
+		return nil
+	}
+	old, err := s.older(ctx, p)
+	if err == nil && old != nil {
+		p.Left = p.leave(old.Lists, m.Lists)
+	}
+	return err
+}
+
 // cleaned returns the leftovers that go when the committed manifest is applied: all, or
 // with SkipCleanup the oldest for which the row has no room.
 func (p *Publication) cleaned() []Leftover {

@@ -183,6 +183,9 @@ func (s *Store) commit(ctx context.Context, a *task.Attempt, d draft, m *tree.Ma
 	}
 	p.Leaving = tree.Without(slices.Compact(slices.Sorted(slices.Values(slices.Concat(d.last.Aliases, p.Leaving)))), m.Aliases)
 	p.Unsigned, p.Keys = d.how.SkipSigning, d.how.Keys
+	if err := s.leaveOlder(ctx, &p, m); err != nil {
+		return err
+	}
 	p.Old, p.Manifest, p.Generation, p.Date = p.Manifest, tree.Key(m.Folder), m.Generation, m.Date
 	p.Applied, p.SkipCleanup, p.OldDirs, p.OldArchs = false, d.how.skipCleanup, dirsOf(d.last.Lists), d.otherArchs()
 	var err error

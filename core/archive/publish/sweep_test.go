@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -373,6 +374,30 @@ func TestOwedIsDoneByNextTask(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUpdateOfADropThatIsOwedLeavesNothing has two commits in turn that cannot be paid: of
+// an update, and of a drop. The next update removes the files of the first state, too.
+func TestUpdateOfADropThatIsOwedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	env := drivertest.NewEnv()
+	method := ""
+	env.Blobs = failing{env.Blobs, func(m, key string) bool { return m == method && key == "public/dists/one/InRelease" }}
+	r := newRig(t.Context(), env)
+	must(t, r.put("a", hello, common), r.create(from("one", "a")), r.put("a", newer))
+	method = "put"
+	must(t, r.update(at("one")), r.owes("one", "broken"))
+	method = "delete"
+	must(t, r.drop(at("one")), r.owes("one", "broken"))
+	method = ""
+	must(t, r.update(at("one")))
+	for key := range env.Memory.Objects("public/pool/") {
+		if path.Base(key) != "hello_2_amd64.deb" {
+			t.Errorf("%s is left", key)
+		}
+	}
+	must(t, r.drop(at("one")))
+	gone(t, env)
 }
 
 // TestOldTreeKeepsFiles has an update give up its apply before apt can see it.
