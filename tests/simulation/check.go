@@ -32,6 +32,7 @@ type checker struct {
 	order    []int64 // open tasks, as they have entered the queues
 	trees    map[string]*tree
 	forced   map[string]bool       // package files of the tree that a publication has replaced on request
+	final    map[string]*tree      // by root, as its InRelease was removed
 	phantoms map[string]bool       // roots of trees whose InRelease a late call has put after their publication was dropped
 	former   map[string]time.Time  // indexes by hash: when their InRelease was replaced
 	claims   map[string]int64      // the last task of calendar entries
@@ -55,7 +56,7 @@ type known struct {
 func newChecker(w *World) *checker {
 	return &checker{w: w, memory: w.memory,
 		lists:    pkglist.Store{Chunks: &lists.Store{Blobs: w.memory.Blobs, Cache: lists.NewCache(1 << 20), Epoch: func() int64 { return 0 }}},
-		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, forced: map[string]bool{}, phantoms: map[string]bool{}, former: map[string]time.Time{}, lives: map[string]int{}, claims: map[string]int64{},
+		contents: map[lists.Ref]*content{}, heads: map[driver.Key]*head{}, tasks: map[int64]*known{}, trees: map[string]*tree{}, forced: map[string]bool{}, phantoms: map[string]bool{}, final: map[string]*tree{}, former: map[string]time.Time{}, lives: map[string]int{}, claims: map[string]int64{},
 		indexes: map[string][]required{}, history: map[string][]past{}, requests: map[int64]*request{}, made: map[string][]made{}, model: newModel()}
 }
 
@@ -349,6 +350,7 @@ func (c *checker) stored(ctx context.Context, p *Process, key string, data []byt
 	if root, ok := isInRelease(key); ok && c.late(ctx, p) && c.dropped(root) {
 		c.phantoms[root] = true // object stores have no fenced writes: the call was sent before the drop
 		c.lives[root]++
+		c.shownAgain(root, data)
 		return
 	}
 	if strings.Contains(key, "/pool/") && c.forces(ctx) {

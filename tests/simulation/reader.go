@@ -94,7 +94,7 @@ func (r *reader) update(d *dice) {
 		file = r.dist + path.Dir(name) + "/by-hash/SHA256/" + sha
 	}
 	status, body = r.get(file)
-	if now, _ := r.w.check.life(root); now != life || !alive {
+	if now, _ := r.w.check.life(root); now != life {
 		r.life = -1
 		return // the distribution was dropped meanwhile
 	}
@@ -105,6 +105,10 @@ func (r *reader) update(d *dice) {
 	}
 	if got := hex.EncodeToString(sum[:]); !r.byHash && status == http.StatusOK {
 		r.plain(root, name, sha, got)
+	}
+	if !alive { // its date is an earlier one
+		r.life = -1
+		return
 	}
 	if r.life == life && date.Before(r.date) && r.from.Off {
 		r.w.fail("reader of %s goes back from %v to %v", r.dist, r.date, date)

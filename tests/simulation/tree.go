@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"strings"
 	"time"
@@ -71,6 +72,30 @@ func (c *checker) published(key string, data []byte) {
 		}
 	}
 	c.notAhead(root, t)
+}
+
+// shownAgain requires that a dropped publication which a late call shows again is whole. If
+// it is of an earlier state than the last one, its indexes are there, and package files may
+// have gone.
+func (c *checker) shownAgain(root string, data []byte) {
+	if data == nil {
+		data = c.read(root + "InRelease")
+	}
+	t, err := c.treeOf(root, data)
+	if err != nil {
+		c.w.fail("%sInRelease, put late: %v", root, err)
+		return
+	}
+	if last := c.final[root]; last == nil || !last.date.Equal(t.date) {
+		maps.DeleteFunc(t.needs, func(key, _ string) bool { return strings.Contains(key, "/pool/") })
+	}
+	c.trees[root] = t
+	for key, sha := range t.needs {
+		if err := c.has(key, sha); err != nil {
+			c.w.fail("%sInRelease of a dropped publication names a file that is not there: %v", root, err)
+			return
+		}
+	}
 }
 
 // banish notes that the InRelease of a dropped publication has been replaced.
@@ -143,6 +168,7 @@ func (c *checker) notAhead(root string, t *tree) {
 // unpublished checks the deletion of an object of the public tree.
 func (c *checker) unpublished(key string) {
 	if root, ok := isInRelease(key); ok {
+		c.final[root] = c.trees[root]
 		delete(c.trees, root)
 		delete(c.phantoms, root)
 		c.lives[root]++

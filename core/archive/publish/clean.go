@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/index"
@@ -209,6 +210,9 @@ func (s *Store) clearNeighbours(ctx context.Context, a *task.Attempt, d draft) (
 			continue
 		}
 		m, err := s.manifestOf(ctx, r)
+		if err == nil {
+			err = r.wait(a, s.Now())
+		}
 		if err == nil && r.Shown { // its Release files go before its package files
 			_, err = s.hide(ctx, a, r)
 		}
@@ -243,8 +247,17 @@ func (s *Store) delete(ctx context.Context, a *task.Attempt, p Publication, keys
 	if len(keys) == 0 {
 		return nil
 	}
-	return s.removeFenced(ctx, a, p.Dist(), keys, func(ctx context.Context) error { return s.deleteInOrder(ctx, keys) },
+	_, err := s.deleteAsking(ctx, a, p, keys, false)
+	return err
+}
+
+// deleteAsking is delete. If it asks, it returns when the calls have ended that may put a
+// Release file of the publication late. The time is zero if there are none.
+func (s *Store) deleteAsking(ctx context.Context, a *task.Attempt, p Publication, keys []string, asks bool) (time.Time, error) {
+	f := &fence{Store: s, attempt: a, dist: p.Dist(), keys: public(keys), asks: asks}
+	err := f.around(ctx, func(ctx context.Context) error { return s.deleteInOrder(ctx, keys) },
 		func(ctx context.Context) error { return s.putBack(ctx, p.Name, keys) })
+	return f.mayPut, err
 }
 
 // hide removes the files by which apt sees a publication that was dropped. It returns the

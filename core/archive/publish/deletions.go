@@ -12,6 +12,7 @@ import (
 
 	"aptless/core/archive/publish/files"
 	"aptless/core/archive/publish/paths"
+	"aptless/core/engine/calendar"
 	"aptless/core/engine/driver"
 	"aptless/core/engine/task"
 )
@@ -183,6 +184,9 @@ type fence struct {
 	row     *deletions // after begin
 	version string
 	number  int64
+
+	asks   bool      // begin finds mayPut
+	mayPut time.Time // after begin
 }
 
 // removeFenced calls remove, which deletes keys. An attempt that was overtaken before
@@ -190,6 +194,11 @@ type fence struct {
 // lock the task has.
 func (s *Store) removeFenced(ctx context.Context, a *task.Attempt, d paths.Dist, keys []string, remove, putBack func(context.Context) error) error {
 	f := &fence{Store: s, attempt: a, dist: d, keys: public(keys)}
+	return f.around(ctx, remove, putBack)
+}
+
+// around is removeFenced for the keys of the fence.
+func (f *fence) around(ctx context.Context, remove, putBack func(context.Context) error) error {
 	if err := f.begin(ctx); err != nil {
 		return err
 	}
@@ -222,8 +231,18 @@ func (f *fence) begin(ctx context.Context) error {
 			return err
 		}
 		f.row = ds
-		if f.version, err = f.attempt.Write(ctx, op); !errors.Is(err, driver.ErrConflict) {
+		ops := []driver.Op{op}
+		if f.asks { // no request more, as long as there is no recheck
+			ops = append(ops, driver.Op{Do: driver.OpCheck, Key: calendar.Key(recheckName(f.dist.ID())), If: driver.Absent})
+		}
+		if f.version, err = f.attempt.Write(ctx, ops...); !errors.Is(err, driver.ErrConflict) {
 			return err
+		}
+		if f.asks {
+			if f.mayPut, err = f.Store.mayPut(ctx, f.dist.ID()); err != nil {
+				return err
+			}
+			f.asks = false
 		}
 		if ds, version, err = f.deletions(ctx, f.dist); err != nil {
 			return err

@@ -42,7 +42,7 @@
 //	late / <storage>:<prefix>/<dist>            lists whose package files late calls may put or remove, until the recheck
 //	deletions / <storage>:<prefix>              digests of keys that calls are deleting, or may delete late
 //	calendar / publish/<storage>:<prefix>/<dist>  the debt of a commit: an apply or a removal
-//	calendar / recheck/<storage>:<prefix>/<dist>  when its trees are compared with its rows: an attempt has not ended properly
+//	calendar / recheck/<storage>:<prefix>/<dist>  when its trees are compared with its rows: an attempt has not ended properly; may it put a Release file late?
 //	calendar / expiry/<storage>:<prefix>/<dist>   when its Release is signed anew; only if it expires
 //	inventory / <storage>:<prefix>/pool[/<area>]  the list of published package files: see package files
 //	private/publish/<id>/<task>-<attempt>/...   manifest, Release files and signatures, as staged
@@ -66,4 +66,6 @@
 //     Shown. Its removal looks at them, also if its manifest is gone.
 //  9. A manifest, its lists and its by-hash objects stay as long as the row names
 //     the revision.
+//  10. While a late call may put a Release file, all files that it names stay. No other
+//     publication takes their place.
 package publish

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
@@ -95,8 +96,11 @@ func (s *Store) endDrop(ctx context.Context, a *task.Attempt, p Publication, arg
 	if err != nil {
 		return err
 	}
-	later := false
-	if err := s.delete(ctx, a, p, p.notOf(others, p.releases())); err != nil {
+	later, until := false, time.Time{}
+	if keys := p.notOf(others, p.releases()); len(keys) > 0 {
+		until, err = s.deleteAsking(ctx, a, p, keys, true)
+	}
+	if err != nil {
 		if !args.Force || ctx.Err() != nil || errors.Is(err, task.ErrLost) {
 			return fmt.Errorf("published files removal failed: %w", err)
 		}
@@ -110,7 +114,7 @@ func (s *Store) endDrop(ctx context.Context, a *task.Attempt, p Publication, arg
 	if err := p.refer(ctx, a, uuids(p.Components), nil); err != nil {
 		return err
 	}
-	left := removal{Publication: p, LeaveFiles: args.SkipCleanup, Shown: later}
+	left := removal{Publication: p, LeaveFiles: args.SkipCleanup, Shown: later || !until.IsZero(), Until: until}
 	p.ValidFor = 0
 	if err := p.schedule(ctx, a); err != nil {
 		return err
@@ -161,7 +165,7 @@ func (s *Store) removeSmall(ctx context.Context, a *task.Attempt, n Name) error 
 		}
 		packages += list.Count()
 	}
-	if packages > s.DropAtOnce || len(r.Left) > 0 || r.lockDrop().held(a) != nil {
+	if packages > s.DropAtOnce || len(r.Left) > 0 || r.Until.After(s.Now()) || r.lockDrop().held(a) != nil {
 		return nil
 	}
 	return s.finishRemoval(ctx, a, r, cursor{Committed: true})
@@ -288,6 +292,11 @@ func (s *Store) settle(ctx context.Context, a *task.Attempt, p *Publication, own
 	}
 	if len(left) == 0 {
 		return false, nil
+	}
+	for _, r := range left {
+		if err := r.wait(a, s.Now()); err != nil {
+			return false, err
+		}
 	}
 	if err := all.held(a); err != nil {
 		return false, err

@@ -104,6 +104,7 @@ type RecheckArgs struct {
 	Names []string  // all names under which the attempts may have put objects
 	Dirs  []string  `json:",omitempty"` // directories of package files in which they may have put or removed some
 	Until time.Time // the calls of the attempts have ended by then
+	Puts  time.Time `json:",omitzero"` // likewise calls that may put a Release file; zero if there are none
 }
 
 // recheckName is the name of the calendar entry of the publication with an ID.
@@ -112,8 +113,9 @@ func recheckName(id string) string { return "recheck/" + id }
 // recheckOf returns the publication with an ID, and the writes that note its recheck: of its
 // calendar entry, and of its row of LatePart. The calls have ended by the time until.
 // driver.ErrNotFound if it has no row. The row of an attempt that stages is written before
-// its first object.
-func (s *Store) recheckOf(ctx context.Context, id string, until time.Time) (paths.Dist, []driver.Op, error) {
+// its first object. repairs says that the attempt may put Release files of a manifest that
+// is applied.
+func (s *Store) recheckOf(ctx context.Context, id string, until time.Time, repairs bool) (paths.Dist, []driver.Op, error) {
 	var args RecheckArgs
 	was, err := calendar.Get(ctx, s.Table, recheckName(id))
 	if err == nil {
@@ -126,20 +128,25 @@ func (s *Store) recheckOf(ctx context.Context, id string, until time.Time) (path
 	if err != nil {
 		return paths.Dist{}, nil, err
 	}
+	puts, applies := repairs, false
 	for _, part := range []string{StagingPart, paths.Row("").Part, RemovalPart} {
 		row, err := s.Table.Get(ctx, driver.Key{Part: part, Sort: id})
 		if errors.Is(err, driver.ErrNotFound) {
 			continue
 		}
 		if err == nil {
-			err = args.add(&l, row)
+			applies, err = args.add(&l, row)
 		}
 		if err != nil {
 			return paths.Dist{}, nil, err
 		}
+		puts = puts || applies
 	}
 	if args.Distribution == "" {
 		return paths.Dist{}, nil, driver.ErrNotFound
+	}
+	if puts {
+		args.Puts = until
 	}
 	slices.Sort(args.Names)
 	args.Names, args.Dirs, args.Until = slices.Compact(args.Names), l.dirs(), until
@@ -157,7 +164,7 @@ func (s *Store) recheckLater(ctx context.Context, a *task.Attempt, d paths.Dist)
 	if s.Alone {
 		return nil
 	}
-	_, ops, err := s.recheckOf(ctx, d.ID(), s.Now().Add(recheckAfter).UTC())
+	_, ops, err := s.recheckOf(ctx, d.ID(), s.Now().Add(recheckAfter).UTC(), false)
 	if err == nil {
 		_, err = a.Write(ctx, ops...)
 	}
@@ -165,29 +172,48 @@ func (s *Store) recheckLater(ctx context.Context, a *task.Attempt, d paths.Dist)
 }
 
 // add adds the names and lists of a row: of a publication, of one that is being staged, or
-// of one that was dropped.
-func (args *RecheckArgs) add(l *late, row driver.Row) error {
+// of one that was dropped. applies says that the manifest of the publication is committed and
+// not applied.
+func (args *RecheckArgs) add(l *late, row driver.Row) (applies bool, err error) {
 	if row.Part == StagingPart {
 		var st staging
 		if err := json.Unmarshal(row.Data, &st); err != nil {
-			return err
+			return false, err
 		}
 		args.Name, args.Names = st.Name, append(append(args.Names, st.Distribution), st.Aliases...)
 		l.add(st.Scope, leftovers(st.Lists)...)
-		return nil
+		return false, nil
 	}
 	p, err := decode(row)
 	if err != nil {
-		return err
+		return false, err
 	}
 	args.Name, args.Names = p.Name, append(args.Names, p.names()...)
 	l.add(p.widest(), p.lists()...)
-	return nil
+	return row.Part != RemovalPart && !p.Applied && !p.Dropping, nil
 }
 
 func (args RecheckArgs) entry() (calendar.Entry, error) {
 	data, err := json.Marshal(args)
-	return calendar.Entry{Name: recheckName(args.dist().ID()), Kind: RecheckKind, Data: data, Due: args.Until}, err
+	return calendar.Entry{Name: recheckName(args.dist().ID()), Kind: RecheckKind, Data: data, Due: args.Until.Add(time.Minute)}, err // a removal that waits comes first
+}
+
+// mayPut returns the time by which calls have ended that may put a Release file of the
+// publication with an ID late. It is zero if there are none. Such a call was sent while the
+// publication had no such file, and takes effect if it has none by then.
+func (s *Store) mayPut(ctx context.Context, id string) (time.Time, error) {
+	var args RecheckArgs
+	e, err := calendar.Get(ctx, s.Table, recheckName(id))
+	if errors.Is(err, driver.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(e.Data, &args)
+	}
+	if err != nil || !args.Puts.After(s.Now()) {
+		return time.Time{}, err
+	}
+	return args.Puts, nil
 }
 
 // LateRoots returns the lists that a row of LatePart needs.

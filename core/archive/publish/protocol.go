@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"aptless/core/archive/pkglist"
 	"aptless/core/archive/publish/tree"
@@ -91,6 +92,9 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, at cursor, d draft
 	if err != nil {
 		return task.Result{}, err
 	}
+	if err := s.keepNames(ctx, a, &d, signer != nil); err != nil {
+		return task.Result{}, err
+	}
 	d.link = s.linker(a, &d)
 	m, err := s.stage(ctx, a, at, d, signer)
 	if err != nil {
@@ -100,6 +104,21 @@ func (s *Store) publish(ctx context.Context, a *task.Attempt, at cursor, d draft
 		return task.Result{}, err
 	}
 	return s.apply(ctx, a, d.next.Name, code)
+}
+
+// keepNames puts the task back while a late call may put a Release file under a name, or a
+// signature, that the draft gives up. The tree of the name is whole until then. Only such
+// drafts read more.
+func (s *Store) keepNames(ctx context.Context, a *task.Attempt, d *draft, signed bool) error {
+	if s.Alone || len(tree.Without(d.last.Aliases, d.next.Aliases)) == 0 && (signed || !d.last.Signed) {
+		return nil
+	}
+	until, err := s.mayPut(ctx, d.next.Dist().ID())
+	if err != nil || until.IsZero() {
+		return err
+	}
+	a.Printf("Waiting: a call of an earlier attempt may still put files that are given up...\n")
+	return task.Later(until.Sub(s.Now()) + time.Second)
 }
 
 // stage writes package files, by-hash objects, Release files and signatures, and

@@ -30,7 +30,7 @@ func (s *Store) Unsettled(ctx context.Context, t task.Task) (ops []driver.Op, er
 		if !ok || want.Mode != lock.Exclusive {
 			continue
 		}
-		d, more, err := s.recheckOf(ctx, id, until)
+		d, more, err := s.recheckOf(ctx, id, until, repairs(t))
 		if errors.Is(err, driver.ErrNotFound) {
 			continue // nothing was staged, and nothing is
 		}
@@ -41,6 +41,11 @@ func (s *Store) Unsettled(ctx context.Context, t task.Task) (ops []driver.Op, er
 	}
 	more, err := s.leaveDeletions(ctx, of, until)
 	return append(ops, more...), err
+}
+
+// repairs reports whether a task puts back files of manifests that are applied.
+func repairs(t task.Task) bool {
+	return t.Kind == RecheckKind || t.Kind == "publish.repair" || slices.ContainsFunc(t.Locks, func(w lock.Want) bool { return w.Resource == "repair" })
 }
 
 // lock returns the locks of a recheck. No task stages or removes objects of these trees

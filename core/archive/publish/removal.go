@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"aptless/core/archive/publish/paths"
 	"aptless/core/archive/publish/tree"
@@ -22,10 +23,25 @@ type removal struct {
 	Publication
 	LeaveFiles bool `json:",omitempty"` // package files in shared directories stay
 
-	// Shown says that Release files could not be removed before a drop by force ended. apt
-	// may see the publication. So others of the prefix leave its package files to its own
-	// removal. The transaction in which that one has removed them unsets Shown.
+	// Shown says that Release files could not be removed before a drop by force ended, or
+	// that a late call may put one. apt may see the publication. So others of the prefix
+	// leave its package files to its own removal. The transaction in which that one has
+	// removed them unsets Shown.
 	Shown bool `json:",omitempty"`
+
+	// Until is when calls have ended that may put a Release file late. apt sees the
+	// publication again then, so all its other files stay until that time. It is zero if
+	// there are no such calls.
+	Until time.Time `json:",omitzero"`
+}
+
+// wait returns a wait for the task if the files of the removal stay for now.
+func (r *removal) wait(a *task.Attempt, now time.Time) error {
+	if !r.Until.After(now) {
+		return nil
+	}
+	a.Printf("Waiting: a call of an earlier attempt may still put files of %s, which was dropped...\n", r.Dist())
+	return task.Later(r.Until.Sub(now) + time.Second)
 }
 
 func removalKey(n Name) driver.Key { return driver.Key{Part: RemovalPart, Sort: n.dist().ID()} }
@@ -40,10 +56,11 @@ func (r *removal) lock() *lockSet {
 	return l
 }
 
-// debt is the removal of files that a drop owes. The task is admitted at once.
+// debt is the removal of files that a drop owes. The task is admitted at once, or when the
+// files may go.
 func (r *removal) debt() task.Debt {
 	l := r.lock()
-	return task.Debt{Name: removalName(r.Name), AtOnce: true, Spec: task.Spec{Kind: "publish.remove", Name: "Remove files of " + r.Dist().String(),
+	return task.Debt{Name: removalName(r.Name), Due: r.Until, AtOnce: r.Until.IsZero(), Spec: task.Spec{Kind: "publish.remove", Name: "Remove files of " + r.Dist().String(),
 		Resources: l.names, Locks: l.locks, Args: FinishArgs{r.Name}}}
 }
 
