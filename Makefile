@@ -111,9 +111,16 @@ RACED_LONGEST := ./infra/aws ./core/engine/task ./core/engine/gc ./core/engine/d
 # Many tests wait for other programs, so more packages than processors run at the same time.
 AT_ONCE = -p $$(($$(nproc) + 2))
 
+# Programs are installed while the sources are checked: one waits for the network, the other one for processors.
+prepared:
+	@$(MAKE) --no-print-directory -j2 installed lint
+
+installed: everything
+	@$(MAKE) --no-print-directory parts
+
 # The tests of infra/packaging wait for other programs, as ./tests/aws does, so they run beside it. Their results are not
 # cached: they read files of this module, which that of infra/packaging does not see.
-test: everything parts lint ## check the sources, then run the tests with -short, some with -race
+test: prepared ## check the sources, then run the tests with -short, some with -race
 	@raced=$$(go list $(RACED_LONGEST) $(RACED)); others=$$(go list $(LONGEST) ./... | grep -vxF "$$raced"); \
 	packaging=$$(mktemp); trap 'rm -f "$$packaging"' EXIT; \
 	{ failed=0; go test $(AT_ONCE) -race -short -timeout 14m -json $$raced || failed=1; \
@@ -126,7 +133,7 @@ test: everything parts lint ## check the sources, then run the tests with -short
 test-core: ## the tests of core that need only Go; the report names the others as skipped
 	{ CI= go test -short -timeout 14m -json ./core/... && go test -json ./tests -run 'Documents|EachLaw|EachGuarantee|MapLeads'; } | go run ./tests/report -allowed tests/core-skips.txt
 
-test-all: everything parts lint ## all tests, with -race and without -short
+test-all: prepared ## all tests, with -race and without -short
 	go test -race -timeout 60m -json ./... | $(REPORT)
 
 test-readers: tools ## 10,000 publications beside readers and dying publishers in a model; 1,000 with apt-get
@@ -288,4 +295,4 @@ template: ## copy the code of infra/edge into template.yaml
 clean: ## remove build results; data stay
 	rm -rf bin dist
 
-.PHONY: help man migrate-memory bench-push recordings terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate replay mutants test-newer-apt test-aws test-aws-slices test-transfer-large cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean
+.PHONY: help prepared installed man migrate-memory bench-push recordings terraform-check functions-zip restore-drill test-aws-real terraform migrate-drill release test-package package-tools parts bin/simulation.test build functions deploy run demo template test test-core test-readers simulate replay mutants test-newer-apt test-aws test-aws-slices test-transfer-large cost aws-local test-all bench bench-peers torture fuzz lint tools aws-tools everything clean

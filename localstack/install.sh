@@ -15,7 +15,7 @@ if [ ! -e "$dir/complete" ]; then
 	done
 	rm -rf "$dir" && mkdir -p "$dir"
 	mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/jars" -Dmdep.useBaseVersion=true >&2
-	(cd "$here/tools" && go build -trimpath -o "$dir/versitygw" github.com/versity/versitygw/cmd/versitygw)
+	(cd "$here/tools" && go build -o "$dir/versitygw" github.com/versity/versitygw/cmd/versitygw)
 	touch "$dir/complete"
 fi
 echo "$dir"
