@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -259,26 +260,28 @@ func (s *Store) admit(ctx context.Context, a *task.Attempt, p Place, publication
 		return nil, err
 	}
 	ids := []int64{t.ID}
-	if err := s.claim(ctx, t.ID, u.files); err != nil {
+	if err := s.claim(ctx, a, t.ID, u.files); err != nil {
 		return nil, err
 	}
 	further, err := s.update(ctx, a, publications[min(1, len(publications)):])
 	return append(ids, further...), err
 }
 
-// claim notes that a task imports files. The import may have ended already, and found no
-// claims to remove.
-func (s *Store) claim(ctx context.Context, id int64, files []file) error {
-	var rows []driver.Row
+// claim notes that a task imports files. An attempt that was overtaken notes nothing. The
+// import may have ended already, and found no claims to remove.
+func (s *Store) claim(ctx context.Context, a *task.Attempt, id int64, files []file) error {
+	var ops []driver.Op
 	for _, f := range files {
 		data, err := json.Marshal(claim{f.etag, id})
 		if err != nil {
 			return err
 		}
-		rows = append(rows, driver.Row{Key: claimKey(f.key), Data: data})
+		ops = append(ops, driver.Op{Do: driver.OpPut, Key: claimKey(f.key), Data: data})
 	}
-	if err := s.Table.Put(ctx, rows...); err != nil {
-		return err
+	for part := range slices.Chunk(ops, driver.MaxOps-1) { // Write adds one
+		if _, err := a.Write(ctx, part...); err != nil {
+			return err
+		}
 	}
 	ended, err := s.ended(ctx, id)
 	if err != nil || !ended {
