@@ -286,7 +286,7 @@ func (c *checker) atRest() {
 			}
 		}
 	}
-	c.inventories("")
+	c.inventories("", true)
 	for root := range c.trees {
 		text, _, err := pgp.StripClearsign(c.read(root + "InRelease"))
 		if err == nil && !bytes.Equal(bytes.TrimSpace(text), bytes.TrimSpace(c.read(root+"Release"))) {
