@@ -119,14 +119,14 @@ installed: everything
 	@$(MAKE) --no-print-directory parts
 
 # The tests of infra/packaging wait for other programs, as ./tests/aws does, so they run beside it. Their results are not
-# cached: they read files of this module, which that of infra/packaging does not see.
+# cached: they read files of this module, which that of infra/packaging does not see. `make lint` has vetted the others.
 test: prepared ## check the sources, then run the tests with -short, some with -race
 	@raced=$$(go list $(RACED_LONGEST) $(RACED)); others=$$(go list $(LONGEST) ./... | grep -vxF "$$raced"); \
 	packaging=$$(mktemp); trap 'rm -f "$$packaging"' EXIT; \
-	{ failed=0; go test $(AT_ONCE) -race -short -timeout 14m -json $$raced || failed=1; \
+	{ failed=0; go test $(AT_ONCE) -vet=off -race -short -timeout 14m -json $$raced || failed=1; \
 	if [ "$$(id -u)" = 0 ]; then (cd infra/packaging && go test -count=1 -timeout 14m -json . >"$$packaging") & \
 	else echo 'the Debian package and the image were not tested, which needs root: sudo make test-package' >&2; true & fi; \
-	go test $(AT_ONCE) -short -timeout 14m -json $$others || failed=1; \
+	go test $(AT_ONCE) -vet=off -short -timeout 14m -json $$others || failed=1; \
 	wait $$! || failed=1; cat "$$packaging"; \
 	exit $$failed; } | $(REPORT)
 
