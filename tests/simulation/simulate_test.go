@@ -94,7 +94,7 @@ func TestRunsKeepTheInvariants(t *testing.T) {
 	}
 	begun := time.Now()
 	next := *first
-	for n := 0; n < many(500, 4000); n += *every {
+	for n := 0; n < many(300, 4000); n += *every {
 		p := PlanOf(next)
 		for ; *focused != "" && p.Focus != *focused; p = PlanOf(next) {
 			next++
