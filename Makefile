@@ -123,10 +123,10 @@ installed: everything
 test: prepared ## check the sources, then run the tests with -short, some with -race
 	@raced=$$(go list $(RACED_LONGEST) $(RACED)); others=$$(go list $(LONGEST) ./... | grep -vxF "$$raced"); \
 	packaging=$$(mktemp); trap 'rm -f "$$packaging"' EXIT; \
-	{ failed=0; go test $(AT_ONCE) -vet=off -race -short -timeout 14m -json $$raced || failed=1; \
-	if [ "$$(id -u)" = 0 ]; then (cd infra/packaging && go test -count=1 -timeout 14m -json . >"$$packaging") & \
+	{ failed=0; go test $(AT_ONCE) -vet=off -race -short -timeout 25m -json $$raced || failed=1; \
+	if [ "$$(id -u)" = 0 ]; then (cd infra/packaging && go test -count=1 -timeout 25m -json . >"$$packaging") & \
 	else echo 'the Debian package and the image were not tested, which needs root: sudo make test-package' >&2; true & fi; \
-	go test $(AT_ONCE) -vet=off -short -timeout 14m -json $$others || failed=1; \
+	go test $(AT_ONCE) -vet=off -short -timeout 25m -json $$others || failed=1; \
 	wait $$! || failed=1; cat "$$packaging"; \
 	exit $$failed; } | $(REPORT)
 
