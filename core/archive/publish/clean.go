@@ -209,7 +209,7 @@ func (s *Store) clearNeighbours(ctx context.Context, a *task.Attempt, d draft) (
 		if slices.ContainsFunc(r.dirs(), foreign) || r.LeaveFiles {
 			continue
 		}
-		m, err := s.manifestOf(ctx, r)
+		m, err := s.manifestAt(ctx, r.Manifest)
 		if err == nil {
 			err = r.wait(a, s.Now())
 		}

@@ -192,7 +192,7 @@ func (s *Store) remove(ctx context.Context, a *task.Attempt, args FinishArgs) (t
 // the removal. The manifest goes after all that it names: without it the files are
 // gone, or are not known. at is the cursor of the task, which is saved before that.
 func (s *Store) finishRemoval(ctx context.Context, a *task.Attempt, r removal, at any) error {
-	m, err := s.manifestOf(ctx, r)
+	m, err := s.manifestAt(ctx, r.Manifest)
 	switch {
 	case err != nil:
 		return err

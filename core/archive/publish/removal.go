@@ -3,7 +3,6 @@ package publish
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -100,19 +99,6 @@ func (p *Publication) notOf(others []Publication, keys []string) []string {
 	return slices.DeleteFunc(keys, func(key string) bool {
 		return slices.ContainsFunc(shared, func(dir string) bool { return strings.HasPrefix(key, dir) })
 	})
-}
-
-// manifestOf returns the manifest of a publication that was dropped, nil if it is gone. An
-// attempt has deleted it, and the write that ends the removal has failed. Or it was lost.
-func (s *Store) manifestOf(ctx context.Context, r removal) (*tree.Manifest, error) {
-	if r.Manifest == "" {
-		return nil, nil
-	}
-	m, err := tree.Read(ctx, s.Blobs, r.Manifest)
-	if errors.Is(err, driver.ErrNotFound) {
-		return nil, nil
-	}
-	return m, err
 }
 
 // removals yields the rows of removals of a prefix.

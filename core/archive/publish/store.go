@@ -206,14 +206,20 @@ func (s *Store) manifest(ctx context.Context, key string) (*tree.Manifest, error
 // older returns the manifest before the committed one: nil if there is none, or
 // if it is gone because all its files are removed.
 func (s *Store) older(ctx context.Context, p *Publication) (*tree.Manifest, error) {
-	if p.Old == "" {
+	return s.manifestAt(ctx, p.Old)
+}
+
+// manifestAt returns the manifest with a key, nil if the key is empty or the manifest is
+// gone. An example is one that an attempt has deleted before it died.
+func (s *Store) manifestAt(ctx context.Context, key string) (*tree.Manifest, error) {
+	if key == "" {
 		return nil, nil
 	}
-	old, err := tree.Read(ctx, s.Blobs, p.Old)
+	m, err := tree.Read(ctx, s.Blobs, key)
 	if errors.Is(err, driver.ErrNotFound) {
 		return nil, nil
 	}
-	return old, err
+	return m, err
 }
 
 // View is a publication as clients see it; the keys are in alphabetical order.
